@@ -1,0 +1,150 @@
+//! Async ⇄ blocking: bytes and calls cross here, bounded, and nowhere else.
+//!
+//! A channel holds [`CHUNKS_MAX`] chunks, so that a slow side holds back a fast one and memory does
+//! not grow with the size of a blob. **A closed channel is not the end of the data**: an
+//! interrupted sender closes it too. Who reads must know how much to expect, and check it.
+
+use std::io;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::mpsc;
+
+use crate::fsx;
+
+/// How many chunks wait between the two sides.
+pub const CHUNKS_MAX: usize = 4;
+/// How many bytes of a file are read at once.
+pub const CHUNK_LEN: usize = 256 * 1024;
+
+/// Runs `work` on a thread that may block, and returns what it returns; its panic is ours.
+#[expect(clippy::disallowed_methods, reason = "the one home of spawn_blocking")]
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels a blocking task, and then nobody waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// The blocking end of a stream: an iterator of its items, in order.
+#[derive(Debug)]
+pub struct Chunks<E> {
+    receiver: mpsc::Receiver<Result<Bytes, E>>,
+}
+
+impl<E> Iterator for Chunks<E> {
+    type Item = Result<Bytes, E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.receiver.blocking_recv()
+    }
+}
+
+/// Feeds `stream` to `work`, which runs on a thread that may block; returns what `work` returns.
+///
+/// Dropping the returned future ends the chunks early, without an error among them.
+pub async fn pipe_to_blocking<S, E, T>(
+    stream: S,
+    work: impl FnOnce(Chunks<E>) -> T + Send + 'static,
+) -> T
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    let feed = async move {
+        let mut stream = std::pin::pin!(stream);
+        while let Some(item) = stream.next().await {
+            if sender.send(item).await.is_err() {
+                break;
+            }
+        }
+    };
+    let ((), value) = tokio::join!(feed, run(move || work(Chunks { receiver })));
+    value
+}
+
+/// A range of an open file.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    /// Shared, since a blob may be sent again or to several places.
+    pub file: std::sync::Arc<fsx::File>,
+    /// For errors.
+    pub path: PathBuf,
+    pub offset: u64,
+    pub len: u64,
+}
+
+/// Streams a range of a file in chunks of [`CHUNK_LEN`]; a file that ends early is an error.
+pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    stream_from_blocking(move |sink| {
+        let end = range.offset + range.len;
+        let mut at = range.offset;
+        while at < end {
+            let want = usize::try_from(end - at).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
+            let mut buffer = vec![0; want];
+            let n = fsx::read_at(&range.file, &range.path, &mut buffer, at)
+                .map_err(io::Error::other)?;
+            if n == 0 {
+                let path = range.path.display();
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("`{path}` ends {} bytes early", end - at),
+                ));
+            }
+            buffer.truncate(n);
+            at += n as u64;
+            if !sink.send(buffer.into()) {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The blocking side's handle for sending chunks.
+#[derive(Debug)]
+pub struct ChunkSink<E> {
+    sender: mpsc::Sender<Result<Bytes, E>>,
+}
+
+impl<E> ChunkSink<E> {
+    /// Sends a chunk, waiting for room; false when nobody listens any more.
+    pub fn send(&self, chunk: Bytes) -> bool {
+        self.sender.blocking_send(Ok(chunk)).is_ok()
+    }
+}
+
+/// Streams what `work`, on a thread that may block, sends; its error is the stream's last item.
+///
+/// The work starts when the stream is first polled.
+#[expect(clippy::disallowed_methods, reason = "the one home of spawn_blocking")]
+pub fn stream_from_blocking<E: Send + 'static>(
+    work: impl FnOnce(&ChunkSink<E>) -> Result<(), E> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, E>> + Send {
+    let mut work = Some(work);
+    let mut receiver = None;
+    futures_util::stream::poll_fn(move |context| {
+        if let Some(work) = work.take() {
+            let (sender, new_receiver) = mpsc::channel(CHUNKS_MAX);
+            tokio::task::spawn_blocking(move || {
+                let sink = ChunkSink { sender };
+                if let Err(error) = work(&sink) {
+                    // Nobody listening is no reason to fail: the stream was dropped.
+                    let _ = sink.sender.blocking_send(Err(error));
+                }
+            });
+            receiver = Some(new_receiver);
+        }
+        match &mut receiver {
+            Some(receiver) => receiver.poll_recv(context),
+            None => std::task::Poll::Ready(None),
+        }
+    })
+}

@@ -1,0 +1,27 @@
+//! The file system: every blocking I/O call of the house, each with an error that names its path.
+//!
+//! The only user of `std::fs`, `nix`, `walkdir` and `tempfile`. "Not there" is a value
+//! (`try_…` returns `None`); everything else is an [`Error`]. Nothing here knows what a registry is.
+
+mod error;
+mod link;
+mod lock;
+mod persist;
+mod read;
+mod space;
+mod walk;
+
+pub use error::{Error, IoKind};
+pub use link::{LinkMode, link_file};
+pub use lock::{DirLock, LockMode};
+pub use persist::{
+    Durability, OutputFile, TempFile, create_dir_all, remove_dir_all, remove_file, rename,
+    sweep_dir, sync_dir, sync_filesystem, write_file,
+};
+pub use read::{
+    FileStat, open, read, read_at, read_dir_names, read_range, stat, try_open, try_read,
+    try_read_dir_names, try_stat,
+};
+pub use space::{available, same_filesystem};
+pub use std::fs::File;
+pub use walk::{WalkEntry, WalkKind, walk};

@@ -1,0 +1,112 @@
+//! One error for all of the file system: what was tried, on which path, and the cause.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::hint::Hint;
+
+/// A failed file system operation.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {verb} `{}`{}", path.display(), to.as_ref().map(|to| format!(" to `{}`", to.display())).unwrap_or_default())]
+pub struct Error {
+    verb: &'static str,
+    path: PathBuf,
+    to: Option<PathBuf>,
+    source: io::Error,
+}
+
+/// What kind of failure it was, where callers act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IoKind {
+    /// The disk or the quota is full.
+    NoSpace,
+    /// Two paths are on different file systems.
+    CrossDevice,
+    /// The file system cannot do it (reflinks, say).
+    Unsupported,
+    /// The path exists already.
+    Exists,
+    /// The user may not.
+    Permission,
+    /// More bytes were expected than the file has.
+    Truncated,
+    /// The path is not there.
+    NotFound,
+    /// Anything else.
+    Unspecified,
+}
+
+impl Error {
+    /// Wraps `source`, which `verb` on `path` caused.
+    pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            verb,
+            path: path.to_owned(),
+            to: None,
+            source,
+        }
+    }
+
+    /// Wraps `source`, which `verb` on `path` with the destination `to` caused.
+    pub(crate) fn with_destination(
+        verb: &'static str,
+        path: &Path,
+        to: &Path,
+        source: io::Error,
+    ) -> Self {
+        Self {
+            verb,
+            path: path.to_owned(),
+            to: Some(to.to_owned()),
+            source,
+        }
+    }
+
+    /// The path that the operation was about.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The kind as the standard library says it.
+    pub(super) fn source_kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> IoKind {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IoKind::NoSpace,
+            io::ErrorKind::CrossesDevices => IoKind::CrossDevice,
+            io::ErrorKind::Unsupported => IoKind::Unsupported,
+            io::ErrorKind::AlreadyExists => IoKind::Exists,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                IoKind::Permission
+            }
+            io::ErrorKind::UnexpectedEof => IoKind::Truncated,
+            io::ErrorKind::NotFound => IoKind::NotFound,
+            _ => IoKind::Unspecified,
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self.kind() {
+            IoKind::NoSpace => Some(
+                "the disk is full: free some space and run the same command again; what was \
+                 finished is kept and is not done twice"
+                    .to_owned(),
+            ),
+            IoKind::CrossDevice => Some(
+                "hardlinks stay within one file system: put the output on the same one, or pass \
+                 `--link copy`, which costs the full size again"
+                    .to_owned(),
+            ),
+            IoKind::Permission => Some(format!(
+                "check who owns `{}` and its mode",
+                self.path.display()
+            )),
+            _ => None,
+        }
+    }
+}

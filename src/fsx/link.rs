@@ -1,0 +1,96 @@
+//! Giving a file a second name or a second copy.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::{Durability, Error, IoKind, TempFile};
+
+/// How a file comes to stand in a second place. There is no fallback from one to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkMode {
+    /// A second name of the same inode: costs nothing, needs one file system.
+    Hard,
+    /// A new inode that shares the blocks: needs a file system that can (XFS, Btrfs).
+    Reflink,
+    /// A new inode with its own blocks.
+    Copy,
+}
+
+/// Puts `source`'s file at `destination` too; returns whether it was not there before.
+///
+/// An existing destination is left as it is. `temp_dir` is a directory on the destination's file
+/// system, where copies are made before they get their name, so that no half file is ever seen.
+/// The parent directory is created when it is missing. Not synced.
+pub fn link_file(
+    source: &Path,
+    destination: &Path,
+    mode: LinkMode,
+    temp_dir: &Path,
+) -> Result<bool, Error> {
+    match link_once(source, destination, mode, temp_dir) {
+        Err(error) if error.kind() == IoKind::NotFound => {
+            if let Some(parent) = destination.parent() {
+                super::create_dir_all(parent)?;
+            }
+            link_once(source, destination, mode, temp_dir)
+        }
+        result => result,
+    }
+}
+
+fn link_once(
+    source: &Path,
+    destination: &Path,
+    mode: LinkMode,
+    temp_dir: &Path,
+) -> Result<bool, Error> {
+    if mode == LinkMode::Hard {
+        return hard_link(source, destination);
+    }
+    if super::try_stat(destination)?.is_some() {
+        return Ok(false);
+    }
+    let file = super::open(source)?;
+    let temp = TempFile::create_in(temp_dir, "copy-")?;
+    let copied = match mode {
+        LinkMode::Reflink => reflink(&file, temp.file()),
+        LinkMode::Hard | LinkMode::Copy => io::copy(&mut &file, &mut temp.file()).map(|_| ()),
+    };
+    let verb = if mode == LinkMode::Reflink {
+        "reflink"
+    } else {
+        "copy"
+    };
+    copied.map_err(|error| Error::with_destination(verb, source, destination, error))?;
+    temp.persist(destination, Durability::Deferred)?;
+    Ok(true)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of hardlinks")]
+fn hard_link(source: &Path, destination: &Path) -> Result<bool, Error> {
+    match std::fs::hard_link(source, destination) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::with_destination(
+            "hardlink",
+            source,
+            destination,
+            error,
+        )),
+    }
+}
+
+/// Clones with `FICLONE`: `copy_file_range` shares blocks where the file system can and copies
+/// silently elsewhere. `nix` has no safe call for it.
+fn reflink(source: &File, destination: &File) -> io::Result<()> {
+    match rustix::fs::ioctl_ficlone(destination, source) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY | rustix::io::Errno::INVAL) => {
+            Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this file system has no reflinks",
+            ))
+        }
+        result => Ok(result?),
+    }
+}

@@ -1,0 +1,265 @@
+//! Writing: temporary file, sync, rename, sync of the directory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Error, IoKind};
+
+/// What must be on the disk when a write returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The file and its directory entry are synced: they survive a power cut.
+    Synced,
+    /// Left to the kernel, or to a later [`sync_filesystem`]: survives a kill, not a power cut.
+    Deferred,
+}
+
+/// A file under a name of its own that disappears on drop unless it is persisted.
+///
+/// Mode 0644. A killed process leaves it behind; [`sweep_dir`] takes such files away.
+#[derive(Debug)]
+pub struct TempFile {
+    inner: NamedTempFile,
+}
+
+impl TempFile {
+    /// Creates an empty file in `dir`, named `prefix` and six random characters.
+    pub fn create_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
+        let inner = tempfile::Builder::new()
+            .prefix(prefix)
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(dir)
+            .map_err(|source| Error::new("create a file in", dir, source))?;
+        Ok(Self { inner })
+    }
+
+    /// The file's present path.
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        self.inner.as_file()
+    }
+
+    /// Appends `bytes`.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.inner
+            .as_file_mut()
+            .write_all(bytes)
+            .map_err(|source| Error::new("write", self.inner.path(), source))
+    }
+
+    /// Writes `bytes` at `offset`; safe to call from several threads for different ranges.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), Error> {
+        self.inner
+            .as_file()
+            .write_all_at(bytes, offset)
+            .map_err(|source| Error::new("write", self.inner.path(), source))
+    }
+
+    /// Makes the file `len` bytes long, so that a full disk shows at once where the file system
+    /// can reserve.
+    pub fn allocate(&self, len: u64) -> Result<(), Error> {
+        use nix::errno::Errno;
+        use nix::fcntl::{FallocateFlags, fallocate};
+        let wrap = |source| Error::new("reserve space for", self.inner.path(), source);
+        let Ok(signed) = i64::try_from(len) else {
+            return Err(wrap(io::Error::from(io::ErrorKind::FileTooLarge)));
+        };
+        if len == 0 {
+            return Ok(());
+        }
+        match fallocate(self.inner.as_file(), FallocateFlags::empty(), 0, signed) {
+            Ok(()) => Ok(()),
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+                self.inner.as_file().set_len(len).map_err(wrap)
+            }
+            Err(errno) => Err(wrap(errno.into())),
+        }
+    }
+
+    /// Renames the file to `destination`, replacing what is there.
+    ///
+    /// Atomic: readers see the old file or the whole new one. With [`Durability::Synced`] data,
+    /// then name, are on the disk on return. On failure the temporary file is gone.
+    pub fn persist(self, destination: &Path, durability: Durability) -> Result<(), Error> {
+        if durability == Durability::Synced {
+            self.inner
+                .as_file()
+                .sync_data()
+                .map_err(|source| Error::new("sync", self.inner.path(), source))?;
+        }
+        let from = self.inner.path().to_owned();
+        self.inner
+            .persist(destination)
+            .map_err(|error| Error::with_destination("rename", &from, destination, error.error))?;
+        match (durability, destination.parent()) {
+            (Durability::Synced, Some(parent)) => sync_dir(parent),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A file that is built beside its destination and appears there only when finished.
+///
+/// The temporary name is the destination's with a dot before and `.partial` and random characters
+/// after it, so that a person sees what it is.
+#[derive(Debug)]
+pub struct OutputFile {
+    temp: TempFile,
+    destination: PathBuf,
+}
+
+impl OutputFile {
+    /// Starts a file that is to become `destination`; its directory must exist.
+    pub fn create(destination: &Path) -> Result<Self, Error> {
+        let name = destination
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let dir = match destination.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        let temp = TempFile::create_in(dir, &format!(".{name}.partial-"))?;
+        Ok(Self {
+            temp,
+            destination: destination.to_owned(),
+        })
+    }
+
+    /// The file being written.
+    pub fn temp(&mut self) -> &mut TempFile {
+        &mut self.temp
+    }
+
+    /// The file being written, for positioned writes from several threads.
+    pub fn shared(&self) -> &TempFile {
+        &self.temp
+    }
+
+    /// Publishes the file: synced, renamed, directory synced.
+    pub fn commit(self) -> Result<(), Error> {
+        self.temp.persist(&self.destination, Durability::Synced)
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temp.inner.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temp.inner.as_file_mut().flush()
+    }
+}
+
+/// Creates a directory and its parents; idempotent.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one home of creating directories"
+)]
+pub fn create_dir_all(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|source| Error::new("create directory", path, source))
+}
+
+/// Writes a small file anew at `path`, unsynced and not atomic: for trees that are not yet visible.
+///
+/// Creates the parent directory when it is missing. Never writes through an existing inode, which
+/// another tree may share: an existing file is replaced by a new one.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let create = || {
+        let mut file = new_file(path)?;
+        file.write_all(bytes)
+    };
+    let result = match create() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = path.parent() {
+                create_dir_all(parent)?;
+            }
+            create()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove_file(path)?;
+            create()
+        }
+        result => result,
+    };
+    result.map_err(|source| Error::new("write", path, source))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of creating files")]
+fn new_file(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+}
+
+/// Renames a file or directory, replacing a file that is there.
+#[expect(clippy::disallowed_methods, reason = "the one home of renaming")]
+pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to).map_err(|source| Error::with_destination("rename", from, to, source))
+}
+
+/// Removes a file; one that is not there is no error.
+#[expect(clippy::disallowed_methods, reason = "the one home of removing")]
+pub fn remove_file(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new("remove", path, source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory that is ours, with all in it; one that is not there is no error.
+#[expect(clippy::disallowed_methods, reason = "the one home of removing")]
+pub fn remove_dir_all(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new("remove", path, source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files and directories in `dir`, which must be ours alone: what a killed run left.
+pub fn sweep_dir(dir: &Path) -> Result<(), Error> {
+    for name in super::try_read_dir_names(dir)?.unwrap_or_default() {
+        let path = dir.join(name);
+        match super::try_stat(&path)? {
+            Some(stat) if stat.is_dir => remove_dir_all(&path)?,
+            _ => remove_file(&path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Syncs a directory, so that renames in it survive a power cut.
+///
+/// A file system that cannot sync directories (some network ones) is not an error.
+pub fn sync_dir(path: &Path) -> Result<(), Error> {
+    let directory = super::open(path)?;
+    match directory
+        .sync_all()
+        .map_err(|source| Error::new("sync", path, source))
+    {
+        Err(error) if error.kind() == IoKind::Unsupported => Ok(()),
+        Err(error) if matches!(error.source_kind(), io::ErrorKind::InvalidInput) => Ok(()),
+        result => result,
+    }
+}
+
+/// Syncs all of the file system that `path` is on: one call for many small files.
+pub fn sync_filesystem(path: &Path) -> Result<(), Error> {
+    let directory = super::open(path)?;
+    nix::unistd::syncfs(&directory)
+        .map_err(|errno| Error::new("sync the file system of", path, errno.into()))
+}

@@ -1,0 +1,138 @@
+//! Opening and reading.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+
+use super::Error;
+
+/// What is known of a path without reading it; links are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStat {
+    /// The length in bytes.
+    pub len: u64,
+    pub is_file: bool,
+    pub is_dir: bool,
+    /// Device and inode: equal means the same file.
+    pub identity: (u64, u64),
+    /// How many names the file has.
+    pub n_links: u64,
+}
+
+/// `NotFound`, and a component that is a file where a directory belongs, mean "not there".
+fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file for reading.
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+pub fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|source| Error::new("open", path, source))
+}
+
+/// Opens a file for reading; `None` when it is not there.
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+pub fn try_open(path: &Path) -> Result<Option<File>, Error> {
+    absent_as_none(File::open(path)).map_err(|source| Error::new("open", path, source))
+}
+
+/// Reads a whole file of at most `len_max` bytes; a longer one is an error.
+pub fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
+    read_open(&open(path)?, path, len_max)
+}
+
+/// Reads a whole file of at most `len_max` bytes; `None` when it is not there.
+pub fn try_read(path: &Path, len_max: u64) -> Result<Option<Vec<u8>>, Error> {
+    let Some(file) = try_open(path)? else {
+        return Ok(None);
+    };
+    read_open(&file, path, len_max).map(Some)
+}
+
+fn read_open(file: &File, path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    file.take(len_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::new("read", path, source))?;
+    if bytes.len() as u64 > len_max {
+        let source = io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("the file has more than the {len_max} bytes that are allowed here"),
+        );
+        return Err(Error::new("read", path, source));
+    }
+    Ok(bytes)
+}
+
+/// Reads up to `buffer.len()` bytes at `offset` and returns how many; 0 only at the end.
+pub fn read_at(file: &File, path: &Path, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map_err(|source| Error::new("read", path, source)),
+        }
+    }
+}
+
+/// Reads exactly `len` bytes at `offset`.
+pub fn read_range(file: &File, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, offset)
+        .map_err(|source| Error::new("read", path, source))?;
+    Ok(bytes)
+}
+
+/// Looks at a path, following links.
+pub fn stat(path: &Path) -> Result<FileStat, Error> {
+    stat_of(path).map_err(|source| Error::new("look at", path, source))
+}
+
+/// Looks at a path, following links; `None` when it is not there.
+pub fn try_stat(path: &Path) -> Result<Option<FileStat>, Error> {
+    absent_as_none(stat_of(path)).map_err(|source| Error::new("look at", path, source))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of metadata")]
+fn stat_of(path: &Path) -> io::Result<FileStat> {
+    let metadata = std::fs::metadata(path)?;
+    Ok(FileStat {
+        len: metadata.len(),
+        is_file: metadata.is_file(),
+        is_dir: metadata.is_dir(),
+        identity: (metadata.dev(), metadata.ino()),
+        n_links: metadata.nlink(),
+    })
+}
+
+/// Returns the names in a directory, sorted.
+pub fn read_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
+    names_of(path).map_err(|source| Error::new("list", path, source))
+}
+
+/// Returns the names in a directory, sorted; `None` when it is not there.
+pub fn try_read_dir_names(path: &Path) -> Result<Option<Vec<OsString>>, Error> {
+    absent_as_none(names_of(path)).map_err(|source| Error::new("list", path, source))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of listing")]
+fn names_of(path: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        names.push(entry?.file_name());
+    }
+    names.sort_unstable();
+    Ok(names)
+}

@@ -1,0 +1,64 @@
+//! Descriptors: what a manifest says of another blob (OCI image-spec, descriptor.md).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Digest, MediaType, MediaTypeKind, Platform};
+
+/// A reference to a blob by digest. Fields that carrying does not need are left in the raw bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the blob is.
+    #[serde(default = "no_media_type")]
+    pub media_type: MediaType,
+    /// The content address of the blob as stored.
+    pub digest: Digest,
+    /// The length of the blob in bytes.
+    pub size: u64,
+    /// Where the blob may be had besides the registry; only foreign layers have any.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub urls: Vec<String>,
+    /// Of an index's entry: the platform that the image runs on.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    /// Free-form notes, of which an index's attestations make use.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+fn no_media_type() -> MediaType {
+    MediaType::new("")
+}
+
+/// Go writes an empty slice or map as `null` as often as not.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Descriptor {
+    /// A descriptor with nothing but the three required fields.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the blob is a layer that registries refer to and do not hold.
+    ///
+    /// The media type alone is not enough: a foreign layer without `urls` has nowhere else to be,
+    /// so registries store it and it is carried like any other.
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.kind() == MediaTypeKind::ForeignLayer && !self.urls.is_empty()
+    }
+}
