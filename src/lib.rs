@@ -2,11 +2,22 @@
 //!
 //! The codemap, lowest floor first; modules import downward only (`tests/it/layering.rs` holds it):
 //!
-//! - ground, pure: [`oci`] (the vocabulary), [`report`] (what happens), [`hint`] (what to do about it)
+//! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
+//!   [`hint`] (what to do about it)
 //! - system: [`fsx`] (the file system), [`bridge`] (async ⇄ blocking)
+//! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
+//!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
+//!   [`template`] (texts)
 
 pub mod bridge;
+pub mod bundle;
 pub mod fsx;
 pub mod hint;
+pub mod layout;
+pub mod list;
 pub mod oci;
+pub mod registry;
 pub mod report;
+pub mod server;
+pub mod store;
+pub mod template;

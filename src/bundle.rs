@@ -1,0 +1,1 @@
+//! The bundle: what is carried over the air gap (format 1).

@@ -1,0 +1,1 @@
+//! Image lists: what to carry, as text, and where it goes.

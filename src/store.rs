@@ -1,0 +1,1 @@
+//! The store: distribution's registry v2 tree on disk.

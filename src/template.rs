@@ -1,0 +1,1 @@
+//! Texts that go into a bundle, from `templates/`.
