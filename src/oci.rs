@@ -15,7 +15,8 @@ pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, DigestHasher};
 pub use manifest::{
-    ImageManifest, IndexManifest, MANIFEST_LEN_MAX, Manifest, ManifestBody, ManifestError,
+    ImageManifest, IndexEntry, IndexManifest, MANIFEST_LEN_MAX, Manifest, ManifestBody,
+    ManifestError,
 };
 pub use media_type::{MediaType, MediaTypeKind};
 pub use platform::{Platform, PlatformChoice, PlatformError};

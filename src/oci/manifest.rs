@@ -221,24 +221,42 @@ impl Manifest {
         self.blobs().filter(|blob| !blob.is_foreign())
     }
 
-    /// Makes an index of this one's entries at `keep` (positions), with every other field as it is.
+    /// Makes an index of `entries` of this one, with every other field as it is.
     ///
     /// The result has another digest. Returns `None` when this is no index.
-    pub fn with_children(&self, keep: &[usize]) -> Option<Self> {
+    pub fn with_entries(&self, entries: &[IndexEntry<'_>]) -> Option<Self> {
         let ManifestBody::Index(_) = self.body else {
             return None;
         };
-        // Raw values, so that fields unknown here keep their bytes.
+        // Values, so that fields unknown here are kept.
         let mut fields: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&self.bytes).ok()?;
-        let entries = fields.get_mut("manifests")?.as_array_mut()?;
-        *entries = keep
-            .iter()
-            .filter_map(|&at| entries.get(at).cloned())
-            .collect();
+        let list = fields.get_mut("manifests")?.as_array_mut()?;
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match *entry {
+                IndexEntry::Keep(at) => kept.push(list.get(at)?.clone()),
+                IndexEntry::Replace(at, manifest) => {
+                    let mut value = list.get(at)?.clone();
+                    value["digest"] = manifest.digest().as_str().into();
+                    value["size"] = manifest.bytes().len().into();
+                    kept.push(value);
+                }
+            }
+        }
+        *list = kept;
         let bytes = serde_json::to_vec(&fields).ok()?;
         Self::parse(bytes.into(), Some(&self.media_type)).ok()
     }
+}
+
+/// An entry of a rewritten index.
+#[derive(Debug, Clone, Copy)]
+pub enum IndexEntry<'a> {
+    /// The entry at this position, as it is.
+    Keep(usize),
+    /// The entry at this position, now naming another manifest.
+    Replace(usize, &'a Manifest),
 }
 
 /// A schema 1 manifest has fields of other shapes, so it must be told apart by name here too.
@@ -324,7 +342,7 @@ mod tests {
                {"mediaType":"b","digest":"sha256:HEX","size":2,"x":2}],"annotations":{"k":"v"}}"#,
         )
         .unwrap();
-        let one = index.with_children(&[1]).unwrap();
+        let one = index.with_entries(&[IndexEntry::Keep(1)]).unwrap();
         assert_eq!(one.children().len(), 1);
         let text = std::str::from_utf8(one.bytes()).unwrap();
         assert!(
