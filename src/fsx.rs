@@ -6,6 +6,7 @@
 mod error;
 mod link;
 mod lock;
+mod output_dir;
 mod persist;
 mod read;
 mod space;
@@ -14,9 +15,10 @@ mod walk;
 pub use error::{Error, IoKind};
 pub use link::{LinkMode, link_file};
 pub use lock::{DirLock, LockMode};
+pub use output_dir::OutputDir;
 pub use persist::{
-    Durability, OutputFile, TempFile, create_dir_all, remove_dir_all, remove_file, rename,
-    sweep_dir, sync_dir, sync_filesystem, write_file,
+    Durability, OutputFile, TempDir, TempFile, TempName, create_dir_all, remove_dir_all,
+    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
 };
 pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, stat, try_open, try_read,

@@ -24,7 +24,7 @@ pub enum IoKind {
     CrossDevice,
     /// The file system cannot do it (reflinks, say).
     Unsupported,
-    /// The path exists already.
+    /// The path exists already, or is a directory that has something in it.
     Exists,
     /// The user may not.
     Permission,
@@ -78,7 +78,7 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IoKind::NoSpace,
             io::ErrorKind::CrossesDevices => IoKind::CrossDevice,
             io::ErrorKind::Unsupported => IoKind::Unsupported,
-            io::ErrorKind::AlreadyExists => IoKind::Exists,
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => IoKind::Exists,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 IoKind::Permission
             }

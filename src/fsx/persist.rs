@@ -84,6 +84,14 @@ impl TempFile {
         }
     }
 
+    /// Closes the file and keeps its name, so that many can wait to be persisted.
+    #[must_use]
+    pub fn close(self) -> TempName {
+        TempName {
+            inner: self.inner.into_temp_path(),
+        }
+    }
+
     /// Renames the file to `destination`, replacing what is there.
     ///
     /// Atomic: readers see the old file or the whole new one. With [`Durability::Synced`] data,
@@ -103,6 +111,46 @@ impl TempFile {
             (Durability::Synced, Some(parent)) => sync_dir(parent),
             _ => Ok(()),
         }
+    }
+}
+
+/// A directory under a name of its own that is removed on drop with all that is still in it.
+///
+/// A killed process leaves it behind; [`sweep_dir`] takes it away.
+#[derive(Debug)]
+pub struct TempDir {
+    inner: tempfile::TempDir,
+}
+
+impl TempDir {
+    /// Creates an empty directory in `dir`, named `prefix` and six random characters.
+    pub fn create_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
+        let inner = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(dir)
+            .map_err(|source| Error::new("create a directory in", dir, source))?;
+        Ok(Self { inner })
+    }
+
+    /// The directory's path.
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+}
+
+/// A closed [`TempFile`]; it too disappears on drop.
+#[derive(Debug)]
+pub struct TempName {
+    inner: tempfile::TempPath,
+}
+
+impl TempName {
+    /// Opens the file again, to persist it.
+    pub fn open(self) -> Result<TempFile, Error> {
+        let file = super::open(&self.inner)?;
+        Ok(TempFile {
+            inner: NamedTempFile::from_parts(file, self.inner),
+        })
     }
 }
 
@@ -246,6 +294,12 @@ pub fn sweep_dir(dir: &Path) -> Result<(), Error> {
 ///
 /// A file system that cannot sync directories (some network ones) is not an error.
 pub fn sync_dir(path: &Path) -> Result<(), Error> {
+    // The parent of a bare file name.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let directory = super::open(path)?;
     match directory
         .sync_all()
