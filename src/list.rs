@@ -1,1 +1,294 @@
 //! Image lists: what to carry, as text, and where it goes.
+//!
+//! One image a line, `[registry/]repository[:tag][@digest]`, then optionally where it goes and
+//! `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of a line or after a
+//! blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark are fine.
+//!
+//! Pure: takes text and gives entries, or every bad line at once. Reading files, directories and
+//! standard input is the caller's.
+
+mod entry;
+mod error;
+mod fix;
+mod gather;
+mod lock;
+mod rename;
+mod text;
+
+pub use entry::{Destination, ListEntry, Origin, StoredAs};
+pub use error::{BadLine, ListError};
+pub use lock::write_locked;
+pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
+
+use crate::oci::Registry;
+
+/// The text of one list.
+#[derive(Debug, Clone, Copy)]
+pub struct ListSource<'a> {
+    /// The file's name, for messages.
+    pub name: &'a str,
+    pub text: &'a str,
+}
+
+/// What lists say to carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageList {
+    /// In the order of the lists, each image once; never empty.
+    pub entries: Vec<ListEntry>,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Parses lists, with Docker Hub for names without a registry; see [`parse_from`].
+pub fn parse(sources: &[ListSource<'_>], sections: &[String]) -> Result<ImageList, ListError> {
+    parse_from(&Registry::docker_hub(), sources, sections)
+}
+
+/// Parses lists of which names without a registry are `source`'s, and takes what is in one of
+/// `sections` (none given: everything).
+///
+/// `source` decides only whether `redis` and `docker.io/redis` are one image or two that claim one
+/// name. Every bad line is reported, in sections that were not asked for too. Duplicates fold
+/// into the first.
+pub fn parse_from(
+    source: &Registry,
+    sources: &[ListSource<'_>],
+    sections: &[String],
+) -> Result<ImageList, ListError> {
+    let mut gatherer = gather::Gatherer::new(source, sections);
+    for list in sources {
+        gatherer.add(list);
+    }
+    gatherer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint::Hint as _;
+
+    fn source(text: &str) -> ListSource<'_> {
+        ListSource {
+            name: "lists/a.txt",
+            text,
+        }
+    }
+
+    fn images(list: &ImageList) -> Vec<String> {
+        list.entries
+            .iter()
+            .map(|entry| format!("{} -> {}", entry.reference, entry.stored()))
+            .collect()
+    }
+
+    const PLATFORM_LIST: &str = "\u{feff}##k8s-images\r\n\
+        kubesphere/pause:3.2\r\n\
+        \r\n\
+        # a comment\r\n\
+        ## example-images-images\r\n\
+        busybox:1.31.1   # the small one\r\n\
+        perl:latest mirror/perl:5 platform=linux/amd64,linux/arm64\r\n\
+        kubesphere/pause:3.2\r\n";
+
+    #[test]
+    fn a_list_is_read_in_order_with_its_sections() {
+        let list = parse(&[source(PLATFORM_LIST)], &[]).unwrap();
+        assert_eq!(
+            images(&list),
+            [
+                "kubesphere/pause:3.2 -> kubesphere/pause:3.2",
+                "busybox:1.31.1 -> library/busybox:1.31.1",
+                "perl:latest -> mirror/perl:5",
+            ]
+        );
+        assert_eq!(list.warnings, Vec::<String>::new());
+        assert_eq!(list.entries[0].section.as_deref(), Some("k8s-images"));
+        let perl = &list.entries[2];
+        assert_eq!(perl.origin.to_string(), "lists/a.txt:7");
+        assert_eq!(perl.section.as_deref(), Some("example-images-images"));
+        assert_eq!(
+            perl.platforms.as_ref().unwrap().to_string(),
+            "linux/amd64,linux/arm64"
+        );
+    }
+
+    #[test]
+    fn sections_choose() {
+        let chosen = ["example-images-images".to_owned()];
+        let list = parse(&[source(PLATFORM_LIST)], &chosen).unwrap();
+        assert_eq!(list.entries.len(), 3, "the repeated image is in both");
+        let error = parse(&[source(PLATFORM_LIST)], &["k8s".to_owned()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "image list `lists/a.txt` has no section `k8s`"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "the sections are `k8s-images` and `example-images-images`"
+        );
+        let error = parse(&[source("##a\nx:1\n##b\n")], &["b".to_owned()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "image list `lists/a.txt` names no image in section `b`"
+        );
+    }
+
+    #[test]
+    fn a_section_ends_with_its_file() {
+        let other = ListSource {
+            name: "b",
+            text: "y:1",
+        };
+        let list = parse(&[source("##s\nx:1"), other], &[]).unwrap();
+        assert_eq!(list.entries[1].section, None);
+        assert_eq!(
+            parse(&[source("##s\nx:1"), other], &["s".to_owned()])
+                .unwrap()
+                .entries
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_missing_tag_is_latest_with_a_warning() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let text = format!("redis\nredis@{digest}\nquay.io/a/b:1@{digest}");
+        let list = parse(&[source(&text)], &[]).unwrap();
+        assert_eq!(
+            images(&list),
+            [
+                "redis:latest -> library/redis:latest".to_owned(),
+                format!("redis@{digest} -> library/redis"),
+                format!("quay.io/a/b:1@{digest} -> quay.io/a/b:1"),
+            ]
+        );
+        assert_eq!(
+            list.warnings,
+            ["lists/a.txt:1: `redis` has no tag; `latest` is taken"]
+        );
+    }
+
+    #[test]
+    fn a_heading_of_several_words_is_a_comment_with_a_warning() {
+        let list = parse(
+            &[source("##a\n## two words\n##\n#####\n### x\nredis:7")],
+            &[],
+        )
+        .unwrap();
+        assert_eq!(list.entries[0].section.as_deref(), Some("a"));
+        assert_eq!(
+            list.warnings,
+            [
+                "lists/a.txt:2: `## two words` is taken for a comment, since a section's name is one word"
+            ]
+        );
+    }
+
+    #[test]
+    fn all_bad_lines_are_reported_with_their_likely_fixes() {
+        let text = "ok:1\nquay.io/Calico/node:v3.28.0\nnginx@sha256:3f4a\nalso/ok:2\n";
+        let error = parse(&[source(text)], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "image list `lists/a.txt` has 2 invalid lines; nothing was moved\n  \
+             line 2: `quay.io/Calico/node:v3.28.0`: uppercase letter in repository name\n  \
+             line 3: `nginx@sha256:3f4a`: digest has 4 of 64 hex characters"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "did you mean `quay.io/calico/node:v3.28.0`?"
+        );
+    }
+
+    #[test]
+    fn bad_lines_of_several_files_name_their_files() {
+        let other = ListSource {
+            name: "b",
+            text: "A:1\nfoo/BAR:X",
+        };
+        let error = parse(&[source("x:1 y:1 z:1"), other], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "2 image lists have 3 invalid lines; nothing was moved\n  \
+             lists/a.txt:1: `z:1`: unexpected third column\n  \
+             b:1: `A:1`: uppercase letter in repository name\n  \
+             b:2: `foo/BAR:X`: uppercase letter in repository name"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "did you mean `a:1` (b:1) and `foo/bar:X` (b:2)?"
+        );
+    }
+
+    #[test]
+    fn duplicates_fold_whichever_way_they_are_written() {
+        let text = "redis:7\nlibrary/redis:7\ndocker.io/library/redis:7\nindex.docker.io/redis:7\n\
+                    redis:7 library/redis:7\n\
+                    a/b:1 platform=linux/arm64,linux/amd64\na/b:1 platform=linux/amd64,linux/arm64\n\
+                    localhost:5000/redis:7\nredis:7 other/redis";
+        let list = parse(&[source(text)], &[]).unwrap();
+        assert_eq!(
+            images(&list),
+            [
+                "redis:7 -> library/redis:7",
+                "a/b:1 -> a/b:1",
+                "localhost:5000/redis:7 -> localhost_5000/redis:7",
+                "redis:7 -> other/redis:7",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_images_cannot_have_one_name() {
+        #[track_caller]
+        fn check(source_registry: &str, text: &str, reason: &str) {
+            let registry = source_registry.parse().unwrap();
+            let error = parse_from(&registry, &[source(text)], &[]).unwrap_err();
+            let ListError::Invalid { problems, .. } = &error else {
+                panic!("{error}")
+            };
+            assert_eq!(problems.len(), 1);
+            assert_eq!(problems[0].reason, reason);
+        }
+        check(
+            "docker.io",
+            "a:1 x/y:1\nb:1 x/y:1",
+            "goes to `x/y:1`, where `a:1` of lists/a.txt:1 goes",
+        );
+        check(
+            "m.io",
+            "redis:7\ndocker.io/redis:7",
+            "goes to `library/redis:7`, where `redis:7` of lists/a.txt:1 goes",
+        );
+        check(
+            "docker.io",
+            "a:1 platform=linux/amd64\na:1 platform=linux/arm64",
+            "is listed at lists/a.txt:1 with other platforms",
+        );
+    }
+
+    #[test]
+    fn a_list_without_images_is_an_error() {
+        let error = parse(&[source("# nothing\n")], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "image list `lists/a.txt` names no image");
+        assert_eq!(
+            parse(&[], &[]).unwrap_err().to_string(),
+            "no image list names an image"
+        );
+    }
+
+    #[test]
+    fn what_is_printed_holds_no_control_characters() {
+        let error = parse(&[source("a\u{1b}[2J:1")], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            !error.contains('\u{1b}') && error.contains("\\u{1b}"),
+            "{error}"
+        );
+        let long = "A".repeat(5000);
+        let error = parse(&[source(&long)], &[]).unwrap_err().to_string();
+        assert!(error.len() < 600, "{}", error.len());
+    }
+}

@@ -1,0 +1,94 @@
+//! One image of a list.
+
+use std::fmt;
+
+use crate::oci::{PlatformChoice, Reference, RepositoryName, Tag};
+
+/// One image to carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListEntry {
+    /// What to fetch; has a tag, a digest, or both.
+    pub reference: Reference,
+    /// The second column: the name under which it is kept.
+    pub destination: Option<Destination>,
+    /// Which platforms, where the line says so.
+    pub platforms: Option<PlatformChoice>,
+    /// The section it stands in.
+    pub section: Option<String>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// The second column of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub repository: RepositoryName,
+    /// `None` keeps the reference's tag.
+    pub tag: Option<Tag>,
+}
+
+/// Where an entry stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub file: String,
+    /// Counted from one.
+    pub line: usize,
+}
+
+/// The name of an image in a store; without a tag it is known by its digest alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoredAs {
+    pub repository: RepositoryName,
+    pub tag: Option<Tag>,
+}
+
+impl ListEntry {
+    /// The name in the store: the second column's, else the reference's own.
+    ///
+    /// A reference with a digest and no tag has none unless the second column gives it one.
+    pub fn stored(&self) -> StoredAs {
+        let tag = self.reference.tag.clone();
+        match &self.destination {
+            Some(destination) => StoredAs {
+                repository: destination.repository.clone(),
+                tag: destination.tag.clone().or(tag),
+            },
+            None => StoredAs {
+                repository: self
+                    .reference
+                    .stored_name()
+                    .expect("parsing a reference checks its stored name"),
+                tag,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_name(f, &self.repository, self.tag.as_ref())
+    }
+}
+
+impl fmt::Display for StoredAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_name(f, &self.repository, self.tag.as_ref())
+    }
+}
+
+fn write_name(
+    f: &mut fmt::Formatter<'_>,
+    repository: &RepositoryName,
+    tag: Option<&Tag>,
+) -> fmt::Result {
+    match tag {
+        Some(tag) => write!(f, "{repository}:{tag}"),
+        None => write!(f, "{repository}"),
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

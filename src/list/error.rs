@@ -1,0 +1,205 @@
+//! What is wrong with lists, all of it at once.
+
+use std::fmt::{self, Write as _};
+
+use crate::hint::Hint;
+
+/// The most bad lines that a message shows; a wrong file has thousands.
+const SHOWN_MAX: usize = 50;
+/// The most fixes that a hint shows.
+const FIXES_MAX: usize = 5;
+/// The most characters of a list's text that a message repeats.
+const TEXT_LEN_MAX: usize = 120;
+
+/// Why lists cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// Lines that cannot be read, or that contradict each other.
+    #[error("{}", Report { problems, n_files: *n_files })]
+    Invalid {
+        /// In the order of the lists; never empty.
+        problems: Vec<BadLine>,
+        /// How many lists were read.
+        n_files: usize,
+    },
+    /// Sections that no list has.
+    #[error("{} no section {}", has(files), ticked(unknown, "or"))]
+    UnknownSection {
+        files: Vec<String>,
+        unknown: Vec<String>,
+        /// The sections that there are.
+        known: Vec<String>,
+    },
+    /// Not one image.
+    #[error("{} image{}", names_no(files), in_sections(sections))]
+    Empty {
+        files: Vec<String>,
+        sections: Vec<String>,
+    },
+}
+
+/// One bad line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    pub file: String,
+    /// Counted from one.
+    pub line: usize,
+    /// The part of the line that is wrong, as it stands there.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What was likely meant.
+    pub fix: Option<String>,
+}
+
+struct Report<'a> {
+    problems: &'a [BadLine],
+    n_files: usize,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_lines = self.problems.len();
+        let s = if n_lines == 1 { "" } else { "s" };
+        let one_file = self.one_file();
+        match one_file {
+            Some(file) => write!(f, "image list `{}` has", visible(file))?,
+            None => write!(f, "{} image lists have", self.n_files)?,
+        }
+        write!(f, " {n_lines} invalid line{s}; nothing was moved")?;
+        for problem in self.problems.iter().take(SHOWN_MAX) {
+            let (text, reason) = (visible(&problem.text), visible(&problem.reason));
+            write!(f, "\n  {}: `{text}`: {reason}", self.place(problem))?;
+        }
+        match n_lines.saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}
+
+impl Report<'_> {
+    /// The file, where only one was read.
+    fn one_file(&self) -> Option<&str> {
+        let first = self.problems.first()?;
+        (self.n_files == 1).then_some(&first.file)
+    }
+
+    fn place(&self, problem: &BadLine) -> String {
+        match self.one_file() {
+            Some(_) => format!("line {}", problem.line),
+            None => format!("{}:{}", visible(&problem.file), problem.line),
+        }
+    }
+
+    fn hint(&self) -> String {
+        let fixes: Vec<(&BadLine, &str)> = self
+            .problems
+            .iter()
+            .filter_map(|problem| Some((problem, problem.fix.as_deref()?)))
+            .collect();
+        match fixes[..] {
+            [] => {
+                "a line is `[registry/]repository[:tag][@digest]`, then optionally where it goes \
+                   (`repository[:tag]`) and `platform=os/architecture,…`"
+                    .to_owned()
+            }
+            [(_, fix)] => format!("did you mean `{}`?", visible(fix)),
+            _ => {
+                let shown: Vec<String> = fixes
+                    .iter()
+                    .take(FIXES_MAX)
+                    .map(|(problem, fix)| format!("`{}` ({})", visible(fix), self.place(problem)))
+                    .collect();
+                let more = if fixes.len() > FIXES_MAX {
+                    " The other lines have fixes of the same kinds."
+                } else {
+                    ""
+                };
+                format!("did you mean {}?{more}", joined(&shown, "and"))
+            }
+        }
+    }
+}
+
+impl Hint for ListError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { problems, n_files } => Some(
+                Report {
+                    problems,
+                    n_files: *n_files,
+                }
+                .hint(),
+            ),
+            Self::UnknownSection { known, .. } if known.is_empty() => Some(
+                "no list has sections; a line `##name` opens one, up to the next such line"
+                    .to_owned(),
+            ),
+            Self::UnknownSection { known, .. } => {
+                Some(format!("the sections are {}", ticked(known, "and")))
+            }
+            Self::Empty { .. } => None,
+        }
+    }
+}
+
+fn has(files: &[String]) -> String {
+    match files {
+        [file] => format!("image list `{}` has", visible(file)),
+        _ => "the image lists have".to_owned(),
+    }
+}
+
+fn names_no(files: &[String]) -> String {
+    match files {
+        [] => "no image list names an".to_owned(),
+        [file] => format!("image list `{}` names no", visible(file)),
+        _ => format!("image lists {} name no", ticked(files, "and")),
+    }
+}
+
+fn in_sections(sections: &[String]) -> String {
+    match sections {
+        [] => String::new(),
+        [section] => format!(" in section `{}`", visible(section)),
+        _ => format!(" in sections {}", ticked(sections, "and")),
+    }
+}
+
+fn ticked(words: &[String], last: &str) -> String {
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| format!("`{}`", visible(word)))
+        .collect();
+    joined(&words, last)
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn joined(words: &[String], last: &str) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.clone(),
+        [start @ .., end] => format!("{} {last} {end}", start.join(", ")),
+    }
+}
+
+/// The text with control characters escaped and cut to a length that fits a message: lists come
+/// from anywhere, and a terminal obeys what it is sent.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    for (n, character) in text.chars().enumerate() {
+        if n == TEXT_LEN_MAX {
+            shown.push('…');
+            break;
+        }
+        let is_hidden = character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if is_hidden {
+            write!(shown, "{}", character.escape_unicode()).expect("a string takes everything");
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}

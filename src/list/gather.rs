@@ -1,0 +1,191 @@
+//! Many lines become one list: sections, duplicates, collisions.
+
+use std::collections::HashMap;
+
+use crate::oci::{Digest, PlatformChoice, Registry, Tag};
+
+use super::text::{Bad, ImageLine, Line, parse_line};
+use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs};
+
+/// Collects the lines of lists.
+pub(super) struct Gatherer<'a> {
+    source: &'a Registry,
+    wanted: &'a [String],
+    files: Vec<String>,
+    /// All sections, in order of appearance.
+    sections: Vec<String>,
+    entries: Vec<ListEntry>,
+    /// The entry that has a name; images without a tag have their digest for one.
+    claims: HashMap<(StoredAs, Option<Digest>), usize>,
+    problems: Vec<BadLine>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Gatherer<'a> {
+    pub(super) fn new(source: &'a Registry, wanted: &'a [String]) -> Self {
+        Self {
+            source,
+            wanted,
+            files: Vec::new(),
+            sections: Vec::new(),
+            entries: Vec::new(),
+            claims: HashMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads one list; a section does not reach beyond its end.
+    pub(super) fn add(&mut self, list: &ListSource<'_>) {
+        self.files.push(list.name.to_owned());
+        let text = list.text.strip_prefix('\u{feff}').unwrap_or(list.text);
+        let mut section: Option<String> = None;
+        for (n, line) in text.lines().enumerate() {
+            let origin = Origin {
+                file: list.name.to_owned(),
+                line: n + 1,
+            };
+            match parse_line(line) {
+                Ok(Line::Blank) => {}
+                Ok(Line::Section(name)) => section = Some(self.open_section(name)),
+                Ok(Line::Heading(text)) => self.warnings.push(format!(
+                    "{origin}: `{}` is taken for a comment, since a section's name is one word",
+                    super::error::visible(text)
+                )),
+                Ok(Line::Image(image)) => self.add_image(*image, section.clone(), origin),
+                Err(bad) => self.add_problem(origin, bad),
+            }
+        }
+    }
+
+    fn open_section(&mut self, name: &str) -> String {
+        if !self.sections.iter().any(|known| known == name) {
+            self.sections.push(name.to_owned());
+        }
+        name.to_owned()
+    }
+
+    fn add_problem(&mut self, origin: Origin, bad: Bad) {
+        self.problems.push(BadLine {
+            file: origin.file,
+            line: origin.line,
+            text: bad.text,
+            reason: bad.reason,
+            fix: bad.fix,
+        });
+    }
+
+    fn add_image(&mut self, image: ImageLine, section: Option<String>, origin: Origin) {
+        let is_wanted = self.wanted.is_empty()
+            || section
+                .as_ref()
+                .is_some_and(|section| self.wanted.contains(section));
+        if !is_wanted {
+            return;
+        }
+        let mut entry = ListEntry {
+            reference: image.reference,
+            destination: image.destination,
+            platforms: image.platforms,
+            section,
+            origin,
+        };
+        let written = entry.reference.to_string();
+        let lacks_tag = entry.reference.tag.is_none() && entry.reference.digest.is_none();
+        if lacks_tag {
+            entry.reference.tag = Some(Tag::latest());
+        }
+        let stored = entry.stored();
+        let digest = match stored.tag {
+            Some(_) => None,
+            None => entry.reference.digest.clone(),
+        };
+        let key = (stored, digest);
+        if let Some(&at) = self.claims.get(&key) {
+            self.add_claimant(&self.entries[at].clone(), entry, &written);
+            return;
+        }
+        if lacks_tag {
+            let warning = format!(
+                "{}: `{written}` has no tag; `latest` is taken",
+                entry.origin
+            );
+            self.warnings.push(warning);
+        }
+        self.claims.insert(key, self.entries.len());
+        self.entries.push(entry);
+    }
+
+    /// Takes an entry whose name `first` has already: the same image folds, another is a problem.
+    fn add_claimant(&mut self, first: &ListEntry, entry: ListEntry, written: &str) {
+        let reason = if self.identity(first) != self.identity(&entry) {
+            let (stored, holder) = (entry.stored(), &first.reference);
+            format!(
+                "goes to `{stored}`, where `{holder}` of {} goes",
+                first.origin
+            )
+        } else if platform_set(first) != platform_set(&entry) {
+            format!("is listed at {} with other platforms", first.origin)
+        } else {
+            return;
+        };
+        let bad = Bad {
+            text: written.to_owned(),
+            reason,
+            fix: None,
+        };
+        self.add_problem(entry.origin, bad);
+    }
+
+    /// The reference with what it leaves to defaults written out.
+    fn identity(&self, entry: &ListEntry) -> String {
+        let mut reference = entry.reference.clone();
+        let is_bare = reference.registry.is_none();
+        let registry = reference
+            .registry
+            .get_or_insert_with(|| self.source.clone());
+        if is_bare || registry.is_docker_hub() {
+            reference.repository = reference.repository.with_library();
+        }
+        reference.to_string()
+    }
+
+    /// Gives the list, or everything that is wrong with it.
+    pub(super) fn finish(self) -> Result<ImageList, ListError> {
+        if !self.problems.is_empty() {
+            return Err(ListError::Invalid {
+                problems: self.problems,
+                n_files: self.files.len(),
+            });
+        }
+        let is_unknown = |name: &&String| !self.sections.contains(*name);
+        let unknown: Vec<String> = self.wanted.iter().filter(is_unknown).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(ListError::UnknownSection {
+                files: self.files,
+                unknown,
+                known: self.sections,
+            });
+        }
+        if self.entries.is_empty() {
+            return Err(ListError::Empty {
+                files: self.files,
+                sections: self.wanted.to_vec(),
+            });
+        }
+        Ok(ImageList {
+            entries: self.entries,
+            warnings: self.warnings,
+        })
+    }
+}
+
+/// The platforms in one order; an empty set for `all`, `None` where the line says nothing.
+fn platform_set(entry: &ListEntry) -> Option<Vec<String>> {
+    let mut texts: Vec<String> = match entry.platforms.as_ref()? {
+        PlatformChoice::All => Vec::new(),
+        PlatformChoice::These(platforms) => platforms.iter().map(ToString::to_string).collect(),
+    };
+    texts.sort_unstable();
+    Some(texts)
+}

@@ -1,0 +1,438 @@
+//! Rename rules: the name an image gets where it goes, made from the one it has in the store.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::hint::Hint;
+use crate::oci::{Digest, ReferenceError, RepositoryName, Tag};
+
+use super::error::joined;
+
+/// What becomes of a registry's host at the front of a stored name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostPart {
+    /// `quay.io/coreos/etcd` stays.
+    #[default]
+    Keep,
+    /// `quay.io/coreos/etcd` becomes `coreos/etcd`.
+    Strip,
+}
+
+/// How stored names become names at a destination.
+#[derive(Debug, Clone, Default)]
+pub struct RenameRules {
+    pub host: HostPart,
+    /// Everything goes below this project, `library/` left out.
+    pub project: Option<RepositoryName>,
+    /// The first that matches is used, instead of `host`.
+    pub renames: Vec<RenameRule>,
+    /// What stands before every name, after all the rest.
+    pub prefix: Option<RepositoryName>,
+}
+
+/// `quay.io/*=platform/*`: what to look for in a stored name, and what to put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenameRule {
+    from: Pattern,
+    to: Pattern,
+}
+
+/// A name with at most one `*`, which stands for any text, slashes and nothing included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    before: String,
+    /// What follows the star, if there is one.
+    after: Option<String>,
+}
+
+/// Why names cannot be changed as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenameError {
+    /// A text that is no rule.
+    #[error("`{rule}` is not a rename rule: {reason}")]
+    Rule { rule: String, reason: String },
+    /// A rule makes something that is no name.
+    #[error("renaming `{from}` by `{rule}` gives `{to}`, which is not a repository name")]
+    NotAName {
+        from: RepositoryName,
+        rule: String,
+        to: String,
+        #[source]
+        source: ReferenceError,
+    },
+    /// Different images would have one name.
+    #[error("{}", list_collisions(.0))]
+    Collisions(Vec<Collision>),
+}
+
+/// An image and the name it is about to get.
+#[derive(Debug, Clone)]
+pub struct Landing {
+    /// What the image is called where it comes from, for messages.
+    pub source: String,
+    pub repository: RepositoryName,
+    pub tag: Option<Tag>,
+    /// What is known of its content: equal digests are one image.
+    pub digest: Option<Digest>,
+}
+
+/// Different images that would have one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collision {
+    pub repository: RepositoryName,
+    pub tag: Tag,
+    /// What the images are called where they come from; two or more.
+    pub sources: Vec<String>,
+}
+
+impl RenameRules {
+    /// Applies the rules to a stored name.
+    ///
+    /// The first matching rename, else the host's rule; then project; then prefix. A name that
+    /// ends up with one component and that no rename made goes below `library/`, since a registry
+    /// with projects has no other place for it.
+    pub fn apply(&self, name: &RepositoryName) -> Result<RepositoryName, RenameError> {
+        let renamed = self
+            .renames
+            .iter()
+            .find_map(|rule| rule.apply(name).transpose())
+            .transpose()?;
+        let is_renamed = renamed.is_some();
+        let stripped = match self.host {
+            HostPart::Strip => name.without_host(),
+            HostPart::Keep => None,
+        };
+        let mut result = renamed.or(stripped).unwrap_or_else(|| name.clone());
+        if let Some(project) = &self.project {
+            let below = result.without_library().unwrap_or(result);
+            result = put_before(project, &below)?;
+        } else if !is_renamed {
+            result = result.with_library();
+        }
+        match &self.prefix {
+            Some(prefix) => put_before(prefix, &result),
+            None => Ok(result),
+        }
+    }
+}
+
+fn put_before(
+    prefix: &RepositoryName,
+    name: &RepositoryName,
+) -> Result<RepositoryName, RenameError> {
+    name.prefixed(prefix.as_str())
+        .map_err(|source| RenameError::NotAName {
+            from: name.clone(),
+            rule: format!("{prefix}/"),
+            to: format!("{prefix}/{name}"),
+            source,
+        })
+}
+
+impl RenameRule {
+    /// Renames `name`; `None` when the rule is not about it.
+    fn apply(&self, name: &RepositoryName) -> Result<Option<RepositoryName>, RenameError> {
+        let Some(middle) = self.from.matched(name.as_str()) else {
+            return Ok(None);
+        };
+        let to = match &self.to.after {
+            Some(after) => format!("{}{middle}{after}", self.to.before),
+            None => self.to.before.clone(),
+        };
+        match to.parse() {
+            Ok(renamed) => Ok(Some(renamed)),
+            Err(source) => Err(RenameError::NotAName {
+                from: name.clone(),
+                rule: self.to_string(),
+                to,
+                source,
+            }),
+        }
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let is_name_like = |b: u8| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b'/')
+        };
+        if text.is_empty() {
+            return Err("a side is empty");
+        }
+        if text.bytes().filter(|&b| b == b'*').count() > 1 {
+            return Err("a side has more than one `*`");
+        }
+        if text.contains(':') {
+            return Err("tags cannot be renamed, and stored names write a port as `host_5000`");
+        }
+        if !text.bytes().all(|b| b == b'*' || is_name_like(b)) {
+            return Err("a side has characters that no repository name has");
+        }
+        Ok(match text.split_once('*') {
+            Some((before, after)) => Self {
+                before: before.to_owned(),
+                after: Some(after.to_owned()),
+            },
+            None => Self {
+                before: text.to_owned(),
+                after: None,
+            },
+        })
+    }
+
+    /// What the star stands for in `name`; nothing where there is no star.
+    fn matched<'n>(&self, name: &'n str) -> Option<&'n str> {
+        match &self.after {
+            Some(after) => name.strip_prefix(&*self.before)?.strip_suffix(&**after),
+            None => (self.before == name).then_some(""),
+        }
+    }
+}
+
+impl FromStr for RenameRule {
+    type Err = RenameError;
+
+    /// Parses `FROM=TO`, with one `*` on each side, on the left only, or on neither.
+    fn from_str(text: &str) -> Result<Self, RenameError> {
+        let bad = |reason: &str| RenameError::Rule {
+            rule: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let (from, to) = text.split_once('=').ok_or_else(|| bad("it has no `=`"))?;
+        let from = Pattern::parse(from).map_err(bad)?;
+        let to = Pattern::parse(to).map_err(bad)?;
+        if to.after.is_some() && from.after.is_none() {
+            return Err(bad("the `*` on the right stands for nothing on the left"));
+        }
+        if from.before.starts_with("docker.io/") {
+            return Err(bad("images of docker.io are stored without a host"));
+        }
+        Ok(Self { from, to })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.before)?;
+        match &self.after {
+            Some(after) => write!(f, "*{after}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources: Vec<String> = self
+            .sources
+            .iter()
+            .map(|source| format!("`{source}`"))
+            .collect();
+        write!(
+            f,
+            "`{}:{}`: {}",
+            self.repository,
+            self.tag,
+            joined(&sources, "and")
+        )
+    }
+}
+
+impl fmt::Display for RenameRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.from, self.to)
+    }
+}
+
+impl Hint for RenameError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Rule { .. } => Some(
+                "a rule looks like `quay.io/*=platform/*` and is about names as `hod ls` shows \
+                 them, without tags"
+                    .to_owned(),
+            ),
+            Self::NotAName { .. } => None,
+            Self::Collisions(_) => Some(
+                "nothing was moved. Keep the hosts, or give one of the images another name with \
+                 `--rename` or in the list's second column"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// Refuses different images that would have one name.
+///
+/// Images without a tag cannot collide; neither can two of the same source or the same digest.
+pub fn collisions(landings: impl IntoIterator<Item = Landing>) -> Result<(), RenameError> {
+    let mut places = BTreeMap::new();
+    for landing in landings {
+        let Some(tag) = landing.tag else { continue };
+        let place = (landing.repository, tag);
+        let images: &mut Vec<(String, Option<Digest>)> = places.entry(place).or_default();
+        let is_known = images.iter().any(|(source, digest)| {
+            *source == landing.source || (digest.is_some() && *digest == landing.digest)
+        });
+        if !is_known {
+            images.push((landing.source, landing.digest));
+        }
+    }
+    let found: Vec<Collision> = places
+        .into_iter()
+        .filter(|(_, images)| images.len() > 1)
+        .map(|((repository, tag), images)| Collision {
+            repository,
+            tag,
+            sources: images.into_iter().map(|(source, _)| source).collect(),
+        })
+        .collect();
+    match found[..] {
+        [] => Ok(()),
+        _ => Err(RenameError::Collisions(found)),
+    }
+}
+
+fn list_collisions(collisions: &[Collision]) -> String {
+    let mut lines = vec![match collisions {
+        [_] => "1 name is claimed by different images".to_owned(),
+        _ => format!("{} names are claimed by different images", collisions.len()),
+    }];
+    lines.extend(collisions.iter().map(ToString::to_string));
+    lines.join("\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> RepositoryName {
+        text.parse().unwrap()
+    }
+
+    fn rules(host: HostPart, project: &str, renames: &[&str], prefix: &str) -> RenameRules {
+        let optional = |text: &str| (!text.is_empty()).then(|| name(text));
+        RenameRules {
+            host,
+            project: optional(project),
+            renames: renames.iter().map(|rule| rule.parse().unwrap()).collect(),
+            prefix: optional(prefix),
+        }
+    }
+
+    #[test]
+    fn names_change_in_order() {
+        use HostPart::{Keep, Strip};
+        #[track_caller]
+        fn check(rules: &RenameRules, from: &str, expect: &str) {
+            assert_eq!(rules.apply(&name(from)).unwrap().as_str(), expect);
+        }
+        let none = RenameRules::default();
+        check(&none, "quay.io/coreos/etcd", "quay.io/coreos/etcd");
+        check(&none, "redis", "library/redis");
+        let strip = rules(Strip, "", &[], "");
+        check(&strip, "quay.io/coreos/etcd", "coreos/etcd");
+        check(&strip, "localhost_5000/etcd", "library/etcd");
+        check(&strip, "calico/node", "calico/node");
+        let project = rules(Strip, "site-a", &[], "");
+        check(&project, "quay.io/coreos/etcd", "site-a/coreos/etcd");
+        check(&project, "library/redis", "site-a/redis");
+        check(&project, "m.io/redis", "site-a/redis");
+        let all = rules(
+            Strip,
+            "p",
+            &["quay.io/*=platform/*", "quay.io/x/*=never/*"],
+            "pre/fix",
+        );
+        check(&all, "quay.io/x/etcd", "pre/fix/p/platform/x/etcd");
+        check(&all, "gcr.io/x/etcd", "pre/fix/p/x/etcd");
+        let prefix = rules(Keep, "", &[], "pre");
+        check(&prefix, "library/redis", "pre/library/redis");
+        check(&prefix, "redis", "pre/library/redis");
+        let odd = rules(
+            Strip,
+            "",
+            &["a/b=c", "quay.io/*-amd64=m/*", "z/*=one/name"],
+            "",
+        );
+        check(&odd, "a/b", "c");
+        check(&odd, "a/b/c", "a/b/c");
+        check(&odd, "quay.io/q/x-amd64", "m/q/x");
+        check(&odd, "quay.io/q/x-arm64", "q/x-arm64");
+        check(&odd, "z/y/x", "one/name");
+    }
+
+    #[test]
+    fn bad_rules_and_bad_results_are_refused() {
+        #[track_caller]
+        fn check(rule: &str, reason: &str) {
+            assert_eq!(
+                rule.parse::<RenameRule>().unwrap_err().to_string(),
+                format!("`{rule}` is not a rename rule: {reason}")
+            );
+        }
+        check("a", "it has no `=`");
+        check("=a", "a side is empty");
+        check("a/**=b", "a side has more than one `*`");
+        check(
+            "a=b/*",
+            "the `*` on the right stands for nothing on the left",
+        );
+        check("A=b", "a side has characters that no repository name has");
+        check(
+            "r:5000/*=b/*",
+            "tags cannot be renamed, and stored names write a port as `host_5000`",
+        );
+        check(
+            "docker.io/*=b/*",
+            "images of docker.io are stored without a host",
+        );
+        let rule = rules(HostPart::Keep, "", &["a/*=/*"], "");
+        assert_eq!(
+            rule.apply(&name("a/b")).unwrap_err().to_string(),
+            "renaming `a/b` by `a/*=/*` gives `/b`, which is not a repository name"
+        );
+        let long = rules(HostPart::Keep, &"p".repeat(200), &[], "");
+        assert!(long.apply(&name(&"n".repeat(100))).is_err());
+    }
+
+    #[test]
+    fn rules_print_as_they_were_written() {
+        for text in ["a/*=b/*", "a=b", "a/*-x=b"] {
+            assert_eq!(text.parse::<RenameRule>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn different_images_cannot_land_on_one_name() {
+        let landing = |source: &str, to: &str, tag: Option<&str>, content: Option<&[u8]>| Landing {
+            source: source.to_owned(),
+            repository: name(to),
+            tag: tag.map(|tag| tag.parse().unwrap()),
+            digest: content.map(Digest::of),
+        };
+        let fine = [
+            landing("a/x:1", "x", Some("1"), Some(b"1")),
+            landing("b/x:1", "x", Some("1"), Some(b"1")),
+            landing("a/x:1", "x", Some("1"), None),
+            landing("c/x:1", "x", Some("2"), Some(b"2")),
+            landing("d/x", "x", None, None),
+            landing("e/x", "x", None, None),
+        ];
+        assert_eq!(collisions(fine), Ok(()));
+        let error = collisions([
+            landing("a/x:1", "x", Some("1"), None),
+            landing("b/x:1", "x", Some("1"), None),
+            landing("c/x:1", "x", Some("1"), Some(b"1")),
+            landing("a/y:1", "y", Some("1"), Some(b"1")),
+            landing("b/y:1", "y", Some("1"), Some(b"2")),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "2 names are claimed by different images\n  \
+             `x:1`: `a/x:1`, `b/x:1` and `c/x:1`\n  `y:1`: `a/y:1` and `b/y:1`"
+        );
+    }
+}
