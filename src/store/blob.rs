@@ -1,0 +1,287 @@
+//! Blobs: reading them by digest, and writing them so that only whole ones appear.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::bridge::FileRange;
+use crate::fsx::{self, Durability, LinkMode, TempDir, TempFile, TempName};
+use crate::oci::{Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
+
+use super::{Store, StoreError};
+
+/// How many bytes are read at once for hashing.
+const READ_LEN: usize = 256 * 1024;
+
+impl Store {
+    /// The path of a blob's data, whether it is there or not.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.tree().blob(digest)
+    }
+
+    /// The length of a blob in bytes; `None` when it is not there.
+    pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        let stat = fsx::try_stat(&self.blob_path(digest))?;
+        Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
+    }
+
+    /// Opens a blob; `None` when it is not there. Who reads must hash: nothing is verified here.
+    pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
+        let Some(len) = self.blob_len(digest)? else {
+            return Ok(None);
+        };
+        let path = self.blob_path(digest);
+        Ok(fsx::try_open(&path)?.map(|file| FileRange {
+            file: Arc::new(file),
+            path,
+            offset: 0,
+            len,
+        }))
+    }
+
+    /// Reads a blob of at most `len_max` bytes, verified; `None` when it is not there.
+    pub fn read_blob(&self, digest: &Digest, len_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.blob_path(digest);
+        let Some(bytes) = fsx::try_read(&path, len_max)? else {
+            return Ok(None);
+        };
+        if !digest.matches(&bytes) {
+            return Err(StoreError::Corrupt {
+                digest: digest.clone(),
+                path,
+            });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Reads a manifest by digest, verified; `None` when its bytes are not there.
+    pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, StoreError> {
+        let Some(bytes) = self.read_blob(digest, MANIFEST_LEN_MAX)? else {
+            return Ok(None);
+        };
+        let manifest =
+            Manifest::parse_as(bytes.into(), digest.clone(), None).map_err(|source| {
+                StoreError::BadManifest {
+                    digest: digest.clone(),
+                    source,
+                }
+            })?;
+        Ok(Some(manifest))
+    }
+
+    /// Starts a blob that is hashed with `algorithm` while it is written.
+    pub fn blob_writer(&self, algorithm: Algorithm) -> Result<BlobWriter, StoreError> {
+        Ok(BlobWriter {
+            temp: TempFile::create_in(self.temp_path()?, "blob-")?,
+            hasher: DigestHasher::new(algorithm),
+            algorithm,
+            len: 0,
+            store: self.clone(),
+        })
+    }
+
+    /// Writes a manifest's bytes as a blob, without linking it anywhere; idempotent, not synced.
+    ///
+    /// Other bytes in its place are replaced.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let path = self.blob_path(manifest.digest());
+        if has_content(&path, manifest.bytes())? {
+            return Ok(());
+        }
+        let mut temp = TempFile::create_in(self.temp_path()?, "manifest-")?;
+        temp.write_all(manifest.bytes())?;
+        put(temp, &path, Durability::Deferred)
+    }
+
+    /// Puts the file at `source`, which must hold `digest`, into the store; not synced.
+    ///
+    /// Returns whether it is new here. A file that is there already is left, unless its length is
+    /// not the source's: then it is the remains of a crash, and is replaced.
+    pub fn import_file(
+        &self,
+        source: &Path,
+        digest: &Digest,
+        mode: LinkMode,
+    ) -> Result<bool, StoreError> {
+        let temp_dir = self.temp_path()?;
+        let path = self.blob_path(digest);
+        if fsx::link_file(source, &path, mode, temp_dir)? {
+            return Ok(true);
+        }
+        if fsx::stat(source)?.len == fsx::stat(&path)?.len {
+            return Ok(false);
+        }
+        let aside = TempDir::create_in(temp_dir, "import-")?;
+        let copy = aside.path().join("data");
+        fsx::link_file(source, &copy, mode, aside.path())?;
+        fsx::rename(&copy, &path)?;
+        Ok(true)
+    }
+}
+
+/// A blob on its way into the store; dropped uncommitted, it leaves nothing.
+#[derive(Debug)]
+pub struct BlobWriter {
+    temp: TempFile,
+    hasher: DigestHasher,
+    algorithm: Algorithm,
+    len: u64,
+    store: Store,
+}
+
+impl BlobWriter {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.temp.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes were written so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was written so far.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Reserves room for `len` bytes, so that a full disk shows before they are fetched.
+    pub fn allocate(&self, len: u64) -> Result<(), StoreError> {
+        Ok(self.temp.allocate(len)?)
+    }
+
+    /// Publishes the blob under `expected`, or leaves the store unchanged.
+    ///
+    /// Fails when the bytes have another digest, or are not `len`. A data file of the same length
+    /// that is there already is left as it is. A digest of another algorithm than the writer's
+    /// costs reading the bytes once more.
+    pub fn commit(
+        self,
+        expected: &Digest,
+        len: Option<u64>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let (store, actual_len) = (self.store.clone(), self.len);
+        let temp = self.verified(expected, len)?;
+        if store.blob_len(expected)? == Some(actual_len) {
+            return Ok(());
+        }
+        put(temp, &store.blob_path(expected), durability)
+    }
+
+    /// Verifies the blob as [`BlobWriter::commit`] does, and keeps it for a later
+    /// [`StagedBlob::publish`].
+    pub fn stage(self, expected: &Digest, len: Option<u64>) -> Result<StagedBlob, StoreError> {
+        let (store, actual_len) = (self.store.clone(), self.len);
+        let temp = self.verified(expected, len)?.close();
+        Ok(StagedBlob {
+            temp,
+            digest: expected.clone(),
+            len: actual_len,
+            store,
+        })
+    }
+
+    /// Returns the file when it holds what it should.
+    fn verified(self, expected: &Digest, len: Option<u64>) -> Result<TempFile, StoreError> {
+        if let Some(expected_len) = len.filter(|&len| len != self.len) {
+            return Err(StoreError::LengthMismatch {
+                digest: expected.clone(),
+                expected: expected_len,
+                actual: self.len,
+            });
+        }
+        let actual = if expected.algorithm() == self.algorithm {
+            self.hasher.finish()
+        } else {
+            hash_file(self.temp.path(), expected.algorithm(), &|_| ())?
+        };
+        if actual != *expected {
+            return Err(StoreError::DigestMismatch {
+                expected: expected.clone(),
+                actual,
+                len: self.len,
+            });
+        }
+        Ok(self.temp)
+    }
+}
+
+/// A verified blob that is not yet visible and holds no file open; dropped unpublished, it leaves
+/// nothing.
+#[derive(Debug)]
+pub struct StagedBlob {
+    temp: TempName,
+    digest: Digest,
+    len: u64,
+    store: Store,
+}
+
+impl StagedBlob {
+    /// Makes the blob visible; one of the same length that is there already is left as it is.
+    pub fn publish(self, durability: Durability) -> Result<(), StoreError> {
+        if self.store.blob_len(&self.digest)? == Some(self.len) {
+            return Ok(());
+        }
+        put(
+            self.temp.open()?,
+            &self.store.blob_path(&self.digest),
+            durability,
+        )
+    }
+}
+
+/// Renames `temp` to the data file `path`, whose directories are created.
+fn put(temp: TempFile, path: &Path, durability: Durability) -> Result<(), StoreError> {
+    let dirs: Vec<&Path> = path.ancestors().skip(1).take(4).collect();
+    if let Some(dir) = dirs.first() {
+        fsx::create_dir_all(dir)?;
+    }
+    temp.persist(path, durability)?;
+    if durability == Durability::Synced {
+        // `<hex>` is synced with the rename; `<hh>`, `<alg>` and `blobs` may be as new.
+        for dir in dirs.into_iter().skip(1) {
+            fsx::sync_dir(dir)?;
+        }
+    }
+    Ok(())
+}
+
+/// Hashes a file, telling `on_bytes` of each piece.
+pub(super) fn hash_file(
+    path: &Path,
+    algorithm: Algorithm,
+    on_bytes: &dyn Fn(u64),
+) -> Result<Digest, fsx::Error> {
+    let file = fsx::open(path)?;
+    let mut hasher = DigestHasher::new(algorithm);
+    let mut buffer = vec![0; READ_LEN];
+    let mut at = 0;
+    loop {
+        let n = fsx::read_at(&file, path, &mut buffer, at)?;
+        if n == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(&buffer[..n]);
+        at += n as u64;
+        on_bytes(n as u64);
+    }
+}
+
+/// Whether the file at `path` is there and holds exactly `bytes`.
+pub(super) fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, fsx::Error> {
+    let Some(file) = fsx::try_open(path)? else {
+        return Ok(false);
+    };
+    let mut buffer = vec![0; bytes.len() + 1];
+    let mut n_read = 0;
+    while n_read < buffer.len() {
+        match fsx::read_at(&file, path, &mut buffer[n_read..], n_read as u64)? {
+            0 => break,
+            n => n_read += n,
+        }
+    }
+    Ok(buffer[..n_read] == *bytes)
+}

@@ -1,0 +1,94 @@
+//! What can go wrong in a store.
+
+use std::path::PathBuf;
+
+use crate::fsx;
+use crate::hint::Hint;
+use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+
+/// A failed operation on a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Neither a store nor a registry's directory.
+    #[error("`{}` is not a registry tree: it has no `docker/registry/v2`", path.display())]
+    NotAStore { path: PathBuf },
+    /// The inside of a tree was given where its root directory belongs.
+    #[error("`{}` is the inside of a registry tree and cannot be written as a store", path.display())]
+    InsideTree { path: PathBuf },
+    /// A store opened for reading was to be changed.
+    #[error("store `{}` is open for reading only", path.display())]
+    ReadOnly { path: PathBuf },
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    /// A link file without a digest in it.
+    #[error("link `{}` does not hold a digest", path.display())]
+    BadLink { path: PathBuf, source: DigestError },
+    /// Bytes that came in are not those that were asked for.
+    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
+    DigestMismatch {
+        expected: Digest,
+        actual: Digest,
+        len: u64,
+    },
+    /// More or fewer bytes came in than were announced.
+    #[error("blob `{digest}` arrived with {actual} of {expected} bytes")]
+    LengthMismatch {
+        digest: Digest,
+        expected: u64,
+        actual: u64,
+    },
+    /// Bytes in the store are not those that their place says.
+    #[error("`{}` does not hold `{digest}`: the file is damaged", path.display())]
+    Corrupt { digest: Digest, path: PathBuf },
+    /// A blob that should be a manifest is none.
+    #[error("blob `{digest}` cannot be read as a manifest")]
+    BadManifest {
+        digest: Digest,
+        source: ManifestError,
+    },
+    /// A manifest whose bytes are not in the store.
+    #[error("manifest `{digest}` is not in the store")]
+    MissingManifest { digest: Digest },
+    /// An index of which nothing is there.
+    #[error("index `{digest}` is in the store, but none of the manifests it lists is")]
+    NoChildren { digest: Digest },
+    /// An image was to be published before all of it was there.
+    #[error("`{repository}` cannot be published: blob `{digest}` is not in the store")]
+    MissingBlob {
+        repository: RepositoryName,
+        digest: Digest,
+    },
+}
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotAStore { .. } => Some(
+                "give the directory that `hod pull` wrote, or the `rootdirectory` of a registry"
+                    .to_owned(),
+            ),
+            Self::InsideTree { .. } => {
+                Some("give the directory that has `docker/registry/v2` in it".to_owned())
+            }
+            Self::ReadOnly { .. } => None,
+            Self::File(error) => error.hint(),
+            Self::BadLink { path, .. } | Self::Corrupt { path, .. } => Some(format!(
+                "`hod verify` lists all that is damaged; remove `{}` and pull its image again",
+                path.display()
+            )),
+            Self::DigestMismatch { .. } | Self::LengthMismatch { .. } => Some(
+                "nothing of this blob was kept; running the same command again is safe".to_owned(),
+            ),
+            Self::MissingManifest { .. } | Self::NoChildren { .. } | Self::MissingBlob { .. } => {
+                Some("pull the image again: what is there already is not fetched twice".to_owned())
+            }
+            Self::BadManifest { source, .. } => match source {
+                ManifestError::Schema1 => Some(
+                    "push the image again from a current Docker, which writes schema 2".to_owned(),
+                ),
+                _ => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Where everything stands in distribution's tree (registry/storage/paths.go).
+
+use std::path::{Path, PathBuf};
+
+use crate::fsx;
+use crate::oci::{Digest, RepositoryName, Tag};
+
+use super::StoreError;
+
+/// Where the tree is below a registry's `rootdirectory`.
+const TREE: &str = "docker/registry/v2";
+
+/// The `docker/registry/v2` directory.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    root: PathBuf,
+}
+
+/// Which directory a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PathKind {
+    /// A registry's `rootdirectory`, which has the tree below it.
+    Root,
+    /// The tree itself.
+    Tree,
+}
+
+impl Tree {
+    /// The tree that is, or will be, below the root directory `path`.
+    pub(super) fn below(path: &Path) -> Self {
+        Self {
+            root: path.join(TREE),
+        }
+    }
+
+    /// The tree at `path` itself.
+    pub(super) fn at(path: &Path) -> Self {
+        Self {
+            root: path.to_owned(),
+        }
+    }
+
+    /// Looks what `path` is; `None` when it is neither.
+    ///
+    /// The tree itself must have both of its directories: one alone is seen elsewhere too (an OCI
+    /// layout has `blobs/`, a developer's home has `repositories/`).
+    pub(super) fn look(path: &Path) -> Result<Option<PathKind>, StoreError> {
+        let is_dir =
+            |path: &Path| Ok::<_, StoreError>(fsx::try_stat(path)?.is_some_and(|s| s.is_dir));
+        if is_dir(&path.join(TREE))? {
+            Ok(Some(PathKind::Root))
+        } else if is_dir(&path.join("blobs"))? && is_dir(&path.join("repositories"))? {
+            Ok(Some(PathKind::Tree))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// `blobs`
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// `blobs/<alg>/<hh>/<hex>/data`
+    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
+        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+        self.root
+            .join(format!("blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
+    }
+
+    /// `repositories`
+    pub(super) fn repositories(&self) -> PathBuf {
+        self.root.join("repositories")
+    }
+
+    /// `repositories/<name>`
+    pub(super) fn repository(&self, name: &RepositoryName) -> RepositoryDir {
+        RepositoryDir::new(self.root.join(format!("repositories/{name}")))
+    }
+}
+
+/// The directory of one repository, in the tree or being built beside it.
+#[derive(Debug, Clone)]
+pub(super) struct RepositoryDir {
+    path: PathBuf,
+}
+
+impl RepositoryDir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// `<name>`
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `_layers`
+    pub(super) fn layers(&self) -> PathBuf {
+        self.path.join("_layers")
+    }
+
+    /// `_layers/<alg>/<hex>/link`
+    pub(super) fn layer(&self, digest: &Digest) -> PathBuf {
+        self.path.join(format!("_layers/{}/link", in_path(digest)))
+    }
+
+    /// `_manifests`
+    pub(super) fn manifests(&self) -> PathBuf {
+        self.path.join("_manifests")
+    }
+
+    /// `_manifests/revisions`
+    pub(super) fn revisions(&self) -> PathBuf {
+        self.path.join("_manifests/revisions")
+    }
+
+    /// `_manifests/revisions/<alg>/<hex>/link`
+    pub(super) fn revision(&self, digest: &Digest) -> PathBuf {
+        self.path
+            .join(format!("_manifests/revisions/{}/link", in_path(digest)))
+    }
+
+    /// `_manifests/tags`
+    pub(super) fn tags(&self) -> PathBuf {
+        self.path.join("_manifests/tags")
+    }
+
+    /// `_manifests/tags/<tag>`
+    pub(super) fn tag(&self, tag: &Tag) -> TagDir {
+        TagDir::new(self.path.join(format!("_manifests/tags/{}", tag.as_str())))
+    }
+}
+
+/// The directory of one tag, in the tree or being built beside it.
+#[derive(Debug, Clone)]
+pub(super) struct TagDir {
+    path: PathBuf,
+}
+
+impl TagDir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// `<tag>`
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `current/link`
+    pub(super) fn current(&self) -> PathBuf {
+        self.path.join("current/link")
+    }
+
+    /// `index`
+    pub(super) fn history(&self) -> PathBuf {
+        self.path.join("index")
+    }
+
+    /// `index/<alg>/<hex>/link`
+    pub(super) fn past(&self, digest: &Digest) -> PathBuf {
+        self.path.join(format!("index/{}/link", in_path(digest)))
+    }
+}
+
+/// `<alg>/<hex>`
+fn in_path(digest: &Digest) -> String {
+    format!("{}/{}", digest.algorithm().as_str(), digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_distribution() {
+        #[track_caller]
+        fn check(path: &Path, expect: &str) {
+            let expect = format!("/r/docker/registry/v2/{expect}");
+            assert_eq!(path.to_str().unwrap(), expect);
+        }
+        let tree = Tree::below(Path::new("/r"));
+        let digest = Digest::of(b"");
+        let hex = digest.hex();
+        let repository = tree.repository(&"library/redis".parse().unwrap());
+        let tag = repository.tag(&Tag::latest());
+        check(&tree.blob(&digest), &format!("blobs/sha256/e3/{hex}/data"));
+        check(
+            &repository.layer(&digest),
+            &format!("repositories/library/redis/_layers/sha256/{hex}/link"),
+        );
+        check(
+            &repository.revision(&digest),
+            &format!("repositories/library/redis/_manifests/revisions/sha256/{hex}/link"),
+        );
+        check(
+            &tag.current(),
+            "repositories/library/redis/_manifests/tags/latest/current/link",
+        );
+        check(
+            &tag.past(&digest),
+            &format!("repositories/library/redis/_manifests/tags/latest/index/sha256/{hex}/link"),
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! Publishing: making images visible, each at once and whole.
+//!
+//! A repository that is not there yet is built in `.hod/tmp` and appears by two renames, a tag that
+//! is not there yet by one; a link in a repository that stands is renamed into place. So a reader
+//! sees no empty link and no half image, and a kill leaves nothing that must be repaired.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::fsx::{self, Durability, IoKind, TempDir, TempFile};
+use crate::oci::{Digest, RepositoryName, Tag};
+
+use super::blob::has_content;
+use super::layout::{RepositoryDir, TagDir};
+use super::{Store, StoreError};
+
+/// One image to be made visible; the bytes of all that it names must be in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    pub repository: RepositoryName,
+    pub tag: Option<Tag>,
+    /// What the tag is to name.
+    pub top: Digest,
+    /// The manifests, children before those that list them, `top` among them.
+    pub manifests: Vec<Digest>,
+    /// The configs and layers.
+    pub blobs: Vec<Digest>,
+}
+
+/// All that a batch wants of one repository.
+#[derive(Debug, Default)]
+struct Wanted<'a> {
+    layers: BTreeSet<&'a Digest>,
+    /// In the order given.
+    revisions: Vec<&'a Digest>,
+    /// In the order given, so that the last of two wins.
+    tags: Vec<(&'a Tag, &'a Digest)>,
+}
+
+impl Store {
+    /// Makes images visible: their blobs' links, their manifests' links, then their tags.
+    ///
+    /// Idempotent: a link that is right is left alone. With [`Durability::Synced`] all that a tag
+    /// leads to is on the disk before the tag is, and the tags are on return; data written earlier
+    /// without a sync is covered. Fails with [`StoreError::MissingBlob`], and changes nothing, when
+    /// a blob or manifest is not in the store.
+    pub fn publish(
+        &self,
+        images: &[Publication],
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        if images.is_empty() {
+            return Ok(());
+        }
+        let temp = TempDir::create_in(self.temp_path()?, "publish-")?;
+        let wanted = self.gather(images)?;
+        let mut batch = Batch {
+            temp: &temp,
+            n_names: 0,
+        };
+        let mut standing = Vec::new();
+        let mut built = Vec::new();
+        for (name, wanted) in &wanted {
+            let target = self.tree().repository(name);
+            if stands(&target)? {
+                batch.link(&target, wanted)?;
+                standing.push((target, wanted));
+            } else {
+                built.push((target, wanted, batch.build(wanted)?));
+            }
+        }
+        self.sync(durability)?;
+        for (target, wanted, source) in built {
+            if !appear(&source, &target)? {
+                // Somebody else made the repository meanwhile.
+                batch.link(&target, wanted)?;
+                self.sync(durability)?;
+                standing.push((target, wanted));
+            }
+        }
+        for (target, wanted) in standing {
+            batch.tag(&target, wanted)?;
+        }
+        self.sync(durability)
+    }
+
+    /// Links a blob into a repository ahead of the manifest that will need it; not synced, which
+    /// publishing that manifest does.
+    ///
+    /// Idempotent. Fails with [`StoreError::MissingBlob`] when the blob is not in the store.
+    pub fn link_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), StoreError> {
+        if self.blob_len(digest)?.is_none() {
+            return Err(StoreError::MissingBlob {
+                repository: repository.clone(),
+                digest: digest.clone(),
+            });
+        }
+        let temp = TempDir::create_in(self.temp_path()?, "link-")?;
+        let batch = Batch {
+            temp: &temp,
+            n_names: 0,
+        };
+        let wanted = Wanted {
+            layers: BTreeSet::from([digest]),
+            ..Wanted::default()
+        };
+        batch.link(&self.tree().repository(repository), &wanted)
+    }
+
+    /// Sorts a batch by repository, and makes sure that everything is there.
+    fn gather<'a>(
+        &self,
+        images: &'a [Publication],
+    ) -> Result<BTreeMap<&'a RepositoryName, Wanted<'a>>, StoreError> {
+        let mut present = BTreeSet::new();
+        let mut wanted: BTreeMap<&RepositoryName, Wanted<'_>> = BTreeMap::new();
+        for image in images {
+            for digest in image
+                .blobs
+                .iter()
+                .chain(&image.manifests)
+                .chain([&image.top])
+            {
+                if present.insert(digest) && self.blob_len(digest)?.is_none() {
+                    return Err(StoreError::MissingBlob {
+                        repository: image.repository.clone(),
+                        digest: digest.clone(),
+                    });
+                }
+            }
+            let of_repository = wanted.entry(&image.repository).or_default();
+            of_repository.layers.extend(&image.blobs);
+            for digest in image.manifests.iter().chain([&image.top]) {
+                if !of_repository.revisions.contains(&digest) {
+                    of_repository.revisions.push(digest);
+                }
+            }
+            of_repository
+                .tags
+                .extend(image.tag.as_ref().map(|tag| (tag, &image.top)));
+        }
+        Ok(wanted)
+    }
+
+    fn sync(&self, durability: Durability) -> Result<(), StoreError> {
+        match durability {
+            Durability::Synced => Ok(fsx::sync_filesystem(&self.tree().blobs())?),
+            Durability::Deferred => Ok(()),
+        }
+    }
+}
+
+/// The private directory of one call of [`Store::publish`].
+struct Batch<'a> {
+    temp: &'a TempDir,
+    n_names: u32,
+}
+
+impl Batch<'_> {
+    /// Links blobs and manifests into a repository that stands.
+    fn link(&self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+        fsx::create_dir_all(&target.layers())?;
+        fsx::create_dir_all(&target.manifests())?;
+        for digest in &wanted.layers {
+            self.put_link(&target.layer(digest), digest)?;
+        }
+        for digest in &wanted.revisions {
+            self.put_link(&target.revision(digest), digest)?;
+        }
+        Ok(())
+    }
+
+    /// Builds a whole repository aside.
+    fn build(&mut self, wanted: &Wanted<'_>) -> Result<RepositoryDir, StoreError> {
+        let dir = RepositoryDir::new(self.temp.path().join(self.new_name()));
+        for dir in [dir.path(), &dir.layers(), &dir.manifests()] {
+            fsx::create_dir_all(dir)?;
+        }
+        for digest in &wanted.layers {
+            build_link(&dir.layer(digest), digest)?;
+        }
+        for digest in &wanted.revisions {
+            build_link(&dir.revision(digest), digest)?;
+        }
+        for (tag, digest) in &wanted.tags {
+            build_tag(&dir.tag(tag), digest)?;
+        }
+        Ok(dir)
+    }
+
+    /// Points tags of a repository that stands at their new digests.
+    fn tag(&mut self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+        for (tag, digest) in &wanted.tags {
+            let dir = target.tag(tag);
+            if fsx::try_stat(dir.path())?.is_none() {
+                let aside = TagDir::new(self.temp.path().join(self.new_name()));
+                build_tag(&aside, digest)?;
+                if rename_new(aside.path(), dir.path())? {
+                    continue;
+                }
+            }
+            self.put_link(&dir.past(digest), digest)?;
+            self.put_link(&dir.current(), digest)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a link into a tree that others read, by rename; one that is right is left alone.
+    fn put_link(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let bytes = digest.as_str().as_bytes();
+        if has_content(path, bytes)? {
+            return Ok(());
+        }
+        let mut temp = TempFile::create_in(self.temp.path(), "link-")?;
+        temp.write_all(bytes)?;
+        if let Some(dir) = path.parent() {
+            fsx::create_dir_all(dir)?;
+        }
+        Ok(temp.persist(path, Durability::Deferred)?)
+    }
+
+    fn new_name(&mut self) -> String {
+        self.n_names += 1;
+        self.n_names.to_string()
+    }
+}
+
+/// Whether a repository has anything in it yet; those below it do not count.
+fn stands(target: &RepositoryDir) -> Result<bool, StoreError> {
+    Ok(fsx::try_stat(&target.manifests())?.is_some() || fsx::try_stat(&target.layers())?.is_some())
+}
+
+/// Moves a repository that was built aside to where it belongs; false when there is one.
+///
+/// Mostly one rename, which also keeps the number of removed directories small: ext4 is slow to
+/// create files for a minute after many were removed.
+fn appear(source: &RepositoryDir, target: &RepositoryDir) -> Result<bool, StoreError> {
+    if rename_new(source.path(), target.path())? {
+        return Ok(true);
+    }
+    // The directory is there for the repositories below it. Blobs come before manifests, which
+    // hold the tags.
+    Ok(rename_new(&source.layers(), &target.layers())?
+        && rename_new(&source.manifests(), &target.manifests())?)
+}
+
+/// Writes a new tag's links into a directory that nobody reads yet.
+fn build_tag(dir: &TagDir, digest: &Digest) -> Result<(), StoreError> {
+    build_link(&dir.past(digest), digest)?;
+    build_link(&dir.current(), digest)
+}
+
+/// Writes a link into a directory that nobody reads yet.
+fn build_link(path: &Path, digest: &Digest) -> Result<(), StoreError> {
+    // Nearly every link has a directory of its own, so it is made without trying first.
+    if let Some(dir) = path.parent() {
+        fsx::create_dir_all(dir)?;
+    }
+    Ok(fsx::write_file(path, digest.as_str().as_bytes())?)
+}
+
+/// Renames a directory, creating the new one's parent; false when there is one with something in
+/// it already.
+fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
+    let mut renamed = fsx::rename(from, to);
+    if let (Err(error), Some(parent)) = (&renamed, to.parent())
+        && error.kind() == IoKind::NotFound
+    {
+        fsx::create_dir_all(parent)?;
+        renamed = fsx::rename(from, to);
+    }
+    match renamed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == IoKind::Exists => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

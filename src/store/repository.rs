@@ -1,0 +1,143 @@
+//! Repositories: which there are, and what belongs to each.
+
+use std::path::Path;
+
+use crate::fsx::{self, TempDir, WalkKind};
+use crate::oci::{Digest, RepositoryName};
+
+use super::{Store, StoreError};
+
+/// The longest link file that is read, in bytes; a sha512 digest has 135.
+const LINK_LEN_MAX: u64 = 256;
+
+impl Store {
+    /// Lists the repositories, sorted: every directory with `_manifests` or `_layers` in it.
+    ///
+    /// Names outside the grammar are left out; `verify` tells of them.
+    pub fn repositories(&self) -> Result<Vec<RepositoryName>, StoreError> {
+        let root = self.tree().repositories();
+        let mut names = Vec::new();
+        for entry in fsx::walk(&root, |path| !is_marker(path)) {
+            let entry = entry?;
+            if entry.kind != WalkKind::Dir || !is_marker(&entry.path) {
+                continue;
+            }
+            let name = entry
+                .path
+                .parent()
+                .and_then(|dir| dir.strip_prefix(&root).ok());
+            let name = name
+                .and_then(Path::to_str)
+                .and_then(|name| name.parse().ok());
+            if matches!(file_name(&entry.path), "_layers" | "_manifests") {
+                names.extend(name);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Lists the manifests that belong to a repository, sorted.
+    pub fn revisions(&self, repository: &RepositoryName) -> Result<Vec<Digest>, StoreError> {
+        linked(&self.tree().repository(repository).revisions())
+    }
+
+    /// Whether a manifest belongs to a repository; does not look for its bytes.
+    pub fn has_revision(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        is_link(&self.tree().repository(repository).revision(digest))
+    }
+
+    /// Whether a layer or config belongs to a repository; does not look for its bytes.
+    pub fn has_layer(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        is_link(&self.tree().repository(repository).layer(digest))
+    }
+
+    /// Takes a manifest out of a repository, and with it the tags that name it; its bytes stay.
+    ///
+    /// Returns whether it was there.
+    pub fn delete_revision(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        for tag in self.tags(repository)? {
+            if self.resolve_tag(repository, &tag)?.as_ref() == Some(digest) {
+                self.delete_tag(repository, &tag)?;
+            }
+        }
+        let link = self.tree().repository(repository).revision(digest);
+        match link.parent() {
+            Some(dir) => self.take_away(dir),
+            None => Ok(false),
+        }
+    }
+
+    /// Removes a directory of the tree at one stroke; returns whether it was there.
+    pub(super) fn take_away(&self, dir: &Path) -> Result<bool, StoreError> {
+        let grave = TempDir::create_in(self.temp_path()?, "gone-")?;
+        match fsx::rename(dir, &grave.path().join("gone")) {
+            Err(error) if error.kind() == fsx::IoKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(true),
+        }
+    }
+}
+
+/// Whether a directory is one of the registry's own, which no repository's name can be.
+fn is_marker(path: &Path) -> bool {
+    file_name(path).starts_with('_')
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+/// Whether a link is there, as a file that is not empty (what a crash may leave of one).
+fn is_link(path: &Path) -> Result<bool, StoreError> {
+    Ok(fsx::try_stat(path)?.is_some_and(|stat| stat.is_file && stat.len > 0))
+}
+
+/// The digests that have a `<alg>/<hex>/link` in `dir`, sorted.
+pub(super) fn linked(dir: &Path) -> Result<Vec<Digest>, StoreError> {
+    let mut digests = Vec::new();
+    for algorithm in fsx::try_read_dir_names(dir)?.unwrap_or_default() {
+        let dir = dir.join(&algorithm);
+        for hex in fsx::try_read_dir_names(&dir)?.unwrap_or_default() {
+            let text = format!("{}:{}", algorithm.to_string_lossy(), hex.to_string_lossy());
+            let Ok(digest) = text.parse() else { continue };
+            if is_link(&dir.join(hex).join("link"))? {
+                digests.push(digest);
+            }
+        }
+    }
+    digests.sort_unstable();
+    Ok(digests)
+}
+
+/// Reads the digest in a link file; `None` when it is not there.
+///
+/// Tolerates white space around it, which other tools leave and registries do not.
+pub(super) fn read_link(path: &Path) -> Result<Option<Digest>, StoreError> {
+    let Some(bytes) = fsx::try_read(path, LINK_LEN_MAX)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    match text.trim().parse() {
+        Ok(digest) => Ok(Some(digest)),
+        Err(source) => Err(StoreError::BadLink {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}

@@ -1,0 +1,54 @@
+//! Tags: names of manifests within a repository.
+
+use crate::fsx;
+use crate::oci::{Digest, RepositoryName, Tag};
+
+use super::repository::{linked, read_link};
+use super::{Store, StoreError};
+
+impl Store {
+    /// Lists the tags of a repository, sorted; only those that name something now.
+    pub fn tags(&self, repository: &RepositoryName) -> Result<Vec<Tag>, StoreError> {
+        let repository = self.tree().repository(repository);
+        let mut tags = Vec::new();
+        for name in fsx::try_read_dir_names(&repository.tags())?.unwrap_or_default() {
+            let Some(tag) = name.to_str().and_then(|name| name.parse::<Tag>().ok()) else {
+                continue;
+            };
+            if fsx::try_stat(&repository.tag(&tag).current())?.is_some() {
+                tags.push(tag);
+            }
+        }
+        tags.sort_unstable();
+        Ok(tags)
+    }
+
+    /// Returns the digest that a tag names; `None` when there is no such tag.
+    pub fn resolve_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, StoreError> {
+        read_link(&self.tree().repository(repository).tag(tag).current())
+    }
+
+    /// Returns every digest that a tag names or once named, sorted.
+    pub fn tag_history(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let dir = self.tree().repository(repository).tag(tag);
+        let mut digests = linked(&dir.history())?;
+        digests.extend(read_link(&dir.current())?);
+        digests.sort_unstable();
+        digests.dedup();
+        Ok(digests)
+    }
+
+    /// Removes a tag with its history; what it named stays. Returns whether it was there.
+    pub fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool, StoreError> {
+        let dir = self.tree().repository(repository).tag(tag);
+        self.take_away(dir.path())
+    }
+}

@@ -1,0 +1,389 @@
+//! The store's promises, on trees in a temporary directory.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::fsx::{Durability, LinkMode, TempDir};
+use crate::oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
+
+/// A store in a directory that goes with it.
+pub(super) struct Scratch {
+    pub(super) store: Store,
+    dir: TempDir,
+}
+
+pub(super) fn scratch() -> Scratch {
+    let dir = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+    let store = Store::create(&dir.path().join("store")).unwrap();
+    Scratch { store, dir }
+}
+
+impl Scratch {
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The path of something in the tree.
+    pub(super) fn tree(&self, path: &str) -> PathBuf {
+        self.store.path().join("docker/registry/v2").join(path)
+    }
+
+    pub(super) fn blob(&self, bytes: &[u8]) -> Digest {
+        put_blob(&self.store, bytes)
+    }
+
+    /// Writes an image with a config and two layers made from `seed`.
+    pub(super) fn image(&self, seed: &str) -> Publication {
+        let parts = ["config", "shared", seed].map(|part| format!("{part} of an image"));
+        let blobs: Vec<Digest> = parts
+            .iter()
+            .map(|part| self.blob(part.as_bytes()))
+            .collect();
+        let part = |at: usize| {
+            let (digest, len) = (&blobs[at], parts[at].len());
+            format!(r#"{{"mediaType":"application/x","digest":"{digest}","size":{len}}}"#)
+        };
+        let json = format!(
+            r#"{{"schemaVersion":2,"config":{},"layers":[{},{}]}}"#,
+            part(0),
+            part(1),
+            part(2)
+        );
+        let top = self.manifest(json);
+        Publication {
+            repository: name("library/app"),
+            tag: Some(tag("1")),
+            manifests: vec![top.clone()],
+            top,
+            blobs,
+        }
+    }
+
+    /// Writes an index of `children`.
+    pub(super) fn index(&self, children: &[&Digest]) -> Digest {
+        let entries: Vec<String> = children
+            .iter()
+            .map(|digest| {
+                let media_type = "application/vnd.oci.image.manifest.v1+json";
+                let len = self.store.blob_len(digest).unwrap().unwrap_or(7);
+                format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{len}}}"#)
+            })
+            .collect();
+        let entries = entries.join(",");
+        self.manifest(format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#))
+    }
+
+    fn manifest(&self, json: String) -> Digest {
+        let manifest = Manifest::parse(json.into_bytes().into(), None).unwrap();
+        self.store.write_manifest(&manifest).unwrap();
+        manifest.digest().clone()
+    }
+
+    pub(super) fn publish(&self, image: &Publication) {
+        let images = std::slice::from_ref(image);
+        self.store.publish(images, Durability::Deferred).unwrap();
+    }
+}
+
+pub(super) fn name(text: &str) -> RepositoryName {
+    text.parse().unwrap()
+}
+
+pub(super) fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+fn put_blob(store: &Store, bytes: &[u8]) -> Digest {
+    let digest = Digest::of(bytes);
+    let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
+    writer.write(bytes).unwrap();
+    let len = Some(bytes.len() as u64);
+    writer.commit(&digest, len, Durability::Deferred).unwrap();
+    digest
+}
+
+/// All files below `dir`, as paths relative to it.
+fn files(dir: &Path) -> Vec<String> {
+    fsx::walk(dir, |_| true)
+        .map(Result::unwrap)
+        .filter(|entry| entry.kind == fsx::WalkKind::File)
+        .map(|entry| {
+            let path = entry.path.strip_prefix(dir).unwrap();
+            path.to_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8(fsx::read(path, 1 << 20).unwrap()).unwrap()
+}
+
+#[test]
+fn a_published_image_is_the_tree_of_distribution() {
+    let scratch = scratch();
+    let image = scratch.image("a");
+    scratch.publish(&image);
+    let mut expect: Vec<String> = image
+        .blobs
+        .iter()
+        .map(|digest| format!("_layers/sha256/{}/link", digest.hex()))
+        .collect();
+    let hex = image.top.hex();
+    expect.extend([
+        format!("_manifests/revisions/sha256/{hex}/link"),
+        "_manifests/tags/1/current/link".to_owned(),
+        format!("_manifests/tags/1/index/sha256/{hex}/link"),
+    ]);
+    expect.sort();
+    let dir = scratch.tree("repositories/library/app");
+    assert_eq!(files(&dir), expect);
+    assert_eq!(
+        read(&dir.join("_manifests/tags/1/current/link")),
+        image.top.as_str()
+    );
+    assert!(files(&scratch.store.temp_dir().unwrap()).is_empty());
+    let images = scratch.store.images().unwrap();
+    assert_eq!(images[0].to_string(), "library/app:1");
+    assert_eq!(images.len(), 1);
+}
+
+#[test]
+fn publishing_again_leaves_every_inode_and_a_moved_tag_gets_a_new_one() {
+    let scratch = scratch();
+    let mut image = scratch.image("a");
+    scratch.publish(&image);
+    let dir = scratch.tree("repositories/library/app");
+    let inodes = || -> Vec<_> {
+        let identity = |path: &String| fsx::stat(&dir.join(path)).unwrap().identity;
+        files(&dir).iter().map(identity).collect()
+    };
+    let before = inodes();
+    scratch.publish(&image);
+    assert_eq!(inodes(), before);
+
+    let current = dir.join("_manifests/tags/1/current/link");
+    let old = fsx::stat(&current).unwrap().identity;
+    let first = std::mem::replace(&mut image, scratch.image("b"));
+    scratch.publish(&image);
+    assert_ne!(fsx::stat(&current).unwrap().identity, old);
+    let store = &scratch.store;
+    let history = store.tag_history(&image.repository, &tag("1")).unwrap();
+    assert_eq!(history.len(), 2);
+    // What a tag once named is no image of its own.
+    assert_eq!(store.images().unwrap().len(), 1);
+    assert!(store.has_revision(&image.repository, &first.top).unwrap());
+}
+
+#[test]
+fn a_new_tag_of_a_repository_that_stands_and_one_below_another() {
+    let scratch = scratch();
+    let mut image = scratch.image("a");
+    image.repository = name("library/app/sub");
+    scratch.publish(&image);
+    image.repository = name("library/app");
+    scratch.publish(&image);
+    image.tag = Some(tag("2"));
+    scratch.publish(&image);
+    image.repository = name("bare");
+    image.tag = None;
+    scratch.publish(&image);
+    let shown: Vec<String> = scratch
+        .store
+        .images()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let by_digest = format!("bare@{}", image.top);
+    assert_eq!(
+        shown,
+        [
+            by_digest.as_str(),
+            "library/app:1",
+            "library/app:2",
+            "library/app/sub:1"
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_published_before_its_blobs_are_there() {
+    let scratch = scratch();
+    let mut image = scratch.image("a");
+    image.blobs.push(Digest::of(b"elsewhere"));
+    let error = scratch
+        .store
+        .publish(&[image], Durability::Synced)
+        .unwrap_err();
+    assert!(matches!(error, StoreError::MissingBlob { .. }), "{error}");
+    assert!(scratch.store.repositories().unwrap().is_empty());
+}
+
+#[test]
+fn only_the_right_bytes_are_committed() {
+    #[track_caller]
+    fn check(scratch: &Scratch, bytes: &[u8], len: Option<u64>, expect: &str) {
+        let digest = Digest::of(b"right");
+        let mut writer = scratch.store.blob_writer(Algorithm::Sha256).unwrap();
+        writer.write(bytes).unwrap();
+        let error = writer.commit(&digest, len, Durability::Synced).unwrap_err();
+        assert!(error.to_string().contains(expect), "{error}");
+        assert_eq!(scratch.store.blob_len(&digest).unwrap(), None);
+        assert!(files(&scratch.store.temp_dir().unwrap()).is_empty());
+    }
+    let scratch = scratch();
+    check(&scratch, b"wrong", None, "arrived as `sha256:");
+    check(&scratch, b"wrong", Some(5), "after 5 bytes");
+    check(&scratch, b"righ", Some(5), "arrived with 4 of 5 bytes");
+    let digest = scratch.blob(b"right");
+    let read = scratch.store.read_blob(&digest, 5).unwrap();
+    assert_eq!(read.as_deref(), Some(&b"right"[..]));
+}
+
+#[test]
+fn a_digest_of_another_algorithm_than_the_writers_is_computed_again() {
+    let scratch = scratch();
+    let mut hasher = crate::oci::DigestHasher::new(Algorithm::Sha512);
+    hasher.update(b"bytes");
+    let digest = hasher.finish();
+    let mut writer = scratch.store.blob_writer(Algorithm::Sha256).unwrap();
+    writer.write(b"bytes").unwrap();
+    writer.commit(&digest, None, Durability::Synced).unwrap();
+    assert_eq!(scratch.store.blob_len(&digest).unwrap(), Some(5));
+}
+
+#[test]
+fn imported_files_share_the_inode_and_remains_of_a_crash_are_replaced() {
+    let scratch = scratch();
+    let digest = scratch.blob(b"layer");
+    let source = scratch.store.blob_path(&digest);
+    let other = Store::create(&scratch.path().join("other")).unwrap();
+    let import = |mode| other.import_file(&source, &digest, mode).unwrap();
+    assert!(import(LinkMode::Hard));
+    assert!(!import(LinkMode::Hard) && !import(LinkMode::Copy));
+    let path = other.blob_path(&digest);
+    let identity = |path| fsx::stat(path).unwrap().identity;
+    assert_eq!(identity(&path), identity(&source));
+
+    fsx::write_file(&path, b"la").unwrap();
+    assert!(import(LinkMode::Hard));
+    assert_eq!(identity(&path), identity(&source));
+}
+
+#[test]
+fn trees_of_other_tools_can_be_read() {
+    let scratch = scratch();
+    let image = scratch.image("a");
+    // As shell scripts write it: a newline, no history, no layer links, no `library/`.
+    let dir = scratch.tree("repositories/redis/_manifests");
+    let line = format!("{}\n", image.top);
+    let revision = format!("revisions/sha256/{}/link", image.top.hex());
+    for link in [&revision, "tags/7.0/current/link"] {
+        fsx::write_file(&dir.join(link), line.as_bytes()).unwrap();
+    }
+    fsx::write_file(&dir.join("tags/.DS_Store"), b"").unwrap();
+    fsx::create_dir_all(&scratch.tree("repositories/UPPER/_manifests")).unwrap();
+    fsx::create_dir_all(&scratch.tree("repositories/empty")).unwrap();
+
+    let tree = scratch.store.path().join("docker/registry/v2");
+    for path in [scratch.store.path(), &tree] {
+        assert!(Store::detect(path).unwrap());
+        let store = Store::open(path).unwrap();
+        let images = store.images().unwrap();
+        assert_eq!(images.len(), 1);
+        assert_eq!(images[0].to_string(), "redis:7.0");
+        let closure = store.image_closure(&images[0].digest).unwrap();
+        assert_eq!(closure.blobs.len(), 3);
+        assert!(matches!(store.temp_dir(), Err(StoreError::ReadOnly { .. })));
+    }
+    assert!(matches!(
+        Store::create(&tree),
+        Err(StoreError::InsideTree { .. })
+    ));
+    assert!(matches!(
+        Store::open(scratch.path()),
+        Err(StoreError::NotAStore { .. })
+    ));
+}
+
+#[test]
+fn images_that_cannot_be_carried_are_listed_and_not_walked() {
+    let scratch = scratch();
+    let mut image = scratch.image("a");
+    image.top = scratch.blob(br#"{"schemaVersion":1,"fsLayers":[]}"#);
+    image.manifests = vec![image.top.clone()];
+    image.tag = None;
+    scratch.publish(&image);
+    assert_eq!(scratch.store.images().unwrap()[0].digest, image.top);
+    let error = scratch.store.image_closure(&image.top).unwrap_err();
+    assert!(matches!(error, StoreError::BadManifest { .. }), "{error}");
+}
+
+#[test]
+fn a_closure_has_children_first_and_each_once() {
+    let scratch = scratch();
+    let (a, b) = (scratch.image("a").top, scratch.image("b").top);
+    let inner = scratch.index(&[&b]);
+    let gone = Digest::of(b"gone");
+    let outer = scratch.index(&[&inner, &a, &b, &gone]);
+    let closure = scratch.store.image_closure(&outer).unwrap();
+    let order: Vec<&Digest> = closure.manifests.iter().map(Manifest::digest).collect();
+    assert_eq!(order, [&b, &inner, &a, &outer]);
+    assert_eq!(closure.absent_children[0].digest, gone);
+    assert_eq!(closure.absent_children.len(), 1);
+    assert_eq!(closure.blobs.len(), 4);
+
+    let hollow = scratch.index(&[&gone]);
+    let error = scratch.store.image_closure(&hollow).unwrap_err();
+    assert!(matches!(error, StoreError::NoChildren { .. }), "{error}");
+    let empty = scratch.index(&[]);
+    assert!(scratch.store.image_closure(&empty).is_ok());
+}
+
+#[test]
+fn damaged_manifests_are_not_read() {
+    let scratch = scratch();
+    let image = scratch.image("a");
+    let path = scratch.store.blob_path(&image.top);
+    let whole = read(&path);
+    fsx::write_file(&path, whole.replace("size", "sizE").as_bytes()).unwrap();
+    let error = scratch.store.read_manifest(&image.top).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    // Writing it again repairs it.
+    scratch.image("a");
+    assert!(scratch.store.read_manifest(&image.top).unwrap().is_some());
+}
+
+#[test]
+fn a_deleted_revision_takes_its_tags_along() {
+    let scratch = scratch();
+    let image = scratch.image("a");
+    scratch.publish(&image);
+    let store = &scratch.store;
+    let delete = || {
+        store
+            .delete_revision(&image.repository, &image.top)
+            .unwrap()
+    };
+    assert!(delete());
+    assert!(!delete());
+    assert!(store.tags(&image.repository).unwrap().is_empty());
+    assert!(store.images().unwrap().is_empty());
+    assert!(!store.delete_tag(&image.repository, &tag("1")).unwrap());
+    assert!(store.blob_len(&image.top).unwrap().is_some());
+}
+
+#[test]
+fn temporary_files_of_the_dead_are_swept_and_those_of_the_living_kept() {
+    let scratch = scratch();
+    let left = scratch.store.temp_dir().unwrap().join("blob-dead");
+    fsx::write_file(&left, b"half").unwrap();
+    let second = Store::create(scratch.store.path()).unwrap();
+    assert!(fsx::try_stat(&left).unwrap().is_some());
+    let path = scratch.store.path().to_owned();
+    let Scratch { store, dir } = scratch;
+    drop((store, second));
+    let _third = Store::create(&path).unwrap();
+    assert!(fsx::try_stat(&left).unwrap().is_none());
+    drop(dir);
+}

@@ -1,0 +1,116 @@
+//! Verifying a store: every byte hashed again, every link read, every image complete.
+//!
+//! The referee: it walks the directories and judges by what it finds there, without the code that
+//! makes paths for writing (`layout`).
+
+mod closure;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use problem::{LinkFault, Problem};
+
+use super::blob::hash_file;
+use super::{Store, StoreError};
+use crate::oci::Digest;
+use tree::BlobFile;
+
+/// What was verified, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyOutcome {
+    pub n_blobs: usize,
+    /// Tags, and manifests that stand on their own.
+    pub n_images: usize,
+    /// The bytes of all blobs.
+    pub len: u64,
+    /// What makes a registry fail or an image not arrive whole; sorted, each once.
+    pub problems: Vec<Problem>,
+    /// What is unusual and does no harm.
+    pub notes: Vec<String>,
+}
+
+/// What the parts of a verification found, in any order.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+}
+
+/// Verifies all of a store with `jobs` threads, and tells `on_bytes` of each piece hashed.
+///
+/// Fails only when the tree cannot be walked; whatever is wrong in it is in the outcome. Changes
+/// nothing. While somebody publishes or deletes, it may report what is in between.
+pub fn verify(
+    store: &Store,
+    jobs: usize,
+    on_bytes: &(dyn Fn(u64) + Sync),
+) -> Result<VerifyOutcome, StoreError> {
+    let mut findings = Findings::default();
+    // Links before blobs: what is published meanwhile adds its blobs first.
+    let repositories = tree::scan_repositories(&store.tree().repositories(), &mut findings)?;
+    let blobs = tree::scan_blobs(&store.tree().blobs(), &mut findings)?;
+
+    let mut queue: Vec<(&Digest, &BlobFile)> = blobs.iter().collect();
+    // The largest first, so that no thread is left alone with one at the end.
+    queue.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.len));
+    let damage = hash_all(&queue, jobs, on_bytes);
+    let damaged: BTreeSet<&Digest> = damage.iter().map(|(digest, _)| *digest).collect();
+
+    let n_images = closure::check(&repositories, &blobs, &damaged, &mut findings);
+    findings
+        .problems
+        .extend(damage.into_iter().map(|(_, problem)| problem));
+    findings.problems.sort_unstable();
+    findings.problems.dedup();
+    Ok(VerifyOutcome {
+        n_blobs: blobs.len(),
+        n_images,
+        len: blobs.values().map(|blob| blob.len).sum(),
+        problems: findings.problems,
+        notes: findings.notes,
+    })
+}
+
+/// Hashes all blobs of `queue` and returns those that are not what their place says.
+fn hash_all<'a>(
+    queue: &[(&'a Digest, &'a BlobFile)],
+    jobs: usize,
+    on_bytes: &(dyn Fn(u64) + Sync),
+) -> Vec<(&'a Digest, Problem)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut damage = Vec::new();
+        while let Some(&(digest, blob)) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+            damage.extend(check_blob(digest, blob, on_bytes).map(|problem| (digest, problem)));
+        }
+        damage
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.clamp(1, queue.len().max(1)))
+            .map(|_| scope.spawn(work))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
+}
+
+fn check_blob(digest: &Digest, blob: &BlobFile, on_bytes: &dyn Fn(u64)) -> Option<Problem> {
+    match hash_file(&blob.path, digest.algorithm(), on_bytes) {
+        Ok(actual) if actual == *digest => None,
+        Ok(actual) => Some(Problem::DamagedBlob {
+            digest: digest.clone(),
+            actual,
+        }),
+        Err(error) => Some(Problem::unreadable(&blob.path, &error)),
+    }
+}

@@ -1,0 +1,142 @@
+//! What can be wrong in a tree.
+
+use std::path::{Path, PathBuf};
+
+use crate::fsx;
+use crate::oci::{Digest, RepositoryName, Tag};
+
+/// One thing that is wrong; shown as one line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Problem {
+    /// Bytes changed on the disk, or were never right.
+    #[error("blob `{digest}` is damaged: its bytes have digest `{actual}`")]
+    DamagedBlob { digest: Digest, actual: Digest },
+    /// The file system refused to read it.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    /// A file named `data` outside the place of any digest; garbage collection stops at it.
+    #[error("`{}` is named as blob data and is not at the place of a digest", path.display())]
+    StrayData { path: PathBuf },
+    /// A link file that is not exactly its digest.
+    #[error("link `{}` {fault}", path.display())]
+    BadLink { path: PathBuf, fault: LinkFault },
+    /// A file named `link` where no link belongs.
+    #[error("`{}` is named as a link and is not at the place of one", path.display())]
+    StrayLink { path: PathBuf },
+    /// Something among the tags that is none; registries list it as one.
+    #[error("`{}` is among the tags and is none", path.display())]
+    StrayTag { path: PathBuf },
+    /// A symbolic link, a device, a directory where a file belongs.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    /// A repository whose name is outside the grammar; garbage collection stops at it.
+    #[error("`{}` is not a valid repository name", path.display())]
+    BadRepositoryName { path: PathBuf },
+    /// A tag that names nothing now.
+    #[error("tag `{repository}:{}` names nothing", tag.as_str())]
+    EmptyTag {
+        repository: RepositoryName,
+        tag: Tag,
+    },
+    /// A tag of a manifest that does not belong to the repository.
+    #[error("tag `{repository}:{}` names `{digest}`, which the repository does not have", tag.as_str())]
+    TagWithoutRevision {
+        repository: RepositoryName,
+        tag: Tag,
+        digest: Digest,
+    },
+    /// A manifest of a repository without bytes.
+    #[error("manifest `{digest}` of `{repository}` is missing")]
+    MissingManifest {
+        repository: RepositoryName,
+        digest: Digest,
+    },
+    /// A manifest whose bytes are right and cannot be understood.
+    #[error("manifest `{digest}` cannot be read: {reason}")]
+    BadManifest { digest: Digest, reason: String },
+    /// A child that only its own link is missing of.
+    #[error("manifest `{child}`, which `{index}` lists, is not linked in `{repository}`")]
+    MissingRevisionLink {
+        repository: RepositoryName,
+        index: Digest,
+        child: Digest,
+    },
+    /// An index of which nothing is there.
+    #[error("index `{digest}` of `{repository}` has none of the manifests it lists")]
+    NoChildren {
+        repository: RepositoryName,
+        digest: Digest,
+    },
+    /// A config or layer without bytes.
+    #[error("blob `{digest}` of `{repository}` is missing; manifest `{manifest}` needs it")]
+    MissingBlob {
+        repository: RepositoryName,
+        manifest: Digest,
+        digest: Digest,
+    },
+    /// A config or layer that registries do not give out, since it is not linked.
+    #[error("blob `{digest}` is not linked in `{repository}`; manifest `{manifest}` needs it")]
+    MissingLayerLink {
+        repository: RepositoryName,
+        manifest: Digest,
+        digest: Digest,
+    },
+    /// A manifest that is wrong about a length.
+    #[error("blob `{digest}` has {actual} bytes, and manifest `{manifest}` says {expected}")]
+    WrongSize {
+        manifest: Digest,
+        digest: Digest,
+        expected: u64,
+        actual: u64,
+    },
+}
+
+/// How a link file is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum LinkFault {
+    #[error("is empty")]
+    Empty,
+    /// A trailing newline mostly; registries fail on it.
+    #[error("has white space around its digest")]
+    WhiteSpace,
+    #[error("names another digest than its path")]
+    OtherDigest,
+    #[error("does not hold a digest")]
+    NoDigest,
+}
+
+impl Problem {
+    pub(super) fn unreadable(path: &Path, error: &fsx::Error) -> Self {
+        let reason = match std::error::Error::source(error) {
+            Some(source) => source.to_string(),
+            None => error.to_string(),
+        };
+        Self::Unreadable {
+            path: path.to_owned(),
+            reason,
+        }
+    }
+
+    /// The kind of problem, for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DamagedBlob { .. } => "damaged-blob",
+            Self::Unreadable { .. } => "unreadable",
+            Self::StrayData { .. } => "stray-data",
+            Self::BadLink { .. } => "bad-link",
+            Self::StrayLink { .. } => "stray-link",
+            Self::StrayTag { .. } => "stray-tag",
+            Self::NotAFile { .. } => "not-a-file",
+            Self::BadRepositoryName { .. } => "bad-repository-name",
+            Self::EmptyTag { .. } => "empty-tag",
+            Self::TagWithoutRevision { .. } => "tag-without-revision",
+            Self::MissingManifest { .. } => "missing-manifest",
+            Self::BadManifest { .. } => "bad-manifest",
+            Self::MissingRevisionLink { .. } => "missing-revision-link",
+            Self::NoChildren { .. } => "no-children",
+            Self::MissingBlob { .. } => "missing-blob",
+            Self::MissingLayerLink { .. } => "missing-layer-link",
+            Self::WrongSize { .. } => "wrong-size",
+        }
+    }
+}
