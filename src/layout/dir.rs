@@ -1,0 +1,111 @@
+//! Reading one `dir:` layout.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::bridge::FileRange;
+use crate::fsx;
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
+
+use super::LayoutError;
+use super::file_name;
+
+/// One image as skopeo's `dir:` transport keeps it.
+#[derive(Debug, Clone)]
+pub struct DirLayout {
+    path: PathBuf,
+}
+
+impl DirLayout {
+    /// Opens the layout at `path`: checks that it has a manifest and a version that is known.
+    pub fn open(path: &Path) -> Result<Self, LayoutError> {
+        if !is_layout(path)? {
+            return Err(LayoutError::NotALayout {
+                path: path.to_owned(),
+            });
+        }
+        let version = path.join(file_name::VERSION);
+        match fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
+            Some(text) if !file_name::is_known_version(&text) => Err(LayoutError::UnknownVersion {
+                path: version,
+                text: String::from_utf8_lossy(&text).trim_end().to_owned(),
+            }),
+            _ => Ok(Self {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the top manifest or index.
+    ///
+    /// Nothing in a layout says what it should hash to; compare it with what is known from
+    /// elsewhere.
+    pub fn top_manifest(&self) -> Result<Manifest, LayoutError> {
+        let path = self.path.join(file_name::MANIFEST);
+        let bytes = fsx::read(&path, MANIFEST_LEN_MAX)?;
+        Manifest::parse(bytes.into(), None)
+            .map_err(|source| LayoutError::BadManifest { path, source })
+    }
+
+    /// Reads the manifest with this digest, the top one or a child; `None` when it is not there.
+    pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, LayoutError> {
+        let children = file_name::blob_names(digest)
+            .map(|name| self.path.join(format!("{name}.{}", file_name::MANIFEST)));
+        for path in children {
+            let Some(bytes) = fsx::try_read(&path, MANIFEST_LEN_MAX)? else {
+                continue;
+            };
+            if !digest.matches(&bytes) {
+                let digest = digest.clone();
+                return Err(LayoutError::Corrupt { path, digest });
+            }
+            return parse(bytes, digest, path).map(Some);
+        }
+        let path = self.path.join(file_name::MANIFEST);
+        let bytes = fsx::read(&path, MANIFEST_LEN_MAX)?;
+        if digest.matches(&bytes) {
+            parse(bytes, digest, path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Opens a config or a layer; `None` when it is not there. Its bytes are not verified.
+    pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, LayoutError> {
+        for name in file_name::blob_names(digest) {
+            let path = self.path.join(name);
+            // Opening a pipe would wait for a writer.
+            let Some(stat) = fsx::try_stat(&path)? else {
+                continue;
+            };
+            if !stat.is_file {
+                return Err(LayoutError::NotAFile { path });
+            }
+            if let Some(file) = fsx::try_open(&path)? {
+                return Ok(Some(FileRange {
+                    file: Arc::new(file),
+                    path,
+                    offset: 0,
+                    len: stat.len,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn parse(bytes: Vec<u8>, digest: &Digest, path: PathBuf) -> Result<Manifest, LayoutError> {
+    Manifest::parse_as(bytes.into(), digest.clone(), None)
+        .map_err(|source| LayoutError::BadManifest { path, source })
+}
+
+/// Whether `path` is a directory with a manifest in it.
+pub(super) fn is_layout(path: &Path) -> Result<bool, LayoutError> {
+    let stat = fsx::try_stat(&path.join(file_name::MANIFEST))?;
+    Ok(stat.is_some_and(|stat| stat.is_file))
+}

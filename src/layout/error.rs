@@ -1,0 +1,125 @@
+//! What can go wrong with layouts.
+
+use std::path::PathBuf;
+
+use crate::fsx;
+use crate::hint::Hint;
+use crate::oci::{Digest, ManifestError, ReferenceError};
+
+/// A failed operation on a layout.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    /// Nothing that can be read as a layout.
+    #[error("`{}` is not a `dir:` layout: it has no `manifest.json`", path.display())]
+    NotALayout { path: PathBuf },
+    /// A version file that is malformed or from the future.
+    #[error("`{}` says `{}`; versions up to 1.2 can be read", path.display(), text.escape_debug())]
+    UnknownVersion { path: PathBuf, text: String },
+    /// A file that is no manifest.
+    #[error("`{}` cannot be read as a manifest", path.display())]
+    BadManifest {
+        path: PathBuf,
+        source: ManifestError,
+    },
+    /// A file whose bytes are not those that its name says.
+    #[error("`{}` does not hold `{digest}`: the file is damaged", path.display())]
+    Corrupt { path: PathBuf, digest: Digest },
+    /// A directory, device or pipe where a blob belongs.
+    #[error("`{}` is not a file", path.display())]
+    NotAFile { path: PathBuf },
+    /// Directories whose names are no references.
+    #[error("{}", list_names(.0))]
+    BadNames(Vec<BadName>),
+    /// Something that is not ours to replace.
+    #[error("`{}` is there already and is not a `dir:` layout{}", path.display(), found.as_ref().map(|name| format!(": it has `{name}`")).unwrap_or_default())]
+    Occupied {
+        path: PathBuf,
+        /// What no layout has.
+        found: Option<String>,
+    },
+    /// Another process makes the same layout.
+    #[error("`{}` is being written by another process", path.display())]
+    Busy { path: PathBuf },
+    /// Bytes that came in are not those that were asked for.
+    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
+    DigestMismatch {
+        expected: Digest,
+        actual: Digest,
+        len: u64,
+    },
+    /// A layout was to be finished before its manifest was there.
+    #[error("layout `{}` has no top manifest yet", path.display())]
+    NoManifest { path: PathBuf },
+    /// A layout was to be finished before all of it was there.
+    #[error("layout `{}` is incomplete: `{digest}` is missing", path.display())]
+    Incomplete { path: PathBuf, digest: Digest },
+    /// A blob of another length than the manifest says.
+    #[error("layout `{}` has {actual} of the {expected} bytes of `{digest}`", path.display())]
+    WrongLength {
+        path: PathBuf,
+        digest: Digest,
+        expected: u64,
+        actual: u64,
+    },
+}
+
+/// A layout whose directory has a name that is no reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadName {
+    pub path: PathBuf,
+    pub reason: BadNameReason,
+}
+
+/// Why a directory's name is no reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadNameReason {
+    #[error("the name is not valid UTF-8")]
+    NotText,
+    #[error("the path ends without a name")]
+    Nameless,
+    #[error(transparent)]
+    Reference(ReferenceError),
+}
+
+fn list_names(names: &[BadName]) -> String {
+    let mut lines = vec![match names {
+        [_] => "1 layout has a name that is no image reference".to_owned(),
+        _ => format!(
+            "{} layouts have names that are no image references",
+            names.len()
+        ),
+    }];
+    let line = |name: &BadName| format!("`{}`: {}", name.path.display(), name.reason);
+    lines.extend(names.iter().map(line));
+    lines.join("\n  ")
+}
+
+impl Hint for LayoutError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::NotALayout { .. } => Some(
+                "a layout is what `skopeo copy … dir:PATH` or `hod export` writes; give the \
+                 directory with the `manifest.json` in it, or one above it"
+                    .to_owned(),
+            ),
+            Self::BadNames(_) => Some(
+                "name the directories as `skopeo sync --dest dir` does: `app:1.0` or \
+                 `app@sha256:…`, below the directories of their namespaces"
+                    .to_owned(),
+            ),
+            Self::Occupied { .. } => Some(
+                "it was left as it was: choose another output directory, or move it away"
+                    .to_owned(),
+            ),
+            Self::Busy { .. } => Some("wait for the other run to end, then run again".to_owned()),
+            Self::Corrupt { .. } => {
+                Some("make the layout anew from where the image came from".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

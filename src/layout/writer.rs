@@ -1,0 +1,283 @@
+//! Writing one `dir:` layout.
+
+use std::path::{Path, PathBuf};
+
+use crate::fsx::{self, Durability, LinkMode};
+use crate::oci::{Algorithm, Digest, DigestHasher, Manifest};
+
+use super::LayoutError;
+use super::file_name;
+
+/// A layout in the making, in a hidden directory beside its destination.
+///
+/// Blobs may be added from several threads. Dropped, it leaves nothing behind; what a killed
+/// process left is removed when the same layout is made again.
+#[derive(Debug)]
+pub struct DirWriter {
+    output: fsx::OutputDir,
+    top: Option<Manifest>,
+    children: Vec<Manifest>,
+}
+
+/// What came of finishing a layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It is new.
+    Created,
+    /// It took the place of an older layout.
+    Replaced,
+    /// The same files were there already and are left.
+    Unchanged,
+}
+
+/// A blob on its way into a layout.
+#[derive(Debug)]
+pub struct BlobWriter {
+    temp: fsx::TempFile,
+    destination: PathBuf,
+    expected: Digest,
+    hasher: DigestHasher,
+    len: u64,
+}
+
+/// What is at a destination.
+enum Destination {
+    Free,
+    Layout(Vec<String>),
+}
+
+impl DirWriter {
+    /// Starts a layout at `destination`, whose parents are created.
+    ///
+    /// What is there must be a layout (with a version file and nothing foreign in it) or an empty
+    /// directory, and stays until [`DirWriter::commit`].
+    pub fn create(destination: &Path) -> Result<Self, LayoutError> {
+        look_at(destination)?;
+        match fsx::OutputDir::create(destination)? {
+            Some(output) => Ok(Self {
+                output,
+                top: None,
+                children: Vec::new(),
+            }),
+            None => Err(LayoutError::Busy {
+                path: destination.to_owned(),
+            }),
+        }
+    }
+
+    /// Where the layout is to be.
+    pub fn destination(&self) -> &Path {
+        self.output.destination()
+    }
+
+    /// Writes the top manifest or index, byte for byte.
+    pub fn add_manifest_top(&mut self, manifest: &Manifest) -> Result<(), LayoutError> {
+        let path = self.output.path().join(file_name::MANIFEST);
+        fsx::write_file(&path, manifest.bytes())?;
+        self.top = Some(manifest.clone());
+        Ok(())
+    }
+
+    /// Writes a manifest that an index lists, byte for byte.
+    pub fn add_child(&mut self, manifest: &Manifest) -> Result<(), LayoutError> {
+        let path = self.output.path().join(file_name::child(manifest.digest()));
+        fsx::write_file(&path, manifest.bytes())?;
+        self.children.push(manifest.clone());
+        Ok(())
+    }
+
+    /// Where a blob stands while the layout is being built.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.output.path().join(file_name::blob(digest))
+    }
+
+    /// Gives the file `source`, which must hold `digest`, a second place here; returns whether the
+    /// blob is new. Its bytes are not verified.
+    pub fn link_blob(
+        &self,
+        source: &Path,
+        digest: &Digest,
+        mode: LinkMode,
+    ) -> Result<bool, LayoutError> {
+        let is_new = fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
+        Ok(is_new)
+    }
+
+    /// Starts a blob whose bytes come in pieces.
+    pub fn blob_writer(&self, digest: &Digest) -> Result<BlobWriter, LayoutError> {
+        Ok(BlobWriter {
+            temp: fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?,
+            destination: self.blob_path(digest),
+            expected: digest.clone(),
+            hasher: DigestHasher::new(digest.algorithm()),
+            len: 0,
+        })
+    }
+
+    /// Checks that the layout is complete and makes it appear at its destination.
+    ///
+    /// Complete means: every blob that a manifest here stores, with its length, and at least one
+    /// child of every index that lists any. On failure the destination is as it was.
+    pub fn commit(self, durability: Durability) -> Result<Committed, LayoutError> {
+        self.check_complete()?;
+        let version = self.output.path().join(file_name::VERSION);
+        fsx::write_file(&version, self.version().as_bytes())?;
+        match look_at(self.output.destination())? {
+            Destination::Free => {
+                self.output.commit(durability)?;
+                Ok(Committed::Created)
+            }
+            Destination::Layout(names) if self.is_same_as(&names)? => Ok(Committed::Unchanged),
+            Destination::Layout(_) => {
+                self.output.replace(durability)?;
+                Ok(Committed::Replaced)
+            }
+        }
+    }
+
+    fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.top.iter().chain(&self.children)
+    }
+
+    fn version(&self) -> &'static str {
+        let mut digests = self.children.iter().map(Manifest::digest).chain(
+            self.manifests()
+                .flat_map(Manifest::stored_blobs)
+                .map(|blob| &blob.digest),
+        );
+        if digests.all(|digest| digest.algorithm() == Algorithm::Sha256) {
+            file_name::VERSION_1_1
+        } else {
+            file_name::VERSION_1_2
+        }
+    }
+
+    fn check_complete(&self) -> Result<(), LayoutError> {
+        let path = || self.output.destination().to_owned();
+        if self.top.is_none() {
+            return Err(LayoutError::NoManifest { path: path() });
+        }
+        for manifest in self.manifests() {
+            let is_here = |digest: &Digest| self.manifests().any(|m| m.digest() == digest);
+            let children = manifest.children();
+            if let Some(first) = children.first()
+                && !children.iter().any(|child| is_here(&child.digest))
+            {
+                let digest = first.digest.clone();
+                return Err(LayoutError::Incomplete {
+                    path: path(),
+                    digest,
+                });
+            }
+            for blob in manifest.stored_blobs() {
+                let digest = blob.digest.clone();
+                let file = self.output.path().join(file_name::blob(&digest));
+                let Some(stat) = fsx::try_stat(&file)? else {
+                    return Err(LayoutError::Incomplete {
+                        path: path(),
+                        digest,
+                    });
+                };
+                if stat.len != blob.size {
+                    return Err(LayoutError::WrongLength {
+                        path: path(),
+                        digest,
+                        expected: blob.size,
+                        actual: stat.len,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the destination, which has the files `names`, holds the same: the manifests byte
+    /// for byte, and of every blob the very inode, since equal lengths prove nothing.
+    fn is_same_as(&self, names: &[String]) -> Result<bool, LayoutError> {
+        let own: Vec<_> = fsx::read_dir_names(self.output.path())?;
+        if own.len() != names.len() || !own.iter().zip(names).all(|(a, b)| **a == **b) {
+            return Ok(false);
+        }
+        for name in names {
+            let (new, old) = (self.output.path().join(name), self.destination().join(name));
+            let (new_stat, old_stat) = (fsx::stat(&new)?, fsx::stat(&old)?);
+            if new_stat.identity == old_stat.identity {
+                continue;
+            }
+            let is_text = name == file_name::VERSION || name.ends_with(file_name::MANIFEST);
+            let len_max = new_stat.len;
+            if !is_text
+                || new_stat.len != old_stat.len
+                || fsx::read(&new, len_max)? != fsx::read(&old, len_max)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl BlobWriter {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        self.temp.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The number of bytes so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no bytes yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Keeps the blob if its bytes have the digest it was started with; otherwise it is gone.
+    pub fn commit(self) -> Result<(), LayoutError> {
+        let actual = self.hasher.finish();
+        if actual != self.expected {
+            return Err(LayoutError::DigestMismatch {
+                expected: self.expected,
+                actual,
+                len: self.len,
+            });
+        }
+        self.temp.persist(&self.destination, Durability::Deferred)?;
+        Ok(())
+    }
+}
+
+/// Looks at what is at `path`; an error if it is not ours to replace.
+fn look_at(path: &Path) -> Result<Destination, LayoutError> {
+    let occupied = |found: Option<String>| LayoutError::Occupied {
+        path: path.to_owned(),
+        found,
+    };
+    match fsx::try_stat(path)? {
+        None => return Ok(Destination::Free),
+        Some(stat) if !stat.is_dir => return Err(occupied(None)),
+        Some(_) => {}
+    }
+    let mut names = Vec::new();
+    for name in fsx::try_read_dir_names(path)?.unwrap_or_default() {
+        // No layout has directories, whatever their names.
+        let is_dir = fsx::try_stat(&path.join(&name))?.is_some_and(|stat| stat.is_dir);
+        match name.into_string() {
+            Ok(name) if file_name::is_layout_file(&name) && !is_dir => names.push(name),
+            Ok(name) => return Err(occupied(Some(name))),
+            Err(name) => return Err(occupied(Some(name.to_string_lossy().into_owned()))),
+        }
+    }
+    if names.is_empty() {
+        return Ok(Destination::Free);
+    }
+    let version = path.join(file_name::VERSION);
+    match fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
+        Some(text) if file_name::is_known_version(&text) => Ok(Destination::Layout(names)),
+        _ => Err(occupied(None)),
+    }
+}
