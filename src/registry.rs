@@ -1,1 +1,75 @@
-//! The client of the OCI distribution API.
+//! The client of the OCI distribution API (distribution-spec 1.1; Docker's token authentication).
+//!
+//! ```text
+//! client       Client: one per run; sends, logs in, retries
+//!   endpoint   where a registry is, and where its answers point to
+//!   transport  reqwest: connections, deadlines, redirects
+//!   auth       challenges, scopes, tokens      credentials   who to log in as
+//!   manifest   blob   upload   tags            the calls of the API
+//!   retry      how often and how soon again    error   advice   safe_url
+//! ```
+//!
+//! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
+//! sends is hostile until checked: bodies are bounded, digests compared, URLs never carry a login
+//! to another origin, and no secret reaches an error or a log.
+
+mod advice;
+mod auth;
+mod blob;
+mod client;
+mod credentials;
+mod endpoint;
+mod error;
+mod manifest;
+mod retry;
+mod safe_url;
+mod tags;
+#[cfg(test)]
+mod test_server;
+#[cfg(test)]
+mod tests;
+mod token;
+mod transport;
+mod upload;
+
+use std::fmt;
+
+pub use client::{Client, ClientOptions};
+pub use credentials::{Credentials, CredentialsError, Login, Secret};
+pub use error::{ErrorBody, LoginState, RegistryError, TlsFailure};
+pub use manifest::HeadManifest;
+pub use retry::{RetryPolicy, Transient};
+pub use safe_url::{RequestLine, SafeUrl};
+pub use upload::{UploadBody, UploadSession, UploadStart, UploadStream};
+
+use crate::oci::{Digest, Registry, RepositoryName, Tag};
+
+/// One repository of one registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Repo {
+    pub registry: Registry,
+    /// The name as the registry has it.
+    pub name: RepositoryName,
+}
+
+impl fmt::Display for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.name)
+    }
+}
+
+/// What names a manifest within a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ManifestRef {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl fmt::Display for ManifestRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => tag.fmt(f),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What to do about what goes wrong with a registry.
+
+use super::error::ErrorBody;
+use super::{LoginState, RegistryError, RequestLine, TlsFailure};
+use crate::hint::Hint;
+use crate::oci::Registry;
+
+impl Hint for RegistryError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Status {
+                request,
+                status,
+                body,
+                login,
+                ..
+            } => status_hint(request, (*status, body), login),
+            Self::Tls {
+                request, failure, ..
+            } => tls_hint(request.host(), *failure),
+            Self::GaveUp { source, .. } => source.hint(),
+            Self::Transport { request, source } if source.is_connect() => Some(format!(
+                "check that `{}` is the right name and can be reached from here; running the \
+                 command again moves only what is missing",
+                request.host()
+            )),
+            Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } => {
+                Some("running the command again moves only what is missing".to_owned())
+            }
+            Self::Length { .. } | Self::DigestMismatch { .. } => Some(
+                "the registry, or a proxy in front of it, serves damaged content; nothing of it \
+                 was kept"
+                    .to_owned(),
+            ),
+            Self::PlainRealm { registry, .. } => Some(format!(
+                "set the external URL of `{registry}` to https, or pass `--plain-http {registry}` \
+                 if the login may be sent in the clear"
+            )),
+            Self::Setup { .. } => Some(
+                "install the system's CA certificates (package `ca-certificates`), or name a file \
+                 of them in SSL_CERT_FILE"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
+    match failure {
+        TlsFailure::PlainAnswer => Some(format!(
+            "if `{host}` is meant to be without TLS, pass `--plain-http {host}`"
+        )),
+        TlsFailure::UnknownIssuer => Some(format!(
+            "add the CA of `{host}` to this system's trusted certificates, or name a file of \
+             trusted certificates that has it in SSL_CERT_FILE"
+        )),
+        TlsFailure::CaCertificate => Some(format!(
+            "a self-signed certificate must say that it is a server's, even if it is trusted: \
+             make that of `{host}` with `openssl req -x509 -addext \
+             basicConstraints=critical,CA:FALSE ...`, or have a CA sign it"
+        )),
+        TlsFailure::WrongName => Some("name the registry as its certificate does".to_owned()),
+        TlsFailure::Expired => Some("check this machine's clock, then the certificate".to_owned()),
+        TlsFailure::Handshake => None,
+    }
+}
+
+fn status_hint(
+    request: &RequestLine,
+    (status, body): (u16, &ErrorBody),
+    login: &LoginState,
+) -> Option<String> {
+    let host = request.host();
+    let again = "running the command again moves only what is missing";
+    if body.wants_tls {
+        let is_loopback = host
+            .parse::<Registry>()
+            .is_ok_and(|registry| registry.is_loopback());
+        return Some(if is_loopback {
+            format!(
+                "`{host}` speaks TLS, and an address of this machine is taken to be without: \
+                 name it by its host name"
+            )
+        } else {
+            format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
+        });
+    }
+    let place = match project(request.path()) {
+        Some(project) => format!("`{project}`"),
+        None => "what is asked for".to_owned(),
+    };
+    match status {
+        401 => Some(match login {
+            LoginState::As(user) => format!(
+                "either the password of `{user}` is wrong, or {place} does not exist or `{user}` \
+                 has no right to do this there: registries answer alike; {again}"
+            ),
+            LoginState::Anonymous => format!(
+                "no login for `{host}` is known: either log in (`docker login {host}`), or {place} \
+                 does not exist: registries answer alike"
+            ),
+            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
+        }),
+        403 => Some(match login {
+            LoginState::As(user) => format!(
+                "`{host}` knows `{user}` and refuses: check the user's role in {place}, its quota, \
+                 and whether the registry is read-only; {again}"
+            ),
+            LoginState::Anonymous => {
+                format!("`{host}` does not allow this without a login: `docker login {host}`")
+            }
+            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
+        }),
+        404 if !request.is_read() => Some(format!(
+            "check that {place} exists on `{host}` and that `{host}` is a registry"
+        )),
+        404 => Some("check the name and the tag".to_owned()),
+        412 => Some(
+            "a rule of the registry is against it, such as a tag that must not change".to_owned(),
+        ),
+        413 => Some(format!(
+            "a proxy in front of `{host}` limits the size of requests: raise its limit (nginx: \
+             `client_max_body_size 0`); {again}"
+        )),
+        429 => Some(format!(
+            "`{host}` limits how much may be asked: wait, or log in for a higher limit; {again}"
+        )),
+        500..=599 => Some(format!("`{host}` is in trouble: see its log; {again}")),
+        _ => None,
+    }
+}
+
+/// The first component of the repository in a path of the API, which Harbor calls the project.
+fn project(path: &str) -> Option<&str> {
+    let project = path.strip_prefix("/v2/")?.split('/').next()?;
+    (!project.is_empty()).then_some(project)
+}

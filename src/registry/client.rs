@@ -1,0 +1,290 @@
+//! The client: what it is told once, and how a call gets through logins.
+
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+
+use super::auth::{Auth, Challenged, Scopes};
+use super::endpoint::{Scheme, api_root, same_origin};
+use super::error::{ERROR_LEN_MAX, ErrorBody};
+use super::transport::{Answer, Call, Transport};
+use super::{Credentials, Login, LoginState, RegistryError, Repo, RetryPolicy};
+use crate::oci::{Registry, RepositoryName};
+use crate::report::Reporter;
+
+/// What a client is told once.
+pub struct ClientOptions {
+    pub credentials: Credentials,
+    /// Registries that are spoken to without TLS, besides those on this machine.
+    pub plain_http: Vec<Registry>,
+    pub retry: RetryPolicy,
+    pub reporter: Arc<dyn Reporter>,
+    /// `hod/0.1.0`.
+    pub user_agent: String,
+}
+
+impl std::fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("credentials", &self.credentials)
+            .field("plain_http", &self.plain_http)
+            .field("retry", &self.retry)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Speaks with registries; cheap to clone, and all clones share connections and tokens.
+///
+/// Every call tries again after transient failures ([`Client::retry`]), except
+/// [`Client::fetch_blob`] and [`Client::upload_blob`]: their data is the caller's to begin again.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    access: Access,
+}
+
+/// Which rights a token is asked for where reading is all that a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    /// Those to write as well, since that is what comes next.
+    Write,
+}
+
+struct Inner {
+    options: ClientOptions,
+    transport: Transport,
+    auth: Auth,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a call is about, as far as logins go.
+#[derive(Debug, Clone)]
+pub(super) struct Target<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) repository: Option<&'a RepositoryName>,
+    pub(super) scopes: Scopes,
+}
+
+impl<'a> Target<'a> {
+    /// To read and write a repository.
+    pub(super) fn push(repo: &'a Repo) -> Self {
+        Self {
+            registry: &repo.registry,
+            repository: Some(&repo.name),
+            scopes: Scopes::push(&repo.name),
+        }
+    }
+}
+
+impl Client {
+    /// Makes a client; nothing is sent.
+    pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
+        let user_agent = HeaderValue::try_from(options.user_agent.as_str()).map_err(|_| {
+            RegistryError::UserAgent {
+                text: options.user_agent.clone(),
+            }
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options,
+                transport: Transport::new(user_agent),
+                auth: Auth::default(),
+            }),
+            access: Access::Read,
+        })
+    }
+
+    /// The same client for repositories that will be written to: what it looks up there first, it
+    /// looks up with the token that writing needs, which saves the round trip for another.
+    #[must_use]
+    pub fn for_push(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            access: Access::Write,
+        }
+    }
+
+    /// Whether `registry` answers, and takes the login that is known for it.
+    pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
+        let target = Target {
+            registry,
+            repository: None,
+            scopes: Scopes::default(),
+        };
+        let call = Call::new(Method::GET, self.root(registry)?);
+        self.retry(registry.as_str(), || async {
+            let answer = self.send(&target, &call).await?;
+            if answer.status().is_success() {
+                Ok(())
+            } else {
+                Err(self.refusal(&target, answer).await)
+            }
+        })
+        .await
+    }
+
+    /// To read a repository.
+    pub(super) fn reading<'a>(&self, repo: &'a Repo) -> Target<'a> {
+        let mut target = Target::push(repo);
+        if self.access == Access::Read {
+            target.scopes = Scopes::pull(&repo.name);
+        }
+        target
+    }
+
+    pub(super) fn retry_policy(&self) -> RetryPolicy {
+        self.inner.options.retry
+    }
+
+    pub(super) fn reporter(&self) -> &Arc<dyn Reporter> {
+        &self.inner.options.reporter
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.inner.transport
+    }
+
+    pub(super) fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    /// The root of the API: https, except where the user or the loopback address says otherwise.
+    pub(super) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
+        let is_plain = registry.is_loopback() || self.inner.options.plain_http.contains(registry);
+        let scheme = if is_plain {
+            Scheme::Http
+        } else {
+            Scheme::Https
+        };
+        api_root(registry, scheme).ok_or_else(|| RegistryError::Host {
+            registry: registry.clone(),
+        })
+    }
+
+    /// The login that is known for what a call is about.
+    pub(super) fn login(&self, target: &Target<'_>) -> Option<&Login> {
+        let credentials = &self.inner.options.credentials;
+        match target.repository {
+            Some(repository) => credentials.lookup(target.registry, repository),
+            None => credentials.lookup_registry(target.registry),
+        }
+    }
+
+    /// Sends a call with the login it turns out to need; the answer may have any status.
+    ///
+    /// There is no ping first: the first call to a registry is sent as it is, and its 401 says how
+    /// to log in. A token that is refused is fetched anew once, with what the refusal asks for.
+    pub(super) async fn send(
+        &self,
+        target: &Target<'_>,
+        call: &Call,
+    ) -> Result<Answer, RegistryError> {
+        let mut target = target.clone();
+        let mut login = LoginRounds::default();
+        loop {
+            let authorization = self.authorization(&target).await?;
+            let answer = self.transport().send(call, authorization.as_ref()).await?;
+            let is_ours = same_origin(&answer.url, &call.url);
+            if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
+                return Ok(answer);
+            }
+            let sent = authorization.as_ref();
+            if !self
+                .heed(&mut target, &mut login, (sent, answer.headers()))
+                .await?
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Learns from a 401, and returns whether sending again may help.
+    pub(super) async fn heed(
+        &self,
+        target: &mut Target<'_>,
+        rounds: &mut LoginRounds,
+        (sent, headers): (Option<&HeaderValue>, &HeaderMap),
+    ) -> Result<bool, RegistryError> {
+        let auth = self.auth().of(target.registry);
+        let challenged = Challenged::parse(headers);
+        let Some(sent) = sent else {
+            if rounds.has_learned {
+                return Ok(false);
+            }
+            rounds.has_learned = true;
+            match challenged.challenge {
+                Some(challenge) => auth.learn(challenge),
+                None if auth.challenge().is_none() => self.ask_for_challenge(target).await?,
+                None => {}
+            }
+            // A password is wanted and not known: the same again would be refused again.
+            return Ok(self.can_login(target));
+        };
+        if rounds.was_refused || sent.as_bytes().starts_with(b"Basic ") {
+            return Ok(false);
+        }
+        rounds.was_refused = true;
+        auth.drop_token(sent);
+        target.scopes.merge(&challenged.scopes);
+        Ok(true)
+    }
+
+    fn can_login(&self, target: &Target<'_>) -> bool {
+        use super::auth::Challenge;
+        match self.auth().of(target.registry).challenge() {
+            None => false,
+            Some(Challenge::Basic) => self.login(target).is_some(),
+            Some(Challenge::Bearer { .. }) => true,
+        }
+    }
+
+    /// Asks the root of the API for the challenge: some registries send it with no other 401.
+    async fn ask_for_challenge(&self, target: &Target<'_>) -> Result<(), RegistryError> {
+        let call = Call::new(Method::GET, self.root(target.registry)?);
+        let answer = self.transport().send(&call, None).await?;
+        if let Some(challenge) = Challenged::parse(answer.headers()).challenge {
+            self.auth().of(target.registry).learn(challenge);
+        }
+        Ok(())
+    }
+
+    /// The error that an answer means, with what its body says.
+    pub(super) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
+        let login = match self.login(target) {
+            Some(login) => LoginState::As(login.username.clone()),
+            None => match self.inner.options.credentials.obstacle(target.registry) {
+                Some(reason) => LoginState::Unusable(reason),
+                None => LoginState::Anonymous,
+            },
+        };
+        let request = answer.line.clone();
+        let status = answer.status().as_u16();
+        let retry_after = answer.retry_after();
+        // The status is the error, whatever becomes of its explanation.
+        let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
+        RegistryError::Status {
+            request,
+            status,
+            body: ErrorBody::parse(&body),
+            retry_after,
+            login,
+        }
+    }
+}
+
+/// What was tried already to get a call past its 401.
+#[derive(Debug, Default)]
+pub(super) struct LoginRounds {
+    has_learned: bool,
+    was_refused: bool,
+}

@@ -1,0 +1,464 @@
+//! What goes wrong with a registry, and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{RequestLine, SafeUrl, Transient};
+use crate::oci::{Digest, ManifestError, Registry};
+
+/// How much of an error's body is read, in bytes.
+pub(super) const ERROR_LEN_MAX: u64 = 64 * 1024;
+/// How much of a registry's message is shown, in characters.
+const MESSAGE_LEN_MAX: usize = 300;
+
+/// Why a registry could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The registry's answer is no.
+    #[error("{request}: {status} {body}", body = StatusText { status: *status, body })]
+    Status {
+        request: Box<RequestLine>,
+        status: u16,
+        body: ErrorBody,
+        retry_after: Option<Duration>,
+        login: LoginState,
+    },
+    /// No answer, or only a part of it.
+    #[error("{request}: the connection failed")]
+    Transport {
+        request: Box<RequestLine>,
+        source: Arc<reqwest::Error>,
+    },
+    /// No connection that can be trusted.
+    #[error("{request}: {failure}")]
+    Tls {
+        request: Box<RequestLine>,
+        failure: TlsFailure,
+        source: Arc<reqwest::Error>,
+    },
+    /// Nothing came or went for too long.
+    #[error("{request}: no progress for {} seconds", after.as_secs())]
+    Stalled {
+        request: Box<RequestLine>,
+        after: Duration,
+    },
+    /// Fewer bytes than announced.
+    #[error("{request}: the answer ended after {actual} of {expected} bytes")]
+    Truncated {
+        request: Box<RequestLine>,
+        expected: u64,
+        actual: u64,
+    },
+    /// Another number of bytes than the manifest says.
+    #[error("{request}: {actual} bytes, or more, where the manifest says {expected}")]
+    Length {
+        request: Box<RequestLine>,
+        expected: u64,
+        actual: u64,
+    },
+    /// Other bytes than the digest names.
+    #[error("{request}: expected `{expected}`, got `{actual}`")]
+    DigestMismatch {
+        request: Box<RequestLine>,
+        expected: Digest,
+        actual: Digest,
+    },
+    /// The answer is no manifest that can be carried.
+    #[error("{request}: unusable manifest")]
+    Manifest {
+        request: Box<RequestLine>,
+        source: ManifestError,
+    },
+    /// An answer that would not end.
+    #[error("{request}: the answer has more than {len_max} bytes")]
+    AnswerTooLong {
+        request: Box<RequestLine>,
+        len_max: u64,
+    },
+    /// An answer that is not what the specification says.
+    #[error("{request}: {problem}")]
+    Protocol {
+        request: Box<RequestLine>,
+        problem: &'static str,
+    },
+    /// Redirects without end.
+    #[error("{request}: redirected too often")]
+    Redirects { request: Box<RequestLine> },
+    /// A host that no URL can have.
+    #[error("`{registry}` is no host that can be contacted")]
+    Host { registry: Registry },
+    /// The token server's answer has no token.
+    #[error("{request}: the answer has no usable token")]
+    Token { request: Box<RequestLine> },
+    /// The registry names no usable token server.
+    #[error("`{registry}` sends clients to `{realm}` for a token, which is no URL")]
+    Realm { registry: Registry, realm: String },
+    /// The registry wants the login sent in the clear.
+    #[error("`{registry}` sends clients to `{realm}` for a token, which is not encrypted")]
+    PlainRealm { registry: Registry, realm: SafeUrl },
+    /// The token was refused while data was on its way that cannot be sent twice.
+    #[error("{request}: the token is no longer accepted")]
+    StaleToken { request: Box<RequestLine> },
+    /// What was to be uploaded could not be read.
+    #[error("{request}: the data to upload could not be read")]
+    UploadSource {
+        request: Box<RequestLine>,
+        source: io::Error,
+    },
+    /// A transient failure that did not pass.
+    #[error("gave up after {attempts} attempts")]
+    GaveUp {
+        attempts: u32,
+        source: Box<RegistryError>,
+    },
+    /// No HTTP client could be set up.
+    #[error("cannot set up connections")]
+    Setup { source: Arc<reqwest::Error> },
+    /// The name that the client gives itself is no header.
+    #[error("`{text}` cannot be sent as the name of this program")]
+    UserAgent { text: String },
+}
+
+/// As whom a refused request was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginState {
+    /// No login is known for it.
+    Anonymous,
+    /// As this user.
+    As(String),
+    /// There is something like a login, which cannot be used for this reason.
+    Unusable(&'static str),
+}
+
+/// What is wrong with an encrypted connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The other side does not speak TLS.
+    PlainAnswer,
+    /// Its certificate comes from nobody who is trusted here.
+    UnknownIssuer,
+    /// Its certificate is one for a CA, which no server may show.
+    CaCertificate,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate is not valid today.
+    Expired,
+    /// Anything else.
+    Handshake,
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PlainAnswer => "expected TLS, and the server answered in plain text",
+            Self::UnknownIssuer => "the server's certificate is not trusted here",
+            Self::CaCertificate => "the server's certificate is that of a CA",
+            Self::WrongName => "the server's certificate is for another name",
+            Self::Expired => "the server's certificate is not valid at this time",
+            Self::Handshake => "no encrypted connection could be made",
+        })
+    }
+}
+
+/// What a registry says of its refusal: `{"errors":[{"code","message"}]}`, or nothing usable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// The code of the first error, `MANIFEST_UNKNOWN`.
+    pub code: Option<String>,
+    pub message: Option<String>,
+    /// Whether the body says that the server expects TLS.
+    pub(super) wants_tls: bool,
+}
+
+#[derive(Deserialize)]
+struct WireErrors {
+    errors: Vec<WireError>,
+}
+
+#[derive(Deserialize)]
+struct WireError {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads a body that may be JSON, HTML of some proxy, or empty.
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let lower = text.to_ascii_lowercase();
+        let wants_tls = lower.contains("http request to an https server")
+            || lower.contains("plain http request was sent to https port");
+        let wire: Option<WireErrors> = serde_json::from_slice(bytes).ok();
+        let first = wire.and_then(|wire| wire.errors.into_iter().next());
+        let (code, message) = first.map_or((None, None), |error| (error.code, error.message));
+        Self {
+            code: code.and_then(|text| presentable(&text)),
+            message: message.and_then(|text| presentable(&text)),
+            wants_tls,
+        }
+    }
+}
+
+/// A text from outside as it may be shown: one line, not too long; `None` for an empty one.
+pub(super) fn presentable(text: &str) -> Option<String> {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    let mut short: String = line.chars().take(MESSAGE_LEN_MAX).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    (!short.is_empty()).then_some(short)
+}
+
+/// The code and the message, else what the status means.
+struct StatusText<'a> {
+    status: u16,
+    body: &'a ErrorBody,
+}
+
+impl fmt::Display for StatusText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = reqwest::StatusCode::from_u16(self.status).ok();
+        let reason = status.and_then(|status| status.canonical_reason());
+        match (&self.body.code, &self.body.message) {
+            (Some(code), Some(message)) => write!(f, "{code}: {message}"),
+            (Some(text), None) | (None, Some(text)) => f.write_str(text),
+            (None, None) => f.write_str(reason.unwrap_or("without a reason")),
+        }
+    }
+}
+
+impl RegistryError {
+    /// Takes over what reqwest says, without the URL it was about: that may be signed.
+    pub(super) fn transport(request: Box<RequestLine>, error: reqwest::Error) -> Self {
+        let failure = tls_failure(&error);
+        let source = Arc::new(error.without_url());
+        match failure {
+            Some(failure) => Self::Tls {
+                request,
+                failure,
+                source,
+            },
+            None => Self::Transport { request, source },
+        }
+    }
+
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            Self::GaveUp { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+
+    /// The code of a refusal, `DENIED`.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Status { body, .. } => body.code.as_deref(),
+            Self::GaveUp { source, .. } => source.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
+    ///
+    /// [`Client::retry`]: super::Client::retry
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, body, .. } => match status {
+                408 | 429 | 500 | 502..=599 => true,
+                // The upload's session is lost: a registry of several replicas, or one that was
+                // restarted. A new session is begun with the next attempt.
+                404 => matches!(
+                    body.code.as_deref(),
+                    Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+                ),
+                _ => false,
+            },
+            Self::Transport { source, .. } => !source.is_builder(),
+            Self::Stalled { .. } | Self::Truncated { .. } | Self::StaleToken { .. } => true,
+            Self::UploadSource { source, .. } => source
+                .get_ref()
+                .and_then(|source| source.downcast_ref::<Self>())
+                .is_some_and(Self::is_transient),
+            _ => false,
+        }
+    }
+
+    /// How long the registry asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Transient for RegistryError {
+    fn is_transient(&self) -> bool {
+        self.is_transient()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+
+    fn gave_up(self, attempts: u32) -> Self {
+        Self::GaveUp {
+            attempts,
+            source: Box::new(self),
+        }
+    }
+}
+
+/// Finds what TLS has to do with an error. An `io::Error` does not show what it wraps as its
+/// source, and one may wrap another, so each is opened.
+fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(classify_tls(tls));
+        }
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn classify_tls(error: &rustls::Error) -> TlsFailure {
+    use rustls::{CertificateError as Certificate, InvalidMessage};
+    match error {
+        rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => TlsFailure::PlainAnswer,
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                TlsFailure::WrongName
+            }
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. } => TlsFailure::Expired,
+            // The type of the cause is rustls's own business; its name is all there is.
+            Certificate::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                TlsFailure::CaCertificate
+            }
+            // Unknown issuers, and the many ways in which a home-made certificate is wrong.
+            _ => TlsFailure::UnknownIssuer,
+        },
+        _ => TlsFailure::Handshake,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint::Hint as _;
+
+    fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {
+        let url = format!("https://harbor.corp{path}").parse().unwrap();
+        let method = method.parse().unwrap();
+        RegistryError::Status {
+            request: Box::new(RequestLine::new(&method, &url)),
+            status,
+            body: ErrorBody::parse(body.as_bytes()),
+            retry_after: None,
+            login: LoginState::As("robot$ci".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_registry() {
+        #[track_caller]
+        fn check(code: u16, body: &str, expect: &str) {
+            let error = status("POST", "/v2/offline/nginx/blobs/uploads/", (code, body));
+            assert_eq!(
+                error.to_string(),
+                format!("POST /v2/offline/nginx/blobs/uploads/ on harbor.corp: {expect}")
+            );
+        }
+        check(
+            401,
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"project offline not found"}]}"#,
+            "401 UNAUTHORIZED: project offline not found",
+        );
+        check(
+            500,
+            r#"{"errors":[{"code":"UNKNOWN","detail":{}}]}"#,
+            "500 UNKNOWN",
+        );
+        check(
+            403,
+            r#"{"errors":[{"code":"","message":"two\n lines\u001b[31m"}]}"#,
+            "403 two lines [31m",
+        );
+        check(413, "<html>nginx</html>", "413 Payload Too Large");
+        check(404, r#"{"errors":[]}"#, "404 Not Found");
+        check(418, r#"{"errors":"x"}"#, "418 I'm a teapot");
+        check(599, "", "599 without a reason");
+        let long = "x".repeat(1000);
+        let body = format!(r#"{{"errors":[{{"code":"DENIED","message":"{long}"}}]}}"#);
+        check(403, &body, &format!("403 DENIED: {}…", &long[..300]));
+    }
+
+    #[test]
+    fn hints_say_what_to_do() {
+        #[track_caller]
+        fn check(method: &str, code: u16, expect: &str) {
+            let error = status(method, "/v2/offline/nginx/manifests/1", (code, ""));
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains(expect), "{code}: {hint}");
+        }
+        check(
+            "PUT",
+            401,
+            "`offline` does not exist or `robot$ci` has no right",
+        );
+        check("PUT", 403, "check the user's role in `offline`");
+        check("PUT", 404, "check that `offline` exists on `harbor.corp`");
+        check("GET", 404, "check the name and the tag");
+        check("PUT", 412, "a tag that must not change");
+        check("PUT", 413, "client_max_body_size");
+        check("GET", 429, "log in for a higher limit");
+        check("GET", 502, "`harbor.corp` is in trouble");
+        assert_eq!(status("GET", "/v2/", (400, "")).hint(), None);
+        let body = "Client sent an HTTP request to an HTTPS server.\n";
+        let hint = status("GET", "/v2/", (400, body)).hint();
+        assert_eq!(
+            hint.unwrap(),
+            "`harbor.corp` speaks TLS: leave out `--plain-http harbor.corp`"
+        );
+    }
+
+    #[test]
+    fn some_refusals_pass() {
+        #[track_caller]
+        fn check(code: u16, body: &str, expect: bool) {
+            let error = status("PUT", "/v2/a/b", (code, body));
+            assert_eq!(error.is_transient(), expect, "{code}");
+            assert!(!error.gave_up(6).is_transient());
+        }
+        for code in [408, 429, 500, 502, 503, 504, 520] {
+            check(code, "", true);
+        }
+        for code in [400, 401, 403, 404, 405, 412, 413, 416, 501] {
+            check(code, "", false);
+        }
+        let lost = r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#;
+        check(404, lost, true);
+    }
+}

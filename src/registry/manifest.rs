@@ -1,0 +1,186 @@
+//! Manifests: head, fetch and put.
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+
+use super::client::Target;
+use super::endpoint::object_url;
+use super::transport::{Answer, Call};
+use super::{Client, ManifestRef, RegistryError, Repo};
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind};
+
+/// What a registry says of a manifest without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadManifest {
+    /// `None` where the registry does not say, as it need not.
+    pub digest: Option<Digest>,
+    pub media_type: MediaType,
+    pub len: Option<u64>,
+}
+
+impl Client {
+    /// Asks whether a manifest is there, and what it is; `None` when it is not there.
+    ///
+    /// Docker Hub does not count it as a pull. Where a registry allows no HEAD, the manifest is
+    /// fetched.
+    pub async fn head_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
+        let target = self.reading(repo);
+        let call = self.manifest_call(Method::HEAD, repo, reference)?;
+        let what = format!("{repo} {reference}");
+        let head = self.retry(&what, || async {
+            let answer = self.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                200 => Ok(Some(HeadManifest {
+                    digest: answer.digest(),
+                    media_type: content_type(&answer).unwrap_or_else(|| MediaType::new("")),
+                    len: answer.content_length(),
+                })),
+                404 => Ok(None),
+                _ => Err(self.refusal(&target, answer).await),
+            }
+        });
+        match head.await {
+            Err(error) if matches!(error.status(), Some(403 | 405)) => {
+                let manifest = self.fetch_manifest(repo, reference).await?;
+                Ok(manifest.map(|manifest| HeadManifest {
+                    digest: Some(manifest.digest().clone()),
+                    media_type: manifest.media_type().clone(),
+                    len: Some(manifest.bytes().len() as u64),
+                }))
+            }
+            result => result,
+        }
+    }
+
+    /// Fetches a manifest, byte for byte; `None` when it is not there.
+    ///
+    /// Its digest is the one asked for and the one that the registry names, or it is an error.
+    pub async fn fetch_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let target = self.reading(repo);
+        let call = self.manifest_call(Method::GET, repo, reference)?;
+        let what = format!("{repo} {reference}");
+        self.retry(&what, || async {
+            let answer = self.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                200 => read_manifest(answer, reference).await.map(Some),
+                404 => Ok(None),
+                _ => Err(self.refusal(&target, answer).await),
+            }
+        })
+        .await
+    }
+
+    /// Puts a manifest under a tag or its digest; everything it refers to must be there already.
+    pub async fn put_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+        manifest: &Manifest,
+    ) -> Result<(), RegistryError> {
+        let target = Target::push(repo);
+        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
+        let mut call = Call::new(Method::PUT, url);
+        call.body = manifest.bytes().clone();
+        let content_type = HeaderValue::try_from(manifest.media_type().as_str());
+        let what = format!("{repo} {reference}");
+        let call = match content_type {
+            Ok(content_type) => call.header(CONTENT_TYPE, content_type),
+            // Neither is one with control characters any registry's manifest media type.
+            Err(_) => {
+                return Err(RegistryError::Protocol {
+                    request: Box::new(super::RequestLine::new(&call.method, &call.url)),
+                    problem: "the manifest's media type cannot be sent",
+                });
+            }
+        };
+        self.retry(&what, || async {
+            let answer = self.send(&target, &call).await?;
+            if !answer.status().is_success() {
+                return Err(self.refusal(&target, answer).await);
+            }
+            match answer.digest() {
+                Some(actual) if actual != *manifest.digest() => {
+                    Err(RegistryError::DigestMismatch {
+                        request: answer.line,
+                        expected: manifest.digest().clone(),
+                        actual,
+                    })
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    fn manifest_call(
+        &self,
+        method: Method,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Call, RegistryError> {
+        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
+        // On one line: not every server looks at further ones.
+        let accept = HeaderValue::try_from(MediaType::MANIFESTS.join(", "))
+            .expect("media types are legal in a header");
+        Ok(Call::new(method, url).header(ACCEPT, accept))
+    }
+}
+
+fn content_type(answer: &Answer) -> Option<MediaType> {
+    answer.header(CONTENT_TYPE).map(MediaType::new)
+}
+
+async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
+    let request = answer.line.clone();
+    let declared = content_type(&answer);
+    let named = answer.digest();
+    let bytes: Bytes = answer.read(MANIFEST_LEN_MAX).await?;
+    // Its digest is not that of its bytes, so that it must be refused by name before it is hashed.
+    if declared
+        .as_ref()
+        .is_some_and(|m| m.kind() == MediaTypeKind::Schema1)
+    {
+        return Err(RegistryError::Manifest {
+            request,
+            source: ManifestError::Schema1,
+        });
+    }
+    let digest = match reference {
+        ManifestRef::Digest(expected) => check(&bytes, expected, &request)?,
+        ManifestRef::Tag(_) => Digest::of(&bytes),
+    };
+    if let Some(named) = &named {
+        check(&bytes, named, &request)?;
+    }
+    Manifest::parse_as(bytes, digest, declared.as_ref())
+        .map_err(|source| RegistryError::Manifest { request, source })
+}
+
+/// Returns `expected` when it is the digest of `bytes`.
+fn check(
+    bytes: &[u8],
+    expected: &Digest,
+    request: &super::RequestLine,
+) -> Result<Digest, RegistryError> {
+    let mut hasher = crate::oci::DigestHasher::new(expected.algorithm());
+    hasher.update(bytes);
+    let actual = hasher.finish();
+    if actual == *expected {
+        Ok(actual)
+    } else {
+        Err(RegistryError::DigestMismatch {
+            request: Box::new(request.clone()),
+            expected: expected.clone(),
+            actual,
+        })
+    }
+}

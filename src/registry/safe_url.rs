@@ -1,0 +1,115 @@
+//! URLs and requests as they may be shown: a query may be a signature, a user may have a password.
+
+use std::fmt;
+
+use reqwest::{Method, Url};
+
+/// A URL that shows neither its query nor its user and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SafeUrl(String);
+
+impl SafeUrl {
+    /// Keeps what may be shown of `url`.
+    pub(super) fn new(url: &Url) -> Self {
+        Self(format!(
+            "{}://{}{}",
+            url.scheme(),
+            authority(url),
+            url.path()
+        ))
+    }
+}
+
+impl fmt::Display for SafeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for SafeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Which request an error is about: `PUT /v2/app/manifests/1.0 on harbor.corp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLine {
+    method: Method,
+    path: String,
+    host: String,
+}
+
+impl RequestLine {
+    pub(super) fn new(method: &Method, url: &Url) -> Self {
+        Self {
+            method: method.clone(),
+            path: url.path().to_owned(),
+            host: authority(url),
+        }
+    }
+
+    /// The host, with its port unless that is the scheme's own.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether the request asks only, and changes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+}
+
+impl fmt::Display for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} on {}", self.method, self.path, self.host)
+    }
+}
+
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_query_nor_user_is_shown() {
+        #[track_caller]
+        fn check(url: &str, expect: &str, expect_line: &str) {
+            let url: Url = url.parse().unwrap();
+            let safe = SafeUrl::new(&url);
+            assert_eq!(safe.to_string(), expect);
+            assert_eq!(format!("{safe:?}"), format!("{expect:?}"));
+            let line = RequestLine::new(&Method::GET, &url);
+            assert_eq!(line.to_string(), expect_line);
+            let shown = format!("{safe} {safe:?} {line} {line:?}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+        check(
+            "https://user:secret@cdn.example:8443/b/data?X-Signature=secret#secret",
+            "https://cdn.example:8443/b/data",
+            "GET /b/data on cdn.example:8443",
+        );
+        check(
+            "http://[::1]:5000/v2/",
+            "http://[::1]:5000/v2/",
+            "GET /v2/ on [::1]:5000",
+        );
+        check(
+            "https://harbor.corp:443/v2/a",
+            "https://harbor.corp/v2/a",
+            "GET /v2/a on harbor.corp",
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! Whole flows against a server of scripted answers.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "`tokio::test` gives each test a runtime of its own"
+)]
+
+mod login;
+mod transfer;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+
+use super::test_server::Reply;
+use super::*;
+use crate::oci::{Descriptor, MediaType};
+
+pub(super) const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+
+pub(super) fn tag() -> ManifestRef {
+    ManifestRef::Tag("1.0".parse().unwrap())
+}
+
+pub(super) fn manifest_reply() -> Reply {
+    Reply::new(200)
+        .header(format!("Content-Type: {}", MediaType::OCI_MANIFEST))
+        .body(MANIFEST)
+}
+
+pub(super) fn blob(bytes: &[u8]) -> Descriptor {
+    Descriptor::new("x/y".into(), Digest::of(bytes), bytes.len() as u64)
+}
+
+pub(super) async fn fetch_all(
+    client: &Client,
+    repo: &Repo,
+    blob: &Descriptor,
+) -> Result<Vec<u8>, RegistryError> {
+    let stream = client.fetch_blob(repo, blob).await?;
+    let chunks: Vec<Bytes> = stream.try_collect().await?;
+    Ok(chunks.concat())
+}
+
+pub(super) async fn session(client: &Client, repo: &Repo) -> UploadSession {
+    match client.start_upload(repo, None).await.unwrap() {
+        UploadStart::Session(session) => session,
+        UploadStart::Mounted => panic!("nothing was to be mounted"),
+    }
+}

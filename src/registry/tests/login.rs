@@ -1,0 +1,260 @@
+//! Logins, tokens, and to whom they are shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use super::super::test_server::{Reply, Request, TestServer, client, start_plain};
+use super::super::*;
+use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
+use crate::hint::Hint as _;
+
+/// A registry whose token server is itself.
+fn with_tokens(request: &Request, port: u16, serve: impl Fn(&Request) -> Reply) -> Reply {
+    if request.line.starts_with("GET /token") {
+        return Reply::new(200).body(r#"{"token":"t","expires_in":300}"#);
+    }
+    match request.header("authorization") {
+        Some("Bearer t") => serve(request),
+        _ => Reply::new(401).header(format!(
+            r#"WWW-Authenticate: Bearer realm="http://127.0.0.1:{port}/token",service="s""#
+        )),
+    }
+}
+
+#[tokio::test]
+async fn futures_can_be_spawned_and_one_token_serves_them_all() {
+    let port = Arc::new(AtomicUsize::new(0));
+    let server_port = Arc::clone(&port);
+    let server = TestServer::start(move |request| {
+        let port = server_port.load(Ordering::SeqCst).try_into().unwrap();
+        with_tokens(request, port, |_| manifest_reply())
+    })
+    .await;
+    port.store(server.port.into(), Ordering::SeqCst);
+    let (client, _) = client("{}");
+    let repo = server.repo("team/app");
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, repo) = (client.clone(), repo.clone());
+            tokio::spawn(async move { client.fetch_manifest(&repo, &tag()).await })
+        })
+        .collect();
+    for task in tasks {
+        let manifest = task.await.unwrap().unwrap().unwrap();
+        assert_eq!(manifest.bytes(), MANIFEST);
+        assert_eq!(manifest.digest(), &Digest::of(MANIFEST.as_bytes()));
+    }
+    let lines = server.lines();
+    let tokens: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.contains("/token"))
+        .collect();
+    assert_eq!(
+        tokens,
+        ["GET /token?service=s&scope=repository%3Ateam%2Fapp%3Apull"]
+    );
+    // Another call knows how to log in: one request.
+    client.head_manifest(&repo, &tag()).await.unwrap().unwrap();
+    assert_eq!(server.lines().len(), lines.len() + 1);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_fetched_anew_once() {
+    let n_tokens = AtomicUsize::new(0);
+    let server = TestServer::start(move |request| {
+        if request.line.starts_with("GET /token") {
+            let n = n_tokens.fetch_add(1, Ordering::SeqCst);
+            return Reply::new(200).body(format!(r#"{{"access_token":"t{n}"}}"#));
+        }
+        match request.header("authorization") {
+            Some("Bearer t1") if request.line.contains("/app/") => manifest_reply(),
+            _ => Reply::new(401).header(
+                r#"WWW-Authenticate: Bearer realm="/token",scope="repository:app:pull repository:base:pull""#,
+            ),
+        }
+    })
+    .await;
+    let (client, _) = client("{}");
+    let found = client.fetch_manifest(&server.repo("app"), &tag()).await;
+    assert!(found.unwrap().is_some());
+    let lines = server.lines();
+    assert_eq!(
+        lines,
+        [
+            "GET /v2/app/manifests/1.0",
+            "GET /token?scope=repository%3Aapp%3Apull",
+            "GET /v2/app/manifests/1.0",
+            "GET /token?scope=repository%3Aapp%3Apull&scope=repository%3Abase%3Apull",
+            "GET /v2/app/manifests/1.0",
+        ]
+    );
+    let error = client.fetch_manifest(&server.repo("other"), &tag()).await;
+    assert_eq!(error.unwrap_err().status(), Some(401));
+    assert_eq!(
+        server.lines().len(),
+        lines.len() + 4,
+        "one more token, once"
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_sent_where_one_is_asked_for() {
+    let server = TestServer::start(|request| match request.header("authorization") {
+        Some("Basic cm9ib3Q6aHVudGVyMg==") => manifest_reply(),
+        Some(_) => Reply::new(500),
+        None => Reply::new(401).header(r#"WWW-Authenticate: Basic realm="x""#),
+    })
+    .await;
+    let host = server.host();
+    let config = format!(r#"{{"auths":{{"{host}":{{"username":"robot","password":"hunter2"}}}}}}"#);
+    let (known, _) = client(&config);
+    let repo = server.repo("app");
+    assert!(known.fetch_manifest(&repo, &tag()).await.unwrap().is_some());
+    assert_eq!(server.lines().len(), 2);
+    assert!(!format!("{known:?}").contains("hunter2"));
+
+    let (unknown, _) = client("{}");
+    let error = unknown.fetch_manifest(&repo, &tag()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("GET /v2/app/manifests/1.0 on {host}: 401 Unauthorized")
+    );
+    assert!(error.hint().unwrap().contains("docker login"));
+    assert_eq!(server.lines().len(), 3, "the same again is not tried");
+}
+
+#[tokio::test]
+async fn a_login_never_follows_a_redirect_to_another_origin() {
+    let storage = TestServer::start(|_| Reply::new(200).body("0123456789")).await;
+    let to = format!("http://{}/data?X-Signature=secret", storage.host());
+    let server = TestServer::start(move |request| {
+        if request.header("authorization").is_none() {
+            Reply::new(401).header("WWW-Authenticate: Basic realm=x")
+        } else if request.line.starts_with("GET /v2/app/") {
+            // First within the origin, where the login goes along.
+            Reply::new(302).header("Location: /inside")
+        } else {
+            Reply::new(307).header(format!("Location: {to}"))
+        }
+    })
+    .await;
+    let host = server.host();
+    let config = format!(r#"{{"auths":{{"{host}":{{"username":"u","password":"p"}}}}}}"#);
+    let (client, _) = client(&config);
+    let repo = server.repo("app");
+    let bytes = fetch_all(&client, &repo, &blob(b"0123456789")).await;
+    assert_eq!(bytes.unwrap(), b"0123456789");
+    let inside = &server.log()[2];
+    assert_eq!(inside.line, "GET /inside");
+    assert!(inside.header("authorization").is_some());
+    let outside = &storage.log()[0];
+    assert_eq!(outside.line, "GET /data?X-Signature=secret");
+    assert_eq!(outside.header("authorization"), None);
+    assert_eq!(outside.header("cookie"), None);
+
+    // What goes wrong there is told without the signature.
+    let error = fetch_all(&client, &repo, &blob(b"0")).await.unwrap_err();
+    let storage_host = storage.host();
+    assert_eq!(
+        error.to_string(),
+        format!("GET /data on {storage_host}: 10 bytes, or more, where the manifest says 1")
+    );
+    assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn redirects_end() {
+    let server = TestServer::start(|request| {
+        let path = request.line.split(' ').nth(1).unwrap();
+        Reply::new(307).header(format!("Location: {path}x"))
+    })
+    .await;
+    let (client, _) = client("{}");
+    let error = fetch_all(&client, &server.repo("app"), &blob(b"x")).await;
+    assert!(matches!(error, Err(RegistryError::Redirects { .. })));
+    assert_eq!(server.lines().len(), 11);
+}
+
+#[tokio::test]
+async fn one_token_reads_and_writes_what_will_be_pushed() {
+    let server = TestServer::start(|request| {
+        if request.line.starts_with("GET /token") {
+            return Reply::new(200).body(r#"{"token":"t"}"#);
+        }
+        match request.header("authorization") {
+            Some(_) if request.line.starts_with("HEAD ") => Reply::new(404),
+            Some(_) => Reply::new(202).header("Location: /u"),
+            None => Reply::new(401).header(r#"WWW-Authenticate: Bearer realm="/token""#),
+        }
+    })
+    .await;
+    let (client, _) = client("{}");
+    let client = client.for_push();
+    let repo = server.repo("app");
+    assert!(client.head_manifest(&repo, &tag()).await.unwrap().is_none());
+    session(&client, &repo).await;
+    let tokens = server
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains("/token"));
+    assert_eq!(
+        tokens.collect::<Vec<_>>(),
+        ["GET /token?scope=repository%3Aapp%3Apull%2Cpush"]
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_expires_before_the_put_is_renewed() {
+    let n_tokens = AtomicUsize::new(0);
+    let server = TestServer::start(move |request| {
+        if request.line.starts_with("GET /token") {
+            let n = n_tokens.fetch_add(1, Ordering::SeqCst);
+            return Reply::new(200).body(format!(r#"{{"token":"t{n}"}}"#));
+        }
+        let is_put = request.line.starts_with("PUT ");
+        match request.header("authorization") {
+            Some("Bearer t0") if !is_put => Reply::new(202).header("Location: /u"),
+            Some("Bearer t1" | "Bearer t2") if is_put => Reply::new(201),
+            _ => Reply::new(401).header(r#"WWW-Authenticate: Bearer realm="/token""#),
+        }
+    })
+    .await;
+    let (client, recorder) = client("{}");
+    let repo = server.repo("app");
+    let bytes = Bytes::from_static(b"x");
+    let location = session(&client, &repo).await;
+    client
+        .upload_blob(location, &blob(&bytes), UploadBody::Bytes(bytes))
+        .await
+        .unwrap();
+    assert_eq!(
+        recorder.lines(),
+        [
+            "BytesMoved { len: 1 }",
+            "BytesLost { len: 1 }",
+            "BytesMoved { len: 1 }"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_plain_answer_to_tls_says_so() {
+    let host = start_plain().await;
+    let transport = transport::Transport::new("hod/test".parse().unwrap());
+    let url = format!("https://{host}/v2/").parse().unwrap();
+    let call = transport::Call::new(reqwest::Method::GET, url);
+    let error = transport.send(&call, None).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("GET /v2/ on {host}: expected TLS, and the server answered in plain text")
+    );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains(&format!("--plain-http {host}"))
+    );
+    assert!(!error.is_transient());
+}

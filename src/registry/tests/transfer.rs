@@ -1,0 +1,321 @@
+//! Manifests, blobs, uploads and tags, and how they fail.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::super::test_server::{Reply, TestServer, client, start_refusing};
+use super::super::*;
+use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
+use crate::hint::Hint as _;
+use crate::oci::{Descriptor, Manifest, MediaType};
+
+#[tokio::test]
+async fn transient_failures_pass_or_are_given_up() {
+    let n = AtomicUsize::new(0);
+    let server = TestServer::start(move |request| {
+        if request.line.contains("/never/") {
+            return Reply::new(503)
+                .body(r#"{"errors":[{"code":"UNAVAILABLE","message":"no\n  disk"}]}"#);
+        }
+        match n.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::new(429).header("Retry-After: 0"),
+            1 => manifest_reply().cut_at(10),
+            _ => manifest_reply(),
+        }
+    })
+    .await;
+    let (client, recorder) = client("{}");
+    let found = client.fetch_manifest(&server.repo("app"), &tag()).await;
+    assert!(found.unwrap().is_some());
+    let lines = recorder.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("429 Too Many Requests"), "{}", lines[0]);
+
+    let error = client
+        .fetch_manifest(&server.repo("never"), &tag())
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "gave up after 3 attempts");
+    assert!(!error.is_transient());
+    assert_eq!(error.status(), Some(503));
+    let host = server.host();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        format!("GET /v2/never/manifests/1.0 on {host}: 503 UNAVAILABLE: no disk")
+    );
+}
+
+#[tokio::test]
+async fn a_long_wait_is_not_waited_for() {
+    let server = TestServer::start(|_| Reply::new(429).header("Retry-After: 21600")).await;
+    let (client, _) = client("{}");
+    let error = client
+        .fetch_manifest(&server.repo("app"), &tag())
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_hours(6)));
+    assert_eq!(server.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn manifests_are_what_their_digest_says() {
+    let other = Digest::of(b"other");
+    let server_other = other.clone();
+    let server = TestServer::start(move |request| {
+        if request.line.contains("/absent/") {
+            Reply::new(404)
+        } else if request.line.contains("/lied/") {
+            manifest_reply().header(format!("Docker-Content-Digest: {server_other}"))
+        } else if request.line.contains("/schema1/") {
+            Reply::new(200)
+                .header(format!(
+                    "Content-Type: {}",
+                    MediaType::DOCKER_SCHEMA1_SIGNED
+                ))
+                .header(format!("Docker-Content-Digest: {server_other}"))
+                .body("{}")
+        } else if request.line.contains("/long/") {
+            Reply::new(200).body(vec![b' '; 4 * 1024 * 1024 + 1])
+        } else if request.line.starts_with("HEAD /v2/nohead/") {
+            Reply::new(405)
+        } else {
+            manifest_reply().header("Docker-Content-Digest: no digest")
+        }
+    })
+    .await;
+    let (client, _) = client("{}");
+    let own = Digest::of(MANIFEST.as_bytes());
+    let fetch = async |name: &str, reference: ManifestRef| {
+        client.fetch_manifest(&server.repo(name), &reference).await
+    };
+    assert!(fetch("absent", tag()).await.unwrap().is_none());
+    assert!(
+        fetch("app", ManifestRef::Digest(own.clone()))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let message = |result: Result<Option<Manifest>, RegistryError>| {
+        let error = result.unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let text = error.to_string();
+        let text = text.split_once(": ").unwrap().1.to_owned();
+        (text, source.unwrap_or_default())
+    };
+    let wrong = (format!("expected `{other}`, got `{own}`"), String::new());
+    assert_eq!(message(fetch("lied", tag()).await), wrong);
+    assert_eq!(
+        message(fetch("app", ManifestRef::Digest(other)).await),
+        wrong
+    );
+    let (text, source) = message(fetch("schema1", tag()).await);
+    assert_eq!(text, "unusable manifest");
+    assert!(source.contains("schema 1"), "{source}");
+    let (text, _) = message(fetch("long", tag()).await);
+    assert_eq!(text, "the answer has more than 4194304 bytes");
+
+    let head = client.head_manifest(&server.repo("nohead"), &tag()).await;
+    assert_eq!(head.unwrap().unwrap().digest, Some(own));
+    let head = client.head_manifest(&server.repo("app"), &tag()).await;
+    assert_eq!(
+        head.unwrap().unwrap(),
+        HeadManifest {
+            digest: None,
+            media_type: MediaType::OCI_MANIFEST.into(),
+            len: Some(MANIFEST.len() as u64),
+        }
+    );
+    let accept = server.log()[0].header("accept").unwrap().to_owned();
+    assert_eq!(accept, MediaType::MANIFESTS.join(", "));
+}
+
+#[tokio::test]
+async fn a_blob_has_the_length_of_its_descriptor() {
+    let server = TestServer::start(|request| {
+        if request.line.contains("/short/") {
+            Reply::new(200).body("0123456789").cut_at(4)
+        } else if request.line.contains("/unsized/") {
+            Reply::new(200)
+                .header("Content-Length: 10\r\nX: y")
+                .body("0123456789")
+        } else if request.line.contains("/absent/") {
+            Reply::new(404)
+        } else {
+            Reply::new(200).body("0123456789")
+        }
+    })
+    .await;
+    let (client, _) = client("{}");
+    let right = blob(b"0123456789");
+    let fetch =
+        async |name: &str, blob: &Descriptor| fetch_all(&client, &server.repo(name), blob).await;
+    assert_eq!(fetch("app", &right).await.unwrap(), b"0123456789");
+    let error = fetch("app", &blob(b"01234")).await.unwrap_err();
+    assert!(matches!(
+        error,
+        RegistryError::Length {
+            expected: 5,
+            actual: 10,
+            ..
+        }
+    ));
+    let error = fetch("short", &right).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    assert_eq!(
+        fetch("absent", &right).await.unwrap_err().status(),
+        Some(404)
+    );
+    let head = async |name: &str| client.head_blob(&server.repo(name), &right.digest).await;
+    assert_eq!(head("app").await.unwrap(), Some(10));
+    assert_eq!(head("absent").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_upload_goes_where_it_is_told_to() {
+    let storage = TestServer::start(|_| Reply::new(201)).await;
+    let elsewhere = format!("http://{}/put?sig=s", storage.host());
+    let server = TestServer::start(move |request| {
+        if request.header("authorization").is_none() {
+            return Reply::new(401).header("WWW-Authenticate: Basic realm=x");
+        }
+        match request.line.as_str() {
+            line if line.contains("mount=") && line.contains("from=good") => Reply::new(201),
+            line if line.contains("mount=") && line.contains("from=bad") => Reply::new(401),
+            "POST /v2/away/blobs/uploads/" => {
+                Reply::new(202).header(format!("Location: {elsewhere}"))
+            }
+            "POST /v2/lost/blobs/uploads/" => Reply::new(202),
+            line if line.starts_with("POST ") => {
+                Reply::new(202).header("Location: /v2/app/blobs/uploads/1?_state=a%3D")
+            }
+            _ => Reply::new(201),
+        }
+    })
+    .await;
+    let host = server.host();
+    let config = format!(r#"{{"auths":{{"{host}":{{"username":"u","password":"p"}}}}}}"#);
+    let (client, recorder) = client(&config);
+    let repo = server.repo("app");
+    let bytes = Bytes::from_static(b"0123456789");
+    let layer = blob(&bytes);
+
+    let location = session(&client, &repo).await;
+    client
+        .upload_blob(location, &layer, UploadBody::Bytes(bytes.clone()))
+        .await
+        .unwrap();
+    let put = server.log().pop().unwrap();
+    let digest = &layer.digest;
+    assert_eq!(
+        put.line,
+        format!("PUT /v2/app/blobs/uploads/1?_state=a%3D&digest={digest}")
+    );
+    assert_eq!(put.body, bytes);
+    assert_eq!(put.header("content-length"), Some("10"));
+    assert_eq!(put.header("transfer-encoding"), None);
+    assert_eq!(put.header("content-type"), Some("application/octet-stream"));
+    assert!(put.header("authorization").is_some());
+    assert_eq!(recorder.lines(), ["BytesMoved { len: 10 }"]);
+
+    let away = server.repo("away");
+    let location = session(&client, &away).await;
+    let stream: UploadStream = Box::pin(futures_util::stream::iter([
+        Ok(bytes.slice(..4)),
+        Ok(bytes.slice(4..)),
+    ]));
+    client
+        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .await
+        .unwrap();
+    let put = storage.log().pop().unwrap();
+    assert_eq!(put.line, format!("PUT /put?sig=s&digest={digest}"));
+    assert_eq!(put.body, bytes);
+    assert_eq!(put.header("authorization"), None);
+
+    let lost = client.start_upload(&server.repo("lost"), None).await;
+    assert!(matches!(lost, Err(RegistryError::Protocol { .. })));
+    let mount = async |from: &str| {
+        let from = from.parse().unwrap();
+        client
+            .start_upload(&repo, Some((digest, &from)))
+            .await
+            .unwrap()
+    };
+    assert!(matches!(mount("good").await, UploadStart::Mounted));
+    assert!(matches!(mount("bad").await, UploadStart::Session(_)));
+    assert!(matches!(mount("other").await, UploadStart::Session(_)));
+}
+
+#[tokio::test]
+async fn data_that_is_not_what_was_promised_is_not_uploaded() {
+    let server = TestServer::start(|_| Reply::new(202).header("Location: /u")).await;
+    let (client, recorder) = client("{}");
+    let repo = server.repo("app");
+    let layer = blob(b"0123456789");
+    for (chunks, expect) in [
+        (vec!["01234"], "5 of the expected 10 bytes"),
+        (vec!["01234", "567890"], "more than the expected 10 bytes"),
+    ] {
+        let location = session(&client, &repo).await;
+        let stream: UploadStream =
+            Box::pin(futures_util::stream::iter(chunks).map(|chunk| Ok(Bytes::from(chunk))));
+        let error = client
+            .upload_blob(location, &layer, UploadBody::Stream(stream))
+            .await
+            .unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), expect);
+        assert!(!error.is_transient());
+        assert_eq!(
+            recorder.lines().split_off(recorder.lines().len() - 1),
+            ["BytesLost { len: 5 }"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_heard_while_the_data_is_sent() {
+    let refusing = start_refusing(413).await;
+    let location = format!("Location: http://{refusing}/u");
+    let server = TestServer::start(move |_| Reply::new(202).header(&location)).await;
+    let (client, recorder) = client("{}");
+    let bytes = Bytes::from(vec![7; 16 * 1024 * 1024]);
+    let layer = blob(&bytes);
+    let location = session(&client, &server.repo("app")).await;
+    let stream: UploadStream = Box::pin(futures_util::stream::iter(
+        (0..256).map(move |n| Ok(bytes.slice(n * 65536..(n + 1) * 65536))),
+    ));
+    let error = client
+        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .await
+        .unwrap_err();
+    assert_eq!(error.status(), Some(413), "{error:?}");
+    assert!(error.hint().unwrap().contains("client_max_body_size"));
+    let lines = recorder.lines();
+    assert!(lines.len() < 257, "not everything was sent");
+    assert!(lines.last().unwrap().starts_with("BytesLost"));
+}
+
+#[tokio::test]
+async fn tags_are_listed_over_pages() {
+    let server = TestServer::start(|request| match request.line.as_str() {
+        "GET /v2/app/tags/list?n=1000" => Reply::new(200)
+            .header(r#"Link: </v2/app/tags/list?last=b>; rel="next""#)
+            .body(r#"{"name":"app","tags":["a",".tmp","b"]}"#),
+        "GET /v2/app/tags/list?last=b" => Reply::new(200)
+            .header(r#"Link: <http://127.0.0.1:1/v2/app/tags/list>; rel="next""#)
+            .body(r#"{"name":"app","tags":null}"#),
+        _ => Reply::new(404).body(r#"{"errors":[{"code":"NAME_UNKNOWN","message":"x"}]}"#),
+    })
+    .await;
+    let (client, recorder) = client("{}");
+    let tags = client.list_tags(&server.repo("app")).await.unwrap();
+    let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+    assert_eq!(tags, ["a", "b"]);
+    assert!(recorder.lines()[0].contains("`.tmp` is not a valid tag"));
+    let error = client.list_tags(&server.repo("none")).await.unwrap_err();
+    assert_eq!(error.code(), Some("NAME_UNKNOWN"));
+}
