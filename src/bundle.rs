@@ -1,1 +1,45 @@
-//! The bundle: what is carried over the air gap (format 1).
+//! The bundle, format 1: one tar that carries images over an air gap.
+//!
+//! ```text
+//! hod/volume.json     every member with offset, length, digest; its own digest is in the header
+//! hod/bundle.json     what is carried: images, blobs, files; its id names every byte
+//! README.txt …        files for people
+//! docker/registry/v2  the storage of a registry: blobs, each on a 4096-byte boundary, then links
+//! ```
+//!
+//! Untarred into the root of a registry, it is that registry's storage. The tar is the same, byte
+//! for byte, whenever the same is packed; and as it follows from `hod/bundle.json` alone, whatever
+//! is not as it follows is refused, by the name of the member. `*.tar.zst` is the same tar as one
+//! zstd stream.
+//!
+//! The only user of `tar` and `zstd`. Nothing here knows a store: blobs come from a function, and
+//! go to a [`StreamSink`] or are read in place.
+
+mod closure;
+mod copy;
+mod entry_path;
+mod error;
+mod format;
+mod hashing;
+mod head;
+mod header;
+mod input;
+mod intruder;
+mod plan;
+mod reader;
+mod stream;
+mod verify;
+mod volume;
+mod writer;
+
+#[cfg(test)]
+mod sample;
+
+pub use entry_path::{EntryPath, EntryPathError};
+pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
+pub use format::{BundleBlob, BundleFileEntry, BundleImage, BundleManifest};
+pub use plan::{BundleFile, PackPlan};
+pub use reader::{Bundle, BundleKind};
+pub use stream::{BlobCheck, StreamSink, read_stream};
+pub use verify::{BundleVerifyOutcome, verify};
+pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_len, write};

@@ -1,0 +1,263 @@
+//! What can go wrong with a bundle.
+
+use std::path::PathBuf;
+
+use super::entry_path::EntryPathError;
+use crate::fsx::{self, IoKind};
+use crate::hint::Hint;
+use crate::oci::{Digest, ManifestError};
+
+/// A bundle that cannot be written, or that cannot be read or trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The output could not be written; nothing is left of it.
+    #[error("cannot write bundle `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: fsx::Error,
+    },
+    /// A blob that is to be packed could not be read.
+    #[error("cannot read blob `{digest}` to pack it")]
+    ReadBlob {
+        digest: Digest,
+        #[source]
+        source: fsx::Error,
+    },
+    /// A blob that is to be packed is not what its digest says.
+    #[error("blob `{digest}` is damaged: `{}` has the digest `{actual}`", path.display())]
+    BlobDamaged {
+        digest: Digest,
+        path: PathBuf,
+        actual: Digest,
+    },
+    /// A blob that is to be packed has another length than its manifest says.
+    #[error("blob `{digest}` is damaged: `{}` has {actual} bytes instead of {expected}", path.display())]
+    BlobLength {
+        digest: Digest,
+        path: PathBuf,
+        expected: u64,
+        actual: u64,
+    },
+    /// The bundle's file could not be read.
+    #[error("cannot read bundle `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: fsx::Error,
+    },
+    /// The compressed stream is damaged.
+    #[error("bundle `{}` is damaged: its zstd stream breaks off or is wrong in member `{member}`", path.display())]
+    Decompress {
+        path: PathBuf,
+        member: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Some other file.
+    #[error("`{}` is not a hod bundle: {found}", path.display())]
+    NotABundle { path: PathBuf, found: String },
+    /// A compressed bundle where offsets are needed.
+    #[error("bundle `{}` is compressed and can only be read from start to end", path.display())]
+    Compressed { path: PathBuf },
+    /// A bundle of a later hod.
+    #[error("bundle has {what}, which this version of hod does not know")]
+    Unsupported { what: String },
+    /// One of the two json files does not parse.
+    #[error("bundle member `{member}` is not valid")]
+    Json {
+        member: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The bundle's own id is not that of its contents.
+    #[error("bundle member `hod/bundle.json` does not have the id `{expected}` but `{actual}`")]
+    Id { expected: Digest, actual: Digest },
+    /// A text of `hod/bundle.json` that no bundle has.
+    #[error("bundle has a {field} that is empty, too long or has control characters")]
+    Text { field: &'static str },
+    /// A path of `hod/bundle.json` or `hod/volume.json` that no member may have.
+    #[error("bundle has a member with an unsafe path")]
+    Path(#[source] EntryPathError),
+    /// A member of the archive is not what it must be.
+    #[error("bundle member `{}`: {problem}", path.escape_debug())]
+    Member {
+        /// As it stands in the archive; it may hold anything.
+        path: String,
+        problem: MemberProblem,
+    },
+    /// A manifest in the bundle is none.
+    #[error("manifest `{digest}` of the bundle cannot be read")]
+    Manifest {
+        digest: Digest,
+        #[source]
+        source: ManifestError,
+    },
+    /// A blob as `hod/bundle.json` lists it.
+    #[error("blob `{digest}` of the bundle {problem}")]
+    Blob {
+        digest: Digest,
+        problem: BlobProblem,
+    },
+    /// An image as `hod/bundle.json` lists it.
+    #[error("image `{image}` of the bundle {problem}")]
+    Image {
+        image: String,
+        problem: ImageProblem,
+    },
+    /// More than a tar, or this machine, can hold.
+    #[error("the bundle is too large")]
+    TooLarge,
+}
+
+/// What is wrong with one member of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemberProblem {
+    #[error("the archive ends within it")]
+    Truncated,
+    #[error("it is missing")]
+    Missing,
+    #[error("it is there twice")]
+    Duplicate,
+    #[error("it is not listed in `hod/bundle.json`")]
+    Unlisted,
+    #[error("it is out of order")]
+    OutOfOrder,
+    #[error("its path is not safe: {reason}")]
+    UnsafePath { reason: &'static str },
+    #[error("it is a {kind}, where only files and directories are allowed")]
+    Kind { kind: &'static str },
+    #[error("it has {actual} bytes instead of {expected}")]
+    Length { expected: u64, actual: u64 },
+    #[error("it is longer than the {max} bytes that are read")]
+    TooLong { max: u64 },
+    #[error("its content has the digest `{actual}` instead of `{expected}`")]
+    Digest { expected: Digest, actual: Digest },
+    #[error("it does not hold the digest `{expected}`")]
+    Link { expected: Digest },
+    #[error("its header is damaged")]
+    HeaderDamaged,
+    #[error("its header is not as hod writes it")]
+    Header,
+    #[error("it has an extended header of {len} bytes, more than hod writes")]
+    ExtendedHeader { len: u64 },
+    #[error("the padding after it is not empty")]
+    Padding,
+    #[error("`hod/volume.json` lists it wrongly")]
+    Listing,
+    #[error("its path is reserved, or is a directory of another member")]
+    Reserved,
+    #[error("there are bytes after it, where the archive should end")]
+    Trailing,
+}
+
+/// What is wrong with how a blob is listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BlobProblem {
+    #[error("is listed twice or out of order")]
+    Order,
+    #[error("belongs to no image")]
+    Unused,
+    #[error("is listed as a manifest and used as none, or the other way round")]
+    Role,
+    #[error("is a manifest of {len} bytes, more than are read")]
+    ManifestTooLong { len: u64 },
+    #[error("is listed at the offset {listed} and lies at {actual}")]
+    Offset { listed: u64, actual: u64 },
+}
+
+/// What is wrong with how an image is listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageProblem {
+    #[error("is listed twice or out of order")]
+    Order,
+    #[error("has a tag that means two digests")]
+    TagTwice,
+    #[error("does not have its own manifest as the last of its manifests")]
+    TopNotLast,
+    #[error("has `{media_type}`, which is not a manifest's media type")]
+    MediaType { media_type: String },
+    #[error("needs `{digest}`, which is not in the bundle")]
+    Absent { digest: Digest },
+    #[error("needs `{digest}` with {expected} bytes; the bundle has it with {actual}")]
+    Length {
+        digest: Digest,
+        expected: u64,
+        actual: u64,
+    },
+    #[error("has the index `{digest}` and none of its images")]
+    EmptyIndex { digest: Digest },
+}
+
+impl BundleError {
+    /// A problem of the member at `path`.
+    pub(super) fn member(path: &str, problem: MemberProblem) -> Self {
+        Self::Member {
+            path: path.to_owned(),
+            problem,
+        }
+    }
+
+    /// Whether the content of a bundle, or of a blob to be packed, is at fault: it was read and is
+    /// wrong, so that trying again is no use.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Write { .. }
+            | Self::ReadBlob { .. }
+            | Self::Read { .. }
+            | Self::NotABundle { .. }
+            | Self::Compressed { .. }
+            | Self::Unsupported { .. }
+            | Self::TooLarge => false,
+            Self::BlobDamaged { .. }
+            | Self::BlobLength { .. }
+            | Self::Decompress { .. }
+            | Self::Json { .. }
+            | Self::Id { .. }
+            | Self::Text { .. }
+            | Self::Path(_)
+            | Self::Member { .. }
+            | Self::Manifest { .. }
+            | Self::Blob { .. }
+            | Self::Image { .. } => true,
+        }
+    }
+}
+
+impl Hint for BundleError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
+                "the disk is full: free some space and run the same command again; no part of the \
+                 bundle was left behind"
+            }
+            Self::Write { source, .. }
+            | Self::ReadBlob { source, .. }
+            | Self::Read { source, .. } => return source.hint(),
+            Self::BlobDamaged { path, .. } | Self::BlobLength { path, .. } => {
+                return Some(format!(
+                    "remove `{}` and pull again, which fetches only what is missing; no bundle was \
+                     written",
+                    path.display()
+                ));
+            }
+            Self::NotABundle { .. } => {
+                "if it is a tar of a registry's storage, extract it and use the directory in its \
+                 place"
+            }
+            Self::Compressed { .. } => {
+                "decompress it with `zstd -d`, or unpack it with `hod unpack`, and use the result"
+            }
+            Self::Unsupported { .. } => {
+                "use the version of hod that made the bundle, or a later one"
+            }
+            Self::TooLarge => "split the list and pack several bundles",
+            _ if self.is_content() => {
+                "the file is not as hod wrote it: copy it again from where it was made, and \
+                 compare its checksum there and here"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}

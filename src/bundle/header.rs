@@ -1,0 +1,234 @@
+//! What stands before the content of a member: its ustar header, and what that cannot say.
+//!
+//! - a pax header with nothing but a `comment`, where the content is to start on a boundary or a
+//!   note is to be left: every tar passes over comments
+//! - a GNU long name, for a path that a ustar header cannot hold: unlike a pax `path`, it is also
+//!   understood by busybox
+//! - a size in base 256, for more than 8 GiB: likewise
+//!
+//! Nothing else varies: mode 0644 or 0755, owner 0, no names.
+
+use tar::{EntryType, Header};
+
+/// The unit of a tar.
+pub(super) const BLOCK_LEN: u64 = 512;
+/// What blobs are aligned to: the block size of file systems, so that blobs can be cloned.
+pub(super) const ALIGNMENT: u64 = 4096;
+/// The longest that a lead can be: three headers, a long path and an alignment's worth of comment.
+pub(super) const LEAD_LEN_MAX: u64 = 16 * 1024;
+
+const PAX_PATH: &str = "PaxHeaders/hod";
+const LONG_NAME_PATH: &str = "././@LongLink";
+
+/// What kind of member a lead is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    File,
+    Executable,
+    Dir,
+}
+
+/// The comment that a lead holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comment<'a> {
+    None,
+    /// As long as it takes for the content to start on a multiple of [`ALIGNMENT`].
+    Align,
+    /// One block with this text.
+    Note(&'a str),
+}
+
+/// A member, as far as its headers tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) path: &'a str,
+    pub(super) kind: EntryKind,
+    pub(super) len: u64,
+    pub(super) mtime: u64,
+    pub(super) comment: Comment<'a>,
+}
+
+impl Entry<'_> {
+    /// The length of the lead if it starts at `start`, in bytes.
+    pub(super) fn lead_len(&self, start: u64) -> u64 {
+        let (_, long_name) = self.header();
+        let bare = BLOCK_LEN + long_name.map_or(0, |name| BLOCK_LEN + padded(name.len() as u64));
+        let comment = self.comment_len(start.wrapping_add(bare));
+        bare + if comment == 0 { 0 } else { BLOCK_LEN + comment }
+    }
+
+    /// The headers, if they start at `start`.
+    pub(super) fn lead(&self, start: u64) -> Vec<u8> {
+        let (header, long_name) = self.header();
+        let bare = BLOCK_LEN
+            + long_name
+                .as_ref()
+                .map_or(0, |n| BLOCK_LEN + padded(n.len() as u64));
+        let mut lead = Vec::new();
+        let comment = self.comment_len(start.wrapping_add(bare));
+        if comment > 0 {
+            let text = match self.comment {
+                Comment::Note(text) => text,
+                Comment::None | Comment::Align => "padding, so that the content starts on a block",
+            };
+            let pax = header_of(PAX_PATH, EntryType::XHeader, comment, self.mtime);
+            append(&mut lead, &pax, &comment_record(text, comment));
+        }
+        if let Some(name) = long_name {
+            let long = header_of(LONG_NAME_PATH, EntryType::GNULongName, name.len() as u64, 0);
+            append(&mut lead, &long, &name);
+        }
+        lead.extend_from_slice(header.as_bytes());
+        lead
+    }
+
+    /// The length of the pax data, if the lead without it would end at `end`; 0 for none at all.
+    fn comment_len(&self, end: u64) -> u64 {
+        match self.comment {
+            Comment::None => 0,
+            Comment::Note(_) => BLOCK_LEN,
+            Comment::Align if end.is_multiple_of(ALIGNMENT) => 0,
+            Comment::Align => match (end.wrapping_add(BLOCK_LEN)) % ALIGNMENT {
+                0 => ALIGNMENT,
+                over => ALIGNMENT - over,
+            },
+        }
+    }
+
+    /// The ustar header, and the long name when the path does not fit into it.
+    fn header(&self) -> (Header, Option<Vec<u8>>) {
+        let (kind, mode) = match self.kind {
+            EntryKind::File => (EntryType::Regular, 0o644),
+            EntryKind::Executable => (EntryType::Regular, 0o755),
+            EntryKind::Dir => (EntryType::Directory, 0o755),
+        };
+        let mut header = header_of("x", kind, self.len, self.mtime);
+        header.set_mode(mode);
+        let fits = header.set_path(self.path).is_ok();
+        let long_name = (!fits).then(|| {
+            let mut name = self.path.as_bytes().to_vec();
+            if let Some(ustar) = header.as_ustar_mut() {
+                let n = name.len().min(ustar.name.len());
+                ustar.prefix.fill(0);
+                ustar.name[..n].copy_from_slice(&name[..n]);
+            }
+            name.push(0);
+            name
+        });
+        header.set_cksum();
+        (header, long_name)
+    }
+}
+
+fn header_of(path: &str, kind: EntryType, len: u64, mtime: u64) -> Header {
+    let mut header = Header::new_ustar();
+    let name = &mut header.as_old_mut().name;
+    name[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    header.set_size(len);
+    header.set_mtime(mtime);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_cksum();
+    header
+}
+
+fn append(lead: &mut Vec<u8>, header: &Header, data: &[u8]) {
+    lead.extend_from_slice(header.as_bytes());
+    lead.extend_from_slice(data);
+    let end = padded(lead.len() as u64);
+    lead.resize(usize::try_from(end).expect("a lead is short"), 0);
+}
+
+/// A pax record of exactly `len` bytes: its length, `comment=`, the text, spaces, a newline.
+fn comment_record(text: &str, len: u64) -> Vec<u8> {
+    let mut record = format!("{len} comment={text}").into_bytes();
+    let len = usize::try_from(len).expect("a comment is short");
+    debug_assert!(record.len() < len, "the shortest comment is one block");
+    record.resize(len - 1, b' ');
+    record.push(b'\n');
+    record
+}
+
+/// Rounds up to whole blocks.
+pub(super) fn padded(len: u64) -> u64 {
+    len.next_multiple_of(BLOCK_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned_content_starts_on_a_boundary_wherever_the_lead_starts() {
+        let long = format!("docker/{}/data", "a".repeat(200));
+        for path in ["short", long.as_str()] {
+            for start in (0..20).map(|n| n * BLOCK_LEN) {
+                let entry = Entry {
+                    path,
+                    kind: EntryKind::File,
+                    len: 5,
+                    mtime: 0,
+                    comment: Comment::Align,
+                };
+                let lead = entry.lead(start);
+                assert_eq!(
+                    lead.len() as u64,
+                    entry.lead_len(start),
+                    "{path} at {start}"
+                );
+                assert_eq!(
+                    (start + entry.lead_len(start)) % ALIGNMENT,
+                    0,
+                    "{path} at {start}"
+                );
+                assert!(entry.lead_len(start) <= LEAD_LEN_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tar_crate_reads_what_a_header_says() {
+        #[track_caller]
+        fn check(path: &str, kind: EntryKind, len: u64) {
+            let entry = Entry {
+                path,
+                kind,
+                len,
+                mtime: 1_600_000_000,
+                comment: Comment::Align,
+            };
+            let bytes = entry.lead(512);
+            let mut archive = tar::Archive::new(&bytes[..]);
+            let read = archive.entries().unwrap().next().unwrap().unwrap();
+            assert_eq!(read.path_bytes(), path.as_bytes());
+            let header = read.header();
+            assert_eq!(header.entry_size().unwrap(), len);
+            assert_eq!(header.mtime().unwrap(), 1_600_000_000);
+            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+            assert_eq!(header.username_bytes(), Some(&b""[..]));
+            let mode = if kind == EntryKind::File {
+                0o644
+            } else {
+                0o755
+            };
+            assert_eq!(header.mode().unwrap(), mode);
+        }
+        let hex = "0".repeat(128);
+        check("README.txt", EntryKind::File, 7);
+        check("install.sh", EntryKind::Executable, 0);
+        check(
+            "docker/registry/v2/repositories/a/_layers/",
+            EntryKind::Dir,
+            0,
+        );
+        check(&format!("docker/{}", "d/".repeat(120)), EntryKind::Dir, 0);
+        check(
+            &format!("docker/registry/v2/blobs/sha512/00/{hex}/data"),
+            EntryKind::File,
+            9 * 1024 * 1024 * 1024,
+        );
+        check(&format!("{}/x", "é".repeat(127)), EntryKind::File, 1);
+    }
+}

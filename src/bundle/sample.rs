@@ -1,0 +1,243 @@
+//! A small bundle for tests: two images that share a layer, one of them behind an index.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::{
+    BundleBlob, BundleError, BundleFile, BundleImage, Compression, PackPlan, WriteOptions,
+    WriteOutcome, write,
+};
+use crate::bridge::FileRange;
+use crate::fsx::{self, TempFile};
+use crate::oci::{Digest, MediaType, Platform};
+
+/// A directory with all blobs in one file, and the plan to pack them.
+pub(super) struct Sample {
+    pub(super) dir: TempDir,
+    pub(super) plan: PackPlan,
+    pub(super) blobs: Vec<(Digest, FileRange)>,
+}
+
+/// What a sample is made of.
+pub(super) struct Builder {
+    blobs: Vec<(BundleBlob, Vec<u8>)>,
+    images: Vec<BundleImage>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            blobs: Vec::new(),
+            images: Vec::new(),
+        }
+    }
+
+    /// Adds a blob, once.
+    pub(super) fn blob(&mut self, bytes: &[u8], is_manifest: bool) -> Digest {
+        let digest = Digest::of(bytes);
+        if !self.blobs.iter().any(|(blob, _)| blob.digest == digest) {
+            let blob = BundleBlob {
+                digest: digest.clone(),
+                size: bytes.len() as u64,
+                is_manifest,
+            };
+            self.blobs.push((blob, bytes.to_vec()));
+        }
+        digest
+    }
+
+    /// Adds an image's manifest and blobs; returns the manifest's digest and the blobs'.
+    pub(super) fn manifest(&mut self, config: &[u8], layers: &[&[u8]]) -> (Digest, Vec<Digest>) {
+        let descriptor = |media_type: &str, bytes: &[u8]| {
+            let digest = Digest::of(bytes);
+            let size = bytes.len();
+            format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
+        };
+        let list: Vec<String> = layers
+            .iter()
+            .map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar", layer))
+            .collect();
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]}}"#,
+            MediaType::OCI_MANIFEST,
+            descriptor(MediaType::OCI_CONFIG, config),
+            list.join(",")
+        );
+        let digests = std::iter::once(&config)
+            .chain(layers)
+            .map(|bytes| self.blob(bytes, false))
+            .collect();
+        (self.blob(manifest.as_bytes(), true), digests)
+    }
+
+    /// Adds an image with one manifest.
+    pub(super) fn image(&mut self, name: &str, config: &[u8], layers: &[&[u8]]) {
+        let (digest, blobs) = self.manifest(config, layers);
+        self.list(name, MediaType::OCI_MANIFEST, (vec![digest], blobs));
+    }
+
+    /// Lists an image under `repository:tag`, whose top manifest is the last.
+    pub(super) fn list(
+        &mut self,
+        name: &str,
+        media_type: &str,
+        (manifests, blobs): (Vec<Digest>, Vec<Digest>),
+    ) {
+        let (repository, tag) = name.split_once(':').unwrap();
+        self.images.push(BundleImage {
+            repository: repository.parse().unwrap(),
+            tag: Some(tag.parse().unwrap()),
+            digest: manifests.last().unwrap().clone(),
+            media_type: MediaType::new(media_type),
+            manifests,
+            platforms: vec![Platform::new("linux", "amd64")],
+            blobs,
+        });
+    }
+
+    pub(super) fn finish(self) -> Sample {
+        let dir = TempDir::new().unwrap();
+        let mut temp = TempFile::create_in(dir.path(), "blobs-").unwrap();
+        let mut offset = 0;
+        let mut places = Vec::new();
+        for (blob, bytes) in &self.blobs {
+            temp.write_all(bytes).unwrap();
+            places.push((blob.digest.clone(), offset, bytes.len() as u64));
+            offset += bytes.len() as u64;
+        }
+        let path = dir.path().join("blobs");
+        temp.persist(&path, fsx::Durability::Deferred).unwrap();
+        let file = Arc::new(fsx::open(&path).unwrap());
+        let range = |(digest, offset, len)| {
+            let range = FileRange {
+                file: Arc::clone(&file),
+                path: path.clone(),
+                offset,
+                len,
+            };
+            (digest, range)
+        };
+        let file = |path: &str, text: &str, executable| BundleFile {
+            path: path.parse().unwrap(),
+            bytes: text.as_bytes().to_vec(),
+            executable,
+        };
+        Sample {
+            blobs: places.into_iter().map(range).collect(),
+            plan: PackPlan {
+                name: "sample".to_owned(),
+                version: Some("1.0".to_owned()),
+                images: self.images,
+                blobs: self.blobs.into_iter().map(|(blob, _)| blob).collect(),
+                files: vec![
+                    file("install.sh", "#!/bin/sh\n", true),
+                    file("README.txt", "read me\n", false),
+                ],
+                mtime: 1_600_000_000,
+                tool_version: "0.0.0".to_owned(),
+            },
+            dir,
+        }
+    }
+}
+
+/// Bytes that do not compress, the same ones for the same seed.
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next)
+        .take(len / 8 + 1)
+        .flatten()
+        .collect();
+    bytes.truncate(len);
+    bytes
+}
+
+/// Two images that share a layer, one of them an index of two.
+pub(super) fn sample() -> Sample {
+    let shared = noise(1, 700_000);
+    let mut builder = Builder::new();
+    builder.image(
+        "library/redis:7",
+        b"{\"config\":1}",
+        &[&shared, b"", &noise(2, 5000)],
+    );
+    let (amd64, mut blobs) = builder.manifest(b"{\"config\":2}", &[&shared]);
+    let (arm64, more) = builder.manifest(b"{\"config\":3}", &[&noise(3, 300_000)]);
+    blobs.extend(more);
+    let index = index_of(&mut builder, &[&amd64, &arm64]);
+    let manifests = vec![amd64, arm64, index];
+    builder.list("quay.io/a/b:v1", MediaType::OCI_INDEX, (manifests, blobs));
+    builder.finish()
+}
+
+/// Adds an index of manifests that are there, or that are not and have the size 7.
+pub(super) fn index_of(builder: &mut Builder, children: &[&Digest]) -> Digest {
+    let size = |digest: &Digest| {
+        let mut blobs = builder.blobs.iter();
+        blobs
+            .find(|(blob, _)| blob.digest == *digest)
+            .map_or(7, |(blob, _)| blob.size)
+    };
+    let list: Vec<String> = children
+        .iter()
+        .map(|digest| {
+            let media_type = MediaType::OCI_MANIFEST;
+            let size = size(digest);
+            format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#)
+        })
+        .collect();
+    let index = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{}]}}"#,
+        MediaType::OCI_INDEX,
+        list.join(",")
+    );
+    builder.blob(index.as_bytes(), true)
+}
+
+impl Sample {
+    pub(super) fn open(&self, digest: &Digest) -> FileRange {
+        let mut blobs = self.blobs.iter();
+        let (_, range) = blobs.find(|(known, _)| known == digest).unwrap();
+        range.clone()
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(super) fn try_write(
+        &self,
+        name: &str,
+        compression: Compression,
+        jobs: usize,
+    ) -> Result<WriteOutcome, BundleError> {
+        let options = WriteOptions {
+            output: &self.path(name),
+            compression,
+            jobs,
+            on_bytes: &|_| {},
+        };
+        write(
+            &self.plan,
+            &|digest: &Digest| Ok::<_, BundleError>(self.open(digest)),
+            &options,
+        )
+    }
+
+    pub(super) fn write(&self, name: &str, compression: Compression) -> Vec<u8> {
+        self.try_write(name, compression, 2).unwrap();
+        self.read(name)
+    }
+
+    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+        fsx::read(&self.path(name), u64::MAX / 2).unwrap()
+    }
+}

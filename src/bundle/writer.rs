@@ -1,0 +1,582 @@
+//! Writing a bundle: raw at known offsets by several threads, or compressed from start to end.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::copy::{self, Place};
+use super::error::BundleError;
+use super::format::BundleManifest;
+use super::hashing::BUFFER_LEN;
+use super::plan::{PackPlan, Planned};
+use super::volume::{Content, END_LEN, Member};
+use crate::bridge::FileRange;
+use crate::fsx::{self, OutputFile, TempFile};
+use crate::oci::{Digest, DigestHasher};
+
+/// Opens a blob that is to be packed; called from several threads.
+pub type OpenBlob<'a, E> = dyn Fn(&Digest) -> Result<FileRange, E> + Sync + 'a;
+
+/// How the tar is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As it is: readers seek in it.
+    Raw,
+    /// As one zstd stream, read from start to end; levels as those of zstd, 1 to 19.
+    Zstd { level: i32 },
+}
+
+/// How to write a bundle.
+#[derive(Clone, Copy)]
+pub struct WriteOptions<'a> {
+    /// Where the bundle appears once it is complete and synced; its directory must exist.
+    pub output: &'a Path,
+    pub compression: Compression,
+    /// How many blobs are copied, or parts compressed, at the same time. Of no influence on the
+    /// bytes that are written.
+    pub jobs: usize,
+    /// Hears of every blob byte that was written, from several threads.
+    pub on_bytes: &'a (dyn Fn(u64) + Sync),
+}
+
+/// A bundle that was written.
+#[derive(Debug, Clone)]
+pub struct WriteOutcome {
+    pub manifest: BundleManifest,
+    /// The length of the file in bytes.
+    pub len: u64,
+    /// The length of the tar in it, which is the same when it is not compressed.
+    pub tar_len: u64,
+}
+
+impl fmt::Debug for WriteOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteOptions")
+            .field("output", &self.output)
+            .field("compression", &self.compression)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WriteOptions<'_> {
+    pub(super) fn write_error(&self, source: fsx::Error) -> BundleError {
+        BundleError::Write {
+            path: self.output.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Returns the length in bytes of the tar that `plan` makes, without making it.
+pub fn planned_len(plan: &PackPlan) -> Result<u64, BundleError> {
+    Ok(plan.lay_out()?.volume.len())
+}
+
+/// Writes the bundle that `plan` describes, with the blobs that `open` gives.
+///
+/// Atomic: the output appears complete and synced, replacing what was there, or not at all. Every
+/// blob is hashed as it passes; one that is not what its digest says ends the work. Equal plans
+/// make equal bytes, whatever the jobs.
+pub fn write<E: From<BundleError> + Send>(
+    plan: &PackPlan,
+    open: &OpenBlob<'_, E>,
+    options: &WriteOptions<'_>,
+) -> Result<WriteOutcome, E> {
+    let planned = plan.lay_out()?;
+    let create = OutputFile::create(options.output);
+    let mut output = create.map_err(|source| options.write_error(source))?;
+    match options.compression {
+        Compression::Raw => write_raw(&planned, open, output.shared(), options)?,
+        Compression::Zstd { level } => {
+            let level = level.clamp(1, LEVEL_MAX);
+            write_zstd(&planned, open, (&mut output, level), options)?;
+        }
+    }
+    let tar_len = planned.volume.len();
+    let len = match options.compression {
+        Compression::Raw => tar_len,
+        Compression::Zstd { .. } => {
+            let stat = fsx::stat(output.shared().path());
+            stat.map_err(|source| options.write_error(source))?.len
+        }
+    };
+    output
+        .commit()
+        .map_err(|source| options.write_error(source))?;
+    Ok(WriteOutcome {
+        manifest: planned.manifest,
+        len,
+        tar_len,
+    })
+}
+
+impl Planned {
+    /// The digest of `hod/volume.json`, which its own header holds.
+    fn volume_digest(&self) -> Digest {
+        Digest::of(&self.volume_json)
+    }
+
+    /// The content of a member that is no blob.
+    fn content<'a>(&'a self, member: &'a Member) -> &'a [u8] {
+        match &member.content {
+            Content::VolumeJson => &self.volume_json,
+            Content::BundleJson => &self.bundle_json,
+            Content::File(at, _) => &self.files[*at],
+            Content::Link(digest) => digest.as_str().as_bytes(),
+            Content::Blob(_) | Content::Dir => &[],
+        }
+    }
+
+    fn place<'a>(&'a self, member: &Member) -> Option<Place<'a>> {
+        match member.content {
+            Content::Blob(at) => Some(Place {
+                digest: &self.manifest.blobs[at].digest,
+                len: member.len,
+                offset: member.offset,
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn write_raw<E: From<BundleError> + Send>(
+    planned: &Planned,
+    open: &OpenBlob<'_, E>,
+    output: &TempFile,
+    options: &WriteOptions<'_>,
+) -> Result<(), E> {
+    let wrap = |source| E::from(options.write_error(source));
+    // What is not written below, the padding, reads as zeros.
+    output.allocate(planned.volume.len()).map_err(wrap)?;
+    let mut gather = Gather {
+        output,
+        offset: 0,
+        bytes: Vec::new(),
+    };
+    let volume_digest = planned.volume_digest();
+    let mut places = Vec::new();
+    for member in planned.volume.members() {
+        let lead = planned.volume.lead(member, &volume_digest);
+        gather.put(member.lead_offset, &lead).map_err(wrap)?;
+        match planned.place(member) {
+            Some(place) => places.push(place),
+            None => gather
+                .put(member.offset, planned.content(member))
+                .map_err(wrap)?,
+        }
+    }
+    gather.flush().map_err(wrap)?;
+    copy::copy_blobs(places, open, output, options)
+}
+
+/// Puts what lies close together into one write: there may be thousands of links.
+struct Gather<'a> {
+    output: &'a TempFile,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Gather<'_> {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), fsx::Error> {
+        let end = self.offset + self.bytes.len() as u64;
+        match usize::try_from(offset - end) {
+            // The padding of a block lies between.
+            Ok(gap) if gap < 512 && self.bytes.len() < BUFFER_LEN => {
+                self.bytes.resize(self.bytes.len() + gap, 0);
+            }
+            _ => {
+                self.flush()?;
+                self.offset = offset;
+            }
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), fsx::Error> {
+        self.output.write_all_at(&self.bytes, self.offset)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// The highest level; those above need more memory than we have.
+const LEVEL_MAX: i32 = 19;
+/// The window of the compressor, and of whoever decompresses: 1 MiB.
+const WINDOW_LOG: u32 = 20;
+/// How much one worker compresses at a time. Fixed, since the bytes that come out depend on it.
+const PART_LEN: u32 = 2 * 1024 * 1024;
+/// How many workers there are at most: each costs some 6 MiB.
+const WORKERS_MAX: usize = 4;
+
+fn write_zstd<E: From<BundleError> + Send>(
+    planned: &Planned,
+    open: &OpenBlob<'_, E>,
+    (output, level): (&mut OutputFile, i32),
+    options: &WriteOptions<'_>,
+) -> Result<(), E> {
+    use zstd::zstd_safe::CParameter;
+    let wrap = |source| {
+        let source = fsx::Error::new("write", options.output, source);
+        E::from(options.write_error(source))
+    };
+    let workers = u32::try_from(options.jobs.clamp(1, WORKERS_MAX)).expect("a small number");
+    let mut encoder = zstd::Encoder::new(output, level).map_err(wrap)?;
+    for parameter in [
+        CParameter::WindowLog(WINDOW_LOG),
+        CParameter::ChecksumFlag(true),
+        // Never 0, which would make other bytes than any other number.
+        CParameter::NbWorkers(workers),
+        CParameter::JobSize(PART_LEN),
+    ] {
+        encoder.set_parameter(parameter).map_err(wrap)?;
+    }
+    let tar_len = planned.volume.len();
+    encoder.set_pledged_src_size(Some(tar_len)).map_err(wrap)?;
+    let volume_digest = planned.volume_digest();
+    let mut buffer = vec![0; BUFFER_LEN];
+    for member in planned.volume.members() {
+        let lead = planned.volume.lead(member, &volume_digest);
+        encoder.write_all(&lead).map_err(wrap)?;
+        if let Some(place) = planned.place(member) {
+            let range = open(place.digest)?;
+            copy::check_len(place, &range)?;
+            let mut hasher = DigestHasher::new(place.digest.algorithm());
+            let mut done = 0;
+            while done < place.len {
+                let n = copy::read_chunk(place, &range, (&mut buffer, done))?;
+                hasher.update(&buffer[..n]);
+                encoder.write_all(&buffer[..n]).map_err(wrap)?;
+                (options.on_bytes)(n as u64);
+                done += n as u64;
+            }
+            copy::check_digest(place, &range, hasher.finish())?;
+        } else {
+            encoder.write_all(planned.content(member)).map_err(wrap)?;
+        }
+        let padding = member.end() - member.offset - member.len;
+        encoder.write_all(&zeros(padding)).map_err(wrap)?;
+    }
+    encoder.write_all(&zeros(END_LEN)).map_err(wrap)?;
+    encoder.finish().map_err(wrap)?;
+    Ok(())
+}
+
+fn zeros(len: u64) -> Vec<u8> {
+    vec![0; usize::try_from(len).expect("less than two blocks and one byte")]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::sample::{Sample, noise, sample};
+    use super::super::{Bundle, BundleBlob, BundleKind, verify};
+    use super::*;
+
+    const ZSTD: Compression = Compression::Zstd { level: 3 };
+
+    /// Path, offset of the content, content, as the tar crate sees them.
+    fn members(tar: &[u8]) -> Vec<(String, u64, Vec<u8>)> {
+        let mut archive = tar::Archive::new(tar);
+        let mut members = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+            members.push((path, entry.raw_file_position(), content));
+        }
+        members
+    }
+
+    fn check_tree(sample: &Sample, tar: &[u8]) {
+        let members = members(tar);
+        let paths: Vec<&str> = members.iter().map(|(path, ..)| path.as_str()).collect();
+        assert_eq!(
+            paths[..4],
+            [
+                "hod/volume.json",
+                "hod/bundle.json",
+                "README.txt",
+                "install.sh"
+            ]
+        );
+        let content = |wanted: &str| {
+            let found = members.iter().find(|(path, ..)| path == wanted);
+            &found
+                .unwrap_or_else(|| panic!("{wanted} is missing from {paths:#?}"))
+                .2
+        };
+        let tree = "docker/registry/v2";
+        for (digest, range) in &sample.blobs {
+            let path = format!(
+                "{tree}/blobs/sha256/{}/{}/data",
+                &digest.hex()[..2],
+                digest.hex()
+            );
+            assert!(digest.matches(content(&path)));
+            let (_, offset, bytes) = members.iter().find(|(p, ..)| *p == path).unwrap();
+            assert_eq!(
+                (offset % 4096, bytes.len() as u64),
+                (0, range.len),
+                "{path}"
+            );
+        }
+        for image in &sample.plan.images {
+            let root = format!("{tree}/repositories/{}", image.repository);
+            for (kind, digests) in [
+                ("_layers/sha256", &image.blobs),
+                ("_manifests/revisions/sha256", &image.manifests),
+            ] {
+                for digest in digests {
+                    let link = content(&format!("{root}/{kind}/{}/link", digest.hex()));
+                    assert_eq!(*link, digest.as_str().as_bytes());
+                }
+            }
+            let tag = image.tag.as_ref().unwrap();
+            let tag = format!("{root}/_manifests/tags/{tag}");
+            let top = image.digest.as_str().as_bytes();
+            assert_eq!(content(&format!("{tag}/current/link")), top);
+            let hex = image.digest.hex();
+            assert_eq!(content(&format!("{tag}/index/sha256/{hex}/link")), top);
+            assert!(paths.contains(&format!("{root}/_layers/").as_str()));
+            assert!(paths.contains(&format!("{root}/_manifests/").as_str()));
+        }
+        assert!(tar.ends_with(&[0; 1024]));
+    }
+
+    #[test]
+    fn a_raw_bundle_is_a_registrys_tree_with_aligned_blobs() {
+        let sample = sample();
+        let bytes = sample.write("b.tar", Compression::Raw);
+        check_tree(&sample, &bytes);
+        assert_eq!(planned_len(&sample.plan).unwrap(), bytes.len() as u64);
+    }
+
+    #[test]
+    fn a_compressed_bundle_is_the_same_tar() {
+        let sample = sample();
+        let raw = sample.write("b.tar", Compression::Raw);
+        let compressed = sample.write("b.tar.zst", ZSTD);
+        assert_eq!(zstd::decode_all(&compressed[..]).unwrap(), raw);
+    }
+
+    #[test]
+    fn equal_plans_make_equal_bytes_at_any_number_of_jobs_and_in_any_order() {
+        let mut sample = sample();
+        for (compression, name) in [(Compression::Raw, "a.tar"), (ZSTD, "a.tar.zst")] {
+            sample.try_write(name, compression, 1).unwrap();
+            let once = sample.read(name);
+            sample.plan.images.reverse();
+            sample.plan.blobs.reverse();
+            sample.plan.files.reverse();
+            for jobs in [0, 2, 7] {
+                sample.try_write(name, compression, jobs).unwrap();
+                assert!(sample.read(name) == once, "{jobs} jobs");
+            }
+        }
+    }
+
+    #[test]
+    fn every_blob_byte_is_reported_once() {
+        let sample = sample();
+        let expected: u64 = sample.plan.blobs.iter().map(|blob| blob.size).sum();
+        for compression in [Compression::Raw, ZSTD] {
+            let n = AtomicU64::new(0);
+            let options = WriteOptions {
+                output: &sample.path("b"),
+                compression,
+                jobs: 3,
+                on_bytes: &|len| {
+                    n.fetch_add(len, Ordering::Relaxed);
+                },
+            };
+            let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest));
+            write(&sample.plan, &open, &options).unwrap();
+            assert_eq!(n.into_inner(), expected);
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_ends_the_pack_and_leaves_nothing() {
+        for compression in [Compression::Raw, ZSTD] {
+            // One that is hashed in passing, and one that is hashed at once.
+            for len in [700_000, 12] {
+                let sample = sample();
+                let mut bytes = sample.read("blobs");
+                let mut blobs = sample.blobs.iter();
+                let (digest, range) = blobs.find(|(_, range)| range.len == len).unwrap().clone();
+                bytes[usize::try_from(range.offset).unwrap() + 5] ^= 1;
+                // The same inode, which the sample has open.
+                let mut file = TempFile::create_in(sample.dir.path(), "x").unwrap();
+                file.write_all(&bytes).unwrap();
+                let sample = reopened(sample, file);
+                let error = sample.try_write("b.tar", compression, 2).unwrap_err();
+                let text = error.to_string();
+                assert!(
+                    text.starts_with(&format!("blob `{digest}` is damaged")),
+                    "{text}"
+                );
+                assert!(error.is_content());
+                let names = fsx::read_dir_names(sample.dir.path()).unwrap();
+                assert_eq!(names, ["blobs"]);
+            }
+        }
+    }
+
+    /// The sample, with its blobs read from `file` from now on.
+    fn reopened(mut sample: Sample, file: TempFile) -> Sample {
+        let path = sample.path("blobs");
+        file.persist(&path, fsx::Durability::Deferred).unwrap();
+        let file = std::sync::Arc::new(fsx::open(&path).unwrap());
+        for (_, range) in &mut sample.blobs {
+            range.file = std::sync::Arc::clone(&file);
+        }
+        sample
+    }
+
+    #[test]
+    fn a_blob_of_another_length_ends_the_pack() {
+        let mut sample = sample();
+        sample.blobs[0].1.len += 1;
+        let error = sample.try_write("b.tar", Compression::Raw, 2).unwrap_err();
+        assert!(matches!(error, BundleError::BlobLength { .. }), "{error}");
+        // A file that is cut short after it was looked at.
+        sample.plan.blobs[0].size = 10_000_000;
+        sample.blobs[0].1.len = 10_000_000;
+        let error = sample.try_write("b.tar", Compression::Raw, 2).unwrap_err();
+        assert!(matches!(error, BundleError::BlobLength { .. }), "{error}");
+    }
+
+    #[test]
+    fn plans_that_make_no_sense_are_refused() {
+        #[track_caller]
+        fn check(change: impl FnOnce(&mut PackPlan), expect: &str) {
+            let mut sample = sample();
+            change(&mut sample.plan);
+            let error = sample.try_write("b.tar", Compression::Raw, 2).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(expect), "{text}");
+        }
+        check(
+            |plan| plan.name = String::new(),
+            "bundle has a name that is empty",
+        );
+        check(
+            |plan| plan.name = "\u{1b}[2J".into(),
+            "bundle has a name that is",
+        );
+        check(
+            |plan| plan.images.push(plan.images[0].clone()),
+            "listed twice",
+        );
+        check(
+            |plan| plan.blobs.push(plan.blobs[0].clone()),
+            "listed twice",
+        );
+        check(
+            |plan| plan.files.push(plan.files[0].clone()),
+            "it is there twice",
+        );
+        check(
+            |plan| plan.images[0].manifests.clear(),
+            "as the last of its manifests",
+        );
+        check(|plan| drop(plan.blobs.pop()), "which is not in the bundle");
+        check(
+            |plan| {
+                let digest = Digest::of(b"alone");
+                let (size, is_manifest) = (5, false);
+                plan.blobs.push(BundleBlob {
+                    digest,
+                    size,
+                    is_manifest,
+                });
+            },
+            "belongs to no image",
+        );
+        check(
+            |plan| {
+                let mut twin = plan.images[0].clone();
+                let mut other = plan.images[1].clone();
+                twin.repository = other.repository.clone();
+                other.tag = twin.tag.clone();
+                plan.images = vec![twin, other];
+            },
+            "has a tag that means two digests",
+        );
+        for path in ["hod/bundle.json", "docker/x", "hod", "README.txt/x"] {
+            let path: super::super::EntryPath = path.parse().unwrap();
+            check(|plan| plan.files[0].path = path, "its path is reserved");
+        }
+    }
+
+    #[test]
+    fn long_names_and_other_algorithms_survive() {
+        let mut sample = sample();
+        let long = format!("{}/{}", "a".repeat(120), "b".repeat(110));
+        sample.plan.images[0].repository = long.parse().unwrap();
+        let mut hasher = DigestHasher::new(crate::oci::Algorithm::Sha512);
+        hasher.update(&noise(2, 5000));
+        let digest = hasher.finish();
+        let old = Digest::of(&noise(2, 5000));
+        let at = sample.blobs.iter().position(|(d, _)| *d == old).unwrap();
+        sample.blobs[at].0 = digest.clone();
+        sample.plan.blobs[at].digest = digest.clone();
+        for known in sample
+            .plan
+            .images
+            .iter_mut()
+            .flat_map(|image| &mut image.blobs)
+        {
+            if *known == old {
+                *known = digest.clone();
+            }
+        }
+        let bytes = sample.write("b.tar", Compression::Raw);
+        let members = members(&bytes);
+        let hex = digest.hex();
+        let path = format!("docker/registry/v2/blobs/sha512/{}/{hex}/data", &hex[..2]);
+        let (_, offset, content) = members.iter().find(|(p, ..)| *p == path).unwrap();
+        assert_eq!((offset % 4096, content.len()), (0, 5000));
+        assert!(members.iter().any(|(path, ..)| path.contains(&long)));
+        Bundle::open(&sample.path("b.tar"))
+            .unwrap()
+            .check_structure()
+            .unwrap();
+    }
+
+    #[test]
+    fn what_is_written_verifies_and_opens() {
+        let sample = sample();
+        sample.write("b.tar", Compression::Raw);
+        sample.write("b.tar.zst", ZSTD);
+        for (name, kind) in [("b.tar", BundleKind::Raw), ("b.tar.zst", BundleKind::Zstd)] {
+            let path = sample.path(name);
+            assert_eq!(Bundle::detect(&path).unwrap(), Some(kind));
+            let outcome = verify(&path, 2, &|_| {}).unwrap();
+            assert_eq!(outcome.problems, [""; 0]);
+            assert_eq!(
+                (outcome.n_blobs, outcome.n_images),
+                (sample.plan.blobs.len(), 2)
+            );
+        }
+        assert_eq!(Bundle::detect(&sample.path("blobs")).unwrap(), None);
+        assert_eq!(Bundle::detect(sample.dir.path()).unwrap(), None);
+        let error = Bundle::open(&sample.path("b.tar.zst")).unwrap_err();
+        assert!(matches!(error, BundleError::Compressed { .. }), "{error}");
+        let bundle = Bundle::open(&sample.path("b.tar")).unwrap();
+        for blob in &sample.plan.blobs {
+            let range = bundle.open_blob(&blob.digest).unwrap();
+            let len = usize::try_from(range.len).unwrap();
+            let bytes = fsx::read_range(&range.file, &range.path, range.offset, len).unwrap();
+            assert!(blob.digest.matches(&bytes));
+            let manifest = bundle.read_manifest(&blob.digest).unwrap();
+            assert_eq!(manifest.is_some(), blob.is_manifest);
+        }
+        assert!(bundle.open_blob(&Digest::of(b"other")).is_none());
+    }
+}
