@@ -1,1 +1,207 @@
-//! The OCI distribution API over a store.
+//! The OCI distribution API (distribution-spec 1.1) over a store: a registry in one process.
+//!
+//! Pull, push in one piece or in chunks, mount, tags, catalog, delete of manifests. What is not
+//! there: users (whoever reaches the port may do what [`Access`] allows), TLS, deletion of blobs,
+//! and the referrers API, for which clients fall back to tags. Blobs stream both ways in bounded
+//! memory; every pushed byte is hashed before it is published.
+
+mod blobs;
+mod error;
+mod listing;
+mod manifests;
+mod range;
+mod reply;
+mod route;
+mod session;
+mod uploads;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::response::Response;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+
+use crate::fsx::Durability;
+use crate::hint::Hint;
+use crate::report::{Event, Reporter};
+use crate::store::Store;
+
+use self::error::{ApiError, Code};
+use self::reply::Parameters;
+use self::route::Route;
+use self::session::Sessions;
+
+/// How long requests may go on once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What clients may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Pull.
+    ReadOnly,
+    /// Pull, push and delete; needs a store that was created, not only opened.
+    ReadWrite,
+}
+
+/// How to serve.
+#[derive(Clone)]
+pub struct ServeOptions {
+    pub access: Access,
+    /// What must be on the disk when a push is answered.
+    pub durability: Durability,
+    /// Learns, as warnings, of what failed on the server's side.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeOptions")
+            .field("access", &self.access)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why serving ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("failed to accept connections")]
+    Accept(#[source] std::io::Error),
+}
+
+impl Hint for ServerError {
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Server {
+    store: Store,
+    options: ServeOptions,
+    sessions: Sessions,
+}
+
+/// Serves `store` on `listener` until `shutdown` is ready.
+///
+/// Then no connection is accepted, and requests that are going on have ten seconds to end. Open
+/// upload sessions are lost; what was answered with 201 is kept.
+pub async fn serve(
+    listener: TcpListener,
+    store: Store,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServerError> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let listener = listener.tap_io(|connection| {
+        // Only speed depends on it.
+        let _ = connection.set_nodelay(true);
+    });
+    let serving = axum::serve(listener, router(store, options))
+        .with_graceful_shutdown(async move {
+            shutdown.await;
+            let _ = stopping.send(());
+        })
+        .into_future();
+    let deadline = async {
+        match stopped.await {
+            Ok(()) => tokio::time::sleep(GRACE).await,
+            // Serving ended by itself, which the other branch tells.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        result = serving => result.map_err(ServerError::Accept),
+        () = deadline => Ok(()),
+    }
+}
+
+/// Makes the API as a router, to be served or wrapped by the caller.
+pub fn router(store: Store, options: ServeOptions) -> Router {
+    let server = Arc::new(Server {
+        store,
+        options,
+        sessions: Sessions::default(),
+    });
+    Router::new().fallback(dispatch).with_state(server)
+}
+
+async fn dispatch(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match answer(&server, &parts, body).await {
+        Ok(response) => response,
+        Err(error) => {
+            if let Some(cause) = error.cause() {
+                let text = format!("{} {}: {cause}", parts.method, parts.uri.path());
+                server
+                    .options
+                    .reporter
+                    .event(Event::Warning { text: &text });
+            }
+            error.into_response()
+        }
+    };
+    response.headers_mut().insert(
+        HeaderName::from_static("docker-distribution-api-version"),
+        HeaderValue::from_static("registry/2.0"),
+    );
+    response
+}
+
+async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Response, ApiError> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if !reads && server.options.access == Access::ReadOnly {
+        return Err(ApiError::new(
+            Code::Unsupported,
+            "this registry is read-only",
+        ));
+    }
+    let parameters = Parameters::of(&parts.uri)?;
+    match (Route::parse(parts.uri.path())?, method) {
+        (Route::Base, _) if reads => Ok(reply::json(&serde_json::json!({}))),
+        (Route::Catalog, _) if reads => listing::catalog(server, &parameters).await,
+        (Route::Tags(name), _) if reads => listing::tags(server, name, &parameters).await,
+        (Route::Manifest(name, target), _) if reads => {
+            manifests::get(server, name, target, method).await
+        }
+        (Route::Manifest(name, target), &Method::PUT) => {
+            manifests::put(server, (name, target), headers, body).await
+        }
+        (Route::Manifest(name, target), &Method::DELETE) => {
+            manifests::delete(server, name, target).await
+        }
+        (Route::Blob(name, digest), _) if reads => {
+            blobs::get(server, (name, digest), method, headers).await
+        }
+        (Route::Uploads(name), &Method::POST) => {
+            uploads::start(server, name, &parameters, body).await
+        }
+        (Route::Upload(name, id), _) => {
+            let session = server.sessions.find(&name, &id)?;
+            match *method {
+                Method::GET => uploads::status(&session).await,
+                Method::PATCH => uploads::append(server, &session, headers, body).await,
+                Method::PUT => {
+                    uploads::finish(server, &session, (&parameters, headers), body).await
+                }
+                Method::DELETE => uploads::cancel(server, &session).await,
+                _ => Err(unsupported(method)),
+            }
+        }
+        _ => Err(unsupported(method)),
+    }
+}
+
+fn unsupported(method: &Method) -> ApiError {
+    ApiError::new(Code::Unsupported, format!("{method} is not supported here"))
+}

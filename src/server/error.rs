@@ -1,0 +1,173 @@
+//! Answers that say no: the spec's error codes as JSON (distribution-spec 1.1, "Error Codes").
+
+use std::error::Error as _;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::store::StoreError;
+
+/// A code of the spec, or of distribution where the spec has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestTooLong,
+    ManifestUnknown,
+    NameInvalid,
+    NameUnknown,
+    NotFound,
+    PageInvalid,
+    RangeInvalid,
+    SizeInvalid,
+    TagInvalid,
+    TooManyRequests,
+    Unknown,
+    Unsupported,
+    UploadBusy,
+}
+
+impl Code {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::BlobUploadInvalid | Self::UploadBusy => "BLOB_UPLOAD_INVALID",
+            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::DigestInvalid => "DIGEST_INVALID",
+            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
+            Self::ManifestInvalid | Self::ManifestTooLong => "MANIFEST_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::NotFound => "NOT_FOUND",
+            Self::PageInvalid => "PAGINATION_NUMBER_INVALID",
+            Self::RangeInvalid => "RANGE_INVALID",
+            Self::SizeInvalid => "SIZE_INVALID",
+            Self::TagInvalid => "TAG_INVALID",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unknown => "UNKNOWN",
+            Self::Unsupported => "UNSUPPORTED",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BlobUploadInvalid
+            | Self::DigestInvalid
+            | Self::ManifestBlobUnknown
+            | Self::ManifestInvalid
+            | Self::NameInvalid
+            | Self::PageInvalid
+            | Self::SizeInvalid
+            | Self::TagInvalid => StatusCode::BAD_REQUEST,
+            Self::BlobUnknown
+            | Self::BlobUploadUnknown
+            | Self::ManifestUnknown
+            | Self::NameUnknown
+            | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::ManifestTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UploadBusy => StatusCode::CONFLICT,
+            Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// A request that was not done, and why.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    code: Code,
+    /// One or more messages, each with what it is about.
+    messages: Vec<(String, Value)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the one who runs the server; the client is told only that it was not its fault.
+    cause: Option<String>,
+}
+
+impl ApiError {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            messages: vec![(message.into(), Value::Null)],
+            headers: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// One error for each of `details`.
+    pub(super) fn each(code: Code, message: &str, details: Vec<Value>) -> Self {
+        let messages = details
+            .into_iter()
+            .map(|detail| (message.to_owned(), detail));
+        Self {
+            messages: messages.collect(),
+            ..Self::new(code, message)
+        }
+    }
+
+    /// Adds a header to the answer.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What went wrong on the server's side, with its causes, if it did.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let errors: Vec<Value> = self
+            .messages
+            .into_iter()
+            .map(|(message, detail)| {
+                let mut error = json!({"code": self.code.as_str(), "message": message});
+                if !detail.is_null() {
+                    error["detail"] = detail;
+                }
+                error
+            })
+            .collect();
+        let body = json!({ "errors": errors }).to_string();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.code.status();
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            cause.push_str(": ");
+            cause.push_str(&error.to_string());
+            source = error.source();
+        }
+        Self {
+            cause: Some(cause),
+            ..Self::new(
+                Code::Unknown,
+                "the registry's storage failed; its log says how",
+            )
+        }
+    }
+}

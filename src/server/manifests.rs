@@ -1,0 +1,236 @@
+//! Manifests, by tag and by digest (distribution-spec 1.1, "Pulling manifests", "Pushing
+//! Manifests", "Deleting tags", "Deleting Manifests").
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{self, HeaderMap};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use crate::bridge;
+use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName};
+use crate::store::{Publication, Store};
+
+use super::Server;
+use super::error::{ApiError, Code};
+use super::reply::{
+    DOCKER_CONTENT_DIGEST, ascii, chunks, content_length, created, empty, header_text,
+};
+use super::route::Target;
+
+/// `GET` or `HEAD …/manifests/<reference>`, as the bytes that were pushed, whatever `Accept` says:
+/// converting would change the digest.
+pub(super) async fn get(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    target: Target,
+    method: &Method,
+) -> Result<Response, ApiError> {
+    let store = server.store.clone();
+    let manifest = bridge::run(move || find(&store, &repository, &target)).await?;
+    let digest = manifest.digest();
+    let mut response = empty(
+        StatusCode::OK,
+        [
+            (header::CONTENT_TYPE, content_type(&manifest)?),
+            (
+                header::CONTENT_LENGTH,
+                HeaderValue::from(manifest.bytes().len()),
+            ),
+            (header::ETAG, ascii(format_args!("\"{digest}\""))),
+            (DOCKER_CONTENT_DIGEST, ascii(digest)),
+        ],
+    );
+    if method == Method::GET {
+        *response.body_mut() = Body::from(manifest.bytes().clone());
+    }
+    Ok(response)
+}
+
+fn find(store: &Store, repository: &RepositoryName, target: &Target) -> Result<Manifest, ApiError> {
+    let digest = match target {
+        Target::Digest(digest) => Some(digest.clone()),
+        Target::Tag(tag) => store.resolve_tag(repository, tag)?,
+    };
+    if let Some(digest) = digest
+        && store.has_revision(repository, &digest)?
+        && let Some(manifest) = store.read_manifest(&digest)?
+    {
+        return Ok(manifest);
+    }
+    Err(unknown(repository, target))
+}
+
+/// `PUT …/manifests/<reference>`; all that the manifest refers to must be there, so that what is
+/// published is complete.
+pub(super) async fn put(
+    server: &Arc<Server>,
+    name: (RepositoryName, Target),
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (repository, target) = name;
+    let bytes = read(headers, body).await?;
+    let manifest = parse(bytes, &target, headers)?;
+    let digest = manifest.digest().clone();
+    let location = format!("/v2/{repository}/manifests/{digest}");
+    let server = Arc::clone(server);
+    bridge::run(move || publish(&server, repository, target, &manifest)).await?;
+    Ok(created(location, &digest))
+}
+
+/// Reads a manifest's bytes, at most [`MANIFEST_LEN_MAX`] of them.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let too_long = || {
+        let message = format!("a manifest has at most {MANIFEST_LEN_MAX} bytes");
+        ApiError::new(Code::ManifestTooLong, message)
+    };
+    if content_length(headers).is_some_and(|len| len > MANIFEST_LEN_MAX) {
+        return Err(too_long());
+    }
+    let mut bytes = BytesMut::new();
+    let mut chunks = std::pin::pin!(chunks(body));
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if (bytes.len() + chunk.len()) as u64 > MANIFEST_LEN_MAX {
+            return Err(too_long());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Parses a manifest that must be what the request says it is.
+///
+/// Nothing but the bytes is stored, so the media type must follow from them alone.
+fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest, ApiError> {
+    let invalid = |message: String| ApiError::new(Code::ManifestInvalid, message);
+    let parsed = match target {
+        Target::Tag(_) => Manifest::parse(bytes, None),
+        Target::Digest(digest) if digest.matches(&bytes) => {
+            Manifest::parse_as(bytes, digest.clone(), None)
+        }
+        Target::Digest(digest) => {
+            let message = format!("the bytes do not have the digest `{digest}`");
+            return Err(ApiError::new(Code::DigestInvalid, message));
+        }
+    };
+    let manifest = parsed.map_err(|error| invalid(error.to_string()))?;
+    let media_type = content_type(&manifest).map_err(|_| invalid("bad media type".to_owned()))?;
+    match header_text(headers, header::CONTENT_TYPE) {
+        Some(declared) if declared.as_bytes() != media_type.as_bytes() => Err(invalid(format!(
+            "Content-Type is `{declared}`, and the manifest is `{}`",
+            manifest.media_type()
+        ))),
+        _ => Ok(manifest),
+    }
+}
+
+fn publish(
+    server: &Server,
+    repository: RepositoryName,
+    target: Target,
+    manifest: &Manifest,
+) -> Result<(), ApiError> {
+    let store = &server.store;
+    check_references(store, &repository, manifest)?;
+    store.write_manifest(manifest)?;
+    let publication = Publication {
+        repository,
+        tag: match target {
+            Target::Tag(tag) => Some(tag),
+            Target::Digest(_) => None,
+        },
+        top: manifest.digest().clone(),
+        manifests: vec![manifest.digest().clone()],
+        // Linked when they were pushed, as `check_references` saw.
+        blobs: Vec::new(),
+    };
+    store.publish(&[publication], server.options.durability)?;
+    Ok(())
+}
+
+/// Refuses a manifest that refers to what its repository does not have; foreign layers and the
+/// subject of a referrer need not be there.
+fn check_references(
+    store: &Store,
+    repository: &RepositoryName,
+    manifest: &Manifest,
+) -> Result<(), ApiError> {
+    let mut absent = Vec::new();
+    let mut check = |reference: &Descriptor, is_there: bool| {
+        let detail = json!({"digest": reference.digest});
+        if !is_there && !absent.contains(&detail) {
+            absent.push(detail);
+        }
+    };
+    for blob in manifest.stored_blobs() {
+        let digest = &blob.digest;
+        let is_there = store.has_layer(repository, digest)? && store.blob_len(digest)?.is_some();
+        check(blob, is_there);
+    }
+    for child in manifest.children() {
+        let digest = &child.digest;
+        let is_there = store.has_revision(repository, digest)? && store.blob_len(digest)?.is_some();
+        check(child, is_there);
+    }
+    if absent.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::each(
+        Code::ManifestBlobUnknown,
+        "the manifest refers to what is not in this repository",
+        absent,
+    ))
+}
+
+/// `DELETE …/manifests/<reference>`: a tag, or a manifest with the tags that name it. The blobs
+/// stay.
+pub(super) async fn delete(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    target: Target,
+) -> Result<Response, ApiError> {
+    let store = server.store.clone();
+    bridge::run(move || {
+        let deleted = match &target {
+            Target::Tag(tag) => store.delete_tag(&repository, tag)?,
+            Target::Digest(digest) => store.delete_revision(&repository, digest)?,
+        };
+        if deleted {
+            Ok(())
+        } else {
+            Err(unknown(&repository, &target))
+        }
+    })
+    .await?;
+    Ok(empty(
+        StatusCode::ACCEPTED,
+        [(header::CONTENT_LENGTH, HeaderValue::from(0))],
+    ))
+}
+
+fn unknown(repository: &RepositoryName, target: &Target) -> ApiError {
+    let name = match target {
+        Target::Tag(tag) => tag.as_str(),
+        Target::Digest(digest) => digest.as_str(),
+    };
+    ApiError::new(
+        Code::ManifestUnknown,
+        format!("there is no manifest `{name}` in `{repository}`"),
+    )
+}
+
+/// The media type as a header, which JSON's text need not fit.
+fn content_type(manifest: &Manifest) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(manifest.media_type().as_str()).map_err(|_| {
+        ApiError::new(
+            Code::ManifestUnknown,
+            "the manifest's media type is not text",
+        )
+    })
+}

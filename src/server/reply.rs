@@ -1,0 +1,164 @@
+//! Making answers, and reading what requests carry besides their path.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Query;
+use axum::http::header::{self, HeaderMap, HeaderName};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+
+use crate::bridge;
+use crate::oci::Digest;
+
+use super::error::{ApiError, Code};
+
+/// The digest of what was sent or stored.
+pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
+    HeaderName::from_static("docker-content-digest");
+/// The session's name, which some clients keep besides the `Location`.
+pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// How long a client may send nothing before its upload is given up, so that a dead connection
+/// does not hold its session for ever.
+const SILENCE_MAX: Duration = Duration::from_mins(5);
+
+/// Makes an answer without a body.
+pub(super) fn empty<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, HeaderValue); N],
+) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// Makes a header's value of text that is ASCII by its type: a digest, a name, a number.
+pub(super) fn ascii(text: impl Display) -> HeaderValue {
+    HeaderValue::try_from(text.to_string())
+        .expect("digests, names, ids and numbers are visible ASCII")
+}
+
+/// Makes the answer for something that now exists at `location`.
+pub(super) fn created(location: impl Display, digest: &Digest) -> Response {
+    empty(
+        StatusCode::CREATED,
+        [
+            (header::LOCATION, ascii(location)),
+            (DOCKER_CONTENT_DIGEST, ascii(digest)),
+            (header::CONTENT_LENGTH, HeaderValue::from(0)),
+        ],
+    )
+}
+
+/// Makes a JSON answer.
+pub(super) fn json(value: &serde_json::Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// The parameters after the `?`, decoded.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    pub(super) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        match Query::try_from_uri(uri) {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(error) => Err(ApiError::new(Code::NotFound, error.to_string())),
+        }
+    }
+
+    /// The value of the first parameter `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(value)
+    }
+}
+
+/// The text of a header that is there and is text.
+pub(super) fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The length that a request says its body has.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    header_text(headers, header::CONTENT_LENGTH)?.parse().ok()
+}
+
+/// Streams a request's body to `work`, on a thread that may block.
+pub(super) async fn receive<T: Send + 'static>(
+    body: Body,
+    work: impl FnOnce(Incoming) -> T + Send + 'static,
+) -> T {
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let seen_by_work = Arc::clone(&is_whole);
+    let end = futures_util::stream::poll_fn(move |_| {
+        is_whole.store(true, Ordering::Release);
+        Poll::Ready(None)
+    });
+    bridge::pipe_to_blocking(chunks(body).chain(end), move |chunks| {
+        work(Incoming {
+            chunks,
+            is_whole: seen_by_work,
+        })
+    })
+    .await
+}
+
+/// A request's body: its chunks, then, unless all of it came, one error.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    chunks: bridge::Chunks<ApiError>,
+    is_whole: Arc<AtomicBool>,
+}
+
+impl Iterator for Incoming {
+    type Item = Result<Bytes, ApiError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.chunks.next();
+        match &item {
+            // The request was dropped with its connection, and its chunks just end.
+            None if !self.is_whole.swap(true, Ordering::Acquire) => {
+                Some(Err(cut("the client went away")))
+            }
+            Some(Err(_)) => {
+                self.is_whole.store(true, Ordering::Release);
+                item
+            }
+            _ => item,
+        }
+    }
+}
+
+fn cut(why: &str) -> ApiError {
+    ApiError::new(
+        Code::BlobUploadInvalid,
+        format!("the body ended early: {why}"),
+    )
+}
+
+/// Streams a request's body; a client that falls silent is an error, and the last item.
+pub(super) fn chunks(body: Body) -> impl Stream<Item = Result<Bytes, ApiError>> {
+    futures_util::stream::unfold(body.into_data_stream(), move |mut stream| async move {
+        let item = match tokio::time::timeout(SILENCE_MAX, stream.next()).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(bytes))) => Ok(bytes),
+            Ok(Some(Err(error))) => Err(cut(&error.to_string())),
+            Err(_) => Err(cut("nothing came for five minutes")),
+        };
+        Some((item, stream))
+    })
+}

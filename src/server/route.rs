@@ -1,0 +1,178 @@
+//! Which endpoint a path means (distribution-spec 1.1, "Endpoints").
+//!
+//! By hand, since a repository name has any number of components and may itself have the words of
+//! the API in it: the last components decide.
+
+use crate::oci::{Digest, RepositoryName, Tag};
+
+use super::error::{ApiError, Code};
+
+/// An endpoint with what its path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/v2/`
+    Base,
+    /// `/v2/_catalog`
+    Catalog,
+    /// `/v2/<name>/tags/list`
+    Tags(RepositoryName),
+    /// `/v2/<name>/manifests/<reference>`
+    Manifest(RepositoryName, Target),
+    /// `/v2/<name>/blobs/<digest>`
+    Blob(RepositoryName, Digest),
+    /// `/v2/<name>/blobs/uploads/`
+    Uploads(RepositoryName),
+    /// `/v2/<name>/blobs/uploads/<id>`
+    Upload(RepositoryName, String),
+}
+
+/// What names a manifest within its repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl Route {
+    /// Parses the path of a request, percent-encoded as it came.
+    pub(super) fn parse(path: &str) -> Result<Self, ApiError> {
+        let path = percent_decode(path).ok_or_else(no_such_endpoint)?;
+        let rest = match path.strip_prefix("/v2") {
+            Some("" | "/") => return Ok(Self::Base),
+            Some(rest) => rest.strip_prefix('/').ok_or_else(no_such_endpoint)?,
+            None => return Err(no_such_endpoint()),
+        };
+        if rest == "_catalog" {
+            return Ok(Self::Catalog);
+        }
+        let components: Vec<&str> = rest.split('/').collect();
+        match components.as_slice() {
+            [name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
+            [name @ .., "manifests", target] => {
+                Ok(Self::Manifest(repository(name)?, Target::parse(target)?))
+            }
+            [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => {
+                Ok(Self::Uploads(repository(name)?))
+            }
+            [name @ .., "blobs", "uploads", id] => {
+                Ok(Self::Upload(repository(name)?, (*id).to_owned()))
+            }
+            [name @ .., "blobs", digest] => {
+                Ok(Self::Blob(repository(name)?, parse_digest(digest)?))
+            }
+            _ => Err(no_such_endpoint()),
+        }
+    }
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        if text.contains(':') {
+            return parse_digest(text).map(Self::Digest);
+        }
+        match text.parse() {
+            Ok(tag) => Ok(Self::Tag(tag)),
+            Err(error) => Err(ApiError::new(Code::TagInvalid, error.to_string())),
+        }
+    }
+}
+
+/// Parses a digest of a path or a query.
+pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
+    text.parse().map_err(|error: crate::oci::DigestError| {
+        ApiError::new(Code::DigestInvalid, error.to_string())
+    })
+}
+
+fn repository(components: &[&str]) -> Result<RepositoryName, ApiError> {
+    components
+        .join("/")
+        .parse()
+        .map_err(|error: crate::oci::ReferenceError| {
+            ApiError::new(Code::NameInvalid, error.to_string())
+        })
+}
+
+fn no_such_endpoint() -> ApiError {
+    ApiError::new(Code::NotFound, "there is no such endpoint")
+}
+
+/// Decodes `%3A` and the like; `None` for a bad escape or what is not UTF-8.
+fn percent_decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut nibble = || char::from(bytes.next()?).to_digit(16);
+            let value = nibble()? * 16 + nibble()?;
+            decoded.push(u8::try_from(value).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn name(text: &str) -> RepositoryName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_last_components_decide() {
+        #[track_caller]
+        fn check(path: &str, expect: &Route) {
+            assert_eq!(&Route::parse(&path.replace("HEX", HEX)).unwrap(), expect);
+        }
+        let digest: Digest = format!("sha256:{HEX}").parse().unwrap();
+        check("/v2/", &Route::Base);
+        check("/v2", &Route::Base);
+        check("/v2/_catalog", &Route::Catalog);
+        check("/v2/a/b/c/tags/list", &Route::Tags(name("a/b/c")));
+        check(
+            "/v2/tags/list/manifests/v1",
+            &Route::Manifest(name("tags/list"), Target::Tag("v1".parse().unwrap())),
+        );
+        check(
+            "/v2/manifests/manifests/sha256%3AHEX",
+            &Route::Manifest(name("manifests"), Target::Digest(digest.clone())),
+        );
+        check(
+            "/v2/blobs/blobs/sha256:HEX",
+            &Route::Blob(name("blobs"), digest),
+        );
+        check("/v2/a/blobs/uploads/", &Route::Uploads(name("a")));
+        check("/v2/a/blobs/uploads", &Route::Uploads(name("a")));
+        check(
+            "/v2/a/blobs/uploads/x-1",
+            &Route::Upload(name("a"), "x-1".to_owned()),
+        );
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_refused_with_a_code() {
+        #[track_caller]
+        fn check(path: &str, expect: Code) {
+            assert_eq!(Route::parse(path).unwrap_err().code(), expect, "{path}");
+        }
+        check("/", Code::NotFound);
+        check("/v2x", Code::NotFound);
+        check("/v2/a/referrers/x", Code::NotFound);
+        check("/v2/a/%zz/tags/list", Code::NotFound);
+        check("/v2/A/tags/list", Code::NameInvalid);
+        check("/v2/../tags/list", Code::NameInvalid);
+        check("/v2/a/%2e%2e/tags/list", Code::NameInvalid);
+        check("/v2/tags/list", Code::NameInvalid);
+        check("/v2/a/manifests/.x", Code::TagInvalid);
+        check("/v2/a/manifests/sha256:12", Code::DigestInvalid);
+        check("/v2/a/blobs/latest", Code::DigestInvalid);
+    }
+}

@@ -1,0 +1,180 @@
+//! Upload sessions: blobs that arrive in several requests. They live as long as the process.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::store::{BlobWriter, Store};
+
+use super::error::{ApiError, Code};
+
+/// How many sessions may be open at once; each may hold a file.
+const SESSIONS_MAX: usize = 4096;
+/// How long a session is kept without a request.
+const IDLE_MAX: Duration = Duration::from_hours(24);
+/// How long a request waits for an earlier one of its session to let go.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// All open sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+
+/// One blob on its way in.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: String,
+    repository: RepositoryName,
+    arrived: Arc<tokio::sync::Mutex<Arrived>>,
+}
+
+/// What has arrived of a blob. Whoever holds the lock on it has the session for itself.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    /// `None` until the first byte, so that an idle session costs no file.
+    writer: Option<BlobWriter>,
+    used: Instant,
+    ended: bool,
+}
+
+/// A session held alone, by one request; dropping it leaves what arrived for the next.
+pub(super) type Turn = OwnedMutexGuard<Arrived>;
+
+impl Sessions {
+    /// Opens a session of `repository`.
+    pub(super) fn start(&self, repository: RepositoryName) -> Result<Arc<Session>, ApiError> {
+        let mut sessions = self.lock();
+        sessions.retain(|_, session| !session.is_stale());
+        if sessions.len() >= SESSIONS_MAX {
+            return Err(ApiError::new(
+                Code::TooManyRequests,
+                format!("{SESSIONS_MAX} uploads are open already"),
+            ));
+        }
+        let session = Arc::new(Session {
+            id: random_id(),
+            repository,
+            arrived: Arc::new(tokio::sync::Mutex::new(Arrived {
+                writer: None,
+                used: Instant::now(),
+                ended: false,
+            })),
+        });
+        sessions.insert(session.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Finds the session `id` of `repository`.
+    pub(super) fn find(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<Arc<Session>, ApiError> {
+        match self.lock().get(id) {
+            Some(session) if session.repository == *repository => Ok(Arc::clone(session)),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Ends a session; what arrived is gone, unless it was committed.
+    pub(super) fn end(&self, session: &Session, turn: &mut Turn) {
+        turn.writer = None;
+        turn.ended = true;
+        self.lock().remove(&session.id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// The path under which the client finds the session, relative to the server.
+    ///
+    /// Relative, since only the client knows how it reaches the server.
+    pub(super) fn location(&self) -> String {
+        format!("/v2/{}/blobs/uploads/{}", self.repository, self.id)
+    }
+
+    /// Takes the session for one request.
+    ///
+    /// A request whose connection broke may still be writing down what it got, so this waits; not
+    /// for long, as it may also be stuck.
+    pub(super) async fn turn(&self) -> Result<Turn, ApiError> {
+        let lock = Arc::clone(&self.arrived).lock_owned();
+        let Ok(mut turn) = tokio::time::timeout(TURN_WAIT_MAX, lock).await else {
+            return Err(ApiError::new(
+                Code::UploadBusy,
+                "another request of this upload is still going on",
+            ));
+        };
+        if turn.ended {
+            return Err(unknown());
+        }
+        turn.used = Instant::now();
+        Ok(turn)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.arrived
+            .try_lock()
+            .is_ok_and(|arrived| arrived.used.elapsed() > IDLE_MAX)
+    }
+}
+
+impl Arrived {
+    /// How many bytes have arrived.
+    pub(super) fn len(&self) -> u64 {
+        self.writer.as_ref().map_or(0, BlobWriter::len)
+    }
+
+    /// Appends `bytes`; blocks.
+    pub(super) fn append(&mut self, store: &Store, bytes: &[u8]) -> Result<(), ApiError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(store.blob_writer(Algorithm::Sha256)?),
+        };
+        Ok(writer.write(bytes)?)
+    }
+
+    /// Prepares for a blob whose digest is known before its first byte.
+    pub(super) fn expect(&mut self, store: &Store, digest: &Digest) -> Result<(), ApiError> {
+        if self.writer.is_none() {
+            self.writer = Some(store.blob_writer(digest.algorithm())?);
+        }
+        Ok(())
+    }
+
+    /// Takes what arrived, to commit it.
+    pub(super) fn take(&mut self) -> Option<BlobWriter> {
+        self.writer.take()
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(
+        Code::BlobUploadUnknown,
+        "there is no such upload, or it has ended",
+    )
+}
+
+/// 128 bits that a client cannot guess, from the keys of the standard library's hash maps.
+fn random_id() -> String {
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
+}

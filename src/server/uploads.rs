@@ -1,0 +1,290 @@
+//! Pushing blobs: in one request or many, or not at all when another repository has them
+//! (distribution-spec 1.1, "Pushing blobs", "Pushing a blob in chunks", "Mounting").
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{self, HeaderMap};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::bridge;
+use crate::oci::{Digest, RepositoryName};
+use crate::store::{BlobWriter, StoreError};
+
+use super::Server;
+use super::error::{ApiError, Code};
+use super::range::{ChunkRange, parse_chunk_range};
+use super::reply::{
+    DOCKER_UPLOAD_UUID, Incoming, Parameters, ascii, content_length, created, empty, header_text,
+    receive,
+};
+use super::route::parse_digest;
+use super::session::{Arrived, Session, Turn};
+
+/// `POST …/blobs/uploads/`: mounts, takes the whole blob, or opens a session.
+pub(super) async fn start(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    parameters: &Parameters,
+    body: Body,
+) -> Result<Response, ApiError> {
+    if let Some(digest) = parameters.get("mount") {
+        let digest = parse_digest(digest)?;
+        let from = match parameters.get("from") {
+            Some(from) => Some(from.parse().map_err(|error: crate::oci::ReferenceError| {
+                ApiError::new(Code::NameInvalid, error.to_string())
+            })?),
+            None => None,
+        };
+        let location = blob_location(&repository, &digest);
+        if mount(server, repository.clone(), from, digest.clone()).await? {
+            return Ok(created(location, &digest));
+        }
+    } else if let Some(digest) = parameters.get("digest") {
+        return whole(server, repository, parse_digest(digest)?, body).await;
+    }
+    let session = server.sessions.start(repository)?;
+    Ok(progress(StatusCode::ACCEPTED, &session, 0))
+}
+
+/// `GET …/blobs/uploads/<id>`: how much has arrived.
+pub(super) async fn status(session: &Session) -> Result<Response, ApiError> {
+    let len = session.turn().await?.len();
+    Ok(progress(StatusCode::NO_CONTENT, session, len))
+}
+
+/// `DELETE …/blobs/uploads/<id>`: forgets what has arrived.
+pub(super) async fn cancel(server: &Server, session: &Session) -> Result<Response, ApiError> {
+    let mut turn = session.turn().await?;
+    server.sessions.end(session, &mut turn);
+    Ok(empty(StatusCode::NO_CONTENT, []))
+}
+
+/// `PATCH …/blobs/uploads/<id>`: appends a chunk, or a stream of unknown length.
+///
+/// What arrived before the connection broke is kept: the client may ask and go on from there.
+pub(super) async fn append(
+    server: &Arc<Server>,
+    session: &Session,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let turn = session.turn().await?;
+    let range = chunk_range(session, &turn, headers)?;
+    let store = server.store.clone();
+    let (mut turn, result) = receive(body, move |chunks| {
+        let mut turn = turn;
+        let result = write_down(&mut turn, &store, chunks);
+        (turn, result)
+    })
+    .await;
+    keep_or_end(server, session, &mut turn, result)?;
+    let len = turn.len();
+    if range.is_some_and(|range| range.start + range.len != len) {
+        server.sessions.end(session, &mut turn);
+        return Err(ApiError::new(
+            Code::SizeInvalid,
+            "the chunk is not as long as its Content-Range says; the upload has ended",
+        ));
+    }
+    Ok(progress(StatusCode::ACCEPTED, session, len))
+}
+
+/// `PUT …/blobs/uploads/<id>?digest=`: takes the last bytes, or all of them, and publishes.
+///
+/// On another digest the session ends; on a body that breaks off it does not.
+pub(super) async fn finish(
+    server: &Arc<Server>,
+    session: &Session,
+    request: (&Parameters, &HeaderMap),
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (parameters, headers) = request;
+    let Some(digest) = parameters.get("digest") else {
+        return Err(ApiError::new(
+            Code::DigestInvalid,
+            "the digest parameter is missing",
+        ));
+    };
+    let digest = parse_digest(digest)?;
+    let turn = session.turn().await?;
+    chunk_range(session, &turn, headers)?;
+    let location = blob_location(session.repository(), &digest);
+    let (worker, repository) = (Arc::clone(server), session.repository().clone());
+    let expected = digest.clone();
+    let (mut turn, received) = receive(body, move |chunks| {
+        let mut turn = turn;
+        let result = turn
+            .expect(&worker.store, &expected)
+            .and_then(|()| write_down(&mut turn, &worker.store, chunks))
+            .map(|()| match turn.take() {
+                Some(writer) => commit(&worker, writer, &repository, &expected),
+                None => Ok(()),
+            });
+        (turn, result)
+    })
+    .await;
+    let committed = keep_or_end(server, session, &mut turn, received)?;
+    server.sessions.end(session, &mut turn);
+    committed?;
+    Ok(created(location, &digest))
+}
+
+/// Ends the session when it was the store that failed: what arrived may be damaged, and takes the
+/// room that may be what is lacking.
+fn keep_or_end<T>(
+    server: &Server,
+    session: &Session,
+    turn: &mut Turn,
+    result: Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    if result.as_ref().is_err_and(|error| error.cause().is_some()) {
+        server.sessions.end(session, turn);
+    }
+    result
+}
+
+/// Takes a whole blob in the request that starts its upload.
+async fn whole(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    digest: Digest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let location = blob_location(&repository, &digest);
+    let (worker, expected) = (Arc::clone(server), digest.clone());
+    receive(body, move |chunks: Incoming| {
+        let mut writer = worker.store.blob_writer(expected.algorithm())?;
+        for chunk in chunks {
+            writer.write(&chunk?)?;
+        }
+        commit(&worker, writer, &repository, &expected)
+    })
+    .await?;
+    Ok(created(location, &digest))
+}
+
+/// Links a blob into `repository` when `from`, or anyone if there is no `from`, has it.
+///
+/// All repositories are one realm of trust here: who may read one may read all.
+async fn mount(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    from: Option<RepositoryName>,
+    digest: Digest,
+) -> Result<bool, ApiError> {
+    let store = server.store.clone();
+    bridge::run(move || {
+        if let Some(from) = from
+            && !store.has_layer(&from, &digest)?
+        {
+            return Ok(false);
+        }
+        if store.blob_len(&digest)?.is_none() {
+            return Ok(false);
+        }
+        store.link_blob(&repository, &digest)?;
+        Ok(true)
+    })
+    .await
+}
+
+/// Writes the body down as it comes.
+fn write_down(
+    arrived: &mut Arrived,
+    store: &crate::store::Store,
+    body: Incoming,
+) -> Result<(), ApiError> {
+    for chunk in body {
+        let chunk: Bytes = chunk?;
+        arrived.append(store, &chunk)?;
+    }
+    Ok(())
+}
+
+/// Publishes a blob whose bytes have the digest they should have, then links it.
+fn commit(
+    server: &Server,
+    writer: BlobWriter,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), ApiError> {
+    match writer.commit(digest, None, server.options.durability) {
+        Ok(()) => Ok(server.store.link_blob(repository, digest)?),
+        Err(StoreError::DigestMismatch { actual, .. }) => Err(ApiError::new(
+            Code::DigestInvalid,
+            format!("the bytes have the digest `{actual}`, not `{digest}`"),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Checks that a chunk continues where the last one ended and is as long as it says.
+fn chunk_range(
+    session: &Session,
+    turn: &Turn,
+    headers: &HeaderMap,
+) -> Result<Option<ChunkRange>, ApiError> {
+    let Some(value) = header_text(headers, header::CONTENT_RANGE) else {
+        return Ok(None);
+    };
+    let len = turn.len();
+    let Some(range) = parse_chunk_range(value) else {
+        return Err(ApiError::new(
+            Code::BlobUploadInvalid,
+            "Content-Range is not of the form `<start>-<end>`",
+        ));
+    };
+    if range.start != len {
+        let error = ApiError::new(
+            Code::RangeInvalid,
+            format!(
+                "{len} bytes have arrived, and the chunk starts at {}",
+                range.start
+            ),
+        );
+        return Err(error
+            .with_header(header::LOCATION, ascii(session.location()))
+            .with_header(header::RANGE, arrived_range(len)));
+    }
+    match content_length(headers) {
+        Some(length) if length != range.len => Err(ApiError::new(
+            Code::SizeInvalid,
+            format!(
+                "Content-Length is {length}, and Content-Range has {} bytes",
+                range.len
+            ),
+        )),
+        _ => Ok(Some(range)),
+    }
+}
+
+/// The answer that says where to send the rest.
+fn progress(status: StatusCode, session: &Session, len: u64) -> Response {
+    let mut response = empty(
+        status,
+        [
+            (header::LOCATION, ascii(session.location())),
+            (header::RANGE, arrived_range(len)),
+            (DOCKER_UPLOAD_UUID, ascii(session.id())),
+        ],
+    );
+    // HTTP forbids a length with 204.
+    if status != StatusCode::NO_CONTENT {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    }
+    response
+}
+
+/// `0-<last>`, and `0-0` for nothing too: that is how every registry says it.
+fn arrived_range(len: u64) -> HeaderValue {
+    ascii(format_args!("0-{}", len.saturating_sub(1)))
+}
+
+fn blob_location(repository: &RepositoryName, digest: &Digest) -> String {
+    format!("/v2/{repository}/blobs/{digest}")
+}
