@@ -8,6 +8,7 @@
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
+//! - the way: [`transfer`] (sources, sinks and the engine between them)
 
 pub mod bridge;
 pub mod bundle;
@@ -21,3 +22,4 @@ pub mod report;
 pub mod server;
 pub mod store;
 pub mod template;
+pub mod transfer;

@@ -1,0 +1,23 @@
+//! The way: sources of images, sinks for images, and the one engine between them.
+//!
+//! The engine works on the whole list at once, never image by image: every reference is resolved
+//! and every unique blob planned ([`resolve`], [`Plan`]) before the first one moves; blobs move
+//! largest first with a lane kept for small ones, each digest once; an image is published when all
+//! of it is there ([`Transfer::run`]). One image's failure does not stop the others.
+
+mod error;
+mod plan;
+mod resolve;
+mod schedule;
+mod sequential;
+mod sink;
+mod source;
+
+pub use error::TransferError;
+pub use plan::{Plan, PlannedBlob};
+pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
+pub use schedule::{ImageOutcome, OnFailure, Transfer};
+pub use sink::{LayoutSink, RegistrySink, Sink, Staged, StoreSink, StoreSinkOptions, Visibility};
+pub use source::{
+    BlobContent, BlobStream, Destination, Locate, Location, Source, StreamedBundle, Wanted,
+};

@@ -1,0 +1,131 @@
+//! What can go wrong on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bundle::BundleError;
+use crate::fsx;
+use crate::hint::Hint;
+use crate::layout::LayoutError;
+use crate::oci::{Digest, ManifestError};
+use crate::registry::RegistryError;
+use crate::store::StoreError;
+
+/// A failed transfer of an image or of one of its parts.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A bundle that is read once broke off under all who waited for it.
+    #[error(transparent)]
+    Stream(Arc<BundleError>),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("image `{image}` is not there")]
+    ImageAbsent { image: String },
+    #[error("manifest `{digest}` is named by an index and is not there")]
+    ChildAbsent { digest: Digest },
+    #[error("blob `{digest}` is not there")]
+    BlobAbsent { digest: Digest },
+    #[error("blob `{digest}` has {actual} bytes where its manifest says {expected}")]
+    BlobLength {
+        digest: Digest,
+        expected: u64,
+        actual: u64,
+    },
+    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
+    DigestMismatch {
+        expected: Digest,
+        actual: Digest,
+        len: u64,
+    },
+    #[error("failed to read a blob from `{}`", path.display())]
+    BlobRead {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("failed to read blob `{digest}` from the bundle")]
+    StreamRead {
+        digest: Digest,
+        source: std::io::Error,
+    },
+    #[error("image has no platform {wanted}; it has {offered}")]
+    NoPlatform { wanted: String, offered: String },
+    #[error(
+        "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
+    )]
+    PinnedIndex { digest: Digest, platforms: String },
+    #[error("indexes are nested more than {depth_max} deep")]
+    TooDeep { depth_max: usize },
+    #[error("index cannot be rewritten")]
+    Rewrite,
+    #[error("blob `{digest}` cannot be sent again, since a compressed bundle is read only once")]
+    ReadOnce { digest: Digest },
+    #[error("stopped, since another image failed")]
+    Stopped,
+}
+
+impl TransferError {
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_transient())
+    }
+
+    /// Whether content is not what its digest says.
+    pub fn is_unverified(&self) -> bool {
+        match self {
+            Self::Bundle(error) => error.is_content(),
+            Self::Stream(error) => error.is_content(),
+            Self::Store(StoreError::DigestMismatch { .. })
+            | Self::DigestMismatch { .. }
+            | Self::BlobLength { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the server asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Registry(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl Hint for TransferError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Bundle(error) => error.hint(),
+            Self::Stream(error) => error.hint(),
+            Self::Layout(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::NoPlatform { .. } => Some(
+                "choose with `--platform`, or `platform=` on the image's line; `all` carries \
+                 every platform"
+                    .to_owned(),
+            ),
+            Self::PinnedIndex { .. } => Some(
+                "carry every platform with `--platform all`, keep the index with `--index keep`, \
+                 or pin the platform's own digest"
+                    .to_owned(),
+            ),
+            Self::ReadOnce { .. } => {
+                Some("push from the uncompressed `.tar`, or unpack the bundle first".to_owned())
+            }
+            Self::BlobLength { .. } | Self::BlobAbsent { .. } | Self::ChildAbsent { .. } => {
+                Some("`hod verify` names everything that is damaged or missing there".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The plan: every unique blob, where it can come from, and which images wait for it.
+
+use std::collections::BTreeMap;
+
+use super::{Location, Resolved};
+use crate::oci::{Descriptor, Digest};
+
+/// What is to be moved, known before the first blob moves.
+#[derive(Debug)]
+pub struct Plan {
+    pub images: Vec<Resolved>,
+    /// Unique by digest; largest first, then by digest.
+    pub blobs: Vec<PlannedBlob>,
+}
+
+/// One blob of the plan.
+#[derive(Debug, Clone)]
+pub struct PlannedBlob {
+    pub descriptor: Descriptor,
+    /// Where it can be had, most likely first.
+    pub from: Vec<Location>,
+    /// Positions in [`Plan::images`] of the images that need it.
+    pub images: Vec<usize>,
+}
+
+impl Plan {
+    /// Joins the blobs of all images.
+    pub fn new(images: Vec<Resolved>) -> Self {
+        let mut blobs: BTreeMap<Digest, PlannedBlob> = BTreeMap::new();
+        for (at, image) in images.iter().enumerate() {
+            for descriptor in &image.blobs {
+                let planned = blobs.entry(descriptor.digest.clone()).or_insert_with(|| {
+                    let descriptor = descriptor.clone();
+                    PlannedBlob {
+                        descriptor,
+                        from: Vec::new(),
+                        images: Vec::new(),
+                    }
+                });
+                planned.images.push(at);
+                if !planned.from.contains(&image.location) {
+                    planned.from.push(image.location.clone());
+                }
+            }
+        }
+        let mut blobs: Vec<PlannedBlob> = blobs.into_values().collect();
+        blobs.sort_by_key(|blob| std::cmp::Reverse(blob.descriptor.size));
+        Self { images, blobs }
+    }
+
+    /// The bytes of all unique blobs.
+    pub fn len(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.descriptor.size).sum()
+    }
+
+    /// Whether nothing is to be moved.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// The bytes that carrying each image by itself would move more than this plan does.
+    pub fn shared_len(&self) -> u64 {
+        let apart: u64 = self
+            .images
+            .iter()
+            .flat_map(|image| &image.blobs)
+            .map(|b| b.size)
+            .sum();
+        apart - self.len()
+    }
+}

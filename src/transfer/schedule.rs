@@ -1,0 +1,281 @@
+//! Moving: bounded workers, largest blobs first, a lane kept for small ones; then publishing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::sink::{Batching, Handover};
+use super::{BlobContent, Plan, Sink, Source, TransferError, sequential};
+use crate::registry::RetryPolicy;
+use crate::report::{BlobRoute, Event, Reporter};
+
+/// Blobs up to this many bytes go through a lane of their own, so that many configurations and
+/// small layers do not wait behind a few large layers.
+const SMALL_LEN_MAX: u64 = 1024 * 1024;
+
+/// What the batch does when an image fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    GoOn,
+    Stop,
+}
+
+/// What became of the image at the same position of the plan.
+pub type ImageOutcome = Result<(), Arc<TransferError>>;
+
+/// One run of the engine.
+#[derive(Clone)]
+pub struct Transfer {
+    pub source: Source,
+    pub sink: Sink,
+    pub reporter: Arc<dyn Reporter>,
+    /// How many large and how many small blobs move at once.
+    pub jobs: usize,
+    pub on_failure: OnFailure,
+    pub retry: RetryPolicy,
+}
+
+impl std::fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            source,
+            sink,
+            jobs,
+            on_failure,
+            ..
+        } = self;
+        f.debug_struct("Transfer")
+            .field("source", source)
+            .field("sink", sink)
+            .field("jobs", jobs)
+            .field("on_failure", on_failure)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Done {
+    Blob(usize, Result<(), Arc<TransferError>>),
+    Published(Vec<(usize, ImageOutcome)>),
+}
+
+/// What is known of the images while blobs arrive.
+struct Progress {
+    outcomes: Vec<Option<ImageOutcome>>,
+    /// How many blobs each image still waits for.
+    n_waiting: Vec<usize>,
+    ready: VecDeque<usize>,
+    reported: Vec<bool>,
+}
+
+impl Transfer {
+    /// Moves every blob of `plan` and publishes every image that is complete; one outcome for
+    /// each image. Dropping the future stops the work; what was published stays.
+    pub async fn run(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
+        let mut progress = Progress::new(plan);
+        let mut tasks = JoinSet::new();
+        self.start_blobs(plan, &mut tasks);
+        let mut n_publishing = 0;
+        loop {
+            let at_once = match self.sink.batching() {
+                Batching::Together => 1,
+                Batching::Apart => self.jobs,
+            };
+            while n_publishing < at_once && !progress.ready.is_empty() {
+                let batch = progress.next_batch(self.sink.batching());
+                let (sink, plan) = (self.sink.clone(), Arc::clone(plan));
+                n_publishing += 1;
+                tasks.spawn(async move { Done::Published(sink.publish(&plan, batch).await) });
+            }
+            let Some(joined) = tasks.join_next().await else {
+                break;
+            };
+            match joined {
+                Ok(Done::Blob(at, result)) => progress.blob_done(plan, at, &result),
+                Ok(Done::Published(results)) => {
+                    n_publishing -= 1;
+                    for (at, outcome) in results {
+                        progress.outcomes[at] = Some(outcome);
+                    }
+                }
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => continue,
+                },
+            }
+            self.report_news(plan, &mut progress);
+            if self.on_failure == OnFailure::Stop && progress.has_failed() {
+                tasks.shutdown().await;
+                break;
+            }
+        }
+        progress.into_outcomes()
+    }
+
+    fn start_blobs(&self, plan: &Arc<Plan>, tasks: &mut JoinSet<Done>) {
+        if let Source::BundleStream(bundle) = &self.source {
+            // One reader hands out the blobs in the order of the bundle; each has a task that
+            // waits for its turn, so that the rest of the engine need not know.
+            let turns = sequential::turns(bundle, plan, &self.reporter);
+            for (at, turn) in turns.into_iter().enumerate() {
+                let (this, plan) = (self.clone(), Arc::clone(plan));
+                tasks.spawn(async move {
+                    let result = match turn.content().await {
+                        Ok(content) => this.move_blob(&plan, at, Some(content)).await,
+                        Err(error) => Err(error),
+                    };
+                    Done::Blob(at, result)
+                });
+            }
+            return;
+        }
+        let large = Arc::new(Semaphore::new(self.jobs.max(1)));
+        let small = Arc::new(Semaphore::new(self.jobs.max(1)));
+        for (at, blob) in plan.blobs.iter().enumerate() {
+            let lane = if blob.descriptor.size > SMALL_LEN_MAX {
+                &large
+            } else {
+                &small
+            };
+            let (this, plan, lane) = (self.clone(), Arc::clone(plan), Arc::clone(lane));
+            tasks.spawn(async move {
+                let _permit = lane
+                    .acquire_owned()
+                    .await
+                    .expect("the lanes are never closed");
+                Done::Blob(at, this.move_blob(&plan, at, None).await)
+            });
+        }
+    }
+
+    /// Moves one blob, trying again what is worth it, and reports what became of it.
+    async fn move_blob(
+        &self,
+        plan: &Plan,
+        at: usize,
+        mut content: Option<BlobContent>,
+    ) -> Result<(), Arc<TransferError>> {
+        let blob = &plan.blobs[at];
+        let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
+        if self.sink.has_blob(blob).await.map_err(Arc::new)? {
+            self.reporter.event(Event::BlobDone {
+                digest,
+                len,
+                route: BlobRoute::Present,
+            });
+            return Ok(());
+        }
+        let handover = Handover {
+            source: &self.source,
+            plan,
+            blob,
+            reporter: &self.reporter,
+        };
+        let may_retry = content.is_none();
+        let mut attempt = 1;
+        let route = loop {
+            match self.sink.put_blob(handover, content.take()).await {
+                Ok(route) => break route,
+                Err(error)
+                    if may_retry && error.is_transient() && attempt < self.retry.attempts =>
+                {
+                    let delay = self.retry.delay(attempt, error.retry_after());
+                    let (what, text) = (format!("blob {}", digest.short()), error.to_string());
+                    self.reporter.event(Event::Retry {
+                        what: &what,
+                        attempt,
+                        delay,
+                        error: &text,
+                    });
+                    tokio::time::sleep(delay).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(Arc::new(error)),
+            }
+        };
+        self.reporter.event(Event::BlobDone { digest, len, route });
+        Ok(())
+    }
+
+    fn report_news(&self, plan: &Plan, progress: &mut Progress) {
+        for at in progress.unreported() {
+            let image = plan.images[at].wanted.name.as_str();
+            match &progress.outcomes[at] {
+                Some(Ok(())) => self.reporter.event(Event::ImageDone { image }),
+                Some(Err(error)) => {
+                    let error = error.to_string();
+                    self.reporter.event(Event::ImageFailed {
+                        image,
+                        error: &error,
+                    });
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+impl Progress {
+    fn new(plan: &Plan) -> Self {
+        let mut n_waiting = vec![0; plan.images.len()];
+        for &image in plan.blobs.iter().flat_map(|blob| &blob.images) {
+            n_waiting[image] += 1;
+        }
+        let ready = (0..plan.images.len())
+            .filter(|&at| n_waiting[at] == 0)
+            .collect();
+        Self {
+            outcomes: vec![None; plan.images.len()],
+            reported: vec![false; plan.images.len()],
+            n_waiting,
+            ready,
+        }
+    }
+
+    fn blob_done(&mut self, plan: &Plan, at: usize, result: &Result<(), Arc<TransferError>>) {
+        for &image in &plan.blobs[at].images {
+            self.n_waiting[image] -= 1;
+            match result {
+                Err(error) => {
+                    self.outcomes[image].get_or_insert_with(|| Err(Arc::clone(error)));
+                }
+                Ok(()) if self.n_waiting[image] == 0 && self.outcomes[image].is_none() => {
+                    self.ready.push_back(image);
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn next_batch(&mut self, batching: Batching) -> Vec<usize> {
+        match batching {
+            Batching::Together => self.ready.drain(..).collect(),
+            Batching::Apart => self.ready.pop_front().into_iter().collect(),
+        }
+    }
+
+    fn unreported(&mut self) -> Vec<usize> {
+        let news: Vec<usize> = (0..self.outcomes.len())
+            .filter(|&at| self.outcomes[at].is_some() && !self.reported[at])
+            .collect();
+        for &at in &news {
+            self.reported[at] = true;
+        }
+        news
+    }
+
+    fn has_failed(&self) -> bool {
+        self.outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Some(Err(_))))
+    }
+
+    fn into_outcomes(self) -> Vec<ImageOutcome> {
+        let stopped = || Err(Arc::new(TransferError::Stopped));
+        self.outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(stopped))
+            .collect()
+    }
+}

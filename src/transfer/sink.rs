@@ -1,0 +1,138 @@
+//! Sinks: where images go. A blob is put once, and an image published when all of it is there.
+
+mod layouts;
+mod registry;
+mod store;
+
+use std::sync::Arc;
+
+pub use layouts::LayoutSink;
+pub use registry::RegistrySink;
+pub use store::{Staged, StoreSink, StoreSinkOptions, Visibility};
+
+use super::{BlobContent, Location, Plan, PlannedBlob, Source, TransferError};
+use crate::report::{BlobRoute, Event, Reporter};
+
+/// Where images go. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Sink {
+    Store(Arc<StoreSink>),
+    Registry(Arc<RegistrySink>),
+    Layouts(Arc<LayoutSink>),
+}
+
+/// How many images a sink publishes in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Batching {
+    /// All that are ready: syncing a disk costs the same for one and for many.
+    Together,
+    /// Each by itself, as soon as it is ready.
+    Apart,
+}
+
+/// One blob on its way: where it is, who waits for it, and whom to tell.
+#[derive(Clone, Copy)]
+pub(super) struct Handover<'a> {
+    pub(super) source: &'a Source,
+    pub(super) plan: &'a Plan,
+    pub(super) blob: &'a PlannedBlob,
+    pub(super) reporter: &'a Arc<dyn Reporter>,
+}
+
+impl Sink {
+    /// Whether the blob is wherever it must be, without moving anything.
+    ///
+    /// A registry answers no without asking: asking is the first step of [`Sink::put_blob`].
+    pub(super) async fn has_blob(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
+        match self {
+            Self::Store(sink) => sink.has_blob(blob).await,
+            Self::Registry(_) | Self::Layouts(_) => Ok(false),
+        }
+    }
+
+    /// Puts a blob where its images need it, from `content` if that is given, else opened anew.
+    pub(super) async fn put_blob(
+        &self,
+        handover: Handover<'_>,
+        content: Option<BlobContent>,
+    ) -> Result<BlobRoute, TransferError> {
+        let mut handover = Content {
+            handover,
+            given: content,
+            once: false,
+        };
+        handover.once = handover.given.is_some();
+        match self {
+            Self::Store(sink) => sink.put_blob(&mut handover).await,
+            Self::Registry(sink) => sink.put_blob(&mut handover).await,
+            Self::Layouts(sink) => sink.put_blob(&mut handover).await,
+        }
+    }
+
+    /// Makes images visible whose blobs are all there; one result for each position in `images`.
+    pub(super) async fn publish(
+        &self,
+        plan: &Arc<Plan>,
+        images: Vec<usize>,
+    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
+        match self {
+            Self::Store(sink) => sink.publish(plan, images).await,
+            Self::Registry(sink) => sink.publish(plan, images).await,
+            Self::Layouts(sink) => sink.publish(plan, images).await,
+        }
+    }
+
+    pub(super) fn batching(&self) -> Batching {
+        match self {
+            Self::Store(_) => Batching::Together,
+            Self::Registry(_) | Self::Layouts(_) => Batching::Apart,
+        }
+    }
+}
+
+/// A blob's content, opened when a sink asks for it.
+pub(super) struct Content<'a> {
+    pub(super) handover: Handover<'a>,
+    given: Option<BlobContent>,
+    once: bool,
+}
+
+impl Content<'_> {
+    /// Opens the content; a second time too, unless the source can be read only once.
+    pub(super) async fn open(&mut self) -> Result<BlobContent, TransferError> {
+        let Handover { source, blob, .. } = self.handover;
+        if self.once {
+            let digest = blob.descriptor.digest.clone();
+            return self.given.take().ok_or(TransferError::ReadOnce { digest });
+        }
+        let mut last = TransferError::BlobAbsent {
+            digest: blob.descriptor.digest.clone(),
+        };
+        for location in &blob.from {
+            match source.open_blob(location, &blob.descriptor).await {
+                Ok(content) => return Ok(content),
+                // Another repository may still have it; a tired server is left to the retries.
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The path of a file that is the blob and nothing else.
+    pub(super) fn file(&self) -> Option<std::path::PathBuf> {
+        let Handover { source, blob, .. } = self.handover;
+        let location: &Location = blob.from.first()?;
+        if self.once {
+            None
+        } else {
+            source.blob_file(location, &blob.descriptor.digest)
+        }
+    }
+
+    pub(super) fn lost(&self, len: u64) {
+        if len > 0 {
+            self.handover.reporter.event(Event::BytesLost { len });
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A store as a sink: `pull`, `select` and `unpack`.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::Content;
+use crate::bridge;
+use crate::bundle::BundleBlob;
+use crate::fsx::{self, Durability, LinkMode};
+use crate::oci::Manifest;
+use crate::report::{BlobRoute, Event};
+use crate::store::{Publication, StagedBlob, Store};
+use crate::transfer::{BlobContent, Plan, PlannedBlob, TransferError};
+
+/// Takes images into a store.
+#[derive(Debug)]
+pub struct StoreSink {
+    store: Store,
+    options: StoreSinkOptions,
+    /// Verified blobs that wait for the whole to be verified.
+    staged: Mutex<Vec<StagedBlob>>,
+}
+
+/// How a store takes images.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreSinkOptions {
+    /// How blobs that are files are taken over; `None` copies and verifies them.
+    pub link: Option<LinkMode>,
+    pub durability: Durability,
+    pub visibility: Visibility,
+}
+
+/// When what arrived can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Each blob at once, each image when it is complete: a later run continues.
+    Growing,
+    /// Nothing before [`StoreSink::reveal`]: all or nothing.
+    AllOrNothing,
+}
+
+/// Whether a blob had to be staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Staged {
+    New,
+    /// The store has it; what the bundle says of it was passed over.
+    Present,
+}
+
+impl StoreSink {
+    /// Makes a sink of a created store.
+    pub fn new(store: Store, options: StoreSinkOptions) -> Self {
+        Self {
+            store,
+            options,
+            staged: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(in crate::transfer) async fn has_blob(
+        &self,
+        blob: &PlannedBlob,
+    ) -> Result<bool, TransferError> {
+        let (store, digest) = (self.store.clone(), blob.descriptor.digest.clone());
+        let len = bridge::run(move || store.blob_len(&digest)).await?;
+        Ok(len == Some(blob.descriptor.size))
+    }
+
+    pub(super) async fn put_blob(
+        &self,
+        content: &mut Content<'_>,
+    ) -> Result<BlobRoute, TransferError> {
+        if let (Some(mode @ (LinkMode::Hard | LinkMode::Reflink)), Some(path)) =
+            (self.options.link, content.file())
+        {
+            return self.link(content, path, mode).await;
+        }
+        let descriptor = content.handover.blob.descriptor.clone();
+        let opened = content.open().await?;
+        let store = self.store.clone();
+        let moved = Arc::new(AtomicU64::new(0));
+        let reporter = Arc::clone(content.handover.reporter);
+        let counted = Arc::clone(&moved);
+        let count = move |len: u64| {
+            counted.fetch_add(len, Ordering::Relaxed);
+            reporter.event(Event::BytesMoved { len });
+        };
+        let options = self.options;
+        let finish = move |writer: crate::store::BlobWriter| {
+            let (digest, len) = (&descriptor.digest, Some(descriptor.size));
+            match options.visibility {
+                Visibility::Growing => writer
+                    .commit(digest, len, options.durability)
+                    .map(|()| None),
+                Visibility::AllOrNothing => writer.stage(digest, len).map(Some),
+            }
+        };
+        let algorithm = content.handover.blob.descriptor.digest.algorithm();
+        let size = content.handover.blob.descriptor.size;
+        let result = match opened {
+            BlobContent::Stream(stream) => {
+                bridge::pipe_to_blocking(stream, move |chunks| {
+                    let mut writer = store.blob_writer(algorithm)?;
+                    for chunk in chunks {
+                        let chunk = chunk?;
+                        writer.write(&chunk)?;
+                        count(chunk.len() as u64);
+                        if writer.len() > size {
+                            break;
+                        }
+                    }
+                    Ok::<_, TransferError>(finish(writer)?)
+                })
+                .await
+            }
+            BlobContent::File(range) => {
+                bridge::run(move || {
+                    let mut writer = store.blob_writer(algorithm)?;
+                    let mut buffer = vec![0; bridge::CHUNK_LEN];
+                    let mut at = 0;
+                    while at < range.len {
+                        let want = usize::try_from(range.len - at).unwrap_or(usize::MAX);
+                        let want = want.min(buffer.len());
+                        let offset = range.offset + at;
+                        let n =
+                            fsx::read_at(&range.file, &range.path, &mut buffer[..want], offset)?;
+                        if n == 0 {
+                            break;
+                        }
+                        writer.write(&buffer[..n])?;
+                        count(n as u64);
+                        at += n as u64;
+                    }
+                    Ok::<_, TransferError>(finish(writer)?)
+                })
+                .await
+            }
+        };
+        match result {
+            Ok(staged) => {
+                self.staged
+                    .lock()
+                    .expect("no panic while staging")
+                    .extend(staged);
+                Ok(BlobRoute::Moved)
+            }
+            Err(error) => {
+                content.lost(moved.load(Ordering::Relaxed));
+                Err(error)
+            }
+        }
+    }
+
+    async fn link(
+        &self,
+        content: &mut Content<'_>,
+        path: std::path::PathBuf,
+        mode: LinkMode,
+    ) -> Result<BlobRoute, TransferError> {
+        let store = self.store.clone();
+        let descriptor = content.handover.blob.descriptor.clone();
+        let is_new = bridge::run(move || {
+            let digest = &descriptor.digest;
+            let absent = || TransferError::BlobAbsent {
+                digest: digest.clone(),
+            };
+            let stat = fsx::try_stat(&path)?.ok_or_else(absent)?;
+            if stat.len != descriptor.size {
+                return Err(TransferError::BlobLength {
+                    digest: digest.clone(),
+                    expected: descriptor.size,
+                    actual: stat.len,
+                });
+            }
+            Ok(store.import_file(&path, digest, mode)?)
+        })
+        .await?;
+        Ok(if is_new {
+            BlobRoute::Linked
+        } else {
+            BlobRoute::Present
+        })
+    }
+
+    pub(super) async fn publish(
+        &self,
+        plan: &Arc<Plan>,
+        images: Vec<usize>,
+    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
+        if self.options.visibility == Visibility::AllOrNothing {
+            return images.into_iter().map(|at| (at, Ok(()))).collect();
+        }
+        let (store, plan) = (self.store.clone(), Arc::clone(plan));
+        let durability = self.options.durability;
+        let batch = images.clone();
+        let result = bridge::run(move || write_images(&store, &plan, &batch, durability)).await;
+        let result = result.map_err(Arc::new);
+        images.into_iter().map(|at| (at, result.clone())).collect()
+    }
+
+    /// Verifies and stages one blob of a bundle that is read by a blocking reader.
+    pub fn stage(
+        &self,
+        blob: &BundleBlob,
+        content: &mut dyn Read,
+        count: &dyn Fn(u64),
+    ) -> Result<Staged, TransferError> {
+        if self.store.blob_len(&blob.digest)? == Some(blob.size) {
+            return Ok(Staged::Present);
+        }
+        let mut writer = self.store.blob_writer(blob.digest.algorithm())?;
+        let mut buffer = vec![0; bridge::CHUNK_LEN];
+        loop {
+            let n = content
+                .read(&mut buffer)
+                .map_err(|source| TransferError::StreamRead {
+                    digest: blob.digest.clone(),
+                    source,
+                })?;
+            if n == 0 {
+                break;
+            }
+            writer.write(&buffer[..n])?;
+            count(n as u64);
+        }
+        let staged = writer.stage(&blob.digest, Some(blob.size))?;
+        self.staged
+            .lock()
+            .expect("no panic while staging")
+            .push(staged);
+        Ok(Staged::New)
+    }
+
+    /// Publishes all that was staged, and then all images of `plan`.
+    ///
+    /// A kill in between leaves blobs that nothing names, and never half an image.
+    pub async fn reveal(&self, plan: &Arc<Plan>) -> Result<(), TransferError> {
+        let staged = std::mem::take(&mut *self.staged.lock().expect("no panic while staging"));
+        let (store, plan) = (self.store.clone(), Arc::clone(plan));
+        let durability = self.options.durability;
+        bridge::run(move || {
+            for blob in staged {
+                blob.publish(durability)?;
+            }
+            let all: Vec<usize> = (0..plan.images.len()).collect();
+            write_images(&store, &plan, &all, durability)
+        })
+        .await
+    }
+}
+
+fn write_images(
+    store: &Store,
+    plan: &Plan,
+    images: &[usize],
+    durability: Durability,
+) -> Result<(), TransferError> {
+    let mut publications = Vec::with_capacity(images.len());
+    for &at in images {
+        let image = &plan.images[at];
+        for manifest in &image.manifests {
+            store.write_manifest(manifest)?;
+        }
+        publications.push(Publication {
+            repository: image.wanted.destination.repository.clone(),
+            tag: image.wanted.destination.tag.clone(),
+            top: image.top().digest().clone(),
+            manifests: image
+                .manifests
+                .iter()
+                .map(Manifest::digest)
+                .cloned()
+                .collect(),
+            blobs: image.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+        });
+    }
+    store.publish(&publications, durability)?;
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Sources: where manifests and blobs come from.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+
+use super::{IndexMode, TransferError};
+use crate::bridge::{self, FileRange};
+use crate::bundle::Bundle;
+use crate::layout::{DirLayout, FoundLayout};
+use crate::oci::{Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag};
+use crate::registry::{Client, ManifestRef, Repo};
+use crate::store::Store;
+
+/// Where images come from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Any number of registries.
+    Registry(Client),
+    /// A registry tree on disk.
+    Store(Store),
+    /// A bundle that can be read at any offset.
+    Bundle(Arc<Bundle>),
+    /// A bundle that can be read only from front to back.
+    BundleStream(Arc<StreamedBundle>),
+    /// A directory of `dir:` layouts.
+    Layouts(Arc<Vec<FoundLayout>>),
+}
+
+/// The part of a one-pass bundle that is held in memory: its manifests, a few KiB each.
+#[derive(Debug)]
+pub struct StreamedBundle {
+    pub path: PathBuf,
+    pub document: crate::bundle::BundleManifest,
+    pub manifests: std::collections::BTreeMap<Digest, Manifest>,
+}
+
+/// How to find an image's top manifest in a source.
+#[derive(Debug, Clone)]
+pub enum Locate {
+    /// In one of these repositories, tried in order, under this tag or digest.
+    Remote { repos: Vec<Repo>, at: ManifestRef },
+    /// By its digest in a store or bundle.
+    Stored(Digest),
+    /// By its place among the layouts of [`Source::Layouts`].
+    Layout(usize),
+}
+
+/// Where the blobs of an image are within its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    Repo(Repo),
+    /// Anywhere: the source is one pool of blobs.
+    Pool,
+    Layout(usize),
+}
+
+/// Where an image is to go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    pub repository: RepositoryName,
+    /// `None` for an image that is carried by its digest alone.
+    pub tag: Option<Tag>,
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tag {
+            Some(tag) => write!(f, "{}:{tag}", self.repository),
+            None => write!(f, "{}", self.repository),
+        }
+    }
+}
+
+/// One image that is to be carried.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The image as the user wrote it, for messages.
+    pub name: String,
+    pub locate: Locate,
+    pub platforms: PlatformChoice,
+    pub index_mode: IndexMode,
+    /// The digest that the user pinned, which must stay servable.
+    pub pinned: Option<Digest>,
+    pub destination: Destination,
+}
+
+/// A stream of a blob's bytes.
+pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, TransferError>> + Send>>;
+
+/// The bytes of a blob, in the form that lets a sink do the least work.
+pub enum BlobContent {
+    /// Part of an open file; `path` may be linked when the range is the whole file.
+    File(FileRange),
+    /// Bytes that come once.
+    Stream(BlobStream),
+}
+
+impl BlobContent {
+    /// The bytes as a stream.
+    pub fn into_stream(self) -> BlobStream {
+        match self {
+            Self::File(range) => {
+                let path = range.path.clone();
+                let stream = bridge::stream_file(range);
+                Box::pin(stream.map(move |item| {
+                    item.map_err(|source| TransferError::BlobRead {
+                        path: path.clone(),
+                        source,
+                    })
+                }))
+            }
+            Self::Stream(stream) => stream,
+        }
+    }
+}
+
+impl std::fmt::Debug for BlobContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(range) => f.debug_tuple("File").field(range).finish(),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+impl Source {
+    /// Finds an image's top manifest, and where its blobs are.
+    pub async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
+        let absent = || TransferError::ImageAbsent {
+            image: wanted.name.clone(),
+        };
+        match (self, &wanted.locate) {
+            (Self::Registry(client), Locate::Remote { repos, at }) => {
+                for repo in repos {
+                    if let Some(manifest) = client.fetch_manifest(repo, at).await? {
+                        return Ok((manifest, Location::Repo(repo.clone())));
+                    }
+                }
+                Err(absent())
+            }
+            (Self::Layouts(layouts), Locate::Layout(at)) => {
+                let layout = layouts.get(*at).ok_or_else(absent)?.path.clone();
+                let manifest =
+                    bridge::run(move || DirLayout::open(&layout)?.top_manifest()).await?;
+                Ok((manifest, Location::Layout(*at)))
+            }
+            (_, Locate::Stored(digest)) => {
+                let descriptor = Descriptor::new(MediaType::new(""), digest.clone(), 0);
+                let manifest = self.manifest(&Location::Pool, &descriptor).await?;
+                Ok((manifest.ok_or_else(absent)?, Location::Pool))
+            }
+            _ => Err(absent()),
+        }
+    }
+
+    /// Reads the manifest that `descriptor` names; `None` when the source lacks it.
+    pub async fn manifest(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, TransferError> {
+        let digest = descriptor.digest.clone();
+        match (self, location) {
+            (Self::Registry(client), Location::Repo(repo)) => Ok(client
+                .fetch_manifest(repo, &ManifestRef::Digest(digest))
+                .await?),
+            (Self::Store(store), _) => {
+                let store = store.clone();
+                Ok(bridge::run(move || store.read_manifest(&digest)).await?)
+            }
+            (Self::Bundle(bundle), _) => {
+                let bundle = Arc::clone(bundle);
+                Ok(bridge::run(move || bundle.read_manifest(&digest)).await?)
+            }
+            (Self::BundleStream(bundle), _) => Ok(bundle.manifests.get(&digest).cloned()),
+            (Self::Layouts(layouts), Location::Layout(at)) => {
+                let Some(found) = layouts.get(*at) else {
+                    return Ok(None);
+                };
+                let path = found.path.clone();
+                Ok(bridge::run(move || DirLayout::open(&path)?.read_manifest(&digest)).await?)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens a blob once; a stream of it may fail midway and is then to be opened anew.
+    pub async fn open_blob(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<BlobContent, TransferError> {
+        let digest = descriptor.digest.clone();
+        let range = match (self, location) {
+            (Self::Registry(client), Location::Repo(repo)) => {
+                let stream = client.fetch_blob(repo, descriptor).await?;
+                let stream = stream.map(|item| item.map_err(TransferError::from));
+                return Ok(BlobContent::Stream(Box::pin(stream)));
+            }
+            (Self::Store(store), _) => {
+                let store = store.clone();
+                bridge::run(move || store.open_blob(&digest)).await?
+            }
+            (Self::Bundle(bundle), _) => bundle.open_blob(&digest),
+            (Self::Layouts(layouts), Location::Layout(at)) => match layouts.get(*at) {
+                Some(found) => {
+                    let path = found.path.clone();
+                    bridge::run(move || DirLayout::open(&path)?.open_blob(&digest)).await?
+                }
+                None => None,
+            },
+            _ => None,
+        };
+        let absent = || TransferError::BlobAbsent {
+            digest: descriptor.digest.clone(),
+        };
+        let range = range.ok_or_else(absent)?;
+        if range.len == descriptor.size {
+            return Ok(BlobContent::File(range));
+        }
+        Err(TransferError::BlobLength {
+            digest: descriptor.digest.clone(),
+            expected: descriptor.size,
+            actual: range.len,
+        })
+    }
+
+    /// The path of a blob that stands alone in a file of its own, so that it can be linked.
+    pub fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
+        match (self, location) {
+            (Self::Store(store), _) => Some(store.blob_path(digest)),
+            (Self::Layouts(layouts), Location::Layout(at)) => {
+                // Opened for the sake of its name: who asks has it verified by opening it.
+                let layout = DirLayout::open(&layouts.get(*at)?.path).ok()?;
+                layout.open_blob(digest).ok()?.map(|range| range.path)
+            }
+            _ => None,
+        }
+    }
+}
