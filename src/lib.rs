@@ -9,6 +9,7 @@
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
 //! - the way: [`transfer`] (sources, sinks and the engine between them)
+//! - use cases: [`ops`] (one verb a file)
 
 pub mod bridge;
 pub mod bundle;
@@ -17,6 +18,7 @@ pub mod hint;
 pub mod layout;
 pub mod list;
 pub mod oci;
+pub mod ops;
 pub mod registry;
 pub mod report;
 pub mod server;

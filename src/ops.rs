@@ -1,0 +1,32 @@
+//! Use cases: one verb a file, `verb(&Context, &VerbOptions) -> Result<VerbOutcome, OpsError>`.
+//!
+//! Nothing here prints, reads the environment or ends the process. A batch returns what became of
+//! each image; an error means that the batch as a whole was refused or broke off.
+
+mod batch;
+mod catalog;
+mod context;
+mod error;
+mod export;
+mod images;
+mod pack;
+mod pull;
+mod push;
+mod select;
+mod serve;
+mod unpack;
+mod verify;
+
+pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
+pub use catalog::{Catalog, SourceKind};
+pub use context::Context;
+pub use error::OpsError;
+pub use export::{ExportOptions, export};
+pub use images::{DamagedImage, ImageFacts, ImagesOutcome, images};
+pub use pack::{PackOptions, PackOutcome, pack};
+pub use pull::{PullOptions, pull};
+pub use push::{PushOptions, push};
+pub use select::{SelectOptions, select};
+pub use serve::{ServeOptions, serve};
+pub use unpack::{UnpackOptions, unpack};
+pub use verify::{VerifyOptions, VerifyOutcome, verify};

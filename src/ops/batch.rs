@@ -1,0 +1,310 @@
+//! What the batches have in common: resolve, plan, move, and say what became of each image.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Context, OpsError};
+use crate::fsx;
+use crate::oci::Digest;
+use crate::report::Event;
+use crate::transfer::{
+    ImageOutcome, OnFailure, Plan, Resolved, Sink, Source, Transfer, TransferError, Wanted,
+    resolve_all,
+};
+
+/// How many images are resolved at once: each is a few small requests, all of them waiting.
+const RESOLVE_AT_ONCE: usize = 16;
+
+/// Whether the verb does its work or says what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Real,
+    DryRun,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum ImageStatus {
+    /// It is complete at its destination.
+    Done,
+    /// It was there already, unchanged.
+    Unchanged,
+    /// It would be carried (`--dry-run`).
+    Planned,
+    /// It was given up.
+    Failed {
+        #[serde(skip)]
+        error: Arc<TransferError>,
+        #[serde(rename = "error")]
+        text: String,
+    },
+}
+
+/// One image of a batch, in the order of the list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageReport {
+    /// As the user wrote it.
+    pub image: String,
+    /// Where it went: `repository[:tag]`.
+    pub destination: String,
+    /// What its destination names; absent when it was not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The index that was rewritten, or replaced by one of its manifests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_digest: Option<Digest>,
+    /// Bytes of its blobs, shared ones included.
+    pub bytes: u64,
+    #[serde(flatten)]
+    pub status: ImageStatus,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchOutcome {
+    pub images: Vec<ImageReport>,
+    /// Unique blobs of all images that were resolved.
+    pub n_blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that carrying each image by itself would have moved besides.
+    pub shared_bytes: u64,
+}
+
+impl BatchOutcome {
+    /// How many images failed.
+    pub fn n_failed(&self) -> usize {
+        self.images
+            .iter()
+            .filter(|i| matches!(i.status, ImageStatus::Failed { .. }))
+            .count()
+    }
+}
+
+impl ImageReport {
+    pub(super) fn of(image: &Resolved, status: ImageStatus) -> Self {
+        Self {
+            image: image.wanted.name.clone(),
+            destination: image.wanted.destination.to_string(),
+            digest: Some(image.top().digest().clone()),
+            original_digest: image.original.clone(),
+            bytes: image.blobs.iter().map(|blob| blob.size).sum(),
+            status,
+        }
+    }
+
+    fn failed(wanted: &Wanted, error: Arc<TransferError>) -> Self {
+        Self {
+            image: wanted.name.clone(),
+            destination: wanted.destination.to_string(),
+            digest: None,
+            original_digest: None,
+            bytes: 0,
+            status: ImageStatus::failed(error),
+        }
+    }
+}
+
+impl ImageStatus {
+    pub(super) fn failed(error: Arc<TransferError>) -> Self {
+        let text = error_chain(error.as_ref());
+        Self::Failed { error, text }
+    }
+}
+
+/// An error and its causes on one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The image at which an all-or-nothing verb broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("image `{image}` failed, so nothing was done")]
+pub struct BatchFailure {
+    pub image: String,
+    #[source]
+    pub error: Arc<TransferError>,
+}
+
+/// A batch whose images are resolved: a report for every image, a plan for those that go on.
+pub(super) struct Batch {
+    reports: Vec<ImageReport>,
+    /// The position in `reports` of each image of the plan.
+    positions: Vec<usize>,
+    pub(super) plan: Arc<Plan>,
+    on_failure: OnFailure,
+}
+
+impl Batch {
+    /// Resolves all images and plans their blobs.
+    pub(super) async fn resolve(
+        cx: &Context,
+        source: &Source,
+        wanted: Vec<Wanted>,
+        on_failure: OnFailure,
+    ) -> Self {
+        let n_images = wanted.len();
+        cx.stage(&format!(
+            "resolving {n_images} image{}",
+            if n_images == 1 { "" } else { "s" }
+        ));
+        let results = resolve_all(source, wanted, RESOLVE_AT_ONCE, &cx.reporter).await;
+        let mut batch = Self {
+            reports: Vec::with_capacity(results.len()),
+            positions: Vec::new(),
+            plan: Arc::new(Plan::new(Vec::new())),
+            on_failure,
+        };
+        let mut images = Vec::new();
+        for result in results {
+            match result {
+                Ok(image) => {
+                    if !image.foreign.is_empty() {
+                        let n = image.foreign.len();
+                        let len: u64 = image.foreign.iter().map(|layer| layer.size).sum();
+                        cx.note(&format!(
+                            "{}: {n} foreign layer{} ({len} bytes) stay{} at the vendor's URL and \
+                             {} not carried; the target must be able to reach it",
+                            image.wanted.name,
+                            if n == 1 { "" } else { "s" },
+                            if n == 1 { "s" } else { "" },
+                            if n == 1 { "is" } else { "are" },
+                        ));
+                    }
+                    batch.positions.push(batch.reports.len());
+                    batch
+                        .reports
+                        .push(ImageReport::of(&image, ImageStatus::Planned));
+                    images.push(image);
+                }
+                Err((wanted, error)) => {
+                    let error = Arc::new(error);
+                    let report = ImageReport::failed(&wanted, error);
+                    if let ImageStatus::Failed { text, .. } = &report.status {
+                        cx.reporter.event(Event::ImageFailed {
+                            image: &wanted.name,
+                            error: text,
+                        });
+                    }
+                    batch.reports.push(report);
+                }
+            }
+        }
+        batch.plan = Arc::new(Plan::new(images));
+        batch
+    }
+
+    /// Whether an image failed already and the batch is to stop at the first failure.
+    pub(super) fn must_stop(&self) -> bool {
+        self.on_failure == OnFailure::Stop && self.positions.len() < self.reports.len()
+    }
+
+    /// The first failure, for verbs that do all or nothing.
+    pub(super) fn first_failure(&self) -> Option<BatchFailure> {
+        self.reports.iter().find_map(|report| match &report.status {
+            ImageStatus::Failed { error, .. } if !matches!(**error, TransferError::Stopped) => {
+                Some(BatchFailure {
+                    image: report.image.clone(),
+                    error: Arc::clone(error),
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// Takes the images at these positions of the plan out of it, since they are there unchanged.
+    pub(super) fn mark_unchanged(&mut self, unchanged: &[bool]) {
+        let mut rest = Vec::new();
+        let mut positions = Vec::new();
+        for (at, image) in self.plan.images.iter().enumerate() {
+            if unchanged[at] {
+                self.reports[self.positions[at]].status = ImageStatus::Unchanged;
+            } else {
+                rest.push(image.clone());
+                positions.push(self.positions[at]);
+            }
+        }
+        self.positions = positions;
+        self.plan = Arc::new(Plan::new(rest));
+    }
+
+    /// Moves and publishes what was planned.
+    pub(super) async fn run(&mut self, cx: &Context, source: &Source, sink: Sink) {
+        cx.reporter.event(Event::Planned {
+            n_images: self.plan.images.len(),
+            n_blobs: self.plan.blobs.len(),
+            len: self.plan.len(),
+        });
+        let transfer = Transfer {
+            source: source.clone(),
+            sink,
+            reporter: Arc::clone(&cx.reporter),
+            jobs: cx.jobs,
+            on_failure: self.on_failure,
+            retry: cx.retry,
+        };
+        let outcomes = transfer.run(&self.plan).await;
+        self.record(outcomes);
+    }
+
+    /// Records that everything planned was moved by other means than [`Batch::run`].
+    pub(super) fn mark_done(&mut self) {
+        self.record(vec![Ok(()); self.plan.images.len()]);
+    }
+
+    fn record(&mut self, outcomes: Vec<ImageOutcome>) {
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            self.reports[self.positions[at]].status = match outcome {
+                Ok(()) => ImageStatus::Done,
+                Err(error) => ImageStatus::failed(error),
+            };
+        }
+    }
+
+    /// The digest of each image's top manifest, by position in the list; `None` where it failed.
+    pub(super) fn reports(&self) -> &[ImageReport] {
+        &self.reports
+    }
+
+    pub(super) fn finish(self) -> BatchOutcome {
+        BatchOutcome {
+            n_blobs: self.plan.blobs.len(),
+            bytes: self.plan.len(),
+            shared_bytes: self.plan.shared_len(),
+            images: self.reports,
+        }
+    }
+}
+
+/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
+pub(super) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
+    let mut existing = path;
+    while fsx::try_stat(existing)?.is_none() {
+        existing = match existing.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+    }
+    let available = fsx::available(existing)?;
+    if needed <= available {
+        return Ok(());
+    }
+    Err(OpsError::NoSpace {
+        path: path.to_owned(),
+        needed,
+        available,
+    })
+}

@@ -1,0 +1,319 @@
+//! What a local source holds, whatever kind it is, and how a list's lines are found in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::OpsError;
+use crate::bundle::{Bundle, BundleImage, BundleKind};
+use crate::fsx;
+use crate::layout;
+use crate::list::{self, ImageList, Landing, ListEntry, RenameRules};
+use crate::oci::{Digest, PlatformChoice, Reference, RepositoryName, Tag};
+use crate::store::Store;
+use crate::transfer::{Destination, IndexMode, Locate, Source, StreamedBundle, Wanted};
+
+/// What a path was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    Store,
+    Bundle,
+    CompressedBundle,
+    Layouts,
+}
+
+impl SourceKind {
+    /// The kind in words, with an article.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "a registry tree",
+            Self::Bundle => "a bundle",
+            Self::CompressedBundle => "a compressed bundle",
+            Self::Layouts => "a directory of `dir:` layouts",
+        }
+    }
+}
+
+/// A local source of images, opened.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    path: PathBuf,
+    kind: SourceKind,
+    source: Source,
+}
+
+impl Catalog {
+    /// Opens `path` as whatever it is.
+    pub fn open(path: &Path) -> Result<Self, OpsError> {
+        let stat = fsx::try_stat(path)?;
+        let stat = stat.ok_or_else(|| OpsError::NoSource {
+            path: path.to_owned(),
+        })?;
+        let path = path.to_owned();
+        if stat.is_file {
+            return match Bundle::detect(&path)? {
+                Some(BundleKind::Raw) => {
+                    let source = Source::Bundle(Arc::new(Bundle::open(&path)?));
+                    Ok(Self {
+                        path,
+                        kind: SourceKind::Bundle,
+                        source,
+                    })
+                }
+                Some(BundleKind::Zstd) => {
+                    let source = Source::BundleStream(Arc::new(StreamedBundle::open(&path)?));
+                    Ok(Self {
+                        path,
+                        kind: SourceKind::CompressedBundle,
+                        source,
+                    })
+                }
+                None => Err(OpsError::UnknownSource { path }),
+            };
+        }
+        if Store::detect(&path)? {
+            let source = Source::Store(Store::open(&path)?);
+            return Ok(Self {
+                path,
+                kind: SourceKind::Store,
+                source,
+            });
+        }
+        if layout::detect(&path)? {
+            let source = Source::Layouts(Arc::new(layout::find_layouts(&path)?));
+            return Ok(Self {
+                path,
+                kind: SourceKind::Layouts,
+                source,
+            });
+        }
+        Err(OpsError::UnknownSource { path })
+    }
+
+    pub fn kind(&self) -> SourceKind {
+        self.kind
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The images to carry under their new names: those that `list` names, or all.
+    ///
+    /// Every missing image and every collision is found here, before anything is done.
+    pub fn wanted(
+        &self,
+        list: Option<&ImageList>,
+        rules: &RenameRules,
+    ) -> Result<Vec<Wanted>, OpsError> {
+        let found = match list {
+            Some(list) => self.find_listed(list)?,
+            None => self.all()?,
+        };
+        if found.is_empty() {
+            return Err(OpsError::NoImages {
+                path: self.path.clone(),
+            });
+        }
+        let mut wanted = Vec::with_capacity(found.len());
+        let mut landings = Vec::with_capacity(found.len());
+        for image in found {
+            // Registries with projects, above all Harbor, have no place for a name without one.
+            let repository = rules.apply(&image.destination.repository)?.with_library();
+            let destination = Destination {
+                repository,
+                tag: image.destination.tag,
+            };
+            landings.push(Landing {
+                source: image.name.clone(),
+                repository: destination.repository.clone(),
+                tag: destination.tag.clone(),
+                digest: Some(image.digest),
+            });
+            wanted.push(Wanted {
+                name: image.name,
+                locate: image.locate,
+                platforms: PlatformChoice::All,
+                index_mode: IndexMode::Keep,
+                pinned: None,
+                destination,
+            });
+        }
+        list::collisions(landings)?;
+        Ok(wanted)
+    }
+
+    fn find_listed(&self, list: &ImageList) -> Result<Vec<Found>, OpsError> {
+        // A store is asked for each image, which costs less than reading all of it.
+        let known = match &self.source {
+            Source::Store(_) => Vec::new(),
+            _ => self.all()?,
+        };
+        let mut found = Vec::with_capacity(list.entries.len());
+        let mut missing = Vec::new();
+        for entry in &list.entries {
+            match self.find(entry, &known)? {
+                Some(image) => found.push(image),
+                None => missing.push(entry.reference.to_string()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let n_wanted = list.entries.len();
+        Err(OpsError::Missing {
+            path: self.path.clone(),
+            n_wanted,
+            missing,
+        })
+    }
+
+    /// Looks for the image under the name that `hod pull` gives it, then under those that other
+    /// tools give it; it is to go where the list says.
+    fn find(&self, entry: &ListEntry, known: &[Found]) -> Result<Option<Found>, OpsError> {
+        let stored = entry.stored();
+        let mut names = vec![stored.repository.clone()];
+        names.extend(entry.reference.stored_name().ok());
+        let bare: Vec<_> = names
+            .iter()
+            .filter_map(RepositoryName::without_library)
+            .collect();
+        names.extend(bare);
+        for repository in names {
+            for tag in [&stored.tag, &entry.reference.tag] {
+                let sought = Sought {
+                    repository: &repository,
+                    tag: tag.as_ref(),
+                    digest: entry.reference.digest.as_ref(),
+                };
+                if let Some((locate, digest)) = self.look_up(&sought, known)? {
+                    let name = entry.reference.to_string();
+                    let destination = Destination {
+                        repository: stored.repository.clone(),
+                        tag: stored.tag.clone(),
+                    };
+                    return Ok(Some(Found {
+                        name,
+                        locate,
+                        destination,
+                        digest,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn look_up(
+        &self,
+        sought: &Sought<'_>,
+        known: &[Found],
+    ) -> Result<Option<(Locate, Digest)>, OpsError> {
+        let Source::Store(store) = &self.source else {
+            let found = known.iter().find(|image| sought.is(image));
+            return Ok(found.map(|image| (image.locate.clone(), image.digest.clone())));
+        };
+        let digest = match (sought.digest, sought.tag) {
+            (Some(digest), _) => store
+                .has_revision(sought.repository, digest)?
+                .then(|| digest.clone()),
+            (None, Some(tag)) => store.resolve_tag(sought.repository, tag)?,
+            (None, None) => None,
+        };
+        Ok(digest.map(|digest| (Locate::Stored(digest.clone()), digest)))
+    }
+
+    /// Everything that the source holds, by name.
+    fn all(&self) -> Result<Vec<Found>, OpsError> {
+        let of_bundle = |images: &[BundleImage]| {
+            let found = images.iter().map(|image| {
+                Found::stored(
+                    image.repository.clone(),
+                    image.tag.clone(),
+                    image.digest.clone(),
+                )
+            });
+            found.collect()
+        };
+        match &self.source {
+            Source::Store(store) => {
+                let images = store.images()?.into_iter();
+                Ok(images
+                    .map(|i| Found::stored(i.repository, i.tag, i.digest))
+                    .collect())
+            }
+            Source::Bundle(bundle) => Ok(of_bundle(&bundle.manifest().images)),
+            Source::BundleStream(bundle) => Ok(of_bundle(&bundle.document.images)),
+            Source::Layouts(layouts) => {
+                let mut found = Vec::with_capacity(layouts.len());
+                for (at, layout) in layouts.iter().enumerate() {
+                    let top = layout::DirLayout::open(&layout.path)?.top_manifest()?;
+                    let (repository, tag) = stored_as(&layout.reference);
+                    found.push(Found {
+                        name: layout.reference.to_string(),
+                        locate: Locate::Layout(at),
+                        destination: Destination { repository, tag },
+                        digest: top.digest().clone(),
+                    });
+                }
+                Ok(found)
+            }
+            Source::Registry(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// An image of the source, and where it goes before renaming.
+struct Found {
+    name: String,
+    locate: Locate,
+    destination: Destination,
+    digest: Digest,
+}
+
+impl Found {
+    fn stored(repository: RepositoryName, tag: Option<Tag>, digest: Digest) -> Self {
+        let name = match &tag {
+            Some(tag) => format!("{repository}:{tag}"),
+            None => format!("{repository}@{digest}"),
+        };
+        let locate = Locate::Stored(digest.clone());
+        Self {
+            name,
+            locate,
+            destination: Destination { repository, tag },
+            digest,
+        }
+    }
+}
+
+fn stored_as(reference: &Reference) -> (RepositoryName, Option<Tag>) {
+    let repository = reference
+        .stored_name()
+        .expect("a parsed reference has a name that can be stored");
+    let tag = match (&reference.tag, &reference.digest) {
+        (None, None) => Some(Tag::latest()),
+        (tag, _) => tag.clone(),
+    };
+    (repository, tag)
+}
+
+/// What an image is looked for by: its digest if that is given, else its tag.
+struct Sought<'a> {
+    repository: &'a RepositoryName,
+    tag: Option<&'a Tag>,
+    digest: Option<&'a Digest>,
+}
+
+impl Sought<'_> {
+    fn is(&self, image: &Found) -> bool {
+        image.destination.repository == *self.repository
+            && match self.digest {
+                Some(digest) => image.digest == *digest,
+                None => image.destination.tag.as_ref() == self.tag,
+            }
+    }
+}

@@ -1,0 +1,166 @@
+//! Why a whole batch was refused, or broke off.
+
+use std::path::PathBuf;
+
+use super::batch::BatchFailure;
+use crate::bundle::BundleError;
+use crate::fsx;
+use crate::hint::Hint;
+use crate::layout::LayoutError;
+use crate::list::{ListError, RenameError};
+use crate::registry::RegistryError;
+use crate::server::ServerError;
+use crate::store::StoreError;
+use crate::template::TemplateError;
+use crate::transfer::TransferError;
+
+/// A verb that did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    #[error(transparent)]
+    List(#[from] ListError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Batch(#[from] BatchFailure),
+    #[error(transparent)]
+    Rename(#[from] RenameError),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("failed to listen on `{address}`")]
+    Bind {
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
+    /// Nothing of a known kind at the path.
+    #[error("`{}` is no store, registry tree, bundle or directory of `dir:` layouts", path.display())]
+    UnknownSource { path: PathBuf },
+    #[error("`{}` is not there", path.display())]
+    NoSource { path: PathBuf },
+    /// A source of a kind that the verb cannot use.
+    #[error("cannot {verb} from `{}`, which is {kind}", path.display())]
+    WrongSource {
+        verb: &'static str,
+        path: PathBuf,
+        kind: &'static str,
+    },
+    #[error("`{}` holds no images", path.display())]
+    NoImages { path: PathBuf },
+    /// Images that a list names and the source lacks; nothing was done.
+    #[error("{} of {n_wanted} images are not in `{}`; nothing was done\n{}", missing.len(), path.display(), indent(missing))]
+    Missing {
+        path: PathBuf,
+        n_wanted: usize,
+        missing: Vec<String>,
+    },
+    #[error("not enough room on the disk of `{}`: {needed} bytes are needed, {available} are free", path.display())]
+    NoSpace {
+        path: PathBuf,
+        needed: u64,
+        available: u64,
+    },
+    /// Hardlinks were asked for between two file systems.
+    #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
+    CrossDevice {
+        path: PathBuf,
+        needed: u64,
+        available: u64,
+    },
+    #[error("`{}` is the store itself; the output must be another directory", path.display())]
+    OutputIsSource { path: PathBuf },
+}
+
+fn indent(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
+}
+
+impl OpsError {
+    /// Whether it was refused before anything was done, for reasons outside the command line.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NoSpace { .. } | Self::Missing { .. } | Self::CrossDevice { .. } => true,
+            Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
+            _ => false,
+        }
+    }
+
+    /// Whether the command line or a list is to blame.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_)
+                | Self::Rename(_)
+                | Self::UnknownSource { .. }
+                | Self::NoSource { .. }
+                | Self::WrongSource { .. }
+                | Self::OutputIsSource { .. }
+        )
+    }
+
+    /// Whether content is not what its digest says.
+    pub fn is_unverified(&self) -> bool {
+        match self {
+            Self::Bundle(error) => error.is_content(),
+            Self::Transfer(error) => error.is_unverified(),
+            Self::Batch(failure) => failure.error.is_unverified(),
+            _ => false,
+        }
+    }
+}
+
+impl Hint for OpsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::List(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Bundle(error) => error.hint(),
+            Self::Layout(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Transfer(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Server(error) => error.hint(),
+            Self::Batch(failure) => failure.error.hint(),
+            Self::Rename(error) => error.hint(),
+            Self::UnknownSource { .. } => Some(
+                "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
+                 that `hod pack` wrote, and a `dir:` layout has a `manifest.json`"
+                    .to_owned(),
+            ),
+            Self::Bind { .. } => Some(
+                "another program may have the port; `--listen 127.0.0.1:0` takes a free one"
+                    .to_owned(),
+            ),
+            Self::WrongSource { .. } => {
+                Some("unpack or pull into a store first, and name that".to_owned())
+            }
+            Self::NoImages { .. } | Self::Missing { .. } => {
+                Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
+            }
+            Self::NoSpace { .. } => Some(
+                "nothing was written; free some space, choose another disk, or carry fewer images \
+                 with `--section` or a shorter list"
+                    .to_owned(),
+            ),
+            Self::CrossDevice {
+                needed, available, ..
+            } => Some(format!(
+                "put the output on the file system of the source, or pass `--link copy`, which \
+                 needs {needed} bytes there ({available} are free); no image was written"
+            )),
+            Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
+        }
+    }
+}

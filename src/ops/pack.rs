@@ -1,0 +1,237 @@
+//! `pack`: store → bundle.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::batch::{Batch, require_space};
+use super::{Catalog, Context, OpsError, SourceKind};
+use crate::bridge;
+use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
+use crate::list::{ImageList, RenameRules};
+use crate::oci::{Digest, Manifest};
+use crate::report::{BlobRoute, Event};
+use crate::template::{self, ReadmeFacts, ReadmeImage};
+use crate::transfer::{OnFailure, Resolved, Source};
+
+/// What to pack, and how.
+#[derive(Debug)]
+pub struct PackOptions {
+    /// A store, a selected tree, or another bundle.
+    pub source: PathBuf,
+    /// Only these images; all when there is none.
+    pub list: Option<ImageList>,
+    pub output: PathBuf,
+    pub renames: RenameRules,
+    pub compression: Compression,
+    /// The name in the bundle; the output's file name when there is none.
+    pub name: Option<String>,
+    pub version: Option<String>,
+    /// The time of every member, in seconds since 1970.
+    pub mtime: u64,
+}
+
+/// A written bundle.
+#[derive(Debug, Clone, Serialize)]
+pub struct PackOutcome {
+    pub path: PathBuf,
+    /// Names the content: equal for equal input.
+    pub id: Digest,
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes of the tar before compression; the same as `bytes` for a plain one.
+    pub tar_bytes: u64,
+    /// Bytes that packing each image by itself would have cost besides.
+    pub shared_bytes: u64,
+}
+
+/// Packs images into one file, straight from the store.
+///
+/// Every blob is hashed on the way, so that a damaged store is found here and not at the
+/// customer's. The file appears when it is complete; equal input gives equal bytes.
+pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, OpsError> {
+    for warning in options.list.iter().flat_map(|list| &list.warnings) {
+        cx.warn(warning);
+    }
+    let catalog = Catalog::open(&options.source)?;
+    if !matches!(catalog.kind(), SourceKind::Store | SourceKind::Bundle) {
+        let kind = catalog.kind().as_str();
+        return Err(OpsError::WrongSource {
+            verb: "pack",
+            path: options.source.clone(),
+            kind,
+        });
+    }
+    let wanted = catalog.wanted(options.list.as_ref(), &options.renames)?;
+    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
+    if let Some(error) = batch.first_failure() {
+        return Err(error.into());
+    }
+    let plan = pack_plan(options, &batch)?;
+    require_space(&options.output, bundle::planned_len(&plan)?)?;
+    let (n_images, n_blobs) = (plan.images.len(), plan.blobs.len());
+    let len = plan.blobs.iter().map(|blob| blob.size).sum();
+    cx.reporter.event(Event::Planned {
+        n_images,
+        n_blobs,
+        len,
+    });
+    let (jobs, reporter, source) = (cx.jobs, Arc::clone(&cx.reporter), catalog.source().clone());
+    let (output, compression) = (options.output.clone(), options.compression);
+    let written = bridge::run(move || {
+        let write_options = bundle::WriteOptions {
+            output: &output,
+            compression,
+            jobs,
+            on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
+        };
+        let written = bundle::write(&plan, &|digest| open(&source, digest), &write_options)?;
+        for blob in &plan.blobs {
+            let (digest, len) = (&blob.digest, blob.size);
+            reporter.event(Event::BlobDone {
+                digest,
+                len,
+                route: BlobRoute::Moved,
+            });
+        }
+        Ok::<_, OpsError>(written)
+    })
+    .await?;
+    Ok(PackOutcome {
+        path: options.output.clone(),
+        id: written.manifest.id,
+        n_images,
+        n_blobs,
+        bytes: written.len,
+        tar_bytes: written.tar_len,
+        shared_bytes: batch.plan.shared_len(),
+    })
+}
+
+fn open(source: &Source, digest: &Digest) -> Result<bridge::FileRange, OpsError> {
+    let range = match source {
+        Source::Store(store) => store.open_blob(digest)?,
+        Source::Bundle(bundle) => bundle.open_blob(digest),
+        _ => None,
+    };
+    range.ok_or_else(|| {
+        crate::transfer::TransferError::BlobAbsent {
+            digest: digest.clone(),
+        }
+        .into()
+    })
+}
+
+fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError> {
+    let images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
+    let mut blobs: Vec<BundleBlob> = Vec::new();
+    for manifest in batch.plan.images.iter().flat_map(|image| &image.manifests) {
+        let size = manifest.bytes().len() as u64;
+        blobs.push(BundleBlob {
+            digest: manifest.digest().clone(),
+            size,
+            is_manifest: true,
+        });
+    }
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    blobs.dedup_by(|a, b| a.digest == b.digest);
+    blobs.extend(batch.plan.blobs.iter().map(|blob| BundleBlob {
+        digest: blob.descriptor.digest.clone(),
+        size: blob.descriptor.size,
+        is_manifest: false,
+    }));
+    let file_name = || {
+        let name = options
+            .output
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let stem = name
+            .strip_suffix(".tar.zst")
+            .or_else(|| name.strip_suffix(".tar"));
+        stem.map_or(name.clone(), str::to_owned)
+    };
+    let name = options.name.clone().unwrap_or_else(file_name);
+    let mut list: Vec<String> = batch
+        .plan
+        .images
+        .iter()
+        .map(|image| list_line(image) + "\n")
+        .collect();
+    list.sort();
+    let readme = template::readme_txt(&ReadmeFacts {
+        name: name.clone(),
+        version: options.version.clone(),
+        bundle_file: options
+            .output
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        is_compressed: options.compression != Compression::Raw,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        images: batch.plan.images.iter().map(readme_image).collect(),
+        n_blobs: blobs.len(),
+        len: blobs.iter().map(|blob| blob.size).sum(),
+    })?;
+    let file = |path: &str, text: String| {
+        let path = path.parse().expect("a plain file name is a valid path");
+        BundleFile {
+            path,
+            bytes: text.into_bytes(),
+            executable: false,
+        }
+    };
+    let files = vec![
+        file("README.txt", readme),
+        file("images-list.txt", list.concat()),
+    ];
+    Ok(PackPlan {
+        name,
+        version: options.version.clone(),
+        images,
+        blobs,
+        files,
+        mtime: options.mtime,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// The image as a line of a list that finds it in this bundle.
+fn list_line(image: &Resolved) -> String {
+    let destination = &image.wanted.destination;
+    match &destination.tag {
+        Some(tag) => format!("{}:{tag}", destination.repository),
+        None => format!("{}@{}", destination.repository, image.top().digest()),
+    }
+}
+
+fn bundle_image(image: &Resolved) -> BundleImage {
+    let top = image.top();
+    BundleImage {
+        repository: image.wanted.destination.repository.clone(),
+        tag: image.wanted.destination.tag.clone(),
+        digest: top.digest().clone(),
+        media_type: top.media_type().clone(),
+        manifests: image
+            .manifests
+            .iter()
+            .map(Manifest::digest)
+            .cloned()
+            .collect(),
+        platforms: image.platforms(),
+        blobs: image.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+    }
+}
+
+fn readme_image(image: &Resolved) -> ReadmeImage {
+    ReadmeImage {
+        name: list_line(image),
+        digest: image.top().digest().clone(),
+        len: image.blobs.iter().map(|blob| blob.size).sum(),
+    }
+}

@@ -1,0 +1,219 @@
+//! `pull`: registries → store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::batch::{Batch, require_space};
+use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError};
+use crate::bridge;
+use crate::fsx::{self, Durability};
+use crate::list::{self, ImageList, ListEntry};
+use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Tag};
+use crate::registry::{Client, ManifestRef, Repo};
+use crate::store::Store;
+use crate::transfer::{
+    Destination, IndexMode, Locate, OnFailure, Plan, Resolved, Sink, Source, StoreSink,
+    StoreSinkOptions, Visibility, Wanted,
+};
+
+/// The longest configuration that is read to compare platforms, in bytes.
+const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
+
+/// What to pull, and how.
+#[derive(Debug)]
+pub struct PullOptions {
+    pub list: ImageList,
+    pub store: PathBuf,
+    pub client: Client,
+    /// Where names without a registry come from.
+    pub source: Registry,
+    /// For lines that do not say it themselves.
+    pub platforms: PlatformChoice,
+    pub index_mode: IndexMode,
+    /// Where to write the list with every digest.
+    pub lock: Option<PathBuf>,
+    pub effect: Effect,
+    pub on_failure: OnFailure,
+}
+
+/// Pulls every image of the list into the store.
+///
+/// Each unique blob is fetched once, hashed while it is written, and published before the link
+/// files that name it, the tag last; a killed run leaves no half image and the next one continues.
+/// Blobs that are there are not fetched again.
+pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, OpsError> {
+    for warning in &options.list.warnings {
+        cx.warn(warning);
+    }
+    let source = Source::Registry(options.client.clone());
+    let wanted = options
+        .list
+        .entries
+        .iter()
+        .map(|entry| wanted(entry, options))
+        .collect();
+    let mut batch = Batch::resolve(cx, &source, wanted, options.on_failure).await;
+    if batch.must_stop() {
+        return Ok(batch.finish());
+    }
+    let missing_len = missing_len(options, &batch.plan).await?;
+    require_space(&options.store, missing_len)?;
+    if options.effect == Effect::DryRun {
+        return Ok(batch.finish());
+    }
+    let path = options.store.clone();
+    let store = bridge::run(move || Store::create(&path)).await?;
+    let sink_options = StoreSinkOptions {
+        link: None,
+        durability: Durability::Synced,
+        visibility: Visibility::Growing,
+    };
+    let sink = StoreSink::new(store.clone(), sink_options);
+    batch.run(cx, &source, Sink::Store(Arc::new(sink))).await;
+    warn_of_platforms(cx, &store, &batch.plan).await?;
+    if let Some(path) = &options.lock {
+        write_lock(cx, path, options, &batch)?;
+    }
+    Ok(batch.finish())
+}
+
+fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
+    let reference = &entry.reference;
+    let registry = reference
+        .registry
+        .clone()
+        .unwrap_or_else(|| options.source.clone());
+    let repos = reference
+        .remote_names(&registry)
+        .into_iter()
+        .map(|name| Repo {
+            registry: registry.clone(),
+            name,
+        })
+        .collect();
+    let at = match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => ManifestRef::Digest(digest.clone()),
+        (None, Some(tag)) => ManifestRef::Tag(tag.clone()),
+        (None, None) => ManifestRef::Tag(Tag::latest()),
+    };
+    let stored = entry.stored();
+    Wanted {
+        name: reference.to_string(),
+        locate: Locate::Remote { repos, at },
+        platforms: entry
+            .platforms
+            .clone()
+            .unwrap_or_else(|| options.platforms.clone()),
+        index_mode: options.index_mode,
+        pinned: reference.digest.clone(),
+        destination: Destination {
+            repository: stored.repository,
+            tag: stored.tag,
+        },
+    }
+}
+
+/// The bytes of the plan that the store lacks.
+async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, OpsError> {
+    let (path, plan) = (options.store.clone(), Arc::clone(plan));
+    bridge::run(move || {
+        let store = if Store::detect(&path)? {
+            Some(Store::open(&path)?)
+        } else {
+            None
+        };
+        let mut len = 0;
+        for blob in &plan.blobs {
+            let has = match &store {
+                Some(store) => store.blob_len(&blob.descriptor.digest)?,
+                None => None,
+            };
+            if has != Some(blob.descriptor.size) {
+                len += blob.descriptor.size;
+            }
+        }
+        Ok(len)
+    })
+    .await
+}
+
+/// Says which images turned out to be for another platform than the one asked for: an image
+/// without an index is carried whatever it is for, and would fail only at the customer's.
+async fn warn_of_platforms(cx: &Context, store: &Store, plan: &Arc<Plan>) -> Result<(), OpsError> {
+    let (store, plan_again) = (store.clone(), Arc::clone(plan));
+    let texts = bridge::run(move || {
+        let mut texts = Vec::new();
+        for image in &plan_again.images {
+            texts.extend(other_platform(&store, image)?);
+        }
+        Ok::<_, OpsError>(texts)
+    })
+    .await?;
+    for text in texts {
+        cx.warn(&text);
+    }
+    Ok(())
+}
+
+fn other_platform(store: &Store, image: &Resolved) -> Result<Option<String>, OpsError> {
+    let (PlatformChoice::These(wanted), ManifestBody::Image(manifest)) =
+        (&image.wanted.platforms, image.top().body())
+    else {
+        return Ok(None);
+    };
+    if !manifest.config.media_type.is_image_config() {
+        return Ok(None);
+    }
+    let Some(bytes) = store.read_blob(&manifest.config.digest, CONFIG_LEN_MAX)? else {
+        return Ok(None);
+    };
+    let Some(ImageConfig { platform }) = ImageConfig::parse(&bytes) else {
+        return Ok(None);
+    };
+    if wanted.iter().any(|wanted| wanted.accepts(&platform)) {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} is for {platform} only, not for {}",
+        image.wanted.name, image.wanted.platforms
+    )))
+}
+
+fn write_lock(
+    cx: &Context,
+    path: &std::path::Path,
+    options: &PullOptions,
+    batch: &Batch,
+) -> Result<(), OpsError> {
+    let mut locked: Vec<(&ListEntry, &Digest)> = Vec::new();
+    let mut n_rewritten = 0;
+    for (entry, report) in options.list.entries.iter().zip(batch.reports()) {
+        let (ImageStatus::Done | ImageStatus::Unchanged, Some(digest)) =
+            (&report.status, &report.digest)
+        else {
+            continue;
+        };
+        // A rewritten index exists in the store alone; what a registry can serve is its original.
+        let is_index = batch.plan.images.iter().any(|image| {
+            image.wanted.name == report.image
+                && matches!(image.top().body(), ManifestBody::Index(_))
+        });
+        match &report.original_digest {
+            Some(original) if is_index => {
+                n_rewritten += 1;
+                locked.push((entry, original));
+            }
+            _ => locked.push((entry, digest)),
+        }
+    }
+    if n_rewritten > 0 {
+        cx.warn(&format!(
+            "{n_rewritten} lines of the lock pin an index of which only some platforms were \
+             carried; pull them with `--index keep` or `--platform all`"
+        ));
+    }
+    let text = list::write_locked(&locked);
+    let mut file = fsx::OutputFile::create(path)?;
+    file.temp().write_all(text.as_bytes())?;
+    Ok(file.commit()?)
+}

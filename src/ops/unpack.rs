@@ -1,0 +1,140 @@
+//! `unpack`: bundle → store.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::batch::{Batch, require_space};
+use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
+use crate::bridge;
+use crate::bundle::{BundleBlob, BundleManifest, StreamSink};
+use crate::fsx::{self, Durability};
+use crate::list::RenameRules;
+use crate::report::{BlobRoute, Event, Reporter};
+use crate::store::Store;
+use crate::transfer::{
+    OnFailure, Sink, Source, Staged, StoreSink, StoreSinkOptions, TransferError, Visibility,
+};
+
+/// What to unpack, and where to.
+#[derive(Debug)]
+pub struct UnpackOptions {
+    pub bundle: PathBuf,
+    pub output: PathBuf,
+}
+
+/// Unpacks a bundle into a store, new or existing.
+///
+/// Every byte is verified while it is written, and nothing becomes visible before all of it is
+/// verified: a bundle that is damaged or hostile leaves the output as it was.
+pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcome, OpsError> {
+    let catalog = Catalog::open(&options.bundle)?;
+    if !matches!(
+        catalog.kind(),
+        SourceKind::Bundle | SourceKind::CompressedBundle
+    ) {
+        let kind = catalog.kind().as_str();
+        return Err(OpsError::WrongSource {
+            verb: "unpack",
+            path: options.bundle.clone(),
+            kind,
+        });
+    }
+    // Before anything is created: every header of the archive is one that this program wrote.
+    if let Source::Bundle(bundle) = catalog.source() {
+        let bundle = Arc::clone(bundle);
+        bridge::run(move || bundle.check_structure()).await?;
+    }
+    let wanted = catalog.wanted(None, &RenameRules::default())?;
+    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
+    if let Some(error) = batch.first_failure() {
+        return Err(error.into());
+    }
+    require_space(&options.output, batch.plan.len())?;
+    let is_new = fsx::try_stat(&options.output)?.is_none();
+    let output = options.output.clone();
+    let store = bridge::run(move || Store::create(&output)).await?;
+    let result = fill(cx, &catalog, &mut batch, store).await;
+    if result.is_err() && is_new {
+        // Made by this run, and holding nothing that anybody could have seen.
+        let output = options.output.clone();
+        bridge::run(move || fsx::remove_dir_all(&output)).await?;
+    }
+    result?;
+    Ok(batch.finish())
+}
+
+async fn fill(
+    cx: &Context,
+    catalog: &Catalog,
+    batch: &mut Batch,
+    store: Store,
+) -> Result<(), OpsError> {
+    let sink_options = StoreSinkOptions {
+        link: None,
+        durability: Durability::Synced,
+        visibility: Visibility::AllOrNothing,
+    };
+    let sink = Arc::new(StoreSink::new(store, sink_options));
+    if let Source::BundleStream(bundle) = catalog.source() {
+        let (bundle, sink) = (Arc::clone(bundle), Arc::clone(&sink));
+        let reporter = Arc::clone(&cx.reporter);
+        bridge::run(move || {
+            bundle.read_whole(&mut Intake {
+                sink: &sink,
+                reporter,
+            })
+        })
+        .await?;
+        batch.mark_done();
+    } else {
+        batch
+            .run(cx, catalog.source(), Sink::Store(Arc::clone(&sink)))
+            .await;
+        if let Some(error) = batch.first_failure() {
+            return Err(error.into());
+        }
+    }
+    cx.stage("making it visible");
+    Ok(sink.reveal(&batch.plan).await?)
+}
+
+/// Stages the blobs of a bundle in the order in which they come.
+struct Intake<'a> {
+    sink: &'a StoreSink,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl StreamSink for Intake<'_> {
+    type Error = TransferError;
+
+    fn start(&mut self, document: &BundleManifest) -> Result<(), TransferError> {
+        let blobs = document.blobs.iter().filter(|blob| !blob.is_manifest);
+        let (n_blobs, len) = blobs.fold((0, 0), |(n, len), blob| (n + 1, len + blob.size));
+        let n_images = document.images.len();
+        self.reporter.event(Event::Planned {
+            n_images,
+            n_blobs,
+            len,
+        });
+        Ok(())
+    }
+
+    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), TransferError> {
+        if blob.is_manifest {
+            return Ok(());
+        }
+        let (digest, len) = (&blob.digest, blob.size);
+        let count = |len| self.reporter.event(Event::BytesMoved { len });
+        let route = match self.sink.stage(blob, content, &count)? {
+            Staged::New => BlobRoute::Moved,
+            Staged::Present => BlobRoute::Present,
+        };
+        self.reporter.event(Event::BlobDone { digest, len, route });
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &BundleManifest) -> Result<(), TransferError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! `verify`: is everything there, and is it what it says it is?
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+
+use super::batch::Batch;
+use super::{Catalog, Context, ImageStatus, OpsError, SourceKind};
+use crate::bridge;
+use crate::bundle::{self, Bundle};
+use crate::list::RenameRules;
+use crate::oci::DigestHasher;
+use crate::report::Event;
+use crate::store;
+use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
+
+/// What to verify.
+#[derive(Debug)]
+pub struct VerifyOptions {
+    pub source: PathBuf,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerifyOutcome {
+    pub kind: &'static str,
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Bytes that were hashed.
+    pub bytes: u64,
+    /// Everything that is wrong; empty when the source is whole.
+    pub problems: Vec<String>,
+    /// What is unusual and not wrong.
+    pub notes: Vec<String>,
+}
+
+/// Hashes every blob again, and checks that every image is complete and every link exact.
+///
+/// Reads only. Problems are the outcome, not an error.
+pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
+    let path = options.source.clone();
+    // A damaged bundle cannot always be opened, and is to be verified all the same.
+    if let Some(kind) = Bundle::detect(&path)? {
+        let kind = match kind {
+            bundle::BundleKind::Raw => SourceKind::Bundle,
+            bundle::BundleKind::Zstd => SourceKind::CompressedBundle,
+        };
+        return verify_bundle(cx, path, kind).await;
+    }
+    let catalog = Catalog::open(&path)?;
+    match catalog.source() {
+        Source::Store(store) => verify_store(cx, store.clone()).await,
+        _ => verify_layouts(cx, &catalog).await,
+    }
+}
+
+async fn verify_store(cx: &Context, store: store::Store) -> Result<VerifyOutcome, OpsError> {
+    let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
+    let found = bridge::run(move || {
+        store::verify(&store, jobs, &|len| {
+            reporter.event(Event::BytesMoved { len });
+        })
+    })
+    .await?;
+    Ok(VerifyOutcome {
+        kind: SourceKind::Store.as_str(),
+        n_images: found.n_images,
+        n_blobs: found.n_blobs,
+        bytes: found.len,
+        problems: found.problems.iter().map(ToString::to_string).collect(),
+        notes: found.notes,
+    })
+}
+
+async fn verify_bundle(
+    cx: &Context,
+    path: PathBuf,
+    kind: SourceKind,
+) -> Result<VerifyOutcome, OpsError> {
+    let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
+    let found = bridge::run(move || {
+        bundle::verify(&path, jobs, &|len| {
+            reporter.event(Event::BytesMoved { len });
+        })
+    })
+    .await?;
+    Ok(VerifyOutcome {
+        kind: kind.as_str(),
+        n_images: found.n_images,
+        n_blobs: found.n_blobs,
+        bytes: found.len,
+        problems: found.problems,
+        notes: Vec::new(),
+    })
+}
+
+/// Layouts have no verifier of their own: each image is resolved, and each blob hashed.
+async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
+    let wanted = catalog.wanted(None, &RenameRules::default())?;
+    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    let mut problems: Vec<String> = batch
+        .reports()
+        .iter()
+        .filter_map(|report| match &report.status {
+            ImageStatus::Failed { text, .. } => Some(format!("{}: {text}", report.image)),
+            _ => None,
+        })
+        .collect();
+    // Layouts may share a blob's bytes or have copies: each copy is hashed.
+    let copies = batch.plan.blobs.iter().flat_map(|blob| {
+        blob.from.iter().map(|location| PlannedBlob {
+            from: vec![location.clone()],
+            ..blob.clone()
+        })
+    });
+    let results: Vec<(PlannedBlob, Result<(), TransferError>)> = futures_util::stream::iter(copies)
+        .map(|blob| async move {
+            let result = hash(cx, catalog.source(), &blob).await;
+            (blob, result)
+        })
+        .buffered(cx.jobs)
+        .collect()
+        .await;
+    let (mut n_blobs, mut bytes) = (0, 0);
+    for (blob, result) in results {
+        n_blobs += 1;
+        bytes += blob.descriptor.size;
+        if let Err(error) = result {
+            let image = &batch.plan.images[blob.images[0]].wanted.name;
+            problems.push(format!("{image}: {error}"));
+        }
+    }
+    Ok(VerifyOutcome {
+        kind: catalog.kind().as_str(),
+        n_images: batch.reports().len(),
+        n_blobs,
+        bytes,
+        problems,
+        notes: Vec::new(),
+    })
+}
+
+async fn hash(cx: &Context, source: &Source, blob: &PlannedBlob) -> Result<(), TransferError> {
+    let expected = blob.descriptor.digest.clone();
+    let content = source.open_blob(&blob.from[0], &blob.descriptor).await?;
+    let reporter = Arc::clone(&cx.reporter);
+    bridge::pipe_to_blocking(content.into_stream(), move |chunks| {
+        let mut hasher = DigestHasher::new(expected.algorithm());
+        let mut len = 0;
+        for chunk in chunks {
+            let chunk = chunk?;
+            hasher.update(&chunk);
+            len += chunk.len() as u64;
+            reporter.event(Event::BytesMoved {
+                len: chunk.len() as u64,
+            });
+        }
+        let actual = hasher.finish();
+        if actual == expected {
+            return Ok(());
+        }
+        Err(TransferError::DigestMismatch {
+            expected,
+            actual,
+            len,
+        })
+    })
+    .await
+}
