@@ -10,9 +10,11 @@
 //!   [`template`] (texts)
 //! - the way: [`transfer`] (sources, sinks and the engine between them)
 //! - use cases: [`ops`] (one verb a file)
+//! - the face: [`cli`] (flags, printing, exit codes)
 
 pub mod bridge;
 pub mod bundle;
+pub mod cli;
 pub mod fsx;
 pub mod hint;
 pub mod layout;

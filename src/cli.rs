@@ -1,0 +1,90 @@
+//! The face: the only home of flags, environment, terminal and exit codes.
+//!
+//! [`args`] is what clap parses; [`settings`] merges it with environment and files, once; each of
+//! [`commands`] builds a verb's options, runs it and prints its outcome through [`ui`].
+
+mod args;
+mod commands;
+mod error;
+pub mod exit;
+mod settings;
+pub mod ui;
+
+pub use exit::Exit;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use tokio::runtime::Builder;
+
+use args::Cli;
+use error::CommandError;
+use ui::OutputError;
+
+/// Parses `arguments`, runs the verb, and returns the code to exit with.
+///
+/// The one place that enters the runtime. An interrupt ends the verb where it stands: what is
+/// published stays, temporary files go.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that enters the runtime"
+)]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no failure; clap knows which is which. A
+            // closed pipe is no news to anybody.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage.code()
+            } else {
+                Exit::Done.code()
+            };
+        }
+    };
+    let printer = cli.printer();
+    let runtime = match Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            printer.error(&CommandError::Runtime(source), None);
+            return Exit::Failed.code();
+        }
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = commands::run(&cli, &printer) => result,
+            () = interrupted() => Ok(Exit::Interrupted),
+        }
+    });
+    // Threads that are in the middle of a write see their channel close and clean up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    match result {
+        Ok(Exit::Interrupted) => {
+            printer.message("interrupted; what was finished is kept, and running again continues");
+            Exit::Interrupted.code()
+        }
+        Ok(exit) => exit.code(),
+        Err(CommandError::Output(OutputError::Closed)) => Exit::Done.code(),
+        Err(error) => {
+            printer.error(&error, error.advice().as_deref());
+            error.exit().code()
+        }
+    }
+}
+
+/// Completes on Ctrl-C or on a polite request to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,272 @@
+//! The flags of each verb.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{LinkArg, ListArgs, OnlyArgs, RegistryArgs, RenameArgs};
+use crate::oci::{PlatformChoice, Registry};
+
+/// Pull the images of lists from registries into a store
+///
+/// The store is a registry's own storage tree (`docker/registry/v2`), so that `registry:2` can
+/// serve it. Every unique blob is fetched once and hashed on the way; a second run moves nothing.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  hod pull images-list.txt --store store
+  hod pull images-list.txt --store store --platform linux/amd64,linux/arm64
+  hod pull lists/ --store store --section k8s-images --lock images.lock")]
+pub(crate) struct PullArgs {
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+
+    /// The store to pull into; made when it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+
+    /// The registry of names that name none
+    #[arg(long, value_name = "REGISTRY", default_value = "docker.io")]
+    pub(crate) source: Registry,
+
+    /// The platforms to carry: one, several, or `all`; by default Linux on this machine's
+    /// architecture
+    ///
+    /// With one, the tag names that platform's manifest. With several, it names an index of them.
+    /// With `all`, the index and every child keep their bytes.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all")]
+    pub(crate) platform: Option<PlatformChoice>,
+
+    /// What becomes of an index when not all of its platforms are carried
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) index: Option<IndexArg>,
+
+    /// Write the list back to this file with every digest; the result is a list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+
+    /// Stop at the first image that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Say what would be pulled, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// What becomes of an index of which not every platform is carried.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum IndexArg {
+    /// A new index of the carried platforms; its digest is new, and both are printed
+    Rewrite,
+    /// The index as it is; some registries refuse it for the children it lacks
+    Keep,
+}
+
+/// Select images of a store into a tree of their own, by hardlink
+///
+/// The tree is a registry's storage tree again, holds just the chosen images, and costs no space.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  hod select site-a.txt --store store --output site-a
+  hod select site-a.txt --store store --output /mnt/usb/site-a --link copy")]
+pub(crate) struct SelectArgs {
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+
+    /// The store to select from: hod's, or any registry's storage directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+
+    /// The tree to select into; added to when it exists
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// How to take over blobs; never anything else than asked for
+    #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
+    pub(crate) link: LinkArg,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+}
+
+/// Pack images into one file for the air gap
+///
+/// The file is a tar that unpacks to a registry's storage tree, with an index in front so that it
+/// can be pushed, listed and verified without unpacking. Equal input gives equal bytes.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "hod pack LIST... --store DIR --output FILE\n       hod pack TREE --output FILE",
+    after_long_help = "\
+Examples:
+  hod pack images-list.txt --store store --output site.tar
+  hod pack site-a --output site-a.tar
+
+A file named `.tar.zst` is the same tar as one zstd stream. Layers are compressed already, so it is
+hardly smaller, and it can only be read from front to back."
+)]
+pub(crate) struct PackArgs {
+    /// Lists of images to pack from the store, or, without --store, the tree to pack whole
+    #[arg(required = true, value_name = "LIST|TREE")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// The store to pack the lists from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Only the images of this section of the lists; may be given several times
+    #[arg(long, value_name = "NAME", requires = "store")]
+    pub(crate) section: Vec<String>,
+
+    /// The file to write, `.tar` or `.tar.zst`; it appears when it is complete
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// The name of the bundle; by default the file's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// The version of what is in the bundle
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) bundle_version: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+}
+
+/// Unpack a bundle into a store, verifying every byte
+///
+/// A bundle that is damaged or hostile leaves the output as it was.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  hod unpack site.tar --output store")]
+pub(crate) struct UnpackArgs {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+
+    /// The store to unpack into; added to when it exists
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+/// Export images as the `dir:` layouts that skopeo reads
+///
+/// One layout an image, at `DIR/<repository>:<tag>`, as `skopeo sync --scoped` names them. Layouts
+/// share their blobs by hardlink, with each other and, on one file system, with the source.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  hod export site.tar --output layouts
+  skopeo sync --src dir --dest docker layouts harbor.corp/offline")]
+pub(crate) struct ExportArgs {
+    /// A store, tree, bundle, or directory of layouts
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+
+    /// The directory to put the layouts into
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// How to take over blobs; by default hardlinks on one file system and copies otherwise
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) link: Option<LinkArg>,
+
+    /// Stop at the first image that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    #[command(flatten)]
+    pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+}
+
+/// Push images into a registry
+///
+/// The source may be a store, a selected tree, a bundle (which is not unpacked), or a directory of
+/// `dir:` layouts. An image that is there unchanged costs one request.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  hod push site.tar harbor.corp --project offline
+  hod push store 127.0.0.1:5000 --only site-a.txt
+  hod push site.tar harbor.corp --rename 'quay.io/*=platform/*' --strip-host")]
+pub(crate) struct PushArgs {
+    /// A store, tree, bundle, or directory of layouts
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+
+    /// The registry, and a prefix for all names
+    #[arg(value_name = "REGISTRY[/PREFIX]")]
+    pub(crate) target: String,
+
+    /// Say what would be pushed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Stop at the first image that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    #[command(flatten)]
+    pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// Hash everything again, and check that every image is complete
+///
+/// Prints what is wrong, one problem a line, and exits 4 if there is any.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A store, tree, bundle, or directory of layouts
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+}
+
+/// List images with their platforms, digests and sizes
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// A store, tree, bundle, or directory of layouts
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+}
+
+/// Serve a store as a registry
+///
+/// Pull and push for Docker, containerd, skopeo and hod itself, over plain HTTP and without
+/// passwords: for trying things out and for a site that has no registry yet. Ends on Ctrl-C.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The store to serve; made when it is missing
+    #[arg(value_name = "STORE")]
+    pub(crate) store: PathBuf,
+
+    /// The address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+
+    /// Refuse pushes and deletes
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  hod completions bash > /etc/bash_completion.d/hod")]
+pub(crate) struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}

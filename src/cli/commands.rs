@@ -1,0 +1,84 @@
+//! One command a file: build the verb's options, run it, print its outcome.
+
+mod completions;
+mod export;
+mod ls;
+mod outcome;
+mod pack;
+mod pull;
+mod push;
+mod select;
+mod serve;
+mod unpack;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{Cli, Command};
+use super::error::CommandError;
+use super::ui::{Printer, ProgressReporter};
+use super::{Exit, settings};
+use crate::ops::Context;
+use crate::registry::RetryPolicy;
+use crate::report::Reporter;
+
+/// What every command works with.
+pub(super) struct Session<'a> {
+    pub(super) printer: &'a Printer,
+    pub(super) progress: Arc<ProgressReporter>,
+    pub(super) jobs: usize,
+}
+
+impl Session<'_> {
+    fn reporter(&self) -> Arc<dyn Reporter> {
+        Arc::clone(&self.progress) as Arc<dyn Reporter>
+    }
+
+    /// The context of a verb that reaches no registry.
+    fn local(&self) -> Context {
+        let never = RetryPolicy {
+            attempts: 1,
+            base: Duration::ZERO,
+            max: Duration::ZERO,
+        };
+        Context {
+            reporter: self.reporter(),
+            jobs: self.jobs,
+            retry: never,
+        }
+    }
+
+    /// The context of a verb that reaches registries.
+    fn remote(&self, retry: RetryPolicy) -> Context {
+        Context {
+            reporter: self.reporter(),
+            jobs: self.jobs,
+            retry,
+        }
+    }
+}
+
+/// Runs the command that the user chose.
+pub(super) async fn run(cli: &Cli, printer: &Printer) -> Result<Exit, CommandError> {
+    let progress = Arc::new(ProgressReporter::new(printer));
+    let session = Session {
+        printer,
+        progress: Arc::clone(&progress),
+        jobs: cli.jobs(),
+    };
+    let result = match &cli.command {
+        Command::Pull(args) => pull::run(&session, args).await,
+        Command::Select(args) => select::run(&session, args).await,
+        Command::Pack(args) => pack::run(&session, args).await,
+        Command::Unpack(args) => unpack::run(&session, args).await,
+        Command::Export(args) => export::run(&session, args).await,
+        Command::Push(args) => push::run(&session, args).await,
+        Command::Verify(args) => verify::run(&session, args).await,
+        Command::Ls(args) => ls::run(&session, args).await,
+        Command::Serve(args) => serve::run(&session, args).await,
+        Command::Completions(args) => completions::run(printer, args),
+    };
+    progress.finish();
+    result
+}

@@ -1,0 +1,171 @@
+//! What became of a batch, for people and for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Session;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{ResultFormat, format_count, format_len};
+use crate::hint::Hint as _;
+use crate::ops::{BatchOutcome, ImageStatus};
+
+/// How a verb is spoken of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wording {
+    /// "pull"
+    pub(super) verb: &'static str,
+    /// "pulled"
+    pub(super) done: &'static str,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    verb: &'static str,
+    #[serde(flatten)]
+    outcome: &'a BatchOutcome,
+    moved_bytes: u64,
+    moved_blobs: usize,
+    linked_bytes: u64,
+    mounted_bytes: u64,
+    present_bytes: u64,
+    seconds: f64,
+}
+
+/// Prints the outcome of a batch: images on stdout, the summary and failures on stderr.
+pub(super) fn print(
+    session: &Session<'_>,
+    wording: Wording,
+    outcome: &BatchOutcome,
+) -> Result<Exit, CommandError> {
+    session.progress.finish();
+    let printer = session.printer;
+    let totals = session.progress.totals();
+    match printer.format() {
+        ResultFormat::Json => printer.document(&Document {
+            verb: wording.verb,
+            outcome,
+            moved_bytes: totals.moved_len,
+            moved_blobs: totals.moved_blobs,
+            linked_bytes: totals.linked_len,
+            mounted_bytes: totals.mounted_len,
+            present_bytes: totals.present_len,
+            seconds: totals.elapsed.as_secs_f64(),
+        })?,
+        ResultFormat::Text => print_images(session, outcome)?,
+    }
+    let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
+    if n_failed > 0 {
+        printer.error(&BatchFailed { wording, outcome }, Some(&advice(outcome)));
+        return Ok(if n_failed == n_all {
+            Exit::Failed
+        } else {
+            Exit::SomeFailed
+        });
+    }
+    let count = |wanted: fn(&ImageStatus) -> bool| {
+        outcome
+            .images
+            .iter()
+            .filter(|image| wanted(&image.status))
+            .count()
+    };
+    let n_planned = count(|status| matches!(status, ImageStatus::Planned));
+    let n_unchanged = count(|status| matches!(status, ImageStatus::Unchanged));
+    let unchanged = if n_unchanged > 0 {
+        format!(" ({n_unchanged} unchanged)")
+    } else {
+        String::new()
+    };
+    let what = if n_planned > 0 {
+        format!(
+            "{} would be {}{unchanged}: {} in {}, {} saved by sharing",
+            format_count(n_all, "image"),
+            wording.done,
+            format_len(outcome.bytes),
+            format_count(outcome.n_blobs, "unique blob"),
+            format_len(outcome.shared_bytes),
+        )
+    } else {
+        let summary = totals.summary(outcome.shared_bytes);
+        format!(
+            "{} {}{unchanged}: {summary}",
+            wording.done,
+            format_count(n_all, "image")
+        )
+    };
+    printer.message(&what);
+    Ok(Exit::Done)
+}
+
+/// A line an image: its name at the destination, its digest, and the digest it replaced.
+fn print_images(session: &Session<'_>, outcome: &BatchOutcome) -> Result<(), CommandError> {
+    let mut stdout = session.printer.stdout();
+    for image in &outcome.images {
+        let failed = matches!(image.status, ImageStatus::Failed { .. });
+        match (&image.digest, &image.original_digest) {
+            (Some(digest), Some(original)) if !failed => {
+                stdout.line(format_args!(
+                    "{} {digest} (was {original})",
+                    image.destination
+                ));
+            }
+            (Some(digest), None) if !failed => {
+                stdout.line(format_args!("{} {digest}", image.destination));
+            }
+            _ => {}
+        }
+    }
+    Ok(stdout.finish()?)
+}
+
+/// A batch of which some images failed.
+#[derive(Debug)]
+struct BatchFailed<'a> {
+    wording: Wording,
+    outcome: &'a BatchOutcome,
+}
+
+impl std::error::Error for BatchFailed<'_> {}
+
+impl fmt::Display for BatchFailed<'_> {
+    /// The failures with their causes; a cause that repeats is said once, so that forty images
+    /// that miss one project are not forty riddles.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (n_all, n_failed) = (self.outcome.images.len(), self.outcome.n_failed());
+        let (done, n_done) = (self.wording.done, n_all - n_failed);
+        write!(
+            f,
+            "{done} {n_done} of {}; {n_failed} failed",
+            format_count(n_all, "image")
+        )?;
+        let mut last = "";
+        for image in &self.outcome.images {
+            if let ImageStatus::Failed { text, .. } = &image.status {
+                let shown = if text == last { "same" } else { text };
+                write!(f, "\n  {}: {shown}", image.image)?;
+                last = text;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to do about the failures, each advice once.
+fn advice(outcome: &BatchOutcome) -> String {
+    let mut hints: Vec<String> = Vec::new();
+    for image in &outcome.images {
+        if let ImageStatus::Failed { error, .. } = &image.status
+            && let Some(hint) = error.hint()
+            && !hints.contains(&hint)
+        {
+            hints.push(hint);
+        }
+    }
+    hints.push(
+        "What was finished is kept; running the command again does only what is missing."
+            .to_owned(),
+    );
+    hints.join("\n")
+}

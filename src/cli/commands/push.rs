@@ -1,0 +1,79 @@
+//! `hod push`
+
+use super::outcome::{self, Wording};
+use super::{CommandError, Exit, Session, settings};
+use crate::cli::args::PushArgs;
+use crate::oci::{ReferenceError, Registry, RepositoryName};
+use crate::ops::{self, Effect, PushOptions};
+use crate::transfer::OnFailure;
+
+pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
+    let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
+        text: args.target.clone(),
+        source,
+    })?;
+    let options = PushOptions {
+        source: args.source.clone(),
+        registry,
+        client: settings::client(&args.registry, &session.reporter())?,
+        list: settings::only_list(&args.only)?,
+        renames: settings::rename_rules(&args.rename, prefix),
+        effect: if args.dry_run {
+            Effect::DryRun
+        } else {
+            Effect::Real
+        },
+        on_failure: if args.fail_fast {
+            OnFailure::Stop
+        } else {
+            OnFailure::GoOn
+        },
+    };
+    let cx = session.remote(settings::retry_policy(&args.registry));
+    let found = ops::push(&cx, &options).await?;
+    outcome::print(
+        session,
+        Wording {
+            verb: "push",
+            done: "pushed",
+        },
+        &found,
+    )
+}
+
+fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {
+    let text = text.trim_end_matches('/');
+    match text.split_once('/') {
+        Some((registry, prefix)) => Ok((registry.parse()?, Some(prefix.parse()?))),
+        None => Ok((text.parse()?, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+
+    #[test]
+    fn targets_are_a_registry_and_a_prefix() {
+        #[track_caller]
+        fn check(text: &str, expect: Option<(&str, &str)>) {
+            let got = target(text).ok().map(|(registry, prefix)| {
+                (
+                    registry.to_string(),
+                    prefix.map(|p| p.to_string()).unwrap_or_default(),
+                )
+            });
+            let expect = expect.map(|(r, p)| (r.to_owned(), p.to_owned()));
+            assert_eq!(got, expect, "{text}");
+        }
+        check("harbor.corp", Some(("harbor.corp", "")));
+        check("harbor.corp:8443/", Some(("harbor.corp:8443", "")));
+        check(
+            "harbor.corp/offline/site-a",
+            Some(("harbor.corp", "offline/site-a")),
+        );
+        check("https://harbor.corp", None);
+        check("harbor.corp/Offline", None);
+        check("", None);
+    }
+}

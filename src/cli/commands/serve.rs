@@ -1,0 +1,30 @@
+//! `hod serve`
+
+use super::{CommandError, Exit, Session};
+use crate::cli::args::ServeArgs;
+use crate::ops::{self, ServeOptions};
+use crate::server::Access;
+
+pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit, CommandError> {
+    let options = ServeOptions {
+        store: args.store.clone(),
+        listen: args.listen,
+        access: if args.read_only {
+            Access::ReadOnly
+        } else {
+            Access::ReadWrite
+        },
+    };
+    let mut announced = Ok(());
+    let on_ready = |address: std::net::SocketAddr| {
+        announced = session.printer.result(format_args!("http://{address}"));
+        session.printer.message(&format!(
+            "serving `{}` at http://{address}; Ctrl-C ends it",
+            args.store.display()
+        ));
+    };
+    // Never of itself: an interrupt ends the command, as it does every other.
+    ops::serve(&session.local(), &options, on_ready, std::future::pending()).await?;
+    announced?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,48 @@
+//! `hod verify`
+
+use super::{CommandError, Exit, Session};
+use crate::cli::args::VerifyArgs;
+use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
+use crate::ops::{self, VerifyOptions};
+
+pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
+    let options = VerifyOptions {
+        source: args.source.clone(),
+    };
+    let found = ops::verify(&session.local(), &options).await?;
+    session.progress.finish();
+    let printer = session.printer;
+    match printer.format() {
+        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Text => {
+            let mut stdout = printer.stdout();
+            for problem in &found.problems {
+                stdout.line(problem);
+            }
+            stdout.finish()?;
+        }
+    }
+    for note in &found.notes {
+        printer.note(note);
+    }
+    let what = format!(
+        "{}, {}, {} hashed in {}",
+        format_count(found.n_images, "image"),
+        format_count(found.n_blobs, "blob"),
+        format_len(found.bytes),
+        format_duration(session.progress.totals().elapsed),
+    );
+    let source = args.source.display();
+    if found.problems.is_empty() {
+        printer.message(&format!("verified `{source}`: {what}"));
+        return Ok(Exit::Done);
+    }
+    let n_problems = format_count(found.problems.len(), "problem");
+    let error = CommandError::Damaged {
+        path: args.source.clone(),
+        n_problems,
+        what,
+    };
+    printer.error(&error, error.advice().as_deref());
+    Ok(Exit::NotVerified)
+}

@@ -1,0 +1,364 @@
+//! Where output goes: results to stdout, all else to stderr.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Arc, Mutex};
+
+use indicatif::ProgressDrawTarget;
+use serde::Serialize;
+
+use super::colour::{Colour, ColourChoice, Label};
+use super::error::render;
+use super::screen::{DRAWS_PER_SECOND, Motion, Screen};
+use super::text::{hang, visible};
+
+/// How much is said on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verbosity {
+    /// Warnings and errors only.
+    Quiet,
+    /// Progress, notes and a summary too.
+    #[default]
+    Normal,
+}
+
+/// What stands on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResultFormat {
+    /// Text for people and shells.
+    #[default]
+    Text,
+    /// One JSON document, and nothing else.
+    Json,
+}
+
+/// What decides how a [`Printer`] prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrinterOptions {
+    pub verbosity: Verbosity,
+    pub format: ResultFormat,
+    pub colour: ColourChoice,
+}
+
+/// A failure to write a result.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Who read stdout has closed it (`hod ls | head -1`): no reason to complain, and none to go
+    /// on printing.
+    #[error("standard output was closed")]
+    Closed,
+    #[error("failed to write to standard output")]
+    Write { source: io::Error },
+    #[error("failed to write the result as JSON")]
+    Json { source: serde_json::Error },
+}
+
+impl OutputError {
+    fn new(source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            Self::Closed
+        } else {
+            Self::Write { source }
+        }
+    }
+}
+
+/// Prints; cheap to clone. Clones share the terminal, so that lines and bars do not fight.
+#[derive(Clone)]
+pub struct Printer {
+    options: PrinterOptions,
+    colour: Colour,
+    screen: Arc<Screen>,
+    stdout: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl Printer {
+    /// Makes the printer of this process; there should be one. Bars and colour need a terminal.
+    pub fn for_process(options: PrinterOptions) -> Self {
+        let stderr = io::stderr();
+        let bars = stderr
+            .is_terminal()
+            .then(|| ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+        let screen = Screen::new(Box::new(stderr), bars);
+        Self::with_streams(options, screen, Box::new(io::stdout()))
+    }
+
+    /// Makes a printer that writes elsewhere: not to a terminal, so without bars and colour.
+    pub fn with_writers(
+        options: PrinterOptions,
+        stdout: Box<dyn Write + Send>,
+        stderr: Box<dyn Write + Send>,
+    ) -> Self {
+        Self::with_streams(options, Screen::new(stderr, None), stdout)
+    }
+
+    pub(super) fn with_streams(
+        options: PrinterOptions,
+        screen: Screen,
+        stdout: Box<dyn Write + Send>,
+    ) -> Self {
+        let colour = match (options.colour, screen.motion()) {
+            (ColourChoice::Auto, Motion::Bars) => Colour::Ansi,
+            (ColourChoice::Never, _) | (_, Motion::Lines) => Colour::Plain,
+        };
+        Self {
+            options,
+            colour,
+            screen: Arc::new(screen),
+            stdout: Arc::new(Mutex::new(stdout)),
+        }
+    }
+
+    /// How much is said on stderr.
+    pub fn verbosity(&self) -> Verbosity {
+        self.options.verbosity
+    }
+
+    /// What stands on stdout.
+    pub fn format(&self) -> ResultFormat {
+        self.options.format
+    }
+
+    pub(super) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// Hands out stdout for a text result: it collects, and [`Stdout::finish`] writes.
+    pub fn stdout(&self) -> Stdout<'_> {
+        Stdout {
+            printer: self,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Hands out stderr, line by line, whatever the verbosity.
+    pub fn stderr(&self) -> Stderr<'_> {
+        Stderr {
+            printer: self,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Writes a text result and a line break, if text is wanted.
+    pub fn result(&self, text: impl Display) -> Result<(), OutputError> {
+        let mut stdout = self.stdout();
+        stdout.line(text);
+        stdout.finish()
+    }
+
+    /// Writes the result document, if JSON is wanted.
+    pub fn document(&self, document: &impl Serialize) -> Result<(), OutputError> {
+        if self.options.format == ResultFormat::Text {
+            return Ok(());
+        }
+        let mut bytes =
+            serde_json::to_vec_pretty(document).map_err(|source| OutputError::Json { source })?;
+        bytes.push(b'\n');
+        self.write_stdout(&bytes)
+    }
+
+    /// Says `text` on stderr, unless quiet.
+    pub fn message(&self, text: &str) {
+        if self.options.verbosity == Verbosity::Normal {
+            self.screen.line(&visible(text));
+        }
+    }
+
+    /// Says on stderr what may become a problem, even if quiet.
+    pub fn warning(&self, text: &str) {
+        self.labelled(Label::Warning, "warning:", text);
+    }
+
+    /// Says on stderr what is good to know, unless quiet.
+    pub fn note(&self, text: &str) {
+        if self.options.verbosity == Verbosity::Normal {
+            self.labelled(Label::Advice, "note:", text);
+        }
+    }
+
+    /// Says on stderr what failed, why, and what to do.
+    pub fn error(&self, error: &dyn Error, hint: Option<&str>) {
+        self.screen.line(&render(error, hint, self.colour));
+    }
+
+    pub(super) fn labelled(&self, label: Label, name: &str, text: &str) {
+        let text = hang(&visible(text), 2);
+        let name = self.colour.paint(label, name);
+        self.screen.line(&format!("{name} {text}"));
+    }
+
+    fn write_stdout(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.screen.without_bars(|| {
+            let mut stdout = self.stdout.lock().expect("nobody panics while writing");
+            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            written.map_err(OutputError::new)
+        })
+    }
+}
+
+impl fmt::Debug for Printer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Printer");
+        debug
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A text result being collected. Writing to it cannot fail; [`Self::finish`] can.
+#[derive(Debug)]
+#[must_use = "nothing is written before `finish`"]
+pub struct Stdout<'a> {
+    printer: &'a Printer,
+    bytes: Vec<u8>,
+}
+
+impl Stdout<'_> {
+    /// Adds `text` and a line break.
+    pub fn line(&mut self, text: impl Display) {
+        self.bytes.extend_from_slice(text.to_string().as_bytes());
+        self.bytes.push(b'\n');
+    }
+
+    /// Writes all of it at once; nothing when JSON is wanted.
+    pub fn finish(self) -> Result<(), OutputError> {
+        match self.printer.options.format {
+            ResultFormat::Text => self.printer.write_stdout(&self.bytes),
+            ResultFormat::Json => Ok(()),
+        }
+    }
+}
+
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Stderr as a writer; whole lines appear at once, the last one when it is dropped.
+#[derive(Debug)]
+pub struct Stderr<'a> {
+    printer: &'a Printer,
+    bytes: Vec<u8>,
+}
+
+impl Write for Stderr<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(at) = self.bytes.iter().rposition(|byte| *byte == b'\n') {
+            let text = String::from_utf8_lossy(&self.bytes[..at]).into_owned();
+            self.bytes.drain(..=at);
+            self.printer.screen.line(&text);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Stderr<'_> {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            let text = String::from_utf8_lossy(&self.bytes);
+            self.printer.screen.line(&text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::captured::Captured;
+    use super::*;
+
+    fn printer(options: PrinterOptions) -> (Printer, Captured, Captured) {
+        let (stdout, stderr) = (Captured::default(), Captured::default());
+        let printer =
+            Printer::with_writers(options, Box::new(stdout.clone()), Box::new(stderr.clone()));
+        (printer, stdout, stderr)
+    }
+
+    #[test]
+    fn results_are_text_or_one_document() {
+        let table = [
+            (ResultFormat::Text, "a\nb\nc\n"),
+            (ResultFormat::Json, "{\n  \"n\": 1\n}\n"),
+        ];
+        for (format, expect) in table {
+            let (printer, stdout, stderr) = printer(PrinterOptions {
+                format,
+                ..PrinterOptions::default()
+            });
+            let mut out = printer.stdout();
+            out.line("a");
+            writeln!(out, "b").unwrap();
+            out.finish().unwrap();
+            printer.result('c').unwrap();
+            printer.document(&serde_json::json!({ "n": 1 })).unwrap();
+            assert_eq!(stdout.text(), expect);
+            assert_eq!(stderr.text(), "");
+        }
+    }
+
+    #[test]
+    fn quiet_leaves_warnings_and_errors() {
+        let table = [
+            (
+                Verbosity::Normal,
+                "hello\nwarning: disk\n  slow\nnote: x\\u{1b}\nerror: e\n",
+            ),
+            (Verbosity::Quiet, "warning: disk\n  slow\nerror: e\n"),
+        ];
+        for (verbosity, expect) in table {
+            let (printer, stdout, stderr) = printer(PrinterOptions {
+                verbosity,
+                ..PrinterOptions::default()
+            });
+            printer.message("hello");
+            printer.warning("disk\nslow");
+            printer.note("x\u{1b}");
+            printer.error(&io::Error::other("e"), None);
+            assert_eq!(stderr.text(), expect);
+            assert_eq!(stdout.text(), "");
+        }
+    }
+
+    #[test]
+    fn stderr_is_written_in_lines() {
+        let (printer, _, stderr) = printer(PrinterOptions::default());
+        let mut writer = printer.stderr();
+        write!(writer, "one\ntw").unwrap();
+        assert_eq!(stderr.text(), "one\n");
+        write!(writer, "o").unwrap();
+        drop(writer);
+        assert_eq!(stderr.text(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_a_value() {
+        struct Broken(io::ErrorKind);
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let result = |kind| {
+            let stderr = Box::new(Captured::default());
+            Printer::with_writers(PrinterOptions::default(), Box::new(Broken(kind)), stderr)
+                .result("x")
+        };
+        let closed = result(io::ErrorKind::BrokenPipe);
+        assert!(matches!(closed, Err(OutputError::Closed)), "{closed:?}");
+        let full = result(io::ErrorKind::StorageFull);
+        assert!(matches!(full, Err(OutputError::Write { .. })), "{full:?}");
+    }
+}

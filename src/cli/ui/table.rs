@@ -1,0 +1,104 @@
+//! Tables: columns that stand under each other.
+
+use std::fmt;
+
+use super::text::visible_line;
+
+/// On which side of its column a cell stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A table of `N` columns with a head; its `Display` is its text, each line with a line break.
+#[derive(Debug, Clone)]
+pub struct Table<const N: usize> {
+    columns: [(&'static str, Align); N],
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// Makes a table without rows.
+    pub fn new(columns: [(&'static str, Align); N]) -> Self {
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row; a cell is one line, whatever its text holds.
+    pub fn row(&mut self, cells: [String; N]) {
+        self.rows
+            .push(cells.map(|cell| visible_line(&cell).into_owned()));
+    }
+
+    /// Whether there is nothing but the head.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn widths(&self) -> [usize; N] {
+        std::array::from_fn(|at| {
+            let cells = self.rows.iter().map(|row| row[at].chars().count());
+            let head = self.columns[at].0.chars().count();
+            cells.fold(head, usize::max)
+        })
+    }
+}
+
+impl<const N: usize> fmt::Display for Table<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        let head: [String; N] = self.columns.map(|(name, _)| name.to_owned());
+        for row in std::iter::once(&head).chain(&self.rows) {
+            let mut line = String::new();
+            for (cell, (width, (_, align))) in row.iter().zip(widths.iter().zip(&self.columns)) {
+                let gap = " ".repeat(width - cell.chars().count());
+                let cell = match align {
+                    Align::Left => format!("{cell}{gap}  "),
+                    Align::Right => format!("{gap}{cell}  "),
+                };
+                line.push_str(&cell);
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn columns_align_and_lines_do_not_trail() {
+        let mut table = Table::new([
+            ("IMAGE", Align::Left),
+            ("SIZE", Align::Right),
+            ("PLATFORM", Align::Left),
+        ]);
+        assert!(table.is_empty());
+        table.row([
+            "library/redis:7.4".into(),
+            "117.0 MiB".into(),
+            "linux/amd64".into(),
+        ]);
+        table.row(["a\u{1b}\nb".into(), "9 B".into(), String::new()]);
+        assert_snapshot!(table.to_string(), @r"
+        IMAGE                   SIZE  PLATFORM
+        library/redis:7.4  117.0 MiB  linux/amd64
+        a\u{1b} b                9 B
+        ");
+        assert!(
+            table
+                .to_string()
+                .lines()
+                .all(|line| line == line.trim_end())
+        );
+    }
+}

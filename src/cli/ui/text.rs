@@ -1,0 +1,119 @@
+//! Text for a terminal: without surprises in it, and wrapped.
+
+use std::borrow::Cow;
+
+/// Shows control characters as escapes, so that text from a server or a file cannot drive the
+/// terminal; line breaks stay.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| (c.is_control() && c != '\n') || is_direction(c);
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => shown.push(' '),
+            c if hidden(c) => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Characters that reorder what stands around them, and so can make a name look like another.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As [`visible`], on one line.
+pub(super) fn visible_line(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') {
+        Cow::Owned(visible(&text.replace('\n', " ")).into_owned())
+    } else {
+        visible(text)
+    }
+}
+
+/// Indents every line but the first by `n` columns.
+pub(super) fn hang(text: &str, n: usize) -> String {
+    text.replace('\n', &format!("\n{}", " ".repeat(n)))
+}
+
+/// Breaks `text` into lines of at most `width` characters where it can; a word or a text in
+/// backticks is never broken. Line breaks of the text stay.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        let mut len = 0;
+        for word in words(paragraph) {
+            let word_len = word.chars().count();
+            if len > 0 && len + 1 + word_len > width {
+                lines.push(std::mem::take(&mut line));
+                len = 0;
+            }
+            if len > 0 {
+                line.push(' ');
+                len += 1;
+            }
+            line.push_str(word);
+            len += word_len;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Splits at spaces outside of backticks. A backtick that nothing closes quotes nothing.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '`' => quoted = !quoted && text[at + 1..].contains('`'),
+            ' ' if !quoted => {
+                words.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_visible() {
+        let table = [
+            ("plain `text` – ok", "plain `text` – ok"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\rb\tc\nd", "a\\rb c\nd"),
+            ("evil\u{202e}txt", "evil\\u{202e}txt"),
+        ];
+        for (text, expect) in table {
+            assert_eq!(visible(text), expect);
+        }
+        assert_eq!(visible_line("a\nb\u{7}"), "a b\\u{7}");
+    }
+
+    #[test]
+    fn wraps_between_words_only() {
+        let table: &[(&str, &[&str])] = &[
+            ("", &[]),
+            ("one two three", &["one two", "three"]),
+            ("a `b c d e` f", &["a", "`b c d e`", "f"]),
+            ("unbreakable-word x", &["unbreakable-word", "x"]),
+            ("it`s two wo", &["it`s two", "wo"]),
+            ("one\ntwo", &["one", "two"]),
+        ];
+        for (text, expect) in table {
+            assert_eq!(wrap(text, 8), *expect, "{text}");
+        }
+    }
+}
