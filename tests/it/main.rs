@@ -1,0 +1,11 @@
+//! Everything that is tested from outside of the modules, as one program.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod layering;
+mod selftest;
+mod serve;
+mod support;
