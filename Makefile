@@ -1,0 +1,30 @@
+CARGO ?= cargo
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+STATIC_TARGET := x86_64-unknown-linux-gnu
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check bench dist
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the release binary
+	$(CARGO) build --release --locked
+
+demo: build ## carry images from one embedded registry into another, and show it
+	HOD="$(TARGET_DIR)/release/hod" sh tests/demo.sh
+
+test: ## run all tests; installs Debian's skopeo and docker-registry when they are missing
+	tests/setup
+	$(CARGO) test --locked
+
+check: ## do what CI does: formatting, lints, tests, documentation
+	.ci/run
+
+bench: build ## measure beside skopeo, shell and tar
+	HOD="$(TARGET_DIR)/release/hod" tests/bench/run
+
+dist: ## build the static binary (static-pie, needs no libc at the site)
+	RUSTFLAGS='-C target-feature=+crt-static' \
+		$(CARGO) build --release --locked --target $(STATIC_TARGET)
+	@echo "$(TARGET_DIR)/$(STATIC_TARGET)/release/hod"
