@@ -6,6 +6,8 @@
 )]
 
 mod layering;
+mod pull;
+mod push;
 mod selftest;
 mod serve;
 mod support;

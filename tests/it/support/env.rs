@@ -14,7 +14,6 @@ pub(crate) struct TestEnv {
 
 /// What a run of a program ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "check the exit code, or say `.success()`"]
 pub(crate) struct Output {
     /// `None` when a signal ended it.
     pub code: Option<i32>,
@@ -73,6 +72,7 @@ impl TestEnv {
     }
 
     /// Runs `hod` with these arguments to its end.
+    #[must_use = "check the exit code, or say `.success()`"]
     pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -83,6 +83,7 @@ impl TestEnv {
     }
 
     /// Runs `hod` with `line` split at spaces.
+    #[must_use = "check the exit code, or say `.success()`"]
     pub(crate) fn run_line(&self, line: &str) -> Output {
         self.run(line.split_whitespace())
     }
@@ -117,6 +118,7 @@ impl TestEnv {
 }
 
 /// Runs a command to its end, with what it says.
+#[must_use = "check the exit code, or say `.success()`"]
 pub(crate) fn finish(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     Output {

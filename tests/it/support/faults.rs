@@ -58,6 +58,8 @@ pub(crate) enum Effect {
     OpaqueLocation,
     /// The mount parameters are not seen: an ordinary upload begins.
     NoMount,
+    /// A mount is answered with this status; an ordinary upload begins as ever.
+    RefuseMount(u16),
 }
 
 impl Fault {

@@ -298,6 +298,13 @@ fn instead(effect: &Effect, seen: &Seen) -> Option<Instead> {
     let response = match effect {
         Effect::HangUp => return Some(Instead::HangUp),
         Effect::Status(status) => error(*status),
+        Effect::RefuseMount(status) => {
+            let is_mount = seen
+                .query
+                .as_deref()
+                .is_some_and(|query| query.contains("mount="));
+            return is_mount.then(|| Instead::Answer(error(*status)));
+        }
         Effect::RetryAfter(status, after) => {
             let mut response = error(*status);
             let after = HeaderValue::from_static(after);
