@@ -31,6 +31,36 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
+/// Tells work on another thread that nobody waits for it any more.
+///
+/// Cheap to clone; see [`run_stoppable`].
+#[derive(Debug, Clone, Default)]
+pub struct Stop(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Stop {
+    /// Whether the work should end, leaving nothing half done.
+    pub fn is_set(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Sets a [`Stop`] when it is dropped, which is when its future is.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` as [`run`] does, with a [`Stop`] that is set when the returned future is dropped:
+/// for work that would otherwise go on for minutes after an interrupt.
+pub async fn run_stoppable<T: Send + 'static>(work: impl FnOnce(Stop) -> T + Send + 'static) -> T {
+    let guard = StopOnDrop(Stop::default());
+    let stop = guard.0.clone();
+    run(move || work(stop)).await
+}
+
 /// The blocking end of a stream: an iterator of its items, in order.
 #[derive(Debug)]
 pub struct Chunks<E> {

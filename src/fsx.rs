@@ -18,7 +18,7 @@ pub use lock::{DirLock, LockMode};
 pub use output_dir::OutputDir;
 pub use persist::{
     Durability, OutputFile, TempDir, TempFile, TempName, create_dir_all, remove_dir_all,
-    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
+    remove_dir_if_empty, remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
 };
 pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, stat, try_open, try_read,

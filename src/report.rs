@@ -1,5 +1,7 @@
 //! What happens, as values: mechanisms and engine report facts, the face renders them.
 
+pub mod amount;
+
 use std::sync::Mutex;
 use std::time::Duration;
 

@@ -61,6 +61,15 @@ struct Writing {
     _lock: DirLock,
 }
 
+/// What [`Store::create`] made of a store that is to be discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// The store's directory, with all in it.
+    Directory,
+    /// What is in the directory, which was there before and held no store.
+    Content,
+}
+
 impl Store {
     /// Opens the store or registry tree at `path` for reading; writes nothing.
     ///
@@ -107,6 +116,29 @@ impl Store {
             _lock: lock,
         };
         Ok(Self::new(path, tree, Some(writing)))
+    }
+
+    /// Takes away a store that was made a moment ago and in which nothing has been published.
+    ///
+    /// Does nothing, and returns false, while anybody has the store at `path` open.
+    pub fn discard(path: &Path, made: Made) -> Result<bool, StoreError> {
+        let state = path.join(STATE_DIR);
+        let Some(_alone) = DirLock::try_acquire(&state.join("lock"), LockMode::Exclusive)? else {
+            return Ok(false);
+        };
+        match made {
+            Made::Directory => fsx::remove_dir_all(path)?,
+            Made::Content => {
+                let tree = Tree::below(path);
+                fsx::remove_dir_all(tree.root())?;
+                // `docker/registry` and `docker`, unless somebody has something else there.
+                for dir in tree.root().ancestors().skip(1).take(2) {
+                    fsx::remove_dir_if_empty(dir)?;
+                }
+                fsx::remove_dir_all(&state)?;
+            }
+        }
+        Ok(true)
     }
 
     fn new(path: &Path, tree: Tree, writing: Option<Writing>) -> Self {

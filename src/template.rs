@@ -4,6 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use crate::oci::Digest;
+use crate::report::amount::format_len;
 
 const README: &str = include_str!("../templates/README.txt");
 
@@ -57,7 +58,7 @@ pub fn readme_txt(facts: &ReadmeFacts) -> Result<String, TemplateError> {
     let images = facts.images.iter().map(|image| Row {
         name: &image.name,
         digest: &image.digest,
-        size: size(image.len),
+        size: format_len(image.len),
     });
     let text = environment.render_str(
         README,
@@ -70,20 +71,11 @@ pub fn readme_txt(facts: &ReadmeFacts) -> Result<String, TemplateError> {
             tool_version => facts.tool_version,
             n_images => facts.images.len(),
             n_blobs => facts.n_blobs,
-            size => size(facts.len),
+            size => format_len(facts.len),
             images => images.collect::<Vec<_>>(),
         },
     )?;
     Ok(text)
-}
-
-/// A length for people, in units of 1024 with one decimal.
-fn size(len: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    let fits = |at: &usize| len >> (10 * (at + 1)) < 1024;
-    let at = (0..units.len()).find(fits).unwrap_or(units.len() - 1);
-    let tenths = (u128::from(len) * 10) >> (10 * (at + 1));
-    format!("{}.{} {}", tenths / 10, tenths % 10, units[at])
 }
 
 #[cfg(test)]
@@ -129,19 +121,5 @@ mod tests {
             compressed.contains("tar -x --zstd -f site-a.tar.zst"),
             "{compressed}"
         );
-    }
-
-    #[test]
-    fn sizes_are_for_people() {
-        #[track_caller]
-        fn check(len: u64, expect: &str) {
-            assert_eq!(size(len), expect);
-        }
-        check(0, "0.0 KiB");
-        check(1536, "1.5 KiB");
-        check((1 << 20) - 1, "1023.9 KiB");
-        check(1 << 20, "1.0 MiB");
-        check(5 << 40, "5.0 TiB");
-        check(u64::MAX, "16777215.9 TiB");
     }
 }

@@ -10,7 +10,6 @@ mod captured;
 mod colour;
 mod counters;
 mod error;
-mod format;
 mod printer;
 mod progress;
 mod screen;
@@ -18,9 +17,9 @@ mod table;
 mod text;
 mod totals;
 
+pub use crate::report::amount::{format_count, format_duration, format_len, format_rate};
 pub use colour::{Colour, ColourChoice};
 pub use error::render_error;
-pub use format::{format_count, format_duration, format_len, format_rate};
 pub use printer::{OutputError, Printer, PrinterOptions, ResultFormat, Stderr, Stdout, Verbosity};
 pub use progress::ProgressReporter;
 pub use table::{Align, Table};

@@ -278,6 +278,22 @@ pub fn remove_dir_all(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Removes a directory that is empty; one that is not, or is not there, is no error.
+#[expect(clippy::disallowed_methods, reason = "the one home of removing")]
+pub fn remove_dir_if_empty(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir(path) {
+        Err(source)
+            if !matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Err(Error::new("remove", path, source))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes the files and directories in `dir`, which must be ours alone: what a killed run left.
 pub fn sweep_dir(dir: &Path) -> Result<(), Error> {
     for name in super::try_read_dir_names(dir)?.unwrap_or_default() {

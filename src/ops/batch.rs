@@ -9,6 +9,7 @@ use super::{Context, OpsError};
 use crate::fsx;
 use crate::oci::Digest;
 use crate::report::Event;
+use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
     ImageOutcome, OnFailure, Plan, Resolved, Sink, Source, Transfer, TransferError, Wanted,
     resolve_all,
@@ -176,12 +177,11 @@ impl Batch {
                         let n = image.foreign.len();
                         let len: u64 = image.foreign.iter().map(|layer| layer.size).sum();
                         cx.note(&format!(
-                            "{}: {n} foreign layer{} ({len} bytes) stay{} at the vendor's URL and \
-                             {} not carried; the target must be able to reach it",
+                            "{}: not carried: {} of {}, which registries do not hold; the target \
+                             must reach the URLs in the manifest",
                             image.wanted.name,
-                            if n == 1 { "" } else { "s" },
-                            if n == 1 { "s" } else { "" },
-                            if n == 1 { "is" } else { "are" },
+                            format_count(n, "foreign layer"),
+                            format_len(len),
                         ));
                     }
                     batch.positions.push(batch.reports.len());
@@ -289,21 +289,44 @@ impl Batch {
     }
 }
 
-/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
-pub(super) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
+/// The nearest directory at or above `path` that is there: where `path` will be made.
+pub(super) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
     let mut existing = path;
     while fsx::try_stat(existing)?.is_none() {
         existing = match existing.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+            _ => return Ok(Path::new(".")),
         };
     }
-    let available = fsx::available(existing)?;
+    Ok(existing)
+}
+
+/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
+pub(super) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
+    let available = fsx::available(existing_ancestor(path)?)?;
     if needed <= available {
         return Ok(());
     }
     Err(OpsError::NoSpace {
         path: path.to_owned(),
+        needed,
+        available,
+    })
+}
+
+/// Refuses hardlinks between two file systems, with what copies would cost.
+pub(super) fn require_same_filesystem(
+    source: &Path,
+    output: &Path,
+    needed: u64,
+) -> Result<(), OpsError> {
+    let near = existing_ancestor(output)?;
+    if fsx::same_filesystem(source, near)? {
+        return Ok(());
+    }
+    let available = fsx::available(near)?;
+    Err(OpsError::CrossDevice {
+        path: output.to_owned(),
         needed,
         available,
     })

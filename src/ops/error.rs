@@ -9,6 +9,7 @@ use crate::hint::Hint;
 use crate::layout::LayoutError;
 use crate::list::{ListError, RenameError};
 use crate::registry::RegistryError;
+use crate::report::amount::format_len;
 use crate::server::ServerError;
 use crate::store::StoreError;
 use crate::template::TemplateError;
@@ -65,7 +66,7 @@ pub enum OpsError {
         n_wanted: usize,
         missing: Vec<String>,
     },
-    #[error("not enough room on the disk of `{}`: {needed} bytes are needed, {available} are free", path.display())]
+    #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
     NoSpace {
         path: PathBuf,
         needed: u64,
@@ -158,7 +159,9 @@ impl Hint for OpsError {
                 needed, available, ..
             } => Some(format!(
                 "put the output on the file system of the source, or pass `--link copy`, which \
-                 needs {needed} bytes there ({available} are free); no image was written"
+                 needs {} there ({} free); nothing was written",
+                format_len(*needed),
+                format_len(*available),
             )),
             Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
         }

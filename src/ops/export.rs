@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::{Batch, require_space};
+use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
 use crate::list::{ImageList, RenameRules};
@@ -35,16 +35,14 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     if batch.must_stop() {
         return Ok(batch.finish());
     }
-    fsx::create_dir_all(&options.output)?;
     let has_files = matches!(catalog.kind(), SourceKind::Store | SourceKind::Layouts);
-    let is_near = has_files && fsx::same_filesystem(catalog.path(), &options.output)?;
+    let is_near =
+        has_files && fsx::same_filesystem(catalog.path(), existing_ancestor(&options.output)?)?;
     let link = match options.link {
-        Some(LinkMode::Hard) if has_files && !is_near => {
-            return Err(OpsError::CrossDevice {
-                path: options.output.clone(),
-                needed: batch.plan.len(),
-                available: fsx::available(&options.output)?,
-            });
+        Some(LinkMode::Hard) if has_files => {
+            let needed = batch.plan.len();
+            require_same_filesystem(catalog.path(), &options.output, needed)?;
+            LinkMode::Hard
         }
         Some(link) => link,
         None if is_near => LinkMode::Hard,

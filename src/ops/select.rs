@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::{Batch, require_space};
+use super::batch::{Batch, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
 use crate::fsx::{self, Durability, LinkMode};
@@ -43,23 +43,22 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     if batch.must_stop() {
         return Ok(batch.finish());
     }
-    if options.link == LinkMode::Copy {
-        require_space(&options.output, batch.plan.len())?;
+    match options.link {
+        LinkMode::Hard => {
+            require_same_filesystem(&options.store, &options.output, batch.plan.len())?;
+        }
+        LinkMode::Copy => require_space(&options.output, batch.plan.len())?,
+        LinkMode::Reflink => {}
     }
-    let output = options.output.clone();
-    let store = bridge::run(move || Store::create(&output)).await?;
-    if fsx::stat(&options.store)?.identity == fsx::stat(&options.output)?.identity {
+    if let Some(stat) = fsx::try_stat(&options.output)?
+        && stat.identity == fsx::stat(&options.store)?.identity
+    {
         return Err(OpsError::OutputIsSource {
             path: options.output.clone(),
         });
     }
-    if options.link == LinkMode::Hard && !fsx::same_filesystem(&options.store, &options.output)? {
-        return Err(OpsError::CrossDevice {
-            path: options.output.clone(),
-            needed: batch.plan.len(),
-            available: fsx::available(&options.output)?,
-        });
-    }
+    let output = options.output.clone();
+    let store = bridge::run(move || Store::create(&output)).await?;
     let sink_options = StoreSinkOptions {
         link: Some(options.link),
         durability: Durability::Deferred,

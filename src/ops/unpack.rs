@@ -1,8 +1,9 @@
 //! `unpack`: bundle → store.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::batch::{Batch, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
@@ -11,10 +12,14 @@ use crate::bundle::{BundleBlob, BundleManifest, StreamSink};
 use crate::fsx::{self, Durability};
 use crate::list::RenameRules;
 use crate::report::{BlobRoute, Event, Reporter};
-use crate::store::Store;
+use crate::store::{Made, Store};
 use crate::transfer::{
     OnFailure, Sink, Source, Staged, StoreSink, StoreSinkOptions, TransferError, Visibility,
 };
+
+/// How often, and how long apart, to try to take away what a refused bundle left.
+const DISCARD_TRIES: u32 = 100;
+const DISCARD_PAUSE: Duration = Duration::from_millis(20);
 
 /// What to unpack, and where to.
 #[derive(Debug)]
@@ -51,17 +56,41 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         return Err(error.into());
     }
     require_space(&options.output, batch.plan.len())?;
-    let is_new = fsx::try_stat(&options.output)?.is_none();
     let output = options.output.clone();
-    let store = bridge::run(move || Store::create(&output)).await?;
+    let (store, made) = bridge::run(move || open_output(&output)).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
-    if result.is_err() && is_new {
-        // Made by this run, and holding nothing that anybody could have seen.
-        let output = options.output.clone();
-        bridge::run(move || fsx::remove_dir_all(&output)).await?;
+    if let (Err(_), Some(made)) = (&result, made) {
+        discard(&options.output, made).await?;
     }
     result?;
     Ok(batch.finish())
+}
+
+/// Opens the store to unpack into, and says what had to be made for it.
+fn open_output(path: &Path) -> Result<(Store, Option<Made>), OpsError> {
+    let made = if fsx::try_stat(path)?.is_none() {
+        Some(Made::Directory)
+    } else if Store::detect(path)? {
+        None
+    } else {
+        Some(Made::Content)
+    };
+    Ok((Store::create(path)?, made))
+}
+
+/// Takes away what this run made, and in which nobody could have seen anything.
+///
+/// Threads that were interrupted in the middle of a blob have the store open for a moment more.
+/// If it stays open, another process has found it and uses it, and it is left.
+async fn discard(output: &Path, made: Made) -> Result<(), OpsError> {
+    for _ in 0..DISCARD_TRIES {
+        let output = output.to_owned();
+        if bridge::run(move || Store::discard(&output, made)).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(DISCARD_PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn fill(

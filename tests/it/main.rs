@@ -11,3 +11,4 @@ mod push;
 mod selftest;
 mod serve;
 mod support;
+mod unpack;

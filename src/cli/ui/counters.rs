@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::report::{BlobRoute, Event};
 
-use super::format::{format_eta, format_len, format_part, format_rate};
 use super::text::visible_line;
 use super::totals::Totals;
+use crate::report::amount::{format_eta, format_len, format_part, format_rate};
 
 /// Over how long the shown speed is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);

@@ -13,10 +13,10 @@ use crate::report::{Event, Reporter};
 
 use super::colour::Label;
 use super::counters::{Counters, Meter};
-use super::format::format_duration;
 use super::printer::{Printer, Verbosity};
 use super::screen::Motion;
 use super::totals::Totals;
+use crate::report::amount::format_duration;
 
 /// How often a line is written where there are no bars. What ends sooner needs no line.
 const LINE_PERIOD: Duration = Duration::from_secs(5);

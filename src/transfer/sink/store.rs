@@ -115,11 +115,11 @@ impl StoreSink {
                 .await
             }
             BlobContent::File(range) => {
-                bridge::run(move || {
+                bridge::run_stoppable(move |stop| {
                     let mut writer = store.blob_writer(algorithm)?;
                     let mut buffer = vec![0; bridge::CHUNK_LEN];
                     let mut at = 0;
-                    while at < range.len {
+                    while at < range.len && !stop.is_set() {
                         let want = usize::try_from(range.len - at).unwrap_or(usize::MAX);
                         let want = want.min(buffer.len());
                         let offset = range.offset + at;

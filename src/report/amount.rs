@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Amounts as people read them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub fn format_len(len: u64) -> String {
 }
 
 /// Formats how much of `len` bytes is done, in the unit of the whole: `1.2/9.6 GiB`.
-pub(super) fn format_part(done: u64, len: u64) -> String {
+pub fn format_part(done: u64, len: u64) -> String {
     let unit = unit_of(len);
     let (done, whole) = (in_unit(done, unit), in_unit(len, unit));
     format!("{done}/{whole} {}", UNITS[unit])
@@ -43,7 +43,7 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// Formats the time that is left, in whole seconds, rounded up: `8s`, `1m40s`, `2h05m`.
-pub(super) fn format_eta(left: Duration) -> String {
+pub fn format_eta(left: Duration) -> String {
     format_whole_seconds(left.as_millis().div_ceil(1000))
 }
 

@@ -1,0 +1,95 @@
+//! `hod unpack`: what stays behind when a bundle is refused.
+
+use hod::bundle::Bundle;
+use hod::fsx;
+
+use crate::support::env::TestEnv;
+use crate::support::images::{image, menagerie};
+
+/// A bundle of two images, and the same with one byte of its last blob flipped.
+fn bundles() -> TestEnv {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    for (name, image) in menagerie() {
+        image.put_in(&store, &format!("kinds/{name}:1"));
+    }
+    drop(store);
+    for name in ["good.tar", "good.tar.zst"] {
+        env.run_line(&format!("pack store --output {name}"))
+            .success();
+    }
+    let mut bytes = fsx::read(&env.path("good.tar"), u64::MAX - 1).unwrap();
+    let last = offset_of_last_blob(&env);
+    let at = usize::try_from(last).unwrap();
+    bytes[at] ^= 1;
+    env.write("bad.tar", &bytes);
+    let compressed = zstd::encode_all(&bytes[..], 1).unwrap();
+    env.write("bad.tar.zst", compressed);
+    env
+}
+
+/// Where the blob lies that is read last.
+fn offset_of_last_blob(env: &TestEnv) -> u64 {
+    let bundle = Bundle::open(&env.path("good.tar")).unwrap();
+    let blobs = bundle.manifest().blobs.iter();
+    blobs
+        .filter_map(|blob| bundle.open_blob(&blob.digest))
+        .map(|range| range.offset)
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn a_refused_bundle_leaves_no_output() {
+    let env = bundles();
+    for name in ["bad.tar", "bad.tar.zst"] {
+        let output = env
+            .run_line(&format!("unpack {name} --output out"))
+            .exits(4);
+        assert!(output.stderr.contains("error: "), "{}", output.stderr);
+        assert!(fsx::try_stat(&env.path("out")).unwrap().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_refused_bundle_leaves_other_peoples_files() {
+    let env = bundles();
+    env.write("out/docker/compose.yaml", "services: {}\n");
+    for name in ["bad.tar", "bad.tar.zst"] {
+        env.run_line(&format!("unpack {name} --output out"))
+            .exits(4);
+        assert_eq!(fsx::read_dir_names(&env.path("out")).unwrap(), ["docker"]);
+        assert_eq!(
+            fsx::read_dir_names(&env.path("out/docker")).unwrap(),
+            ["compose.yaml"]
+        );
+    }
+}
+
+#[test]
+fn a_refused_bundle_leaves_an_existing_store_as_it_was() {
+    let env = bundles();
+    image(900).put_in(&env.store("out"), "team/app:1");
+    let before = paths(&env, "out");
+    for name in ["bad.tar", "bad.tar.zst"] {
+        env.run_line(&format!("unpack {name} --output out"))
+            .exits(4);
+        assert_eq!(paths(&env, "out"), before, "{name}");
+    }
+    for name in ["good.tar", "good.tar.zst"] {
+        env.run_line(&format!("unpack {name} --output out"))
+            .success();
+        let output = env.run_line("ls out --quiet").success();
+        assert_eq!(
+            output.stdout.matches("sha256:").count(),
+            1 + menagerie().len()
+        );
+    }
+    env.run_line("verify out").success();
+}
+
+fn paths(env: &TestEnv, root: &str) -> Vec<std::path::PathBuf> {
+    let root = env.path(root);
+    let entries = fsx::walk(&root, |_| true);
+    entries.map(|entry| entry.unwrap().path).collect()
+}
