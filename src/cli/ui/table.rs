@@ -13,7 +13,7 @@ pub enum Align {
     Right,
 }
 
-/// A table of `N` columns with a head; its `Display` is its text, each line with a line break.
+/// A table of `N` columns with a head; its `Display` is its text, without a line break at the end.
 #[derive(Debug, Clone)]
 pub struct Table<const N: usize> {
     columns: [(&'static str, Align); N],
@@ -53,7 +53,7 @@ impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
         let head: [String; N] = self.columns.map(|(name, _)| name.to_owned());
-        for row in std::iter::once(&head).chain(&self.rows) {
+        for (n, row) in std::iter::once(&head).chain(&self.rows).enumerate() {
             let mut line = String::new();
             for (cell, (width, (_, align))) in row.iter().zip(widths.iter().zip(&self.columns)) {
                 let gap = " ".repeat(width - cell.chars().count());
@@ -63,7 +63,8 @@ impl<const N: usize> fmt::Display for Table<N> {
                 };
                 line.push_str(&cell);
             }
-            writeln!(f, "{}", line.trim_end())?;
+            let line_break = if n == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{}", line.trim_end())?;
         }
         Ok(())
     }
@@ -100,5 +101,6 @@ mod tests {
                 .lines()
                 .all(|line| line == line.trim_end())
         );
+        assert!(!table.to_string().ends_with('\n'));
     }
 }
