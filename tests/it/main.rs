@@ -5,6 +5,8 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod demo;
+mod fixtures;
 mod layering;
 mod pull;
 mod push;

@@ -1,0 +1,73 @@
+//! `tests/demo.sh`, which `make demo` runs.
+
+use std::net::TcpStream;
+use std::path::Path;
+
+use hod::fsx;
+
+use crate::support::env::{Output, TestEnv, finish};
+
+fn demo(env: &TestEnv, hod: &str) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo.sh");
+    finish(env.command("sh").arg(script).env("HOD", hod))
+}
+
+/// Nothing that the demo made is there: neither files nor servers.
+#[track_caller]
+fn expect_gone(env: &TestEnv, output: &Output) {
+    let left = fsx::read_dir_names(&env.tmp()).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    let urls = output.stdout.lines();
+    for host in urls.filter_map(|line| line.strip_prefix("http://")) {
+        assert!(TcpStream::connect(host).is_err(), "{host} is still served");
+    }
+}
+
+#[test]
+fn the_demo_carries_images_all_the_way() {
+    let env = TestEnv::new();
+    let output = demo(&env, env!("CARGO_BIN_EXE_hod")).success();
+    assert_eq!(output.stderr, "");
+    for expected in [
+        "pulled 6 images: moved ",
+        "selected 4 images: linked ",
+        "packed 4 images: ",
+        "verified `site-a.tar`: 4 images",
+        "pushed 4 images: moved ",
+        "pushed 4 images (4 unchanged): nothing to move",
+        "pulled 4 images: moved ",
+        "verified `back`: 4 images",
+        "Every digest arrived unchanged",
+    ] {
+        let n_lines = output.stdout.lines().filter(|l| l.starts_with(expected));
+        assert_eq!(n_lines.count(), 1, "{expected}\n{}", output.stdout);
+    }
+    let n_servers = output.stdout.matches("\nhttp://127.0.0.1:").count();
+    assert_eq!(n_servers, 2);
+    expect_gone(&env, &output);
+}
+
+#[test]
+fn a_failure_of_any_verb_fails_the_demo() {
+    let env = TestEnv::new();
+    let real = env!("CARGO_BIN_EXE_hod");
+    for verb in ["serve", "pull", "ls", "select", "pack", "verify", "push"] {
+        let broken = format!(
+            "#!/bin/sh\nfor word do\n  [ \"$word\" != {verb} ] || {{ echo broken; exit 3; }} >&2\n\
+             done\nexec '{real}' \"$@\"\n"
+        );
+        let broken = env.write(format!("{verb}.sh"), broken);
+        finish(env.command("chmod").arg("+x").arg(&broken)).success();
+        let output = demo(&env, broken.to_str().unwrap());
+        assert_ne!(output.code, Some(0), "{verb}: {}", output.stdout);
+        assert!(output.stdout.contains("\nbroken\n"), "{}", output.stdout);
+        assert!(output.stdout.ends_with("\nThe demo failed.\n"), "{verb}");
+        expect_gone(&env, &output);
+    }
+    let output = demo(&env, "/no/such/program").exits(1);
+    assert!(
+        output.stderr.contains("/no/such/program"),
+        "{}",
+        output.stderr
+    );
+}
