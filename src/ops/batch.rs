@@ -209,7 +209,8 @@ impl Batch {
 
     /// Whether an image failed already and the batch is to stop at the first failure.
     pub(super) fn must_stop(&self) -> bool {
-        self.on_failure == OnFailure::Stop && self.positions.len() < self.reports.len()
+        let failed = |report: &ImageReport| matches!(report.status, ImageStatus::Failed { .. });
+        self.on_failure == OnFailure::Stop && self.reports.iter().any(failed)
     }
 
     /// The first failure, for verbs that do all or nothing.
@@ -225,16 +226,19 @@ impl Batch {
         })
     }
 
-    /// Takes the images at these positions of the plan out of it, since they are there unchanged.
-    pub(super) fn mark_unchanged(&mut self, unchanged: &[bool]) {
-        let mut rest = Vec::new();
-        let mut positions = Vec::new();
-        for (at, image) in self.plan.images.iter().enumerate() {
-            if unchanged[at] {
-                self.reports[self.positions[at]].status = ImageStatus::Unchanged;
-            } else {
-                rest.push(image.clone());
-                positions.push(self.positions[at]);
+    /// Takes images out of the plan that their destination has unchanged (`Ok(true)`), or about
+    /// which it cannot be asked; one answer for each image of the plan.
+    pub(super) fn settle(&mut self, answers: Vec<Result<bool, TransferError>>) {
+        let (mut rest, mut positions) = (Vec::new(), Vec::new());
+        for (at, answer) in answers.into_iter().enumerate() {
+            let position = self.positions[at];
+            match answer {
+                Ok(false) => {
+                    rest.push(self.plan.images[at].clone());
+                    positions.push(position);
+                }
+                Ok(true) => self.reports[position].status = ImageStatus::Unchanged,
+                Err(error) => self.reports[position].status = ImageStatus::failed(Arc::new(error)),
             }
         }
         self.positions = positions;

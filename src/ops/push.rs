@@ -44,9 +44,9 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     }
     let sink = RegistrySink::new(options.client.clone(), options.registry.clone());
     cx.stage(&format!("asking {} what it has", options.registry));
-    let unchanged = find_unchanged(&sink, &batch).await?;
-    batch.mark_unchanged(&unchanged);
-    if options.effect == Effect::Real {
+    let answers = ask(&sink, &batch).await;
+    batch.settle(answers);
+    if options.effect == Effect::Real && !batch.must_stop() {
         batch
             .run(cx, catalog.source(), Sink::Registry(Arc::new(sink)))
             .await;
@@ -55,8 +55,8 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
 }
 
 /// Asks for every image whether its destination names it already.
-async fn find_unchanged(sink: &RegistrySink, batch: &Batch) -> Result<Vec<bool>, TransferError> {
-    let answers: Vec<Result<bool, TransferError>> = futures_util::stream::iter(&batch.plan.images)
+async fn ask(sink: &RegistrySink, batch: &Batch) -> Vec<Result<bool, TransferError>> {
+    futures_util::stream::iter(&batch.plan.images)
         .map(|image| async move {
             let top = image.top().digest();
             let current = sink.current(&image.wanted.destination, top).await?;
@@ -64,6 +64,5 @@ async fn find_unchanged(sink: &RegistrySink, batch: &Batch) -> Result<Vec<bool>,
         })
         .buffered(ASK_AT_ONCE)
         .collect()
-        .await;
-    answers.into_iter().collect()
+        .await
 }

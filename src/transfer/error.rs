@@ -84,7 +84,7 @@ impl TransferError {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
-            Self::Store(StoreError::DigestMismatch { .. })
+            Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
             | Self::DigestMismatch { .. }
             | Self::BlobLength { .. } => true,
             _ => false,

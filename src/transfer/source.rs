@@ -135,12 +135,20 @@ impl Source {
         };
         match (self, &wanted.locate) {
             (Self::Registry(client), Locate::Remote { repos, at }) => {
+                let mut refused = None;
                 for repo in repos {
-                    if let Some(manifest) = client.fetch_manifest(repo, at).await? {
-                        return Ok((manifest, Location::Repo(repo.clone())));
+                    match client.fetch_manifest(repo, at).await {
+                        Ok(Some(manifest)) => return Ok((manifest, Location::Repo(repo.clone()))),
+                        Ok(None) => {}
+                        // Some registries answer so for a repository that is not there, and there
+                        // may be another name to try.
+                        Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                            refused.get_or_insert(error);
+                        }
+                        Err(error) => return Err(error.into()),
                     }
                 }
-                Err(absent())
+                Err(refused.map_or_else(absent, TransferError::from))
             }
             (Self::Layouts(layouts), Locate::Layout(at)) => {
                 let layout = layouts.get(*at).ok_or_else(absent)?.path.clone();

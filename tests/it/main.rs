@@ -6,6 +6,7 @@
 )]
 
 mod demo;
+mod errors;
 mod fixtures;
 mod layering;
 mod pull;

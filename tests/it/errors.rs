@@ -1,0 +1,229 @@
+//! Every error as a person reads it: one instance of each variant, in one snapshot a module.
+//!
+//! Each list of instances is held complete by a `match` that a new variant breaks.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hod::bundle::BundleError;
+use hod::cli::ui::render_error;
+use hod::fsx;
+use hod::hint::Hint;
+use hod::oci::{Digest, ManifestError};
+use hod::ops::OpsError;
+use hod::store::StoreError;
+use hod::transfer::TransferError;
+
+use crate::support::images::repository;
+
+fn digest() -> Digest {
+    Digest::of(b"")
+}
+
+fn path() -> PathBuf {
+    PathBuf::from("/data/store")
+}
+
+fn absent_file() -> fsx::Error {
+    fsx::open(&PathBuf::from("/nonexistent/file")).unwrap_err()
+}
+
+/// Renders each error, with its hint, under its variant's name.
+fn render<E: std::error::Error + Hint>(errors: &[E]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        let name = format!("{error:?}");
+        let name = name.split([' ', '(', '{']).next().unwrap_or_default();
+        let rendered = render_error(error, error.hint().as_deref());
+        writeln!(text, "## {name}\n{rendered}\n").unwrap();
+    }
+    text
+}
+
+#[test]
+fn of_the_store() {
+    let errors = [
+        StoreError::NotAStore { path: path() },
+        StoreError::InsideTree { path: path() },
+        StoreError::ReadOnly { path: path() },
+        StoreError::File(absent_file()),
+        StoreError::BadLink {
+            path: path(),
+            source: "sha256:3".parse::<Digest>().unwrap_err(),
+        },
+        StoreError::DigestMismatch {
+            expected: digest(),
+            actual: Digest::of(b"x"),
+            len: 1,
+        },
+        StoreError::LengthMismatch {
+            digest: digest(),
+            expected: 2,
+            actual: 1,
+        },
+        StoreError::Corrupt {
+            digest: digest(),
+            path: path(),
+        },
+        StoreError::BadManifest {
+            digest: digest(),
+            source: ManifestError::Schema1,
+        },
+        StoreError::MissingManifest { digest: digest() },
+        StoreError::NoChildren { digest: digest() },
+        StoreError::MissingBlob {
+            repository: repository("a/b"),
+            digest: digest(),
+        },
+    ];
+    for error in &errors {
+        match error {
+            StoreError::NotAStore { .. }
+            | StoreError::InsideTree { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::File(_)
+            | StoreError::BadLink { .. }
+            | StoreError::DigestMismatch { .. }
+            | StoreError::LengthMismatch { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::BadManifest { .. }
+            | StoreError::MissingManifest { .. }
+            | StoreError::NoChildren { .. }
+            | StoreError::MissingBlob { .. } => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
+}
+
+#[test]
+fn of_the_way() {
+    let errors = [
+        TransferError::Store(StoreError::NotAStore { path: path() }),
+        TransferError::Bundle(BundleError::Compressed { path: path() }),
+        TransferError::Stream(Arc::new(BundleError::TooLarge)),
+        TransferError::File(absent_file()),
+        TransferError::Manifest(ManifestError::Shapeless),
+        TransferError::ImageAbsent {
+            image: "a/b:1".to_owned(),
+        },
+        TransferError::ChildAbsent { digest: digest() },
+        TransferError::BlobAbsent { digest: digest() },
+        TransferError::BlobLength {
+            digest: digest(),
+            expected: 2,
+            actual: 1,
+        },
+        TransferError::DigestMismatch {
+            expected: digest(),
+            actual: Digest::of(b"x"),
+            len: 1,
+        },
+        TransferError::BlobRead {
+            path: path(),
+            source: io::ErrorKind::UnexpectedEof.into(),
+        },
+        TransferError::StreamRead {
+            digest: digest(),
+            source: io::ErrorKind::InvalidData.into(),
+        },
+        TransferError::NoPlatform {
+            wanted: "linux/riscv64".to_owned(),
+            offered: "linux/amd64, linux/arm64".to_owned(),
+        },
+        TransferError::PinnedIndex {
+            digest: digest(),
+            platforms: "linux/amd64".to_owned(),
+        },
+        TransferError::TooDeep { depth_max: 8 },
+        TransferError::Rewrite,
+        TransferError::ReadOnce { digest: digest() },
+        TransferError::Stopped,
+    ];
+    for error in &errors {
+        match error {
+            // These two show what their own modules' tests show.
+            TransferError::Registry(_) | TransferError::Layout(_) => unreachable!(),
+            TransferError::Store(_)
+            | TransferError::Bundle(_)
+            | TransferError::Stream(_)
+            | TransferError::File(_)
+            | TransferError::Manifest(_)
+            | TransferError::ImageAbsent { .. }
+            | TransferError::ChildAbsent { .. }
+            | TransferError::BlobAbsent { .. }
+            | TransferError::BlobLength { .. }
+            | TransferError::DigestMismatch { .. }
+            | TransferError::BlobRead { .. }
+            | TransferError::StreamRead { .. }
+            | TransferError::NoPlatform { .. }
+            | TransferError::PinnedIndex { .. }
+            | TransferError::TooDeep { .. }
+            | TransferError::Rewrite
+            | TransferError::ReadOnce { .. }
+            | TransferError::Stopped => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
+}
+
+#[test]
+fn of_the_verbs() {
+    let errors = [
+        OpsError::Bind {
+            address: "127.0.0.1:5000".parse().unwrap(),
+            source: io::ErrorKind::AddrInUse.into(),
+        },
+        OpsError::UnknownSource { path: path() },
+        OpsError::NoSource { path: path() },
+        OpsError::WrongSource {
+            verb: "select",
+            path: path(),
+            kind: "a bundle",
+        },
+        OpsError::NoImages { path: path() },
+        OpsError::Missing {
+            path: path(),
+            n_wanted: 3,
+            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
+        },
+        OpsError::NoSpace {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+        OpsError::CrossDevice {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+        OpsError::OutputIsSource { path: path() },
+    ];
+    for error in &errors {
+        match error {
+            // What the floors below say, unchanged.
+            OpsError::List(_)
+            | OpsError::Store(_)
+            | OpsError::Bundle(_)
+            | OpsError::Layout(_)
+            | OpsError::Registry(_)
+            | OpsError::Transfer(_)
+            | OpsError::Batch(_)
+            | OpsError::Rename(_)
+            | OpsError::File(_)
+            | OpsError::Template(_)
+            | OpsError::Server(_) => unreachable!(),
+            OpsError::Bind { .. }
+            | OpsError::UnknownSource { .. }
+            | OpsError::NoSource { .. }
+            | OpsError::WrongSource { .. }
+            | OpsError::NoImages { .. }
+            | OpsError::Missing { .. }
+            | OpsError::NoSpace { .. }
+            | OpsError::CrossDevice { .. }
+            | OpsError::OutputIsSource { .. } => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
+}
