@@ -8,6 +8,7 @@
 mod demo;
 mod errors;
 mod fixtures;
+mod interop;
 mod layering;
 mod pull;
 mod push;

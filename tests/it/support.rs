@@ -1,7 +1,10 @@
 //! What the integration tests stand on.
 
+pub(crate) mod docker_registry;
 pub(crate) mod env;
 pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod images;
+pub(crate) mod programs;
 pub(crate) mod registry;
+pub(crate) mod skopeo;

@@ -1,0 +1,70 @@
+//! Other people's programs: a test that needs one that is not there must not pass unseen.
+
+use std::io::Write as _;
+
+use super::env::has_program;
+
+/// Whether all these programs are here; a test ends early otherwise.
+///
+/// Under `CI=true` a missing program fails the test. Elsewhere a note is printed past the test
+/// runner, which shows nothing else of a test that passes.
+#[must_use = "without the programs the test must end"]
+#[track_caller]
+pub(crate) fn are_here(programs: &[&str]) -> bool {
+    let missing = missing(programs);
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(
+        !is_ci(),
+        "{}",
+        advice("this test cannot be left out here", &missing)
+    );
+    note(&advice("note: a test was left out", &missing));
+    false
+}
+
+/// The same for programs that are no part of the set-up: the note is all, in CI too.
+#[must_use = "without the programs the test must end"]
+pub(crate) fn happen_to_be_here(programs: &[&str]) -> bool {
+    let missing = missing(programs);
+    if !missing.is_empty() {
+        note(&advice("note: a test was left out", &missing));
+    }
+    missing.is_empty()
+}
+
+fn missing<'p>(programs: &[&'p str]) -> Vec<&'p str> {
+    let is_missing = |name: &&&str| !has_program(name);
+    programs.iter().filter(is_missing).copied().collect()
+}
+
+fn advice(what: &str, missing: &[&str]) -> String {
+    let packages: Vec<&str> = missing
+        .iter()
+        .map(|name| match *name {
+            "bsdtar" => "libarchive-tools",
+            name => name,
+        })
+        .collect();
+    format!(
+        "{what}: {} not installed; on Debian or Ubuntu: `make test` or `sudo apt-get install {}`",
+        missing.join(" and "),
+        packages.join(" ")
+    )
+}
+
+/// Says something that is seen even when the test passes.
+fn note(text: &str) {
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    let line = format!("{name}: {text}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one question to the environment that the tests run in"
+)]
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
