@@ -207,9 +207,14 @@ fn write_lock(
         }
     }
     if n_rewritten > 0 {
+        let (lines, them) = if n_rewritten == 1 {
+            ("1 line of the lock pins".to_owned(), "it")
+        } else {
+            (format!("{n_rewritten} lines of the lock pin"), "them")
+        };
         cx.warn(&format!(
-            "{n_rewritten} lines of the lock pin an index of which only some platforms were \
-             carried; pull them with `--index keep` or `--platform all`"
+            "{lines} an index of which only some platforms were carried; pull {them} with \
+             `--index keep`, or with all platforms"
         ));
     }
     let text = list::write_locked(&locked);
