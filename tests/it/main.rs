@@ -12,6 +12,7 @@ mod interop;
 mod layering;
 mod pull;
 mod push;
+mod readme;
 mod selftest;
 mod serve;
 mod support;
