@@ -1,0 +1,75 @@
+"""docker-registry on loopback, on a free port, over a directory of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from measure import Failed
+
+CONFIG = """\
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage:
+  cache: {{blobdescriptor: inmemory}}
+  filesystem: {{rootdirectory: {root}}}
+  delete: {{enabled: true}}
+http: {{addr: "{host}"}}
+"""
+START_SECONDS_MAX = 10
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(host: str, process: subprocess.Popen, what: str) -> None:
+    """Returns when somebody listens there."""
+    name, port = host.rsplit(":", 1)
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection((name, int(port)), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise Failed(f"{what} did not start on {host}")
+
+
+class Registry:
+    """A running docker-registry; its directory is emptied first and removed in the end."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.host = f"127.0.0.1:{free_port()}"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        config = directory / "config.yml"
+        config.write_text(CONFIG.format(root=directory / "data", host=self.host))
+        with (directory / "log").open("wb") as log:
+            # A setting of the caller's own registry would take the place of ours.
+            env = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
+            self.process = subprocess.Popen(
+                ["docker-registry", "serve", str(config)], stdout=log, stderr=log, env=env
+            )
+        wait_for(self.host, self.process, "docker-registry")
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.directory)
