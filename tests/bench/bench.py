@@ -33,9 +33,32 @@ for path in sys.stdin.read().split("\\0")[:-1]:
 """
 
 
-def remove(*paths: Path) -> None:
-    for path in paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+class Trash:
+    """Frees the space of what was written and keeps its files, emptied, until the end.
+
+    ext4 passes over inodes that were freed in the last minute, one by one, and is slow to create
+    files where many were removed. Nobody removes a tree just before he makes another one.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.n_moved = 0
+        directory.mkdir()
+
+    def take(self, *paths: Path) -> None:
+        """Takes files and trees away; blobs that have names elsewhere too keep their bytes."""
+        names: dict[tuple[int, int], list[Path]] = {}
+        for path in paths:
+            self.n_moved += 1
+            path = path.rename(self.directory / str(self.n_moved))
+            files = [path] if path.is_file() else [Path(d, f) for d, _, fs in os.walk(path) for f in fs]
+            for file in files:
+                stat = file.lstat()
+                if stat.st_size:
+                    names.setdefault((stat.st_ino, stat.st_nlink), []).append(file)
+        for (_, n_names), files in names.items():
+            if len(files) == n_names:
+                os.truncate(files[0], 0)
 
 
 class Bench:
@@ -46,6 +69,7 @@ class Bench:
         self.wanted = options.rows
         self.source, self.images = source, images
         self.log = self.work / "output.log"
+        self.trash = Trash(self.work / "trash")
         self.rows: list[Row] = []
         self.limits: list[Limit] = []
         self.registry_cpu: dict[str, list[float]] = {"hod": [], "skopeo": []}
@@ -107,9 +131,9 @@ class Bench:
                 row.peer_costs.append(peer())
 
     def fresh(self, command: list, *outputs: Path):
-        """Measures a command, and removes what it wrote."""
+        """Measures a command, and takes away what it wrote."""
         cost = self.measured(command)
-        remove(*outputs)
+        self.trash.take(*outputs)
         return cost
 
     # -- the jobs
@@ -127,7 +151,7 @@ class Bench:
             ]
             if not runs:
                 self.compare_blobs(names, tree)
-            remove(layouts, tree)
+            self.trash.take(layouts, tree)
             return summed(costs)
 
         hod = [self.hod, "pull", names, "--source", source, "--platform", "all", "--store", out]
@@ -186,7 +210,7 @@ class Bench:
         again = self.row("push again", "skopeo sync --src dir", 5)
 
         def side(who: str, row: Row, rows: tuple):
-            with Registry(self.work / "target") as target:
+            with Registry(self.work / "target", self.trash.take) as target:
                 command = {
                     "hod": [self.hod, "push", self.bundle, target.host],
                     "skopeo": [PEERS / "push.sh", self.layouts, target.host],
@@ -227,14 +251,14 @@ class Bench:
         again = self.row("far push again", "skopeo sync --src dir", 8)
 
         def side(rows: tuple, command):
-            with Registry(self.work / "target") as target, self.delayed(target.host) as host:
+            with Registry(self.work / "target", self.trash.take) as target, self.delayed(target.host) as host:
                 for costs in rows:
                     costs.append(self.measured(command(host)))
 
         for _ in range(self.runs):
             side((push.hod_costs, again.hod_costs), lambda host: [self.hod, "push", bundle, host])
             side((push.peer_costs, again.peer_costs), lambda host: [PEERS / "push.sh", layouts, host])
-        remove(bundle, layouts)
+        self.trash.take(bundle, layouts)
 
     # -- what no program can beat
 
@@ -268,7 +292,7 @@ class Bench:
     def large(self, size: int) -> None:
         """One layer of `size` bytes through everything, once: its peak memory is what counts."""
         name = f"{size / MIB / 1024:g} GiB layer"
-        with Registry(self.work / "large-source") as source:
+        with Registry(self.work / "large-source", self.trash.take) as source:
             say(f"making a {name}")
             names = corpus.push_all(source.host, self.work / "large", [corpus.large_image(size)])
             self.pull_row(f"{name}, pull", source.host, names, 0, runs=1)
@@ -287,9 +311,9 @@ class Bench:
             peer=lambda: self.fresh(tar, tarred), peer_name="tar cf")
         hod("pack .zst", "pack", names, "--store", store, "--output", zst)
         hod("unpack", "unpack", bundle, "--output", unpacked)
-        remove(unpacked)
+        self.trash.take(unpacked)
         hod("unpack .zst", "unpack", zst, "--output", unpacked)
-        remove(unpacked)
+        self.trash.take(unpacked)
         hod("verify", "verify", bundle)
         self.hod_once("export", store, "--output", layouts)
         row = self.row(f"{name}, push", "skopeo sync --src dir")
@@ -297,12 +321,12 @@ class Bench:
             (row.hod_costs, [self.hod, "push", bundle]),
             (row.peer_costs, [PEERS / "push.sh", layouts]),
         ):
-            with Registry(self.work / "target") as target:
+            with Registry(self.work / "target", self.trash.take) as target:
                 costs.append(self.measured([*command, target.host]))
         row = self.row(f"{name}, push .zst")
-        with Registry(self.work / "target") as target:
+        with Registry(self.work / "target", self.trash.take) as target:
             row.hod_costs.append(self.measured([self.hod, "push", zst, target.host]))
-        remove(bundle, zst, layouts, store)
+        self.trash.take(bundle, zst, layouts, store)
 
     # -- all of it
 
@@ -399,7 +423,7 @@ def main() -> int:
         if options.registry:
             bench = Bench(options, options.registry, options.list.resolve())
         else:
-            own = Registry(options.work / "source")
+            own = Registry(options.work / "source", shutil.rmtree)
             say("making images")
             images = corpus.push_all(own.host, options.work / "images", corpus.images())
             bench = Bench(options, own.host, images)

@@ -1,10 +1,10 @@
 """docker-registry on loopback, on a free port, over a directory of its own."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from measure import Failed
@@ -41,12 +41,11 @@ def wait_for(host: str, process: subprocess.Popen, what: str) -> None:
 
 
 class Registry:
-    """A running docker-registry; its directory is emptied first and removed in the end."""
+    """A running docker-registry over a new directory, which `discard` takes in the end."""
 
-    def __init__(self, directory: Path):
-        self.directory = directory
+    def __init__(self, directory: Path, discard: Callable[[Path], None]):
+        self.directory, self.discard = directory, discard
         self.host = f"127.0.0.1:{free_port()}"
-        shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         config = directory / "config.yml"
         config.write_text(CONFIG.format(root=directory / "data", host=self.host))
@@ -72,4 +71,4 @@ class Registry:
 
     def __exit__(self, *_):
         self.stop()
-        shutil.rmtree(self.directory)
+        self.discard(self.directory)
