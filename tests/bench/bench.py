@@ -72,6 +72,7 @@ class Bench:
         self.trash = Trash(self.work / "trash")
         self.rows: list[Row] = []
         self.limits: list[Limit] = []
+        self.n_blobs = self.len = self.apart_len = 0
         self.registry_cpu: dict[str, list[float]] = {"hod": [], "skopeo": []}
         self.store, self.tree = self.work / "store", self.work / "tree"
         self.layouts, self.bundle = self.work / "layouts", self.work / "bundle.tar"
@@ -274,7 +275,8 @@ class Bench:
         walls: dict[str, list] = {name: [] for name in shell}
         for _ in range(self.runs):
             for name, command in shell.items():
-                walls[name].append(self.fresh(["sh", "-c", command], out))
+                outputs = [] if name == "hash" else [out]
+                walls[name].append(self.fresh(["sh", "-c", command], *outputs))
         jobs = {
             "write": ("the same bytes written to one file", ("pack",)),
             "sync": ("the same, on disk (fsync)", ("pull", "pack", "unpack")),
@@ -343,8 +345,9 @@ class Bench:
             self.large(large_len)
 
     def report(self) -> str:
-        parts = [self.title(), table.comparison(self.rows)]
-        floor = max(cost.floor for row in self.rows for cost in row.hod_costs)
+        rows = [row for row in self.rows if row.hod_costs]
+        parts = [self.title(), table.comparison(rows)]
+        floor = max((cost.floor for row in rows for cost in row.hod_costs), default=0)
         parts.append(
             "wall, cpu and mem say how many times hod's the peer's is. far: the"
             f" {N_FAR} smallest images through a proxy that adds a round trip of {ROUND_TRIP * 1000:.0f} ms.\n"
@@ -352,8 +355,8 @@ class Bench:
             f" and hod has to stay below {table.PEAK_MAX // MIB} MiB."
         )
         if self.limits:
-            parts.append(table.limits(self.limits, self.rows))
-        missed = [miss for row in self.rows for miss in row.misses()]
+            parts.append(table.limits(self.limits, rows))
+        missed = [miss for row in rows for miss in row.misses()]
         parts.append("\n  ".join(["bars missed:", *missed]) if missed else "no bar is missed")
         return "\n\n".join(parts)
 
@@ -427,10 +430,14 @@ def main() -> int:
             say("making images")
             images = corpus.push_all(own.host, options.work / "images", corpus.images())
             bench = Bench(options, own.host, images)
-        bench.run(int(options.large * 1024 * MIB))
-        print(f"\n{bench.report()}")
-        if options.json:
-            options.json.write_text(as_json(bench))
+        try:
+            bench.run(int(options.large * 1024 * MIB))
+        finally:
+            # What was measured before a failure stands.
+            if bench.rows:
+                print(f"\n{bench.report()}", flush=True)
+            if options.json:
+                options.json.write_text(as_json(bench))
     except (Failed, OSError) as failure:
         say(f"tests/bench/run: {failure}")
         return 1

@@ -25,7 +25,7 @@ class Row:
 
     def misses(self) -> list[str]:
         found = []
-        if self.bar and self.ratio() < self.bar:
+        if self.bar and self.peer_costs and self.ratio() < self.bar:
             found.append(f"{self.name}: {self.ratio():.2f}x as fast as {self.peer}, bar {self.bar:g}x")
         peak = median(self.hod_costs).peak
         if peak >= PEAK_MAX:
