@@ -163,6 +163,9 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         .map(|image| list_line(image) + "\n")
         .collect();
     list.sort();
+    // Like the rest of the bundle, in an order that is not the list's.
+    let mut readme_images: Vec<ReadmeImage> = batch.plan.images.iter().map(readme_image).collect();
+    readme_images.sort_by(|a, b| a.name.cmp(&b.name));
     let readme = template::readme_txt(&ReadmeFacts {
         name: name.clone(),
         version: options.version.clone(),
@@ -174,7 +177,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
             .into_owned(),
         is_compressed: options.compression != Compression::Raw,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        images: batch.plan.images.iter().map(readme_image).collect(),
+        images: readme_images,
         n_blobs: blobs.len(),
         len: blobs.iter().map(|blob| blob.size).sum(),
     })?;

@@ -13,6 +13,7 @@ mod layering;
 mod pull;
 mod push;
 mod readme;
+mod roundtrip;
 mod selftest;
 mod serve;
 mod support;

@@ -6,5 +6,8 @@ pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod programs;
+pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod skopeo;
+pub(crate) mod tree;
+pub(crate) mod zoo;

@@ -6,6 +6,11 @@ use std::process::{Command, Stdio};
 use hod::fsx;
 use hod::store::Store;
 
+/// A file system in memory that most machines have; containers often have a tiny one.
+const MEMORY: &str = "/dev/shm";
+/// What must be free there, in bytes.
+const ROOM_MIN: u64 = 512 * 1024 * 1024;
+
 /// An empty directory with a HOME and a TMPDIR in it, which is gone when the test ends.
 #[derive(Debug)]
 pub(crate) struct TestEnv {
@@ -23,9 +28,24 @@ pub(crate) struct Output {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same in memory where there is room, for tests with many writes: a sync of a disk waits
+    /// for whatever else the machine is doing.
+    pub(crate) fn in_memory() -> Self {
+        let has_room = fsx::available(Path::new(MEMORY)).is_ok_and(|len| len > ROOM_MIN);
+        if has_room {
+            Self::below(Path::new(MEMORY))
+        } else {
+            Self::new()
+        }
+    }
+
+    fn below(dir: &Path) -> Self {
         let root = tempfile::Builder::new()
             .prefix("hod-test-")
-            .tempdir()
+            .tempdir_in(dir)
             .unwrap();
         for dir in ["home/.config", "tmp", "work"] {
             fsx::create_dir_all(&root.path().join(dir)).unwrap();
