@@ -7,6 +7,7 @@ mod error;
 mod link;
 mod lock;
 mod output_dir;
+mod output_file;
 mod persist;
 mod read;
 mod space;
@@ -16,9 +17,10 @@ pub use error::{Error, IoKind};
 pub use link::{LinkMode, link_file};
 pub use lock::{DirLock, LockMode};
 pub use output_dir::OutputDir;
+pub use output_file::OutputFile;
 pub use persist::{
-    Durability, OutputFile, TempDir, TempFile, TempName, create_dir_all, remove_dir_all,
-    remove_dir_if_empty, remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
+    Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
+    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
 };
 pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, stat, try_open, try_read,

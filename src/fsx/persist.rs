@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tempfile::NamedTempFile;
 
@@ -151,60 +151,6 @@ impl TempName {
         Ok(TempFile {
             inner: NamedTempFile::from_parts(file, self.inner),
         })
-    }
-}
-
-/// A file that is built beside its destination and appears there only when finished.
-///
-/// The temporary name is the destination's with a dot before and `.partial` and random characters
-/// after it, so that a person sees what it is.
-#[derive(Debug)]
-pub struct OutputFile {
-    temp: TempFile,
-    destination: PathBuf,
-}
-
-impl OutputFile {
-    /// Starts a file that is to become `destination`; its directory must exist.
-    pub fn create(destination: &Path) -> Result<Self, Error> {
-        let name = destination
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let dir = match destination.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => Path::new("."),
-        };
-        let temp = TempFile::create_in(dir, &format!(".{name}.partial-"))?;
-        Ok(Self {
-            temp,
-            destination: destination.to_owned(),
-        })
-    }
-
-    /// The file being written.
-    pub fn temp(&mut self) -> &mut TempFile {
-        &mut self.temp
-    }
-
-    /// The file being written, for positioned writes from several threads.
-    pub fn shared(&self) -> &TempFile {
-        &self.temp
-    }
-
-    /// Publishes the file: synced, renamed, directory synced.
-    pub fn commit(self) -> Result<(), Error> {
-        self.temp.persist(&self.destination, Durability::Synced)
-    }
-}
-
-impl Write for OutputFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temp.inner.as_file_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.temp.inner.as_file_mut().flush()
     }
 }
 
