@@ -9,6 +9,7 @@ mod demo;
 mod errors;
 mod fixtures;
 mod interop;
+mod interrupt;
 mod layering;
 mod pull;
 mod push;
