@@ -8,11 +8,13 @@ use std::sync::Arc;
 use super::closure;
 use super::error::{BundleError, MemberProblem};
 use super::format::BundleManifest;
+use super::hashing::BUFFER_LEN;
 use super::head::{self, Head};
 use super::header::{BLOCK_LEN, LEAD_LEN_MAX};
 use super::input::{self, Input, ZSTD_MAGIC};
 use super::intruder;
-use super::volume::{Member, Volume};
+use super::verify;
+use super::volume::{Content, Member, Volume};
 use crate::bridge::FileRange;
 use crate::fsx::{self, File};
 use crate::oci::{Digest, Manifest};
@@ -168,12 +170,18 @@ impl Bundle {
         closure::parse_manifest(digest, bytes, declared).map(Some)
     }
 
-    /// Checks every byte that is not content: headers, padding, the end. Refuses members that are
-    /// no files, that are not listed, that are there twice, or whose paths are not safe.
-    pub fn check_structure(&self) -> Result<(), BundleError> {
+    /// Checks every byte that is not a blob's: headers, padding, links, the files for people, the
+    /// end. Refuses members that are no files, that are not listed, that are there twice, or whose
+    /// paths are not safe.
+    pub fn check_all_but_blobs(&self) -> Result<(), BundleError> {
         self.check_len()?;
-        for at in head::N_MEMBERS..self.head.volume.members().len() {
+        let mut buffer = vec![0; BUFFER_LEN];
+        let members = self.head.volume.members();
+        for (at, member) in members.iter().enumerate().skip(head::N_MEMBERS) {
             self.check_member(at)?;
+            if !matches!(member.content, Content::Blob(_)) {
+                verify::check_content(self, at, (&mut buffer, &|_| ()))?;
+            }
         }
         self.check_end()
     }

@@ -135,7 +135,8 @@ fn verify_raw(
     Ok(outcome)
 }
 
-fn check_content(
+/// Checks the content of the member at a position.
+pub(super) fn check_content(
     bundle: &Bundle,
     at: usize,
     (buffer, on_bytes): (&mut [u8], &(dyn Fn(u64) + Sync)),

@@ -45,10 +45,10 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
             kind,
         });
     }
-    // Before anything is created: every header of the archive is one that this program wrote.
+    // Before anything is created: all that is not a blob is as this program wrote it.
     if let Source::Bundle(bundle) = catalog.source() {
         let bundle = Arc::clone(bundle);
-        bridge::run(move || bundle.check_structure()).await?;
+        bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
     let wanted = catalog.wanted(None, &RenameRules::default())?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
