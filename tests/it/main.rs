@@ -18,5 +18,6 @@ mod readme;
 mod roundtrip;
 mod selftest;
 mod serve;
+mod space;
 mod support;
 mod unpack;

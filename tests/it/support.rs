@@ -1,5 +1,6 @@
 //! What the integration tests stand on.
 
+pub(crate) mod disk;
 pub(crate) mod docker_registry;
 pub(crate) mod env;
 pub(crate) mod faults;

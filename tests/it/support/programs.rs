@@ -55,7 +55,7 @@ fn advice(what: &str, missing: &[&str]) -> String {
 }
 
 /// Says something that is seen even when the test passes.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let name = std::thread::current().name().unwrap_or("?").to_owned();
     let line = format!("{name}: {text}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
@@ -65,6 +65,6 @@ fn note(text: &str) {
     clippy::disallowed_methods,
     reason = "the one question to the environment that the tests run in"
 )]
-fn is_ci() -> bool {
+pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
 }
