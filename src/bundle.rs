@@ -33,6 +33,8 @@ mod volume;
 mod writer;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod sample;
 
 pub use entry_path::{EntryPath, EntryPathError};

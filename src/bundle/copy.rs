@@ -7,8 +7,11 @@ use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, HashThread};
 use super::writer::{OpenBlob, WriteOptions};
 use crate::bridge::FileRange;
-use crate::fsx::{self, TempFile};
+use crate::fsx::{self, Durability, TempFile};
 use crate::oci::{Digest, DigestHasher};
+
+/// After how many bytes of a blob the kernel is told to begin writing them to the disk.
+const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
 /// A blob and where its bytes go.
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +139,11 @@ impl Copier<'_> {
             self.hashing.hash(&buffer, n);
             self.write(&buffer[..n], place.offset + done)?;
             done += n as u64;
+            let is_synced = self.options.durability == Durability::Synced;
+            if is_synced && done.is_multiple_of(WRITEBACK_LEN) {
+                let start = place.offset + done - WRITEBACK_LEN;
+                self.output.begin_writeback(start, WRITEBACK_LEN);
+            }
         }
         let actual = self.hashing.finish();
         if done < place.len {
@@ -167,7 +175,6 @@ impl Copier<'_> {
         self.output
             .write_all_at(bytes, offset)
             .map_err(|source| self.options.write_error(source))?;
-        (self.options.on_bytes)(bytes.len() as u64);
-        Ok(())
+        self.options.told(bytes.len() as u64)
     }
 }

@@ -105,6 +105,9 @@ pub enum BundleError {
         image: String,
         problem: ImageProblem,
     },
+    /// Nobody waits for the bundle any more; nothing is left of it.
+    #[error("writing the bundle was stopped")]
+    Stopped,
     /// More than a tar, or this machine, can hold.
     #[error("the bundle is too large")]
     TooLarge,
@@ -208,6 +211,7 @@ impl BundleError {
             | Self::NotABundle { .. }
             | Self::Compressed { .. }
             | Self::Unsupported { .. }
+            | Self::Stopped
             | Self::TooLarge => false,
             Self::BlobDamaged { .. }
             | Self::BlobLength { .. }
@@ -251,6 +255,7 @@ impl Hint for BundleError {
             Self::Unsupported { .. } => {
                 "use the version of hod that made the bundle, or a later one"
             }
+            Self::Stopped => return None,
             Self::TooLarge => "split the list and pack several bundles",
             _ if self.is_content() => {
                 "the file is not as hod wrote it: copy it again from where it was made, and \

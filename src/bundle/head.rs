@@ -84,15 +84,17 @@ fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
         let name = VOLUME_PATH.as_bytes();
         bytes.windows(name.len()).any(|window| window == name)
     };
-    if !names_volume(first) {
-        let found = match (first.is_empty(), intruder::first_path(first)) {
-            (true, _) => "it is empty".to_owned(),
-            (_, Some(path)) => format!(
-                "its first member is `{}`, not `{VOLUME_PATH}`",
-                path.escape_debug()
-            ),
-            (_, None) => "it does not start as a tar does".to_owned(),
-        };
+    let found = match intruder::first_path(first) {
+        Some(path) if path == VOLUME_PATH => None,
+        Some(path) => Some(format!(
+            "its first member is `{}`, not `{VOLUME_PATH}`",
+            path.escape_debug()
+        )),
+        None if names_volume(first) => None,
+        None if first.is_empty() => Some("it is empty".to_owned()),
+        None => Some("it does not start as a tar does".to_owned()),
+    };
+    if let Some(found) = found {
         return Err(BundleError::NotABundle {
             path: input.path().to_owned(),
             found,

@@ -78,7 +78,10 @@ impl Bundle {
     /// Opens a raw bundle; reads its two json files, and compares its length with what they say.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
         let bundle = Self::open_any_len(path)?;
-        bundle.check_len()?;
+        if bundle.len != bundle.head.volume.len() {
+            // Says where it goes wrong; the end is wrong in any case.
+            bundle.check_all_but_blobs()?;
+        }
         Ok(bundle)
     }
 
@@ -104,21 +107,6 @@ impl Bundle {
             head,
             blobs,
         })
-    }
-
-    /// Compares the length of the file with that of the archive.
-    pub(super) fn check_len(&self) -> Result<(), BundleError> {
-        let members = self.head.volume.members();
-        if self.len == self.head.volume.len() {
-            return Ok(());
-        }
-        let cut = members.iter().find(|member| member.end() > self.len);
-        match cut.or(members.last()) {
-            Some(member) if self.len < self.head.volume.len() => {
-                Err(BundleError::member(&member.path, MemberProblem::Truncated))
-            }
-            _ => self.check_end(),
-        }
     }
 
     /// The path it was opened at.
@@ -174,7 +162,6 @@ impl Bundle {
     /// end. Refuses members that are no files, that are not listed, that are there twice, or whose
     /// paths are not safe.
     pub fn check_all_but_blobs(&self) -> Result<(), BundleError> {
-        self.check_len()?;
         let mut buffer = vec![0; BUFFER_LEN];
         let members = self.head.volume.members();
         for (at, member) in members.iter().enumerate().skip(head::N_MEMBERS) {
@@ -194,6 +181,9 @@ impl Bundle {
         if found != expected {
             let found = self.read_up_to(member.lead_offset, LEAD_LEN_MAX)?;
             return Err(intruder::examine(self.head.volume.members(), at, &found));
+        }
+        if self.len < member.end() {
+            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
         }
         let end = member.offset + member.len;
         let padding = self.read_up_to(end, member.end() - end)?;

@@ -223,7 +223,8 @@ impl Sample {
             output: &self.path(name),
             compression,
             jobs,
-            on_bytes: &|_| {},
+            durability: fsx::Durability::Deferred,
+            on_bytes: &|_| std::ops::ControlFlow::Continue(()),
         };
         write(
             &self.plan,

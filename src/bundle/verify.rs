@@ -104,7 +104,7 @@ fn verify_raw(
     let mut found = found.into_inner().expect("no thread panics with the lock");
     found.sort_by_key(|(at, _)| *at);
     let mut errors: Vec<BundleError> = found.into_iter().map(|(_, error)| error).collect();
-    errors.extend(bundle.check_len().and_then(|()| bundle.check_end()).err());
+    errors.extend(bundle.check_end().err());
 
     let mut closure = Closure::new(bundle.manifest());
     for member in members {

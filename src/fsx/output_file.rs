@@ -70,7 +70,12 @@ impl OutputFile {
 
     /// Publishes the file: synced, renamed, directory synced.
     pub fn commit(self) -> Result<(), Error> {
-        self.temp.persist(&self.destination, Durability::Synced)
+        self.commit_with(Durability::Synced)
+    }
+
+    /// Publishes the file, atomically in any case; see [`TempFile::persist`].
+    pub fn commit_with(self, durability: Durability) -> Result<(), Error> {
+        self.temp.persist(&self.destination, durability)
     }
 }
 

@@ -63,6 +63,17 @@ impl TempFile {
             .map_err(|source| Error::new("write", self.inner.path(), source))
     }
 
+    /// Asks the kernel to begin writing a range to the disk, so that a later sync has less to wait
+    /// for; returns without waiting, and does not fail: it is advice.
+    pub fn begin_writeback(&self, offset: u64, len: u64) {
+        use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+        // "Not needed" writes out dirty pages, and drops from the cache only those that are clean.
+        let advice = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+        if let (Ok(offset), Ok(len)) = (offset.try_into(), len.try_into()) {
+            let _ = posix_fadvise(self.inner.as_file(), offset, len, advice);
+        }
+    }
+
     /// Makes the file `len` bytes long, so that a full disk shows at once where the file system
     /// can reserve.
     pub fn allocate(&self, len: u64) -> Result<(), Error> {

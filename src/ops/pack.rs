@@ -1,5 +1,6 @@
 //! `pack`: store → bundle.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::batch::{Batch, require_space};
 use super::{Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
 use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
+use crate::fsx::Durability;
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest};
 use crate::report::{BlobRoute, Event};
@@ -81,12 +83,20 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     });
     let (jobs, reporter, source) = (cx.jobs, Arc::clone(&cx.reporter), catalog.source().clone());
     let (output, compression) = (options.output.clone(), options.compression);
-    let written = bridge::run(move || {
+    let written = bridge::run_stoppable(move |stop| {
         let write_options = bundle::WriteOptions {
             output: &output,
             compression,
             jobs,
-            on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
+            durability: Durability::Synced,
+            on_bytes: &|len| {
+                reporter.event(Event::BytesMoved { len });
+                if stop.is_set() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
         };
         let written = bundle::write(&plan, &|digest| open(&source, digest), &write_options)?;
         for blob in &plan.blobs {

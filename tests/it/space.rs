@@ -27,7 +27,7 @@ fn site() -> TestEnv {
         let image = ImageBuilder::oci(n).layer(&large).layer(&small).build();
         let name = format!("app/{n}:1");
         image.put_in(&store, &name);
-        list += &format!("{name}\n");
+        list = list + name.as_ref() + "\n";
     }
     env.write("all.txt", list);
     drop(store);

@@ -79,10 +79,7 @@ fn a_tag_that_moved_is_kept_in_both_trees() {
         return;
     }
     let env = TestEnv::new();
-    let (source, registry) = (
-        TestRegistry::start(),
-        DockerRegistry::serve(&env, "theirs"),
-    );
+    let (source, registry) = (TestRegistry::start(), DockerRegistry::serve(&env, "theirs"));
     let (_, list) = menagerie().swap_remove(1);
     for image in [image(100), list, image(300)] {
         let names = [("apps/web:1".to_owned(), image)];
@@ -102,6 +99,12 @@ fn a_tag_that_moved_is_kept_in_both_trees() {
     let mut more: Vec<&str> = theirs.keys().map(String::as_str).collect();
     more.retain(|path| !late.contains_key(*path) && path.contains("/tags/"));
     assert_eq!(more.len(), 2, "the tag's history: {more:?}");
-    assert!(more.iter().all(|path| path.contains("/tags/1/index/sha256/")));
-    assert!(late.iter().all(|(path, bytes)| theirs.get(path) == Some(bytes)));
+    assert!(
+        more.iter()
+            .all(|path| path.contains("/tags/1/index/sha256/"))
+    );
+    assert!(
+        late.iter()
+            .all(|(path, bytes)| theirs.get(path) == Some(bytes))
+    );
 }

@@ -36,9 +36,7 @@ pub(crate) fn copy(env: &TestEnv, flags: &str, (from, to): (&str, &str)) {
 pub(crate) fn sync(env: &TestEnv, rest: &str) {
     let _ = run(
         env,
-        &format!(
-            "sync --preserve-digests --src-tls-verify=false --dest-tls-verify=false {rest}"
-        ),
+        &format!("sync --preserve-digests --src-tls-verify=false --dest-tls-verify=false {rest}"),
     )
     .success();
 }
