@@ -1,23 +1,23 @@
 //! Archives that nobody honest wrote: every one must be refused, by the name of what is wrong.
 
+mod archive;
+mod lists;
+
 use std::io::Read;
 use std::path::Path;
 
 use tar::{EntryType, Header};
 
-mod archive;
-mod lists;
-
 use super::format::{BUNDLE_PATH, VOLUME_PATH};
 use super::header::{Comment, Entry, EntryKind, padded};
-use super::sample::{Builder, Sample, index_of, noise};
+use super::sample::{Builder, Sample, noise};
 use super::volume::Member;
 use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, Compression, StreamSink,
     read_stream, verify,
 };
 use crate::fsx;
-use crate::oci::{Digest, MediaType};
+use crate::oci::Digest;
 
 const README: &str = "README.txt";
 

@@ -1,6 +1,16 @@
 //! Members, headers and ends that are not as they must be.
 
-use super::*;
+use std::io::Read;
+use std::path::Path;
+
+use tar::{EntryType, Header};
+
+use super::super::volume::Member;
+use super::super::{
+    BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, read_stream, verify,
+};
+use super::{README, at, entry, good, pax, stream};
+use crate::fsx;
 
 #[test]
 fn the_good_one_is_good() {

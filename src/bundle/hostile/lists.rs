@@ -1,6 +1,13 @@
 //! Lists that are not as they must be, and contents that are not as the lists say.
 
-use super::*;
+use tar::Header;
+
+use super::super::sample::{Builder, index_of, noise};
+use super::super::verify;
+use super::super::volume::Member;
+use super::{at, good, honest};
+use crate::fsx;
+use crate::oci::{Digest, MediaType};
 
 #[test]
 fn sizes_that_lie_are_refused() {
