@@ -1,7 +1,7 @@
 //! The face: the only home of flags, environment, terminal and exit codes.
 //!
-//! [`args`] is what clap parses; [`settings`] merges it with environment and files, once; each of
-//! [`commands`] builds a verb's options, runs it and prints its outcome through [`ui`].
+//! `args` is what clap parses; `settings` merges it with environment and files, once; each of
+//! `commands` builds a verb's options, runs it and prints its outcome through [`ui`].
 
 mod args;
 mod commands;

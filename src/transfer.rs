@@ -1,7 +1,7 @@
 //! The way: sources of images, sinks for images, and the one engine between them.
 //!
 //! The engine works on the whole list at once, never image by image: every reference is resolved
-//! and every unique blob planned ([`resolve`], [`Plan`]) before the first one moves; blobs move
+//! and every unique blob planned ([`resolve()`], [`Plan`]) before the first one moves; blobs move
 //! largest first with a lane kept for small ones, each digest once; an image is published when all
 //! of it is there ([`Transfer::run`]). One image's failure does not stop the others.
 
