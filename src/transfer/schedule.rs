@@ -31,7 +31,7 @@ pub struct Transfer {
     pub source: Source,
     pub sink: Sink,
     pub reporter: Arc<dyn Reporter>,
-    /// How many large and how many small blobs move at once.
+    /// How many large blobs move at once, and half of how many small ones.
     pub jobs: usize,
     pub on_failure: OnFailure,
     pub retry: RetryPolicy,
@@ -80,7 +80,7 @@ impl Transfer {
         loop {
             let at_once = match self.sink.batching() {
                 Batching::Together => 1,
-                Batching::Apart => self.jobs,
+                Batching::Apart => self.jobs.max(1) * 2,
             };
             while n_publishing < at_once && !progress.ready.is_empty() {
                 let batch = progress.next_batch(self.sink.batching());
@@ -131,7 +131,8 @@ impl Transfer {
             return;
         }
         let large = Arc::new(Semaphore::new(self.jobs.max(1)));
-        let small = Arc::new(Semaphore::new(self.jobs.max(1)));
+        // Small blobs are all waiting for answers, so more of them share a line.
+        let small = Arc::new(Semaphore::new(self.jobs.max(1) * 2));
         for (at, blob) in plan.blobs.iter().enumerate() {
             let lane = if blob.descriptor.size > SMALL_LEN_MAX {
                 &large

@@ -9,6 +9,7 @@ mod corrupt;
 mod demo;
 mod errors;
 mod fixtures;
+mod hostile;
 mod interop;
 mod interrupt;
 mod layering;
