@@ -162,7 +162,7 @@ pub(crate) struct UnpackArgs {
 #[command(after_long_help = "\
 Example:
   hod export site.tar --output layouts
-  skopeo sync --src dir --dest docker layouts harbor.corp/offline")]
+  skopeo sync --all --scoped --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
     /// A store, tree, bundle, or directory of layouts
     #[arg(value_name = "SRC")]
