@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use hod::fsx;
 
 use crate::fixtures;
-use crate::support::env::{TestEnv, finish, has_program};
+use crate::support::env::{TestEnv, finish};
+use crate::support::programs;
 
 const VERBS: [&str; 10] = [
     "pull",
@@ -143,7 +144,7 @@ impl Walk {
     fn visit(&mut self, block: &Block) {
         let at = format!("README.md:{}", block.line);
         match block.info.split_once(' ').unwrap_or((&block.info, "")) {
-            ("sh", "skopeo") if !has_program("skopeo") => {}
+            ("sh", "skopeo") if !programs::are_here(&["skopeo"]) => {}
             ("sh", "" | "skopeo") => {
                 let output = finish(&mut self.shell(&block.text));
                 assert_eq!(output.code, Some(0), "{at}\n{}", output.stderr);

@@ -6,6 +6,7 @@ use crate::support::faults::{
 };
 use crate::support::http;
 use crate::support::images::{self, Blob, ImageBuilder, menagerie};
+use crate::support::programs::{Look, look};
 use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
 
 #[test]
@@ -207,4 +208,16 @@ fn the_tests_own_registry_asks_for_logins() {
     assert_eq!(get("POST", "/v2/app/blobs/uploads/"), 401);
     registry.expire_tokens();
     assert_eq!(get("GET", target), 401);
+}
+
+#[test]
+fn a_test_without_its_programs_fails_in_ci_and_says_so_elsewhere() {
+    assert_eq!(look(&["sh", "cat"], true), Look::Here);
+    let programs = ["sh", "hod-no-such-program", "hod-nor-this"];
+    let missing = "no hod-no-such-program and no hod-nor-this here; on Debian or Ubuntu: \
+                   `make test` or `sudo apt-get install hod-no-such-program hod-nor-this`";
+    let text = format!("this test cannot be left out here: {missing}");
+    assert_eq!(look(&programs, true), Look::Fail(text));
+    let text = format!("note: a test was left out: {missing}");
+    assert_eq!(look(&programs, false), Look::LeaveOut(text));
 }

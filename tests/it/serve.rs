@@ -12,9 +12,10 @@ use hod::server::{Access, ServeOptions};
 use hod::store::Store;
 use serde_json::json;
 
-use crate::support::env::{TestEnv, finish, has_program};
+use crate::support::env::{TestEnv, finish};
 use crate::support::http;
 use crate::support::images::{self, Blob, Image, menagerie, repository, tag};
+use crate::support::programs;
 use crate::support::registry::TestRegistry;
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
@@ -317,7 +318,7 @@ fn damage_in_the_store_is_not_served_and_reported() {
 
 #[test]
 fn skopeo_copies_in_and_out() {
-    if !has_program("skopeo") {
+    if !programs::are_here(&["skopeo"]) {
         return;
     }
     let env = TestEnv::new();

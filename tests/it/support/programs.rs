@@ -11,27 +11,46 @@ use super::env::has_program;
 #[must_use = "without the programs the test must end"]
 #[track_caller]
 pub(crate) fn are_here(programs: &[&str]) -> bool {
-    let missing = missing(programs);
-    if missing.is_empty() {
-        return true;
+    match look(programs, is_ci()) {
+        Look::Here => true,
+        Look::LeaveOut(text) => {
+            note(&text);
+            false
+        }
+        Look::Fail(text) => panic!("{text}"),
     }
-    assert!(
-        !is_ci(),
-        "{}",
-        advice("this test cannot be left out here", &missing)
-    );
-    note(&advice("note: a test was left out", &missing));
-    false
 }
 
-/// The same for programs that are no part of the set-up: the note is all, in CI too.
+/// The same for programs that `tests/setup` does not install: the note is all, in CI too.
 #[must_use = "without the programs the test must end"]
 pub(crate) fn happen_to_be_here(programs: &[&str]) -> bool {
-    let missing = missing(programs);
-    if !missing.is_empty() {
-        note(&advice("note: a test was left out", &missing));
+    let found = look(programs, false);
+    if let Look::LeaveOut(text) = &found {
+        note(text);
     }
-    missing.is_empty()
+    found == Look::Here
+}
+
+/// What becomes of a test that needs programs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Here,
+    /// It ends early, and says this.
+    LeaveOut(String),
+    /// It fails, for this reason.
+    Fail(String),
+}
+
+/// Looks for the programs, where none may be missing or some may.
+pub(crate) fn look(programs: &[&str], is_ci: bool) -> Look {
+    let missing = missing(programs);
+    if missing.is_empty() {
+        Look::Here
+    } else if is_ci {
+        Look::Fail(advice("this test cannot be left out here", &missing))
+    } else {
+        Look::LeaveOut(advice("note: a test was left out", &missing))
+    }
 }
 
 fn missing<'p>(programs: &[&'p str]) -> Vec<&'p str> {
@@ -48,8 +67,8 @@ fn advice(what: &str, missing: &[&str]) -> String {
         })
         .collect();
     format!(
-        "{what}: {} not installed; on Debian or Ubuntu: `make test` or `sudo apt-get install {}`",
-        missing.join(" and "),
+        "{what}: no {} here; on Debian or Ubuntu: `make test` or `sudo apt-get install {}`",
+        missing.join(" and no "),
         packages.join(" ")
     )
 }
