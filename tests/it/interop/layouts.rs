@@ -98,7 +98,7 @@ fn sync_to_dir(env: &TestEnv, source: &TestRegistry, flags: &str) {
     );
 }
 
-/// Pushes `layouts` with these flags of `hod`, and expects each image under the name `name_of` it.
+/// Pushes `layouts` with these flags into `docker-registry`, which must serve these images then.
 #[track_caller]
 fn assert_push(env: &TestEnv, flags: &str, expected: &[Named]) {
     let registry = DockerRegistry::serve(env, "target");
