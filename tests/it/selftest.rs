@@ -215,7 +215,7 @@ fn a_test_without_its_programs_fails_in_ci_and_says_so_elsewhere() {
     assert_eq!(look(&["sh", "cat"], true), Look::Here);
     let programs = ["sh", "hod-no-such-program", "hod-nor-this"];
     let missing = "no hod-no-such-program and no hod-nor-this here; on Debian or Ubuntu: \
-                   `make test` or `sudo apt-get install hod-no-such-program hod-nor-this`";
+                   `sudo apt-get install hod-no-such-program hod-nor-this`";
     let text = format!("this test cannot be left out here: {missing}");
     assert_eq!(look(&programs, true), Look::Fail(text));
     let text = format!("note: a test was left out: {missing}");

@@ -4,6 +4,9 @@ use std::io::Write as _;
 
 use super::env::has_program;
 
+/// What `tests/setup` installs.
+const SET_UP: [&str; 3] = ["docker-registry", "skopeo", "zstd"];
+
 /// Whether all these programs are here; a test ends early otherwise.
 ///
 /// Under `CI=true` a missing program fails the test. Elsewhere a note is printed past the test
@@ -66,8 +69,10 @@ fn advice(what: &str, missing: &[&str]) -> String {
             name => name,
         })
         .collect();
+    let is_set_up = missing.iter().all(|name| SET_UP.contains(name));
+    let set_up = if is_set_up { "`make test` or " } else { "" };
     format!(
-        "{what}: no {} here; on Debian or Ubuntu: `make test` or `sudo apt-get install {}`",
+        "{what}: no {} here; on Debian or Ubuntu: {set_up}`sudo apt-get install {}`",
         missing.join(" and no "),
         packages.join(" ")
     )
