@@ -12,7 +12,7 @@ mod platform;
 mod reference;
 
 pub use config::ImageConfig;
-pub use descriptor::Descriptor;
+pub use descriptor::{Descriptor, sum_len};
 pub use digest::{Algorithm, Digest, DigestError, DigestHasher};
 pub use manifest::{
     ImageManifest, IndexEntry, IndexManifest, MANIFEST_LEN_MAX, Manifest, ManifestBody,

@@ -41,6 +41,11 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Adds up lengths that others claim; [`u64::MAX`] where that is not enough.
+pub fn sum_len(lens: impl IntoIterator<Item = u64>) -> u64 {
+    lens.into_iter().fold(0, u64::saturating_add)
+}
+
 impl Descriptor {
     /// A descriptor with nothing but the three required fields.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Context, OpsError};
 use crate::fsx;
-use crate::oci::Digest;
+use crate::oci::{Digest, sum_len};
 use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
@@ -92,7 +92,7 @@ impl ImageReport {
             destination: image.wanted.destination.to_string(),
             digest: Some(image.top().digest().clone()),
             original_digest: image.original.clone(),
-            bytes: image.blobs.iter().map(|blob| blob.size).sum(),
+            bytes: sum_len(image.blobs.iter().map(|blob| blob.size)),
             status,
         }
     }
@@ -175,7 +175,7 @@ impl Batch {
                 Ok(image) => {
                     if !image.foreign.is_empty() {
                         let n = image.foreign.len();
-                        let len: u64 = image.foreign.iter().map(|layer| layer.size).sum();
+                        let len = sum_len(image.foreign.iter().map(|layer| layer.size));
                         cx.note(&format!(
                             "{}: not carried: {} of {}, which registries do not hold; the target \
                              must reach the URLs in the manifest",

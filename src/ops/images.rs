@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::{Catalog, Context, ImageStatus, OpsError};
 use crate::bridge;
 use crate::list::RenameRules;
-use crate::oci::{Digest, ImageConfig, Manifest, ManifestBody};
+use crate::oci::{Digest, ImageConfig, Manifest, ManifestBody, sum_len};
 use crate::transfer::{BlobContent, OnFailure, Resolved, Source};
 
 /// The longest configuration that is read for its platform, in bytes.
@@ -63,8 +63,8 @@ pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsErr
         let (mut own_bytes, mut shared_bytes) = (0, 0);
         for (digest, len) in parts(image) {
             match users.get(&digest) {
-                Some((_, 1)) => own_bytes += len,
-                _ => shared_bytes += len,
+                Some((_, 1)) => own_bytes = sum_len([own_bytes, len]),
+                _ => shared_bytes = sum_len([shared_bytes, len]),
             }
         }
         images.push(ImageFacts {
@@ -90,7 +90,7 @@ pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsErr
     Ok(ImagesOutcome {
         kind: catalog.kind().as_str(),
         images,
-        total_bytes: users.values().map(|(len, _)| len).sum(),
+        total_bytes: sum_len(users.values().map(|(len, _)| *len)),
         damaged,
     })
 }

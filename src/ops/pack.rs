@@ -12,7 +12,7 @@ use crate::bridge;
 use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
 use crate::fsx::Durability;
 use crate::list::{ImageList, RenameRules};
-use crate::oci::{Digest, Manifest};
+use crate::oci::{Digest, Manifest, sum_len};
 use crate::report::{BlobRoute, Event};
 use crate::template::{self, ReadmeFacts, ReadmeImage};
 use crate::transfer::{OnFailure, Resolved, Source};
@@ -75,7 +75,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let plan = pack_plan(options, &batch)?;
     require_space(&options.output, bundle::planned_len(&plan)?)?;
     let (n_images, n_blobs) = (plan.images.len(), plan.blobs.len());
-    let len = plan.blobs.iter().map(|blob| blob.size).sum();
+    let len = sum_len(plan.blobs.iter().map(|blob| blob.size));
     cx.reporter.event(Event::Planned {
         n_images,
         n_blobs,
@@ -189,7 +189,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         images: readme_images,
         n_blobs: blobs.len(),
-        len: blobs.iter().map(|blob| blob.size).sum(),
+        len: sum_len(blobs.iter().map(|blob| blob.size)),
     })?;
     let file = |path: &str, text: String| {
         let path = path.parse().expect("a plain file name is a valid path");
@@ -245,6 +245,6 @@ fn readme_image(image: &Resolved) -> ReadmeImage {
     ReadmeImage {
         name: list_line(image),
         digest: image.top().digest().clone(),
-        len: image.blobs.iter().map(|blob| blob.size).sum(),
+        len: sum_len(image.blobs.iter().map(|blob| blob.size)),
     }
 }

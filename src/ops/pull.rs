@@ -8,7 +8,7 @@ use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError};
 use crate::bridge;
 use crate::fsx::{self, Durability};
 use crate::list::{self, ImageList, ListEntry};
-use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Tag};
+use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
@@ -129,7 +129,7 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
                 None => None,
             };
             if has != Some(blob.descriptor.size) {
-                len += blob.descriptor.size;
+                len = sum_len([len, blob.descriptor.size]);
             }
         }
         Ok(len)

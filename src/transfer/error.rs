@@ -65,6 +65,8 @@ pub enum TransferError {
     PinnedIndex { digest: Digest, platforms: String },
     #[error("indexes are nested more than {depth_max} deep")]
     TooDeep { depth_max: usize },
+    #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
+    TooMany { n_max: usize, len_max: u64 },
     #[error("index cannot be rewritten")]
     Rewrite,
     #[error("blob `{digest}` cannot be sent again, since a compressed bundle is read only once")]

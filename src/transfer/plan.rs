@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Location, Resolved};
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, sum_len};
 
 /// What is to be moved, known before the first blob moves.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Plan {
 
     /// The bytes of all unique blobs.
     pub fn len(&self) -> u64 {
-        self.blobs.iter().map(|blob| blob.descriptor.size).sum()
+        sum_len(self.blobs.iter().map(|blob| blob.descriptor.size))
     }
 
     /// Whether nothing is to be moved.
@@ -60,12 +60,7 @@ impl Plan {
 
     /// The bytes that carrying each image by itself would move more than this plan does.
     pub fn shared_len(&self) -> u64 {
-        let apart: u64 = self
-            .images
-            .iter()
-            .flat_map(|image| &image.blobs)
-            .map(|b| b.size)
-            .sum();
-        apart - self.len()
+        let apart = self.images.iter().flat_map(|image| &image.blobs);
+        sum_len(apart.map(|blob| blob.size)).saturating_sub(self.len())
     }
 }

@@ -1,7 +1,7 @@
 //! From a wanted image to its manifests and blobs, with the choice of platforms applied.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
@@ -14,6 +14,12 @@ use crate::report::{Event, Reporter};
 
 /// How deep indexes may nest.
 const DEPTH_MAX: usize = 8;
+/// How many manifests one image may have, all of which are held in memory.
+const MANIFESTS_MAX: usize = 1000;
+/// How many bytes they may have together.
+const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
+/// How many platforms are named when the wanted one is missing.
+const OFFERS_SHOWN_MAX: usize = 20;
 /// How many children of one index are read at once.
 const CHILDREN_AT_ONCE: usize = 8;
 /// The annotation by which `BuildKit` ties an attestation to the manifest it is about.
@@ -98,27 +104,24 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     let cx = Walk {
         source,
         location: &location,
+        known: Mutex::default(),
     };
     let is_index = matches!(found.body(), ManifestBody::Index(_));
     let original = found.digest().clone();
-    let mut collected = match (&wanted.platforms, wanted.index_mode) {
+    let collected = match (&wanted.platforms, wanted.index_mode) {
         (PlatformChoice::These(platforms), mode) if is_index => {
             refuse_pin(wanted, &found)?;
             match mode {
                 IndexMode::Fitting if platforms.len() == 1 => {
                     let leaf = cx.one(&found, &platforms[0]).await?;
-                    cx.all(leaf, 0).await?
+                    cx.all(leaf).await?
                 }
                 IndexMode::Keep => cx.some(found, platforms, IndexMode::Keep).await?,
                 _ => cx.some(found, platforms, IndexMode::Rewrite).await?,
             }
         }
-        _ => cx.all(found, 0).await?,
+        _ => cx.all(found).await?,
     };
-    let mut seen = BTreeSet::new();
-    collected
-        .manifests
-        .retain(|manifest| seen.insert(manifest.digest().clone()));
     let mut resolved = Resolved {
         wanted: wanted.clone(),
         location,
@@ -143,86 +146,132 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     Ok(resolved)
 }
 
-/// Manifests in the order in which they are to be published, and children left out.
+/// Manifests in the order in which they are to be published, each once, and children left out.
 #[derive(Default)]
 struct Collected {
     manifests: Vec<Manifest>,
+    seen: BTreeSet<Digest>,
     absent: Vec<Descriptor>,
 }
 
-/// The part of an index that is wanted, and what becomes of the index.
-#[derive(Clone, Copy)]
-struct PartOf<'a> {
+impl Collected {
+    fn push(&mut self, manifest: &Manifest) {
+        if self.seen.insert(manifest.digest().clone()) {
+            self.manifests.push(manifest.clone());
+        }
+    }
+}
+
+/// The part of an index that is wanted, and what is known of it so far.
+struct Part<'a> {
     platforms: &'a [Platform],
     mode: IndexMode,
+    collected: Collected,
+    offered: BTreeSet<Platform>,
+    /// As what each index is carried; `None` where nothing of it is wanted.
+    carried: HashMap<Digest, Option<Arc<Manifest>>>,
+}
+
+/// What was read of an image, so that a manifest is read once however often it is listed: eight
+/// indexes that list each other a hundred times are a few KiB, and stand for 10¹⁶ images.
+#[derive(Default)]
+struct Known {
+    manifests: HashMap<Digest, Found>,
+    len: u64,
+}
+
+/// What came of reading a manifest.
+#[derive(Clone)]
+enum Found {
+    Here(Arc<Manifest>),
+    Absent,
 }
 
 struct Walk<'a> {
     source: &'a Source,
     location: &'a Location,
+    known: Mutex<Known>,
 }
 
 impl Walk<'_> {
-    /// Everything below `manifest`, and itself last. A local source may hold an index that was
-    /// kept with a part of its children; a registry may not.
-    fn all(
-        &self,
-        manifest: Manifest,
-        depth: usize,
-    ) -> BoxFuture<'_, Result<Collected, TransferError>> {
-        async move {
-            if depth > DEPTH_MAX {
-                return Err(TransferError::TooDeep {
-                    depth_max: DEPTH_MAX,
-                });
-            }
-            let mut collected = Collected::default();
-            let children: Vec<Descriptor> = manifest.children().to_vec();
-            let parts: Vec<_> = futures_util::stream::iter(children)
-                .map(|child| async move {
-                    match self.source.manifest(self.location, &child).await? {
-                        Some(found) => Ok((child, Some(self.all(found, depth + 1).await?))),
-                        None => Ok::<_, TransferError>((child, None)),
-                    }
-                })
+    /// Everything below `top`, and itself last. A local source may hold an index that was kept
+    /// with a part of its children; a registry may not.
+    async fn all(&self, top: Manifest) -> Result<Collected, TransferError> {
+        let mut level = vec![Arc::new(top.clone())];
+        for _ in 0..=DEPTH_MAX {
+            let mut seen = BTreeSet::new();
+            let children = level.iter().flat_map(|manifest| manifest.children());
+            let unread: Vec<Descriptor> = children
+                .filter(|child| self.known(&child.digest).is_none() && seen.insert(&child.digest))
+                .cloned()
+                .collect();
+            let read: Vec<Found> = futures_util::stream::iter(unread)
+                .map(|child| async move { self.find(&child).await })
                 .buffered(CHILDREN_AT_ONCE)
                 .try_collect()
                 .await?;
-            let n_present = parts.iter().filter(|(_, part)| part.is_some()).count();
-            for (child, part) in parts {
-                match part {
-                    Some(part) => {
-                        collected.manifests.extend(part.manifests);
-                        collected.absent.extend(part.absent);
-                    }
-                    None if n_present > 0 && !matches!(self.source, Source::Registry(_)) => {
-                        collected.absent.push(child);
-                    }
-                    None => {
-                        return Err(TransferError::ChildAbsent {
-                            digest: child.digest,
-                        });
-                    }
-                }
-            }
-            collected.manifests.push(manifest);
-            Ok(collected)
+            let here = read.into_iter().filter_map(|found| match found {
+                Found::Here(manifest) => Some(manifest),
+                Found::Absent => None,
+            });
+            level = here.collect();
         }
-        .boxed()
+        let mut collected = Collected::default();
+        self.collect(&top, 0, &mut collected)?;
+        Ok(collected)
+    }
+
+    /// Collects what was read, children before those that list them.
+    fn collect(
+        &self,
+        manifest: &Manifest,
+        depth: usize,
+        collected: &mut Collected,
+    ) -> Result<(), TransferError> {
+        check_depth(depth)?;
+        let (mut n_present, mut absent) = (0, Vec::new());
+        for child in manifest.children() {
+            match self.known(&child.digest) {
+                Some(Found::Here(_)) if collected.seen.contains(&child.digest) => n_present += 1,
+                Some(Found::Here(found)) => {
+                    n_present += 1;
+                    self.collect(&found, depth + 1, collected)?;
+                }
+                Some(Found::Absent) | None => absent.push(child.clone()),
+            }
+        }
+        if let (0, Some(child)) = (n_present, absent.first()) {
+            return Err(self::absent(child));
+        }
+        collected.absent.extend(absent);
+        collected.push(manifest);
+        Ok(())
     }
 
     /// The manifest of one platform.
     async fn one(&self, index: &Manifest, platform: &Platform) -> Result<Manifest, TransferError> {
-        let mut offered = Vec::new();
-        let mut queue = vec![(index.clone(), 0)];
-        let mut matches: Vec<Descriptor> = Vec::new();
+        let mut offered = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![(Arc::new(index.clone()), 0)];
+        let mut best: Option<Descriptor> = None;
         while let Some((index, depth)) = queue.pop() {
             for child in index.children() {
                 match &child.platform {
-                    Some(has) if platform.accepts(has) => matches.push(child.clone()),
-                    Some(has) => offered.push(has.clone()),
+                    Some(has) if platform.accepts(has) => {
+                        let is_exact = |best: &Descriptor| best.platform.as_ref() == Some(platform);
+                        if best
+                            .as_ref()
+                            .is_none_or(|best| has == platform && !is_exact(best))
+                        {
+                            best = Some(child.clone());
+                        }
+                    }
+                    Some(has) => {
+                        offered.insert(has.clone());
+                    }
                     None if child.media_type.kind() == MediaTypeKind::Index
-                        && depth < DEPTH_MAX =>
+                        && depth < DEPTH_MAX
+                        && seen.insert(child.digest.clone()) =>
                     {
                         queue.push((self.child(child).await?, depth + 1));
                     }
@@ -230,18 +279,55 @@ impl Walk<'_> {
                 }
             }
         }
-        let exact = |child: &&Descriptor| child.platform.as_ref() == Some(platform);
-        let Some(best) = matches.iter().find(exact).or_else(|| matches.first()) else {
-            return Err(no_platform(std::slice::from_ref(platform), offered));
-        };
-        self.child(best).await
+        match best {
+            Some(best) => Ok(Manifest::clone(&*self.child(&best).await?)),
+            None => Err(no_platform(std::slice::from_ref(platform), offered)),
+        }
     }
 
-    async fn child(&self, child: &Descriptor) -> Result<Manifest, TransferError> {
-        let found = self.source.manifest(self.location, child).await?;
-        found.ok_or_else(|| TransferError::ChildAbsent {
-            digest: child.digest.clone(),
-        })
+    async fn child(&self, child: &Descriptor) -> Result<Arc<Manifest>, TransferError> {
+        match self.find(child).await? {
+            Found::Here(found) => Ok(found),
+            Found::Absent => Err(absent(child)),
+        }
+    }
+
+    /// Reads a manifest; absent it may be in a local source only.
+    async fn find(&self, child: &Descriptor) -> Result<Found, TransferError> {
+        if let Some(known) = self.known(&child.digest) {
+            return Ok(known);
+        }
+        let (found, len) = match self.source.manifest(self.location, child).await? {
+            Some(found) => {
+                let len = found.bytes().len() as u64;
+                if len != child.size {
+                    return Err(TransferError::BlobLength {
+                        digest: child.digest.clone(),
+                        expected: child.size,
+                        actual: len,
+                    });
+                }
+                (Found::Here(Arc::new(found)), len)
+            }
+            None if matches!(self.source, Source::Registry(_)) => return Err(absent(child)),
+            None => (Found::Absent, 0),
+        };
+        let mut known = self.known.lock().expect("no panic while reading");
+        known.len += len;
+        known.manifests.insert(child.digest.clone(), found.clone());
+        if known.manifests.len() > MANIFESTS_MAX || known.len > MANIFESTS_LEN_MAX {
+            return Err(TransferError::TooMany {
+                n_max: MANIFESTS_MAX,
+                len_max: MANIFESTS_LEN_MAX,
+            });
+        }
+        Ok(found)
+    }
+
+    /// What was read of a digest, if anything was tried.
+    fn known(&self, digest: &Digest) -> Option<Found> {
+        let known = self.known.lock().expect("no panic while reading");
+        known.manifests.get(digest).cloned()
     }
 
     /// The children for `platforms`, and an index of them.
@@ -251,36 +337,39 @@ impl Walk<'_> {
         platforms: &[Platform],
         mode: IndexMode,
     ) -> Result<Collected, TransferError> {
-        let (collected, offered) = self.subset(index, PartOf { platforms, mode }, 0).await?;
-        let has = |wanted: &&Platform| !offered.iter().any(|offer| wanted.accepts(offer));
-        let missing: Vec<Platform> = platforms.iter().filter(has).cloned().collect();
-        if missing.is_empty() {
-            Ok(collected)
-        } else {
-            Err(no_platform(&missing, offered))
+        let mut part = Part {
+            platforms,
+            mode,
+            collected: Collected::default(),
+            offered: BTreeSet::new(),
+            carried: HashMap::new(),
+        };
+        let carried = self.subset(Arc::new(index), &mut part, 0).await?;
+        let offers = |wanted: &Platform| part.offered.iter().any(|offer| wanted.accepts(offer));
+        let missing = platforms.iter().filter(|wanted| !offers(wanted)).cloned();
+        let missing: Vec<Platform> = missing.collect();
+        match carried {
+            Some(_) if missing.is_empty() => Ok(part.collected),
+            // An index may be listed for a platform that nothing in it is for.
+            None if missing.is_empty() => Err(no_platform(platforms, BTreeSet::new())),
+            _ => Err(no_platform(&missing, part.offered)),
         }
     }
 
-    /// The wanted part of `index`, and every platform that it offers.
+    /// Collects the wanted part of `index`, and every platform that it offers; returns as what it
+    /// is carried, if at all.
     fn subset<'a>(
         &'a self,
-        index: Manifest,
-        part: PartOf<'a>,
+        index: Arc<Manifest>,
+        part: &'a mut Part<'_>,
         depth: usize,
-    ) -> BoxFuture<'a, Result<(Collected, Vec<Platform>), TransferError>> {
+    ) -> BoxFuture<'a, Result<Option<Arc<Manifest>>, TransferError>> {
         async move {
-            if depth > DEPTH_MAX {
-                return Err(TransferError::TooDeep {
-                    depth_max: DEPTH_MAX,
-                });
-            }
-            let mut collected = Collected::default();
-            let mut offered = Vec::new();
-            // Position in the index → the child's manifest as it is to be carried.
-            let mut kept: Vec<(usize, Manifest)> = Vec::new();
+            check_depth(depth)?;
+            let platforms = part.platforms;
             let accepted = |child: &Descriptor| {
                 let has = child.platform.as_ref();
-                has.is_some_and(|has| part.platforms.iter().any(|wanted| wanted.accepts(has)))
+                has.is_some_and(|has| platforms.iter().any(|wanted| wanted.accepts(has)))
             };
             let chosen: BTreeSet<&str> = index
                 .children()
@@ -288,63 +377,91 @@ impl Walk<'_> {
                 .filter(|child| accepted(child))
                 .map(|child| child.digest.as_str())
                 .collect();
+            // Position in the index → the child's manifest as it is to be carried.
+            let mut kept: Vec<(usize, Arc<Manifest>)> = Vec::new();
+            let mut absent = Vec::new();
             for (at, child) in index.children().iter().enumerate() {
-                offered.extend(
-                    child
-                        .platform
-                        .clone()
-                        .filter(|platform| platform.os != "unknown"),
-                );
+                let platform = child.platform.clone();
+                part.offered
+                    .extend(platform.filter(|platform| platform.os != "unknown"));
                 let attests = child
                     .annotations
                     .get(ATTESTS)
                     .is_some_and(|about| chosen.contains(about.as_str()));
                 let is_index = child.media_type.kind() == MediaTypeKind::Index;
-                if is_index && (child.platform.is_none() || accepted(child)) {
-                    let nested = self.child(child).await?;
-                    let (nested_part, nested_offer) = self.subset(nested, part, depth + 1).await?;
-                    offered.extend(nested_offer);
-                    if nested_part.manifests.len() > 1 {
-                        let top = nested_part.manifests.last().expect("longer than one");
-                        kept.push((at, top.clone()));
-                        collected.manifests.extend(nested_part.manifests);
-                        collected.absent.extend(nested_part.absent);
-                        continue;
-                    }
+                let carried = if is_index && (child.platform.is_none() || accepted(child)) {
+                    self.nested(child, part, depth).await?
                 } else if accepted(child) || attests {
                     let manifest = self.child(child).await?;
-                    kept.push((at, manifest.clone()));
-                    collected.manifests.push(manifest);
-                    continue;
+                    part.collected.push(&manifest);
+                    Some(manifest)
+                } else {
+                    None
+                };
+                match carried {
+                    Some(manifest) => kept.push((at, manifest)),
+                    None => absent.push(child.clone()),
                 }
-                collected.absent.push(child.clone());
             }
+            if kept.is_empty() {
+                return Ok(None);
+            }
+            let is_same =
+                |at: usize, child: &Manifest| index.children()[at].digest == *child.digest();
             let unchanged = kept.len() == index.children().len()
-                && kept
-                    .iter()
-                    .all(|(at, child)| index.children()[*at].digest == *child.digest());
+                && kept.iter().all(|(at, child)| is_same(*at, child));
             if unchanged || part.mode == IndexMode::Keep {
-                collected.manifests.push(index);
-                return Ok((collected, offered));
+                part.collected.absent.extend(absent);
+                part.collected.push(&index);
+                return Ok(Some(index));
             }
             let entries: Vec<IndexEntry<'_>> = kept
                 .iter()
                 .map(|(at, child)| {
-                    if index.children()[*at].digest == *child.digest() {
+                    if is_same(*at, child) {
                         IndexEntry::Keep(*at)
                     } else {
                         IndexEntry::Replace(*at, child)
                     }
                 })
                 .collect();
-            collected
-                .manifests
-                .push(index.with_entries(&entries).ok_or(TransferError::Rewrite)?);
-            collected.absent.clear();
-            Ok((collected, offered))
+            let rewritten = index.with_entries(&entries).ok_or(TransferError::Rewrite)?;
+            part.collected.push(&rewritten);
+            Ok(Some(Arc::new(rewritten)))
         }
         .boxed()
     }
+
+    /// The wanted part of an index in an index at `depth`.
+    async fn nested(
+        &self,
+        child: &Descriptor,
+        part: &mut Part<'_>,
+        depth: usize,
+    ) -> Result<Option<Arc<Manifest>>, TransferError> {
+        if let Some(carried) = part.carried.get(&child.digest) {
+            return Ok(carried.clone());
+        }
+        let nested = self.child(child).await?;
+        let carried = self.subset(nested, part, depth + 1).await?;
+        part.carried.insert(child.digest.clone(), carried.clone());
+        Ok(carried)
+    }
+}
+
+fn absent(child: &Descriptor) -> TransferError {
+    TransferError::ChildAbsent {
+        digest: child.digest.clone(),
+    }
+}
+
+fn check_depth(depth: usize) -> Result<(), TransferError> {
+    if depth > DEPTH_MAX {
+        return Err(TransferError::TooDeep {
+            depth_max: DEPTH_MAX,
+        });
+    }
+    Ok(())
 }
 
 /// A pinned index must stay as it is: any other top would make the pinned digest unservable.
@@ -358,11 +475,13 @@ fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
     }
 }
 
-fn no_platform(wanted: &[Platform], mut offered: Vec<Platform>) -> TransferError {
-    offered.sort();
-    offered.dedup();
+fn no_platform(wanted: &[Platform], offered: BTreeSet<Platform>) -> TransferError {
     let list = |platforms: &[Platform]| {
-        let texts: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        let shown = platforms.iter().take(OFFERS_SHOWN_MAX);
+        let mut texts: Vec<String> = shown.map(ToString::to_string).collect();
+        if platforms.len() > texts.len() {
+            texts.push(format!("and {} more", platforms.len() - texts.len()));
+        }
         if texts.is_empty() {
             "no platforms at all".to_owned()
         } else {
@@ -371,6 +490,6 @@ fn no_platform(wanted: &[Platform], mut offered: Vec<Platform>) -> TransferError
     };
     TransferError::NoPlatform {
         wanted: list(wanted),
-        offered: list(&offered),
+        offered: list(&Vec::from_iter(offered)),
     }
 }

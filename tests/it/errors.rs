@@ -137,6 +137,10 @@ fn of_the_way() {
             platforms: "linux/amd64".to_owned(),
         },
         TransferError::TooDeep { depth_max: 8 },
+        TransferError::TooMany {
+            n_max: 1000,
+            len_max: 33_554_432,
+        },
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
@@ -160,6 +164,7 @@ fn of_the_way() {
             | TransferError::NoPlatform { .. }
             | TransferError::PinnedIndex { .. }
             | TransferError::TooDeep { .. }
+            | TransferError::TooMany { .. }
             | TransferError::Rewrite
             | TransferError::ReadOnce { .. }
             | TransferError::Stopped => {}

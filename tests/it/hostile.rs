@@ -10,3 +10,4 @@
 mod bundles;
 mod forged;
 mod lists;
+mod registries;

@@ -7,6 +7,7 @@ pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod programs;
+pub(crate) mod puppet;
 pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod skopeo;

@@ -105,7 +105,7 @@ pub(crate) fn whole_images(store: &Path) -> BTreeMap<String, Digest> {
         let top = read_link(&path.join("current/link"));
         let past = path.join(format!("index/sha256/{}/link", top.hex()));
         assert_eq!(read_link(&past), top, "{}", past.display());
-        check_manifest(&root, repository, &top);
+        check_manifest((&root, repository), &top, &mut BTreeSet::new());
         let name = repository.strip_prefix(&repositories).unwrap().display();
         let tag = path.file_name().unwrap().to_str().unwrap();
         images.insert(format!("{name}:{tag}"), top);
@@ -115,14 +115,21 @@ pub(crate) fn whole_images(store: &Path) -> BTreeMap<String, Digest> {
 
 /// Checks a manifest and all below it: bytes and links.
 #[track_caller]
-fn check_manifest(root: &Path, repository: &Path, digest: &Digest) {
+fn check_manifest(
+    (root, repository): (&Path, &Path),
+    digest: &Digest,
+    seen: &mut BTreeSet<Digest>,
+) {
+    if !seen.insert(digest.clone()) {
+        return;
+    }
     let hex = digest.hex();
     let link = repository.join(format!("_manifests/revisions/sha256/{hex}/link"));
     assert_eq!(read_link(&link), *digest, "{}", link.display());
     let manifest: Value = serde_json::from_slice(&check_blob(root, digest)).unwrap();
     let list = |field: &str| manifest[field].as_array().cloned().unwrap_or_default();
     for child in list("manifests") {
-        check_manifest(root, repository, &named(&child));
+        check_manifest((root, repository), &named(&child), seen);
     }
     let config = manifest.get("config").cloned();
     for blob in config.into_iter().chain(list("layers")) {
