@@ -199,9 +199,26 @@ impl RegistryAuth {
         tokens.push((key, token));
     }
 
-    /// Drops the token that a registry refused; a newer one stays.
-    pub(super) fn drop_token(&self, authorization: &HeaderValue) {
-        lock(&self.tokens).retain(|(_, token)| token.authorization() != authorization);
+    /// Drops the token that a registry refused to a call that was sent at `sent_at`, and those
+    /// that would have served it as well: what made one worthless did the same to them. One that
+    /// was fetched since stays.
+    ///
+    /// Returns when the refused one was fetched, if nobody has dropped it before.
+    pub(super) fn drop_tokens(
+        &self,
+        refused: &HeaderValue,
+        (key, sent_at): (&TokenKey, Instant),
+    ) -> Option<Instant> {
+        let mut fetched_at = None;
+        lock(&self.tokens).retain(|(known, token)| {
+            let is_refused = token.authorization() == refused;
+            if is_refused {
+                fetched_at = Some(token.fetched_at());
+            }
+            let is_as_old = token.fetched_at() <= sent_at && known.covers(key);
+            !is_refused && !is_as_old
+        });
+        fetched_at
     }
 
     /// The lock to hold while a token for `key` is fetched.

@@ -1,6 +1,7 @@
 //! The client: what it is told once, and how a call gets through logins.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
@@ -193,6 +194,7 @@ impl Client {
         let mut login = LoginRounds::default();
         loop {
             let authorization = self.authorization(&target).await?;
+            login.sent_at = Instant::now();
             let answer = self.transport().send(call, authorization.as_ref()).await?;
             let is_ours = same_origin(&answer.url, &call.url);
             if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
@@ -230,13 +232,12 @@ impl Client {
             // A password is wanted and not known: the same again would be refused again.
             return Ok(self.can_login(target));
         };
-        if rounds.was_refused || sent.as_bytes().starts_with(b"Basic ") {
+        if sent.as_bytes().starts_with(b"Basic ") {
             return Ok(false);
         }
-        rounds.was_refused = true;
-        auth.drop_token(sent);
+        let fetched_at = auth.drop_tokens(sent, (&self.token_key(target), rounds.sent_at));
         target.scopes.merge(&challenged.scopes);
-        Ok(true)
+        Ok(rounds.may_go_on(fetched_at))
     }
 
     fn can_login(&self, target: &Target<'_>) -> bool {
@@ -282,9 +283,39 @@ impl Client {
     }
 }
 
+/// How many tokens are tried for one call, whoever fetched them.
+const REFUSALS_MAX: usize = 3;
+
 /// What was tried already to get a call past its 401.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LoginRounds {
+    /// When the call was last sent.
+    pub(super) sent_at: Instant,
     has_learned: bool,
-    was_refused: bool,
+    refused_at: Option<Instant>,
+    n_refused: usize,
+}
+
+impl Default for LoginRounds {
+    fn default() -> Self {
+        Self {
+            sent_at: Instant::now(),
+            has_learned: false,
+            refused_at: None,
+            n_refused: 0,
+        }
+    }
+}
+
+impl LoginRounds {
+    /// Counts a token that was refused; returns whether another may do.
+    ///
+    /// It may not where the refused one was fetched after a refusal: then it is not its age. One
+    /// from before then may have expired like the one before it.
+    fn may_go_on(&mut self, fetched_at: Option<Instant>) -> bool {
+        self.n_refused += 1;
+        let refused_at = *self.refused_at.get_or_insert_with(Instant::now);
+        fetched_at.is_none_or(|fetched_at| fetched_at < refused_at)
+            && self.n_refused <= REFUSALS_MAX
+    }
 }

@@ -28,6 +28,7 @@ const MARGIN_MAX: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     authorization: HeaderValue,
+    fetched_at: Instant,
     fresh_until: Instant,
 }
 
@@ -56,12 +57,17 @@ impl Token {
         let life = Duration::from_secs(life.clamp(LIFE_MIN, LIFE_MAX));
         Some(Self {
             authorization,
+            fetched_at: now,
             fresh_until: now + life.saturating_sub(MARGIN_MAX.min(life / 4)),
         })
     }
 
     pub(super) fn authorization(&self) -> &HeaderValue {
         &self.authorization
+    }
+
+    pub(super) fn fetched_at(&self) -> Instant {
+        self.fetched_at
     }
 
     /// Whether a request may begin with it.
@@ -98,14 +104,19 @@ impl Client {
                     realm,
                     service,
                     login,
-                    key: TokenKey {
-                        username: login.map(|login| login.username.clone()),
-                        scopes: target.scopes.clone(),
-                    },
+                    key: self.token_key(target),
                 };
                 let token = self.token(target, &auth, &request).await?;
                 Ok(Some(token.authorization))
             }
+        }
+    }
+
+    /// What a token for `target` must be good for.
+    pub(super) fn token_key(&self, target: &Target<'_>) -> TokenKey {
+        TokenKey {
+            username: self.login(target).map(|login| login.username.clone()),
+            scopes: target.scopes.clone(),
         }
     }
 

@@ -157,6 +157,7 @@ impl Client {
                 blob,
                 authorization: authorization.as_ref(),
             };
+            rounds.sent_at = std::time::Instant::now();
             let answer = self.put_blob(&upload, current).await?;
             let status = answer.status();
             if status == StatusCode::UNAUTHORIZED && is_ours {
