@@ -8,6 +8,7 @@
 mod corrupt;
 mod demo;
 mod errors;
+mod failing;
 mod fixtures;
 mod hostile;
 mod interop;
