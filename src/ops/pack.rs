@@ -32,6 +32,8 @@ pub struct PackOptions {
     pub version: Option<String>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
+    /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
+    pub durability: Durability,
 }
 
 /// A written bundle.
@@ -53,7 +55,8 @@ pub struct PackOutcome {
 /// Packs images into one file, straight from the store.
 ///
 /// Every blob is hashed on the way, so that a damaged store is found here and not at the
-/// customer's. The file appears when it is complete; equal input gives equal bytes.
+/// customer's. The file appears when it is complete; equal input gives equal bytes. Unlike a store,
+/// which later runs trust, a bundle is verified by all that read it, so that syncing is a choice.
 pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
@@ -83,12 +86,13 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     });
     let (jobs, reporter, source) = (cx.jobs, Arc::clone(&cx.reporter), catalog.source().clone());
     let (output, compression) = (options.output.clone(), options.compression);
+    let durability = options.durability;
     let written = bridge::run_stoppable(move |stop| {
         let write_options = bundle::WriteOptions {
             output: &output,
             compression,
             jobs,
-            durability: Durability::Synced,
+            durability,
             on_bytes: &|len| {
                 reporter.event(Event::BytesMoved { len });
                 if stop.is_set() {

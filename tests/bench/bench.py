@@ -181,6 +181,9 @@ class Bench:
         tar = ["tar", "cf", tarred, "-C", self.tree, "."]
         row = self.row("pack", "tar cf", 1)
         self.in_turn(row, lambda: self.fresh(hod, out), lambda: self.fresh(tar, tarred))
+        row = self.row("pack --fsync", "tar cf, sync", 1)
+        tar = ["sh", "-c", f"tar cf {tarred} -C {self.tree} . && sync {tarred}"]
+        self.in_turn(row, lambda: self.fresh([*hod, "--fsync"], out), lambda: self.fresh(tar, tarred))
 
     def pack_zst(self) -> None:
         out, tarred = self.work / "packed.tar.zst", self.work / "tarred.tar.zst"
@@ -279,7 +282,7 @@ class Bench:
                 walls[name].append(self.fresh(["sh", "-c", command], *outputs))
         jobs = {
             "write": ("the same bytes written to one file", ("pack",)),
-            "sync": ("the same, on disk (fsync)", ("pull", "pack", "unpack")),
+            "sync": ("the same, on disk (fsync)", ("pull", "pack --fsync", "unpack")),
             "hash": ("sha256 of the same bytes, one core", ("verify store", "verify bundle")),
         }
         for name, (text, rows) in jobs.items():

@@ -107,7 +107,7 @@ fn equal_input_gives_equal_bytes() {
         for jobs in [1, 2, 8] {
             random.shuffle(&mut lines);
             zoo.env.write("mixed.txt", lines.join("\n"));
-            for source in ["mixed.txt --store store", "tree"] {
+            for source in ["mixed.txt --store store", "tree", "tree --fsync"] {
                 let line = format!("pack {source} --output {name} --jobs {jobs}");
                 let _ = zoo.env.run_line(&line).success();
                 let bytes = read(&zoo.env.path(name));

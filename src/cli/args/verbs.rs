@@ -135,6 +135,13 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "VERSION")]
     pub(crate) bundle_version: Option<String>,
 
+    /// Wait until the file is on the disk: for drives that are pulled out
+    ///
+    /// Without it the system writes the last of the file in its own time, as it does after `cp`
+    /// and `tar`.
+    #[arg(long)]
+    pub(crate) fsync: bool,
+
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
 }

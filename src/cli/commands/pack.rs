@@ -6,6 +6,7 @@ use super::{CommandError, Exit, Session, settings};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
+use crate::fsx::Durability;
 use crate::oci::Registry;
 use crate::ops::{self, PackOptions};
 
@@ -31,6 +32,11 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         name: args.name.clone(),
         version: args.bundle_version.clone(),
         mtime: settings::source_date_epoch()?,
+        durability: if args.fsync {
+            Durability::Synced
+        } else {
+            Durability::Deferred
+        },
     };
     let packed = ops::pack(&session.local(), &options).await?;
     session.progress.finish();
