@@ -3,10 +3,10 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATIC_TARGET := x86_64-unknown-linux-gnu
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench dist
+.PHONY: help build demo test test-registries check bench dist
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the release binary
 	$(CARGO) build --release --locked
@@ -17,6 +17,10 @@ demo: build ## carry images from one embedded registry into another, and show it
 test: ## run all tests; installs Debian's skopeo and docker-registry when they are missing
 	tests/setup
 	$(CARGO) test --locked
+
+test-registries: ## run the tests with real registries on distribution v3; needs Go
+	tests/setup
+	CARGO="$(CARGO)" tests/registries
 
 check: ## do what CI does: formatting, lints, tests, documentation
 	.ci/run

@@ -11,8 +11,15 @@ use serde_json::{Value, json};
 use super::env::{Output, TestEnv, finish};
 use super::http::{self, Answer};
 use super::images::Image;
+use super::programs;
 
 pub(crate) const PROGRAM: &str = "docker-registry";
+
+/// The program to run, which is [`PROGRAM`] unless the caller of the tests wants another.
+fn program() -> String {
+    let other = programs::other_registry().map(|path| path.into_string().unwrap());
+    other.unwrap_or_else(|| PROGRAM.to_owned())
+}
 
 /// Who is let in where a login is asked for.
 pub(crate) const USER: &str = "carrier";
@@ -79,7 +86,7 @@ impl DockerRegistry {
 
     fn start(env: &TestEnv, dir: tempfile::TempDir, config: &Value) -> Self {
         let config = write_config(dir.path(), config);
-        let mut command = env.command(PROGRAM);
+        let mut command = env.command(&program());
         command
             .arg("serve")
             .arg(config)
@@ -198,7 +205,7 @@ impl Logged {
 pub(crate) fn garbage_collect(env: &TestEnv, root: impl AsRef<Path>, flags: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let config = write_config(dir.path(), &config(&env.path(root)));
-    let mut command = env.command(PROGRAM);
+    let mut command = env.command(&program());
     finish(command.arg("garbage-collect").args(flags).arg(config))
 }
 

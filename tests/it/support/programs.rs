@@ -85,10 +85,20 @@ pub(crate) fn note(text: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
+pub(crate) fn is_ci() -> bool {
+    environment("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
+/// Another registry's program to run in place of Debian's `docker-registry`: one that takes the
+/// same commands and configuration, such as a later release (`make test-registries`).
+pub(crate) fn other_registry() -> Option<std::ffi::OsString> {
+    environment("HOD_TEST_REGISTRY").filter(|value| !value.is_empty())
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one question to the environment that the tests run in"
+    reason = "the one reader of the environment that the tests run in"
 )]
-pub(crate) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+fn environment(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
 }
