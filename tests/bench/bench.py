@@ -17,8 +17,9 @@ from pathlib import Path
 
 import corpus
 import table
+import weather
 from measure import Failed, median, run, say, summed
-from registry import Registry, free_port, wait_for
+from registry import Registry
 from table import MIB, Limit, Row
 
 HERE = Path(__file__).resolve().parent
@@ -72,6 +73,7 @@ class Bench:
         self.trash = Trash(self.work / "trash")
         self.rows: list[Row] = []
         self.limits: list[Limit] = []
+        self.counted: list[str] = []
         self.n_blobs = self.len = self.apart_len = 0
         self.registry_cpu: dict[str, list[float]] = {"hod": [], "skopeo": []}
         self.store, self.tree = self.work / "store", self.work / "tree"
@@ -233,15 +235,9 @@ class Bench:
     @contextmanager
     def delayed(self, target: str):
         """An address from which `target` is a round trip further away."""
-        host = f"127.0.0.1:{free_port()}"
-        command = [sys.executable, "-B", str(HERE / "delay.py"), host, target, str(ROUND_TRIP / 2)]
-        process = subprocess.Popen(command)
-        try:
-            wait_for(host, process, "the delaying proxy")
+        line = weather.Line("", ROUND_TRIP)
+        with weather.over(line, target, self.work / "connections") as (host, _):
             yield host
-        finally:
-            process.terminate()
-            process.wait()
 
     def far_pull(self) -> None:
         with self.delayed(self.source) as source:
@@ -263,6 +259,9 @@ class Bench:
             side((push.hod_costs, again.hod_costs), lambda host: [self.hod, "push", bundle, host])
             side((push.peer_costs, again.peer_costs), lambda host: [PEERS / "push.sh", layouts, host])
         self.trash.take(bundle, layouts)
+
+    def weather(self) -> None:
+        self.counted += weather.measure(self)
 
     # -- what no program can beat
 
@@ -335,7 +334,7 @@ class Bench:
 
     # -- all of it
 
-    JOBS = ("pull", "select", "pack", "pack_zst", "unpack", "verify", "push", "far_pull", "far_push")
+    JOBS = ("pull", "select", "pack", "pack_zst", "unpack", "verify", "push", "far_pull", "far_push", "weather")
 
     def run(self, large_len: int) -> None:
         self.prepare()
@@ -359,6 +358,8 @@ class Bench:
         )
         if self.limits:
             parts.append(table.limits(self.limits, rows))
+        if self.counted:
+            parts.append("\n".join(self.counted))
         missed = [miss for row in rows for miss in row.misses()]
         parts.append("\n  ".join(["bars missed:", *missed]) if missed else "no bar is missed")
         return "\n\n".join(parts)

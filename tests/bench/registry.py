@@ -11,7 +11,7 @@ from measure import Failed
 
 CONFIG = """\
 version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
+log: {{level: error, accesslog: {{disabled: {silent}}}}}
 storage:
   cache: {{blobdescriptor: inmemory}}
   filesystem: {{rootdirectory: {root}}}
@@ -43,12 +43,13 @@ def wait_for(host: str, process: subprocess.Popen, what: str) -> None:
 class Registry:
     """A running docker-registry over a new directory, which `discard` takes in the end."""
 
-    def __init__(self, directory: Path, discard: Callable[[Path], None]):
+    def __init__(self, directory: Path, discard: Callable[[Path], None], counts: bool = False):
+        """With `counts` it keeps a log of its requests."""
         self.directory, self.discard = directory, discard
         self.host = f"127.0.0.1:{free_port()}"
         directory.mkdir(parents=True)
         config = directory / "config.yml"
-        config.write_text(CONFIG.format(root=directory / "data", host=self.host))
+        config.write_text(CONFIG.format(root=directory / "data", host=self.host, silent=str(not counts).lower()))
         with (directory / "log").open("wb") as log:
             # A setting of the caller's own registry would take the place of ours.
             env = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
@@ -61,6 +62,20 @@ class Registry:
         """Seconds of CPU that it used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Method and path of all requests that were answered so far."""
+        lines = (self.directory / "log").read_text(errors="replace").splitlines()
+        asked = [line.split('"')[1].split(" ") for line in lines if ' HTTP/1.1" ' in line]
+        return [(method, path.split("?")[0]) for method, path, _ in asked]
+
+    def blobs(self) -> set[str]:
+        """The digests of everything it has, manifests too."""
+        return {path.parent.name for path in self.directory.glob("data/**/blobs/sha256/*/*/data")}
+
+    def manifests(self) -> set[str]:
+        """The digests of the manifests it has."""
+        return {path.parent.name for path in self.directory.glob("data/**/revisions/sha256/*/link")}
 
     def stop(self) -> None:
         self.process.terminate()

@@ -1,0 +1,23 @@
+#!/bin/sh
+# skopeo.sh pull|push REGISTRY NAMES DIR: the images of NAMES (a `repository:tag` a line) out of a
+# registry into `dir:` layouts or back, one after another. It tries again what may pass by itself;
+# what it gives up is begun anew, up to five times.
+set -eu
+job=$1 registry=$2 names=$3 dir=$4
+
+copy() {
+    for attempt in 1 2 3 4 5 6; do
+        if skopeo --insecure-policy copy --quiet --all --retry-times 5 \
+            --src-tls-verify=false --dest-tls-verify=false "$1" "$2" </dev/null; then return; fi
+        test "$attempt" -lt 6
+    done
+}
+
+while read -r name; do
+    layout=dir:$dir/$(echo "$name" | tr /: __)
+    mkdir -p "$dir"
+    case $job in
+        pull) copy "docker://$registry/$name" "$layout" ;;
+        push) copy "$layout" "docker://$registry/$name" ;;
+    esac
+done <"$names"
