@@ -96,6 +96,10 @@ fn status_hint(
                 "either the password of `{user}` is wrong, or {place} does not exist or `{user}` \
                  has no right to do this there: registries answer alike; {again}"
             ),
+            LoginState::AsToken => format!(
+                "either the token in the credentials is no longer good, or {place} does not exist \
+                 or must not be used with it: registries answer alike; {again}"
+            ),
             LoginState::Anonymous => format!(
                 "no login for `{host}` is known: either log in (`docker login {host}`), or {place} \
                  does not exist: registries answer alike"
@@ -106,6 +110,9 @@ fn status_hint(
             LoginState::As(user) => format!(
                 "`{host}` knows `{user}` and refuses: check the user's role in {place}, its quota, \
                  and whether the registry is read-only; {again}"
+            ),
+            LoginState::AsToken => format!(
+                "`{host}` knows the token and refuses: check what it may do in {place}; {again}"
             ),
             LoginState::Anonymous => {
                 format!("`{host}` does not allow this without a login: `docker login {host}`")

@@ -11,6 +11,7 @@ use std::time::Instant;
 use http_auth::{ChallengeParser, ChallengeRef};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
+use super::Login;
 use super::token::Token;
 use crate::oci::{Registry, RepositoryName};
 
@@ -130,16 +131,16 @@ impl Scopes {
     }
 }
 
-/// What a token is good for: the scopes, and the user for whom it was got.
+/// What a token is good for: the scopes, and the login with which it was got.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey {
-    pub(super) username: Option<String>,
+    pub(super) login: Option<Arc<Login>>,
     pub(super) scopes: Scopes,
 }
 
 impl TokenKey {
     fn covers(&self, other: &Self) -> bool {
-        self.username == other.username && self.scopes.covers(&other.scopes)
+        self.login == other.login && self.scopes.covers(&other.scopes)
     }
 }
 

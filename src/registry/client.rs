@@ -173,12 +173,9 @@ impl Client {
     }
 
     /// The login that is known for what a call is about.
-    pub(super) fn login(&self, target: &Target<'_>) -> Option<&Login> {
+    pub(super) fn login(&self, target: &Target<'_>) -> Option<Arc<Login>> {
         let credentials = &self.inner.options.credentials;
-        match target.repository {
-            Some(repository) => credentials.lookup(target.registry, repository),
-            None => credentials.lookup_registry(target.registry),
-        }
+        credentials.lookup(target.registry, target.repository)
     }
 
     /// Sends a call with the login it turns out to need; the answer may have any status.
@@ -232,7 +229,8 @@ impl Client {
             // A password is wanted and not known: the same again would be refused again.
             return Ok(self.can_login(target));
         };
-        if sent.as_bytes().starts_with(b"Basic ") {
+        let is_ready = matches!(self.login(target).as_deref(), Some(Login::BearerToken(_)));
+        if is_ready || sent.as_bytes().starts_with(b"Basic ") {
             return Ok(false);
         }
         let fetched_at = auth.drop_tokens(sent, (&self.token_key(target), rounds.sent_at));
@@ -262,7 +260,10 @@ impl Client {
     /// The error that an answer means, with what its body says.
     pub(super) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
         let login = match self.login(target) {
-            Some(login) => LoginState::As(login.username.clone()),
+            Some(login) => match login.username() {
+                Some(username) => LoginState::As(username.to_owned()),
+                None => LoginState::AsToken,
+            },
             None => match self.inner.options.credentials.obstacle(target.registry) {
                 Some(reason) => LoginState::Unusable(reason),
                 None => LoginState::Anonymous,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -18,7 +19,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
@@ -39,26 +40,41 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user and a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
-    pub username: String,
-    pub password: Secret,
+/// As whom to log in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Login {
+    /// A user and a password, as a password challenge and token servers take them.
+    Password { username: String, password: Secret },
+    /// A refresh token of the OAuth2 kind, for which a token server gives out tokens.
+    IdentityToken(Secret),
+    /// A token that is sent to the registry as it is (`registrytoken`).
+    BearerToken(Secret),
+}
+
+impl Login {
+    /// A user with a password.
+    pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Password {
+            username: username.into(),
+            password: Secret::new(password),
+        }
+    }
+
+    /// The user's name, where it is known: no token tells.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Self::Password { username, .. } => Some(username),
+            Self::IdentityToken(_) | Self::BearerToken(_) => None,
+        }
+    }
 }
 
 /// Which login goes to which registry or part of it.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, Arc<Login>>,
     /// Where the file says that a helper program has the logins.
     has_helper: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Entry {
-    Login(Login),
-    /// A token of the OAuth2 kind, which is no user and password.
-    IdentityToken,
 }
 
 /// Why a file of credentials cannot be used; says nothing of what is in it.
@@ -88,6 +104,7 @@ struct WireEntry {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
+    registrytoken: Option<String>,
 }
 
 impl Credentials {
@@ -110,6 +127,7 @@ impl Credentials {
                 continue;
             };
             let name = normalise(&key);
+            let entry = Arc::new(entry);
             if name == key {
                 entries.insert(name, entry);
             } else {
@@ -125,30 +143,19 @@ impl Credentials {
     }
 
     /// The login of the longest of `registry/a/b`, `registry/a`, `registry` that has one.
-    pub fn lookup(&self, registry: &Registry, repository: &RepositoryName) -> Option<&Login> {
-        match self.find(registry, Some(repository))? {
-            Entry::Login(login) => Some(login),
-            Entry::IdentityToken => None,
-        }
-    }
-
-    /// The login of the registry as a whole.
-    pub(super) fn lookup_registry(&self, registry: &Registry) -> Option<&Login> {
-        match self.find(registry, None)? {
-            Entry::Login(login) => Some(login),
-            Entry::IdentityToken => None,
-        }
-    }
-
-    fn find(&self, registry: &Registry, repository: Option<&RepositoryName>) -> Option<&Entry> {
+    pub fn lookup(
+        &self,
+        registry: &Registry,
+        repository: Option<&RepositoryName>,
+    ) -> Option<Arc<Login>> {
         let mut key = registry.to_string();
         if let Some(repository) = repository {
             key.push('/');
             key.push_str(repository.as_str());
         }
         loop {
-            if let Some(entry) = self.entries.get(&key) {
-                return Some(entry);
+            if let Some(login) = self.entries.get(&key) {
+                return Some(Arc::clone(login));
             }
             key.truncate(key.rfind('/')?);
         }
@@ -156,50 +163,45 @@ impl Credentials {
 
     /// Why there is no login although the user may believe that there is one.
     pub(super) fn obstacle(&self, registry: &Registry) -> Option<&'static str> {
-        match self.find(registry, None) {
-            Some(Entry::IdentityToken) => Some(
-                "the credentials hold an identity token for it, and only user and password can \
-                 be used",
-            ),
-            None if self.has_helper => Some(
-                "the credentials name a helper program, which is not asked: only user and \
-                 password in `auths` are read",
-            ),
-            Some(Entry::Login(_)) | None => None,
-        }
+        let is_unknown = self.lookup(registry, None).is_none();
+        (is_unknown && self.has_helper).then_some(
+            "the credentials name a helper program, which is not asked: only user and password \
+             in `auths` are read",
+        )
     }
 }
 
 impl WireEntry {
     /// `None` for the empty entry with which Docker marks that a helper has the login.
-    fn parse(self, key: &str) -> Result<Option<Entry>, CredentialsError> {
-        if self.identitytoken.is_some_and(|token| !token.is_empty()) {
-            return Ok(Some(Entry::IdentityToken));
+    fn parse(self, key: &str) -> Result<Option<Login>, CredentialsError> {
+        let filled = |text: &String| !text.is_empty();
+        if let Some(token) = self.identitytoken.filter(filled) {
+            return Ok(Some(Login::IdentityToken(Secret(token))));
         }
-        let login = match self.auth.filter(|auth| !auth.is_empty()) {
-            Some(auth) => parse_auth(&auth).ok_or_else(|| CredentialsError::Auth {
+        if let Some(token) = self.registrytoken.filter(filled) {
+            return Ok(Some(Login::BearerToken(Secret(token))));
+        }
+        if let Some(auth) = self.auth.filter(filled) {
+            let login = parse_auth(&auth).ok_or_else(|| CredentialsError::Auth {
                 key: key.to_owned(),
-            })?,
-            None => match (self.username, self.password) {
-                (Some(username), Some(password)) if !username.is_empty() => Login {
-                    username,
-                    password: Secret(password),
-                },
-                _ => return Ok(None),
-            },
-        };
-        Ok(Some(Entry::Login(login)))
+            })?;
+            return Ok(Some(login));
+        }
+        Ok(match (self.username, self.password) {
+            (Some(username), Some(password)) if !username.is_empty() => {
+                Some(Login::password(username, password))
+            }
+            _ => None,
+        })
     }
 }
 
 fn parse_auth(auth: &str) -> Option<Login> {
     let text = String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
-    (!username.is_empty()).then(|| Login {
-        username: username.to_owned(),
-        // Docker's own files have been seen with trailing NULs, and Docker trims them.
-        password: Secret(password.trim_end_matches('\0').to_owned()),
-    })
+    // Docker's own files have been seen with trailing NULs, and Docker trims them.
+    let password = password.trim_end_matches('\0');
+    (!username.is_empty()).then(|| Login::password(username, password))
 }
 
 /// A key as [`Credentials::lookup`] looks for it: without scheme, and Docker Hub by one name.
@@ -246,6 +248,7 @@ mod tests {
                 "twice.corp": {{"auth": "{}"}},
                 "helped.corp": {{}},
                 "nulled.corp": null,
+                "ready.corp": {{"registrytoken": "r"}},
                 "token.corp": {{"auth": "", "identitytoken": "t"}}
             }}, "HttpHeaders": {{}}, "currentContext": "x"}}"#,
             encode("host:h"),
@@ -257,10 +260,16 @@ mod tests {
         );
         let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
         let check = |registry: &str, name: &str, expect: Option<&str>| {
-            let login = credentials.lookup(&registry.parse().unwrap(), &name.parse().unwrap());
-            let actual = login.map(|login| format!("{} {}", login.username, login.password.0));
+            let (registry, name) = (registry.parse().unwrap(), name.parse().unwrap());
+            let login = credentials.lookup(&registry, Some(&name));
+            let actual = login.map(|login| match &*login {
+                Login::Password { username, password } => format!("{username} {}", password.0),
+                Login::IdentityToken(token) => format!("identity {}", token.0),
+                Login::BearerToken(token) => format!("bearer {}", token.0),
+            });
             assert_eq!(actual.as_deref(), expect, "{registry}/{name}");
         };
+        check("ready.corp", "a", Some("bearer r"));
         check("harbor.corp", "x", Some("host h"));
         check("harbor.corp", "teams/app", Some("host h"));
         check("harbor.corp", "team/other", Some("team t:with:colons"));
@@ -272,9 +281,7 @@ mod tests {
         check("old.corp:8443", "a", Some("old x"));
         check("twice.corp", "a", Some("bare x"));
         check("helped.corp", "a", None);
-        check("token.corp", "a", None);
-        let token: Registry = "token.corp".parse().unwrap();
-        assert!(credentials.obstacle(&token).unwrap().contains("identity"));
+        check("token.corp", "a", Some("identity t"));
         assert!(credentials.obstacle(&"x.y".parse().unwrap()).is_none());
     }
 
@@ -316,18 +323,15 @@ mod tests {
             ),
         ] {
             let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
-            assert_eq!(credentials.lookup_registry(&registry), None);
+            assert_eq!(credentials.lookup(&registry, None), None);
             assert_eq!(credentials.obstacle(&registry).is_some(), has_obstacle);
         }
     }
 
     #[test]
     fn a_secret_is_never_shown() {
-        let login = Login {
-            username: "u".to_owned(),
-            password: Secret::new("hunter2"),
-        };
+        let login = Login::password("u", "hunter2");
         let shown = format!("{login:?}");
-        assert_eq!(shown, r#"Login { username: "u", password: [redacted] }"#);
+        assert_eq!(shown, r#"Password { username: "u", password: [redacted] }"#);
     }
 }

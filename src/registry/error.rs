@@ -131,6 +131,8 @@ pub enum LoginState {
     Anonymous,
     /// As this user.
     As(String),
+    /// With a token that names no user.
+    AsToken,
     /// There is something like a login, which cannot be used for this reason.
     Unusable(&'static str),
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::auth::{Challenge, RegistryAuth, TokenKey};
 use super::client::{Client, Target};
-use super::credentials::Login;
+use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
 use super::error::presentable;
 use super::transport::Call;
@@ -76,15 +76,25 @@ impl Token {
     }
 }
 
-/// The header of a password challenge.
-pub(super) fn basic(login: &Login) -> HeaderValue {
+/// The header of a password challenge; `None` for a login without a password.
+pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
     use base64::Engine as _;
-    let text = format!("{}:{}", login.username, login.password.reveal());
+    let Login::Password { username, password } = login else {
+        return None;
+    };
+    let text = format!("{username}:{}", password.reveal());
     let text = base64::engine::general_purpose::STANDARD.encode(text);
     let mut value =
         HeaderValue::try_from(format!("Basic {text}")).expect("base64 is legal in a header");
     value.set_sensitive(true);
-    value
+    Some(value)
+}
+
+/// The header of a token that needs no token server.
+fn bearer(token: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Client {
@@ -98,12 +108,15 @@ impl Client {
         let login = self.login(target);
         match auth.challenge() {
             None => Ok(None),
-            Some(Challenge::Basic) => Ok(login.map(basic)),
+            Some(Challenge::Basic) => Ok(login.as_deref().and_then(basic)),
             Some(Challenge::Bearer { realm, service }) => {
+                if let Some(Login::BearerToken(token)) = login.as_deref() {
+                    return Ok(bearer(token));
+                }
                 let request = TokenRequest {
                     realm,
                     service,
-                    login,
+                    login: login.as_deref(),
                     key: self.token_key(target),
                 };
                 let token = self.token(target, &auth, &request).await?;
@@ -115,7 +128,7 @@ impl Client {
     /// What a token for `target` must be good for.
     pub(super) fn token_key(&self, target: &Target<'_>) -> TokenKey {
         TokenKey {
-            username: self.login(target).map(|login| login.username.clone()),
+            login: self.login(target),
             scopes: target.scopes.clone(),
         }
     }
@@ -157,7 +170,7 @@ impl Client {
             });
         }
         let call = Call::new(Method::GET, url);
-        let authorization = request.login.map(basic);
+        let authorization = request.login.and_then(basic);
         let answer = self.transport().send(&call, authorization.as_ref()).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(target, answer).await);
@@ -188,8 +201,8 @@ impl TokenRequest<'_> {
             for scope in self.key.scopes.iter() {
                 query.append_pair("scope", &scope);
             }
-            if let Some(login) = self.login {
-                query.append_pair("account", &login.username);
+            if let Some(username) = self.login.and_then(Login::username) {
+                query.append_pair("account", username);
             }
         }
         Some(url)
@@ -198,7 +211,6 @@ impl TokenRequest<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Secret;
     use super::super::auth::Scopes;
     use super::*;
 
@@ -251,16 +263,13 @@ mod tests {
     fn a_token_is_asked_for_with_service_and_scopes() {
         let mut scopes = Scopes::push(&"dst/app".parse().unwrap());
         scopes.merge(&Scopes::pull(&"src".parse().unwrap()));
-        let login = Login {
-            username: "robot$ci".to_owned(),
-            password: Secret::new("hunter2"),
-        };
+        let login = Login::password("robot$ci", "hunter2");
         let request = TokenRequest {
             realm: "/service/token?x=1".to_owned(),
             service: Some("harbor registry".to_owned()),
             login: Some(&login),
             key: TokenKey {
-                username: None,
+                login: None,
                 scopes,
             },
         };
@@ -272,7 +281,7 @@ mod tests {
              &account=robot%24ci"
         );
         assert_eq!(
-            basic(&login).to_str().unwrap(),
+            basic(&login).unwrap().to_str().unwrap(),
             "Basic cm9ib3QkY2k6aHVudGVyMg=="
         );
         assert!(!format!("{:?}", basic(&login)).contains("cm9"));
