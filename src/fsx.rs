@@ -11,6 +11,7 @@ mod output_file;
 mod persist;
 mod read;
 mod space;
+mod user;
 mod walk;
 
 pub use error::{Error, IoKind};
@@ -19,13 +20,15 @@ pub use lock::{DirLock, LockMode};
 pub use output_dir::OutputDir;
 pub use output_file::OutputFile;
 pub use persist::{
-    Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
-    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file,
+    Durability, TempDir, TempFile, TempName, create_dir_all, create_private_dir_all,
+    remove_dir_all, remove_dir_if_empty, remove_file, rename, sweep_dir, sync_dir, sync_filesystem,
+    write_file, write_private,
 };
 pub use read::{
-    FileStat, open, read, read_at, read_dir_names, read_range, stat, try_open, try_read,
+    FileStat, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open, try_read,
     try_read_dir_names, try_stat,
 };
 pub use space::{available, same_filesystem};
 pub use std::fs::File;
+pub use user::user_id;
 pub use walk::{WalkEntry, WalkKind, walk};

@@ -4,7 +4,8 @@
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
 //!   [`hint`] (what to do about it)
-//! - system: [`fsx`] (the file system), [`bridge`] (async ⇄ blocking)
+//! - system: [`fsx`] (the file system), [`program`] (other programs), [`bridge`] (async ⇄
+//!   blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
@@ -21,6 +22,7 @@ pub mod layout;
 pub mod list;
 pub mod oci;
 pub mod ops;
+pub mod program;
 pub mod registry;
 pub mod report;
 pub mod server;

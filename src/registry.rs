@@ -3,8 +3,8 @@
 //! ```text
 //! client       Client: one per run; sends, logs in, retries
 //!   endpoint   where a registry is, and where its answers point to
-//!   transport  reqwest: connections, deadlines, redirects
-//!   auth       challenges, scopes, tokens      credentials   who to log in as
+//!   transport  deadlines, redirects         connections  certificates  proxies
+//!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
 //!   manifest   blob   upload   tags            the calls of the API
 //!   retry      how often and how soon again    error   advice   safe_url
 //! ```
@@ -16,11 +16,15 @@
 mod advice;
 mod auth;
 mod blob;
+mod certificates;
 mod client;
+mod connections;
 mod credentials;
 mod endpoint;
 mod error;
 mod manifest;
+mod proof;
+mod proxies;
 mod retry;
 mod safe_url;
 mod tags;
@@ -34,10 +38,17 @@ mod upload;
 
 use std::fmt;
 
+pub use certificates::{CaFile, CertificatesError};
 pub use client::{Client, ClientOptions};
-pub use credentials::{Credentials, CredentialsError, Login, Secret};
+pub use connections::TrustOptions;
+pub use credentials::{
+    Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
+    LoginOrigin, Secret,
+};
 pub use error::{ErrorBody, LoginState, RegistryError, TlsFailure};
 pub use manifest::HeadManifest;
+pub use proof::LoginCheck;
+pub use proxies::ProxyOptions;
 pub use retry::{RetryPolicy, Transient};
 pub use safe_url::{RequestLine, SafeUrl};
 pub use upload::{UploadBody, UploadSession, UploadStart, UploadStream};

@@ -57,6 +57,7 @@ pub(crate) fn client(
     };
     let options = ClientOptions {
         credentials,
+        trust: crate::registry::TrustOptions::default(),
         plain_http: args.plain_http.clone(),
         retry: retry_policy(args),
         reporter: Arc::clone(reporter),

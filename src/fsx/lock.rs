@@ -51,6 +51,14 @@ impl DirLock {
         }
     }
 
+    /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind.
+    pub fn of_dir(path: &Path) -> Result<Self, Error> {
+        match Flock::lock(super::open(path)?, FlockArg::LockExclusive) {
+            Ok(lock) => Ok(Self { lock }),
+            Err((_, errno)) => Err(Error::new("lock", path, errno.into())),
+        }
+    }
+
     /// Turns an exclusive lock into a shared one, never letting go of it in between by more than
     /// the kernel's conversion does.
     pub fn share(&self, path: &Path) -> Result<(), Error> {

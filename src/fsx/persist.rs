@@ -207,6 +207,34 @@ fn new_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Writes a small file that is the user's alone (mode 0600), atomically and synced, replacing what
+/// is there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let inner = tempfile::Builder::new()
+        .prefix(".hod-")
+        .permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(dir)
+        .map_err(|source| Error::new("create a file in", dir, source))?;
+    let mut file = TempFile { inner };
+    file.write_all(bytes)?;
+    file.persist(path, Durability::Synced)
+}
+
+/// Creates a directory and its parents for the user alone (mode 0700); one that is there stays as
+/// it is.
+pub fn create_private_dir_all(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| Error::new("create directory", path, source))
+}
+
 /// Renames a file or directory, replacing a file that is there.
 #[expect(clippy::disallowed_methods, reason = "the one home of renaming")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {

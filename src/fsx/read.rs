@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 
@@ -115,6 +115,30 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
         identity: (metadata.dev(), metadata.ino()),
         n_links: metadata.nlink(),
     })
+}
+
+/// Follows links to where the file is, or would be: a path that is not there, or a link to one,
+/// is no error.
+#[expect(clippy::disallowed_methods, reason = "the one home of links")]
+pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
+    let mut path = path.to_owned();
+    // As many as the kernel follows.
+    for _ in 0..40 {
+        match absent_as_none(std::fs::read_link(&path)) {
+            // No link, or not there.
+            Ok(None) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(path),
+            Ok(Some(target)) => {
+                path = match path.parent() {
+                    Some(dir) => dir.join(target),
+                    None => target,
+                };
+            }
+            Err(source) => return Err(Error::new("follow", &path, source)),
+        }
+    }
+    let source = io::Error::other("the links go in circles");
+    Err(Error::new("follow", &path, source))
 }
 
 /// Returns the names in a directory, sorted.

@@ -19,6 +19,17 @@ impl Hint for RegistryError {
                 request, failure, ..
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
+            Self::Certificates(error) => error.hint(),
+            Self::LoginRefused {
+                registry, origin, ..
+            } => Some(format!(
+                "the login comes from {origin}: log in anew with `hod login {registry}`; nothing \
+                 more was tried with it, so as not to lock the user out"
+            )),
+            Self::Helper { registry, .. } => Some(format!(
+                "`hod doctor {registry}` shows which file names the helper; a login can also be \
+                 given with `--creds-stdin`"
+            )),
             Self::Transport { request, source } if source.is_connect() => Some(format!(
                 "check that `{}` is the right name and can be reached from here; running the \
                  command again moves only what is missing",
@@ -52,8 +63,8 @@ fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
             "if `{host}` is meant to be without TLS, pass `--plain-http {host}`"
         )),
         TlsFailure::UnknownIssuer => Some(format!(
-            "add the CA of `{host}` to this system's trusted certificates, or name a file of \
-             trusted certificates that has it in SSL_CERT_FILE"
+            "pass the CA of `{host}` with `--ca FILE`, or put it where Docker looks for it: \
+             `/etc/docker/certs.d/{host}/ca.crt`; `hod doctor {host}` shows who signed"
         )),
         TlsFailure::CaCertificate => Some(format!(
             "a self-signed certificate must say that it is a server's, even if it is trusted: \
@@ -62,6 +73,10 @@ fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
         )),
         TlsFailure::WrongName => Some("name the registry as its certificate does".to_owned()),
         TlsFailure::Expired => Some("check this machine's clock, then the certificate".to_owned()),
+        TlsFailure::ClientCertificate => Some(format!(
+            "put the client's certificate and its key into a `certs.d`, as \
+             `/etc/docker/certs.d/{host}/client.cert` and `client.key`"
+        )),
         TlsFailure::Handshake => None,
     }
 }
@@ -79,12 +94,15 @@ fn status_hint(
             .is_ok_and(|registry| registry.is_loopback());
         return Some(if is_loopback {
             format!(
-                "`{host}` speaks TLS, and an address of this machine is taken to be without: \
-                 name it by its host name"
+                "`{host}` speaks TLS, and an address of this machine is taken to be without: put \
+                 its CA into `/etc/docker/certs.d/{host}/ca.crt`, or pass `--insecure {host}`"
             )
         } else {
             format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
         });
+    }
+    if body.wants_certificate {
+        return tls_hint(host, TlsFailure::ClientCertificate);
     }
     let place = match project(request.path()) {
         Some(project) => format!("`{project}`"),
@@ -101,7 +119,7 @@ fn status_hint(
                  or must not be used with it: registries answer alike; {again}"
             ),
             LoginState::Anonymous => format!(
-                "no login for `{host}` is known: either log in (`docker login {host}`), or {place} \
+                "no login for `{host}` is known: either log in (`hod login {host}`), or {place} \
                  does not exist: registries answer alike"
             ),
             LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
@@ -115,7 +133,7 @@ fn status_hint(
                 "`{host}` knows the token and refuses: check what it may do in {place}; {again}"
             ),
             LoginState::Anonymous => {
-                format!("`{host}` does not allow this without a login: `docker login {host}`")
+                format!("`{host}` does not allow this without a login: `hod login {host}`")
             }
             LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
         }),

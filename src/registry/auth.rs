@@ -12,6 +12,7 @@ use http_auth::{ChallengeParser, ChallengeRef};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use super::Login;
+use super::proof::Proof;
 use super::token::Token;
 use crate::oci::{Registry, RepositoryName};
 
@@ -157,6 +158,7 @@ pub(super) struct RegistryAuth {
     tokens: Mutex<Vec<(TokenKey, Token)>>,
     /// Held while a token is fetched, so that others with the same need wait for it.
     fetches: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<()>>>>,
+    proofs: Mutex<HashMap<Arc<Login>, Arc<Proof>>>,
 }
 
 impl Auth {
@@ -169,6 +171,12 @@ impl Auth {
 impl RegistryAuth {
     pub(super) fn challenge(&self) -> Option<Challenge> {
         lock(&self.challenge).clone()
+    }
+
+    /// What is known of a login.
+    pub(super) fn proof(&self, login: &Arc<Login>) -> Arc<Proof> {
+        let mut proofs = lock(&self.proofs);
+        Arc::clone(proofs.entry(Arc::clone(login)).or_default())
     }
 
     /// Remembers the challenge of a 401.

@@ -10,13 +10,14 @@ use super::auth::{Auth, Challenged, Scopes};
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody};
 use super::transport::{Answer, Call, Transport};
-use super::{Credentials, Login, LoginState, RegistryError, Repo, RetryPolicy};
+use super::{Credentials, Login, LoginState, RegistryError, Repo, RetryPolicy, TrustOptions};
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Reporter;
 
 /// What a client is told once.
 pub struct ClientOptions {
     pub credentials: Credentials,
+    pub trust: TrustOptions,
     /// Registries that are spoken to without TLS, besides those on this machine.
     pub plain_http: Vec<Registry>,
     pub retry: RetryPolicy,
@@ -29,6 +30,7 @@ impl std::fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientOptions")
             .field("credentials", &self.credentials)
+            .field("trust", &self.trust)
             .field("plain_http", &self.plain_http)
             .field("retry", &self.retry)
             .field("user_agent", &self.user_agent)
@@ -77,6 +79,15 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// The registry as a whole.
+    pub(super) fn root(registry: &'a Registry) -> Self {
+        Self {
+            registry,
+            repository: None,
+            scopes: Scopes::default(),
+        }
+    }
+
     /// To read and write a repository.
     pub(super) fn push(repo: &'a Repo) -> Self {
         Self {
@@ -90,6 +101,7 @@ impl<'a> Target<'a> {
 impl Client {
     /// Makes a client; nothing is sent.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
+        let trust = options.trust.clone();
         let user_agent = HeaderValue::try_from(options.user_agent.as_str()).map_err(|_| {
             RegistryError::UserAgent {
                 text: options.user_agent.clone(),
@@ -98,7 +110,7 @@ impl Client {
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
-                transport: Transport::new(user_agent),
+                transport: Transport::new(user_agent, trust),
                 auth: Auth::default(),
             }),
             access: Access::Read,
@@ -117,11 +129,7 @@ impl Client {
 
     /// Whether `registry` answers, and takes the login that is known for it.
     pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
-        let target = Target {
-            registry,
-            repository: None,
-            scopes: Scopes::default(),
-        };
+        let target = Target::root(registry);
         let call = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
             let answer = self.send(&target, &call).await?;
@@ -161,7 +169,9 @@ impl Client {
 
     /// The root of the API: https, except where the user or the loopback address says otherwise.
     pub(super) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
-        let is_plain = registry.is_loopback() || self.inner.options.plain_http.contains(registry);
+        let options = &self.inner.options;
+        let is_local = registry.is_loopback() && !options.trust.implies_tls(registry);
+        let is_plain = is_local || options.plain_http.contains(registry);
         let scheme = if is_plain {
             Scheme::Http
         } else {
@@ -172,10 +182,26 @@ impl Client {
         })
     }
 
-    /// The login that is known for what a call is about.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.inner.options.credentials
+    }
+
+    /// The login that is known for what a call is about, once [`Self::prepare_login`] looked.
     pub(super) fn login(&self, target: &Target<'_>) -> Option<Arc<Login>> {
-        let credentials = &self.inner.options.credentials;
+        let credentials = self.credentials();
         credentials.lookup(target.registry, target.repository)
+    }
+
+    /// Looks for the login of what a call is about; runs helpers, each of them once.
+    pub(super) async fn prepare_login(&self, target: &Target<'_>) -> Result<(), RegistryError> {
+        let found = self
+            .credentials()
+            .find(target.registry, target.repository)
+            .await;
+        found.map(drop).map_err(|source| RegistryError::Helper {
+            registry: target.registry.clone(),
+            source,
+        })
     }
 
     /// Sends a call with the login it turns out to need; the answer may have any status.
@@ -190,10 +216,14 @@ impl Client {
         let mut target = target.clone();
         let mut login = LoginRounds::default();
         loop {
+            let turn = self.turn(&target).await?;
             let authorization = self.authorization(&target).await?;
             login.sent_at = Instant::now();
             let answer = self.transport().send(call, authorization.as_ref()).await?;
             let is_ours = same_origin(&answer.url, &call.url);
+            if let Some(turn) = turn.filter(|_| is_ours) {
+                self.judge(&target, &turn, answer.status()).await?;
+            }
             if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
                 return Ok(answer);
             }
@@ -227,7 +257,7 @@ impl Client {
                 None => {}
             }
             // A password is wanted and not known: the same again would be refused again.
-            return Ok(self.can_login(target));
+            return self.can_login(target).await;
         };
         let is_ready = matches!(self.login(target).as_deref(), Some(Login::BearerToken(_)));
         if is_ready || sent.as_bytes().starts_with(b"Basic ") {
@@ -238,12 +268,15 @@ impl Client {
         Ok(rounds.may_go_on(fetched_at))
     }
 
-    fn can_login(&self, target: &Target<'_>) -> bool {
+    async fn can_login(&self, target: &Target<'_>) -> Result<bool, RegistryError> {
         use super::auth::Challenge;
         match self.auth().of(target.registry).challenge() {
-            None => false,
-            Some(Challenge::Basic) => self.login(target).is_some(),
-            Some(Challenge::Bearer { .. }) => true,
+            None => Ok(false),
+            Some(Challenge::Basic) => {
+                self.prepare_login(target).await?;
+                Ok(self.login(target).is_some())
+            }
+            Some(Challenge::Bearer { .. }) => Ok(true),
         }
     }
 
@@ -264,7 +297,7 @@ impl Client {
                 Some(username) => LoginState::As(username.to_owned()),
                 None => LoginState::AsToken,
             },
-            None => match self.inner.options.credentials.obstacle(target.registry) {
+            None => match self.credentials().obstacle(target.registry) {
                 Some(reason) => LoginState::Unusable(reason),
                 None => LoginState::Anonymous,
             },

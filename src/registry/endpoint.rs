@@ -33,6 +33,18 @@ pub(super) fn api_root(registry: &Registry, scheme: Scheme) -> Option<Url> {
     Url::parse(&format!("{scheme}://{host}/v2/")).ok()
 }
 
+/// The registry that is at a URL, as references name it, without the scheme's own port.
+pub(super) fn registry_of(url: &Url) -> Option<Registry> {
+    let host = url.host_str()?;
+    if host == DOCKER_HUB_HOST && url.port().is_none() {
+        return Some(Registry::docker_hub());
+    }
+    match url.port() {
+        Some(port) => format!("{host}:{port}").parse().ok(),
+        None => host.parse().ok(),
+    }
+}
+
 /// The URL of `kind` (`manifests`, `blobs`) and `reference` in a repository.
 pub(super) fn object_url(root: &Url, repo: &Repo, kind: &str, reference: impl Display) -> Url {
     let mut url = root.clone();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{RequestLine, SafeUrl, Transient};
+use super::{CertificatesError, HelperError, RequestLine, SafeUrl, Transient};
 use crate::oci::{Digest, ManifestError, Registry};
 
 /// How much of an error's body is read, in bytes.
@@ -28,6 +28,26 @@ pub enum RegistryError {
         retry_after: Option<Duration>,
         login: LoginState,
     },
+    /// A login that is wrong, whatever it is used for.
+    #[error("`{registry}` refuses the login of `{username}`: {status} {body}", body = StatusText { status: *status, body })]
+    LoginRefused {
+        registry: Registry,
+        username: String,
+        /// Where the login comes from, for people.
+        origin: String,
+        request: Box<RequestLine>,
+        status: u16,
+        body: ErrorBody,
+    },
+    /// A helper that has the login, and does not give it.
+    #[error("no login for `{registry}`")]
+    Helper {
+        registry: Registry,
+        source: HelperError,
+    },
+    /// Certificates that cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
     /// No answer, or only a part of it.
     #[error("{request}: the connection failed")]
     Transport {
@@ -134,7 +154,7 @@ pub enum LoginState {
     /// With a token that names no user.
     AsToken,
     /// There is something like a login, which cannot be used for this reason.
-    Unusable(&'static str),
+    Unusable(String),
 }
 
 /// What is wrong with an encrypted connection.
@@ -150,6 +170,8 @@ pub enum TlsFailure {
     WrongName,
     /// Its certificate is not valid today.
     Expired,
+    /// It wants to see a certificate of ours, or does not take the one it saw.
+    ClientCertificate,
     /// Anything else.
     Handshake,
 }
@@ -162,6 +184,7 @@ impl fmt::Display for TlsFailure {
             Self::CaCertificate => "the server's certificate is that of a CA",
             Self::WrongName => "the server's certificate is for another name",
             Self::Expired => "the server's certificate is not valid at this time",
+            Self::ClientCertificate => "the server asks for a client certificate that it knows",
             Self::Handshake => "no encrypted connection could be made",
         })
     }
@@ -175,6 +198,8 @@ pub struct ErrorBody {
     pub message: Option<String>,
     /// Whether the body says that the server expects TLS.
     pub(super) wants_tls: bool,
+    /// Whether the body says that the server expects a client certificate.
+    pub(super) wants_certificate: bool,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +227,8 @@ impl ErrorBody {
             code: code.and_then(|text| presentable(&text)),
             message: message.and_then(|text| presentable(&text)),
             wants_tls,
+            // nginx, which answers so within a connection that TLS allowed.
+            wants_certificate: lower.contains("no required ssl certificate was sent"),
         }
     }
 }
@@ -236,6 +263,11 @@ impl fmt::Display for StatusText<'_> {
             (None, None) => f.write_str(reason.unwrap_or("without a reason")),
         }
     }
+}
+
+/// A refusal as the registry words it: `401 UNAUTHORIZED: ...`.
+pub(super) fn in_words(status: u16, body: &ErrorBody) -> String {
+    format!("{status} {}", StatusText { status, body })
 }
 
 impl RegistryError {
@@ -342,7 +374,7 @@ fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
 }
 
 fn classify_tls(error: &rustls::Error) -> TlsFailure {
-    use rustls::{CertificateError as Certificate, InvalidMessage};
+    use rustls::{AlertDescription, CertificateError as Certificate, InvalidMessage};
     match error {
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
@@ -362,6 +394,12 @@ fn classify_tls(error: &rustls::Error) -> TlsFailure {
             // Unknown issuers, and the many ways in which a home-made certificate is wrong.
             _ => TlsFailure::UnknownIssuer,
         },
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA,
+        ) => TlsFailure::ClientCertificate,
         _ => TlsFailure::Handshake,
     }
 }

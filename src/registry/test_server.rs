@@ -144,6 +144,7 @@ pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),
+        trust: super::TrustOptions::default(),
         plain_http: Vec::new(),
         retry: RetryPolicy {
             attempts: 3,

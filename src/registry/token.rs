@@ -12,7 +12,7 @@ use super::client::{Client, Target};
 use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
 use super::error::presentable;
-use super::transport::Call;
+use super::transport::{Answer, Call};
 use super::{RegistryError, SafeUrl};
 
 /// The longest answer of a token server, in bytes.
@@ -105,11 +105,14 @@ impl Client {
         target: &Target<'_>,
     ) -> Result<Option<HeaderValue>, RegistryError> {
         let auth = self.auth().of(target.registry);
+        let Some(challenge) = auth.challenge() else {
+            return Ok(None);
+        };
+        self.prepare_login(target).await?;
         let login = self.login(target);
-        match auth.challenge() {
-            None => Ok(None),
-            Some(Challenge::Basic) => Ok(login.as_deref().and_then(basic)),
-            Some(Challenge::Bearer { realm, service }) => {
+        match challenge {
+            Challenge::Basic => Ok(login.as_deref().and_then(basic)),
+            Challenge::Bearer { realm, service } => {
                 if let Some(Login::BearerToken(token)) = login.as_deref() {
                     return Ok(bearer(token));
                 }
@@ -148,7 +151,10 @@ impl Client {
         if let Some(token) = auth.token(&request.key) {
             return Ok(token);
         }
-        let token = self.fetch_token(target, request).await?;
+        let fetch = self.fetch_token(target, request);
+        let token = self
+            .prove(target, request.key.login.as_ref(), fetch)
+            .await?;
         auth.keep(request.key.clone(), token.clone());
         Ok(token)
     }
@@ -169,16 +175,26 @@ impl Client {
                 realm: SafeUrl::new(&url),
             });
         }
-        let call = Call::new(Method::GET, url);
+        let mut call = Call::new(Method::GET, url);
+        call.behalf = Some(root);
         let authorization = request.login.and_then(basic);
         let answer = self.transport().send(&call, authorization.as_ref()).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(target, answer).await);
         }
-        let line = answer.line.clone();
-        let bytes: Bytes = answer.read(TOKEN_LEN_MAX).await?;
-        Token::parse(&bytes, Instant::now()).ok_or(RegistryError::Token { request: line })
+        read(answer).await
     }
+}
+
+async fn read(answer: Answer) -> Result<Token, RegistryError> {
+    let line = answer.line.clone();
+    let bytes: Bytes = answer.read(TOKEN_LEN_MAX).await?;
+    Token::parse(&bytes, Instant::now()).ok_or(RegistryError::Token { request: line })
+}
+
+/// The header with the token of a token server's answer.
+pub(super) async fn read_token(answer: Answer) -> Result<HeaderValue, RegistryError> {
+    Ok(read(answer).await?.authorization)
 }
 
 /// What a token is asked for with.

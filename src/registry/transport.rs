@@ -1,44 +1,28 @@
-//! Connections, deadlines and redirects: one request and its answer.
-//!
-//! Three kinds of connection, each set up when first needed:
-//! - to this machine: never through a proxy, whatever the environment says;
-//! - plain http, of which the user has to approve;
-//! - TLS, whose trust store alone takes longer to load than a local push, and is missing on some
-//!   minimal hosts that never need it.
-//!
-//! All speak HTTP/1.1. Over HTTP/2 every blob of a host would share one connection, hence one flow
-//! control window and one TCP congestion window; a pool of connections fills the wire, and one
-//! lost packet holds up one blob only.
+//! Deadlines and redirects: one request and its answer; [`super::connections`] has the clients.
 //!
 //! Deadlines are on progress, never on the whole: a blob may take hours. reqwest's own read
 //! timeout is no such deadline, since it also ends a long upload that goes well.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
-use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url};
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use super::connections::{Connections, TrustOptions};
 use super::endpoint::{resolve, same_origin};
 use super::retry::parse_retry_after;
 use super::{RegistryError, RequestLine};
-use crate::bridge;
 use crate::oci::Digest;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long nothing may come in, or go out, where something should.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a registry may think about what was written to it: it may have to hash gigabytes, or
 /// to wait for its quota database (Harbor: five minutes).
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
-/// Connections cost round trips: as many are kept as are ever used at once.
-const IDLE_PER_HOST_MAX: usize = 32;
 const REDIRECTS_MAX: usize = 10;
 
 /// One request, which can be sent again.
@@ -49,6 +33,9 @@ pub(super) struct Call {
     /// All headers but `Authorization`, which is not the call's to decide.
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// The registry for whose sake another host is asked, as it is for a token: what is trusted
+    /// for the one is trusted for the other.
+    pub(super) behalf: Option<Url>,
 }
 
 impl Call {
@@ -59,6 +46,7 @@ impl Call {
             url,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            behalf: None,
         }
     }
 
@@ -151,41 +139,18 @@ impl Answer {
 /// Sends requests.
 #[derive(Debug)]
 pub(super) struct Transport {
-    user_agent: HeaderValue,
-    loopback: OnceCell<reqwest::Client>,
-    plain: OnceCell<reqwest::Client>,
-    tls: OnceCell<reqwest::Client>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Loopback,
-    Plain,
-    Tls,
-}
-
-impl Route {
-    fn to(url: &Url) -> Self {
-        let is_loopback = url
-            .host_str()
-            .and_then(|host| host.parse::<crate::oci::Registry>().ok())
-            .is_some_and(|registry| registry.is_loopback());
-        match url.scheme() {
-            "https" => Self::Tls,
-            _ if is_loopback => Self::Loopback,
-            _ => Self::Plain,
-        }
-    }
+    connections: Connections,
 }
 
 impl Transport {
-    pub(super) fn new(user_agent: HeaderValue) -> Self {
+    pub(super) fn new(user_agent: HeaderValue, trust: TrustOptions) -> Self {
         Self {
-            user_agent,
-            loopback: OnceCell::new(),
-            plain: OnceCell::new(),
-            tls: OnceCell::new(),
+            connections: Connections::new(user_agent, trust),
         }
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Sends `call` and returns the answer, of any status but a redirect that can be followed.
@@ -208,7 +173,9 @@ impl Transport {
             } else {
                 COMMIT_TIMEOUT
             };
-            let request = self.request(&call.method, &url).await?;
+            let behalf = call.behalf.as_ref().unwrap_or(&call.url);
+            let client = self.connections.client(&url, behalf).await?;
+            let request = client.request(call.method.clone(), url.clone());
             let request = request.headers(with_login(&call.headers, authorization.as_ref()));
             let response =
                 match timeout(answer_timeout, request.body(call.body.clone()).send()).await {
@@ -247,49 +214,9 @@ impl Transport {
         method: &Method,
         url: &Url,
     ) -> Result<reqwest::RequestBuilder, RegistryError> {
-        let client = self.client(Route::to(url)).await?;
+        let client = self.connections.client(url, url).await?;
         Ok(client.request(method.clone(), url.clone()))
     }
-
-    async fn client(&self, route: Route) -> Result<&reqwest::Client, RegistryError> {
-        let cell = match route {
-            Route::Loopback => &self.loopback,
-            Route::Plain => &self.plain,
-            Route::Tls => &self.tls,
-        };
-        cell.get_or_try_init(|| {
-            let user_agent = self.user_agent.clone();
-            // Reads the trust store and the resolver's configuration from disk.
-            bridge::run(move || build(route, user_agent))
-        })
-        .await
-    }
-}
-
-fn build(route: Route, user_agent: HeaderValue) -> Result<reqwest::Client, RegistryError> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .user_agent(user_agent)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .tcp_nodelay(true)
-        // A peer that vanished while it thinks about a write is noticed within a minute.
-        .tcp_keepalive(Duration::from_secs(30))
-        .tcp_keepalive_interval(Duration::from_secs(10))
-        .tcp_keepalive_retries(3)
-        .http1_only()
-        // Followed by hand, across the kinds of connection; see `Transport::send`.
-        .redirect(Policy::none())
-        .referer(false);
-    let builder = match route {
-        Route::Loopback => builder.no_proxy().tls_certs_only([]),
-        Route::Plain => builder.tls_certs_only([]),
-        Route::Tls => builder,
-    };
-    builder.build().map_err(|error| RegistryError::Setup {
-        source: Arc::new(error.without_url()),
-    })
 }
 
 /// `headers`, with `authorization` among them.

@@ -121,7 +121,7 @@ async fn a_password_is_sent_where_one_is_asked_for() {
         error.to_string(),
         format!("GET /v2/app/manifests/1.0 on {host}: 401 Unauthorized")
     );
-    assert!(error.hint().unwrap().contains("docker login"));
+    assert!(error.hint().unwrap().contains("hod login"));
     assert_eq!(server.lines().len(), 3, "the same again is not tried");
 }
 
@@ -242,7 +242,7 @@ async fn a_token_that_expires_before_the_put_is_renewed() {
 #[tokio::test]
 async fn a_plain_answer_to_tls_says_so() {
     let host = start_plain().await;
-    let transport = transport::Transport::new("hod/test".parse().unwrap());
+    let transport = transport::Transport::new("hod/test".parse().unwrap(), TrustOptions::default());
     let url = format!("https://{host}/v2/").parse().unwrap();
     let call = transport::Call::new(reqwest::Method::GET, url);
     let error = transport.send(&call, None).await.unwrap_err();

@@ -6,7 +6,7 @@ use super::source::Source;
 /// From the ground up; a module may import those on lower floors.
 const FLOORS: [&[&str]; 6] = [
     &["hint", "list", "oci", "report"],
-    &["bridge", "fsx"],
+    &["bridge", "fsx", "program"],
     &[
         "bundle", "layout", "registry", "server", "store", "template",
     ],
@@ -26,27 +26,33 @@ const NEIGHBOURS: [(&str, &str); 6] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 21] = [
+const PATH_HOMES: [(&str, &[&str]); 27] = [
     ("axum", &["server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("http", &["registry"]),
     ("http_auth", &["registry"]),
+    ("hyper_util", &["registry"]),
     ("indicatif", &["cli"]),
     ("io::stderr", &["cli"]),
     ("io::stdout", &["cli"]),
     ("minijinja", &["template"]),
     ("nix", &["fsx"]),
     ("reqwest", &["registry"]),
+    ("rpassword", &["cli"]),
     ("rustix", &["fsx"]),
     ("rustls", &["registry"]),
     ("std::env", &["cli", "main"]),
     ("std::fs", &["fsx"]),
     ("std::io::stderr", &["cli"]),
     ("std::io::stdout", &["cli"]),
+    ("std::process::Command", &["program"]),
     ("tar", &["bundle"]),
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
+    ("toml", &["registry"]),
     ("walkdir", &["fsx"]),
+    ("x509_parser", &["registry"]),
     ("zstd", &["bundle"]),
 ];
 

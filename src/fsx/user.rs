@@ -1,0 +1,6 @@
+//! As whom this process touches files.
+
+/// The number of the user.
+pub fn user_id() -> u32 {
+    nix::unistd::Uid::effective().as_raw()
+}

@@ -1,0 +1,250 @@
+//! Which login is found, and what is kept.
+
+use super::auth_file::BASE64;
+use super::*;
+use base64::Engine as _;
+
+fn encode(text: &str) -> String {
+    BASE64.encode(text)
+}
+
+fn shown(login: &Login) -> String {
+    match login {
+        Login::Password { username, password } => format!("{username} {}", password.reveal()),
+        Login::IdentityToken(token) => format!("identity {}", token.reveal()),
+        Login::BearerToken(token) => format!("bearer {}", token.reveal()),
+    }
+}
+
+#[test]
+fn the_most_specific_key_wins() {
+    let config = format!(
+        r#"{{"auths": {{
+            "harbor.corp": {{"auth": "{}"}},
+            "harbor.corp/team": {{"auth": "{}"}},
+            "harbor.corp/team/app": {{"username": "app", "password": "p"}},
+            "https://index.docker.io/v1/": {{"auth": "{}"}},
+            "https://old.corp:8443/v2/": {{"auth": "{}"}},
+            "http://twice.corp": {{"auth": "{}"}},
+            "twice.corp": {{"auth": "{}"}},
+            "helped.corp": {{}},
+            "nulled.corp": null,
+            "ready.corp": {{"registrytoken": "r"}},
+            "token.corp": {{"auth": "", "identitytoken": "t"}}
+        }}, "HttpHeaders": {{}}, "currentContext": "x"}}"#,
+        encode("host:h"),
+        encode("team:t:with:colons\0\0").trim_end_matches('='),
+        encode("hub:x"),
+        encode("old:x"),
+        encode("url:x"),
+        encode("bare:x"),
+    );
+    let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
+    let check = |registry: &str, name: &str, expect: Option<&str>| {
+        let (registry, name) = (registry.parse().unwrap(), name.parse().unwrap());
+        let login = credentials.lookup(&registry, Some(&name));
+        let actual = login.map(|login| shown(&login));
+        assert_eq!(actual.as_deref(), expect, "{registry}/{name}");
+    };
+    check("ready.corp", "a", Some("bearer r"));
+    check("harbor.corp", "x", Some("host h"));
+    check("harbor.corp", "teams/app", Some("host h"));
+    check("harbor.corp", "team/other", Some("team t:with:colons"));
+    check("harbor.corp", "team/app", Some("app p"));
+    check("harbor.corp", "team/app/sub", Some("app p"));
+    check("harbor.corp:443", "team/app", None);
+    check("docker.io", "library/redis", Some("hub x"));
+    check("index.docker.io", "library/redis", Some("hub x"));
+    check("old.corp:8443", "a", Some("old x"));
+    check("twice.corp", "a", Some("bare x"));
+    check("helped.corp", "a", None);
+    check("token.corp", "a", Some("identity t"));
+}
+
+#[test]
+fn bad_files_are_errors_that_tell_nothing() {
+    #[track_caller]
+    fn check(config: &str, expect: &str) {
+        let error = Credentials::parse_docker_config(config.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), expect);
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+    check(
+        r#"{"auths": {"a.b": "hunter2"}}"#,
+        "credentials are not JSON of the expected shape, line 1 column 27",
+    );
+    for auth in [
+        "hunter2!",
+        &encode("hunter2"),
+        &encode(":hunter2"),
+        "/w==", // not UTF-8
+    ] {
+        check(
+            &format!(r#"{{"auths": {{"a.b": {{"auth": "{auth}"}}}}}}"#),
+            "`auth` of `a.b` in the credentials is not base64 of `user:password`",
+        );
+    }
+    let error = Credentials::default().add_dockercfg("x", br#"{"a.b": "hunter2"}"#);
+    assert!(error.is_err());
+}
+
+#[test]
+fn clues_come_in_the_order_of_docker_and_containers() {
+    #[track_caller]
+    fn check(registry: &str, name: Option<&str>, expect: &[&str]) {
+        let auth = encode("u:p");
+        let config = format!(
+            r#"{{"auths": {{"a.b": {{"auth": "{auth}"}}, "a.b/x": {{"auth": "{auth}"}}}},
+                "credHelpers": {{"a.b": "own", "https://index.docker.io/v1/": "hub"}},
+                "credsStore": "store"}}"#
+        );
+        let file = AuthFile::parse(config.as_bytes()).unwrap();
+        let name = name.map(|name| name.parse().unwrap());
+        let clues = file.clues(&registry.parse().unwrap(), name.as_ref());
+        let clues: Vec<String> = clues
+            .iter()
+            .map(|clue| match clue {
+                Clue::Login { key, .. } => format!("key {key}"),
+                Clue::Helper(name) => format!("helper {name}"),
+                Clue::Store(name) => format!("store {name}"),
+            })
+            .collect();
+        assert_eq!(clues, expect);
+    }
+    check(
+        "a.b",
+        Some("x/y"),
+        &["helper own", "key a.b/x", "store store", "key a.b"],
+    );
+    check("a.b", None, &["helper own", "store store", "key a.b"]);
+    check(
+        "docker.io",
+        Some("library/redis"),
+        &["helper hub", "store store"],
+    );
+    check("c.d", Some("x"), &["store store"]);
+}
+
+#[test]
+fn the_first_source_that_has_a_login_wins() {
+    let mut credentials = Credentials::default();
+    let harbor: Registry = "harbor.corp".parse().unwrap();
+    credentials.give(
+        harbor.clone(),
+        Login::password("given", "p"),
+        "--creds-stdin",
+    );
+    let entry = |user: &str| format!(r#"{{"auth": "{}"}}"#, encode(&format!("{user}:p")));
+    let first = format!(r#"{{"auths": {{"a.b": {}}}}}"#, entry("first"));
+    credentials.add_file("/first", first.as_bytes()).unwrap();
+    let second = format!(
+        r#"{{"auths": {{"a.b/team": {0}, "harbor.corp/team": {0}, "c.d": {0}}}}}"#,
+        entry("second")
+    );
+    credentials.add_file("/second", second.as_bytes()).unwrap();
+    let old = format!(r#"{{"https://index.docker.io/v1/": {}}}"#, entry("old"));
+    credentials.add_dockercfg("/old", old.as_bytes()).unwrap();
+    let check = |registry: &str, expect: Option<&str>| {
+        let name = "team/app".parse().unwrap();
+        let login = credentials.lookup(&registry.parse().unwrap(), Some(&name));
+        let login = login.as_deref().and_then(Login::username);
+        assert_eq!(login, expect, "{registry}");
+    };
+    check("harbor.corp", Some("given"));
+    // The file decides before the length of the key does.
+    check("a.b", Some("first"));
+    check("c.d", Some("second"));
+    check("docker.io", Some("old"));
+    check("e.f", None);
+    assert_eq!(credentials.files(), ["/first", "/second", "/old"]);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`tokio::test` gives each test a runtime of its own"
+)]
+#[tokio::test]
+async fn a_helper_that_fails_is_an_error_and_a_store_that_is_not_there_is_none() {
+    let registry: Registry = "a.b".parse().unwrap();
+    let find = async |config: &str| {
+        let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
+        let found = credentials.find(&registry, None).await;
+        (found, credentials.obstacle(&registry))
+    };
+    let (found, _) = find(r#"{"credHelpers": {"a.b": "nobody-has-this"}}"#).await;
+    assert!(matches!(found, Err(HelperError::Absent { .. })));
+    let (found, obstacle) = find(r#"{"credsStore": "nobody-has-this"}"#).await;
+    assert_eq!(found, Ok(None));
+    assert_eq!(
+        obstacle.unwrap(),
+        "credential helper `docker-credential-nobody-has-this` is not on PATH, and `config.json` \
+         names it"
+    );
+    let (found, obstacle) = find(r#"{"auths": null}"#).await;
+    assert_eq!((found, obstacle), (Ok(None), None));
+}
+
+#[test]
+fn what_else_is_in_the_file_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/dir/config.json");
+    let file = LoginFile::new(path.clone());
+    let read = || String::from_utf8(crate::fsx::read(&path, 9999).unwrap()).unwrap();
+    let registry: Registry = "harbor.corp:8443".parse().unwrap();
+    let login = Login::password("robot$ci", "hunter2");
+    assert_eq!(file.keep(&registry, None, &login).unwrap(), Kept::InFile);
+    assert_eq!(
+        read(),
+        format!(
+            "{{\n\t\"auths\": {{\n\t\t\"harbor.corp:8443\": {{\"auth\":\"{}\"}}\n\t}}\n}}\n",
+            encode("robot$ci:hunter2")
+        )
+    );
+    let before = "{\"HttpHeaders\": {\"X\":  1.50},\n \"auths\": {\"https://harbor.corp:8443\": \
+                  {\"auth\": \"eDp5\", \"email\": \"x\"}, \"other.corp\": {\"auth\":  \"eDp5\"}}}";
+    crate::fsx::write_file(&path, before.as_bytes()).unwrap();
+    file.keep(&registry, None, &login).unwrap();
+    let text = read();
+    assert!(text.contains("\"HttpHeaders\": {\"X\":  1.50}"), "{text}");
+    assert!(
+        text.contains("\"other.corp\": {\"auth\":  \"eDp5\"}"),
+        "{text}"
+    );
+    assert!(!text.contains("https://harbor.corp"), "replaced: {text}");
+    let found = Credentials::parse_docker_config(text.as_bytes()).unwrap();
+    assert_eq!(found.lookup(&registry, None).as_deref(), Some(&login));
+
+    // A part of a registry has a key of its own, and Docker Hub the one that Docker knows.
+    let team = "team".parse().unwrap();
+    file.keep(&registry, Some(&team), &login).unwrap();
+    file.keep(&Registry::docker_hub(), None, &login).unwrap();
+    for key in ["harbor.corp:8443/team", "https://index.docker.io/v1/"] {
+        assert!(read().contains(&format!("\"{key}\": {{\"auth\":")), "{key}");
+    }
+    assert!(file.forget(&registry, None).unwrap());
+    assert!(!file.forget(&registry, None).unwrap());
+    assert!(read().contains("harbor.corp:8443/team"));
+    assert_eq!(file.forget_all().unwrap(), 3);
+    assert!(read().contains("\"auths\": {}"), "{}", read());
+    assert!(read().contains("HttpHeaders"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    let file = LoginFile::new(path.clone());
+    let registry: Registry = "a.b".parse().unwrap();
+    for text in ["{", "[]", r#"{"auths": {"x": "hunter2"}}"#] {
+        crate::fsx::write_file(&path, text.as_bytes()).unwrap();
+        let error = file.keep(&registry, None, &Login::password("u", "p"));
+        assert!(
+            matches!(error, Err(KeepError::Credentials { .. })),
+            "{text}"
+        );
+        assert_eq!(crate::fsx::read(&path, 99).unwrap(), text.as_bytes());
+    }
+    crate::fsx::write_file(&path, b"").unwrap();
+    file.keep(&registry, None, &Login::password("u", "p"))
+        .unwrap();
+}

@@ -1,0 +1,325 @@
+//! Whether a login is taken, found out once for each registry.
+//!
+//! Registries that lock a user out after a few wrong passwords are common, and a batch asks many
+//! things at once. So the first request that shows a password is alone until it is answered; and
+//! once a login is refused for good, no further request is made with it in this run.
+
+use std::sync::{Arc, Mutex};
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode, Url};
+
+use super::auth::{Challenge, Challenged, RegistryAuth};
+use super::client::{Client, Target};
+use super::endpoint::resolve;
+use super::error::ERROR_LEN_MAX;
+use super::token::{basic, read_token};
+use super::transport::{Answer, Call};
+use super::{ErrorBody, Login, RegistryError, RequestLine};
+use crate::oci::Registry;
+
+/// How Harbor names its token service. It answers a wrong password with a token for nobody, unless
+/// it is asked for no scope at all.
+pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
+
+/// What is known of a login.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    verdict: Mutex<Verdict>,
+    gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Verdict {
+    #[default]
+    Unknown,
+    Accepted,
+    Refused(Refusal),
+}
+
+/// How a login was refused.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    request: Box<RequestLine>,
+    status: u16,
+    body: ErrorBody,
+}
+
+/// The turn of the first request with a login.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) login: Arc<Login>,
+    proof: Arc<Proof>,
+    _held: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// What a registry says to a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginCheck {
+    Accepted,
+    /// It asks nobody for a login.
+    NotNeeded,
+    /// Its answer, for people.
+    Refused(String),
+}
+
+impl Proof {
+    /// Whether the login is known to be good; an error when it is known to be refused.
+    fn is_accepted(&self) -> Result<bool, Refusal> {
+        match &*self
+            .verdict
+            .lock()
+            .expect("nothing panics while it holds the lock")
+        {
+            Verdict::Unknown => Ok(false),
+            Verdict::Accepted => Ok(true),
+            Verdict::Refused(refusal) => Err(refusal.clone()),
+        }
+    }
+
+    fn conclude(&self, verdict: Verdict) {
+        *self
+            .verdict
+            .lock()
+            .expect("nothing panics while it holds the lock") = verdict;
+    }
+
+    /// Waits for the turn to be the first; `None` when the login is known to be good.
+    async fn turn(self: &Arc<Self>, login: &Arc<Login>) -> Result<Option<Turn>, Refusal> {
+        if self.is_accepted()? {
+            return Ok(None);
+        }
+        let held = Arc::clone(&self.gate).lock_owned().await;
+        if self.is_accepted()? {
+            return Ok(None);
+        }
+        Ok(Some(Turn {
+            login: Arc::clone(login),
+            proof: Arc::clone(self),
+            _held: held,
+        }))
+    }
+}
+
+impl Client {
+    /// Fetches with a password what only who has the right one gets (a token), unless it was
+    /// refused before.
+    pub(super) async fn prove<T>(
+        &self,
+        target: &Target<'_>,
+        login: Option<&Arc<Login>>,
+        fetch: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let Some(login) = login.filter(|login| matches!(***login, Login::Password { .. })) else {
+            return fetch.await;
+        };
+        let auth = self.auth().of(target.registry);
+        let refused = |refusal| self.refused(target, login, refusal);
+        let Some(turn) = auth.proof(login).turn(login).await.map_err(refused)? else {
+            return fetch.await;
+        };
+        let is_harbor = matches!(
+            auth.challenge(),
+            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR_SERVICE
+        );
+        if is_harbor {
+            self.judge_by_token(target, &auth, &turn).await?;
+            return fetch.await;
+        }
+        match fetch.await {
+            Ok(value) => {
+                turn.proof.conclude(Verdict::Accepted);
+                Ok(value)
+            }
+            Err(error) if error.status() == Some(401) => {
+                // It may be the scope alone that is refused.
+                self.judge_by_token(target, &auth, &turn).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The turn of a request with a password to `target`, where that is what it wants to see.
+    pub(super) async fn turn(&self, target: &Target<'_>) -> Result<Option<Turn>, RegistryError> {
+        let auth = self.auth().of(target.registry);
+        if auth.challenge() != Some(Challenge::Basic) {
+            return Ok(None);
+        }
+        self.prepare_login(target).await?;
+        let login = self.login(target);
+        let Some(login) = login.filter(|login| matches!(**login, Login::Password { .. })) else {
+            return Ok(None);
+        };
+        let refused = |refusal| self.refused(target, &login, refusal);
+        auth.proof(&login).turn(&login).await.map_err(refused)
+    }
+
+    /// Concludes from an answer to a password: an error when it is refused for good.
+    pub(super) async fn judge(
+        &self,
+        target: &Target<'_>,
+        turn: &Turn,
+        status: StatusCode,
+    ) -> Result<(), RegistryError> {
+        if status == StatusCode::UNAUTHORIZED {
+            // It may be what was asked for alone that is refused.
+            let call = Call::new(Method::GET, self.root(target.registry)?);
+            let answer = self
+                .transport()
+                .send(&call, basic(&turn.login).as_ref())
+                .await?;
+            self.conclude(target, turn, answer).await
+        } else {
+            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                turn.proof.conclude(Verdict::Accepted);
+            }
+            Ok(())
+        }
+    }
+
+    /// Asks for a token without scope, which servers give to nobody whose password is wrong.
+    async fn judge_by_token(
+        &self,
+        target: &Target<'_>,
+        auth: &RegistryAuth,
+        turn: &Turn,
+    ) -> Result<(), RegistryError> {
+        let Some(challenge) = auth.challenge() else {
+            return Ok(());
+        };
+        let Some(call) = self.scopeless(target.registry, &challenge, &turn.login)? else {
+            return Ok(());
+        };
+        let answer = self
+            .transport()
+            .send(&call, basic(&turn.login).as_ref())
+            .await?;
+        self.conclude(target, turn, answer).await
+    }
+
+    async fn conclude(
+        &self,
+        target: &Target<'_>,
+        turn: &Turn,
+        answer: Answer,
+    ) -> Result<(), RegistryError> {
+        if answer.status().is_success() {
+            turn.proof.conclude(Verdict::Accepted);
+        } else if answer.status() == StatusCode::UNAUTHORIZED {
+            let (request, status) = (answer.line.clone(), answer.status().as_u16());
+            let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
+            let refusal = Refusal {
+                request,
+                status,
+                body: ErrorBody::parse(&body),
+            };
+            turn.proof.conclude(Verdict::Refused(refusal.clone()));
+            return Err(self.refused(target, &turn.login, refusal));
+        }
+        Ok(())
+    }
+
+    fn refused(&self, target: &Target<'_>, login: &Login, refusal: Refusal) -> RegistryError {
+        let origin = self
+            .credentials()
+            .origin(target.registry, target.repository);
+        RegistryError::LoginRefused {
+            registry: target.registry.clone(),
+            username: login.username().unwrap_or_default().to_owned(),
+            origin: origin.map(|origin| origin.to_string()).unwrap_or_default(),
+            request: refusal.request,
+            status: refusal.status,
+            body: refusal.body,
+        }
+    }
+
+    /// The request for a token that is good for nothing; `None` where no token is wanted, or no
+    /// password would be safe.
+    fn scopeless(
+        &self,
+        registry: &Registry,
+        challenge: &Challenge,
+        login: &Login,
+    ) -> Result<Option<Call>, RegistryError> {
+        let Challenge::Bearer { realm, service } = challenge else {
+            return Ok(None);
+        };
+        let root = self.root(registry)?;
+        let safe = |url: &Url| root.scheme() != "https" || url.scheme() == "https";
+        let Some(mut url) = resolve(&root, realm).filter(safe) else {
+            return Ok(None);
+        };
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = service {
+                query.append_pair("service", service);
+            }
+            if let Some(username) = login.username() {
+                query.append_pair("account", username);
+            }
+        }
+        let mut call = Call::new(Method::GET, url);
+        call.behalf = Some(root);
+        Ok(Some(call))
+    }
+
+    /// Asks a registry whether it takes a login, whatever the credentials say.
+    ///
+    /// As Docker does: a token without scope, or the root of the API with the password.
+    pub async fn check_login(
+        &self,
+        registry: &Registry,
+        login: &Login,
+    ) -> Result<LoginCheck, RegistryError> {
+        let root = Call::new(Method::GET, self.root(registry)?);
+        self.retry(registry.as_str(), || async {
+            let answer = self.transport().send(&root, None).await?;
+            if answer.status().is_success() {
+                return Ok(LoginCheck::NotNeeded);
+            }
+            let challenge = Challenged::parse(answer.headers()).challenge;
+            if answer.status() != StatusCode::UNAUTHORIZED || challenge.is_none() {
+                return Err(self.refusal(&Target::root(registry), answer).await);
+            }
+            let challenge = challenge.unwrap_or(Challenge::Basic);
+            let mut authorization = basic(login);
+            if let Some(call) = self.scopeless(registry, &challenge, login)? {
+                let answer = self.transport().send(&call, authorization.as_ref()).await?;
+                match answer.status().as_u16() {
+                    200 => authorization = Some(read_token(answer).await?),
+                    401 | 403 => return Ok(LoginCheck::Refused(said(answer).await)),
+                    _ => return Err(self.refusal(&Target::root(registry), answer).await),
+                }
+            } else if challenge != Challenge::Basic {
+                return Err(RegistryError::Realm {
+                    registry: registry.clone(),
+                    realm: "an unencrypted or unusable URL".to_owned(),
+                });
+            }
+            self.show(registry, &root, authorization).await
+        })
+        .await
+    }
+
+    async fn show(
+        &self,
+        registry: &Registry,
+        root: &Call,
+        authorization: Option<HeaderValue>,
+    ) -> Result<LoginCheck, RegistryError> {
+        let answer = self.transport().send(root, authorization.as_ref()).await?;
+        match answer.status().as_u16() {
+            401 | 403 => Ok(LoginCheck::Refused(said(answer).await)),
+            status if status < 400 || status == 404 => Ok(LoginCheck::Accepted),
+            _ => Err(self.refusal(&Target::root(registry), answer).await),
+        }
+    }
+}
+
+/// A refusal in the words of who refuses.
+async fn said(answer: Answer) -> String {
+    let status = answer.status().as_u16();
+    let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
+    super::error::in_words(status, &ErrorBody::parse(&body))
+}
