@@ -5,6 +5,7 @@
 //!   endpoint   where a registry is, and where its answers point to
 //!   transport  deadlines, redirects         connections  certificates  proxies
 //!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
+//!   mirrors    where it is really read from (registries.conf)
 //!   manifest   blob   upload   tags            the calls of the API
 //!   retry      how often and how soon again    error   advice   safe_url
 //! ```
@@ -23,6 +24,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod manifest;
+mod mirrors;
 mod proof;
 mod proxies;
 mod retry;
@@ -47,6 +49,7 @@ pub use credentials::{
 };
 pub use error::{ErrorBody, LoginState, RegistryError, TlsFailure};
 pub use manifest::HeadManifest;
+pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
 pub use retry::{RetryPolicy, Transient};

@@ -11,7 +11,7 @@ use super::error::CommandError;
 use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Client, ClientOptions, Credentials, RetryPolicy};
+use crate::registry::{Client, ClientOptions, Credentials, RegistriesConf, RetryPolicy};
 use crate::report::Reporter;
 
 /// The longest list that is read, in bytes.
@@ -58,6 +58,7 @@ pub(crate) fn client(
     let options = ClientOptions {
         credentials,
         trust: crate::registry::TrustOptions::default(),
+        registries_conf: RegistriesConf::default(),
         plain_http: args.plain_http.clone(),
         retry: retry_policy(args),
         reporter: Arc::clone(reporter),

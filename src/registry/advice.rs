@@ -26,6 +26,9 @@ impl Hint for RegistryError {
                 "the login comes from {origin}: log in anew with `hod login {registry}`; nothing \
                  more was tried with it, so as not to lock the user out"
             )),
+            Self::Blocked { .. } => Some(
+                "`--no-registries-conf` pulls as if there were no such file".to_owned(),
+            ),
             Self::Helper { registry, .. } => Some(format!(
                 "`hod doctor {registry}` shows which file names the helper; a login can also be \
                  given with `--creds-stdin`"

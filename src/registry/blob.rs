@@ -51,6 +51,16 @@ impl Client {
         blob: &Descriptor,
     ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
     {
+        let read = |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob).await };
+        self.read_from((repo, None), |_| true, read).await
+    }
+
+    async fn fetch_blob_at(
+        &self,
+        repo: &Repo,
+        blob: &Descriptor,
+    ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
+    {
         let target = self.reading(repo);
         let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
         let answer = self.send(&target, &Call::new(Method::GET, url)).await?;

@@ -9,8 +9,11 @@ use reqwest::{Method, StatusCode, Url};
 use super::auth::{Auth, Challenged, Scopes};
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody};
+use super::mirrors::MirrorState;
 use super::transport::{Answer, Call, Transport};
-use super::{Credentials, Login, LoginState, RegistryError, Repo, RetryPolicy, TrustOptions};
+use super::{
+    Credentials, Login, LoginState, RegistriesConf, RegistryError, Repo, RetryPolicy, TrustOptions,
+};
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Reporter;
 
@@ -18,6 +21,8 @@ use crate::report::Reporter;
 pub struct ClientOptions {
     pub credentials: Credentials,
     pub trust: TrustOptions,
+    /// Where what is read is read from; not for what is written.
+    pub registries_conf: RegistriesConf,
     /// Registries that are spoken to without TLS, besides those on this machine.
     pub plain_http: Vec<Registry>,
     pub retry: RetryPolicy,
@@ -31,6 +36,7 @@ impl std::fmt::Debug for ClientOptions {
         f.debug_struct("ClientOptions")
             .field("credentials", &self.credentials)
             .field("trust", &self.trust)
+            .field("registries_conf", &self.registries_conf)
             .field("plain_http", &self.plain_http)
             .field("retry", &self.retry)
             .field("user_agent", &self.user_agent)
@@ -46,6 +52,15 @@ impl std::fmt::Debug for ClientOptions {
 pub struct Client {
     inner: Arc<Inner>,
     access: Access,
+    patience: Patience,
+}
+
+/// How long a registry is waited for that cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    Full,
+    /// There is another place to ask.
+    Mirror,
 }
 
 /// Which rights a token is asked for where reading is all that a call does.
@@ -60,6 +75,7 @@ struct Inner {
     options: ClientOptions,
     transport: Transport,
     auth: Auth,
+    mirrors: MirrorState,
 }
 
 impl std::fmt::Debug for Client {
@@ -101,7 +117,8 @@ impl<'a> Target<'a> {
 impl Client {
     /// Makes a client; nothing is sent.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
-        let trust = options.trust.clone();
+        let mut trust = options.trust.clone();
+        trust.insecure.extend(options.registries_conf.insecure());
         let user_agent = HeaderValue::try_from(options.user_agent.as_str()).map_err(|_| {
             RegistryError::UserAgent {
                 text: options.user_agent.clone(),
@@ -112,8 +129,10 @@ impl Client {
                 options,
                 transport: Transport::new(user_agent, trust),
                 auth: Auth::default(),
+                mirrors: MirrorState::default(),
             }),
             access: Access::Read,
+            patience: Patience::Full,
         })
     }
 
@@ -122,9 +141,30 @@ impl Client {
     #[must_use]
     pub fn for_push(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             access: Access::Write,
+            ..self.clone()
         }
+    }
+
+    pub(super) fn with_patience(&self, patience: Patience) -> Self {
+        Self {
+            patience,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    pub(super) fn mirrors(&self) -> &MirrorState {
+        &self.inner.mirrors
+    }
+
+    /// What says where to read from, if anything does.
+    pub(super) fn registries_conf(&self) -> Option<&RegistriesConf> {
+        let conf = &self.inner.options.registries_conf;
+        (self.access == Access::Read && !conf.is_empty()).then_some(conf)
     }
 
     /// Whether `registry` answers, and takes the login that is known for it.
@@ -172,10 +212,11 @@ impl Client {
         let options = &self.inner.options;
         let is_local = registry.is_loopback() && !options.trust.implies_tls(registry);
         let is_plain = is_local || options.plain_http.contains(registry);
-        let scheme = if is_plain {
-            Scheme::Http
-        } else {
-            Scheme::Https
+        let scheme = match self.mirrors().scheme(registry) {
+            _ if options.plain_http.contains(registry) => Scheme::Http,
+            Some(scheme) => scheme,
+            None if is_plain => Scheme::Http,
+            None => Scheme::Https,
         };
         api_root(registry, scheme).ok_or_else(|| RegistryError::Host {
             registry: registry.clone(),

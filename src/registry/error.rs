@@ -39,6 +39,13 @@ pub enum RegistryError {
         status: u16,
         body: ErrorBody,
     },
+    /// The user's own rules are against it.
+    #[error("`{reference}` is blocked by the rule for `{prefix}` in `{file}`")]
+    Blocked {
+        reference: String,
+        prefix: String,
+        file: String,
+    },
     /// A helper that has the login, and does not give it.
     #[error("no login for `{registry}`")]
     Helper {
@@ -340,6 +347,10 @@ impl RegistryError {
 impl Transient for RegistryError {
     fn is_transient(&self) -> bool {
         self.is_transient()
+    }
+
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport { source, .. } if source.is_connect() || source.is_timeout())
     }
 
     fn retry_after(&self) -> Option<Duration> {

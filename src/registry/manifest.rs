@@ -29,6 +29,18 @@ impl Client {
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<HeadManifest>, RegistryError> {
+        let read = |client: Self, repo: Repo| async move {
+            client.head_manifest_at(&repo, reference).await
+        };
+        self.read_from((repo, Some(reference)), Option::is_some, read)
+            .await
+    }
+
+    async fn head_manifest_at(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
         let target = self.reading(repo);
         let call = self.manifest_call(Method::HEAD, repo, reference)?;
         let what = format!("{repo} {reference}");
@@ -46,7 +58,7 @@ impl Client {
         });
         match head.await {
             Err(error) if matches!(error.status(), Some(403 | 405)) => {
-                let manifest = self.fetch_manifest(repo, reference).await?;
+                let manifest = self.fetch_manifest_at(repo, reference).await?;
                 Ok(manifest.map(|manifest| HeadManifest {
                     digest: Some(manifest.digest().clone()),
                     media_type: manifest.media_type().clone(),
@@ -61,6 +73,18 @@ impl Client {
     ///
     /// Its digest is the one asked for and the one that the registry names, or it is an error.
     pub async fn fetch_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let read = |client: Self, repo: Repo| async move {
+            client.fetch_manifest_at(&repo, reference).await
+        };
+        self.read_from((repo, Some(reference)), Option::is_some, read)
+            .await
+    }
+
+    async fn fetch_manifest_at(
         &self,
         repo: &Repo,
         reference: &ManifestRef,

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use super::Client;
+use super::client::Patience;
 use crate::report::Event;
 
 /// The longest wait that a registry may ask for; beyond it the attempt is given up, since the
@@ -47,6 +48,10 @@ impl RetryPolicy {
 pub trait Transient: Error {
     /// Whether the same may succeed a moment later.
     fn is_transient(&self) -> bool;
+    /// Whether nobody answered at all, so that another place had better be asked.
+    fn is_unreachable(&self) -> bool {
+        false
+    }
     /// How long the other side asks to wait.
     fn retry_after(&self) -> Option<Duration>;
     /// The error to return after the last of `attempts` (more than one) failed with this one.
@@ -75,6 +80,7 @@ impl Client {
             let retry_after = error.retry_after();
             let is_over = attempt >= policy.attempts
                 || !error.is_transient()
+                || (self.patience() == Patience::Mirror && error.is_unreachable())
                 || retry_after.is_some_and(|wait| wait > RETRY_AFTER_MAX);
             if is_over {
                 let has_retried = attempt > 1 && error.is_transient();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Client, ClientOptions, Credentials, Repo, RetryPolicy};
+use super::{Client, ClientOptions, Credentials, RegistriesConf, Repo, RetryPolicy};
 use crate::report::{Recorder, Reporter};
 
 /// One request as it came.
@@ -145,6 +145,7 @@ pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),
         trust: super::TrustOptions::default(),
+        registries_conf: RegistriesConf::default(),
         plain_http: Vec::new(),
         retry: RetryPolicy {
             attempts: 3,
