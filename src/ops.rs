@@ -6,9 +6,11 @@
 mod batch;
 mod catalog;
 mod context;
+mod doctor;
 mod error;
 mod export;
 mod images;
+mod login;
 mod pack;
 mod pull;
 mod push;
@@ -20,9 +22,13 @@ mod verify;
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
 pub use catalog::{Catalog, SourceKind};
 pub use context::Context;
+pub use doctor::{DoctorOptions, DoctorOutcome, Finding, FindingStatus, doctor};
 pub use error::OpsError;
 pub use export::{ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImagesOutcome, images};
+pub use login::{
+    LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
+};
 pub use pack::{PackOptions, PackOutcome, pack};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};

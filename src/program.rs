@@ -95,7 +95,7 @@ mod tests {
             }
         );
         // More than a pipe holds, and nobody reads it.
-        let deaf = run("true", &[], &[0; 1 << 20]).unwrap();
+        let deaf = run("true", &[], &vec![0; 1 << 20]).unwrap();
         assert!(deaf.is_success && deaf.stdout.is_empty());
         // More than anybody wants to hear.
         let loud = run("head", &["-c", "4000000", "/dev/zero"], b"").unwrap();

@@ -7,6 +7,7 @@
 //!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
 //!   mirrors    where it is really read from (registries.conf)
 //!   manifest   blob   upload   tags            the calls of the API
+//!   inspect    what `hod doctor` shows
 //!   retry      how often and how soon again    error   advice   safe_url
 //! ```
 //!
@@ -23,6 +24,7 @@ mod connections;
 mod credentials;
 mod endpoint;
 mod error;
+mod inspect;
 mod manifest;
 mod mirrors;
 mod proof;
@@ -47,7 +49,8 @@ pub use credentials::{
     Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
     LoginOrigin, Secret,
 };
-pub use error::{ErrorBody, LoginState, RegistryError, TlsFailure};
+pub use error::{ErrorBody, LoginRefusal, LoginState, RegistryError, TlsFailure};
+pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
 pub use manifest::HeadManifest;
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use proof::LoginCheck;

@@ -1,11 +1,13 @@
 //! The command line, as clap parses it; nothing here depends on the environment.
 
+mod login;
 mod registry;
 mod selection;
 mod verbs;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use registry::RegistryArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use verbs::{
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Ls(LsArgs),
     Serve(ServeArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
+    Doctor(DoctorArgs),
     Completions(CompletionsArgs),
 }
 

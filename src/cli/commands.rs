@@ -1,7 +1,10 @@
 //! One command a file: build the verb's options, run it, print its outcome.
 
 mod completions;
+mod doctor;
 mod export;
+mod login;
+mod logout;
 mod ls;
 mod outcome;
 mod pack;
@@ -77,6 +80,9 @@ pub(super) async fn run(cli: &Cli, printer: &Printer) -> Result<Exit, CommandErr
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Ls(args) => ls::run(&session, args).await,
         Command::Serve(args) => serve::run(&session, args).await,
+        Command::Login(args) => login::run(&session, args).await,
+        Command::Logout(args) => logout::run(&session, args).await,
+        Command::Doctor(args) => doctor::run(&session, args).await,
         Command::Completions(args) => completions::run(printer, args),
     };
     progress.finish();

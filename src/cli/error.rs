@@ -10,7 +10,7 @@ use crate::hint::Hint;
 use crate::list::ListError;
 use crate::oci::ReferenceError;
 use crate::ops::OpsError;
-use crate::registry::{CredentialsError, RegistryError};
+use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,40 @@ pub(crate) enum CommandError {
         n_problems: String,
         what: String,
     },
+    /// A login for this run, and no single registry that it could be for.
+    #[error("`{by}` gives a login for one registry, and the list names {}: {}", registries.len(), registries.join(", "))]
+    WhoseLogin {
+        by: &'static str,
+        registries: Vec<String>,
+    },
+    #[error("the variable `{has}` is set and `{lacks}` is not")]
+    HalfLogin {
+        has: &'static str,
+        lacks: &'static str,
+    },
+    #[error("the variable `{name}` is not UTF-8 text")]
+    NotUtf8 { name: &'static str },
+    #[error("`--creds-stdin` and the list `-` cannot both be stdin")]
+    StdinTwice,
+    #[error("failed to read the login from stdin")]
+    CredsRead(#[source] io::Error),
+    #[error("the first line of stdin is not of the form `user:password`")]
+    CredsStdin,
+    #[error("there is no password on stdin")]
+    NoPassword,
+    #[error("there is nobody to ask for the {what}: stdin is no terminal")]
+    NobodyToAsk { what: &'static str },
+    #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so that no file of logins is known")]
+    NoHome,
+    #[error("the variable `{variable}` names no proxy")]
+    Proxy { variable: &'static str },
+    #[error(transparent)]
+    RegistriesConf(#[from] RegistriesConfError),
+    #[error("`{text}` is not of the form `REGISTRY[/REPOSITORY]`")]
+    RegistryName {
+        text: String,
+        source: ReferenceError,
+    },
     #[error("failed to start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -77,7 +111,19 @@ impl CommandError {
             | Self::Target { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
-            | Self::ManyTrees => Exit::Usage,
+            | Self::ManyTrees
+            | Self::WhoseLogin { .. }
+            | Self::HalfLogin { .. }
+            | Self::NotUtf8 { .. }
+            | Self::StdinTwice
+            | Self::CredsRead(_)
+            | Self::CredsStdin
+            | Self::NoPassword
+            | Self::NobodyToAsk { .. }
+            | Self::NoHome
+            | Self::Proxy { .. }
+            | Self::RegistriesConf(_)
+            | Self::RegistryName { .. } => Exit::Usage,
             Self::Ops(_) | Self::File(_) | Self::Client(_) | Self::Output(_) | Self::Runtime(_) => {
                 Exit::Failed
             }
@@ -93,6 +139,24 @@ impl CommandError {
             Self::Client(error) => error.hint(),
             Self::Target { .. } => Some(
                 "write it as in `harbor.corp:8443/offline`, without `https://` and without a tag"
+                    .to_owned(),
+            ),
+            Self::WhoseLogin { .. } => Some(
+                "say with `--source REGISTRY` which one is meant, or log in with `hod login` to \
+                 each of them"
+                    .to_owned(),
+            ),
+            Self::NobodyToAsk { .. } => Some(
+                "pass `--username USER --password-stdin`, with the password on stdin".to_owned(),
+            ),
+            Self::Proxy { .. } => Some(
+                "write it as in `http://proxy.corp:3128` or `socks5h://gate.corp:1080`".to_owned(),
+            ),
+            Self::RegistriesConf(_) => {
+                Some("`--no-registries-conf` goes on as if there were no such file".to_owned())
+            }
+            Self::RegistryName { .. } => Some(
+                "write it as in `harbor.corp:8443`, without `https://` and without a tag"
                     .to_owned(),
             ),
             Self::BundleName { .. } => {

@@ -1,5 +1,12 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
+mod credentials;
+mod trust;
+
+pub(crate) use credentials::{
+    Reach, Side, creds_stdin, environment_login, login_file, password_stdin, stored_credentials,
+};
+
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,12 +19,10 @@ use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{Client, ClientOptions, Credentials, RegistriesConf, RetryPolicy};
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// The longest docker configuration that is read, in bytes.
-const CONFIG_LEN_MAX: u64 = 4 * 1024 * 1024;
 
 #[expect(
     clippy::disallowed_methods,
@@ -42,29 +47,81 @@ pub(crate) fn source_date_epoch() -> Result<u64, CommandError> {
         .map_err(|_| CommandError::SourceDateEpoch { value: text })
 }
 
-/// A client with the user's credentials.
+/// What a client is for.
+#[derive(Debug)]
+pub(crate) struct ClientFor<'a> {
+    pub(crate) reach: Reach<'a>,
+    /// What says where to read from.
+    pub(crate) registries_conf: RegistriesConf,
+}
+
+/// A client with the user's credentials and trust, for one side of a transfer.
 pub(crate) fn client(
     args: &RegistryArgs,
     reporter: &Arc<dyn Reporter>,
+    purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
-    let credentials = match docker_config_path() {
-        Some(path) => match fsx::try_read(&path, CONFIG_LEN_MAX)? {
-            Some(bytes) => Credentials::parse_docker_config(&bytes)
-                .map_err(|source| CommandError::Credentials { path, source })?,
-            None => Credentials::anonymous(),
-        },
-        None => Credentials::anonymous(),
-    };
+    let credentials = credentials::credentials(args, &purpose.reach)?;
+    build(args, reporter, (credentials, purpose.registries_conf))
+}
+
+/// A client that knows no login: one is to be tried.
+pub(crate) fn client_without_logins(
+    args: &RegistryArgs,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Client, CommandError> {
+    build(args, reporter, Default::default())
+}
+
+fn build(
+    args: &RegistryArgs,
+    reporter: &Arc<dyn Reporter>,
+    (credentials, registries_conf): (Credentials, RegistriesConf),
+) -> Result<Client, CommandError> {
+    for registry in &args.insecure {
+        reporter.event(Event::Warning {
+            text: &format!(
+                "the certificate of `{registry}` is not verified: whoever is in between can read \
+                 the login and change what is asked"
+            ),
+        });
+    }
     let options = ClientOptions {
         credentials,
-        trust: crate::registry::TrustOptions::default(),
-        registries_conf: RegistriesConf::default(),
+        trust: trust::trust(args)?,
+        registries_conf,
         plain_http: args.plain_http.clone(),
         retry: retry_policy(args),
         reporter: Arc::clone(reporter),
         user_agent: concat!("hod/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     Ok(Client::new(options)?)
+}
+
+/// The user's `registries.conf`, or none.
+pub(crate) fn registries_conf(use_it: UseConf) -> Result<RegistriesConf, CommandError> {
+    match use_it {
+        UseConf::Yes => trust::registries_conf(),
+        UseConf::No => Ok(RegistriesConf::default()),
+    }
+}
+
+/// Whether `registries.conf` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseConf {
+    Yes,
+    No,
+}
+
+impl UseConf {
+    /// As `--no-registries-conf` says it.
+    pub(crate) fn unless(no_registries_conf: bool) -> Self {
+        if no_registries_conf {
+            Self::No
+        } else {
+            Self::Yes
+        }
+    }
 }
 
 /// How often, and how patiently, to try again.
@@ -76,13 +133,12 @@ pub(crate) fn retry_policy(args: &RegistryArgs) -> RetryPolicy {
     }
 }
 
-/// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-fn docker_config_path() -> Option<PathBuf> {
-    let dir = match environment("DOCKER_CONFIG") {
-        Some(dir) => PathBuf::from(dir),
-        None => Path::new(&environment("HOME")?).join(".docker"),
-    };
-    Some(dir.join("config.json"))
+/// `$XDG_CONFIG_HOME`, else `~/.config`.
+fn config_home() -> Option<PathBuf> {
+    match environment("XDG_CONFIG_HOME") {
+        Some(dir) => Some(PathBuf::from(dir)),
+        None => Some(Path::new(&environment("HOME")?).join(".config")),
+    }
 }
 
 /// Reads and parses lists that a verb needs.

@@ -8,7 +8,8 @@ use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::LayoutError;
 use crate::list::{ListError, RenameError};
-use crate::registry::RegistryError;
+use crate::oci::Registry;
+use crate::registry::{KeepError, RegistryError};
 use crate::report::amount::format_len;
 use crate::server::ServerError;
 use crate::store::StoreError;
@@ -79,6 +80,13 @@ pub enum OpsError {
         needed: u64,
         available: u64,
     },
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// A password that the registry does not take; nothing was kept.
+    #[error("`{registry}` does not take this login: {said}")]
+    LoginRefused { registry: Registry, said: String },
+    #[error("`{}` has no login for `{name}`", path.display())]
+    NotLoggedIn { name: String, path: PathBuf },
     #[error("`{}` is the store itself; the output must be another directory", path.display())]
     OutputIsSource { path: PathBuf },
 }
@@ -131,10 +139,18 @@ impl Hint for OpsError {
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Transfer(error) => error.hint(),
-            Self::File(error) => error.hint(),
+            Self::File(error) | Self::Keep(KeepError::File(error)) => error.hint(),
             Self::Server(error) => error.hint(),
             Self::Batch(failure) => failure.error.hint(),
             Self::Rename(error) => error.hint(),
+            Self::LoginRefused { .. } => Some(
+                "nothing was kept; check the user's name (a robot's has a prefix, `robot$` with \
+                 Harbor, which a shell must not expand) and the password"
+                    .to_owned(),
+            ),
+            Self::NotLoggedIn { .. } => {
+                Some("`hod doctor` shows which login is used and where it comes from".to_owned())
+            }
             Self::UnknownSource { .. } => Some(
                 "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
                  that `hod pack` wrote, and a `dir:` layout has a `manifest.json`"
@@ -163,7 +179,10 @@ impl Hint for OpsError {
                 format_len(*needed),
                 format_len(*available),
             )),
-            Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
+            Self::Keep(_)
+            | Self::Template(_)
+            | Self::NoSource { .. }
+            | Self::OutputIsSource { .. } => None,
         }
     }
 }

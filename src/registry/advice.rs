@@ -20,15 +20,14 @@ impl Hint for RegistryError {
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
             Self::Certificates(error) => error.hint(),
-            Self::LoginRefused {
-                registry, origin, ..
-            } => Some(format!(
-                "the login comes from {origin}: log in anew with `hod login {registry}`; nothing \
-                 more was tried with it, so as not to lock the user out"
+            Self::LoginRefused { registry, refusal } => Some(format!(
+                "the login comes from {}: log in anew with `hod login {registry}`; nothing \
+                 more was tried with it, so as not to lock the user out",
+                refusal.origin
             )),
-            Self::Blocked { .. } => Some(
-                "`--no-registries-conf` pulls as if there were no such file".to_owned(),
-            ),
+            Self::Blocked { .. } => {
+                Some("`--no-registries-conf` pulls as if there were no such file".to_owned())
+            }
             Self::Helper { registry, .. } => Some(format!(
                 "`hod doctor {registry}` shows which file names the helper; a login can also be \
                  given with `--creds-stdin`"

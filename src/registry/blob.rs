@@ -51,7 +51,8 @@ impl Client {
         blob: &Descriptor,
     ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
     {
-        let read = |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob).await };
+        let read =
+            |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob).await };
         self.read_from((repo, None), |_| true, read).await
     }
 

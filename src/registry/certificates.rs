@@ -204,7 +204,6 @@ mod tests {
 
     #[test]
     fn a_directory_has_authorities_and_a_pair() {
-        let (pem, key) = self_signed();
         #[track_caller]
         fn check(files: &[(&str, &str)], expect: Result<(usize, bool), &str>) {
             let dir = tempfile::tempdir().unwrap();
@@ -221,6 +220,7 @@ mod tests {
                 });
             assert_eq!(found, expect.map_err(str::to_owned));
         }
+        let (pem, key) = self_signed();
         let two = format!("{pem}{pem}");
         check(&[], Ok((0, false)));
         check(

@@ -339,7 +339,7 @@ impl Client {
                 None => LoginState::AsToken,
             },
             None => match self.credentials().obstacle(target.registry) {
-                Some(reason) => LoginState::Unusable(reason),
+                Some(reason) => LoginState::Unusable(reason.into()),
                 None => LoginState::Anonymous,
             },
         };

@@ -67,7 +67,14 @@ impl TrustOptions {
         found.map(|(name, _)| name.as_str())
     }
 
-    fn is_insecure(&self, url: &Url) -> bool {
+    /// The directory with the certificates of the host of `url`.
+    pub(super) fn certs_dir(&self, url: &Url) -> Option<PathBuf> {
+        let name = self.certs_name(url)?;
+        self.certs_d.get(name).cloned()
+    }
+
+    /// Whether the certificate of the host of `url` is not looked at.
+    pub(super) fn is_insecure(&self, url: &Url) -> bool {
         registry_of(url).is_some_and(|registry| {
             let with_port = format!("{registry}:443").parse::<Registry>().ok();
             self.insecure.contains(&registry)
@@ -242,17 +249,6 @@ mod tests {
 
     #[test]
     fn each_host_has_its_own_trust() {
-        let trust = TrustOptions {
-            insecure: vec![
-                "self.corp:8443".parse().unwrap(),
-                "bare.corp:443".parse().unwrap(),
-            ],
-            certs_d: ["own.corp", "docker.io", "port.corp:443", "127.0.0.1:5000"]
-                .map(|name| (name.to_owned(), PathBuf::from("/certs")))
-                .into(),
-            ..TrustOptions::default()
-        };
-        let connections = Connections::new("hod/test".parse().unwrap(), trust);
         #[track_caller]
         fn check(connections: &Connections, url: &str, behalf: &str, expect: &str) {
             let (url, behalf) = (url.parse().unwrap(), behalf.parse().unwrap());
@@ -265,6 +261,17 @@ mod tests {
             };
             assert_eq!(shown.trim_end(), expect, "{url} for {behalf}");
         }
+        let trust = TrustOptions {
+            insecure: vec![
+                "self.corp:8443".parse().unwrap(),
+                "bare.corp:443".parse().unwrap(),
+            ],
+            certs_d: ["own.corp", "docker.io", "port.corp:443", "127.0.0.1:5000"]
+                .map(|name| (name.to_owned(), PathBuf::from("/certs")))
+                .into(),
+            ..TrustOptions::default()
+        };
+        let connections = Connections::new("hod/test".parse().unwrap(), trust);
         let check = |url, behalf, expect| check(&connections, url, behalf, expect);
         let own = "https://own.corp/v2/";
         check(own, own, "Yes own.corp");

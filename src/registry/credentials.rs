@@ -226,8 +226,8 @@ impl Credentials {
         registry: &Registry,
         repository: Option<&RepositoryName>,
     ) -> Option<Arc<Login>> {
-        let leads = self.leads(registry, repository).into_iter();
-        let found = leads.filter_map(|lead| self.follow(registry, lead)).next();
+        let mut leads = self.leads(registry, repository).into_iter();
+        let found = leads.find_map(|lead| self.follow(registry, lead));
         found.map(|found| found.login)
     }
 
@@ -237,8 +237,8 @@ impl Credentials {
         registry: &Registry,
         repository: Option<&RepositoryName>,
     ) -> Option<LoginOrigin> {
-        let leads = self.leads(registry, repository).into_iter();
-        let found = leads.filter_map(|lead| self.follow(registry, lead)).next();
+        let mut leads = self.leads(registry, repository).into_iter();
+        let found = leads.find_map(|lead| self.follow(registry, lead));
         found.map(|found| found.origin)
     }
 

@@ -29,15 +29,10 @@ pub enum RegistryError {
         login: LoginState,
     },
     /// A login that is wrong, whatever it is used for.
-    #[error("`{registry}` refuses the login of `{username}`: {status} {body}", body = StatusText { status: *status, body })]
+    #[error("`{registry}` refuses the login of {refusal}")]
     LoginRefused {
         registry: Registry,
-        username: String,
-        /// Where the login comes from, for people.
-        origin: String,
-        request: Box<RequestLine>,
-        status: u16,
-        body: ErrorBody,
+        refusal: Box<LoginRefusal>,
     },
     /// The user's own rules are against it.
     #[error("`{reference}` is blocked by the rule for `{prefix}` in `{file}`")]
@@ -151,6 +146,24 @@ pub enum RegistryError {
     UserAgent { text: String },
 }
 
+/// How a login was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginRefusal {
+    pub username: String,
+    /// Where the login comes from, for people.
+    pub origin: String,
+    pub request: RequestLine,
+    pub status: u16,
+    pub body: ErrorBody,
+}
+
+impl fmt::Display for LoginRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = in_words(self.status, &self.body);
+        write!(f, "`{}`: {said}", self.username)
+    }
+}
+
 /// As whom a refused request was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginState {
@@ -161,7 +174,7 @@ pub enum LoginState {
     /// With a token that names no user.
     AsToken,
     /// There is something like a login, which cannot be used for this reason.
-    Unusable(String),
+    Unusable(Box<str>),
 }
 
 /// What is wrong with an encrypted connection.

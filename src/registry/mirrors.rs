@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use reqwest::Method;
 use tokio::sync::OnceCell;
 
-pub use conf::{Aliases, ConfFile, RegistriesConfError};
 use conf::{Alias, Mirror, PullFrom, Rule, Rules};
+pub use conf::{Aliases, ConfFile, RegistriesConfError};
 
 use super::client::{Client, Patience};
 use super::endpoint::{Scheme, api_root};
@@ -202,7 +202,9 @@ pub(super) struct MirrorState {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nothing panics while it holds the lock")
+    mutex
+        .lock()
+        .expect("nothing panics while it holds the lock")
 }
 
 impl MirrorState {
@@ -329,8 +331,8 @@ impl Client {
             let url = api_root(registry, Scheme::Https).ok_or_else(|| RegistryError::Host {
                 registry: registry.clone(),
             })?;
-            let call = super::transport::Call::new(Method::GET, url);
-            Ok::<_, RegistryError>(match self.transport().send(&call, None).await {
+            let ping = super::transport::Call::new(Method::GET, url);
+            Ok::<_, RegistryError>(match self.transport().send(&ping, None).await {
                 Err(
                     RegistryError::Transport { .. }
                     | RegistryError::Tls {

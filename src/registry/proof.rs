@@ -15,7 +15,7 @@ use super::endpoint::resolve;
 use super::error::ERROR_LEN_MAX;
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
-use super::{ErrorBody, Login, RegistryError, RequestLine};
+use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine};
 use crate::oci::Registry;
 
 /// How Harbor names its token service. It answers a wrong password with a token for nobody, unless
@@ -226,11 +226,13 @@ impl Client {
             .origin(target.registry, target.repository);
         RegistryError::LoginRefused {
             registry: target.registry.clone(),
-            username: login.username().unwrap_or_default().to_owned(),
-            origin: origin.map(|origin| origin.to_string()).unwrap_or_default(),
-            request: refusal.request,
-            status: refusal.status,
-            body: refusal.body,
+            refusal: Box::new(LoginRefusal {
+                username: login.username().unwrap_or_default().to_owned(),
+                origin: origin.map(|origin| origin.to_string()).unwrap_or_default(),
+                request: *refusal.request,
+                status: refusal.status,
+                body: refusal.body,
+            }),
         }
     }
 

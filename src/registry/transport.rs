@@ -12,6 +12,7 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
 
+use super::certificates::ServerCertificate;
 use super::connections::{Connections, TrustOptions};
 use super::endpoint::{resolve, same_origin};
 use super::retry::parse_retry_after;
@@ -82,6 +83,17 @@ impl Answer {
 
     pub(super) fn headers(&self) -> &HeaderMap {
         self.response.headers()
+    }
+
+    /// Who answered.
+    pub(super) fn remote_address(&self) -> Option<std::net::SocketAddr> {
+        self.response.remote_addr()
+    }
+
+    /// The certificate of the server, over TLS.
+    pub(super) fn certificate(&self) -> Option<ServerCertificate> {
+        let info = self.response.extensions().get::<reqwest::tls::TlsInfo>()?;
+        ServerCertificate::parse(info.peer_certificate()?)
     }
 
     /// A header's text, if it is one.

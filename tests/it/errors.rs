@@ -204,6 +204,14 @@ fn of_the_verbs() {
             available: 11 << 30,
         },
         OpsError::OutputIsSource { path: path() },
+        OpsError::LoginRefused {
+            registry: "harbor.corp".parse().unwrap(),
+            said: "401 UNAUTHORIZED".to_owned(),
+        },
+        OpsError::NotLoggedIn {
+            name: "harbor.corp/team".to_owned(),
+            path: path(),
+        },
     ];
     for error in &errors {
         match error {
@@ -218,6 +226,7 @@ fn of_the_verbs() {
             | OpsError::Rename(_)
             | OpsError::File(_)
             | OpsError::Template(_)
+            | OpsError::Keep(_)
             | OpsError::Server(_) => unreachable!(),
             OpsError::Bind { .. }
             | OpsError::UnknownSource { .. }
@@ -227,6 +236,8 @@ fn of_the_verbs() {
             | OpsError::Missing { .. }
             | OpsError::NoSpace { .. }
             | OpsError::CrossDevice { .. }
+            | OpsError::LoginRefused { .. }
+            | OpsError::NotLoggedIn { .. }
             | OpsError::OutputIsSource { .. } => {}
         }
     }

@@ -26,9 +26,14 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The registry of names that name none
-    #[arg(long, value_name = "REGISTRY", default_value = "docker.io")]
-    pub(crate) source: Registry,
+    /// The registry of names that name none, docker.io by default; also the one that a login given
+    /// for this run is for
+    #[arg(long, value_name = "REGISTRY")]
+    pub(crate) source: Option<Registry>,
+
+    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
+    #[arg(long)]
+    pub(crate) no_registries_conf: bool,
 
     /// The platforms to carry: one, several, or `all`; by default Linux on this machine's
     /// architecture

@@ -3,18 +3,46 @@
 use super::outcome::{self, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{IndexArg, PullArgs};
-use crate::oci::{Platform, PlatformChoice};
+use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
+use crate::list::{Destination, ImageList};
+use crate::oci::{Platform, PlatformChoice, Registry};
 use crate::ops::{self, Effect, PullOptions};
+use crate::registry::RegistriesConf;
+use crate::report::Event;
 use crate::transfer::{IndexMode, OnFailure};
 
 pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
-    let list = settings::image_list(&args.list, &args.source)?;
+    let source = args.source.clone();
+    let is_named = source.is_some();
+    let source = source.unwrap_or_else(Registry::docker_hub);
+    let mut list = settings::image_list(&args.list, &source)?;
+    let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
+    let aliases = if is_named {
+        Vec::new()
+    } else {
+        resolve_aliases(&mut list, &conf)
+    };
+    for text in &aliases {
+        session.reporter().event(Event::Note { text });
+    }
+    let purpose = ClientFor {
+        reach: Reach {
+            side: Side::Source,
+            registries: if is_named {
+                vec![source.clone()]
+            } else {
+                registries(&list, &source)
+            },
+            lists: &args.list.lists,
+        },
+        registries_conf: conf,
+    };
     let here = || PlatformChoice::These(vec![Platform::new("linux", std::env::consts::ARCH)]);
     let options = PullOptions {
         list,
         store: args.store.clone(),
-        client: settings::client(&args.registry, &session.reporter())?,
-        source: args.source.clone(),
+        client: settings::client(&args.registry, &session.reporter(), purpose)?,
+        source,
         platforms: args.platform.clone().unwrap_or_else(here),
         index_mode: match args.index {
             None => IndexMode::Fitting,
@@ -43,4 +71,44 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         },
         &found,
     )
+}
+
+/// The registries that a list names, each once.
+fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
+    let named = list.entries.iter().map(|entry| &entry.reference.registry);
+    let mut registries: Vec<Registry> = named
+        .map(|registry| registry.clone().unwrap_or_else(|| source.clone()))
+        .collect();
+    registries.sort();
+    registries.dedup();
+    registries
+}
+
+/// Puts what the user's short names stand for in their place; the images keep the names that the
+/// list gives them. Returns what was done, a sentence each.
+fn resolve_aliases(list: &mut ImageList, conf: &RegistriesConf) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in &mut list.entries {
+        if entry.reference.registry.is_some() {
+            continue;
+        }
+        let Some((target, file)) = conf.alias(&entry.reference.repository) else {
+            continue;
+        };
+        let stored = entry.stored();
+        let text = format!(
+            "`{}` is `{target}`, by its alias in `{file}`",
+            entry.reference.repository
+        );
+        entry.destination.get_or_insert(Destination {
+            repository: stored.repository,
+            tag: stored.tag,
+        });
+        entry.reference.registry.clone_from(&target.registry);
+        entry.reference.repository = target.repository.clone();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }

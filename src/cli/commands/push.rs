@@ -3,8 +3,10 @@
 use super::outcome::{self, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::PushArgs;
+use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::oci::{ReferenceError, Registry, RepositoryName};
 use crate::ops::{self, Effect, PushOptions};
+use crate::registry::RegistriesConf;
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -12,10 +14,18 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         text: args.target.clone(),
         source,
     })?;
+    let purpose = ClientFor {
+        reach: Reach {
+            side: Side::Target,
+            registries: vec![registry.clone()],
+            lists: &args.only.only,
+        },
+        registries_conf: RegistriesConf::default(),
+    };
     let options = PushOptions {
         source: args.source.clone(),
         registry,
-        client: settings::client(&args.registry, &session.reporter())?,
+        client: settings::client(&args.registry, &session.reporter(), purpose)?,
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, prefix),
         effect: if args.dry_run {
@@ -41,7 +51,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     )
 }
 
-fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {
+pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {
     let text = text.trim_end_matches('/');
     match text.split_once('/') {
         Some((registry, prefix)) => Ok((registry.parse()?, Some(prefix.parse()?))),

@@ -39,7 +39,9 @@ pub enum RegistriesConfError {
     NoLocation { file: String },
     #[error("`{file}`: prefix `{prefix}` has a `*` that is not in front, as in `*.example.com`")]
     Prefix { file: String, prefix: String },
-    #[error("`{file}`: `pull-from-mirror` of `{location}` is `{value}`, and must be `all`, `digest-only` or `tag-only`, without `mirror-by-digest-only`")]
+    #[error(
+        "`{file}`: `pull-from-mirror` of `{location}` is `{value}`, and must be `all`, `digest-only` or `tag-only`, without `mirror-by-digest-only`"
+    )]
     PullFromMirror {
         file: String,
         location: String,

@@ -99,7 +99,10 @@ blocked = true
         &format!("docker.io/redis{DIGEST}"),
         "*official.corp/redis docker.io/library/redis",
     );
-    check("docker.io/libraryx/redis:7", "*mirror.corp/hub/libraryx/redis *local:5000/libraryx/redis! docker.io/libraryx/redis");
+    check(
+        "docker.io/libraryx/redis:7",
+        "*mirror.corp/hub/libraryx/redis *local:5000/libraryx/redis! docker.io/libraryx/redis",
+    );
     check("a.b.example.com/x:1", "*tags.corp/x a.b.example.com/x");
     check(
         &format!("a.b.example.com/x{DIGEST}"),
@@ -121,7 +124,10 @@ blocked = true
     );
     check("elsewhere.org/x:1", "elsewhere.org/x");
     assert_eq!(
-        conf.insecure().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        conf.insecure()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
         ["local:5000", "new.corp"]
     );
 }
@@ -146,7 +152,11 @@ fn later_files_override_and_aliases_may_be_erased() {
             Aliases::Heed,
         ),
         file("/home/3", "[aliases]\n'gone'=''", Aliases::Heed),
-        file("/old", "[registries.block]\nregistries=['c.d']\n[registries.insecure]\nregistries=['e.f']", Aliases::Heed),
+        file(
+            "/old",
+            "[registries.block]\nregistries=['c.d']\n[registries.insecure]\nregistries=['e.f']",
+            Aliases::Heed,
+        ),
     ])
     .unwrap();
     assert_eq!(places(&conf, "a.b/x:1"), "*m.b/x a.b/x");
@@ -166,7 +176,10 @@ fn later_files_override_and_aliases_may_be_erased() {
 fn what_cannot_be_read_is_told_with_file_and_line() {
     #[track_caller]
     fn check(text: &str, expect: &str) {
-        assert_eq!(conf(text).unwrap_err().to_string(), format!("`/r.conf`{expect}"));
+        assert_eq!(
+            conf(text).unwrap_err().to_string(),
+            format!("`/r.conf`{expect}")
+        );
     }
     check(
         "# x\n[[registry]]\nlocation = 7\n",

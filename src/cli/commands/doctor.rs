@@ -1,0 +1,64 @@
+//! `hod doctor`
+
+use super::{CommandError, Exit, Session, settings};
+use crate::cli::args::DoctorArgs;
+use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
+use crate::cli::ui::{Align, ResultFormat, Table};
+use crate::ops::{self, DoctorOptions, FindingStatus};
+
+pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
+    let (registry, repository) = super::login::registry_name(&args.registry)?;
+    let purpose = ClientFor {
+        reach: Reach {
+            side: Side::Source,
+            registries: vec![registry.clone()],
+            lists: &[],
+        },
+        registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
+    };
+    let options = DoctorOptions {
+        client: settings::client(&args.reach, &session.reporter(), purpose)?,
+        registry,
+        repository,
+    };
+    let cx = session.remote(settings::retry_policy(&args.reach));
+    let found = ops::doctor(&cx, &options).await?;
+    session.progress.finish();
+    let printer = session.printer;
+    match printer.format() {
+        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Text => {
+            let mut table = Table::new([
+                ("CHECK", Align::Left),
+                ("", Align::Left),
+                ("FOUND", Align::Left),
+            ]);
+            for finding in &found.findings {
+                let status = match finding.status {
+                    FindingStatus::Set => "",
+                    FindingStatus::Ok => "ok",
+                    FindingStatus::Warning => "warning",
+                    FindingStatus::Failed => "FAILED",
+                };
+                table.row([
+                    finding.check.to_owned(),
+                    status.to_owned(),
+                    finding.text.clone(),
+                ]);
+            }
+            printer.result(table)?;
+        }
+    }
+    for finding in &found.findings {
+        if let Some(hint) = &finding.hint {
+            printer.message(&format!("{}: {hint}", finding.check));
+        }
+    }
+    if found.usable {
+        printer.message(&format!("`{}` can be used", found.registry));
+        Ok(Exit::Done)
+    } else {
+        printer.message(&format!("`{}` cannot be used like this", found.registry));
+        Ok(Exit::Failed)
+    }
+}

@@ -1,0 +1,116 @@
+//! `hod login`
+
+use std::io::IsTerminal as _;
+
+use super::{CommandError, Exit, Session, settings};
+use crate::bridge;
+use crate::cli::args::LoginArgs;
+use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::oci::{Registry, RepositoryName};
+use crate::ops::{self, LoginOptions, OpsError};
+use crate::registry::{Kept, Login, RegistriesConf};
+
+pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit, CommandError> {
+    let (registry, repository) = registry_name(&args.registry)?;
+    let file = settings::login_file(args.reach.authfile.as_deref())?;
+    if args.get_login {
+        let purpose = ClientFor {
+            reach: Reach {
+                side: Side::Source,
+                registries: vec![registry.clone()],
+                lists: &[],
+            },
+            registries_conf: RegistriesConf::default(),
+        };
+        let client = settings::client(&args.reach, &session.reporter(), purpose)?;
+        let found = client.find_login(&registry, repository.as_ref()).await?;
+        let Some(found) = found else {
+            return Err(CommandError::Ops(OpsError::NotLoggedIn {
+                name: args.registry.clone(),
+                path: file.path().to_owned(),
+            }));
+        };
+        let who = found.login.username().unwrap_or("<token>");
+        session.printer.result(who)?;
+        return Ok(Exit::Done);
+    }
+    let login = given_login(session, args, &registry).await?;
+    let options = LoginOptions {
+        client: settings::client_without_logins(&args.reach, &session.reporter())?,
+        registry,
+        repository,
+        login,
+        file,
+    };
+    let cx = session.remote(settings::retry_policy(&args.reach));
+    let outcome = ops::login(&cx, &options).await?;
+    session.progress.finish();
+    let user = options.login.username().unwrap_or("<token>");
+    let path = options.file.path().display();
+    session.printer.message(&match outcome.kept {
+        Kept::InFile => format!(
+            "logged in to `{}` as `{user}`; the password is in `{path}`, readable by you alone and \
+             not encrypted",
+            args.registry
+        ),
+        Kept::InHelper(helper) => format!(
+            "logged in to `{}` as `{user}`; the password is kept by `docker-credential-{helper}`",
+            args.registry
+        ),
+    });
+    Ok(Exit::Done)
+}
+
+/// The login from stdin, from the environment, or from the person.
+async fn given_login(
+    session: &Session<'_>,
+    args: &LoginArgs,
+    registry: &Registry,
+) -> Result<Login, CommandError> {
+    if args.reach.creds_stdin {
+        return settings::creds_stdin();
+    }
+    let (own_user, own_password) = settings::environment_login();
+    let is_person = std::io::stdin().is_terminal() && !args.password_stdin;
+    let username = match args.username.clone().or(own_user) {
+        Some(username) => username,
+        None if is_person => {
+            session.printer.message(&format!("user for `{registry}`:"));
+            bridge::run(read_line).await?
+        }
+        None => return Err(CommandError::NobodyToAsk { what: "user" }),
+    };
+    let password = if args.password_stdin {
+        settings::password_stdin()?
+    } else if let Some(password) = own_password {
+        password
+    } else if is_person {
+        let prompt = format!("password of `{username}` (it is not shown): ");
+        let read = bridge::run(move || rpassword::prompt_password(prompt)).await;
+        read.map_err(CommandError::CredsRead)?
+    } else {
+        return Err(CommandError::NobodyToAsk { what: "password" });
+    };
+    if username.is_empty() || password.is_empty() {
+        return Err(CommandError::NoPassword);
+    }
+    Ok(Login::password(username, password))
+}
+
+fn read_line() -> Result<String, CommandError> {
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(CommandError::CredsRead)?;
+    Ok(line.trim().to_owned())
+}
+
+/// A registry, perhaps with a part of it.
+pub(super) fn registry_name(
+    text: &str,
+) -> Result<(Registry, Option<RepositoryName>), CommandError> {
+    super::push::target(text).map_err(|source| CommandError::RegistryName {
+        text: text.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,46 @@
+//! `hod logout`
+
+use super::{CommandError, Exit, Session, settings};
+use crate::cli::args::LogoutArgs;
+use crate::cli::ui::format_count;
+use crate::ops::{self, LogoutOptions, LogoutScope};
+
+pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit, CommandError> {
+    let file = settings::login_file(args.authfile.as_deref())?;
+    let scope = match &args.registry {
+        Some(name) => {
+            let (registry, repository) = super::login::registry_name(name)?;
+            LogoutScope::One {
+                registry,
+                repository,
+            }
+        }
+        None => LogoutScope::All,
+    };
+    let options = LogoutOptions { file, scope };
+    let outcome = ops::logout(&options).await?;
+    session.progress.finish();
+    let path = options.file.path().display();
+    match &options.scope {
+        LogoutScope::All => session.printer.message(&format!(
+            "forgot {} of `{path}`",
+            format_count(outcome.n_forgotten, "login")
+        )),
+        LogoutScope::One {
+            registry,
+            repository,
+        } => {
+            let name = args.registry.as_deref().unwrap_or_default();
+            session
+                .printer
+                .message(&format!("forgot the login for `{name}` in `{path}`"));
+            let rest = settings::stored_credentials(args.authfile.as_deref())?;
+            if let Some(origin) = rest.origin(registry, repository.as_ref()) {
+                session
+                    .printer
+                    .warning(&format!("`{name}` is still logged in to, by {origin}"));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,222 @@
+//! Logins: from flags, the environment, and the files of containers and Docker.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::super::args::RegistryArgs;
+use super::super::error::CommandError;
+use super::environment;
+use crate::fsx;
+use crate::oci::Registry;
+use crate::registry::{Credentials, Login, LoginFile};
+
+/// The longest file of credentials that is read, in bytes.
+const CONFIG_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// The longest login that is read from stdin, in bytes: tokens are long.
+const STDIN_LEN_MAX: u64 = 64 * 1024;
+
+/// Which end of a transfer a registry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Source,
+    Target,
+}
+
+/// For whom a client is, as far as logins go.
+#[derive(Debug)]
+pub(crate) struct Reach<'a> {
+    pub(crate) side: Side,
+    /// The registries that a login without a registry may be meant for: it is an error if there
+    /// are several.
+    pub(crate) registries: Vec<Registry>,
+    /// Lists that the verb reads, of which one may be stdin.
+    pub(crate) lists: &'a [PathBuf],
+}
+
+/// All credentials, in the order in which they count.
+pub(super) fn credentials(
+    args: &RegistryArgs,
+    reach: &Reach<'_>,
+) -> Result<Credentials, CommandError> {
+    let mut credentials = Credentials::anonymous();
+    if let Some((login, by)) = given_login(args, reach)? {
+        let [registry] = reach.registries.as_slice() else {
+            let registries = reach.registries.iter().map(ToString::to_string);
+            return Err(CommandError::WhoseLogin {
+                by,
+                registries: registries.collect(),
+            });
+        };
+        credentials.give(registry.clone(), login, by);
+    }
+    if let Some(path) = auth_file(args.authfile.as_deref()) {
+        let bytes = fsx::read(&path, CONFIG_LEN_MAX)?;
+        add(&mut credentials, &path, &bytes)?;
+    } else {
+        add_files(&mut credentials)?;
+    }
+    Ok(credentials)
+}
+
+/// The credentials of the files; one that the user named need not be there.
+pub(crate) fn stored_credentials(flag: Option<&Path>) -> Result<Credentials, CommandError> {
+    let mut credentials = Credentials::anonymous();
+    match auth_file(flag) {
+        Some(path) => {
+            if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
+                add(&mut credentials, &path, &bytes)?;
+            }
+        }
+        None => add_files(&mut credentials)?,
+    }
+    Ok(credentials)
+}
+
+fn add_files(credentials: &mut Credentials) -> Result<(), CommandError> {
+    if let Some(text) = environment("DOCKER_AUTH_CONFIG") {
+        let path = Path::new("DOCKER_AUTH_CONFIG");
+        add(credentials, path, text.to_string_lossy().as_bytes())?;
+    }
+    for path in config_files() {
+        if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
+            add(credentials, &path, &bytes)?;
+        }
+    }
+    if let Some(home) = environment("HOME") {
+        let path = Path::new(&home).join(".dockercfg");
+        if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
+            credentials
+                .add_dockercfg(path.display().to_string(), &bytes)
+                .map_err(|source| CommandError::Credentials { path, source })?;
+        }
+    }
+    Ok(())
+}
+
+fn add(credentials: &mut Credentials, path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    credentials
+        .add_file(path.display().to_string(), bytes)
+        .map_err(|source| CommandError::Credentials {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// The one file that the user named, by flag or by variable.
+fn auth_file(flag: Option<&Path>) -> Option<PathBuf> {
+    flag.map(Path::to_owned)
+        .or_else(|| environment("REGISTRY_AUTH_FILE").map(PathBuf::from))
+}
+
+/// The file that `hod login` writes: the one that the user named, else Docker's, which all read.
+pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError> {
+    auth_file(flag)
+        .or_else(docker_config)
+        .map(LoginFile::new)
+        .ok_or(CommandError::NoHome)
+}
+
+/// The files of containers, then Docker's.
+fn config_files() -> Vec<PathBuf> {
+    let runtime = environment("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let runtime = runtime.map(|dir| dir.join("containers"));
+    let runtime =
+        runtime.unwrap_or_else(|| Path::new("/run/containers").join(fsx::user_id().to_string()));
+    let mut files = vec![runtime.join("auth.json")];
+    files.extend(super::config_home().map(|dir| dir.join("containers/auth.json")));
+    files.extend(docker_config());
+    files
+}
+
+/// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+fn docker_config() -> Option<PathBuf> {
+    let dir = match environment("DOCKER_CONFIG") {
+        Some(dir) => PathBuf::from(dir),
+        None => Path::new(&environment("HOME")?).join(".docker"),
+    };
+    Some(dir.join("config.json"))
+}
+
+/// The login that was given for this run alone, and by what.
+fn given_login(
+    args: &RegistryArgs,
+    reach: &Reach<'_>,
+) -> Result<Option<(Login, &'static str)>, CommandError> {
+    if args.creds_stdin {
+        if reach.lists.iter().any(|path| path.as_os_str() == "-") {
+            return Err(CommandError::StdinTwice);
+        }
+        return Ok(Some((creds_stdin()?, "--creds-stdin")));
+    }
+    let own = match reach.side {
+        Side::Source => ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD"),
+        Side::Target => ("HOD_TARGET_USERNAME", "HOD_TARGET_PASSWORD"),
+    };
+    for (user, password) in [own, ("HOD_USERNAME", "HOD_PASSWORD")] {
+        let (username, secret) = (environment(user), environment(password));
+        match (username, secret) {
+            (Some(username), Some(secret)) => {
+                let text = |value: OsString, name| {
+                    value
+                        .into_string()
+                        .map_err(|_| CommandError::NotUtf8 { name })
+                };
+                let login = Login::password(text(username, user)?, text(secret, password)?);
+                return Ok(Some((login, user)));
+            }
+            (Some(_), None) => {
+                return Err(CommandError::HalfLogin {
+                    has: user,
+                    lacks: password,
+                });
+            }
+            (None, Some(_)) => {
+                return Err(CommandError::HalfLogin {
+                    has: password,
+                    lacks: user,
+                });
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The first line of stdin as `user:password`.
+pub(crate) fn creds_stdin() -> Result<Login, CommandError> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .take(STDIN_LEN_MAX)
+        .read_line(&mut line)
+        .map_err(CommandError::CredsRead)?;
+    let line = line.trim_end_matches(['\r', '\n']);
+    match line.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+            Ok(Login::password(user, password))
+        }
+        _ => Err(CommandError::CredsStdin),
+    }
+}
+
+/// All of stdin as a password, without the line break at its end.
+pub(crate) fn password_stdin() -> Result<String, CommandError> {
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(STDIN_LEN_MAX)
+        .read_to_string(&mut text)
+        .map_err(CommandError::CredsRead)?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(CommandError::NoPassword);
+    }
+    Ok(text.to_owned())
+}
+
+/// The user and the password of the variables that are for every side, each if it is set.
+pub(crate) fn environment_login() -> (Option<String>, Option<String>) {
+    let text = |name| environment(name).and_then(|value| value.into_string().ok());
+    (text("HOD_USERNAME"), text("HOD_PASSWORD"))
+}

@@ -1,0 +1,320 @@
+//! `doctor`: how a registry would be reached, and whether it can be.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Context, OpsError};
+use crate::hint::Hint as _;
+use crate::oci::{Registry, RepositoryName};
+use crate::registry::{
+    Client, FoundLogin, Greeting, LoginCheck, RegistryError, RegistryKind, Repo, Route, Security,
+    Wants,
+};
+
+/// Whom to examine.
+#[derive(Debug)]
+pub struct DoctorOptions {
+    pub client: Client,
+    pub registry: Registry,
+    pub repository: Option<RepositoryName>,
+}
+
+/// What was found, in the order in which a connection is made.
+#[derive(Debug, Serialize)]
+pub struct DoctorOutcome {
+    pub registry: String,
+    /// Whether nothing failed.
+    pub usable: bool,
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// "credentials"
+    pub check: &'static str,
+    pub status: FindingStatus,
+    pub text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// How it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingStatus {
+    /// As it is set; nothing was tried.
+    Set,
+    Ok,
+    /// It works, and perhaps not as it should.
+    Warning,
+    Failed,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, check: &'static str, status: FindingStatus, text: impl Into<String>) {
+        self.0.push(Finding {
+            check,
+            status,
+            text: text.into(),
+            hint: None,
+        });
+    }
+
+    fn fail(&mut self, check: &'static str, error: &RegistryError) {
+        self.0.push(Finding {
+            check,
+            status: FindingStatus::Failed,
+            text: chain(error),
+            hint: error.hint(),
+        });
+    }
+}
+
+/// Looks at everything that decides how a registry is reached, then reaches it; goes on past what
+/// fails as far as that makes sense.
+pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutcome, OpsError> {
+    let mut findings = Findings::default();
+    let (client, registry) = (&options.client, &options.registry);
+    let repository = options.repository.as_ref();
+    let login = match client.find_login(registry, repository).await {
+        Ok(found) => {
+            findings.add("login", FindingStatus::Set, login_text(found.as_ref()));
+            found
+        }
+        Err(error) => {
+            findings.fail("login", &error);
+            None
+        }
+    };
+    let is_routed = match client.route(registry).await {
+        Ok(route) => {
+            add_route(&mut findings, &route);
+            true
+        }
+        Err(error) => {
+            findings.fail("certificates", &error);
+            false
+        }
+    };
+    let is_blocked = !add_mirrors(&mut findings, options);
+    if is_routed && !is_blocked {
+        cx.stage(&format!("trying {registry}"));
+        try_it(&mut findings, options, login.as_ref()).await;
+    }
+    let is_failed = |finding: &Finding| finding.status == FindingStatus::Failed;
+    Ok(DoctorOutcome {
+        registry: registry.to_string(),
+        usable: !findings.0.iter().any(is_failed),
+        findings: findings.0,
+    })
+}
+
+fn login_text(found: Option<&FoundLogin>) -> String {
+    match found {
+        None => "none is known".to_owned(),
+        Some(found) => {
+            let who = match found.login.username() {
+                Some(username) => format!("`{username}`"),
+                None => "a token".to_owned(),
+            };
+            format!("{who}, from {}", found.origin)
+        }
+    }
+}
+
+fn add_route(findings: &mut Findings, route: &Route) {
+    let url = &route.url;
+    match route.security {
+        Security::Verified => findings.add("address", FindingStatus::Set, url.to_string()),
+        Security::Unverified => findings.add(
+            "address",
+            FindingStatus::Warning,
+            format!("{url}, whose certificate is not verified"),
+        ),
+        Security::Plain => findings.add(
+            "address",
+            FindingStatus::Set,
+            format!("{url}, without encryption"),
+        ),
+    }
+    if route.security != Security::Plain {
+        let shown = |path: &PathBuf| format!("`{}`", path.display());
+        let mut text = "those of the system".to_owned();
+        for path in &route.ca_files {
+            text = format!("{text}, {}", shown(path));
+        }
+        match (&route.certs_dir, route.ca_files.is_empty()) {
+            (Some(dir), true) => text = format!("{text}; none in {}", shown(dir)),
+            (None, _) => text += "; no `certs.d` has the host",
+            _ => {}
+        }
+        findings.add("authorities", FindingStatus::Set, text);
+        if let Some((certificate, key)) = &route.client_certificate {
+            let text = format!("{} with {}", shown(certificate), shown(key));
+            findings.add("certificate", FindingStatus::Set, text);
+        }
+    }
+    let proxy = route.proxy.clone();
+    let proxy = proxy.unwrap_or_else(|| "none".to_owned());
+    findings.add("proxy", FindingStatus::Set, proxy);
+}
+
+/// Returns whether reading is allowed at all.
+fn add_mirrors(findings: &mut Findings, options: &DoctorOptions) -> bool {
+    // Rules may be for parts of a registry; without a part, one that stands for all is shown.
+    let any = "any".parse().ok();
+    let Some(repository) = options.repository.as_ref().or(any.as_ref()) else {
+        return true;
+    };
+    match options.client.read_plan(&options.registry, repository) {
+        Err(error) => {
+            findings.fail("mirrors", &error);
+            false
+        }
+        Ok(plan) => {
+            let text = match plan.rule {
+                None => "none".to_owned(),
+                Some((file, prefix)) => format!(
+                    "{}, by the rule for `{prefix}` in `{file}`",
+                    plan.places.join(", then ")
+                ),
+            };
+            findings.add("mirrors", FindingStatus::Set, text);
+            true
+        }
+    }
+}
+
+async fn try_it(findings: &mut Findings, options: &DoctorOptions, login: Option<&FoundLogin>) {
+    let (client, registry) = (&options.client, &options.registry);
+    let greeting = match client.greet(registry).await {
+        Ok(greeting) => greeting,
+        Err(error) => {
+            findings.fail("connection", &error);
+            if let RegistryError::Tls { .. } = error
+                && let Some(shown) = client.shown_certificate(registry).await
+            {
+                let text = format!(
+                    "`{}`, issued by `{}`, good until {}",
+                    shown.subject, shown.issuer, shown.expires
+                );
+                findings.add("server", FindingStatus::Warning, text);
+            }
+            return;
+        }
+    };
+    let address = greeting.address.map(|address| address.to_string());
+    let address = address.unwrap_or_else(|| "it answers".to_owned());
+    findings.add("connection", FindingStatus::Ok, address);
+    if let Some(shown) = &greeting.certificate {
+        let text = format!("issued by `{}`, good until {}", shown.issuer, shown.expires);
+        findings.add("server", FindingStatus::Ok, text);
+    }
+    add_greeting(findings, &greeting);
+    let is_in = add_login(findings, options, (login, &greeting)).await;
+    if let (Some(name), true) = (&options.repository, is_in) {
+        let repo = Repo {
+            registry: registry.clone(),
+            name: name.clone(),
+        };
+        match client.list_tags(&repo).await {
+            Ok(tags) => {
+                let s = if tags.len() == 1 { "" } else { "s" };
+                let text = format!("`{name}` can be read: {} tag{s}", tags.len());
+                findings.add("repository", FindingStatus::Ok, text);
+            }
+            Err(error) => findings.fail("repository", &error),
+        }
+    }
+}
+
+fn add_greeting(findings: &mut Findings, greeting: &Greeting) {
+    let status = greeting.status;
+    let text = match &greeting.wants {
+        Wants::Nothing if status == 200 => "open to all".to_owned(),
+        Wants::Nothing => format!("{status}, without saying how to log in"),
+        Wants::Password => "asks for user and password".to_owned(),
+        Wants::Token { realm, service } => {
+            let service = service
+                .as_ref()
+                .map(|service| format!(", service `{service}`"));
+            format!(
+                "asks for a token from `{realm}`{}",
+                service.unwrap_or_default()
+            )
+        }
+    };
+    findings.add("API", FindingStatus::Ok, text);
+    let kind = match greeting.kind {
+        RegistryKind::Harbor => "Harbor",
+        RegistryKind::DockerHub => "Docker Hub",
+        RegistryKind::Unnamed => return,
+    };
+    findings.add("kind", FindingStatus::Ok, kind);
+}
+
+/// Returns whether there is no reason to believe that nothing more can be asked.
+async fn add_login(
+    findings: &mut Findings,
+    options: &DoctorOptions,
+    (login, greeting): (Option<&FoundLogin>, &Greeting),
+) -> bool {
+    let registry = &options.registry;
+    let Some(found) = login else {
+        if greeting.wants == Wants::Nothing {
+            return true;
+        }
+        let text = "nobody: what is public can be read, and nothing written";
+        findings.add("logged in", FindingStatus::Warning, text);
+        if let Some(finding) = findings.0.last_mut() {
+            finding.hint = Some(format!("log in with `hod login {registry}`"));
+        }
+        return greeting.wants != Wants::Password;
+    };
+    if found.login.username().is_none() {
+        findings.add(
+            "logged in",
+            FindingStatus::Set,
+            "with a token, which is not tried here",
+        );
+        return true;
+    }
+    match options.client.check_login(registry, &found.login).await {
+        Ok(LoginCheck::Accepted) => {
+            findings.add("logged in", FindingStatus::Ok, "the login is accepted");
+            true
+        }
+        Ok(LoginCheck::NotNeeded) => true,
+        Ok(LoginCheck::Refused(said)) => {
+            findings.0.push(Finding {
+                check: "logged in",
+                status: FindingStatus::Failed,
+                text: format!("the login is refused: {said}"),
+                hint: Some(format!("log in anew with `hod login {registry}`")),
+            });
+            false
+        }
+        Err(error) => {
+            findings.fail("logged in", &error);
+            false
+        }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &RegistryError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

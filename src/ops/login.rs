@@ -1,0 +1,99 @@
+//! `login` and `logout`: the one file of logins that hod writes.
+
+use crate::bridge;
+use crate::oci::{Registry, RepositoryName};
+use crate::registry::{Client, Kept, Login, LoginCheck, LoginFile};
+
+use super::{Context, OpsError};
+
+/// Which login to keep, and where.
+#[derive(Debug)]
+pub struct LoginOptions {
+    pub client: Client,
+    pub registry: Registry,
+    /// A part of the registry that the login is for alone.
+    pub repository: Option<RepositoryName>,
+    pub login: Login,
+    pub file: LoginFile,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginOutcome {
+    pub check: LoginCheck,
+    pub kept: Kept,
+}
+
+/// Keeps a login after the registry has taken it; refused, it is not kept.
+pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
+    let registry = &options.registry;
+    cx.stage(&format!("asking {registry} whether it takes the login"));
+    let check = options.client.check_login(registry, &options.login).await?;
+    match &check {
+        LoginCheck::Accepted => {}
+        LoginCheck::NotNeeded => cx.warn(&format!(
+            "`{registry}` asks nobody for a login, so that this one could not be checked"
+        )),
+        LoginCheck::Refused(said) => {
+            return Err(OpsError::LoginRefused {
+                registry: registry.clone(),
+                said: said.clone(),
+            });
+        }
+    }
+    let (file, login) = (options.file.clone(), options.login.clone());
+    let (registry, repository) = (registry.clone(), options.repository.clone());
+    let kept = bridge::run(move || file.keep(&registry, repository.as_ref(), &login)).await?;
+    Ok(LoginOutcome { check, kept })
+}
+
+/// Which logins to forget, and in which file.
+#[derive(Debug)]
+pub struct LogoutOptions {
+    pub file: LoginFile,
+    pub scope: LogoutScope,
+}
+
+/// Which logins to forget.
+#[derive(Debug, Clone)]
+pub enum LogoutScope {
+    All,
+    One {
+        registry: Registry,
+        repository: Option<RepositoryName>,
+    },
+}
+
+/// How many logins were forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogoutOutcome {
+    pub n_forgotten: usize,
+}
+
+/// Forgets logins, those too that a helper keeps for the file.
+pub async fn logout(options: &LogoutOptions) -> Result<LogoutOutcome, OpsError> {
+    let (file, scope) = (options.file.clone(), options.scope.clone());
+    bridge::run(move || match scope {
+        LogoutScope::All => {
+            let n_forgotten = file.forget_all()?;
+            Ok(LogoutOutcome { n_forgotten })
+        }
+        LogoutScope::One {
+            registry,
+            repository,
+        } => {
+            if file.forget(&registry, repository.as_ref())? {
+                return Ok(LogoutOutcome { n_forgotten: 1 });
+            }
+            let name = match repository {
+                Some(repository) => format!("{registry}/{repository}"),
+                None => registry.to_string(),
+            };
+            Err(OpsError::NotLoggedIn {
+                name,
+                path: file.path().to_owned(),
+            })
+        }
+    })
+    .await
+}

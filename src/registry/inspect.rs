@@ -1,0 +1,242 @@
+//! How a registry would be reached, and what it says of itself: for `hod doctor`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+
+use super::auth::{Challenge, Challenged};
+use super::certificates::{HostCertificates, ServerCertificate};
+use super::client::{Client, Target};
+use super::proof::HARBOR_SERVICE;
+use super::transport::Call;
+use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
+use crate::bridge;
+use crate::oci::{Registry, RepositoryName};
+
+/// What is known before anything is sent.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The root of the API.
+    pub url: SafeUrl,
+    pub security: Security,
+    /// The proxy in between, without its password.
+    pub proxy: Option<String>,
+    /// The directory of the host's own certificates.
+    pub certs_dir: Option<PathBuf>,
+    /// CAs besides those of the system.
+    pub ca_files: Vec<PathBuf>,
+    /// What the client shows of itself, and its key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// How safe the connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    Verified,
+    /// TLS with anybody.
+    Unverified,
+    Plain,
+}
+
+/// Where reading goes, by `registries.conf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPlan {
+    /// The file and the prefix of the rule, if there is one.
+    pub rule: Option<(String, String)>,
+    /// In order; the last is the primary one.
+    pub places: Vec<String>,
+}
+
+/// What a registry says to somebody whom it does not know.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    /// Who answered; a proxy, if there is one.
+    pub address: Option<SocketAddr>,
+    /// Of the registry's own certificate.
+    pub certificate: Option<CertificateFacts>,
+    pub status: u16,
+    pub wants: Wants,
+    pub kind: RegistryKind,
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    pub subject: String,
+    pub issuer: String,
+    /// A date in UTC, `2027-01-31`.
+    pub expires: String,
+}
+
+/// How a registry wants to be logged in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wants {
+    Nothing,
+    Password,
+    /// From the token server at this URL, for this service.
+    Token {
+        realm: String,
+        service: Option<String>,
+    },
+}
+
+/// What kind of registry it is, as far as its greeting tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryKind {
+    Harbor,
+    DockerHub,
+    /// Nothing known.
+    Unnamed,
+}
+
+impl From<ServerCertificate> for CertificateFacts {
+    fn from(certificate: ServerCertificate) -> Self {
+        Self {
+            subject: certificate.subject,
+            issuer: certificate.issuer,
+            expires: certificate.expires,
+        }
+    }
+}
+
+impl Client {
+    /// How a registry would be reached; reads certificates, and sends nothing.
+    pub async fn route(&self, registry: &Registry) -> Result<Route, RegistryError> {
+        let root = self.root(registry)?;
+        let trust = self.transport().connections().trust().clone();
+        let certs_dir = trust.certs_dir(&root);
+        let is_plain = root.scheme() == "http";
+        let mut route = Route {
+            url: SafeUrl::new(&root),
+            security: if is_plain {
+                Security::Plain
+            } else if trust.is_insecure(&root) {
+                Security::Unverified
+            } else {
+                Security::Verified
+            },
+            proxy: trust.proxies.proxy_of(&root),
+            certs_dir: certs_dir.clone(),
+            ca_files: Vec::new(),
+            client_certificate: None,
+        };
+        if is_plain {
+            return Ok(route);
+        }
+        let ca_files = trust.ca_files.iter();
+        route.ca_files = ca_files.map(|file| file.path().to_owned()).collect();
+        if let Some(dir) = certs_dir {
+            let own = bridge::run(move || HostCertificates::load(&dir)).await?;
+            let own_files = own.ca_files.iter();
+            route
+                .ca_files
+                .extend(own_files.map(|file| file.path().to_owned()));
+            route.client_certificate = own.pair;
+        }
+        Ok(route)
+    }
+
+    /// Where a repository would be read from.
+    pub fn read_plan(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+    ) -> Result<ReadPlan, RegistryError> {
+        let repo = Repo {
+            registry: registry.clone(),
+            name: repository.clone(),
+        };
+        let Some(conf) = self.registries_conf() else {
+            return Ok(ReadPlan {
+                rule: None,
+                places: vec![repo.to_string()],
+            });
+        };
+        let at = ManifestRef::Tag(crate::oci::Tag::latest());
+        let plan = conf.places(&repo, Some(&at))?;
+        Ok(ReadPlan {
+            rule: plan.rule.map(|rule| (rule.file, rule.prefix)),
+            places: plan
+                .places
+                .iter()
+                .map(|place| place.repo.to_string())
+                .collect(),
+        })
+    }
+
+    /// The login that would be used, and where it comes from; may run a helper.
+    pub async fn find_login(
+        &self,
+        registry: &Registry,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<FoundLogin>, RegistryError> {
+        let found = self.credentials().find(registry, repository).await;
+        found.map_err(|source| RegistryError::Helper {
+            registry: registry.clone(),
+            source,
+        })
+    }
+
+    /// Asks the root of the API, as nobody.
+    pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
+        let call = Call::new(Method::GET, self.root(registry)?);
+        let answer = self.transport().send(&call, None).await?;
+        let (address, certificate) = (answer.remote_address(), answer.certificate());
+        let status = answer.status();
+        if !status.is_success() && status != StatusCode::UNAUTHORIZED {
+            return Err(self.refusal(&Target::root(registry), answer).await);
+        }
+        let (wants, kind) = wants(registry, answer.headers());
+        Ok(Greeting {
+            address,
+            certificate: certificate.map(CertificateFacts::from),
+            status: status.as_u16(),
+            wants: if status.is_success() {
+                Wants::Nothing
+            } else {
+                wants
+            },
+            kind,
+        })
+    }
+
+    /// What certificate a registry shows to somebody who would trust any.
+    pub async fn shown_certificate(&self, registry: &Registry) -> Option<CertificateFacts> {
+        let url = self.root(registry).ok()?;
+        let client = self
+            .transport()
+            .connections()
+            .blind_client(&url)
+            .await
+            .ok()?;
+        let sent = client.get(url.clone()).send();
+        let waited = tokio::time::timeout(super::transport::STALL_TIMEOUT, sent).await;
+        let answer = super::transport::Answer::new(&Method::GET, url, waited.ok()?.ok()?);
+        answer.certificate().map(CertificateFacts::from)
+    }
+}
+
+fn wants(registry: &Registry, headers: &HeaderMap) -> (Wants, RegistryKind) {
+    let mut kind = if registry.is_docker_hub() {
+        RegistryKind::DockerHub
+    } else {
+        RegistryKind::Unnamed
+    };
+    let wants = match Challenged::parse(headers).challenge {
+        None => Wants::Nothing,
+        Some(Challenge::Basic) => Wants::Password,
+        Some(Challenge::Bearer { realm, service }) => {
+            if service.as_deref() == Some(HARBOR_SERVICE) {
+                kind = RegistryKind::Harbor;
+            }
+            let safe = realm.parse().map(|url| SafeUrl::new(&url).to_string());
+            Wants::Token {
+                realm: safe.unwrap_or(realm),
+                service,
+            }
+        }
+    };
+    (wants, kind)
+}
