@@ -85,7 +85,8 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
     let repository = options.repository.as_ref();
     let login = match client.find_login(registry, repository).await {
         Ok(found) => {
-            findings.add("login", FindingStatus::Set, login_text(found.as_ref()));
+            let text = login_text(found.as_ref(), &client.credential_files());
+            findings.add("login", FindingStatus::Set, text);
             found
         }
         Err(error) => {
@@ -116,9 +117,9 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
     })
 }
 
-fn login_text(found: Option<&FoundLogin>) -> String {
+fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     match found {
-        None => "none is known".to_owned(),
+        None => format!("none is known{}", among(files)),
         Some(found) => {
             let who = match found.login.username() {
                 Some(username) => format!("`{username}`"),
@@ -126,6 +127,16 @@ fn login_text(found: Option<&FoundLogin>) -> String {
             };
             format!("{who}, from {}", found.origin)
         }
+    }
+}
+
+/// Where something was looked for in vain.
+fn among(files: &[impl std::fmt::Display]) -> String {
+    let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    if files.is_empty() {
+        ", and there is no file that could say it".to_owned()
+    } else {
+        format!(" to {}", files.join(", "))
     }
 }
 
@@ -168,23 +179,25 @@ fn add_route(findings: &mut Findings, route: &Route) {
 
 /// Returns whether reading is allowed at all.
 fn add_mirrors(findings: &mut Findings, options: &DoctorOptions) -> bool {
-    // Rules may be for parts of a registry; without a part, one that stands for all is shown.
-    let any = "any".parse().ok();
-    let Some(repository) = options.repository.as_ref().or(any.as_ref()) else {
-        return true;
-    };
-    match options.client.read_plan(&options.registry, repository) {
+    match options
+        .client
+        .read_plan(&options.registry, options.repository.as_ref())
+    {
         Err(error) => {
             findings.fail("mirrors", &error);
             false
         }
         Ok(plan) => {
             let text = match plan.rule {
-                None => "none".to_owned(),
-                Some((file, prefix)) => format!(
-                    "{}, by the rule for `{prefix}` in `{file}`",
-                    plan.places.join(", then ")
-                ),
+                None => format!("none is known{}", among(&plan.files)),
+                Some((file, prefix)) => {
+                    let mut places = plan.by_tag.join(", then ");
+                    if plan.by_digest != plan.by_tag {
+                        let by_digest = plan.by_digest.join(", then ");
+                        places = format!("for tags {places}; for digests {by_digest}");
+                    }
+                    format!("{places}; by the rule for `{prefix}` in `{file}`")
+                }
             };
             findings.add("mirrors", FindingStatus::Set, text);
             true

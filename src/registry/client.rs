@@ -161,6 +161,11 @@ impl Client {
         &self.inner.mirrors
     }
 
+    /// The files that say where to read from, whether they say anything or not.
+    pub(super) fn registries_conf_files(&self) -> Vec<String> {
+        self.inner.options.registries_conf.files().to_vec()
+    }
+
     /// What says where to read from, if anything does.
     pub(super) fn registries_conf(&self) -> Option<&RegistriesConf> {
         let conf = &self.inner.options.registries_conf;

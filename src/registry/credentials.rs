@@ -4,7 +4,7 @@
 //! ```text
 //! secret     Secret, Login
 //! auth_file  one auth.json, config.json or .dockercfg
-//! helper     the programs docker-credential-X
+//! keychain   the programs docker-credential-X
 //! keep       what `hod login` and `hod logout` write
 //! ```
 //!
@@ -12,8 +12,8 @@
 //! programs are run, each once for each host in the life of a [`Credentials`] and its clones.
 
 mod auth_file;
-mod helper;
 mod keep;
+mod keychain;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -25,8 +25,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 
 use auth_file::{AuthFile, Clue};
-pub use helper::HelperError;
 pub use keep::{KeepError, Kept, LoginFile};
+pub use keychain::HelperError;
 pub use secret::{Login, Secret};
 
 use crate::bridge;
@@ -202,7 +202,7 @@ impl Credentials {
                 let cell = self.answers.of(helper, &server);
                 let answer = cell
                     .get_or_init(|| async {
-                        let answer = bridge::run(move || helper::get(&name, &url)).await;
+                        let answer = bridge::run(move || keychain::get(&name, &url)).await;
                         Ok(answer?.map(Arc::new))
                     })
                     .await;

@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use super::auth::{Challenge, Challenged};
 use super::certificates::{HostCertificates, ServerCertificate};
 use super::client::{Client, Target};
+use super::mirrors::Place;
 use super::proof::HARBOR_SERVICE;
 use super::transport::Call;
 use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
@@ -43,10 +44,14 @@ pub enum Security {
 /// Where reading goes, by `registries.conf`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPlan {
+    /// The files that were read.
+    pub files: Vec<String>,
     /// The file and the prefix of the rule, if there is one.
     pub rule: Option<(String, String)>,
-    /// In order; the last is the primary one.
-    pub places: Vec<String>,
+    /// For tags, in order; the last is the primary one.
+    pub by_tag: Vec<String>,
+    /// The same for digests.
+    pub by_digest: Vec<String>,
 }
 
 /// What a registry says to somebody whom it does not know.
@@ -138,32 +143,46 @@ impl Client {
         Ok(route)
     }
 
-    /// Where a repository would be read from.
+    /// Where a repository, or a registry as a whole, would be read from.
     pub fn read_plan(
         &self,
         registry: &Registry,
-        repository: &RepositoryName,
+        repository: Option<&RepositoryName>,
     ) -> Result<ReadPlan, RegistryError> {
+        // Rules are for repositories; one that stands for all is shown as the registry.
+        let any: RepositoryName = "any".parse().expect("one word is a name");
         let repo = Repo {
             registry: registry.clone(),
-            name: repository.clone(),
+            name: repository.unwrap_or(&any).clone(),
+        };
+        let shown = |place: &Repo| {
+            let text = place.to_string();
+            let whole = text.strip_suffix("/any").filter(|_| repository.is_none());
+            whole.map_or(text.clone(), str::to_owned)
         };
         let Some(conf) = self.registries_conf() else {
             return Ok(ReadPlan {
+                files: self.registries_conf_files(),
                 rule: None,
-                places: vec![repo.to_string()],
+                by_tag: vec![shown(&repo)],
+                by_digest: vec![shown(&repo)],
             });
         };
-        let at = ManifestRef::Tag(crate::oci::Tag::latest());
-        let plan = conf.places(&repo, Some(&at))?;
+        let latest = ManifestRef::Tag(crate::oci::Tag::latest());
+        let by_tag = conf.places(&repo, Some(&latest))?;
+        let by_digest = conf.places(&repo, None)?;
+        let texts = |places: &[Place]| places.iter().map(|place| shown(&place.repo)).collect();
         Ok(ReadPlan {
-            rule: plan.rule.map(|rule| (rule.file, rule.prefix)),
-            places: plan
-                .places
-                .iter()
-                .map(|place| place.repo.to_string())
-                .collect(),
+            files: conf.files().to_vec(),
+            rule: by_tag.rule.map(|rule| (rule.file, rule.prefix)),
+            by_tag: texts(&by_tag.places),
+            by_digest: texts(&by_digest.places),
         })
+    }
+
+    /// The files of credentials that were read, in the order in which they count.
+    pub fn credential_files(&self) -> Vec<&str> {
+        self.credentials().files()
     }
 
     /// The login that would be used, and where it comes from; may run a helper.

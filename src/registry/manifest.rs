@@ -57,7 +57,8 @@ impl Client {
             }
         });
         match head.await {
-            Err(error) if matches!(error.status(), Some(403 | 405)) => {
+            // 400 is what TLS says to plain http, in a body that only a GET has.
+            Err(error) if matches!(error.status(), Some(400 | 403 | 405)) => {
                 let manifest = self.fetch_manifest_at(repo, reference).await?;
                 Ok(manifest.map(|manifest| HeadManifest {
                     digest: Some(manifest.digest().clone()),

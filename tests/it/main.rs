@@ -7,6 +7,7 @@
 
 mod corrupt;
 mod demo;
+mod doctor;
 mod errors;
 mod failing;
 mod fixtures;
@@ -14,6 +15,8 @@ mod hostile;
 mod interop;
 mod interrupt;
 mod layering;
+mod login;
+mod mirrors;
 mod pull;
 mod push;
 mod readme;
@@ -22,4 +25,5 @@ mod selftest;
 mod serve;
 mod space;
 mod support;
+mod trust;
 mod unpack;

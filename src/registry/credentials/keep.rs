@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::auth_file::{AuthFile, BASE64, normalise};
-use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, helper, server_name};
+use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, keychain, server_name};
 use crate::fsx::{self, DirLock};
 use crate::oci::{Registry, RepositoryName};
 
@@ -73,7 +73,7 @@ impl LoginFile {
             let keeper = file.keeper(registry).filter(|_| repository.is_none());
             let entry = match keeper {
                 Some(name) => {
-                    helper::store(name, &server_name(registry), login)
+                    keychain::store(name, &server_name(registry), login)
                         .map_err(KeepError::Helper)?;
                     Entry::default()
                 }
@@ -97,7 +97,7 @@ impl LoginFile {
             let mut has_forgotten = entries.len() < n_before;
             if let Some(name) = file.keeper(registry).filter(|_| repository.is_none()) {
                 has_forgotten |=
-                    helper::erase(name, &server_name(registry)).map_err(KeepError::Helper)?;
+                    keychain::erase(name, &server_name(registry)).map_err(KeepError::Helper)?;
             }
             Ok(has_forgotten)
         })
@@ -117,7 +117,7 @@ impl LoginFile {
                 if let Ok(registry) = name.parse::<Registry>()
                     && let Some(helper) = file.keeper(&registry)
                 {
-                    let erased = helper::erase(helper, &server_name(&registry));
+                    let erased = keychain::erase(helper, &server_name(&registry));
                     has_forgotten |= erased.map_err(KeepError::Helper)?;
                 }
                 n_forgotten += usize::from(has_forgotten);

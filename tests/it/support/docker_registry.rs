@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::env::{Output, TestEnv, finish};
 use super::http::{self, Answer};
 use super::images::Image;
+use super::pki::Pair;
 use super::programs;
 
 pub(crate) const PROGRAM: &str = "docker-registry";
@@ -52,6 +53,14 @@ pub(crate) struct Logged {
     pub status: u16,
 }
 
+/// What a registry shows, and whom it lets in.
+#[derive(Debug)]
+pub(crate) struct Tls<'a> {
+    pub server: Pair,
+    /// The CA, in PEM, of the clients that are let in.
+    pub client_authority: Option<&'a str>,
+}
+
 /// Whether the registry asks for a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -73,6 +82,25 @@ impl DockerRegistry {
             let path = dir.path().join("htpasswd");
             fsx::write_file(&path, HTPASSWD.as_bytes()).unwrap();
             config["auth"] = json!({"htpasswd": {"realm": "tests", "path": path}});
+        }
+        Self::start(env, dir, &config)
+    }
+
+    /// Serves the tree at `root` in TLS, to all or to those whose certificate the CA has signed.
+    pub(crate) fn serve_tls(env: &TestEnv, root: impl AsRef<Path>, tls: &Tls<'_>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fsx::write_file(&path, text.as_bytes()).unwrap();
+            path
+        };
+        let mut config = config(&env.path(root));
+        config["http"]["tls"] = json!({
+            "certificate": write("server.crt", &tls.server.certificate),
+            "key": write("server.key", &tls.server.key),
+        });
+        if let Some(authority) = tls.client_authority {
+            config["http"]["tls"]["clientcas"] = json!([write("clients.crt", authority)]);
         }
         Self::start(env, dir, &config)
     }
@@ -106,7 +134,7 @@ impl DockerRegistry {
             let n_read = stderr.read_line(&mut log).unwrap();
             assert_ne!(n_read, 0, "docker-registry does not start:\n{log}");
             if let Some((_, rest)) = log[line_start..].split_once("listening on ") {
-                break rest.split('"').next().unwrap().to_owned();
+                break rest.split(['"', ',']).next().unwrap().to_owned();
             }
         };
         assert!(host.starts_with("127.0.0.1:"), "it listens on {host}");

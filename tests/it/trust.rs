@@ -1,0 +1,210 @@
+//! Whom hod trusts, whom it shows a certificate, and through whom it goes.
+
+use hod::fsx;
+
+use crate::support::docker_registry::{self, DockerRegistry, Tls};
+use crate::support::env::{Output, TestEnv, finish};
+use crate::support::images::image;
+use crate::support::pki::Authority;
+use crate::support::programs;
+use crate::support::proxy::{Kind, Proxy};
+use crate::support::registry::TestRegistry;
+
+fn write_certs(env: &TestEnv, host: &str, files: &[(&str, &str)]) {
+    let dir = env.home().join(".config/containers/certs.d").join(host);
+    for (name, text) in files {
+        fsx::write_file(&dir.join(name), text.as_bytes()).unwrap();
+    }
+}
+
+fn clear_certs(env: &TestEnv) {
+    fsx::remove_dir_all(&env.home().join(".config/containers/certs.d")).unwrap();
+}
+
+#[test]
+fn a_private_ca_is_trusted_where_it_is_named() {
+    if !programs::are_here(&[docker_registry::PROGRAM]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let authority = Authority::new("Corp CA");
+    let tls = Tls {
+        server: authority.server(&["127.0.0.1"]),
+        client_authority: None,
+    };
+    let registry = DockerRegistry::serve_tls(&env, "theirs", &tls);
+    let host = registry.host();
+    image(1).put_in(&env.store("mine"), "team/app:1");
+    let push = format!("push mine {host} --retries 0");
+    // An address of this machine is without TLS unless something says otherwise.
+    let output = env.run_line(&push).exits(1);
+    assert!(output.stderr.contains("speaks TLS"), "{}", output.stderr);
+    write_certs(&env, host, &[("unrelated.txt", "x")]);
+    let output = env.run_line(&push).exits(1);
+    assert!(
+        output.stderr.contains("is not trusted here"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("--ca FILE"), "{}", output.stderr);
+    let ca = env.write("corp.pem", &authority.certificate);
+    let _ = env
+        .run_line(&format!("{push} --ca {}", ca.display()))
+        .success();
+    clear_certs(&env);
+
+    write_certs(&env, host, &[("ca.crt", &authority.certificate)]);
+    let again = env.run_line(&push).success();
+    assert!(again.stderr.contains("unchanged"), "{}", again.stderr);
+    // The CA of another is none.
+    write_certs(
+        &env,
+        host,
+        &[("ca.crt", &Authority::new("Other").certificate)],
+    );
+    let output = env.run_line(&push).exits(1);
+    assert!(
+        output.stderr.contains("is not trusted here"),
+        "{}",
+        output.stderr
+    );
+    clear_certs(&env);
+
+    let output = env.run_line(&format!("{push} --insecure {host}")).success();
+    let warning = format!("warning: the certificate of `{host}` is not verified");
+    assert!(output.stderr.contains(&warning), "{}", output.stderr);
+}
+
+#[test]
+fn a_client_certificate_is_shown_where_it_is_asked_for() {
+    if !programs::are_here(&[docker_registry::PROGRAM]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let (servers, clients) = (Authority::new("Servers"), Authority::new("Clients"));
+    let tls = Tls {
+        server: servers.server(&["127.0.0.1"]),
+        client_authority: Some(&clients.certificate),
+    };
+    let registry = DockerRegistry::serve_tls(&env, "theirs", &tls);
+    let host = registry.host();
+    image(1).put_in(&env.store("mine"), "team/app:1");
+    let push = format!("push mine {host} --retries 0");
+    let ca = ("ca.crt", servers.certificate.as_str());
+    write_certs(&env, host, &[ca]);
+    let output = env.run_line(&push).exits(1);
+    assert!(
+        output.stderr.contains("asks for a client certificate"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("client.cert"), "{}", output.stderr);
+    // One that the server does not know.
+    let stranger = servers.client();
+    let pair = |pair: &crate::support::pki::Pair| {
+        write_certs(
+            &env,
+            host,
+            &[("me.cert", &pair.certificate), ("me.key", &pair.key)],
+        );
+    };
+    pair(&stranger);
+    let output = env.run_line(&push).exits(1);
+    assert!(
+        output.stderr.contains("asks for a client certificate"),
+        "{}",
+        output.stderr
+    );
+    pair(&clients.client());
+    let _ = env.run_line(&push).success();
+    // Half a pair is a mistake to be told.
+    fsx::remove_file(
+        &env.home()
+            .join(format!(".config/containers/certs.d/{host}/me.key")),
+    )
+    .unwrap();
+    let output = env.run_line(&push).exits(1);
+    assert!(output.stderr.contains("has no key"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("must be named `*.crt`"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn a_file_without_certificates_is_told() {
+    let env = TestEnv::new();
+    env.write("ca.pem", "nothing");
+    image(1).put_in(&env.store("mine"), "team/app:1");
+    let output = env.run_line("push mine harbor.test --ca ca.pem").exits(1);
+    assert!(
+        output
+            .stderr
+            .contains("`ca.pem` has no certificate in PEM form"),
+        "{}",
+        output.stderr
+    );
+    let _ = env
+        .run_line("push mine harbor.test --ca absent.pem")
+        .exits(1);
+}
+
+fn pull_with(env: &TestEnv, line: &str, variables: &[(&str, &str)]) -> Output {
+    let mut command = env.hod();
+    command.args(line.split_whitespace());
+    command.envs(variables.iter().copied());
+    finish(&mut command)
+}
+
+#[test]
+fn proxies_lead_everywhere_but_to_this_machine() {
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    registry.add("team/app:1", &image(1));
+    env.write("list.txt", "team/app:1\n");
+    let line = |source: &str, store: &str| {
+        format!(
+            "pull list.txt --platform all --retries 0 --source {source} --store {store} \
+             --plain-http {source}"
+        )
+    };
+    for (kind, variable) in [
+        (Kind::Http, "HTTP_PROXY"),
+        (Kind::Http, "http_proxy"),
+        (Kind::Socks, "ALL_PROXY"),
+    ] {
+        let proxy = Proxy::start(kind, registry.host());
+        let url = match kind {
+            Kind::Http => format!("http://{}", proxy.address()),
+            Kind::Socks => format!("socks5h://{}", proxy.address()),
+        };
+        let set = (variable, url.as_str());
+        // A name that only the proxy knows.
+        let store = format!("store-{variable}");
+        let _ = pull_with(&env, &line("registry.test:5000", &store), &[set]).success();
+        let asked = proxy.asked();
+        assert!(!asked.is_empty());
+        for host in &asked {
+            assert!(host.starts_with("registry.test"), "{host}");
+        }
+        let _ = pull_with(&env, &line(registry.host(), "here"), &[set]).success();
+        assert_eq!(proxy.asked().len(), asked.len(), "{variable}");
+        let no = ("NO_PROXY", "other.test,.registry.test");
+        let output = pull_with(&env, &line("registry.test:5000", "none"), &[set, no]).exits(1);
+        assert!(
+            output.stderr.contains("connection failed"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(proxy.asked().len(), asked.len(), "{variable}");
+        fsx::remove_dir_all(&env.path("here")).unwrap();
+    }
+    let bad = [("HTTPS_PROXY", "ftp://user:hunter2@proxy")];
+    let output = pull_with(&env, &line("registry.test:5000", "none"), &bad).exits(2);
+    assert!(
+        output.stderr.contains("`HTTPS_PROXY` names no proxy"),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("hunter2"));
+}
