@@ -46,12 +46,18 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         cx.warn(warning);
     }
     let source = Source::Registry(options.client.clone());
-    let wanted = options
+    let wanted: Vec<Wanted> = options
         .list
         .entries
         .iter()
         .map(|entry| wanted(entry, options))
         .collect();
+    options
+        .client
+        .expect(wanted.iter().filter_map(|image| match &image.locate {
+            Locate::Remote { repos, .. } => repos.first(),
+            _ => None,
+        }));
     let mut batch = Batch::resolve(cx, &source, wanted, options.on_failure).await;
     if batch.must_stop() {
         return Ok(batch.finish());

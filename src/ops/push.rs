@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::Registry;
-use crate::registry::Client;
+use crate::registry::{Client, Repo};
 use crate::transfer::{OnFailure, RegistrySink, Sink, TransferError};
 
 /// How many destinations are asked at once what they have.
@@ -42,7 +42,21 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     if batch.must_stop() {
         return Ok(batch.finish());
     }
-    let sink = RegistrySink::new(options.client.clone(), options.registry.clone());
+    let client = match options.effect {
+        Effect::Real => options.client.for_push(),
+        Effect::DryRun => options.client.clone(),
+    };
+    let repos: Vec<Repo> = batch
+        .plan
+        .images
+        .iter()
+        .map(|image| Repo {
+            registry: options.registry.clone(),
+            name: image.wanted.destination.repository.clone(),
+        })
+        .collect();
+    client.expect(&repos);
+    let sink = RegistrySink::new(client, options.registry.clone());
     cx.stage(&format!("asking {} what it has", options.registry));
     let answers = ask(&sink, &batch).await;
     batch.settle(answers);

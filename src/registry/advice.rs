@@ -45,6 +45,11 @@ impl Hint for RegistryError {
                  was kept"
                     .to_owned(),
             ),
+            Self::IdentityToken { request, .. } => Some(format!(
+                "log in to the registry behind `{}` with a user and a password, or an access \
+                 token in place of the password",
+                request.host()
+            )),
             Self::PlainRealm { registry, .. } => Some(format!(
                 "set the external URL of `{registry}` to https, or pass `--plain-http {registry}` \
                  if the login may be sent in the clear"

@@ -2,19 +2,31 @@
 //!
 //! One challenge per registry is remembered, so that only the first request is sent in vain. A
 //! token serves every request that asks for no more than its scopes, by the same login. Requests
-//! that need the same token wait for one fetch of it.
+//! that need the same token wait for one fetch of it. What the run is known to need is asked for
+//! with the first token ([`RegistryAuth::expect`]), where the token server goes along with that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use http_auth::{ChallengeParser, ChallengeRef};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
-use super::Login;
 use super::proof::Proof;
 use super::token::Token;
+use super::{Login, Secret};
 use crate::oci::{Registry, RepositoryName};
+
+/// What Harbor calls itself in its challenge, of whatever version it is.
+const HARBOR: &str = "harbor-registry";
+/// How many scopes are asked for with one token at most.
+const SCOPES_MAX: usize = 30;
+/// How many are expected together, so that there is room for the source of a mount.
+const EXPECTED_MAX: usize = SCOPES_MAX - 4;
+/// How long they may be together, in bytes: the token has them too, is sent with every request, and
+/// web servers take headers of 8 KiB and less.
+const SCOPES_LEN_MAX: usize = 3 * 1024;
 
 /// What a registry wants to see before it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +135,36 @@ impl Scopes {
         })
     }
 
+    /// Whether one token may be asked for all of it without anybody choking.
+    fn fits(&self, n_max: usize) -> bool {
+        let len: usize = self.iter().map(|scope| scope.len() + 1).sum();
+        self.0.len() <= n_max && len <= SCOPES_LEN_MAX
+    }
+
+    fn shares_a_resource_with(&self, other: &Self) -> bool {
+        other.0.keys().any(|resource| self.0.contains_key(resource))
+    }
+
+    /// The same for Harbor, whose registry asks per project, the first component of a name, and
+    /// whose tokens allow there all that the user may do: one scope of each project is enough.
+    fn one_per_project(&self) -> Self {
+        let mut projects: BTreeMap<&str, (&String, BTreeSet<String>)> = BTreeMap::new();
+        for (resource, actions) in &self.0 {
+            let (_, all) = projects
+                .entry(project(resource))
+                .or_insert_with(|| (resource, BTreeSet::new()));
+            all.extend(actions.iter().cloned());
+        }
+        let chosen = projects.into_values();
+        Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
+    }
+
+    /// What a token of Harbor with these scopes is good for: the projects, whatever the action.
+    fn projects(&self) -> Self {
+        let projects = self.0.keys().map(|resource| project(resource).to_owned());
+        Self(projects.map(|project| (project, BTreeSet::new())).collect())
+    }
+
     /// Each scope as it is asked for, `repository:app:pull,push`.
     pub(super) fn iter(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(resource, actions)| {
@@ -130,6 +172,13 @@ impl Scopes {
             format!("{resource}:{}", actions.join(","))
         })
     }
+}
+
+/// `repository:project` of `repository:project/any/thing`.
+fn project(resource: &str) -> &str {
+    resource
+        .split_once('/')
+        .map_or(resource, |(project, _)| project)
 }
 
 /// What a token is good for: the scopes, and the login with which it was got.
@@ -159,6 +208,29 @@ pub(super) struct RegistryAuth {
     /// Held while a token is fetched, so that others with the same need wait for it.
     fetches: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<()>>>>,
     proofs: Mutex<HashMap<Arc<Login>, Arc<Proof>>>,
+    expected: Mutex<Expected>,
+    /// Identity tokens that the token server gave in place of those of the user.
+    rotated: Mutex<HashMap<Arc<Login>, Secret>>,
+    /// Whether passwords are to be posted, since the token server does not take them otherwise.
+    posts_passwords: AtomicBool,
+}
+
+/// What the run is going to need, so that one token is asked for it instead of many.
+#[derive(Debug, Default)]
+struct Expected {
+    /// By login; each fits into one token.
+    groups: Vec<TokenKey>,
+    /// Where asking for more than is needed was found to be of no use.
+    narrow: BTreeSet<String>,
+    /// Where it was found to be of no use anywhere.
+    is_over: bool,
+}
+
+/// The scopes to ask for, and what the token will then be good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Need {
+    pub(super) scopes: Scopes,
+    pub(super) key: TokenKey,
 }
 
 impl Auth {
@@ -188,6 +260,112 @@ impl RegistryAuth {
         if known.is_none() || matches!(challenge, Challenge::Bearer { .. }) {
             *known = Some(challenge);
         }
+    }
+
+    /// Whether the registry is a Harbor, as far as its challenge tells.
+    pub(super) fn is_harbor(&self) -> bool {
+        matches!(
+            &*lock(&self.challenge),
+            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR
+        )
+    }
+
+    /// Remembers that the run will need `scopes`, with `login`.
+    pub(super) fn expect(&self, login: Option<Arc<Login>>, scopes: &Scopes) {
+        let mut expected = lock(&self.expected);
+        let own = expected.groups.iter_mut().rev();
+        let last = own.into_iter().find(|group| group.login == login);
+        if let Some(group) = last {
+            let mut joined = group.scopes.clone();
+            joined.merge(scopes);
+            if joined.fits(EXPECTED_MAX) || joined == group.scopes {
+                group.scopes = joined;
+                return;
+            }
+        }
+        let scopes = scopes.clone();
+        expected.groups.push(TokenKey { login, scopes });
+    }
+
+    /// What to ask for where `needed` is needed: all that is expected, where one token can have it.
+    pub(super) fn need(&self, needed: &TokenKey) -> Need {
+        let is_harbor = self.is_harbor();
+        let compact = |scopes: Scopes| {
+            if is_harbor {
+                scopes.one_per_project()
+            } else {
+                scopes
+            }
+        };
+        let expected = lock(&self.expected);
+        let mut scopes = compact(needed.scopes.clone());
+        if !expected.is_over {
+            let is_meant = |group: &&TokenKey| {
+                group.login == needed.login
+                    && (is_harbor || group.scopes.shares_a_resource_with(&needed.scopes))
+                    && !expected.is_narrow(&needed.scopes)
+            };
+            for group in expected.groups.iter().filter(is_meant) {
+                let mut wide = scopes.clone();
+                wide.merge(&group.scopes);
+                let wide = compact(wide);
+                // One that needs nothing in particular, the check of a login, is left alone.
+                if wide.fits(SCOPES_MAX) && !needed.scopes.0.is_empty() {
+                    scopes = wide;
+                }
+            }
+        }
+        let good_for = if is_harbor {
+            scopes.projects()
+        } else {
+            scopes.clone()
+        };
+        Need {
+            scopes,
+            key: TokenKey {
+                login: needed.login.clone(),
+                scopes: good_for,
+            },
+        }
+    }
+
+    /// Asks for no more than is needed where it is `needed` from now on; returns whether that makes
+    /// a difference. At Harbor it makes none: what its tokens allow does not depend on the rest.
+    pub(super) fn narrow(&self, needed: &TokenKey) -> bool {
+        if self.is_harbor() || self.need(needed).scopes == needed.scopes {
+            return false;
+        }
+        let resources = needed.scopes.0.keys().cloned();
+        lock(&self.expected).narrow.extend(resources);
+        true
+    }
+
+    /// Asks for no more than is needed from now on, since that has helped.
+    pub(super) fn narrow_all(&self) {
+        lock(&self.expected).is_over = true;
+    }
+
+    /// The identity token to use in place of that of `login`.
+    pub(super) fn rotated(&self, login: &Arc<Login>) -> Option<Secret> {
+        lock(&self.rotated).get(login).cloned()
+    }
+
+    /// Notes the identity token that the server gave in place of that of `login`; `None` that the
+    /// one it gave is no longer good.
+    pub(super) fn rotate(&self, login: &Arc<Login>, token: Option<Secret>) {
+        let mut rotated = lock(&self.rotated);
+        match token {
+            Some(token) => rotated.insert(Arc::clone(login), token),
+            None => rotated.remove(login),
+        };
+    }
+
+    pub(super) fn posts_passwords(&self) -> bool {
+        self.posts_passwords.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn post_passwords(&self) {
+        self.posts_passwords.store(true, Ordering::Relaxed);
     }
 
     /// A token that is good for `key` and does not expire within moments.
@@ -234,6 +412,15 @@ impl RegistryAuth {
     pub(super) fn fetch_lock(&self, key: &TokenKey) -> Arc<tokio::sync::Mutex<()>> {
         let mut fetches = lock(&self.fetches);
         Arc::clone(fetches.entry(key.clone()).or_default())
+    }
+}
+
+impl Expected {
+    fn is_narrow(&self, needed: &Scopes) -> bool {
+        needed
+            .0
+            .keys()
+            .any(|resource| self.narrow.contains(resource))
     }
 }
 
@@ -326,6 +513,109 @@ mod tests {
         check("repository:a:pull", "repository:b:pull", false);
         check("repository:a:pull", "", true);
         check("", "repository:a:pull", false);
+    }
+
+    #[test]
+    fn what_is_expected_is_asked_for_at_once() {
+        let scopes = |text: &str| Scopes::parse(text);
+        let key = |login: Option<&Arc<Login>>, text: &str| TokenKey {
+            login: login.cloned(),
+            scopes: scopes(text),
+        };
+        let asked = |auth: &RegistryAuth, needed: &TokenKey| -> Vec<String> {
+            auth.need(needed).scopes.iter().collect()
+        };
+        let auth = RegistryAuth::default();
+        let other = Arc::new(Login::password("u", "p"));
+        auth.expect(None, &scopes("repository:a:pull"));
+        auth.expect(Some(Arc::clone(&other)), &scopes("repository:c:pull"));
+        auth.expect(None, &scopes("repository:b:pull"));
+        let both = ["repository:a:pull", "repository:b:pull"];
+        assert_eq!(asked(&auth, &key(None, "repository:b:pull")), both);
+        assert_eq!(
+            asked(&auth, &key(None, "repository:x:pull")),
+            ["repository:x:pull"]
+        );
+        assert_eq!(
+            asked(&auth, &key(Some(&other), "repository:c:pull,push")),
+            ["repository:c:pull,push"]
+        );
+        // The check of a login asks for nothing.
+        assert_eq!(asked(&auth, &key(None, "")), [] as [&str; 0]);
+        // Where more is of no use, no more is asked for; elsewhere it still is.
+        assert!(auth.narrow(&key(None, "repository:b:pull")));
+        assert!(!auth.narrow(&key(None, "repository:b:pull")));
+        assert_eq!(
+            asked(&auth, &key(None, "repository:b:pull")),
+            ["repository:b:pull"]
+        );
+        assert_eq!(asked(&auth, &key(None, "repository:a:pull")), both);
+        auth.narrow_all();
+        assert_eq!(
+            asked(&auth, &key(None, "repository:a:pull")),
+            ["repository:a:pull"]
+        );
+    }
+
+    #[test]
+    fn no_token_is_asked_for_too_much() {
+        let auth = RegistryAuth::default();
+        let long = "x".repeat(200);
+        for n in 0..100 {
+            auth.expect(None, &Scopes::parse(&format!("repository:r{n}:pull,push")));
+            let scope = format!("repository:{long}{n}:pull,push");
+            auth.expect(None, &Scopes::parse(&scope));
+        }
+        for name in ["r0", "r50", "r99", &format!("{long}7"), "unexpected"] {
+            let mut needed = Scopes::parse(&format!("repository:{name}:pull,push"));
+            needed.merge(&Scopes::parse("repository:r3:pull"));
+            let need = auth.need(&TokenKey {
+                login: None,
+                scopes: needed.clone(),
+            });
+            assert!(need.scopes.covers(&needed));
+            assert!(need.scopes.0.len() > 2, "{name}");
+            assert!(need.scopes.fits(SCOPES_MAX), "{name}");
+        }
+    }
+
+    #[test]
+    fn harbor_gives_tokens_for_projects() {
+        let auth = RegistryAuth::default();
+        auth.learn(bearer("https://h/service/token", Some("harbor-registry")));
+        assert!(auth.is_harbor());
+        for n in 0..60 {
+            auth.expect(
+                None,
+                &Scopes::parse(&format!("repository:p/app{n}:pull,push")),
+            );
+        }
+        auth.expect(None, &Scopes::parse("repository:q/a:pull,push"));
+        let need = |text: &str| {
+            auth.need(&TokenKey {
+                login: None,
+                scopes: Scopes::parse(text),
+            })
+        };
+        let first = need("repository:p/app7:pull,push");
+        let asked: Vec<String> = first.scopes.iter().collect();
+        assert_eq!(
+            asked,
+            ["repository:p/app0:pull,push", "repository:q/a:pull,push"]
+        );
+        // And is good for whatever is needed there, expected or not.
+        for other in [
+            "repository:q/b/c:pull",
+            "repository:p/x:delete repository:q/a:pull",
+        ] {
+            assert!(first.key.covers(&need(other).key), "{other}");
+        }
+        assert!(!first.key.covers(&need("repository:pp/a:pull").key));
+        let needed = TokenKey {
+            login: None,
+            scopes: Scopes::parse("repository:p/app7:pull"),
+        };
+        assert!(!auth.narrow(&needed), "it would make no difference");
     }
 
     #[test]

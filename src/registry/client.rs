@@ -172,6 +172,17 @@ impl Client {
         (self.access == Access::Read && !conf.is_empty()).then_some(conf)
     }
 
+    /// Remembers which repositories the run will read, or with [`Client::for_push`] write, so that
+    /// one token is asked for all of them; a registry that gives none for so much is asked for
+    /// each as it comes. Nothing is sent.
+    pub fn expect<'r>(&self, repos: impl IntoIterator<Item = &'r Repo>) {
+        for repo in repos {
+            let target = self.reading(repo);
+            let auth = self.auth().of(target.registry);
+            auth.expect(self.login(&target), &target.scopes);
+        }
+    }
+
     /// Whether `registry` answers, and takes the login that is known for it.
     pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
         let target = Target::root(registry);
@@ -271,6 +282,7 @@ impl Client {
                 self.judge(&target, &turn, answer.status()).await?;
             }
             if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
+                self.settle(&target, &login);
                 return Ok(answer);
             }
             let sent = authorization.as_ref();
@@ -309,9 +321,23 @@ impl Client {
         if is_ready || sent.as_bytes().starts_with(b"Basic ") {
             return Ok(false);
         }
-        let fetched_at = auth.drop_tokens(sent, (&self.token_key(target), rounds.sent_at));
+        let refused = auth.need(&self.token_key(target)).key;
+        let fetched_at = auth.drop_tokens(sent, (&refused, rounds.sent_at));
         target.scopes.merge(&challenged.scopes);
-        Ok(rounds.may_go_on(fetched_at))
+        if rounds.may_go_on(fetched_at) {
+            return Ok(true);
+        }
+        // The server may have given less than what was asked for, since that was a lot.
+        let may_narrow = !rounds.has_narrowed && auth.narrow(&self.token_key(target));
+        rounds.has_narrowed |= may_narrow;
+        Ok(may_narrow)
+    }
+
+    /// Learns from an answer that is no 401: what it took to get it is done at once from now on.
+    pub(super) fn settle(&self, target: &Target<'_>, rounds: &LoginRounds) {
+        if rounds.has_narrowed {
+            self.auth().of(target.registry).narrow_all();
+        }
     }
 
     async fn can_login(&self, target: &Target<'_>) -> Result<bool, RegistryError> {
@@ -374,6 +400,7 @@ pub(super) struct LoginRounds {
     has_learned: bool,
     refused_at: Option<Instant>,
     n_refused: usize,
+    has_narrowed: bool,
 }
 
 impl Default for LoginRounds {
@@ -383,6 +410,7 @@ impl Default for LoginRounds {
             has_learned: false,
             refused_at: None,
             n_refused: 0,
+            has_narrowed: false,
         }
     }
 }

@@ -117,6 +117,12 @@ pub enum RegistryError {
     /// The token server's answer has no token.
     #[error("{request}: the answer has no usable token")]
     Token { request: Box<RequestLine> },
+    /// The token server knows passwords only.
+    #[error("{request}: {status}: the token server takes no identity tokens")]
+    IdentityToken {
+        request: Box<RequestLine>,
+        status: u16,
+    },
     /// The registry names no usable token server.
     #[error("`{registry}` sends clients to `{realm}` for a token, which is no URL")]
     Realm { registry: Registry, realm: String },

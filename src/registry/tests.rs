@@ -6,6 +6,7 @@
 )]
 
 mod login;
+mod tokens;
 mod transfer;
 
 use bytes::Bytes;

@@ -1,18 +1,19 @@
 //! Tokens: how one is asked for, read, and for how long it is used.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::auth::{Challenge, RegistryAuth, TokenKey};
+use super::auth::{Challenge, RegistryAuth, Scopes, TokenKey};
 use super::client::{Client, Target};
 use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
 use super::error::presentable;
-use super::transport::{Answer, Call};
+use super::transport::{Answer, Call, Redirects};
 use super::{RegistryError, SafeUrl};
 
 /// The longest answer of a token server, in bytes.
@@ -28,6 +29,8 @@ const MARGIN_MAX: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     authorization: HeaderValue,
+    /// The identity token to use from now on.
+    refresh: Option<Secret>,
     fetched_at: Instant,
     fresh_until: Instant,
 }
@@ -36,6 +39,7 @@ pub(super) struct Token {
 struct Wire {
     token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
     expires_in: Option<f64>,
 }
 
@@ -57,9 +61,18 @@ impl Token {
         let life = Duration::from_secs(life.clamp(LIFE_MIN, LIFE_MAX));
         Some(Self {
             authorization,
+            refresh: wire.refresh_token.filter(filled).map(Secret::new),
             fetched_at: now,
             fresh_until: now + life.saturating_sub(MARGIN_MAX.min(life / 4)),
         })
+    }
+
+    /// Notes the identity token that came with it.
+    fn rotating(mut self, auth: &RegistryAuth, login: &Arc<Login>) -> Self {
+        if let Some(refresh) = self.refresh.take() {
+            auth.rotate(login, Some(refresh));
+        }
+        self
     }
 
     pub(super) fn authorization(&self) -> &HeaderValue {
@@ -116,13 +129,8 @@ impl Client {
                 if let Some(Login::BearerToken(token)) = login.as_deref() {
                     return Ok(bearer(token));
                 }
-                let request = TokenRequest {
-                    realm,
-                    service,
-                    login: login.as_deref(),
-                    key: self.token_key(target),
-                };
-                let token = self.token(target, &auth, &request).await?;
+                let server = TokenServer { realm, service };
+                let token = self.token(target, &auth, &server).await?;
                 Ok(Some(token.authorization))
             }
         }
@@ -140,34 +148,87 @@ impl Client {
         &self,
         target: &Target<'_>,
         auth: &RegistryAuth,
-        request: &TokenRequest<'_>,
+        server: &TokenServer,
     ) -> Result<Token, RegistryError> {
-        if let Some(token) = auth.token(&request.key) {
-            return Ok(token);
+        let needed = self.token_key(target);
+        loop {
+            let need = auth.need(&needed);
+            if let Some(token) = auth.token(&need.key) {
+                return Ok(token);
+            }
+            let fetch = auth.fetch_lock(&need.key);
+            let _held = fetch.lock().await;
+            // Whoever held it before has fetched the token, or learned that it is not given out.
+            if auth.need(&needed) != need {
+                continue;
+            }
+            if let Some(token) = auth.token(&need.key) {
+                return Ok(token);
+            }
+            let login = needed.login.as_ref();
+            let fetch = self.fetch_token(target, server, (login, &need.scopes));
+            match self.prove(target, login, fetch).await {
+                Ok(token) => {
+                    auth.keep(need.key, token.clone());
+                    return Ok(token);
+                }
+                // Perhaps it was asked for too much; a password that is wrong stays wrong.
+                Err(error) if refuses_much(&error, login) && auth.narrow(&needed) => {
+                    auth.narrow_all();
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let fetch = auth.fetch_lock(&request.key);
-        let _held = fetch.lock().await;
-        // Whoever held it before has fetched the token, or failed to.
-        if let Some(token) = auth.token(&request.key) {
-            return Ok(token);
-        }
-        let fetch = self.fetch_token(target, request);
-        let token = self
-            .prove(target, request.key.login.as_ref(), fetch)
-            .await?;
-        auth.keep(request.key.clone(), token.clone());
-        Ok(token)
     }
 
     async fn fetch_token(
         &self,
         target: &Target<'_>,
-        request: &TokenRequest<'_>,
+        server: &TokenServer,
+        (login, scopes): (Option<&Arc<Login>>, &Scopes),
     ) -> Result<Token, RegistryError> {
+        let realm = self.realm(target, server)?;
+        let auth = self.auth().of(target.registry);
+        let request = TokenRequest {
+            realm,
+            service: server.service.as_deref(),
+            scopes,
+        };
+        match login {
+            Some(login) if matches!(**login, Login::IdentityToken(_)) => {
+                self.post_identity(target, &request, login).await
+            }
+            Some(login) if auth.posts_passwords() => {
+                self.ask(target, request.post(&Grant::of(login, None)))
+                    .await
+            }
+            _ => {
+                let call = request.get(login.and_then(|login| login.username()));
+                let authorization = login.and_then(|login| basic(login));
+                match self.ask_with(target, call, authorization.as_ref()).await {
+                    // A server of the OAuth2 kind alone.
+                    Err(error) if matches!(error.status(), Some(404 | 405)) => {
+                        let Some(login) = login else {
+                            return Err(error);
+                        };
+                        let call = request.post(&Grant::of(login, None));
+                        // The first answer is the one that tells.
+                        let token = self.ask(target, call).await.map_err(|_| error)?;
+                        auth.post_passwords();
+                        Ok(token)
+                    }
+                    result => result,
+                }
+            }
+        }
+    }
+
+    /// Where the token server is, unless a login must not be sent there.
+    fn realm(&self, target: &Target<'_>, server: &TokenServer) -> Result<Url, RegistryError> {
         let root = self.root(target.registry)?;
-        let url = request.url(&root).ok_or_else(|| RegistryError::Realm {
+        let url = resolve(&root, &server.realm).ok_or_else(|| RegistryError::Realm {
             registry: target.registry.clone(),
-            realm: presentable(&request.realm).unwrap_or_default(),
+            realm: presentable(&server.realm).unwrap_or_default(),
         })?;
         if root.scheme() == "https" && url.scheme() == "http" {
             return Err(RegistryError::PlainRealm {
@@ -175,59 +236,172 @@ impl Client {
                 realm: SafeUrl::new(&url),
             });
         }
-        let mut call = Call::new(Method::GET, url);
-        call.behalf = Some(root);
-        let authorization = request.login.and_then(basic);
-        let answer = self.transport().send(&call, authorization.as_ref()).await?;
+        Ok(url)
+    }
+
+    /// Asks with an identity token, or with the one that the server gave in its place.
+    async fn post_identity(
+        &self,
+        target: &Target<'_>,
+        request: &TokenRequest<'_>,
+        login: &Arc<Login>,
+    ) -> Result<Token, RegistryError> {
+        let auth = self.auth().of(target.registry);
+        if let Some(rotated) = auth.rotated(login) {
+            let call = request.post(&Grant::of(login, Some(&rotated)));
+            match self.ask(target, call).await {
+                // Then the first one may still do.
+                Err(error) if matches!(error.status(), Some(400 | 401)) => {
+                    auth.rotate(login, None);
+                }
+                result => return result.map(|token| token.rotating(&auth, login)),
+            }
+        }
+        match self
+            .ask(target, request.post(&Grant::of(login, None)))
+            .await
+        {
+            Err(RegistryError::Status {
+                request,
+                status: status @ (404 | 405),
+                ..
+            }) => Err(RegistryError::IdentityToken { request, status }),
+            result => result.map(|token| token.rotating(&auth, login)),
+        }
+    }
+
+    async fn ask(&self, target: &Target<'_>, call: Call) -> Result<Token, RegistryError> {
+        self.ask_with(target, call, None).await
+    }
+
+    async fn ask_with(
+        &self,
+        target: &Target<'_>,
+        mut call: Call,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Token, RegistryError> {
+        call.behalf = Some(self.root(target.registry)?);
+        // Its life begins when it is made, which is not after it arrives.
+        let now = Instant::now();
+        let answer = self.transport().send(&call, authorization).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(target, answer).await);
         }
-        read(answer).await
+        read(answer, now).await
     }
 }
 
-async fn read(answer: Answer) -> Result<Token, RegistryError> {
+/// Reads the answer to a request that was sent at `now`.
+async fn read(answer: Answer, now: Instant) -> Result<Token, RegistryError> {
     let line = answer.line.clone();
     let bytes: Bytes = answer.read(TOKEN_LEN_MAX).await?;
-    Token::parse(&bytes, Instant::now()).ok_or(RegistryError::Token { request: line })
+    Token::parse(&bytes, now).ok_or(RegistryError::Token { request: line })
 }
 
 /// The header with the token of a token server's answer.
 pub(super) async fn read_token(answer: Answer) -> Result<HeaderValue, RegistryError> {
-    Ok(read(answer).await?.authorization)
+    Ok(read(answer, Instant::now()).await?.authorization)
+}
+
+/// Whether a token server may have refused because of how much it was asked for.
+fn refuses_much(error: &RegistryError, login: Option<&Arc<Login>>) -> bool {
+    match error.status() {
+        // A wrong password is not tried twice: some servers count.
+        Some(401) => login.is_none(),
+        Some(429) => false,
+        Some(status) => (400..500).contains(&status),
+        None => matches!(error, RegistryError::Token { .. }),
+    }
+}
+
+/// Where a registry sends clients for tokens.
+#[derive(Debug)]
+struct TokenServer {
+    realm: String,
+    service: Option<String>,
 }
 
 /// What a token is asked for with.
 struct TokenRequest<'a> {
-    realm: String,
-    service: Option<String>,
-    login: Option<&'a Login>,
-    key: TokenKey,
+    realm: Url,
+    service: Option<&'a str>,
+    scopes: &'a Scopes,
+}
+
+/// What is posted to prove who asks (OAuth2, RFC 6749 sections 4.3 and 6).
+enum Grant<'a> {
+    Password(&'a str, &'a Secret),
+    Refresh(&'a Secret),
+}
+
+impl<'a> Grant<'a> {
+    fn of(login: &'a Login, rotated: Option<&'a Secret>) -> Self {
+        match login {
+            Login::Password { username, password } => Self::Password(username, password),
+            Login::IdentityToken(token) | Login::BearerToken(token) => {
+                Self::Refresh(rotated.unwrap_or(token))
+            }
+        }
+    }
 }
 
 impl TokenRequest<'_> {
-    /// The URL to ask at; the realm's own query stays.
-    fn url(&self, root: &Url) -> Option<Url> {
-        let mut url = resolve(root, &self.realm)?;
+    /// The GET of Docker's token specification; the realm's own query stays.
+    fn get(&self, username: Option<&str>) -> Call {
+        let mut url = self.realm.clone();
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        if let Some(service) = self.service {
+            pairs.push(("service", service.to_owned()));
+        }
+        pairs.extend(self.scopes.iter().map(|scope| ("scope", scope)));
+        if let Some(username) = username {
+            pairs.push(("account", username.to_owned()));
+        }
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        Call::new(Method::GET, url)
+    }
+
+    /// The POST of its OAuth2 variant, which never leaves the origin of the realm: its body is the
+    /// secret.
+    fn post(&self, grant: &Grant<'_>) -> Call {
+        let mut form = reqwest::Url::parse("form:").expect("that is a URL");
         {
-            let mut query = url.query_pairs_mut();
-            if let Some(service) = &self.service {
-                query.append_pair("service", service);
+            let mut pairs = form.query_pairs_mut();
+            match grant {
+                Grant::Password(username, password) => {
+                    pairs.append_pair("grant_type", "password");
+                    pairs.append_pair("username", username);
+                    pairs.append_pair("password", password.reveal());
+                }
+                Grant::Refresh(token) => {
+                    pairs.append_pair("grant_type", "refresh_token");
+                    pairs.append_pair("refresh_token", token.reveal());
+                }
             }
-            for scope in self.key.scopes.iter() {
-                query.append_pair("scope", &scope);
+            if let Some(service) = self.service {
+                pairs.append_pair("service", service);
             }
-            if let Some(username) = self.login.and_then(Login::username) {
-                query.append_pair("account", username);
+            pairs.append_pair("client_id", "hod");
+            let scopes: Vec<String> = self.scopes.iter().collect();
+            if !scopes.is_empty() {
+                pairs.append_pair("scope", &scopes.join(" "));
             }
         }
-        Some(url)
+        let form = form.query().unwrap_or_default().to_owned();
+        let mut call = Call::new(Method::POST, self.realm.clone()).header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        call.body = form.into();
+        call.redirects = Redirects::WithinOrigin;
+        call
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::auth::Scopes;
     use super::*;
 
     #[test]
@@ -280,22 +454,43 @@ mod tests {
         let mut scopes = Scopes::push(&"dst/app".parse().unwrap());
         scopes.merge(&Scopes::pull(&"src".parse().unwrap()));
         let login = Login::password("robot$ci", "hunter2");
+        let realm = "https://h:8443/service/token?x=1".parse().unwrap();
         let request = TokenRequest {
-            realm: "/service/token?x=1".to_owned(),
-            service: Some("harbor registry".to_owned()),
-            login: Some(&login),
-            key: TokenKey {
-                login: None,
-                scopes,
-            },
+            realm,
+            service: Some("harbor registry"),
+            scopes: &scopes,
         };
-        let url = request.url(&"https://h:8443/v2/".parse().unwrap()).unwrap();
         assert_eq!(
-            url.as_str(),
+            request.get(login.username()).url.as_str(),
             "https://h:8443/service/token?x=1&service=harbor+registry\
              &scope=repository%3Adst%2Fapp%3Apull%2Cpush&scope=repository%3Asrc%3Apull\
              &account=robot%24ci"
         );
+        let identity = Login::IdentityToken(Secret::new("a&b"));
+        for (grant, expect) in [
+            (
+                Grant::of(&login, None),
+                "grant_type=password&username=robot%24ci&password=hunter2",
+            ),
+            (
+                Grant::of(&identity, None),
+                "grant_type=refresh_token&refresh_token=a%26b",
+            ),
+            (
+                Grant::of(&identity, Some(&Secret::new("next"))),
+                "grant_type=refresh_token&refresh_token=next",
+            ),
+        ] {
+            let call = request.post(&grant);
+            assert_eq!(call.url.as_str(), "https://h:8443/service/token?x=1");
+            assert_eq!(
+                str::from_utf8(&call.body).unwrap(),
+                format!(
+                    "{expect}&service=harbor+registry&client_id=hod\
+                     &scope=repository%3Adst%2Fapp%3Apull%2Cpush+repository%3Asrc%3Apull"
+                )
+            );
+        }
         assert_eq!(
             basic(&login).unwrap().to_str().unwrap(),
             "Basic cm9ib3QkY2k6aHVudGVyMg=="

@@ -37,6 +37,15 @@ pub(super) struct Call {
     /// The registry for whose sake another host is asked, as it is for a token: what is trusted
     /// for the one is trusted for the other.
     pub(super) behalf: Option<Url>,
+    pub(super) redirects: Redirects,
+}
+
+/// Where a call may be sent on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redirects {
+    Anywhere,
+    /// To the same scheme, host and port, since the body is a secret.
+    WithinOrigin,
 }
 
 impl Call {
@@ -48,6 +57,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             behalf: None,
+            redirects: Redirects::Anywhere,
         }
     }
 
@@ -206,7 +216,9 @@ impl Transport {
                 307 | 308 => answer.location(),
                 _ => None,
             };
-            let Some(next) = next else {
+            let is_allowed =
+                |next: &Url| call.redirects == Redirects::Anywhere || same_origin(&url, next);
+            let Some(next) = next.filter(is_allowed) else {
                 return Ok(answer);
             };
             redirects += 1;
