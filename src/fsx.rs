@@ -9,6 +9,7 @@ mod lock;
 mod output_dir;
 mod output_file;
 mod persist;
+mod private;
 mod read;
 mod space;
 mod user;
@@ -24,6 +25,7 @@ pub use persist::{
     remove_dir_all, remove_dir_if_empty, remove_file, rename, sweep_dir, sync_dir, sync_filesystem,
     write_file, write_private,
 };
+pub use private::{create_private_dir_all, write_private_file};
 pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open, try_read,
     try_read_dir_names, try_stat,

@@ -57,7 +57,9 @@ pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
 pub use retry::{RetryPolicy, Transient};
 pub use safe_url::{RequestLine, SafeUrl};
-pub use upload::{UploadBody, UploadSession, UploadStart, UploadStream};
+pub use upload::{
+    CHUNK_LEN_DEFAULT, Drain, UploadBody, UploadOptions, UploadSession, UploadStart, UploadStream,
+};
 
 use crate::oci::{Digest, Registry, RepositoryName, Tag};
 

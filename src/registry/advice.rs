@@ -45,6 +45,11 @@ impl Hint for RegistryError {
                  was kept"
                     .to_owned(),
             ),
+            Self::ReadOnce { .. } => Some(
+                "push from the uncompressed `.tar`, or unpack the bundle first: then an upload \
+                 goes on after such a failure"
+                    .to_owned(),
+            ),
             Self::IdentityToken { request, .. } => Some(format!(
                 "log in to the registry behind `{}` with a user and a password, or an access \
                  token in place of the password",

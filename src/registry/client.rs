@@ -11,6 +11,7 @@ use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody};
 use super::mirrors::MirrorState;
 use super::transport::{Answer, Call, Transport};
+use super::upload::Uploads;
 use super::{
     Credentials, Login, LoginState, RegistriesConf, RegistryError, Repo, RetryPolicy, TrustOptions,
 };
@@ -47,12 +48,13 @@ impl std::fmt::Debug for ClientOptions {
 /// Speaks with registries; cheap to clone, and all clones share connections and tokens.
 ///
 /// Every call tries again after transient failures ([`Client::retry`]), except
-/// [`Client::fetch_blob`] and [`Client::upload_blob`]: their data is the caller's to begin again.
+/// [`Client::fetch_blob`]: its data is the caller's to begin again.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
     access: Access,
     patience: Patience,
+    uploads: Arc<Uploads>,
 }
 
 /// How long a registry is waited for that cannot be reached.
@@ -133,6 +135,7 @@ impl Client {
             }),
             access: Access::Read,
             patience: Patience::Full,
+            uploads: Arc::default(),
         })
     }
 
@@ -146,11 +149,23 @@ impl Client {
         }
     }
 
+    /// The same client with other uploads.
+    pub(super) fn sharing(&self, uploads: Uploads) -> Self {
+        Self {
+            uploads: Arc::new(uploads),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn with_patience(&self, patience: Patience) -> Self {
         Self {
             patience,
             ..self.clone()
         }
+    }
+
+    pub(super) fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     pub(super) fn patience(&self) -> Patience {

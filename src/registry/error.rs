@@ -129,9 +129,9 @@ pub enum RegistryError {
     /// The registry wants the login sent in the clear.
     #[error("`{registry}` sends clients to `{realm}` for a token, which is not encrypted")]
     PlainRealm { registry: Registry, realm: SafeUrl },
-    /// The token was refused while data was on its way that cannot be sent twice.
-    #[error("{request}: the token is no longer accepted")]
-    StaleToken { request: Box<RequestLine> },
+    /// An upload broke off whose data cannot be sent twice.
+    #[error("the upload broke off, and its data can be read only once")]
+    ReadOnce { source: Box<RegistryError> },
     /// What was to be uploaded could not be read.
     #[error("{request}: the data to upload could not be read")]
     UploadSource {
@@ -315,7 +315,7 @@ impl RegistryError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            Self::GaveUp { source, .. } => source.status(),
+            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.status(),
             _ => None,
         }
     }
@@ -324,7 +324,7 @@ impl RegistryError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Status { body, .. } => body.code.as_deref(),
-            Self::GaveUp { source, .. } => source.code(),
+            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.code(),
             _ => None,
         }
     }
@@ -345,7 +345,7 @@ impl RegistryError {
                 _ => false,
             },
             Self::Transport { source, .. } => !source.is_builder(),
-            Self::Stalled { .. } | Self::Truncated { .. } | Self::StaleToken { .. } => true,
+            Self::Stalled { .. } | Self::Truncated { .. } => true,
             Self::UploadSource { source, .. } => source
                 .get_ref()
                 .and_then(|source| source.downcast_ref::<Self>())

@@ -43,7 +43,7 @@ pub(super) async fn fetch_all(
 }
 
 pub(super) async fn session(client: &Client, repo: &Repo) -> UploadSession {
-    match client.start_upload(repo, None).await.unwrap() {
+    match client.start_upload(repo, &blob(b""), None).await.unwrap() {
         UploadStart::Session(session) => session,
         UploadStart::Mounted => panic!("nothing was to be mounted"),
     }

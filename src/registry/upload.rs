@@ -1,27 +1,96 @@
-//! Uploads: a session, or a mount in its place, and the blob in one PUT (distribution-spec,
-//! "Pushing blobs": POST then PUT).
+//! Uploads: a session, or a mount in its place, and the blob in one PUT or in chunks
+//! (distribution-spec, "Pushing blobs").
+//!
+//! ```text
+//! upload       what to upload, where to, and how a session begins
+//!   run        one upload, step by step     request   one of its requests
+//!   recover    what it does about failures, and how it goes on
+//!   verdict    which failure means what
+//!   parts      how large the parts are, what the ranges say, what each registry was found to take
+//!   data       the bytes, of which a part may be needed again
+//!   watch      how far a request is, and until when it has to move on
+//!   kept       sessions that outlive the program     drain   a stop between two chunks
+//! ```
+//!
+//! A session is only ever spoken to at the newest `Location` it gave: distribution 2.8, which every
+//! Harbor has inside, ends a session that is spoken to at an older one.
+
+mod data;
+mod drain;
+mod kept;
+mod parts;
+mod recover;
+mod request;
+mod run;
+mod verdict;
+mod watch;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use futures_util::Stream;
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
-use tokio::time::Instant;
+
+pub use drain::Drain;
 
 use super::auth::Scopes;
-use super::client::{LoginRounds, Target};
-use super::endpoint::{same_origin, upload_url, with_digest};
-use super::transport::{Answer, COMMIT_TIMEOUT, Call, STALL_TIMEOUT, with_login};
-use super::{Client, RegistryError, Repo, RequestLine, SafeUrl};
-use crate::bridge::{FileRange, stream_file};
-use crate::oci::{Descriptor, Digest, RepositoryName};
-use crate::report::{Event, Reporter};
+use super::client::Target;
+use super::endpoint::upload_url;
+use super::transport::{Answer, Call};
+use super::{Client, RegistryError, Repo, SafeUrl};
+use crate::bridge::FileRange;
+use crate::oci::{Descriptor, RepositoryName};
+use kept::{Kept, KeptSession};
+use parts::Limits;
+
+/// How blobs are uploaded.
+#[derive(Debug, Clone)]
+pub struct UploadOptions {
+    /// The length of a chunk in bytes; a blob that is no longer goes in one request. 0 sends every
+    /// blob in one request, whatever its length.
+    pub chunk_len: u64,
+    /// The directory for the sessions that the next run may go on with; `None` keeps none.
+    pub sessions: Option<PathBuf>,
+    /// By whom a stop is announced.
+    pub drain: Drain,
+}
+
+/// Below the 100 MB that proxies and CDNs allow by default where they limit at all, and done within
+/// their 60 seconds at 10 Mbit/s and more; large enough that what lies between two chunks, one round
+/// trip, does not show.
+pub const CHUNK_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            chunk_len: CHUNK_LEN_DEFAULT,
+            sessions: None,
+            drain: Drain::default(),
+        }
+    }
+}
+
+/// What all uploads of a client share.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    options: UploadOptions,
+    limits: Limits,
+    kept: Option<Kept>,
+}
+
+impl Uploads {
+    pub(super) fn new(options: UploadOptions) -> Self {
+        Self {
+            kept: options.sessions.clone().map(Kept::new),
+            limits: Limits::default(),
+            options,
+        }
+    }
+}
 
 /// What became of the wish to upload.
 #[derive(Debug)]
@@ -37,6 +106,10 @@ pub enum UploadStart {
 pub struct UploadSession {
     repo: Repo,
     location: Url,
+    /// The least length of all chunks but the last, in bytes (`OCI-Chunk-Min-Length`).
+    chunk_len_min: u64,
+    /// Set for a session of an earlier run, which may have come to an end since.
+    kept: Option<Box<KeptSession>>,
 }
 
 impl fmt::Debug for UploadSession {
@@ -44,7 +117,7 @@ impl fmt::Debug for UploadSession {
         f.debug_struct("UploadSession")
             .field("repo", &self.repo)
             .field("location", &SafeUrl::new(&self.location))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +126,8 @@ pub enum UploadBody {
     /// A part of a file, read while it is sent.
     File(FileRange),
     Bytes(Bytes),
-    /// Bytes that come once; after a refused token they have to be begun again by the caller.
+    /// Bytes that come once. They go in chunks of which each is held in memory until the registry
+    /// has it.
     Stream(UploadStream),
 }
 
@@ -71,27 +145,70 @@ impl fmt::Debug for UploadBody {
 }
 
 impl Client {
-    /// Begins an upload, or has the registry take the blob over from `mount`'s repository.
+    /// The same client, uploading as `options` say.
+    #[must_use]
+    pub fn with_uploads(&self, options: UploadOptions) -> Self {
+        self.sharing(Uploads::new(options))
+    }
+
+    /// Begins an upload, goes on with one that an earlier run began, or has the registry take the
+    /// blob over from `from`.
     ///
     /// A registry that does not mount answers with a session, or with a refusal, after which the
-    /// upload is begun without the mount: Harbor answers 401 where the source may not be read.
+    /// upload is begun without the mount: Harbor answers 401 where the source may not be read. No
+    /// failure of a mount fails the upload.
     pub async fn start_upload(
         &self,
         repo: &Repo,
-        mount: Option<(&Digest, &RepositoryName)>,
+        blob: &Descriptor,
+        from: Option<&RepositoryName>,
     ) -> Result<UploadStart, RegistryError> {
         let url = upload_url(&self.root(&repo.registry)?, repo);
-        if let Some((digest, from)) = mount {
+        if let Some(from) = from.filter(|from| self.may_mount(repo, from)) {
             let mut target = Target::push(repo);
             target.scopes.merge(&Scopes::pull(from));
             let mut url = url.clone();
-            url.set_query(Some(&format!("mount={digest}&from={from}")));
+            url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
             match self.post_upload(repo, &target, url).await {
-                Err(error) if matches!(error.status(), Some(400 | 401 | 403 | 404 | 405)) => {}
-                result => return result,
+                Ok(start) => return Ok(start),
+                Err(error) => {
+                    // Of a registry that cannot do it, nothing is to be expected the next time.
+                    let is_unable = matches!(error, RegistryError::GaveUp { .. })
+                        || matches!(error.status(), Some(405 | 501));
+                    if is_unable {
+                        self.uploads().limits.stop_mounting(&repo.registry);
+                    }
+                }
             }
         }
+        if let Some(session) = self.kept_session(repo, blob).await {
+            return Ok(UploadStart::Session(session));
+        }
         self.post_upload(repo, &Target::push(repo), url).await
+    }
+
+    /// Whether a mount may work: Harbor refuses a source that is in no project, as 400.
+    fn may_mount(&self, repo: &Repo, from: &RepositoryName) -> bool {
+        let is_in_project = from.as_str().contains('/');
+        self.uploads().limits.may_mount(&repo.registry)
+            && (is_in_project || !self.auth().of(&repo.registry).is_harbor())
+    }
+
+    /// A session that an earlier run left between two chunks.
+    async fn kept_session(&self, repo: &Repo, blob: &Descriptor) -> Option<UploadSession> {
+        let uploads = self.uploads();
+        let chunk_len = uploads.options.chunk_len;
+        if chunk_len == 0 || blob.size <= chunk_len.min(uploads.limits.of(&repo.registry)) {
+            return None;
+        }
+        let kept = uploads.kept.as_ref()?;
+        let session = kept.find(repo, blob, self.reporter()).await?;
+        Some(UploadSession {
+            repo: repo.clone(),
+            location: session.location.clone(),
+            chunk_len_min: session.chunk_len_min,
+            kept: Some(Box::new(session)),
+        })
     }
 
     async fn post_upload(
@@ -111,6 +228,8 @@ impl Client {
                     Some(location) => Ok(UploadStart::Session(UploadSession {
                         repo: repo.clone(),
                         location,
+                        chunk_len_min: chunk_len_min(&answer),
+                        kept: None,
                     })),
                     None => Err(RegistryError::Protocol {
                         request: answer.line,
@@ -127,248 +246,32 @@ impl Client {
         .await
     }
 
-    /// Uploads a blob in one PUT: one attempt, which the caller may [`Client::retry`] from
-    /// [`Client::start_upload`] on.
+    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and
+    /// what stands before it, take them.
     ///
-    /// The registry checks the digest; the length is checked here. Reports the bytes as they are
-    /// handed to the network ([`Event::BytesMoved`]), and takes them back when the attempt fails
+    /// Goes on after failures that may pass, from the last chunk or from the start, as often as
+    /// the client tries anything; [`RegistryError::GaveUp`] is what comes after that. The registry
+    /// checks the digest; the length is checked here. Reports the bytes as they are handed to the
+    /// network ([`Event::BytesMoved`]), and takes back those that were in vain
     /// ([`Event::BytesLost`]). The login stays with the registry's own origin.
+    ///
+    /// After each chunk the session is kept for the next run ([`UploadOptions::sessions`]).
+    ///
+    /// [`Event::BytesMoved`]: crate::report::Event::BytesMoved
+    /// [`Event::BytesLost`]: crate::report::Event::BytesLost
     pub async fn upload_blob(
         &self,
         session: UploadSession,
         blob: &Descriptor,
         body: UploadBody,
     ) -> Result<(), RegistryError> {
-        let UploadSession { repo, location } = session;
-        let mut target = Target::push(&repo);
-        let is_ours = same_origin(&location, &self.root(&repo.registry)?);
-        let url = with_digest(location, &blob.digest);
-        let mut rounds = LoginRounds::default();
-        let mut body = body;
-        loop {
-            let (current, again) = duplicate(body);
-            let authorization = if is_ours {
-                self.authorization(&target).await?
-            } else {
-                None
-            };
-            let upload = Upload {
-                url: &url,
-                blob,
-                authorization: authorization.as_ref(),
-            };
-            rounds.sent_at = std::time::Instant::now();
-            let answer = self.put_blob(&upload, current).await?;
-            let status = answer.status();
-            if status == StatusCode::UNAUTHORIZED && is_ours {
-                let seen = (authorization.as_ref(), answer.headers());
-                if self.heed(&mut target, &mut rounds, seen).await? {
-                    let request = answer.line;
-                    body = again.ok_or(RegistryError::StaleToken { request })?;
-                    continue;
-                }
-            }
-            // 202 is what an upload that goes on is answered with.
-            if !status.is_success() || status == StatusCode::ACCEPTED {
-                return Err(self.refusal(&target, answer).await);
-            }
-            return match answer.digest() {
-                Some(actual) if actual != blob.digest => Err(RegistryError::DigestMismatch {
-                    request: answer.line,
-                    expected: blob.digest.clone(),
-                    actual,
-                }),
-                _ => Ok(()),
-            };
-        }
-    }
-
-    /// Sends one PUT and waits for its answer, as long as bytes go out.
-    async fn put_blob(
-        &self,
-        upload: &Upload<'_>,
-        body: UploadBody,
-    ) -> Result<Answer, RegistryError> {
-        let line = || Box::new(RequestLine::new(&Method::PUT, upload.url));
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(upload.blob.size));
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
-        let watch = Arc::new(Watch::new(upload.blob.size, Arc::clone(self.reporter())));
-        let request = self
-            .transport()
-            .request(&Method::PUT, upload.url)
-            .await?
-            .headers(with_login(&headers, upload.authorization))
-            .body(reqwest::Body::wrap_stream(watched(
-                body,
-                Arc::clone(&watch),
-            )));
-        let sent = tokio::select! {
-            sent = request.send() => sent,
-            after = watch.stalled() => {
-                watch.take_back();
-                return Err(RegistryError::Stalled { request: line(), after });
-            }
-        };
-        let result = match (sent, watch.take_error()) {
-            // The data's own error, of which the connection's is only the echo.
-            (Err(_), Some(source)) => Err(RegistryError::UploadSource {
-                request: line(),
-                source,
-            }),
-            (Err(error), None) => Err(RegistryError::transport(line(), error)),
-            (Ok(response), _) => Ok(Answer::new(&Method::PUT, upload.url.clone(), response)),
-        };
-        if !matches!(&result, Ok(answer) if answer.status().is_success()) {
-            watch.take_back();
-        }
-        result
+        run::Upload::new(self, session, (blob, body)).run().await
     }
 }
 
-struct Upload<'a> {
-    url: &'a Url,
-    blob: &'a Descriptor,
-    authorization: Option<&'a HeaderValue>,
-}
-
-/// The body, and the same again where that is possible.
-fn duplicate(body: UploadBody) -> (UploadBody, Option<UploadBody>) {
-    let again = match &body {
-        UploadBody::File(range) => Some(UploadBody::File(range.clone())),
-        UploadBody::Bytes(bytes) => Some(UploadBody::Bytes(bytes.clone())),
-        UploadBody::Stream(_) => None,
-    };
-    (body, again)
-}
-
-/// How far an upload is, and until when it has to move on.
-struct Watch {
-    len: u64,
-    reporter: Arc<dyn Reporter>,
-    state: Mutex<WatchState>,
-}
-
-struct WatchState {
-    handed: u64,
-    error: Option<io::Error>,
-    /// `None` while the data's source is waited for, which has a deadline of its own.
-    deadline: Option<Deadline>,
-}
-
-#[derive(Clone, Copy)]
-struct Deadline {
-    since: Instant,
-    after: Duration,
-}
-
-impl Watch {
-    fn new(len: u64, reporter: Arc<dyn Reporter>) -> Self {
-        Self {
-            len,
-            reporter,
-            state: Mutex::new(WatchState {
-                handed: 0,
-                error: None,
-                // Connecting has a deadline of its own as well, and is part of the first step.
-                deadline: Some(deadline(0, len)),
-            }),
-        }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, WatchState> {
-        self.state
-            .lock()
-            .expect("nothing panics while it holds the lock")
-    }
-
-    /// Notes what the source said, and passes it on to the network.
-    fn note(&self, item: Option<Result<Bytes, io::Error>>) -> Option<Result<Bytes, io::Error>> {
-        let mut state = self.state();
-        let error = match item {
-            Some(Ok(chunk)) if state.handed + chunk.len() as u64 <= self.len => {
-                let len = chunk.len() as u64;
-                state.handed += len;
-                state.deadline = Some(deadline(state.handed, self.len));
-                drop(state);
-                self.reporter.event(Event::BytesMoved { len });
-                return Some(Ok(chunk));
-            }
-            None if state.handed == self.len => return None,
-            Some(Err(error)) => error,
-            Some(Ok(_)) => io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("more than the expected {} bytes", self.len),
-            ),
-            None => io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("{} of the expected {} bytes", state.handed, self.len),
-            ),
-        };
-        let echo = io::Error::from(error.kind());
-        state.error = Some(error);
-        Some(Err(echo))
-    }
-
-    fn wait_for_source(&self) {
-        self.state().deadline = None;
-    }
-
-    fn take_error(&self) -> Option<io::Error> {
-        self.state().error.take()
-    }
-
-    /// Reports as lost what was reported as moved.
-    fn take_back(&self) {
-        let len = std::mem::take(&mut self.state().handed);
-        if len > 0 {
-            self.reporter.event(Event::BytesLost { len });
-        }
-    }
-
-    /// Returns when the network took nothing for too long, and how long that was.
-    async fn stalled(&self) -> Duration {
-        loop {
-            let deadline = self.state().deadline;
-            match deadline {
-                Some(Deadline { since, after }) if since.elapsed() >= after => return after,
-                Some(Deadline { since, after }) => tokio::time::sleep_until(since + after).await,
-                None => tokio::time::sleep(STALL_TIMEOUT).await,
-            }
-        }
-    }
-}
-
-/// From now: for the next chunk, or for the answer when all `len` bytes are handed over.
-fn deadline(handed: u64, len: u64) -> Deadline {
-    Deadline {
-        since: Instant::now(),
-        after: if handed == len {
-            COMMIT_TIMEOUT
-        } else {
-            STALL_TIMEOUT
-        },
-    }
-}
-
-/// The chunks of `body`, each noted by `watch` when the network takes it.
-fn watched(
-    body: UploadBody,
-    watch: Arc<Watch>,
-) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-    let mut chunks: UploadStream = match body {
-        UploadBody::File(range) => Box::pin(stream_file(range)),
-        UploadBody::Bytes(bytes) => Box::pin(futures_util::stream::iter([Ok(bytes)])),
-        UploadBody::Stream(stream) => stream,
-    };
-    futures_util::stream::poll_fn(move |context| match chunks.poll_next_unpin(context) {
-        Poll::Pending => {
-            watch.wait_for_source();
-            Poll::Pending
-        }
-        Poll::Ready(item) => Poll::Ready(watch.note(item)),
-    })
+fn chunk_len_min(answer: &Answer) -> u64 {
+    let header = answer.header("oci-chunk-min-length");
+    header
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
 }

@@ -60,7 +60,7 @@ impl RegistrySink {
         content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
         let handover = content.handover;
-        let digest = &handover.blob.descriptor.digest;
+        let blob = &handover.blob.descriptor;
         let mut names: Vec<&RepositoryName> = Vec::new();
         for &at in &handover.blob.images {
             let name = &handover.plan.images[at].wanted.destination.repository;
@@ -73,8 +73,8 @@ impl RegistrySink {
         };
         let repo = self.repo(first);
         let mut route = BlobRoute::Present;
-        if self.client.head_blob(&repo, digest).await?.is_none() {
-            match self.client.start_upload(&repo, None).await? {
+        if self.client.head_blob(&repo, &blob.digest).await?.is_none() {
+            match self.client.start_upload(&repo, blob, None).await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
                 UploadStart::Session(session) => {
                     self.upload(session, content).await?;
@@ -85,11 +85,7 @@ impl RegistrySink {
         // Sequential sources can serve only the first repository; the rest must be mounts.
         for name in others {
             let repo = self.repo(name);
-            match self
-                .client
-                .start_upload(&repo, Some((digest, first)))
-                .await?
-            {
+            match self.client.start_upload(&repo, blob, Some(first)).await? {
                 UploadStart::Mounted => {
                     if route == BlobRoute::Present {
                         route = BlobRoute::Mounted;
@@ -104,7 +100,7 @@ impl RegistrySink {
         Ok(route)
     }
 
-    /// Uploads in one attempt; the client reports the bytes.
+    /// Uploads; the client reports the bytes, and tries again where that may help.
     async fn upload(
         &self,
         session: UploadSession,

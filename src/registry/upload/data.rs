@@ -1,0 +1,258 @@
+//! The bytes of a blob, of which a part may be needed again.
+
+use std::io;
+use std::sync::{LockResult, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::{UploadBody, UploadStream};
+use crate::bridge::FileRange;
+
+/// How much of a stream is held in memory at most, so that it can be sent again, in bytes.
+pub(super) const HELD_LEN_MAX: u64 = 16 * 1024 * 1024;
+
+/// The bytes of a blob of `len` bytes.
+pub(super) struct Data {
+    len: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    File(FileRange),
+    Bytes(Bytes),
+    /// Can be read once.
+    Once(Held),
+}
+
+struct Held {
+    /// `None` once it was handed out as a whole. The lock is never taken: it lets an upload be
+    /// shared between threads, which a stream by itself cannot be.
+    stream: Option<Mutex<UploadStream>>,
+    /// Where in the blob `bytes` begin.
+    offset: u64,
+    /// What was read and may be needed again.
+    bytes: Bytes,
+    /// What came with the last of those.
+    ahead: Bytes,
+}
+
+impl Data {
+    pub(super) fn new(body: UploadBody, len: u64) -> Self {
+        let kind = match body {
+            UploadBody::File(range) => Kind::File(range),
+            UploadBody::Bytes(bytes) => Kind::Bytes(bytes),
+            UploadBody::Stream(stream) => Kind::Once(Held {
+                stream: Some(Mutex::new(stream)),
+                offset: 0,
+                bytes: Bytes::new(),
+                ahead: Bytes::new(),
+            }),
+        };
+        Self { len, kind }
+    }
+
+    /// Whether each part has to fit into memory.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.kind, Kind::Once(_))
+    }
+
+    /// Whether it can be read from `offset` on.
+    pub(super) fn has(&self, offset: u64) -> bool {
+        match &self.kind {
+            Kind::File(_) | Kind::Bytes(_) => true,
+            Kind::Once(held) => held.stream.is_some() && held.offset <= offset,
+        }
+    }
+
+    /// All of it, without holding any.
+    pub(super) async fn whole(&mut self) -> Result<UploadBody, io::Error> {
+        match &mut self.kind {
+            Kind::File(_) | Kind::Bytes(_) => self.part(0, self.len).await,
+            Kind::Once(held) => match held.stream.take() {
+                Some(stream) => Ok(UploadBody::Stream(unlocked(stream.into_inner()))),
+                None => Err(gone()),
+            },
+        }
+    }
+
+    /// The `len` bytes from `offset` on. What is before `offset` is not needed any more.
+    ///
+    /// Where that is the end, whatever there is more comes with it, for the one who counts.
+    pub(super) async fn part(&mut self, offset: u64, len: u64) -> Result<UploadBody, io::Error> {
+        let is_end = offset + len == self.len;
+        match &mut self.kind {
+            Kind::File(range) => {
+                let left = range.len.saturating_sub(offset);
+                let mut range = range.clone();
+                range.offset += offset;
+                range.len = if is_end { left } else { left.min(len) };
+                Ok(UploadBody::File(range))
+            }
+            Kind::Bytes(bytes) => {
+                let index = |at: u64| usize::try_from(at).map_err(io::Error::other);
+                let start = index(offset)?.min(bytes.len());
+                let end = index(offset + len)?.min(bytes.len());
+                let end = if is_end { bytes.len() } else { end };
+                Ok(UploadBody::Bytes(bytes.slice(start..end)))
+            }
+            Kind::Once(held) => {
+                let bytes = held.read(offset, len, self.len).await?;
+                Ok(UploadBody::Bytes(bytes))
+            }
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the data can be read only once")
+}
+
+fn unlocked<T>(result: LockResult<T>) -> T {
+    result.expect("nobody holds the lock, ever")
+}
+
+fn ends(have: u64, whole_len: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("{have} of the expected {whole_len} bytes"),
+    )
+}
+
+impl Held {
+    async fn read(&mut self, offset: u64, len: u64, whole_len: u64) -> Result<Bytes, io::Error> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        self.skip_to(offset, whole_len).await?;
+        if self.bytes.len() < len {
+            let mut bytes = BytesMut::with_capacity(len);
+            bytes.extend_from_slice(&self.bytes);
+            while bytes.len() < len {
+                if self.ahead.is_empty() {
+                    let have = offset + bytes.len() as u64;
+                    self.ahead = self.next().await?.ok_or_else(|| ends(have, whole_len))?;
+                }
+                let n = self.ahead.len().min(len - bytes.len());
+                bytes.extend_from_slice(&self.ahead.split_to(n));
+            }
+            self.bytes = bytes.freeze();
+        }
+        if offset + len as u64 == whole_len && self.has_more().await? {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("more than the expected {whole_len} bytes"),
+            ));
+        }
+        Ok(self.bytes.slice(..len))
+    }
+
+    /// Lets go of what is before `offset`, which an earlier run may have sent.
+    async fn skip_to(&mut self, offset: u64, whole_len: u64) -> Result<(), io::Error> {
+        let skip = offset.checked_sub(self.offset).ok_or_else(gone)?;
+        let mut skip = usize::try_from(skip).map_err(io::Error::other)?;
+        let n = skip.min(self.bytes.len());
+        let _ = self.bytes.split_to(n);
+        skip -= n;
+        while skip > 0 {
+            if self.ahead.is_empty() {
+                let have = offset - skip as u64;
+                self.ahead = self.next().await?.ok_or_else(|| ends(have, whole_len))?;
+            }
+            let n = skip.min(self.ahead.len());
+            let _ = self.ahead.split_to(n);
+            skip -= n;
+        }
+        self.offset = offset;
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, io::Error> {
+        let stream = self.stream.as_mut().ok_or_else(gone)?;
+        unlocked(stream.get_mut()).next().await.transpose()
+    }
+
+    async fn has_more(&mut self) -> Result<bool, io::Error> {
+        while self.ahead.is_empty() {
+            match self.next().await? {
+                Some(bytes) => self.ahead = bytes,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`tokio::test` gives each test a runtime of its own"
+)]
+mod tests {
+    use super::*;
+
+    fn stream(chunks: &'static [&'static str]) -> UploadBody {
+        let chunks = chunks
+            .iter()
+            .map(|chunk| Ok(Bytes::from_static(chunk.as_bytes())));
+        // Streams may be polled after their end.
+        UploadBody::Stream(Box::pin(futures_util::stream::iter(chunks).fuse()))
+    }
+
+    async fn part(data: &mut Data, offset: u64, len: u64) -> Result<String, String> {
+        match data.part(offset, len).await {
+            Ok(UploadBody::Bytes(bytes)) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+            Ok(_) => panic!("parts of streams are held"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_part_of_a_stream_can_be_had_again() {
+        let mut data = Data::new(stream(&["012", "", "3456", "789"]), 10);
+        assert!(data.is_held() && data.has(0));
+        for _ in 0..2 {
+            assert_eq!(part(&mut data, 0, 4).await.unwrap(), "0123");
+        }
+        // Smaller, and from the middle of it.
+        assert_eq!(part(&mut data, 0, 2).await.unwrap(), "01");
+        assert_eq!(part(&mut data, 2, 2).await.unwrap(), "23");
+        assert_eq!(part(&mut data, 4, 5).await.unwrap(), "45678");
+        assert!(!data.has(2) && data.has(4));
+        assert!(part(&mut data, 2, 2).await.is_err());
+        assert_eq!(part(&mut data, 9, 1).await.unwrap(), "9");
+        for _ in 0..2 {
+            assert_eq!(part(&mut data, 10, 0).await.unwrap(), "");
+        }
+        // What an earlier run has sent is passed over.
+        let mut data = Data::new(stream(&["012", "3456", "789"]), 10);
+        assert_eq!(part(&mut data, 5, 4).await.unwrap(), "5678");
+        assert!(!data.has(0));
+    }
+
+    #[tokio::test]
+    async fn a_stream_must_have_the_length_it_should() {
+        let mut short = Data::new(stream(&["012"]), 10);
+        assert_eq!(
+            part(&mut short, 0, 10).await.unwrap_err(),
+            "3 of the expected 10 bytes"
+        );
+        for chunks in [&["0123", "4"][..], &["01234"], &["0123", "", "4"]] {
+            let mut long = Data::new(stream(chunks), 4);
+            assert_eq!(
+                part(&mut long, 0, 4).await.unwrap_err(),
+                "more than the expected 4 bytes"
+            );
+        }
+        let mut whole = Data::new(stream(&["0123"]), 4);
+        assert!(whole.whole().await.is_ok());
+        assert!(!whole.has(0) && whole.whole().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn bytes_can_be_had_from_anywhere() {
+        let mut data = Data::new(UploadBody::Bytes(Bytes::from_static(b"0123456789")), 10);
+        assert!(!data.is_held() && data.has(0));
+        assert_eq!(part(&mut data, 4, 3).await.unwrap(), "456");
+        assert_eq!(part(&mut data, 0, 10).await.unwrap(), "0123456789");
+        assert_eq!(part(&mut data, 9, 1).await.unwrap(), "9");
+    }
+}

@@ -1,0 +1,183 @@
+//! How large the parts of an upload are, what ranges say, and what each registry was found to take.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::oci::Registry;
+
+/// The smallest chunk that is tried after a 413: proxies that take less are set up for web forms,
+/// and the requests become too many.
+const TOO_LARGE_FLOOR: u64 = 256 * 1024;
+/// The smallest chunk that is tried after a time-out of a proxy: what takes longer than that is not
+/// slow because of its size.
+const TOO_SLOW_FLOOR: u64 = 4 * 1024 * 1024;
+
+/// Why a part is to be smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    TooLarge,
+    TooSlow,
+}
+
+/// The length of the chunks to try after one of `len` was refused; `None` when it is small enough.
+///
+/// Halves, and no odd ones: limits are mostly powers of two, and nginx's is one MiB by default.
+pub(super) fn smaller(len: u64, why: Why) -> Option<u64> {
+    let floor = match why {
+        Why::TooLarge => TOO_LARGE_FLOOR,
+        Why::TooSlow => TOO_SLOW_FLOOR,
+    };
+    let below = len.checked_sub(1).filter(|below| *below >= floor)?;
+    Some(1 << below.ilog2())
+}
+
+/// The `Content-Range` of a chunk, which has at least one byte.
+pub(super) fn content_range(offset: u64, len: u64) -> String {
+    format!("{offset}-{}", offset + len - 1)
+}
+
+/// How many bytes a registry has, as its `Range` says: `0-99`, or `bytes=0-99`.
+///
+/// `0-0` means none, or one: then `expected` decides, and a mistake shows in the digest.
+pub(super) fn received(range: &str, expected: u64) -> Option<u64> {
+    let range = range.trim();
+    let range = range.strip_prefix("bytes=").unwrap_or(range);
+    let (start, end) = range.split_once('-')?;
+    if start.trim() != "0" {
+        return None;
+    }
+    match end.trim().parse::<u64>().ok()? {
+        0 => Some(expected.min(1)),
+        end => end.checked_add(1),
+    }
+}
+
+/// What the registries of a run were found to take.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    registries: Mutex<HashMap<Registry, Limit>>,
+}
+
+#[derive(Debug)]
+struct Limit {
+    body_len_max: u64,
+    takes_chunks: bool,
+    mounts: bool,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self {
+            body_len_max: u64::MAX,
+            takes_chunks: true,
+            mounts: true,
+        }
+    }
+}
+
+impl Limits {
+    /// The longest body that was not refused yet.
+    pub(super) fn of(&self, registry: &Registry) -> u64 {
+        self.get(registry, |limit| limit.body_len_max, u64::MAX)
+    }
+
+    /// Notes that no longer bodies are to be tried; returns whether that is news.
+    pub(super) fn limit(&self, registry: &Registry, len_max: u64) -> bool {
+        self.change(registry, |limit| {
+            let is_news = len_max < limit.body_len_max;
+            limit.body_len_max = limit.body_len_max.min(len_max);
+            is_news
+        })
+    }
+
+    pub(super) fn takes_chunks(&self, registry: &Registry) -> bool {
+        self.get(registry, |limit| limit.takes_chunks, true)
+    }
+
+    pub(super) fn stop_chunks(&self, registry: &Registry) {
+        self.change(registry, |limit| limit.takes_chunks = false);
+    }
+
+    pub(super) fn may_mount(&self, registry: &Registry) -> bool {
+        self.get(registry, |limit| limit.mounts, true)
+    }
+
+    pub(super) fn stop_mounting(&self, registry: &Registry) {
+        self.change(registry, |limit| limit.mounts = false);
+    }
+
+    fn get<T>(&self, registry: &Registry, read: impl Fn(&Limit) -> T, otherwise: T) -> T {
+        self.lock().get(registry).map_or(otherwise, read)
+    }
+
+    fn change<T>(&self, registry: &Registry, change: impl FnOnce(&mut Limit) -> T) -> T {
+        change(self.lock().entry(registry.clone()).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Registry, Limit>> {
+        self.registries
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn parts_are_halved_down_to_a_floor() {
+        #[track_caller]
+        fn check(len: u64, why: Why, expect: Option<u64>) {
+            assert_eq!(smaller(len, why), expect, "{len}");
+        }
+        check(64 * MIB, Why::TooLarge, Some(32 * MIB));
+        check(30 * MIB, Why::TooLarge, Some(16 * MIB));
+        check(16 * MIB + 1, Why::TooLarge, Some(16 * MIB));
+        check(2 * MIB, Why::TooLarge, Some(MIB));
+        check(MIB / 2, Why::TooLarge, Some(MIB / 4));
+        check(MIB / 4 + 1, Why::TooLarge, Some(MIB / 4));
+        check(MIB / 4, Why::TooLarge, None);
+        check(0, Why::TooLarge, None);
+        check(8 * MIB, Why::TooSlow, Some(4 * MIB));
+        check(4 * MIB, Why::TooSlow, None);
+        check(u64::MAX, Why::TooSlow, Some(1 << 63));
+    }
+
+    #[test]
+    fn ranges_say_how_far_an_upload_is() {
+        #[track_caller]
+        fn check(range: &str, expected: u64, expect: Option<u64>) {
+            assert_eq!(received(range, expected), expect, "{range}");
+        }
+        check("0-99", 100, Some(100));
+        check("0-99", 7, Some(100));
+        check(" bytes=0-99 ", 0, Some(100));
+        check("0-0", 0, Some(0));
+        check("0-0", 1, Some(1));
+        check("0-0", 100, Some(1));
+        check("5-99", 100, None);
+        check("0-18446744073709551615", 0, None);
+        check("0--1", 0, None);
+        check("", 0, None);
+        check("99", 0, None);
+        assert_eq!(content_range(0, 1), "0-0");
+        assert_eq!(content_range(64, 36), "64-99");
+    }
+
+    #[test]
+    fn limits_are_of_one_registry_and_only_shrink() {
+        let limits = Limits::default();
+        let (a, b) = ("a.b".parse().unwrap(), "b.c".parse().unwrap());
+        assert!(limits.limit(&a, 8));
+        assert!(!limits.limit(&a, 16) && !limits.limit(&a, 8));
+        assert_eq!((limits.of(&a), limits.of(&b)), (8, u64::MAX));
+        assert!(limits.takes_chunks(&a) && limits.may_mount(&a));
+        limits.stop_chunks(&a);
+        limits.stop_mounting(&a);
+        assert!(!limits.takes_chunks(&a) && !limits.may_mount(&a));
+        assert!(limits.takes_chunks(&b) && limits.may_mount(&b));
+    }
+}

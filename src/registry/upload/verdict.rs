@@ -1,0 +1,106 @@
+//! Which failure of an upload means what.
+
+use super::parts::Why;
+use crate::registry::RegistryError;
+
+/// What was being sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// All of the blob, in the PUT that ends the upload.
+    Whole,
+    /// The first of its chunks.
+    FirstChunk,
+    Chunk,
+    /// The PUT after the last chunk.
+    Close,
+}
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing can be done.
+    Fatal,
+    /// The same in smaller parts.
+    Smaller(Why),
+    /// Wait, then ask the registry how much it has, and go on from there.
+    Ask,
+    /// Wait, then look whether the blob is there, and begin again if it is not.
+    Restart,
+    /// Begin again, once: what the registry has is not the blob, which may be the doing of an
+    /// earlier failure.
+    RestartOnce,
+    /// Begin again, with all in one request: the registry does not take chunks.
+    InOne,
+}
+
+/// Judges a failure.
+pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
+    let again = match phase {
+        Phase::FirstChunk | Phase::Chunk => Verdict::Ask,
+        Phase::Whole | Phase::Close => Verdict::Restart,
+    };
+    let code = error.code();
+    match error.status() {
+        Some(413) => Verdict::Smaller(Why::TooLarge),
+        Some(408 | 504) if phase != Phase::Close => Verdict::Smaller(Why::TooSlow),
+        // The session is not known any more: several replicas, a restart, or an older Location.
+        Some(404) => Verdict::Restart,
+        Some(_) if matches!(code, Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")) => {
+            Verdict::Restart
+        }
+        Some(416 | 409) if again == Verdict::Ask => Verdict::Ask,
+        Some(400 | 405 | 415 | 501) if phase == Phase::FirstChunk => Verdict::InOne,
+        Some(400) if code == Some("DIGEST_INVALID") => Verdict::RestartOnce,
+        _ if error.is_transient() => again,
+        _ => Verdict::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{ErrorBody, LoginState, RequestLine};
+
+    #[test]
+    fn failures_are_told_apart() {
+        #[track_caller]
+        fn check(status: u16, code: &str, phases: [Verdict; 4]) {
+            let url = "https://h/v2/a/blobs/uploads/1".parse().unwrap();
+            let body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
+            let error = RegistryError::Status {
+                request: Box::new(RequestLine::new(&reqwest::Method::PATCH, &url)),
+                status,
+                body: ErrorBody::parse(body.as_bytes()),
+                retry_after: None,
+                login: LoginState::Anonymous,
+            };
+            let actual = [Phase::Whole, Phase::FirstChunk, Phase::Chunk, Phase::Close]
+                .map(|phase| verdict(&error, phase));
+            assert_eq!(actual, phases, "{status} {code}");
+        }
+        use Verdict::{Ask, Fatal, InOne, Restart, RestartOnce, Smaller};
+        check(413, "", [Smaller(Why::TooLarge); 4]);
+        let slow = Smaller(Why::TooSlow);
+        check(504, "", [slow, slow, slow, Restart]);
+        check(408, "", [slow, slow, slow, Restart]);
+        for status in [429, 500, 502, 503, 520] {
+            check(status, "", [Restart, Ask, Ask, Restart]);
+        }
+        check(404, "NOT_FOUND", [Restart; 4]);
+        check(404, "BLOB_UPLOAD_UNKNOWN", [Restart; 4]);
+        check(400, "BLOB_UPLOAD_INVALID", [Restart; 4]);
+        check(416, "RANGE_INVALID", [Fatal, Ask, Ask, Fatal]);
+        check(409, "", [Fatal, Ask, Ask, Fatal]);
+        for status in [405, 415, 501] {
+            check(status, "", [Fatal, InOne, Fatal, Fatal]);
+        }
+        check(
+            400,
+            "DIGEST_INVALID",
+            [RestartOnce, InOne, RestartOnce, RestartOnce],
+        );
+        for status in [401, 403, 412, 422] {
+            check(status, "DENIED", [Fatal; 4]);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! How far one request of an upload is, and until when it has to move on.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::Instant;
+
+use super::{UploadBody, UploadStream};
+use crate::bridge::{CHUNK_LEN, stream_file};
+use crate::registry::transport::{COMMIT_TIMEOUT, STALL_TIMEOUT};
+use crate::report::{Event, Reporter};
+
+/// How far a request is, and until when it has to move on.
+pub(super) struct Watch {
+    len: u64,
+    reporter: Arc<dyn Reporter>,
+    state: Mutex<WatchState>,
+}
+
+struct WatchState {
+    handed: u64,
+    error: Option<io::Error>,
+    /// `None` while the data's source is waited for, which has a deadline of its own.
+    deadline: Option<Deadline>,
+}
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    since: Instant,
+    after: Duration,
+}
+
+impl Watch {
+    pub(super) fn new(len: u64, reporter: Arc<dyn Reporter>) -> Self {
+        Self {
+            len,
+            reporter,
+            state: Mutex::new(WatchState {
+                handed: 0,
+                error: None,
+                // Connecting has a deadline of its own as well, and is part of the first step.
+                deadline: Some(deadline(0, len)),
+            }),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, WatchState> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+
+    /// Notes what the source said, and passes it on to the network.
+    fn note(&self, item: Option<Result<Bytes, io::Error>>) -> Option<Result<Bytes, io::Error>> {
+        let mut state = self.state();
+        let error = match item {
+            Some(Ok(chunk)) if state.handed + chunk.len() as u64 <= self.len => {
+                let len = chunk.len() as u64;
+                state.handed += len;
+                state.deadline = Some(deadline(state.handed, self.len));
+                drop(state);
+                self.reporter.event(Event::BytesMoved { len });
+                return Some(Ok(chunk));
+            }
+            None if state.handed == self.len => return None,
+            Some(Err(error)) => error,
+            Some(Ok(_)) => io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("more than the expected {} bytes", self.len),
+            ),
+            None => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{} of the expected {} bytes", state.handed, self.len),
+            ),
+        };
+        let echo = io::Error::from(error.kind());
+        state.error = Some(error);
+        Some(Err(echo))
+    }
+
+    fn wait_for_source(&self) {
+        self.state().deadline = None;
+    }
+
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        self.state().error.take()
+    }
+
+    /// Reports as lost what was reported as moved.
+    pub(super) fn take_back(&self) {
+        let len = std::mem::take(&mut self.state().handed);
+        if len > 0 {
+            self.reporter.event(Event::BytesLost { len });
+        }
+    }
+
+    /// Returns when the network took nothing for too long, and how long that was.
+    pub(super) async fn stalled(&self) -> Duration {
+        loop {
+            let deadline = self.state().deadline;
+            match deadline {
+                Some(Deadline { since, after }) if since.elapsed() >= after => return after,
+                Some(Deadline { since, after }) => tokio::time::sleep_until(since + after).await,
+                None => tokio::time::sleep(STALL_TIMEOUT).await,
+            }
+        }
+    }
+}
+
+/// From now: for the next chunk, or for the answer when all `len` bytes are handed over.
+fn deadline(handed: u64, len: u64) -> Deadline {
+    Deadline {
+        since: Instant::now(),
+        after: if handed == len {
+            COMMIT_TIMEOUT
+        } else {
+            STALL_TIMEOUT
+        },
+    }
+}
+
+/// The chunks of `body`, each noted by `watch` when the network takes it.
+pub(super) fn watched(
+    body: UploadBody,
+    watch: Arc<Watch>,
+) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    let mut chunks: UploadStream = match body {
+        UploadBody::File(range) => Box::pin(stream_file(range)),
+        UploadBody::Bytes(bytes) => Box::pin(futures_util::stream::iter(pieces(bytes))),
+        UploadBody::Stream(stream) => stream,
+    };
+    futures_util::stream::poll_fn(move |context| match chunks.poll_next_unpin(context) {
+        Poll::Pending => {
+            watch.wait_for_source();
+            Poll::Pending
+        }
+        Poll::Ready(item) => Poll::Ready(watch.note(item)),
+    })
+}
+
+/// The bytes in pieces, so that how far they are is known.
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, io::Error>> {
+    let n = bytes.len().div_ceil(CHUNK_LEN);
+    (0..n).map(move |_| Ok(bytes.split_to(CHUNK_LEN.min(bytes.len()))))
+}
