@@ -13,13 +13,19 @@ pub mod ui;
 pub use exit::Exit;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tokio::runtime::Builder;
 
+use crate::registry::Drain;
 use args::Cli;
 use error::CommandError;
-use ui::OutputError;
+use ui::{OutputError, Printer};
+
+/// How long an interrupted program waits for chunks. Less than what systemd (90 s) grants, and
+/// enough for a chunk at 10 Mbit/s.
+const DRAIN_MAX: Duration = Duration::from_mins(1);
 
 /// Parses `arguments`, runs the verb, and returns the code to exit with.
 ///
@@ -55,14 +61,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return Exit::Failed.code();
         }
     };
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = commands::run(&cli, &printer) => result,
-            () = interrupted() => Ok(Exit::Interrupted),
-        }
-    });
+    let result = runtime.block_on(run_until_interrupted(&cli, &printer));
     // Threads that are in the middle of a write see their channel close and clean up.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    runtime.shutdown_timeout(Duration::from_secs(5));
     match result {
         Ok(Exit::Interrupted) => {
             printer.message("interrupted; what was finished is kept, and running again continues");
@@ -74,6 +75,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             printer.error(&error, error.advice().as_deref());
             error.exit().code()
         }
+    }
+}
+
+/// Runs the verb to its end, or until an interrupt.
+///
+/// Where chunks of blobs are on their way, those are waited for: the next run can go on after them,
+/// and with some registries (every Harbor) only after whole ones. A second interrupt ends that.
+async fn run_until_interrupted(cli: &Cli, printer: &Printer) -> Result<Exit, CommandError> {
+    let drain = Drain::default();
+    let mut verb = std::pin::pin!(commands::run(cli, printer, &drain));
+    tokio::select! {
+        result = &mut verb => return result,
+        () = interrupted() => {}
+    }
+    if drain.is_idle() {
+        return Ok(Exit::Interrupted);
+    }
+    printer.message(
+        "interrupted; waiting for what is being uploaded, so that the next run goes on after it; \
+         interrupt again to stop at once",
+    );
+    tokio::select! {
+        result = verb => result,
+        _ = drain.stop() => Ok(Exit::Interrupted),
+        () = interrupted() => Ok(Exit::Interrupted),
+        () = tokio::time::sleep(DRAIN_MAX) => Ok(Exit::Interrupted),
     }
 }
 

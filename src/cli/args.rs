@@ -3,6 +3,7 @@
 mod login;
 mod registry;
 mod selection;
+mod upload;
 mod verbs;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use registry::RegistryArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
+pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, IndexArg, LsArgs, PackArgs, PullArgs, PushArgs, SelectArgs,
     ServeArgs, UnpackArgs, VerifyArgs,

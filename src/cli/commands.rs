@@ -23,7 +23,7 @@ use super::error::CommandError;
 use super::ui::{Printer, ProgressReporter};
 use super::{Exit, settings};
 use crate::ops::Context;
-use crate::registry::RetryPolicy;
+use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
 
 /// What every command works with.
@@ -31,6 +31,8 @@ pub(super) struct Session<'a> {
     pub(super) printer: &'a Printer,
     pub(super) progress: Arc<ProgressReporter>,
     pub(super) jobs: usize,
+    /// By which uploads are stopped between two chunks.
+    pub(super) drain: &'a Drain,
 }
 
 impl Session<'_> {
@@ -63,12 +65,13 @@ impl Session<'_> {
 }
 
 /// Runs the command that the user chose.
-pub(super) async fn run(cli: &Cli, printer: &Printer) -> Result<Exit, CommandError> {
+pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<Exit, CommandError> {
     let progress = Arc::new(ProgressReporter::new(printer));
     let session = Session {
         printer,
         progress: Arc::clone(&progress),
         jobs: cli.jobs(),
+        drain,
     };
     let result = match &cli.command {
         Command::Pull(args) => pull::run(&session, args).await,

@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{ListArgs, OnlyArgs, RegistryArgs, RenameArgs};
+use super::args::{ListArgs, OnlyArgs, RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
 use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Client, ClientOptions, Credentials, RegistriesConf, RetryPolicy};
+use crate::registry::{
+    Client, ClientOptions, Credentials, Drain, RegistriesConf, RetryPolicy, UploadOptions,
+};
 use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
@@ -221,4 +223,23 @@ pub(crate) fn rename_rules(args: &RenameArgs, prefix: Option<RepositoryName>) ->
         renames: args.rename.clone(),
         prefix,
     }
+}
+
+/// How to upload, and where sessions wait for the next run.
+pub(crate) fn uploads(args: &UploadArgs, drain: &Drain) -> UploadOptions {
+    UploadOptions {
+        chunk_len: args.chunk_size.0,
+        sessions: state_dir().map(|dir| dir.join("uploads")),
+        drain: drain.clone(),
+    }
+}
+
+/// `$XDG_STATE_HOME/hod`, else `~/.local/state/hod`; relative paths do not count there (XDG base
+/// directory specification).
+fn state_dir() -> Option<PathBuf> {
+    let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+    let state = environment("XDG_STATE_HOME").and_then(absolute);
+    let home = || environment("HOME").and_then(absolute);
+    let state = state.or_else(|| Some(home()?.join(".local/state")))?;
+    Some(state.join("hod"))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{LinkArg, ListArgs, OnlyArgs, RegistryArgs, RenameArgs};
+use super::{LinkArg, ListArgs, OnlyArgs, RegistryArgs, RenameArgs, UploadArgs};
 use crate::oci::{PlatformChoice, Registry};
 
 /// Pull the images of lists from registries into a store
@@ -234,6 +234,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) upload: UploadArgs,
 }
 
 /// Hash everything again, and check that every image is complete
