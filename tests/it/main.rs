@@ -27,3 +27,4 @@ mod space;
 mod support;
 mod trust;
 mod unpack;
+mod upload;

@@ -12,6 +12,7 @@ pub(crate) mod proxy;
 pub(crate) mod puppet;
 pub(crate) mod random;
 pub(crate) mod registry;
+pub(crate) mod relay;
 pub(crate) mod skopeo;
 pub(crate) mod tree;
 pub(crate) mod zoo;

@@ -21,14 +21,16 @@ pub(super) enum Why {
 
 /// The length of the chunks to try after one of `len` was refused; `None` when it is small enough.
 ///
-/// Halves, and no odd ones: limits are mostly powers of two, and nginx's is one MiB by default.
+/// Half of it or more, but noticeably less, and a power of two: limits are mostly such, and nginx's
+/// is one MiB by default.
 pub(super) fn smaller(len: u64, why: Why) -> Option<u64> {
     let floor = match why {
         Why::TooLarge => TOO_LARGE_FLOOR,
         Why::TooSlow => TOO_SLOW_FLOOR,
     };
-    let below = len.checked_sub(1).filter(|below| *below >= floor)?;
-    Some(1 << below.ilog2())
+    let below = len - len / 16;
+    let next = 1 << below.checked_ilog2()?;
+    (len > floor).then_some(if next < floor { floor } else { next })
 }
 
 /// The `Content-Range` of a chunk, which has at least one byte.
@@ -135,11 +137,13 @@ mod tests {
         }
         check(64 * MIB, Why::TooLarge, Some(32 * MIB));
         check(30 * MIB, Why::TooLarge, Some(16 * MIB));
-        check(16 * MIB + 1, Why::TooLarge, Some(16 * MIB));
+        check(17 * MIB + MIB / 8, Why::TooLarge, Some(16 * MIB));
+        check(16 * MIB + 1, Why::TooLarge, Some(8 * MIB));
         check(2 * MIB, Why::TooLarge, Some(MIB));
         check(MIB / 2, Why::TooLarge, Some(MIB / 4));
         check(MIB / 4 + 1, Why::TooLarge, Some(MIB / 4));
         check(MIB / 4, Why::TooLarge, None);
+        check(1, Why::TooLarge, None);
         check(0, Why::TooLarge, None);
         check(8 * MIB, Why::TooSlow, Some(4 * MIB));
         check(4 * MIB, Why::TooSlow, None);

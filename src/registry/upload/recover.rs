@@ -47,7 +47,7 @@ impl Upload<'_> {
             Verdict::Ask => {
                 if self.n_failed > 0 {
                     // What comes through a bad line in smaller parts is kept more often.
-                    let len = smaller(step.len, Why::TooSlow);
+                    let len = smaller(step.len, Why::TooLarge);
                     self.chunk_len_max = self.chunk_len_max.min(len.unwrap_or(u64::MAX));
                 }
                 let error = self.pause(error).await?;
