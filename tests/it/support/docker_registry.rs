@@ -13,6 +13,7 @@ use super::http::{self, Answer};
 use super::images::Image;
 use super::pki::Pair;
 use super::programs;
+use super::token_server::{self, TokenServer};
 
 pub(crate) const PROGRAM: &str = "docker-registry";
 
@@ -102,6 +103,25 @@ impl DockerRegistry {
         if let Some(authority) = tls.client_authority {
             config["http"]["tls"]["clientcas"] = json!([write("clients.crt", authority)]);
         }
+        Self::start(env, dir, &config)
+    }
+
+    /// Serves the tree at `root` to who brings a token of `server`.
+    pub(crate) fn serve_with_tokens(
+        env: &TestEnv,
+        root: impl AsRef<Path>,
+        server: &TokenServer,
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let certificate = dir.path().join("tokens.pem");
+        fsx::write_file(&certificate, server.certificate().as_bytes()).unwrap();
+        let mut config = config(&env.path(root));
+        config["auth"] = json!({"token": {
+            "realm": server.realm(),
+            "service": token_server::SERVICE,
+            "issuer": token_server::ISSUER,
+            "rootcertbundle": certificate,
+        }});
         Self::start(env, dir, &config)
     }
 

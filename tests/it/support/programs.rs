@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 3] = ["docker-registry", "skopeo", "zstd"];
+const SET_UP: [&str; 4] = ["docker-registry", "nginx", "skopeo", "zstd"];
 
 /// Whether all these programs are here; a test ends early otherwise.
 ///
@@ -66,6 +66,7 @@ fn advice(what: &str, missing: &[&str]) -> String {
         .iter()
         .map(|name| match *name {
             "bsdtar" => "libarchive-tools",
+            "nginx" => "nginx-light",
             name => name,
         })
         .collect();

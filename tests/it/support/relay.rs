@@ -220,22 +220,57 @@ fn exchange(
         Deed::HoldHalf => len / 2,
         _ => len,
     };
-    passed.len = std::io::copy(&mut Read::by_ref(client).take(first), &mut server)?;
-    if matches!(deed, Deed::Cut(_)) {
-        return server.shutdown(Shutdown::Both);
+    let (from, to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::scope(|scope| {
+        // Meanwhile the answer may come: a registry need not hear everything before it refuses.
+        let body = scope.spawn(move || {
+            let mut n = pass_on(&from, &to, first);
+            if matches!(deed, Deed::HoldHalf) {
+                shared.hold();
+                n += pass_on(&from, &to, len - first);
+            }
+            if matches!(deed, Deed::Cut(_)) {
+                let _ = to.shutdown(Shutdown::Both);
+            }
+            n
+        });
+        let answered = (|| {
+            let head = read_head(&mut server)?;
+            if matches!(deed, Deed::Mute | Deed::Cut(_)) {
+                return Ok(());
+            }
+            passed.status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            client.write_all(head.as_bytes())?;
+            std::io::copy(&mut server, client)?;
+            client.shutdown(Shutdown::Write)?;
+            server.shutdown(Shutdown::Both)
+        })();
+        passed.len = body.join().unwrap();
+        if passed.len < len && passed.status > 0 {
+            drain(client)?;
+        }
+        answered
+    })
+}
+
+/// Passes on `len` bytes, or as many as the other side takes; returns how many.
+fn pass_on(mut from: &TcpStream, mut to: &TcpStream, len: u64) -> u64 {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut n_passed = 0;
+    while n_passed < len {
+        let want = buffer.len().min(usize::try_from(len - n_passed).unwrap());
+        match from.read(&mut buffer[..want]) {
+            Ok(n @ 1..) if to.write_all(&buffer[..n]).is_ok() => n_passed += n as u64,
+            _ => break,
+        }
     }
-    if matches!(deed, Deed::HoldHalf) {
-        shared.hold();
-        let rest = len - first;
-        passed.len += std::io::copy(&mut Read::by_ref(client).take(rest), &mut server)?;
-    }
-    let head = read_head(&mut server)?;
-    if matches!(deed, Deed::Mute) {
-        return Ok(());
-    }
-    passed.status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    client.write_all(head.as_bytes())?;
-    std::io::copy(&mut server, client)?;
+    n_passed
+}
+
+/// Reads on for a while, so that the answer is not lost with the connection.
+fn drain(client: &mut TcpStream) -> std::io::Result<()> {
+    client.set_read_timeout(Some(Duration::from_secs(5)))?;
+    std::io::copy(client, &mut std::io::sink())?;
     Ok(())
 }
 
@@ -251,9 +286,7 @@ fn answer(
     );
     client.write_all(text.as_bytes())?;
     client.shutdown(Shutdown::Write)?;
-    client.set_read_timeout(Some(Duration::from_secs(5)))?;
-    std::io::copy(client, &mut std::io::sink())?;
-    Ok(())
+    drain(client)
 }
 
 fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
