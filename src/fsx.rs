@@ -21,9 +21,8 @@ pub use lock::{DirLock, LockMode};
 pub use output_dir::OutputDir;
 pub use output_file::OutputFile;
 pub use persist::{
-    Durability, TempDir, TempFile, TempName, create_dir_all, create_private_dir_all,
-    remove_dir_all, remove_dir_if_empty, remove_file, rename, sweep_dir, sync_dir, sync_filesystem,
-    write_file, write_private,
+    Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
+    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file, write_private,
 };
 pub use private::{create_private_dir_all, write_private_file};
 pub use read::{

@@ -9,6 +9,7 @@
 //!   manifest   blob   upload   tags            the calls of the API
 //!   inspect    what `hod doctor` shows
 //!   retry      how often and how soon again    error   advice   safe_url
+//!   harbor     what Harbor offers and says besides
 //! ```
 //!
 //! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
@@ -24,6 +25,7 @@ mod connections;
 mod credentials;
 mod endpoint;
 mod error;
+mod harbor;
 mod inspect;
 mod manifest;
 mod mirrors;
@@ -50,6 +52,10 @@ pub use credentials::{
     LoginOrigin, Secret,
 };
 pub use error::{ErrorBody, LoginRefusal, LoginState, RegistryError, TlsFailure};
+pub use harbor::{
+    Created, Creation, Harbor, NewProject, Probe, Project, ProjectAccess, Rights, StorageQuota,
+    SystemInfo,
+};
 pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
 pub use manifest::HeadManifest;
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};

@@ -224,17 +224,6 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     file.persist(path, Durability::Synced)
 }
 
-/// Creates a directory and its parents for the user alone (mode 0700); one that is there stays as
-/// it is.
-pub fn create_private_dir_all(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| Error::new("create directory", path, source))
-}
-
 /// Renames a file or directory, replacing a file that is there.
 #[expect(clippy::disallowed_methods, reason = "the one home of renaming")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {

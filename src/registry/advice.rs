@@ -1,6 +1,7 @@
 //! What to do about what goes wrong with a registry.
 
 use super::error::ErrorBody;
+use super::harbor::harbor_hint;
 use super::{LoginState, RegistryError, RequestLine, TlsFailure};
 use crate::hint::Hint;
 use crate::oci::Registry;
@@ -115,6 +116,9 @@ fn status_hint(
     }
     if body.wants_certificate {
         return tls_hint(host, TlsFailure::ClientCertificate);
+    }
+    if let Some(hint) = harbor_hint(request, (status, body), login) {
+        return Some(hint);
     }
     let place = match project(request.path()) {
         Some(project) => format!("`{project}`"),

@@ -13,13 +13,12 @@ use std::time::Instant;
 use http_auth::{ChallengeParser, ChallengeRef};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
+use super::harbor::{Doubt, HARBOR_SERVICE};
 use super::proof::Proof;
 use super::token::Token;
 use super::{Login, Secret};
 use crate::oci::{Registry, RepositoryName};
 
-/// What Harbor calls itself in its challenge, of whatever version it is.
-const HARBOR: &str = "harbor-registry";
 /// How many scopes are asked for with one token at most.
 const SCOPES_MAX: usize = 30;
 /// How many are expected together, so that there is room for the source of a mount.
@@ -126,6 +125,15 @@ impl Scopes {
         }
     }
 
+    /// To read and write several repositories.
+    pub(super) fn push_all<'a>(repositories: impl IntoIterator<Item = &'a RepositoryName>) -> Self {
+        let mut scopes = Self::default();
+        for repository in repositories {
+            scopes.merge(&Self::push(repository));
+        }
+        scopes
+    }
+
     /// Whether everything that `other` allows is allowed.
     fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|(resource, actions)| {
@@ -213,6 +221,8 @@ pub(super) struct RegistryAuth {
     rotated: Mutex<HashMap<Arc<Login>, Secret>>,
     /// Whether passwords are to be posted, since the token server does not take them otherwise.
     posts_passwords: AtomicBool,
+    /// What became clear of the projects for which Harbor refused something.
+    pub(super) doubts: tokio::sync::Mutex<HashMap<String, Doubt>>,
 }
 
 /// What the run is going to need, so that one token is asked for it instead of many.
@@ -266,7 +276,7 @@ impl RegistryAuth {
     pub(super) fn is_harbor(&self) -> bool {
         matches!(
             &*lock(&self.challenge),
-            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR
+            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR_SERVICE
         )
     }
 
@@ -366,6 +376,11 @@ impl RegistryAuth {
 
     pub(super) fn post_passwords(&self) {
         self.posts_passwords.store(true, Ordering::Relaxed);
+    }
+
+    /// Drops every token: Harbor takes none that is older than the project (facts D4).
+    pub(super) fn forget_tokens(&self) {
+        lock(&self.tokens).clear();
     }
 
     /// A token that is good for `key` and does not expire within moments.

@@ -8,7 +8,8 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::auth::{Auth, Challenged, Scopes};
 use super::endpoint::{Scheme, api_root, same_origin};
-use super::error::{ERROR_LEN_MAX, ErrorBody};
+use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
+use super::harbor::HarborAnswer;
 use super::mirrors::MirrorState;
 use super::transport::{Answer, Call, Transport};
 use super::upload::Uploads;
@@ -392,12 +393,18 @@ impl Client {
         let request = answer.line.clone();
         let status = answer.status().as_u16();
         let retry_after = answer.retry_after();
+        let request_id = answer.header("x-request-id").and_then(presentable);
         // The status is the error, whatever becomes of its explanation.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
+        let mut body = ErrorBody::parse(&body);
+        if self.is_harbor(target.registry) && !request.is_elsewhere(&self.root(target.registry)) {
+            let doubt = self.doubt(target, status).await;
+            body.harbor = Some(HarborAnswer { request_id, doubt });
+        }
         RegistryError::Status {
             request,
             status,
-            body: ErrorBody::parse(&body),
+            body,
             retry_after,
             login,
         }

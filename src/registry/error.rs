@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::harbor::HarborAnswer;
 use super::{CertificatesError, HelperError, RequestLine, SafeUrl, Transient};
 use crate::oci::{Digest, ManifestError, Registry};
 
@@ -226,6 +227,10 @@ pub struct ErrorBody {
     pub(super) wants_tls: bool,
     /// Whether the body says that the server expects a client certificate.
     pub(super) wants_certificate: bool,
+    /// The digests of what a manifest names and its repository lacks.
+    pub(super) missing: Vec<Digest>,
+    /// What only a Harbor tells; `None` at any other registry.
+    pub(super) harbor: Option<HarborAnswer>,
 }
 
 #[derive(Deserialize)]
@@ -237,9 +242,27 @@ struct WireErrors {
 struct WireError {
     code: Option<String>,
     message: Option<String>,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+impl WireError {
+    /// The digest of a missing blob: distribution sends it as the detail or in it.
+    fn missing(&self) -> Option<Digest> {
+        if self.code.as_deref() != Some("MANIFEST_BLOB_UNKNOWN") {
+            return None;
+        }
+        let digest = self.detail.as_str().or(self.detail["digest"].as_str())?;
+        digest.parse().ok()
+    }
 }
 
 impl ErrorBody {
+    /// By which the registry's own logs know the request.
+    fn request_id(&self) -> Option<&str> {
+        self.harbor.as_ref()?.request_id.as_deref()
+    }
+
     /// Reads a body that may be JSON, HTML of some proxy, or empty.
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
@@ -247,7 +270,9 @@ impl ErrorBody {
         let wants_tls = lower.contains("http request to an https server")
             || lower.contains("plain http request was sent to https port");
         let wire: Option<WireErrors> = serde_json::from_slice(bytes).ok();
-        let first = wire.and_then(|wire| wire.errors.into_iter().next());
+        let errors = wire.map(|wire| wire.errors).unwrap_or_default();
+        let missing = errors.iter().filter_map(WireError::missing).collect();
+        let first = errors.into_iter().next();
         let (code, message) = first.map_or((None, None), |error| (error.code, error.message));
         Self {
             code: code.and_then(|text| presentable(&text)),
@@ -255,6 +280,8 @@ impl ErrorBody {
             wants_tls,
             // nginx, which answers so within a connection that TLS allowed.
             wants_certificate: lower.contains("no required ssl certificate was sent"),
+            missing,
+            harbor: None,
         }
     }
 }
@@ -287,6 +314,10 @@ impl fmt::Display for StatusText<'_> {
             (Some(code), Some(message)) => write!(f, "{code}: {message}"),
             (Some(text), None) | (None, Some(text)) => f.write_str(text),
             (None, None) => f.write_str(reason.unwrap_or("without a reason")),
+        }?;
+        match self.body.request_id() {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
         }
     }
 }
@@ -329,19 +360,74 @@ impl RegistryError {
         }
     }
 
+    /// The answer without what differs from request to request: equal for all images that one
+    /// missing project, quota or right stops.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Status {
+                request,
+                status,
+                body,
+                ..
+            } => {
+                let mut body = body.clone();
+                if let Some(harbor) = &mut body.harbor {
+                    harbor.request_id = None;
+                }
+                // What a registry says of a repository names it.
+                let message = body.message.take().unwrap_or_default();
+                let message = match request.repository() {
+                    Some(repository) => message.replace(repository, ""),
+                    None => message,
+                };
+                let project = request.repository().and_then(|name| name.split('/').next());
+                Some(format!(
+                    "{} {project:?} {status} {:?} {message}",
+                    request.host(),
+                    body.code
+                ))
+            }
+            Self::GaveUp { source, .. } => source.reason(),
+            _ => None,
+        }
+    }
+
+    /// The digests of blobs and manifests that a manifest names and its repository lacks, as the
+    /// registry says; empty where it does not say which.
+    ///
+    /// `None` when the manifest was refused for another reason, or was not.
+    pub fn missing(&self) -> Option<&[Digest]> {
+        match self {
+            Self::Status { body, .. } if body.code.as_deref() == Some("MANIFEST_BLOB_UNKNOWN") => {
+                Some(&body.missing)
+            }
+            Self::GaveUp { source, .. } => source.missing(),
+            _ => None,
+        }
+    }
+
     /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
     ///
     /// [`Client::retry`]: super::Client::retry
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Status { status, body, .. } => match status {
+            Self::Status {
+                request,
+                status,
+                body,
+                ..
+            } => match status {
                 408 | 429 | 500 | 502..=599 => true,
                 // The upload's session is lost: a registry of several replicas, or one that was
                 // restarted. A new session is begun with the next attempt.
-                404 => matches!(
-                    body.code.as_deref(),
-                    Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
-                ),
+                404 => {
+                    let is_lost = matches!(
+                        body.code.as_deref(),
+                        Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+                    );
+                    // Replicas of Harbor that have not heard of each other's work (facts D9).
+                    is_lost || (body.harbor.is_some() && !request.is_read())
+                }
                 _ => false,
             },
             Self::Transport { source, .. } => !source.is_builder(),

@@ -18,10 +18,6 @@ use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine};
 use crate::oci::Registry;
 
-/// How Harbor names its token service. It answers a wrong password with a token for nobody, unless
-/// it is asked for no scope at all.
-pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
-
 /// What is known of a login.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
@@ -118,11 +114,9 @@ impl Client {
         let Some(turn) = auth.proof(login).turn(login).await.map_err(refused)? else {
             return fetch.await;
         };
-        let is_harbor = matches!(
-            auth.challenge(),
-            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR_SERVICE
-        );
-        if is_harbor {
+        // It answers a wrong password with a token for nobody, unless it is asked for no scope at
+        // all.
+        if auth.is_harbor() {
             self.judge_by_token(target, &auth, &turn).await?;
             return fetch.await;
         }

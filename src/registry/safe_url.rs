@@ -59,6 +59,20 @@ impl RequestLine {
         &self.path
     }
 
+    /// The repository that a request of the distribution API is about.
+    pub(super) fn repository(&self) -> Option<&str> {
+        let path = self.path.strip_prefix("/v2/")?;
+        ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
+            .iter()
+            .find_map(|kind| path.rsplit_once(kind))
+            .map(|(name, _)| name)
+    }
+
+    /// Whether the request went to another host than that of `root`.
+    pub(super) fn is_elsewhere(&self, root: &Result<Url, super::RegistryError>) -> bool {
+        root.as_ref().is_ok_and(|root| authority(root) != self.host)
+    }
+
     /// Whether the request asks only, and changes nothing.
     pub(super) fn is_read(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD

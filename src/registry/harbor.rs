@@ -1,0 +1,239 @@
+//! What Harbor offers and says besides the distribution API: projects, their quotas and rules
+//! (`/api/v2.0`), and tokens that tell what their owner may do.
+//!
+//! A Harbor is told by the service in its challenge; nothing here is ever sent to another registry.
+//! The API takes user and password with each request, and no cookies: with a session it would ask
+//! for CSRF tokens, on `/v2/` too. The login stays with the registry's own origin.
+//!
+//! Most of the API may be closed to robots, and a proxy may let nothing but `/v2/` through. So what
+//! cannot be seen is `None`, which is no error.
+
+mod advice;
+mod api;
+mod rights;
+
+use reqwest::Method;
+
+use super::auth::{Challenge, Challenged, Scopes};
+use super::client::Target;
+use super::token::basic;
+use super::transport::Call;
+use super::{Client, RegistryError, Repo};
+use crate::oci::{Registry, RepositoryName};
+
+pub(super) use advice::{Doubt, HarborAnswer, harbor_hint};
+pub use api::{Created, Creation, NewProject, ProjectAccess, StorageQuota, SystemInfo};
+pub use rights::Rights;
+
+/// The service that a Harbor names in its challenge.
+pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
+/// How many uploads a Harbor is given at once: its database trips over more (facts D9).
+const UPLOADS_AT_ONCE_MAX: usize = 4;
+
+/// How a registry answers who has not logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It lets everyone in.
+    Open,
+    /// It wants user and password.
+    WantsPassword,
+    /// It wants a token.
+    WantsToken,
+    /// With this status, which says nothing of logins.
+    Odd(u16),
+}
+
+/// The first component of a name at a Harbor, which rights and quotas hang on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Project {
+    pub name: String,
+    /// One of its repositories: tokens are for repositories, and logins may be.
+    repo: Repo,
+}
+
+impl Project {
+    /// The project of a repository; `None` for a name of one component.
+    pub fn of(registry: &Registry, repository: &RepositoryName) -> Option<Self> {
+        let (name, _) = repository.as_str().split_once('/')?;
+        Some(Self {
+            name: name.to_owned(),
+            repo: Repo {
+                registry: registry.clone(),
+                name: repository.clone(),
+            },
+        })
+    }
+
+    /// Whether Harbor allows the name: 1 to 255 of lower-case letters and digits, in parts joined
+    /// by one of `.`, `_` and `-` (facts D2).
+    pub fn has_valid_name(&self) -> bool {
+        let is_part = |part: &str| {
+            let is_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            !part.is_empty() && part.chars().all(is_ok)
+        };
+        self.name.len() <= 255 && self.name.split(['.', '_', '-']).all(is_part)
+    }
+}
+
+/// The API of a registry that is a Harbor.
+#[derive(Debug, Clone)]
+pub struct Harbor {
+    client: Client,
+    registry: Registry,
+}
+
+impl Client {
+    /// Whether the registry is a Harbor, as far as it has answered yet.
+    pub fn is_harbor(&self, registry: &Registry) -> bool {
+        self.auth().of(registry).is_harbor()
+    }
+
+    /// The API of a registry that is a Harbor, as far as it has answered yet.
+    pub fn harbor(&self, registry: &Registry) -> Option<Harbor> {
+        self.is_harbor(registry).then(|| Harbor {
+            client: self.clone(),
+            registry: registry.clone(),
+        })
+    }
+
+    /// How many uploads the registry should be given at once, if there is such a limit.
+    pub fn uploads_at_once_max(&self, registry: &Registry) -> Option<usize> {
+        self.is_harbor(registry).then_some(UPLOADS_AT_ONCE_MAX)
+    }
+
+    /// Asks the root of the API without a login, and learns how to log in.
+    pub async fn probe(&self, registry: &Registry) -> Result<Probe, RegistryError> {
+        let target = Target {
+            registry,
+            repository: None,
+            scopes: Scopes::default(),
+        };
+        let call = Call::new(Method::GET, self.root(registry)?);
+        self.retry(registry.as_str(), || async {
+            let answer = self.transport().send(&call, None).await?;
+            let status = answer.status().as_u16();
+            match status {
+                200..=299 => Ok(Probe::Open),
+                401 => Ok(match Challenged::parse(answer.headers()).challenge {
+                    Some(challenge) => {
+                        let probe = match challenge {
+                            Challenge::Basic => Probe::WantsPassword,
+                            Challenge::Bearer { .. } => Probe::WantsToken,
+                        };
+                        self.auth().of(registry).learn(challenge);
+                        probe
+                    }
+                    None => Probe::Odd(status),
+                }),
+                408 | 429 | 500..=599 => Err(self.refusal(&target, answer).await),
+                _ => Ok(Probe::Odd(status)),
+            }
+        })
+        .await
+    }
+
+    /// Has the registry check the login for `repo`, after [`Client::probe`]: with an error that
+    /// tells of the login where it is refused.
+    ///
+    /// Where tokens are given out, one for pushing to `repo` is fetched and kept. Harbor gives an
+    /// anonymous one for a wrong password, unless no scope is asked for (facts D4).
+    pub async fn admit(&self, repo: &Repo) -> Result<(), RegistryError> {
+        let auth = self.auth().of(&repo.registry);
+        let mut target = Target::push(repo);
+        match auth.challenge() {
+            None => Ok(()),
+            Some(Challenge::Bearer { .. }) => {
+                if auth.is_harbor() {
+                    target.scopes = Scopes::default();
+                }
+                self.retry(repo.registry.as_str(), || self.authorization(&target))
+                    .await
+                    .map(|_| ())
+            }
+            Some(Challenge::Basic) => {
+                let call = Call::new(Method::GET, self.root(&repo.registry)?);
+                self.retry(repo.registry.as_str(), || async {
+                    let answer = self.send(&target, &call).await?;
+                    match answer.status().as_u16() {
+                        401 => Err(self.refusal(&target, answer).await),
+                        // Whatever else it says, it says to those who are let in.
+                        _ => Ok(()),
+                    }
+                })
+                .await
+            }
+        }
+    }
+
+    /// The name by which the registry is asked to know who pushes to `repo`, if there is one.
+    pub fn username(&self, repo: &Repo) -> Option<String> {
+        let login = self.login(&Target::push(repo))?;
+        login.username().map(str::to_owned)
+    }
+
+    /// What a refusal by Harbor may mean beyond what it says. Each project is asked about once.
+    pub(super) async fn doubt(&self, target: &Target<'_>, status: u16) -> Doubt {
+        let project = target
+            .repository
+            .and_then(|name| Project::of(target.registry, name));
+        let (401, Some(project)) = (status, project) else {
+            return Doubt::None;
+        };
+        if self.login(target).is_none() {
+            return Doubt::None;
+        }
+        let auth = self.auth().of(target.registry);
+        let mut doubts = auth.doubts.lock().await;
+        if let Some(doubt) = doubts.get(&project.name) {
+            return *doubt;
+        }
+        let doubt = self.ask_about(target, &project).await;
+        doubts.insert(project.name, doubt);
+        doubt
+    }
+
+    /// One HEAD, without retries: it only explains an error.
+    async fn ask_about(&self, target: &Target<'_>, project: &Project) -> Doubt {
+        let Some(login) = self.login(target).as_deref().and_then(basic) else {
+            return Doubt::None;
+        };
+        let Ok(call) = api::head_project(self, project) else {
+            return Doubt::None;
+        };
+        match self.transport().send(&call, Some(&login)).await {
+            Ok(answer) => match answer.status().as_u16() {
+                200 => Doubt::RightMissing,
+                404 => Doubt::ProjectMissing,
+                401 => Doubt::LoginRefused,
+                _ => Doubt::None,
+            },
+            // The refusal that is explained is the error, and stays it.
+            Err(_) => Doubt::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn projects_have_names_of_their_own_kind() {
+        #[track_caller]
+        fn check(repository: &str, expect: Option<(&str, bool)>) {
+            let registry = "harbor.corp".parse().unwrap();
+            let project = Project::of(&registry, &repository.parse().unwrap());
+            let actual = project
+                .as_ref()
+                .map(|project| (project.name.as_str(), project.has_valid_name()));
+            assert_eq!(actual, expect, "{repository}");
+        }
+        check("offline/nginx", Some(("offline", true)));
+        check("a.b_c-d0/x/y/z", Some(("a.b_c-d0", true)));
+        check("7/x", Some(("7", true)));
+        check("a__b/x", Some(("a__b", false)));
+        check("a--b/x", Some(("a--b", false)));
+        check("a---b/x", Some(("a---b", false)));
+        check("nginx", None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Harbor's refusals (facts D5): its codes are not those of the specification, and its words say
+//! what is wrong, but not what to do.
+
+use super::super::error::ErrorBody;
+use super::super::{LoginState, RequestLine};
+
+/// What only a Harbor tells with a refusal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HarborAnswer {
+    /// By which Harbor's own logs know the request.
+    pub(crate) request_id: Option<String>,
+    pub(crate) doubt: Doubt,
+}
+
+/// What a 401 means, of which Harbor has one for everything: found out by asking for the project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Nothing is known beyond the answer.
+    #[default]
+    None,
+    ProjectMissing,
+    RightMissing,
+    LoginRefused,
+}
+
+const AGAIN: &str = "running the command again moves only what is missing";
+
+/// What to do about a refusal of Harbor's; `None` where nothing is special about it.
+pub(crate) fn harbor_hint(
+    request: &RequestLine,
+    (status, body): (u16, &ErrorBody),
+    login: &LoginState,
+) -> Option<String> {
+    let harbor = body.harbor.as_ref()?;
+    let host = request.host();
+    let repository = request.repository().unwrap_or_default();
+    let project = repository.split('/').next().unwrap_or_default();
+    let message = body.message.as_deref().unwrap_or_default();
+    let says = |text: &str| message.to_ascii_lowercase().contains(text);
+    let code = body.code.as_deref().unwrap_or_default();
+    Some(match (status, code) {
+        (401, _) => return unauthorized((host, project), harbor.doubt, login),
+        (403, _) if says("csrf token") => format!(
+            "`{host}` takes this for a browser's session: something on the way adds a `sid` \
+             cookie, which hod never sends; {AGAIN} once the proxy no longer does"
+        ),
+        (403, _) if says("upper limit") => format!(
+            "the storage quota of project `{project}` is used up: raise it in Harbor \
+             (Administration, Project Quotas) or delete what the project no longer needs; {AGAIN}"
+        ),
+        (403, _) if says("proxy project") => format!(
+            "`{project}` is a proxy cache, into which nothing can be pushed: push into another \
+             project with `--project`"
+        ),
+        (403, _) if says("read only") => format!(
+            "`{host}` is in read-only mode, as during maintenance: an administrator ends it \
+             (Configuration, System Settings); {AGAIN}"
+        ),
+        (412, "PRECONDITION") if says("immutable") => format!(
+            "an immutability rule of project `{project}` keeps this tag as it is: push under \
+             another tag, or change the rule (the project's Policy, Tag Immutability)"
+        ),
+        (412, "PROJECTPOLICYVIOLATION") => format!(
+            "a policy of project `{project}` lets nobody pull this image (its vulnerabilities, or \
+             a missing signature): see the project's Configuration in Harbor, or carry another \
+             version"
+        ),
+        (404, _) if says("in gc") => format!(
+            "Harbor's garbage collection has marked what is to be written: run the command again \
+             later, two hours at the latest; {AGAIN}"
+        ),
+        (400, _) if says("invalid repository name") => format!(
+            "at a Harbor every image is in a project, and `{repository}` names none: pass \
+             `--project NAME`"
+        ),
+        (404, "NOT_FOUND") if request.is_read() => {
+            format!("check the name and the tag: project `{project}` has no such image")
+        }
+        (404, _) if !request.is_read() && !project.is_empty() => format!(
+            "Harbor misses a part of the image that was there a moment ago: see whether its \
+             replicas share one storage and one Redis; {AGAIN}"
+        ),
+        (400, "MANIFEST_BLOB_UNKNOWN") => format!(
+            "Harbor's storage has lost parts of the image that Harbor takes for present, as after \
+             a garbage collection: {AGAIN}; if it stays so, delete the repository in Harbor first"
+        ),
+        (400, "MANIFEST_INVALID") => {
+            "Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave \
+             the image out of the list"
+                .to_owned()
+        }
+        (400, "UNSUPPORTED") => {
+            "Harbor does not offer this, such as deleting a tag: do it on its web pages".to_owned()
+        }
+        (429, _) => format!(
+            "`{host}`, or the registry behind its proxy cache `{project}`, limits how much may be \
+             asked: wait, and run the command again; {AGAIN}"
+        ),
+        (500.., "UNKNOWN") => {
+            let request = match &harbor.request_id {
+                Some(id) => format!("look there for request {id}"),
+                None => "look there for the time of this request".to_owned(),
+            };
+            format!("Harbor says why only in the log of its `core` service: {request}; {AGAIN}")
+        }
+        _ => return None,
+    })
+}
+
+fn unauthorized((host, project): (&str, &str), doubt: Doubt, login: &LoginState) -> Option<String> {
+    let LoginState::As(user) = login else {
+        return None;
+    };
+    match doubt {
+        Doubt::None => None,
+        Doubt::ProjectMissing => Some(format!(
+            "project `{project}` does not exist on `{host}`: create it with `--create-projects`, \
+             or push into another with `--project`"
+        )),
+        Doubt::RightMissing => Some(format!(
+            "project `{project}` exists, and `{user}` has no right to do this in it: give it the \
+             role Developer or, to a robot, the permission to push and pull repositories"
+        )),
+        Doubt::LoginRefused => Some(login_refused(host, user)),
+    }
+}
+
+/// What to do about a login that Harbor does not take.
+pub(crate) fn login_refused(host: &str, user: &str) -> String {
+    let quoting = if user.contains('$') || user.starts_with("robot") {
+        "; in a shell, quote a robot's name with single quotes ('robot$name'), since `$name` would \
+         be replaced by nothing"
+    } else {
+        ""
+    };
+    format!(
+        "check user and password of `{user}` for `{host}`: a robot's secret is shown only once and \
+         may have expired, and users that log in by OIDC need their CLI secret{quoting}"
+    )
+}

@@ -1,0 +1,314 @@
+//! The calls of `/api/v2.0`, for Harbor 2.8 to 2.15.
+//!
+//! Quotas and immutable tags are not in the facts; they follow Harbor's own description of its API
+//! (`api/v2.0/swagger.yaml`): `ProjectSummary`, `ImmutableRule`, `Tag`.
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::super::client::Target;
+use super::super::endpoint::same_origin;
+use super::super::token::basic;
+use super::super::transport::{Answer, Call};
+use super::super::{Client, RegistryError};
+use super::{Harbor, Project};
+use crate::oci::Tag;
+
+/// The longest answer that is read, in bytes.
+const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Has a name of digits taken for a name, not for a number of the database.
+const IS_NAME: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-is-resource-name"),
+    HeaderValue::from_static("true"),
+);
+
+/// What Harbor says of itself; more of it to who has logged in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SystemInfo {
+    /// `v2.14.4-0f3c2a1b`.
+    #[serde(default, rename = "harbor_version")]
+    pub version: Option<String>,
+    /// Whether nothing may be written.
+    #[serde(default)]
+    pub read_only: Option<bool>,
+    /// Who may create projects.
+    #[serde(default, rename = "project_creation_restriction")]
+    pub creation: Option<Creation>,
+    /// What every answer has.
+    #[serde(rename = "auth_mode")]
+    _auth_mode: String,
+}
+
+/// Who may create projects; robots of a project never may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Creation {
+    Everyone,
+    AdminOnly,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who may pull from a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectAccess {
+    /// Its members.
+    Private,
+    /// Everyone.
+    Public,
+}
+
+/// A project to create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewProject {
+    pub access: ProjectAccess,
+    /// The quota in bytes, which Harbor heeds from system administrators only.
+    pub storage_limit: Option<u64>,
+}
+
+/// Whether a project was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    Now,
+    Before,
+}
+
+/// How much a project may hold, and holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StorageQuota {
+    pub limit: u64,
+    pub used: u64,
+}
+
+impl StorageQuota {
+    /// How much more there is room for.
+    pub fn free(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+#[derive(Deserialize)]
+struct WireProject {
+    registry_id: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct WireSummary {
+    quota: Option<WireQuota>,
+}
+
+#[derive(Deserialize)]
+struct WireQuota {
+    hard: Option<WireResources>,
+    used: Option<WireResources>,
+}
+
+#[derive(Deserialize)]
+struct WireResources {
+    storage: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct WireRule {
+    #[serde(default)]
+    disabled: bool,
+}
+
+#[derive(Deserialize)]
+struct WireTag {
+    name: String,
+    #[serde(default)]
+    immutable: bool,
+}
+
+/// The question whether a project is there, which every login may ask.
+pub(super) fn head_project(client: &Client, project: &Project) -> Result<Call, RegistryError> {
+    let mut url = url(client, project, "projects")?;
+    url.query_pairs_mut()
+        .append_pair("project_name", &project.name);
+    Ok(Call::new(Method::HEAD, url))
+}
+
+/// The URL of something below `/api/v2.0/`; what is in `path` must be escaped already.
+fn url(client: &Client, project: &Project, path: &str) -> Result<Url, RegistryError> {
+    let mut url = client.root(&project.repo.registry)?;
+    url.set_path(&format!("/api/v2.0/{path}"));
+    Ok(url)
+}
+
+impl Harbor {
+    /// What Harbor says of itself to who pushes to `project`; `None` when the API is closed.
+    pub async fn system_info(
+        &self,
+        project: &Project,
+    ) -> Result<Option<SystemInfo>, RegistryError> {
+        self.read(project, "systeminfo").await
+    }
+
+    /// Whether the project is there; `None` when this login may not know.
+    ///
+    /// A proxy that hides the API answers 404 as well: [`Harbor::system_info`] tells.
+    pub async fn has_project(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
+        let call = head_project(&self.client, project)?;
+        self.client
+            .retry(call.url.path(), || async {
+                let answer = self.send(project, &call).await?;
+                match answer.status().as_u16() {
+                    200 => Ok(Some(true)),
+                    404 => Ok(Some(false)),
+                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    _ => Ok(None),
+                }
+            })
+            .await
+    }
+
+    /// Creates the project unless it is there: that another does so at the same time is no error,
+    /// and neither is a failure after which it is there.
+    pub async fn create_project(
+        &self,
+        project: &Project,
+        new: NewProject,
+    ) -> Result<Created, RegistryError> {
+        let is_public = match new.access {
+            ProjectAccess::Private => "false",
+            ProjectAccess::Public => "true",
+        };
+        let mut body = json!({
+            "project_name": project.name,
+            "metadata": {"public": is_public},
+        });
+        if let Some(limit) = new.storage_limit {
+            body["storage_limit"] = json!(limit);
+        }
+        let mut call = Call::new(Method::POST, url(&self.client, project, "projects")?)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        call.body = body.to_string().into();
+        let created = self
+            .client
+            .retry(call.url.path(), || async {
+                let error = match self.send(project, &call).await {
+                    Ok(answer) => match answer.status().as_u16() {
+                        201 => return Ok(Created::Now),
+                        409 => return Ok(Created::Before),
+                        _ => self.refusal(project, answer).await,
+                    },
+                    Err(error) => error,
+                };
+                match self.has_project(project).await {
+                    Ok(Some(true)) => Ok(Created::Before),
+                    _ => Err(error),
+                }
+            })
+            .await?;
+        let auth = self.client.auth().of(&self.registry);
+        auth.forget_tokens();
+        auth.doubts.lock().await.remove(&project.name);
+        Ok(created)
+    }
+
+    /// Whether the project is a cache of another registry, into which nothing is pushed; `None`
+    /// when this login may not see it.
+    pub async fn is_proxy_cache(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
+        let found: Option<WireProject> = self
+            .read(project, &format!("projects/{}", project.name))
+            .await?;
+        Ok(found.map(|found| found.registry_id.is_some_and(|id| id > 0)))
+    }
+
+    /// The project's quota; `None` when it has none, or this login may not see it.
+    pub async fn quota(&self, project: &Project) -> Result<Option<StorageQuota>, RegistryError> {
+        let path = format!("projects/{}/summary", project.name);
+        let found: Option<WireSummary> = self.read(project, &path).await?;
+        let Some(quota) = found.and_then(|found| found.quota) else {
+            return Ok(None);
+        };
+        let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
+        // -1 is without a limit.
+        let Some(limit) = storage(quota.hard) else {
+            return Ok(None);
+        };
+        let used = storage(quota.used).unwrap_or_default();
+        Ok(Some(StorageQuota { limit, used }))
+    }
+
+    /// Whether any tag of the project may be immutable; `None` when this login may not see it.
+    pub async fn has_immutable_rules(
+        &self,
+        project: &Project,
+    ) -> Result<Option<bool>, RegistryError> {
+        let path = format!("projects/{}/immutabletagrules", project.name);
+        let rules: Option<Vec<WireRule>> = self.read(project, &path).await?;
+        Ok(rules.map(|rules| rules.iter().any(|rule| !rule.disabled)))
+    }
+
+    /// Whether a tag of the project's repository, which is there, is immutable, as Harbor itself
+    /// judges; `None` when this login may not see it.
+    pub async fn is_immutable(
+        &self,
+        (project, repository): (&Project, &crate::oci::RepositoryName),
+        tag: &Tag,
+    ) -> Result<Option<bool>, RegistryError> {
+        let rest = repository
+            .as_str()
+            .split_once('/')
+            .map_or("", |(_, rest)| rest);
+        // Escaped twice, as Harbor wants it (facts D6).
+        let rest = rest.replace('/', "%252F");
+        let path = format!(
+            "projects/{}/repositories/{rest}/artifacts/{tag}/tags?with_immutable_status=true\
+             &page_size=100",
+            project.name
+        );
+        let tags: Option<Vec<WireTag>> = self.read(project, &path).await?;
+        Ok(tags.and_then(|tags| {
+            let found = tags.into_iter().find(|found| found.name == tag.as_str());
+            found.map(|found| found.immutable)
+        }))
+    }
+
+    /// Reads one thing; `None` when it cannot be seen, or is not what Harbor would send.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        project: &Project,
+        path: &str,
+    ) -> Result<Option<T>, RegistryError> {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let mut url = url(&self.client, project, path)?;
+        url.set_query(query);
+        let call = Call::new(Method::GET, url).header(IS_NAME.0, IS_NAME.1);
+        self.client
+            .retry(call.url.path(), || async {
+                let answer = self.send(project, &call).await?;
+                match answer.status().as_u16() {
+                    200 if same_origin(&answer.url, &call.url) => {
+                        let bytes = answer.read(ANSWER_LEN_MAX).await?;
+                        Ok(serde_json::from_slice(&bytes).ok())
+                    }
+                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    _ => Ok(None),
+                }
+            })
+            .await
+    }
+
+    /// Sends with user and password; a redirect to another origin does not get them.
+    async fn send(&self, project: &Project, call: &Call) -> Result<Answer, RegistryError> {
+        let target = Target::push(&project.repo);
+        self.client.prepare_login(&target).await?;
+        let login = self.client.login(&target).as_deref().and_then(basic);
+        self.client.transport().send(call, login.as_ref()).await
+    }
+
+    async fn refusal(&self, project: &Project, answer: Answer) -> RegistryError {
+        self.client
+            .refusal(&Target::push(&project.repo), answer)
+            .await
+    }
+}
