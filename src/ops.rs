@@ -12,6 +12,7 @@ mod export;
 mod images;
 mod login;
 mod pack;
+mod preflight;
 mod pull;
 mod push;
 mod select;
@@ -22,7 +23,7 @@ mod verify;
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
 pub use catalog::{Catalog, SourceKind};
 pub use context::Context;
-pub use doctor::{DoctorOptions, DoctorOutcome, Finding, FindingStatus, doctor};
+pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::OpsError;
 pub use export::{ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImagesOutcome, images};
@@ -30,6 +31,7 @@ pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
 pub use pack::{PackOptions, PackOutcome, pack};
+pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use select::{SelectOptions, select};

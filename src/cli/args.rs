@@ -1,5 +1,6 @@
 //! The command line, as clap parses it; nothing here depends on the environment.
 
+mod harbor;
 mod login;
 mod registry;
 mod selection;
@@ -8,6 +9,7 @@ mod verbs;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use registry::RegistryArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};

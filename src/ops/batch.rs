@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Context, OpsError};
+use super::{Context, OpsError, ProjectReport};
 use crate::fsx;
 use crate::oci::{Digest, sum_len};
 use crate::report::Event;
@@ -73,6 +73,9 @@ pub struct BatchOutcome {
     pub bytes: u64,
     /// Bytes that carrying each image by itself would have moved besides.
     pub shared_bytes: u64,
+    /// Projects of a Harbor that were created, or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub projects: Vec<ProjectReport>,
 }
 
 impl BatchOutcome {
@@ -117,7 +120,7 @@ impl ImageStatus {
 }
 
 /// An error and its causes on one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -288,6 +291,7 @@ impl Batch {
             n_blobs: self.plan.blobs.len(),
             bytes: self.plan.len(),
             shared_bytes: self.plan.shared_len(),
+            projects: Vec::new(),
             images: self.reports,
         }
     }

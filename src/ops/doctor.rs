@@ -27,15 +27,15 @@ pub struct DoctorOutcome {
     pub registry: String,
     /// Whether nothing failed.
     pub usable: bool,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Observation>,
 }
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub struct Observation {
     /// "credentials"
     pub check: &'static str,
-    pub status: FindingStatus,
+    pub status: ObservationStatus,
     pub text: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct Finding {
 /// How it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FindingStatus {
+pub enum ObservationStatus {
     /// As it is set; nothing was tried.
     Set,
     Ok,
@@ -55,11 +55,11 @@ pub enum FindingStatus {
 }
 
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Observations(Vec<Observation>);
 
-impl Findings {
-    fn add(&mut self, check: &'static str, status: FindingStatus, text: impl Into<String>) {
-        self.0.push(Finding {
+impl Observations {
+    fn add(&mut self, check: &'static str, status: ObservationStatus, text: impl Into<String>) {
+        self.0.push(Observation {
             check,
             status,
             text: text.into(),
@@ -68,9 +68,9 @@ impl Findings {
     }
 
     fn fail(&mut self, check: &'static str, error: &RegistryError) {
-        self.0.push(Finding {
+        self.0.push(Observation {
             check,
-            status: FindingStatus::Failed,
+            status: ObservationStatus::Failed,
             text: chain(error),
             hint: error.hint(),
         });
@@ -80,13 +80,13 @@ impl Findings {
 /// Looks at everything that decides how a registry is reached, then reaches it; goes on past what
 /// fails as far as that makes sense.
 pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutcome, OpsError> {
-    let mut findings = Findings::default();
+    let mut findings = Observations::default();
     let (client, registry) = (&options.client, &options.registry);
     let repository = options.repository.as_ref();
     let login = match client.find_login(registry, repository).await {
         Ok(found) => {
             let text = login_text(found.as_ref(), &client.credential_files());
-            findings.add("login", FindingStatus::Set, text);
+            findings.add("login", ObservationStatus::Set, text);
             found
         }
         Err(error) => {
@@ -109,7 +109,7 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
         cx.stage(&format!("trying {registry}"));
         try_it(&mut findings, options, login.as_ref()).await;
     }
-    let is_failed = |finding: &Finding| finding.status == FindingStatus::Failed;
+    let is_failed = |finding: &Observation| finding.status == ObservationStatus::Failed;
     Ok(DoctorOutcome {
         registry: registry.to_string(),
         usable: !findings.0.iter().any(is_failed),
@@ -140,18 +140,18 @@ fn among(files: &[impl std::fmt::Display]) -> String {
     }
 }
 
-fn add_route(findings: &mut Findings, route: &Route) {
+fn add_route(findings: &mut Observations, route: &Route) {
     let url = &route.url;
     match route.security {
-        Security::Verified => findings.add("address", FindingStatus::Set, url.to_string()),
+        Security::Verified => findings.add("address", ObservationStatus::Set, url.to_string()),
         Security::Unverified => findings.add(
             "address",
-            FindingStatus::Warning,
+            ObservationStatus::Warning,
             format!("{url}, whose certificate is not verified"),
         ),
         Security::Plain => findings.add(
             "address",
-            FindingStatus::Set,
+            ObservationStatus::Set,
             format!("{url}, without encryption"),
         ),
     }
@@ -166,19 +166,19 @@ fn add_route(findings: &mut Findings, route: &Route) {
             (None, _) => text += "; no `certs.d` has the host",
             _ => {}
         }
-        findings.add("authorities", FindingStatus::Set, text);
+        findings.add("authorities", ObservationStatus::Set, text);
         if let Some((certificate, key)) = &route.client_certificate {
             let text = format!("{} with {}", shown(certificate), shown(key));
-            findings.add("certificate", FindingStatus::Set, text);
+            findings.add("certificate", ObservationStatus::Set, text);
         }
     }
     let proxy = route.proxy.clone();
     let proxy = proxy.unwrap_or_else(|| "none".to_owned());
-    findings.add("proxy", FindingStatus::Set, proxy);
+    findings.add("proxy", ObservationStatus::Set, proxy);
 }
 
 /// Returns whether reading is allowed at all.
-fn add_mirrors(findings: &mut Findings, options: &DoctorOptions) -> bool {
+fn add_mirrors(findings: &mut Observations, options: &DoctorOptions) -> bool {
     match options
         .client
         .read_plan(&options.registry, options.repository.as_ref())
@@ -199,13 +199,13 @@ fn add_mirrors(findings: &mut Findings, options: &DoctorOptions) -> bool {
                     format!("{places}; by the rule for `{prefix}` in `{file}`")
                 }
             };
-            findings.add("mirrors", FindingStatus::Set, text);
+            findings.add("mirrors", ObservationStatus::Set, text);
             true
         }
     }
 }
 
-async fn try_it(findings: &mut Findings, options: &DoctorOptions, login: Option<&FoundLogin>) {
+async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Option<&FoundLogin>) {
     let (client, registry) = (&options.client, &options.registry);
     let greeting = match client.greet(registry).await {
         Ok(greeting) => greeting,
@@ -218,17 +218,17 @@ async fn try_it(findings: &mut Findings, options: &DoctorOptions, login: Option<
                     "`{}`, issued by `{}`, good until {}",
                     shown.subject, shown.issuer, shown.expires
                 );
-                findings.add("server", FindingStatus::Warning, text);
+                findings.add("server", ObservationStatus::Warning, text);
             }
             return;
         }
     };
     let address = greeting.address.map(|address| address.to_string());
     let address = address.unwrap_or_else(|| "it answers".to_owned());
-    findings.add("connection", FindingStatus::Ok, address);
+    findings.add("connection", ObservationStatus::Ok, address);
     if let Some(shown) = &greeting.certificate {
         let text = format!("issued by `{}`, good until {}", shown.issuer, shown.expires);
-        findings.add("server", FindingStatus::Ok, text);
+        findings.add("server", ObservationStatus::Ok, text);
     }
     add_greeting(findings, &greeting);
     let is_in = add_login(findings, options, (login, &greeting)).await;
@@ -241,14 +241,14 @@ async fn try_it(findings: &mut Findings, options: &DoctorOptions, login: Option<
             Ok(tags) => {
                 let s = if tags.len() == 1 { "" } else { "s" };
                 let text = format!("`{name}` can be read: {} tag{s}", tags.len());
-                findings.add("repository", FindingStatus::Ok, text);
+                findings.add("repository", ObservationStatus::Ok, text);
             }
             Err(error) => findings.fail("repository", &error),
         }
     }
 }
 
-fn add_greeting(findings: &mut Findings, greeting: &Greeting) {
+fn add_greeting(findings: &mut Observations, greeting: &Greeting) {
     let status = greeting.status;
     let text = match &greeting.wants {
         Wants::Nothing if status == 200 => "open to all".to_owned(),
@@ -264,18 +264,18 @@ fn add_greeting(findings: &mut Findings, greeting: &Greeting) {
             )
         }
     };
-    findings.add("API", FindingStatus::Ok, text);
+    findings.add("API", ObservationStatus::Ok, text);
     let kind = match greeting.kind {
         RegistryKind::Harbor => "Harbor",
         RegistryKind::DockerHub => "Docker Hub",
         RegistryKind::Unnamed => return,
     };
-    findings.add("kind", FindingStatus::Ok, kind);
+    findings.add("kind", ObservationStatus::Ok, kind);
 }
 
 /// Returns whether there is no reason to believe that nothing more can be asked.
 async fn add_login(
-    findings: &mut Findings,
+    findings: &mut Observations,
     options: &DoctorOptions,
     (login, greeting): (Option<&FoundLogin>, &Greeting),
 ) -> bool {
@@ -285,7 +285,7 @@ async fn add_login(
             return true;
         }
         let text = "nobody: what is public can be read, and nothing written";
-        findings.add("logged in", FindingStatus::Warning, text);
+        findings.add("logged in", ObservationStatus::Warning, text);
         if let Some(finding) = findings.0.last_mut() {
             finding.hint = Some(format!("log in with `hod login {registry}`"));
         }
@@ -294,21 +294,21 @@ async fn add_login(
     if found.login.username().is_none() {
         findings.add(
             "logged in",
-            FindingStatus::Set,
+            ObservationStatus::Set,
             "with a token, which is not tried here",
         );
         return true;
     }
     match options.client.check_login(registry, &found.login).await {
         Ok(LoginCheck::Accepted) => {
-            findings.add("logged in", FindingStatus::Ok, "the login is accepted");
+            findings.add("logged in", ObservationStatus::Ok, "the login is accepted");
             true
         }
         Ok(LoginCheck::NotNeeded) => true,
         Ok(LoginCheck::Refused(said)) => {
-            findings.0.push(Finding {
+            findings.0.push(Observation {
                 check: "logged in",
-                status: FindingStatus::Failed,
+                status: ObservationStatus::Failed,
                 text: format!("the login is refused: {said}"),
                 hint: Some(format!("log in anew with `hod login {registry}`")),
             });

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::NotReady;
 use super::batch::BatchFailure;
 use crate::bundle::BundleError;
 use crate::fsx;
@@ -87,6 +88,9 @@ pub enum OpsError {
     LoginRefused { registry: Registry, said: String },
     #[error("`{}` has no login for `{name}`", path.display())]
     NotLoggedIn { name: String, path: PathBuf },
+    /// A registry that cannot take what is to be pushed.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
     #[error("`{}` is the store itself; the output must be another directory", path.display())]
     OutputIsSource { path: PathBuf },
 }
@@ -100,7 +104,10 @@ impl OpsError {
     /// Whether it was refused before anything was done, for reasons outside the command line.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::NoSpace { .. } | Self::Missing { .. } | Self::CrossDevice { .. } => true,
+            Self::NoSpace { .. }
+            | Self::Missing { .. }
+            | Self::CrossDevice { .. }
+            | Self::NotReady(_) => true,
             Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
             _ => false,
         }
@@ -151,6 +158,7 @@ impl Hint for OpsError {
             Self::NotLoggedIn { .. } => {
                 Some("`hod doctor` shows which login is used and where it comes from".to_owned())
             }
+            Self::NotReady(error) => error.hint(),
             Self::UnknownSource { .. } => Some(
                 "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
                  that `hod pack` wrote, and a `dir:` layout has a `manifest.json`"

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use super::batch::Batch;
-use super::{BatchOutcome, Catalog, Context, Effect, OpsError};
+use super::preflight::{Look, Present, would_create};
+use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::Registry;
 use crate::registry::{Client, Repo};
-use crate::transfer::{OnFailure, RegistrySink, Sink, TransferError};
+use crate::transfer::{Destination, OnFailure, RegistrySink, Sink, TransferError};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -26,11 +27,13 @@ pub struct PushOptions {
     pub renames: RenameRules,
     pub effect: Effect,
     pub on_failure: OnFailure,
+    pub preflight: Preflight,
 }
 
 /// Pushes images to a registry.
 ///
-/// An image whose tag names the same digest already costs one HEAD. Otherwise each blob is looked
+/// First all is looked for that would stop it, unless that is not wanted. An image whose tag names
+/// the same digest already costs one HEAD. Otherwise each blob is looked
 /// for, uploaded once and mounted into the other repositories; then the children, and the tag last.
 pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
@@ -56,25 +59,97 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         })
         .collect();
     client.expect(&repos);
-    let sink = RegistrySink::new(client, options.registry.clone());
+    let look = look(cx, options, &batch).await?;
+    let origin = catalog.source().clone();
+    let sink = RegistrySink::new(client, options.registry.clone())
+        .healing_from(origin, Arc::clone(&cx.reporter));
     cx.stage(&format!("asking {} what it has", options.registry));
-    let answers = ask(&sink, &batch).await;
-    batch.settle(answers);
+    let answers = ask(&sink, &batch, look.as_ref()).await;
+    let present: Vec<Present> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().ok().copied())
+        .filter(|present| *present != Present::Same)
+        .collect();
+    batch.settle(
+        answers
+            .into_iter()
+            .map(|answer| answer.map(|present| present == Present::Same))
+            .collect(),
+    );
+    let projects = match look {
+        Some(look) => finish_look(look, (cx, options), (&sink, &batch, &present)).await?,
+        None => Vec::new(),
+    };
     if options.effect == Effect::Real && !batch.must_stop() {
         batch
             .run(cx, catalog.source(), Sink::Registry(Arc::new(sink)))
             .await;
     }
-    Ok(batch.finish())
+    let mut outcome = batch.finish();
+    outcome.projects = projects;
+    Ok(outcome)
 }
 
-/// Asks for every image whether its destination names it already.
-async fn ask(sink: &RegistrySink, batch: &Batch) -> Vec<Result<bool, TransferError>> {
+/// The first look, unless it is not wanted; an error where nothing more can be asked.
+async fn look<'a>(
+    cx: &'a Context,
+    options: &'a PushOptions,
+    batch: &Batch,
+) -> Result<Option<Look<'a>>, OpsError> {
+    let Preflight::Run { create } = options.preflight else {
+        return Ok(None);
+    };
+    let destinations: Vec<&Destination> = batch
+        .plan
+        .images
+        .iter()
+        .map(|image| &image.wanted.destination)
+        .collect();
+    let at = (&options.client, &options.registry);
+    let look = Look::first(cx, at, (options.effect, create), &destinations).await;
+    if look.is_hopeless() {
+        look.go_on()?;
+        return Ok(None);
+    }
+    Ok(Some(look))
+}
+
+/// The second look, at what is left to do; returns the projects that were created or would be.
+async fn finish_look(
+    mut look: Look<'_>,
+    (cx, options): (&Context, &PushOptions),
+    (sink, batch, present): (&RegistrySink, &Batch, &[Present]),
+) -> Result<Vec<ProjectReport>, OpsError> {
+    look.second(sink, (&batch.plan, present)).await;
+    let projects = look.projects();
+    look.go_on()?;
+    if let Preflight::Run { create: Some(new) } = options.preflight
+        && options.effect == Effect::DryRun
+        && !projects.is_empty()
+    {
+        cx.note(&would_create(&projects, new));
+    }
+    Ok(projects)
+}
+
+/// Asks for every image what its destination names already.
+async fn ask(
+    sink: &RegistrySink,
+    batch: &Batch,
+    look: Option<&Look<'_>>,
+) -> Vec<Result<Present, TransferError>> {
     futures_util::stream::iter(&batch.plan.images)
         .map(|image| async move {
+            let destination = &image.wanted.destination;
+            if look.is_some_and(|look| !look.may_ask(destination)) {
+                return Ok(Present::Nothing);
+            }
             let top = image.top().digest();
-            let current = sink.current(&image.wanted.destination, top).await?;
-            Ok(current.as_ref() == Some(top))
+            Ok(match sink.current(destination, top).await? {
+                None => Present::Nothing,
+                Some(head) if head.digest.as_ref() == Some(top) => Present::Same,
+                Some(_) => Present::Other,
+            })
         })
         .buffered(ASK_AT_ONCE)
         .collect()

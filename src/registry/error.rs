@@ -342,6 +342,15 @@ impl RegistryError {
         }
     }
 
+    /// Whether no connection could be made that can be trusted.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Tls { .. } => true,
+            Self::GaveUp { source, .. } => source.is_tls(),
+            _ => false,
+        }
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -64,6 +64,11 @@ impl Project {
         })
     }
 
+    /// The repository that stands for the project.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
     /// Whether Harbor allows the name: 1 to 255 of lower-case letters and digits, in parts joined
     /// by one of `.`, `_` and `-` (facts D2).
     pub fn has_valid_name(&self) -> bool {

@@ -111,12 +111,23 @@ impl Client {
         reference: &ManifestRef,
         manifest: &Manifest,
     ) -> Result<(), RegistryError> {
+        let what = format!("{repo} {reference}");
+        self.retry(&what, || self.try_put_manifest(repo, reference, manifest))
+            .await
+    }
+
+    /// As [`Client::put_manifest`], in one attempt.
+    pub async fn try_put_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+        manifest: &Manifest,
+    ) -> Result<(), RegistryError> {
         let target = Target::push(repo);
         let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
         let mut call = Call::new(Method::PUT, url);
         call.body = manifest.bytes().clone();
         let content_type = HeaderValue::try_from(manifest.media_type().as_str());
-        let what = format!("{repo} {reference}");
         let call = match content_type {
             Ok(content_type) => call.header(CONTENT_TYPE, content_type),
             // Neither is one with control characters any registry's manifest media type.
@@ -127,23 +138,18 @@ impl Client {
                 });
             }
         };
-        self.retry(&what, || async {
-            let answer = self.send(&target, &call).await?;
-            if !answer.status().is_success() {
-                return Err(self.refusal(&target, answer).await);
-            }
-            match answer.digest() {
-                Some(actual) if actual != *manifest.digest() => {
-                    Err(RegistryError::DigestMismatch {
-                        request: answer.line,
-                        expected: manifest.digest().clone(),
-                        actual,
-                    })
-                }
-                _ => Ok(()),
-            }
-        })
-        .await
+        let answer = self.send(&target, &call).await?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(&target, answer).await);
+        }
+        match answer.digest() {
+            Some(actual) if actual != *manifest.digest() => Err(RegistryError::DigestMismatch {
+                request: answer.line,
+                expected: manifest.digest().clone(),
+                actual,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn manifest_call(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{LinkArg, ListArgs, OnlyArgs, RegistryArgs, RenameArgs, UploadArgs};
+use super::{LinkArg, ListArgs, OnlyArgs, PreflightArgs, RegistryArgs, RenameArgs, UploadArgs};
 use crate::oci::{PlatformChoice, Registry};
 
 /// Pull the images of lists from registries into a store
@@ -202,11 +202,14 @@ pub(crate) struct ExportArgs {
 /// Push images into a registry
 ///
 /// The source may be a store, a selected tree, a bundle (which is not unpacked), or a directory of
-/// `dir:` layouts. An image that is there unchanged costs one request.
+/// `dir:` layouts. An image that is there unchanged costs one request. What would stop the push (a
+/// wrong login; at a Harbor also missing projects or rights, quotas, names, read-only mode, proxy
+/// caches, immutable tags) is looked for before anything moves, and all of it is said at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   hod push site.tar harbor.corp --project offline
+  hod push site.tar harbor.corp --create-projects --dry-run
   hod push store 127.0.0.1:5000 --only site-a.txt
   hod push site.tar harbor.corp --rename 'quay.io/*=platform/*' --strip-host")]
 pub(crate) struct PushArgs {
@@ -231,6 +234,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,

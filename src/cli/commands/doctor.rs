@@ -4,7 +4,7 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DoctorArgs;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
-use crate::ops::{self, DoctorOptions, FindingStatus};
+use crate::ops::{self, DoctorOptions, ObservationStatus};
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = super::login::registry_name(&args.registry)?;
@@ -35,10 +35,10 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             ]);
             for finding in &found.findings {
                 let status = match finding.status {
-                    FindingStatus::Set => "",
-                    FindingStatus::Ok => "ok",
-                    FindingStatus::Warning => "warning",
-                    FindingStatus::Failed => "FAILED",
+                    ObservationStatus::Set => "",
+                    ObservationStatus::Ok => "ok",
+                    ObservationStatus::Warning => "warning",
+                    ObservationStatus::Failed => "FAILED",
                 };
                 table.row([
                     finding.check.to_owned(),

@@ -1,12 +1,15 @@
 //! `hod push`
 
+use serde::Serialize;
+
 use super::outcome::{self, Wording};
 use super::{CommandError, Exit, Session, settings};
-use crate::cli::args::PushArgs;
+use crate::cli::args::{PreflightArgs, PushArgs};
 use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::cli::ui::ResultFormat;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, Effect, PushOptions};
-use crate::registry::RegistriesConf;
+use crate::ops::{self, Effect, NotReady, OpsError, Preflight, PushOptions};
+use crate::registry::{NewProject, RegistriesConf};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -39,9 +42,22 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         } else {
             OnFailure::GoOn
         },
+        preflight: preflight(&args.preflight),
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = ops::push(&cx, &options).await?;
+    let found = match ops::push(&cx, &options).await {
+        Err(OpsError::NotReady(not_ready)) => {
+            session.progress.finish();
+            if session.printer.format() == ResultFormat::Json {
+                session.printer.document(&Refused {
+                    verb: "push",
+                    not_ready: &not_ready,
+                })?;
+            }
+            return Err(OpsError::NotReady(not_ready).into());
+        }
+        found => found?,
+    };
     outcome::print(
         session,
         Wording {
@@ -50,6 +66,25 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         },
         &found,
     )
+}
+
+/// The result document of a push that was refused before anything moved.
+#[derive(Serialize)]
+struct Refused<'a> {
+    verb: &'static str,
+    #[serde(flatten)]
+    not_ready: &'a NotReady,
+}
+
+fn preflight(args: &PreflightArgs) -> Preflight {
+    if args.no_preflight {
+        return Preflight::Skip;
+    }
+    let create = args.create_projects.map(|access| NewProject {
+        access: access.into(),
+        storage_limit: args.project_quota.map(|quota| quota.0),
+    });
+    Preflight::Run { create }
 }
 
 pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {

@@ -1,33 +1,71 @@
 //! A registry as a sink: `push`.
 
-use std::collections::HashMap;
+mod publish;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Content;
-use crate::oci::{Digest, Manifest, Registry, RepositoryName};
-use crate::registry::{Client, ManifestRef, Repo, UploadBody, UploadSession, UploadStart};
-use crate::report::BlobRoute;
-use crate::transfer::{BlobContent, Destination, Plan, TransferError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::oci::{Digest, Registry, RepositoryName};
+use crate::registry::{
+    Client, HeadManifest, ManifestRef, Repo, UploadBody, UploadSession, UploadStart,
+};
+use crate::report::{BlobRoute, Reporter};
+use crate::transfer::{BlobContent, Destination, Plan, Source, TransferError};
 
 /// Sends images to a registry. Each blob is uploaded once and mounted elsewhere.
-#[derive(Debug)]
 pub struct RegistrySink {
     client: Client,
     registry: Registry,
-    /// Manifests of one repository are put one after another: Harbor's database trips over itself
-    /// otherwise (facts D9).
-    repositories: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
+    /// Manifests of one repository are put one after another, and none twice: Harbor's database
+    /// trips over itself otherwise (facts D9). What is locked are the digests put already.
+    repositories: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<HashSet<Digest>>>>>,
+    /// The uploads that the registry may be given at once, where there is a limit.
+    uploads: Option<Semaphore>,
+    /// Where blobs are had again that the registry has lost; and whom to tell.
+    origin: Option<(Source, Arc<dyn Reporter>)>,
+}
+
+impl std::fmt::Debug for RegistrySink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistrySink")
+            .field("client", &self.client)
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RegistrySink {
-    /// Sends to `registry`.
+    /// Sends to `registry`; what is known of its limits by now is heeded.
     pub fn new(client: Client, registry: Registry) -> Self {
+        let uploads = client.uploads_at_once_max(&registry).map(Semaphore::new);
         Self {
             client,
             registry,
             repositories: Mutex::new(HashMap::new()),
+            uploads,
+            origin: None,
+        }
+    }
+
+    /// Takes blobs from `source` again that the registry turns out to have lost when it is given
+    /// their manifest.
+    #[must_use]
+    pub fn healing_from(mut self, source: Source, reporter: Arc<dyn Reporter>) -> Self {
+        self.origin = Some((source, reporter));
+        self
+    }
+
+    /// Waits until the registry may be given another upload.
+    async fn upload_slot(&self) -> Option<SemaphorePermit<'_>> {
+        match &self.uploads {
+            // The limit is never closed.
+            Some(uploads) => uploads.acquire().await.ok(),
+            None => None,
         }
     }
 
@@ -38,12 +76,12 @@ impl RegistrySink {
         }
     }
 
-    /// Asks with one HEAD which digest the destination has now.
+    /// Asks with one HEAD what the destination names now.
     pub async fn current(
         &self,
         image: &Destination,
         top: &Digest,
-    ) -> Result<Option<Digest>, TransferError> {
+    ) -> Result<Option<HeadManifest>, TransferError> {
         let at = match &image.tag {
             Some(tag) => ManifestRef::Tag(tag.clone()),
             None => ManifestRef::Digest(top.clone()),
@@ -52,7 +90,20 @@ impl RegistrySink {
             .client
             .head_manifest(&self.repo(&image.repository), &at)
             .await?;
-        Ok(head.and_then(|head| head.digest))
+        Ok(head)
+    }
+
+    /// Whether a repository has a blob.
+    pub async fn has_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, TransferError> {
+        let len = self
+            .client
+            .head_blob(&self.repo(repository), digest)
+            .await?;
+        Ok(len.is_some())
     }
 
     pub(super) async fn put_blob(
@@ -106,6 +157,7 @@ impl RegistrySink {
         session: UploadSession,
         content: &mut Content<'_>,
     ) -> Result<(), TransferError> {
+        let _slot = self.upload_slot().await;
         let body = match content.open().await? {
             BlobContent::File(range) => UploadBody::File(range),
             BlobContent::Stream(stream) => {
@@ -126,32 +178,5 @@ impl RegistrySink {
             results.push((at, self.publish_one(plan, at).await.map_err(Arc::new)));
         }
         results
-    }
-
-    /// Puts the children by digest, then the image under its tag, or by digest when it has none.
-    async fn publish_one(&self, plan: &Plan, at: usize) -> Result<(), TransferError> {
-        let image = &plan.images[at];
-        let destination = &image.wanted.destination;
-        let repo = self.repo(&destination.repository);
-        let lock = {
-            let mut locks = self.repositories.lock().expect("no panic while locking");
-            Arc::clone(locks.entry(destination.repository.clone()).or_default())
-        };
-        let _alone = lock.lock().await;
-        let by_digest = |manifest: &Manifest| ManifestRef::Digest(manifest.digest().clone());
-        let (top, children) = image
-            .manifests
-            .split_last()
-            .expect("an image has its own manifest");
-        for child in children {
-            self.client
-                .put_manifest(&repo, &by_digest(child), child)
-                .await?;
-        }
-        let name = match &destination.tag {
-            Some(tag) => ManifestRef::Tag(tag.clone()),
-            None => by_digest(top),
-        };
-        Ok(self.client.put_manifest(&repo, &name, top).await?)
     }
 }

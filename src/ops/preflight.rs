@@ -1,0 +1,165 @@
+//! Preflight: what would stop a push is looked for before the first blob moves, all of it at once.
+//!
+//! Any registry: can it be reached, and does it take the login. A Harbor besides: are the names
+//! allowed and the projects there, or can they be created; may the user push; is it read-only, a
+//! proxy cache, out of quota, or the tag immutable. What cannot be seen, as by many robots, is not
+//! held against the push. How large a request a proxy in front lets through cannot be known without
+//! sending one, so that is left to the upload.
+//!
+//! Requests: one to find out what the registry is; at a Harbor one for each project, and one for
+//! the token that the push needs anyway; the rest only where something is to be pushed.
+
+mod finding;
+mod harbor;
+
+use serde::Serialize;
+
+use super::{Context, Effect};
+use crate::oci::Registry;
+use crate::registry::{Client, NewProject, Probe, Repo};
+use crate::transfer::{Destination, Plan, RegistrySink};
+
+pub use finding::{Check, Finding, NotReady};
+use harbor::HarborState;
+pub(super) use harbor::would_create;
+
+/// Whether to look before a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preflight {
+    Skip,
+    /// Look, and create at a Harbor the projects that are missing, if any are to be.
+    Run {
+        create: Option<NewProject>,
+    },
+}
+
+/// A project that a push creates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProjectReport {
+    pub project: String,
+    /// False for a dry run.
+    pub created: bool,
+}
+
+/// What a destination names before the push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Present {
+    Nothing,
+    /// The very image.
+    Same,
+    /// Another image.
+    Other,
+}
+
+/// What is known after the first look.
+pub(super) struct Look<'a> {
+    cx: &'a Context,
+    client: &'a Client,
+    registry: &'a Registry,
+    effect: Effect,
+    create: Option<NewProject>,
+    pub(super) findings: Vec<Finding>,
+    /// What could not be seen.
+    unseen: Vec<String>,
+    harbor: Option<HarborState>,
+}
+
+impl<'a> Look<'a> {
+    /// Looks at the registry, and at what the names of the images say; creates projects.
+    pub(super) async fn first(
+        cx: &'a Context,
+        (client, registry): (&'a Client, &'a Registry),
+        (effect, create): (Effect, Option<NewProject>),
+        destinations: &[&Destination],
+    ) -> Self {
+        let mut look = Self {
+            cx,
+            client,
+            registry,
+            effect,
+            create,
+            findings: Vec::new(),
+            unseen: Vec::new(),
+            harbor: None,
+        };
+        let Some(first) = destinations.first() else {
+            return look;
+        };
+        cx.stage(&format!("looking at {registry}"));
+        match client.probe(registry).await {
+            Err(error) => look.findings.push(Finding::of_error(registry, &error)),
+            Ok(Probe::WantsPassword | Probe::WantsToken) => match client.harbor(registry) {
+                Some(harbor) => look.look_at_harbor(harbor, destinations).await,
+                None => {
+                    let repo = Repo {
+                        registry: registry.clone(),
+                        name: first.repository.clone(),
+                    };
+                    if let Err(error) = client.admit(&repo).await {
+                        look.findings.push(Finding::of_error(registry, &error));
+                    }
+                }
+            },
+            Ok(Probe::Open | Probe::Odd(_)) => {}
+        }
+        look
+    }
+
+    /// Whether it makes sense to ask what the destination has: not in a project that is not there.
+    pub(super) fn may_ask(&self, destination: &Destination) -> bool {
+        match &self.harbor {
+            Some(state) => state.is_there(destination),
+            None => true,
+        }
+    }
+
+    /// Whether nothing more can be found out, since nothing can be asked.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let is_fatal = |finding: &Finding| {
+            matches!(finding.check, Check::Reachable | Check::Tls | Check::Login)
+        };
+        self.findings.iter().any(is_fatal)
+    }
+
+    /// Looks at what the plan needs; `present` has one answer for each image of the plan.
+    pub(super) async fn second(
+        &mut self,
+        sink: &RegistrySink,
+        (plan, present): (&Plan, &[Present]),
+    ) {
+        if !plan.is_empty() {
+            self.look_at_plan(sink, (plan, present)).await;
+        }
+        if let (false, Some(first)) = (self.unseen.is_empty(), plan.images.first()) {
+            let repo = Repo {
+                registry: self.registry.clone(),
+                name: first.wanted.destination.repository.clone(),
+            };
+            let user = self.client.username(&repo).unwrap_or_default();
+            self.cx.note(&format!(
+                "`{user}` may not see everything at `{}`; not checked: {}",
+                self.registry,
+                self.unseen.join(", ")
+            ));
+        }
+    }
+
+    /// The projects that were created, or would be.
+    pub(super) fn projects(&self) -> Vec<ProjectReport> {
+        match &self.harbor {
+            Some(state) => state.created(),
+            None => Vec::new(),
+        }
+    }
+
+    /// An error if anything was found.
+    pub(super) fn go_on(self) -> Result<(), NotReady> {
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        Err(NotReady {
+            registry: self.registry.clone(),
+            findings: self.findings,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! What stands in the way of a push, as data, and as the one table that people see.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::batch::error_chain;
+use crate::hint::Hint;
+use crate::oci::Registry;
+use crate::registry::RegistryError;
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Reachable,
+    Tls,
+    Login,
+    Name,
+    Project,
+    Right,
+    ReadOnly,
+    ProxyCache,
+    Quota,
+    Immutable,
+}
+
+impl Check {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Reachable => "reachable",
+            Self::Tls => "TLS",
+            Self::Login => "login",
+            Self::Name => "name",
+            Self::Project => "project",
+            Self::Right => "push right",
+            Self::ReadOnly => "read-only",
+            Self::ProxyCache => "proxy cache",
+            Self::Quota => "quota",
+            Self::Immutable => "immutable",
+        }
+    }
+}
+
+/// One thing that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub check: Check,
+    /// The registry, project or image it is about.
+    pub what: String,
+    pub problem: String,
+    /// What to do about it; empty where nobody knows.
+    pub fix: String,
+}
+
+impl Finding {
+    pub(super) fn new(check: Check, what: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            check,
+            what: what.into(),
+            problem: problem.into(),
+            fix: String::new(),
+        }
+    }
+
+    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+
+    /// That a registry cannot be spoken with.
+    pub(super) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
+        let check = match error.status() {
+            Some(401 | 403) => Check::Login,
+            _ if error.is_tls() => Check::Tls,
+            _ => Check::Reachable,
+        };
+        Self::new(check, registry.as_str(), error_chain(error))
+            .fix(error.hint().unwrap_or_default())
+    }
+}
+
+/// A registry that cannot take what is to be pushed; nothing was.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+pub struct NotReady {
+    #[serde(serialize_with = "as_text")]
+    pub registry: Registry,
+    pub findings: Vec<Finding>,
+}
+
+fn as_text<S: serde::Serializer>(registry: &Registry, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(registry)
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.findings.len();
+        let things = if n == 1 {
+            "thing stands"
+        } else {
+            "things stand"
+        };
+        write!(
+            f,
+            "`{}` is not ready: {n} {things} in the way, and nothing was pushed",
+            self.registry
+        )?;
+        let rows = self.findings.iter().map(|finding| {
+            let cells = [finding.check.label(), &finding.what, &finding.problem];
+            cells.map(str::to_owned)
+        });
+        let head = ["CHECK", "WHAT", "PROBLEM"].map(str::to_owned);
+        let rows: Vec<[String; 3]> = std::iter::once(head).chain(rows).collect();
+        let width = |at: usize| {
+            let cells = rows.iter().map(|row| row[at].chars().count());
+            cells.max().unwrap_or_default()
+        };
+        let (first, second) = (width(0), width(1));
+        for [check, what, problem] in &rows {
+            write!(f, "\n  {check:first$}  {what:second$}  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Hint for NotReady {
+    /// What to do about each, once.
+    fn hint(&self) -> Option<String> {
+        let mut fixes: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if !finding.fix.is_empty() && !fixes.contains(&finding.fix.as_str()) {
+                fixes.push(&finding.fix);
+            }
+        }
+        (!fixes.is_empty()).then(|| fixes.join("\n"))
+    }
+}

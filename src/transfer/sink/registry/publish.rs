@@ -1,0 +1,210 @@
+//! Publishing at a registry: children by digest, then the image under its tag; and what is done
+//! when the registry has lost a part that it had.
+//!
+//! Registries remember what they had: a blob that was collected as garbage may still be there for
+//! a HEAD, and missing for its manifest (facts A7). At a Harbor with several replicas, what one has
+//! done the others may not know yet (facts D9).
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{Content, RegistrySink};
+use crate::oci::{Digest, Manifest};
+use crate::registry::{ManifestRef, RegistryError, Repo, Transient, UploadStart};
+use crate::transfer::sink::Handover;
+use crate::transfer::{Plan, Source, TransferError};
+
+/// A manifest, where it goes, and what stands ready for it.
+#[derive(Clone, Copy)]
+struct Put<'a> {
+    plan: &'a Plan,
+    repo: &'a Repo,
+    name: &'a ManifestRef,
+    manifest: &'a Manifest,
+    /// The image's other manifests.
+    children: &'a [Manifest],
+}
+
+impl RegistrySink {
+    /// Puts the children by digest, then the image under its tag, or by digest when it has none.
+    pub(super) async fn publish_one(&self, plan: &Plan, at: usize) -> Result<(), TransferError> {
+        let image = &plan.images[at];
+        let destination = &image.wanted.destination;
+        let repo = self.repo(&destination.repository);
+        let lock = {
+            let mut locks = self.repositories.lock().expect("no panic while locking");
+            Arc::clone(locks.entry(destination.repository.clone()).or_default())
+        };
+        let mut put_already = lock.lock().await;
+        let (top, children) = image
+            .manifests
+            .split_last()
+            .expect("an image has its own manifest");
+        let mut put = Put {
+            plan,
+            repo: &repo,
+            name: &ManifestRef::Digest(top.digest().clone()),
+            manifest: top,
+            children,
+        };
+        for child in children {
+            if !put_already.contains(child.digest()) {
+                let name = ManifestRef::Digest(child.digest().clone());
+                let put = Put {
+                    name: &name,
+                    manifest: child,
+                    ..put
+                };
+                self.put(put).await?;
+                put_already.insert(child.digest().clone());
+            }
+        }
+        let tag = destination.tag.clone().map(ManifestRef::Tag);
+        if let Some(tag) = &tag {
+            put.name = tag;
+        } else if put_already.contains(top.digest()) {
+            return Ok(());
+        }
+        self.put(put).await?;
+        put_already.insert(top.digest().clone());
+        Ok(())
+    }
+
+    /// Puts a manifest, and brings again what the registry lacks for it.
+    async fn put(&self, put: Put<'_>) -> Result<(), TransferError> {
+        let what = format!("{} {}", put.repo, put.name);
+        let lost: Mutex<Option<Vec<Digest>>> = Mutex::default();
+        let put_again = || async {
+            let missing = lost.lock().expect("no panic while locking").take();
+            if let Some(missing) = missing {
+                self.bring_again(put, &missing).await?;
+            }
+            let result = self
+                .client
+                .try_put_manifest(put.repo, put.name, put.manifest)
+                .await;
+            result.map_err(|error| {
+                let missing = self.remedy(put, &error);
+                let may_pass = missing.is_some() || error.is_transient();
+                *lost.lock().expect("no panic while locking") = missing;
+                Refused {
+                    error: error.into(),
+                    may_pass,
+                }
+            })
+        };
+        let result = self.client.retry(&what, put_again).await;
+        result.map_err(|refused| refused.error)
+    }
+
+    /// What to bring again before another attempt: these, or with no name whatever is not there.
+    /// `None` when that is not the trouble.
+    fn remedy(&self, put: Put<'_>, error: &RegistryError) -> Option<Vec<Digest>> {
+        let (source, _) = self.origin.as_ref()?;
+        if matches!(source, Source::BundleStream(_)) {
+            return None;
+        }
+        let Some(named) = error.missing() else {
+            let is_harbor = self.client.is_harbor(&put.repo.registry);
+            return (is_harbor && error.is_transient()).then(Vec::new);
+        };
+        // An index that names children which are not carried is refused for good.
+        let is_carried = |digest: &&Digest| {
+            put.children.iter().any(|child| child.digest() == *digest)
+                || put.manifest.blobs().any(|blob| blob.digest == **digest)
+        };
+        let carried: Vec<Digest> = named.iter().filter(is_carried).cloned().collect();
+        (named.is_empty() || !carried.is_empty()).then_some(carried)
+    }
+
+    /// Brings `missing` again, whatever the registry says of it; with none named, asks for each.
+    async fn bring_again(&self, put: Put<'_>, missing: &[Digest]) -> Result<(), Refused> {
+        let own = put.manifest.children();
+        for child in put.children {
+            let is_own = own.iter().any(|own| own.digest == *child.digest());
+            if is_own && (missing.is_empty() || missing.contains(child.digest())) {
+                let name = ManifestRef::Digest(child.digest().clone());
+                self.client.try_put_manifest(put.repo, &name, child).await?;
+            }
+        }
+        for blob in put.manifest.stored_blobs() {
+            let is_lost = if missing.is_empty() {
+                self.client
+                    .head_blob(put.repo, &blob.digest)
+                    .await?
+                    .is_none()
+            } else {
+                missing.contains(&blob.digest)
+            };
+            if is_lost {
+                self.upload_again(put, &blob.digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn upload_again(&self, put: Put<'_>, digest: &Digest) -> Result<(), Refused> {
+        let mut planned = put.plan.blobs.iter();
+        let planned = planned.find(|blob| blob.descriptor.digest == *digest);
+        let (Some(blob), Some((source, reporter))) = (planned, &self.origin) else {
+            return Ok(());
+        };
+        let mut content = Content {
+            handover: Handover {
+                source,
+                plan: put.plan,
+                blob,
+                reporter,
+            },
+            given: None,
+            once: false,
+        };
+        match self
+            .client
+            .start_upload(put.repo, &blob.descriptor, None)
+            .await?
+        {
+            UploadStart::Mounted => Ok(()),
+            UploadStart::Session(session) => Ok(self.upload(session, &mut content).await?),
+        }
+    }
+}
+
+/// A failed attempt, and whether another may do.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+struct Refused {
+    error: TransferError,
+    may_pass: bool,
+}
+
+impl From<TransferError> for Refused {
+    fn from(error: TransferError) -> Self {
+        let may_pass = error.is_transient();
+        Self { error, may_pass }
+    }
+}
+
+impl From<RegistryError> for Refused {
+    fn from(error: RegistryError) -> Self {
+        TransferError::from(error).into()
+    }
+}
+
+impl Transient for Refused {
+    fn is_transient(&self) -> bool {
+        self.may_pass
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.error.retry_after()
+    }
+
+    fn gave_up(self, attempts: u32) -> Self {
+        let error = match self.error {
+            TransferError::Registry(error) => error.gave_up(attempts).into(),
+            error => error,
+        };
+        Self { error, ..self }
+    }
+}
