@@ -93,6 +93,15 @@ impl TransferError {
         }
     }
 
+    /// Why, without what differs between images that fail for one reason, as for want of a project;
+    /// `None` where there is no more to it than the message.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.reason(),
+            _ => None,
+        }
+    }
+
     /// How long the server asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -227,7 +227,9 @@ fn of_the_verbs() {
             | OpsError::File(_)
             | OpsError::Template(_)
             | OpsError::Keep(_)
-            | OpsError::Server(_) => unreachable!(),
+            | OpsError::Server(_)
+            // Shown by the tests of `harbor`.
+            | OpsError::NotReady(_) => unreachable!(),
             OpsError::Bind { .. }
             | OpsError::UnknownSource { .. }
             | OpsError::NoSource { .. }

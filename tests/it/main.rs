@@ -11,6 +11,7 @@ mod doctor;
 mod errors;
 mod failing;
 mod fixtures;
+mod harbor;
 mod hostile;
 mod interop;
 mod interrupt;

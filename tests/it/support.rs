@@ -4,6 +4,7 @@ pub(crate) mod disk;
 pub(crate) mod docker_registry;
 pub(crate) mod env;
 pub(crate) mod faults;
+pub(crate) mod harbor;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod nginx;

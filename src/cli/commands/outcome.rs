@@ -140,16 +140,39 @@ impl fmt::Display for BatchFailed<'_> {
             "{done} {n_done} of {}; {n_failed} failed",
             format_count(n_all, "image")
         )?;
-        let mut last = "";
-        for image in &self.outcome.images {
-            if let ImageStatus::Failed { text, .. } = &image.status {
-                let shown = if text == last { "same" } else { text };
-                write!(f, "\n  {}: {shown}", image.image)?;
-                last = text;
-            }
+        let failures: Vec<(&str, &str, String)> = self
+            .outcome
+            .images
+            .iter()
+            .filter_map(|image| match &image.status {
+                ImageStatus::Failed { error, text } => {
+                    let reason = error.reason().unwrap_or_else(|| text.clone());
+                    Some((image.image.as_str(), text.as_str(), reason))
+                }
+                _ => None,
+            })
+            .collect();
+        // When nothing came through for one reason, which images that were says nothing.
+        let (Some((_, text, first)), true) = (failures.first(), n_failed == n_all && n_all > 1)
+        else {
+            return list(f, &failures);
+        };
+        if failures.iter().all(|(_, _, reason)| reason == first) {
+            return write!(f, ", all for one reason\n  {text}");
         }
-        Ok(())
+        list(f, &failures)
     }
+}
+
+/// A line for each failure; one with the reason of the one before it is short.
+fn list(f: &mut fmt::Formatter<'_>, failures: &[(&str, &str, String)]) -> fmt::Result {
+    let mut last = None;
+    for (image, text, reason) in failures {
+        let shown = if last == Some(reason) { "same" } else { text };
+        write!(f, "\n  {image}: {shown}")?;
+        last = Some(reason);
+    }
+    Ok(())
 }
 
 /// What to do about the failures, each advice once.

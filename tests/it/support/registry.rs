@@ -218,7 +218,7 @@ impl Drop for TestRegistry {
     clippy::disallowed_methods,
     reason = "a test's server has a runtime of its own"
 )]
-fn run(listener: std::net::TcpListener, router: axum::Router, stopped: oneshot::Receiver<()>) {
+pub(super) fn run(listener: std::net::TcpListener, router: axum::Router, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -386,7 +386,7 @@ fn relocate(headers: &mut HeaderMap, change: impl Fn(&str) -> String) {
     }
 }
 
-fn answer(status: u16, body: impl Into<Body>) -> Response {
+pub(super) fn answer(status: u16, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response
@@ -412,7 +412,7 @@ fn unauthorized(challenge: &str) -> Response {
     response
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub(super) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}")))
 }
 

@@ -1,0 +1,332 @@
+//! A Harbor in the test's process, as Harbor's source has it and not as hod would like it: core
+//! with its tokens, projects, quotas and rules, in front of hod's own server as the backend.
+//!
+//! `core` is what stands before `/v2/`; `api` is `/service/token` and `/api/v2.0`.
+
+mod api;
+mod core;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use hod::fsx::Durability;
+use hod::report::Silent;
+use hod::server::{Access, ServeOptions};
+use hod::store::Store;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::registry::{Seen, answer, basic, run};
+
+/// Who someone is to Harbor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Admin,
+    User,
+    SystemRobot,
+    ProjectRobot,
+    /// With the CLI secret of a user of OIDC, which little of the API takes.
+    OidcUser,
+}
+
+/// What someone may do in a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Guest,
+    Developer,
+    /// As a developer, and besides may read project, quota and rules.
+    Maintainer,
+}
+
+#[derive(Debug, Clone)]
+struct Account {
+    name: String,
+    password: String,
+    kind: Kind,
+}
+
+/// A project and what is in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProjectState {
+    pub public: bool,
+    /// In bytes; `None` is Harbor's -1.
+    pub limit: Option<u64>,
+    pub is_proxy: bool,
+    /// The tags that are immutable once they are there, in every repository.
+    pub immutable: BTreeSet<String>,
+    members: BTreeMap<String, Role>,
+    /// Digest and length of all that counts for the quota.
+    blobs: BTreeMap<String, u64>,
+    /// When it was created, by the clock that tokens go by too.
+    born: u64,
+    /// What Harbor's database has: digests and tags by repository.
+    artifacts: BTreeSet<(String, String)>,
+    tags: BTreeMap<(String, String), String>,
+}
+
+impl ProjectState {
+    pub(crate) fn used(&self) -> u64 {
+        self.blobs.values().sum()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    user: Option<String>,
+    /// Actions by project.
+    access: BTreeMap<String, Vec<String>>,
+    born: u64,
+}
+
+/// An answer in place of Harbor's own: what its database, its jobs and its proxies come up with.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub method: &'static str,
+    /// A part of the path.
+    pub path: &'static str,
+    pub status: u16,
+    pub body: String,
+    /// How many requests it is for, from the first on.
+    pub n_left: usize,
+}
+
+impl Refusal {
+    pub(crate) fn new(method: &'static str, path: &'static str, answer: (u16, &str, &str)) -> Self {
+        let (status, code, message) = answer;
+        Self {
+            method,
+            path,
+            status,
+            body: error_body(code, message),
+            n_left: usize::MAX,
+        }
+    }
+
+    pub(crate) fn first(mut self, n: usize) -> Self {
+        self.n_left = n;
+        self
+    }
+}
+
+/// All that changes.
+#[derive(Debug, Default)]
+pub(crate) struct HarborState {
+    pub read_only: bool,
+    pub admin_only: bool,
+    /// A proxy lets nothing through but `/v2/` and `/service/`.
+    pub hides_api: bool,
+    /// A proxy adds the session's cookie to what clients send.
+    pub adds_cookie: bool,
+    pub refusals: Vec<Refusal>,
+    pub projects: BTreeMap<String, ProjectState>,
+    accounts: Vec<Account>,
+    tokens: BTreeMap<String, Token>,
+    uploads: BTreeMap<String, u64>,
+    clock: u64,
+    /// How many blobs are being uploaded now, and at most so far.
+    n_uploading: usize,
+    pub n_uploading_max: usize,
+    n_requests: usize,
+}
+
+impl HarborState {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// Makes every token that was given out worthless.
+    pub(crate) fn expire_tokens(&mut self) {
+        self.tokens.clear();
+    }
+
+    /// Creates a project in which these may do something.
+    pub(crate) fn add_project(&mut self, name: &str, members: &[(&str, Role)]) -> &mut ProjectState {
+        let born = self.tick();
+        let members = members.iter();
+        let members = members.map(|(name, role)| ((*name).to_owned(), *role));
+        let project = ProjectState {
+            born,
+            members: members.collect(),
+            ..ProjectState::default()
+        };
+        self.projects.entry(name.to_owned()).or_insert(project)
+    }
+
+    fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.name == name)
+    }
+
+    fn login(&self, authorization: Option<&str>) -> Option<&Account> {
+        let given = authorization?;
+        let is_theirs = |account: &&Account| basic(&account.name, &account.password) == given;
+        self.accounts.iter().find(is_theirs)
+    }
+
+    /// What someone may do with the images of a project.
+    fn actions(&self, user: Option<&Account>, project: &ProjectState) -> Vec<String> {
+        let role = user.and_then(|user| project.members.get(&user.name));
+        let is_admin = user.is_some_and(|user| user.kind == Kind::Admin);
+        let actions: &[&str] = match role {
+            _ if is_admin => &["delete", "pull", "push", "scanner-pull"],
+            Some(Role::Developer | Role::Maintainer) => &["pull", "push"],
+            Some(Role::Guest) => &["pull"],
+            None if project.public => &["pull"],
+            None => &[],
+        };
+        actions.iter().map(|&action| action.to_owned()).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: String,
+    state: Mutex<HarborState>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A running Harbor; it ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Harbor {
+    store: Store,
+    shared: Arc<Shared>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    _dir: tempfile::TempDir,
+}
+
+impl Harbor {
+    /// Starts a Harbor with `admin` (password `Harbor12345`) and nothing else.
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("hod-harbor-")
+            .tempdir()
+            .unwrap();
+        let store = Store::create(dir.path()).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let shared = Arc::new(Shared {
+            host: listener.local_addr().unwrap().to_string(),
+            state: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        let options = ServeOptions {
+            access: Access::ReadWrite,
+            durability: Durability::Deferred,
+            reporter: Arc::new(Silent),
+        };
+        let router = hod::server::router(store.clone(), options).layer(
+            axum::middleware::from_fn_with_state(Arc::clone(&shared), handle),
+        );
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || run(listener, router, stopped));
+        let harbor = Self {
+            store,
+            shared,
+            running: Some((stop, thread)),
+            _dir: dir,
+        };
+        harbor.add_account(Kind::Admin, "admin", "Harbor12345");
+        harbor
+    }
+
+    /// `127.0.0.1:<port>`.
+    pub(crate) fn host(&self) -> &str {
+        &self.shared.host
+    }
+
+    /// The backend's storage.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, HarborState> {
+        self.shared.state.lock().unwrap()
+    }
+
+    pub(crate) fn add_account(&self, kind: Kind, name: &str, password: &str) {
+        self.state().accounts.push(Account {
+            name: name.to_owned(),
+            password: password.to_owned(),
+            kind,
+        });
+    }
+
+    /// The requests since this was last asked.
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.shared.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Harbor {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            // Neither fails unless the server failed, which the test has seen.
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+fn error_body(code: &str, message: &str) -> String {
+    json!({"errors": [{"code": code, "message": message}]}).to_string()
+}
+
+/// An error as Harbor sends them.
+fn error(status: u16, code: &str, message: &str) -> Response {
+    answer(status, error_body(code, message))
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut seen = Seen {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+        headers: request.headers().clone(),
+        status: 0,
+    };
+    let mut response = match instead(&shared, &seen) {
+        Some(response) => response,
+        None if seen.path.starts_with("/v2/") => core::answer(&shared, &seen, request, next).await,
+        None => {
+            let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
+            api::answer(&mut shared.state.lock().unwrap(), &seen, &body.unwrap())
+        }
+    };
+    let headers = response.headers_mut();
+    let id = {
+        let mut state = shared.state.lock().unwrap();
+        state.n_requests += 1;
+        format!("req-{}", state.n_requests)
+    };
+    headers.insert("x-request-id", id.parse().unwrap());
+    let sid = HeaderValue::from_static("sid=0123456789abcdef; Path=/; HttpOnly");
+    headers.insert("set-cookie", sid);
+    seen.status = response.status().as_u16();
+    shared.seen.lock().unwrap().push(seen);
+    response
+}
+
+/// What stands before everything: sessions (facts D3), and what a test wants.
+fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
+    let mut state = shared.state.lock().unwrap();
+    let has_session = seen.header("cookie").is_some_and(|c| c.contains("sid="));
+    let is_safe = matches!(seen.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    if (has_session || state.adds_cookie) && !is_safe {
+        return Some(error(403, "FORBIDDEN", "CSRF token not found in request"));
+    }
+    if state.hides_api && seen.path.starts_with("/api/") {
+        return Some(answer(404, "<html><h1>404 Not Found</h1></html>"));
+    }
+    let refusal = state.refusals.iter_mut().find(|refusal| {
+        (refusal.method == "*" || refusal.method == seen.method)
+            && seen.path.contains(refusal.path)
+            && refusal.n_left > 0
+    })?;
+    refusal.n_left -= 1;
+    Some(answer(refusal.status, refusal.body.clone()))
+}
