@@ -70,7 +70,7 @@ impl<'a> Look<'a> {
         cx: &'a Context,
         (client, registry): (&'a Client, &'a Registry),
         (effect, create): (Effect, Option<NewProject>),
-        destinations: &[&Destination],
+        plan: &Plan,
     ) -> Self {
         let mut look = Self {
             cx,
@@ -82,18 +82,18 @@ impl<'a> Look<'a> {
             unseen: Vec::new(),
             harbor: None,
         };
-        let Some(first) = destinations.first() else {
+        let Some(first) = plan.images.first() else {
             return look;
         };
         cx.stage(&format!("looking at {registry}"));
         match client.probe(registry).await {
             Err(error) => look.findings.push(Finding::of_error(registry, &error)),
             Ok(Probe::WantsPassword | Probe::WantsToken) => match client.harbor(registry) {
-                Some(harbor) => look.look_at_harbor(harbor, destinations).await,
+                Some(harbor) => look.look_at_harbor(harbor, plan).await,
                 None => {
                     let repo = Repo {
                         registry: registry.clone(),
-                        name: first.repository.clone(),
+                        name: first.wanted.destination.repository.clone(),
                     };
                     if let Err(error) = client.admit(&repo).await {
                         look.findings.push(Finding::of_error(registry, &error));

@@ -11,7 +11,7 @@ use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, Project
 use crate::list::{ImageList, RenameRules};
 use crate::oci::Registry;
 use crate::registry::{Client, Repo};
-use crate::transfer::{Destination, OnFailure, RegistrySink, Sink, TransferError};
+use crate::transfer::{OnFailure, RegistrySink, Sink, TransferError};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -99,14 +99,8 @@ async fn look<'a>(
     let Preflight::Run { create } = options.preflight else {
         return Ok(None);
     };
-    let destinations: Vec<&Destination> = batch
-        .plan
-        .images
-        .iter()
-        .map(|image| &image.wanted.destination)
-        .collect();
     let at = (&options.client, &options.registry);
-    let look = Look::first(cx, at, (options.effect, create), &destinations).await;
+    let look = Look::first(cx, at, (options.effect, create), &batch.plan).await;
     if look.is_hopeless() {
         look.go_on()?;
         return Ok(None);

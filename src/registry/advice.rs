@@ -125,6 +125,16 @@ fn status_hint(
         None => "what is asked for".to_owned(),
     };
     match status {
+        401 if request.repository().is_none() => Some(match login {
+            LoginState::As(user) => format!(
+                "the password of `{user}` is wrong, or `{user}` may do nothing here: check it with \
+                 `docker login {host}`"
+            ),
+            LoginState::Anonymous => {
+                format!("no login for `{host}` is known: log in (`docker login {host}`)")
+            }
+            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
+        }),
         401 => Some(match login {
             LoginState::As(user) => format!(
                 "either the password of `{user}` is wrong, or {place} does not exist or `{user}` \

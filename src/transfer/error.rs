@@ -130,6 +130,7 @@ impl Hint for TransferError {
                  or pin the platform's own digest"
                     .to_owned(),
             ),
+            Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {
                 Some("push from the uncompressed `.tar`, or unpack the bundle first".to_owned())
             }

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use super::super::Effect;
 use super::super::batch::error_chain;
 use super::{Check, Finding, Look, Present, ProjectReport};
-use crate::oci::{RepositoryName, Tag};
+use crate::oci::{Registry, RepositoryName, Tag};
 use crate::registry::{
     Created, Creation, Harbor, NewProject, Project, ProjectAccess, RegistryError, SystemInfo,
 };
@@ -16,8 +16,6 @@ use crate::transfer::{Destination, Plan, RegistrySink};
 
 /// How many things are asked at once.
 const ASK_AT_ONCE: usize = 8;
-/// The longest name of a repository with its project, in characters (facts D6).
-const NAME_LEN_MAX: usize = 255;
 
 /// What is known of a Harbor.
 pub(super) struct HarborState {
@@ -73,13 +71,16 @@ fn project_name(repository: &RepositoryName) -> Option<&str> {
 }
 
 impl Look<'_> {
-    pub(super) async fn look_at_harbor(&mut self, harbor: Harbor, destinations: &[&Destination]) {
+    pub(super) async fn look_at_harbor(&mut self, harbor: Harbor, plan: &Plan) {
         let mut projects = BTreeMap::new();
-        for destination in destinations {
-            if let Some(project) = self.check_name(&destination.repository) {
-                projects
-                    .entry(project.name.clone())
-                    .or_insert((project, Presence::Unknown));
+        for image in &plan.images {
+            match check_name(self.registry, &image.wanted.destination.repository) {
+                Ok(project) => {
+                    projects
+                        .entry(project.name.clone())
+                        .or_insert((project, Presence::Unknown));
+                }
+                Err(finding) => self.find(finding),
             }
         }
         let mut state = HarborState {
@@ -87,49 +88,11 @@ impl Look<'_> {
             projects,
             info: None,
         };
-        self.look_for_projects(&mut state).await;
+        self.look_for_projects(&mut state, &Needs::of(plan)).await;
         if !self.is_hopeless() {
             self.look_for_rights(&state).await;
         }
         self.harbor = Some(state);
-    }
-
-    /// Returns the project of an allowed name; says what is wrong with any other, once.
-    fn check_name(&mut self, repository: &RepositoryName) -> Option<Project> {
-        let Some(project) = Project::of(self.registry, repository) else {
-            self.find(
-                Finding::new(Check::Name, repository.as_str(), "names no project")
-                    .fix("at a Harbor every image is in a project: pass `--project NAME`"),
-            );
-            return None;
-        };
-        if !project.has_valid_name() {
-            self.find(
-                Finding::new(
-                    Check::Name,
-                    &project.name,
-                    "is no name that a project can have",
-                )
-                .fix(
-                    "Harbor's projects are named in lower-case letters and digits, joined by \
-                     single `.`, `_` or `-`: choose another with `--project` or `--rename`",
-                ),
-            );
-            return None;
-        }
-        let len = repository.as_str().len();
-        if len > NAME_LEN_MAX {
-            self.find(
-                Finding::new(
-                    Check::Name,
-                    repository.as_str(),
-                    format!("has {len} characters, and {NAME_LEN_MAX} are allowed"),
-                )
-                .fix("shorten it with `--strip-host` or `--rename`"),
-            );
-            return None;
-        }
-        Some(project)
     }
 
     fn find(&mut self, finding: Finding) {
@@ -142,7 +105,7 @@ impl Look<'_> {
         self.find(Finding::of_error(self.registry, error));
     }
 
-    async fn look_for_projects(&mut self, state: &mut HarborState) {
+    async fn look_for_projects(&mut self, state: &mut HarborState, needs: &Needs) {
         let harbor = &state.harbor;
         let answers: Vec<_> = futures_util::stream::iter(state.projects.values_mut())
             .map(|(project, presence)| async move {
@@ -169,14 +132,15 @@ impl Look<'_> {
         }
         let is_complete = |(_, presence): &(Project, Presence)| matches!(presence, Presence::There);
         if !state.projects.values().all(is_complete) {
-            self.look_for_missing_projects(state).await;
+            self.look_for_missing_projects(state, needs).await;
         }
     }
 
-    async fn look_for_missing_projects(&mut self, state: &mut HarborState) {
+    async fn look_for_missing_projects(&mut self, state: &mut HarborState, needs: &Needs) {
         self.look_at_system(state).await;
         let is_read_only = state.info.as_ref().and_then(|info| info.read_only);
         let mut created = Vec::new();
+        let is_clear = self.findings.is_empty() && is_read_only != Some(true);
         for (project, presence) in state.projects.values_mut() {
             if *presence == Presence::There {
                 continue;
@@ -193,7 +157,16 @@ impl Look<'_> {
                          project with `--project`",
                     ));
                 }
-                (Some(_), _) if !self.findings.is_empty() || is_read_only == Some(true) => {}
+                (Some(_), _) if !is_clear => {}
+                // Nothing is there yet, so that all of the plan will count.
+                (Some(new), Presence::Missing) if needs.exceed(&project.name, new) => {
+                    let (len, limit) = (needs.len(&project.name), new.storage_limit);
+                    let limit = limit.unwrap_or_default();
+                    self.find(
+                        over_quota(&project.name, len, (limit, limit))
+                            .fix("give new projects more with `--project-quota`"),
+                    );
+                }
                 // Whatever hides the API would refuse this as well; the token tells what is there.
                 (Some(_), Presence::Unknown) if state.info.is_none() => {}
                 (Some(_), Presence::Missing) if self.effect == Effect::DryRun => {
@@ -309,22 +282,19 @@ impl Look<'_> {
         self.look_at_system(&mut state).await;
         let needs = Needs::of(plan);
         for (name, (project, presence)) in &state.projects {
-            let Some(need) = needs.0.get(name) else {
+            let Some(&need) = needs.0.get(name) else {
                 continue;
             };
+            let is_of = |finding: &Finding| finding.check == Check::Right && finding.what == *name;
+            if self.findings.iter().any(is_of) {
+                continue;
+            }
             match presence {
                 Presence::There | Presence::Unknown | Presence::Created => {
                     self.look_at_project((&state.harbor, project), *presence, (sink, plan, need))
                         .await;
                 }
-                Presence::WouldBeCreated => {
-                    if let Some(limit) = self.create.and_then(|new| new.storage_limit)
-                        && need.len > limit
-                    {
-                        self.find(over_quota(name, need.len, (limit, limit)));
-                    }
-                }
-                Presence::Missing => {}
+                Presence::WouldBeCreated | Presence::Missing => {}
             }
         }
         self.look_for_immutable_tags(&state, (plan, present)).await;
@@ -335,7 +305,7 @@ impl Look<'_> {
         &mut self,
         (harbor, project): (&Harbor, &Project),
         presence: Presence,
-        (sink, plan, need): (&RegistrySink, &Plan, &Need),
+        (sink, plan, need): (&RegistrySink, &Plan, u64),
     ) {
         let name = &project.name;
         if presence != Presence::Created {
@@ -367,21 +337,24 @@ impl Look<'_> {
             Ok(Some(quota)) => {
                 if let (Presence::Created, Some(wanted)) =
                     (presence, self.create.and_then(|new| new.storage_limit))
-                    && quota.limit != wanted
+                    && quota.limit != Some(wanted)
                 {
+                    let limit = quota.limit.map_or("no quota".to_owned(), |limit| {
+                        format!("a quota of {}", format_len(limit))
+                    });
                     self.cx.warn(&format!(
-                        "project `{name}` has a quota of {} and not the wanted {}: Harbor lets \
-                         only system administrators choose",
-                        format_len(quota.limit),
+                        "project `{name}` has {limit}, not {}: Harbor lets only system \
+                         administrators choose",
                         format_len(wanted)
                     ));
                 }
-                let mut len = need.len;
+                let mut len = need;
                 if len > quota.free() {
                     len -= self.len_there(name, (sink, plan)).await.min(len);
                 }
                 if len > quota.free() {
-                    self.find(over_quota(name, len, (quota.free(), quota.limit)));
+                    let limit = quota.limit.unwrap_or(u64::MAX);
+                    self.find(over_quota(name, len, (quota.free(), limit)));
                 }
             }
             Ok(None) => {}
@@ -478,22 +451,36 @@ impl Look<'_> {
     }
 }
 
-/// What the plan may add to each project.
-struct Needs(BTreeMap<String, Need>);
-
-/// An upper bound, in bytes: a blob that is there already is counted.
-#[derive(Default)]
-struct Need {
-    len: u64,
+/// The project of a name that Harbor allows. That a name is in lower case and has at most 255
+/// characters is so for every [`RepositoryName`].
+fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Project, Finding> {
+    let Some(project) = Project::of(registry, repository) else {
+        return Err(
+            Finding::new(Check::Name, repository.as_str(), "names no project")
+                .fix("at a Harbor every image is in a project: pass `--project NAME`"),
+        );
+    };
+    if project.has_valid_name() {
+        return Ok(project);
+    }
+    let problem = "is no name that a project can have";
+    Err(Finding::new(Check::Name, project.name, problem).fix(
+        "Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` \
+         or `-`: choose another with `--project` or `--rename`",
+    ))
 }
+
+/// What the plan may add to each project, in bytes. It is an upper bound: what is there already
+/// is counted.
+struct Needs(BTreeMap<String, u64>);
 
 impl Needs {
     /// Unique blobs by project, and the manifests.
     fn of(plan: &Plan) -> Self {
-        let mut needs: BTreeMap<String, Need> = BTreeMap::new();
+        let mut needs: BTreeMap<String, u64> = BTreeMap::new();
         let mut add = |project: &str, len: u64| {
             let need = needs.entry(project.to_owned()).or_default();
-            need.len = need.len.saturating_add(len);
+            *need = need.saturating_add(len);
         };
         let project_of = |at: usize| project_name(&plan.images[at].wanted.destination.repository);
         for blob in &plan.blobs {
@@ -520,6 +507,16 @@ impl Needs {
             }
         }
         Self(needs)
+    }
+
+    fn len(&self, project: &str) -> u64 {
+        self.0.get(project).copied().unwrap_or_default()
+    }
+
+    /// Whether a new project would be too small.
+    fn exceed(&self, project: &str, new: NewProject) -> bool {
+        new.storage_limit
+            .is_some_and(|limit| self.len(project) > limit)
     }
 }
 
@@ -594,4 +591,25 @@ pub(in crate::ops) fn would_create(projects: &[ProjectReport], new: NewProject) 
         },
         names.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_needs_a_project_that_harbor_allows() {
+        #[track_caller]
+        fn check(name: &str, expect: Result<&str, &str>) {
+            let registry = "harbor.corp".parse().unwrap();
+            let found = check_name(&registry, &name.parse().unwrap());
+            let found = found.map(|project| project.name);
+            let found = found.map_err(|finding| format!("{} {}", finding.what, finding.problem));
+            assert_eq!(found.as_deref().map_err(String::as_str), expect, "{name}");
+        }
+        check("offline/a/b/c", Ok("offline"));
+        check("nginx", Err("nginx names no project"));
+        check("a__b/c", Err("a__b is no name that a project can have"));
+        check("a/b__c", Ok("a"));
+    }
 }

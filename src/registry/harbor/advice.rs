@@ -23,30 +23,42 @@ pub(crate) enum Doubt {
     LoginRefused,
 }
 
-const AGAIN: &str = "running the command again moves only what is missing";
-
 /// What to do about a refusal of Harbor's; `None` where nothing is special about it.
 pub(crate) fn harbor_hint(
     request: &RequestLine,
     (status, body): (u16, &ErrorBody),
     login: &LoginState,
 ) -> Option<String> {
-    let harbor = body.harbor.as_ref()?;
     let host = request.host();
     let repository = request.repository().unwrap_or_default();
     let project = repository.split('/').next().unwrap_or_default();
     let message = body.message.as_deref().unwrap_or_default();
     let says = |text: &str| message.to_ascii_lowercase().contains(text);
+    // Harbor says this before it asks for a login, and so before it is known to be one.
+    if status == 400 && says("invalid repository name") {
+        return Some(if request.is_read() {
+            format!(
+                "at a Harbor every image is in a project, and `{repository}` names none: write it \
+                 as `PROJECT/{repository}`"
+            )
+        } else {
+            format!(
+                "at a Harbor every image is in a project, and `{repository}` names none: pass \
+                 `--project NAME`"
+            )
+        });
+    }
+    let harbor = body.harbor.as_ref()?;
     let code = body.code.as_deref().unwrap_or_default();
     Some(match (status, code) {
         (401, _) => return unauthorized((host, project), harbor.doubt, login),
         (403, _) if says("csrf token") => format!(
             "`{host}` takes this for a browser's session: something on the way adds a `sid` \
-             cookie, which hod never sends; {AGAIN} once the proxy no longer does"
+             cookie, which hod never sends; have the proxy in front no longer do that"
         ),
         (403, _) if says("upper limit") => format!(
             "the storage quota of project `{project}` is used up: raise it in Harbor \
-             (Administration, Project Quotas) or delete what the project no longer needs; {AGAIN}"
+             (Administration, Project Quotas) or delete what the project no longer needs"
         ),
         (403, _) if says("proxy project") => format!(
             "`{project}` is a proxy cache, into which nothing can be pushed: push into another \
@@ -54,7 +66,7 @@ pub(crate) fn harbor_hint(
         ),
         (403, _) if says("read only") => format!(
             "`{host}` is in read-only mode, as during maintenance: an administrator ends it \
-             (Configuration, System Settings); {AGAIN}"
+             (Configuration, System Settings)"
         ),
         (412, "PRECONDITION") if says("immutable") => format!(
             "an immutability rule of project `{project}` keeps this tag as it is: push under \
@@ -65,24 +77,22 @@ pub(crate) fn harbor_hint(
              a missing signature): see the project's Configuration in Harbor, or carry another \
              version"
         ),
-        (404, _) if says("in gc") => format!(
+        (404, _) if says("in gc") => {
             "Harbor's garbage collection has marked what is to be written: run the command again \
-             later, two hours at the latest; {AGAIN}"
-        ),
-        (400, _) if says("invalid repository name") => format!(
-            "at a Harbor every image is in a project, and `{repository}` names none: pass \
-             `--project NAME`"
-        ),
+             later, in two hours at the latest"
+                .to_owned()
+        }
         (404, "NOT_FOUND") if request.is_read() => {
             format!("check the name and the tag: project `{project}` has no such image")
         }
-        (404, _) if !request.is_read() && !project.is_empty() => format!(
+        (404, _) if !request.is_read() && !project.is_empty() => {
             "Harbor misses a part of the image that was there a moment ago: see whether its \
-             replicas share one storage and one Redis; {AGAIN}"
-        ),
+             replicas share one storage and one Redis"
+                .to_owned()
+        }
         (400, "MANIFEST_BLOB_UNKNOWN") => format!(
             "Harbor's storage has lost parts of the image that Harbor takes for present, as after \
-             a garbage collection: {AGAIN}; if it stays so, delete the repository in Harbor first"
+             a garbage collection: if it stays so, delete `{repository}` in Harbor and push again"
         ),
         (400, "MANIFEST_INVALID") => {
             "Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave \
@@ -94,14 +104,11 @@ pub(crate) fn harbor_hint(
         }
         (429, _) => format!(
             "`{host}`, or the registry behind its proxy cache `{project}`, limits how much may be \
-             asked: wait, and run the command again; {AGAIN}"
+             asked: wait, and run the command again"
         ),
         (500.., "UNKNOWN") => {
-            let request = match &harbor.request_id {
-                Some(id) => format!("look there for request {id}"),
-                None => "look there for the time of this request".to_owned(),
-            };
-            format!("Harbor says why only in the log of its `core` service: {request}; {AGAIN}")
+            "Harbor says why only in the log of its `core` service, under the id of the request"
+                .to_owned()
         }
         _ => return None,
     })

@@ -79,14 +79,16 @@ pub enum Created {
 /// How much a project may hold, and holds, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StorageQuota {
-    pub limit: u64,
+    /// `None` for no limit.
+    pub limit: Option<u64>,
     pub used: u64,
 }
 
 impl StorageQuota {
     /// How much more there is room for.
     pub fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
+        let limit = self.limit.unwrap_or(u64::MAX);
+        limit.saturating_sub(self.used)
     }
 }
 
@@ -219,20 +221,19 @@ impl Harbor {
         Ok(found.map(|found| found.registry_id.is_some_and(|id| id > 0)))
     }
 
-    /// The project's quota; `None` when it has none, or this login may not see it.
+    /// The project's quota; `None` when this login may not see it, or Harbor counts nothing.
     pub async fn quota(&self, project: &Project) -> Result<Option<StorageQuota>, RegistryError> {
         let path = format!("projects/{}/summary", project.name);
         let found: Option<WireSummary> = self.read(project, &path).await?;
         let Some(quota) = found.and_then(|found| found.quota) else {
             return Ok(None);
         };
-        let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
         // -1 is without a limit.
-        let Some(limit) = storage(quota.hard) else {
-            return Ok(None);
-        };
-        let used = storage(quota.used).unwrap_or_default();
-        Ok(Some(StorageQuota { limit, used }))
+        let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
+        Ok(Some(StorageQuota {
+            limit: storage(quota.hard),
+            used: storage(quota.used).unwrap_or_default(),
+        }))
     }
 
     /// Whether any tag of the project may be immutable; `None` when this login may not see it.

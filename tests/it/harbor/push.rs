@@ -50,7 +50,10 @@ fn a_new_list_fills_a_fresh_harbor() {
     let manifests = seen.iter().filter(|seen| manifest_path(&seen.path));
     assert_eq!(manifests.count(), kinds.len());
     assert_eq!(seen.len(), 1 + 3 + 1 + kinds.len(), "{:#?}", lines(&seen));
-    assert!(seen.iter().all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD")));
+    assert!(
+        seen.iter()
+            .all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD"))
+    );
 }
 
 #[test]
@@ -62,11 +65,16 @@ fn a_token_is_fetched_after_the_projects_are_there() {
     site.push("--create-projects=public").success();
     let seen = site.harbor.take_seen();
     let at = |line: &str| {
-        let found = lines(&seen).iter().position(|known| known.starts_with(line));
+        let found = lines(&seen)
+            .iter()
+            .position(|known| known.starts_with(line));
         found.unwrap_or_else(|| panic!("no {line}: {:#?}", lines(&seen)))
     };
     assert!(at("POST /api/v2.0/projects 201") < at("GET /service/token"));
-    assert!(seen.iter().all(|seen| seen.status != 401 || seen.path == "/v2/"));
+    assert!(
+        seen.iter()
+            .all(|seen| seen.status != 401 || seen.path == "/v2/")
+    );
     assert!(site.harbor.state().projects["two"].public);
     assert!(!site.harbor.state().projects["one"].public);
 }
@@ -75,15 +83,20 @@ fn a_token_is_fetched_after_the_projects_are_there() {
 fn a_quota_is_given_to_new_projects() {
     let site = Site::fresh();
     site.add("new/app:1", &app());
-    site.push("--create-projects --project-quota 5GiB").success();
+    site.push("--create-projects --project-quota 5GiB")
+        .success();
     assert_eq!(site.harbor.state().projects["new"].limit, Some(5 << 30));
     // Harbor heeds it from administrators only, and hod says so.
     let site = Site::fresh();
     site.harbor.add_account(Kind::User, "dev", "pw");
     site.log_in("dev", "pw");
     site.add("new/app:1", &app());
-    site.push("--create-projects --project-quota 5GiB").success();
+    let output = site
+        .push("--create-projects --project-quota 5GiB")
+        .success();
     assert_eq!(site.harbor.state().projects["new"].limit, None);
+    let told = "project `new` has no quota, not 5.0 GiB: Harbor lets only system administrators";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
 }
 
 #[test]
@@ -106,7 +119,11 @@ fn a_failure_to_create_what_is_there_is_none() {
         state.add_project("new", &[]);
         let refusals = [
             Refusal::new("HEAD", "/projects", (404, "NOT_FOUND", "")).first(1),
-            Refusal::new("POST", "/projects", (500, "UNKNOWN", "internal server error")),
+            Refusal::new(
+                "POST",
+                "/projects",
+                (500, "UNKNOWN", "internal server error"),
+            ),
         ];
         state.refusals.extend(refusals);
     }
@@ -118,7 +135,10 @@ fn an_index_comes_after_its_children() {
     let site = Site::new();
     let kinds = menagerie();
     let (_, list) = kinds.iter().find(|(name, _)| *name == "list").unwrap();
-    let (_, nested) = kinds.iter().find(|(name, _)| *name == "nested").unwrap_or(&kinds[0]);
+    let (_, nested) = kinds
+        .iter()
+        .find(|(name, _)| *name == "nested")
+        .unwrap_or(&kinds[0]);
     site.add("offline/list:1", list);
     site.add("offline/nested:1", nested);
     // The children of another tag of the repository are not sent again.
@@ -148,7 +168,12 @@ fn an_immutable_tag_with_the_same_image_is_left_alone() {
     let site = Site::new();
     site.add("offline/app:1", &app());
     let immutable = ["1".to_owned()].into();
-    site.harbor.state().projects.get_mut("offline").unwrap().immutable = immutable;
+    site.harbor
+        .state()
+        .projects
+        .get_mut("offline")
+        .unwrap()
+        .immutable = immutable;
     site.push("").success();
     let _ = site.harbor.take_seen();
     let again = site.push("").success();
@@ -159,7 +184,10 @@ fn an_immutable_tag_with_the_same_image_is_left_alone() {
 fn a_token_that_runs_out_is_renewed_once_for_all_projects() {
     let site = Site::fresh();
     for n in 0..12 {
-        site.add(&format!("project-{}/app-{n}:1", n % 3), &image(900 + 10 * n));
+        site.add(
+            &format!("project-{}/app-{n}:1", n % 3),
+            &image(900 + 10 * n),
+        );
     }
     let refusal = Refusal::new("POST", "/project-1/app-4/", (503, "UNAVAILABLE", "wait")).first(1);
     site.harbor.state().refusals.push(refusal);
@@ -197,14 +225,19 @@ fn what_the_api_hides_is_not_held_against_the_push() {
     // A robot that may push, and see nothing.
     let site = Site::new();
     site.harbor.add_account(Kind::SystemRobot, "robot$ci", "pw");
-    site.harbor.state().add_project("p", &[("robot$ci", Role::Developer)]);
+    site.harbor
+        .state()
+        .add_project("p", &[("robot$ci", Role::Developer)]);
     site.log_in("robot$ci", "pw");
     site.add("p/app:1", &app());
     let output = site.push("").success();
     assert!(
-        output.stderr.contains(
-            "`robot$ci` may not see everything at `127.0.0.1:"
-        ) && output.stderr.contains("whether `p` is a proxy cache, and its quota"),
+        output
+            .stderr
+            .contains("`robot$ci` may not see everything at `127.0.0.1:")
+            && output
+                .stderr
+                .contains("whether `p` is a proxy cache, and its quota"),
         "{}",
         output.stderr
     );
@@ -212,7 +245,9 @@ fn what_the_api_hides_is_not_held_against_the_push() {
     for kind in [Kind::User, Kind::OidcUser] {
         let site = Site::new();
         site.harbor.add_account(kind, "dev", "pw");
-        site.harbor.state().add_project("p", &[("dev", Role::Developer)]);
+        site.harbor
+            .state()
+            .add_project("p", &[("dev", Role::Developer)]);
         site.harbor.state().hides_api = kind == Kind::User;
         site.log_in("dev", "pw");
         site.add("p/app:1", &app());
@@ -236,8 +271,16 @@ fn what_harbor_forgets_is_brought_again() {
     };
     let layer = app().blobs[0].digest.to_string();
     let cases = [
-        (404, r#"{"errors":[{"code":"NOT_FOUND","message":"x"}]}"#.to_owned(), 0),
-        (500, r#"{"errors":[{"code":"UNKNOWN","message":"x"}]}"#.to_owned(), 0),
+        (
+            404,
+            r#"{"errors":[{"code":"NOT_FOUND","message":"x"}]}"#.to_owned(),
+            0,
+        ),
+        (
+            500,
+            r#"{"errors":[{"code":"UNKNOWN","message":"x"}]}"#.to_owned(),
+            0,
+        ),
         (502, "<html>".to_owned(), 0),
         (503, String::new(), 0),
         (504, String::new(), 0),
@@ -282,13 +325,20 @@ fn a_plain_registry_that_lost_a_blob_gets_it_again() {
         r#"{{"errors":[{{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry","detail":"{digest}"}}]}}"#
     );
     let body: &'static str = body.leak();
-    registry.fail(Fault::on("PUT", manifest_path).first(1).does(Effect::Page(400, body)));
+    registry.fail(
+        Fault::on("PUT", manifest_path)
+            .first(1)
+            .does(Effect::Page(400, body)),
+    );
     env.run_line(&format!("push store {}", registry.host()))
         .success();
     assert_eq!(registry.count("PUT", upload_path), app().blobs.len() + 1);
     // What is named and not carried stays missing: once is enough.
     let registry = TestRegistry::start();
-    let other = Box::leak(body.replace(digest.as_str(), image(1).digest().as_str()).into_boxed_str());
+    let other = Box::leak(
+        body.replace(digest.as_str(), image(1).digest().as_str())
+            .into_boxed_str(),
+    );
     registry.fail(Fault::on("PUT", manifest_path).does(Effect::Page(400, other)));
     env.run_line(&format!("push store {}", registry.host()))
         .exits(1);

@@ -1,0 +1,511 @@
+//! Harbor's refusals (facts D5) when nothing was seen to stand in the way: each is said in one
+//! sentence, with what to do.
+
+use insta::assert_snapshot;
+
+use super::{Site, app};
+use crate::support::env::Output;
+use crate::support::faults::upload_path;
+use crate::support::harbor::{Harbor, Kind, ProjectState, Refusal, Role};
+use crate::support::images::{Compression, ImageBuilder, image, layer};
+
+/// A site with one image to push into `offline`, and what is wrong with the project.
+fn site(change: impl FnOnce(&mut ProjectState)) -> Site {
+    let site = Site::new();
+    site.add("offline/app:1", &app());
+    change(site.harbor.state().projects.get_mut("offline").unwrap());
+    site
+}
+
+/// A site whose Harbor answers like this to some requests.
+fn refusing(method: &'static str, path: &'static str, answer: (u16, &str, &str)) -> Site {
+    let site = site(|_| ());
+    let refusal = Refusal::new(method, path, answer);
+    site.harbor.state().refusals.push(refusal);
+    site
+}
+
+/// What a push says that fails on the way.
+#[track_caller]
+fn failed(site: &Site) -> String {
+    let output = site.push("--no-preflight --retries 0").exits(1);
+    site.shown(&output)
+}
+
+/// What a pull from the Harbor says that fails.
+#[track_caller]
+fn not_pulled(site: &Site, line: &str) -> String {
+    site.env.write("list.txt", line);
+    let host = site.harbor.host();
+    let output: Output = site.env.run_line(&format!(
+        "pull list.txt --store new --source {host} --retries 0"
+    ));
+    site.shown(&output.exits(1))
+}
+
+#[test]
+fn the_quota_is_used_up() {
+    // Before the first byte, since it is full.
+    assert_snapshot!(failed(&site(|project| project.limit = Some(0))), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: adding 0 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 0 B. (request req-[ID])
+
+    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs
+          What was finished is kept; running the command again does only what is missing.
+    ");
+    // With the blob.
+    let site = site(|project| project.limit = Some(1 << 20));
+    let big = ImageBuilder::oci(1)
+        .layer(&layer(1, 2 << 20, Compression::Uncompressed))
+        .build();
+    site.add("offline/app:1", &big);
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: the connection failed: error sending request: client error (SendRequest): error writing a body to connection: Broken pipe (os error 32)
+
+    hint: running the command again moves only what is missing
+          What was finished is kept; running the command again does only what is missing.
+    ");
+    // With the manifest.
+    let blobs_len = app().blobs_len();
+    let site = self::site(|project| project.limit = Some(blobs_len + 10));
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 403 DENIED: adding 694 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 5961 B. (request req-[ID])
+
+    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_mount_counts_for_the_quota_too() {
+    let site = site(|_| ());
+    let members = [("robot$offline+ci", Role::Maintainer)];
+    site.harbor.state().add_project("small", &members).limit = Some(100);
+    site.add("small/app:1", &app());
+    let output = site.push("--no-preflight --retries 0").exits(1);
+    let hint = "the storage quota of project `small` is used up";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
+}
+
+#[test]
+fn the_project_is_a_proxy_cache() {
+    assert_snapshot!(failed(&site(|project| project.is_proxy = true)), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: can not push artifact to a proxy project: offline (request req-[ID])
+
+    hint: `offline` is a proxy cache, into which nothing can be pushed: push into another project with
+          `--project`
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn harbor_is_in_read_only_mode() {
+    let site = site(|_| ());
+    site.harbor.state().read_only = true;
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: The system is in read only mode. Any modification is prohibited. (request req-[ID])
+
+    hint: `harbor.corp:443` is in read-only mode, as during maintenance: an administrator ends it
+          (Configuration, System Settings)
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn the_tag_is_immutable() {
+    let site = site(|_| ());
+    site.push("").success();
+    let immutable = ["1".to_owned()].into();
+    site.harbor
+        .state()
+        .projects
+        .get_mut("offline")
+        .unwrap()
+        .immutable = immutable;
+    site.add("offline/app:1", &image(610));
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 412 PRECONDITION: Failed to process request due to 'app:1' configured as immutable. (request req-[ID])
+
+    hint: an immutability rule of project `offline` keeps this tag as it is: push under another tag, or
+          change the rule (the project's Policy, Tag Immutability)
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_policy_keeps_an_image_from_being_pulled() {
+    let site = site(|_| ());
+    site.push("").success();
+    let message = "current image with 12 vulnerabilities cannot be pulled due to configured policy";
+    let refusal = Refusal::new(
+        "GET",
+        "/manifests/",
+        (412, "PROJECTPOLICYVIOLATION", message),
+    );
+    site.harbor.state().refusals.push(refusal);
+    assert_snapshot!(not_pulled(&site, "offline/app:1"), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pulled 0 of 1 image; 1 failed
+      offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 412 PROJECTPOLICYVIOLATION: current image with 12 vulnerabilities cannot be pulled due to configured policy (request req-[ID])
+
+    hint: a policy of project `offline` lets nobody pull this image (its vulnerabilities, or a missing
+          signature): see the project's Configuration in Harbor, or carry another version
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn what_is_written_is_being_collected() {
+    let message = "the asking blob is in GC, mark it as non existing, request id: x";
+    let site = refusing("PUT", "/blobs/uploads/", (404, "NOT_FOUND", message));
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 404 NOT_FOUND: the asking blob is in GC, mark it as non existing, request id: x (request req-[ID])
+
+    hint: Harbor's garbage collection has marked what is to be written: run the command again later, in
+          two hours at the latest
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_name_has_no_project() {
+    assert_snapshot!(not_pulled(&Site::new(), "nginx:1"), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pulled 0 of 1 image; 1 failed
+      nginx:1: GET /v2/nginx/manifests/1 on harbor.corp:443: 400 BAD_REQUEST: bad request: invalid repository name: nginx (request req-[ID])
+
+    hint: at a Harbor every image is in a project, and `nginx` names none: write it as `PROJECT/nginx`
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn an_image_is_not_there() {
+    let site = site(|_| ());
+    assert_snapshot!(not_pulled(&site, "offline/absent:1"), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pulled 0 of 1 image; 1 failed
+      offline/absent:1: image `offline/absent:1` is not there
+
+    hint: check the name and the tag
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_manifest_is_none_for_harbor() {
+    let site = refusing(
+        "PUT",
+        "/manifests/",
+        (400, "MANIFEST_INVALID", "manifest invalid"),
+    );
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_INVALID: manifest invalid (request req-[ID])
+
+    hint: Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave the image
+          out of the list
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn harbor_does_not_do_this() {
+    let message = "the operation is unsupported";
+    let site = refusing("PUT", "/manifests/", (400, "UNSUPPORTED", message));
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 UNSUPPORTED: the operation is unsupported (request req-[ID])
+
+    hint: Harbor does not offer this, such as deleting a tag: do it on its web pages
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn the_storage_has_lost_what_harbor_takes_for_present() {
+    let site = refusing(
+        "PUT",
+        "/manifests/",
+        (400, "MANIFEST_BLOB_UNKNOWN", "blob unknown"),
+    );
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_BLOB_UNKNOWN: blob unknown (request req-[ID])
+
+    hint: Harbor's storage has lost parts of the image that Harbor takes for present, as after a garbage
+          collection: if it stays so, delete `offline/app` in Harbor and push again
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn replicas_do_not_know_of_each_other() {
+    let site = refusing(
+        "PUT",
+        "/manifests/",
+        (404, "NOT_FOUND", "artifact not found"),
+    );
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 404 NOT_FOUND: artifact not found (request req-[ID])
+
+    hint: Harbor misses a part of the image that was there a moment ago: see whether its replicas share
+          one storage and one Redis
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_proxy_cache_is_limited() {
+    let site = site(|_| ());
+    let message = "too many requests to upstream";
+    let refusal = Refusal::new("GET", "/manifests/", (429, "TOO_MANY_REQUEST", message));
+    site.harbor.state().refusals.push(refusal);
+    assert_snapshot!(not_pulled(&site, "offline/app:1"), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pulled 0 of 1 image; 1 failed
+      offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 429 TOO_MANY_REQUEST: too many requests to upstream (request req-[ID])
+
+    hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits how much may be
+          asked: wait, and run the command again
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn harbor_fails() {
+    let site = refusing(
+        "POST",
+        "/blobs/uploads/",
+        (500, "UNKNOWN", "internal server error"),
+    );
+    site.add("offline/other:1", &image(610));
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 2 images; 2 failed, all for one reason
+      POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
+
+    hint: Harbor says why only in the log of its `core` service, under the id of the request
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn the_core_log_has_the_reason() {
+    let site = refusing(
+        "PUT",
+        "/manifests/",
+        (500, "UNKNOWN", "internal server error"),
+    );
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
+
+    hint: Harbor says why only in the log of its `core` service, under the id of the request
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_401_is_one_of_three() {
+    let two = |site: Site| {
+        site.add("absent/app:1", &app());
+        site.add("absent/other:1", &image(610));
+        site
+    };
+    // No such project; each project is asked about once.
+    let site = two(Site::new());
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 2 images; 2 failed, all for one reason
+      HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
+
+    hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
+          push into another with `--project`
+          What was finished is kept; running the command again does only what is missing.
+    ");
+    let seen = site.harbor.take_seen();
+    let n_asked = seen
+        .iter()
+        .filter(|seen| seen.path == "/api/v2.0/projects")
+        .count();
+    assert_eq!(n_asked, 1);
+    // No right.
+    let site = two(Site::new());
+    site.harbor.state().add_project("absent", &[]).public = true;
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 2 images; 2 failed, all for one reason
+      POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
+
+    hint: project `absent` exists, and `robot$offline+ci` has no right to do this in it: give it the
+          role Developer or, to a robot, the permission to push and pull repositories
+          What was finished is kept; running the command again does only what is missing.
+    ");
+    // No login.
+    let site = two(Site::new());
+    site.harbor.state().add_project("absent", &[]).public = true;
+    site.log_in("robot$offline+ci", "expired");
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 2 images; 2 failed, all for one reason
+      POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
+
+    hint: check user and password of `robot$offline+ci` for `harbor.corp:443`: a robot's secret is shown
+          only once and may have expired, and users that log in by OIDC need their CLI secret; in a
+          shell, quote a robot's name with single quotes ('robot$name'), since `$name` would be replaced
+          by nothing
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn a_session_cookie_comes_from_somewhere() {
+    let site = site(|_| ());
+    site.harbor.state().adds_cookie = true;
+    assert_snapshot!(failed(&site), @r"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: pushed 0 of 1 image; 1 failed
+      offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 FORBIDDEN: CSRF token not found in request (request req-[ID])
+
+    hint: `harbor.corp:443` takes this for a browser's session: something on the way adds a `sid`
+          cookie, which hod never sends; have the proxy in front no longer do that
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+#[test]
+fn some_fail_for_one_reason() {
+    let site = site(|_| ());
+    site.add("absent/app:1", &app());
+    site.add("absent/other:1", &image(610));
+    let output = site.push("--no-preflight").exits(3);
+    assert_snapshot!(site.shown(&output), @r"
+    exit code: 3
+    --- stdout
+    offline/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007
+    --- stderr
+    error: pushed 1 of 3 images; 2 failed
+      absent/app:1: HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
+      absent/other:1: same
+
+    hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
+          push into another with `--project`
+          What was finished is kept; running the command again does only what is missing.
+    ");
+}
+
+/// The stand-in itself: what clients rely on that are not hod.
+#[test]
+fn the_stand_in_is_a_harbor() {
+    let harbor = Harbor::start();
+    harbor.add_account(Kind::User, "dev", "pw");
+    let send = |method: &str, target: &str, headers: &[(&str, &str)]| {
+        crate::support::http::send(harbor.host(), method, target, (headers, b""))
+    };
+    let host = harbor.host();
+    let open = send("GET", "/v2/", &[]);
+    assert_eq!(open.status, 401);
+    assert_eq!(
+        open.header("www-authenticate").unwrap(),
+        format!("Bearer realm=\"http://{host}/service/token\",service=\"harbor-registry\"")
+    );
+    assert!(open.header("set-cookie").unwrap().starts_with("sid="));
+    let basic = ("Authorization", "Basic ZGV2OnB3");
+    let wrong = ("Authorization", "Basic ZGV2Ong=");
+    assert_eq!(send("GET", "/v2/", &[basic]).status, 200);
+    let token = "/service/token?service=harbor-registry";
+    assert_eq!(send("POST", token, &[basic]).status, 405);
+    assert_eq!(send("GET", token, &[wrong]).status, 401);
+    let scoped = format!("{token}&scope=repository:x/y:pull");
+    assert_eq!(send("GET", &scoped, &[wrong]).status, 200);
+    assert_eq!(
+        send("GET", "/service/token?service=x", &[basic]).status,
+        400
+    );
+    let unknown = send("POST", "/v2/x/y/blobs/uploads/", &[basic]);
+    assert_eq!(
+        (unknown.status, unknown.header("www-authenticate")),
+        (401, Some(""))
+    );
+    harbor.state().add_project("x", &[("dev", Role::Developer)]);
+    let start = send("POST", "/v2/x/y/blobs/uploads/", &[basic]);
+    assert_eq!(start.status, 202);
+    let location = start.header("location").unwrap();
+    assert!(location.starts_with(&format!("http://{host}/v2/x/y/")) && upload_path(location));
+    let with_cookie = [basic, ("Cookie", "sid=1")];
+    assert_eq!(
+        send("POST", "/v2/x/y/blobs/uploads/", &with_cookie).status,
+        403
+    );
+    assert_eq!(send("HEAD", "/v2/x/y/manifests/1", &[]).status, 401);
+    let head = "/api/v2.0/projects?project_name=x";
+    assert_eq!(send("HEAD", head, &[]).status, 401);
+    assert_eq!(send("HEAD", head, &[basic]).status, 200);
+    assert_eq!(send("GET", "/api/version", &[]).json()["version"], "v2.0");
+    let info = send("GET", "/api/v2.0/systeminfo", &[]).json();
+    assert!(info["harbor_version"].is_null() && info["auth_mode"] == "db_auth");
+}

@@ -218,7 +218,11 @@ impl Drop for TestRegistry {
     clippy::disallowed_methods,
     reason = "a test's server has a runtime of its own"
 )]
-pub(super) fn run(listener: std::net::TcpListener, router: axum::Router, stopped: oneshot::Receiver<()>) {
+pub(super) fn run(
+    listener: std::net::TcpListener,
+    router: axum::Router,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -128,7 +128,11 @@ fn system_info(state: &HarborState, user: Option<&Account>) -> Response {
         "auth_mode": "db_auth", "primary_auth_mode": false, "self_registration": false,
     });
     if user.is_some() {
-        let creation = if state.admin_only { "adminonly" } else { "everyone" };
+        let creation = if state.admin_only {
+            "adminonly"
+        } else {
+            "everyone"
+        };
         info["harbor_version"] = json!("v2.14.4-0f3c2a1b");
         info["project_creation_restriction"] = json!(creation);
         info["read_only"] = json!(state.read_only);
@@ -249,7 +253,10 @@ fn read(
             }
             let wants = parameter(seen, "with_immutable_status") == "true";
             let immutable = wants && project.immutable.contains(*tag);
-            json_answer(200, &json!([{"id": 1, "name": tag, "immutable": immutable}]))
+            json_answer(
+                200,
+                &json!([{"id": 1, "name": tag, "immutable": immutable}]),
+            )
         }
         _ => error(404, "NOT_FOUND", "not found"),
     }

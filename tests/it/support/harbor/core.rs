@@ -31,12 +31,7 @@ enum Principal {
     Token(super::Token),
 }
 
-pub(super) async fn answer(
-    shared: &Shared,
-    seen: &Seen,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn answer(shared: &Shared, seen: &Seen, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let is_manifest = seen.method == "PUT" && manifest_path(&seen.path);
     let (body, bytes) = if is_manifest {
@@ -64,7 +59,11 @@ pub(super) async fn answer(
         state.n_uploading -= 1;
     }
     if let (true, Some(about)) = (response.status().is_success(), about) {
-        after(&mut state, seen, (&about, &bytes, response.status().as_u16()));
+        after(
+            &mut state,
+            seen,
+            (&about, &bytes, response.status().as_u16()),
+        );
     }
     let location = response.headers().get("location").cloned();
     if let Some(location) = location.and_then(|l| l.to_str().map(str::to_owned).ok())
@@ -104,9 +103,7 @@ fn before(
     let principal = principal(state, given, about.as_ref());
     let bearer = |scope: &str| {
         let host = seen.header("host").unwrap_or(host);
-        format!(
-            "Bearer realm=\"http://{host}/service/token\",service=\"harbor-registry\"{scope}"
-        )
+        format!("Bearer realm=\"http://{host}/service/token\",service=\"harbor-registry\"{scope}")
     };
     let challenge = |scope: &str| match given {
         Some(_) => "Basic realm=\"harbor\"".to_owned(),
@@ -176,7 +173,12 @@ fn principal(state: &HarborState, given: Option<&str>, about: Option<&About>) ->
     let mut projects = Vec::new();
     if let Some(about) = about {
         projects.push(about.project.as_str());
-        projects.extend(about.mount.iter().filter_map(|(_, from)| from.split('/').next()));
+        projects.extend(
+            about
+                .mount
+                .iter()
+                .filter_map(|(_, from)| from.split('/').next()),
+        );
     }
     for name in projects {
         match state.projects.get(name) {
@@ -185,7 +187,10 @@ fn principal(state: &HarborState, given: Option<&str>, about: Option<&About>) ->
         }
     }
     // The user may have been deleted since.
-    let is_known = token.user.as_ref().is_none_or(|user| state.account(user).is_some());
+    let is_known = token
+        .user
+        .as_ref()
+        .is_none_or(|user| state.account(user).is_some());
     if is_known {
         Principal::Token(token.clone())
     } else {
@@ -251,7 +256,9 @@ fn check_push(
     let sent = state.uploads.get(&about.last).copied().unwrap_or_default();
     let sizes = |digest: &str| {
         let all = state.projects.values();
-        all.filter_map(|project| project.blobs.get(digest)).next().copied()
+        all.filter_map(|project| project.blobs.get(digest))
+            .next()
+            .copied()
     };
     let mounted = about.mount.as_ref().and_then(|(digest, _)| sizes(digest));
     let project = &state.projects[&about.project];
@@ -301,7 +308,10 @@ fn check_push(
     let parsed: Value = serde_json::from_slice(manifest).unwrap_or_default();
     for child in parsed["manifests"].as_array().into_iter().flatten() {
         let digest = child["digest"].as_str().unwrap_or_default().to_owned();
-        if !project.artifacts.contains(&(about.repository.clone(), digest.clone())) {
+        if !project
+            .artifacts
+            .contains(&(about.repository.clone(), digest.clone()))
+        {
             let message = format!("artifact {}@{digest} not found", about.repository);
             return refuse(404, "NOT_FOUND", &message);
         }
@@ -310,11 +320,7 @@ fn check_push(
 }
 
 /// What Harbor's database learns from a success.
-fn after(
-    state: &mut HarborState,
-    seen: &Seen,
-    (about, manifest, status): (&About, &[u8], u16),
-) {
+fn after(state: &mut HarborState, seen: &Seen, (about, manifest, status): (&About, &[u8], u16)) {
     let content_len: u64 = seen
         .header("content-length")
         .and_then(|len| len.parse().ok())
@@ -337,7 +343,9 @@ fn after(
         project.artifacts.insert((repository, digest));
     } else if seen.method == "PUT" {
         let query = seen.query.as_deref().unwrap_or_default();
-        let digest = query.split('&').find_map(|pair| pair.strip_prefix("digest="));
+        let digest = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("digest="));
         let digest = digest.unwrap_or_default().replace("%3A", ":");
         project.blobs.insert(digest, sent + content_len);
     } else if let (201, Some((digest, len))) = (status, mounted) {
