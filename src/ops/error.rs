@@ -90,9 +90,15 @@ pub enum OpsError {
     NotLoggedIn { name: String, path: PathBuf },
     /// A registry that cannot take what is to be pushed.
     #[error(transparent)]
-    NotReady(#[from] NotReady),
+    NotReady(Box<NotReady>),
     #[error("`{}` is the store itself; the output must be another directory", path.display())]
     OutputIsSource { path: PathBuf },
+}
+
+impl From<NotReady> for OpsError {
+    fn from(not_ready: NotReady) -> Self {
+        Self::NotReady(Box::new(not_ready))
+    }
 }
 
 fn indent(lines: &[String]) -> String {

@@ -88,9 +88,10 @@ impl<'a> Look<'a> {
         cx.stage(&format!("looking at {registry}"));
         match client.probe(registry).await {
             Err(error) => look.findings.push(Finding::of_error(registry, &error)),
-            Ok(Probe::WantsPassword | Probe::WantsToken) => match client.harbor(registry) {
-                Some(harbor) => look.look_at_harbor(harbor, plan).await,
-                None => {
+            Ok(Probe::WantsPassword | Probe::WantsToken) => {
+                if let Some(harbor) = client.harbor(registry) {
+                    look.look_at_harbor(harbor, plan).await;
+                } else {
                     let repo = Repo {
                         registry: registry.clone(),
                         name: first.wanted.destination.repository.clone(),
@@ -99,7 +100,7 @@ impl<'a> Look<'a> {
                         look.findings.push(Finding::of_error(registry, &error));
                     }
                 }
-            },
+            }
             Ok(Probe::Open | Probe::Odd(_)) => {}
         }
         look

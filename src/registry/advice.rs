@@ -101,7 +101,7 @@ fn status_hint(
 ) -> Option<String> {
     let host = request.host();
     let again = "running the command again moves only what is missing";
-    if body.wants_tls {
+    if body.wants_tls() {
         let is_loopback = host
             .parse::<Registry>()
             .is_ok_and(|registry| registry.is_loopback());
@@ -114,7 +114,7 @@ fn status_hint(
             format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
         });
     }
-    if body.wants_certificate {
+    if body.wants_certificate() {
         return tls_hint(host, TlsFailure::ClientCertificate);
     }
     if let Some(hint) = harbor_hint(request, (status, body), login) {

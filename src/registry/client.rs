@@ -399,7 +399,8 @@ impl Client {
         let mut body = ErrorBody::parse(&body);
         if self.is_harbor(target.registry) && !request.is_elsewhere(&self.root(target.registry)) {
             let doubt = self.doubt(target, status).await;
-            body.harbor = Some(HarborAnswer { request_id, doubt });
+            let details = body.details.get_or_insert_default();
+            details.harbor = Some(HarborAnswer { request_id, doubt });
         }
         RegistryError::Status {
             request,

@@ -223,10 +223,17 @@ pub struct ErrorBody {
     /// The code of the first error, `MANIFEST_UNKNOWN`.
     pub code: Option<String>,
     pub message: Option<String>,
+    /// What few answers have; boxed, since errors are moved about.
+    pub(super) details: Option<Box<Details>>,
+}
+
+/// What only some answers say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Details {
     /// Whether the body says that the server expects TLS.
-    pub(super) wants_tls: bool,
+    wants_tls: bool,
     /// Whether the body says that the server expects a client certificate.
-    pub(super) wants_certificate: bool,
+    wants_certificate: bool,
     /// The digests of what a manifest names and its repository lacks.
     pub(super) missing: Vec<Digest>,
     /// What only a Harbor tells; `None` at any other registry.
@@ -258,9 +265,28 @@ impl WireError {
 }
 
 impl ErrorBody {
+    /// Whether the body says that the server expects TLS.
+    pub(super) fn wants_tls(&self) -> bool {
+        self.details
+            .as_ref()
+            .is_some_and(|details| details.wants_tls)
+    }
+
+    /// Whether the body says that the server expects a client certificate.
+    pub(super) fn wants_certificate(&self) -> bool {
+        self.details
+            .as_ref()
+            .is_some_and(|details| details.wants_certificate)
+    }
+
+    /// What only a Harbor tells.
+    pub(super) fn harbor(&self) -> Option<&HarborAnswer> {
+        self.details.as_ref()?.harbor.as_ref()
+    }
+
     /// By which the registry's own logs know the request.
     fn request_id(&self) -> Option<&str> {
-        self.harbor.as_ref()?.request_id.as_deref()
+        self.harbor()?.request_id.as_deref()
     }
 
     /// Reads a body that may be JSON, HTML of some proxy, or empty.
@@ -269,19 +295,24 @@ impl ErrorBody {
         let lower = text.to_ascii_lowercase();
         let wants_tls = lower.contains("http request to an https server")
             || lower.contains("plain http request was sent to https port");
+        // nginx, which answers so within a connection that TLS allowed.
+        let wants_certificate = lower.contains("no required ssl certificate was sent");
         let wire: Option<WireErrors> = serde_json::from_slice(bytes).ok();
         let errors = wire.map(|wire| wire.errors).unwrap_or_default();
-        let missing = errors.iter().filter_map(WireError::missing).collect();
+        let missing: Vec<Digest> = errors.iter().filter_map(WireError::missing).collect();
         let first = errors.into_iter().next();
         let (code, message) = first.map_or((None, None), |error| (error.code, error.message));
         Self {
             code: code.and_then(|text| presentable(&text)),
             message: message.and_then(|text| presentable(&text)),
-            wants_tls,
-            // nginx, which answers so within a connection that TLS allowed.
-            wants_certificate: lower.contains("no required ssl certificate was sent"),
-            missing,
-            harbor: None,
+            details: (wants_tls || wants_certificate || !missing.is_empty()).then(|| {
+                Box::new(Details {
+                    wants_tls,
+                    wants_certificate,
+                    missing,
+                    harbor: None,
+                })
+            }),
         }
     }
 }
@@ -379,12 +410,8 @@ impl RegistryError {
                 body,
                 ..
             } => {
-                let mut body = body.clone();
-                if let Some(harbor) = &mut body.harbor {
-                    harbor.request_id = None;
-                }
                 // What a registry says of a repository names it.
-                let message = body.message.take().unwrap_or_default();
+                let message = body.message.clone().unwrap_or_default();
                 let message = match request.repository() {
                     Some(repository) => message.replace(repository, ""),
                     None => message,
@@ -408,7 +435,11 @@ impl RegistryError {
     pub fn missing(&self) -> Option<&[Digest]> {
         match self {
             Self::Status { body, .. } if body.code.as_deref() == Some("MANIFEST_BLOB_UNKNOWN") => {
-                Some(&body.missing)
+                Some(
+                    body.details
+                        .as_ref()
+                        .map_or(&[], |details| &details.missing),
+                )
             }
             Self::GaveUp { source, .. } => source.missing(),
             _ => None,
@@ -435,7 +466,7 @@ impl RegistryError {
                         Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
                     );
                     // Replicas of Harbor that have not heard of each other's work (facts D9).
-                    is_lost || (body.harbor.is_some() && !request.is_read())
+                    is_lost || (body.harbor().is_some() && !request.is_read())
                 }
                 _ => false,
             },

@@ -48,7 +48,7 @@ pub(crate) fn harbor_hint(
             )
         });
     }
-    let harbor = body.harbor.as_ref()?;
+    let harbor = body.harbor()?;
     let code = body.code.as_deref().unwrap_or_default();
     Some(match (status, code) {
         (401, _) => return unauthorized((host, project), harbor.doubt, login),

@@ -4,7 +4,7 @@ use hod::oci::RepositoryName;
 
 use super::{Site, app};
 use crate::support::faults::{manifest_path, upload_path};
-use crate::support::harbor::{Kind, Refusal, Role};
+use crate::support::harbor::{Kind, Proxy, Refusal, Role};
 use crate::support::images::{image, menagerie, repository, tag};
 use crate::support::registry::{Seen, TestRegistry};
 use crate::support::tree::whole_images;
@@ -248,7 +248,9 @@ fn what_the_api_hides_is_not_held_against_the_push() {
         site.harbor
             .state()
             .add_project("p", &[("dev", Role::Developer)]);
-        site.harbor.state().hides_api = kind == Kind::User;
+        if kind == Kind::User {
+            site.harbor.state().proxy = Proxy::HidesApi;
+        }
         site.log_in("dev", "pw");
         site.add("p/app:1", &app());
         site.push("").success();

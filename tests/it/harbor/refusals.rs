@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use super::{Site, app};
 use crate::support::env::Output;
 use crate::support::faults::upload_path;
-use crate::support::harbor::{Harbor, Kind, ProjectState, Refusal, Role};
+use crate::support::harbor::{Harbor, Kind, ProjectState, Proxy, Refusal, Role};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
 
 /// A site with one image to push into `offline`, and what is wrong with the project.
@@ -68,9 +68,10 @@ fn the_quota_is_used_up() {
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
-      offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: the connection failed: error sending request: client error (SendRequest): error writing a body to connection: Broken pipe (os error 32)
+      offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 403 DENIED: adding 2098688 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 1048576 B. (request req-[ID])
 
-    hint: running the command again moves only what is missing
+    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs
           What was finished is kept; running the command again does only what is missing.
     ");
     // With the manifest.
@@ -423,7 +424,7 @@ fn a_401_is_one_of_three() {
 #[test]
 fn a_session_cookie_comes_from_somewhere() {
     let site = site(|_| ());
-    site.harbor.state().adds_cookie = true;
+    site.harbor.state().proxy = Proxy::AddsCookie;
     assert_snapshot!(failed(&site), @r"
     exit code: 1
     --- stdout

@@ -113,15 +113,23 @@ impl Refusal {
     }
 }
 
+/// What a proxy in front of it does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    #[default]
+    Nothing,
+    /// It lets nothing through but `/v2/` and `/service/`.
+    HidesApi,
+    /// It adds the session's cookie to what clients send.
+    AddsCookie,
+}
+
 /// All that changes.
 #[derive(Debug, Default)]
 pub(crate) struct HarborState {
     pub read_only: bool,
     pub admin_only: bool,
-    /// A proxy lets nothing through but `/v2/` and `/service/`.
-    pub hides_api: bool,
-    /// A proxy adds the session's cookie to what clients send.
-    pub adds_cookie: bool,
+    pub proxy: Proxy,
     pub refusals: Vec<Refusal>,
     pub projects: BTreeMap<String, ProjectState>,
     accounts: Vec<Account>,
@@ -171,20 +179,20 @@ impl HarborState {
         let is_theirs = |account: &&Account| basic(&account.name, &account.password) == given;
         self.accounts.iter().find(is_theirs)
     }
+}
 
-    /// What someone may do with the images of a project.
-    fn actions(&self, user: Option<&Account>, project: &ProjectState) -> Vec<String> {
-        let role = user.and_then(|user| project.members.get(&user.name));
-        let is_admin = user.is_some_and(|user| user.kind == Kind::Admin);
-        let actions: &[&str] = match role {
-            _ if is_admin => &["delete", "pull", "push", "scanner-pull"],
-            Some(Role::Developer | Role::Maintainer) => &["pull", "push"],
-            Some(Role::Guest) => &["pull"],
-            None if project.public => &["pull"],
-            None => &[],
-        };
-        actions.iter().map(|&action| action.to_owned()).collect()
-    }
+/// What someone may do with the images of a project.
+fn actions(user: Option<&Account>, project: &ProjectState) -> Vec<String> {
+    let role = user.and_then(|user| project.members.get(&user.name));
+    let is_admin = user.is_some_and(|user| user.kind == Kind::Admin);
+    let actions: &[&str] = match role {
+        _ if is_admin => &["delete", "pull", "push", "scanner-pull"],
+        Some(Role::Developer | Role::Maintainer) => &["pull", "push"],
+        Some(Role::Guest) => &["pull"],
+        None if project.public => &["pull"],
+        None => &[],
+    };
+    actions.iter().map(|&action| action.to_owned()).collect()
 }
 
 #[derive(Debug)]
@@ -320,10 +328,10 @@ fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
     let mut state = shared.state.lock().unwrap();
     let has_session = seen.header("cookie").is_some_and(|c| c.contains("sid="));
     let is_safe = matches!(seen.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-    if (has_session || state.adds_cookie) && !is_safe {
+    if (has_session || state.proxy == Proxy::AddsCookie) && !is_safe {
         return Some(error(403, "FORBIDDEN", "CSRF token not found in request"));
     }
-    if state.hides_api && seen.path.starts_with("/api/") {
+    if state.proxy == Proxy::HidesApi && seen.path.starts_with("/api/") {
         return Some(answer(404, "<html><h1>404 Not Found</h1></html>"));
     }
     let refusal = state.refusals.iter_mut().find(|refusal| {

@@ -93,7 +93,7 @@ fn give_token(state: &mut HarborState, seen: &Seen, user: Option<&Account>) -> R
         let (kind, name) = (parts.next().unwrap(), parts.next().unwrap_or_default());
         let project = name.split_once('/').map(|(project, _)| project);
         let found = project.and_then(|project| state.projects.get(project));
-        let actions = found.map(|found| state.actions(user, found));
+        let actions = found.map(|found| super::actions(user, found));
         let actions = actions.unwrap_or_default();
         claims.push(json!({"type": kind, "name": name, "actions": actions}));
         if let Some(project) = project {

@@ -42,9 +42,14 @@ pub(super) async fn answer(shared: &Shared, seen: &Seen, request: Request, next:
     };
     let about = {
         let mut state = shared.state.lock().unwrap();
-        match before(&mut state, &shared.host, seen, &bytes) {
-            Ok(about) => about,
-            Err(response) => return *response,
+        before(&mut state, &shared.host, seen, &bytes)
+    };
+    let about = match about {
+        Ok(about) => about,
+        Err(response) => {
+            // The proxy in front of core takes the rest of what is sent.
+            let _ = axum::body::to_bytes(body, usize::MAX).await;
+            return *response;
         }
     };
     let sends_blob = matches!(seen.method.as_str(), "PUT" | "PATCH") && upload_path(&seen.path);
@@ -140,8 +145,8 @@ fn before(
             return unauthorized("", &format!("project {name} not found"));
         };
         let actions = match &principal {
-            Principal::Nobody => state.actions(None, project),
-            Principal::User(user) => state.actions(Some(user), project),
+            Principal::Nobody => super::actions(None, project),
+            Principal::User(user) => super::actions(Some(user), project),
             Principal::Token(token) => token.access.get(name).cloned().unwrap_or_default(),
         };
         if !actions.iter().any(|known| known == action) {
@@ -255,10 +260,8 @@ fn check_push(
     }
     let sent = state.uploads.get(&about.last).copied().unwrap_or_default();
     let sizes = |digest: &str| {
-        let all = state.projects.values();
-        all.filter_map(|project| project.blobs.get(digest))
-            .next()
-            .copied()
+        let mut all = state.projects.values();
+        all.find_map(|project| project.blobs.get(digest)).copied()
     };
     let mounted = about.mount.as_ref().and_then(|(digest, _)| sizes(digest));
     let project = &state.projects[&about.project];
