@@ -9,7 +9,7 @@
 //!   manifest   blob   upload   tags            the calls of the API
 //!   inspect    what `hod doctor` shows
 //!   retry      how often and how soon again    error   advice   safe_url
-//!   harbor     what Harbor offers and says besides
+//!   harbor     what Harbor offers and says besides      probe   the first look
 //! ```
 //!
 //! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
@@ -29,6 +29,7 @@ mod harbor;
 mod inspect;
 mod manifest;
 mod mirrors;
+mod probe;
 mod proof;
 mod proxies;
 mod retry;
@@ -53,12 +54,12 @@ pub use credentials::{
 };
 pub use error::{ErrorBody, LoginRefusal, LoginState, RegistryError, TlsFailure};
 pub use harbor::{
-    Created, Creation, Harbor, NewProject, Probe, Project, ProjectAccess, Rights, StorageQuota,
-    SystemInfo,
+    Created, Creation, Harbor, NewProject, Project, ProjectAccess, Rights, StorageQuota, SystemInfo,
 };
 pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
 pub use manifest::HeadManifest;
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
+pub use probe::Probe;
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
 pub use retry::{RetryPolicy, Transient};

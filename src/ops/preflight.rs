@@ -6,7 +6,7 @@
 //! held against the push. How large a request a proxy in front lets through cannot be known without
 //! sending one, so that is left to the upload.
 //!
-//! Requests: one to find out what the registry is; at a Harbor one for each project, and one for
+//! Requests: none at a registry that is open to all; at a Harbor one for each project, and one for
 //! the token that the push needs anyway; the rest only where something is to be pushed.
 
 mod finding;
@@ -15,8 +15,8 @@ mod harbor;
 use serde::Serialize;
 
 use super::{Context, Effect};
-use crate::oci::Registry;
-use crate::registry::{Client, NewProject, Probe, Repo};
+use crate::oci::{Digest, Registry, RepositoryName};
+use crate::registry::{Client, HeadManifest, ManifestRef, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 
 pub use finding::{Check, Finding, NotReady};
@@ -62,6 +62,8 @@ pub(super) struct Look<'a> {
     /// What could not be seen.
     unseen: Vec<String>,
     harbor: Option<HarborState>,
+    /// What the registry said of the first image already.
+    answer: Option<(RepositoryName, ManifestRef, Option<HeadManifest>)>,
 }
 
 impl<'a> Look<'a> {
@@ -81,29 +83,43 @@ impl<'a> Look<'a> {
             findings: Vec::new(),
             unseen: Vec::new(),
             harbor: None,
+            answer: None,
         };
         let Some(first) = plan.images.first() else {
             return look;
         };
         cx.stage(&format!("looking at {registry}"));
-        match client.probe(registry).await {
-            Err(error) => look.findings.push(Finding::of_error(registry, &error)),
-            Ok(Probe::WantsPassword | Probe::WantsToken) => {
-                if let Some(harbor) = client.harbor(registry) {
-                    look.look_at_harbor(harbor, plan).await;
-                } else {
-                    let repo = Repo {
-                        registry: registry.clone(),
-                        name: first.wanted.destination.repository.clone(),
-                    };
-                    if let Err(error) = client.admit(&repo).await {
-                        look.findings.push(Finding::of_error(registry, &error));
-                    }
-                }
+        let destination = &first.wanted.destination;
+        let repo = Repo {
+            registry: registry.clone(),
+            name: destination.repository.clone(),
+        };
+        let at = destination.manifest_ref(first.top().digest());
+        let mut probe = client.probe(&repo, &at).await;
+        if let Ok(Probe::WantsPassword | Probe::WantsToken) = probe {
+            if let Some(harbor) = client.harbor(registry) {
+                look.look_at_harbor(harbor, plan).await;
+                return look;
             }
-            Ok(Probe::Open | Probe::Odd(_)) => {}
+            probe = client.admit(&repo, &at).await;
+        }
+        match probe {
+            Err(error) => look.findings.push(Finding::of_error(registry, &error)),
+            Ok(Probe::Found(head)) => look.answer = Some((repo.name, at, head)),
+            Ok(_) => {}
         }
         look
+    }
+
+    /// What the destination is known to have, if it was asked.
+    pub(super) fn answer(
+        &self,
+        destination: &Destination,
+        top: &Digest,
+    ) -> Option<Option<HeadManifest>> {
+        let (repository, at, head) = self.answer.as_ref()?;
+        let is_same = *repository == destination.repository && *at == destination.manifest_ref(top);
+        is_same.then(|| head.clone())
     }
 
     /// Whether it makes sense to ask what the destination has: not in a project that is not there.

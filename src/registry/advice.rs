@@ -128,10 +128,14 @@ fn status_hint(
         401 if request.repository().is_none() => Some(match login {
             LoginState::As(user) => format!(
                 "the password of `{user}` is wrong, or `{user}` may do nothing here: check it with \
-                 `docker login {host}`"
+                 `hod login {host}`"
+            ),
+            LoginState::AsToken => format!(
+                "the token in the credentials is no longer good: log in again \
+                 (`hod login {host}`)"
             ),
             LoginState::Anonymous => {
-                format!("no login for `{host}` is known: log in (`docker login {host}`)")
+                format!("no login for `{host}` is known: log in (`hod login {host}`)")
             }
             LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
         }),

@@ -12,13 +12,9 @@ mod advice;
 mod api;
 mod rights;
 
-use reqwest::Method;
-
-use super::auth::{Challenge, Challenged, Scopes};
 use super::client::Target;
 use super::token::basic;
-use super::transport::Call;
-use super::{Client, RegistryError, Repo};
+use super::{Client, Repo};
 use crate::oci::{Registry, RepositoryName};
 
 pub(super) use advice::{Doubt, HarborAnswer, harbor_hint};
@@ -29,19 +25,6 @@ pub use rights::Rights;
 pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
 /// How many uploads a Harbor is given at once: its database trips over more (facts D9).
 const UPLOADS_AT_ONCE_MAX: usize = 4;
-
-/// How a registry answers who has not logged in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// It lets everyone in.
-    Open,
-    /// It wants user and password.
-    WantsPassword,
-    /// It wants a token.
-    WantsToken,
-    /// With this status, which says nothing of logins.
-    Odd(u16),
-}
 
 /// The first component of a name at a Harbor, which rights and quotas hang on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,76 +87,6 @@ impl Client {
     /// How many uploads the registry should be given at once, if there is such a limit.
     pub fn uploads_at_once_max(&self, registry: &Registry) -> Option<usize> {
         self.is_harbor(registry).then_some(UPLOADS_AT_ONCE_MAX)
-    }
-
-    /// Asks the root of the API without a login, and learns how to log in.
-    pub async fn probe(&self, registry: &Registry) -> Result<Probe, RegistryError> {
-        let target = Target {
-            registry,
-            repository: None,
-            scopes: Scopes::default(),
-        };
-        let call = Call::new(Method::GET, self.root(registry)?);
-        self.retry(registry.as_str(), || async {
-            let answer = self.transport().send(&call, None).await?;
-            let status = answer.status().as_u16();
-            match status {
-                200..=299 => Ok(Probe::Open),
-                401 => Ok(match Challenged::parse(answer.headers()).challenge {
-                    Some(challenge) => {
-                        let probe = match challenge {
-                            Challenge::Basic => Probe::WantsPassword,
-                            Challenge::Bearer { .. } => Probe::WantsToken,
-                        };
-                        self.auth().of(registry).learn(challenge);
-                        probe
-                    }
-                    None => Probe::Odd(status),
-                }),
-                408 | 429 | 500..=599 => Err(self.refusal(&target, answer).await),
-                _ => Ok(Probe::Odd(status)),
-            }
-        })
-        .await
-    }
-
-    /// Has the registry check the login for `repo`, after [`Client::probe`]: with an error that
-    /// tells of the login where it is refused.
-    ///
-    /// Where tokens are given out, one for pushing to `repo` is fetched and kept. Harbor gives an
-    /// anonymous one for a wrong password, unless no scope is asked for (facts D4).
-    pub async fn admit(&self, repo: &Repo) -> Result<(), RegistryError> {
-        let auth = self.auth().of(&repo.registry);
-        let mut target = Target::push(repo);
-        match auth.challenge() {
-            None => Ok(()),
-            Some(Challenge::Bearer { .. }) => {
-                if auth.is_harbor() {
-                    target.scopes = Scopes::default();
-                }
-                self.retry(repo.registry.as_str(), || self.authorization(&target))
-                    .await
-                    .map(|_| ())
-            }
-            Some(Challenge::Basic) => {
-                let call = Call::new(Method::GET, self.root(&repo.registry)?);
-                self.retry(repo.registry.as_str(), || async {
-                    let answer = self.send(&target, &call).await?;
-                    match answer.status().as_u16() {
-                        401 => Err(self.refusal(&target, answer).await),
-                        // Whatever else it says, it says to those who are let in.
-                        _ => Ok(()),
-                    }
-                })
-                .await
-            }
-        }
-    }
-
-    /// The name by which the registry is asked to know who pushes to `repo`, if there is one.
-    pub fn username(&self, repo: &Repo) -> Option<String> {
-        let login = self.login(&Target::push(repo))?;
-        login.username().map(str::to_owned)
     }
 
     /// What a refusal by Harbor may mean beyond what it says. Each project is asked about once.

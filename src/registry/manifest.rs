@@ -19,6 +19,16 @@ pub struct HeadManifest {
     pub len: Option<u64>,
 }
 
+impl HeadManifest {
+    pub(super) fn of(answer: &Answer) -> Self {
+        Self {
+            digest: answer.digest(),
+            media_type: content_type(answer).unwrap_or_else(|| MediaType::new("")),
+            len: answer.content_length(),
+        }
+    }
+}
+
 impl Client {
     /// Asks whether a manifest is there, and what it is; `None` when it is not there.
     ///
@@ -47,11 +57,7 @@ impl Client {
         let head = self.retry(&what, || async {
             let answer = self.send(&target, &call).await?;
             match answer.status().as_u16() {
-                200 => Ok(Some(HeadManifest {
-                    digest: answer.digest(),
-                    media_type: content_type(&answer).unwrap_or_else(|| MediaType::new("")),
-                    len: answer.content_length(),
-                })),
+                200 => Ok(Some(HeadManifest::of(&answer))),
                 404 => Ok(None),
                 _ => Err(self.refusal(&target, answer).await),
             }
@@ -152,7 +158,7 @@ impl Client {
         }
     }
 
-    fn manifest_call(
+    pub(super) fn manifest_call(
         &self,
         method: Method,
         repo: &Repo,

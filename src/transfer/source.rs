@@ -66,6 +66,16 @@ pub struct Destination {
     pub tag: Option<Tag>,
 }
 
+impl Destination {
+    /// What names the image there, whose digest is `top`.
+    pub fn manifest_ref(&self, top: &Digest) -> ManifestRef {
+        match &self.tag {
+            Some(tag) => ManifestRef::Tag(tag.clone()),
+            None => ManifestRef::Digest(top.clone()),
+        }
+    }
+}
+
 impl std::fmt::Display for Destination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.tag {

@@ -126,7 +126,7 @@ impl Look<'_> {
         }
         // Either the API is not for this login, or the login is wrong; tokens tell.
         if let Some(project) = unknown
-            && let Err(error) = self.client.admit(project.repo()).await
+            && let Err(error) = self.client.check_token(project.repo()).await
         {
             return self.find_error(&error);
         }

@@ -11,9 +11,7 @@ use super::Content;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::oci::{Digest, Registry, RepositoryName};
-use crate::registry::{
-    Client, HeadManifest, ManifestRef, Repo, UploadBody, UploadSession, UploadStart,
-};
+use crate::registry::{Client, HeadManifest, Repo, UploadBody, UploadSession, UploadStart};
 use crate::report::{BlobRoute, Reporter};
 use crate::transfer::{BlobContent, Destination, Plan, Source, TransferError};
 
@@ -82,10 +80,7 @@ impl RegistrySink {
         image: &Destination,
         top: &Digest,
     ) -> Result<Option<HeadManifest>, TransferError> {
-        let at = match &image.tag {
-            Some(tag) => ManifestRef::Tag(tag.clone()),
-            None => ManifestRef::Digest(top.clone()),
-        };
+        let at = image.manifest_ref(top);
         let head = self
             .client
             .head_manifest(&self.repo(&image.repository), &at)

@@ -1,0 +1,121 @@
+//! The first look at a registry that will be written to: what it is, and whether it takes the login.
+
+use reqwest::Method;
+
+use super::auth::{Challenge, Challenged, Scopes};
+use super::client::Target;
+use super::manifest::HeadManifest;
+use super::transport::{Answer, Call};
+use super::{Client, ManifestRef, RegistryError, Repo};
+
+/// How a registry answers who has not logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// It lets everyone in, and this is what the manifest that was asked for is.
+    Found(Option<HeadManifest>),
+    /// It lets everyone in.
+    Open,
+    /// It wants user and password.
+    WantsPassword,
+    /// It wants a token.
+    WantsToken,
+    /// With this status, which says nothing of logins.
+    Odd(u16),
+}
+
+impl Client {
+    /// Asks for a manifest without a login, and learns how to log in.
+    ///
+    /// That is the request which comes first anyway, so nothing is sent in vain. It is sent once;
+    /// what goes wrong with it may be the matter of that one image, so then the root of the API is
+    /// asked, and an error is its.
+    pub async fn probe(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
+        let head = self.manifest_call(Method::HEAD, repo, at)?;
+        if let Ok(answer) = self.transport().send(&head, None).await {
+            match answer.status().as_u16() {
+                200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
+                404 => return Ok(Probe::Found(None)),
+                401 => {
+                    if let Some(probe) = self.learn(repo, &answer) {
+                        return Ok(probe);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let registry = &repo.registry;
+        let call = Call::new(Method::GET, self.root(registry)?);
+        self.retry(registry.as_str(), || async {
+            let answer = self.transport().send(&call, None).await?;
+            let status = answer.status().as_u16();
+            match status {
+                200..=299 => Ok(Probe::Open),
+                401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
+                408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
+                _ => Ok(Probe::Odd(status)),
+            }
+        })
+        .await
+    }
+
+    fn learn(&self, repo: &Repo, answer: &Answer) -> Option<Probe> {
+        let challenge = Challenged::parse(answer.headers()).challenge?;
+        let probe = match challenge {
+            Challenge::Basic => Probe::WantsPassword,
+            Challenge::Bearer { .. } => Probe::WantsToken,
+        };
+        self.auth().of(&repo.registry).learn(challenge);
+        Some(probe)
+    }
+
+    /// Has the token server check the login for `repo`, after [`Client::probe`]: with an error that
+    /// tells of the login where it is refused.
+    ///
+    /// The token, for pushing to `repo`, is kept. Harbor gives an anonymous one for a wrong
+    /// password, unless no scope is asked for (facts D4).
+    pub async fn check_token(&self, repo: &Repo) -> Result<(), RegistryError> {
+        let mut target = Target::push(repo);
+        if self.is_harbor(&repo.registry) {
+            target.scopes = Scopes::default();
+        }
+        self.retry(repo.registry.as_str(), || self.authorization(&target))
+            .await
+            .map(|_| ())
+    }
+
+    /// Has the registry check the login for `repo`, as [`Client::check_token`] does, or with the
+    /// next request that comes anyway, whose answer is then [`Probe::Found`].
+    pub async fn admit(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
+        let auth = self.auth().of(&repo.registry);
+        if let Some(Challenge::Bearer { .. }) = auth.challenge() {
+            self.check_token(repo).await?;
+            return Ok(Probe::WantsToken);
+        }
+        let target = Target::push(repo);
+        let head = self.manifest_call(Method::HEAD, repo, at)?;
+        if let Ok(answer) = self.send(&target, &head).await {
+            match answer.status().as_u16() {
+                200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
+                404 => return Ok(Probe::Found(None)),
+                // It may be the repository that is refused, not the login.
+                _ => {}
+            }
+        }
+        let call = Call::new(Method::GET, self.root(&repo.registry)?);
+        self.retry(repo.registry.as_str(), || async {
+            let answer = self.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                401 => Err(self.refusal(&target, answer).await),
+                // Whatever else it says, it says to those who are let in.
+                _ => Ok(Probe::WantsPassword),
+            }
+        })
+        .await
+    }
+
+    /// The name by which the registry is asked to know who pushes to `repo`, if there is one.
+    pub fn username(&self, repo: &Repo) -> Option<String> {
+        let login = self.login(&Target::push(repo))?;
+        login.username().map(str::to_owned)
+    }
+}
