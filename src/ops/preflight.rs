@@ -51,6 +51,16 @@ pub(super) enum Present {
     Other,
 }
 
+impl Present {
+    pub(super) fn of(head: Option<&HeadManifest>, top: &Digest) -> Self {
+        match head {
+            None => Self::Nothing,
+            Some(head) if head.digest.as_ref() == Some(top) => Self::Same,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
 /// What is known after the first look.
 pub(super) struct Look<'a> {
     cx: &'a Context,
@@ -112,14 +122,10 @@ impl<'a> Look<'a> {
     }
 
     /// What the destination is known to have, if it was asked.
-    pub(super) fn answer(
-        &self,
-        destination: &Destination,
-        top: &Digest,
-    ) -> Option<Option<HeadManifest>> {
+    pub(super) fn answer(&self, destination: &Destination, top: &Digest) -> Option<Present> {
         let (repository, at, head) = self.answer.as_ref()?;
         let is_same = *repository == destination.repository && *at == destination.manifest_ref(top);
-        is_same.then(|| head.clone())
+        is_same.then(|| Present::of(head.as_ref(), top))
     }
 
     /// Whether it makes sense to ask what the destination has: not in a project that is not there.

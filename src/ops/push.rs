@@ -139,15 +139,11 @@ async fn ask(
                 return Ok(Present::Nothing);
             }
             let top = image.top().digest();
-            let head = match look.and_then(|look| look.answer(destination, top)) {
-                Some(head) => head,
-                None => sink.current(destination, top).await?,
-            };
-            Ok(match head {
-                None => Present::Nothing,
-                Some(head) if head.digest.as_ref() == Some(top) => Present::Same,
-                Some(_) => Present::Other,
-            })
+            if let Some(present) = look.and_then(|look| look.answer(destination, top)) {
+                return Ok(present);
+            }
+            let head = sink.current(destination, top).await?;
+            Ok(Present::of(head.as_ref(), top))
         })
         .buffered(ASK_AT_ONCE)
         .collect()

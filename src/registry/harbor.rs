@@ -13,6 +13,7 @@ mod api;
 mod rights;
 
 use super::client::Target;
+use super::endpoint::same_origin;
 use super::token::basic;
 use super::{Client, Repo};
 use crate::oci::{Registry, RepositoryName};
@@ -119,6 +120,7 @@ impl Client {
             return Doubt::None;
         };
         match self.transport().send(&call, Some(&login)).await {
+            Ok(answer) if !same_origin(&answer.url, &call.url) => Doubt::None,
             Ok(answer) => match answer.status().as_u16() {
                 200 => Doubt::RightMissing,
                 404 => Doubt::ProjectMissing,

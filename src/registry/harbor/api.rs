@@ -159,6 +159,8 @@ impl Harbor {
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
                 match answer.status().as_u16() {
+                    // As by a proxy that sends everyone to its own log-in page.
+                    _ if !same_origin(&answer.url, &call.url) => Ok(None),
                     200 => Ok(Some(true)),
                     404 => Ok(Some(false)),
                     408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
@@ -194,7 +196,7 @@ impl Harbor {
             .retry(call.url.path(), || async {
                 let error = match self.send(project, &call).await {
                     Ok(answer) => match answer.status().as_u16() {
-                        201 => return Ok(Created::Now),
+                        201 if same_origin(&answer.url, &call.url) => return Ok(Created::Now),
                         409 => return Ok(Created::Before),
                         _ => self.refusal(project, answer).await,
                     },
