@@ -51,10 +51,12 @@ impl DirLock {
         }
     }
 
-    /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind.
-    pub fn of_dir(path: &Path) -> Result<Self, Error> {
+    /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind. `None`
+    /// on file systems that cannot lock directories (some network ones).
+    pub fn of_dir(path: &Path) -> Result<Option<Self>, Error> {
         match Flock::lock(super::open(path)?, FlockArg::LockExclusive) {
-            Ok(lock) => Ok(Self { lock }),
+            Ok(lock) => Ok(Some(Self { lock })),
+            Err((_, Errno::EBADF | Errno::EINVAL | Errno::ENOLCK | Errno::EOPNOTSUPP)) => Ok(None),
             Err((_, errno)) => Err(Error::new("lock", path, errno.into())),
         }
     }

@@ -152,7 +152,8 @@ impl Hint for OpsError {
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Transfer(error) => error.hint(),
-            Self::File(error) | Self::Keep(KeepError::File(error)) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Keep(error) => error.hint(),
             Self::Server(error) => error.hint(),
             Self::Batch(failure) => failure.error.hint(),
             Self::Rename(error) => error.hint(),
@@ -193,10 +194,7 @@ impl Hint for OpsError {
                 format_len(*needed),
                 format_len(*available),
             )),
-            Self::Keep(_)
-            | Self::Template(_)
-            | Self::NoSource { .. }
-            | Self::OutputIsSource { .. } => None,
+            Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
         }
     }
 }

@@ -7,15 +7,15 @@
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode};
 
 use super::auth::{Challenge, Challenged, RegistryAuth};
 use super::client::{Client, Target};
 use super::endpoint::resolve;
-use super::error::ERROR_LEN_MAX;
+use super::error::{ERROR_LEN_MAX, presentable};
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
-use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine};
+use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
 use crate::oci::Registry;
 
 /// What is known of a login.
@@ -230,8 +230,7 @@ impl Client {
         }
     }
 
-    /// The request for a token that is good for nothing; `None` where no token is wanted, or no
-    /// password would be safe.
+    /// The request for a token that is good for nothing; `None` where no token is wanted.
     fn scopeless(
         &self,
         registry: &Registry,
@@ -242,10 +241,16 @@ impl Client {
             return Ok(None);
         };
         let root = self.root(registry)?;
-        let safe = |url: &Url| root.scheme() != "https" || url.scheme() == "https";
-        let Some(mut url) = resolve(&root, realm).filter(safe) else {
-            return Ok(None);
-        };
+        let mut url = resolve(&root, realm).ok_or_else(|| RegistryError::Realm {
+            registry: registry.clone(),
+            realm: presentable(realm).unwrap_or_default(),
+        })?;
+        if root.scheme() == "https" && url.scheme() == "http" {
+            return Err(RegistryError::PlainRealm {
+                registry: registry.clone(),
+                realm: SafeUrl::new(&url),
+            });
+        }
         {
             let mut query = url.query_pairs_mut();
             if let Some(service) = service {
@@ -287,11 +292,6 @@ impl Client {
                     401 | 403 => return Ok(LoginCheck::Refused(said(answer).await)),
                     _ => return Err(self.refusal(&Target::root(registry), answer).await),
                 }
-            } else if challenge != Challenge::Basic {
-                return Err(RegistryError::Realm {
-                    registry: registry.clone(),
-                    realm: "an unencrypted or unusable URL".to_owned(),
-                });
             }
             self.show(registry, &root, authorization).await
         })

@@ -432,3 +432,33 @@ fn a_login_for_a_part_of_a_registry_is_for_that_part() {
     assert!(output.stderr.contains("other/app:1"), "{}", output.stderr);
     let _ = finish(env.hod().args(["logout", &format!("{host}/team")])).success();
 }
+
+#[test]
+fn what_is_missing_is_named() {
+    let env = TestEnv::new();
+    let check = |line: &str, input: &str, expect: &str| {
+        let output = run(&env, line, input, &[]).exits(2);
+        assert!(output.stderr.contains(expect), "{}", output.stderr);
+    };
+    check(
+        "login harbor.test --username u --password-stdin",
+        "\n",
+        "there is no password on stdin",
+    );
+    check(
+        "login https://harbor.test --username u --password-stdin",
+        "p",
+        "is not of the form `REGISTRY[/REPOSITORY]`",
+    );
+    check("logout", "", "REGISTRY");
+    let mut command = env.hod();
+    command.env_remove("HOME").args(["logout", "harbor.test"]);
+    let output = finish(&mut command).exits(2);
+    assert!(
+        output
+            .stderr
+            .contains("neither `HOME` nor `DOCKER_CONFIG` is set"),
+        "{}",
+        output.stderr
+    );
+}

@@ -175,7 +175,7 @@ fn proxies_lead_everywhere_but_to_this_machine() {
     ] {
         let proxy = Proxy::start(kind, registry.host());
         let url = match kind {
-            Kind::Http => format!("http://{}", proxy.address()),
+            Kind::Http | Kind::Tunnel => format!("http://{}", proxy.address()),
             Kind::Socks => format!("socks5h://{}", proxy.address()),
         };
         let set = (variable, url.as_str());
@@ -207,4 +207,38 @@ fn proxies_lead_everywhere_but_to_this_machine() {
         output.stderr
     );
     assert!(!output.stderr.contains("hunter2"));
+}
+
+#[test]
+fn tls_goes_through_a_tunnel_with_the_name_that_was_asked_for() {
+    if !programs::are_here(&[docker_registry::PROGRAM]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let authority = Authority::new("Corp CA");
+    let tls = Tls {
+        server: authority.server(&["registry.test"]),
+        client_authority: None,
+    };
+    let registry = DockerRegistry::serve_tls(&env, "theirs", &tls);
+    image(1).put_in(&env.store("mine"), "team/app:1");
+    let certs = [("ca.crt", authority.certificate.as_str())];
+    write_certs(&env, "registry.test:8443", &certs);
+    for (kind, variable, scheme) in [
+        (Kind::Tunnel, "HTTPS_PROXY", "http"),
+        (Kind::Socks, "https_proxy", "socks5h"),
+    ] {
+        let proxy = Proxy::start(kind, registry.host());
+        let url = format!("{scheme}://{}", proxy.address());
+        let line = "push mine registry.test:8443 --retries 0";
+        let _ = pull_with(&env, line, &[(variable, url.as_str())]).success();
+        let asked = proxy.asked();
+        assert!(!asked.is_empty());
+        let is_right = |host: &String| host.starts_with("registry.test");
+        assert!(asked.iter().all(is_right), "{asked:?}");
+        // The certificate is for this name and no other.
+        let line = "push mine other.test --insecure nobody.test --retries 0";
+        let output = pull_with(&env, line, &[(variable, url.as_str())]).exits(1);
+        assert!(output.stderr.contains("certificate"), "{}", output.stderr);
+    }
 }

@@ -14,6 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::auth_file::{AuthFile, BASE64, normalise};
 use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, keychain, server_name};
 use crate::fsx::{self, DirLock};
+use crate::hint::Hint;
 use crate::oci::{Registry, RepositoryName};
 
 /// The longest file of credentials, in bytes.
@@ -45,6 +46,20 @@ pub enum KeepError {
     },
     #[error(transparent)]
     Helper(HelperError),
+}
+
+impl Hint for KeepError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Helper(_) => Some(
+                "the file names this helper in `credsStore` or `credHelpers`: mend it, take the \
+                 entry out, or keep the login in another file with `--authfile FILE`"
+                    .to_owned(),
+            ),
+            Self::Credentials { .. } => None,
+        }
+    }
 }
 
 impl LoginFile {
@@ -90,6 +105,9 @@ impl LoginFile {
         registry: &Registry,
         repository: Option<&RepositoryName>,
     ) -> Result<bool, KeepError> {
+        if !self.is_there()? {
+            return Ok(false);
+        }
         let key = key(registry, repository);
         self.change(|file, entries| {
             let n_before = entries.len();
@@ -106,6 +124,9 @@ impl LoginFile {
     /// Forgets all logins of the file, and those that helpers keep for it; returns of how many
     /// registries or parts of them.
     pub fn forget_all(&self) -> Result<usize, KeepError> {
+        if !self.is_there()? {
+            return Ok(0);
+        }
         self.change(|file, entries| {
             let mut names: Vec<String> = entries.keys().map(|key| normalise(key)).collect();
             names.extend(file.helped_hosts().map(|(host, _)| host.to_owned()));
@@ -125,6 +146,11 @@ impl LoginFile {
             entries.clear();
             Ok(n_forgotten)
         })
+    }
+
+    fn is_there(&self) -> Result<bool, KeepError> {
+        let stat = fsx::try_stat(&self.path).map_err(KeepError::File)?;
+        Ok(stat.is_some())
     }
 
     /// Applies `change` to the entries of the file, and writes it when it is different then.

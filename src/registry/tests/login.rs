@@ -258,3 +258,127 @@ async fn a_plain_answer_to_tls_says_so() {
     );
     assert!(!error.is_transient());
 }
+
+/// The credentials with one login for a registry.
+fn config_of(host: &str, user: &str, password: &str) -> String {
+    format!(r#"{{"auths":{{"{host}":{{"username":"{user}","password":"{password}"}}}}}}"#)
+}
+
+/// Harbor's token service: with a scope, a wrong password gets a token for nobody.
+fn harbor(request: &Request) -> Reply {
+    // u:right
+    let is_right = request.header("authorization") == Some("Basic dTpyaWdodA==");
+    if request.line.starts_with("GET /service/token") {
+        let has_scope = request.line.contains("scope=");
+        return match (is_right, has_scope) {
+            (false, false) => Reply::new(401)
+                .body(r#"{"errors":[{"code":"UNAUTHORIZED","message":"unauthorized"}]}"#),
+            (false, true) => Reply::new(200).body(r#"{"token":"nobody"}"#),
+            (true, _) => Reply::new(200).body(r#"{"token":"somebody"}"#),
+        };
+    }
+    match request.header("authorization") {
+        Some("Bearer somebody") => manifest_reply(),
+        _ => Reply::new(401)
+            .header(r#"WWW-Authenticate: Bearer realm="/service/token",service="harbor-registry""#),
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
+    let server = TestServer::start(harbor).await;
+    let (wrong, _) = client(&config_of(&server.host(), "u", "wrong"));
+    for name in ["team/a", "team/b", "team/c"] {
+        let error = wrong.fetch_manifest(&server.repo(name), &tag()).await;
+        let error = error.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`{}` refuses the login of `u`: 401 UNAUTHORIZED: unauthorized",
+                server.host()
+            )
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("`config.json`, key `127.0.0.1:"), "{hint}");
+        assert!(!error.is_transient());
+    }
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /v2/team/a/manifests/1.0",
+            "GET /service/token?service=harbor-registry&account=u",
+        ]
+    );
+    let (right, _) = client(&config_of(&server.host(), "u", "right"));
+    for name in ["team/a", "team/b"] {
+        let found = right.fetch_manifest(&server.repo(name), &tag()).await;
+        assert!(found.unwrap().is_some());
+    }
+    let checks = server.lines().into_iter();
+    let checks = checks.filter(|line| line.ends_with("harbor-registry&account=u"));
+    assert_eq!(checks.count(), 2, "once for each of the two runs");
+
+    let (nobody, _) = client("{}");
+    let registry = server.repo("x").registry;
+    let check = async |password| {
+        let login = Login::password("u", password);
+        nobody.check_login(&registry, &login).await.unwrap()
+    };
+    assert!(matches!(check("wrong").await, LoginCheck::Refused(_)));
+}
+
+#[tokio::test]
+async fn a_repository_that_is_closed_to_a_good_login_is_no_refused_login() {
+    let server = TestServer::start(|request| {
+        let is_known = request.header("authorization").is_some();
+        if is_known && (request.line == "GET /v2/" || request.line.contains("/open/")) {
+            manifest_reply()
+        } else {
+            Reply::new(401).header("WWW-Authenticate: Basic realm=x")
+        }
+    })
+    .await;
+    let (client, _) = client(&config_of(&server.host(), "u", "p"));
+    for _ in 0..2 {
+        let error = client
+            .fetch_manifest(&server.repo("closed/a"), &tag())
+            .await;
+        assert_eq!(error.unwrap_err().status(), Some(401));
+    }
+    let found = client.fetch_manifest(&server.repo("open/a"), &tag()).await;
+    assert!(found.unwrap().is_some());
+    let roots = server.lines().into_iter().filter(|line| line == "GET /v2/");
+    assert_eq!(roots.count(), 1, "the login is looked into once");
+    let registry = server.repo("x").registry;
+    let check = client
+        .check_login(&registry, &Login::password("u", "p"))
+        .await;
+    assert_eq!(check.unwrap(), LoginCheck::Accepted);
+}
+
+#[tokio::test]
+async fn a_ready_token_is_sent_as_it_is() {
+    let server = TestServer::start(|request| match request.header("authorization") {
+        Some("Bearer ready") if request.line.contains("/open/") => manifest_reply(),
+        _ => Reply::new(401).header(r#"WWW-Authenticate: Bearer realm="/token""#),
+    })
+    .await;
+    let config = format!(
+        r#"{{"auths":{{"{}":{{"registrytoken":"ready"}}}}}}"#,
+        server.host()
+    );
+    let (client, _) = client(&config);
+    let found = client.fetch_manifest(&server.repo("open/a"), &tag()).await;
+    assert!(found.unwrap().is_some());
+    let error = client
+        .fetch_manifest(&server.repo("closed/a"), &tag())
+        .await;
+    let hint = error.unwrap_err().hint().unwrap();
+    assert!(hint.contains("the token in the credentials"), "{hint}");
+    let lines = server.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("/token")),
+        "{lines:?}"
+    );
+    assert_eq!(lines.len(), 3, "and no more often than once: {lines:?}");
+}

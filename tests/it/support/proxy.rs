@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) enum Kind {
     /// For plain http: the request itself names the host.
     Http,
+    /// For TLS: a tunnel, which is asked for with CONNECT.
+    Tunnel,
     /// SOCKS 5, without a password, with the names left to it.
     Socks,
 }
@@ -50,13 +52,22 @@ fn lead(mut client: TcpStream, kind: Kind, (server, log): (&str, &Mutex<Vec<Stri
     let mut server = TcpStream::connect(server).unwrap();
     match kind {
         Kind::Http => {
-            let mut buffer = [0; 4096];
-            let n = client.read(&mut buffer).unwrap();
-            let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
-            let target = text.split(' ').nth(1).unwrap_or_default();
+            let Some(head) = read_head(&mut client) else {
+                return;
+            };
+            let target = head.split(' ').nth(1).unwrap();
             let host = target.split('/').nth(2).unwrap_or_default().to_owned();
             log.lock().unwrap().push(host);
-            server.write_all(&buffer[..n]).unwrap();
+            server.write_all(head.as_bytes()).unwrap();
+        }
+        Kind::Tunnel => {
+            let Some(text) = read_head(&mut client) else {
+                return;
+            };
+            let host = text.strip_prefix("CONNECT ").unwrap();
+            let host = host.split(' ').next().unwrap().to_owned();
+            log.lock().unwrap().push(host);
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         }
         Kind::Socks => {
             let mut greeting = [0; 2];
@@ -82,4 +93,15 @@ fn lead(mut client: TcpStream, kind: Kind, (server, log): (&str, &Mutex<Vec<Stri
     let _ = std::io::copy(&mut server, &mut client);
     let _ = client.shutdown(Shutdown::Both);
     let _ = upstream.join();
+}
+
+/// The head of a request; `None` on a connection that was made and not used.
+fn read_head(client: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8(head).unwrap())
 }
