@@ -62,6 +62,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let result = runtime.block_on(run_until_interrupted(&cli, &printer));
+    if crate::terminal::restore() {
+        // A thread waits for a person who will not answer any more.
+        runtime.shutdown_background();
+        printer.message("interrupted");
+        return Exit::Interrupted.code();
+    }
     // Threads that are in the middle of a write see their channel close and clean up.
     runtime.shutdown_timeout(Duration::from_secs(5));
     match result {

@@ -4,8 +4,8 @@
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
 //!   [`hint`] (what to do about it)
-//! - system: [`fsx`] (the file system), [`program`] (other programs), [`bridge`] (async ⇄
-//!   blocking)
+//! - system: [`fsx`] (the file system), [`program`] (other programs), [`terminal`] (questions),
+//!   [`bridge`] (async ⇄ blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
@@ -28,4 +28,5 @@ pub mod report;
 pub mod server;
 pub mod store;
 pub mod template;
+pub mod terminal;
 pub mod transfer;

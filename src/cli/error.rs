@@ -71,7 +71,7 @@ pub(crate) enum CommandError {
     NotUtf8 { name: &'static str },
     #[error("`--creds-stdin` and the list `-` cannot both be stdin")]
     StdinTwice,
-    #[error("failed to read the login from stdin")]
+    #[error("failed to read the login")]
     CredsRead(#[source] io::Error),
     #[error("the first line of stdin is not of the form `user:password`")]
     CredsStdin,

@@ -462,3 +462,43 @@ fn what_is_missing_is_named() {
         output.stderr
     );
 }
+
+/// Runs hod on a terminal of its own, where somebody types `input`.
+fn on_a_terminal(env: &TestEnv, line: &str, input: &str) -> Output {
+    let hod = env!("CARGO_BIN_EXE_hod");
+    let mut command = env.command("script");
+    command.args(["--quiet", "--return", "--command"]);
+    // After a key has come, the terminal is as hod left it.
+    command.arg(format!(
+        "{hod} {line}; code=$?; stty -a | grep -ow -e '-*echo'; exit $code"
+    ));
+    command.arg("/dev/null").stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    Output {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn a_person_is_asked_on_a_terminal() {
+    if !programs::happen_to_be_here(&["script"]) {
+        return;
+    }
+    let (env, registry) = (TestEnv::new(), locked(basic));
+    let host = registry.host();
+    // The password is typed when it is asked for: before, the terminal itself would show it.
+    let line = format!("login {host} --username {USER}");
+    let output = on_a_terminal(&env, &line, &format!("{PASSWORD}\n")).success();
+    let said = &output.stdout;
+    assert!(said.contains("password of `carrier`"), "{said}");
+    assert!(said.contains("logged in to"), "{said}");
+    assert!(said.trim_end().ends_with("\necho"), "{said}");
+    assert!(config(&env).contains(&encoded(PASSWORD)));
+}

@@ -9,6 +9,7 @@ use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::oci::{Registry, RepositoryName};
 use crate::ops::{self, LoginOptions, OpsError};
 use crate::registry::{Kept, Login, RegistriesConf};
+use crate::terminal::{self, Echo};
 
 pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = registry_name(&args.registry)?;
@@ -76,7 +77,7 @@ async fn given_login(
         Some(username) => username,
         None if is_person => {
             session.printer.message(&format!("user for `{registry}`:"));
-            bridge::run(read_line).await?
+            ask(Echo::Shown).await?
         }
         None => return Err(CommandError::NobodyToAsk { what: "user" }),
     };
@@ -85,9 +86,9 @@ async fn given_login(
     } else if let Some(password) = own_password {
         password
     } else if is_person {
-        let prompt = format!("password of `{username}` (it is not shown): ");
-        let read = bridge::run(move || rpassword::prompt_password(prompt)).await;
-        read.map_err(CommandError::CredsRead)?
+        let printer = session.printer;
+        printer.message(&format!("password of `{username}` (it is not shown):"));
+        ask(Echo::Hidden).await?
     } else {
         return Err(CommandError::NobodyToAsk { what: "password" });
     };
@@ -97,12 +98,9 @@ async fn given_login(
     Ok(Login::password(username, password))
 }
 
-fn read_line() -> Result<String, CommandError> {
-    let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .map_err(CommandError::CredsRead)?;
-    Ok(line.trim().to_owned())
+async fn ask(echo: Echo) -> Result<String, CommandError> {
+    let line = bridge::run(move || terminal::read_line(echo)).await;
+    line.map_err(CommandError::CredsRead)
 }
 
 /// A registry, perhaps with a part of it.

@@ -6,7 +6,7 @@ use super::source::Source;
 /// From the ground up; a module may import those on lower floors.
 const FLOORS: [&[&str]; 6] = [
     &["hint", "list", "oci", "report"],
-    &["bridge", "fsx", "program"],
+    &["bridge", "fsx", "program", "terminal"],
     &[
         "bundle", "layout", "registry", "server", "store", "template",
     ],
@@ -16,17 +16,18 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str); 7] = [
     ("bridge", "fsx"),
     ("list", "hint"),
     ("list", "oci"),
     ("oci", "hint"),
     ("report", "oci"),
     ("server", "store"),
+    ("terminal", "fsx"),
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 27] = [
+const PATH_HOMES: [(&str, &[&str]); 26] = [
     ("axum", &["server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -37,9 +38,8 @@ const PATH_HOMES: [(&str, &[&str]); 27] = [
     ("io::stderr", &["cli"]),
     ("io::stdout", &["cli"]),
     ("minijinja", &["template"]),
-    ("nix", &["fsx"]),
+    ("nix", &["fsx", "terminal"]),
     ("reqwest", &["registry"]),
-    ("rpassword", &["cli"]),
     ("rustix", &["fsx"]),
     ("rustls", &["registry"]),
     ("std::env", &["cli", "main"]),

@@ -1,0 +1,65 @@
+//! The terminal as a place to ask a person, whatever stdin is.
+
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+
+use crate::fsx;
+
+const TERMINAL: &str = "/dev/tty";
+/// The longest answer, in bytes: tokens are long.
+const LINE_LEN_MAX: u64 = 64 * 1024;
+
+/// How the terminal was before a question that is not answered yet.
+static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Whether what a person types is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    Shown,
+    Hidden,
+}
+
+/// Waits for a line from the terminal, and returns it without its end; blocks.
+///
+/// Whoever ends the process meanwhile calls [`restore`].
+pub fn read_line(echo: Echo) -> io::Result<String> {
+    let terminal = fsx::open(Path::new(TERMINAL)).map_err(io::Error::other)?;
+    let before = tcgetattr(&terminal)?;
+    let mut during = before.clone();
+    if echo == Echo::Hidden {
+        during.local_flags.remove(LocalFlags::ECHO);
+        // The line break is shown, so that what follows begins on a line of its own.
+        during.local_flags.insert(LocalFlags::ECHONL);
+    }
+    *asking() = Some(before);
+    let result = tcsetattr(&terminal, SetArg::TCSADRAIN, &during)
+        .map_err(io::Error::from)
+        .and_then(|()| {
+            let mut line = String::new();
+            BufReader::new(terminal.take(LINE_LEN_MAX)).read_line(&mut line)?;
+            Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+        });
+    restore();
+    result
+}
+
+/// Takes back what an unanswered question did to the terminal; whether there was one.
+pub fn restore() -> bool {
+    let Some(before) = asking().take() else {
+        return false;
+    };
+    if let Ok(terminal) = fsx::open(Path::new(TERMINAL)) {
+        // There is no other way to be kind to a terminal that does not take it.
+        let _ = tcsetattr(&terminal, SetArg::TCSADRAIN, &before);
+    }
+    true
+}
+
+fn asking() -> MutexGuard<'static, Option<Termios>> {
+    ASKING
+        .lock()
+        .expect("nothing panics while it holds the lock")
+}
