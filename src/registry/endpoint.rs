@@ -63,15 +63,21 @@ pub(super) fn upload_url(root: &Url, repo: &Repo) -> Url {
 /// Resolves what a registry at `base` says in `Location` or `realm`, absolute or relative.
 ///
 /// A registry behind a proxy that ends TLS may take itself for `http`: then its host is right and
-/// its scheme and port are not, so those of `base` stay. Returns `None` for anything but http(s).
+/// its scheme and port are not, so those of `base` stay. The same goes for one that hears its name
+/// without the port. Returns `None` for anything but http(s).
 pub(super) fn resolve(base: &Url, location: &str) -> Option<Url> {
     let mut url = base.join(location).ok()?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return None;
     }
     let downgraded = base.scheme() == "https" && url.scheme() == "http";
-    if downgraded && base.host_str() == url.host_str() {
-        url.set_scheme("https").ok()?;
+    // Its API is at the port that it was reached at.
+    let has_lost_port = base.scheme() == url.scheme()
+        && base.port().is_some()
+        && url.port().is_none()
+        && url.path().starts_with("/v2/");
+    if (downgraded || has_lost_port) && base.host_str() == url.host_str() {
+        url.set_scheme(base.scheme()).ok()?;
         url.set_port(base.port()).ok()?;
     }
     url.set_fragment(None);
@@ -146,6 +152,27 @@ mod tests {
             base,
             "http://harbor.corp/v2/a/b/blobs/uploads/7",
             Some("https://harbor.corp:8443/v2/a/b/blobs/uploads/7"),
+        );
+        check(
+            base,
+            "http://harbor.corp:8443/v2/a/b/blobs/uploads/7",
+            Some("https://harbor.corp:8443/v2/a/b/blobs/uploads/7"),
+        );
+        // Or it takes itself for the port by default.
+        check(
+            base,
+            "https://harbor.corp/v2/a/b/blobs/uploads/7?_state=x",
+            Some("https://harbor.corp:8443/v2/a/b/blobs/uploads/7?_state=x"),
+        );
+        check(
+            base,
+            "https://harbor.corp/files/7",
+            Some("https://harbor.corp/files/7"),
+        );
+        check(
+            base,
+            "https://harbor.corp:9443/v2/a",
+            Some("https://harbor.corp:9443/v2/a"),
         );
         // Elsewhere, it is what it says.
         check(base, "http://cdn.corp/x#y", Some("http://cdn.corp/x"));

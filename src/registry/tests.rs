@@ -8,6 +8,7 @@
 mod login;
 mod tokens;
 mod transfer;
+mod uploads;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
