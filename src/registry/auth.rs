@@ -219,6 +219,8 @@ pub(super) struct RegistryAuth {
     expected: Mutex<Expected>,
     /// Identity tokens that the token server gave in place of those of the user.
     rotated: Mutex<HashMap<Arc<Login>, Secret>>,
+    /// Held while an identity token is used: the answer may make it worthless for the next.
+    pub(super) identity: tokio::sync::Mutex<()>,
     /// Whether passwords are to be posted, since the token server does not take them otherwise.
     posts_passwords: AtomicBool,
     /// What became clear of the projects for which Harbor refused something.

@@ -247,6 +247,7 @@ impl Client {
         login: &Arc<Login>,
     ) -> Result<Token, RegistryError> {
         let auth = self.auth().of(target.registry);
+        let _alone = auth.identity.lock().await;
         if let Some(rotated) = auth.rotated(login) {
             let call = request.post(&Grant::of(login, Some(&rotated)));
             match self.ask(target, call).await {

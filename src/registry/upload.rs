@@ -172,11 +172,12 @@ impl Client {
             match self.post_upload(repo, &target, url).await {
                 Ok(start) => return Ok(start),
                 Err(error) => {
-                    // Of a registry that cannot do it, nothing is to be expected the next time.
-                    let is_unable = matches!(error, RegistryError::GaveUp { .. })
-                        || matches!(error.status(), Some(405 | 501));
-                    if is_unable {
-                        self.uploads().limits.stop_mounting(&repo.registry);
+                    // What cannot be done once is not asked for again with each blob.
+                    let limits = &self.uploads().limits;
+                    match error.status() {
+                        Some(405 | 500..=599) => limits.stop_mounting(&repo.registry),
+                        Some(401 | 403) => limits.stop_mounting_from(&repo.registry, from),
+                        _ => {}
                     }
                 }
             }
@@ -190,7 +191,7 @@ impl Client {
     /// Whether a mount may work: Harbor refuses a source that is in no project, as 400.
     fn may_mount(&self, repo: &Repo, from: &RepositoryName) -> bool {
         let is_in_project = from.as_str().contains('/');
-        self.uploads().limits.may_mount(&repo.registry)
+        self.uploads().limits.may_mount(&repo.registry, from)
             && (is_in_project || !self.auth().of(&repo.registry).is_harbor())
     }
 

@@ -253,6 +253,37 @@ async fn an_identity_token_is_posted_and_rotates() {
 }
 
 #[tokio::test]
+async fn an_identity_token_that_rotates_serves_many_at_once() {
+    let n = AtomicUsize::new(0);
+    let server = TestServer::start(move |request| {
+        if request.line == "POST /token" {
+            // Each is good once.
+            let n = n.fetch_add(1, Ordering::SeqCst);
+            if !form(request).contains(&format!("refresh_token=r{n}&")) {
+                return Reply::new(401);
+            }
+            let next = n + 1;
+            return Reply::new(200).body(format!(
+                r#"{{"access_token":"t","refresh_token":"r{next}"}}"#
+            ));
+        }
+        match request.header("authorization") {
+            Some("Bearer t") => manifest_reply(),
+            _ => Reply::new(401).header(CHALLENGE),
+        }
+    })
+    .await;
+    let (client, _) = client(&config(&server, r#""identitytoken":"r0""#));
+    let fetches = (0..8).map(|n| {
+        let (client, repo) = (client.clone(), server.repo(&format!("r{n}")));
+        tokio::spawn(async move { fetch(&client, &repo).await })
+    });
+    for fetched in fetches.collect::<Vec<_>>() {
+        assert!(fetched.await.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn an_identity_token_is_never_sent_elsewhere() {
     let elsewhere = TestServer::start(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
     let to = format!("Location: http://{}/token", elsewhere.host());

@@ -1,9 +1,9 @@
 //! How large the parts of an upload are, what ranges say, and what each registry was found to take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::oci::Registry;
+use crate::oci::{Registry, RepositoryName};
 
 /// The smallest chunk that is tried after a 413: proxies that take less are set up for web forms,
 /// and the requests become too many.
@@ -65,6 +65,8 @@ struct Limit {
     body_len_max: u64,
     takes_chunks: bool,
     mounts: bool,
+    /// From where nothing may be mounted.
+    unreadable: HashSet<RepositoryName>,
 }
 
 impl Default for Limit {
@@ -73,6 +75,7 @@ impl Default for Limit {
             body_len_max: u64::MAX,
             takes_chunks: true,
             mounts: true,
+            unreadable: HashSet::new(),
         }
     }
 }
@@ -100,8 +103,13 @@ impl Limits {
         self.change(registry, |limit| limit.takes_chunks = false);
     }
 
-    pub(super) fn may_mount(&self, registry: &Registry) -> bool {
-        self.get(registry, |limit| limit.mounts, true)
+    pub(super) fn may_mount(&self, registry: &Registry, from: &RepositoryName) -> bool {
+        let may = |limit: &Limit| limit.mounts && !limit.unreadable.contains(from);
+        self.get(registry, may, true)
+    }
+
+    pub(super) fn stop_mounting_from(&self, registry: &Registry, from: &RepositoryName) {
+        self.change(registry, |limit| limit.unreadable.insert(from.clone()));
     }
 
     pub(super) fn stop_mounting(&self, registry: &Registry) {
@@ -178,10 +186,13 @@ mod tests {
         assert!(limits.limit(&a, 8));
         assert!(!limits.limit(&a, 16) && !limits.limit(&a, 8));
         assert_eq!((limits.of(&a), limits.of(&b)), (8, u64::MAX));
-        assert!(limits.takes_chunks(&a) && limits.may_mount(&a));
+        let (x, y) = ("x".parse().unwrap(), "y".parse().unwrap());
+        assert!(limits.takes_chunks(&a) && limits.may_mount(&a, &x));
+        limits.stop_mounting_from(&a, &x);
+        assert!(!limits.may_mount(&a, &x) && limits.may_mount(&a, &y));
         limits.stop_chunks(&a);
         limits.stop_mounting(&a);
-        assert!(!limits.takes_chunks(&a) && !limits.may_mount(&a));
-        assert!(limits.takes_chunks(&b) && limits.may_mount(&b));
+        assert!(!limits.takes_chunks(&a) && !limits.may_mount(&a, &y));
+        assert!(limits.takes_chunks(&b) && limits.may_mount(&b, &x));
     }
 }
