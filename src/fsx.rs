@@ -4,6 +4,7 @@
 //! (`try_…` returns `None`); everything else is an [`Error`]. Nothing here knows what a registry is.
 
 mod error;
+mod kept_file;
 mod link;
 mod lock;
 mod output_dir;
@@ -16,13 +17,15 @@ mod user;
 mod walk;
 
 pub use error::{Error, IoKind};
+pub use kept_file::{Keeping, KeptFile};
 pub use link::{LinkMode, link_file};
 pub use lock::{DirLock, LockMode};
 pub use output_dir::OutputDir;
 pub use output_file::OutputFile;
 pub use persist::{
     Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
-    remove_file, rename, sweep_dir, sync_dir, sync_filesystem, write_file, write_private,
+    remove_file, rename, sweep_dir, sweep_older, sync_dir, sync_filesystem, write_file,
+    write_private,
 };
 pub use private::{create_private_dir_all, write_private_file};
 pub use read::{

@@ -5,7 +5,7 @@
 //!                          repositories/<name>/_layers/…/link     the blobs of a repository
 //!                                              _manifests/revisions/…/link
 //!                                                         tags/<tag>/{current,index/…}/link
-//! STORE/.hod/{lock,tmp}                                           ours
+//! STORE/.hod/{lock,tmp,partial,originals}                         ours
 //! ```
 //!
 //! Byte for byte what `registry:2` and `registry:3` write, so that they can serve it, and tolerant
@@ -18,6 +18,8 @@ mod blob;
 mod error;
 mod image;
 mod layout;
+mod original;
+mod partial;
 mod publish;
 mod repository;
 mod tag;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 pub use blob::{BlobWriter, StagedBlob};
 pub use error::StoreError;
 pub use image::{Closure, StoredImage};
+pub use partial::{Partial, PartialBlob};
 pub use publish::Publication;
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
@@ -106,6 +109,9 @@ impl Store {
         let lock = match DirLock::try_acquire(&lock_path, LockMode::Exclusive)? {
             Some(lock) => {
                 fsx::sweep_dir(&temp_dir)?;
+                partial::sweep(path, &tree)?;
+                let originals = path.join(STATE_DIR).join("originals");
+                fsx::sweep_older(&originals, original::STALE_AFTER, |_| true)?;
                 lock.share(&lock_path)?;
                 lock
             }

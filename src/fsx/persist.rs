@@ -1,9 +1,11 @@
 //! Writing: temporary file, sync, rename, sync of the directory.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -275,6 +277,29 @@ pub fn sweep_dir(dir: &Path) -> Result<(), Error> {
         match super::try_stat(&path)? {
             Some(stat) if stat.is_dir => remove_dir_all(&path)?,
             _ => remove_file(&path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files in `dir`, which must be ours alone, that nobody has written for `age`, or of
+/// whose name `is_wanted` is not true; a directory that is not there is no error.
+pub fn sweep_older(
+    dir: &Path,
+    age: Duration,
+    is_wanted: impl Fn(&OsStr) -> bool,
+) -> Result<(), Error> {
+    for name in super::try_read_dir_names(dir)?.unwrap_or_default() {
+        let path = dir.join(&name);
+        let Some(stat) = super::try_stat(&path)? else {
+            continue;
+        };
+        // A time in the future is that of a clock that was wrong: such a file is old enough.
+        let is_young = stat
+            .modified
+            .is_some_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed < age));
+        if !(is_young && is_wanted(&name)) {
+            remove_file(&path)?;
         }
     }
     Ok(())

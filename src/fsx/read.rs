@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::Error;
 
@@ -19,6 +20,8 @@ pub struct FileStat {
     pub identity: (u64, u64),
     /// How many names the file has.
     pub n_links: u64,
+    /// When it was last written, where that is known.
+    pub modified: Option<SystemTime>,
 }
 
 /// `NotFound`, and a component that is a file where a directory belongs, mean "not there".
@@ -114,6 +117,7 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
         is_dir: metadata.is_dir(),
         identity: (metadata.dev(), metadata.ino()),
         n_links: metadata.nlink(),
+        modified: metadata.modified().ok(),
     })
 }
 

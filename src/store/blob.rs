@@ -10,7 +10,7 @@ use crate::oci::{Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
 use super::{Store, StoreError};
 
 /// How many bytes are read at once for hashing.
-const READ_LEN: usize = 256 * 1024;
+pub(super) const READ_LEN: usize = 256 * 1024;
 
 impl Store {
     /// The path of a blob's data, whether it is there or not.
@@ -235,11 +235,20 @@ impl StagedBlob {
 
 /// Renames `temp` to the data file `path`, whose directories are created.
 fn put(temp: TempFile, path: &Path, durability: Durability) -> Result<(), StoreError> {
+    put_with(path, durability, || temp.persist(path, durability))
+}
+
+/// Has `persist` rename a file to the data file `path`, whose directories are created.
+pub(super) fn put_with(
+    path: &Path,
+    durability: Durability,
+    persist: impl FnOnce() -> Result<(), fsx::Error>,
+) -> Result<(), StoreError> {
     let dirs: Vec<&Path> = path.ancestors().skip(1).take(4).collect();
     if let Some(dir) = dirs.first() {
         fsx::create_dir_all(dir)?;
     }
-    temp.persist(path, durability)?;
+    persist()?;
     if durability == Durability::Synced {
         // `<hex>` is synced with the rename; `<hh>`, `<alg>` and `blobs` may be as new.
         for dir in dirs.into_iter().skip(1) {

@@ -1,0 +1,187 @@
+//! A file that is written over several runs, by one process at a time.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{Durability, Error, read_at, remove_file, sync_dir, try_stat};
+
+/// A file under a name of its own that stays when it is dropped, so that a later run can go on
+/// with it. A lock on it, which dies with its process, keeps everybody else away.
+///
+/// What is in it was not synced: after a power cut it may hold anything.
+#[derive(Debug)]
+pub struct KeptFile {
+    file: Flock<File>,
+    path: PathBuf,
+    len: u64,
+}
+
+/// What came of the wish to write a [`KeptFile`].
+#[derive(Debug)]
+pub enum Keeping {
+    /// It is ours until it is dropped.
+    Ours(KeptFile),
+    /// Somebody else writes it.
+    Busy,
+    /// Its file system cannot lock (some network ones): nobody may write it.
+    NoLocks,
+}
+
+impl KeptFile {
+    /// Opens the file at `path`, creating it when it is missing; its directory must exist.
+    pub fn open(path: &Path) -> Result<Keeping, Error> {
+        loop {
+            let file = Self::open_file(path)?;
+            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => file,
+                Err((_, Errno::EWOULDBLOCK)) => return Ok(Keeping::Busy),
+                Err((_, Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
+                    return Ok(Keeping::NoLocks);
+                }
+                Err((_, errno)) => return Err(Error::new("lock", path, errno.into())),
+            };
+            let metadata = file.metadata();
+            let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+            // Who had it before may have renamed or removed it between our opening and our lock.
+            let identity = (metadata.dev(), metadata.ino());
+            if try_stat(path)?.is_some_and(|stat| stat.identity == identity) {
+                return Ok(Keeping::Ours(Self {
+                    file,
+                    path: path.to_owned(),
+                    len: metadata.len(),
+                }));
+            }
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of files that are kept"
+    )]
+    fn open_file(path: &Path) -> Result<File, Error> {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(|source| Error::new("open", path, source))
+    }
+
+    /// The file's present path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Reads up to `buffer.len()` bytes at `offset` and returns how many; 0 only at the end.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+        read_at(&self.file, &self.path, buffer, offset)
+    }
+
+    /// Appends `bytes`; after an error the file may have a part of them.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let mut file: &File = &self.file;
+        file.write_all(bytes)
+            .map_err(|source| Error::new("write", &self.path, source))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Cuts the file to `len` bytes, of which it has at least as many.
+    pub fn cut(&mut self, len: u64) -> Result<(), Error> {
+        self.file
+            .set_len(len)
+            .map_err(|source| Error::new("cut", &self.path, source))?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// Renames the file to `destination`, as [`super::TempFile::persist`] does.
+    pub fn persist(self, destination: &Path, durability: Durability) -> Result<(), Error> {
+        if durability == Durability::Synced {
+            self.file
+                .sync_data()
+                .map_err(|source| Error::new("sync", &self.path, source))?;
+        }
+        super::rename(&self.path, destination)?;
+        match (durability, destination.parent()) {
+            (Durability::Synced, Some(parent)) => sync_dir(parent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the file.
+    pub fn remove(self) -> Result<(), Error> {
+        remove_file(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx;
+
+    fn ours(path: &Path) -> KeptFile {
+        match KeptFile::open(path).unwrap() {
+            Keeping::Ours(file) => file,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_there_the_next_time() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("kept");
+        let mut file = ours(&path);
+        file.append(b"hello").unwrap();
+        assert!(matches!(KeptFile::open(&path).unwrap(), Keeping::Busy));
+        drop(file);
+        let mut file = ours(&path);
+        assert_eq!(file.len(), 5);
+        let mut buffer = [0; 9];
+        assert_eq!(file.read_at(&mut buffer, 1).unwrap(), 4);
+        assert_eq!(&buffer[..4], b"ello");
+        file.cut(2).unwrap();
+        file.append(b"y").unwrap();
+        let end = root.path().join("end");
+        file.persist(&end, Durability::Synced).unwrap();
+        assert_eq!(fsx::read(&end, 9).unwrap(), b"hey");
+        assert!(ours(&path).is_empty(), "a new file, not the renamed one");
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_under_a_lock_is_opened_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("kept");
+        let mut first = ours(&path);
+        first.append(b"x").unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                loop {
+                    if let Keeping::Ours(file) = KeptFile::open(&path).unwrap() {
+                        return file.len();
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let end = root.path().join("end");
+            first.persist(&end, Durability::Deferred).unwrap();
+            assert_eq!(second.join().unwrap(), 0);
+        });
+    }
+}

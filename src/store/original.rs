@@ -1,0 +1,74 @@
+//! The manifests that images in the store were made from, and that the store does not serve: the
+//! index of which one platform was carried, or only some. By them a later run sees that nothing
+//! has changed without fetching them again, which registries count and limit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fsx::{self, Durability, TempFile};
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
+
+use super::{STATE_DIR, Store, StoreError};
+
+/// After how long an original is fetched anew.
+pub(super) const STALE_AFTER: Duration = Duration::from_hours(90 * 24);
+
+impl Store {
+    /// Keeps a manifest beside the tree; idempotent, not synced.
+    pub fn keep_original(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        if self.find_manifest(manifest.digest()).is_some() {
+            return Ok(());
+        }
+        let path = self.original_path(manifest.digest());
+        if let Some(dir) = path.parent() {
+            fsx::create_dir_all(dir)?;
+        }
+        let mut temp = TempFile::create_in(self.temp_path()?, "original-")?;
+        temp.write_all(manifest.bytes())?;
+        Ok(temp.persist(&path, Durability::Deferred)?)
+    }
+
+    /// Reads a manifest that is in the tree or beside it; `None` when it is not there, or is
+    /// damaged, since it can be fetched.
+    pub fn find_manifest(&self, digest: &Digest) -> Option<Manifest> {
+        if let Ok(Some(manifest)) = self.read_manifest(digest) {
+            return Some(manifest);
+        }
+        let bytes = fsx::try_read(&self.original_path(digest), MANIFEST_LEN_MAX);
+        let bytes = bytes.ok()??;
+        if !digest.matches(&bytes) {
+            return None;
+        }
+        Manifest::parse_as(bytes.into(), digest.clone(), None).ok()
+    }
+
+    fn original_path(&self, digest: &Digest) -> PathBuf {
+        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+        let dir = self.path().join(STATE_DIR).join("originals");
+        dir.join(format!("{algorithm}-{hex}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_original_is_found_unless_it_is_damaged() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let text = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+        let manifest = Manifest::parse(text.to_vec().into(), None).unwrap();
+        let digest = manifest.digest();
+        assert!(store.find_manifest(digest).is_none());
+        store.keep_original(&manifest).unwrap();
+        store.keep_original(&manifest).unwrap();
+        assert_eq!(
+            store.find_manifest(digest).unwrap().bytes(),
+            manifest.bytes()
+        );
+        assert_eq!(store.blob_len(digest).unwrap(), None, "it is not served");
+        fsx::write_file(&store.original_path(digest), b"{}").unwrap();
+        assert!(store.find_manifest(digest).is_none());
+    }
+}

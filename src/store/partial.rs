@@ -1,0 +1,295 @@
+//! Blobs that arrive in pieces, over several attempts and several runs.
+//!
+//! Such a blob grows in `.hod/partial/<alg>-<hex>`, and is renamed into the tree when it is whole
+//! and has its digest. What a killed run left is hashed again before anything is added: it may be
+//! longer than what was on the disk at a power cut, and only the digest of the whole tells.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::bridge::Stop;
+use crate::fsx::{self, Durability, Keeping, KeptFile};
+use crate::oci::{Descriptor, Digest, DigestHasher};
+
+use super::blob::{READ_LEN, put_with};
+use super::layout::Tree;
+use super::{STATE_DIR, Store, StoreError};
+
+/// After how long what nobody went on with is thrown away.
+const STALE_AFTER: Duration = Duration::from_hours(7 * 24);
+
+/// What came of the wish to go on with a blob.
+#[derive(Debug)]
+pub enum Partial {
+    /// It is ours to go on with, from [`PartialBlob::len`].
+    Ours(Box<PartialBlob>),
+    /// The store has the whole blob.
+    Present,
+    /// Another run is at it, and has this many bytes.
+    Busy { len: u64 },
+    /// The file system cannot lock, so that nothing can be kept.
+    Unkept,
+}
+
+/// A blob that is not yet whole. Dropped, it stays as it is for a later run.
+#[derive(Debug)]
+pub struct PartialBlob {
+    file: KeptFile,
+    /// Of all that is in the file.
+    hasher: DigestHasher,
+    digest: Digest,
+    size: u64,
+    store: Store,
+}
+
+impl Store {
+    /// Opens what is there of a blob, hashed; nothing is there at first.
+    ///
+    /// Blocks for as long as hashing takes, unless `stop` is set: then the answer means nothing.
+    pub fn partial_blob(&self, blob: &Descriptor, stop: &Stop) -> Result<Partial, StoreError> {
+        // Refuses a store that is open for reading only.
+        self.temp_path()?;
+        let path = self.partial_path(&blob.digest);
+        if let Some(dir) = path.parent() {
+            fsx::create_dir_all(dir)?;
+        }
+        let file = match KeptFile::open(&path)? {
+            Keeping::Ours(file) => file,
+            Keeping::Busy => {
+                let len = self.partial_len(&blob.digest)?;
+                return Ok(Partial::Busy { len });
+            }
+            Keeping::NoLocks => return Ok(Partial::Unkept),
+        };
+        // Whoever had it may have published it just now.
+        if self.blob_len(&blob.digest)? == Some(blob.size) {
+            file.remove()?;
+            return Ok(Partial::Present);
+        }
+        let mut partial = Box::new(PartialBlob {
+            file,
+            hasher: DigestHasher::new(blob.digest.algorithm()),
+            digest: blob.digest.clone(),
+            size: blob.size,
+            store: self.clone(),
+        });
+        if partial.file.len() > blob.size {
+            partial.file.cut(0)?;
+        }
+        partial.hash(stop)?;
+        Ok(Partial::Ours(partial))
+    }
+
+    /// How many bytes of a blob an earlier run left.
+    pub fn partial_len(&self, digest: &Digest) -> Result<u64, StoreError> {
+        let stat = fsx::try_stat(&self.partial_path(digest))?;
+        Ok(stat.map_or(0, |stat| stat.len))
+    }
+
+    fn partial_path(&self, digest: &Digest) -> PathBuf {
+        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+        let dir = self.path().join(STATE_DIR).join("partial");
+        dir.join(format!("{algorithm}-{hex}"))
+    }
+}
+
+impl PartialBlob {
+    /// How many bytes are there.
+    pub fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.file.is_empty()
+    }
+
+    /// Whether all bytes are there, right or wrong.
+    pub fn is_whole(&self) -> bool {
+        self.file.len() == self.size
+    }
+
+    /// Appends `bytes`; more than the blob has is an error, of which nothing is kept.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let len = self.len();
+        if bytes.len() as u64 > self.size - len {
+            return Err(StoreError::LengthMismatch {
+                digest: self.digest.clone(),
+                expected: self.size,
+                actual: len + bytes.len() as u64,
+            });
+        }
+        if let Err(error) = self.file.append(bytes) {
+            // A part of them may be there, which is not hashed.
+            self.file.cut(len)?;
+            return Err(error.into());
+        }
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// Publishes the blob.
+    ///
+    /// Bytes with another digest are thrown away, so that the next attempt begins anew; what is
+    /// not whole is kept, and an error too.
+    pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
+        let len = self.len();
+        if len != self.size {
+            return Err(StoreError::LengthMismatch {
+                digest: self.digest,
+                expected: self.size,
+                actual: len,
+            });
+        }
+        let actual = self.hasher.finish();
+        if actual != self.digest {
+            self.file.remove()?;
+            return Err(StoreError::DigestMismatch {
+                expected: self.digest,
+                actual,
+                len,
+            });
+        }
+        if self.store.blob_len(&self.digest)? == Some(len) {
+            return Ok(self.file.remove()?);
+        }
+        let path = self.store.blob_path(&self.digest);
+        put_with(&path, durability, || self.file.persist(&path, durability))
+    }
+
+    /// Hashes what an earlier run left.
+    fn hash(&mut self, stop: &Stop) -> Result<(), StoreError> {
+        let mut buffer = vec![0; READ_LEN];
+        let mut at = 0;
+        while at < self.file.len() && !stop.is_set() {
+            let n = self.file.read_at(&mut buffer, at)?;
+            if n == 0 {
+                break;
+            }
+            self.hasher.update(&buffer[..n]);
+            at += n as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Throws away what nobody will go on with; nobody else may have the store open.
+pub(super) fn sweep(store: &std::path::Path, tree: &Tree) -> Result<(), StoreError> {
+    let dir = store.join(STATE_DIR).join("partial");
+    let is_wanted = |name: &OsStr| {
+        let digest = name
+            .to_str()
+            .and_then(|name| name.replacen('-', ":", 1).parse::<Digest>().ok());
+        // A blob that came by another way is not gone on with.
+        digest.is_some_and(|digest| matches!(fsx::try_stat(&tree.blob(&digest)), Ok(None)))
+    };
+    Ok(fsx::sweep_older(&dir, STALE_AFTER, is_wanted)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx::Durability::Deferred;
+
+    struct Place {
+        _root: tempfile::TempDir,
+        store: Store,
+    }
+
+    fn place() -> Place {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        Place { _root: root, store }
+    }
+
+    fn blob(bytes: &[u8]) -> Descriptor {
+        Descriptor::new("x/y".into(), Digest::of(bytes), bytes.len() as u64)
+    }
+
+    fn ours(store: &Store, blob: &Descriptor) -> Box<PartialBlob> {
+        match store.partial_blob(blob, &Stop::default()).unwrap() {
+            Partial::Ours(partial) => partial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_blob_is_gone_on_with_by_the_next_run() {
+        let Place { store, .. } = &place();
+        let blob = blob(b"hello world");
+        let mut first = ours(store, &blob);
+        first.write(b"hello ").unwrap();
+        let busy = store.partial_blob(&blob, &Stop::default()).unwrap();
+        assert!(matches!(busy, Partial::Busy { len: 6 }));
+        drop(first);
+        assert_eq!(store.partial_len(&blob.digest).unwrap(), 6);
+        let mut second = ours(store, &blob);
+        assert_eq!(second.len(), 6);
+        let error = second.write(b"worlds").unwrap_err();
+        assert!(matches!(error, StoreError::LengthMismatch { .. }));
+        second.write(b"world").unwrap();
+        assert!(second.is_whole());
+        second.commit(Deferred).unwrap();
+        let read = store.read_blob(&blob.digest, 99).unwrap();
+        assert_eq!(read.unwrap(), b"hello world");
+        assert_eq!(store.partial_len(&blob.digest).unwrap(), 0);
+        let again = store.partial_blob(&blob, &Stop::default()).unwrap();
+        assert!(matches!(again, Partial::Present));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_kept_and_what_is_wrong_is_not() {
+        let Place { store, .. } = &place();
+        let blob = blob(b"hello");
+        let mut partial = ours(store, &blob);
+        partial.write(b"hel").unwrap();
+        let error = partial.commit(Deferred).unwrap_err();
+        assert!(matches!(
+            error,
+            StoreError::LengthMismatch { actual: 3, .. }
+        ));
+        let mut partial = ours(store, &blob);
+        partial.write(b"p!").unwrap();
+        let error = partial.commit(Deferred).unwrap_err();
+        assert!(matches!(error, StoreError::DigestMismatch { .. }));
+        assert!(ours(store, &blob).is_empty());
+        assert_eq!(store.blob_len(&blob.digest).unwrap(), None);
+    }
+
+    #[test]
+    fn more_than_a_blob_has_cannot_be_the_start_of_it() {
+        let Place { store, .. } = &place();
+        let blob = blob(b"hello");
+        drop(ours(store, &blob));
+        fsx::write_file(&store.partial_path(&blob.digest), b"hello world").unwrap();
+        assert!(ours(store, &blob).is_empty());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a file is made older than it is")]
+    fn an_opened_store_is_swept_of_what_nobody_goes_on_with() {
+        let place = place();
+        let root = place.store.path().to_owned();
+        let (young, old, here) = (blob(b"young"), blob(b"old"), blob(b"here"));
+        for blob in [&young, &old, &here] {
+            ours(&place.store, blob).write(b"x").unwrap();
+        }
+        let file = std::fs::File::options();
+        let old_path = place.store.partial_path(&old.digest);
+        let file = file.clone().write(true).open(&old_path).unwrap();
+        let age = Duration::from_hours(7 * 24 + 1);
+        let long_ago = std::time::SystemTime::now() - age;
+        file.set_modified(long_ago).unwrap();
+        let mut writer = place.store.blob_writer(here.digest.algorithm()).unwrap();
+        writer.write(b"here").unwrap();
+        writer.commit(&here.digest, None, Deferred).unwrap();
+        let stray = root.join(".hod/partial/notes");
+        fsx::write_file(&stray, b"").unwrap();
+        drop(place.store);
+        let store = Store::create(&root).unwrap();
+        let left = fsx::read_dir_names(&root.join(".hod/partial")).unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(store.partial_len(&young.digest).unwrap(), 1);
+    }
+}
