@@ -8,6 +8,7 @@
 //!   mirrors    where it is really read from (registries.conf)
 //!   manifest   blob   upload   tags            the calls of the API
 //!   inspect    what `hod doctor` shows
+//!   limiter    how much at once, and when not at all     throttle   budget
 //!   retry      how often and how soon again    error   advice   safe_url
 //!   harbor     what Harbor offers and says besides      probe   the first look
 //! ```
@@ -19,6 +20,7 @@
 mod advice;
 mod auth;
 mod blob;
+mod budget;
 mod certificates;
 mod client;
 mod connections;
@@ -27,6 +29,7 @@ mod endpoint;
 mod error;
 mod harbor;
 mod inspect;
+mod limiter;
 mod manifest;
 mod mirrors;
 mod probe;
@@ -39,12 +42,14 @@ mod tags;
 mod test_server;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod token;
 mod transport;
 mod upload;
 
 use std::fmt;
 
+pub use budget::Budget;
 pub use certificates::{CaFile, CertificatesError};
 pub use client::{Client, ClientOptions};
 pub use connections::TrustOptions;
@@ -57,12 +62,13 @@ pub use harbor::{
     Created, Creation, Harbor, NewProject, Project, ProjectAccess, Rights, StorageQuota, SystemInfo,
 };
 pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
+pub use limiter::LimitOptions;
 pub use manifest::HeadManifest;
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use probe::Probe;
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
-pub use retry::{RetryPolicy, Transient};
+pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
 pub use safe_url::{RequestLine, SafeUrl};
 pub use upload::{
     CHUNK_LEN_DEFAULT, Drain, UploadBody, UploadOptions, UploadSession, UploadStart, UploadStream,

@@ -38,6 +38,10 @@ pub enum Event<'a> {
     BytesMoved { len: u64 },
     /// Bytes reported as moved that must be moved again.
     BytesLost { len: u64 },
+    /// Bytes of a blob that an earlier run moved, and that are gone on with.
+    BytesKept { len: u64 },
+    /// Bytes reported as kept that turned out to be wrong, and must be moved after all.
+    KeptLost { len: u64 },
     /// A blob is where it should be.
     BlobDone {
         digest: &'a Digest,

@@ -19,5 +19,6 @@ pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sink::{LayoutSink, RegistrySink, Sink, Staged, StoreSink, StoreSinkOptions, Visibility};
 pub use source::{
-    BlobContent, BlobStream, Destination, Locate, Location, Source, StreamedBundle, Wanted,
+    BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, StreamedBundle,
+    Wanted,
 };

@@ -19,12 +19,15 @@ use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{
-    Client, ClientOptions, Credentials, Drain, RegistriesConf, RetryPolicy, UploadOptions,
+    Client, ClientOptions, Credentials, Drain, LimitOptions, RegistriesConf, RetryPolicy,
+    UploadOptions,
 };
 use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// How many requests one host may get at once, however few the jobs.
+const REQUESTS_AT_ONCE_MIN: usize = 16;
 
 #[expect(
     clippy::disallowed_methods,
@@ -57,14 +60,20 @@ pub(crate) struct ClientFor<'a> {
     pub(crate) registries_conf: RegistriesConf,
 }
 
-/// A client with the user's credentials and trust, for one side of a transfer.
+/// A client with the user's credentials and trust, for one side of a transfer, which may be used by so
+/// many jobs at once.
 pub(crate) fn client(
     args: &RegistryArgs,
+    jobs: usize,
     reporter: &Arc<dyn Reporter>,
     purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
     let credentials = credentials::credentials(args, &purpose.reach)?;
-    build(args, reporter, (credentials, purpose.registries_conf))
+    build(
+        (args, jobs),
+        reporter,
+        (credentials, purpose.registries_conf),
+    )
 }
 
 /// A client that knows no login: one is to be tried.
@@ -72,11 +81,11 @@ pub(crate) fn client_without_logins(
     args: &RegistryArgs,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Client, CommandError> {
-    build(args, reporter, Default::default())
+    build((args, 1), reporter, Default::default())
 }
 
 fn build(
-    args: &RegistryArgs,
+    (args, jobs): (&RegistryArgs, usize),
     reporter: &Arc<dyn Reporter>,
     (credentials, registries_conf): (Credentials, RegistriesConf),
 ) -> Result<Client, CommandError> {
@@ -94,6 +103,12 @@ fn build(
         registries_conf,
         plain_http: args.plain_http.clone(),
         retry: retry_policy(args),
+        limits: LimitOptions {
+            // As many as the large blobs and the small ones of the jobs together.
+            at_once: (jobs * 3).max(REQUESTS_AT_ONCE_MIN),
+            rate_max: args.max_rate,
+            stall_timeout: Duration::from_secs(args.stall_timeout),
+        },
         reporter: Arc::clone(reporter),
         user_agent: concat!("hod/", env!("CARGO_PKG_VERSION")).to_owned(),
     };

@@ -1,6 +1,7 @@
 //! `pull`: registries → store.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_space};
@@ -12,8 +13,8 @@ use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Ta
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, IndexMode, Locate, OnFailure, Plan, Resolved, Sink, Source, StoreSink,
-    StoreSinkOptions, Visibility, Wanted,
+    Destination, IndexMode, Locate, OnFailure, Plan, RegistrySource, Resolved, Sink, Source,
+    StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
 
 /// The longest configuration that is read to compare platforms, in bytes.
@@ -45,7 +46,8 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     for warning in &options.list.warnings {
         cx.warn(warning);
     }
-    let source = Source::Registry(options.client.clone());
+    let path = options.store.clone();
+    let known = bridge::run(move || open_known(&path)).await?;
     let wanted: Vec<Wanted> = options
         .list
         .entries
@@ -58,7 +60,16 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
             Locate::Remote { repos, .. } => repos.first(),
             _ => None,
         }));
+    expect_pulls(options, &wanted, known.clone()).await;
+    let source = Source::Registry(RegistrySource {
+        client: options.client.clone(),
+        known,
+    });
     let mut batch = Batch::resolve(cx, &source, wanted, options.on_failure).await;
+    // Manifests are what registries count; all are fetched by now.
+    for (host, budget) in options.client.budgets() {
+        cx.note(&format!("`{host}`: {budget}"));
+    }
     if batch.must_stop() {
         return Ok(batch.finish());
     }
@@ -76,6 +87,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     };
     let sink = StoreSink::new(store.clone(), sink_options);
     batch.run(cx, &source, Sink::Store(Arc::new(sink))).await;
+    keep_originals(cx, &store, &batch.plan).await;
     warn_of_platforms(cx, &store, &batch.plan).await?;
     if let Some(path) = &options.lock {
         write_lock(cx, path, options, &batch)?;
@@ -119,15 +131,81 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
     }
 }
 
+/// The store, if it is there.
+fn open_known(path: &Path) -> Result<Option<Store>, OpsError> {
+    if Store::detect(path)? {
+        Ok(Some(Store::open(path)?))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Tells the client how many images are new here, each of which costs one manifest or more.
+async fn expect_pulls(options: &PullOptions, wanted: &[Wanted], known: Option<Store>) {
+    let mut images: Vec<(Registry, Destination, Option<Digest>)> = Vec::new();
+    for image in wanted {
+        if let Locate::Remote { repos, at } = &image.locate
+            && let Some(repo) = repos.first()
+        {
+            let digest = match at {
+                ManifestRef::Digest(digest) => Some(digest.clone()),
+                ManifestRef::Tag(_) => None,
+            };
+            images.push((repo.registry.clone(), image.destination.clone(), digest));
+        }
+    }
+    let counts = bridge::run(move || {
+        let mut counts: BTreeMap<Registry, usize> = BTreeMap::new();
+        for (registry, destination, digest) in images {
+            let is_known = known
+                .as_ref()
+                .is_some_and(|store| match (digest, destination.tag) {
+                    (Some(digest), _) => store.find_manifest(&digest).is_some(),
+                    (None, Some(tag)) => {
+                        matches!(
+                            store.resolve_tag(&destination.repository, &tag),
+                            Ok(Some(_))
+                        )
+                    }
+                    (None, None) => false,
+                });
+            *counts.entry(registry).or_default() += usize::from(!is_known);
+        }
+        counts
+    })
+    .await;
+    for (registry, n) in counts {
+        // A registry that cannot be asked at all fails each of its images, with the reason.
+        let _ = options.client.expect_pulls(&registry, n);
+    }
+}
+
+/// Keeps the indexes of which only a part is carried, so that the next run need not fetch them.
+async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
+    let (store, plan) = (store.clone(), Arc::clone(plan));
+    let result = bridge::run(move || {
+        let originals = plan
+            .images
+            .iter()
+            .filter_map(|image| image.original_manifest.as_ref());
+        for original in originals {
+            store.keep_original(original)?;
+        }
+        Ok::<_, OpsError>(())
+    })
+    .await;
+    if let Err(error) = result {
+        cx.warn(&format!(
+            "the next run will fetch some manifests again: {error}"
+        ));
+    }
+}
+
 /// The bytes of the plan that the store lacks.
 async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, OpsError> {
     let (path, plan) = (options.store.clone(), Arc::clone(plan));
     bridge::run(move || {
-        let store = if Store::detect(&path)? {
-            Some(Store::open(&path)?)
-        } else {
-            None
-        };
+        let store = open_known(&path)?;
         let mut len = 0;
         for blob in &plan.blobs {
             let has = match &store {
@@ -135,7 +213,11 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
                 None => None,
             };
             if has != Some(blob.descriptor.size) {
-                len = sum_len([len, blob.descriptor.size]);
+                let kept = match &store {
+                    Some(store) => store.partial_len(&blob.descriptor.digest)?,
+                    None => 0,
+                };
+                len = sum_len([len, blob.descriptor.size.saturating_sub(kept)]);
             }
         }
         Ok(len)

@@ -5,6 +5,7 @@ use super::harbor::harbor_hint;
 use super::{LoginState, RegistryError, RequestLine, TlsFailure};
 use crate::hint::Hint;
 use crate::oci::Registry;
+use crate::report::amount::format_eta;
 
 impl Hint for RegistryError {
     fn hint(&self) -> Option<String> {
@@ -32,6 +33,11 @@ impl Hint for RegistryError {
             Self::Helper { registry, .. } => Some(format!(
                 "`hod doctor {registry}` shows which file names the helper; a login can also be \
                  given with `--creds-stdin`"
+            )),
+            Self::Closed { host, wait, .. } => Some(format!(
+                "run the same command again in {}: it does only what is missing; or log in to \
+                 `{host}`, which may allow more",
+                format_eta(*wait)
             )),
             Self::Transport { request, source } if source.is_connect() => Some(format!(
                 "check that `{}` is the right name and can be reached from here; running the \

@@ -39,6 +39,13 @@ pub(super) enum Challenge {
     },
 }
 
+impl Challenge {
+    /// Whether a Harbor asks (facts D1).
+    pub(super) fn is_harbor(&self) -> bool {
+        matches!(self, Self::Bearer { service: Some(service), .. } if service == "harbor-registry")
+    }
+}
+
 /// What the headers of a 401 ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Challenged {

@@ -1,10 +1,12 @@
 //! Blobs: head and fetch.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use reqwest::Method;
+use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
+use super::client::Target;
 use super::endpoint::object_url;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo};
@@ -41,18 +43,22 @@ impl Client {
         .await
     }
 
-    /// Fetches a blob as a stream of chunks: one attempt, which the caller may [`Client::retry`].
+    /// Fetches a blob from the byte `from` on as a stream of chunks: one attempt, which the caller
+    /// may [`Client::retry`].
     ///
-    /// The stream fails unless it has exactly the descriptor's length. The digest is **not**
-    /// checked: who writes the bytes hashes them. A stream that is dropped closes its connection.
+    /// The stream fails unless it ends with the descriptor's length. The digest is **not** checked:
+    /// who writes the bytes hashes them. A stream that is dropped closes its connection. A registry
+    /// that cannot send a part, or sends another one, is asked for the whole, of which the start is
+    /// passed over.
     pub async fn fetch_blob(
         &self,
         repo: &Repo,
         blob: &Descriptor,
+        from: u64,
     ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
     {
         let read =
-            |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob).await };
+            |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob, from).await };
         self.read_from((repo, None), |_| true, read).await
     }
 
@@ -60,13 +66,77 @@ impl Client {
         &self,
         repo: &Repo,
         blob: &Descriptor,
+        from: u64,
     ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
     {
         let target = self.reading(repo);
         let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
-        let answer = self.send(&target, &Call::new(Method::GET, url)).await?;
+        let whole = Call::new(Method::GET, url);
+        let part = self.fetch_part(&target, &whole, (blob, from)).await?;
+        let body = if let Some(body) = part {
+            body
+        } else {
+            let answer = self.send(&target, &whole).await?;
+            self.whole_body(&target, answer, blob).await?
+        };
+        Ok(stream(body, from))
+    }
+
+    /// Asks for a blob from `from` on; `None` where the answer is of no use.
+    ///
+    /// The part is asked for at the registry's own URL, which may redirect: where it leads to is
+    /// signed for a moment only.
+    async fn fetch_part(
+        &self,
+        target: &Target<'_>,
+        whole: &Call,
+        (blob, from): (&Descriptor, u64),
+    ) -> Result<Option<Body>, RegistryError> {
+        if from == 0 {
+            return Ok(None);
+        }
+        let range =
+            HeaderValue::try_from(format!("bytes={from}-")).expect("a number is legal in a header");
+        let answer = self
+            .send(target, &whole.clone().header(RANGE, range))
+            .await?;
+        let status = answer.status().as_u16();
+        if status == 200 {
+            return self.whole_body(target, answer, blob).await.map(Some);
+        }
+        if !matches!(status, 206 | 416) {
+            return Err(self.refusal(target, answer).await);
+        }
+        let range = answer.header(CONTENT_RANGE).and_then(ContentRange::parse);
+        if let Some(ContentRange {
+            total: Some(actual),
+            ..
+        }) = range
+            && actual != blob.size
+        {
+            return Err(RegistryError::Length {
+                request: answer.line,
+                expected: blob.size,
+                actual,
+            });
+        }
+        let starts_at = range.and_then(|range| range.start);
+        Ok((status == 206 && starts_at == Some(from)).then_some(Body {
+            answer,
+            at: from,
+            size: blob.size,
+        }))
+    }
+
+    /// The body of an answer that should have all of a blob.
+    async fn whole_body(
+        &self,
+        target: &Target<'_>,
+        answer: Answer,
+        blob: &Descriptor,
+    ) -> Result<Body, RegistryError> {
         if answer.status().as_u16() != 200 {
-            return Err(self.refusal(&target, answer).await);
+            return Err(self.refusal(target, answer).await);
         }
         if let Some(actual) = answer.content_length().filter(|&len| len != blob.size) {
             return Err(RegistryError::Length {
@@ -75,32 +145,98 @@ impl Client {
                 actual,
             });
         }
-        Ok(stream(answer, blob.size))
+        Ok(Body {
+            answer,
+            at: 0,
+            size: blob.size,
+        })
     }
 }
 
-/// The chunks of a body that must have `expected` bytes.
-fn stream(
+/// The body of an answer, and where in the blob it is.
+struct Body {
     answer: Answer,
-    expected: u64,
-) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
-    try_unfold((answer, 0_u64), move |(mut answer, before)| async move {
-        let chunk = answer.chunk().await?;
-        let len = chunk.as_ref().map_or(0, Bytes::len) as u64;
-        let actual = before + len;
-        match chunk {
-            Some(_) if actual > expected => Err(RegistryError::Length {
-                request: answer.line,
-                expected,
-                actual,
-            }),
-            Some(chunk) => Ok(Some((chunk, (answer, actual)))),
-            None if actual < expected => Err(RegistryError::Truncated {
-                request: answer.line,
-                expected,
-                actual,
-            }),
-            None => Ok(None),
+    at: u64,
+    size: u64,
+}
+
+/// The chunks of a body from the byte `from` of its blob on.
+fn stream(body: Body, from: u64) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
+    try_unfold(body, move |mut body| async move {
+        loop {
+            let Some(mut chunk) = body.answer.chunk().await? else {
+                if body.at == body.size {
+                    return Ok(None);
+                }
+                return Err(RegistryError::Truncated {
+                    request: body.answer.line,
+                    expected: body.size,
+                    actual: body.at,
+                });
+            };
+            let start = body.at;
+            body.at += chunk.len() as u64;
+            if body.at > body.size {
+                return Err(RegistryError::Length {
+                    request: body.answer.line,
+                    expected: body.size,
+                    actual: body.at,
+                });
+            }
+            let n_passed_over = from.saturating_sub(start).min(chunk.len() as u64);
+            chunk.advance(usize::try_from(n_passed_over).expect("no more than a chunk has"));
+            if !chunk.is_empty() {
+                return Ok(Some((chunk, body)));
+            }
         }
     })
+}
+
+/// What `Content-Range` says (RFC 9110, 14.4): `bytes 10-99/100`, `bytes 10-99/*`, `bytes */100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ContentRange {
+    start: Option<u64>,
+    total: Option<u64>,
+}
+
+impl ContentRange {
+    fn parse(value: &str) -> Option<Self> {
+        let (unit, rest) = value.trim().split_once(' ')?;
+        let (range, total) = rest.trim().split_once('/')?;
+        if !unit.eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let start = match range.trim() {
+            "*" => None,
+            range => Some(range.split_once('-')?.0.parse().ok()?),
+        };
+        let total = match total.trim() {
+            "*" => None,
+            total => Some(total.parse().ok()?),
+        };
+        Some(Self { start, total })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges_parse() {
+        #[track_caller]
+        fn check(value: &str, expect: Option<(Option<u64>, Option<u64>)>) {
+            let actual = ContentRange::parse(value).map(|range| (range.start, range.total));
+            assert_eq!(actual, expect, "{value}");
+        }
+        check("bytes 10-99/100", Some((Some(10), Some(100))));
+        check(" Bytes  10-99/* ", Some((Some(10), None)));
+        check("bytes */100", Some((None, Some(100))));
+        check("10-99/100", None);
+        check("bytes 10/100", None);
+        check("bytes x-99/100", None);
+        check("bytes 10-99", None);
+        check("items 10-99/100", None);
+        check("", None);
+    }
 }

@@ -10,14 +10,19 @@ use super::auth::{Auth, Challenged, Scopes};
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
 use super::harbor::HarborAnswer;
+use super::limiter::Limiter;
 use super::mirrors::MirrorState;
 use super::transport::{Answer, Call, Transport};
 use super::upload::Uploads;
 use super::{
-    Credentials, Login, LoginState, RegistriesConf, RegistryError, Repo, RetryPolicy, TrustOptions,
+    Budget, Credentials, LimitOptions, Login, LoginState, RegistriesConf, RegistryError, Repo,
+    RetryPolicy, TrustOptions,
 };
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Reporter;
+
+/// How many requests that write a Harbor gets at once.
+const HARBOR_WRITES_MAX: usize = 5;
 
 /// What a client is told once.
 pub struct ClientOptions {
@@ -28,6 +33,7 @@ pub struct ClientOptions {
     /// Registries that are spoken to without TLS, besides those on this machine.
     pub plain_http: Vec<Registry>,
     pub retry: RetryPolicy,
+    pub limits: LimitOptions,
     pub reporter: Arc<dyn Reporter>,
     /// `hod/0.1.0`.
     pub user_agent: String,
@@ -41,6 +47,7 @@ impl std::fmt::Debug for ClientOptions {
             .field("registries_conf", &self.registries_conf)
             .field("plain_http", &self.plain_http)
             .field("retry", &self.retry)
+            .field("limits", &self.limits)
             .field("user_agent", &self.user_agent)
             .finish_non_exhaustive()
     }
@@ -127,10 +134,12 @@ impl Client {
                 text: options.user_agent.clone(),
             }
         })?;
+        let reporter = Arc::clone(&options.reporter);
+        let limiter = Limiter::new(options.limits, options.retry, reporter);
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
-                transport: Transport::new(user_agent, trust),
+                transport: Transport::new(user_agent, trust, limiter),
                 auth: Auth::default(),
                 mirrors: MirrorState::default(),
             }),
@@ -212,6 +221,21 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// Says how many manifests of a registry are about to be fetched: a registry that allows fewer
+    /// is warned of as soon as it says so ([`Event::Warning`]).
+    ///
+    /// [`Event::Warning`]: crate::report::Event::Warning
+    pub fn expect_pulls(&self, registry: &Registry, n: usize) -> Result<(), RegistryError> {
+        let root = self.root(registry)?;
+        self.transport().limiter().expect_pulls(&root, n);
+        Ok(())
+    }
+
+    /// How many pulls each host still allows, of those that said so; sorted by host.
+    pub fn budgets(&self) -> Vec<(String, Budget)> {
+        self.transport().limiter().budgets()
     }
 
     /// To read a repository.
@@ -326,7 +350,16 @@ impl Client {
             }
             rounds.has_learned = true;
             match challenged.challenge {
-                Some(challenge) => auth.learn(challenge),
+                Some(challenge) => {
+                    // Harbor's database cannot take more (facts D9).
+                    if challenge.is_harbor() {
+                        let root = self.root(target.registry)?;
+                        self.transport()
+                            .limiter()
+                            .cap_writes(&root, HARBOR_WRITES_MAX);
+                    }
+                    auth.learn(challenge);
+                }
                 None if auth.challenge().is_none() => self.ask_for_challenge(target).await?,
                 None => {}
             }
@@ -393,6 +426,10 @@ impl Client {
         let request = answer.line.clone();
         let status = answer.status().as_u16();
         let retry_after = answer.retry_after();
+        let closed = match status {
+            429 | 503 => self.transport().limiter().closed(&answer.url),
+            _ => None,
+        };
         let request_id = answer.header("x-request-id").and_then(presentable);
         // The status is the error, whatever becomes of its explanation.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
@@ -402,12 +439,21 @@ impl Client {
             let details = body.details.get_or_insert_default();
             details.harbor = Some(HarborAnswer { request_id, doubt });
         }
-        RegistryError::Status {
+        let error = RegistryError::Status {
             request,
             status,
             body,
             retry_after,
             login,
+        };
+        match closed {
+            Some(closed) => RegistryError::Closed {
+                host: closed.host,
+                until: closed.until,
+                wait: closed.wait,
+                source: Some(Box::new(error)),
+            },
+            None => error,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
 use super::harbor::HarborAnswer;
-use super::{CertificatesError, HelperError, RequestLine, SafeUrl, Transient};
+use super::{CertificatesError, Failure, HelperError, RequestLine, SafeUrl, Transient};
 use crate::oci::{Digest, ManifestError, Registry};
 
 /// How much of an error's body is read, in bytes.
@@ -51,6 +51,15 @@ pub enum RegistryError {
     /// Certificates that cannot be used.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
+    /// The registry asks to be left alone for longer than anybody waits.
+    #[error("`{host}` answers no more requests until {}", httpdate::fmt_http_date(*until))]
+    Closed {
+        host: String,
+        until: SystemTime,
+        wait: Duration,
+        /// The refusal, where it was this request that met it.
+        source: Option<Box<RegistryError>>,
+    },
     /// No answer, or only a part of it.
     #[error("{request}: the connection failed")]
     Transport {
@@ -386,7 +395,12 @@ impl RegistryError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.status(),
+            Self::GaveUp { source, .. }
+            | Self::ReadOnce { source }
+            | Self::Closed {
+                source: Some(source),
+                ..
+            } => source.status(),
             _ => None,
         }
     }
@@ -395,7 +409,12 @@ impl RegistryError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Status { body, .. } => body.code.as_deref(),
-            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.code(),
+            Self::GaveUp { source, .. }
+            | Self::ReadOnce { source }
+            | Self::Closed {
+                source: Some(source),
+                ..
+            } => source.code(),
             _ => None,
         }
     }
@@ -450,33 +469,54 @@ impl RegistryError {
     ///
     /// [`Client::retry`]: super::Client::retry
     pub fn is_transient(&self) -> bool {
+        self.failure() != Failure::Lasting
+    }
+
+    /// What kind of failure it is, as far as trying again goes.
+    pub fn failure(&self) -> Failure {
         match self {
             Self::Status {
                 request,
                 status,
                 body,
+                retry_after,
                 ..
-            } => match status {
-                408 | 429 | 500 | 502..=599 => true,
-                // The upload's session is lost: a registry of several replicas, or one that was
-                // restarted. A new session is begun with the next attempt.
-                404 => {
-                    let is_lost = matches!(
+            } => {
+                let retry_after = *retry_after;
+                match status {
+                    429 => Failure::Limited { wait: retry_after },
+                    408 | 500 | 502..=599 => Failure::Passing { retry_after },
+                    // The upload's session is lost: a registry of several replicas, or one that
+                    // was restarted. A new session is begun with the next attempt.
+                    404 if matches!(
                         body.code.as_deref(),
                         Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
-                    );
+                    ) =>
+                    {
+                        Failure::Passing { retry_after }
+                    }
                     // Replicas of Harbor that have not heard of each other's work (facts D9).
-                    is_lost || (body.harbor().is_some() && !request.is_read())
+                    404 if body.harbor().is_some() && !request.is_read() => {
+                        Failure::Passing { retry_after }
+                    }
+                    _ => Failure::Lasting,
                 }
-                _ => false,
-            },
-            Self::Transport { source, .. } => !source.is_builder(),
-            Self::Stalled { .. } | Self::Truncated { .. } => true,
+            }
+            Self::Transport { source, .. } if source.is_builder() => Failure::Lasting,
+            Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } => {
+                Failure::Passing { retry_after: None }
+            }
+            // A proxy's page in the place of what was asked for, or a bit that was flipped.
+            Self::Length { request, .. } | Self::DigestMismatch { request, .. }
+                if request.is_read() =>
+            {
+                Failure::Garbled
+            }
             Self::UploadSource { source, .. } => source
                 .get_ref()
                 .and_then(|source| source.downcast_ref::<Self>())
-                .is_some_and(Self::is_transient),
-            _ => false,
+                .map_or(Failure::Lasting, Self::failure),
+            _ => Failure::Lasting,
         }
     }
 
@@ -484,22 +524,19 @@ impl RegistryError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::Closed { wait, .. } => Some(*wait),
             _ => None,
         }
     }
 }
 
 impl Transient for RegistryError {
-    fn is_transient(&self) -> bool {
-        self.is_transient()
+    fn failure(&self) -> Failure {
+        self.failure()
     }
 
     fn is_unreachable(&self) -> bool {
         matches!(self, Self::Transport { source, .. } if source.is_connect() || source.is_timeout())
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        self.retry_after()
     }
 
     fn gave_up(self, attempts: u32) -> Self {

@@ -224,15 +224,12 @@ impl Client {
     /// What certificate a registry shows to somebody who would trust any.
     pub async fn shown_certificate(&self, registry: &Registry) -> Option<CertificateFacts> {
         let url = self.root(registry).ok()?;
-        let client = self
-            .transport()
-            .connections()
-            .blind_client(&url)
-            .await
-            .ok()?;
+        let transport = self.transport();
+        let client = transport.connections().blind_client(&url).await.ok()?;
+        let permit = transport.admit(&Method::GET, &url).await.ok()?;
         let sent = client.get(url.clone()).send();
-        let waited = tokio::time::timeout(super::transport::STALL_TIMEOUT, sent).await;
-        let answer = super::transport::Answer::new(&Method::GET, url, waited.ok()?.ok()?);
+        let waited = tokio::time::timeout(transport.stall_timeout(), sent).await;
+        let answer = transport.answer((&Method::GET, url), waited.ok()?.ok()?, permit);
         answer.certificate().map(CertificateFacts::from)
     }
 }

@@ -1,8 +1,10 @@
-//! How often and how soon something is tried again.
+//! How often and how soon something is tried again: one function says so ([`decide`]).
 
 use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use super::Client;
 use super::client::Patience;
@@ -10,7 +12,11 @@ use crate::report::Event;
 
 /// The longest wait that a registry may ask for; beyond it the attempt is given up, since the
 /// person is better served by the message than by a program that seems to hang.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+/// As much more of a blob than at the last failure makes a failure the first one again.
+const PROGRESS_LEN_MIN: u64 = 1024 * 1024;
+/// Any progress at all does after this time: on a slow line too, what gets on is gone on with.
+const PROGRESS_TIME_MIN: Duration = Duration::from_mins(1);
 
 /// How transient failures are tried again: after `base`, doubled each time, at most `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +42,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// How long to wait after the `attempt`th failure (from 1), which asked for `retry_after`.
     ///
-    /// Without the chance that [`Client::retry`] adds, so that clients do not come back in step.
+    /// Without the chance that [`Attempts`] brings, so that clients do not come back in step.
     pub fn delay(&self, attempt: u32, retry_after: Option<Duration>) -> Duration {
         let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let backoff = self.base.saturating_mul(factor).min(self.max);
@@ -44,71 +50,188 @@ impl RetryPolicy {
     }
 }
 
+/// What kind of failure it is, as far as trying again goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The same would fail again: a refusal (400, 401, 403, 404, 412, 413), a name that is wrong.
+    Lasting,
+    /// Weather: a server that is restarted, a line that was cut. It may ask for a wait.
+    Passing { retry_after: Option<Duration> },
+    /// The host has had enough (429), which holds up every request to it for so long.
+    Limited { wait: Option<Duration> },
+    /// Other bytes came than were asked for.
+    Garbled,
+}
+
+/// What is done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    GiveUp,
+    /// Try again after this time.
+    After(Duration),
+    /// Try again: the next request waits by itself until its host is no longer paused, which is
+    /// about this time.
+    WhenHostAllows(Duration),
+}
+
+/// What was tried so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// Failures in a row, without progress in between, this one included; 0 when there was
+    /// progress since the last.
+    pub n_failures: u32,
+    /// How often other bytes came than were asked for, this one included.
+    pub n_garbled: u32,
+    /// By chance from 750 to 1250: the delay in thousandths of the usual one.
+    pub chance: u32,
+}
+
+/// Decides what is done about a failure; the one place that does.
+pub fn decide(policy: &RetryPolicy, failure: Failure, attempts: &Attempts) -> Decision {
+    let backoff = match attempts.n_failures {
+        // The line was cut, and what it brought is kept: it is gone on with at once.
+        0 => policy.base / 10,
+        n => policy.delay(n, None),
+    };
+    let backoff = backoff.saturating_mul(attempts.chance) / 1000;
+    if attempts.n_failures >= policy.attempts {
+        return Decision::GiveUp;
+    }
+    match failure {
+        Failure::Lasting => Decision::GiveUp,
+        // Once may be a proxy's or a disk's mistake; twice is what the registry has.
+        Failure::Garbled if attempts.n_garbled > 1 => Decision::GiveUp,
+        Failure::Garbled => Decision::After(backoff),
+        Failure::Passing {
+            retry_after: Some(wait),
+        }
+        | Failure::Limited { wait: Some(wait) }
+            if wait > RETRY_AFTER_MAX =>
+        {
+            Decision::GiveUp
+        }
+        Failure::Passing { retry_after } => {
+            Decision::After(backoff.max(retry_after.unwrap_or_default()))
+        }
+        Failure::Limited { wait } => Decision::WhenHostAllows(wait.unwrap_or(backoff)),
+    }
+}
+
 /// An error that knows whether trying again may help.
 pub trait Transient: Error {
-    /// Whether the same may succeed a moment later.
-    fn is_transient(&self) -> bool;
+    /// What kind of failure it is.
+    fn failure(&self) -> Failure;
     /// Whether nobody answered at all, so that another place had better be asked.
     fn is_unreachable(&self) -> bool {
         false
     }
-    /// How long the other side asks to wait.
-    fn retry_after(&self) -> Option<Duration>;
     /// The error to return after the last of `attempts` (more than one) failed with this one.
     #[must_use]
     fn gave_up(self, attempts: u32) -> Self;
 }
 
+/// The failures of one operation, counted.
+#[derive(Debug)]
+pub struct Retries {
+    policy: RetryPolicy,
+    n_failures: u32,
+    n_garbled: u32,
+    /// How many there were at all, for people.
+    n_all: u32,
+    progress: u64,
+    failed_at: Instant,
+}
+
+impl Retries {
+    /// Starts with no failure.
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self {
+            policy,
+            n_failures: 0,
+            n_garbled: 0,
+            n_all: 0,
+            progress: 0,
+            failed_at: Instant::now(),
+        }
+    }
+
+    /// Counts a failure at which `progress` bytes are there to stay, and decides.
+    pub fn failed(&mut self, failure: Failure, progress: u64) -> Decision {
+        let gained = progress.saturating_sub(self.progress);
+        let has_advanced = gained >= PROGRESS_LEN_MIN
+            || gained > 0 && self.failed_at.elapsed() >= PROGRESS_TIME_MIN;
+        self.progress = progress;
+        self.failed_at = Instant::now();
+        self.n_all += 1;
+        self.n_garbled += u32::from(failure == Failure::Garbled);
+        self.n_failures = if has_advanced { 0 } else { self.n_failures + 1 };
+        let attempts = Attempts {
+            n_failures: self.n_failures,
+            n_garbled: self.n_garbled,
+            chance: chance(),
+        };
+        decide(&self.policy, failure, &attempts)
+    }
+
+    /// How many failures there were.
+    pub fn n_all(&self) -> u32 {
+        self.n_all
+    }
+}
+
 impl Client {
     /// Runs `operation` until it succeeds, fails for good, or has failed too often.
     ///
-    /// Waits in between as [`RetryPolicy`] says, a quarter more or less by chance, and no less than
-    /// the other side asked for; every wait is reported as [`Event::Retry`] for `what`.
+    /// Waits in between as [`decide`] says; every wait is reported as [`Event::Retry`] for `what`.
     // Not `AsyncFnMut`: its futures cannot be shown to be `Send` where this one is spawned.
     pub async fn retry<T, E, F>(&self, what: &str, mut operation: impl FnMut() -> F) -> Result<T, E>
     where
         E: Transient,
         F: Future<Output = Result<T, E>>,
     {
-        let policy = self.retry_policy();
-        let mut attempt = 1;
+        let mut retries = Retries::new(self.retry_policy());
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let retry_after = error.retry_after();
-            let is_over = attempt >= policy.attempts
-                || !error.is_transient()
-                || (self.patience() == Patience::Mirror && error.is_unreachable())
-                || retry_after.is_some_and(|wait| wait > RETRY_AFTER_MAX);
-            if is_over {
-                let has_retried = attempt > 1 && error.is_transient();
-                return Err(if has_retried {
-                    error.gave_up(attempt)
-                } else {
-                    error
-                });
-            }
-            let delay = policy.delay(attempt, None);
-            let delay = by_chance(delay).max(retry_after.unwrap_or_default());
+            let failure = error.failure();
+            let has_another = self.patience() == Patience::Mirror && error.is_unreachable();
+            let delay = match retries.failed(failure, 0) {
+                Decision::After(delay) | Decision::WhenHostAllows(delay) if !has_another => delay,
+                _ => {
+                    let attempts = retries.n_all();
+                    let is_weather = !matches!(failure, Failure::Lasting | Failure::Garbled);
+                    let has_retried = attempts > 1 && is_weather;
+                    return Err(if has_retried {
+                        error.gave_up(attempts)
+                    } else {
+                        error
+                    });
+                }
+            };
             self.reporter().event(Event::Retry {
                 what,
-                attempt,
+                attempt: retries.n_all(),
                 delay,
                 error: &chain(&error),
             });
-            tokio::time::sleep(delay).await;
-            attempt += 1;
+            if !matches!(failure, Failure::Limited { .. }) {
+                tokio::time::sleep(delay).await;
+            }
         }
     }
 }
 
-/// `delay` and up to a quarter more or less. A hasher's random keys are chance enough.
-fn by_chance(delay: Duration) -> Duration {
+/// `delay` and up to a quarter more or less.
+pub(super) fn by_chance(delay: Duration) -> Duration {
+    delay.saturating_mul(chance()) / 1000
+}
+
+/// From 750 to 1250. A hasher's random keys are chance enough.
+fn chance() -> u32 {
     let per_mille = RandomState::new().hash_one(()) % 501;
-    let per_mille = u32::try_from(per_mille).expect("at most 500") + 750;
-    delay.saturating_mul(per_mille) / 1000
+    u32::try_from(per_mille).expect("at most 500") + 750
 }
 
 /// An error and its causes on one line.
@@ -123,8 +246,24 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// How long the answer with these headers asks to wait.
+///
+/// A date is taken by the clock of the server that sent it, since ours may be wrong, or its.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let date = text(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+    let now = date.unwrap_or_else(SystemTime::now);
+    if let Some(value) = text(RETRY_AFTER.as_str()) {
+        return parse_retry_after(value, now);
+    }
+    // Docker Hub's, in seconds since 1970.
+    let seconds = text("x-retry-after")?.trim().parse().ok()?;
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
 /// Reads `Retry-After`: seconds, or an HTTP date, of which one in the past is no wait.
-pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
@@ -137,18 +276,23 @@ pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration
 mod tests {
     use super::*;
 
+    const POLICY: RetryPolicy = RetryPolicy {
+        attempts: 4,
+        base: Duration::from_millis(500),
+        max: Duration::from_secs(30),
+    };
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
     #[test]
     fn delays_double_up_to_the_longest() {
         #[track_caller]
         fn check(attempt: u32, retry_after: Option<u64>, expect_ms: u64) {
-            let policy = RetryPolicy {
-                attempts: 9,
-                base: Duration::from_millis(500),
-                max: Duration::from_secs(30),
-            };
             let retry_after = retry_after.map(Duration::from_secs);
             assert_eq!(
-                policy.delay(attempt, retry_after),
+                POLICY.delay(attempt, retry_after),
                 Duration::from_millis(expect_ms)
             );
         }
@@ -161,6 +305,82 @@ mod tests {
         check(1, Some(7), 7000);
         check(4, Some(1), 4000);
         check(1, Some(120), 120_000);
+    }
+
+    #[test]
+    fn what_is_done_depends_on_the_failure() {
+        use Decision::{After, GiveUp, WhenHostAllows};
+        use Failure::{Garbled, Lasting, Limited, Passing};
+        #[track_caller]
+        fn check(failure: Failure, (n_failures, n_garbled): (u32, u32), expect: Decision) {
+            let attempts = Attempts {
+                n_failures,
+                n_garbled,
+                chance: 1000,
+            };
+            assert_eq!(decide(&POLICY, failure, &attempts), expect, "{failure:?}");
+        }
+        let passing = |wait: Option<u64>| Passing {
+            retry_after: wait.map(seconds),
+        };
+        let limited = |wait: Option<u64>| Limited {
+            wait: wait.map(seconds),
+        };
+        check(Lasting, (1, 0), GiveUp);
+        check(Lasting, (0, 0), GiveUp);
+        check(passing(None), (1, 0), After(Duration::from_millis(500)));
+        check(passing(None), (3, 0), After(seconds(2)));
+        check(passing(None), (4, 0), GiveUp);
+        check(passing(None), (0, 0), After(Duration::from_millis(50)));
+        check(passing(Some(9)), (1, 0), After(seconds(9)));
+        check(passing(Some(300)), (1, 0), After(seconds(300)));
+        check(passing(Some(301)), (1, 0), GiveUp);
+        check(limited(Some(9)), (1, 0), WhenHostAllows(seconds(9)));
+        check(limited(None), (2, 0), WhenHostAllows(seconds(1)));
+        check(limited(Some(21_600)), (1, 0), GiveUp);
+        check(limited(Some(9)), (4, 0), GiveUp);
+        check(Garbled, (1, 1), After(Duration::from_millis(500)));
+        check(Garbled, (1, 2), GiveUp);
+        check(Garbled, (0, 2), GiveUp);
+        let early = Attempts {
+            n_failures: 2,
+            n_garbled: 0,
+            chance: 750,
+        };
+        let decision = decide(&POLICY, passing(None), &early);
+        assert_eq!(decision, After(Duration::from_millis(750)));
+    }
+
+    #[test]
+    fn who_gets_on_is_not_given_up() {
+        let passing = Failure::Passing { retry_after: None };
+        let mut retries = Retries::new(POLICY);
+        for n in 1..200 {
+            let decision = retries.failed(passing, n * 5 * PROGRESS_LEN_MIN);
+            assert!(matches!(decision, Decision::After(delay) if delay < seconds(1)));
+        }
+        // Less than a MiB is no progress.
+        let decisions = [0, 1, 2, 3].map(|n| retries.failed(passing, 995 * PROGRESS_LEN_MIN + n));
+        assert_eq!(decisions[3], Decision::GiveUp);
+        assert!(!decisions[..3].contains(&Decision::GiveUp), "{decisions:?}");
+        assert_eq!(retries.n_all(), 203);
+    }
+
+    #[test]
+    fn on_a_slow_line_any_progress_is_some() {
+        let passing = Failure::Passing { retry_after: None };
+        let mut retries = Retries::new(POLICY);
+        for n in 1..20 {
+            let Some(long_ago) = Instant::now().checked_sub(PROGRESS_TIME_MIN) else {
+                return;
+            };
+            retries.failed_at = long_ago;
+            assert_ne!(retries.failed(passing, n), Decision::GiveUp);
+        }
+        for _ in 0..4 {
+            retries.failed(passing, 19);
+        }
+        assert_eq!(retries.failed(passing, 19), Decision::GiveUp);
     }
 
     #[test]
@@ -186,5 +406,28 @@ mod tests {
         check("-1", None);
         check("soon", None);
         check("99999999999999999999999", None);
+    }
+
+    #[test]
+    fn dates_are_taken_by_the_clock_that_wrote_them() {
+        #[track_caller]
+        fn check(headers: &[(&'static str, &str)], expect: Option<u64>) {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            let actual = retry_after(&map);
+            assert_eq!(actual, expect.map(Duration::from_secs), "{headers:?}");
+        }
+        let (date, later) = (
+            "Fri, 24 Nov 2000 12:00:00 GMT",
+            "Fri, 24 Nov 2000 12:00:30 GMT",
+        );
+        check(&[("date", date), ("retry-after", later)], Some(30));
+        check(&[("retry-after", later)], Some(0));
+        check(&[("date", date), ("retry-after", "7")], Some(7));
+        check(&[("date", date), ("x-retry-after", "975067210")], Some(10));
+        check(&[("x-retry-after", "soon")], None);
+        check(&[], None);
     }
 }

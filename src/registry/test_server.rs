@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Client, ClientOptions, Credentials, RegistriesConf, Repo, RetryPolicy};
+use super::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo, RetryPolicy};
 use crate::report::{Recorder, Reporter};
 
 /// One request as it came.
@@ -152,6 +152,7 @@ pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
             base: Duration::from_millis(1),
             max: Duration::from_millis(2),
         },
+        limits: LimitOptions::default(),
         reporter: Arc::clone(&recorder) as Arc<dyn Reporter>,
         user_agent: "hod/test".to_owned(),
     })

@@ -3,11 +3,12 @@
 //! Deadlines are on progress, never on the whole: a blob may take hours. reqwest's own read
 //! timeout is no such deadline, since it also ends a long upload that goes well.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
@@ -15,12 +16,12 @@ use tokio::time::timeout;
 use super::certificates::ServerCertificate;
 use super::connections::{Connections, TrustOptions};
 use super::endpoint::{resolve, same_origin};
-use super::retry::parse_retry_after;
+use super::limiter::{Limiter, Permit};
+use super::retry::retry_after;
+use super::throttle::Throttle;
 use super::{RegistryError, RequestLine};
 use crate::oci::Digest;
 
-/// How long nothing may come in, or go out, where something should.
-pub(super) const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a registry may think about what was written to it: it may have to hash gigabytes, or
 /// to wait for its quota database (Harbor: five minutes).
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
@@ -76,17 +77,12 @@ pub(super) struct Answer {
     /// Where the answer came from.
     pub(super) url: Url,
     response: Response,
+    limiter: Arc<Limiter>,
+    /// Held while there may be a body to come.
+    permit: Permit,
 }
 
 impl Answer {
-    pub(super) fn new(method: &Method, url: Url, response: Response) -> Self {
-        Self {
-            line: Box::new(RequestLine::new(method, &url)),
-            url,
-            response,
-        }
-    }
-
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -122,7 +118,7 @@ impl Answer {
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        parse_retry_after(self.header(RETRY_AFTER)?, SystemTime::now())
+        retry_after(self.headers())
     }
 
     /// Where the answer points to; `None` when it points nowhere usable.
@@ -132,13 +128,22 @@ impl Answer {
 
     /// The next piece of the body, or `None` after the last.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        match timeout(STALL_TIMEOUT, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
+        let stall_timeout = self.limiter.stall_timeout();
+        match timeout(stall_timeout, self.response.chunk()).await {
+            Ok(Ok(chunk)) => {
+                if let Some(chunk) = &chunk {
+                    self.limiter.throttle().pass(chunk.len()).await;
+                }
+                Ok(chunk)
+            }
             Ok(Err(error)) => Err(RegistryError::transport(self.line.clone(), error)),
-            Err(_) => Err(RegistryError::Stalled {
-                request: self.line.clone(),
-                after: STALL_TIMEOUT,
-            }),
+            Err(_) => {
+                self.permit.timed_out();
+                Err(RegistryError::Stalled {
+                    request: self.line.clone(),
+                    after: stall_timeout,
+                })
+            }
         }
     }
 
@@ -162,17 +167,69 @@ impl Answer {
 #[derive(Debug)]
 pub(super) struct Transport {
     connections: Connections,
+    limiter: Arc<Limiter>,
 }
 
 impl Transport {
-    pub(super) fn new(user_agent: HeaderValue, trust: TrustOptions) -> Self {
+    pub(super) fn new(user_agent: HeaderValue, trust: TrustOptions, limiter: Limiter) -> Self {
         Self {
             connections: Connections::new(user_agent, trust),
+            limiter: Arc::new(limiter),
         }
     }
 
     pub(super) fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    pub(super) fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    /// Holds up bytes that are sent, when there is a limit.
+    pub(super) fn throttle(&self) -> Arc<Throttle> {
+        Arc::clone(self.limiter.throttle())
+    }
+
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.limiter.stall_timeout()
+    }
+
+    /// Waits until a request may be sent to where `url` is; to be called before each
+    /// [`Transport::request`], and given to [`Transport::answer`].
+    ///
+    /// Nothing may be held that another request to the same host waits for.
+    pub(super) async fn admit(&self, method: &Method, url: &Url) -> Result<Permit, RegistryError> {
+        let admitted = self.limiter.admit(method, url).await;
+        admitted.map_err(|closed| RegistryError::Closed {
+            host: closed.host,
+            until: closed.until,
+            wait: closed.wait,
+            source: None,
+        })
+    }
+
+    /// Takes the head of an answer, and what it says of the host's limits.
+    pub(super) fn answer(
+        &self,
+        (method, url): (&Method, Url),
+        response: Response,
+        mut permit: Permit,
+    ) -> Answer {
+        let status = response.status();
+        self.limiter.heard(&permit, status, response.headers());
+        // Of other answers the body is short, or is not read at all. Above all, who is refused
+        // may have to ask the same host for a token before it reads on.
+        if !status.is_success() || *method != Method::GET {
+            permit.release();
+        }
+        Answer {
+            line: Box::new(RequestLine::new(method, &url)),
+            url,
+            response,
+            limiter: Arc::clone(&self.limiter),
+            permit,
+        }
     }
 
     /// Sends `call` and returns the answer, of any status but a redirect that can be followed.
@@ -191,10 +248,11 @@ impl Transport {
         loop {
             let line = || Box::new(RequestLine::new(&call.method, &url));
             let answer_timeout = if line().is_read() {
-                STALL_TIMEOUT
+                self.stall_timeout()
             } else {
                 COMMIT_TIMEOUT
             };
+            let permit = self.admit(&call.method, &url).await?;
             let behalf = call.behalf.as_ref().unwrap_or(&call.url);
             let client = self.connections.client(&url, behalf).await?;
             let request = client.request(call.method.clone(), url.clone());
@@ -202,15 +260,21 @@ impl Transport {
             let response =
                 match timeout(answer_timeout, request.body(call.body.clone()).send()).await {
                     Ok(Ok(response)) => response,
-                    Ok(Err(error)) => return Err(RegistryError::transport(line(), error)),
+                    Ok(Err(error)) => {
+                        if error.is_timeout() {
+                            permit.timed_out();
+                        }
+                        return Err(RegistryError::transport(line(), error));
+                    }
                     Err(_) => {
+                        permit.timed_out();
                         return Err(RegistryError::Stalled {
                             request: line(),
                             after: answer_timeout,
                         });
                     }
                 };
-            let answer = Answer::new(&call.method, url.clone(), response);
+            let answer = self.answer((&call.method, url.clone()), response, permit);
             let next = match answer.status().as_u16() {
                 301..=303 if answer.line.is_read() => answer.location(),
                 307 | 308 => answer.location(),

@@ -1,14 +1,14 @@
 //! What can go wrong on the way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::Source;
 use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::LayoutError;
 use crate::oci::{Digest, ManifestError};
-use crate::registry::RegistryError;
+use crate::registry::{Failure, RegistryError};
 use crate::store::StoreError;
 
 /// A failed transfer of an image or of one of its parts.
@@ -76,9 +76,16 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Whether trying again may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.is_transient())
+    /// What kind of failure it is, as far as trying again goes.
+    pub fn failure(&self, source: &Source) -> Failure {
+        match self {
+            Self::Registry(error) => error.failure(),
+            // What a local source holds stays as it is.
+            Self::Store(StoreError::DigestMismatch { .. }) if source.is_remote() => {
+                Failure::Garbled
+            }
+            _ => Failure::Lasting,
+        }
     }
 
     /// Whether content is not what its digest says.
@@ -98,14 +105,6 @@ impl TransferError {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.reason(),
-            _ => None,
-        }
-    }
-
-    /// How long the server asked to wait.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Registry(error) => error.retry_after(),
             _ => None,
         }
     }

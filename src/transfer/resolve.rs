@@ -51,6 +51,8 @@ pub struct Resolved {
     pub absent: Vec<Descriptor>,
     /// The digest of the index that was rewritten or replaced by one of its manifests.
     pub original: Option<Digest>,
+    /// The manifest of that digest.
+    pub original_manifest: Option<Manifest>,
 }
 
 impl Resolved {
@@ -107,7 +109,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         known: Mutex::default(),
     };
     let is_index = matches!(found.body(), ManifestBody::Index(_));
-    let original = found.digest().clone();
+    let original = found.clone();
     let collected = match (&wanted.platforms, wanted.index_mode) {
         (PlatformChoice::These(platforms), mode) if is_index => {
             refuse_pin(wanted, &found)?;
@@ -129,6 +131,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         foreign: Vec::new(),
         absent: collected.absent,
         original: None,
+        original_manifest: None,
         manifests: collected.manifests,
     };
     let mut seen = BTreeSet::new();
@@ -142,7 +145,10 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
             list.push(blob.clone());
         }
     }
-    resolved.original = (*resolved.top().digest() != original).then_some(original);
+    if resolved.top().digest() != original.digest() {
+        resolved.original = Some(original.digest().clone());
+        resolved.original_manifest = Some(original);
+    }
     Ok(resolved)
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::sink::{Batching, Handover};
+use super::sink::{Batching, Content, Handover};
 use super::{BlobContent, Plan, Sink, Source, TransferError, sequential};
-use crate::registry::RetryPolicy;
+use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
@@ -155,7 +155,7 @@ impl Transfer {
         &self,
         plan: &Plan,
         at: usize,
-        mut content: Option<BlobContent>,
+        content: Option<BlobContent>,
     ) -> Result<(), Arc<TransferError>> {
         let blob = &plan.blobs[at];
         let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
@@ -174,25 +174,32 @@ impl Transfer {
             reporter: &self.reporter,
         };
         let may_retry = content.is_none();
-        let mut attempt = 1;
+        let mut content = Content::new(handover, content);
+        let mut retries = Retries::new(self.retry);
         let route = loop {
-            match self.sink.put_blob(handover, content.take()).await {
+            let error = match self.sink.put_blob(&mut content).await {
                 Ok(route) => break route,
-                Err(error)
-                    if may_retry && error.is_transient() && attempt < self.retry.attempts =>
-                {
-                    let delay = self.retry.delay(attempt, error.retry_after());
-                    let (what, text) = (format!("blob {}", digest.short()), error.to_string());
-                    self.reporter.event(Event::Retry {
-                        what: &what,
-                        attempt,
-                        delay,
-                        error: &text,
-                    });
-                    tokio::time::sleep(delay).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(Arc::new(error)),
+                Err(error) => error,
+            };
+            let failure = if may_retry {
+                error.failure(&self.source)
+            } else {
+                Failure::Lasting
+            };
+            let decision = retries.failed(failure, content.progress);
+            let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
+                return Err(Arc::new(error));
+            };
+            let (what, text) = (format!("blob {}", digest.short()), error.to_string());
+            self.reporter.event(Event::Retry {
+                what: &what,
+                attempt: retries.n_all(),
+                delay,
+                error: &text,
+            });
+            // A paused host is waited for by whoever asks it.
+            if matches!(decision, Decision::After(_)) {
+                tokio::time::sleep(delay).await;
             }
         };
         self.reporter.event(Event::BlobDone { digest, len, route });

@@ -11,7 +11,9 @@ pub use registry::RegistrySink;
 pub use store::{Staged, StoreSink, StoreSinkOptions, Visibility};
 
 use super::{BlobContent, Location, Plan, PlannedBlob, Source, TransferError};
+use crate::registry::Failure;
 use crate::report::{BlobRoute, Event, Reporter};
+use crate::store::PartialBlob;
 
 /// Where images go. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,22 +52,16 @@ impl Sink {
         }
     }
 
-    /// Puts a blob where its images need it, from `content` if that is given, else opened anew.
+    /// Puts a blob where its images need it; one attempt, which may be repeated with the same
+    /// content.
     pub(super) async fn put_blob(
         &self,
-        handover: Handover<'_>,
-        content: Option<BlobContent>,
+        content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
-        let mut handover = Content {
-            handover,
-            given: content,
-            once: false,
-        };
-        handover.once = handover.given.is_some();
         match self {
-            Self::Store(sink) => sink.put_blob(&mut handover).await,
-            Self::Registry(sink) => sink.put_blob(&mut handover).await,
-            Self::Layouts(sink) => sink.put_blob(&mut handover).await,
+            Self::Store(sink) => sink.put_blob(content).await,
+            Self::Registry(sink) => sink.put_blob(content).await,
+            Self::Layouts(sink) => sink.put_blob(content).await,
         }
     }
 
@@ -95,11 +91,39 @@ pub(super) struct Content<'a> {
     pub(super) handover: Handover<'a>,
     given: Option<BlobContent>,
     once: bool,
+    /// What a failed attempt left for the next.
+    pub(super) partial: Option<Box<PartialBlob>>,
+    /// How many bytes an earlier run left.
+    pub(super) kept: u64,
+    /// How many bytes are at the sink to stay, whatever becomes of the attempt that is under way.
+    pub(super) progress: u64,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// The content of a blob: `given`, which comes once, or else opened anew in each attempt.
+    pub(super) fn new(handover: Handover<'a>, given: Option<BlobContent>) -> Self {
+        Self {
+            handover,
+            once: given.is_some(),
+            given,
+            partial: None,
+            kept: 0,
+            progress: 0,
+        }
+    }
+
+    /// Whether it comes over a network and can be opened in the middle.
+    pub(super) fn is_resumable(&self) -> bool {
+        !self.once && self.handover.source.is_remote()
+    }
+
     /// Opens the content; a second time too, unless the source can be read only once.
     pub(super) async fn open(&mut self) -> Result<BlobContent, TransferError> {
+        self.open_from(0).await
+    }
+
+    /// Opens the content from the byte `from` on.
+    pub(super) async fn open_from(&mut self, from: u64) -> Result<BlobContent, TransferError> {
         let Handover { source, blob, .. } = self.handover;
         if self.once {
             let digest = blob.descriptor.digest.clone();
@@ -109,11 +133,14 @@ impl Content<'_> {
             digest: blob.descriptor.digest.clone(),
         };
         for location in &blob.from {
-            match source.open_blob(location, &blob.descriptor).await {
+            let opened = source.open_blob_from(location, &blob.descriptor, from);
+            match opened.await {
                 Ok(content) => return Ok(content),
                 // Another repository may still have it; a tired server is left to the retries.
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => last = error,
+                Err(error) => match error.failure(source) {
+                    Failure::Passing { .. } | Failure::Limited { .. } => return Err(error),
+                    Failure::Lasting | Failure::Garbled => last = error,
+                },
             }
         }
         Err(last)

@@ -12,14 +12,14 @@ use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{DirLayout, FoundLayout};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag};
-use crate::registry::{Client, ManifestRef, Repo};
+use crate::registry::{Client, ManifestRef, RegistryError, Repo};
 use crate::store::Store;
 
 /// Where images come from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// Any number of registries.
-    Registry(Client),
+    Registry(RegistrySource),
     /// A registry tree on disk.
     Store(Store),
     /// A bundle that can be read at any offset.
@@ -28,6 +28,53 @@ pub enum Source {
     BundleStream(Arc<StreamedBundle>),
     /// A directory of `dir:` layouts.
     Layouts(Arc<Vec<FoundLayout>>),
+}
+
+/// Registries as a source, and what is at hand already of what they have.
+#[derive(Debug, Clone)]
+pub struct RegistrySource {
+    pub client: Client,
+    /// A store in which manifests are looked for before they are fetched, which registries count.
+    pub known: Option<Store>,
+}
+
+impl RegistrySource {
+    /// A manifest that is at hand.
+    async fn known(&self, digest: &Digest) -> Option<Manifest> {
+        let (store, digest) = (self.known.clone()?, digest.clone());
+        bridge::run(move || store.find_manifest(&digest)).await
+    }
+
+    /// Whether something by the image's name is at hand, so that asking for its digest first may
+    /// save fetching it.
+    async fn may_know(&self, destination: &Destination) -> bool {
+        let (Some(store), Some(tag)) = (self.known.clone(), destination.tag.clone()) else {
+            return false;
+        };
+        let repository = destination.repository.clone();
+        // A store that cannot be read is no help, and is complained of where it is written.
+        bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
+    }
+
+    /// Finds a manifest in one repository; it is fetched unless a HEAD, which Docker Hub does not
+    /// count, says that it is at hand.
+    async fn top(
+        &self,
+        (repo, at): (&Repo, &ManifestRef),
+        may_know: bool,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        if may_know {
+            let Some(head) = self.client.head_manifest(repo, at).await? else {
+                return Ok(None);
+            };
+            if let Some(digest) = &head.digest
+                && let Some(manifest) = self.known(digest).await
+            {
+                return Ok(Some(manifest));
+            }
+        }
+        self.client.fetch_manifest(repo, at).await
+    }
 }
 
 /// The part of a one-pass bundle that is held in memory: its manifests, a few KiB each.
@@ -138,16 +185,32 @@ impl std::fmt::Debug for BlobContent {
 }
 
 impl Source {
+    /// Whether what comes from it comes over a network.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry(_))
+    }
+
     /// Finds an image's top manifest, and where its blobs are.
     pub async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
         let absent = || TransferError::ImageAbsent {
             image: wanted.name.clone(),
         };
         match (self, &wanted.locate) {
-            (Self::Registry(client), Locate::Remote { repos, at }) => {
+            (Self::Registry(registry), Locate::Remote { repos, at }) => {
+                let may_know = match (at, repos.as_slice()) {
+                    (ManifestRef::Digest(digest), repos) => {
+                        let known = registry.known(digest).await;
+                        // Whatever the registry would say, these are the bytes.
+                        if let (Some(manifest), [repo]) = (&known, repos) {
+                            return Ok((manifest.clone(), Location::Repo(repo.clone())));
+                        }
+                        known.is_some()
+                    }
+                    (ManifestRef::Tag(_), _) => registry.may_know(&wanted.destination).await,
+                };
                 let mut refused = None;
                 for repo in repos {
-                    match client.fetch_manifest(repo, at).await {
+                    match registry.top((repo, at), may_know).await {
                         Ok(Some(manifest)) => return Ok((manifest, Location::Repo(repo.clone()))),
                         Ok(None) => {}
                         // Some registries answer so for a repository that is not there, and there
@@ -183,9 +246,13 @@ impl Source {
     ) -> Result<Option<Manifest>, TransferError> {
         let digest = descriptor.digest.clone();
         match (self, location) {
-            (Self::Registry(client), Location::Repo(repo)) => Ok(client
-                .fetch_manifest(repo, &ManifestRef::Digest(digest))
-                .await?),
+            (Self::Registry(registry), Location::Repo(repo)) => {
+                if let Some(manifest) = registry.known(&digest).await {
+                    return Ok(Some(manifest));
+                }
+                let at = ManifestRef::Digest(digest);
+                Ok(registry.client.fetch_manifest(repo, &at).await?)
+            }
             (Self::Store(store), _) => {
                 let store = store.clone();
                 Ok(bridge::run(move || store.read_manifest(&digest)).await?)
@@ -212,10 +279,20 @@ impl Source {
         location: &Location,
         descriptor: &Descriptor,
     ) -> Result<BlobContent, TransferError> {
+        self.open_blob_from(location, descriptor, 0).await
+    }
+
+    /// Opens a blob from the byte `from` on.
+    pub async fn open_blob_from(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<BlobContent, TransferError> {
         let digest = descriptor.digest.clone();
         let range = match (self, location) {
-            (Self::Registry(client), Location::Repo(repo)) => {
-                let stream = client.fetch_blob(repo, descriptor).await?;
+            (Self::Registry(registry), Location::Repo(repo)) => {
+                let stream = registry.client.fetch_blob(repo, descriptor, from).await?;
                 let stream = stream.map(|item| item.map_err(TransferError::from));
                 return Ok(BlobContent::Stream(Box::pin(stream)));
             }
@@ -236,8 +313,10 @@ impl Source {
         let absent = || TransferError::BlobAbsent {
             digest: descriptor.digest.clone(),
         };
-        let range = range.ok_or_else(absent)?;
-        if range.len == descriptor.size {
+        let mut range = range.ok_or_else(absent)?;
+        if range.len == descriptor.size && from <= range.len {
+            range.offset += from;
+            range.len -= from;
             return Ok(BlobContent::File(range));
         }
         Err(TransferError::BlobLength {

@@ -17,7 +17,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
         registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
     };
     let options = DoctorOptions {
-        client: settings::client(&args.reach, &session.reporter(), purpose)?,
+        client: settings::client(&args.reach, session.jobs, &session.reporter(), purpose)?,
         registry,
         repository,
     };

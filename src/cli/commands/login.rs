@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
             },
             registries_conf: RegistriesConf::default(),
         };
-        let client = settings::client(&args.reach, &session.reporter(), purpose)?;
+        let client = settings::client(&args.reach, session.jobs, &session.reporter(), purpose)?;
         let found = client.find_login(&registry, repository.as_ref()).await?;
         let Some(found) = found else {
             return Err(CommandError::Ops(OpsError::NotLoggedIn {

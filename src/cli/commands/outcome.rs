@@ -26,6 +26,7 @@ struct Document<'a> {
     #[serde(flatten)]
     outcome: &'a BatchOutcome,
     moved_bytes: u64,
+    kept_bytes: u64,
     moved_blobs: usize,
     linked_bytes: u64,
     mounted_bytes: u64,
@@ -46,7 +47,8 @@ pub(super) fn print(
         ResultFormat::Json => printer.document(&Document {
             verb: wording.verb,
             outcome,
-            moved_bytes: totals.moved_len,
+            moved_bytes: totals.fresh_len(),
+            kept_bytes: totals.kept_len,
             moved_blobs: totals.moved_blobs,
             linked_bytes: totals.linked_len,
             mounted_bytes: totals.mounted_len,

@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     let options = PullOptions {
         list,
         store: args.store.clone(),
-        client: settings::client(&args.registry, &session.reporter(), purpose)?,
+        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?,
         source,
         platforms: args.platform.clone().unwrap_or_else(here),
         index_mode: match args.index {

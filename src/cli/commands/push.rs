@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     let options = PushOptions {
         source: args.source.clone(),
         registry,
-        client: settings::client(&args.registry, &session.reporter(), purpose)?
+        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?
             .with_uploads(settings::uploads(&args.upload, session.drain)),
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, prefix),

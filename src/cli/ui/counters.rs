@@ -55,6 +55,14 @@ impl Counters {
             }
             Event::BytesMoved { len } => self.moved_len = self.moved_len.saturating_add(len),
             Event::BytesLost { len } => self.moved_len = self.moved_len.saturating_sub(len),
+            Event::BytesKept { len } => {
+                self.reused_len = self.reused_len.saturating_add(len);
+                self.totals.kept_len = self.totals.kept_len.saturating_add(len);
+            }
+            Event::KeptLost { len } => {
+                self.reused_len = self.reused_len.saturating_sub(len);
+                self.totals.kept_len = self.totals.kept_len.saturating_sub(len);
+            }
             Event::BlobDone { len, route, .. } => {
                 self.n_blobs += 1;
                 if route != BlobRoute::Moved {
@@ -278,6 +286,27 @@ mod tests {
         for (events, rate, expect) in table {
             assert_eq!(line(events, *rate), *expect);
         }
+    }
+
+    #[test]
+    fn what_was_kept_counts_until_it_is_found_to_be_wrong() {
+        let planned = Event::Planned {
+            n_images: 1,
+            n_blobs: 2,
+            len: 10 * GIB,
+        };
+        let kept = Event::BytesKept { len: 2 * GIB };
+        let moved = Event::BytesMoved { len: GIB };
+        let expect = "images 0/1, 3.0/10.0 GiB";
+        assert_eq!(line(&[planned, kept, moved], None), expect);
+        let lost = [
+            planned,
+            kept,
+            moved,
+            Event::BytesLost { len: GIB },
+            Event::KeptLost { len: 2 * GIB },
+        ];
+        assert_eq!(line(&lost, None), "images 0/1, 0.0/10.0 GiB");
     }
 
     #[test]

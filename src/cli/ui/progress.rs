@@ -206,6 +206,8 @@ impl Shared {
             | Event::Planned { .. }
             | Event::BytesMoved { .. }
             | Event::BytesLost { .. }
+            | Event::BytesKept { .. }
+            | Event::KeptLost { .. }
             | Event::BlobDone { .. }
             | Event::ImageDone { .. } => {}
         }

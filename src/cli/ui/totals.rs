@@ -12,6 +12,8 @@ pub struct Totals {
     /// Of blobs whose bytes were moved; what a retry moved again counts once.
     pub moved_len: u64,
     pub moved_blobs: usize,
+    /// Bytes of `moved_len` that an earlier run had moved already.
+    pub kept_len: u64,
     /// Of blobs that became a hardlink or a reflink.
     pub linked_len: u64,
     pub linked_blobs: usize,
@@ -50,11 +52,15 @@ impl Totals {
     pub fn summary(&self, shared_len: u64) -> String {
         let mut parts = Vec::new();
         if self.moved_blobs > 0 {
-            let moved = in_blobs(self.moved_len, self.moved_blobs);
+            let moved = in_blobs(self.fresh_len(), self.moved_blobs);
             parts.push(match self.rate() {
                 Some(rate) => format!("moved {moved} ({})", format_rate(rate)),
                 None => format!("moved {moved}"),
             });
+            if self.kept_len > 0 {
+                let kept = format_len(self.kept_len);
+                parts.push(format!("{kept} kept from before"));
+            }
         }
         if self.linked_blobs > 0 {
             parts.push(format!(
@@ -82,13 +88,18 @@ impl Totals {
         parts.join(", ")
     }
 
+    /// Bytes that were moved in this run.
+    pub fn fresh_len(&self) -> u64 {
+        self.moved_len.saturating_sub(self.kept_len)
+    }
+
     /// Moved bytes per second over the whole run; `None` when it was too short to tell.
     fn rate(&self) -> Option<u64> {
         let millis = self.elapsed.as_millis();
         if millis < 10 {
             return None;
         }
-        u64::try_from(u128::from(self.moved_len) * 1000 / millis).ok()
+        u64::try_from(u128::from(self.fresh_len()) * 1000 / millis).ok()
     }
 }
 
@@ -143,6 +154,21 @@ mod tests {
         for (blobs, shared_len, expect) in table {
             assert_eq!(summary(blobs, *shared_len), *expect);
         }
+    }
+
+    #[test]
+    fn what_an_earlier_run_moved_is_not_moved_again() {
+        let totals = Totals {
+            moved_len: 300 * MIB,
+            moved_blobs: 2,
+            kept_len: 100 * MIB,
+            elapsed: Duration::from_secs(10),
+            ..Totals::default()
+        };
+        assert_eq!(
+            totals.summary(0),
+            "moved 200.0 MiB in 2 blobs (20 MiB/s), 100.0 MiB kept from before, 10.0 s"
+        );
     }
 
     #[test]

@@ -242,7 +242,8 @@ async fn a_token_that_expires_before_the_put_is_renewed() {
 #[tokio::test]
 async fn a_plain_answer_to_tls_says_so() {
     let host = start_plain().await;
-    let transport = transport::Transport::new("hod/test".parse().unwrap(), TrustOptions::default());
+    let (client, _) = client("{}");
+    let transport = client.transport();
     let url = format!("https://{host}/v2/").parse().unwrap();
     let call = transport::Call::new(reqwest::Method::GET, url);
     let error = transport.send(&call, None).await.unwrap_err();

@@ -56,8 +56,27 @@ async fn a_long_wait_is_not_waited_for() {
         .fetch_manifest(&server.repo("app"), &tag())
         .await
         .unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_hours(6)));
+    assert_eq!(error.status(), Some(429));
+    let left = error.retry_after().unwrap();
+    assert!(left > Duration::from_mins(359), "{left:?}");
+    // Nor is the host asked again, whatever for.
+    let again = client
+        .head_blob(&server.repo("app"), &Digest::of(b""))
+        .await;
+    let again = again.unwrap_err();
     assert_eq!(server.lines().len(), 1);
+    assert_eq!(again.to_string(), error.to_string());
+    let host = server.host();
+    let begin = format!("`{host}` answers no more requests until ");
+    assert!(error.to_string().starts_with(&begin), "{error}");
+    assert!(error.to_string().ends_with(" GMT"), "{error}");
+    assert_eq!(
+        again.hint().unwrap(),
+        format!(
+            "run the same command again in 6h00m: it does only what is missing; or log in to \
+             `{host}`, which may allow more"
+        )
+    );
 }
 
 #[tokio::test]
@@ -171,6 +190,99 @@ async fn a_blob_has_the_length_of_its_descriptor() {
     let head = async |name: &str| client.head_blob(&server.repo(name), &right.digest).await;
     assert_eq!(head("app").await.unwrap(), Some(10));
     assert_eq!(head("absent").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_blob_is_fetched_from_where_it_ended() {
+    const BYTES: &[u8] = b"0123456789";
+    let server = TestServer::start(|request| {
+        let part = Reply::new(206).body(&BYTES[4..]);
+        match (
+            request.header("range"),
+            request.line.split('/').nth(2).unwrap(),
+        ) {
+            (Some("bytes=4-"), "app") => part.header("Content-Range: bytes 4-9/10"),
+            (Some(_), "stars") => part.header("Content-Range: bytes 4-9/*"),
+            // Another part, no word of which part, and a part of something else.
+            (Some(_), "other") => part.header("Content-Range: bytes 3-9/10"),
+            (Some(_), "mute") => part,
+            (Some(_), "longer") => part.header("Content-Range: bytes 4-9/11"),
+            (Some(_), "refuses") => Reply::new(416).header("Content-Range: bytes */10"),
+            (Some(_), "shorter") => Reply::new(416).header("Content-Range: bytes */3"),
+            (Some(_), "cut") => part.header("Content-Range: bytes 4-9/10").cut_at(2),
+            (Some(_), "early") => Reply::new(206)
+                .header("Content-Range: bytes 4-6/10")
+                .body(&BYTES[4..7]),
+            (Some(_), "gone") => Reply::new(404),
+            (Some(_), "moved") => Reply::new(307).header("Location: /v2/app/signed"),
+            // Who ignores ranges sends the whole.
+            _ => Reply::new(200).body(BYTES),
+        }
+    })
+    .await;
+    let (client, _) = client("{}");
+    let right = blob(BYTES);
+    let fetch = async |name: &str| {
+        let stream = client.fetch_blob(&server.repo(name), &right, 4).await?;
+        let chunks: Vec<Bytes> = futures_util::TryStreamExt::try_collect(stream).await?;
+        Ok::<_, RegistryError>(chunks.concat())
+    };
+    for (name, n_requests) in [
+        ("app", 1),
+        ("stars", 1),
+        ("moved", 2),
+        ("ignores", 1),
+        ("other", 2),
+        ("mute", 2),
+        ("refuses", 2),
+    ] {
+        let n_before = server.log().len();
+        assert_eq!(fetch(name).await.unwrap(), b"456789", "{name}");
+        let log = server.log();
+        assert_eq!(log.len() - n_before, n_requests, "{name}");
+        assert_eq!(log[n_before].header("range"), Some("bytes=4-"), "{name}");
+    }
+    for (name, actual) in [("longer", 11), ("shorter", 3)] {
+        let error = fetch(name).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Length { expected: 10, actual: len, .. } if len == actual),
+            "{name}: {error:?}"
+        );
+    }
+    assert!(fetch("cut").await.unwrap_err().is_transient());
+    let error = fetch("early").await.unwrap_err();
+    assert!(matches!(error, RegistryError::Truncated { actual: 7, .. }));
+    assert_eq!(fetch("gone").await.unwrap_err().status(), Some(404));
+}
+
+#[tokio::test]
+async fn a_harbor_gets_few_writes_at_once() {
+    for (service, expect) in [("harbor-registry", 5), ("registry", 6)] {
+        let server = TestServer::start(move |request| {
+            if request.line.starts_with("GET /token") {
+                return Reply::new(200).body(r#"{"token":"t"}"#);
+            }
+            if request.header("authorization").is_none() {
+                let host = request.header("host").unwrap();
+                return Reply::new(401).header(format!(
+                    "WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"{service}\""
+                ));
+            }
+            manifest_reply()
+        })
+        .await;
+        let (client, _) = client("{}");
+        let repo = server.repo("app");
+        client.fetch_manifest(&repo, &tag()).await.unwrap();
+        let root = client.root(&repo.registry).unwrap();
+        let (mut permits, put) = (Vec::new(), reqwest::Method::PUT);
+        for _ in 0..expect {
+            permits.push(client.transport().admit(&put, &root).await.unwrap());
+        }
+        let one_more = client.transport().admit(&put, &root);
+        let one_more = tokio::time::timeout(Duration::from_millis(1), one_more).await;
+        assert!(one_more.is_err(), "{service}");
+    }
 }
 
 #[tokio::test]

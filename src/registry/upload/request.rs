@@ -137,14 +137,21 @@ impl Request<'_> {
         len: u64,
         body: UploadBody,
     ) -> Result<Answer, RegistryError> {
-        let watch = Arc::new(Watch::new(len, Arc::clone(client.reporter())));
-        let body = reqwest::Body::wrap_stream(watched(body, Arc::clone(&watch)));
+        let transport = client.transport();
+        let permit = transport.admit(self.method, self.url).await?;
+        let watch = Arc::new(Watch::new(
+            (len, transport.stall_timeout()),
+            Arc::clone(client.reporter()),
+        ));
+        let body = watched(body, transport.throttle(), Arc::clone(&watch));
+        let body = reqwest::Body::wrap_stream(body);
         let line = Box::new(self.line());
-        let request = client.transport().request(self.method, self.url).await?;
+        let request = transport.request(self.method, self.url).await?;
         let request = request.headers(self.headers).body(body);
         let sent = tokio::select! {
             sent = request.send() => sent,
             after = watch.stalled() => {
+                permit.timed_out();
                 watch.take_back();
                 return Err(RegistryError::Stalled { request: line, after });
             }
@@ -156,7 +163,10 @@ impl Request<'_> {
                 source,
             }),
             (Err(error), None) => Err(RegistryError::transport(line, error)),
-            (Ok(response), _) => Ok(Answer::new(self.method, self.url.clone(), response)),
+            (Ok(response), _) => {
+                let call = (self.method, self.url.clone());
+                Ok(transport.answer(call, response, permit))
+            }
         };
         if !matches!(&result, Ok(answer) if answer.status().is_success()) {
             watch.take_back();

@@ -11,12 +11,14 @@ use tokio::time::Instant;
 
 use super::{UploadBody, UploadStream};
 use crate::bridge::{CHUNK_LEN, stream_file};
-use crate::registry::transport::{COMMIT_TIMEOUT, STALL_TIMEOUT};
+use crate::registry::throttle::Throttle;
+use crate::registry::transport::COMMIT_TIMEOUT;
 use crate::report::{Event, Reporter};
 
 /// How far a request is, and until when it has to move on.
 pub(super) struct Watch {
     len: u64,
+    stall_timeout: Duration,
     reporter: Arc<dyn Reporter>,
     state: Mutex<WatchState>,
 }
@@ -35,15 +37,16 @@ struct Deadline {
 }
 
 impl Watch {
-    pub(super) fn new(len: u64, reporter: Arc<dyn Reporter>) -> Self {
+    pub(super) fn new((len, stall_timeout): (u64, Duration), reporter: Arc<dyn Reporter>) -> Self {
         Self {
             len,
+            stall_timeout,
             reporter,
             state: Mutex::new(WatchState {
                 handed: 0,
                 error: None,
                 // Connecting has a deadline of its own as well, and is part of the first step.
-                deadline: Some(deadline(0, len)),
+                deadline: Some(deadline(0, len, stall_timeout)),
             }),
         }
     }
@@ -61,7 +64,7 @@ impl Watch {
             Some(Ok(chunk)) if state.handed + chunk.len() as u64 <= self.len => {
                 let len = chunk.len() as u64;
                 state.handed += len;
-                state.deadline = Some(deadline(state.handed, self.len));
+                state.deadline = Some(deadline(state.handed, self.len, self.stall_timeout));
                 drop(state);
                 self.reporter.event(Event::BytesMoved { len });
                 return Some(Ok(chunk));
@@ -105,20 +108,20 @@ impl Watch {
             match deadline {
                 Some(Deadline { since, after }) if since.elapsed() >= after => return after,
                 Some(Deadline { since, after }) => tokio::time::sleep_until(since + after).await,
-                None => tokio::time::sleep(STALL_TIMEOUT).await,
+                None => tokio::time::sleep(self.stall_timeout).await,
             }
         }
     }
 }
 
 /// From now: for the next chunk, or for the answer when all `len` bytes are handed over.
-fn deadline(handed: u64, len: u64) -> Deadline {
+fn deadline(handed: u64, len: u64, stall_timeout: Duration) -> Deadline {
     Deadline {
         since: Instant::now(),
         after: if handed == len {
             COMMIT_TIMEOUT
         } else {
-            STALL_TIMEOUT
+            stall_timeout
         },
     }
 }
@@ -126,13 +129,15 @@ fn deadline(handed: u64, len: u64) -> Deadline {
 /// The chunks of `body`, each noted by `watch` when the network takes it.
 pub(super) fn watched(
     body: UploadBody,
+    throttle: Arc<Throttle>,
     watch: Arc<Watch>,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-    let mut chunks: UploadStream = match body {
+    let chunks: UploadStream = match body {
         UploadBody::File(range) => Box::pin(stream_file(range)),
         UploadBody::Bytes(bytes) => Box::pin(futures_util::stream::iter(pieces(bytes))),
         UploadBody::Stream(stream) => stream,
     };
+    let mut chunks = Box::pin(throttle.pace(chunks));
     futures_util::stream::poll_fn(move |context| match chunks.poll_next_unpin(context) {
         Poll::Pending => {
             watch.wait_for_source();

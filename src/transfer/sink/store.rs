@@ -1,5 +1,7 @@
 //! A store as a sink: `pull`, `select` and `unpack`.
 
+mod partial;
+
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -75,6 +77,13 @@ impl StoreSink {
             (self.options.link, content.file())
         {
             return self.link(content, path, mode).await;
+        }
+        let is_growing = self.options.visibility == Visibility::Growing;
+        if is_growing
+            && partial::is_worth_keeping(content)
+            && let Some(route) = partial::put(&self.store, content, self.options.durability).await?
+        {
+            return Ok(route);
         }
         let descriptor = content.handover.blob.descriptor.clone();
         let opened = content.open().await?;

@@ -6,11 +6,10 @@
 //! done the others may not know yet (facts D9).
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use super::{Content, RegistrySink};
 use crate::oci::{Digest, Manifest};
-use crate::registry::{ManifestRef, RegistryError, Repo, Transient, UploadStart};
+use crate::registry::{Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart};
 use crate::transfer::sink::Handover;
 use crate::transfer::{Plan, Source, TransferError};
 
@@ -85,11 +84,15 @@ impl RegistrySink {
                 .await;
             result.map_err(|error| {
                 let missing = self.remedy(put, &error);
-                let may_pass = missing.is_some() || error.is_transient();
+                let failure = match error.failure() {
+                    // What is brought again may be enough.
+                    Failure::Lasting if missing.is_some() => Failure::Passing { retry_after: None },
+                    failure => failure,
+                };
                 *lost.lock().expect("no panic while locking") = missing;
                 Refused {
                     error: error.into(),
-                    may_pass,
+                    failure,
                 }
             })
         };
@@ -149,16 +152,13 @@ impl RegistrySink {
         let (Some(blob), Some((source, reporter))) = (planned, &self.origin) else {
             return Ok(());
         };
-        let mut content = Content {
-            handover: Handover {
-                source,
-                plan: put.plan,
-                blob,
-                reporter,
-            },
-            given: None,
-            once: false,
+        let handover = Handover {
+            source,
+            plan: put.plan,
+            blob,
+            reporter,
         };
+        let mut content = Content::new(handover, None);
         match self
             .client
             .start_upload(put.repo, &blob.descriptor, None)
@@ -170,18 +170,21 @@ impl RegistrySink {
     }
 }
 
-/// A failed attempt, and whether another may do.
+/// A failed attempt, and what kind of failure it is.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 struct Refused {
     error: TransferError,
-    may_pass: bool,
+    failure: Failure,
 }
 
 impl From<TransferError> for Refused {
     fn from(error: TransferError) -> Self {
-        let may_pass = error.is_transient();
-        Self { error, may_pass }
+        let failure = match &error {
+            TransferError::Registry(error) => error.failure(),
+            _ => Failure::Lasting,
+        };
+        Self { error, failure }
     }
 }
 
@@ -192,12 +195,8 @@ impl From<RegistryError> for Refused {
 }
 
 impl Transient for Refused {
-    fn is_transient(&self) -> bool {
-        self.may_pass
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        self.error.retry_after()
+    fn failure(&self) -> Failure {
+        self.failure
     }
 
     fn gave_up(self, attempts: u32) -> Self {
