@@ -427,7 +427,10 @@ impl Client {
         let status = answer.status().as_u16();
         let retry_after = answer.retry_after();
         let closed = match status {
-            429 | 503 => self.transport().limiter().closed(&answer.url),
+            429 | 503 => {
+                let limiter = self.transport().limiter();
+                limiter.closed(answer.method(), &answer.url)
+            }
             _ => None,
         };
         let request_id = answer.header("x-request-id").and_then(presentable);

@@ -52,7 +52,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
     /// The registry asks to be left alone for longer than anybody waits.
-    #[error("`{host}` answers no more requests until {}", httpdate::fmt_http_date(*until))]
+    #[error("`{host}` allows no more until {}", httpdate::fmt_http_date(*until))]
     Closed {
         host: String,
         until: SystemTime,
@@ -486,6 +486,8 @@ impl RegistryError {
                 match status {
                     429 => Failure::Limited { wait: retry_after },
                     408 | 500 | 502..=599 => Failure::Passing { retry_after },
+                    // What was sent is not what arrived.
+                    400 if body.code.as_deref() == Some("DIGEST_INVALID") => Failure::Garbled,
                     // The upload's session is lost: a registry of several replicas, or one that
                     // was restarted. A new session is begun with the next attempt.
                     404 if matches!(

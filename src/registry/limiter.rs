@@ -4,7 +4,8 @@
 //! it can never wait for itself. A lane starts narrow, widens while requests wait for it and the
 //! host answers about as fast as ever, and is halved when the host says that it is too much (429,
 //! 503) or falls silent. A 429, or a `Retry-After`, pauses the whole host: no request of any verb is
-//! sent before the pause is over, and then not all in the same instant.
+//! sent before the pause is over, and then not all in the same instant. A pause of hours is not
+//! waited for: what it is about fails at once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -92,6 +93,9 @@ struct Host {
 #[derive(Default)]
 struct HostState {
     pause: Option<Pause>,
+    /// The pause of pulls alone, which a registry that counts them refuses for hours while it gives
+    /// out all else.
+    pull_pause: Option<Pause>,
     budget: Option<Budget>,
     /// How many pulls are still to be sent, as far as is known.
     n_needed: usize,
@@ -143,6 +147,7 @@ struct Width {
 pub(super) struct Permit {
     host: Arc<Host>,
     lane: Lane,
+    is_pull: bool,
     admitted_at: Instant,
     semaphore: Option<OwnedSemaphorePermit>,
 }
@@ -195,9 +200,9 @@ impl Limiter {
     /// Waits until a request may be sent; fails for a host that is not to be asked for too long.
     pub(super) async fn admit(&self, method: &Method, url: &Url) -> Result<Permit, Closed> {
         let host = self.host(url);
-        let lane = Lane::of(method);
+        let (lane, is_pull) = (Lane::of(method), is_pull(method, url));
         loop {
-            host.wait_for_pause().await?;
+            host.wait_for_pause(is_pull).await?;
             let semaphore = Arc::clone(&host.gate(lane).semaphore);
             let permit = semaphore
                 .acquire_owned()
@@ -206,6 +211,7 @@ impl Limiter {
             let mut permit = Permit {
                 host: Arc::clone(&host),
                 lane,
+                is_pull,
                 admitted_at: Instant::now(),
                 semaphore: Some(permit),
             };
@@ -215,7 +221,7 @@ impl Limiter {
                 permit.release();
                 continue;
             }
-            if is_pull(method, url) {
+            if is_pull {
                 state.n_needed = state.n_needed.saturating_sub(1);
             }
             drop(state);
@@ -261,9 +267,10 @@ impl Limiter {
         budgets
     }
 
-    /// The host's pause, if it is longer than anybody waits.
-    pub(super) fn closed(&self, url: &Url) -> Option<Closed> {
-        self.host(url).closed(Instant::now())
+    /// The pause of such requests, if it is longer than anybody waits.
+    pub(super) fn closed(&self, method: &Method, url: &Url) -> Option<Closed> {
+        let is_pull = is_pull(method, url);
+        self.host(url).closed(is_pull, Instant::now())
     }
 
     fn host(&self, url: &Url) -> Arc<Host> {
@@ -293,17 +300,22 @@ impl Limiter {
             Some(pause) => pause.n + 1,
             None => 1,
         };
-        let spent = state.budget.filter(|budget| budget.remaining == 0);
+        let is_spent = |budget: &Budget| permit.is_pull && budget.remaining == 0;
+        let spent = state.budget.filter(is_spent);
         let wait = wait
             .or_else(|| spent.and_then(|budget| budget.window))
             .unwrap_or_else(|| by_chance(self.retry.delay(n, None)));
+        let slot = if permit.is_pull && wait > RETRY_AFTER_MAX {
+            &mut state.pull_pause
+        } else {
+            &mut state.pause
+        };
         let until = now + wait;
         // What is no news would only move the time that people are told.
-        let is_news = state
-            .pause
+        let is_news = slot
             .is_none_or(|pause| until > pause.until + Duration::from_secs(2) || pause.until < now);
         if is_news {
-            state.pause = Some(Pause {
+            *slot = Some(Pause {
                 since: now,
                 until,
                 until_time: SystemTime::now() + wait,
@@ -395,8 +407,13 @@ impl Host {
         }
     }
 
-    fn closed(&self, now: Instant) -> Option<Closed> {
-        let pause = lock(&self.state).pause?;
+    fn closed(&self, is_pull: bool, now: Instant) -> Option<Closed> {
+        let state = lock(&self.state);
+        let pauses = [state.pause, state.pull_pause.filter(|_| is_pull)];
+        let pause = pauses
+            .into_iter()
+            .flatten()
+            .max_by_key(|pause| pause.until)?;
         let wait = pause.until.saturating_duration_since(now);
         (wait > RETRY_AFTER_MAX).then(|| Closed {
             host: self.name.clone(),
@@ -405,10 +422,10 @@ impl Host {
         })
     }
 
-    async fn wait_for_pause(&self) -> Result<(), Closed> {
+    async fn wait_for_pause(&self, is_pull: bool) -> Result<(), Closed> {
         loop {
             let now = Instant::now();
-            if let Some(closed) = self.closed(now) {
+            if let Some(closed) = self.closed(is_pull, now) {
                 return Err(closed);
             }
             let pause = lock(&self.state).pause.filter(|pause| pause.until > now);

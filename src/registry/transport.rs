@@ -76,6 +76,7 @@ pub(super) struct Answer {
     pub(super) line: Box<RequestLine>,
     /// Where the answer came from.
     pub(super) url: Url,
+    method: Method,
     response: Response,
     limiter: Arc<Limiter>,
     /// Held while there may be a body to come.
@@ -83,6 +84,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -226,6 +231,7 @@ impl Transport {
         Answer {
             line: Box::new(RequestLine::new(method, &url)),
             url,
+            method: method.clone(),
             response,
             limiter: Arc::clone(&self.limiter),
             permit,

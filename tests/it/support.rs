@@ -3,6 +3,7 @@
 pub(crate) mod disk;
 pub(crate) mod docker_registry;
 pub(crate) mod env;
+pub(crate) mod fault_proxy;
 pub(crate) mod faults;
 pub(crate) mod harbor;
 pub(crate) mod http;

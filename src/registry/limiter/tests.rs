@@ -174,11 +174,18 @@ async fn a_host_that_is_closed_for_long_is_not_waited_for() {
         ("ratelimit-remaining", "0;w=21600"),
     ]);
     limiter.heard(&permit, StatusCode::TOO_MANY_REQUESTS, &spent);
-    let closed = limiter.admit(&Method::PUT, &url()).await.unwrap_err();
+    // The blobs of what was pulled can still be had.
+    limiter.admit(&Method::HEAD, &url()).await.unwrap();
+    let closed = limiter.admit(&Method::GET, &url()).await.unwrap_err();
     assert_eq!(closed.host, "reg.corp:5000");
     assert_eq!(closed.wait, Duration::from_hours(6));
     let left = closed.until.duration_since(SystemTime::now()).unwrap();
     assert!(left > Duration::from_mins(359), "{left:?}");
+    // Other requests that are refused for so long close all of it.
+    let permit = limiter.admit(&Method::PUT, &url()).await.unwrap();
+    let asked = headers(&[("retry-after", "301")]);
+    limiter.heard(&permit, StatusCode::TOO_MANY_REQUESTS, &asked);
+    limiter.admit(&Method::HEAD, &url()).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,7 @@ async fn a_long_wait_is_not_waited_for() {
     assert_eq!(server.lines().len(), 1);
     assert_eq!(again.to_string(), error.to_string());
     let host = server.host();
-    let begin = format!("`{host}` answers no more requests until ");
+    let begin = format!("`{host}` allows no more until ");
     assert!(error.to_string().starts_with(&begin), "{error}");
     assert!(error.to_string().ends_with(" GMT"), "{error}");
     assert_eq!(

@@ -1,8 +1,9 @@
 //! Ways in which a registry can fail or differ, as data.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What happens to which requests.
 ///
@@ -14,6 +15,7 @@ pub(crate) struct Fault {
     when: When,
     effect: Effect,
     n_seen: Arc<AtomicUsize>,
+    paths: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Which of the requests that a fault is about, counted from 1.
@@ -23,6 +25,7 @@ enum When {
     Nth(usize),
     First(usize),
     After(usize),
+    OnceEach,
 }
 
 /// What happens instead of, or to, the answer.
@@ -60,6 +63,22 @@ pub(crate) enum Effect {
     NoMount,
     /// A mount is answered with this status; an ordinary upload begins as ever.
     RefuseMount(u16),
+    /// These need the fault proxy.
+    ///
+    /// This status, these header lines (each with its line break) and this body.
+    Answer(u16, String, String),
+    /// The connection ends after so many bytes of the request's body.
+    CutRequest(usize),
+    /// The same, by a reset.
+    ResetRequest(usize),
+    /// The first byte of the request's body is another one.
+    FlipRequestByte,
+    /// The connection is reset after so many bytes of the answer's body.
+    ResetBody(usize),
+    /// After so many bytes of the answer's body nothing comes; after 0, not even the head.
+    StallBody(usize),
+    /// The registry does not see that only a part was asked for.
+    IgnoreRange,
 }
 
 impl Fault {
@@ -74,6 +93,7 @@ impl Fault {
             when: When::Always,
             effect: Effect::Status(500),
             n_seen: Arc::default(),
+            paths: Arc::default(),
         })
     }
 
@@ -88,6 +108,7 @@ impl Fault {
             When::Nth(nth) => n == nth,
             When::First(count) => n <= count,
             When::After(count) => n > count,
+            When::OnceEach => self.paths.lock().unwrap().insert(path.to_owned()),
         };
         strikes.then(|| self.effect.clone())
     }
@@ -126,6 +147,12 @@ impl FaultBuilder {
     /// All such requests but the first `n`.
     pub(crate) fn after(mut self, n: usize) -> Self {
         self.0.when = When::After(n);
+        self
+    }
+
+    /// Only the first such request of each path.
+    pub(crate) fn once_each(mut self) -> Self {
+        self.0.when = When::OnceEach;
         self
     }
 
