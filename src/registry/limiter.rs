@@ -24,9 +24,9 @@ use super::throttle::Throttle;
 use crate::report::amount::format_eta;
 use crate::report::{Event, Reporter};
 
-/// How many requests a lane begins with.
-const READS_AT_FIRST: usize = 8;
-const WRITES_AT_FIRST: usize = 6;
+/// How many requests a lane begins with: a few more than the large blobs that fill it for minutes,
+/// so that the answers to the small ones can widen it.
+const AT_FIRST: usize = 8;
 /// How much longer than its fastest answer a host's answers may take before asking for more at
 /// once is taken not to help: so many times, and so much.
 const SLOWER_MAX: u32 = 4;
@@ -124,6 +124,7 @@ pub(super) struct Closed {
 
 /// One lane: a semaphore whose width changes.
 struct Gate {
+    lane: Lane,
     semaphore: Arc<Semaphore>,
     width: Mutex<Width>,
 }
@@ -283,8 +284,8 @@ impl Limiter {
             };
             Arc::new(Host {
                 name,
-                read: Gate::new(READS_AT_FIRST, self.options.at_once),
-                write: Gate::new(WRITES_AT_FIRST, self.options.at_once),
+                read: Gate::new(Lane::Read, self.options.at_once),
+                write: Gate::new(Lane::Write, self.options.at_once),
                 state: Mutex::default(),
             })
         });
@@ -473,10 +474,11 @@ impl Drop for Permit {
 }
 
 impl Gate {
-    fn new(at_first: usize, max: usize) -> Self {
+    fn new(lane: Lane, max: usize) -> Self {
         let max = max.max(1);
-        let now = at_first.min(max);
+        let now = AT_FIRST.min(max);
         Self {
+            lane,
             semaphore: Arc::new(Semaphore::new(now)),
             width: Mutex::new(Width {
                 now,
@@ -509,7 +511,9 @@ impl Gate {
         width.fastest = Some(fastest);
         width.n_answers += 1;
         let is_waited_for = self.semaphore.available_permits() == 0;
-        let is_as_fast = width.usual <= fastest * SLOWER_MAX + SLOWER_SLACK;
+        // The answer to a write comes after its body, whose length says nothing of the host.
+        let is_as_fast =
+            self.lane == Lane::Write || width.usual <= fastest * SLOWER_MAX + SLOWER_SLACK;
         // By one with each answer at first; once it was too much, by one with each round of them.
         let is_due = width.lowered_at.is_none() || width.n_answers >= width.now;
         if width.now < width.max && is_waited_for && is_as_fast && is_due {

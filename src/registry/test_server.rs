@@ -139,8 +139,34 @@ pub(super) async fn start_refusing(status: u16) -> String {
     host
 }
 
+/// Takes connections, and nothing of what comes over them.
+pub(super) async fn start_silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            streams.push(stream);
+        }
+    });
+    host
+}
+
 /// A client that tries three times at once, and what it reported.
 pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
+    client_with(config, LimitOptions::default())
+}
+
+/// The same without logins, and without patience.
+pub(super) fn impatient_client() -> (Client, Arc<Recorder>) {
+    let limits = LimitOptions {
+        stall_timeout: Duration::from_millis(200),
+        ..LimitOptions::default()
+    };
+    client_with("{}", limits)
+}
+
+fn client_with(config: &str, limits: LimitOptions) -> (Client, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),
@@ -152,7 +178,7 @@ pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
             base: Duration::from_millis(1),
             max: Duration::from_millis(2),
         },
-        limits: LimitOptions::default(),
+        limits,
         reporter: Arc::clone(&recorder) as Arc<dyn Reporter>,
         user_agent: "hod/test".to_owned(),
     })

@@ -64,17 +64,17 @@ const FAST: Duration = Duration::from_millis(10);
 async fn a_lane_widens_while_it_is_full_and_halves_when_it_is_too_much() {
     let (limiter, _) = limiter(18);
     let get = Method::GET;
-    assert_eq!(width(&limiter, &get).await, READS_AT_FIRST);
+    assert_eq!(width(&limiter, &get).await, AT_FIRST);
     // Not for requests that do not wait for each other.
     for _ in 0..20 {
         volley(&limiter, &get, (1, 200), FAST).await;
     }
-    assert_eq!(width(&limiter, &get).await, READS_AT_FIRST);
+    assert_eq!(width(&limiter, &get).await, AT_FIRST);
     for n in [8, 9, 10] {
         volley(&limiter, &get, (n, 200), FAST).await;
     }
     let wide = width(&limiter, &get).await;
-    assert!(wide > READS_AT_FIRST && wide <= 18, "{wide}");
+    assert!(wide > AT_FIRST && wide <= 18, "{wide}");
     // All of one volley halve it once.
     volley(&limiter, &get, (8, 503), FAST).await;
     assert_eq!(width(&limiter, &get).await, wide / 2);
@@ -92,7 +92,7 @@ async fn a_lane_widens_while_it_is_full_and_halves_when_it_is_too_much() {
     volley(&limiter, &get, (2, 200), FAST).await;
     assert_eq!(width(&limiter, &get).await, 3);
     // The other lane knows nothing of it.
-    assert_eq!(width(&limiter, &Method::PUT).await, WRITES_AT_FIRST);
+    assert_eq!(width(&limiter, &Method::PUT).await, AT_FIRST);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +103,14 @@ async fn a_host_that_answers_slower_is_not_asked_for_more() {
     for _ in 0..4 {
         volley(&limiter, &get, (8, 200), Duration::from_secs(2)).await;
     }
-    assert!(width(&limiter, &get).await <= READS_AT_FIRST + 4);
+    assert!(width(&limiter, &get).await <= AT_FIRST + 1);
+    // A long body is no slow answer.
+    let put = Method::PUT;
+    volley(&limiter, &put, (1, 201), FAST).await;
+    for n in 8..12 {
+        volley(&limiter, &put, (n, 201), Duration::from_secs(2)).await;
+    }
+    assert_eq!(width(&limiter, &put).await, AT_FIRST + 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +121,7 @@ async fn silence_halves_and_a_cap_holds() {
     permit.timed_out();
     permit.timed_out();
     drop(permit);
-    assert_eq!(width(&limiter, &put).await, WRITES_AT_FIRST / 2);
+    assert_eq!(width(&limiter, &put).await, AT_FIRST / 2);
     let held = limiter.admit(&put, &url()).await.unwrap();
     limiter.cap_writes(&url(), 1);
     assert_eq!(width(&limiter, &put).await, 0);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::super::test_server::{Reply, TestServer, client, start_refusing};
+use super::super::test_server::{
+    Reply, TestServer, client, impatient_client, start_refusing, start_silent,
+};
 use super::super::*;
 use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
 use crate::hint::Hint as _;
@@ -59,10 +61,8 @@ async fn a_long_wait_is_not_waited_for() {
     assert_eq!(error.status(), Some(429));
     let left = error.retry_after().unwrap();
     assert!(left > Duration::from_mins(359), "{left:?}");
-    // Nor is the host asked again, whatever for.
-    let again = client
-        .head_blob(&server.repo("app"), &Digest::of(b""))
-        .await;
+    // Nor is the host asked again.
+    let again = client.fetch_manifest(&server.repo("other"), &tag()).await;
     let again = again.unwrap_err();
     assert_eq!(server.lines().len(), 1);
     assert_eq!(again.to_string(), error.to_string());
@@ -257,7 +257,7 @@ async fn a_blob_is_fetched_from_where_it_ended() {
 
 #[tokio::test]
 async fn a_harbor_gets_few_writes_at_once() {
-    for (service, expect) in [("harbor-registry", 5), ("registry", 6)] {
+    for (service, expect) in [("harbor-registry", 5), ("registry", 8)] {
         let server = TestServer::start(move |request| {
             if request.line.starts_with("GET /token") {
                 return Reply::new(200).body(r#"{"token":"t"}"#);
@@ -410,6 +410,27 @@ async fn a_refusal_is_heard_while_the_data_is_sent() {
     let lines = recorder.lines();
     assert!(lines.len() < 257, "not everything was sent");
     assert!(lines.last().unwrap().starts_with("BytesLost"));
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_takes_is_given_up() {
+    let silent = start_silent().await;
+    let location = format!("Location: http://{silent}/u");
+    let server = TestServer::start(move |_| Reply::new(202).header(&location)).await;
+    let (client, recorder) = impatient_client();
+    let bytes = Bytes::from(vec![7; 32 * 1024 * 1024]);
+    let layer = blob(&bytes);
+    let location = session(&client, &server.repo("app")).await;
+    let stream: UploadStream = Box::pin(futures_util::stream::iter(
+        (0..512).map(move |n| Ok(bytes.slice(n * 65536..(n + 1) * 65536))),
+    ));
+    let error = client
+        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::Stalled { .. }), "{error:?}");
+    assert!(error.is_transient());
+    assert!(recorder.lines().last().unwrap().starts_with("BytesLost"));
 }
 
 #[tokio::test]
