@@ -12,6 +12,7 @@ mod output_file;
 mod persist;
 mod private;
 mod read;
+mod scratch;
 mod space;
 mod user;
 mod walk;
@@ -32,6 +33,7 @@ pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open, try_read,
     try_read_dir_names, try_stat,
 };
+pub use scratch::scratch_file;
 pub use space::{available, same_filesystem};
 pub use std::fs::File;
 pub use user::user_id;

@@ -10,6 +10,7 @@ mod manifest;
 mod media_type;
 mod platform;
 mod reference;
+mod referrers;
 
 pub use config::ImageConfig;
 pub use descriptor::{Descriptor, sum_len};
@@ -21,3 +22,4 @@ pub use manifest::{
 pub use media_type::{MediaType, MediaTypeKind};
 pub use platform::{Platform, PlatformChoice, PlatformError};
 pub use reference::{Reference, ReferenceError, Registry, RepositoryName, Tag};
+pub use referrers::{ReferrerEntry, ReferrerTag, ReferrerTagKind, referrers_index, with_referrers};

@@ -35,6 +35,7 @@ mod mirrors;
 mod probe;
 mod proof;
 mod proxies;
+mod referrers;
 mod retry;
 mod safe_url;
 mod tags;
@@ -63,11 +64,12 @@ pub use harbor::{
 };
 pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
 pub use limiter::LimitOptions;
-pub use manifest::HeadManifest;
+pub use manifest::{HeadManifest, SubjectSupport};
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use probe::Probe;
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
+pub use referrers::ReferrerFinder;
 pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
 pub use safe_url::{RequestLine, SafeUrl};
 pub use upload::{

@@ -1,15 +1,16 @@
 //! The OCI distribution API (distribution-spec 1.1) over a store: a registry in one process.
 //!
-//! Pull, push in one piece or in chunks, mount, tags, catalog, delete of manifests. What is not
-//! there: users (whoever reaches the port may do what [`Access`] allows), TLS, deletion of blobs,
-//! and the referrers API, for which clients fall back to tags. Blobs stream both ways in bounded
-//! memory; every pushed byte is hashed before it is published.
+//! Pull, push in one piece or in chunks, mount, tags, referrers, catalog, delete of manifests. What is not
+//! there: users (whoever reaches the port may do what [`Access`] allows), TLS, and deletion of
+//! blobs. Blobs stream both ways in bounded memory; every pushed byte is hashed before it is
+//! published.
 
 mod blobs;
 mod error;
 mod listing;
 mod manifests;
 mod range;
+mod referrers;
 mod reply;
 mod route;
 mod session;
@@ -35,6 +36,7 @@ use crate::report::{Event, Reporter};
 use crate::store::Store;
 
 use self::error::{ApiError, Code};
+use self::referrers::Subjects;
 use self::reply::Parameters;
 use self::route::Route;
 use self::session::Sessions;
@@ -89,6 +91,7 @@ struct Server {
     store: Store,
     options: ServeOptions,
     sessions: Sessions,
+    subjects: Subjects,
 }
 
 /// Serves `store` on `listener` until `shutdown` is ready.
@@ -131,6 +134,7 @@ pub fn router(store: Store, options: ServeOptions) -> Router {
         store,
         options,
         sessions: Sessions::default(),
+        subjects: Subjects::default(),
     });
     Router::new().fallback(dispatch).with_state(server)
 }
@@ -171,6 +175,9 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
         (Route::Base, _) if reads => Ok(reply::json(&serde_json::json!({}))),
         (Route::Catalog, _) if reads => listing::catalog(server, &parameters).await,
         (Route::Tags(name), _) if reads => listing::tags(server, name, &parameters).await,
+        (Route::Referrers(name, subject), _) if reads => {
+            referrers::list(server, (name, subject), &parameters).await
+        }
         (Route::Manifest(name, target), _) if reads => {
             manifests::get(server, name, target, method).await
         }

@@ -21,6 +21,7 @@ mod layout;
 mod original;
 mod partial;
 mod publish;
+mod referrers;
 mod repository;
 mod tag;
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod error;
 mod plan;
+mod referrers;
 mod resolve;
 mod schedule;
 mod sequential;
@@ -15,6 +16,8 @@ mod source;
 
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob};
+pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
+pub(crate) use referrers::{join as join_referrers, layout_name};
 pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sink::{LayoutSink, RegistrySink, Sink, Staged, StoreSink, StoreSinkOptions, Visibility};

@@ -2,6 +2,7 @@
 
 mod harbor;
 mod login;
+mod referrers;
 mod registry;
 mod selection;
 mod upload;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
+pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;

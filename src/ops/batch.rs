@@ -1,5 +1,6 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
     ImageOutcome, OnFailure, Plan, Resolved, Sink, Source, Transfer, TransferError, Wanted,
-    resolve_all,
+    join_referrers, resolve_all,
 };
 
 /// How many images are resolved at once: each is a few small requests, all of them waiting.
@@ -57,8 +58,11 @@ pub struct ImageReport {
     /// The index that was rewritten, or replaced by one of its manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_digest: Option<Digest>,
-    /// Bytes of its blobs, shared ones included.
+    /// Bytes of its blobs and those of its referrers, shared ones included.
     pub bytes: u64,
+    /// How many signatures, attestations, SBOMs and the like are carried with it.
+    #[serde(skip_serializing_if = "is_none")]
+    pub referrers: usize,
     #[serde(flatten)]
     pub status: ImageStatus,
 }
@@ -95,7 +99,8 @@ impl ImageReport {
             destination: image.wanted.destination.to_string(),
             digest: Some(image.top().digest().clone()),
             original_digest: image.original.clone(),
-            bytes: sum_len(image.blobs.iter().map(|blob| blob.size)),
+            bytes: bytes_of(image),
+            referrers: image.n_referrers(),
             status,
         }
     }
@@ -107,6 +112,7 @@ impl ImageReport {
             digest: None,
             original_digest: None,
             bytes: 0,
+            referrers: 0,
             status: ImageStatus::failed(error),
         }
     }
@@ -117,6 +123,34 @@ impl ImageStatus {
         let text = error_chain(error.as_ref());
         Self::Failed { error, text }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what serde calls takes a reference"
+)]
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+/// The bytes of an image's blobs and of its referrers', each blob once.
+fn bytes_of(image: &Resolved) -> u64 {
+    let blobs: BTreeMap<&Digest, u64> = image
+        .all_blobs()
+        .map(|(blob, _)| (&blob.digest, blob.size))
+        .collect();
+    sum_len(blobs.into_values())
+}
+
+/// What the destination of an image has of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not this image.
+    New,
+    /// The image, and not all that is about it.
+    WithoutReferrers,
+    /// All of it.
+    Unchanged,
 }
 
 /// An error and its causes on one line.
@@ -173,6 +207,7 @@ impl Batch {
             on_failure,
         };
         let mut images = Vec::new();
+        let mut n_unsigned = 0;
         for result in results {
             match result {
                 Ok(image) => {
@@ -187,6 +222,7 @@ impl Batch {
                             format_len(len),
                         ));
                     }
+                    n_unsigned += usize::from(image.leaves_referrers);
                     batch.positions.push(batch.reports.len());
                     batch
                         .reports
@@ -205,6 +241,16 @@ impl Batch {
                     batch.reports.push(report);
                 }
             }
+        }
+        if n_unsigned > 0 {
+            cx.note(&format!(
+                "{}: signatures and the like are about the index, which was not carried as it is, \
+                 and were left behind; `--platform all` carries both",
+                format_count(n_unsigned, "image"),
+            ));
+        }
+        for note in join_referrers(&mut images) {
+            cx.warn(&note);
         }
         batch.plan = Arc::new(Plan::new(images));
         batch
@@ -229,18 +275,23 @@ impl Batch {
         })
     }
 
-    /// Takes images out of the plan that their destination has unchanged (`Ok(true)`), or about
-    /// which it cannot be asked; one answer for each image of the plan.
-    pub(super) fn settle(&mut self, answers: Vec<Result<bool, TransferError>>) {
+    /// Takes images out of the plan that their destination has unchanged, or about which it cannot
+    /// be asked, and of others what it has; one answer for each image of the plan.
+    pub(super) fn settle(&mut self, answers: Vec<Result<Standing, TransferError>>) {
         let (mut rest, mut positions) = (Vec::new(), Vec::new());
         for (at, answer) in answers.into_iter().enumerate() {
             let position = self.positions[at];
             match answer {
-                Ok(false) => {
-                    rest.push(self.plan.images[at].clone());
+                Ok(standing @ (Standing::New | Standing::WithoutReferrers)) => {
+                    let mut image = self.plan.images[at].clone();
+                    if standing == Standing::WithoutReferrers {
+                        image.is_in_place = true;
+                        image.blobs.clear();
+                    }
+                    rest.push(image);
                     positions.push(position);
                 }
-                Ok(true) => self.reports[position].status = ImageStatus::Unchanged,
+                Ok(Standing::Unchanged) => self.reports[position].status = ImageStatus::Unchanged,
                 Err(error) => self.reports[position].status = ImageStatus::failed(Arc::new(error)),
             }
         }

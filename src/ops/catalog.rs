@@ -1,5 +1,6 @@
 //! What a local source holds, whatever kind it is, and how a list's lines are found in it.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +9,12 @@ use crate::bundle::{Bundle, BundleImage, BundleKind};
 use crate::fsx;
 use crate::layout;
 use crate::list::{self, ImageList, Landing, ListEntry, RenameRules};
-use crate::oci::{Digest, PlatformChoice, Reference, RepositoryName, Tag};
+use crate::oci::{Digest, PlatformChoice, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
-use crate::transfer::{Destination, IndexMode, Locate, Source, StreamedBundle, Wanted};
+use crate::transfer::{
+    Destination, IndexMode, LocalReferrers, Locate, ReferrerMode, Source, StreamedBundle, Wanted,
+    layout_name,
+};
 
 /// What a path was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,14 +108,17 @@ impl Catalog {
     /// The images to carry under their new names: those that `list` names, or all.
     ///
     /// Every missing image and every collision is found here, before anything is done.
+    ///
+    /// Without a list, what is about an image is carried with it or left, and is no image itself.
     pub fn wanted(
         &self,
         list: Option<&ImageList>,
         rules: &RenameRules,
+        referrers: ReferrerMode,
     ) -> Result<Vec<Wanted>, OpsError> {
         let found = match list {
             Some(list) => self.find_listed(list)?,
-            None => self.all()?,
+            None => self.without_referrers(self.all()?)?,
         };
         if found.is_empty() {
             return Err(OpsError::NoImages {
@@ -139,6 +146,7 @@ impl Catalog {
                 platforms: PlatformChoice::All,
                 index_mode: IndexMode::Keep,
                 pinned: None,
+                referrers,
                 destination,
             });
         }
@@ -223,7 +231,39 @@ impl Catalog {
             (None, Some(tag)) => store.resolve_tag(sought.repository, tag)?,
             (None, None) => None,
         };
-        Ok(digest.map(|digest| (Locate::Stored(digest.clone()), digest)))
+        let repository = sought.repository;
+        Ok(digest.map(|digest| (Locate::stored(repository, &digest), digest)))
+    }
+
+    /// Takes out what is carried with the images that remain.
+    fn without_referrers(&self, all: Vec<Found>) -> Result<Vec<Found>, OpsError> {
+        let mut by_repository: BTreeMap<RepositoryName, Vec<Found>> = BTreeMap::new();
+        for found in all {
+            let repository = found.destination.repository.clone();
+            by_repository.entry(repository).or_default().push(found);
+        }
+        let mut images = Vec::new();
+        for (repository, of_repository) in by_repository {
+            let is_plain = |tag: &Tag| ReferrerTag::parse(tag).is_none();
+            let is_image = |found: &Found| found.destination.tag.as_ref().is_some_and(is_plain);
+            if of_repository.iter().all(is_image) {
+                images.extend(of_repository);
+                continue;
+            }
+            let referrers = LocalReferrers::load(&self.source, &repository)?;
+            let (others, roots): (Vec<Found>, Vec<Found>) = of_repository
+                .into_iter()
+                .partition(|found| referrers.is_candidate(found.tag(), &found.digest));
+            let tops: HashSet<Digest> = roots.iter().map(|found| found.digest.clone()).collect();
+            let carried = referrers.carried_with(&tops);
+            images.extend(roots);
+            images.extend(
+                others
+                    .into_iter()
+                    .filter(|found| !referrers.is_carried(found.tag(), &found.digest, &carried)),
+            );
+        }
+        Ok(images)
     }
 
     /// Everything that the source holds, by name.
@@ -251,7 +291,7 @@ impl Catalog {
                 let mut found = Vec::with_capacity(layouts.len());
                 for (at, layout) in layouts.iter().enumerate() {
                     let top = layout::DirLayout::open(&layout.path)?.top_manifest()?;
-                    let (repository, tag) = stored_as(&layout.reference);
+                    let (repository, tag) = layout_name(&layout.reference);
                     found.push(Found {
                         name: layout.reference.to_string(),
                         locate: Locate::Layout(at),
@@ -275,12 +315,16 @@ struct Found {
 }
 
 impl Found {
+    fn tag(&self) -> Option<&Tag> {
+        self.destination.tag.as_ref()
+    }
+
     fn stored(repository: RepositoryName, tag: Option<Tag>, digest: Digest) -> Self {
         let name = match &tag {
             Some(tag) => format!("{repository}:{tag}"),
             None => format!("{repository}@{digest}"),
         };
-        let locate = Locate::Stored(digest.clone());
+        let locate = Locate::stored(&repository, &digest);
         Self {
             name,
             locate,
@@ -288,17 +332,6 @@ impl Found {
             digest,
         }
     }
-}
-
-fn stored_as(reference: &Reference) -> (RepositoryName, Option<Tag>) {
-    let repository = reference
-        .stored_name()
-        .expect("a parsed reference has a name that can be stored");
-    let tag = match (&reference.tag, &reference.digest) {
-        (None, None) => Some(Tag::latest()),
-        (tag, _) => tag.clone(),
-    };
-    (repository, tag)
 }
 
 /// What an image is looked for by: its digest if that is given, else its tag.

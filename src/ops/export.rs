@@ -7,7 +7,7 @@ use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_sp
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
 use crate::list::{ImageList, RenameRules};
-use crate::transfer::{LayoutSink, OnFailure, Sink};
+use crate::transfer::{LayoutSink, OnFailure, ReferrerMode, Sink};
 
 /// What to export, and where to.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct ExportOptions {
     /// Only these images; all when there is none.
     pub list: Option<ImageList>,
     pub renames: RenameRules,
+    pub referrers: ReferrerMode,
     /// How blobs that are files are taken over; `None` hardlinks on one file system, else copies.
     pub link: Option<LinkMode>,
     pub on_failure: OnFailure,
@@ -30,7 +31,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         cx.warn(warning);
     }
     let catalog = Catalog::open(&options.source)?;
-    let wanted = catalog.wanted(options.list.as_ref(), &options.renames)?;
+    let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {
         return Ok(batch.finish());

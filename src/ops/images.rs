@@ -10,7 +10,7 @@ use super::{Catalog, Context, ImageStatus, OpsError};
 use crate::bridge;
 use crate::list::RenameRules;
 use crate::oci::{Digest, ImageConfig, Manifest, ManifestBody, sum_len};
-use crate::transfer::{BlobContent, OnFailure, Resolved, Source};
+use crate::transfer::{BlobContent, OnFailure, ReferrerMode, Resolved, Source};
 
 /// The longest configuration that is read for its platform, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -23,7 +23,9 @@ pub struct ImageFacts {
     pub media_type: String,
     /// The platforms of the children that are carried, or of the image itself.
     pub platforms: Vec<String>,
-    /// Bytes of blobs and manifests that no other image here has.
+    /// How many signatures, attestations, SBOMs and the like are about it or its parts.
+    pub referrers: usize,
+    /// Bytes of blobs and manifests that no other image here has, those of referrers included.
     pub own_bytes: u64,
     /// Bytes that other images here have too.
     pub shared_bytes: u64,
@@ -50,7 +52,7 @@ pub struct DamagedImage {
 /// Lists the images of a store, tree, bundle or directory of layouts.
 pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsError> {
     let catalog = Catalog::open(source)?;
-    let wanted = catalog.wanted(None, &RenameRules::default())?;
+    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let mut users: BTreeMap<Digest, (u64, usize)> = BTreeMap::new();
     for image in &batch.plan.images {
@@ -71,6 +73,7 @@ pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsErr
             image: image.wanted.name.clone(),
             digest: image.top().digest().clone(),
             media_type: image.top().media_type().to_string(),
+            referrers: image.n_referrers(),
             platforms: platforms(catalog.source(), image).await,
             own_bytes,
             shared_bytes,
@@ -95,13 +98,13 @@ pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsErr
     })
 }
 
-fn parts(image: &Resolved) -> impl Iterator<Item = (Digest, u64)> {
+/// Each once.
+fn parts(image: &Resolved) -> BTreeMap<Digest, u64> {
     let manifest = |manifest: &Manifest| (manifest.digest().clone(), manifest.bytes().len() as u64);
     let blobs = image
-        .blobs
-        .iter()
-        .map(|blob| (blob.digest.clone(), blob.size));
-    image.manifests.iter().map(manifest).chain(blobs)
+        .all_blobs()
+        .map(|(blob, _)| (blob.digest.clone(), blob.size));
+    image.all_manifests().map(manifest).chain(blobs).collect()
 }
 
 /// The platforms that the index names, or the configuration; none for an artifact.

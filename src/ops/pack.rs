@@ -1,21 +1,22 @@
 //! `pack`: store → bundle.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::batch::{Batch, require_space};
 use super::{Catalog, Context, OpsError, SourceKind};
-use crate::bridge;
+use crate::bridge::{self, FileRange};
 use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
-use crate::oci::{Digest, Manifest, sum_len};
+use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
 use crate::report::{BlobRoute, Event};
 use crate::template::{self, ReadmeFacts, ReadmeImage};
-use crate::transfer::{OnFailure, Resolved, Source};
+use crate::transfer::{OnFailure, Referrer, ReferrerMode, Resolved, Source};
 
 /// What to pack, and how.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct PackOptions {
     pub list: Option<ImageList>,
     pub output: PathBuf,
     pub renames: RenameRules,
+    pub referrers: ReferrerMode,
     pub compression: Compression,
     /// The name in the bundle; the output's file name when there is none.
     pub name: Option<String>,
@@ -70,14 +72,14 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
             kind,
         });
     }
-    let wanted = catalog.wanted(options.list.as_ref(), &options.renames)?;
+    let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
     let plan = pack_plan(options, &batch)?;
     require_space(&options.output, bundle::planned_len(&plan)?)?;
-    let (n_images, n_blobs) = (plan.images.len(), plan.blobs.len());
+    let (n_images, n_blobs) = (batch.plan.images.len(), plan.blobs.len());
     let len = sum_len(plan.blobs.iter().map(|blob| blob.size));
     cx.reporter.event(Event::Planned {
         n_images,
@@ -87,6 +89,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let (jobs, reporter, source) = (cx.jobs, Arc::clone(&cx.reporter), catalog.source().clone());
     let (output, compression) = (options.output.clone(), options.compression);
     let durability = options.durability;
+    let made = made_indexes(&options.output, &batch)?;
     let written = bridge::run_stoppable(move |stop| {
         let write_options = bundle::WriteOptions {
             output: &output,
@@ -102,7 +105,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
                 }
             },
         };
-        let written = bundle::write(&plan, &|digest| open(&source, digest), &write_options)?;
+        let written = bundle::write(
+            &plan,
+            &|digest| open(&source, &made, digest),
+            &write_options,
+        )?;
         for blob in &plan.blobs {
             let (digest, len) = (&blob.digest, blob.size);
             reporter.event(Event::BlobDone {
@@ -125,7 +132,47 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     })
 }
 
-fn open(source: &Source, digest: &Digest) -> Result<bridge::FileRange, OpsError> {
+/// Where the indexes of referrers are that are made here and so are not among the source's blobs.
+type Made = HashMap<Digest, FileRange>;
+
+fn made_indexes(output: &Path, batch: &Batch) -> Result<Made, OpsError> {
+    let referrers = batch.plan.images.iter().flat_map(|image| &image.referrers);
+    let indexes = referrers.filter(|referrer| referrer.kind == ReferrerTagKind::Index);
+    let mut bytes = Vec::new();
+    let mut places: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
+    for index in indexes.map(Referrer::top) {
+        let (offset, len) = (bytes.len() as u64, index.bytes().len() as u64);
+        if let std::collections::btree_map::Entry::Vacant(new) =
+            places.entry(index.digest().clone())
+        {
+            new.insert((offset, len));
+            bytes.extend_from_slice(index.bytes());
+        }
+    }
+    if places.is_empty() {
+        return Ok(Made::new());
+    }
+    let dir = match output.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let file = Arc::new(fsx::scratch_file(dir, &bytes)?);
+    let range = |(offset, len)| FileRange {
+        file: Arc::clone(&file),
+        path: output.to_owned(),
+        offset,
+        len,
+    };
+    let places = places.into_iter();
+    Ok(places
+        .map(|(digest, place)| (digest, range(place)))
+        .collect())
+}
+
+fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsError> {
+    if let Some(range) = made.get(digest) {
+        return Ok(range.clone());
+    }
     let range = match source {
         Source::Store(store) => store.open_blob(digest)?,
         Source::Bundle(bundle) => bundle.open_blob(digest),
@@ -140,9 +187,26 @@ fn open(source: &Source, digest: &Digest) -> Result<bridge::FileRange, OpsError>
 }
 
 fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError> {
-    let images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
+    let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
+    let mut tagged: BTreeSet<(RepositoryName, Tag)> = images
+        .iter()
+        .filter_map(|image| Some((image.repository.clone(), image.tag.clone()?)))
+        .collect();
+    let mut manifests: Vec<Manifest> = Vec::new();
+    for image in &batch.plan.images {
+        manifests.extend(image.manifests.iter().cloned());
+        for referrer in &image.referrers {
+            // Images may have it in common, and it may be listed as an image itself.
+            let repository = &image.wanted.destination.repository;
+            if tagged.insert((repository.clone(), referrer.tag.clone())) {
+                images.push(bundle_referrer(repository, referrer));
+                manifests.extend(referrer.with_top());
+            }
+        }
+    }
+    let used: HashSet<&Digest> = images.iter().flat_map(|image| &image.blobs).collect();
     let mut blobs: Vec<BundleBlob> = Vec::new();
-    for manifest in batch.plan.images.iter().flat_map(|image| &image.manifests) {
+    for manifest in &manifests {
         let size = manifest.bytes().len() as u64;
         blobs.push(BundleBlob {
             digest: manifest.digest().clone(),
@@ -152,7 +216,9 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
     }
     blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
     blobs.dedup_by(|a, b| a.digest == b.digest);
-    blobs.extend(batch.plan.blobs.iter().map(|blob| BundleBlob {
+    let planned = batch.plan.blobs.iter();
+    let planned = planned.filter(|blob| used.contains(&blob.descriptor.digest));
+    blobs.extend(planned.map(|blob| BundleBlob {
         digest: blob.descriptor.digest.clone(),
         size: blob.descriptor.size,
         is_manifest: false,
@@ -242,6 +308,25 @@ fn bundle_image(image: &Resolved) -> BundleImage {
             .collect(),
         platforms: image.platforms(),
         blobs: image.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+    }
+}
+
+/// A referrer is an image like any other in a bundle, known by its tag.
+fn bundle_referrer(repository: &RepositoryName, referrer: &Referrer) -> BundleImage {
+    let manifests = referrer.with_top();
+    let top = referrer.top();
+    BundleImage {
+        repository: repository.clone(),
+        tag: Some(referrer.tag.clone()),
+        digest: top.digest().clone(),
+        media_type: top.media_type().clone(),
+        manifests: manifests.iter().map(Manifest::digest).cloned().collect(),
+        platforms: Vec::new(),
+        blobs: referrer
+            .blobs
+            .iter()
+            .map(|blob| blob.digest.clone())
+            .collect(),
     }
 }
 

@@ -14,6 +14,7 @@ mod harbor;
 
 use serde::Serialize;
 
+use super::batch::Standing;
 use super::{Context, Effect};
 use crate::oci::{Digest, Registry, RepositoryName};
 use crate::registry::{Client, HeadManifest, ManifestRef, NewProject, Probe, Repo};
@@ -47,6 +48,8 @@ pub(super) enum Present {
     Nothing,
     /// The very image.
     Same,
+    /// The very image, and not all that is about it.
+    SameWithoutReferrers,
     /// Another image.
     Other,
 }
@@ -57,6 +60,16 @@ impl Present {
             None => Self::Nothing,
             Some(head) if head.digest.as_ref() == Some(top) => Self::Same,
             Some(_) => Self::Other,
+        }
+    }
+}
+
+impl From<Present> for Standing {
+    fn from(present: Present) -> Self {
+        match present {
+            Present::Nothing | Present::Other => Self::New,
+            Present::SameWithoutReferrers => Self::WithoutReferrers,
+            Present::Same => Self::Unchanged,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Ta
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, IndexMode, Locate, OnFailure, Plan, RegistrySource, Resolved, Sink, Source,
-    StoreSink, StoreSinkOptions, Visibility, Wanted,
+    Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, RegistrySource, Resolved, Sink,
+    Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
 
 /// The longest configuration that is read to compare platforms, in bytes.
@@ -31,6 +31,7 @@ pub struct PullOptions {
     /// For lines that do not say it themselves.
     pub platforms: PlatformChoice,
     pub index_mode: IndexMode,
+    pub referrers: ReferrerMode,
     /// Where to write the list with every digest.
     pub lock: Option<PathBuf>,
     pub effect: Effect,
@@ -124,6 +125,7 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
             .unwrap_or_else(|| options.platforms.clone()),
         index_mode: options.index_mode,
         pinned: reference.digest.clone(),
+        referrers: options.referrers,
         destination: Destination {
             repository: stored.repository,
             tag: stored.tag,

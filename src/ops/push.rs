@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::batch::Batch;
+use super::batch::{Batch, Standing};
 use super::preflight::{Look, Present, would_create};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::Registry;
 use crate::registry::{Client, Repo};
-use crate::transfer::{OnFailure, RegistrySink, Sink, TransferError};
+use crate::transfer::{OnFailure, ReferrerMode, RegistrySink, Sink, TransferError};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -25,6 +25,7 @@ pub struct PushOptions {
     /// Only these images; all when there is none.
     pub list: Option<ImageList>,
     pub renames: RenameRules,
+    pub referrers: ReferrerMode,
     pub effect: Effect,
     pub on_failure: OnFailure,
     pub preflight: Preflight,
@@ -40,7 +41,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         cx.warn(warning);
     }
     let catalog = Catalog::open(&options.source)?;
-    let wanted = catalog.wanted(options.list.as_ref(), &options.renames)?;
+    let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {
         return Ok(batch.finish());
@@ -73,7 +74,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     batch.settle(
         answers
             .into_iter()
-            .map(|answer| answer.map(|present| present == Present::Same))
+            .map(|answer| answer.map(Standing::from))
             .collect(),
     );
     let projects = match look {
@@ -126,7 +127,7 @@ async fn finish_look(
     Ok(projects)
 }
 
-/// Asks for every image what its destination names already.
+/// Asks for every image what its destination names already, and has of what is about it.
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
@@ -139,11 +140,15 @@ async fn ask(
                 return Ok(Present::Nothing);
             }
             let top = image.top().digest();
-            if let Some(present) = look.and_then(|look| look.answer(destination, top)) {
-                return Ok(present);
+            let answered = look.and_then(|look| look.answer(destination, top));
+            let present = match answered {
+                Some(present) => present,
+                None => Present::of(sink.current(destination, top).await?.as_ref(), top),
+            };
+            if present == Present::Same && !sink.has_referrers(image).await? {
+                return Ok(Present::SameWithoutReferrers);
             }
-            let head = sink.current(destination, top).await?;
-            Ok(Present::of(head.as_ref(), top))
+            Ok(present)
         })
         .buffered(ASK_AT_ONCE)
         .collect()

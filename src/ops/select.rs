@@ -9,7 +9,7 @@ use crate::bridge;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
-use crate::transfer::{OnFailure, Sink, StoreSink, StoreSinkOptions, Visibility};
+use crate::transfer::{OnFailure, ReferrerMode, Sink, StoreSink, StoreSinkOptions, Visibility};
 
 /// What to select, and how.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct SelectOptions {
     pub output: PathBuf,
     pub link: LinkMode,
     pub renames: RenameRules,
+    pub referrers: ReferrerMode,
 }
 
 /// Puts the listed images' blobs and link files into the output tree.
@@ -38,7 +39,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
             kind,
         });
     }
-    let wanted = catalog.wanted(Some(&options.list), &options.renames)?;
+    let wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     if batch.must_stop() {
         return Ok(batch.finish());

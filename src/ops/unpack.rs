@@ -14,7 +14,8 @@ use crate::list::RenameRules;
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::store::{Made, Store};
 use crate::transfer::{
-    OnFailure, Sink, Source, Staged, StoreSink, StoreSinkOptions, TransferError, Visibility,
+    OnFailure, ReferrerMode, Sink, Source, Staged, StoreSink, StoreSinkOptions, TransferError,
+    Visibility,
 };
 
 /// How often, and how long apart, to try to take away what a refused bundle left.
@@ -50,7 +51,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         let bundle = Arc::clone(bundle);
         bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
-    let wanted = catalog.wanted(None, &RenameRules::default())?;
+    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     if let Some(error) = batch.first_failure() {
         return Err(error.into());

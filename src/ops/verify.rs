@@ -14,7 +14,7 @@ use crate::list::RenameRules;
 use crate::oci::DigestHasher;
 use crate::report::Event;
 use crate::store;
-use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
+use crate::transfer::{OnFailure, PlannedBlob, ReferrerMode, Source, TransferError};
 
 /// What to verify.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ async fn verify_bundle(
 
 /// Layouts have no verifier of their own: each image is resolved, and each blob hashed.
 async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
-    let wanted = catalog.wanted(None, &RenameRules::default())?;
+    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let mut problems: Vec<String> = batch
         .reports()

@@ -29,6 +29,14 @@ impl HeadManifest {
     }
 }
 
+/// Whether a registry that took a manifest made its subject lead to it (`OCI-Subject`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectSupport {
+    Indexed,
+    /// It says nothing of the kind, as it should where there is no subject.
+    Unsaid,
+}
+
 impl Client {
     /// Asks whether a manifest is there, and what it is; `None` when it is not there.
     ///
@@ -116,7 +124,7 @@ impl Client {
         repo: &Repo,
         reference: &ManifestRef,
         manifest: &Manifest,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<SubjectSupport, RegistryError> {
         let what = format!("{repo} {reference}");
         self.retry(&what, || self.try_put_manifest(repo, reference, manifest))
             .await
@@ -128,7 +136,7 @@ impl Client {
         repo: &Repo,
         reference: &ManifestRef,
         manifest: &Manifest,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<SubjectSupport, RegistryError> {
         let target = Target::push(repo);
         let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
         let mut call = Call::new(Method::PUT, url);
@@ -154,7 +162,8 @@ impl Client {
                 expected: manifest.digest().clone(),
                 actual,
             }),
-            _ => Ok(()),
+            _ if answer.header("oci-subject").is_some() => Ok(SubjectSupport::Indexed),
+            _ => Ok(SubjectSupport::Unsaid),
         }
     }
 

@@ -78,7 +78,7 @@ impl Client {
 }
 
 /// The target of the link whose relation is `next` (RFC 8288).
-fn next_link(header: &str) -> Option<&str> {
+pub(super) fn next_link(header: &str) -> Option<&str> {
     header.split(',').find_map(|link| {
         let (target, params) = link.trim().strip_prefix('<')?.split_once('>')?;
         params

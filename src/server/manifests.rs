@@ -18,7 +18,7 @@ use crate::store::{Publication, Store};
 use super::Server;
 use super::error::{ApiError, Code};
 use super::reply::{
-    DOCKER_CONTENT_DIGEST, ascii, chunks, content_length, created, empty, header_text,
+    DOCKER_CONTENT_DIGEST, OCI_SUBJECT, ascii, chunks, content_length, created, empty, header_text,
 };
 use super::route::Target;
 
@@ -78,9 +78,15 @@ pub(super) async fn put(
     let manifest = parse(bytes, &target, headers)?;
     let digest = manifest.digest().clone();
     let location = format!("/v2/{repository}/manifests/{digest}");
+    let subject = manifest.subject().map(|subject| subject.digest.clone());
     let server = Arc::clone(server);
     bridge::run(move || publish(&server, repository, target, &manifest)).await?;
-    Ok(created(location, &digest))
+    let mut response = created(location, &digest);
+    if let Some(subject) = subject {
+        // The client need not keep a list of referrers of its own.
+        response.headers_mut().insert(OCI_SUBJECT, ascii(subject));
+    }
+    Ok(response)
 }
 
 /// Reads a manifest's bytes, at most [`MANIFEST_LEN_MAX`] of them.

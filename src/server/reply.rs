@@ -25,6 +25,11 @@ pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
 /// The session's name, which some clients keep besides the `Location`.
 pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
+/// The subject of a manifest that was pushed, to which `…/referrers/…` now leads.
+pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// The filters that a list of referrers went through.
+pub(super) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
 /// How long a client may send nothing before its upload is given up, so that a dead connection
 /// does not hold its session for ever.
 const SILENCE_MAX: Duration = Duration::from_mins(5);

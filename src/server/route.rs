@@ -18,6 +18,8 @@ pub(super) enum Route {
     Tags(RepositoryName),
     /// `/v2/<name>/manifests/<reference>`
     Manifest(RepositoryName, Target),
+    /// `/v2/<name>/referrers/<digest>`
+    Referrers(RepositoryName, Digest),
     /// `/v2/<name>/blobs/<digest>`
     Blob(RepositoryName, Digest),
     /// `/v2/<name>/blobs/uploads/`
@@ -50,6 +52,9 @@ impl Route {
             [name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
             [name @ .., "manifests", target] => {
                 Ok(Self::Manifest(repository(name)?, Target::parse(target)?))
+            }
+            [name @ .., "referrers", digest] => {
+                Ok(Self::Referrers(repository(name)?, parse_digest(digest)?))
             }
             [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => {
                 Ok(Self::Uploads(repository(name)?))
@@ -147,7 +152,11 @@ mod tests {
         );
         check(
             "/v2/blobs/blobs/sha256:HEX",
-            &Route::Blob(name("blobs"), digest),
+            &Route::Blob(name("blobs"), digest.clone()),
+        );
+        check(
+            "/v2/referrers/referrers/sha256:HEX",
+            &Route::Referrers(name("referrers"), digest),
         );
         check("/v2/a/blobs/uploads/", &Route::Uploads(name("a")));
         check("/v2/a/blobs/uploads", &Route::Uploads(name("a")));
@@ -165,7 +174,8 @@ mod tests {
         }
         check("/", Code::NotFound);
         check("/v2x", Code::NotFound);
-        check("/v2/a/referrers/x", Code::NotFound);
+        check("/v2/a/referrers/x", Code::DigestInvalid);
+        check("/v2/a/referrers", Code::NotFound);
         check("/v2/a/%zz/tags/list", Code::NotFound);
         check("/v2/A/tags/list", Code::NameInvalid);
         check("/v2/../tags/list", Code::NameInvalid);

@@ -7,9 +7,12 @@ use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::LayoutError;
-use crate::oci::{Digest, ManifestError};
+use crate::oci::{Digest, ManifestError, Tag};
 use crate::registry::{Failure, RegistryError};
 use crate::store::StoreError;
+
+/// What else to do about referrers.
+const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without what is about it";
 
 /// A failed transfer of an image or of one of its parts.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,24 @@ pub enum TransferError {
     TooDeep { depth_max: usize },
     #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
     TooMany { n_max: usize, len_max: u64 },
+    /// Nobody may take what could not be asked for unsigned.
+    #[error("failed to look up what is about `{digest}` (signatures, attestations, SBOMs)")]
+    Referrers {
+        digest: Digest,
+        source: Box<TransferError>,
+    },
+    #[error("more than {n_max} manifests, or {len_max} bytes of them, are about the image")]
+    TooManyReferrers { n_max: usize, len_max: u64 },
+    /// Somebody's image has the name.
+    #[error(
+        "tag `{tag}` of `{repository}` should name an index of referrers and names something else"
+    )]
+    ReferrersTag { repository: String, tag: Tag },
+    /// Replacing it would take somebody's signatures away.
+    #[error(
+        "tag `{tag}` of `{repository}` holds other signatures or attestations than those that are carried, and was left as it is"
+    )]
+    ReferrerDiffers { repository: String, tag: Tag },
     #[error("index cannot be rewritten")]
     Rewrite,
     #[error("blob `{digest}` cannot be sent again, since a compressed bundle is read only once")]
@@ -80,6 +101,7 @@ impl TransferError {
     pub fn failure(&self, source: &Source) -> Failure {
         match self {
             Self::Registry(error) => error.failure(),
+            Self::Referrers { source: error, .. } => error.failure(source),
             // What a local source holds stays as it is.
             Self::Store(StoreError::DigestMismatch { .. }) if source.is_remote() => {
                 Failure::Garbled
@@ -93,6 +115,7 @@ impl TransferError {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
+            Self::Referrers { source, .. } => source.is_unverified(),
             Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
             | Self::DigestMismatch { .. }
             | Self::BlobLength { .. } => true,
@@ -119,6 +142,17 @@ impl Hint for TransferError {
             Self::Stream(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Referrers { source, .. } => Some(match source.hint() {
+                Some(hint) => format!("{hint}; {WITHOUT_REFERRERS}"),
+                None => WITHOUT_REFERRERS.to_owned(),
+            }),
+            Self::ReferrerDiffers { .. } => Some(format!(
+                "sign again at the registry after the tag was deleted there; {WITHOUT_REFERRERS}"
+            )),
+            Self::TooManyReferrers { .. } => Some(WITHOUT_REFERRERS.to_owned()),
+            Self::ReferrersTag { .. } => Some(format!(
+                "delete that tag at the registry if nobody needs it; {WITHOUT_REFERRERS}"
+            )),
             Self::NoPlatform { .. } => Some(
                 "choose with `--platform`, or `platform=` on the image's line; `all` carries \
                  every platform"

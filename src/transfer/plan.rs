@@ -28,7 +28,7 @@ impl Plan {
     pub fn new(images: Vec<Resolved>) -> Self {
         let mut blobs: BTreeMap<Digest, PlannedBlob> = BTreeMap::new();
         for (at, image) in images.iter().enumerate() {
-            for descriptor in &image.blobs {
+            for (descriptor, locations) in image.all_blobs() {
                 let planned = blobs.entry(descriptor.digest.clone()).or_insert_with(|| {
                     let descriptor = descriptor.clone();
                     PlannedBlob {
@@ -37,9 +37,14 @@ impl Plan {
                         images: Vec::new(),
                     }
                 });
-                planned.images.push(at);
-                if !planned.from.contains(&image.location) {
-                    planned.from.push(image.location.clone());
+                // A referrer may have a blob of its image's, or of another referrer's.
+                if planned.images.last() != Some(&at) {
+                    planned.images.push(at);
+                }
+                for location in locations {
+                    if !planned.from.contains(location) {
+                        planned.from.push(location.clone());
+                    }
                 }
             }
         }
@@ -60,7 +65,7 @@ impl Plan {
 
     /// The bytes that carrying each image by itself would move more than this plan does.
     pub fn shared_len(&self) -> u64 {
-        let apart = self.images.iter().flat_map(|image| &image.blobs);
-        sum_len(apart.map(|blob| blob.size)).saturating_sub(self.len())
+        let apart = self.images.iter().flat_map(Resolved::all_blobs);
+        sum_len(apart.map(|(blob, _)| blob.size)).saturating_sub(self.len())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
+use super::referrers::{Finder, Referrer, ReferrerMode};
 use super::{Location, Source, TransferError, Wanted};
 use crate::oci::{
     Descriptor, Digest, IndexEntry, Manifest, ManifestBody, MediaTypeKind, Platform, PlatformChoice,
@@ -13,11 +14,11 @@ use crate::oci::{
 use crate::report::{Event, Reporter};
 
 /// How deep indexes may nest.
-const DEPTH_MAX: usize = 8;
+pub(super) const DEPTH_MAX: usize = 8;
 /// How many manifests one image may have, all of which are held in memory.
-const MANIFESTS_MAX: usize = 1000;
+pub(super) const MANIFESTS_MAX: usize = 1000;
 /// How many bytes they may have together.
-const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
+pub(super) const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
 /// How many platforms are named when the wanted one is missing.
 const OFFERS_SHOWN_MAX: usize = 20;
 /// How many children of one index are read at once.
@@ -53,6 +54,12 @@ pub struct Resolved {
     pub original: Option<Digest>,
     /// The manifest of that digest.
     pub original_manifest: Option<Manifest>,
+    /// What is about it or its parts and is carried with it.
+    pub referrers: Vec<Referrer>,
+    /// Whether something is about the original, which is left behind with it.
+    pub leaves_referrers: bool,
+    /// Whether its destination has all of it already, so that only its referrers are to be put.
+    pub is_in_place: bool,
 }
 
 impl Resolved {
@@ -61,6 +68,30 @@ impl Resolved {
         self.manifests
             .last()
             .expect("an image has at least its own manifest")
+    }
+
+    /// Every manifest to carry but the indexes of referrers, which each place has its own of.
+    pub fn all_manifests(&self) -> impl Iterator<Item = &Manifest> {
+        let referrers = self
+            .referrers
+            .iter()
+            .flat_map(|referrer| &referrer.manifests);
+        self.manifests.iter().chain(referrers)
+    }
+
+    /// Every blob to carry, with where it may be; those of referrers may be the image's too.
+    pub fn all_blobs(&self) -> impl Iterator<Item = (&Descriptor, &[Location])> {
+        let own = std::slice::from_ref(&self.location);
+        let blobs = self.blobs.iter().map(move |blob| (blob, own));
+        blobs.chain(self.referrers.iter().flat_map(|referrer| {
+            let locations = &referrer.locations[..];
+            referrer.blobs.iter().map(move |blob| (blob, locations))
+        }))
+    }
+
+    /// How many referrers are carried with it.
+    pub fn n_referrers(&self) -> usize {
+        self.referrers.iter().map(Referrer::n_referrers).sum()
     }
 
     /// The platforms that the carried children of an index say they are for.
@@ -87,9 +118,11 @@ pub async fn resolve_all(
     at_once: usize,
     reporter: &Arc<dyn Reporter>,
 ) -> Vec<Result<Resolved, (Wanted, TransferError)>> {
+    let finder = Finder::new(source, reporter);
+    let finder = &finder;
     futures_util::stream::iter(wanted)
         .map(|wanted| async move {
-            let result = resolve(source, &wanted).await;
+            let result = resolve_with(source, &wanted, finder).await;
             reporter.event(Event::ImageResolved {
                 image: &wanted.name,
             });
@@ -100,7 +133,38 @@ pub async fn resolve_all(
         .await
 }
 
-/// Resolves one image.
+/// Resolves one image with what is about it.
+async fn resolve_with(
+    source: &Source,
+    wanted: &Wanted,
+    finder: &Finder<'_>,
+) -> Result<Resolved, TransferError> {
+    let mut resolved = resolve(source, wanted).await?;
+    if wanted.referrers == ReferrerMode::Carry {
+        resolved.referrers = finder.find(&resolved).await?;
+        if let Some(original) = &resolved.original {
+            resolved.leaves_referrers = finder.has_any(&resolved, original).await;
+        }
+    }
+    Ok(resolved)
+}
+
+/// Collects a manifest and all below it, itself last; the second are children that are not there.
+pub(super) async fn closure(
+    source: &Source,
+    location: &Location,
+    top: Manifest,
+) -> Result<(Vec<Manifest>, Vec<Descriptor>), TransferError> {
+    let cx = Walk {
+        source,
+        location,
+        known: Mutex::default(),
+    };
+    let collected = cx.all(top).await?;
+    Ok((collected.manifests, collected.absent))
+}
+
+/// Resolves one image, without what is about it.
 pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, TransferError> {
     let (found, location) = source.top(wanted).await?;
     let cx = Walk {
@@ -132,6 +196,9 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         absent: collected.absent,
         original: None,
         original_manifest: None,
+        referrers: Vec::new(),
+        leaves_referrers: false,
+        is_in_place: false,
         manifests: collected.manifests,
     };
     let mut seen = BTreeSet::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{IndexMode, TransferError};
+use super::{IndexMode, ReferrerMode, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{DirLayout, FoundLayout};
@@ -90,10 +90,23 @@ pub struct StreamedBundle {
 pub enum Locate {
     /// In one of these repositories, tried in order, under this tag or digest.
     Remote { repos: Vec<Repo>, at: ManifestRef },
-    /// By its digest in a store or bundle.
-    Stored(Digest),
+    /// By its digest in a store or bundle, which has it in this repository.
+    Stored {
+        repository: RepositoryName,
+        digest: Digest,
+    },
     /// By its place among the layouts of [`Source::Layouts`].
     Layout(usize),
+}
+
+impl Locate {
+    /// By its digest in a repository of a store or bundle.
+    pub fn stored(repository: &RepositoryName, digest: &Digest) -> Self {
+        Self::Stored {
+            repository: repository.clone(),
+            digest: digest.clone(),
+        }
+    }
 }
 
 /// Where the blobs of an image are within its source.
@@ -142,6 +155,8 @@ pub struct Wanted {
     pub index_mode: IndexMode,
     /// The digest that the user pinned, which must stay servable.
     pub pinned: Option<Digest>,
+    /// Whether what is about it is carried with it.
+    pub referrers: ReferrerMode,
     pub destination: Destination,
 }
 
@@ -229,7 +244,7 @@ impl Source {
                     bridge::run(move || DirLayout::open(&layout)?.top_manifest()).await?;
                 Ok((manifest, Location::Layout(*at)))
             }
-            (_, Locate::Stored(digest)) => {
+            (_, Locate::Stored { digest, .. }) => {
                 let descriptor = Descriptor::new(MediaType::new(""), digest.clone(), 0);
                 let manifest = self.manifest(&Location::Pool, &descriptor).await?;
                 Ok((manifest.ok_or_else(absent)?, Location::Pool))

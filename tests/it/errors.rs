@@ -141,6 +141,25 @@ fn of_the_way() {
             n_max: 1000,
             len_max: 33_554_432,
         },
+        TransferError::Referrers {
+            digest: digest(),
+            source: Box::new(TransferError::TooManyReferrers {
+                n_max: 1000,
+                len_max: 33_554_432,
+            }),
+        },
+        TransferError::TooManyReferrers {
+            n_max: 1000,
+            len_max: 33_554_432,
+        },
+        TransferError::ReferrersTag {
+            repository: "harbor.corp/a/b".to_owned(),
+            tag: "sha256-12".parse().unwrap(),
+        },
+        TransferError::ReferrerDiffers {
+            repository: "harbor.corp/a/b".to_owned(),
+            tag: "sha256-12.sig".parse().unwrap(),
+        },
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
@@ -165,6 +184,10 @@ fn of_the_way() {
             | TransferError::PinnedIndex { .. }
             | TransferError::TooDeep { .. }
             | TransferError::TooMany { .. }
+            | TransferError::Referrers { .. }
+            | TransferError::TooManyReferrers { .. }
+            | TransferError::ReferrersTag { .. }
+            | TransferError::ReferrerDiffers { .. }
             | TransferError::Rewrite
             | TransferError::ReadOnce { .. }
             | TransferError::Stopped => {}

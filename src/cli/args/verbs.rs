@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{LinkArg, ListArgs, OnlyArgs, PreflightArgs, RegistryArgs, RenameArgs, UploadArgs};
+use super::{
+    LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs, UploadArgs,
+};
 use crate::oci::{PlatformChoice, Registry};
 
 /// Pull the images of lists from registries into a store
@@ -60,6 +62,9 @@ pub(crate) struct PullArgs {
     pub(crate) dry_run: bool,
 
     #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
+
+    #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
 
@@ -95,6 +100,9 @@ pub(crate) struct SelectArgs {
     /// How to take over blobs; never anything else than asked for
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
+
+    #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
@@ -148,6 +156,9 @@ pub(crate) struct PackArgs {
     pub(crate) fsync: bool,
 
     #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
+
+    #[command(flatten)]
     pub(crate) rename: RenameArgs,
 }
 
@@ -196,6 +207,9 @@ pub(crate) struct ExportArgs {
     pub(crate) only: OnlyArgs,
 
     #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
+
+    #[command(flatten)]
     pub(crate) rename: RenameArgs,
 }
 
@@ -231,6 +245,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,

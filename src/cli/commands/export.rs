@@ -12,6 +12,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         output: args.output.clone(),
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, None),
+        referrers: args.referrers.mode(),
         link: args.link.map(Into::into),
         on_failure: if args.fail_fast {
             OnFailure::Stop

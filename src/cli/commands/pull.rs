@@ -49,6 +49,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
             Some(IndexArg::Rewrite) => IndexMode::Rewrite,
             Some(IndexArg::Keep) => IndexMode::Keep,
         },
+        referrers: args.referrers.mode(),
         lock: args.lock.clone(),
         effect: if args.dry_run {
             Effect::DryRun

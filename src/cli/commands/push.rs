@@ -32,6 +32,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
             .with_uploads(settings::uploads(&args.upload, session.drain)),
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, prefix),
+        referrers: args.referrers.mode(),
         effect: if args.dry_run {
             Effect::DryRun
         } else {

@@ -13,6 +13,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         output: args.output.clone(),
         link: args.link.into(),
         renames: settings::rename_rules(&args.rename, None),
+        referrers: args.referrers.mode(),
     };
     let found = ops::select(&session.local(), &options).await?;
     outcome::print(

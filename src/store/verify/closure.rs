@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fsx;
-use crate::oci::{Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, MediaTypeKind, RepositoryName};
+use crate::oci::{
+    Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, MediaTypeKind, ReferrerTag, RepositoryName,
+};
 
 use super::tree::{BlobFile, RepositoryLinks};
 use super::{Findings, Problem};
@@ -100,7 +102,11 @@ impl Check<'_> {
             let Some(digest) = &of_tag.current else {
                 continue;
             };
-            n_images += 1;
+            // What is about an image is a part of it.
+            let form = ReferrerTag::parse(tag);
+            let is_referrer =
+                form.is_some_and(|form| links.revisions.iter().any(|d| form.is_about(d)));
+            n_images += usize::from(!is_referrer);
             if !links.revisions.contains(digest) {
                 self.report(Problem::TagWithoutRevision {
                     repository: name.clone(),
@@ -116,6 +122,10 @@ impl Check<'_> {
             };
             for child in manifest.children() {
                 rootless.remove(&child.digest);
+            }
+            let subject = manifest.subject().map(|subject| &subject.digest);
+            if subject.is_some_and(|subject| links.revisions.contains(subject)) {
+                rootless.remove(digest);
             }
             self.children(name, links, &manifest);
             for blob in manifest.stored_blobs() {

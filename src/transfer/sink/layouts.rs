@@ -1,5 +1,7 @@
 //! A directory of `dir:` layouts as a sink: `export`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -7,35 +9,67 @@ use super::Content;
 use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout::DirWriter;
-use crate::oci::Digest;
+use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::transfer::source::BlobStream;
-use crate::transfer::{Plan, Resolved, TransferError};
+use crate::transfer::{Plan, Referrer, Resolved, TransferError};
 
-/// Writes each image as a layout at `<output>/<repository>:<tag>`.
+/// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
 pub struct LayoutSink {
     link: LinkMode,
-    /// The layouts being built, by the image's position in the plan.
-    writers: Mutex<Vec<Option<Arc<DirWriter>>>>,
+    /// The layouts being built, by name; images may have referrers in common.
+    writers: Mutex<HashMap<String, Arc<DirWriter>>>,
 }
 
-/// The name of an image's layout below the output directory, as skopeo's `sync` names it.
-fn layout_name(image: &Resolved) -> String {
-    let destination = &image.wanted.destination;
-    match &destination.tag {
-        Some(tag) => format!("{}:{tag}", destination.repository),
-        None => format!("{}@{}", destination.repository, image.top().digest()),
+/// A layout's name below the output directory, as skopeo's `sync` names it, and what is in it.
+struct Layout {
+    name: String,
+    /// Children before parents.
+    manifests: Vec<Manifest>,
+    blobs: Vec<Descriptor>,
+}
+
+impl Layout {
+    fn of_image(image: &Resolved) -> Self {
+        let destination = &image.wanted.destination;
+        Self {
+            name: match &destination.tag {
+                Some(tag) => format!("{}:{tag}", destination.repository),
+                None => format!("{}@{}", destination.repository, image.top().digest()),
+            },
+            manifests: image.manifests.clone(),
+            blobs: image.blobs.clone(),
+        }
+    }
+
+    fn of_referrer(image: &Resolved, referrer: &Referrer) -> Self {
+        let repository = &image.wanted.destination.repository;
+        Self {
+            name: format!("{repository}:{}", referrer.tag),
+            manifests: referrer.with_top(),
+            blobs: referrer.blobs.clone(),
+        }
+    }
+
+    /// The image's own last.
+    fn all(image: &Resolved) -> impl Iterator<Item = Self> {
+        let referrers = image.referrers.iter();
+        referrers
+            .map(|referrer| Self::of_referrer(image, referrer))
+            .chain(std::iter::once_with(|| Self::of_image(image)))
     }
 }
 
 impl LayoutSink {
     /// Starts a layout for every image of `plan`; nothing is visible before its image is complete.
     pub fn create(output: &Path, link: LinkMode, plan: &Plan) -> Result<Self, TransferError> {
-        let mut writers = Vec::with_capacity(plan.images.len());
-        for image in &plan.images {
-            let writer = DirWriter::create(&output.join(layout_name(image)))?;
-            writers.push(Some(Arc::new(writer)));
+        let mut writers = HashMap::new();
+        for layout in plan.images.iter().flat_map(Layout::all) {
+            if let Entry::Vacant(new) = writers.entry(layout.name) {
+                let writer = DirWriter::create(&output.join(new.key()))?;
+                new.insert(Arc::new(writer));
+            }
         }
         Ok(Self {
             link,
@@ -43,11 +77,21 @@ impl LayoutSink {
         })
     }
 
-    fn writers_of(&self, images: &[usize]) -> Vec<Arc<DirWriter>> {
+    /// The layouts of these images that have the blob.
+    fn writers_of(&self, plan: &Plan, images: &[usize], digest: &Digest) -> Vec<Arc<DirWriter>> {
         let writers = self.writers.lock().expect("no panic while exporting");
-        images
+        let mut names: Vec<String> = Vec::new();
+        for &at in images {
+            for layout in Layout::all(&plan.images[at]) {
+                let has_it = layout.blobs.iter().any(|blob| blob.digest == *digest);
+                if has_it && !names.contains(&layout.name) {
+                    names.push(layout.name);
+                }
+            }
+        }
+        names
             .iter()
-            .filter_map(|&at| writers[at].clone())
+            .filter_map(|name| writers.get(name).cloned())
             .collect()
     }
 
@@ -56,7 +100,8 @@ impl LayoutSink {
         content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
         let digest = content.handover.blob.descriptor.digest.clone();
-        let writers = self.writers_of(&content.handover.blob.images);
+        let handover = content.handover;
+        let writers = self.writers_of(handover.plan, &handover.blob.images, &digest);
         let Some(first) = writers.first().cloned() else {
             return Ok(BlobRoute::Present);
         };
@@ -92,11 +137,17 @@ impl LayoutSink {
     ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
         let mut results = Vec::with_capacity(images.len());
         for at in images {
-            let writer = self.writers.lock().expect("no panic while exporting")[at].take();
-            let plan = Arc::clone(plan);
-            let result = bridge::run(move || match writer {
-                Some(writer) => finish(writer, &plan.images[at]),
-                None => Ok(()),
+            let layouts: Vec<(Arc<DirWriter>, Layout)> = {
+                let mut writers = self.writers.lock().expect("no panic while exporting");
+                // One that is gone was finished with another image.
+                let layouts = Layout::all(&plan.images[at]);
+                let take = |layout: Layout| Some((writers.remove(&layout.name)?, layout));
+                layouts.filter_map(take).collect()
+            };
+            let result = bridge::run(move || {
+                layouts
+                    .into_iter()
+                    .try_for_each(|(writer, layout)| finish(writer, &layout.manifests))
             });
             results.push((at, result.await.map_err(Arc::new)));
         }
@@ -135,11 +186,10 @@ async fn write(
     .await
 }
 
-fn finish(writer: Arc<DirWriter>, image: &Resolved) -> Result<(), TransferError> {
+fn finish(writer: Arc<DirWriter>, manifests: &[Manifest]) -> Result<(), TransferError> {
     // Whoever put a blob here was done before the image was ready to be published.
     let mut writer = Arc::into_inner(writer).expect("an image is published after its blobs");
-    let (top, children) = image
-        .manifests
+    let (top, children) = manifests
         .split_last()
         .expect("an image has its own manifest");
     for child in children {

@@ -1,6 +1,7 @@
 //! A registry as a sink: `push`.
 
 mod publish;
+mod referrers;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Content;
+use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::oci::{Digest, Registry, RepositoryName};
@@ -26,6 +28,7 @@ pub struct RegistrySink {
     uploads: Option<Semaphore>,
     /// Where blobs are had again that the registry has lost; and whom to tell.
     origin: Option<(Source, Arc<dyn Reporter>)>,
+    referrers: ReferrersThere,
 }
 
 impl std::fmt::Debug for RegistrySink {
@@ -42,6 +45,7 @@ impl RegistrySink {
     pub fn new(client: Client, registry: Registry) -> Self {
         let uploads = client.uploads_at_once_max(&registry).map(Semaphore::new);
         Self {
+            referrers: ReferrersThere::new(client.clone()),
             client,
             registry,
             repositories: Mutex::new(HashMap::new()),

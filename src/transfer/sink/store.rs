@@ -2,6 +2,8 @@
 
 mod partial;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,10 +12,11 @@ use super::Content;
 use crate::bridge;
 use crate::bundle::BundleBlob;
 use crate::fsx::{self, Durability, LinkMode};
-use crate::oci::Manifest;
+use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
 use crate::store::{Publication, StagedBlob, Store};
-use crate::transfer::{BlobContent, Plan, PlannedBlob, TransferError};
+use crate::transfer::referrers::make_index;
+use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, TransferError};
 
 /// Takes images into a store.
 #[derive(Debug)]
@@ -265,15 +268,36 @@ fn write_images(
     images: &[usize],
     durability: Durability,
 ) -> Result<(), TransferError> {
+    let digests = |blobs: &[Descriptor]| blobs.iter().map(|blob| blob.digest.clone()).collect();
     let mut publications = Vec::with_capacity(images.len());
+    let mut subjects = HashMap::new();
     for &at in images {
         let image = &plan.images[at];
+        let destination = &image.wanted.destination;
+        // Before the image, so that its tag is the last.
+        for referrer in &image.referrers {
+            let known = match subjects.entry(&destination.repository) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(store.subjects(&destination.repository)?),
+            };
+            let (top, manifests) = referrer_manifests(store, known, referrer)?;
+            for manifest in &manifests {
+                store.write_manifest(manifest)?;
+            }
+            publications.push(Publication {
+                repository: destination.repository.clone(),
+                tag: Some(referrer.tag.clone()),
+                top,
+                manifests: manifests.iter().map(|m| m.digest().clone()).collect(),
+                blobs: digests(&referrer.blobs),
+            });
+        }
         for manifest in &image.manifests {
             store.write_manifest(manifest)?;
         }
         publications.push(Publication {
-            repository: image.wanted.destination.repository.clone(),
-            tag: image.wanted.destination.tag.clone(),
+            repository: destination.repository.clone(),
+            tag: destination.tag.clone(),
             top: image.top().digest().clone(),
             manifests: image
                 .manifests
@@ -281,9 +305,32 @@ fn write_images(
                 .map(Manifest::digest)
                 .cloned()
                 .collect(),
-            blobs: image.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+            blobs: digests(&image.blobs),
         });
     }
     store.publish(&publications, durability)?;
     Ok(())
+}
+
+/// The manifests of a referrer, with the top last: an index lists what the repository has about
+/// the same subject, too.
+fn referrer_manifests(
+    store: &Store,
+    known: &[(Digest, Digest)],
+    referrer: &Referrer,
+) -> Result<(Digest, Vec<Manifest>), TransferError> {
+    if referrer.kind == ReferrerTagKind::Cosign {
+        return Ok((referrer.top().digest().clone(), referrer.manifests.clone()));
+    }
+    let mut entries = referrer.entries();
+    for (digest, _) in known.iter().filter(|(_, about)| *about == referrer.subject) {
+        if let Some(manifest) = store.read_manifest(digest)? {
+            entries.push(ReferrerEntry::of(&manifest));
+        }
+    }
+    let index = make_index(entries);
+    let top = index.digest().clone();
+    let mut manifests = referrer.manifests.clone();
+    manifests.push(index);
+    Ok((top, manifests))
 }

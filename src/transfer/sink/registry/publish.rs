@@ -5,6 +5,7 @@
 //! a HEAD, and missing for its manifest (facts A7). At a Harbor with several replicas, what one has
 //! done the others may not know yet (facts D9).
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::{Content, RegistrySink};
@@ -46,26 +47,45 @@ impl RegistrySink {
             manifest: top,
             children,
         };
-        for child in children {
-            if !put_already.contains(child.digest()) {
+        if !image.is_in_place {
+            for child in children {
                 let name = ManifestRef::Digest(child.digest().clone());
                 let put = Put {
                     name: &name,
                     manifest: child,
                     ..put
                 };
-                self.put(put).await?;
-                put_already.insert(child.digest().clone());
+                self.put_once(put, &mut put_already).await?;
+            }
+            // Referrers stand between the image and its tag: registries may refuse what is about
+            // nothing, and nobody should find the image unsigned.
+            if destination.tag.is_none() || !image.referrers.is_empty() {
+                self.put_once(put, &mut put_already).await?;
             }
         }
-        let tag = destination.tag.clone().map(ManifestRef::Tag);
-        if let Some(tag) = &tag {
-            put.name = tag;
-        } else if put_already.contains(top.digest()) {
+        for referrer in &image.referrers {
+            self.put_referrer(&repo, referrer).await?;
+        }
+        if let Some(tag) = destination.tag.clone().filter(|_| !image.is_in_place) {
+            let tag = ManifestRef::Tag(tag);
+            put.name = &tag;
+            self.put(put).await?;
+            put_already.insert(top.digest().clone());
+        }
+        Ok(())
+    }
+
+    /// Puts a manifest by its digest, unless that was done.
+    async fn put_once(
+        &self,
+        put: Put<'_>,
+        put_already: &mut HashSet<Digest>,
+    ) -> Result<(), TransferError> {
+        if put_already.contains(put.manifest.digest()) {
             return Ok(());
         }
         self.put(put).await?;
-        put_already.insert(top.digest().clone());
+        put_already.insert(put.manifest.digest().clone());
         Ok(())
     }
 
@@ -97,7 +117,7 @@ impl RegistrySink {
             })
         };
         let result = self.client.retry(&what, put_again).await;
-        result.map_err(|refused| refused.error)
+        result.map(|_| ()).map_err(|refused| refused.error)
     }
 
     /// What to bring again before another attempt: these, or with no name whatever is not there.

@@ -1,0 +1,335 @@
+//! Finding what is about a manifest: the referrers API, and tags where that is not enough.
+//!
+//! The API is asked for each manifest; a registry that does not know it is not asked again. cosign
+//! uses tags even where there is an API, and a repository's tags cost one request for all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LINK};
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+
+use super::endpoint::{object_url, resolve, same_origin};
+use super::tags::next_link;
+use super::transport::Call;
+use super::{Client, ManifestRef, RegistryError, Repo};
+use crate::oci::{
+    Digest, MANIFEST_LEN_MAX, Manifest, MediaType, MediaTypeKind, ReferrerTag, Registry, Tag,
+};
+
+/// How many referrers of one manifest are listed, and in how many pages.
+const LISTED_MAX: usize = 1000;
+const PAGES_MAX: usize = 100;
+/// How many pages of tags are read before it is cheaper to ask for each tag that matters.
+const TAG_PAGES_MAX: usize = 5;
+/// How many tags are asked for at once; registries may send fewer.
+const PAGE_TAGS: usize = 1000;
+
+/// Looks up referrers, and remembers what registries can do; one for a run.
+#[derive(Debug)]
+pub struct ReferrerFinder {
+    client: Client,
+    apis: Mutex<HashMap<Registry, Arc<AsyncMutex<Api>>>>,
+    /// Repositories that are said to have no referrers API, though their registry may.
+    without: Mutex<HashSet<Repo>>,
+    tags: Mutex<HashMap<Repo, Arc<OnceCell<Arc<Tags>>>>>,
+}
+
+/// What is known of a registry's referrers API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Api {
+    /// Nobody has asked.
+    Unknown,
+    /// Worth asking.
+    Asked,
+    /// The registry does not know such paths.
+    Absent,
+}
+
+/// What is known of a repository's tags.
+#[derive(Debug)]
+enum Tags {
+    /// Those that lead to referrers by their form; there are no others of that kind.
+    Listed(HashSet<Tag>),
+    /// They cannot be listed, or are too many.
+    Unlisted,
+}
+
+/// What a registry's referrers API answers.
+#[derive(Debug)]
+enum Answered {
+    Listed(Vec<Digest>),
+    /// It has none, as far as this repository goes.
+    NotHere,
+    /// It has none at all.
+    Nowhere,
+}
+
+/// A page of the API. Harbor sends `{}` for none, and sizes that are not the manifests'.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    manifests: Option<Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
+struct TagPage {
+    tags: Option<Vec<String>>,
+}
+
+impl ReferrerFinder {
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            apis: Mutex::default(),
+            without: Mutex::default(),
+            tags: Mutex::default(),
+        }
+    }
+
+    /// Lists the manifests whose `subject` is said to be `subject`: those that the API lists, and
+    /// those in the index under the referrers tag.
+    ///
+    /// None are an empty list. A look-up that fails is an error, so that nobody takes what could
+    /// not be asked for unsigned.
+    pub async fn list(&self, repo: &Repo, subject: &Digest) -> Result<Vec<Digest>, RegistryError> {
+        let asked = self.ask(repo, subject).await?;
+        let tag = ReferrerTag::index_of(subject);
+        // Where tags are listed this costs nothing, so that what is left of a time before the API
+        // is found too.
+        let is_worth_it = asked.is_none() || self.tags(repo).await.is_listed();
+        let mut listed = asked.unwrap_or_default();
+        if is_worth_it && self.has_tag(repo, &tag).await? {
+            let at = ManifestRef::Tag(tag);
+            let index = self.client.fetch_manifest(repo, &at).await?;
+            for child in index.iter().flat_map(Manifest::children) {
+                if !listed.contains(&child.digest) {
+                    listed.push(child.digest.clone());
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The tags under which cosign keeps something about `subject`.
+    pub async fn cosign_tags(
+        &self,
+        repo: &Repo,
+        subject: &Digest,
+    ) -> Result<Vec<Tag>, RegistryError> {
+        let mut found = Vec::new();
+        for tag in ReferrerTag::cosign_of(subject) {
+            if self.has_tag(repo, &tag).await? {
+                found.push(tag);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the API lists; `None` where there is no API.
+    pub async fn ask(
+        &self,
+        repo: &Repo,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Digest>>, RegistryError> {
+        if self.lock_without().contains(repo) {
+            return Ok(None);
+        }
+        let api = {
+            let mut apis = self.apis.lock().expect("no panic while looking up");
+            let api = apis.entry(repo.registry.clone());
+            Arc::clone(api.or_insert_with(|| Arc::new(AsyncMutex::new(Api::Unknown))))
+        };
+        // The first to ask does so alone: the others need not, if there is no API.
+        let mut known = api.lock().await;
+        let answered = match *known {
+            Api::Absent => return Ok(None),
+            Api::Unknown => {
+                let answered = self.client.fetch_referrers(repo, subject).await?;
+                *known = match answered {
+                    Answered::Nowhere => Api::Absent,
+                    Answered::Listed(_) | Answered::NotHere => Api::Asked,
+                };
+                answered
+            }
+            Api::Asked => {
+                drop(known);
+                self.client.fetch_referrers(repo, subject).await?
+            }
+        };
+        match answered {
+            Answered::Listed(listed) => Ok(Some(listed)),
+            Answered::NotHere | Answered::Nowhere => {
+                self.lock_without().insert(repo.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    fn lock_without(&self) -> std::sync::MutexGuard<'_, HashSet<Repo>> {
+        self.without.lock().expect("no panic while looking up")
+    }
+
+    async fn has_tag(&self, repo: &Repo, tag: &Tag) -> Result<bool, RegistryError> {
+        match &*self.tags(repo).await {
+            Tags::Listed(tags) => Ok(tags.contains(tag)),
+            Tags::Unlisted => {
+                let at = ManifestRef::Tag(tag.clone());
+                Ok(self.client.head_manifest(repo, &at).await?.is_some())
+            }
+        }
+    }
+
+    async fn tags(&self, repo: &Repo) -> Arc<Tags> {
+        let cell = {
+            let mut tags = self.tags.lock().expect("no panic while looking up");
+            Arc::clone(tags.entry(repo.clone()).or_default())
+        };
+        let listing = || async { Arc::new(self.client.referrer_tags(repo).await) };
+        Arc::clone(cell.get_or_init(listing).await)
+    }
+}
+
+impl Tags {
+    fn is_listed(&self) -> bool {
+        matches!(self, Self::Listed(_))
+    }
+}
+
+impl Client {
+    /// Asks the referrers API, following its pages.
+    async fn fetch_referrers(
+        &self,
+        repo: &Repo,
+        subject: &Digest,
+    ) -> Result<Answered, RegistryError> {
+        let root = self.root(&repo.registry)?;
+        let mut next = Some(object_url(&root, repo, "referrers", subject));
+        let mut listed: Vec<Digest> = Vec::new();
+        let mut n_pages = 0;
+        while let Some(url) = next {
+            let what = format!("{repo} referrers");
+            let page = self.retry(&what, || self.fetch_page_of_referrers(repo, &url));
+            let (found, more) = match page.await? {
+                Ok(page) => page,
+                Err(nothing) if n_pages == 0 => return Ok(nothing),
+                Err(_) => {
+                    return Err(RegistryError::Protocol {
+                        request: Box::new(super::RequestLine::new(&Method::GET, &url)),
+                        problem: "a page of referrers is not there",
+                    });
+                }
+            };
+            listed.extend(found);
+            n_pages += 1;
+            if listed.len() > LISTED_MAX || (n_pages >= PAGES_MAX && more.is_some()) {
+                return Err(RegistryError::Protocol {
+                    request: Box::new(super::RequestLine::new(&Method::GET, &url)),
+                    problem: "there are more than 1000 referrers, or 100 pages of them",
+                });
+            }
+            next = more;
+        }
+        listed.sort_unstable();
+        listed.dedup();
+        Ok(Answered::Listed(listed))
+    }
+
+    /// One page and where the next is, or what the lack of it means.
+    async fn fetch_page_of_referrers(
+        &self,
+        repo: &Repo,
+        url: &Url,
+    ) -> Result<Result<(Vec<Digest>, Option<Url>), Answered>, RegistryError> {
+        let target = self.reading(repo);
+        let accept = HeaderValue::from_static(MediaType::OCI_INDEX);
+        let call = Call::new(Method::GET, url.clone()).header(ACCEPT, accept);
+        let answer = self.send(&target, &call).await?;
+        match answer.status().as_u16() {
+            200 => {}
+            400 | 404..=406 | 501 => {
+                let refusal = self.refusal(&target, answer).await;
+                // What does not know the path at all has no error of the specification's for it.
+                return Ok(Err(if refusal.code().is_some() {
+                    Answered::NotHere
+                } else {
+                    Answered::Nowhere
+                }));
+            }
+            _ => return Err(self.refusal(&target, answer).await),
+        }
+        let is_index = answer
+            .header(CONTENT_TYPE)
+            .is_some_and(|text| MediaType::new(text).kind() == MediaTypeKind::Index);
+        // The login goes with the next page, so it must not lead elsewhere.
+        let next = answer
+            .header(LINK)
+            .and_then(next_link)
+            .and_then(|link| resolve(&answer.url, link))
+            .filter(|next| same_origin(next, url) && next != url);
+        let request = answer.line.clone();
+        let bytes = answer.read(MANIFEST_LEN_MAX).await?;
+        match serde_json::from_slice::<Page>(&bytes) {
+            Ok(page) => {
+                let entries = page.manifests.into_iter().flatten();
+                Ok(Ok((entries.map(|entry| entry.digest).collect(), next)))
+            }
+            // Some web server that has a page for everything.
+            Err(_) if !is_index => Ok(Err(Answered::Nowhere)),
+            Err(_) => Err(RegistryError::Protocol {
+                request,
+                problem: "the answer is no list of referrers",
+            }),
+        }
+    }
+
+    /// Lists the tags that lead to referrers, if that is cheap.
+    ///
+    /// Never fails and never tries twice: each tag can be asked for, which then must succeed.
+    async fn referrer_tags(&self, repo: &Repo) -> Tags {
+        let Ok(root) = self.root(&repo.registry) else {
+            return Tags::Unlisted;
+        };
+        let mut url = object_url(&root, repo, "tags", "list");
+        url.set_query(Some(&format!("n={PAGE_TAGS}")));
+        let mut tags = HashSet::new();
+        for _ in 0..TAG_PAGES_MAX {
+            let Some((page, next)) = self.fetch_page_of_tags(repo, &url).await else {
+                return Tags::Unlisted;
+            };
+            let parsed = page.tags.into_iter().flatten();
+            let parsed = parsed.filter_map(|text| text.parse::<Tag>().ok());
+            tags.extend(parsed.filter(|tag| ReferrerTag::parse(tag).is_some()));
+            match next {
+                Some(next) => url = next,
+                None => return Tags::Listed(tags),
+            }
+        }
+        Tags::Unlisted
+    }
+
+    async fn fetch_page_of_tags(&self, repo: &Repo, url: &Url) -> Option<(TagPage, Option<Url>)> {
+        let call = Call::new(Method::GET, url.clone());
+        let answer = self.send(&self.reading(repo), &call).await.ok()?;
+        if answer.status().as_u16() != 200 {
+            return None;
+        }
+        let link = answer.header(LINK).and_then(next_link);
+        let next = match link {
+            // A page that cannot be read is not the last.
+            Some(link) => Some(
+                resolve(&answer.url, link).filter(|next| same_origin(next, url) && next != url)?,
+            ),
+            None => None,
+        };
+        let bytes = answer.read(MANIFEST_LEN_MAX).await.ok()?;
+        Some((serde_json::from_slice(&bytes).ok()?, next))
+    }
+}

@@ -1,0 +1,170 @@
+//! Referrers (distribution-spec 1.1, "Listing Referrers"): found by what the manifests of a
+//! repository say, since the tree has no list of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::header;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::bridge;
+use crate::oci::{
+    Digest, MANIFEST_LEN_MAX, MediaType, ReferrerEntry, RepositoryName, referrers_index,
+};
+use crate::store::{Store, StoreError};
+
+use super::Server;
+use super::error::ApiError;
+use super::reply::{OCI_FILTERS_APPLIED, Parameters, ascii, empty};
+
+/// How many referrers one answer lists, and how long it may be in bytes; a client that reads
+/// manifests reads as much.
+const PAGE_ENTRIES_MAX: usize = 1000;
+const PAGE_LEN_MAX: usize = 3 * 1024 * 1024;
+/// How many manifests are remembered; some 200 bytes each.
+const KNOWN_MAX: usize = 100_000;
+
+/// The subject of each manifest that was looked at: a manifest never changes, so that it is read
+/// once and not for every request.
+#[derive(Debug, Default)]
+pub(super) struct Subjects(Mutex<HashMap<Digest, Option<Digest>>>);
+
+impl Subjects {
+    fn about(
+        &self,
+        store: &Store,
+        repository: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let mut about = Vec::new();
+        for digest in store.revisions(repository)? {
+            let known = self.known().get(&digest).cloned();
+            let found = match known {
+                Some(found) => found,
+                None => {
+                    let found = store.subject_of(&digest)?;
+                    let mut known = self.known();
+                    if known.len() >= KNOWN_MAX {
+                        known.clear();
+                    }
+                    known.insert(digest.clone(), found.clone());
+                    found
+                }
+            };
+            if found.as_ref() == Some(subject) {
+                about.push(digest);
+            }
+        }
+        Ok(about)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Option<Digest>>> {
+        self.0.lock().expect("no panic while looking up")
+    }
+}
+
+/// `GET …/referrers/<digest>?artifactType=&last=`: an index, empty where nothing is about the
+/// digest, whether that is there or not.
+pub(super) async fn list(
+    server: &Arc<Server>,
+    (repository, subject): (RepositoryName, Digest),
+    parameters: &Parameters,
+) -> Result<Response, ApiError> {
+    let artifact_type = parameters.get("artifactType").map(str::to_owned);
+    let last = parameters.get("last").map(str::to_owned);
+    let path = format!("/v2/{repository}/referrers/{subject}");
+    let is_filtered = artifact_type.is_some();
+    let server = Arc::clone(server);
+    let filter = artifact_type.clone();
+    let (entries, next) = bridge::run(move || {
+        let about = server
+            .subjects
+            .about(&server.store, &repository, &subject)?;
+        // In the order of the digests, so that the last of a page says where the next begins.
+        let rest = about.into_iter().filter(|digest| {
+            last.as_ref()
+                .is_none_or(|last| digest.as_str() > last.as_str())
+        });
+        page(&server.store, rest, filter.as_deref())
+    })
+    .await?;
+    let mut response = empty(
+        StatusCode::OK,
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(MediaType::OCI_INDEX),
+        )],
+    );
+    *response.body_mut() = Body::from(referrers_index(entries));
+    if is_filtered {
+        let name = HeaderValue::from_static("artifactType");
+        response.headers_mut().insert(OCI_FILTERS_APPLIED, name);
+    }
+    if let Some(last) = next {
+        let filter = artifact_type.map_or(String::new(), |text| {
+            format!("&artifactType={}", percent_encode(&text))
+        });
+        let link = ascii(format_args!("<{path}?last={last}{filter}>; rel=\"next\""));
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// The entries of one page, and the digest of the last if there are more.
+fn page(
+    store: &Store,
+    about: impl Iterator<Item = Digest>,
+    artifact_type: Option<&str>,
+) -> Result<(Vec<ReferrerEntry>, Option<Digest>), StoreError> {
+    let mut entries: Vec<ReferrerEntry> = Vec::new();
+    let (mut len, mut last) = (0, None);
+    for digest in about {
+        let Some(manifest) = store.read_manifest(&digest)? else {
+            continue;
+        };
+        let entry = ReferrerEntry::of(&manifest);
+        if artifact_type.is_some_and(|wanted| entry.artifact_type() != Some(wanted)) {
+            continue;
+        }
+        // No entry is longer than its manifest by more than its own fields.
+        let entry_len = manifest.bytes().len() + 512;
+        let is_full = entries.len() >= PAGE_ENTRIES_MAX || len + entry_len > PAGE_LEN_MAX;
+        if is_full && !entries.is_empty() {
+            return Ok((entries, last));
+        }
+        len += entry_len;
+        last = Some(digest);
+        entries.push(entry);
+    }
+    Ok((entries, None))
+}
+
+/// Escapes what a query cannot have; media types hold little that needs it.
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+const _: () = assert!((PAGE_LEN_MAX as u64) < MANIFEST_LEN_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_fit_a_query() {
+        assert_eq!(
+            percent_encode("a/b.c+json; x=\"y\""),
+            "a/b.c%2Bjson%3B%20x%3D%22y%22"
+        );
+    }
+}

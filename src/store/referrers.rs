@@ -1,0 +1,46 @@
+//! Referrers: which manifests of a repository are about others.
+
+use crate::fsx;
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName};
+
+use super::{Store, StoreError};
+
+/// What is in every manifest that has a subject, as far as it is ASCII.
+const FIELD: &[u8] = b"subject";
+
+impl Store {
+    /// Lists the manifests of a repository that have a subject, each with that subject; sorted.
+    ///
+    /// Reads every manifest of the repository and verifies none: what cannot be understood has no
+    /// subject. Whoever uses one reads it again.
+    pub fn subjects(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Vec<(Digest, Digest)>, StoreError> {
+        let mut subjects = Vec::new();
+        for digest in self.revisions(repository)? {
+            if let Some(subject) = self.subject_of(&digest)? {
+                subjects.push((digest, subject));
+            }
+        }
+        Ok(subjects)
+    }
+
+    /// Reads what a manifest says that it is about; `None` when it says nothing, or is not there.
+    pub fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, StoreError> {
+        let path = self.blob_path(digest);
+        if fsx::try_stat(&path)?.is_none_or(|stat| stat.len > MANIFEST_LEN_MAX) {
+            return Ok(None);
+        }
+        let bytes = fsx::try_read(&path, MANIFEST_LEN_MAX)?.unwrap_or_default();
+        // Most manifests have none, and are not worth parsing. An escape may hide the word.
+        let may_have =
+            bytes.windows(FIELD.len()).any(|word| word == FIELD) || bytes.contains(&b'\\');
+        if !may_have {
+            return Ok(None);
+        }
+        let manifest = Manifest::parse_as(bytes.into(), digest.clone(), None).ok();
+        let subject = manifest.as_ref().and_then(Manifest::subject);
+        Ok(subject.map(|subject| subject.digest.clone()))
+    }
+}

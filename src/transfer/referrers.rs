@@ -1,0 +1,429 @@
+//! Referrers of images: found with them, carried with them, and part of their success.
+//!
+//! What has a `subject` is carried by its digest, and where no API leads to it by the tag of an
+//! index of them; what cosign tags is carried by that tag. Both may have referrers themselves.
+
+mod local;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::OnceCell;
+
+pub use local::LocalReferrers;
+pub(crate) use local::layout_name;
+
+use super::resolve::{DEPTH_MAX, MANIFESTS_LEN_MAX, MANIFESTS_MAX, closure};
+use super::{Locate, Location, Resolved, Source, TransferError, Wanted};
+use crate::bridge;
+use crate::oci::{
+    Descriptor, Digest, Manifest, MediaType, ReferrerEntry, ReferrerTag, ReferrerTagKind,
+    RepositoryName, Tag, referrers_index,
+};
+use crate::registry::{ManifestRef, ReferrerFinder, Repo};
+use crate::report::{Event, Reporter};
+
+/// How many look-ups of one image are under way at once.
+const LOOKUPS_AT_ONCE: usize = 8;
+
+/// Whether what is about an image is carried with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferrerMode {
+    Carry,
+    Leave,
+}
+
+/// What is about one manifest and found in one way.
+#[derive(Debug, Clone)]
+pub struct Referrer {
+    /// The manifest that it is about.
+    pub subject: Digest,
+    pub kind: ReferrerTagKind,
+    /// The tag that leads to it; of an index only where there is no referrers API.
+    pub tag: Tag,
+    /// Every manifest to carry, once, children before parents. Of cosign's, the last has the tag;
+    /// an index is not among them, since each place may need another.
+    pub manifests: Vec<Manifest>,
+    /// Every blob to carry, once.
+    pub blobs: Vec<Descriptor>,
+    /// Where these are, most likely first.
+    pub locations: Vec<Location>,
+}
+
+impl Referrer {
+    fn new(subject: &Digest, kind: ReferrerTagKind, tag: Tag) -> Self {
+        Self {
+            subject: subject.clone(),
+            kind,
+            tag,
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            locations: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, manifests: &[Manifest], location: &Location) {
+        for manifest in manifests {
+            let is_same = |other: &Manifest| other.digest() == manifest.digest();
+            if !self.manifests.iter().any(is_same) {
+                self.manifests.push(manifest.clone());
+            }
+            for blob in manifest.stored_blobs() {
+                if !self.blobs.iter().any(|other| other.digest == blob.digest) {
+                    self.blobs.push(blob.clone());
+                }
+            }
+        }
+        if !self.locations.contains(location) {
+            self.locations.push(location.clone());
+        }
+    }
+
+    /// The manifests that say they are about the subject, as an index lists them.
+    pub fn entries(&self) -> Vec<ReferrerEntry> {
+        let is_about =
+            |manifest: &&Manifest| manifest.subject().is_some_and(|s| s.digest == self.subject);
+        let about = self.manifests.iter().filter(is_about);
+        about.map(ReferrerEntry::of).collect()
+    }
+
+    /// The manifest that the tag names: cosign's, or an index made of the entries.
+    pub fn top(&self) -> Manifest {
+        match self.kind {
+            ReferrerTagKind::Cosign => self
+                .manifests
+                .last()
+                .expect("what a tag leads to has a manifest")
+                .clone(),
+            ReferrerTagKind::Index => make_index(self.entries()),
+        }
+    }
+
+    /// All manifests, and the index that lists them where they need one, as the last.
+    pub fn with_top(&self) -> Vec<Manifest> {
+        let mut manifests = self.manifests.clone();
+        if self.kind == ReferrerTagKind::Index {
+            manifests.push(self.top());
+        }
+        manifests
+    }
+
+    /// How many referrers it is.
+    pub fn n_referrers(&self) -> usize {
+        match self.kind {
+            ReferrerTagKind::Cosign => 1,
+            ReferrerTagKind::Index => self.entries().len(),
+        }
+    }
+}
+
+/// Makes the index of referrers that the referrers tag names.
+pub(super) fn make_index(entries: Vec<ReferrerEntry>) -> Manifest {
+    let bytes = referrers_index(entries);
+    Manifest::parse(bytes.into(), None).expect("an index that was just made is one")
+}
+
+/// Joins what images of one repository have about the same manifest, so that a tag is put once
+/// and means one thing, wherever they came from. Returns what to tell the user.
+pub(crate) fn join(images: &mut [Resolved]) -> Vec<String> {
+    let mut known: BTreeMap<(RepositoryName, Tag), (usize, usize)> = BTreeMap::new();
+    let mut notes = Vec::new();
+    for at in 0..images.len() {
+        for of_image in 0..images[at].referrers.len() {
+            let repository = images[at].wanted.destination.repository.clone();
+            let referrer = images[at].referrers[of_image].clone();
+            let key = (repository, referrer.tag.clone());
+            let Some(&(first, first_of)) = known.get(&key) else {
+                known.insert(key, (at, of_image));
+                continue;
+            };
+            let other = images[first].referrers[first_of].clone();
+            let n_known = other.manifests.len();
+            let joined = match referrer.kind {
+                ReferrerTagKind::Index => {
+                    let mut joined = other.clone();
+                    for location in &referrer.locations {
+                        joined.add(&referrer.manifests, location);
+                    }
+                    joined
+                }
+                ReferrerTagKind::Cosign => {
+                    if referrer.top().digest() != other.top().digest() {
+                        notes.push(format!(
+                            "{}:{}: of two, that of {} is carried",
+                            key.0, key.1, images[first].wanted.name
+                        ));
+                    }
+                    other.clone()
+                }
+            };
+            images[at].referrers[of_image] = joined.clone();
+            if joined.manifests.len() == n_known {
+                continue;
+            }
+            // Those before it have the same tag and must have the same index.
+            for image in images.iter_mut().take(at + 1) {
+                if image.wanted.destination.repository == key.0 {
+                    for referrer in &mut image.referrers {
+                        if referrer.tag == key.1 {
+                            *referrer = joined.clone();
+                        }
+                    }
+                }
+            }
+        }
+    }
+    notes
+}
+
+/// Finds referrers in a source; one for a run, since it remembers what it learned.
+pub(super) struct Finder<'a> {
+    source: &'a Source,
+    remote: Option<ReferrerFinder>,
+    local: Mutex<HashMap<RepositoryName, Arc<OnceCell<Arc<LocalReferrers>>>>>,
+    reporter: &'a Arc<dyn Reporter>,
+}
+
+/// One manifest that was found.
+struct Found {
+    /// Cosign's tag.
+    tag: Option<Tag>,
+    manifest: Manifest,
+    location: Location,
+}
+
+/// What was found of one image.
+#[derive(Default)]
+struct Gathered {
+    /// What is about an image before what is about that.
+    referrers: Vec<Referrer>,
+    /// The position of each by its subject and tag.
+    positions: HashMap<(Digest, Tag), usize>,
+    /// The subjects that were looked up, or are about to be.
+    subjects: HashSet<Digest>,
+    manifests: HashSet<Digest>,
+    len: u64,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(source: &'a Source, reporter: &'a Arc<dyn Reporter>) -> Self {
+        let remote = match source {
+            Source::Registry(source) => Some(ReferrerFinder::new(source.client.clone())),
+            _ => None,
+        };
+        Self {
+            source,
+            remote,
+            local: Mutex::default(),
+            reporter,
+        }
+    }
+
+    /// Finds what is about any of an image's manifests, what is about that, and so on.
+    pub(super) async fn find(&self, image: &Resolved) -> Result<Vec<Referrer>, TransferError> {
+        let mut gathered = Gathered::default();
+        let mut queue: Vec<Digest> = Vec::new();
+        for manifest in &image.manifests {
+            gathered.subjects.insert(manifest.digest().clone());
+            queue.push(manifest.digest().clone());
+        }
+        for _ in 0..=DEPTH_MAX {
+            if queue.is_empty() {
+                return Ok(gathered.referrers);
+            }
+            let found: Vec<(Digest, Vec<Found>)> = futures_util::stream::iter(queue)
+                .map(|subject| async move {
+                    match self.about(image, &subject).await {
+                        Ok(found) => Ok((subject, found)),
+                        Err(source) => Err(TransferError::Referrers {
+                            digest: subject,
+                            source: Box::new(source),
+                        }),
+                    }
+                })
+                .buffered(LOOKUPS_AT_ONCE)
+                .try_collect()
+                .await?;
+            queue = Vec::new();
+            for (subject, found) in found {
+                for found in found {
+                    let (manifests, _) =
+                        closure(self.source, &found.location, found.manifest.clone()).await?;
+                    queue.extend(gathered.add(&subject, &found, &manifests)?);
+                }
+            }
+        }
+        Err(TransferError::TooDeep {
+            depth_max: DEPTH_MAX,
+        })
+    }
+
+    /// Whether anything is about a manifest that is left behind; false where it cannot be told.
+    pub(super) async fn has_any(&self, image: &Resolved, subject: &Digest) -> bool {
+        let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) else {
+            return false;
+        };
+        let is_some = |found: Result<Vec<Tag>, _>| found.is_ok_and(|tags| !tags.is_empty());
+        is_some(remote.cosign_tags(repo, subject).await)
+            || remote
+                .list(repo, subject)
+                .await
+                .is_ok_and(|listed| !listed.is_empty())
+    }
+
+    /// What is directly about a manifest.
+    async fn about(&self, image: &Resolved, subject: &Digest) -> Result<Vec<Found>, TransferError> {
+        if let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) {
+            return self.about_remote((remote, repo), subject).await;
+        }
+        let Some(repository) = stored_in(self.source, &image.wanted) else {
+            return Ok(Vec::new());
+        };
+        let local = self.local(&repository).await?;
+        let mut found = Vec::new();
+        for (digest, location) in local.about(subject) {
+            found.extend(self.read(digest, location, None).await?);
+        }
+        for tagged in local.cosign(subject) {
+            let tag = Some(tagged.tag.clone());
+            found.extend(self.read(&tagged.digest, &tagged.location, tag).await?);
+        }
+        Ok(found)
+    }
+
+    async fn local(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Arc<LocalReferrers>, TransferError> {
+        let cell = {
+            let mut local = self.local.lock().expect("no panic while looking up");
+            Arc::clone(local.entry(repository.clone()).or_default())
+        };
+        let load = || async {
+            let (source, repository) = (self.source.clone(), repository.clone());
+            let load = move || LocalReferrers::load(&source, &repository);
+            bridge::run(load).await.map(Arc::new)
+        };
+        cell.get_or_try_init(load).await.cloned()
+    }
+
+    async fn read(
+        &self,
+        digest: &Digest,
+        location: &Location,
+        tag: Option<Tag>,
+    ) -> Result<Option<Found>, TransferError> {
+        let descriptor = Descriptor::new(MediaType::new(""), digest.clone(), 0);
+        let manifest = self.source.manifest(location, &descriptor).await?;
+        Ok(manifest.map(|manifest| Found {
+            tag,
+            manifest,
+            location: location.clone(),
+        }))
+    }
+
+    async fn about_remote(
+        &self,
+        (remote, repo): (&ReferrerFinder, &Repo),
+        subject: &Digest,
+    ) -> Result<Vec<Found>, TransferError> {
+        let Source::Registry(remote_source) = self.source else {
+            return Ok(Vec::new());
+        };
+        let listed = remote.list(repo, subject).await?.into_iter();
+        let mut wanted: Vec<(Option<Tag>, ManifestRef)> = listed
+            .map(|digest| (None, ManifestRef::Digest(digest)))
+            .collect();
+        let tags = remote.cosign_tags(repo, subject).await?.into_iter();
+        wanted.extend(tags.map(|tag| (Some(tag.clone()), ManifestRef::Tag(tag))));
+        if wanted.len() > MANIFESTS_MAX {
+            return Err(too_many());
+        }
+        let read: Vec<Option<Found>> = futures_util::stream::iter(wanted)
+            .map(|(tag, at)| async move {
+                let manifest = remote_source.client.fetch_manifest(repo, &at).await?;
+                if manifest.is_none() {
+                    let text = format!("{repo}: `{at}` is listed as about `{subject}` and is gone");
+                    self.reporter.event(Event::Warning { text: &text });
+                }
+                Ok::<_, TransferError>(manifest.map(|manifest| Found {
+                    tag,
+                    manifest,
+                    location: Location::Repo(repo.clone()),
+                }))
+            })
+            .buffered(LOOKUPS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let found: Vec<Found> = read.into_iter().flatten().collect();
+        let (about, others): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| {
+            let says = found.manifest.subject().map(|said| &said.digest);
+            found.tag.is_some() || says == Some(subject)
+        });
+        for other in others {
+            // Harbor lists what cosign tagged, which does not say what it is about.
+            let digest = other.manifest.digest();
+            if !about.iter().any(|found| found.manifest.digest() == digest) {
+                let text = format!(
+                    "{repo}: left out: `{digest}` is listed as about `{subject}` and does not say so"
+                );
+                self.reporter.event(Event::Warning { text: &text });
+            }
+        }
+        Ok(about)
+    }
+}
+
+impl Gathered {
+    /// Adds a referrer with all below it; returns the manifests that may have referrers and were
+    /// not looked up yet.
+    fn add(
+        &mut self,
+        subject: &Digest,
+        found: &Found,
+        manifests: &[Manifest],
+    ) -> Result<Vec<Digest>, TransferError> {
+        let (kind, tag) = match &found.tag {
+            Some(tag) => (ReferrerTagKind::Cosign, tag.clone()),
+            None => (ReferrerTagKind::Index, ReferrerTag::index_of(subject)),
+        };
+        let key = (subject.clone(), tag.clone());
+        let at = *self.positions.entry(key).or_insert(self.referrers.len());
+        if at == self.referrers.len() {
+            self.referrers.push(Referrer::new(subject, kind, tag));
+        }
+        self.referrers[at].add(manifests, &found.location);
+        let mut new = Vec::new();
+        for manifest in manifests {
+            if self.manifests.insert(manifest.digest().clone()) {
+                self.len += manifest.bytes().len() as u64;
+            }
+            if self.subjects.insert(manifest.digest().clone()) {
+                new.push(manifest.digest().clone());
+            }
+        }
+        if self.manifests.len() > MANIFESTS_MAX || self.len > MANIFESTS_LEN_MAX {
+            return Err(too_many());
+        }
+        Ok(new)
+    }
+}
+
+fn too_many() -> TransferError {
+    TransferError::TooManyReferrers {
+        n_max: MANIFESTS_MAX,
+        len_max: MANIFESTS_LEN_MAX,
+    }
+}
+
+/// The repository in which a local source has an image.
+fn stored_in(source: &Source, wanted: &Wanted) -> Option<RepositoryName> {
+    match (source, &wanted.locate) {
+        (Source::Layouts(layouts), Locate::Layout(at)) => {
+            Some(layout_name(&layouts.get(*at)?.reference).0)
+        }
+        (_, Locate::Stored { repository, .. }) => Some(repository.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,219 @@
+//! What is about what in one repository of a local source, found without asking anybody.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::layout::DirLayout;
+use crate::oci::{Digest, Manifest, ReferrerTag, ReferrerTagKind, RepositoryName, Tag};
+use crate::transfer::{Location, Source, TransferError};
+
+/// The referrers in one repository of a store, a bundle or a directory of layouts.
+#[derive(Debug, Default)]
+pub struct LocalReferrers {
+    /// Every manifest of the repository.
+    members: HashSet<Digest>,
+    /// The tags that lead to referrers by their form.
+    tagged: Vec<Tagged>,
+    /// What a manifest says that it is about, with where the manifest is.
+    subjects: HashMap<Digest, (Digest, Location)>,
+    /// The manifests about another, each list sorted.
+    about: HashMap<Digest, Vec<Digest>>,
+}
+
+/// A tag that leads to a referrer.
+#[derive(Debug)]
+pub(super) struct Tagged {
+    pub(super) form: ReferrerTag,
+    pub(super) tag: Tag,
+    pub(super) digest: Digest,
+    pub(super) location: Location,
+}
+
+/// The stored name and the tag of a layout.
+pub(crate) fn layout_name(reference: &crate::oci::Reference) -> (RepositoryName, Option<Tag>) {
+    let repository = reference
+        .stored_name()
+        .expect("a parsed reference has a name that can be stored");
+    let tag = match (&reference.tag, &reference.digest) {
+        (None, None) => Some(Tag::latest()),
+        (tag, _) => tag.clone(),
+    };
+    (repository, tag)
+}
+
+impl LocalReferrers {
+    /// Reads what there is in a repository; nothing for a source that is a registry. Blocks.
+    pub fn load(source: &Source, repository: &RepositoryName) -> Result<Self, TransferError> {
+        let mut found = Self::default();
+        match source {
+            Source::Registry(_) => {}
+            Source::Store(store) => {
+                found.members.extend(store.revisions(repository)?);
+                for tag in store.tags(repository)? {
+                    if let Some(form) = ReferrerTag::parse(&tag)
+                        && let Some(digest) = store.resolve_tag(repository, &tag)?
+                    {
+                        found.tagged.push(Tagged {
+                            form,
+                            tag,
+                            digest,
+                            location: Location::Pool,
+                        });
+                    }
+                }
+                for (digest, subject) in store.subjects(repository)? {
+                    found.subjects.insert(digest, (subject, Location::Pool));
+                }
+            }
+            Source::Bundle(bundle) => {
+                let read = |digest: &Digest| Ok(bundle.read_manifest(digest)?);
+                found.add_images(&bundle.manifest().images, repository, read)?;
+            }
+            Source::BundleStream(bundle) => {
+                let read = |digest: &Digest| Ok(bundle.manifests.get(digest).cloned());
+                found.add_images(&bundle.document.images, repository, read)?;
+            }
+            Source::Layouts(layouts) => {
+                for (at, layout) in layouts.iter().enumerate() {
+                    let (name, tag) = layout_name(&layout.reference);
+                    if name == *repository {
+                        let layout = DirLayout::open(&layout.path)?;
+                        let top = layout.top_manifest()?;
+                        let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
+                        found.add_entry((tag, Location::Layout(at)), &top, read)?;
+                    }
+                }
+            }
+        }
+        for (digest, (subject, _)) in &found.subjects {
+            let about = found.about.entry(subject.clone()).or_default();
+            about.push(digest.clone());
+        }
+        for about in found.about.values_mut() {
+            about.sort_unstable();
+        }
+        Ok(found)
+    }
+
+    /// Adds the images that a bundle lists for the repository.
+    fn add_images(
+        &mut self,
+        images: &[crate::bundle::BundleImage],
+        repository: &RepositoryName,
+        read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
+    ) -> Result<(), TransferError> {
+        for image in images
+            .iter()
+            .filter(|image| image.repository == *repository)
+        {
+            self.members.extend(image.manifests.iter().cloned());
+            let is_plain = |tag: &Tag| ReferrerTag::parse(tag).is_none();
+            if image.tag.as_ref().is_some_and(is_plain) {
+                continue;
+            }
+            if let Some(top) = read(&image.digest)? {
+                self.add_entry((image.tag.clone(), Location::Pool), &top, &read)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what one tag, or one manifest without a tag, leads to.
+    fn add_entry(
+        &mut self,
+        (tag, location): (Option<Tag>, Location),
+        top: &Manifest,
+        read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
+    ) -> Result<(), TransferError> {
+        self.members.insert(top.digest().clone());
+        self.add_subject(top, &location);
+        let form = tag.as_ref().and_then(ReferrerTag::parse);
+        let is_index = form
+            .as_ref()
+            .is_some_and(|form| form.kind == ReferrerTagKind::Index);
+        for child in top.children() {
+            self.members.insert(child.digest.clone());
+            if is_index && let Some(child) = read(&child.digest)? {
+                self.add_subject(&child, &location);
+            }
+        }
+        if let (Some(form), Some(tag)) = (form, tag) {
+            self.tagged.push(Tagged {
+                form,
+                tag,
+                digest: top.digest().clone(),
+                location,
+            });
+        }
+        Ok(())
+    }
+
+    fn add_subject(&mut self, manifest: &Manifest, location: &Location) {
+        if let Some(subject) = manifest.subject() {
+            let subject = (subject.digest.clone(), location.clone());
+            self.subjects.insert(manifest.digest().clone(), subject);
+        }
+    }
+
+    /// The manifests that say they are about `subject`, with where each is.
+    pub(super) fn about(&self, subject: &Digest) -> impl Iterator<Item = (&Digest, &Location)> {
+        let about = self.about.get(subject).into_iter().flatten();
+        about.map(|digest| (digest, &self.subjects[digest].1))
+    }
+
+    /// The tags of cosign's that are about `subject`.
+    pub(super) fn cosign(&self, subject: &Digest) -> impl Iterator<Item = &Tagged> {
+        self.tagged.iter().filter(move |tagged| {
+            tagged.form.kind == ReferrerTagKind::Cosign && tagged.form.is_about(subject)
+        })
+    }
+
+    /// Whether what a tag (or no tag) names is, by its form, about another manifest, wherever
+    /// that is.
+    pub fn is_candidate(&self, tag: Option<&Tag>, digest: &Digest) -> bool {
+        match tag {
+            Some(tag) => ReferrerTag::parse(tag).is_some(),
+            None => self.subjects.contains_key(digest),
+        }
+    }
+
+    /// Tells referrers from images: the manifests that are carried with the images whose tops are
+    /// `roots`, those of referrers and of their referrers included.
+    ///
+    /// What is about nothing of the repository is nobody's referrer, and an image of its own.
+    pub fn carried_with(&self, roots: &HashSet<Digest>) -> HashSet<Digest> {
+        let tops: HashSet<&Digest> = self.tagged.iter().map(|tagged| &tagged.digest).collect();
+        let is_root = |digest: &&Digest| {
+            roots.contains(*digest)
+                || !self.subjects.contains_key(*digest) && !tops.contains(*digest)
+        };
+        let mut carried: HashSet<Digest> = self.members.iter().filter(is_root).cloned().collect();
+        let mut queue: Vec<Digest> = carried.iter().cloned().collect();
+        while let Some(subject) = queue.pop() {
+            let cosign = self.cosign(&subject).map(|tagged| &tagged.digest);
+            let found: Vec<&Digest> = self.about(&subject).map(|(digest, _)| digest).collect();
+            for digest in found.into_iter().chain(cosign) {
+                if carried.insert(digest.clone()) {
+                    queue.push(digest.clone());
+                }
+            }
+        }
+        carried
+    }
+
+    /// Whether a candidate is carried with one of the images that [`Self::carried_with`] is about.
+    pub fn is_carried(
+        &self,
+        tag: Option<&Tag>,
+        digest: &Digest,
+        carried: &HashSet<Digest>,
+    ) -> bool {
+        let Some(form) = tag.and_then(ReferrerTag::parse) else {
+            let subject = self.subjects.get(digest);
+            return subject.is_some_and(|(subject, _)| carried.contains(subject));
+        };
+        match form.subject() {
+            Some(subject) => carried.contains(&subject),
+            None => carried.iter().any(|digest| form.is_about(digest)),
+        }
+    }
+}

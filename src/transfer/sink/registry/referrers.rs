@@ -1,0 +1,171 @@
+//! Referrers at the registry that is pushed to: what it has of them, and putting the rest.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use super::RegistrySink;
+use crate::oci::{
+    Digest, Manifest, ManifestBody, ReferrerTagKind, RepositoryName, Tag, with_referrers,
+};
+use crate::registry::{Client, ManifestRef, ReferrerFinder, Repo, SubjectSupport};
+use crate::transfer::referrers::make_index;
+use crate::transfer::{Referrer, Resolved, TransferError};
+
+/// How often an index of referrers is made anew that somebody else changed meanwhile.
+const ATTEMPTS_MAX: usize = 4;
+
+/// What is known of the referrers at the target.
+#[derive(Debug)]
+pub(super) struct ReferrersThere {
+    finder: ReferrerFinder,
+    /// What this run put already.
+    put: Mutex<HashSet<(RepositoryName, Tag)>>,
+}
+
+impl ReferrersThere {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            finder: ReferrerFinder::new(client),
+            put: Mutex::default(),
+        }
+    }
+}
+
+impl RegistrySink {
+    /// Asks whether all that is about an image is there and can be found.
+    pub async fn has_referrers(&self, image: &Resolved) -> Result<bool, TransferError> {
+        let repo = self.repo(&image.wanted.destination.repository);
+        for referrer in &image.referrers {
+            let is_there = match referrer.kind {
+                ReferrerTagKind::Cosign => {
+                    let at = ManifestRef::Tag(referrer.tag.clone());
+                    let head = self.client.head_manifest(&repo, &at).await?;
+                    head.and_then(|head| head.digest).as_ref() == Some(referrer.top().digest())
+                }
+                ReferrerTagKind::Index => self.lists_all(&repo, referrer).await?,
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn lists_all(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
+        let listed = match self.referrers.finder.ask(repo, &referrer.subject).await? {
+            Some(listed) => listed,
+            None => {
+                let at = ManifestRef::Tag(referrer.tag.clone());
+                let index = self.client.fetch_manifest(repo, &at).await?;
+                let children = index.iter().flat_map(Manifest::children);
+                children.map(|child| child.digest.clone()).collect()
+            }
+        };
+        let listed: HashSet<Digest> = listed.into_iter().collect();
+        let entries = referrer.entries();
+        Ok(entries.iter().all(|entry| listed.contains(entry.digest())))
+    }
+
+    /// Puts what is about a manifest, in the way in which it will be looked for; once a run. The
+    /// caller has the repository for itself.
+    pub(super) async fn put_referrer(
+        &self,
+        repo: &Repo,
+        referrer: &Referrer,
+    ) -> Result<(), TransferError> {
+        let key = (repo.name.clone(), referrer.tag.clone());
+        let has_put = |put: &Mutex<HashSet<_>>| put.lock().expect("no panic").contains(&key);
+        if has_put(&self.referrers.put) {
+            return Ok(());
+        }
+        match referrer.kind {
+            ReferrerTagKind::Cosign => self.put_cosign(repo, referrer).await?,
+            ReferrerTagKind::Index => self.put_about(repo, referrer).await?,
+        }
+        self.referrers.put.lock().expect("no panic").insert(key);
+        Ok(())
+    }
+
+    /// Puts manifests that say what they are about; where no API will lead to them, the tag does.
+    async fn put_about(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
+        let mut needs_tag = false;
+        for manifest in &referrer.manifests {
+            let at = ManifestRef::Digest(manifest.digest().clone());
+            let support = self.client.put_manifest(repo, &at, manifest).await?;
+            needs_tag |= manifest.subject().is_some() && support == SubjectSupport::Unsaid;
+        }
+        if !needs_tag {
+            return Ok(());
+        }
+        let at = ManifestRef::Tag(referrer.tag.clone());
+        for attempt in 1.. {
+            let index = match self.client.fetch_manifest(repo, &at).await? {
+                None => make_index(referrer.entries()),
+                Some(index) if matches!(index.body(), ManifestBody::Index(_)) => {
+                    match with_referrers(&index, &referrer.entries()) {
+                        Some(bytes) => Manifest::parse(bytes.into(), Some(index.media_type()))?,
+                        None => return Ok(()),
+                    }
+                }
+                Some(_) => {
+                    return Err(TransferError::ReferrersTag {
+                        repository: repo.to_string(),
+                        tag: referrer.tag.clone(),
+                    });
+                }
+            };
+            match self.client.put_manifest(repo, &at, &index).await {
+                // Somebody else was faster.
+                Err(error)
+                    if attempt < ATTEMPTS_MAX && matches!(error.status(), Some(409 | 412)) => {}
+                result => {
+                    result?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what cosign's tag names, unless that would take signatures away from the registry.
+    async fn put_cosign(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
+        let at = ManifestRef::Tag(referrer.tag.clone());
+        let top = referrer.top();
+        if let Some(there) = self.client.fetch_manifest(repo, &at).await? {
+            let is_same = there.digest() == top.digest();
+            // Signatures and attestations are added to one manifest, as its layers.
+            let grows = !referrer.tag.as_str().ends_with(".sbom");
+            if is_same || grows && has_all(&there, &top) {
+                return Ok(());
+            }
+            if grows && !has_all(&top, &there) {
+                return Err(TransferError::ReferrerDiffers {
+                    repository: repo.to_string(),
+                    tag: referrer.tag.clone(),
+                });
+            }
+        }
+        let (_, children) = referrer.manifests.split_last().unwrap_or((&top, &[]));
+        for child in children {
+            let by_digest = ManifestRef::Digest(child.digest().clone());
+            self.client.put_manifest(repo, &by_digest, child).await?;
+        }
+        self.client.put_manifest(repo, &at, &top).await?;
+        Ok(())
+    }
+}
+
+/// Whether one manifest has every layer of the other.
+fn has_all(one: &Manifest, other: &Manifest) -> bool {
+    let layers = |manifest: &Manifest| -> HashSet<Digest> {
+        match manifest.body() {
+            ManifestBody::Image(image) => image.layers.iter().map(|l| l.digest.clone()).collect(),
+            ManifestBody::Index(index) => index
+                .manifests
+                .iter()
+                .map(|child| child.digest.clone())
+                .collect(),
+        }
+    };
+    layers(other).is_subset(&layers(one))
+}
