@@ -149,10 +149,11 @@ struct MemberDoc {
     digest: Option<Digest>,
 }
 
-/// Writes `hod/bundle.json`; returns the id and the bytes.
+/// Writes `hod/bundle.json`, with blanks behind it up to `len_min`; returns the id and the bytes.
 pub(super) fn render_bundle(
     manifest: &BundleManifest,
     volume: &Volume,
+    len_min: u64,
 ) -> Result<(Digest, Vec<u8>), BundleError> {
     let offsets = volume.blob_offsets();
     let blobs = manifest.blobs.iter().zip(offsets);
@@ -187,16 +188,18 @@ pub(super) fn render_bundle(
         base: Vec::new(),
     };
     let mut bytes = render(&doc, BUNDLE_PATH)?;
+    pad(&mut bytes, len_min);
     let id = Digest::of(&bytes);
     bytes[ID_PREFIX.len()..][..ID_HEX_LEN].copy_from_slice(id.hex().as_bytes());
     Ok((id, bytes))
 }
 
-/// Writes `hod/volume.json` for the volume of the bundle whose json has the digest `bundle_json`.
+/// Writes `hod/volume.json` for the volume of the bundle whose json has the digest `bundle_json`,
+/// with blanks behind it up to `len_min`.
 pub(super) fn render_volume(
     manifest: &BundleManifest,
     volume: &Volume,
-    bundle_json: &Digest,
+    (bundle_json, len_min): (&Digest, u64),
 ) -> Result<Vec<u8>, BundleError> {
     let doc = VolumeDoc {
         format: FORMAT,
@@ -205,7 +208,15 @@ pub(super) fn render_volume(
         count: 1,
         members: members(manifest, volume, bundle_json),
     };
-    render(&doc, VOLUME_PATH)
+    let mut bytes = render(&doc, VOLUME_PATH)?;
+    pad(&mut bytes, len_min);
+    Ok(bytes)
+}
+
+/// Adds blanks, which JSON allows at its end.
+fn pad(bytes: &mut Vec<u8>, len_min: u64) {
+    let len_min = usize::try_from(len_min).expect("a length that was written before");
+    bytes.resize(bytes.len().max(len_min), b' ');
 }
 
 fn render(doc: &impl Serialize, path: &'static str) -> Result<Vec<u8>, BundleError> {
