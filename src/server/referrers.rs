@@ -2,6 +2,7 @@
 //! repository say, since the tree has no list of them.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -41,17 +42,16 @@ impl Subjects {
         let mut about = Vec::new();
         for digest in store.revisions(repository)? {
             let known = self.known().get(&digest).cloned();
-            let found = match known {
-                Some(found) => found,
-                None => {
-                    let found = store.subject_of(&digest)?;
-                    let mut known = self.known();
-                    if known.len() >= KNOWN_MAX {
-                        known.clear();
-                    }
-                    known.insert(digest.clone(), found.clone());
-                    found
+            let found = if let Some(found) = known {
+                found
+            } else {
+                let found = store.subject_of(&digest)?;
+                let mut known = self.known();
+                if known.len() >= KNOWN_MAX {
+                    known.clear();
                 }
+                known.insert(digest.clone(), found.clone());
+                found
             };
             if found.as_ref() == Some(subject) {
                 about.push(digest);
@@ -148,7 +148,7 @@ fn percent_encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("a string takes all text");
         }
     }
     encoded

@@ -143,8 +143,10 @@ impl Hint for TransferError {
             Self::Layout(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Referrers { source, .. } => Some(match source.hint() {
-                Some(hint) => format!("{hint}; {WITHOUT_REFERRERS}"),
-                None => WITHOUT_REFERRERS.to_owned(),
+                Some(hint) if !hint.contains(WITHOUT_REFERRERS) => {
+                    format!("{hint}; {WITHOUT_REFERRERS}")
+                }
+                _ => WITHOUT_REFERRERS.to_owned(),
             }),
             Self::ReferrerDiffers { .. } => Some(format!(
                 "sign again at the registry after the tag was deleted there; {WITHOUT_REFERRERS}"

@@ -23,6 +23,7 @@ mod nginx;
 mod pull;
 mod push;
 mod readme;
+mod referrers;
 mod roundtrip;
 mod selftest;
 mod serve;

@@ -151,7 +151,6 @@ fn what_is_not_there_is_said_by_code() {
     // A manifest is no blob.
     check(format!("/v2/app/blobs/{}", here.digest()), "BLOB_UNKNOWN");
     check("/v2/nobody/tags/list".to_owned(), "NAME_UNKNOWN");
-    check(format!("/v2/app/referrers/{}", here.digest()), "NOT_FOUND");
 }
 
 #[test]

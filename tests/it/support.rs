@@ -14,6 +14,7 @@ pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod puppet;
 pub(crate) mod random;
+pub(crate) mod referrers;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod skopeo;

@@ -201,7 +201,7 @@ impl Blob {
         }
     }
 
-    fn descriptor(&self, media_type: &str) -> Value {
+    pub(super) fn descriptor(&self, media_type: &str) -> Value {
         json!({"mediaType": media_type, "digest": self.digest, "size": self.bytes.len()})
     }
 }

@@ -52,14 +52,14 @@ impl RegistrySink {
     }
 
     async fn lists_all(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
-        let listed = match self.referrers.finder.ask(repo, &referrer.subject).await? {
-            Some(listed) => listed,
-            None => {
-                let at = ManifestRef::Tag(referrer.tag.clone());
-                let index = self.client.fetch_manifest(repo, &at).await?;
-                let children = index.iter().flat_map(Manifest::children);
-                children.map(|child| child.digest.clone()).collect()
-            }
+        let asked = self.referrers.finder.ask(repo, &referrer.subject).await?;
+        let listed = if let Some(listed) = asked {
+            listed
+        } else {
+            let at = ManifestRef::Tag(referrer.tag.clone());
+            let index = self.client.fetch_manifest(repo, &at).await?;
+            let children = index.iter().flat_map(Manifest::children);
+            children.map(|child| child.digest.clone()).collect()
         };
         let listed: HashSet<Digest> = listed.into_iter().collect();
         let entries = referrer.entries();
@@ -134,7 +134,8 @@ impl RegistrySink {
         if let Some(there) = self.client.fetch_manifest(repo, &at).await? {
             let is_same = there.digest() == top.digest();
             // Signatures and attestations are added to one manifest, as its layers.
-            let grows = !referrer.tag.as_str().ends_with(".sbom");
+            let suffix = referrer.tag.as_str().rsplit('.').next();
+            let grows = suffix != Some("sbom");
             if is_same || grows && has_all(&there, &top) {
                 return Ok(());
             }
