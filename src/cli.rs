@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod error;
 pub mod exit;
+mod results;
 mod settings;
 pub mod ui;
 

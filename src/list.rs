@@ -17,7 +17,7 @@ mod text;
 
 pub use entry::{Destination, ListEntry, Origin, StoredAs};
 pub use error::{BadLine, ListError};
-pub use lock::write_locked;
+pub use lock::{write_entries, write_locked};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
 
 use crate::oci::Registry;

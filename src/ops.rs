@@ -21,7 +21,7 @@ mod unpack;
 mod verify;
 
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
-pub use catalog::{Catalog, SourceKind};
+pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::OpsError;

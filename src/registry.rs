@@ -22,6 +22,7 @@ mod auth;
 mod blob;
 mod budget;
 mod certificates;
+mod class;
 mod client;
 mod connections;
 mod credentials;

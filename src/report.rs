@@ -1,9 +1,12 @@
 //! What happens, as values: mechanisms and engine report facts, the face renders them.
 
 pub mod amount;
+mod class;
 
 use std::sync::Mutex;
 use std::time::Duration;
+
+pub use class::ErrorClass;
 
 use crate::oci::Digest;
 

@@ -13,6 +13,7 @@ mod schedule;
 mod sequential;
 mod sink;
 mod source;
+mod timing;
 
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob};
@@ -25,3 +26,4 @@ pub use source::{
     BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, StreamedBundle,
     Wanted,
 };
+pub use timing::Timings;

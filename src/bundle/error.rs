@@ -6,6 +6,7 @@ use super::entry_path::EntryPathError;
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};
+use crate::report::ErrorClass;
 
 /// A bundle that cannot be written, or that cannot be read or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -224,6 +225,33 @@ impl BundleError {
             | Self::Manifest { .. }
             | Self::Blob { .. }
             | Self::Image { .. } => true,
+        }
+    }
+}
+
+impl BundleError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Write { source, .. }
+            | Self::ReadBlob { source, .. }
+            | Self::Read { source, .. } => source.class(),
+            Self::NotABundle { .. }
+            | Self::Compressed { .. }
+            | Self::Unsupported { .. }
+            | Self::TooLarge => ErrorClass::Usage,
+            Self::Stopped => ErrorClass::Stopped,
+            Self::BlobDamaged { .. }
+            | Self::BlobLength { .. }
+            | Self::Decompress { .. }
+            | Self::Json { .. }
+            | Self::Id { .. }
+            | Self::Text { .. }
+            | Self::Path(_)
+            | Self::Member { .. }
+            | Self::Manifest { .. }
+            | Self::Blob { .. }
+            | Self::Image { .. } => ErrorClass::Verify,
         }
     }
 }

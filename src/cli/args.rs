@@ -4,6 +4,7 @@ mod harbor;
 mod login;
 mod referrers;
 mod registry;
+mod results;
 mod selection;
 mod upload;
 mod verbs;
@@ -14,6 +15,7 @@ pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
+pub(crate) use results::ResultsArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{

@@ -11,6 +11,7 @@ use crate::list::ListError;
 use crate::oci::ReferenceError;
 use crate::ops::OpsError;
 use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
+use crate::report::ErrorClass;
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,13 @@ pub(crate) enum CommandError {
     SourceDateEpoch { value: String },
     #[error("bundle `{}` must be named `.tar` or `.tar.zst`", path.display())]
     BundleName { path: PathBuf },
+    #[error("report `{}` must be named `.json` or `.xml`", path.display())]
+    ReportName { path: PathBuf },
+    /// The run itself is over, whatever became of it.
+    #[error("failed to write `{}`", path.display())]
+    Results { path: PathBuf, source: fsx::Error },
+    #[error("failed to write report `{}`", path.display())]
+    Rendering { path: PathBuf, source: io::Error },
     #[error("one tree is packed at a time; lists are packed with `--store`")]
     ManyTrees,
     /// The problems themselves are the result, and stand on stdout.
@@ -111,6 +119,7 @@ impl CommandError {
             | Self::Target { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
+            | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
@@ -124,9 +133,46 @@ impl CommandError {
             | Self::Proxy { .. }
             | Self::RegistriesConf(_)
             | Self::RegistryName { .. } => Exit::Usage,
-            Self::Ops(_) | Self::File(_) | Self::Client(_) | Self::Output(_) | Self::Runtime(_) => {
-                Exit::Failed
-            }
+            Self::Ops(_)
+            | Self::File(_)
+            | Self::Client(_)
+            | Self::Output(_)
+            | Self::Results { .. }
+            | Self::Rendering { .. }
+            | Self::Runtime(_) => Exit::Failed,
+        }
+    }
+
+    /// What kind of failure it is, for programs.
+    pub(crate) fn class(&self) -> ErrorClass {
+        match self {
+            Self::Ops(error) => error.class(),
+            Self::File(error) | Self::Results { source: error, .. } => error.class(),
+            Self::Client(error) => error.class(),
+            Self::Credentials { source, .. } => source.class(),
+            Self::Damaged { .. } => ErrorClass::Verify,
+            Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
+            Self::Lists(_)
+            | Self::List { .. }
+            | Self::NoLists { .. }
+            | Self::NotText { .. }
+            | Self::Target { .. }
+            | Self::SourceDateEpoch { .. }
+            | Self::BundleName { .. }
+            | Self::ReportName { .. }
+            | Self::ManyTrees
+            | Self::WhoseLogin { .. }
+            | Self::HalfLogin { .. }
+            | Self::NotUtf8 { .. }
+            | Self::StdinTwice
+            | Self::CredsStdin
+            | Self::NoPassword
+            | Self::NobodyToAsk { .. }
+            | Self::NoHome
+            | Self::Proxy { .. }
+            | Self::RegistriesConf(_)
+            | Self::RegistryName { .. } => ErrorClass::Usage,
+            Self::Runtime(_) | Self::Rendering { .. } => ErrorClass::Internal,
         }
     }
 
@@ -159,6 +205,11 @@ impl CommandError {
                 "write it as in `harbor.corp:8443`, without `https://` and without a tag"
                     .to_owned(),
             ),
+            Self::ReportName { .. } => Some(
+                "the name says what to write: JSON, or JUnit's XML, which CI systems show"
+                    .to_owned(),
+            ),
+            Self::Results { source, .. } => source.hint(),
             Self::BundleName { .. } => {
                 Some("the name says whether to compress, so that nobody has to guess".to_owned())
             }

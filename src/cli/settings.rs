@@ -181,6 +181,11 @@ pub(crate) fn read_lists(
 ) -> Result<ImageList, CommandError> {
     let mut texts: Vec<(String, String)> = Vec::new();
     for path in paths {
+        // `@retry.txt` is the file, as many tools write it; `./@retry.txt` has it in its name.
+        let path = &match path.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(file) => PathBuf::from(file),
+            None => path.clone(),
+        };
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             std::io::stdin()

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::hint::Hint;
+use crate::report::ErrorClass;
 
 /// A failed file system operation.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,22 @@ impl Error {
             io::ErrorKind::UnexpectedEof => IoKind::Truncated,
             io::ErrorKind::NotFound => IoKind::NotFound,
             _ => IoKind::Unspecified,
+        }
+    }
+}
+
+impl Error {
+    /// What kind of failure it was, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self.kind() {
+            IoKind::NoSpace => ErrorClass::Space,
+            IoKind::NotFound => ErrorClass::NotFound,
+            IoKind::CrossDevice
+            | IoKind::Unsupported
+            | IoKind::Exists
+            | IoKind::Permission
+            | IoKind::Truncated
+            | IoKind::Unspecified => ErrorClass::File,
         }
     }
 }

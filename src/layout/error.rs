@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError, ReferenceError};
+use crate::report::ErrorClass;
 
 /// A failed operation on a layout.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,25 @@ fn list_names(names: &[BadName]) -> String {
     let line = |name: &BadName| format!("`{}`: {}", name.path.display(), name.reason);
     lines.extend(names.iter().map(line));
     lines.join("\n  ")
+}
+
+impl LayoutError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::File(error) => error.class(),
+            Self::NotALayout { .. } | Self::UnknownVersion { .. } | Self::BadNames(_) => {
+                ErrorClass::Usage
+            }
+            Self::Occupied { .. } | Self::Busy { .. } => ErrorClass::File,
+            Self::BadManifest { .. }
+            | Self::Corrupt { .. }
+            | Self::NotAFile { .. }
+            | Self::DigestMismatch { .. }
+            | Self::WrongLength { .. } => ErrorClass::Verify,
+            Self::NoManifest { .. } | Self::Incomplete { .. } => ErrorClass::NotFound,
+        }
+    }
 }
 
 impl Hint for LayoutError {

@@ -9,6 +9,27 @@ use super::ListEntry;
 /// Sections are kept, each in one piece; what stands in none comes first. Parsing the result gives
 /// the same names, destinations and platforms.
 pub fn write_locked(entries: &[(&ListEntry, &Digest)]) -> String {
+    let pinned = entries.iter().map(|&(entry, digest)| {
+        let pinned = Reference {
+            digest: Some(digest.clone()),
+            ..entry.reference.clone()
+        };
+        (entry, pinned)
+    });
+    write_lines(&pinned.collect::<Vec<_>>())
+}
+
+/// Writes entries back as a list, as they were read.
+///
+/// Sections are kept, each in one piece. Parsing the result gives the same entries.
+pub fn write_entries(entries: &[&ListEntry]) -> String {
+    let entries = entries
+        .iter()
+        .map(|&entry| (entry, entry.reference.clone()));
+    write_lines(&entries.collect::<Vec<_>>())
+}
+
+fn write_lines(entries: &[(&ListEntry, Reference)]) -> String {
     let mut sections: Vec<Option<&str>> = vec![None];
     for (entry, _) in entries {
         let section = entry.section.as_deref();
@@ -23,9 +44,9 @@ pub fn write_locked(entries: &[(&ListEntry, &Digest)]) -> String {
             text.push_str(name);
             text.push('\n');
         }
-        for (entry, digest) in entries {
+        for (entry, reference) in entries {
             if entry.section.as_deref() == section {
-                text.push_str(&locked_line(entry, digest));
+                text.push_str(&line(entry, reference));
                 text.push('\n');
             }
         }
@@ -33,11 +54,7 @@ pub fn write_locked(entries: &[(&ListEntry, &Digest)]) -> String {
     text
 }
 
-fn locked_line(entry: &ListEntry, digest: &Digest) -> String {
-    let pinned = Reference {
-        digest: Some(digest.clone()),
-        ..entry.reference.clone()
-    };
+fn line(entry: &ListEntry, reference: &Reference) -> String {
     let destination = entry.destination.as_ref().map(|to| format!(" {to}"));
     let platforms = entry
         .platforms
@@ -47,7 +64,7 @@ fn locked_line(entry: &ListEntry, digest: &Digest) -> String {
         destination.unwrap_or_default(),
         platforms.unwrap_or_default(),
     );
-    format!("{pinned}{destination}{platforms}")
+    format!("{reference}{destination}{platforms}")
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ pub struct ImageReport {
     /// How many signatures, attestations, SBOMs and the like are carried with it.
     #[serde(skip_serializing_if = "is_none")]
     pub referrers: usize,
+    /// From the start of its first blob until it was complete or given up; absent for one that
+    /// needed no work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     #[serde(flatten)]
     pub status: ImageStatus,
 }
@@ -101,6 +105,7 @@ impl ImageReport {
             original_digest: image.original.clone(),
             bytes: bytes_of(image),
             referrers: image.n_referrers(),
+            seconds: None,
             status,
         }
     }
@@ -113,6 +118,7 @@ impl ImageReport {
             original_digest: None,
             bytes: 0,
             referrers: 0,
+            seconds: None,
             status: ImageStatus::failed(error),
         }
     }
@@ -313,8 +319,13 @@ impl Batch {
             jobs: cx.jobs,
             on_failure: self.on_failure,
             retry: cx.retry,
+            timings: Arc::default(),
         };
         let outcomes = transfer.run(&self.plan).await;
+        for (at, &position) in self.positions.iter().enumerate() {
+            let took = transfer.timings.took(at);
+            self.reports[position].seconds = took.map(|took| took.as_secs_f64());
+        }
         self.record(outcomes);
     }
 

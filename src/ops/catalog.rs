@@ -306,6 +306,13 @@ impl Catalog {
     }
 }
 
+/// The names of the images at a path, each as a list that finds it there has it.
+pub fn image_names(source: &Path) -> Result<Vec<String>, OpsError> {
+    let catalog = Catalog::open(source)?;
+    let found = catalog.without_referrers(catalog.all()?)?;
+    Ok(found.into_iter().map(|image| image.name).collect())
+}
+
 /// An image of the source, and where it goes before renaming.
 struct Found {
     name: String,

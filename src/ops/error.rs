@@ -11,6 +11,7 @@ use crate::layout::LayoutError;
 use crate::list::{ListError, RenameError};
 use crate::oci::Registry;
 use crate::registry::{KeepError, RegistryError};
+use crate::report::ErrorClass;
 use crate::report::amount::format_len;
 use crate::server::ServerError;
 use crate::store::StoreError;
@@ -107,6 +108,42 @@ fn indent(lines: &[String]) -> String {
 }
 
 impl OpsError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::Bundle(error) => error.class(),
+            Self::Layout(error) => error.class(),
+            Self::Registry(error) => error.class(),
+            Self::Transfer(error) => error.class(),
+            Self::Batch(failure) => failure.error.class(),
+            Self::File(error) => error.class(),
+            Self::NoSpace { .. } => ErrorClass::Space,
+            Self::NoSource { .. } | Self::NoImages { .. } | Self::Missing { .. } => {
+                ErrorClass::NotFound
+            }
+            Self::List(_)
+            | Self::Rename(_)
+            | Self::UnknownSource { .. }
+            | Self::WrongSource { .. }
+            | Self::CrossDevice { .. }
+            | Self::OutputIsSource { .. } => ErrorClass::Usage,
+            Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
+            Self::Keep(error) => error.class(),
+            Self::NotReady(error) => error.class(),
+            Self::Bind { .. } | Self::Server(_) => ErrorClass::Network,
+            Self::Template(_) => ErrorClass::Internal,
+        }
+    }
+
+    /// The image that an all-or-nothing verb failed at.
+    pub fn failed_image(&self) -> Option<&str> {
+        match self {
+            Self::Batch(failure) => Some(&failure.image),
+            _ => None,
+        }
+    }
+
     /// Whether it was refused before anything was done, for reasons outside the command line.
     pub fn is_refusal(&self) -> bool {
         match self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::batch::{Batch, require_space};
-use super::{Catalog, Context, OpsError, SourceKind};
+use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
 use crate::bridge::{self, FileRange};
 use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
 use crate::fsx::{self, Durability};
@@ -52,6 +52,9 @@ pub struct PackOutcome {
     pub tar_bytes: u64,
     /// Bytes that packing each image by itself would have cost besides.
     pub shared_bytes: u64,
+    /// What was packed, an image each.
+    #[serde(skip)]
+    pub images: Vec<ImageReport>,
 }
 
 /// Packs images into one file, straight from the store.
@@ -73,7 +76,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         });
     }
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
+    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
@@ -129,6 +132,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         bytes: written.len,
         tar_bytes: written.tar_len,
         shared_bytes: batch.plan.shared_len(),
+        images: {
+            batch.mark_done();
+            batch.finish().images
+        },
     })
 }
 

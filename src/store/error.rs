@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+use crate::report::ErrorClass;
 
 /// A failed operation on a store.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,25 @@ pub enum StoreError {
         repository: RepositoryName,
         digest: Digest,
     },
+}
+
+impl StoreError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotAStore { .. } | Self::InsideTree { .. } => ErrorClass::Usage,
+            Self::ReadOnly { .. } => ErrorClass::Internal,
+            Self::File(error) => error.class(),
+            Self::BadLink { .. }
+            | Self::DigestMismatch { .. }
+            | Self::LengthMismatch { .. }
+            | Self::Corrupt { .. }
+            | Self::BadManifest { .. } => ErrorClass::Verify,
+            Self::MissingManifest { .. } | Self::NoChildren { .. } | Self::MissingBlob { .. } => {
+                ErrorClass::NotFound
+            }
+        }
+    }
 }
 
 impl Hint for StoreError {

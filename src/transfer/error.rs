@@ -9,6 +9,7 @@ use crate::hint::Hint;
 use crate::layout::LayoutError;
 use crate::oci::{Digest, ManifestError, Tag};
 use crate::registry::{Failure, RegistryError};
+use crate::report::ErrorClass;
 use crate::store::StoreError;
 
 /// What else to do about referrers.
@@ -120,6 +121,36 @@ impl TransferError {
             | Self::DigestMismatch { .. }
             | Self::BlobLength { .. } => true,
             _ => false,
+        }
+    }
+
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Registry(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Bundle(error) => error.class(),
+            Self::Stream(error) => error.class(),
+            Self::Layout(error) => error.class(),
+            Self::File(error) => error.class(),
+            Self::Referrers { source, .. } => source.class(),
+            Self::ImageAbsent { .. }
+            | Self::ChildAbsent { .. }
+            | Self::BlobAbsent { .. }
+            | Self::NoPlatform { .. } => ErrorClass::NotFound,
+            Self::Manifest(_) | Self::BlobLength { .. } | Self::DigestMismatch { .. } => {
+                ErrorClass::Verify
+            }
+            Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
+            Self::PinnedIndex { .. }
+            | Self::TooDeep { .. }
+            | Self::TooMany { .. }
+            | Self::TooManyReferrers { .. }
+            | Self::ReferrersTag { .. }
+            | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
+            Self::ReadOnce { .. } => ErrorClass::Usage,
+            Self::Rewrite => ErrorClass::Internal,
+            Self::Stopped => ErrorClass::Stopped,
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
-use super::{BlobContent, Plan, Sink, Source, TransferError, sequential};
+use super::{BlobContent, Plan, Sink, Source, Timings, TransferError, sequential};
 use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
@@ -35,6 +35,8 @@ pub struct Transfer {
     pub jobs: usize,
     pub on_failure: OnFailure,
     pub retry: RetryPolicy,
+    /// Made for this run.
+    pub timings: Arc<Timings>,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -85,6 +87,7 @@ impl Transfer {
             while n_publishing < at_once && !progress.ready.is_empty() {
                 let batch = progress.next_batch(self.sink.batching());
                 let (sink, plan) = (self.sink.clone(), Arc::clone(plan));
+                self.timings.begin(&batch);
                 n_publishing += 1;
                 tasks.spawn(async move { Done::Published(sink.publish(&plan, batch).await) });
             }
@@ -158,6 +161,7 @@ impl Transfer {
         content: Option<BlobContent>,
     ) -> Result<(), Arc<TransferError>> {
         let blob = &plan.blobs[at];
+        self.timings.begin(&blob.images);
         let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
         if self.sink.has_blob(blob).await.map_err(Arc::new)? {
             self.reporter.event(Event::BlobDone {
@@ -208,6 +212,7 @@ impl Transfer {
 
     fn report_news(&self, plan: &Plan, progress: &mut Progress) {
         for at in progress.unreported() {
+            self.timings.end(at);
             let image = plan.images[at].wanted.name.as_str();
             match &progress.outcomes[at] {
                 Some(Ok(())) => self.reporter.event(Event::ImageDone { image }),

@@ -27,8 +27,8 @@ pub(crate) struct ListArgs {
 /// Lists that narrow what a source has.
 #[derive(Debug, Args)]
 pub(crate) struct OnlyArgs {
-    /// Only the images of this list: a file, a directory, or `-` for stdin; may be given several
-    /// times
+    /// Only the images of this list: a file (`@` before it is fine), a directory, or `-` for stdin;
+    /// may be given several times
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Vec<PathBuf>,
 

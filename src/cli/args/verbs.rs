@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs, UploadArgs,
+    LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
+    ResultsArgs, UploadArgs,
 };
 use crate::oci::{PlatformChoice, Registry};
 
@@ -66,6 +67,9 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// What becomes of an index of which not every platform is carried.
@@ -106,6 +110,9 @@ pub(crate) struct SelectArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// Pack images into one file for the air gap
@@ -160,6 +167,9 @@ pub(crate) struct PackArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// Unpack a bundle into a store, verifying every byte
@@ -175,6 +185,9 @@ pub(crate) struct UnpackArgs {
     /// The store to unpack into; added to when it exists
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// Export images as the `dir:` layouts that skopeo reads
@@ -211,6 +224,9 @@ pub(crate) struct ExportArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// Push images into a registry
@@ -260,6 +276,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) upload: UploadArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
 }
 
 /// Hash everything again, and check that every image is complete

@@ -1,13 +1,38 @@
 //! `hod export`
 
-use super::outcome::{self, Wording};
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ExportArgs;
+use crate::cli::results::Results;
 use crate::ops::{self, ExportOptions};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
-    let options = ExportOptions {
+    let wording = Wording {
+        verb: "export",
+        done: "exported",
+    };
+    let results = Results::begin(wording.verb, &args.results)?;
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(error) => {
+            let asked = Asked::nothing(results);
+            return outcome::finish(session, wording, Err(error), asked);
+        }
+    };
+    let cx = session.local();
+    let found = ops::export(&cx, &options).await.map_err(CommandError::from);
+    let asked = Asked {
+        results,
+        list: options.list.as_ref(),
+        source: Some(&options.source),
+        target: None,
+    };
+    outcome::finish(session, wording, found, asked)
+}
+
+fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
+    Ok(ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),
         list: settings::only_list(&args.only)?,
@@ -19,14 +44,5 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         } else {
             OnFailure::GoOn
         },
-    };
-    let found = ops::export(&session.local(), &options).await?;
-    outcome::print(
-        session,
-        Wording {
-            verb: "export",
-            done: "exported",
-        },
-        &found,
-    )
+    })
 }

@@ -1,15 +1,19 @@
 //! What became of a batch, for people and for programs.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::Session;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::results::{Results, Run};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::hint::Hint as _;
-use crate::ops::{BatchOutcome, ImageStatus};
+use crate::list::ImageList;
+use crate::oci::Registry;
+use crate::ops::{self, BatchOutcome, ImageStatus};
 
 /// How a verb is spoken of.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +38,85 @@ struct Document<'a> {
     seconds: f64,
 }
 
+/// What a run was asked, as far as its results tell.
+pub(super) struct Asked<'a> {
+    pub(super) results: Results,
+    pub(super) list: Option<&'a ImageList>,
+    /// Where the images come from, if it is local.
+    pub(super) source: Option<&'a Path>,
+    pub(super) target: Option<&'a Registry>,
+}
+
+impl Asked<'_> {
+    /// The files of a run that ends before it is known what it is about.
+    pub(super) fn nothing(results: Results) -> Self {
+        Self {
+            results,
+            list: None,
+            source: None,
+            target: None,
+        }
+    }
+}
+
+/// Ends a run: writes the files that it was asked for, then prints.
+pub(super) fn finish(
+    session: &Session<'_>,
+    wording: Wording,
+    found: Result<BatchOutcome, CommandError>,
+    asked: Asked<'_>,
+) -> Result<Exit, CommandError> {
+    let written = write(session, found.as_ref(), asked);
+    match found {
+        Ok(found) => {
+            let exit = print(session, wording, &found)?;
+            written.map(|()| exit)
+        }
+        Err(error) => {
+            if let Err(other) = written {
+                session.printer.error(&other, other.advice().as_deref());
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Writes the files that a run was asked for.
+pub(super) fn write(
+    session: &Session<'_>,
+    found: Result<&BatchOutcome, &CommandError>,
+    asked: Asked<'_>,
+) -> Result<(), CommandError> {
+    let is_unknown = found.is_err() && asked.list.is_none() && asked.results.are_wanted();
+    let names = match asked.source.filter(|_| is_unknown) {
+        // What cannot be read has no names, and the error says so already.
+        Some(source) => ops::image_names(source).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    asked.results.write(&Run {
+        found,
+        exit: match found {
+            Ok(found) => exit_of(found),
+            Err(error) => error.exit(),
+        },
+        list: asked.list,
+        names,
+        target: asked.target,
+        moved: session.progress.totals().into(),
+    })
+}
+
+/// How a batch ends.
+fn exit_of(outcome: &BatchOutcome) -> Exit {
+    match (outcome.n_failed(), outcome.images.len()) {
+        (0, _) => Exit::Done,
+        (n_failed, n_all) if n_failed == n_all => Exit::Failed,
+        _ => Exit::SomeFailed,
+    }
+}
+
 /// Prints the outcome of a batch: images on stdout, the summary and failures on stderr.
-pub(super) fn print(
+fn print(
     session: &Session<'_>,
     wording: Wording,
     outcome: &BatchOutcome,
@@ -60,11 +141,7 @@ pub(super) fn print(
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
     if n_failed > 0 {
         printer.error(&BatchFailed { wording, outcome }, Some(&advice(outcome)));
-        return Ok(if n_failed == n_all {
-            Exit::Failed
-        } else {
-            Exit::SomeFailed
-        });
+        return Ok(exit_of(outcome));
     }
     let count = |wanted: fn(&ImageStatus) -> bool| {
         outcome

@@ -2,15 +2,50 @@
 
 use std::path::Path;
 
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
+use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::Durability;
 use crate::oci::Registry;
-use crate::ops::{self, PackOptions};
+use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
+    let results = Results::begin("pack", &args.results)?;
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(error) => {
+            let asked = Asked::nothing(results);
+            let none = Wording {
+                verb: "pack",
+                done: "packed",
+            };
+            return outcome::finish(session, none, Err(error), asked);
+        }
+    };
+    let packed = ops::pack(&session.local(), &options).await;
+    let packed = packed.map_err(CommandError::from);
+    let batch = packed.as_ref().map(|packed| BatchOutcome {
+        images: packed.images.clone(),
+        n_blobs: packed.n_blobs,
+        bytes: packed.bytes,
+        shared_bytes: packed.shared_bytes,
+        projects: Vec::new(),
+    });
+    let asked = Asked {
+        results,
+        list: options.list.as_ref(),
+        source: Some(&options.source),
+        target: None,
+    };
+    let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked);
+    print(session, &packed?)?;
+    written.map(|()| Exit::Done)
+}
+
+fn options(args: &PackArgs) -> Result<PackOptions, CommandError> {
     let (source, list) = match (&args.store, &args.inputs[..]) {
         (Some(store), lists) => (
             store.clone(),
@@ -23,7 +58,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),
     };
-    let options = PackOptions {
+    Ok(PackOptions {
         source,
         list,
         output: args.output.clone(),
@@ -38,12 +73,14 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         } else {
             Durability::Deferred
         },
-    };
-    let packed = ops::pack(&session.local(), &options).await?;
+    })
+}
+
+fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError> {
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&packed)?,
+        ResultFormat::Json => printer.document(packed)?,
         ResultFormat::Text => {
             printer.result(format_args!("{} {}", packed.path.display(), packed.id))?;
         }
@@ -60,7 +97,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         session.progress.totals().summary(0),
         format_len(packed.shared_bytes),
     ));
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn compression(output: &Path) -> Result<Compression, CommandError> {

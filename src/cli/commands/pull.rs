@@ -1,8 +1,9 @@
 //! `hod pull`
 
-use super::outcome::{self, Wording};
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{IndexArg, PullArgs};
+use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::list::{Destination, ImageList};
 use crate::oci::{Platform, PlatformChoice, Registry};
@@ -12,6 +13,30 @@ use crate::report::Event;
 use crate::transfer::{IndexMode, OnFailure};
 
 pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
+    let wording = Wording {
+        verb: "pull",
+        done: "pulled",
+    };
+    let results = Results::begin(wording.verb, &args.results)?;
+    let options = match options(session, args) {
+        Ok(options) => options,
+        Err(error) => {
+            let asked = Asked::nothing(results);
+            return outcome::finish(session, wording, Err(error), asked);
+        }
+    };
+    let cx = session.remote(settings::retry_policy(&args.registry));
+    let found = ops::pull(&cx, &options).await.map_err(CommandError::from);
+    let asked = Asked {
+        results,
+        list: Some(&options.list),
+        source: None,
+        target: None,
+    };
+    outcome::finish(session, wording, found, asked)
+}
+
+fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
     let source = args.source.clone();
     let is_named = source.is_some();
     let source = source.unwrap_or_else(Registry::docker_hub);
@@ -38,7 +63,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         registries_conf: conf,
     };
     let here = || PlatformChoice::These(vec![Platform::new("linux", std::env::consts::ARCH)]);
-    let options = PullOptions {
+    Ok(PullOptions {
         list,
         store: args.store.clone(),
         client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?,
@@ -61,17 +86,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         } else {
             OnFailure::GoOn
         },
-    };
-    let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = ops::pull(&cx, &options).await?;
-    outcome::print(
-        session,
-        Wording {
-            verb: "pull",
-            done: "pulled",
-        },
-        &found,
-    )
+    })
 }
 
 /// The registries that a list names, each once.

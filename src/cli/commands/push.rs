@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::outcome::{self, Wording};
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{PreflightArgs, PushArgs};
+use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::ResultFormat;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
@@ -13,6 +14,40 @@ use crate::registry::{NewProject, RegistriesConf};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
+    let wording = Wording {
+        verb: "push",
+        done: "pushed",
+    };
+    let results = Results::begin(wording.verb, &args.results)?;
+    let options = match options(session, args) {
+        Ok(options) => options,
+        Err(error) => {
+            let asked = Asked::nothing(results);
+            return outcome::finish(session, wording, Err(error), asked);
+        }
+    };
+    let cx = session.remote(settings::retry_policy(&args.registry));
+    let found = ops::push(&cx, &options).await;
+    if let Err(OpsError::NotReady(not_ready)) = &found {
+        session.progress.finish();
+        if session.printer.format() == ResultFormat::Json {
+            session.printer.document(&Refused {
+                verb: wording.verb,
+                not_ready,
+            })?;
+        }
+    }
+    let found = found.map_err(CommandError::from);
+    let asked = Asked {
+        results,
+        list: options.list.as_ref(),
+        source: Some(&options.source),
+        target: Some(&options.registry),
+    };
+    outcome::finish(session, wording, found, asked)
+}
+
+fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
     let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
         text: args.target.clone(),
         source,
@@ -25,7 +60,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         },
         registries_conf: RegistriesConf::default(),
     };
-    let options = PushOptions {
+    Ok(PushOptions {
         source: args.source.clone(),
         registry,
         client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?
@@ -44,29 +79,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
             OnFailure::GoOn
         },
         preflight: preflight(&args.preflight),
-    };
-    let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = match ops::push(&cx, &options).await {
-        Err(OpsError::NotReady(not_ready)) => {
-            session.progress.finish();
-            if session.printer.format() == ResultFormat::Json {
-                session.printer.document(&Refused {
-                    verb: "push",
-                    not_ready: &not_ready,
-                })?;
-            }
-            return Err(OpsError::NotReady(not_ready).into());
-        }
-        found => found?,
-    };
-    outcome::print(
-        session,
-        Wording {
-            verb: "push",
-            done: "pushed",
-        },
-        &found,
-    )
+    })
 }
 
 /// The result document of a push that was refused before anything moved.

@@ -1,27 +1,43 @@
 //! `hod select`
 
-use super::outcome::{self, Wording};
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::SelectArgs;
+use crate::cli::results::Results;
 use crate::oci::Registry;
 use crate::ops::{self, SelectOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit, CommandError> {
-    let options = SelectOptions {
+    let wording = Wording {
+        verb: "select",
+        done: "selected",
+    };
+    let results = Results::begin(wording.verb, &args.results)?;
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(error) => {
+            let asked = Asked::nothing(results);
+            return outcome::finish(session, wording, Err(error), asked);
+        }
+    };
+    let cx = session.local();
+    let found = ops::select(&cx, &options).await.map_err(CommandError::from);
+    let asked = Asked {
+        results,
+        list: Some(&options.list),
+        source: None,
+        target: None,
+    };
+    outcome::finish(session, wording, found, asked)
+}
+
+fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
+    Ok(SelectOptions {
         list: settings::image_list(&args.list, &Registry::docker_hub())?,
         store: args.store.clone(),
         output: args.output.clone(),
         link: args.link.into(),
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-    };
-    let found = ops::select(&session.local(), &options).await?;
-    outcome::print(
-        session,
-        Wording {
-            verb: "select",
-            done: "selected",
-        },
-        &found,
-    )
+    })
 }

@@ -1,22 +1,28 @@
 //! `hod unpack`
 
-use super::outcome::{self, Wording};
+use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session};
 use crate::cli::args::UnpackArgs;
+use crate::cli::results::Results;
 use crate::ops::{self, UnpackOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit, CommandError> {
+    let wording = Wording {
+        verb: "unpack",
+        done: "unpacked",
+    };
+    let results = Results::begin(wording.verb, &args.results)?;
     let options = UnpackOptions {
         bundle: args.bundle.clone(),
         output: args.output.clone(),
     };
-    let found = ops::unpack(&session.local(), &options).await?;
-    outcome::print(
-        session,
-        Wording {
-            verb: "unpack",
-            done: "unpacked",
-        },
-        &found,
-    )
+    let cx = session.local();
+    let found = ops::unpack(&cx, &options).await.map_err(CommandError::from);
+    let asked = Asked {
+        results,
+        list: None,
+        source: Some(&options.bundle),
+        target: None,
+    };
+    outcome::finish(session, wording, found, asked)
 }

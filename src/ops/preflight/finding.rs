@@ -8,6 +8,7 @@ use super::super::batch::error_chain;
 use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::registry::RegistryError;
+use crate::report::ErrorClass;
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +39,19 @@ impl Check {
             Self::ProxyCache => "proxy cache",
             Self::Quota => "quota",
             Self::Immutable => "immutable",
+        }
+    }
+}
+
+impl Check {
+    /// What kind of failure it is when it does not pass, for programs.
+    fn class(self) -> ErrorClass {
+        match self {
+            Self::Reachable | Self::Tls => ErrorClass::Network,
+            Self::Login | Self::Right => ErrorClass::Auth,
+            Self::Project => ErrorClass::NotFound,
+            Self::Name | Self::ReadOnly | Self::ProxyCache | Self::Immutable => ErrorClass::Policy,
+            Self::Quota => ErrorClass::Space,
         }
     }
 }
@@ -86,6 +100,14 @@ pub struct NotReady {
     #[serde(serialize_with = "as_text")]
     pub registry: Registry,
     pub findings: Vec<Finding>,
+}
+
+impl NotReady {
+    /// What kind of failure the first of the findings is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        let first = self.findings.first();
+        first.map_or(ErrorClass::Policy, |finding| finding.check.class())
+    }
 }
 
 fn as_text<S: serde::Serializer>(registry: &Registry, to: S) -> Result<S::Ok, S::Error> {

@@ -16,6 +16,7 @@ use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, keychain, serv
 use crate::fsx::{self, DirLock};
 use crate::hint::Hint;
 use crate::oci::{Registry, RepositoryName};
+use crate::report::ErrorClass;
 
 /// The longest file of credentials, in bytes.
 const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -46,6 +47,17 @@ pub enum KeepError {
     },
     #[error(transparent)]
     Helper(HelperError),
+}
+
+impl KeepError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::File(error) => error.class(),
+            Self::Credentials { source, .. } => source.class(),
+            Self::Helper(_) => ErrorClass::Auth,
+        }
+    }
 }
 
 impl Hint for KeepError {

@@ -27,7 +27,7 @@ const NEIGHBOURS: [(&str, &str); 7] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 26] = [
+const PATH_HOMES: [(&str, &[&str]); 27] = [
     ("axum", &["server"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -39,6 +39,7 @@ const PATH_HOMES: [(&str, &[&str]); 26] = [
     ("io::stdout", &["cli"]),
     ("minijinja", &["template"]),
     ("nix", &["fsx", "terminal"]),
+    ("quick_xml", &["cli"]),
     ("reqwest", &["registry"]),
     ("rustix", &["fsx"]),
     ("rustls", &["registry"]),

@@ -1,0 +1,188 @@
+//! Results that machines read: the report, the retry list, the digests.
+//!
+//! The files are begun before anything is done, so that a path that cannot be written is known
+//! then, and appear whole at the end, whatever the run came to. An interrupted run leaves them as
+//! they were.
+
+mod document;
+mod junit;
+
+use std::path::{Path, PathBuf};
+
+use super::args::ResultsArgs;
+use super::error::CommandError;
+use super::exit::Exit;
+use crate::fsx::OutputFile;
+use crate::list::{self, ImageList, ListEntry};
+use crate::oci::Registry;
+use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
+use document::Document;
+pub(super) use document::Moved;
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Junit,
+}
+
+impl Format {
+    /// What the name of a file says.
+    fn of(path: &Path) -> Result<Self, CommandError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Ok(Self::Json),
+            Some("xml") => Ok(Self::Junit),
+            _ => Err(CommandError::ReportName {
+                path: path.to_owned(),
+            }),
+        }
+    }
+}
+
+/// The files that a run was asked for.
+#[derive(Debug)]
+pub(super) struct Results {
+    verb: &'static str,
+    report: Option<(Format, Output)>,
+    retry_list: Option<Output>,
+    digest_file: Option<Output>,
+}
+
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    file: OutputFile,
+}
+
+/// What a run was about and what it came to.
+pub(super) struct Run<'a> {
+    pub(super) found: Result<&'a BatchOutcome, &'a CommandError>,
+    /// How it ends.
+    pub(super) exit: Exit,
+    /// The list that chose the images, if there was one.
+    pub(super) list: Option<&'a ImageList>,
+    /// The images of a run without a list that came to nothing.
+    pub(super) names: Vec<String>,
+    /// The registry that was pushed to.
+    pub(super) target: Option<&'a Registry>,
+    pub(super) moved: Moved,
+}
+
+impl Results {
+    /// Begins the files; refuses a report whose name does not say what to write.
+    pub(super) fn begin(verb: &'static str, args: &ResultsArgs) -> Result<Self, CommandError> {
+        let format = args.report.as_deref().map(Format::of).transpose()?;
+        Ok(Self {
+            verb,
+            report: format.zip(begin(args.report.as_deref())?),
+            retry_list: begin(args.retry_list.as_deref())?,
+            digest_file: begin(args.digest_file.as_deref())?,
+        })
+    }
+
+    /// Whether names of images are worth finding out.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.report.is_some() || self.retry_list.is_some()
+    }
+
+    /// Writes the files.
+    pub(super) fn write(self, run: &Run<'_>) -> Result<(), CommandError> {
+        if let Some((format, output)) = self.report {
+            let document = Document::new(self.verb, run);
+            let rendered = match format {
+                Format::Json => document.json(),
+                Format::Junit => junit::render(&document),
+            };
+            let bytes = rendered.map_err(|source| CommandError::Rendering {
+                path: output.path.clone(),
+                source,
+            })?;
+            output.write(&bytes)?;
+        }
+        if let Some(output) = self.retry_list {
+            output.write(retry_list(self.verb, run).as_bytes())?;
+        }
+        if let Some(output) = self.digest_file {
+            let images = run.found.map_or(&[][..], |found| &found.images);
+            output.write(digests(images).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let file = OutputFile::create(path).map_err(|source| CommandError::Results {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Some(Output {
+        path: path.to_owned(),
+        file,
+    }))
+}
+
+impl Output {
+    fn write(mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        let written = match self.file.temp().write_all(bytes) {
+            Ok(()) => self.file.commit(),
+            Err(error) => Err(error),
+        };
+        written.map_err(|source| CommandError::Results {
+            path: self.path,
+            source,
+        })
+    }
+}
+
+/// The images that are still to be done, as a list that the same verb takes.
+fn retry_list(verb: &str, run: &Run<'_>) -> String {
+    let mut lines = Vec::new();
+    let mut entries: Vec<&ListEntry> = Vec::new();
+    let n_all = match run.found {
+        Ok(found) => {
+            for (at, image) in found.images.iter().enumerate() {
+                if !matches!(image.status, ImageStatus::Failed { .. }) {
+                    continue;
+                }
+                // A list's images are reported in its order.
+                match run.list.and_then(|list| list.entries.get(at)) {
+                    Some(entry) => entries.push(entry),
+                    None => lines.push(image.image.clone()),
+                }
+            }
+            found.images.len()
+        }
+        Err(_) => {
+            entries.extend(run.list.iter().flat_map(|list| &list.entries));
+            if run.list.is_none() {
+                lines.clone_from(&run.names);
+            }
+            entries.len() + lines.len()
+        }
+    };
+    let n = entries.len() + lines.len();
+    let mut text = format!("# hod {verb}: {n} of {n_all} images are still to be done\n");
+    text.push_str(&list::write_entries(&entries));
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// A line for each image that is where it should be; of the only one, as skopeo, the digest alone.
+fn digests(images: &[ImageReport]) -> String {
+    let is_there =
+        |image: &&ImageReport| matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged);
+    let there = images.iter().filter(is_there);
+    let there = there.filter_map(|image| Some((&image.destination, image.digest.as_ref()?)));
+    match images {
+        [_] => there.map(|(_, digest)| digest.to_string()).collect(),
+        _ => there
+            .map(|(destination, digest)| format!("{destination} {digest}\n"))
+            .collect(),
+    }
+}

@@ -1,0 +1,228 @@
+//! What a report says, in whatever form.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::Run;
+use crate::cli::error::CommandError;
+use crate::cli::ui::Totals;
+use crate::hint::Hint as _;
+use crate::oci::Digest;
+use crate::ops::{ImageReport, ImageStatus};
+use crate::report::ErrorClass;
+
+/// What a run moved.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(in crate::cli) struct Moved {
+    moved_bytes: u64,
+    linked_bytes: u64,
+    mounted_bytes: u64,
+    present_bytes: u64,
+    retries: usize,
+    /// Of the whole run.
+    pub(super) seconds: f64,
+}
+
+impl From<Totals> for Moved {
+    fn from(totals: Totals) -> Self {
+        Self {
+            moved_bytes: totals.moved_len,
+            linked_bytes: totals.linked_len,
+            mounted_bytes: totals.mounted_len,
+            present_bytes: totals.present_len,
+            retries: totals.n_retries,
+            seconds: totals.elapsed.as_secs_f64(),
+        }
+    }
+}
+
+/// The report of a run.
+#[derive(Debug, Serialize)]
+pub(super) struct Document {
+    hod: &'static str,
+    pub(super) verb: &'static str,
+    pub(super) exit: u8,
+    #[serde(flatten)]
+    pub(super) moved: Moved,
+    /// Why nothing, or not all, was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Failure>,
+    pub(super) images: Vec<Image>,
+}
+
+/// One image.
+#[derive(Debug, Serialize)]
+pub(super) struct Image {
+    pub(super) image: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) destination: Option<String>,
+    pub(super) status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) original_digest: Option<Digest>,
+    pub(super) bytes: u64,
+    pub(super) referrers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Failure>,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Status {
+    Done,
+    Unchanged,
+    /// Of a dry run.
+    Planned,
+    Failed,
+    /// The run was refused, or broke off.
+    NotDone,
+}
+
+impl Status {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Planned => "planned",
+            Self::Failed => "failed",
+            Self::NotDone => "not-done",
+        }
+    }
+}
+
+/// An error for programs, and for those who read what programs show.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Failure {
+    pub(super) class: ErrorClass,
+    pub(super) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hint: Option<String>,
+}
+
+impl Failure {
+    fn of_run(error: &CommandError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Self {
+            class: error.class(),
+            message,
+            hint: error.advice(),
+        }
+    }
+}
+
+impl Document {
+    pub(super) fn new(verb: &'static str, run: &Run<'_>) -> Self {
+        let registry = run.target.map(ToString::to_string);
+        let (error, images) = match run.found {
+            Ok(found) => {
+                let images = found.images.iter();
+                (
+                    None,
+                    images.map(|i| Image::of(i, registry.clone())).collect(),
+                )
+            }
+            Err(error) => {
+                let failure = Failure::of_run(error);
+                let entries = run.list.iter().flat_map(|list| &list.entries);
+                let mut names: Vec<String> = entries.map(|e| e.reference.to_string()).collect();
+                names.extend(
+                    run.list
+                        .is_none()
+                        .then(|| run.names.clone())
+                        .into_iter()
+                        .flatten(),
+                );
+                let failed = match error {
+                    CommandError::Ops(error) => error.failed_image(),
+                    _ => None,
+                };
+                let of_name = |name: String| {
+                    let error = (failed == Some(name.as_str())).then(|| failure.clone());
+                    Image::not_done(name, registry.clone(), error)
+                };
+                let images = names.into_iter().map(of_name).collect();
+                (Some(failure), images)
+            }
+        };
+        Self {
+            hod: env!("CARGO_PKG_VERSION"),
+            verb,
+            exit: run.exit.code(),
+            moved: run.moved,
+            error,
+            images,
+        }
+    }
+
+    /// The report as JSON.
+    pub(super) fn json(&self) -> Result<Vec<u8>, io::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+impl Image {
+    fn of(report: &ImageReport, registry: Option<String>) -> Self {
+        let (status, error) = match &report.status {
+            ImageStatus::Done => (Status::Done, None),
+            ImageStatus::Unchanged => (Status::Unchanged, None),
+            ImageStatus::Planned => (Status::Planned, None),
+            ImageStatus::Failed { error, text } => {
+                let failure = Failure {
+                    class: error.class(),
+                    message: text.clone(),
+                    hint: error.hint(),
+                };
+                (Status::Failed, Some(failure))
+            }
+        };
+        Self {
+            image: report.image.clone(),
+            registry,
+            destination: Some(report.destination.clone()),
+            status,
+            digest: report.digest.clone(),
+            original_digest: report.original_digest.clone(),
+            bytes: report.bytes,
+            referrers: report.referrers,
+            seconds: report.seconds,
+            error,
+        }
+    }
+
+    fn not_done(image: String, registry: Option<String>, error: Option<Failure>) -> Self {
+        Self {
+            image,
+            registry,
+            destination: None,
+            status: if error.is_some() {
+                Status::Failed
+            } else {
+                Status::NotDone
+            },
+            digest: None,
+            original_digest: None,
+            bytes: 0,
+            referrers: 0,
+            seconds: None,
+            error,
+        }
+    }
+}

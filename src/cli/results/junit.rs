@@ -1,0 +1,150 @@
+//! The report as JUnit's XML, which every CI system shows: a suite for the run, a case an image.
+
+use std::io;
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+use super::document::{Document, Failure, Image, Status};
+use crate::oci::{Reference, Registry};
+
+type Xml = Writer<Vec<u8>>;
+
+/// Renders the report.
+pub(super) fn render(document: &Document) -> Result<Vec<u8>, io::Error> {
+    let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
+    xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    let failed = count(document, Status::Failed);
+    // A run that was refused has failed, though no image has.
+    let errors = usize::from(document.error.is_some() && failed == 0);
+    let skipped = count(document, Status::Planned) + count(document, Status::NotDone);
+    let tests = document.images.len() + errors;
+    let numbers = [
+        ("tests", tests.to_string()),
+        ("failures", failed.to_string()),
+        ("errors", errors.to_string()),
+        ("skipped", skipped.to_string()),
+        ("time", format!("{:.3}", document.moved.seconds)),
+    ];
+    let numbers = || numbers.iter().map(|(name, value)| (*name, value.as_str()));
+    let name = format!("hod {}", document.verb);
+    xml.create_element("testsuites")
+        .with_attribute(("name", name.as_str()))
+        .with_attributes(numbers())
+        .write_inner_content(|xml| {
+            xml.create_element("testsuite")
+                .with_attribute(("name", document.verb))
+                .with_attributes(numbers())
+                .write_inner_content(|xml| cases(xml, document, errors > 0))?;
+            Ok(())
+        })?;
+    let mut bytes = xml.into_inner();
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn count(document: &Document, status: Status) -> usize {
+    let images = document.images.iter();
+    images.filter(|image| image.status == status).count()
+}
+
+fn cases(xml: &mut Xml, document: &Document, is_refused: bool) -> io::Result<()> {
+    if let Some(error) = document.error.as_ref().filter(|_| is_refused) {
+        let name = format!("hod {}", document.verb);
+        xml.create_element("testcase")
+            .with_attribute(("classname", "hod"))
+            .with_attribute(("name", name.as_str()))
+            .write_inner_content(|xml| failure(xml, "error", error))?;
+    }
+    document
+        .images
+        .iter()
+        .try_for_each(|image| case(xml, image))
+}
+
+fn case(xml: &mut Xml, image: &Image) -> io::Result<()> {
+    let time = format!("{:.3}", image.seconds.unwrap_or_default());
+    let (place, name) = (clean(&place(image)), clean(&image.image));
+    xml.create_element("testcase")
+        .with_attribute(("classname", place.as_str()))
+        .with_attribute(("name", name.as_str()))
+        .with_attribute(("time", time.as_str()))
+        .write_inner_content(|xml| {
+            properties(xml, image)?;
+            match (&image.error, image.status) {
+                (Some(error), _) => failure(xml, "failure", error)?,
+                (None, Status::Planned | Status::NotDone) => {
+                    xml.create_element("skipped")
+                        .with_attribute(("message", image.status.as_str()))
+                        .write_empty()?;
+                }
+                (None, Status::Done | Status::Unchanged | Status::Failed) => {}
+            }
+            Ok(())
+        })?;
+    Ok(())
+}
+
+/// Where an image went, or comes from where it went nowhere: `registry/repository`.
+fn place(image: &Image) -> String {
+    if let (Some(registry), Some(destination)) = (&image.registry, &image.destination) {
+        let repository = destination
+            .rsplit_once(':')
+            .map_or(&**destination, |(name, _)| name);
+        return format!("{registry}/{repository}");
+    }
+    match image.image.parse::<Reference>() {
+        Ok(reference) => {
+            let registry = reference.registry.unwrap_or_else(Registry::docker_hub);
+            format!("{registry}/{}", reference.repository)
+        }
+        Err(_) => image.image.clone(),
+    }
+}
+
+fn properties(xml: &mut Xml, image: &Image) -> io::Result<()> {
+    let text = |value: &Option<crate::oci::Digest>| value.as_ref().map(ToString::to_string);
+    let properties = [
+        ("status", Some(image.status.as_str().to_owned())),
+        ("destination", image.destination.clone()),
+        ("digest", text(&image.digest)),
+        ("original_digest", text(&image.original_digest)),
+        ("bytes", Some(image.bytes.to_string())),
+        ("referrers", Some(image.referrers.to_string())),
+    ];
+    xml.create_element("properties")
+        .write_inner_content(|xml| {
+            for (name, value) in properties {
+                if let Some(value) = value {
+                    xml.create_element("property")
+                        .with_attribute(("name", name))
+                        .with_attribute(("value", clean(&value).as_str()))
+                        .write_empty()?;
+                }
+            }
+            Ok(())
+        })?;
+    Ok(())
+}
+
+/// `failure` or `error`: the class as its type, what happened, and what to do as its text.
+fn failure(xml: &mut Xml, element: &str, failure: &Failure) -> io::Result<()> {
+    let message = clean(&failure.message);
+    let text = match &failure.hint {
+        Some(hint) => format!("{message}\n\nhint: {}", clean(hint)),
+        None => message.clone(),
+    };
+    xml.create_element(element)
+        .with_attribute(("type", failure.class.as_str()))
+        .with_attribute(("message", message.as_str()))
+        .write_text_content(BytesText::new(&text))?;
+    Ok(())
+}
+
+/// The text without the characters that XML 1.0 cannot have, however they are escaped.
+fn clean(text: &str) -> String {
+    let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars()
+        .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
+        .collect()
+}

@@ -1,0 +1,99 @@
+//! What kind of failure each of a registry's is.
+
+use super::{CredentialsError, ErrorBody, RegistryError, TlsFailure};
+use crate::report::ErrorClass;
+
+impl RegistryError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Status { status, body, .. } => of_answer(*status, body),
+            Self::Transport { .. }
+            | Self::Stalled { .. }
+            | Self::Truncated { .. }
+            | Self::Redirects { .. } => ErrorClass::Network,
+            Self::Tls { failure, .. } => match failure {
+                TlsFailure::PlainAnswer
+                | TlsFailure::UnknownIssuer
+                | TlsFailure::CaCertificate
+                | TlsFailure::WrongName
+                | TlsFailure::Expired
+                | TlsFailure::Handshake => ErrorClass::Network,
+                TlsFailure::ClientCertificate => ErrorClass::Auth,
+            },
+            Self::Length { .. } | Self::DigestMismatch { .. } => ErrorClass::Verify,
+            Self::Manifest { .. } | Self::AnswerTooLong { .. } | Self::Protocol { .. } => {
+                ErrorClass::Server
+            }
+            Self::Host { .. } | Self::Certificates(_) => ErrorClass::Usage,
+            Self::LoginRefused { .. }
+            | Self::Helper { .. }
+            | Self::IdentityToken { .. }
+            | Self::Token { .. }
+            | Self::Realm { .. }
+            | Self::PlainRealm { .. } => ErrorClass::Auth,
+            Self::Blocked { .. } => ErrorClass::Policy,
+            Self::Closed { .. } => ErrorClass::RateLimit,
+            Self::UploadSource { source, .. } => source
+                .get_ref()
+                .and_then(|source| source.downcast_ref::<Self>())
+                .map_or(ErrorClass::File, Self::class),
+            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.class(),
+            Self::Setup { .. } | Self::UserAgent { .. } => ErrorClass::Internal,
+        }
+    }
+}
+
+impl CredentialsError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Usage
+    }
+}
+
+fn of_answer(status: u16, body: &ErrorBody) -> ErrorClass {
+    // Harbor has one code for a right that is missing, a quota that is used up, and its own rules.
+    let message = body.message.as_deref().unwrap_or_default();
+    let says = |text: &str| message.to_ascii_lowercase().contains(text);
+    match status {
+        403 if body.harbor().is_some() && says("upper limit") => ErrorClass::Space,
+        403 if body.harbor().is_some() && (says("proxy project") || says("read only")) => {
+            ErrorClass::Policy
+        }
+        status => of_status(status),
+    }
+}
+
+fn of_status(status: u16) -> ErrorClass {
+    match status {
+        401 | 403 | 407 => ErrorClass::Auth,
+        404 | 410 => ErrorClass::NotFound,
+        408 | 504 => ErrorClass::Network,
+        412 | 413 | 451 => ErrorClass::Policy,
+        429 => ErrorClass::RateLimit,
+        507 => ErrorClass::Space,
+        _ => ErrorClass::Server,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_have_classes() {
+        for (status, expect) in [
+            (400, ErrorClass::Server),
+            (401, ErrorClass::Auth),
+            (403, ErrorClass::Auth),
+            (404, ErrorClass::NotFound),
+            (412, ErrorClass::Policy),
+            (413, ErrorClass::Policy),
+            (429, ErrorClass::RateLimit),
+            (500, ErrorClass::Server),
+            (504, ErrorClass::Network),
+        ] {
+            assert_eq!(of_status(status), expect, "{status}");
+        }
+    }
+}
