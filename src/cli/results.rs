@@ -7,17 +7,18 @@
 mod document;
 mod junit;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::ResultsArgs;
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::fsx::OutputFile;
+use crate::fsx::{self, OutputFile};
 use crate::list::{self, ImageList, ListEntry};
 use crate::oci::Registry;
 use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
+pub(super) use document::Amounts;
 use document::Document;
-pub(super) use document::Moved;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) struct Run<'a> {
     pub(super) names: Vec<String>,
     /// The registry that was pushed to.
     pub(super) target: Option<&'a Registry>,
-    pub(super) moved: Moved,
+    pub(super) moved: Amounts,
 }
 
 impl Results {
@@ -114,7 +115,7 @@ fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let file = OutputFile::create(path).map_err(|source| CommandError::Results {
+    let file = create(path).map_err(|source| CommandError::Results {
         path: path.to_owned(),
         source,
     })?;
@@ -122,6 +123,16 @@ fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
         path: path.to_owned(),
         file,
     }))
+}
+
+/// Starts a file, unless it could not take the place of what is at the path.
+fn create(path: &Path) -> Result<OutputFile, fsx::Error> {
+    let is_dir = fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir);
+    if is_dir || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let source = std::io::ErrorKind::IsADirectory.into();
+        return Err(fsx::Error::new("write", path, source));
+    }
+    OutputFile::create(path)
 }
 
 impl Output {
@@ -141,27 +152,24 @@ impl Output {
 fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let mut lines = Vec::new();
     let mut entries: Vec<&ListEntry> = Vec::new();
-    let n_all = match run.found {
-        Ok(found) => {
-            for (at, image) in found.images.iter().enumerate() {
-                if !matches!(image.status, ImageStatus::Failed { .. }) {
-                    continue;
-                }
-                // A list's images are reported in its order.
-                match run.list.and_then(|list| list.entries.get(at)) {
-                    Some(entry) => entries.push(entry),
-                    None => lines.push(image.image.clone()),
-                }
+    let n_all = if let Ok(found) = run.found {
+        for (at, image) in found.images.iter().enumerate() {
+            if !matches!(image.status, ImageStatus::Failed { .. }) {
+                continue;
             }
-            found.images.len()
-        }
-        Err(_) => {
-            entries.extend(run.list.iter().flat_map(|list| &list.entries));
-            if run.list.is_none() {
-                lines.clone_from(&run.names);
+            // A list's images are reported in its order.
+            match run.list.and_then(|list| list.entries.get(at)) {
+                Some(entry) => entries.push(entry),
+                None => lines.push(image.image.clone()),
             }
-            entries.len() + lines.len()
         }
+        found.images.len()
+    } else {
+        entries.extend(run.list.iter().flat_map(|list| &list.entries));
+        if run.list.is_none() {
+            lines.clone_from(&run.names);
+        }
+        entries.len() + lines.len()
     };
     let n = entries.len() + lines.len();
     let mut text = format!("# hod {verb}: {n} of {n_all} images are still to be done\n");
@@ -179,10 +187,12 @@ fn digests(images: &[ImageReport]) -> String {
         |image: &&ImageReport| matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged);
     let there = images.iter().filter(is_there);
     let there = there.filter_map(|image| Some((&image.destination, image.digest.as_ref()?)));
-    match images {
-        [_] => there.map(|(_, digest)| digest.to_string()).collect(),
-        _ => there
-            .map(|(destination, digest)| format!("{destination} {digest}\n"))
-            .collect(),
+    if images.len() == 1 {
+        return there.map(|(_, digest)| digest.to_string()).collect();
     }
+    let mut text = String::new();
+    for (destination, digest) in there {
+        writeln!(text, "{destination} {digest}").expect("a string takes all text");
+    }
+    text
 }

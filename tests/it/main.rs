@@ -24,6 +24,7 @@ mod pull;
 mod push;
 mod readme;
 mod referrers;
+mod results;
 mod roundtrip;
 mod selftest;
 mod serve;

@@ -14,7 +14,7 @@ use crate::report::ErrorClass;
 
 /// What a run moved.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::cli) struct Moved {
+pub(in crate::cli) struct Amounts {
     moved_bytes: u64,
     linked_bytes: u64,
     mounted_bytes: u64,
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Moved {
     pub(super) seconds: f64,
 }
 
-impl From<Totals> for Moved {
+impl From<Totals> for Amounts {
     fn from(totals: Totals) -> Self {
         Self {
             moved_bytes: totals.moved_len,
@@ -44,16 +44,16 @@ pub(super) struct Document {
     pub(super) verb: &'static str,
     pub(super) exit: u8,
     #[serde(flatten)]
-    pub(super) moved: Moved,
+    pub(super) moved: Amounts,
     /// Why nothing, or not all, was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failure>,
-    pub(super) images: Vec<Image>,
+    pub(super) images: Vec<ReportedImage>,
 }
 
 /// One image.
 #[derive(Debug, Serialize)]
-pub(super) struct Image {
+pub(super) struct ReportedImage {
     pub(super) image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) registry: Option<String>,
@@ -134,7 +134,9 @@ impl Document {
                 let images = found.images.iter();
                 (
                     None,
-                    images.map(|i| Image::of(i, registry.clone())).collect(),
+                    images
+                        .map(|i| ReportedImage::of(i, registry.clone()))
+                        .collect(),
                 )
             }
             Err(error) => {
@@ -154,7 +156,7 @@ impl Document {
                 };
                 let of_name = |name: String| {
                     let error = (failed == Some(name.as_str())).then(|| failure.clone());
-                    Image::not_done(name, registry.clone(), error)
+                    ReportedImage::not_done(name, registry.clone(), error)
                 };
                 let images = names.into_iter().map(of_name).collect();
                 (Some(failure), images)
@@ -170,6 +172,22 @@ impl Document {
         }
     }
 
+    /// The report of nothing but these images.
+    #[cfg(test)]
+    pub(super) fn of_images(
+        verb: &'static str,
+        (moved, images): (Amounts, Vec<ReportedImage>),
+    ) -> Self {
+        Self {
+            hod: "0",
+            verb,
+            exit: 0,
+            moved,
+            error: None,
+            images,
+        }
+    }
+
     /// The report as JSON.
     pub(super) fn json(&self) -> Result<Vec<u8>, io::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
@@ -178,7 +196,7 @@ impl Document {
     }
 }
 
-impl Image {
+impl ReportedImage {
     fn of(report: &ImageReport, registry: Option<String>) -> Self {
         let (status, error) = match &report.status {
             ImageStatus::Done => (Status::Done, None),

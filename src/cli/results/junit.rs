@@ -5,7 +5,7 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::document::{Document, Failure, Image, Status};
+use super::document::{Document, Failure, ReportedImage, Status};
 use crate::oci::{Reference, Registry};
 
 type Xml = Writer<Vec<u8>>;
@@ -62,7 +62,7 @@ fn cases(xml: &mut Xml, document: &Document, is_refused: bool) -> io::Result<()>
         .try_for_each(|image| case(xml, image))
 }
 
-fn case(xml: &mut Xml, image: &Image) -> io::Result<()> {
+fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
     let time = format!("{:.3}", image.seconds.unwrap_or_default());
     let (place, name) = (clean(&place(image)), clean(&image.image));
     xml.create_element("testcase")
@@ -86,7 +86,7 @@ fn case(xml: &mut Xml, image: &Image) -> io::Result<()> {
 }
 
 /// Where an image went, or comes from where it went nowhere: `registry/repository`.
-fn place(image: &Image) -> String {
+fn place(image: &ReportedImage) -> String {
     if let (Some(registry), Some(destination)) = (&image.registry, &image.destination) {
         let repository = destination
             .rsplit_once(':')
@@ -102,7 +102,7 @@ fn place(image: &Image) -> String {
     }
 }
 
-fn properties(xml: &mut Xml, image: &Image) -> io::Result<()> {
+fn properties(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
     let text = |value: &Option<crate::oci::Digest>| value.as_ref().map(ToString::to_string);
     let properties = [
         ("status", Some(image.status.as_str().to_owned())),
@@ -147,4 +147,64 @@ fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Amounts;
+    use super::super::document::{Document, Failure, ReportedImage, Status};
+    use super::*;
+    use crate::cli::ui::Totals;
+    use crate::report::ErrorClass;
+
+    #[test]
+    fn whatever_a_text_holds_the_document_is_xml() {
+        let nasty = "<a b='\"&\">]]>\u{1b}[2J\0\u{fffe}\r\n\u{7f}é&#0;";
+        let error = Failure {
+            class: ErrorClass::Server,
+            message: nasty.to_owned(),
+            hint: Some(nasty.to_owned()),
+        };
+        let image = ReportedImage {
+            image: nasty.to_owned(),
+            registry: None,
+            destination: Some(nasty.to_owned()),
+            status: Status::Failed,
+            digest: None,
+            original_digest: None,
+            bytes: 7,
+            referrers: 0,
+            seconds: Some(1.5),
+            error: Some(error),
+        };
+        let moved = Amounts::from(Totals::default());
+        let document = Document::of_images("pull", (moved, vec![image]));
+        let xml = String::from_utf8(render(&document).unwrap()).unwrap();
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        let mut n_events = 0;
+        let mut message = None;
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Eof => break,
+                Event::Start(element) if element.name().as_ref() == "failure" => {
+                    let found = element.try_get_attribute("message").unwrap().unwrap();
+                    let version = quick_xml::XmlVersion::Explicit1_0;
+                    message = Some(found.normalized_value(version).unwrap().into_owned());
+                }
+                _ => {}
+            }
+            n_events += 1;
+        }
+        assert!(n_events > 10);
+        let shown = message.unwrap();
+        assert!(
+            shown.starts_with("<a b='\"&\">]]>\u{fffd}[2J\u{fffd}\u{fffd}"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("é&#0;"), "{shown}");
+        let illegal = |c: char| {
+            (c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\u{7f}')) || c == '\u{fffe}'
+        };
+        assert!(!xml.contains(illegal), "{xml}");
+    }
 }
