@@ -3,12 +3,14 @@
 //! Both are compact JSON with a fixed order of fields, so that equal content is equal bytes. Fields
 //! that are not known are passed over; a format or an encoding that is not known is refused by name.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::entry_path::EntryPath;
 use super::error::{BundleError, MemberProblem};
 use super::volume::Volume;
-use crate::oci::{Digest, MediaType, Platform, RepositoryName, Tag};
+use crate::oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
 
 /// The format that is written, and the only one that is read.
 const FORMAT: u64 = 1;
@@ -25,6 +27,9 @@ const ID_PREFIX: &[u8] = br#"{"format":1,"id":"sha256:"#;
 const ID_HEX_LEN: usize = 64;
 
 /// An image that a bundle carries.
+///
+/// What is about an image, a signature say, is one of its own, under the tag that leads to it:
+/// cosign's, or that of an index of what has a `subject` ([`ReferrerTag`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleImage {
     pub repository: RepositoryName,
@@ -81,6 +86,28 @@ pub struct BundleManifest {
     pub blobs: Vec<BundleBlob>,
     /// Sorted by path.
     pub files: Vec<BundleFileEntry>,
+}
+
+impl BundleManifest {
+    /// How many images there are that are not about another of them, by their tags.
+    pub fn n_images(&self) -> usize {
+        let members: HashSet<(&RepositoryName, &Digest)> = self
+            .images
+            .iter()
+            .flat_map(|image| {
+                image
+                    .manifests
+                    .iter()
+                    .map(|digest| (&image.repository, digest))
+            })
+            .collect();
+        let is_referrer = |image: &&BundleImage| {
+            let subject = image.tag.as_ref().and_then(ReferrerTag::parse);
+            let subject = subject.and_then(|form| form.subject());
+            subject.is_some_and(|subject| members.contains(&(&image.repository, &subject)))
+        };
+        self.images.len() - self.images.iter().filter(is_referrer).count()
+    }
 }
 
 impl BundleImage {

@@ -66,7 +66,7 @@ fn text(error: &BundleError) -> String {
 fn outcome(manifest: &BundleManifest) -> BundleVerifyOutcome {
     BundleVerifyOutcome {
         n_blobs: manifest.blobs.len(),
-        n_images: manifest.images.len(),
+        n_images: manifest.n_images(),
         len: manifest.blobs.iter().map(|blob| blob.size).sum(),
         problems: Vec::new(),
         notes: Vec::new(),

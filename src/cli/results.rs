@@ -154,7 +154,7 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let mut entries: Vec<&ListEntry> = Vec::new();
     let n_all = if let Ok(found) = run.found {
         for (at, image) in found.images.iter().enumerate() {
-            if !matches!(image.status, ImageStatus::Failed { .. }) {
+            if matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged) {
                 continue;
             }
             // A list's images are reported in its order.

@@ -141,7 +141,7 @@ impl StreamSink for Intake<'_> {
     fn start(&mut self, document: &BundleManifest) -> Result<(), TransferError> {
         let blobs = document.blobs.iter().filter(|blob| !blob.is_manifest);
         let (n_blobs, len) = blobs.fold((0, 0), |(n, len), blob| (n + 1, len + blob.size));
-        let n_images = document.images.len();
+        let n_images = document.n_images();
         self.reporter.event(Event::Planned {
             n_images,
             n_blobs,

@@ -152,12 +152,13 @@ impl ReferrerFinder {
         let answered = match *known {
             Api::Absent => return Ok(None),
             Api::Unknown => {
-                let answered = self.client.fetch_referrers(repo, subject).await?;
+                let answered = self.client.fetch_referrers(repo, subject).await;
+                // One that is in trouble is no reason for the others to wait for one another.
                 *known = match answered {
-                    Answered::Nowhere => Api::Absent,
-                    Answered::Listed(_) | Answered::NotHere => Api::Asked,
+                    Ok(Answered::Nowhere) => Api::Absent,
+                    Ok(Answered::Listed(_) | Answered::NotHere) | Err(_) => Api::Asked,
                 };
-                answered
+                answered?
             }
             Api::Asked => {
                 drop(known);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 use crate::cli::ui::Totals;
 use crate::hint::Hint as _;
 use crate::oci::Digest;
@@ -132,12 +133,15 @@ impl Document {
         let (error, images) = match run.found {
             Ok(found) => {
                 let images = found.images.iter();
-                (
-                    None,
-                    images
-                        .map(|i| ReportedImage::of(i, registry.clone()))
-                        .collect(),
-                )
+                let mut images: Vec<ReportedImage> = images
+                    .map(|image| ReportedImage::of(image, registry.clone()))
+                    .collect();
+                // The plan of a run that stopped at a failure is nobody's any more.
+                if run.exit != Exit::Done {
+                    let planned = images.iter_mut().filter(|i| i.status == Status::Planned);
+                    planned.for_each(|image| image.status = Status::NotDone);
+                }
+                (None, images)
             }
             Err(error) => {
                 let failure = Failure::of_run(error);

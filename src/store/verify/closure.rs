@@ -104,8 +104,10 @@ impl Check<'_> {
             };
             // What is about an image is a part of it.
             let form = ReferrerTag::parse(tag);
-            let is_referrer =
-                form.is_some_and(|form| links.revisions.iter().any(|d| form.is_about(d)));
+            let is_referrer = form.is_some_and(|form| match form.subject() {
+                Some(subject) => links.revisions.contains(&subject),
+                None => links.revisions.iter().any(|d| form.is_about(d)),
+            });
             n_images += usize::from(!is_referrer);
             if !links.revisions.contains(digest) {
                 self.report(Problem::TagWithoutRevision {

@@ -17,6 +17,8 @@ pub struct LocalReferrers {
     subjects: HashMap<Digest, (Digest, Location)>,
     /// The manifests about another, each list sorted.
     about: HashMap<Digest, Vec<Digest>>,
+    /// The positions of cosign's tags by what they are about.
+    cosign: HashMap<Digest, Vec<usize>>,
 }
 
 /// A tag that leads to a referrer.
@@ -91,6 +93,14 @@ impl LocalReferrers {
         for about in found.about.values_mut() {
             about.sort_unstable();
         }
+        for (at, tagged) in found.tagged.iter().enumerate() {
+            // Cosign's tags have the whole digest.
+            if tagged.form.kind == ReferrerTagKind::Cosign
+                && let Some(subject) = tagged.form.subject()
+            {
+                found.cosign.entry(subject).or_default().push(at);
+            }
+        }
         Ok(found)
     }
 
@@ -162,9 +172,8 @@ impl LocalReferrers {
 
     /// The tags of cosign's that are about `subject`.
     pub(super) fn cosign(&self, subject: &Digest) -> impl Iterator<Item = &Tagged> {
-        self.tagged.iter().filter(move |tagged| {
-            tagged.form.kind == ReferrerTagKind::Cosign && tagged.form.is_about(subject)
-        })
+        let positions = self.cosign.get(subject).into_iter().flatten();
+        positions.map(|&at| &self.tagged[at])
     }
 
     /// Whether what a tag (or no tag) names is, by its form, about another manifest, wherever
