@@ -22,11 +22,26 @@ impl Hint for RegistryError {
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
             Self::Certificates(error) => error.hint(),
-            Self::LoginRefused { registry, refusal } => Some(format!(
-                "the login comes from {}: log in anew with `hod login {registry}`; nothing \
-                 more was tried with it, so as not to lock the user out",
-                refusal.origin
-            )),
+            Self::LoginRefused { registry, refusal } => {
+                // Harbor's token service.
+                let secrets = if refusal.request.path() == "/service/token" {
+                    "; a robot's secret is shown only once and may have expired, and users that \
+                     log in by OIDC need their CLI secret"
+                } else {
+                    ""
+                };
+                let quotes = if refusal.username.contains('$') {
+                    "; in a shell a robot's name needs single quotes ('robot$name'), since `$name` \
+                     would be replaced by nothing"
+                } else {
+                    ""
+                };
+                Some(format!(
+                    "the login comes from {}: log in anew with `hod login {registry}`{secrets}{quotes}; \
+                     nothing more was tried with it, so as not to lock the user out",
+                    refusal.origin
+                ))
+            }
             Self::Blocked { .. } => {
                 Some("`--no-registries-conf` pulls as if there were no such file".to_owned())
             }

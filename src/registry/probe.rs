@@ -31,8 +31,11 @@ impl Client {
     /// asked, and an error is its.
     pub async fn probe(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
         let head = self.manifest_call(Method::HEAD, repo, at)?;
-        if let Ok(answer) = self.transport().send(&head, None).await {
-            match answer.status().as_u16() {
+        match self.transport().send(&head, None).await {
+            // It would be the same with the root.
+            Err(error) if error.is_tls() => return Err(error),
+            Err(_) => {}
+            Ok(answer) => match answer.status().as_u16() {
                 200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
                 404 => return Ok(Probe::Found(None)),
                 401 => {
@@ -41,7 +44,7 @@ impl Client {
                     }
                 }
                 _ => {}
-            }
+            },
         }
         let registry = &repo.registry;
         let call = Call::new(Method::GET, self.root(registry)?);

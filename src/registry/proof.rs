@@ -134,6 +134,14 @@ impl Client {
         }
     }
 
+    /// Notes that the login for `target` was taken, elsewhere than where it is usually shown.
+    pub(super) fn note_login_taken(&self, target: &Target<'_>) {
+        if let Some(login) = self.login(target) {
+            let auth = self.auth().of(target.registry);
+            auth.proof(&login).conclude(Verdict::Accepted);
+        }
+    }
+
     /// The turn of a request with a password to `target`, where that is what it wants to see.
     pub(super) async fn turn(&self, target: &Target<'_>) -> Result<Option<Turn>, RegistryError> {
         let auth = self.auth().of(target.registry);

@@ -134,8 +134,21 @@ impl ReferrerFinder {
     }
 
     /// What the API lists; `None` where there is no API.
+    ///
+    /// Asked is what serves the image, so that a mirror's is enough where nothing else is reached.
     pub async fn ask(
         &self,
+        repo: &Repo,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Digest>>, RegistryError> {
+        let ask =
+            |client: Client, repo: Repo| async move { self.ask_at(&client, &repo, subject).await };
+        self.client.read_from((repo, None), |_| true, ask).await
+    }
+
+    async fn ask_at(
+        &self,
+        client: &Client,
         repo: &Repo,
         subject: &Digest,
     ) -> Result<Option<Vec<Digest>>, RegistryError> {
@@ -152,7 +165,7 @@ impl ReferrerFinder {
         let answered = match *known {
             Api::Absent => return Ok(None),
             Api::Unknown => {
-                let answered = self.client.fetch_referrers(repo, subject).await;
+                let answered = client.fetch_referrers(repo, subject).await;
                 // One that is in trouble is no reason for the others to wait for one another.
                 *known = match answered {
                     Ok(Answered::Nowhere) => Api::Absent,
@@ -162,7 +175,7 @@ impl ReferrerFinder {
             }
             Api::Asked => {
                 drop(known);
-                self.client.fetch_referrers(repo, subject).await?
+                client.fetch_referrers(repo, subject).await?
             }
         };
         match answered {
@@ -193,7 +206,12 @@ impl ReferrerFinder {
             let mut tags = self.tags.lock().expect("no panic while looking up");
             Arc::clone(tags.entry(repo.clone()).or_default())
         };
-        let listing = || async { Arc::new(self.client.referrer_tags(repo).await) };
+        let listing = || async {
+            let list =
+                |client: Client, repo: Repo| async move { Ok(client.referrer_tags(&repo).await) };
+            let listed = self.client.read_from((repo, None), Tags::is_listed, list);
+            Arc::new(listed.await.unwrap_or(Tags::Unlisted))
+        };
         Arc::clone(cell.get_or_init(listing).await)
     }
 }

@@ -81,6 +81,7 @@ pub(crate) fn shown(output: &Output, host: &str) -> String {
         ("request req-", ")", "ID"),
         ("/blobs/uploads/", " ", "UUID"),
         ("current usage of ", " ", "N"),
+        ("/hod-test-", "/", "TEST"),
     ];
     // What is under way, and in which order, is for others to test.
     let is_steady = |line: &&str| {

@@ -358,7 +358,7 @@ fn what_is_given_for_this_run_counts_first() {
     image(1).put_in(&env.store("mine"), "team/app:1");
     let push = format!("push mine {host}/copy");
     check(&push, "", &[other[0], other[1], user, bad], 0);
-    check(&push, "", &own, 1);
+    check(&push, "", &own, 5);
     check(
         &format!("{push} --creds-stdin"),
         &format!("{USER}:{PASSWORD}"),

@@ -40,7 +40,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
     let output = env.run_line(&push).exits(1);
     assert!(output.stderr.contains("speaks TLS"), "{}", output.stderr);
     write_certs(&env, host, &[("unrelated.txt", "x")]);
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(
         output.stderr.contains("is not trusted here"),
         "{}",
@@ -62,7 +62,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
         host,
         &[("ca.crt", &Authority::new("Other").certificate)],
     );
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(
         output.stderr.contains("is not trusted here"),
         "{}",
@@ -92,7 +92,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let push = format!("push mine {host} --retries 0");
     let ca = ("ca.crt", servers.certificate.as_str());
     write_certs(&env, host, &[ca]);
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(
         output.stderr.contains("asks for a client certificate"),
         "{}",
@@ -109,7 +109,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
         );
     };
     pair(&stranger);
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(
         output.stderr.contains("asks for a client certificate"),
         "{}",
@@ -123,7 +123,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
             .join(format!(".config/containers/certs.d/{host}/me.key")),
     )
     .unwrap();
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(output.stderr.contains("has no key"), "{}", output.stderr);
     assert!(
         output.stderr.contains("must be named `*.crt`"),
@@ -238,7 +238,7 @@ fn tls_goes_through_a_tunnel_with_the_name_that_was_asked_for() {
         assert!(asked.iter().all(is_right), "{asked:?}");
         // The certificate is for this name and no other.
         let line = "push mine other.test --insecure nobody.test --retries 0";
-        let output = pull_with(&env, line, &[(variable, url.as_str())]).exits(1);
+        let output = pull_with(&env, line, &[(variable, url.as_str())]).exits(5);
         assert!(output.stderr.contains("certificate"), "{}", output.stderr);
     }
 }

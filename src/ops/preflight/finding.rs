@@ -86,6 +86,7 @@ impl Finding {
     pub(super) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
+            _ if matches!(error, RegistryError::LoginRefused { .. }) => Check::Login,
             _ if error.is_tls() => Check::Tls,
             _ => Check::Reachable,
         };

@@ -161,7 +161,12 @@ impl Harbor {
                 match answer.status().as_u16() {
                     // As by a proxy that sends everyone to its own log-in page.
                     _ if !same_origin(&answer.url, &call.url) => Ok(None),
-                    200 => Ok(Some(true)),
+                    // It tells nobody whose login it does not take.
+                    200 => {
+                        let target = Target::push(&project.repo);
+                        self.client.note_login_taken(&target);
+                        Ok(Some(true))
+                    }
                     404 => Ok(Some(false)),
                     408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
                     _ => Ok(None),
@@ -209,6 +214,7 @@ impl Harbor {
             })
             .await?;
         let auth = self.client.auth().of(&self.registry);
+        self.client.note_login_taken(&Target::push(&project.repo));
         auth.forget_tokens();
         auth.doubts.lock().await.remove(&project.name);
         Ok(created)

@@ -79,13 +79,13 @@ fn the_other_side_does_not_speak_tls() {
     let registry = TestRegistry::start();
     // An address of this machine that is not taken for one.
     let host = registry.host().replace("127.0.0.1", "0.0.0.0");
-    assert_snapshot!(refused_by(&store(), &host), @r"
+    assert_snapshot!(refused_by(&store(), &host), @"
     exit code: 5
     --- stdout
     --- stderr
     error: `hub.corp:5000` is not ready: 1 thing stands in the way, and nothing was pushed
       CHECK  WHAT           PROBLEM
-      TLS    hub.corp:5000  GET /v2/ on hub.corp:5000: expected TLS, and the server answered in plain text: error sending request: client error (Connect): received corrupt message of type InvalidContentType
+      TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, and the server answered in plain text: error sending request: client error (Connect): received corrupt message of type InvalidContentType
 
     hint: if `hub.corp:5000` is meant to be without TLS, pass `--plain-http hub.corp:5000`
     ");
@@ -102,7 +102,7 @@ fn a_plain_registry_does_not_take_the_login() {
         ..RegistryOptions::default()
     });
     let env = store();
-    assert_snapshot!(refused_by(&env, registry.host()), @r"
+    assert_snapshot!(refused_by(&env, registry.host()), @"
     exit code: 5
     --- stdout
     --- stderr
@@ -110,19 +110,20 @@ fn a_plain_registry_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /v2/ on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
 
-    hint: no login for `harbor.corp:443` is known: log in (`docker login harbor.corp:443`)
+    hint: no login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`)
     ");
     log_in(&env, registry.host());
-    assert_snapshot!(refused_by(&env, registry.host()), @r"
+    assert_snapshot!(refused_by(&env, registry.host()), @"
     exit code: 5
     --- stdout
     --- stderr
     error: `harbor.corp:443` is not ready: 1 thing stands in the way, and nothing was pushed
       CHECK  WHAT             PROBLEM
-      login  harbor.corp:443  GET /v2/ on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
+      login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: the password of `u` is wrong, or `u` may do nothing here: check it with
-          `docker login harbor.corp:443`
+    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+          log in anew with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
+          lock the user out
     ");
     assert!(registry.seen().iter().all(|seen| seen.status == 401));
     let auth = Auth::Bearer {
@@ -133,18 +134,20 @@ fn a_plain_registry_does_not_take_the_login() {
         ..RegistryOptions::default()
     });
     log_in(&env, registry.host());
-    assert_snapshot!(refused_by(&env, registry.host()), @r"
+    assert_snapshot!(refused_by(&env, registry.host()), @"
     exit code: 5
     --- stdout
     --- stderr
     error: `harbor.corp:443` is not ready: 1 thing stands in the way, and nothing was pushed
       CHECK  WHAT             PROBLEM
-      login  harbor.corp:443  GET /token on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
+      login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: the password of `u` is wrong, or `u` may do nothing here: check it with
-          `docker login harbor.corp:443`
+    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+          log in anew with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
+          lock the user out
     ");
-    assert_eq!(registry.seen().len(), 2, "{:?}", registry.seen());
+    // The last asks whether it is the login that is refused.
+    assert_eq!(registry.seen().len(), 3, "{:?}", registry.seen());
 }
 
 #[test]
@@ -152,18 +155,19 @@ fn harbor_does_not_take_the_login() {
     let site = Site::new();
     site.add("offline/app:1", &app());
     site.log_in("robot$offline+ci", "expired");
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
     error: `harbor.corp:443` is not ready: 1 thing stands in the way, and nothing was pushed
       CHECK  WHAT             PROBLEM
-      login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
+      login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: check user and password of `robot$offline+ci` for `harbor.corp:443`: a robot's secret is shown
-          only once and may have expired, and users that log in by OIDC need their CLI secret; in a
-          shell, quote a robot's name with single quotes ('robot$name'), since `$name` would be replaced
-          by nothing
+    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+          log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
+          expired, and users that log in by OIDC need their CLI secret; in a shell a robot's name needs
+          single quotes ('robot$name'), since `$name` would be replaced by nothing; nothing more was
+          tried with it, so as not to lock the user out
     ");
     // A public project would let nobody push either.
     site.harbor
@@ -173,17 +177,18 @@ fn harbor_does_not_take_the_login() {
         .unwrap()
         .public = true;
     site.log_in("robot", "s3cret");
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
     error: `harbor.corp:443` is not ready: 1 thing stands in the way, and nothing was pushed
       CHECK  WHAT             PROBLEM
-      login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
+      login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
-    hint: check user and password of `robot` for `harbor.corp:443`: a robot's secret is shown only once
-          and may have expired, and users that log in by OIDC need their CLI secret; in a shell, quote a
-          robot's name with single quotes ('robot$name'), since `$name` would be replaced by nothing
+    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+          log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
+          expired, and users that log in by OIDC need their CLI secret; nothing more was tried with it,
+          so as not to lock the user out
     ");
 }
 
@@ -192,7 +197,7 @@ fn nobody_has_logged_in() {
     let site = Site::new();
     site.add("offline/app:1", &app());
     hod::fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
@@ -200,7 +205,7 @@ fn nobody_has_logged_in() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: no login for `harbor.corp:443` is known: log in (`docker login harbor.corp:443`)
+    hint: no login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`)
     ");
 }
 

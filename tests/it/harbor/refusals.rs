@@ -406,17 +406,18 @@ fn a_401_is_one_of_three() {
     let site = two(Site::new());
     site.harbor.state().add_project("absent", &[]).public = true;
     site.log_in("robot$offline+ci", "expired");
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 2 images; 2 failed, all for one reason
-      POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
+      `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: check user and password of `robot$offline+ci` for `harbor.corp:443`: a robot's secret is shown
-          only once and may have expired, and users that log in by OIDC need their CLI secret; in a
-          shell, quote a robot's name with single quotes ('robot$name'), since `$name` would be replaced
-          by nothing
+    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+          log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
+          expired, and users that log in by OIDC need their CLI secret; in a shell a robot's name needs
+          single quotes ('robot$name'), since `$name` would be replaced by nothing; nothing more was
+          tried with it, so as not to lock the user out
           What was finished is kept; running the command again does only what is missing.
     ");
 }
