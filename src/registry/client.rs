@@ -310,6 +310,15 @@ impl Client {
         target: &Target<'_>,
         call: &Call,
     ) -> Result<Answer, RegistryError> {
+        // Boxed, since everything that is sent is sent from here and would carry it along.
+        Box::pin(self.send_with_login(target, call)).await
+    }
+
+    async fn send_with_login(
+        &self,
+        target: &Target<'_>,
+        call: &Call,
+    ) -> Result<Answer, RegistryError> {
         let mut target = target.clone();
         let mut login = LoginRounds::default();
         loop {

@@ -266,7 +266,7 @@ impl Client {
         blob: &Descriptor,
         body: UploadBody,
     ) -> Result<(), RegistryError> {
-        run::Upload::new(self, session, (blob, body)).run().await
+        Box::pin(run::Upload::new(self, session, (blob, body)).run()).await
     }
 }
 

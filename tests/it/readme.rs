@@ -15,7 +15,7 @@ use crate::fixtures;
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 13] = [
     "pull",
     "select",
     "pack",
@@ -25,6 +25,9 @@ const VERBS: [&str; 10] = [
     "verify",
     "ls",
     "serve",
+    "login",
+    "logout",
+    "doctor",
     "completions",
 ];
 
