@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import run
+from measure import Failed, run
 from registry import Registry, free_port, wait_for
 
 HERE = Path(__file__).resolve().parent
@@ -114,7 +114,12 @@ def once(bench, line: Line, seed: int, ground: tuple, rows: dict, hod_costs: tup
     for tool in tools:
         with over(line, bench.source, count, seed) as (host, counted):
             pull = [PEERS / tool.script, "pull", host, bench.far, out]
-            rows["pull", tool.name].peer_costs.append(bench.fresh(pull, out))
+            try:
+                rows["pull", tool.name].peer_costs.append(bench.fresh(pull, out))
+            except Failed:
+                bench.trash.take(out)
+                texts.append(f"{tool.name} pull, {line.name}: gave up")
+                continue
         texts.append(f"{tool.name} pull, {line.name}: {counted['connections']} connections")
     for tool in (None, *tools):
         who = tool.name if tool else "hod"
@@ -125,9 +130,15 @@ def once(bench, line: Line, seed: int, ground: tuple, rows: dict, hod_costs: tup
                     costs = rows["push", who].peer_costs, rows["push again", who].peer_costs
                 else:
                     command, costs = [bench.hod, "push", bundle, host], (pushes, agains)
-                costs[0].append(bench.measured(command))
-                first = target.requests()
-                costs[1].append(bench.measured(command))
+                try:
+                    costs[0].append(bench.measured(command))
+                    first = target.requests()
+                    costs[1].append(bench.measured(command))
+                except Failed:
+                    if not tool:
+                        raise
+                    texts.append(f"{who} push, {line.name}: gave up")
+                    continue
                 again = len(target.requests()) - len(first)
                 n_blobs = len(target.blobs() - target.manifests())
         blobs = [path for _, path in first if "/blobs/" in path]
