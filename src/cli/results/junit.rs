@@ -6,7 +6,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::document::{Document, Failure, ReportedImage, Status};
-use crate::oci::{Reference, Registry};
+use crate::oci::Reference;
 
 type Xml = Writer<Vec<u8>>;
 
@@ -85,7 +85,8 @@ fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
     Ok(())
 }
 
-/// Where an image went, or comes from where it went nowhere: `registry/repository`.
+/// Where an image went, or comes from where it went nowhere: `registry/repository`, or the latter
+/// alone where no registry is named.
 fn place(image: &ReportedImage) -> String {
     if let (Some(registry), Some(destination)) = (&image.registry, &image.destination) {
         let repository = destination
@@ -94,10 +95,10 @@ fn place(image: &ReportedImage) -> String {
         return format!("{registry}/{repository}");
     }
     match image.image.parse::<Reference>() {
-        Ok(reference) => {
-            let registry = reference.registry.unwrap_or_else(Registry::docker_hub);
-            format!("{registry}/{}", reference.repository)
-        }
+        Ok(reference) => match reference.registry {
+            Some(registry) => format!("{registry}/{}", reference.repository),
+            None => reference.repository.to_string(),
+        },
         Err(_) => image.image.clone(),
     }
 }
