@@ -42,7 +42,7 @@ pub(super) enum Challenge {
 impl Challenge {
     /// Whether a Harbor asks (facts D1).
     pub(super) fn is_harbor(&self) -> bool {
-        matches!(self, Self::Bearer { service: Some(service), .. } if service == "harbor-registry")
+        matches!(self, Self::Bearer { service: Some(service), .. } if service == HARBOR_SERVICE)
     }
 }
 
@@ -283,10 +283,9 @@ impl RegistryAuth {
 
     /// Whether the registry is a Harbor, as far as its challenge tells.
     pub(super) fn is_harbor(&self) -> bool {
-        matches!(
-            &*lock(&self.challenge),
-            Some(Challenge::Bearer { service: Some(service), .. }) if service == HARBOR_SERVICE
-        )
+        lock(&self.challenge)
+            .as_ref()
+            .is_some_and(Challenge::is_harbor)
     }
 
     /// Remembers that the run will need `scopes`, with `login`.

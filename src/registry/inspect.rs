@@ -9,7 +9,6 @@ use reqwest::{Method, StatusCode};
 use super::auth::{Challenge, Challenged};
 use super::certificates::{HostCertificates, ServerCertificate};
 use super::client::{Client, Target};
-use super::harbor::HARBOR_SERVICE;
 use super::mirrors::Place;
 use super::transport::Call;
 use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
@@ -240,13 +239,14 @@ fn wants(registry: &Registry, headers: &HeaderMap) -> (Wants, RegistryKind) {
     } else {
         RegistryKind::Unnamed
     };
-    let wants = match Challenged::parse(headers).challenge {
+    let challenge = Challenged::parse(headers).challenge;
+    if challenge.as_ref().is_some_and(Challenge::is_harbor) {
+        kind = RegistryKind::Harbor;
+    }
+    let wants = match challenge {
         None => Wants::Nothing,
         Some(Challenge::Basic) => Wants::Password,
         Some(Challenge::Bearer { realm, service }) => {
-            if service.as_deref() == Some(HARBOR_SERVICE) {
-                kind = RegistryKind::Harbor;
-            }
             let safe = realm.parse().map(|url| SafeUrl::new(&url).to_string());
             Wants::Token {
                 realm: safe.unwrap_or(realm),
