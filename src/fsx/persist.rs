@@ -39,6 +39,17 @@ impl TempFile {
         Ok(Self { inner })
     }
 
+    /// Creates an empty file in `dir` that is for its owner only (mode 0600), named `prefix` and six
+    /// random characters.
+    pub(super) fn create_private_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
+        let inner = tempfile::Builder::new()
+            .prefix(prefix)
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .tempfile_in(dir)
+            .map_err(|source| Error::new("create a file in", dir, source))?;
+        Ok(Self { inner })
+    }
+
     /// The file's present path.
     pub fn path(&self) -> &Path {
         self.inner.path()
@@ -207,23 +218,6 @@ fn new_file(path: &Path) -> io::Result<File> {
         .write(true)
         .create_new(true)
         .open(path)
-}
-
-/// Writes a small file that is the user's alone (mode 0600), atomically and synced, replacing what
-/// is there.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let inner = tempfile::Builder::new()
-        .prefix(".hod-")
-        .permissions(std::fs::Permissions::from_mode(0o600))
-        .tempfile_in(dir)
-        .map_err(|source| Error::new("create a file in", dir, source))?;
-    let mut file = TempFile { inner };
-    file.write_all(bytes)?;
-    file.persist(path, Durability::Synced)
 }
 
 /// Renames a file or directory, replacing a file that is there.

@@ -191,7 +191,8 @@ impl LoginFile {
         let value = change(&file, &mut entries)?;
         if shown(&entries) != keys_before {
             document.insert("auths".to_owned(), Node::Auths(entries));
-            fsx::write_private(&path, &pretty(&document)).map_err(KeepError::File)?;
+            fsx::write_private(&path, &pretty(&document), fsx::Durability::Synced)
+                .map_err(KeepError::File)?;
         }
         Ok(value)
     }

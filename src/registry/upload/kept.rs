@@ -213,7 +213,7 @@ impl Slot {
 
     fn write(&self, record: &Record) -> Result<(), fsx::Error> {
         let bytes = serde_json::to_vec(record).expect("texts and numbers can be written as JSON");
-        fsx::write_private_file(&self.path, &bytes)
+        fsx::write_private(&self.path, &bytes, fsx::Durability::Deferred)
     }
 
     fn remove(&self) -> Result<(), fsx::Error> {
