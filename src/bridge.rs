@@ -138,6 +138,13 @@ pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Err
     })
 }
 
+/// Streams ranges of files, one after the other.
+pub fn stream_files(ranges: Vec<FileRange>) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    futures_util::stream::iter(ranges)
+        .map(|range| Box::pin(stream_file(range)))
+        .flatten()
+}
+
 /// The blocking side's handle for sending chunks.
 #[derive(Debug)]
 pub struct ChunkSink<E> {

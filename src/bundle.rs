@@ -15,6 +15,7 @@
 //! The only user of `tar` and `zstd`. Nothing here knows a store: blobs come from a function, and
 //! go to a [`StreamSink`] or are read in place.
 
+mod check;
 mod closure;
 mod copy;
 mod entry_path;
@@ -25,13 +26,18 @@ mod head;
 mod header;
 mod input;
 mod intruder;
+mod json;
 mod plan;
 mod reader;
+mod siblings;
+mod split;
 mod stream;
 mod verify;
 mod volume;
 mod writer;
 
+#[cfg(test)]
+mod divided;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -39,9 +45,13 @@ mod sample;
 
 pub use entry_path::{EntryPath, EntryPathError};
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
-pub use format::{BundleBlob, BundleFileEntry, BundleImage, BundleManifest};
-pub use plan::{BundleFile, PackPlan};
-pub use reader::{Bundle, BundleKind};
+pub use format::{
+    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
+    Part, Place,
+};
+pub use plan::{BundleFile, FileContent, PackBlob, PackPlan};
+pub use reader::{Bundle, BundleKind, ReadOptions};
+pub use siblings::volume_path;
 pub use stream::{BlobCheck, StreamSink, read_stream};
-pub use verify::{BundleVerifyOutcome, verify};
-pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_len, write};
+pub use verify::{BundleVerifyOutcome, VerifyOptions, verify};
+pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_lens, write};

@@ -60,7 +60,8 @@ impl<'a> Closure<'a> {
     /// An index may lack some of its children, when only some platforms are carried, but not all.
     pub(super) fn check(&self) -> Findings {
         let blobs = self.manifest.blobs.iter();
-        let sizes: HashMap<&Digest, u64> = blobs.map(|b| (&b.digest, b.size)).collect();
+        let base = self.manifest.base.iter().map(|b| (&b.digest, b.size));
+        let sizes: HashMap<&Digest, u64> = blobs.map(|b| (&b.digest, b.size)).chain(base).collect();
         let mut findings = Findings::default();
         for image in &self.manifest.images {
             self.check_image(image, &sizes, &mut findings);

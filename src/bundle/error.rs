@@ -106,6 +106,41 @@ pub enum BundleError {
         image: String,
         problem: ImageProblem,
     },
+    /// What no volume of the wanted size can hold.
+    #[error("volumes of {size} bytes are too small: {needed} bytes are needed")]
+    VolumeTooSmall { size: u64, needed: u64 },
+    /// Volumes are read in place, a compressed bundle from start to end.
+    #[error("a compressed bundle cannot be divided into volumes")]
+    CompressedVolumes,
+    /// More volumes than are allowed.
+    #[error("the bundle needs more than {n_max} volumes, or says it has none")]
+    TooManyVolumes { n_max: u32 },
+    /// Volumes that are needed and were not found.
+    #[error("bundle `{}` is not complete: {} of its {count} volumes {} missing: {}", path.display(), missing.len(), if missing.len() == 1 { "is" } else { "are" }, numbers(missing))]
+    VolumesMissing {
+        /// A volume that was found.
+        path: PathBuf,
+        missing: Vec<u32>,
+        count: u32,
+    },
+    /// A volume that bears the name of another bundle's.
+    #[error("`{}` is volume {index} of another bundle, `{actual}`, not of `{expected}`", path.display())]
+    OtherBundle {
+        path: PathBuf,
+        index: u32,
+        expected: Digest,
+        actual: Digest,
+    },
+    /// Volumes that do not come one after the other where they must.
+    #[error("volume {expected} of the bundle should come, and volume {found} does")]
+    VolumeOrder { expected: u32, found: u32 },
+    /// Something in one of several volumes.
+    #[error("volume `{}` of the bundle cannot be used", path.display())]
+    InVolume {
+        path: PathBuf,
+        #[source]
+        source: Box<BundleError>,
+    },
     /// Nobody waits for the bundle any more; nothing is left of it.
     #[error("writing the bundle was stopped")]
     Stopped,
@@ -149,6 +184,12 @@ pub enum MemberProblem {
     Padding,
     #[error("`hod/volume.json` lists it wrongly")]
     Listing,
+    #[error("`hod/bundle.json` puts it into a volume that there is not")]
+    Volume,
+    #[error("it is not the same in all volumes")]
+    Differs,
+    #[error("it is listed at the offset {listed} and lies at {actual}")]
+    Offset { listed: u64, actual: u64 },
     #[error("its path is reserved, or is a directory of another member")]
     Reserved,
     #[error("there are bytes after it, where the archive should end")]
@@ -168,6 +209,14 @@ pub enum BlobProblem {
     ManifestTooLong { len: u64 },
     #[error("is listed at the offset {listed} and lies at {actual}")]
     Offset { listed: u64, actual: u64 },
+    #[error("is listed without a place, or with two")]
+    NoPlace,
+    #[error("is listed in volumes where it cannot be")]
+    Place,
+    #[error("is in the base and was at an origin that is not listed")]
+    Origin,
+    #[error("is joined from its parts with the digest `{actual}`")]
+    Joined { actual: Digest },
 }
 
 /// What is wrong with how an image is listed.
@@ -193,6 +242,23 @@ pub enum ImageProblem {
     EmptyIndex { digest: Digest },
 }
 
+/// Numbers of volumes in words for a message, with runs of them as ranges.
+fn numbers(volumes: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for &volume in volumes {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(volume) => *last = volume,
+            _ => runs.push((volume, volume)),
+        }
+    }
+    let run = |(first, last): (u32, u32)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first}-{last}"),
+    };
+    runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
 impl BundleError {
     /// A problem of the member at `path`.
     pub(super) fn member(path: &str, problem: MemberProblem) -> Self {
@@ -206,12 +272,18 @@ impl BundleError {
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {
         match self {
+            Self::InVolume { source, .. } => source.is_content(),
             Self::Write { .. }
             | Self::ReadBlob { .. }
             | Self::Read { .. }
             | Self::NotABundle { .. }
             | Self::Compressed { .. }
             | Self::Unsupported { .. }
+            | Self::VolumeTooSmall { .. }
+            | Self::CompressedVolumes
+            | Self::VolumesMissing { .. }
+            | Self::OtherBundle { .. }
+            | Self::VolumeOrder { .. }
             | Self::Stopped
             | Self::TooLarge => false,
             Self::BlobDamaged { .. }
@@ -224,6 +296,7 @@ impl BundleError {
             | Self::Member { .. }
             | Self::Manifest { .. }
             | Self::Blob { .. }
+            | Self::TooManyVolumes { .. }
             | Self::Image { .. } => true,
         }
     }
@@ -233,12 +306,18 @@ impl BundleError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::InVolume { source, .. } => source.class(),
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
             | Self::Read { source, .. } => source.class(),
             Self::NotABundle { .. }
             | Self::Compressed { .. }
             | Self::Unsupported { .. }
+            | Self::VolumeTooSmall { .. }
+            | Self::CompressedVolumes
+            | Self::VolumesMissing { .. }
+            | Self::OtherBundle { .. }
+            | Self::VolumeOrder { .. }
             | Self::TooLarge => ErrorClass::Usage,
             Self::Stopped => ErrorClass::Stopped,
             Self::BlobDamaged { .. }
@@ -251,6 +330,7 @@ impl BundleError {
             | Self::Member { .. }
             | Self::Manifest { .. }
             | Self::Blob { .. }
+            | Self::TooManyVolumes { .. }
             | Self::Image { .. } => ErrorClass::Verify,
         }
     }
@@ -259,6 +339,7 @@ impl BundleError {
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::InVolume { source, .. } => return source.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
                 "the disk is full: free some space and run the same command again; no part of the \
                  bundle was left behind"
@@ -284,6 +365,25 @@ impl Hint for BundleError {
                 "use the version of hod that made the bundle, or a later one"
             }
             Self::Stopped => return None,
+            Self::VolumeTooSmall { needed, .. } => {
+                return Some(format!(
+                    "what lies in one volume, such as the list of all content in each, needs that \
+                     much: use `--volume-size {needed}` or more"
+                ));
+            }
+            Self::VolumesMissing { .. } => {
+                "put the missing volumes beside this one, or name the directories they are in with \
+                 `--volume-dir`"
+            }
+            Self::OtherBundle { .. } => {
+                "keep the volumes of one bundle in a directory of their own"
+            }
+            Self::VolumeOrder { .. } => {
+                "join the volumes in order, as `cat NAME.*.tar` does, or read them as files, where \
+                 the order is of no matter"
+            }
+            Self::CompressedVolumes => "name the output `.tar`: layers are compressed already",
+            Self::TooManyVolumes { .. } => "use larger volumes",
             Self::TooLarge => "split the list and pack several bundles",
             _ if self.is_content() => {
                 "the file is not as hod wrote it: copy it again from where it was made, and \

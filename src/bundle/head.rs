@@ -1,80 +1,230 @@
-//! The two json files at the start of a bundle, and all that follows from them.
+//! The json files at the start of a volume, and all that follows from them.
 
+use super::check;
 use super::error::{BlobProblem, BundleError, MemberProblem};
-use super::format::{self, BUNDLE_PATH, BundleManifest, JSON_LEN_MAX, VOLUME_PATH};
+use super::format::BundleManifest;
 use super::header::{BLOCK_LEN, padded};
 use super::input::Input;
 use super::intruder;
-use super::plan;
-use super::volume::Volume;
+use super::json::{
+    self, BUNDLE_PATH, HeadDigests, JSON_LEN_MAX, Offsets, SIGNATURE_PATH, VOLUME_PATH,
+    VolumeIdentity,
+};
+use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
 
-/// How many members the head has.
-pub(super) const N_MEMBERS: usize = 2;
+/// The longest signature that is read, in bytes.
+const SIGNATURE_LEN_MAX: u64 = 4096;
 
-/// What a bundle says of itself, checked: it makes sense and lies where it says.
+/// What a volume says of itself and of its bundle, checked: it makes sense and lies where it says.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) manifest: BundleManifest,
+    pub(super) known: HeadDigests,
+    /// `hod/bundle.json.minisig`.
+    pub(super) signature: Option<Vec<u8>>,
+    lens: HeadLens,
+}
+
+/// What a volume has besides what is the same in all.
+#[derive(Debug)]
+pub(super) struct VolumeHead {
     pub(super) volume: Volume,
     /// The digest of `hod/volume.json`.
     pub(super) volume_json: Digest,
 }
 
-/// Reads the head; `input` is then at the third member.
-pub(super) fn read(input: &mut Input<'_>) -> Result<Head, BundleError> {
+/// A member of the head as it was found: its header, content and padding.
+struct Found {
+    header: Vec<u8>,
+    content: Vec<u8>,
+    padding: Vec<u8>,
+}
+
+/// Reads the head of any volume; `input` is then behind it.
+pub(super) fn read(input: &mut Input<'_>) -> Result<(Head, VolumeHead), BundleError> {
+    let Some((volume_json, identity)) = read_first(input)? else {
+        return Err(BundleError::NotABundle {
+            path: input.path().to_owned(),
+            found: "it is empty".to_owned(),
+        });
+    };
+    let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
+    let (manifest, offsets) = json::parse_bundle(&bundle_json.content)?;
+    check::check(&manifest)?;
+    let mut found = vec![volume_json, bundle_json];
+    if manifest.signed_by.is_some() {
+        found.push(read_json(input, SIGNATURE_PATH, SIGNATURE_LEN_MAX)?);
+    }
+    let content = |at: usize| found.get(at).map(|found| found.content.as_slice());
+    let lens = HeadLens {
+        volume_json: found[0].content.len() as u64,
+        bundle_json: found[1].content.len() as u64,
+        signature: content(2).map_or(0, |content| content.len() as u64),
+    };
+    let volume = lay_out(&manifest, identity.index, lens)?;
+    check_offsets(&manifest, &volume, &offsets)?;
+    let known = HeadDigests::of(&found[1].content, content(2));
+    let volume_json = check_members(&volume, &manifest, (&found, &known))?;
+    let head = Head {
+        signature: content(2).map(<[u8]>::to_vec),
+        manifest,
+        known,
+        lens,
+    };
+    let own = VolumeHead {
+        volume,
+        volume_json,
+    };
+    Ok((head, own))
+}
+
+impl Head {
+    /// How many members the head has.
+    pub(super) fn n_members(&self) -> usize {
+        2 + usize::from(self.signature.is_some())
+    }
+
+    /// Reads the head of another volume of the bundle; all but `hod/volume.json` must be the same.
+    ///
+    /// `None` at the end of the input.
+    pub(super) fn read_next(
+        &self,
+        input: &mut Input<'_>,
+    ) -> Result<Option<VolumeHead>, BundleError> {
+        let Some((volume_json, identity)) = read_first(input)? else {
+            return Ok(None);
+        };
+        if identity.bundle != self.manifest.id {
+            return Err(BundleError::OtherBundle {
+                path: input.path().to_owned(),
+                index: identity.index,
+                expected: self.manifest.id.clone(),
+                actual: identity.bundle,
+            });
+        }
+        let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
+        let mut found = vec![volume_json, bundle_json];
+        if self.signature.is_some() {
+            found.push(read_json(input, SIGNATURE_PATH, SIGNATURE_LEN_MAX)?);
+        }
+        let signature = found.get(2).map(|found| found.content.as_slice());
+        let known = HeadDigests::of(&found[1].content, signature);
+        for (path, is_same) in [
+            (BUNDLE_PATH, known.bundle_json == self.known.bundle_json),
+            (SIGNATURE_PATH, known.signature == self.known.signature),
+        ] {
+            if !is_same {
+                return Err(BundleError::member(path, MemberProblem::Differs));
+            }
+        }
+        if found[0].content.len() as u64 != self.lens.volume_json {
+            return Err(BundleError::member(VOLUME_PATH, MemberProblem::Differs));
+        }
+        let volume = lay_out(&self.manifest, identity.index, self.lens)?;
+        let volume_json = check_members(&volume, &self.manifest, (&found, &known))?;
+        Ok(Some(VolumeHead {
+            volume,
+            volume_json,
+        }))
+    }
+}
+
+fn lay_out(manifest: &BundleManifest, index: u32, lens: HeadLens) -> Result<Volume, BundleError> {
+    if index > manifest.n_volumes {
+        return Err(BundleError::member(VOLUME_PATH, MemberProblem::Listing));
+    }
+    Volume::new(manifest, index, lens)
+}
+
+/// Checks that the members of the head are what the layout implies; returns the digest of the
+/// first.
+fn check_members(
+    volume: &Volume,
+    manifest: &BundleManifest,
+    (found, known): (&[Found], &HeadDigests),
+) -> Result<Digest, BundleError> {
+    let volume_json = Digest::of(&found[0].content);
+    for (at, found) in found.iter().enumerate() {
+        let member = &volume.members()[at];
+        if found.header != volume.lead(member, &volume_json) {
+            return Err(intruder::examine(volume.members(), at, &found.header));
+        }
+        if found.padding.iter().any(|&byte| byte != 0) {
+            return Err(BundleError::member(&member.path, MemberProblem::Padding));
+        }
+    }
+    json::check_volume(&found[0].content, manifest, (volume, known))?;
+    Ok(volume_json)
+}
+
+/// Checks the listed offsets of what is in this volume.
+fn check_offsets(
+    manifest: &BundleManifest,
+    volume: &Volume,
+    listed: &Offsets,
+) -> Result<(), BundleError> {
+    use super::volume::Content;
+    for member in volume.members() {
+        let actual = member.offset;
+        let (at, listed) = match member.content {
+            Content::Blob(at) => (at, listed.blobs[at][0]),
+            Content::Part(at, part) => (at, listed.blobs[at][part]),
+            Content::File(at, _) if listed.files[at] != actual => {
+                let listed = listed.files[at];
+                let problem = MemberProblem::Offset { listed, actual };
+                return Err(BundleError::member(&member.path, problem));
+            }
+            _ => continue,
+        };
+        if listed != actual {
+            return Err(BundleError::Blob {
+                digest: manifest.blobs[at].digest.clone(),
+                problem: BlobProblem::Offset { listed, actual },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads `hod/volume.json`, and what must be known of it before anything else; `None` at the end of
+/// the input.
+fn read_first(input: &mut Input<'_>) -> Result<Option<(Found, VolumeIdentity)>, BundleError> {
     // A pax header, the comment in it, the header.
     let mut first = vec![0; 3 * block_len()];
     let n = input.fill(&mut first, VOLUME_PATH)?;
     first.truncate(n);
+    if first.is_empty() {
+        return Ok(None);
+    }
     check_first(input, &first)?;
-    let (volume_json, volume_padding) = read_json(input, &first[2 * block_len()..], VOLUME_PATH)?;
-    format::check_volume_count(&volume_json)?;
+    let header = &first[2 * block_len()..];
+    let (content, padding) = read_content(input, header, (VOLUME_PATH, JSON_LEN_MAX))?;
+    let identity = json::parse_volume_identity(&content)?;
+    let found = Found {
+        header: first,
+        content,
+        padding,
+    };
+    Ok(Some((found, identity)))
+}
 
-    let mut second = vec![0; block_len()];
-    let n = input.fill(&mut second, BUNDLE_PATH)?;
-    if n < second.len() {
-        return Err(BundleError::member(BUNDLE_PATH, MemberProblem::Truncated));
+/// Reads a further member of the head.
+fn read_json(
+    input: &mut Input<'_>,
+    path: &'static str,
+    len_max: u64,
+) -> Result<Found, BundleError> {
+    let mut header = vec![0; block_len()];
+    let n = input.fill(&mut header, path)?;
+    if n < header.len() {
+        return Err(BundleError::member(path, MemberProblem::Truncated));
     }
-    let (bundle_json, bundle_padding) = read_json(input, &second, BUNDLE_PATH)?;
-    let (manifest, offsets) = format::parse_bundle(&bundle_json)?;
-    plan::check(&manifest)?;
-    let lens = (volume_json.len() as u64, bundle_json.len() as u64);
-    let volume = Volume::new(&manifest, lens)?;
-
-    let volume_digest = Digest::of(&volume_json);
-    for (at, found) in [first, second].iter().enumerate() {
-        let expected = volume.lead(&volume.members()[at], &volume_digest);
-        if *found != expected {
-            return Err(intruder::examine(volume.members(), at, found));
-        }
-    }
-    for (path, padding) in [(VOLUME_PATH, volume_padding), (BUNDLE_PATH, bundle_padding)] {
-        if padding.iter().any(|&byte| byte != 0) {
-            return Err(BundleError::member(path, MemberProblem::Padding));
-        }
-    }
-    for ((listed, actual), blob) in offsets
-        .iter()
-        .zip(volume.blob_offsets())
-        .zip(&manifest.blobs)
-    {
-        if *listed != actual {
-            return Err(BundleError::Blob {
-                digest: blob.digest.clone(),
-                problem: BlobProblem::Offset {
-                    listed: *listed,
-                    actual,
-                },
-            });
-        }
-    }
-    let bundle_digest = Digest::of(&bundle_json);
-    format::check_volume(&volume_json, &manifest, (&volume, &bundle_digest))?;
-    Ok(Head {
-        manifest,
-        volume,
-        volume_json: volume_digest,
+    let (content, padding) = read_content(input, &header, (path, len_max))?;
+    Ok(Found {
+        header,
+        content,
+        padding,
     })
 }
 
@@ -91,7 +241,6 @@ fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
             path.escape_debug()
         )),
         None if names_volume(first) => None,
-        None if first.is_empty() => Some("it is empty".to_owned()),
         None => Some("it does not start as a tar does".to_owned()),
     };
     if let Some(found) = found {
@@ -107,10 +256,10 @@ fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
 }
 
 /// Reads the content and padding of a member by its last header block.
-fn read_json(
+fn read_content(
     input: &mut Input<'_>,
     block: &[u8],
-    path: &'static str,
+    (path, len_max): (&'static str, u64),
 ) -> Result<(Vec<u8>, Vec<u8>), BundleError> {
     if !intruder::is_header(block) {
         return Err(BundleError::member(path, MemberProblem::HeaderDamaged));
@@ -124,8 +273,8 @@ fn read_json(
     let Ok(len) = header.entry_size() else {
         return Err(BundleError::member(path, MemberProblem::HeaderDamaged));
     };
-    if len > JSON_LEN_MAX {
-        let problem = MemberProblem::TooLong { max: JSON_LEN_MAX };
+    if len > len_max {
+        let problem = MemberProblem::TooLong { max: len_max };
         return Err(BundleError::member(path, problem));
     }
     let bytes = input.read_vec(len, path)?;

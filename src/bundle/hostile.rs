@@ -8,13 +8,13 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
-use super::format::{BUNDLE_PATH, VOLUME_PATH};
 use super::header::{Comment, Entry, EntryKind, padded};
+use super::json::{BUNDLE_PATH, VOLUME_PATH};
 use super::sample::{Builder, Sample, noise};
 use super::volume::Member;
 use super::{
-    BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, Compression, StreamSink,
-    read_stream, verify,
+    BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
+    ReadOptions, StreamSink, VerifyOptions, read_stream, verify,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -38,10 +38,11 @@ fn good() -> Good {
 
 fn honest(sample: Sample) -> Good {
     let bytes = sample.write("good.tar", Compression::Raw);
-    let bundle = Bundle::open(&sample.path("good.tar")).unwrap();
-    let members = bundle.volume().members().to_vec();
+    let bundle = Bundle::open(&sample.path("good.tar"), &ReadOptions::default()).unwrap();
+    let volume = bundle.volumes().next().unwrap();
+    let members = volume.layout().members().to_vec();
     let text = |at: usize| {
-        let bytes = bundle.read_small(&members[at]).unwrap();
+        let bytes = volume.read_small(&members[at]).unwrap();
         String::from_utf8(bytes).unwrap()
     };
     Good {
@@ -51,6 +52,15 @@ fn honest(sample: Sample) -> Good {
         members: members.clone(),
         sample,
     }
+}
+
+fn check(path: &Path) -> Result<BundleVerifyOutcome, BundleError> {
+    let options = VerifyOptions {
+        read: &ReadOptions::default(),
+        jobs: 2,
+        on_bytes: &|_| {},
+    };
+    verify(path, &options)
 }
 
 fn at(offset: u64) -> usize {
@@ -142,10 +152,11 @@ impl Good {
     fn refusals(&self, bytes: &[u8]) -> [String; 4] {
         let path = self.sample.path("evil.tar");
         fsx::write_file(&path, bytes).unwrap();
-        let in_place = Bundle::open(&path).and_then(|bundle| bundle.check_all_but_blobs());
+        let in_place = Bundle::open(&path, &ReadOptions::default())
+            .and_then(|bundle| bundle.check_all_but_blobs());
         // Content is not read in place until it is asked for.
         let in_place = in_place.map_or_else(|error| chain(&error), |()| String::new());
-        let problems = match verify(&path, 2, &|_| {}) {
+        let problems = match check(&path) {
             Ok(outcome) => outcome.problems.join("\n"),
             Err(error) => chain(&error),
         };

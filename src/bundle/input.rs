@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::{BundleError, MemberProblem};
 use super::header::LEAD_LEN_MAX;
 use super::intruder;
-use super::volume::{Member, Volume};
+use super::volume::{END_LEN, Member, Volume};
 use crate::fsx;
 use crate::oci::Digest;
 
@@ -124,6 +124,13 @@ impl<'a> Input<'a> {
             return Err(BundleError::member(&member.path, MemberProblem::Padding));
         }
         Ok(())
+    }
+
+    /// Reads the end of a volume, after which the next may come.
+    pub(super) fn expect_volume_end(&mut self, volume: &Volume) -> Result<(), BundleError> {
+        let last = volume.members().last().map_or("", |last| &last.path);
+        let found = self.read_vec(END_LEN, last)?;
+        intruder::examine_end(volume.members(), &found)
     }
 
     /// Reads the end of the archive, after which nothing may come.

@@ -1,15 +1,18 @@
-//! What to pack, and whether it makes sense: the same rules for a plan and for a bundle that is read.
+//! What to pack, and where every byte of it will lie.
 
-use std::collections::{HashMap, HashSet};
-
+use super::check::{blob_key, check, image_key};
 use super::entry_path::EntryPath;
-use super::error::{BlobProblem, BundleError, ImageProblem};
-use super::format::{self, BundleBlob, BundleFileEntry, BundleImage, BundleManifest};
-use super::volume::{self, Volume};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, MediaTypeKind};
+use super::error::BundleError;
+use super::format::{
+    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
+};
+use super::header::ALIGNMENT;
+use super::json::{self, HeadDigests};
+use super::split;
+use super::volume::{HeadLens, Volume};
+use crate::bridge::FileRange;
+use crate::oci::Digest;
 
-/// The longest name, version and the like, in bytes.
-const TEXT_LEN_MAX: usize = 255;
 /// How often the lengths of the json files may change each other, mostly by digits of offsets.
 const ROUNDS_MAX: usize = 64;
 /// How often they may become smaller by it, too.
@@ -21,81 +24,189 @@ pub struct PackPlan {
     pub name: String,
     pub version: Option<String>,
     pub images: Vec<BundleImage>,
-    /// Every manifest, config and layer of the images, each once.
-    pub blobs: Vec<BundleBlob>,
+    /// Every manifest of the images, and every config and layer that is not in the base, each once.
+    pub blobs: Vec<PackBlob>,
     pub files: Vec<BundleFile>,
+    /// Who had what is in the base.
+    pub origins: Vec<Origin>,
+    /// What the target must have already.
+    pub base: Vec<BaseBlob>,
+    /// How many bytes a volume may have; one volume of any length when there is none.
+    pub volume_size: Option<u64>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
     /// The version of hod that packs.
     pub tool_version: String,
 }
 
-/// A small file that goes into a bundle for people to use.
+/// A blob that is to be packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackBlob {
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether an image has it as a manifest, not as a config or layer.
+    pub is_manifest: bool,
+}
+
+/// A file that goes into a bundle beside the images.
 #[derive(Debug, Clone)]
 pub struct BundleFile {
     pub path: EntryPath,
-    pub bytes: Vec<u8>,
+    pub content: FileContent,
     pub executable: bool,
+    /// Whether every volume has it, as small texts for people should be, or one.
+    pub is_everywhere: bool,
 }
 
-/// A bundle of which every byte but the blobs' is known.
+/// What is in a [`BundleFile`].
+#[derive(Debug, Clone)]
+pub enum FileContent {
+    Bytes(Vec<u8>),
+    /// Part of an open file, which must have this digest.
+    Range(FileRange, Digest),
+}
+
+impl FileContent {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Range(range, _) => range.len,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Digest::of(bytes),
+            Self::Range(_, digest) => digest.clone(),
+        }
+    }
+}
+
+/// A bundle of which every byte is known but the blobs', and where it lies.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) manifest: BundleManifest,
-    pub(super) volume: Volume,
-    pub(super) volume_json: Vec<u8>,
+    pub(super) volumes: Vec<Volume>,
+    /// Of each volume.
+    pub(super) volume_jsons: Vec<Vec<u8>>,
     pub(super) bundle_json: Vec<u8>,
     /// In the order of the manifest's files.
-    pub(super) files: Vec<Vec<u8>>,
+    pub(super) files: Vec<FileContent>,
 }
 
 impl PackPlan {
-    /// Sorts and checks the plan, and computes every offset.
+    /// Sorts and checks the plan, divides it into volumes, and computes every offset.
+    ///
+    /// The digests of parts, which nobody knows yet, are zeros: see [`Planned::set_part_digests`].
     pub(super) fn lay_out(&self) -> Result<Planned, BundleError> {
+        let (mut manifest, files) = self.sorted();
+        split::assign_to_one(&mut manifest);
+        check(&manifest)?;
+        let planned = Planned::new(manifest, files)?;
+        let Some(volume_size) = self.volume_size else {
+            return Ok(planned);
+        };
+        let single = &planned.volumes[0];
+        if single.len() <= volume_size {
+            return Ok(planned);
+        }
+        // Part of the json files' lengths depends on the division; what one volume needs is nearly
+        // all, and the rest is added when it turns out to be too little.
+        let mut common = single.common_len(&planned.manifest);
+        for _ in 0..ROUNDS_MAX {
+            let mut manifest = planned.manifest.clone();
+            split::assign(&mut manifest, single, (volume_size, common))?;
+            let divided = Planned::new(manifest, planned.files.clone())?;
+            let largest = divided.volumes.iter().map(Volume::len).max();
+            let excess = largest.unwrap_or_default().saturating_sub(volume_size);
+            if excess == 0 {
+                check(&divided.manifest)?;
+                return Ok(divided);
+            }
+            common += excess.next_multiple_of(ALIGNMENT);
+        }
+        Err(BundleError::TooLarge)
+    }
+
+    fn sorted(&self) -> (BundleManifest, Vec<FileContent>) {
         let mut images = self.images.clone();
         images.sort_by(|a, b| image_key(a).cmp(&image_key(b)));
-        let mut blobs = self.blobs.clone();
+        let blob = |blob: &PackBlob| BundleBlob {
+            digest: blob.digest.clone(),
+            size: blob.size,
+            is_manifest: blob.is_manifest,
+            place: Place::Everywhere,
+        };
+        let mut blobs: Vec<BundleBlob> = self.blobs.iter().map(blob).collect();
         blobs.sort_by(|a, b| blob_key(a).cmp(&blob_key(b)));
+        let mut base = self.base.clone();
+        base.sort_by(|a, b| a.digest.cmp(&b.digest));
         let mut files: Vec<&BundleFile> = self.files.iter().collect();
         files.sort_by_key(|file| file.path.as_str());
-        let mut manifest = BundleManifest {
+        let file = |file: &&BundleFile| BundleFileEntry {
+            path: file.path.clone(),
+            size: file.content.len(),
+            digest: file.content.digest(),
+            executable: file.executable,
+            volume: (!file.is_everywhere).then_some(1),
+        };
+        let manifest = BundleManifest {
             // Filled in when all else is known.
             id: Digest::of(&[]),
             name: self.name.clone(),
             version: self.version.clone(),
             tool_version: self.tool_version.clone(),
             created: self.mtime,
+            n_volumes: 1,
+            signed_by: None,
             images,
             blobs,
-            files: files
-                .iter()
-                .map(|file| BundleFileEntry {
-                    path: file.path.clone(),
-                    size: file.bytes.len() as u64,
-                    digest: Digest::of(&file.bytes),
-                    executable: file.executable,
-                })
-                .collect(),
+            files: files.iter().map(file).collect(),
+            origins: self.origins.clone(),
+            base,
         };
-        check(&manifest)?;
-        let files = files.iter().map(|file| file.bytes.clone()).collect();
-        // The offsets in the two json files depend on how long these are, and these on the offsets.
-        let mut lens = (0, 0);
+        let files = files.iter().map(|file| file.content.clone()).collect();
+        (manifest, files)
+    }
+}
+
+impl Planned {
+    /// Computes every offset of a bundle that is divided into volumes already.
+    fn new(mut manifest: BundleManifest, files: Vec<FileContent>) -> Result<Self, BundleError> {
+        // The offsets in the json files depend on how long these are, and these on the offsets.
+        let mut lens = HeadLens::default();
         for round in 0..ROUNDS_MAX {
-            let volume = Volume::new(&manifest, lens)?;
+            let volumes: Vec<Volume> = (1..=manifest.n_volumes)
+                .map(|index| Volume::new(&manifest, index, lens))
+                .collect::<Result<_, _>>()?;
             // A longer file may make an offset smaller, where the padding before a blob cannot have
             // just any length. Then they would change each other for ever, and may only grow.
-            let len_min = if round < ROUNDS_FREE { (0, 0) } else { lens };
-            let (id, bundle_json) = format::render_bundle(&manifest, &volume, len_min.1)?;
+            let len_min = if round < ROUNDS_FREE {
+                HeadLens::default()
+            } else {
+                lens
+            };
+            let (id, bundle_json) = json::render_bundle(&manifest, &volumes, len_min.bundle_json)?;
             manifest.id = id;
-            let bundle_digest = (&Digest::of(&bundle_json), len_min.0);
-            let volume_json = format::render_volume(&manifest, &volume, bundle_digest)?;
-            let now = (volume_json.len() as u64, bundle_json.len() as u64);
+            let known = HeadDigests::of(&bundle_json, None);
+            let volume_jsons = render_volumes(&manifest, &volumes, (&known, len_min.volume_json))?;
+            let now = HeadLens {
+                volume_json: volume_jsons[0].len() as u64,
+                bundle_json: bundle_json.len() as u64,
+                signature: 0,
+            };
             if now == lens {
-                return Ok(Planned {
+                return Ok(Self {
                     manifest,
-                    volume,
-                    volume_json,
+                    volumes,
+                    volume_jsons,
                     bundle_json,
                     files,
                 });
@@ -104,140 +215,64 @@ impl PackPlan {
         }
         Err(BundleError::TooLarge)
     }
-}
 
-/// Sorted by repository, tag and digest; images without a tag come first.
-fn image_key(image: &BundleImage) -> (&str, Option<&str>, &Digest) {
-    (
-        image.repository.as_str(),
-        image.tag.as_ref().map(crate::oci::Tag::as_str),
-        &image.digest,
-    )
-}
+    /// Whether a blob is in parts, whose digests are to be set before the json files are final.
+    pub(super) fn has_parts(&self) -> bool {
+        let mut blobs = self.manifest.blobs.iter();
+        blobs.any(|blob| !blob.parts().is_empty())
+    }
 
-/// Manifests first, so that one pass knows what is to come.
-fn blob_key(blob: &BundleBlob) -> (bool, &Digest) {
-    (!blob.is_manifest, &blob.digest)
-}
-
-/// Checks that the images need exactly the blobs that are listed, and that all is in its order.
-///
-/// Links and sizes inside the manifests are another matter: see [`super::closure`].
-pub(super) fn check(manifest: &BundleManifest) -> Result<(), BundleError> {
-    check_text("name", Some(&manifest.name))?;
-    check_text("version", manifest.version.as_ref())?;
-    check_text("tool version", Some(&manifest.tool_version))?;
-    for platform in manifest.images.iter().flat_map(|image| &image.platforms) {
-        // Artifacts may leave any of it empty.
-        check_printable("platform", &platform.os)?;
-        check_printable("platform", &platform.architecture)?;
-        for text in [&platform.variant, &platform.os_version] {
-            check_printable("platform", text.as_deref().unwrap_or_default())?;
-        }
-    }
-    volume::check_files(manifest)?;
-    let sorted = manifest.files.is_sorted_by(|a, b| a.path < b.path);
-    if let (false, Some(file)) = (sorted, manifest.files.first()) {
-        let problem = super::error::MemberProblem::OutOfOrder;
-        return Err(BundleError::member(file.path.as_str(), problem));
-    }
-    for pair in manifest.blobs.windows(2) {
-        if blob_key(&pair[0]) >= blob_key(&pair[1]) {
-            return Err(blob_problem(&pair[1], BlobProblem::Order));
-        }
-    }
-    for pair in manifest.images.windows(2) {
-        if image_key(&pair[0]) >= image_key(&pair[1]) {
-            return Err(image_problem(&pair[1], ImageProblem::Order));
-        }
-    }
-    check_images(manifest)
-}
-
-fn check_text(field: &'static str, text: Option<&String>) -> Result<(), BundleError> {
-    match text.map(String::as_str) {
-        None => Ok(()),
-        Some("") => Err(BundleError::Text { field }),
-        Some(text) => check_printable(field, text),
-    }
-}
-
-/// Whatever a bundle says of itself may be shown on a terminal.
-fn check_printable(field: &'static str, text: &str) -> Result<(), BundleError> {
-    if text.len() > TEXT_LEN_MAX || text.chars().any(char::is_control) {
-        return Err(BundleError::Text { field });
-    }
-    Ok(())
-}
-
-fn check_images(manifest: &BundleManifest) -> Result<(), BundleError> {
-    let mut roles: HashMap<&Digest, bool> = HashMap::new();
-    for blob in &manifest.blobs {
-        // The same digest twice, once in each role.
-        if roles.insert(&blob.digest, blob.is_manifest).is_some() {
-            return Err(blob_problem(blob, BlobProblem::Order));
-        }
-    }
-    let mut as_manifest: HashSet<&Digest> = HashSet::new();
-    let mut used: HashSet<&Digest> = HashSet::new();
-    for image in &manifest.images {
-        if image.manifests.last() != Some(&image.digest) {
-            return Err(image_problem(image, ImageProblem::TopNotLast));
-        }
-        if !matches!(
-            image.media_type.kind(),
-            MediaTypeKind::Image | MediaTypeKind::Index
-        ) {
-            let media_type = image.media_type.as_str().escape_debug().to_string();
-            return Err(image_problem(image, ImageProblem::MediaType { media_type }));
-        }
-        for digest in image.manifests.iter().chain(&image.blobs) {
-            if !roles.contains_key(digest) {
-                let digest = digest.clone();
-                return Err(image_problem(image, ImageProblem::Absent { digest }));
+    /// Makes the json files final; `digest` gives that of a part, by the positions of its blob and
+    /// of the part. No offset changes by it.
+    pub(super) fn set_part_digests(
+        &mut self,
+        digest: impl Fn(usize, usize) -> Digest,
+    ) -> Result<(), BundleError> {
+        for (at, blob) in self.manifest.blobs.iter_mut().enumerate() {
+            if let Place::Parts(parts) = &mut blob.place {
+                for (number, part) in parts.iter_mut().enumerate() {
+                    part.digest = digest(at, number);
+                }
             }
-            used.insert(digest);
         }
-        as_manifest.extend(&image.manifests);
-    }
-    for blob in &manifest.blobs {
-        if !used.contains(&blob.digest) {
-            return Err(blob_problem(blob, BlobProblem::Unused));
-        }
-        if blob.is_manifest != as_manifest.contains(&blob.digest) {
-            return Err(blob_problem(blob, BlobProblem::Role));
-        }
-        if blob.is_manifest && blob.size > MANIFEST_LEN_MAX {
-            let len = blob.size;
-            return Err(blob_problem(blob, BlobProblem::ManifestTooLong { len }));
-        }
-    }
-    Ok(())
-}
-
-fn blob_problem(blob: &BundleBlob, problem: BlobProblem) -> BundleError {
-    BundleError::Blob {
-        digest: blob.digest.clone(),
-        problem,
+        let len = self.bundle_json.len() as u64;
+        let (id, bundle_json) = json::render_bundle(&self.manifest, &self.volumes, len)?;
+        self.manifest.id = id;
+        self.bundle_json = bundle_json;
+        let known = HeadDigests::of(&self.bundle_json, None);
+        let len = self.volume_jsons[0].len() as u64;
+        self.volume_jsons = render_volumes(&self.manifest, &self.volumes, (&known, len))?;
+        Ok(())
     }
 }
 
-fn image_problem(image: &BundleImage, problem: ImageProblem) -> BundleError {
-    BundleError::Image {
-        image: image.name(),
-        problem,
+/// The `hod/volume.json` of every volume, all of the same length.
+fn render_volumes(
+    manifest: &BundleManifest,
+    volumes: &[Volume],
+    (known, len_min): (&HeadDigests, u64),
+) -> Result<Vec<Vec<u8>>, BundleError> {
+    let volumes = volumes.iter();
+    let mut jsons: Vec<Vec<u8>> = volumes
+        .map(|volume| json::render_volume(manifest, volume, (known, len_min)))
+        .collect::<Result<_, _>>()?;
+    let longest = jsons.iter().map(Vec::len).max().unwrap_or_default();
+    for bytes in &mut jsons {
+        json::pad(bytes, longest as u64);
     }
+    Ok(jsons)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::Offsets;
     use super::*;
     use crate::oci::MediaType;
 
     /// A plan of `n` artifacts of two small blobs.
     fn plan(n: usize, name_len: usize) -> PackPlan {
         let digest = |kind: &str, at: usize| Digest::of(format!("{kind}{at}").as_bytes());
-        let blob = |kind: &str, at: usize| BundleBlob {
+        let blob = |kind: &str, at: usize| PackBlob {
             digest: digest(kind, at),
             size: 300,
             is_manifest: kind == "manifest",
@@ -261,6 +296,9 @@ mod tests {
                 .flat_map(|kind| (0..n).map(|at| blob(kind, at)))
                 .collect(),
             files: Vec::new(),
+            origins: Vec::new(),
+            base: Vec::new(),
+            volume_size: None,
             mtime: 0,
             tool_version: "1".to_owned(),
         }
@@ -270,13 +308,13 @@ mod tests {
     fn every_plan_can_be_laid_out() {
         let mut n_padded = 0;
         for n in [1, 7] {
-            for name_len in 140..165 {
+            for name_len in 1..256 {
                 let planned = plan(n, name_len).lay_out();
                 let planned = planned.expect("it has a layout");
-                let (read, offsets) = format::parse_bundle(&planned.bundle_json).expect("it reads");
+                let (read, offsets) = json::parse_bundle(&planned.bundle_json).expect("it reads");
                 assert_eq!(read.id, planned.manifest.id);
-                assert!(planned.volume.blob_offsets().eq(offsets));
-                format::check_volume_count(&planned.volume_json).expect("it reads");
+                assert_eq!(Offsets::of(&read, &planned.volumes), offsets);
+                json::parse_volume_identity(&planned.volume_jsons[0]).expect("it reads");
                 n_padded += usize::from(planned.bundle_json.ends_with(b" "));
             }
         }

@@ -1,4 +1,4 @@
-//! A raw bundle that is read in place: any blob, in any order, without unpacking.
+//! A raw bundle that is read in place: any blob, in any order, without unpacking or joining volumes.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read as _};
@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::closure;
 use super::error::{BundleError, MemberProblem};
-use super::format::BundleManifest;
+use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
-use super::head::{self, Head};
+use super::head::{self, Head, VolumeHead};
 use super::header::{BLOCK_LEN, LEAD_LEN_MAX};
 use super::input::{self, Input, ZSTD_MAGIC};
 use super::intruder;
+use super::siblings;
 use super::verify;
 use super::volume::{Content, Member, Volume};
 use crate::bridge::FileRange;
@@ -28,18 +29,46 @@ pub enum BundleKind {
     Zstd,
 }
 
-/// A raw bundle, open for reading.
+/// How to read bundles.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Where else volumes may be than beside the one that is named.
+    pub volume_dirs: Vec<PathBuf>,
+}
+
+/// A raw bundle, open for reading: all of its volumes, or some.
 ///
 /// Its list of content is checked; the content itself is not, until it is read and hashed.
 #[derive(Debug)]
 pub struct Bundle {
+    path: PathBuf,
+    head: Head,
+    /// By number, from the first on; `None` for one that was not found.
+    volumes: Vec<Option<OpenVolume>>,
+    /// From a blob to its position in the manifest.
+    blobs: HashMap<Digest, usize>,
+    /// Where each blob is, by position in the manifest: its parts, or the one place of a whole one.
+    spots: Vec<Vec<Spot>>,
+}
+
+/// A volume that was found.
+#[derive(Debug)]
+pub(super) struct OpenVolume {
     file: Arc<File>,
     path: PathBuf,
     len: u64,
-    head: Head,
-    first_blob: usize,
-    /// From a blob to its position.
-    blobs: HashMap<Digest, usize>,
+    layout: Volume,
+    /// The digest of `hod/volume.json`.
+    volume_json: Digest,
+}
+
+/// A member with the bytes of a blob.
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    /// A position in the volumes.
+    volume: usize,
+    /// A position among the members of the volume.
+    member: usize,
 }
 
 impl Bundle {
@@ -75,37 +104,44 @@ impl Bundle {
         Ok(is_tar.then_some(kind))
     }
 
-    /// Opens a raw bundle; reads its two json files, and compares its length with what they say.
-    pub fn open(path: &Path) -> Result<Self, BundleError> {
-        let bundle = Self::open_any_len(path)?;
-        if bundle.len != bundle.head.volume.len() {
-            // Says where it goes wrong; the end is wrong in any case.
-            bundle.check_all_but_blobs()?;
+    /// Opens a raw bundle by any one of its volumes; reads the json files of all that are found,
+    /// and compares their lengths with what they say.
+    ///
+    /// The others are looked for beside it and in the directories of `options`. Volumes that are
+    /// not found are no error here: see [`Bundle::missing_volumes`].
+    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
+        let bundle = Self::open_any_len(path, options)?;
+        for volume in bundle.volumes() {
+            if volume.len != volume.layout.len() {
+                // Says where it goes wrong; the end is wrong in any case.
+                bundle.check_volume(volume)?;
+            }
         }
         Ok(bundle)
     }
 
-    /// Opens a raw bundle that may be too short or too long.
-    pub(super) fn open_any_len(path: &Path) -> Result<Self, BundleError> {
-        let wrap = |source| read_error(path, source);
-        let file = fsx::open(path).map_err(wrap)?;
-        let len = fsx::stat(path).map_err(wrap)?.len;
-        let mut magic = ZSTD_MAGIC;
-        let n = fsx::read_at(&file, path, &mut magic, 0).map_err(wrap)?;
-        if n == magic.len() && magic == ZSTD_MAGIC {
-            let path = path.to_owned();
-            return Err(BundleError::Compressed { path });
+    /// Opens a raw bundle whose volumes may be too short or too long.
+    pub(super) fn open_any_len(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
+        let (file, len) = open_file(path)?;
+        let (head, own) = head::read(&mut Input::new(BufReader::new(&file), path)?)?;
+        let n_volumes = usize::try_from(head.manifest.n_volumes).expect("at most a few thousand");
+        let mut volumes: Vec<Option<OpenVolume>> = Vec::new();
+        volumes.resize_with(n_volumes, || None);
+        let first = OpenVolume::new((file, path, len), own);
+        let at = first.position();
+        volumes[at] = Some(first);
+        if n_volumes > 1 {
+            siblings::find(&head, path, options, &mut volumes)?;
         }
-        let head = head::read(&mut Input::new(BufReader::new(&file), path)?)?;
         let blobs = head.manifest.blobs.iter().enumerate();
         let blobs = blobs.map(|(at, blob)| (blob.digest.clone(), at)).collect();
+        let spots = spots(&head.manifest, &volumes);
         Ok(Self {
-            file: Arc::new(file),
             path: path.to_owned(),
-            len,
-            first_blob: head.volume.first_blob(),
             head,
+            volumes,
             blobs,
+            spots,
         })
     }
 
@@ -114,26 +150,65 @@ impl Bundle {
         &self.path
     }
 
-    /// The length of the file in bytes.
+    /// The lengths of the volumes that were found, together, in bytes.
     pub fn file_len(&self) -> u64 {
-        self.len
+        self.volumes().map(|volume| volume.len).sum()
     }
 
-    /// What is in it.
+    /// What is in it, volumes that are missing included.
     pub fn manifest(&self) -> &BundleManifest {
         &self.head.manifest
     }
 
-    /// Where a blob lies; its bytes are not verified. `None` when the bundle does not have it.
-    pub fn open_blob(&self, digest: &Digest) -> Option<FileRange> {
-        let at = *self.blobs.get(digest)?;
-        let member = self.blob_member(at);
-        Some(FileRange {
-            file: Arc::clone(&self.file),
+    /// The paths of the volumes, by number from the first on; `None` for one that was not found.
+    pub fn volume_paths(&self) -> impl Iterator<Item = Option<&Path>> {
+        let volumes = self.volumes.iter();
+        volumes.map(|volume| volume.as_ref().map(|volume| volume.path.as_path()))
+    }
+
+    /// The numbers of the volumes that were not found, counted from 1.
+    pub fn missing_volumes(&self) -> Vec<u32> {
+        let volumes = (1..).zip(&self.volumes);
+        let missing = volumes.filter(|(_, volume)| volume.is_none());
+        missing.map(|(number, _)| number).collect()
+    }
+
+    /// Refuses when a volume was not found.
+    pub fn require_complete(&self) -> Result<(), BundleError> {
+        let missing = self.missing_volumes();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(BundleError::VolumesMissing {
             path: self.path.clone(),
+            missing,
+            count: self.head.manifest.n_volumes,
+        })
+    }
+
+    /// Where a blob lies: in one range, or in one for each of its parts; its bytes are not verified.
+    /// `None` when the bundle does not have it, or not all of it was found.
+    pub fn open_blob(&self, digest: &Digest) -> Option<Vec<FileRange>> {
+        let at = *self.blobs.get(digest)?;
+        let n_parts = self.head.manifest.blobs[at].parts().len().max(1);
+        let spots = &self.spots[at];
+        (spots.len() == n_parts).then(|| spots.iter().map(|spot| self.range(*spot)).collect())
+    }
+
+    fn range(&self, spot: Spot) -> FileRange {
+        let (volume, member) = self.member(spot);
+        FileRange {
+            file: Arc::clone(&volume.file),
+            path: volume.path.clone(),
             offset: member.offset,
             len: member.len,
-        })
+        }
+    }
+
+    fn member(&self, spot: Spot) -> (&OpenVolume, &Member) {
+        let volume = self.volumes[spot.volume].as_ref();
+        let volume = volume.expect("spots are in volumes that were found");
+        (volume, &volume.layout.members()[spot.member])
     }
 
     /// Reads and verifies a manifest; `None` when the bundle does not have it as one.
@@ -141,16 +216,20 @@ impl Bundle {
         let Some(&at) = self.blobs.get(digest) else {
             return Ok(None);
         };
+        let Some(&spot) = self.spots[at].first() else {
+            return Ok(None);
+        };
         if !self.head.manifest.blobs[at].is_manifest {
             return Ok(None);
         }
-        let bytes = self.read_small(self.blob_member(at))?;
+        let (volume, member) = self.member(spot);
+        let bytes = volume.read_small(member)?;
         if !digest.matches(&bytes) {
             let problem = MemberProblem::Digest {
                 expected: digest.clone(),
                 actual: Digest::of(&bytes),
             };
-            return Err(BundleError::member(&self.blob_member(at).path, problem));
+            return Err(BundleError::member(&member.path, problem));
         }
         let mut images = self.head.manifest.images.iter();
         let declared = images.find(|image| image.digest == *digest);
@@ -158,29 +237,70 @@ impl Bundle {
         closure::parse_manifest(digest, bytes, declared).map(Some)
     }
 
-    /// Checks every byte that is not a blob's: headers, padding, links, the files for people, the
-    /// end. Refuses members that are no files, that are not listed, that are there twice, or whose
-    /// paths are not safe.
+    /// Checks every byte that is not a blob's, in all volumes that were found: headers, padding,
+    /// links, the files for people, the end. Refuses members that are no files, that are not
+    /// listed, that are there twice, or whose paths are not safe.
     pub fn check_all_but_blobs(&self) -> Result<(), BundleError> {
+        self.volumes()
+            .try_for_each(|volume| self.check_volume(volume))
+    }
+
+    fn check_volume(&self, volume: &OpenVolume) -> Result<(), BundleError> {
         let mut buffer = vec![0; BUFFER_LEN];
-        let members = self.head.volume.members();
-        for (at, member) in members.iter().enumerate().skip(head::N_MEMBERS) {
-            self.check_member(at)?;
-            if !matches!(member.content, Content::Blob(_)) {
-                verify::check_content(self, at, (&mut buffer, &|_| ()))?;
+        let members = volume.layout.members().iter().enumerate();
+        for (at, member) in members.skip(self.head.n_members()) {
+            volume.check_member(at)?;
+            if !member.is_blob() {
+                let content = verify::check_content(self, (volume, member), (&mut buffer, &|_| ()));
+                content?;
             }
         }
-        self.check_end()
+        volume.check_end()
+    }
+
+    /// The volumes that were found, in order.
+    pub(super) fn volumes(&self) -> impl Iterator<Item = &OpenVolume> {
+        self.volumes.iter().flatten()
+    }
+
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl OpenVolume {
+    pub(super) fn new((file, path, len): (File, &Path, u64), own: VolumeHead) -> Self {
+        Self {
+            file: Arc::new(file),
+            path: path.to_owned(),
+            len,
+            layout: own.volume,
+            volume_json: own.volume_json,
+        }
+    }
+
+    /// Its position among the volumes of its bundle.
+    pub(super) fn position(&self) -> usize {
+        usize::try_from(self.layout.index() - 1).expect("at most a few thousand")
+    }
+
+    pub(super) fn layout(&self) -> &Volume {
+        &self.layout
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Checks the headers before, and the padding after, the member at a position.
     pub(super) fn check_member(&self, at: usize) -> Result<(), BundleError> {
-        let member = &self.head.volume.members()[at];
-        let expected = self.head.volume.lead(member, &self.head.volume_json);
+        let members = self.layout.members();
+        let member = &members[at];
+        let expected = self.layout.lead(member, &self.volume_json);
         let found = self.read_up_to(member.lead_offset, expected.len() as u64)?;
         if found != expected {
             let found = self.read_up_to(member.lead_offset, LEAD_LEN_MAX)?;
-            return Err(intruder::examine(self.head.volume.members(), at, &found));
+            return Err(intruder::examine(members, at, &found));
         }
         if self.len < member.end() {
             return Err(BundleError::member(&member.path, MemberProblem::Truncated));
@@ -195,7 +315,7 @@ impl Bundle {
 
     /// Checks that the archive ends behind its last member.
     pub(super) fn check_end(&self) -> Result<(), BundleError> {
-        let members = self.head.volume.members();
+        let members = self.layout.members();
         let end = members.last().map_or(0, Member::end);
         intruder::examine_end(members, &self.read_up_to(end, LEAD_LEN_MAX)?)
     }
@@ -207,10 +327,6 @@ impl Bundle {
             return Err(BundleError::member(&member.path, MemberProblem::Truncated));
         }
         Ok(bytes)
-    }
-
-    pub(super) fn volume(&self) -> &Volume {
-        &self.head.volume
     }
 
     /// Reads some of a member's content from `done` bytes on; 0 only where the file ends.
@@ -227,16 +343,44 @@ impl Bundle {
             .map_err(|source| read_error(&self.path, source))
     }
 
-    fn blob_member(&self, at: usize) -> &Member {
-        &self.head.volume.members()[self.first_blob + at]
-    }
-
     fn read_up_to(&self, offset: u64, len: u64) -> Result<Vec<u8>, BundleError> {
         let len = len.min(self.len.saturating_sub(offset));
         let len = usize::try_from(len).map_err(|_| BundleError::TooLarge)?;
         fsx::read_range(&self.file, &self.path, offset, len)
             .map_err(|source| read_error(&self.path, source))
     }
+}
+
+/// Opens a file that is to be a raw volume; returns its length too.
+pub(super) fn open_file(path: &Path) -> Result<(File, u64), BundleError> {
+    let wrap = |source| read_error(path, source);
+    let file = fsx::open(path).map_err(wrap)?;
+    let len = fsx::stat(path).map_err(wrap)?.len;
+    let mut magic = ZSTD_MAGIC;
+    let n = fsx::read_at(&file, path, &mut magic, 0).map_err(wrap)?;
+    if n == magic.len() && magic == ZSTD_MAGIC {
+        let path = path.to_owned();
+        return Err(BundleError::Compressed { path });
+    }
+    Ok((file, len))
+}
+
+/// Where the blobs are, of the volumes that were found; parts in order.
+fn spots(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<Spot>> {
+    let mut spots: Vec<Vec<Spot>> = vec![Vec::new(); manifest.blobs.len()];
+    for (volume, open) in volumes.iter().enumerate() {
+        let members = open.iter().flat_map(|open| open.layout.members());
+        for (member, Member { content, .. }) in members.enumerate() {
+            let (Content::Blob(at) | Content::Part(at, _)) = *content else {
+                continue;
+            };
+            // Every volume has the manifests; one is enough.
+            if manifest.blobs[at].place != Place::Everywhere || spots[at].is_empty() {
+                spots[at].push(Spot { volume, member });
+            }
+        }
+    }
+    spots
 }
 
 fn read_error(path: &Path, source: fsx::Error) -> BundleError {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{
-    BundleBlob, BundleError, BundleFile, BundleImage, Compression, PackPlan, WriteOptions,
-    WriteOutcome, write,
+    BundleError, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan,
+    WriteOptions, WriteOutcome, write,
 };
 use crate::bridge::FileRange;
 use crate::fsx::{self, TempFile};
@@ -22,7 +22,7 @@ pub(super) struct Sample {
 
 /// What a sample is made of.
 pub(super) struct Builder {
-    blobs: Vec<(BundleBlob, Vec<u8>)>,
+    blobs: Vec<(PackBlob, Vec<u8>)>,
     images: Vec<BundleImage>,
 }
 
@@ -38,7 +38,7 @@ impl Builder {
     pub(super) fn blob(&mut self, bytes: &[u8], is_manifest: bool) -> Digest {
         let digest = Digest::of(bytes);
         if !self.blobs.iter().any(|(blob, _)| blob.digest == digest) {
-            let blob = BundleBlob {
+            let blob = PackBlob {
                 digest: digest.clone(),
                 size: bytes.len() as u64,
                 is_manifest,
@@ -121,8 +121,9 @@ impl Builder {
         };
         let file = |path: &str, text: &str, executable| BundleFile {
             path: path.parse().unwrap(),
-            bytes: text.as_bytes().to_vec(),
+            content: FileContent::Bytes(text.as_bytes().to_vec()),
             executable,
+            is_everywhere: true,
         };
         Sample {
             blobs: places.into_iter().map(range).collect(),
@@ -135,6 +136,9 @@ impl Builder {
                     file("install.sh", "#!/bin/sh\n", true),
                     file("README.txt", "read me\n", false),
                 ],
+                origins: Vec::new(),
+                base: Vec::new(),
+                volume_size: None,
                 mtime: 1_600_000_000,
                 tool_version: "0.0.0".to_owned(),
             },

@@ -1,4 +1,4 @@
-//! A bundle in one pass: from a file or a pipe, raw or compressed.
+//! A bundle in one pass: from a file or a pipe, raw or compressed, volumes one after the other.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::closure::Closure;
 use super::error::{BundleError, MemberProblem};
 use super::format::{BundleBlob, BundleManifest};
-use super::head::{self, Head};
+use super::head::{self, Head, VolumeHead};
 use super::input::Input;
 use super::volume::{Content, Member};
 use crate::oci::{Algorithm, Digest, DigestHasher};
@@ -38,9 +38,10 @@ pub enum BlobCheck {
 
 /// Reads a bundle from start to end into `sink`; `path` is for messages.
 ///
-/// Refuses, by the name of the member, all that a bundle does not have: unsafe paths, links,
-/// devices, members that are unlisted, there twice or missing, wrong lengths and digests, and an
-/// archive that ends too early or too late. Memory does not grow with the size of a blob.
+/// Several volumes must come one after the other, as `cat` joins them; each blob is handed over as
+/// one even so. Refuses, by the name of the member, all that a bundle does not have: unsafe paths,
+/// links, devices, members that are unlisted, there twice or missing, wrong lengths and digests, and
+/// an archive that ends too early or too late. Memory does not grow with the size of a blob.
 pub fn read_stream<R: Read, S: StreamSink>(
     input: R,
     path: &Path,
@@ -48,42 +49,45 @@ pub fn read_stream<R: Read, S: StreamSink>(
     sink: &mut S,
 ) -> Result<BundleManifest, S::Error> {
     let mut input = Input::new(input, path)?;
-    let head = head::read(&mut input)?;
+    let (head, own) = head::read(&mut input)?;
     sink.start(&head.manifest)?;
+    let mut pass = Pass {
+        input,
+        head: &head,
+        own,
+        at: head.n_members(),
+    };
+    pass.expect_volume(1)?;
     let mut closure = Some(Closure::new(&head.manifest));
-    for at in head::N_MEMBERS..head.volume.members().len() {
-        let member = &head.volume.members()[at];
-        input.expect_lead((&head.volume, &head.volume_json), at)?;
-        match &member.content {
-            Content::Blob(blob) => {
-                let blob = &head.manifest.blobs[*blob];
-                if blob.is_manifest {
-                    let bytes = read_whole(&mut input, &head, member)?;
-                    if let Some(closure) = &mut closure {
+    loop {
+        while let Some(member) = pass.next_member()? {
+            match member.content {
+                Content::Blob(at) => {
+                    let blob = &head.manifest.blobs[at];
+                    if !blob.is_manifest {
+                        check_closure(closure.take())?;
+                        read_blob(&mut pass, (&member, blob), check, sink)?;
+                    } else if let Some(closure) = closure.as_mut().filter(|_| pass.is_first()) {
+                        let bytes = pass.read_whole(&member)?;
                         closure.add(&blob.digest, bytes.clone())?;
+                        sink.blob(blob, &mut bytes.as_slice())?;
+                    } else {
+                        pass.read_plain(&member)?;
                     }
-                    sink.blob(blob, &mut bytes.as_slice())?;
-                } else {
+                }
+                Content::Part(at, 0) => {
+                    let blob = &head.manifest.blobs[at];
                     check_closure(closure.take())?;
-                    read_blob(&mut input, (member, blob), check, sink)?;
+                    read_blob(&mut pass, (&member, blob), check, sink)?;
                 }
+                _ => pass.read_plain(&member)?,
             }
-            Content::Link(digest) => {
-                if input.read_vec(member.len, &member.path)? != digest.as_str().as_bytes() {
-                    let expected = digest.clone();
-                    let problem = MemberProblem::Link { expected };
-                    return Err(BundleError::member(&member.path, problem).into());
-                }
-            }
-            Content::File(..) => {
-                hash_member(&mut input, &head, member)?;
-            }
-            Content::Dir | Content::VolumeJson | Content::BundleJson => {}
         }
-        input.expect_padding(member)?;
+        if !pass.next_volume()? {
+            break;
+        }
     }
     check_closure(closure)?;
-    input.expect_end(&head.volume)?;
     sink.finish(&head.manifest)?;
     Ok(head.manifest)
 }
@@ -94,30 +98,125 @@ fn check_closure(closure: Option<Closure<'_>>) -> Result<(), BundleError> {
     problems.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
-/// Reads a member that is short by its kind, and verifies it.
-fn read_whole(input: &mut Input<'_>, head: &Head, member: &Member) -> Result<Vec<u8>, BundleError> {
-    let bytes = input.read_vec(member.len, &member.path)?;
-    let expected = content_digest(head, member);
-    let mut hasher = DigestHasher::new(expected.algorithm());
-    hasher.update(&bytes);
-    check_digest(member, &expected, hasher.finish())?;
-    Ok(bytes)
+/// Where the reader is.
+struct Pass<'a, 'h> {
+    input: Input<'a>,
+    head: &'h Head,
+    own: VolumeHead,
+    /// The position of the next member of the volume.
+    at: usize,
 }
 
-/// Reads and verifies a member whose bytes nobody wants.
-fn hash_member(input: &mut Input<'_>, head: &Head, member: &Member) -> Result<(), BundleError> {
-    let expected = content_digest(head, member);
-    let mut content = ContentReader::new(input, member, Some(expected.algorithm()));
-    content.drain()?;
-    let actual = content.digest().unwrap_or_else(|| Digest::of(&[]));
-    check_digest(member, &expected, actual)
-}
+impl Pass<'_, '_> {
+    fn is_first(&self) -> bool {
+        self.own.volume.index() == 1
+    }
 
-fn content_digest(head: &Head, member: &Member) -> Digest {
-    // Of a member that is neither of the two json files, whose digest this does not need.
-    let unused = &head.volume_json;
-    let digest = member.digest(&head.manifest, unused);
-    digest.expect("files and blobs have a digest")
+    fn expect_volume(&self, expected: u32) -> Result<(), BundleError> {
+        let found = self.own.volume.index();
+        if found == expected {
+            return Ok(());
+        }
+        Err(BundleError::VolumeOrder { expected, found })
+    }
+
+    /// Reads the headers of the next member of the volume, behind which its content comes.
+    fn next_member(&mut self) -> Result<Option<Member>, BundleError> {
+        let volume = &self.own.volume;
+        let Some(member) = volume.members().get(self.at) else {
+            return Ok(None);
+        };
+        self.input
+            .expect_lead((volume, &self.own.volume_json), self.at)?;
+        self.at += 1;
+        Ok(Some(member.clone()))
+    }
+
+    /// Reads the end of the volume, and the head of the next; false when there is none.
+    fn next_volume(&mut self) -> Result<bool, BundleError> {
+        let (index, count) = (self.own.volume.index(), self.head.manifest.n_volumes);
+        if index == count {
+            self.input.expect_end(&self.own.volume)?;
+            return Ok(false);
+        }
+        self.input.expect_volume_end(&self.own.volume)?;
+        let Some(own) = self.head.read_next(&mut self.input)? else {
+            return Err(BundleError::VolumesMissing {
+                path: self.input.path().to_owned(),
+                missing: (index + 1..=count).collect(),
+                count,
+            });
+        };
+        self.own = own;
+        self.at = self.head.n_members();
+        self.expect_volume(index + 1)?;
+        Ok(true)
+    }
+
+    /// Goes on to the part of a blob in the next volume, past what stands before it.
+    fn next_part(&mut self, blob: usize, part: usize) -> Result<Member, BundleError> {
+        // The part that goes on in another volume is the last of its own.
+        while let Some(member) = self.next_member()? {
+            self.read_plain(&member)?;
+        }
+        self.next_volume()?;
+        while let Some(member) = self.next_member()? {
+            if member.content == Content::Part(blob, part) {
+                return Ok(member);
+            }
+            self.read_plain(&member)?;
+        }
+        let digest = self.head.manifest.blobs[blob].digest.clone();
+        let problem = super::error::BlobProblem::Place;
+        Err(BundleError::Blob { digest, problem })
+    }
+
+    /// Reads and verifies a member whose bytes nobody wants, with its padding.
+    fn read_plain(&mut self, member: &Member) -> Result<(), BundleError> {
+        if let Content::Link(digest) = &member.content {
+            if self.input.read_vec(member.len, &member.path)? != digest.as_str().as_bytes() {
+                let expected = digest.clone();
+                let problem = MemberProblem::Link { expected };
+                return Err(BundleError::member(&member.path, problem));
+            }
+        } else if let Some(expected) = member.digest(&self.head.manifest) {
+            let mut hasher = DigestHasher::new(expected.algorithm());
+            let mut buffer = vec![0; 64 * 1024];
+            let mut left = member.len;
+            while left > 0 {
+                let n = self.read_some((member, left), &mut buffer)?;
+                hasher.update(&buffer[..n]);
+                left -= n as u64;
+            }
+            check_digest(member, &expected, hasher.finish())?;
+        }
+        self.input.expect_padding(member)
+    }
+
+    /// Reads a member that is short by its kind into memory and verifies it, with its padding.
+    fn read_whole(&mut self, member: &Member) -> Result<Vec<u8>, BundleError> {
+        let bytes = self.input.read_vec(member.len, &member.path)?;
+        if let Some(expected) = member.digest(&self.head.manifest) {
+            let mut hasher = DigestHasher::new(expected.algorithm());
+            hasher.update(&bytes);
+            check_digest(member, &expected, hasher.finish())?;
+        }
+        self.input.expect_padding(member)?;
+        Ok(bytes)
+    }
+
+    /// Reads some of the `left` bytes of a member, at least one.
+    fn read_some(
+        &mut self,
+        (member, left): (&Member, u64),
+        buffer: &mut [u8],
+    ) -> Result<usize, BundleError> {
+        let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        match self.input.read_some(&mut buffer[..want], &member.path)? {
+            0 => Err(BundleError::member(&member.path, MemberProblem::Truncated)),
+            n => Ok(n),
+        }
+    }
 }
 
 fn check_digest(member: &Member, expected: &Digest, actual: Digest) -> Result<(), BundleError> {
@@ -130,59 +229,69 @@ fn check_digest(member: &Member, expected: &Digest, actual: Digest) -> Result<()
 }
 
 fn read_blob<S: StreamSink>(
-    input: &mut Input<'_>,
+    pass: &mut Pass<'_, '_>,
     (member, blob): (&Member, &BundleBlob),
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<(), S::Error> {
     let algorithm = (check == BlobCheck::Reader).then(|| blob.digest.algorithm());
-    let mut content = ContentReader::new(input, member, algorithm);
+    let mut content = ContentReader::new(pass, (member, blob), algorithm);
     let taken = sink.blob(blob, &mut content);
     if let Some(error) = content.failure.take() {
         return Err(error.into());
     }
     taken?;
     content.drain()?;
-    match content.digest() {
-        Some(actual) => Ok(check_digest(member, &blob.digest, actual)?),
-        None => Ok(()),
-    }
+    let actual = content.finish()?;
+    actual.map_or(Ok(()), |actual| {
+        Ok(check_digest(member, &blob.digest, actual)?)
+    })
 }
 
-/// The content of one member: ends where it ends, and remembers why it could not be read.
-struct ContentReader<'a, 'b> {
-    input: &'a mut Input<'b>,
-    member: &'a Member,
+/// The content of one blob: goes on from part to part, ends where it ends, and remembers why it
+/// could not be read.
+struct ContentReader<'p, 'a, 'h> {
+    pass: &'p mut Pass<'a, 'h>,
+    member: Member,
+    n_parts: usize,
+    /// Of this member, in bytes.
     left: u64,
     hasher: Option<DigestHasher>,
     failure: Option<BundleError>,
 }
 
-impl<'a, 'b> ContentReader<'a, 'b> {
-    fn new(input: &'a mut Input<'b>, member: &'a Member, algorithm: Option<Algorithm>) -> Self {
+impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
+    fn new(
+        pass: &'p mut Pass<'a, 'h>,
+        (member, blob): (&Member, &BundleBlob),
+        algorithm: Option<Algorithm>,
+    ) -> Self {
         Self {
-            input,
-            member,
+            pass,
+            member: member.clone(),
+            n_parts: blob.parts().len(),
             left: member.len,
             hasher: algorithm.map(DigestHasher::new),
             failure: None,
         }
     }
 
+    /// Reads some bytes; 0 at the end of the blob.
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
-        let want = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        if want == 0 {
+        while self.left == 0 {
+            match self.member.content {
+                Content::Part(blob, part) if part + 1 < self.n_parts => {
+                    self.pass.input.expect_padding(&self.member)?;
+                    self.member = self.pass.next_part(blob, part + 1)?;
+                    self.left = self.member.len;
+                }
+                _ => return Ok(0),
+            }
+        }
+        if buffer.is_empty() {
             return Ok(0);
         }
-        let n = self
-            .input
-            .read_some(&mut buffer[..want], &self.member.path)?;
-        if n == 0 {
-            return Err(BundleError::member(
-                &self.member.path,
-                MemberProblem::Truncated,
-            ));
-        }
+        let n = self.pass.read_some((&self.member, self.left), buffer)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&buffer[..n]);
         }
@@ -193,18 +302,18 @@ impl<'a, 'b> ContentReader<'a, 'b> {
     /// Reads what is left.
     fn drain(&mut self) -> Result<(), BundleError> {
         let mut buffer = vec![0; 64 * 1024];
-        while self.left > 0 {
-            self.read_some(&mut buffer)?;
-        }
+        while self.read_some(&mut buffer)? > 0 {}
         Ok(())
     }
 
-    fn digest(self) -> Option<Digest> {
-        self.hasher.map(DigestHasher::finish)
+    /// Reads the padding behind the content; returns the digest, if it was to be computed.
+    fn finish(self) -> Result<Option<Digest>, BundleError> {
+        self.pass.input.expect_padding(&self.member)?;
+        Ok(self.hasher.map(DigestHasher::finish))
     }
 }
 
-impl Read for ContentReader<'_, '_> {
+impl Read for ContentReader<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.read_some(buffer).map_err(|error| {
             let text = error.to_string();

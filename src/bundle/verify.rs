@@ -6,15 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::closure::Closure;
-use super::error::{BundleError, MemberProblem};
+use super::error::{BlobProblem, BundleError, MemberProblem};
 use super::format::{BundleBlob, BundleManifest};
 use super::hashing::BUFFER_LEN;
-use super::head;
-use super::reader::{Bundle, BundleKind};
+use super::reader::{Bundle, BundleKind, OpenVolume, ReadOptions};
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::{Content, Member};
 use crate::fsx;
-use crate::oci::{Digest, DigestHasher};
+use crate::oci::DigestHasher;
 
 /// What is in a bundle, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
@@ -29,18 +28,37 @@ pub struct BundleVerifyOutcome {
     pub notes: Vec<String>,
 }
 
-/// Reads every byte of the bundle at `path`; `on_bytes` hears of blob bytes, from several threads.
+/// How to verify a bundle.
+#[derive(Clone, Copy)]
+pub struct VerifyOptions<'a> {
+    pub read: &'a ReadOptions,
+    /// How many members are hashed at once.
+    pub jobs: usize,
+    /// Hears of blob bytes that were hashed, from several threads.
+    pub on_bytes: &'a (dyn Fn(u64) + Sync),
+}
+
+impl std::fmt::Debug for VerifyOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifyOptions")
+            .field("read", &self.read)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads every byte of the bundle at `path`, of all its volumes that are found.
 ///
-/// A raw bundle is read by `jobs` threads and all its problems are listed; a compressed one is read
-/// up to its first. Fails only when the file cannot be read or is no bundle at all.
+/// A raw bundle is read by several threads and all its problems are listed; a compressed one is
+/// read up to its first. Volumes that are not found are named in the notes: what is there is as it
+/// was packed. Fails only when a file cannot be read or is no bundle at all.
 pub fn verify(
     path: &Path,
-    jobs: usize,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let verified = match Bundle::detect(path)? {
-        Some(BundleKind::Zstd) => verify_stream(path, on_bytes),
-        _ => verify_raw(path, jobs, on_bytes),
+        Some(BundleKind::Zstd) => verify_stream(path, options.on_bytes),
+        _ => verify_raw(path, options),
     };
     match verified {
         Err(error) if error.is_content() => Ok(BundleVerifyOutcome {
@@ -73,41 +91,70 @@ fn outcome(manifest: &BundleManifest) -> BundleVerifyOutcome {
     }
 }
 
+/// Something that one thread checks by itself.
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    /// The member of a volume at a position.
+    Member(&'a OpenVolume, usize),
+    /// What the parts of a blob, by its position, are when they are joined.
+    Joined(usize),
+}
+
+impl Task<'_> {
+    fn len(self, bundle: &Bundle) -> u64 {
+        match self {
+            Self::Member(volume, at) => volume.layout().members()[at].len,
+            Self::Joined(at) => bundle.manifest().blobs[at].size,
+        }
+    }
+
+    /// What is wrong, at most two things.
+    fn run(
+        self,
+        bundle: &Bundle,
+        buffer: &mut [u8],
+        options: &VerifyOptions<'_>,
+    ) -> Vec<BundleError> {
+        match self {
+            Self::Member(volume, at) => {
+                let member = &volume.layout().members()[at];
+                let content = check_content(bundle, (volume, member), (buffer, options.on_bytes));
+                let checks = [volume.check_member(at), content];
+                let errors = checks.into_iter().filter_map(Result::err);
+                errors
+                    .map(|error| in_volume(bundle, volume, error))
+                    .collect()
+            }
+            Self::Joined(at) => check_joined(bundle, at, buffer).err().into_iter().collect(),
+        }
+    }
+}
+
+/// Says of an error which volume it is about, where there are several.
+fn in_volume(bundle: &Bundle, volume: &OpenVolume, error: BundleError) -> BundleError {
+    if bundle.manifest().n_volumes == 1 {
+        return error;
+    }
+    BundleError::InVolume {
+        path: volume.path().to_owned(),
+        source: Box::new(error),
+    }
+}
+
 fn verify_raw(
     path: &Path,
-    jobs: usize,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    let bundle = Bundle::open_any_len(path)?;
-    let members = bundle.volume().members();
-    // Largest first, as when packing.
-    let mut order: Vec<usize> = (head::N_MEMBERS..members.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(members[at].len));
-    let next = AtomicUsize::new(0);
-    let found: Mutex<Vec<(usize, BundleError)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                let mut buffer = vec![0; BUFFER_LEN];
-                while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let checks = [
-                        bundle.check_member(at),
-                        check_content(&bundle, at, (&mut buffer, on_bytes)),
-                    ];
-                    let errors = checks.into_iter().filter_map(Result::err);
-                    let mut found = found.lock().expect("no thread panics with the lock");
-                    found.extend(errors.map(|error| (at, error)));
-                }
-            });
-        }
-    });
-    let mut found = found.into_inner().expect("no thread panics with the lock");
-    found.sort_by_key(|(at, _)| *at);
-    let mut errors: Vec<BundleError> = found.into_iter().map(|(_, error)| error).collect();
-    errors.extend(bundle.check_end().err());
-
+    let bundle = Bundle::open_any_len(path, options.read)?;
+    let mut errors = run_all(&bundle, options);
+    for volume in bundle.volumes() {
+        let end = volume.check_end().err();
+        errors.extend(end.map(|error| in_volume(&bundle, volume, error)));
+    }
     let mut closure = Closure::new(bundle.manifest());
-    for member in members {
+    // Every volume has them all.
+    let first = bundle.volumes().next().expect("one was opened");
+    for member in first.layout().members() {
         let Content::Blob(at) = member.content else {
             continue;
         };
@@ -115,7 +162,7 @@ fn verify_raw(
         if !blob.is_manifest {
             continue;
         }
-        let bytes = bundle.read_small(member)?;
+        let bytes = first.read_small(member)?;
         // One that is damaged is on the list already.
         if blob.digest.matches(&bytes) {
             errors.extend(closure.add(&blob.digest, bytes).err());
@@ -125,6 +172,12 @@ fn verify_raw(
     errors.extend(findings.problems);
     let mut outcome = outcome(bundle.manifest());
     outcome.notes = findings.notes;
+    if let Err(missing) = bundle.require_complete() {
+        outcome.notes.push(missing.to_string());
+        let blobs = bundle.manifest().blobs.iter();
+        let here = blobs.filter(|blob| bundle.open_blob(&blob.digest).is_some());
+        (outcome.n_blobs, outcome.len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
+    }
     for error in errors {
         if !error.is_content() {
             return Err(error);
@@ -135,27 +188,71 @@ fn verify_raw(
     Ok(outcome)
 }
 
-/// Checks the content of the member at a position.
+/// Checks all that stands in the volumes behind their heads; the errors are in the order of the
+/// volumes and of what is in them.
+fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
+    let n_head = bundle.head().n_members();
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    for volume in bundle.volumes() {
+        let members = n_head..volume.layout().members().len();
+        tasks.extend(members.map(|at| Task::Member(volume, at)));
+    }
+    let blobs = bundle.manifest().blobs.iter().enumerate();
+    let cut = blobs.filter(|(_, blob)| !blob.parts().is_empty());
+    tasks.extend(cut.map(|(at, _)| Task::Joined(at)));
+    // Largest first, as when packing.
+    let mut order: Vec<usize> = (0..tasks.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(tasks[at].len(bundle)));
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<(usize, BundleError)>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| {
+                let mut buffer = vec![0; BUFFER_LEN];
+                while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let errors = tasks[at].run(bundle, &mut buffer, options);
+                    let mut found = found.lock().expect("no thread panics with the lock");
+                    found.extend(errors.into_iter().map(|error| (at, error)));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().expect("no thread panics with the lock");
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, error)| error).collect()
+}
+
+/// Checks the content of a member.
 pub(super) fn check_content(
     bundle: &Bundle,
-    at: usize,
+    (volume, member): (&OpenVolume, &Member),
     (buffer, on_bytes): (&mut [u8], &(dyn Fn(u64) + Sync)),
 ) -> Result<(), BundleError> {
-    let member = &bundle.volume().members()[at];
     if let Content::Link(expected) = &member.content {
         let expected = expected.clone();
-        if bundle.read_small(member)? != expected.as_str().as_bytes() {
+        if volume.read_small(member)? != expected.as_str().as_bytes() {
             let problem = MemberProblem::Link { expected };
             return Err(BundleError::member(&member.path, problem));
         }
         return Ok(());
     }
-    // Only the two json files need this digest, and they were read when the bundle was opened.
-    let unused = &bundle.manifest().id;
-    let Some(expected) = member.digest(bundle.manifest(), unused) else {
+    let Some(expected) = member.digest(bundle.manifest()) else {
         return Ok(());
     };
-    let actual = hash(bundle, member, (buffer, &expected), on_bytes)?;
+    let mut hasher = DigestHasher::new(expected.algorithm());
+    let mut done = 0;
+    while done < member.len {
+        let n = volume.read_content(member, buffer, done)?;
+        if n == 0 {
+            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
+        }
+        hasher.update(&buffer[..n]);
+        if member.is_blob() {
+            on_bytes(n as u64);
+        }
+        done += n as u64;
+    }
+    let actual = hasher.finish();
     if actual == expected {
         return Ok(());
     }
@@ -163,27 +260,41 @@ pub(super) fn check_content(
     Err(BundleError::member(&member.path, problem))
 }
 
-fn hash(
-    bundle: &Bundle,
-    member: &Member,
-    (buffer, expected): (&mut [u8], &Digest),
-    on_bytes: &(dyn Fn(u64) + Sync),
-) -> Result<Digest, BundleError> {
-    let mut hasher = DigestHasher::new(expected.algorithm());
-    let is_blob = matches!(member.content, Content::Blob(_));
-    let mut done = 0;
-    while done < member.len {
-        let n = bundle.read_content(member, buffer, done)?;
-        if n == 0 {
-            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
+/// Checks that the parts of a blob, if all were found, are the blob.
+fn check_joined(bundle: &Bundle, at: usize, buffer: &mut [u8]) -> Result<(), BundleError> {
+    let digest = &bundle.manifest().blobs[at].digest;
+    let mut hasher = DigestHasher::new(digest.algorithm());
+    for range in bundle.open_blob(digest).unwrap_or_default() {
+        let mut done = 0;
+        while done < range.len {
+            let left = range.len - done;
+            let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let read = fsx::read_at(
+                &range.file,
+                &range.path,
+                &mut buffer[..want],
+                range.offset + done,
+            );
+            let n = read.map_err(|source| BundleError::Read {
+                path: range.path.clone(),
+                source,
+            })?;
+            if n == 0 {
+                // The part itself is found to be too short.
+                return Ok(());
+            }
+            hasher.update(&buffer[..n]);
+            done += n as u64;
         }
-        hasher.update(&buffer[..n]);
-        if is_blob {
-            on_bytes(n as u64);
-        }
-        done += n as u64;
     }
-    Ok(hasher.finish())
+    let actual = hasher.finish();
+    if actual == *digest || bundle.open_blob(digest).is_none() {
+        return Ok(());
+    }
+    Err(BundleError::Blob {
+        digest: digest.clone(),
+        problem: BlobProblem::Joined { actual },
+    })
 }
 
 /// A sink that keeps nothing.

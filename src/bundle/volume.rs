@@ -1,7 +1,10 @@
 //! Where every member of a volume lies: computed from the plan, before the first byte.
 //!
 //! ```text
-//! hod/volume.json  hod/bundle.json  files  blobs (aligned)  links and marker directories  2 × 512 zeros
+//! hod/volume.json  hod/bundle.json  [its signature]  common files  manifests    the same in every volume
+//! own files  [the part that continues]  blobs  [the part that begins]           of this volume alone
+//! links and marker directories                                                  of the last volume
+//! 2 × 512 zeros
 //! ```
 //!
 //! The order and every header follow from `hod/bundle.json` alone. A writer therefore knows every
@@ -10,8 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{BundleError, ImageProblem, MemberProblem};
-use super::format::{BUNDLE_PATH, BundleManifest, VOLUME_PATH};
+use super::format::{BundleFileEntry, BundleManifest, Part, Place};
 use super::header::{BLOCK_LEN, Comment, Entry, EntryKind, padded};
+use super::json::{BUNDLE_PATH, SIGNATURE_PATH, VOLUME_PATH};
 use crate::oci::Digest;
 
 /// The two empty blocks that end a tar.
@@ -19,9 +23,20 @@ pub(super) const END_LEN: u64 = 2 * BLOCK_LEN;
 /// The storage of a registry, below the root of the archive.
 const TREE: &str = "docker/registry/v2";
 
+/// The lengths of what stands before all else, in bytes; of a volume's and of the bundle's json they
+/// are the same in every volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct HeadLens {
+    pub(super) volume_json: u64,
+    pub(super) bundle_json: u64,
+    /// 0 for a bundle that is not signed.
+    pub(super) signature: u64,
+}
+
 /// One volume's members, in order.
 #[derive(Debug, Clone)]
 pub(super) struct Volume {
+    index: u32,
     members: Vec<Member>,
     mtime: u64,
     len: u64,
@@ -45,10 +60,13 @@ pub(super) struct Member {
 pub(super) enum Content {
     VolumeJson,
     BundleJson,
+    Signature,
     /// A position in [`BundleManifest::files`].
     File(usize, EntryKind),
     /// A position in [`BundleManifest::blobs`].
     Blob(usize),
+    /// A position in [`BundleManifest::blobs`], and one in the parts of that blob.
+    Part(usize, usize),
     /// A directory that marks a repository, which may hold nothing.
     Dir,
     /// A link file: the text of a digest.
@@ -61,16 +79,21 @@ impl Member {
         self.offset + padded(self.len)
     }
 
-    /// The digest of the content; `None` for a directory.
-    pub(super) fn digest(&self, manifest: &BundleManifest, bundle_json: &Digest) -> Option<Digest> {
+    /// The digest of the content, where `manifest` or the member itself has it.
+    pub(super) fn digest(&self, manifest: &BundleManifest) -> Option<Digest> {
         match &self.content {
-            Content::BundleJson => Some(bundle_json.clone()),
             Content::File(at, _) => Some(manifest.files[*at].digest.clone()),
             Content::Blob(at) => Some(manifest.blobs[*at].digest.clone()),
+            Content::Part(at, part) => Some(manifest.blobs[*at].parts()[*part].digest.clone()),
             Content::Link(digest) => Some(Digest::of(digest.as_str().as_bytes())),
             // A file cannot hold its own digest: the header before it does.
-            Content::Dir | Content::VolumeJson => None,
+            Content::Dir | Content::VolumeJson | Content::BundleJson | Content::Signature => None,
         }
+    }
+
+    /// Whether it has the bytes of a blob.
+    pub(super) fn is_blob(&self) -> bool {
+        matches!(self.content, Content::Blob(_) | Content::Part(..))
     }
 
     fn entry(&self, mtime: u64) -> Entry<'_> {
@@ -85,7 +108,7 @@ impl Member {
             mtime,
             comment: match self.content {
                 Content::VolumeJson => Comment::Note(""),
-                Content::Blob(_) => Comment::Align,
+                Content::Blob(_) | Content::Part(..) => Comment::Align,
                 _ => Comment::None,
             },
         }
@@ -93,43 +116,102 @@ impl Member {
 }
 
 impl Volume {
-    /// Lays out the bundle, whose two json files have the given lengths.
+    /// Lays out the volume with this number, counted from 1.
     ///
     /// The manifest must be one that [`super::plan::check`] accepts.
     pub(super) fn new(
         manifest: &BundleManifest,
-        (volume_json, bundle_json): (u64, u64),
+        index: u32,
+        lens: HeadLens,
     ) -> Result<Self, BundleError> {
         let mut volume = Self {
+            index,
             members: Vec::new(),
             mtime: manifest.created,
             len: 0,
         };
-        volume.push(VOLUME_PATH.to_owned(), Content::VolumeJson, volume_json)?;
-        volume.push(BUNDLE_PATH.to_owned(), Content::BundleJson, bundle_json)?;
-        for (at, file) in manifest.files.iter().enumerate() {
-            let kind = if file.executable {
-                EntryKind::Executable
-            } else {
-                EntryKind::File
-            };
-            volume.push(file.path.to_string(), Content::File(at, kind), file.size)?;
-        }
-        for (at, blob) in manifest.blobs.iter().enumerate() {
-            let hex = blob.digest.hex();
-            let algorithm = blob.digest.algorithm().as_str();
-            let path = format!("{TREE}/blobs/{algorithm}/{}/{hex}/data", &hex[..2]);
-            volume.push(path, Content::Blob(at), blob.size)?;
-        }
-        for (path, digest) in links(manifest)? {
-            let len = digest.as_ref().map_or(0, |d| d.as_str().len() as u64);
-            volume.push(path, digest.map_or(Content::Dir, Content::Link), len)?;
+        volume.push_common(manifest, lens)?;
+        volume.push_files(manifest, Some(index))?;
+        volume.push_blobs(manifest)?;
+        if index == manifest.n_volumes {
+            for (path, digest) in links(manifest)? {
+                let len = digest.as_ref().map_or(0, |d| d.as_str().len() as u64);
+                volume.push(path, digest.map_or(Content::Dir, Content::Link), len)?;
+            }
         }
         volume.len = volume
             .len
             .checked_add(END_LEN)
             .ok_or(BundleError::TooLarge)?;
         Ok(volume)
+    }
+
+    /// Lays out what is the same in every volume.
+    fn push_common(
+        &mut self,
+        manifest: &BundleManifest,
+        lens: HeadLens,
+    ) -> Result<(), BundleError> {
+        let json = Content::VolumeJson;
+        self.push(VOLUME_PATH.to_owned(), json, lens.volume_json)?;
+        let json = Content::BundleJson;
+        self.push(BUNDLE_PATH.to_owned(), json, lens.bundle_json)?;
+        if manifest.signed_by.is_some() {
+            let signature = Content::Signature;
+            self.push(SIGNATURE_PATH.to_owned(), signature, lens.signature)?;
+        }
+        self.push_files(manifest, None)?;
+        for (at, blob) in manifest.blobs.iter().enumerate() {
+            if blob.place == Place::Everywhere {
+                self.push(blob_path(&blob.digest), Content::Blob(at), blob.size)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_files(
+        &mut self,
+        manifest: &BundleManifest,
+        volume: Option<u32>,
+    ) -> Result<(), BundleError> {
+        let files = manifest.files.iter().enumerate();
+        for (at, file) in files.filter(|(_, file)| file.volume == volume) {
+            let content = Content::File(at, file_kind(file));
+            self.push(file.path.to_string(), content, file.size)?;
+        }
+        Ok(())
+    }
+
+    /// Lays out the blobs of this volume: first the part of one that began before, last the part of
+    /// one that goes on, so that one pass over all volumes meets all parts side by side.
+    fn push_blobs(&mut self, manifest: &BundleManifest) -> Result<(), BundleError> {
+        let index = self.index;
+        let part = |at: usize| -> Option<(usize, &Part)> {
+            let mut parts = manifest.blobs[at].parts().iter().enumerate();
+            parts.find(|(_, part)| part.volume == index)
+        };
+        let cut: Vec<usize> = (0..manifest.blobs.len())
+            .filter(|&at| part(at).is_some())
+            .collect();
+        let push_parts = |volume: &mut Self, is_begin: bool| -> Result<(), BundleError> {
+            for &at in &cut {
+                let (number, part) = part(at).expect("only such are listed");
+                if (number == 0) == is_begin {
+                    let digest = &manifest.blobs[at].digest;
+                    let n_parts = manifest.blobs[at].parts().len();
+                    let path = part_path(digest, number, n_parts);
+                    volume.push(path, Content::Part(at, number), part.size)?;
+                }
+            }
+            Ok(())
+        };
+        push_parts(self, false)?;
+        for (at, blob) in manifest.blobs.iter().enumerate() {
+            if blob.place == Place::Volume(index) {
+                self.push(blob_path(&blob.digest), Content::Blob(at), blob.size)?;
+            }
+        }
+        push_parts(self, true)
     }
 
     fn push(&mut self, path: String, content: Content, len: u64) -> Result<(), BundleError> {
@@ -151,6 +233,11 @@ impl Volume {
         Ok(())
     }
 
+    /// Its number, counted from 1.
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// All members in order.
     pub(super) fn members(&self) -> &[Member] {
         &self.members
@@ -161,19 +248,23 @@ impl Volume {
         self.len
     }
 
-    /// The position of the first blob among the members; blobs lie side by side.
-    pub(super) fn first_blob(&self) -> usize {
-        let mut members = self.members.iter();
-        let first = members.position(|member| matches!(member.content, Content::Blob(_)));
-        first.unwrap_or(self.members.len())
+    /// The offset behind what is the same in every volume: that of the first member of its own.
+    pub(super) fn common_len(&self, manifest: &BundleManifest) -> u64 {
+        let is_own = |member: &&Member| match &member.content {
+            Content::File(at, _) => manifest.files[*at].volume.is_some(),
+            Content::Blob(at) => manifest.blobs[*at].place != Place::Everywhere,
+            Content::Part(..) | Content::Link(_) | Content::Dir => true,
+            Content::VolumeJson | Content::BundleJson | Content::Signature => false,
+        };
+        let own = self.members.iter().find(is_own);
+        own.map_or(self.len, |member| member.lead_offset)
     }
 
-    /// Where the content of each blob starts, in the order of [`BundleManifest::blobs`].
-    pub(super) fn blob_offsets(&self) -> impl Iterator<Item = u64> {
-        let blobs = self.members.iter();
-        blobs
-            .filter(|member| matches!(member.content, Content::Blob(_)))
-            .map(|member| member.offset)
+    /// The length of all links and marker directories, with their headers.
+    pub(super) fn links_len(&self) -> u64 {
+        let is_link = |member: &&Member| matches!(member.content, Content::Link(_) | Content::Dir);
+        let links = self.members.iter().filter(is_link);
+        links.map(|member| member.end() - member.lead_offset).sum()
     }
 
     /// The bytes from the end of the member before `member` to its content. `volume_json` is the
@@ -185,6 +276,27 @@ impl Volume {
             entry.comment = Comment::Note(&note);
         }
         entry.lead(member.lead_offset)
+    }
+}
+
+/// The path of a blob, or of what is joined from its parts.
+fn blob_path(digest: &Digest) -> String {
+    let hex = digest.hex();
+    let algorithm = digest.algorithm().as_str();
+    format!("{TREE}/blobs/{algorithm}/{}/{hex}/data", &hex[..2])
+}
+
+/// Numbered so that in a shell `cat data.*` is in order.
+fn part_path(digest: &Digest, part: usize, n_parts: usize) -> String {
+    let width = n_parts.to_string().len().max(3);
+    format!("{}.{:0width$}", blob_path(digest), part + 1)
+}
+
+fn file_kind(file: &BundleFileEntry) -> EntryKind {
+    if file.executable {
+        EntryKind::Executable
+    } else {
+        EntryKind::File
     }
 }
 
@@ -228,12 +340,12 @@ fn links(manifest: &BundleManifest) -> Result<BTreeMap<String, Option<Digest>>, 
 
 /// Refuses a path of a file that another member has, or lies below or above.
 pub(super) fn check_files(manifest: &BundleManifest) -> Result<(), BundleError> {
-    let mut taken = BTreeSet::from([VOLUME_PATH, BUNDLE_PATH, "docker"]);
+    let mut taken = BTreeSet::from([VOLUME_PATH, BUNDLE_PATH, SIGNATURE_PATH, "docker"]);
     for file in &manifest.files {
         if !taken.insert(file.path.as_str()) {
             let path = file.path.as_str();
             let problem = match path {
-                VOLUME_PATH | BUNDLE_PATH | "docker" => MemberProblem::Reserved,
+                VOLUME_PATH | BUNDLE_PATH | SIGNATURE_PATH | "docker" => MemberProblem::Reserved,
                 _ => MemberProblem::Duplicate,
             };
             return Err(BundleError::member(path, problem));

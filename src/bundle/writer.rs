@@ -1,16 +1,18 @@
 //! Writing a bundle: raw at known offsets by several threads, or compressed from start to end.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::copy::{self, Place};
 use super::error::BundleError;
 use super::format::BundleManifest;
 use super::hashing::BUFFER_LEN;
-use super::plan::{PackPlan, Planned};
-use super::volume::{Content, END_LEN, Member};
+use super::plan::{FileContent, PackPlan, Planned};
+use super::siblings::volume_path;
+use super::volume::{Content, END_LEN, Member, Volume};
 use crate::bridge::FileRange;
 use crate::fsx::{self, Durability, OutputFile, TempFile};
 use crate::oci::{Digest, DigestHasher};
@@ -30,7 +32,8 @@ pub enum Compression {
 /// How to write a bundle.
 #[derive(Clone, Copy)]
 pub struct WriteOptions<'a> {
-    /// Where the bundle appears once it is complete; its directory must exist.
+    /// Where the bundle appears once it is complete, in several volumes under names made from this:
+    /// see [`volume_path`]. Its directory must exist.
     pub output: &'a Path,
     pub compression: Compression,
     /// How many blobs are copied, or parts compressed, at the same time. Of no influence on the
@@ -46,10 +49,22 @@ pub struct WriteOptions<'a> {
 #[derive(Debug, Clone)]
 pub struct WriteOutcome {
     pub manifest: BundleManifest,
-    /// The length of the file in bytes.
-    pub len: u64,
-    /// The length of the tar in it, which is the same when it is not compressed.
+    /// Its files, and their lengths in bytes.
+    pub files: Vec<(PathBuf, u64)>,
+    /// The length of the tars in them together, which is the same when they are not compressed.
     pub tar_len: u64,
+}
+
+impl WriteOutcome {
+    /// The length of all files together in bytes.
+    pub fn len(&self) -> u64 {
+        self.files.iter().map(|(_, len)| len).sum()
+    }
+
+    /// Whether nothing was written, which is never so.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
 }
 
 impl fmt::Debug for WriteOptions<'_> {
@@ -79,106 +94,187 @@ impl WriteOptions<'_> {
     }
 }
 
-/// Returns the length in bytes of the tar that `plan` makes, without making it.
-pub fn planned_len(plan: &PackPlan) -> Result<u64, BundleError> {
-    Ok(plan.lay_out()?.volume.len())
+/// Returns the length in bytes of each volume that `plan` makes, without making any.
+pub fn planned_lens(plan: &PackPlan) -> Result<Vec<u64>, BundleError> {
+    let planned = plan.lay_out()?;
+    Ok(planned.volumes.iter().map(Volume::len).collect())
 }
 
 /// Writes the bundle that `plan` describes, with the blobs that `open` gives.
 ///
-/// Atomic: the output appears complete, replacing what was there, or not at all. Every
-/// blob is hashed as it passes; one that is not what its digest says ends the work. Equal plans
-/// make equal bytes, whatever the jobs.
+/// Each file appears complete, replacing what was there, or not at all, and the first volume after
+/// all others. Every blob is hashed as it passes; one that is not what its digest says ends the
+/// work. Equal plans make equal bytes, whatever the jobs.
 pub fn write<E: From<BundleError> + Send>(
     plan: &PackPlan,
     open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<WriteOutcome, E> {
-    let planned = plan.lay_out()?;
-    let create = OutputFile::create(options.output);
-    let mut output = create.map_err(|source| options.write_error(source))?;
-    match options.compression {
-        Compression::Raw => write_raw(&planned, open, output.shared(), options)?,
+    let mut planned = plan.lay_out()?;
+    let files = match options.compression {
+        Compression::Raw => write_raw(&mut planned, plan, open, options)?,
         Compression::Zstd { level } => {
+            if plan.volume_size.is_some() {
+                return Err(BundleError::CompressedVolumes.into());
+            }
             let level = level.clamp(1, LEVEL_MAX);
-            write_zstd(&planned, open, (&mut output, level), options)?;
-        }
-    }
-    let tar_len = planned.volume.len();
-    let len = match options.compression {
-        Compression::Raw => tar_len,
-        Compression::Zstd { .. } => {
-            let stat = fsx::stat(output.shared().path());
-            stat.map_err(|source| options.write_error(source))?.len
+            vec![write_zstd(&planned, open, level, options)?]
         }
     };
-    output
-        .commit_with(options.durability)
-        .map_err(|source| options.write_error(source))?;
     Ok(WriteOutcome {
+        tar_len: planned.volumes.iter().map(Volume::len).sum(),
         manifest: planned.manifest,
-        len,
-        tar_len,
+        files,
     })
 }
 
 impl Planned {
-    /// The digest of `hod/volume.json`, which its own header holds.
-    fn volume_digest(&self) -> Digest {
-        Digest::of(&self.volume_json)
-    }
-
-    /// The content of a member that is no blob.
-    fn content<'a>(&'a self, member: &'a Member) -> &'a [u8] {
+    /// The content of a member that is no blob, if it is in memory.
+    fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
         match &member.content {
-            Content::VolumeJson => &self.volume_json,
+            Content::VolumeJson => &self.volume_jsons[volume],
             Content::BundleJson => &self.bundle_json,
-            Content::File(at, _) => &self.files[*at],
+            Content::File(at, _) => match &self.files[*at] {
+                FileContent::Bytes(bytes) => bytes,
+                FileContent::Range(..) => &[],
+            },
             Content::Link(digest) => digest.as_str().as_bytes(),
-            Content::Blob(_) | Content::Dir => &[],
+            Content::Signature | Content::Blob(_) | Content::Part(..) | Content::Dir => &[],
         }
     }
 
-    fn place<'a>(&'a self, member: &Member) -> Option<Place<'a>> {
-        match member.content {
-            Content::Blob(at) => Some(Place {
-                digest: &self.manifest.blobs[at].digest,
-                len: member.len,
-                offset: member.offset,
-            }),
-            _ => None,
-        }
+    /// Where the bytes of a member go that are read from a file, and from where.
+    fn place<'a>(&'a self, member: &Member) -> Option<(Place<'a>, Option<&'a FileRange>)> {
+        let (digest, range) = match member.content {
+            Content::Blob(at) => (&self.manifest.blobs[at].digest, None),
+            Content::File(at, _) => match &self.files[at] {
+                FileContent::Range(range, digest) => (digest, Some(range)),
+                FileContent::Bytes(_) => return None,
+            },
+            _ => return None,
+        };
+        let place = Place {
+            digest,
+            len: member.len,
+            offset: member.offset,
+        };
+        Some((place, range))
     }
 }
 
 fn write_raw<E: From<BundleError> + Send>(
-    planned: &Planned,
+    planned: &mut Planned,
+    plan: &PackPlan,
     open: &OpenBlob<'_, E>,
-    output: &TempFile,
     options: &WriteOptions<'_>,
-) -> Result<(), E> {
+) -> Result<Vec<(PathBuf, u64)>, E> {
     let wrap = |source| E::from(options.write_error(source));
-    // What is not written below, the padding, reads as zeros.
-    output.allocate(planned.volume.len()).map_err(wrap)?;
+    let mut outputs = Vec::with_capacity(planned.volumes.len());
+    let mut parts: HashMap<(usize, usize), Digest> = HashMap::new();
+    for volume in &planned.volumes {
+        let path = match plan.volume_size {
+            None => options.output.to_owned(),
+            Some(_) => volume_path(options.output, volume.index(), planned.manifest.n_volumes),
+        };
+        let output = OutputFile::create(&path).map_err(wrap)?;
+        // What is not written below, the padding, reads as zeros.
+        output.shared().allocate(volume.len()).map_err(wrap)?;
+        let mut places = Vec::new();
+        let mut of_files = HashMap::new();
+        for member in volume.members() {
+            if let Content::Part(at, part) = member.content {
+                let digest = write_part(planned, (member, at, part), (open, &output), options)?;
+                parts.insert((at, part), digest);
+            }
+            if let Some((place, range)) = planned.place(member) {
+                places.push(place);
+                of_files.extend(range.map(|range| (place.digest.clone(), range.clone())));
+            }
+        }
+        let open = |digest: &Digest| match of_files.get(digest) {
+            Some(range) => Ok(range.clone()),
+            None => open(digest),
+        };
+        copy::copy_blobs(places, &open, output.shared(), options)?;
+        outputs.push((path, output));
+    }
+    if planned.has_parts() {
+        planned.set_part_digests(|at, part| parts[&(at, part)].clone())?;
+    }
+    let mut files = Vec::with_capacity(outputs.len());
+    for (at, (path, output)) in outputs.iter().enumerate() {
+        write_all_but_blobs(planned, at, output.shared()).map_err(wrap)?;
+        files.push((path.clone(), planned.volumes[at].len()));
+    }
+    // The first last: without it there is nothing to begin with.
+    for (_, output) in outputs.into_iter().rev() {
+        output.commit_with(options.durability).map_err(wrap)?;
+    }
+    Ok(files)
+}
+
+/// Writes what is known from the plan.
+fn write_all_but_blobs(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
     let mut gather = Gather {
         output,
         offset: 0,
         bytes: Vec::new(),
     };
-    let volume_digest = planned.volume_digest();
-    let mut places = Vec::new();
-    for member in planned.volume.members() {
-        let lead = planned.volume.lead(member, &volume_digest);
-        gather.put(member.lead_offset, &lead).map_err(wrap)?;
-        match planned.place(member) {
-            Some(place) => places.push(place),
-            None => gather
-                .put(member.offset, planned.content(member))
-                .map_err(wrap)?,
-        }
+    let volume = &planned.volumes[at];
+    let volume_json = Digest::of(&planned.volume_jsons[at]);
+    for member in volume.members() {
+        let lead = volume.lead(member, &volume_json);
+        gather.put(member.lead_offset, &lead)?;
+        gather.put(member.offset, planned.content(at, member))?;
     }
-    gather.flush().map_err(wrap)?;
-    copy::copy_blobs(places, open, output, options)
+    gather.flush()
+}
+
+/// Writes a part of a blob; returns its digest. The first part is written after the whole blob was
+/// hashed.
+fn write_part<E: From<BundleError> + Send>(
+    planned: &Planned,
+    (member, at, part): (&Member, usize, usize),
+    (open, output): (&OpenBlob<'_, E>, &OutputFile),
+    options: &WriteOptions<'_>,
+) -> Result<Digest, E> {
+    let blob = &planned.manifest.blobs[at];
+    let range = open(&blob.digest)?;
+    let mut buffer = vec![0; BUFFER_LEN];
+    let whole = Place {
+        digest: &blob.digest,
+        len: blob.size,
+        offset: 0,
+    };
+    copy::check_len(whole, &range)?;
+    if part == 0 {
+        let mut hasher = DigestHasher::new(blob.digest.algorithm());
+        let mut done = 0;
+        while done < whole.len {
+            let n = copy::read_chunk(whole, &range, (&mut buffer, done))?;
+            hasher.update(&buffer[..n]);
+            done += n as u64;
+        }
+        copy::check_digest(whole, &range, hasher.finish())?;
+    }
+    let before: u64 = blob.parts()[..part].iter().map(|part| part.size).sum();
+    let mut hasher = DigestHasher::new(crate::oci::Algorithm::Sha256);
+    let end = Place {
+        len: before + member.len,
+        ..whole
+    };
+    let mut done = 0;
+    while done < member.len {
+        let n = copy::read_chunk(end, &range, (&mut buffer, before + done))?;
+        hasher.update(&buffer[..n]);
+        let written = output
+            .shared()
+            .write_all_at(&buffer[..n], member.offset + done);
+        written.map_err(|source| options.write_error(source))?;
+        options.told(n as u64)?;
+        done += n as u64;
+    }
+    Ok(hasher.finish())
 }
 
 /// Puts what lies close together into one write: there may be thousands of links.
@@ -234,15 +330,17 @@ fn n_workers(level: i32, jobs: usize) -> u32 {
 fn write_zstd<E: From<BundleError> + Send>(
     planned: &Planned,
     open: &OpenBlob<'_, E>,
-    (output, level): (&mut OutputFile, i32),
+    level: i32,
     options: &WriteOptions<'_>,
-) -> Result<(), E> {
+) -> Result<(PathBuf, u64), E> {
     use zstd::zstd_safe::CParameter;
     let wrap = |source| {
         let source = fsx::Error::new("write", options.output, source);
         E::from(options.write_error(source))
     };
-    let mut encoder = zstd::Encoder::new(output, level).map_err(wrap)?;
+    let failed = |source| E::from(options.write_error(source));
+    let mut output = OutputFile::create(options.output).map_err(failed)?;
+    let mut encoder = zstd::Encoder::new(&mut output, level).map_err(wrap)?;
     for parameter in [
         CParameter::WindowLog(WINDOW_LOG),
         CParameter::ChecksumFlag(true),
@@ -252,15 +350,17 @@ fn write_zstd<E: From<BundleError> + Send>(
     ] {
         encoder.set_parameter(parameter).map_err(wrap)?;
     }
-    let tar_len = planned.volume.len();
-    encoder.set_pledged_src_size(Some(tar_len)).map_err(wrap)?;
-    let volume_digest = planned.volume_digest();
+    let volume = &planned.volumes[0];
+    encoder
+        .set_pledged_src_size(Some(volume.len()))
+        .map_err(wrap)?;
+    let volume_json = Digest::of(&planned.volume_jsons[0]);
     let mut buffer = vec![0; BUFFER_LEN];
-    for member in planned.volume.members() {
-        let lead = planned.volume.lead(member, &volume_digest);
+    for member in volume.members() {
+        let lead = volume.lead(member, &volume_json);
         encoder.write_all(&lead).map_err(wrap)?;
-        if let Some(place) = planned.place(member) {
-            let range = open(place.digest)?;
+        if let Some((place, range)) = planned.place(member) {
+            let range = range.map_or_else(|| open(place.digest), |range| Ok(range.clone()))?;
             copy::check_len(place, &range)?;
             let mut hasher = DigestHasher::new(place.digest.algorithm());
             let mut done = 0;
@@ -273,14 +373,18 @@ fn write_zstd<E: From<BundleError> + Send>(
             }
             copy::check_digest(place, &range, hasher.finish())?;
         } else {
-            encoder.write_all(planned.content(member)).map_err(wrap)?;
+            encoder
+                .write_all(planned.content(0, member))
+                .map_err(wrap)?;
         }
         let padding = member.end() - member.offset - member.len;
         encoder.write_all(&zeros(padding)).map_err(wrap)?;
     }
     encoder.write_all(&zeros(END_LEN)).map_err(wrap)?;
     encoder.finish().map_err(wrap)?;
-    Ok(())
+    let len = fsx::stat(output.shared().path()).map_err(failed)?.len;
+    output.commit_with(options.durability).map_err(failed)?;
+    Ok((options.output.to_owned(), len))
 }
 
 fn zeros(len: u64) -> Vec<u8> {
@@ -293,7 +397,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::super::sample::{Sample, noise, sample};
-    use super::super::{Bundle, BundleBlob, BundleKind, verify};
+    use super::super::{Bundle, BundleKind, PackBlob, ReadOptions, VerifyOptions, verify};
     use super::*;
 
     const ZSTD: Compression = Compression::Zstd { level: 3 };
@@ -373,7 +477,7 @@ mod tests {
         let sample = sample();
         let bytes = sample.write("b.tar", Compression::Raw);
         check_tree(&sample, &bytes);
-        assert_eq!(planned_len(&sample.plan).unwrap(), bytes.len() as u64);
+        assert_eq!(planned_lens(&sample.plan).unwrap(), [bytes.len() as u64]);
     }
 
     #[test]
@@ -512,7 +616,7 @@ mod tests {
             |plan| {
                 let digest = Digest::of(b"alone");
                 let (size, is_manifest) = (5, false);
-                plan.blobs.push(BundleBlob {
+                plan.blobs.push(PackBlob {
                     digest,
                     size,
                     is_manifest,
@@ -565,7 +669,7 @@ mod tests {
         let (_, offset, content) = members.iter().find(|(p, ..)| *p == path).unwrap();
         assert_eq!((offset % 4096, content.len()), (0, 5000));
         assert!(members.iter().any(|(path, ..)| path.contains(&long)));
-        Bundle::open(&sample.path("b.tar"))
+        Bundle::open(&sample.path("b.tar"), &ReadOptions::default())
             .unwrap()
             .check_all_but_blobs()
             .unwrap();
@@ -579,7 +683,12 @@ mod tests {
         for (name, kind) in [("b.tar", BundleKind::Raw), ("b.tar.zst", BundleKind::Zstd)] {
             let path = sample.path(name);
             assert_eq!(Bundle::detect(&path).unwrap(), Some(kind));
-            let outcome = verify(&path, 2, &|_| {}).unwrap();
+            let verify_options = VerifyOptions {
+                read: &ReadOptions::default(),
+                jobs: 2,
+                on_bytes: &|_| {},
+            };
+            let outcome = verify(&path, &verify_options).unwrap();
             assert_eq!(outcome.problems, [""; 0]);
             assert_eq!(
                 (outcome.n_blobs, outcome.n_images),
@@ -588,11 +697,13 @@ mod tests {
         }
         assert_eq!(Bundle::detect(&sample.path("blobs")).unwrap(), None);
         assert_eq!(Bundle::detect(sample.dir.path()).unwrap(), None);
-        let error = Bundle::open(&sample.path("b.tar.zst")).unwrap_err();
+        let error = Bundle::open(&sample.path("b.tar.zst"), &ReadOptions::default()).unwrap_err();
         assert!(matches!(error, BundleError::Compressed { .. }), "{error}");
-        let bundle = Bundle::open(&sample.path("b.tar")).unwrap();
+        let bundle = Bundle::open(&sample.path("b.tar"), &ReadOptions::default()).unwrap();
         for blob in &sample.plan.blobs {
-            let range = bundle.open_blob(&blob.digest).unwrap();
+            let [range] = &bundle.open_blob(&blob.digest).unwrap()[..] else {
+                panic!("a blob of one volume is whole");
+            };
             let len = usize::try_from(range.len).unwrap();
             let bytes = fsx::read_range(&range.file, &range.path, range.offset, len).unwrap();
             assert!(blob.digest.matches(&bytes));

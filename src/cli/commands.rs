@@ -22,6 +22,7 @@ use super::args::{Cli, Command};
 use super::error::CommandError;
 use super::ui::{Printer, ProgressReporter};
 use super::{Exit, settings};
+use crate::bundle::ReadOptions;
 use crate::ops::Context;
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
@@ -33,6 +34,8 @@ pub(super) struct Session<'a> {
     pub(super) jobs: usize,
     /// By which uploads are stopped between two chunks.
     pub(super) drain: &'a Drain,
+    /// How bundles are opened.
+    pub(super) reading: ReadOptions,
 }
 
 impl Session<'_> {
@@ -51,6 +54,7 @@ impl Session<'_> {
             reporter: self.reporter(),
             jobs: self.jobs,
             retry: never,
+            reading: self.reading.clone(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Session<'_> {
             reporter: self.reporter(),
             jobs: self.jobs,
             retry,
+            reading: self.reading.clone(),
         }
     }
 }
@@ -72,6 +77,7 @@ pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<E
         progress: Arc::clone(&progress),
         jobs: cli.jobs(),
         drain,
+        reading: ReadOptions::default(),
     };
     let result = match &cli.command {
         Command::Pull(args) => pull::run(&session, args).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::OpsError;
-use crate::bundle::{Bundle, BundleImage, BundleKind};
+use crate::bundle::{Bundle, BundleImage, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout;
 use crate::list::{self, ImageList, Landing, ListEntry, RenameRules};
@@ -47,7 +47,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Opens `path` as whatever it is.
-    pub fn open(path: &Path) -> Result<Self, OpsError> {
+    pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
         let stat = fsx::try_stat(path)?;
         let stat = stat.ok_or_else(|| OpsError::NoSource {
             path: path.to_owned(),
@@ -56,7 +56,7 @@ impl Catalog {
         if stat.is_file {
             return match Bundle::detect(&path)? {
                 Some(BundleKind::Raw) => {
-                    let source = Source::Bundle(Arc::new(Bundle::open(&path)?));
+                    let source = Source::Bundle(Arc::new(Bundle::open(&path, reading)?));
                     Ok(Self {
                         path,
                         kind: SourceKind::Bundle,
@@ -307,8 +307,8 @@ impl Catalog {
 }
 
 /// The names of the images at a path, each as a list that finds it there has it.
-pub fn image_names(source: &Path) -> Result<Vec<String>, OpsError> {
-    let catalog = Catalog::open(source)?;
+pub fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<String>, OpsError> {
+    let catalog = Catalog::open(source, reading)?;
     let found = catalog.without_referrers(catalog.all()?)?;
     Ok(found.into_iter().map(|image| image.name).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bundle::ReadOptions;
 use crate::registry::RetryPolicy;
 use crate::report::{Event, Reporter};
 
@@ -12,6 +13,8 @@ pub struct Context {
     /// How many blobs move, or are hashed, at once.
     pub jobs: usize,
     pub retry: RetryPolicy,
+    /// How bundles are opened.
+    pub reading: ReadOptions,
 }
 
 impl std::fmt::Debug for Context {

@@ -30,7 +30,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    let catalog = Catalog::open(&options.source)?;
+    let catalog = Catalog::open(&options.source, &cx.reading)?;
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {

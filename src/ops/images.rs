@@ -51,7 +51,7 @@ pub struct DamagedImage {
 
 /// Lists the images of a store, tree, bundle or directory of layouts.
 pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsError> {
-    let catalog = Catalog::open(source)?;
+    let catalog = Catalog::open(source, &cx.reading)?;
     let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let mut users: BTreeMap<Digest, (u64, usize)> = BTreeMap::new();

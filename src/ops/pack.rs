@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::batch::{Batch, require_space};
 use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
 use crate::bridge::{self, FileRange};
-use crate::bundle::{self, BundleBlob, BundleFile, BundleImage, Compression, PackPlan};
+use crate::bundle::{self, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan};
 use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
@@ -29,6 +29,8 @@ pub struct PackOptions {
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
     pub compression: Compression,
+    /// How many bytes a volume may have; one volume of any length when there is none.
+    pub volume_size: Option<u64>,
     /// The name in the bundle; the output's file name when there is none.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -66,7 +68,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    let catalog = Catalog::open(&options.source)?;
+    let catalog = Catalog::open(&options.source, &cx.reading)?;
     if !matches!(catalog.kind(), SourceKind::Store | SourceKind::Bundle) {
         let kind = catalog.kind().as_str();
         return Err(OpsError::WrongSource {
@@ -81,7 +83,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         return Err(error.into());
     }
     let plan = pack_plan(options, &batch)?;
-    require_space(&options.output, bundle::planned_len(&plan)?)?;
+    require_space(&options.output, sum_len(bundle::planned_lens(&plan)?))?;
     let (n_images, n_blobs) = (batch.plan.images.len(), plan.blobs.len());
     let len = sum_len(plan.blobs.iter().map(|blob| blob.size));
     cx.reporter.event(Event::Planned {
@@ -126,10 +128,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     .await?;
     Ok(PackOutcome {
         path: options.output.clone(),
+        bytes: written.len(),
         id: written.manifest.id,
         n_images,
         n_blobs,
-        bytes: written.len,
         tar_bytes: written.tar_len,
         shared_bytes: batch.plan.shared_len(),
         images: {
@@ -182,7 +184,9 @@ fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsE
     }
     let range = match source {
         Source::Store(store) => store.open_blob(digest)?,
-        Source::Bundle(bundle) => bundle.open_blob(digest),
+        Source::Bundle(bundle) => bundle
+            .open_blob(digest)
+            .and_then(|ranges| ranges.into_iter().next()),
         _ => None,
     };
     range.ok_or_else(|| {
@@ -212,10 +216,10 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         }
     }
     let used: HashSet<&Digest> = images.iter().flat_map(|image| &image.blobs).collect();
-    let mut blobs: Vec<BundleBlob> = Vec::new();
+    let mut blobs: Vec<PackBlob> = Vec::new();
     for manifest in &manifests {
         let size = manifest.bytes().len() as u64;
-        blobs.push(BundleBlob {
+        blobs.push(PackBlob {
             digest: manifest.digest().clone(),
             size,
             is_manifest: true,
@@ -225,7 +229,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
     blobs.dedup_by(|a, b| a.digest == b.digest);
     let planned = batch.plan.blobs.iter();
     let planned = planned.filter(|blob| used.contains(&blob.descriptor.digest));
-    blobs.extend(planned.map(|blob| BundleBlob {
+    blobs.extend(planned.map(|blob| PackBlob {
         digest: blob.descriptor.digest.clone(),
         size: blob.descriptor.size,
         is_manifest: false,
@@ -272,8 +276,9 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         let path = path.parse().expect("a plain file name is a valid path");
         BundleFile {
             path,
-            bytes: text.into_bytes(),
+            content: FileContent::Bytes(text.into_bytes()),
             executable: false,
+            is_everywhere: true,
         }
     };
     let files = vec![
@@ -286,6 +291,9 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         images,
         blobs,
         files,
+        origins: Vec::new(),
+        base: Vec::new(),
+        volume_size: options.volume_size,
         mtime: options.mtime,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     })

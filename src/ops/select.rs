@@ -30,7 +30,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     for warning in &options.list.warnings {
         cx.warn(warning);
     }
-    let catalog = Catalog::open(&options.store)?;
+    let catalog = Catalog::open(&options.store, &cx.reading)?;
     if catalog.kind() != SourceKind::Store {
         let kind = catalog.kind().as_str();
         return Err(OpsError::WrongSource {

@@ -34,7 +34,7 @@ pub struct UnpackOptions {
 /// Every byte is verified while it is written, and nothing becomes visible before all of it is
 /// verified: a bundle that is damaged or hostile leaves the output as it was.
 pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcome, OpsError> {
-    let catalog = Catalog::open(&options.bundle)?;
+    let catalog = Catalog::open(&options.bundle, &cx.reading)?;
     if !matches!(
         catalog.kind(),
         SourceKind::Bundle | SourceKind::CompressedBundle

@@ -49,7 +49,7 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
         };
         return verify_bundle(cx, path, kind).await;
     }
-    let catalog = Catalog::open(&path)?;
+    let catalog = Catalog::open(&path, &cx.reading)?;
     match catalog.source() {
         Source::Store(store) => verify_store(cx, store.clone()).await,
         _ => verify_layouts(cx, &catalog).await,
@@ -80,10 +80,14 @@ async fn verify_bundle(
     kind: SourceKind,
 ) -> Result<VerifyOutcome, OpsError> {
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
+    let reading = cx.reading.clone();
     let found = bridge::run(move || {
-        bundle::verify(&path, jobs, &|len| {
-            reporter.event(Event::BytesMoved { len });
-        })
+        let options = bundle::VerifyOptions {
+            read: &reading,
+            jobs,
+            on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
+        };
+        bundle::verify(&path, &options)
     })
     .await?;
     Ok(VerifyOutcome {
@@ -92,7 +96,7 @@ async fn verify_bundle(
         n_blobs: found.n_blobs,
         bytes: found.len,
         problems: found.problems,
-        notes: Vec::new(),
+        notes: found.notes,
     })
 }
 

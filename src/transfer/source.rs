@@ -11,7 +11,9 @@ use super::{IndexMode, ReferrerMode, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{DirLayout, FoundLayout};
-use crate::oci::{Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag};
+use crate::oci::{
+    Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag, sum_len,
+};
 use crate::registry::{Client, ManifestRef, RegistryError, Repo};
 use crate::store::Store;
 
@@ -315,7 +317,10 @@ impl Source {
                 let store = store.clone();
                 bridge::run(move || store.open_blob(&digest)).await?
             }
-            (Self::Bundle(bundle), _) => bundle.open_blob(&digest),
+            (Self::Bundle(bundle), _) => match bundle.open_blob(&digest) {
+                Some(parts) if parts.len() > 1 => return open_parts(parts, descriptor, from),
+                ranges => ranges.and_then(|ranges| ranges.into_iter().next()),
+            },
             (Self::Layouts(layouts), Location::Layout(at)) => match layouts.get(*at) {
                 Some(found) => {
                     let path = found.path.clone();
@@ -353,4 +358,36 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// Opens a blob that is in several files from the byte `from` on.
+fn open_parts(
+    mut parts: Vec<FileRange>,
+    descriptor: &Descriptor,
+    from: u64,
+) -> Result<BlobContent, TransferError> {
+    let len = sum_len(parts.iter().map(|part| part.len));
+    if len != descriptor.size || from > len {
+        return Err(TransferError::BlobLength {
+            digest: descriptor.digest.clone(),
+            expected: descriptor.size,
+            actual: len,
+        });
+    }
+    let mut left = from;
+    for part in &mut parts {
+        let skipped = left.min(part.len);
+        part.offset += skipped;
+        part.len -= skipped;
+        left -= skipped;
+    }
+    // Of each file, for an error.
+    let digest = descriptor.digest.clone();
+    let stream = bridge::stream_files(parts).map(move |item| {
+        item.map_err(|source| TransferError::StreamRead {
+            digest: digest.clone(),
+            source,
+        })
+    });
+    Ok(BlobContent::Stream(Box::pin(stream)))
 }

@@ -1,6 +1,6 @@
 //! `hod unpack`: what stays behind when a bundle is refused.
 
-use hod::bundle::Bundle;
+use hod::bundle::{Bundle, ReadOptions};
 use hod::fsx;
 
 use crate::support::env::TestEnv;
@@ -30,11 +30,11 @@ fn bundles() -> TestEnv {
 
 /// Where the blob lies that is read last.
 fn offset_of_last_blob(env: &TestEnv) -> u64 {
-    let bundle = Bundle::open(&env.path("good.tar")).unwrap();
+    let bundle = Bundle::open(&env.path("good.tar"), &ReadOptions::default()).unwrap();
     let blobs = bundle.manifest().blobs.iter();
     blobs
         .filter_map(|blob| bundle.open_blob(&blob.digest))
-        .map(|range| range.offset)
+        .map(|ranges| ranges[0].offset)
         .max()
         .unwrap()
 }

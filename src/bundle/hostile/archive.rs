@@ -6,16 +6,14 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 use super::super::volume::Member;
-use super::super::{
-    BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, read_stream, verify,
-};
-use super::{README, at, entry, good, pax, stream};
+use super::super::{BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, read_stream};
+use super::{README, at, check, entry, good, pax, stream};
 use crate::fsx;
 
 #[test]
 fn the_good_one_is_good() {
     let good = good();
-    let outcome = verify(&good.sample.path("good.tar"), 2, &|_| {}).unwrap();
+    let outcome = check(&good.sample.path("good.tar")).unwrap();
     assert_eq!((outcome.problems.len(), outcome.n_blobs), (0, 4));
     // And still is when nothing was rewritten, so that `rewrite` can be trusted.
     assert!(good.rewrite(str::to_owned, str::to_owned) == good.bytes);
@@ -269,7 +267,7 @@ fn no_byte_of_a_bundle_can_change_unnoticed() {
     for offset in (0..good.bytes.len() as u64).step_by(41) {
         let bit = 1 << (offset % 8);
         fsx::write_file(&path, &good.change(offset, bit)).unwrap();
-        match verify(&path, 1, &|_| {}) {
+        match check(&path) {
             Ok(outcome) => assert_ne!(outcome.problems, [""; 0], "bit {bit} of byte {offset}"),
             Err(error) => assert!(!error.to_string().is_empty()),
         }

@@ -3,9 +3,8 @@
 use tar::Header;
 
 use super::super::sample::{Builder, index_of, noise};
-use super::super::verify;
 use super::super::volume::Member;
-use super::{at, good, honest};
+use super::{at, check, good, honest};
 use crate::fsx;
 use crate::oci::{Digest, MediaType};
 
@@ -142,8 +141,55 @@ fn lists_that_make_no_sense_are_refused() {
         "\"zstd:chunked\"",
         "in the encoding `zstd:chunked`",
     );
-    bundle("\"volume\":1", "\"volume\":2", "in volume 2");
-    bundle("\"base\":[]", "\"base\":[7]", "bundle has a base of 1");
+    bundle(
+        "\"volume\":1",
+        "\"volume\":2",
+        "is listed in volumes where it cannot be",
+    );
+    bundle(
+        "\"volume\":1,\"offset\"",
+        "\"ffset\"",
+        "is listed without a place, or with two",
+    );
+    bundle(
+        "\"manifest\":true,",
+        "\"manifest\":true,\"volume\":1,",
+        "is listed in volumes where it cannot be",
+    );
+    bundle(
+        "\"volumes\":1",
+        "\"volumes\":0",
+        "needs more than 9999 volumes, or says it has none",
+    );
+    bundle(
+        "\"volumes\":1",
+        "\"volumes\":2",
+        "`hod/volume.json` lists it wrongly",
+    );
+    bundle(
+        "\"base\":[]",
+        "\"base\":[7]",
+        "member `hod/bundle.json` is not valid",
+    );
+    let base = |digest: &Digest, held: &str| {
+        format!("\"base\":[{{\"digest\":\"{digest}\",\"size\":5000,\"held\":[{held}]}}]")
+    };
+    bundle(
+        "\"base\":[]",
+        &base(&layer, ""),
+        &format!("blob `{layer}` of the bundle is listed twice or out of order"),
+    );
+    let other = Digest::of(b"nowhere");
+    bundle(
+        "\"base\":[]",
+        &base(&other, ""),
+        &format!("blob `{other}` of the bundle belongs to no image"),
+    );
+    bundle(
+        "\"base\":[]",
+        &base(&other, "{\"origin\":0,\"repositories\":[]}"),
+        "at an origin that is not listed",
+    );
     bundle("\"offset\":", "\"offset\":1", "is listed at the offset 1");
     bundle(
         &format!("\"digest\":\"{layer}\""),
@@ -171,7 +217,7 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         "\"manifest\":true",
         "\"manifest\":false",
-        "listed as a manifest and used as none",
+        "is listed in volumes where it cannot be",
     );
     bundle(
         "{\"format\"",
@@ -191,7 +237,19 @@ fn a_volume_list_that_says_otherwise_is_refused() {
         good.check(&evil, expect);
     };
     volume("\"format\":1", "\"format\":3", "bundle has format 3");
-    volume("\"count\":1", "\"count\":4", "bundle has 4 volumes");
+    volume(
+        "\"count\":1",
+        "\"count\":4",
+        "member `hod/bundle.json`: `hod/volume.json` lists it wrongly",
+    );
+    for (from, to) in [
+        ("\"index\":1", "\"index\":0"),
+        ("\"index\":1", "\"index\":2"),
+        ("\"count\":1", "\"count\":70000"),
+    ] {
+        let expect = "member `hod/volume.json`: `hod/volume.json` lists it wrongly";
+        volume(from, to, expect);
+    }
     volume(
         "\"README.txt\"",
         "\"../README.x\"",
@@ -214,7 +272,7 @@ fn fields_of_later_versions_are_passed_over() {
     good.bytes = good.rewrite(|json| json.replace("\"base\":[]", text), str::to_owned);
     let path = good.sample.path("later.tar");
     fsx::write_file(&path, &good.bytes).unwrap();
-    assert_eq!(verify(&path, 1, &|_| {}).unwrap().problems, [""; 0]);
+    assert_eq!(check(&path).unwrap().problems, [""; 0]);
 }
 
 #[test]
@@ -255,9 +313,7 @@ fn images_that_are_not_complete_are_refused() {
     let expect =
         format!("image `a:1` of the bundle has the index `{empty}` and none of its images");
     assert_eq!(verified, expect);
-    let notes = verify(&good.sample.path("good.tar"), 1, &|_| {})
-        .unwrap()
-        .notes;
+    let notes = check(&good.sample.path("good.tar")).unwrap().notes;
     assert_eq!(
         notes,
         ["image `b:1` carries 1 of the 2 manifests of its index"]

@@ -90,7 +90,7 @@ pub(super) fn write(
     let is_unknown = found.is_err() && asked.list.is_none() && asked.results.are_wanted();
     let names = match asked.source.filter(|_| is_unknown) {
         // What cannot be read has no names, and the error says so already.
-        Some(source) => ops::image_names(source).unwrap_or_default(),
+        Some(source) => ops::image_names(source, &session.reading).unwrap_or_default(),
         None => Vec::new(),
     };
     asked.results.write(&Run {

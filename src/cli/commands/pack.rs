@@ -65,6 +65,7 @@ fn options(args: &PackArgs) -> Result<PackOptions, CommandError> {
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         compression: compression(&args.output)?,
+        volume_size: None,
         name: args.name.clone(),
         version: args.bundle_version.clone(),
         mtime: settings::source_date_epoch()?,

@@ -1,0 +1,375 @@
+//! Bundles in several volumes, as they are written and read.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::sample::{Builder, Sample, noise, sample};
+use super::{
+    BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
+    Place, ReadOptions, StreamSink, VerifyOptions, planned_lens, read_stream, verify, volume_path,
+};
+use crate::fsx;
+use crate::oci::Digest;
+
+/// Sizes of volumes that cut the sample's largest blob, of 700,000 bytes, and that do not.
+const SIZES: [u64; 5] = [120_000, 200_704, 355_000, 720_000, 900_000];
+
+/// The sample with one more large blob, so that two may be cut.
+fn large() -> Sample {
+    let mut builder = Builder::new();
+    builder.image("a/one:1", b"{}", &[&noise(1, 700_000), b"", &noise(2, 900)]);
+    builder.image("a/two:1", b"{}", &[&noise(3, 500_001), &noise(4, 100_000)]);
+    builder.finish()
+}
+
+struct Divided {
+    sample: Sample,
+    paths: Vec<PathBuf>,
+}
+
+fn divide(mut sample: Sample, size: u64) -> Divided {
+    sample.plan.volume_size = Some(size);
+    let written = sample.try_write("b.tar", Compression::Raw, 2).unwrap();
+    let lens = planned_lens(&sample.plan).unwrap();
+    assert!(lens.iter().all(|&len| len <= size), "{size}: {lens:?}");
+    let mut paths = Vec::new();
+    for ((path, len), at) in written.files.into_iter().zip(1..) {
+        let count = written.manifest.n_volumes;
+        assert_eq!(path, volume_path(&sample.path("b.tar"), at, count));
+        assert_eq!(
+            (fsx::stat(&path).unwrap().len, len),
+            (len, lens[paths.len()])
+        );
+        paths.push(path);
+    }
+    Divided { sample, paths }
+}
+
+fn open(path: &Path) -> Bundle {
+    Bundle::open(path, &ReadOptions::default()).unwrap()
+}
+
+fn check(path: &Path) -> BundleVerifyOutcome {
+    let options = VerifyOptions {
+        read: &ReadOptions::default(),
+        jobs: 2,
+        on_bytes: &|_| {},
+    };
+    verify(path, &options).unwrap()
+}
+
+fn bytes_of(bundle: &Bundle, digest: &Digest) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for range in bundle.open_blob(digest)? {
+        let len = usize::try_from(range.len).unwrap();
+        bytes.extend(fsx::read_range(&range.file, &range.path, range.offset, len).unwrap());
+    }
+    Some(bytes)
+}
+
+impl Divided {
+    fn joined(&self) -> Vec<u8> {
+        let volumes = self.paths.iter();
+        volumes
+            .flat_map(|path| fsx::read(path, u64::MAX / 2).unwrap())
+            .collect()
+    }
+
+    /// Moves all volumes but those at `keep` into a directory of their own.
+    fn hide(&self, keep: &[usize]) -> PathBuf {
+        let away = self.sample.path("away");
+        fsx::create_dir_all(&away).unwrap();
+        for (at, path) in self.paths.iter().enumerate() {
+            if !keep.contains(&at) {
+                fsx::rename(path, &away.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        away
+    }
+}
+
+#[test]
+fn every_blob_is_read_from_volumes_of_any_size() {
+    for make in [sample, large] {
+        for size in SIZES {
+            let divided = divide(make(), size);
+            let blobs = &divided.sample.plan.blobs;
+            for path in [&divided.paths[0], divided.paths.last().unwrap()] {
+                let bundle = open(path);
+                bundle.require_complete().unwrap();
+                bundle.check_all_but_blobs().unwrap();
+                for blob in blobs {
+                    let bytes = bytes_of(&bundle, &blob.digest).unwrap();
+                    assert!(blob.digest.matches(&bytes), "{size}");
+                    let manifest = bundle.read_manifest(&blob.digest).unwrap();
+                    assert_eq!(manifest.is_some(), blob.is_manifest);
+                }
+                let outcome = check(path);
+                assert_eq!((outcome.problems, outcome.notes), (vec![], vec![]));
+                assert_eq!(outcome.n_blobs, blobs.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_fits_into_one_volume_is_not_divided() {
+    let mut sample = sample();
+    let once = sample.write("once.tar", Compression::Raw);
+    sample.plan.volume_size = Some(once.len() as u64);
+    let written = sample.try_write("b.tar", Compression::Raw, 2).unwrap();
+    assert_eq!(
+        written.files,
+        [(sample.path("b.001.tar"), once.len() as u64)]
+    );
+    assert!(sample.read("b.001.tar") == once);
+    sample.plan.volume_size = Some(once.len() as u64 - 1);
+    let written = sample.try_write("c.tar", Compression::Raw, 2).unwrap();
+    assert_eq!(written.files.len(), 2);
+}
+
+/// Collects blobs as they come.
+#[derive(Default)]
+struct Blobs(Vec<(Digest, Vec<u8>)>);
+
+impl StreamSink for Blobs {
+    type Error = BundleError;
+
+    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
+        Ok(())
+    }
+
+    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
+        let mut bytes = Vec::new();
+        // The reader remembers why.
+        let _ = content.read_to_end(&mut bytes);
+        self.0.push((blob.digest.clone(), bytes));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn joined_volumes_are_read_in_one_pass() {
+    for size in SIZES {
+        let divided = divide(large(), size);
+        let joined = divided.joined();
+        let mut blobs = Blobs::default();
+        let path = Path::new("-");
+        read_stream(joined.as_slice(), path, BlobCheck::Reader, &mut blobs).unwrap();
+        assert_eq!(blobs.0.len(), divided.sample.plan.blobs.len());
+        assert!(blobs.0.iter().all(|(digest, bytes)| digest.matches(bytes)));
+        // Volumes that are missing at the end, or that come in another order.
+        let count = divided.paths.len();
+        let first = fsx::read(&divided.paths[0], u64::MAX / 2).unwrap();
+        let error = |bytes: &[u8]| {
+            let read = read_stream(bytes, path, BlobCheck::Reader, &mut Blobs::default());
+            read.unwrap_err().to_string()
+        };
+        let missing = error(&first);
+        assert!(
+            missing.starts_with(&format!(
+                "bundle `-` is not complete: {} of its {count} ",
+                count - 1
+            )),
+            "{missing}"
+        );
+        let last = fsx::read(divided.paths.last().unwrap(), u64::MAX / 2).unwrap();
+        let order = format!("volume 1 of the bundle should come, and volume {count} does");
+        assert_eq!(error(&last), order);
+        let order = "volume 2 of the bundle should come, and volume 1 does";
+        assert_eq!(error(&[first.clone(), first].concat()), order);
+    }
+}
+
+#[test]
+fn untarred_and_joined_by_cat_the_volumes_are_one_tree() {
+    for size in SIZES {
+        let divided = divide(large(), size);
+        let mut files = std::collections::BTreeMap::new();
+        for path in &divided.paths {
+            let bytes = fsx::read(path, u64::MAX / 2).unwrap();
+            for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+                let mut entry = entry.unwrap();
+                let path = entry.path().unwrap().to_str().unwrap().to_owned();
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).unwrap();
+                files.insert(path, content);
+            }
+        }
+        for blob in &divided.sample.plan.blobs {
+            let hex = blob.digest.hex();
+            let dir = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
+            let of_blob = files.range(dir.clone()..format!("{dir}/"));
+            let bytes: Vec<u8> = of_blob.flat_map(|(_, bytes)| bytes.clone()).collect();
+            assert!(blob.digest.matches(&bytes), "{size}");
+        }
+        for image in &divided.sample.plan.images {
+            let (repository, tag) = (&image.repository, image.tag.as_ref().unwrap());
+            let tags = format!("docker/registry/v2/repositories/{repository}/_manifests/tags");
+            let link = &files[&format!("{tags}/{tag}/current/link")];
+            assert_eq!(link, image.digest.as_str().as_bytes());
+        }
+    }
+}
+
+#[test]
+fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
+    for size in [355_000, 720_000] {
+        let n = divide(large(), size).paths.len();
+        for subset in 1..(1_u32 << n) - 1 {
+            let divided = divide(large(), size);
+            let keep: Vec<usize> = (0..n).filter(|at| subset >> at & 1 == 1).collect();
+            let away = divided.hide(&keep);
+            let bundle = open(&divided.paths[keep[0]]);
+            let missing: Vec<u32> = (1..)
+                .zip(0..n)
+                .filter(|(_, at)| !keep.contains(at))
+                .map(|(number, _)| number)
+                .collect();
+            assert_eq!(bundle.missing_volumes(), missing);
+            let error = bundle.require_complete().unwrap_err();
+            assert!(matches!(error, BundleError::VolumesMissing { .. }));
+            for blob in &bundle.manifest().blobs {
+                let is_here = blob
+                    .volumes()
+                    .iter()
+                    .all(|volume| !missing.contains(volume));
+                let bytes = bytes_of(&bundle, &blob.digest);
+                assert_eq!(
+                    bytes.is_some_and(|bytes| blob.digest.matches(&bytes)),
+                    is_here
+                );
+            }
+            // What is there is as it was packed, and that is all that is said of it.
+            let outcome = check(&divided.paths[keep[0]]);
+            assert_eq!(outcome.problems, [""; 0]);
+            assert_eq!(outcome.notes, [error.to_string()]);
+            // From another directory, under any name.
+            for name in fsx::read_dir_names(&away).unwrap() {
+                let short = name.to_string_lossy().replace("b.", "B").to_uppercase();
+                fsx::rename(&away.join(&name), &away.join(short)).unwrap();
+            }
+            let options = ReadOptions {
+                volume_dirs: vec![divided.sample.path("nowhere"), away],
+            };
+            Bundle::open(&divided.paths[keep[0]], &options)
+                .unwrap()
+                .require_complete()
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_volume_of_another_bundle_is_told_by_name() {
+    let divided = divide(large(), 355_000);
+    let mut other = large();
+    other.plan.name = "other".to_owned();
+    let other = divide(other, 355_000);
+    fsx::rename(&other.paths[1], &divided.paths[1]).unwrap();
+    let error = Bundle::open(&divided.paths[0], &ReadOptions::default()).unwrap_err();
+    let BundleError::InVolume { path, source } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(path, divided.paths[1]);
+    assert!(
+        matches!(*source, BundleError::OtherBundle { index: 2, .. }),
+        "{source}"
+    );
+}
+
+#[test]
+fn every_changed_byte_of_a_volume_is_found_and_located() {
+    let divided = divide(sample(), 355_000);
+    for path in &divided.paths {
+        let good = fsx::read(path, u64::MAX / 2).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // Some of every kind of byte; `tests/it` changes every one of a whole bundle.
+        let step = good.len() / 40 | 1;
+        let offsets = (0..good.len()).step_by(step);
+        let edges = (0..700)
+            .step_by(31)
+            .chain(good.len() - 700..good.len())
+            .step_by(31);
+        for at in offsets.clone().chain(edges) {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fsx::write_file(path, &bytes).unwrap();
+            let options = VerifyOptions {
+                read: &ReadOptions::default(),
+                jobs: 2,
+                on_bytes: &|_| {},
+            };
+            let found = match verify(path, &options) {
+                Ok(outcome) => outcome.problems.join("\n"),
+                Err(error) => error.to_string(),
+            };
+            assert!(
+                found.contains(name) || found.contains("hod/"),
+                "{name} at {at}: `{found}`"
+            );
+        }
+        // Cut anywhere.
+        for len in offsets {
+            fsx::write_file(path, &good[..len]).unwrap();
+            let bundle = Bundle::open(path, &ReadOptions::default());
+            assert!(bundle.is_err(), "{name} cut to {len}");
+        }
+        fsx::write_file(path, &good).unwrap();
+    }
+}
+
+#[test]
+fn volumes_that_are_too_small_say_how_large_they_must_be() {
+    let mut sample = large();
+    sample.plan.volume_size = Some(10_000);
+    let error = sample.try_write("b.tar", Compression::Raw, 2).unwrap_err();
+    let BundleError::VolumeTooSmall {
+        size: 10_000,
+        needed,
+    } = error
+    else {
+        panic!("{error}");
+    };
+    sample.plan.volume_size = Some(needed);
+    while let Err(error) = sample.try_write("b.tar", Compression::Raw, 2) {
+        // Each thing that is too large for a volume says so in its turn.
+        let BundleError::VolumeTooSmall { needed, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(Some(needed) > sample.plan.volume_size, "{needed}");
+        sample.plan.volume_size = Some(needed);
+    }
+    assert!(
+        sample.plan.volume_size < Some(150_000),
+        "{:?}",
+        sample.plan.volume_size
+    );
+    assert_eq!(check(&sample.path("b.001.tar")).problems, [""; 0]);
+}
+
+#[test]
+fn parts_lie_where_one_pass_needs_them() {
+    let mut sample = large();
+    sample.plan.volume_size = Some(200_704);
+    let written = sample.try_write("b.tar", Compression::Raw, 1).unwrap();
+    let cut: Vec<&BundleBlob> = written
+        .manifest
+        .blobs
+        .iter()
+        .filter(|blob| matches!(blob.place, Place::Parts(_)))
+        .collect();
+    assert_eq!(cut.len(), 2);
+    for blob in cut {
+        let parts = blob.parts();
+        assert_eq!(parts.iter().map(|part| part.size).sum::<u64>(), blob.size);
+        for pair in parts.windows(2) {
+            assert_eq!(pair[0].volume + 1, pair[1].volume);
+            assert_eq!(pair[0].size % 4096, 0);
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! `hod/bundle.json` and `hod/volume.json` as bytes.
+//!
+//! Both are compact JSON with a fixed order of fields, so that equal content is equal bytes. Fields
+//! that are not known are passed over; a format or an encoding that is not known is refused by name.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{BlobProblem, BundleError, MemberProblem};
+use super::format::{
+    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, N_VOLUMES_MAX, Origin,
+    Part, Place,
+};
+use super::volume::{Content, Volume};
+use crate::oci::Digest;
+
+/// The format that is written, and the only one that is read.
+const FORMAT: u64 = 1;
+/// How blobs are stored.
+const ENCODING_RAW: &str = "raw";
+/// The longest of the two json files that is written or read, in bytes.
+pub(super) const JSON_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// The path of the member that describes the volume.
+pub(super) const VOLUME_PATH: &str = "hod/volume.json";
+/// The path of the member that describes the bundle.
+pub(super) const BUNDLE_PATH: &str = "hod/bundle.json";
+/// The path of the member that signs the bundle.
+pub(super) const SIGNATURE_PATH: &str = "hod/bundle.json.minisig";
+/// What `hod/bundle.json` starts with, up to the 64 hex characters of the id.
+const ID_PREFIX: &[u8] = br#"{"format":1,"id":"sha256:"#;
+const ID_HEX_LEN: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+struct BundleDoc {
+    format: u64,
+    id: Digest,
+    name: String,
+    #[serde(default)]
+    version: Option<String>,
+    tool: String,
+    created: u64,
+    volumes: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
+    images: Vec<BundleImage>,
+    blobs: Vec<BlobDoc>,
+    files: Vec<FileDoc>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    origins: Vec<Origin>,
+    /// What must be at the target already.
+    base: Vec<BaseBlob>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BlobDoc {
+    digest: Digest,
+    size: u64,
+    encoding: String,
+    manifest: bool,
+    /// Absent for a blob that is in every volume, or in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<u32>,
+    /// Absent for a blob in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartDoc>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PartDoc {
+    volume: u32,
+    offset: u64,
+    size: u64,
+    digest: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileDoc {
+    path: String,
+    size: u64,
+    digest: Digest,
+    #[serde(default)]
+    executable: bool,
+    /// Absent for a file that is in every volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<u32>,
+    offset: u64,
+}
+
+/// `hod/volume.json`.
+#[derive(Serialize, Deserialize)]
+struct VolumeDoc {
+    format: u64,
+    bundle: Digest,
+    index: u32,
+    count: u32,
+    members: Vec<MemberDoc>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct MemberDoc {
+    path: String,
+    offset: u64,
+    length: u64,
+    /// Absent for directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+}
+
+/// Where each blob and file starts, in the order of the manifest's: one offset, or that of each
+/// part.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Offsets {
+    pub(super) blobs: Vec<Vec<u64>>,
+    pub(super) files: Vec<u64>,
+}
+
+impl Offsets {
+    /// Those that follow from the layout of all volumes.
+    pub(super) fn of(manifest: &BundleManifest, volumes: &[Volume]) -> Self {
+        let n_parts = |blob: &BundleBlob| blob.parts().len().max(1);
+        let mut offsets = Self {
+            blobs: manifest.blobs.iter().map(|b| vec![0; n_parts(b)]).collect(),
+            files: vec![0; manifest.files.len()],
+        };
+        for member in volumes.iter().flat_map(Volume::members) {
+            match member.content {
+                Content::Blob(at) => offsets.blobs[at][0] = member.offset,
+                Content::Part(at, part) => offsets.blobs[at][part] = member.offset,
+                Content::File(at, _) => offsets.files[at] = member.offset,
+                _ => {}
+            }
+        }
+        offsets
+    }
+}
+
+/// Writes `hod/bundle.json`, with blanks behind it up to `len_min`; returns the id and the bytes.
+pub(super) fn render_bundle(
+    manifest: &BundleManifest,
+    volumes: &[Volume],
+    len_min: u64,
+) -> Result<(Digest, Vec<u8>), BundleError> {
+    let offsets = Offsets::of(manifest, volumes);
+    let blobs = manifest.blobs.iter().zip(&offsets.blobs);
+    let files = manifest.files.iter().zip(&offsets.files);
+    let doc = BundleDoc {
+        format: FORMAT,
+        id: zero_id(),
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        tool: manifest.tool_version.clone(),
+        created: manifest.created,
+        volumes: manifest.n_volumes,
+        signed_by: manifest.signed_by.clone(),
+        images: manifest.images.clone(),
+        blobs: blobs.map(|(blob, at)| BlobDoc::of(blob, at)).collect(),
+        files: files
+            .map(|(file, offset)| FileDoc {
+                path: file.path.to_string(),
+                size: file.size,
+                digest: file.digest.clone(),
+                executable: file.executable,
+                volume: file.volume,
+                offset: *offset,
+            })
+            .collect(),
+        origins: manifest.origins.clone(),
+        base: manifest.base.clone(),
+    };
+    let mut bytes = render(&doc, BUNDLE_PATH)?;
+    pad(&mut bytes, len_min);
+    let id = Digest::of(&bytes);
+    bytes[ID_PREFIX.len()..][..ID_HEX_LEN].copy_from_slice(id.hex().as_bytes());
+    Ok((id, bytes))
+}
+
+impl BlobDoc {
+    fn of(blob: &BundleBlob, offsets: &[u64]) -> Self {
+        let (volume, offset) = match blob.place {
+            Place::Everywhere => (None, Some(offsets[0])),
+            Place::Volume(volume) => (Some(volume), Some(offsets[0])),
+            Place::Parts(_) => (None, None),
+        };
+        let parts = blob.parts().iter().zip(offsets);
+        Self {
+            digest: blob.digest.clone(),
+            size: blob.size,
+            encoding: ENCODING_RAW.to_owned(),
+            manifest: blob.is_manifest,
+            volume,
+            offset,
+            parts: parts
+                .map(|(part, offset)| PartDoc {
+                    volume: part.volume,
+                    offset: *offset,
+                    size: part.size,
+                    digest: part.digest.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The blob and its offsets as listed.
+    fn read(self) -> Result<(BundleBlob, Vec<u64>), BundleError> {
+        if self.encoding != ENCODING_RAW {
+            let encoding = self.encoding.escape_debug();
+            return Err(BundleError::Unsupported {
+                what: format!("blob `{}` in the encoding `{encoding}`", self.digest),
+            });
+        }
+        let (place, offsets) = match (self.volume, self.offset, self.parts) {
+            (volume, Some(offset), parts) if parts.is_empty() => {
+                let place = volume.map_or(Place::Everywhere, Place::Volume);
+                (place, vec![offset])
+            }
+            (None, None, parts) if !parts.is_empty() => {
+                let offsets = parts.iter().map(|part| part.offset).collect();
+                let part = |part: PartDoc| Part {
+                    volume: part.volume,
+                    size: part.size,
+                    digest: part.digest,
+                };
+                (Place::Parts(parts.into_iter().map(part).collect()), offsets)
+            }
+            _ => {
+                return Err(BundleError::Blob {
+                    digest: self.digest,
+                    problem: BlobProblem::NoPlace,
+                });
+            }
+        };
+        let blob = BundleBlob {
+            digest: self.digest,
+            size: self.size,
+            is_manifest: self.manifest,
+            place,
+        };
+        Ok((blob, offsets))
+    }
+}
+
+/// Writes `hod/volume.json` for one volume of the bundle whose json has the digest `bundle_json`,
+/// with blanks behind it up to `len_min`.
+pub(super) fn render_volume(
+    manifest: &BundleManifest,
+    volume: &Volume,
+    (known, len_min): (&HeadDigests, u64),
+) -> Result<Vec<u8>, BundleError> {
+    let doc = VolumeDoc {
+        format: FORMAT,
+        bundle: manifest.id.clone(),
+        index: volume.index(),
+        count: manifest.n_volumes,
+        members: members(manifest, volume, known),
+    };
+    let mut bytes = render(&doc, VOLUME_PATH)?;
+    pad(&mut bytes, len_min);
+    Ok(bytes)
+}
+
+/// Adds blanks, which JSON allows at its end.
+pub(super) fn pad(bytes: &mut Vec<u8>, len_min: u64) {
+    let len_min = usize::try_from(len_min).expect("a length that was written before");
+    bytes.resize(bytes.len().max(len_min), b' ');
+}
+
+fn render(doc: &impl Serialize, path: &'static str) -> Result<Vec<u8>, BundleError> {
+    let json = |source| BundleError::Json {
+        member: path,
+        source,
+    };
+    let bytes = serde_json::to_vec(doc).map_err(json)?;
+    if bytes.len() as u64 > JSON_LEN_MAX {
+        return Err(BundleError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// The digests of what stands before all else and is listed in no other place.
+#[derive(Debug, Clone)]
+pub(super) struct HeadDigests {
+    /// Of `hod/bundle.json`.
+    pub(super) bundle_json: Digest,
+    /// Of `hod/bundle.json.minisig`.
+    pub(super) signature: Option<Digest>,
+}
+
+impl HeadDigests {
+    pub(super) fn of(bundle_json: &[u8], signature: Option<&[u8]>) -> Self {
+        Self {
+            bundle_json: Digest::of(bundle_json),
+            signature: signature.map(Digest::of),
+        }
+    }
+}
+
+fn members(manifest: &BundleManifest, volume: &Volume, known: &HeadDigests) -> Vec<MemberDoc> {
+    // All but the first, which is the very file that is being written.
+    let listed = volume.members().iter().skip(1);
+    listed
+        .map(|member| MemberDoc {
+            path: member.path.clone(),
+            offset: member.offset,
+            length: member.len,
+            digest: match member.content {
+                Content::BundleJson => Some(known.bundle_json.clone()),
+                Content::Signature => known.signature.clone(),
+                _ => member.digest(manifest),
+            },
+        })
+        .collect()
+}
+
+fn zero_id() -> Digest {
+    format!("sha256:{}", "0".repeat(ID_HEX_LEN))
+        .parse()
+        .expect("64 zeros are hex")
+}
+
+/// Reads `hod/bundle.json`, whose id must be right; returns it with the offsets as listed.
+///
+/// What it says is not yet checked for sense: see [`super::plan::check`].
+pub(super) fn parse_bundle(bytes: &[u8]) -> Result<(BundleManifest, Offsets), BundleError> {
+    check_format(bytes, BUNDLE_PATH)?;
+    let doc: BundleDoc = parse(bytes, BUNDLE_PATH)?;
+    check_id(bytes, &doc.id)?;
+    let mut offsets = Offsets::default();
+    let mut files = Vec::with_capacity(doc.files.len());
+    for file in doc.files {
+        offsets.files.push(file.offset);
+        files.push(BundleFileEntry {
+            path: file.path.parse().map_err(BundleError::Path)?,
+            size: file.size,
+            digest: file.digest,
+            executable: file.executable,
+            volume: file.volume,
+        });
+    }
+    let mut blobs = Vec::with_capacity(doc.blobs.len());
+    for blob in doc.blobs {
+        let (blob, listed) = blob.read()?;
+        blobs.push(blob);
+        offsets.blobs.push(listed);
+    }
+    let manifest = BundleManifest {
+        id: doc.id,
+        name: doc.name,
+        version: doc.version,
+        tool_version: doc.tool,
+        created: doc.created,
+        n_volumes: doc.volumes,
+        signed_by: doc.signed_by,
+        images: doc.images,
+        blobs,
+        files,
+        origins: doc.origins,
+        base: doc.base,
+    };
+    Ok((manifest, offsets))
+}
+
+fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], member: &'static str) -> Result<T, BundleError> {
+    serde_json::from_slice(bytes).map_err(|source| BundleError::Json { member, source })
+}
+
+/// Looks at the format alone, since a later one may have any shape.
+fn check_format(bytes: &[u8], member: &'static str) -> Result<(), BundleError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u64,
+    }
+    let Format { format } = parse(bytes, member)?;
+    if format != FORMAT {
+        return Err(BundleError::Unsupported {
+            what: format!("format {format}"),
+        });
+    }
+    Ok(())
+}
+
+fn check_id(bytes: &[u8], expected: &Digest) -> Result<(), BundleError> {
+    let mut zeroed = bytes.to_vec();
+    let hex = ID_PREFIX.len()..ID_PREFIX.len() + ID_HEX_LEN;
+    match zeroed.get_mut(hex) {
+        Some(hex) if bytes.starts_with(ID_PREFIX) => hex.fill(b'0'),
+        // Then the digest cannot be right either, and is refused below.
+        _ => {}
+    }
+    let actual = Digest::of(&zeroed);
+    if actual != *expected {
+        return Err(BundleError::Id {
+            expected: expected.clone(),
+            actual,
+        });
+    }
+    Ok(())
+}
+
+/// Reads `hod/volume.json`, which must say what `manifest` and `volume` imply.
+pub(super) fn check_volume(
+    bytes: &[u8],
+    manifest: &BundleManifest,
+    (volume, known): (&Volume, &HeadDigests),
+) -> Result<(), BundleError> {
+    let doc: VolumeDoc = parse(bytes, VOLUME_PATH)?;
+    let listing = |path: &str| Err(BundleError::member(path, MemberProblem::Listing));
+    if doc.bundle != manifest.id || doc.count != manifest.n_volumes {
+        return listing(BUNDLE_PATH);
+    }
+    let implied = members(manifest, volume, known);
+    if let Some((listed, _)) = doc.members.iter().zip(&implied).find(|(a, b)| a != b) {
+        return listing(&listed.path);
+    }
+    match (
+        doc.members.get(implied.len()),
+        implied.get(doc.members.len()),
+    ) {
+        (Some(extra), _) => listing(&extra.path),
+        (_, Some(missing)) => listing(&missing.path),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Which volume it is, and of which bundle: what `hod/volume.json` says for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct VolumeIdentity {
+    pub(super) bundle: Digest,
+    pub(super) index: u32,
+    pub(super) count: u32,
+}
+
+/// Reads of `hod/volume.json` what must be known before anything else.
+pub(super) fn parse_volume_identity(bytes: &[u8]) -> Result<VolumeIdentity, BundleError> {
+    check_format(bytes, VOLUME_PATH)?;
+    let identity: VolumeIdentity = parse(bytes, VOLUME_PATH)?;
+    if !(1..=identity.count).contains(&identity.index) || identity.count > N_VOLUMES_MAX {
+        return Err(BundleError::member(VOLUME_PATH, MemberProblem::Listing));
+    }
+    Ok(identity)
+}

@@ -1,0 +1,140 @@
+//! Finding the other volumes of a bundle by one of them.
+//!
+//! By name first: `NAME.002.tar` beside `NAME.001.tar`, and in the directories that the user names.
+//! Media may not keep names as they were (ISO 9660 makes them short and upper case), so what is not
+//! found by name is looked for in every `.tar` of those directories.
+
+use std::collections::BTreeSet;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use super::error::BundleError;
+use super::head::Head;
+use super::input::Input;
+use super::reader::{OpenVolume, ReadOptions, open_file};
+use crate::fsx;
+
+/// The fewest digits of a volume's number.
+const WIDTH_MIN: usize = 3;
+const EXTENSION: &str = ".tar";
+
+/// The path of a volume of the bundle that is to be written at `output`, `NAME.tar`:
+/// `NAME.001.tar` and so on, or with more digits where there are more volumes than that.
+pub fn volume_path(output: &Path, index: u32, count: u32) -> PathBuf {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
+    output.with_file_name(file_name(stem, index, count))
+}
+
+fn file_name(stem: &str, index: u32, count: u32) -> String {
+    let width = count.to_string().len().max(WIDTH_MIN);
+    format!("{stem}.{index:0width$}{EXTENSION}")
+}
+
+/// Splits the number of a volume from the name that is common to all; `None` where there is none.
+fn stem_of(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?;
+    let (stem, number) = name.rsplit_once('.')?;
+    let is_number = number.len() >= WIDTH_MIN && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then_some(stem)
+}
+
+/// Opens the volumes that are not open yet and can be found.
+///
+/// A file that is no volume of this bundle is passed over. One that bears the name of a volume and
+/// is another bundle's is an error when the right one is nowhere else.
+pub(super) fn find(
+    head: &Head,
+    path: &Path,
+    options: &ReadOptions,
+    volumes: &mut [Option<OpenVolume>],
+) -> Result<(), BundleError> {
+    let own_dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut dirs = vec![own_dir];
+    dirs.extend(options.volume_dirs.iter().cloned());
+    let count = head.manifest.n_volumes;
+    let mut wrong = None;
+    let mut tried: BTreeSet<PathBuf> = BTreeSet::from([path.to_owned()]);
+    if let Some(stem) = stem_of(path) {
+        for (at, index) in (1..=count).enumerate() {
+            let mut candidates = dirs
+                .iter()
+                .map(|dir| dir.join(file_name(stem, index, count)));
+            while volumes[at].is_none() {
+                let Some(candidate) = candidates.next() else {
+                    break;
+                };
+                if fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
+                    let opened = open(head, &candidate, volumes);
+                    wrong = wrong.or(opened.err().map(|source| BundleError::InVolume {
+                        path: candidate.clone(),
+                        source: Box::new(source),
+                    }));
+                    tried.insert(candidate);
+                }
+            }
+        }
+    }
+    for dir in &dirs {
+        if volumes.iter().all(Option::is_some) {
+            return Ok(());
+        }
+        // A directory that is not there, an empty drive say, has no volumes.
+        for name in fsx::read_dir_names(dir).unwrap_or_default() {
+            let candidate = dir.join(&name);
+            let is_tar = name
+                .to_string_lossy()
+                .to_ascii_lowercase()
+                .ends_with(EXTENSION);
+            let is_file =
+                || fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
+            if is_tar && is_file() && !tried.contains(&candidate) {
+                // Whatever else it is, it is not what is looked for.
+                let _ = open(head, &candidate, volumes);
+            }
+        }
+    }
+    let is_complete = volumes.iter().all(Option::is_some);
+    wrong.filter(|_| !is_complete).map_or(Ok(()), Err)
+}
+
+/// Opens a file as a volume of the bundle, and puts it where it belongs unless there is one.
+fn open(head: &Head, path: &Path, volumes: &mut [Option<OpenVolume>]) -> Result<(), BundleError> {
+    let (file, len) = open_file(path)?;
+    let own = head.read_next(&mut Input::new(BufReader::new(&file), path)?)?;
+    let Some(own) = own else {
+        return Err(BundleError::NotABundle {
+            path: path.to_owned(),
+            found: "it is empty".to_owned(),
+        });
+    };
+    let volume = OpenVolume::new((file, path, len), own);
+    let at = volume.position();
+    volumes[at].get_or_insert(volume);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_numbered_after_the_name() {
+        #[track_caller]
+        fn check(output: &str, (index, count): (u32, u32), expect: &str) {
+            let path = volume_path(Path::new(output), index, count);
+            assert_eq!(path, Path::new(expect));
+            let name = Path::new(expect).file_name().unwrap().to_str().unwrap();
+            assert!(name.starts_with(stem_of(&path).unwrap()));
+        }
+        check("d/site.tar", (1, 3), "d/site.001.tar");
+        check("site", (12, 999), "site.012.tar");
+        check("site.1.tar", (7, 1000), "site.1.0007.tar");
+        for name in ["site.tar", "site.01.tar", "site.a01.tar", "site.001", "tar"] {
+            assert_eq!(stem_of(Path::new(name)), None, "{name}");
+        }
+    }
+}
