@@ -289,7 +289,7 @@ fn every_changed_byte_of_a_volume_is_found_and_located() {
         let good = fsx::read(path, u64::MAX / 2).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         // Some of every kind of byte; `tests/it` changes every one of a whole bundle.
-        let step = good.len() / 40 | 1;
+        let step = (good.len() / 40) | 1;
         let offsets = (0..good.len()).step_by(step);
         let edges = (0..700)
             .step_by(31)

@@ -56,9 +56,10 @@ struct Bin {
 pub(super) fn assign_to_one(manifest: &mut BundleManifest) {
     manifest.n_volumes = 1;
     for blob in &mut manifest.blobs {
-        blob.place = match blob.is_manifest {
-            true => Place::Everywhere,
-            false => Place::Volume(1),
+        blob.place = if blob.is_manifest {
+            Place::Everywhere
+        } else {
+            Place::Volume(1)
         };
     }
     for file in &mut manifest.files {

@@ -141,6 +141,53 @@ fn lists_that_make_no_sense_are_refused() {
         "\"zstd:chunked\"",
         "in the encoding `zstd:chunked`",
     );
+    bundle("\"offset\":", "\"offset\":1", "is listed at the offset 1");
+    bundle(
+        &format!("\"digest\":\"{layer}\""),
+        &format!("\"digest\":\"{config}\""),
+        &format!("blob `{config}` of the bundle is listed twice or out of order"),
+    );
+    bundle(
+        &format!("[\"{config}\""),
+        &format!("[\"{}\"", Digest::of(b"nowhere")),
+        &format!(
+            "image `a/b:1` of the bundle needs `{}`",
+            Digest::of(b"nowhere")
+        ),
+    );
+    bundle(
+        &format!("\"manifests\":[\"{manifest}\"]"),
+        "\"manifests\":[]",
+        "image `a/b:1` of the bundle does not have its own manifest",
+    );
+    bundle(
+        "\"media_type\":\"application/vnd.oci.image.manifest.v1+json\"",
+        "\"media_type\":\"text/html\"",
+        "image `a/b:1` of the bundle has `text/html`",
+    );
+    bundle(
+        "\"manifest\":true",
+        "\"manifest\":false",
+        "is listed in volumes where it cannot be",
+    );
+    bundle(
+        "{\"format\"",
+        "[\"format\"",
+        "member `hod/bundle.json` is not valid",
+    );
+    // A second `blobs` hides the first from some readers.
+    bundle("\"base\":[]", "\"blobs\":[]", "duplicate field `blobs`");
+}
+
+#[test]
+fn places_and_bases_that_make_no_sense_are_refused() {
+    let good = good();
+    let bundle = |from: &str, to: &str, expect: &str| {
+        assert!(good.bundle_json.contains(from), "{}", good.bundle_json);
+        let evil = good.rewrite(|json| json.replace(from, to), str::to_owned);
+        good.check(&evil, expect);
+    };
+    let layer = Digest::of(&noise(1, 5000));
     bundle(
         "\"volume\":1",
         "\"volume\":2",
@@ -190,42 +237,6 @@ fn lists_that_make_no_sense_are_refused() {
         &base(&other, "{\"origin\":0,\"repositories\":[]}"),
         "at an origin that is not listed",
     );
-    bundle("\"offset\":", "\"offset\":1", "is listed at the offset 1");
-    bundle(
-        &format!("\"digest\":\"{layer}\""),
-        &format!("\"digest\":\"{config}\""),
-        &format!("blob `{config}` of the bundle is listed twice or out of order"),
-    );
-    bundle(
-        &format!("[\"{config}\""),
-        &format!("[\"{}\"", Digest::of(b"nowhere")),
-        &format!(
-            "image `a/b:1` of the bundle needs `{}`",
-            Digest::of(b"nowhere")
-        ),
-    );
-    bundle(
-        &format!("\"manifests\":[\"{manifest}\"]"),
-        "\"manifests\":[]",
-        "image `a/b:1` of the bundle does not have its own manifest",
-    );
-    bundle(
-        "\"media_type\":\"application/vnd.oci.image.manifest.v1+json\"",
-        "\"media_type\":\"text/html\"",
-        "image `a/b:1` of the bundle has `text/html`",
-    );
-    bundle(
-        "\"manifest\":true",
-        "\"manifest\":false",
-        "is listed in volumes where it cannot be",
-    );
-    bundle(
-        "{\"format\"",
-        "[\"format\"",
-        "member `hod/bundle.json` is not valid",
-    );
-    // A second `blobs` hides the first from some readers.
-    bundle("\"base\":[]", "\"blobs\":[]", "duplicate field `blobs`");
 }
 
 #[test]
