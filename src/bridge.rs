@@ -5,6 +5,7 @@
 //! interrupted sender closes it too. Who reads must know how much to expect, and check it.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -114,28 +115,44 @@ pub struct FileRange {
 /// Streams a range of a file in chunks of [`CHUNK_LEN`]; a file that ends early is an error.
 pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream_from_blocking(move |sink| {
-        let end = range.offset + range.len;
-        let mut at = range.offset;
-        while at < end {
-            let want = usize::try_from(end - at).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
-            let mut buffer = vec![0; want];
-            let n = fsx::read_at(&range.file, &range.path, &mut buffer, at)
-                .map_err(io::Error::other)?;
-            if n == 0 {
-                let path = range.path.display();
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    format!("`{path}` ends {} bytes early", end - at),
-                ));
+        read_chunks(&range, |chunk| {
+            if sink.send(chunk) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             }
-            buffer.truncate(n);
-            at += n as u64;
-            if !sink.send(buffer.into()) {
-                break;
-            }
-        }
-        Ok(())
+        })
+        .map(|_| ())
     })
+}
+
+/// Reads a range of a file in chunks of [`CHUNK_LEN`] until `take` breaks; a file that ends early
+/// is an error. Blocks.
+pub fn read_chunks(
+    range: &FileRange,
+    mut take: impl FnMut(Bytes) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
+    let end = range.offset + range.len;
+    let mut at = range.offset;
+    while at < end {
+        let want = usize::try_from(end - at).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
+        let mut buffer = vec![0; want];
+        let n =
+            fsx::read_at(&range.file, &range.path, &mut buffer, at).map_err(io::Error::other)?;
+        if n == 0 {
+            let path = range.path.display();
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("`{path}` ends {} bytes early", end - at),
+            ));
+        }
+        buffer.truncate(n);
+        at += n as u64;
+        if take(buffer.into()).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Streams ranges of files, one after the other.

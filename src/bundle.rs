@@ -29,6 +29,7 @@ mod intruder;
 mod json;
 mod plan;
 mod reader;
+mod receipt;
 mod siblings;
 mod split;
 mod stream;
@@ -51,6 +52,7 @@ pub use format::{
 };
 pub use plan::{BundleFile, FileContent, PackBlob, PackPlan};
 pub use reader::{Bundle, BundleKind, ReadOptions};
+pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
 pub use siblings::volume_path;
 pub use stream::{BlobCheck, StreamSink, read_stream};
 pub use verify::{BundleVerifyOutcome, VerifyOptions, verify};

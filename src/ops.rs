@@ -6,27 +6,32 @@
 mod batch;
 mod catalog;
 mod context;
+mod diff;
 mod doctor;
 mod error;
 mod export;
 mod images;
+mod inventory;
 mod login;
 mod pack;
 mod preflight;
 mod pull;
 mod push;
+mod receipt;
 mod select;
 mod serve;
 mod unpack;
 mod verify;
+mod why;
 
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
+pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::OpsError;
 pub use export::{ExportOptions, export};
-pub use images::{DamagedImage, ImageFacts, ImagesOutcome, images};
+pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
@@ -34,7 +39,9 @@ pub use pack::{PackOptions, PackOutcome, pack};
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
+pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use select::{SelectOptions, select};
 pub use serve::{ServeOptions, serve};
 pub use unpack::{UnpackOptions, unpack};
 pub use verify::{VerifyOptions, VerifyOutcome, verify};
+pub use why::{Step, Use, WhyOptions, WhyOutcome, why};

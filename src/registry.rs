@@ -6,7 +6,7 @@
 //!   transport  deadlines, redirects         connections  certificates  proxies
 //!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
 //!   mirrors    where it is really read from (registries.conf)
-//!   manifest   blob   upload   tags            the calls of the API
+//!   manifest   blob   upload   tags   catalog  the calls of the API
 //!   inspect    what `hod doctor` shows
 //!   limiter    how much at once, and when not at all     throttle   budget
 //!   retry      how often and how soon again    error   advice   safe_url
@@ -21,6 +21,7 @@ mod advice;
 mod auth;
 mod blob;
 mod budget;
+mod catalog;
 mod certificates;
 mod class;
 mod client;

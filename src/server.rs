@@ -1,4 +1,5 @@
-//! The OCI distribution API (distribution-spec 1.1) over a store: a registry in one process.
+//! The OCI distribution API (distribution-spec 1.1) over a store, or over a bundle that is only read:
+//! a registry in one process.
 //!
 //! Pull, push in one piece or in chunks, mount, tags, referrers, catalog, delete of manifests. What is not
 //! there: users (whoever reaches the port may do what [`Access`] allows), TLS, and deletion of
@@ -6,6 +7,7 @@
 //! published.
 
 mod blobs;
+mod content;
 mod error;
 mod listing;
 mod manifests;
@@ -34,6 +36,8 @@ use crate::fsx::Durability;
 use crate::hint::Hint;
 use crate::report::{Event, Reporter};
 use crate::store::Store;
+
+pub use self::content::{Content, ServedBundle};
 
 use self::error::{ApiError, Code};
 use self::referrers::Subjects;
@@ -88,19 +92,32 @@ impl Hint for ServerError {
 /// What all requests share.
 #[derive(Debug)]
 struct Server {
-    store: Store,
+    content: Content,
     options: ServeOptions,
     sessions: Sessions,
     subjects: Subjects,
 }
 
-/// Serves `store` on `listener` until `shutdown` is ready.
+impl Server {
+    /// The store to write to.
+    fn store(&self) -> Result<&Store, ApiError> {
+        match (&self.content, self.options.access) {
+            (Content::Store(store), Access::ReadWrite) => Ok(store),
+            _ => Err(ApiError::new(
+                Code::Unsupported,
+                "this registry is read-only",
+            )),
+        }
+    }
+}
+
+/// Serves a store or a bundle on `listener` until `shutdown` is ready.
 ///
 /// Then no connection is accepted, and requests that are going on have ten seconds to end. Open
 /// upload sessions are lost; what was answered with 201 is kept.
 pub async fn serve(
     listener: TcpListener,
-    store: Store,
+    content: impl Into<Content>,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServerError> {
@@ -109,7 +126,7 @@ pub async fn serve(
         // Only speed depends on it.
         let _ = connection.set_nodelay(true);
     });
-    let serving = axum::serve(listener, router(store, options))
+    let serving = axum::serve(listener, router(content, options))
         .with_graceful_shutdown(async move {
             shutdown.await;
             let _ = stopping.send(());
@@ -129,9 +146,11 @@ pub async fn serve(
 }
 
 /// Makes the API as a router, to be served or wrapped by the caller.
-pub fn router(store: Store, options: ServeOptions) -> Router {
+///
+/// A bundle is read-only whatever the options say.
+pub fn router(content: impl Into<Content>, options: ServeOptions) -> Router {
     let server = Arc::new(Server {
-        store,
+        content: content.into(),
         options,
         sessions: Sessions::default(),
         subjects: Subjects::default(),
@@ -164,11 +183,8 @@ async fn dispatch(State(server): State<Arc<Server>>, request: Request) -> Respon
 async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Response, ApiError> {
     let (method, headers) = (&parts.method, &parts.headers);
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if !reads && server.options.access == Access::ReadOnly {
-        return Err(ApiError::new(
-            Code::Unsupported,
-            "this registry is read-only",
-        ));
+    if !reads {
+        server.store()?;
     }
     let parameters = Parameters::of(&parts.uri)?;
     match (Route::parse(parts.uri.path())?, method) {

@@ -2,6 +2,7 @@
 
 mod harbor;
 mod login;
+mod looking;
 mod referrers;
 mod registry;
 mod results;
@@ -13,14 +14,15 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
+pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
-    CompletionsArgs, ExportArgs, IndexArg, LsArgs, PackArgs, PullArgs, PushArgs, SelectArgs,
-    ServeArgs, UnpackArgs, VerifyArgs,
+    CompletionsArgs, ExportArgs, IndexArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
+    UnpackArgs, VerifyArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     Push(PushArgs),
     Verify(VerifyArgs),
     Ls(LsArgs),
+    Diff(DiffArgs),
+    Why(WhyArgs),
+    Receipt(ReceiptArgs),
     Serve(ServeArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),

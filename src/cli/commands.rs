@@ -1,6 +1,7 @@
 //! One command a file: build the verb's options, run it, print its outcome.
 
 mod completions;
+mod diff;
 mod doctor;
 mod export;
 mod login;
@@ -10,10 +11,12 @@ mod outcome;
 mod pack;
 mod pull;
 mod push;
+mod receipt;
 mod select;
 mod serve;
 mod unpack;
 mod verify;
+mod why;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +91,9 @@ pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<E
         Command::Push(args) => push::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Ls(args) => ls::run(&session, args).await,
+        Command::Diff(args) => diff::run(&session, args).await,
+        Command::Why(args) => why::run(&session, args).await,
+        Command::Receipt(args) => receipt::run(&session, args).await,
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Login(args) => login::run(&session, args).await,
         Command::Logout(args) => logout::run(&session, args).await,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::NotReady;
 use super::batch::BatchFailure;
-use crate::bundle::BundleError;
+use crate::bundle::{BundleError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::LayoutError;
@@ -31,6 +31,34 @@ pub enum OpsError {
     Layout(#[from] LayoutError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A registry that does not say what repositories it has, at least not to this login.
+    #[error("`{registry}` does not list its repositories")]
+    NoCatalog {
+        registry: Registry,
+        source: Box<RegistryError>,
+    },
+    #[error("`{}` cannot be read as a receipt", path.display())]
+    Receipt { path: PathBuf, source: ReceiptError },
+    #[error("`{}` and `{}` are receipts, which hold no images to compare", old.display(), new.display())]
+    TwoReceipts { old: PathBuf, new: PathBuf },
+    #[error("`{text}` is no digest and no start of one")]
+    BadDigest { text: String },
+    /// Several digests start so.
+    #[error("{n_found} digests in `{}` start with `{text}`:\n{}", path.display(), indent(found))]
+    AmbiguousDigest {
+        path: PathBuf,
+        text: String,
+        n_found: usize,
+        /// Some of them.
+        found: Vec<String>,
+    },
+    #[error("`{text}` is not in `{}`", path.display())]
+    NoSuchDigest {
+        path: PathBuf,
+        text: String,
+        /// Digests that look like it.
+        near: Vec<String>,
+    },
     #[error(transparent)]
     Transfer(#[from] TransferError),
     #[error(transparent)]
@@ -115,13 +143,19 @@ impl OpsError {
             Self::Bundle(error) => error.class(),
             Self::Layout(error) => error.class(),
             Self::Registry(error) => error.class(),
+            Self::NoCatalog { source, .. } => source.class(),
+            Self::Receipt { source, .. } => source.class(),
+            Self::TwoReceipts { .. } | Self::BadDigest { .. } | Self::AmbiguousDigest { .. } => {
+                ErrorClass::Usage
+            }
             Self::Transfer(error) => error.class(),
             Self::Batch(failure) => failure.error.class(),
             Self::File(error) => error.class(),
             Self::NoSpace { .. } => ErrorClass::Space,
-            Self::NoSource { .. } | Self::NoImages { .. } | Self::Missing { .. } => {
-                ErrorClass::NotFound
-            }
+            Self::NoSource { .. }
+            | Self::NoImages { .. }
+            | Self::NoSuchDigest { .. }
+            | Self::Missing { .. } => ErrorClass::NotFound,
             Self::List(_)
             | Self::Rename(_)
             | Self::UnknownSource { .. }
@@ -166,6 +200,10 @@ impl OpsError {
                 | Self::NoSource { .. }
                 | Self::WrongSource { .. }
                 | Self::OutputIsSource { .. }
+                | Self::Receipt { .. }
+                | Self::TwoReceipts { .. }
+                | Self::BadDigest { .. }
+                | Self::AmbiguousDigest { .. }
         )
     }
 
@@ -188,6 +226,28 @@ impl Hint for OpsError {
             Self::Bundle(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
+            Self::NoCatalog { .. } => Some(
+                "name the images with `--list LIST`, as for the push: each is then asked for by \
+                 itself; the whole list is often for administrators only"
+                    .to_owned(),
+            ),
+            Self::Receipt { source, .. } => source.hint(),
+            Self::TwoReceipts { .. } => {
+                Some("compare a receipt with a store, tree or bundle".to_owned())
+            }
+            Self::BadDigest { .. } => Some(
+                "write `sha256:` and 64 hex characters, or the first 12 or more of these"
+                    .to_owned(),
+            ),
+            Self::AmbiguousDigest { .. } => Some("give more of it".to_owned()),
+            Self::NoSuchDigest { near, .. } if !near.is_empty() => {
+                Some(format!("did you mean `{}`?", near.join("` or `")))
+            }
+            Self::NoSuchDigest { .. } => Some(
+                "the digest of a layer is that of its compressed bytes; `docker image inspect` \
+                 shows diff ids, which are others"
+                    .to_owned(),
+            ),
             Self::Transfer(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Keep(error) => error.hint(),

@@ -1,19 +1,13 @@
 //! `ls`: what a source holds, and what each image costs.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::batch::Batch;
-use super::{Catalog, Context, ImageStatus, OpsError};
-use crate::bridge;
-use crate::list::RenameRules;
-use crate::oci::{Digest, ImageConfig, Manifest, ManifestBody, sum_len};
-use crate::transfer::{BlobContent, OnFailure, ReferrerMode, Resolved, Source};
-
-/// The longest configuration that is read for its platform, in bytes.
-const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
+use super::inventory::{Inventoried, Inventory};
+use super::{Context, OpsError};
+use crate::oci::{Digest, sum_len};
+use crate::transfer::Source;
 
 /// One image of a source.
 #[derive(Debug, Clone, Serialize)]
@@ -25,10 +19,15 @@ pub struct ImageFacts {
     pub platforms: Vec<String>,
     /// How many signatures, attestations, SBOMs and the like are about it or its parts.
     pub referrers: usize,
-    /// Bytes of blobs and manifests that no other image here has, those of referrers included.
+    /// Bytes of blobs and manifests that no other image here has, those of referrers included:
+    /// what leaving the image out would save.
     pub own_bytes: u64,
     /// Bytes that other images here have too.
     pub shared_bytes: u64,
+    /// How many of its blobs a bundle does not have, but counts on being at its target.
+    pub base_blobs: usize,
+    /// Their bytes, which are neither own nor shared.
+    pub base_bytes: u64,
 }
 
 /// All images of a source.
@@ -38,8 +37,21 @@ pub struct ImagesOutcome {
     pub images: Vec<ImageFacts>,
     /// Bytes of all blobs and manifests, each counted once.
     pub total_bytes: u64,
+    /// Bytes of those that several images have, each counted once.
+    pub common_bytes: u64,
+    /// Of a bundle that is read in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<VolumeFacts>,
     /// Images that cannot be read, and why.
     pub damaged: Vec<DamagedImage>,
+}
+
+/// The volumes of a bundle.
+#[derive(Debug, Clone, Serialize)]
+pub struct VolumeFacts {
+    pub count: u32,
+    /// Those that were not found, counted from 1.
+    pub missing: Vec<u32>,
 }
 
 /// An image that cannot be read.
@@ -49,84 +61,73 @@ pub struct DamagedImage {
     pub error: String,
 }
 
+/// In which order images are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageOrder {
+    Name,
+    /// What leaving it out would save most, first.
+    Size,
+}
+
 /// Lists the images of a store, tree, bundle or directory of layouts.
-pub async fn images(cx: &Context, source: &Path) -> Result<ImagesOutcome, OpsError> {
-    let catalog = Catalog::open(source, &cx.reading)?;
-    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
-    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
-    let mut users: BTreeMap<Digest, (u64, usize)> = BTreeMap::new();
-    for image in &batch.plan.images {
-        for (digest, len) in parts(image) {
-            users.entry(digest).or_insert((len, 0)).1 += 1;
+///
+/// Of a bundle nothing is verified but its own list.
+pub async fn images(
+    cx: &Context,
+    source: &Path,
+    order: ImageOrder,
+) -> Result<ImagesOutcome, OpsError> {
+    let inventory = Inventory::take(cx, source).await?;
+    let users = inventory.users();
+    let facts = |image: &Inventoried| {
+        let mut facts = ImageFacts {
+            image: image.name.clone(),
+            digest: image.digest.clone(),
+            media_type: image.media_type.clone(),
+            platforms: image.platforms.clone(),
+            referrers: image.n_referrers,
+            own_bytes: 0,
+            shared_bytes: 0,
+            base_blobs: 0,
+            base_bytes: 0,
+        };
+        for digest in image.parts() {
+            let len = inventory.len_of(digest);
+            let bytes = if inventory.base.contains_key(digest) {
+                facts.base_blobs += 1;
+                &mut facts.base_bytes
+            } else if users[digest] == 1 {
+                &mut facts.own_bytes
+            } else {
+                &mut facts.shared_bytes
+            };
+            *bytes = sum_len([*bytes, len]);
         }
-    }
-    let mut images = Vec::with_capacity(batch.plan.images.len());
-    for image in &batch.plan.images {
-        let (mut own_bytes, mut shared_bytes) = (0, 0);
-        for (digest, len) in parts(image) {
-            match users.get(&digest) {
-                Some((_, 1)) => own_bytes = sum_len([own_bytes, len]),
-                _ => shared_bytes = sum_len([shared_bytes, len]),
-            }
-        }
-        images.push(ImageFacts {
-            image: image.wanted.name.clone(),
-            digest: image.top().digest().clone(),
-            media_type: image.top().media_type().to_string(),
-            referrers: image.n_referrers(),
-            platforms: platforms(catalog.source(), image).await,
-            own_bytes,
-            shared_bytes,
+        facts
+    };
+    let mut images: Vec<ImageFacts> = inventory.images.iter().map(facts).collect();
+    if order == ImageOrder::Size {
+        images.sort_by(|a, b| {
+            let size = |image: &ImageFacts| (image.own_bytes, image.shared_bytes);
+            size(b).cmp(&size(a)).then_with(|| a.image.cmp(&b.image))
         });
     }
-    let damaged = batch
-        .reports()
+    let held = users
         .iter()
-        .filter_map(|report| match &report.status {
-            ImageStatus::Failed { text, .. } => Some(DamagedImage {
-                image: report.image.clone(),
-                error: text.clone(),
+        .filter(|(d, _)| inventory.held.contains_key(*d));
+    let len = |(digest, _): (&&Digest, &usize)| inventory.len_of(digest);
+    Ok(ImagesOutcome {
+        kind: inventory.kind.as_str(),
+        images,
+        total_bytes: sum_len(held.clone().map(len)),
+        common_bytes: sum_len(held.filter(|(_, n)| **n > 1).map(len)),
+        volumes: match &inventory.source {
+            Source::Bundle(bundle) => Some(VolumeFacts {
+                count: bundle.manifest().n_volumes,
+                missing: bundle.missing_volumes(),
             }),
             _ => None,
-        })
-        .collect();
-    Ok(ImagesOutcome {
-        kind: catalog.kind().as_str(),
-        images,
-        total_bytes: sum_len(users.values().map(|(len, _)| *len)),
-        damaged,
+        },
+        damaged: inventory.damaged,
     })
-}
-
-/// Each once.
-fn parts(image: &Resolved) -> BTreeMap<Digest, u64> {
-    let manifest = |manifest: &Manifest| (manifest.digest().clone(), manifest.bytes().len() as u64);
-    let blobs = image
-        .all_blobs()
-        .map(|(blob, _)| (blob.digest.clone(), blob.size));
-    image.all_manifests().map(manifest).chain(blobs).collect()
-}
-
-/// The platforms that the index names, or the configuration; none for an artifact.
-async fn platforms(source: &Source, image: &Resolved) -> Vec<String> {
-    if let ManifestBody::Image(manifest) = image.top().body() {
-        if !manifest.config.media_type.is_image_config() || manifest.config.size > CONFIG_LEN_MAX {
-            return Vec::new();
-        }
-        let content = source.open_blob(&image.location, &manifest.config).await;
-        let Ok(BlobContent::File(range)) = content else {
-            return Vec::new();
-        };
-        let config = bridge::run(move || {
-            let len = usize::try_from(range.len).unwrap_or_default();
-            let bytes = crate::fsx::read_range(&range.file, &range.path, range.offset, len).ok()?;
-            ImageConfig::parse(&bytes)
-        });
-        return config
-            .await
-            .map(|config| config.platform.to_string())
-            .into_iter()
-            .collect();
-    }
-    image.platforms().iter().map(ToString::to_string).collect()
 }

@@ -1,41 +1,54 @@
-//! `serve`: a store as a registry.
+//! `serve`: a store, or a bundle as it is, as a registry.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{Context, OpsError};
+use super::{Catalog, Context, OpsError};
 use crate::bridge;
-use crate::fsx::Durability;
-use crate::server::{self, Access};
+use crate::bundle::ReadOptions;
+use crate::fsx::{self, Durability};
+use crate::report::amount::format_count;
+use crate::server::{self, Access, Content, ServedBundle};
 use crate::store::Store;
+use crate::transfer::Source;
 
 /// What to serve, and where.
 #[derive(Debug)]
 pub struct ServeOptions {
-    pub store: PathBuf,
+    /// A store, or a bundle.
+    pub source: PathBuf,
     pub listen: SocketAddr,
     pub access: Access,
 }
 
-/// Serves the store until `shutdown` completes; `on_ready` gets the address that was bound.
+/// Serves the source until `shutdown` completes; `on_ready` gets the address that was bound.
 ///
-/// A store that may be written to is created when it is missing.
+/// A store that may be written to is created when it is missing. A bundle is never written to; what
+/// is in it but configs and layers is verified before it is served, and those when they are sent.
 pub async fn serve(
     cx: &Context,
     options: &ServeOptions,
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), OpsError> {
-    let (path, access) = (options.store.clone(), options.access);
-    let store = bridge::run(move || match access {
-        Access::ReadOnly => Store::open(&path),
-        Access::ReadWrite => Store::create(&path),
-    })
-    .await?;
+    let (path, access) = (options.source.clone(), options.access);
+    let reading = cx.reading.clone();
+    let content = bridge::run(move || open(&path, access, &reading)).await?;
+    if matches!(content, Content::Bundle(_)) && access == Access::ReadWrite {
+        cx.note("a bundle is served read-only: pushes are refused");
+    }
+    if let Content::Bundle(bundle) = &content
+        && bundle.n_base() > 0
+    {
+        cx.warn(&format!(
+            "the bundle leaves out {} that its images need, and which cannot be pulled here",
+            format_count(bundle.n_base(), "blob")
+        ));
+    }
     if !options.listen.ip().is_loopback() {
         cx.warn(&format!(
             "{} can be reached from other machines, without encryption or passwords",
@@ -53,6 +66,30 @@ pub async fn serve(
         durability: Durability::Synced,
         reporter: Arc::clone(&cx.reporter),
     };
-    server::serve(listener, store, options, shutdown).await?;
+    server::serve(listener, content, options, shutdown).await?;
     Ok(())
+}
+
+/// Opens what is at `path`; a directory is, or becomes, a store.
+fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, OpsError> {
+    if fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        let catalog = Catalog::open(path, reading)?;
+        return match catalog.source() {
+            Source::Bundle(bundle) => {
+                bundle.require_complete()?;
+                let served = ServedBundle::new(Arc::clone(bundle))?;
+                Ok(Content::Bundle(Arc::new(served)))
+            }
+            _ => Err(OpsError::WrongSource {
+                verb: "serve",
+                path: path.to_owned(),
+                kind: catalog.kind().as_str(),
+            }),
+        };
+    }
+    let store = match access {
+        Access::ReadOnly => Store::open(path)?,
+        Access::ReadWrite => Store::create(path)?,
+    };
+    Ok(Content::Store(store))
 }

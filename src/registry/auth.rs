@@ -101,6 +101,11 @@ impl Scopes {
         Self::parse(&format!("repository:{repository}:pull"))
     }
 
+    /// To list the repositories.
+    pub(super) fn catalog() -> Self {
+        Self::parse("registry:catalog:*")
+    }
+
     /// To read and write a repository.
     pub(super) fn push(repository: &RepositoryName) -> Self {
         Self::parse(&format!("repository:{repository}:pull,push"))

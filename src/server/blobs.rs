@@ -23,21 +23,15 @@ pub(super) async fn get(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let (repository, digest) = name;
-    let (store, wanted) = (server.store.clone(), digest.clone());
-    let found = bridge::run(move || {
-        if !store.has_layer(&repository, &wanted)? {
-            return Ok(None);
-        }
-        store.open_blob(&wanted)
-    })
-    .await?;
-    let Some(mut file) = found else {
+    let (content, wanted) = (server.content.clone(), digest.clone());
+    let found = bridge::run(move || content.open_blob(&repository, &wanted)).await?;
+    let Some(mut blob) = found else {
         return Err(ApiError::new(
             Code::BlobUnknown,
             format!("blob `{digest}` is not in this repository"),
         ));
     };
-    let total = file.len;
+    let total = blob.len();
     let asked = match header_text(headers, header::RANGE) {
         Some(value) if method == Method::GET => parse_range(value, total),
         _ => Asked::Whole,
@@ -62,8 +56,7 @@ pub(super) async fn get(
     match asked {
         Asked::Whole => {}
         Asked::Part { start, len } => {
-            file.offset += start;
-            file.len = len;
+            blob.cut(start, len);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let range = format!("bytes {start}-{}/{total}", start + len - 1);
             response
@@ -78,9 +71,10 @@ pub(super) async fn get(
     }
     response
         .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(file.len));
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(blob.len()));
     if method == Method::GET {
-        *response.body_mut() = Body::from_stream(bridge::stream_file(file));
+        *response.body_mut() =
+            Body::from_stream(blob.into_stream(Arc::clone(&server.options.reporter)));
     }
     Ok(response)
 }

@@ -1,13 +1,12 @@
 //! Answers that say no: the spec's error codes as JSON (distribution-spec 1.1, "Error Codes").
 
-use std::error::Error as _;
-
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use crate::bundle::BundleError;
 use crate::store::StoreError;
 
 /// A code of the spec, or of distribution where the spec has none.
@@ -155,6 +154,19 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<BundleError> for ApiError {
+    fn from(error: BundleError) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl ApiError {
+    /// What is stored could not be read or written.
+    pub(super) fn failed(error: &dyn std::error::Error) -> Self {
         let mut cause = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {

@@ -20,10 +20,10 @@ pub(super) async fn tags(
     repository: RepositoryName,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
-    let (store, name) = (server.store.clone(), repository.clone());
+    let (content, name) = (server.content.clone(), repository.clone());
     let tags = bridge::run(move || {
-        let tags = store.tags(&name)?;
-        if tags.is_empty() && store.revisions(&name)?.is_empty() {
+        let tags = content.tags(&name)?;
+        if tags.is_empty() && content.revisions(&name)?.is_empty() {
             let message = format!("there is no repository `{name}`");
             return Err(ApiError::new(Code::NameUnknown, message));
         }
@@ -41,8 +41,8 @@ pub(super) async fn catalog(
     server: &Arc<Server>,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
-    let store = server.store.clone();
-    let repositories = bridge::run(move || store.repositories()).await?;
+    let content = server.content.clone();
+    let repositories = bridge::run(move || content.repositories()).await?;
     let names = repositories
         .iter()
         .map(|name| name.as_str().to_owned())

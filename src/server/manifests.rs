@@ -16,6 +16,7 @@ use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName};
 use crate::store::{Publication, Store};
 
 use super::Server;
+use super::content::Content;
 use super::error::{ApiError, Code};
 use super::reply::{
     DOCKER_CONTENT_DIGEST, OCI_SUBJECT, ascii, chunks, content_length, created, empty, header_text,
@@ -30,8 +31,8 @@ pub(super) async fn get(
     target: Target,
     method: &Method,
 ) -> Result<Response, ApiError> {
-    let store = server.store.clone();
-    let manifest = bridge::run(move || find(&store, &repository, &target)).await?;
+    let content = server.content.clone();
+    let manifest = bridge::run(move || find(&content, &repository, &target)).await?;
     let digest = manifest.digest();
     let mut response = empty(
         StatusCode::OK,
@@ -51,14 +52,18 @@ pub(super) async fn get(
     Ok(response)
 }
 
-fn find(store: &Store, repository: &RepositoryName, target: &Target) -> Result<Manifest, ApiError> {
+fn find(
+    content: &Content,
+    repository: &RepositoryName,
+    target: &Target,
+) -> Result<Manifest, ApiError> {
     let digest = match target {
         Target::Digest(digest) => Some(digest.clone()),
-        Target::Tag(tag) => store.resolve_tag(repository, tag)?,
+        Target::Tag(tag) => content.resolve_tag(repository, tag)?,
     };
     if let Some(digest) = digest
-        && store.has_revision(repository, &digest)?
-        && let Some(manifest) = store.read_manifest(&digest)?
+        && content.has_revision(repository, &digest)?
+        && let Some(manifest) = content.read_manifest(&digest)?
     {
         return Ok(manifest);
     }
@@ -142,7 +147,7 @@ fn publish(
     target: Target,
     manifest: &Manifest,
 ) -> Result<(), ApiError> {
-    let store = &server.store;
+    let store = server.store()?;
     check_references(store, &repository, manifest)?;
     store.write_manifest(manifest)?;
     let publication = Publication {
@@ -201,7 +206,7 @@ pub(super) async fn delete(
     repository: RepositoryName,
     target: Target,
 ) -> Result<Response, ApiError> {
-    let store = server.store.clone();
+    let store = server.store()?.clone();
     bridge::run(move || {
         let deleted = match &target {
             Target::Tag(tag) => store.delete_tag(&repository, tag)?,

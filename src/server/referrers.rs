@@ -14,9 +14,9 @@ use crate::bridge;
 use crate::oci::{
     Digest, MANIFEST_LEN_MAX, MediaType, ReferrerEntry, RepositoryName, referrers_index,
 };
-use crate::store::{Store, StoreError};
 
 use super::Server;
+use super::content::Content;
 use super::error::ApiError;
 use super::reply::{OCI_FILTERS_APPLIED, Parameters, ascii, empty};
 
@@ -35,17 +35,17 @@ pub(super) struct Subjects(Mutex<HashMap<Digest, Option<Digest>>>);
 impl Subjects {
     fn about(
         &self,
-        store: &Store,
+        content: &Content,
         repository: &RepositoryName,
         subject: &Digest,
-    ) -> Result<Vec<Digest>, StoreError> {
+    ) -> Result<Vec<Digest>, ApiError> {
         let mut about = Vec::new();
-        for digest in store.revisions(repository)? {
+        for digest in content.revisions(repository)? {
             let known = self.known().get(&digest).cloned();
             let found = if let Some(found) = known {
                 found
             } else {
-                let found = store.subject_of(&digest)?;
+                let found = content.subject_of(&digest)?;
                 let mut known = self.known();
                 if known.len() >= KNOWN_MAX {
                     known.clear();
@@ -81,13 +81,13 @@ pub(super) async fn list(
     let (entries, next) = bridge::run(move || {
         let about = server
             .subjects
-            .about(&server.store, &repository, &subject)?;
+            .about(&server.content, &repository, &subject)?;
         // In the order of the digests, so that the last of a page says where the next begins.
         let rest = about.into_iter().filter(|digest| {
             last.as_ref()
                 .is_none_or(|last| digest.as_str() > last.as_str())
         });
-        page(&server.store, rest, filter.as_deref())
+        page(&server.content, rest, filter.as_deref())
     })
     .await?;
     let mut response = empty(
@@ -114,14 +114,14 @@ pub(super) async fn list(
 
 /// The entries of one page, and the digest of the last if there are more.
 fn page(
-    store: &Store,
+    content: &Content,
     about: impl Iterator<Item = Digest>,
     artifact_type: Option<&str>,
-) -> Result<(Vec<ReferrerEntry>, Option<Digest>), StoreError> {
+) -> Result<(Vec<ReferrerEntry>, Option<Digest>), ApiError> {
     let mut entries: Vec<ReferrerEntry> = Vec::new();
     let (mut len, mut last) = (0, None);
     for digest in about {
-        let Some(manifest) = store.read_manifest(&digest)? else {
+        let Some(manifest) = content.read_manifest(&digest)? else {
             continue;
         };
         let entry = ReferrerEntry::of(&manifest);

@@ -10,8 +10,9 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::bridge;
+use crate::fsx::Durability;
 use crate::oci::{Digest, RepositoryName};
-use crate::store::{BlobWriter, StoreError};
+use crate::store::{BlobWriter, Store, StoreError};
 
 use super::Server;
 use super::error::{ApiError, Code};
@@ -73,7 +74,7 @@ pub(super) async fn append(
 ) -> Result<Response, ApiError> {
     let turn = session.turn().await?;
     let range = chunk_range(session, &turn, headers)?;
-    let store = server.store.clone();
+    let store = server.store()?.clone();
     let (mut turn, result) = receive(body, move |chunks| {
         let mut turn = turn;
         let result = write_down(&mut turn, &store, chunks);
@@ -112,15 +113,16 @@ pub(super) async fn finish(
     let turn = session.turn().await?;
     chunk_range(session, &turn, headers)?;
     let location = blob_location(session.repository(), &digest);
-    let (worker, repository) = (Arc::clone(server), session.repository().clone());
+    let (store, durability) = (server.store()?.clone(), server.options.durability);
+    let repository = session.repository().clone();
     let expected = digest.clone();
     let (mut turn, received) = receive(body, move |chunks| {
         let mut turn = turn;
         let result = turn
-            .expect(&worker.store, &expected)
-            .and_then(|()| write_down(&mut turn, &worker.store, chunks))
+            .expect(&store, &expected)
+            .and_then(|()| write_down(&mut turn, &store, chunks))
             .map(|()| match turn.take() {
-                Some(writer) => commit(&worker, writer, &repository, &expected),
+                Some(writer) => commit((&store, durability), writer, &repository, &expected),
                 None => Ok(()),
             });
         (turn, result)
@@ -154,13 +156,14 @@ async fn whole(
     body: Body,
 ) -> Result<Response, ApiError> {
     let location = blob_location(&repository, &digest);
-    let (worker, expected) = (Arc::clone(server), digest.clone());
+    let (store, durability) = (server.store()?.clone(), server.options.durability);
+    let expected = digest.clone();
     receive(body, move |chunks: Incoming| {
-        let mut writer = worker.store.blob_writer(expected.algorithm())?;
+        let mut writer = store.blob_writer(expected.algorithm())?;
         for chunk in chunks {
             writer.write(&chunk?)?;
         }
-        commit(&worker, writer, &repository, &expected)
+        commit((&store, durability), writer, &repository, &expected)
     })
     .await?;
     Ok(created(location, &digest))
@@ -175,7 +178,7 @@ async fn mount(
     from: Option<RepositoryName>,
     digest: Digest,
 ) -> Result<bool, ApiError> {
-    let store = server.store.clone();
+    let store = server.store()?.clone();
     bridge::run(move || {
         if let Some(from) = from
             && !store.has_layer(&from, &digest)?
@@ -192,11 +195,7 @@ async fn mount(
 }
 
 /// Writes the body down as it comes.
-fn write_down(
-    arrived: &mut Arrived,
-    store: &crate::store::Store,
-    body: Incoming,
-) -> Result<(), ApiError> {
+fn write_down(arrived: &mut Arrived, store: &Store, body: Incoming) -> Result<(), ApiError> {
     for chunk in body {
         let chunk: Bytes = chunk?;
         arrived.append(store, &chunk)?;
@@ -206,13 +205,13 @@ fn write_down(
 
 /// Publishes a blob whose bytes have the digest they should have, then links it.
 fn commit(
-    server: &Server,
+    (store, durability): (&Store, Durability),
     writer: BlobWriter,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<(), ApiError> {
-    match writer.commit(digest, None, server.options.durability) {
-        Ok(()) => Ok(server.store.link_blob(repository, digest)?),
+    match writer.commit(digest, None, durability) {
+        Ok(()) => Ok(store.link_blob(repository, digest)?),
         Err(StoreError::DigestMismatch { actual, .. }) => Err(ApiError::new(
             Code::DigestInvalid,
             format!("the bytes have the digest `{actual}`, not `{digest}`"),

@@ -7,12 +7,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::BundleError;
+use hod::bundle::{BundleError, ReceiptError};
 use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::oci::{Digest, ManifestError};
 use hod::ops::OpsError;
+use hod::registry::RegistryError;
 use hod::store::StoreError;
 use hod::transfer::TransferError;
 
@@ -197,8 +198,101 @@ fn of_the_way() {
 }
 
 #[test]
-fn of_the_verbs() {
+fn of_receipts() {
+    let json = serde_json::from_str::<u32>("{").unwrap_err();
     let errors = [
+        ReceiptError::NotAReceipt {
+            found: "it has no `format`",
+        },
+        ReceiptError::Json(json),
+        ReceiptError::Unsupported {
+            what: "format 2".to_owned(),
+        },
+        ReceiptError::Damaged {
+            what: "its checksum is wrong",
+        },
+        ReceiptError::TooLong,
+    ];
+    for error in &errors {
+        match error {
+            ReceiptError::NotAReceipt { .. }
+            | ReceiptError::Json(_)
+            | ReceiptError::Unsupported { .. }
+            | ReceiptError::Damaged { .. }
+            | ReceiptError::TooLong => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors), @"
+    ## NotAReceipt
+    error: it is no receipt: it has no `format`
+
+    hint: `hod receipt REGISTRY --output have.json` writes one
+
+    ## Json
+    error: it is not valid JSON
+      caused by: invalid type: map, expected u32 at line 1 column 0
+
+    hint: `hod receipt REGISTRY --output have.json` writes one
+
+    ## Unsupported
+    error: it has format 2, which this version of hod does not know
+
+    hint: use the version of hod that wrote it, or a later one
+
+    ## Damaged
+    error: the compact receipt is damaged: its checksum is wrong
+
+    hint: copy it again, all of it, from `hod-receipt-1:` to its end; line breaks do not matter
+
+    ## TooLong
+    error: it is longer than 67108864 bytes
+
+    hint: `hod receipt --list` limits a receipt to the images of lists
+    ");
+}
+
+/// Those of the verbs that only look.
+fn of_looking() -> [OpsError; 7] {
+    [
+        OpsError::NoCatalog {
+            registry: "harbor.corp".parse().unwrap(),
+            source: Box::new(RegistryError::Host {
+                registry: "harbor.corp".parse().unwrap(),
+            }),
+        },
+        OpsError::Receipt {
+            path: path(),
+            source: ReceiptError::TooLong,
+        },
+        OpsError::TwoReceipts {
+            old: path(),
+            new: path(),
+        },
+        OpsError::BadDigest {
+            text: "sha256:12".to_owned(),
+        },
+        OpsError::AmbiguousDigest {
+            path: path(),
+            text: "e3b0c44298fc".to_owned(),
+            n_found: 2,
+            found: vec![digest().to_string()],
+        },
+        OpsError::NoSuchDigest {
+            path: path(),
+            text: "e3b0c44298fc".to_owned(),
+            near: Vec::new(),
+        },
+        OpsError::NoSuchDigest {
+            path: path(),
+            text: "e3b0c44298fd".to_owned(),
+            near: vec![digest().to_string()],
+        },
+    ]
+}
+
+#[test]
+fn of_the_verbs() {
+    let errors: Vec<OpsError> = [
         OpsError::Bind {
             address: "127.0.0.1:5000".parse().unwrap(),
             source: io::ErrorKind::AddrInUse.into(),
@@ -235,7 +329,10 @@ fn of_the_verbs() {
             name: "harbor.corp/team".to_owned(),
             path: path(),
         },
-    ];
+    ]
+    .into_iter()
+    .chain(of_looking())
+    .collect();
     for error in &errors {
         match error {
             // What the floors below say, unchanged.
@@ -263,6 +360,12 @@ fn of_the_verbs() {
             | OpsError::CrossDevice { .. }
             | OpsError::LoginRefused { .. }
             | OpsError::NotLoggedIn { .. }
+            | OpsError::NoCatalog { .. }
+            | OpsError::Receipt { .. }
+            | OpsError::TwoReceipts { .. }
+            | OpsError::BadDigest { .. }
+            | OpsError::AmbiguousDigest { .. }
+            | OpsError::NoSuchDigest { .. }
             | OpsError::OutputIsSource { .. } => {}
         }
     }

@@ -7,6 +7,7 @@
 
 mod corrupt;
 mod demo;
+mod diff;
 mod doctor;
 mod errors;
 mod failing;
@@ -18,11 +19,13 @@ mod interrupt;
 mod layering;
 mod limits;
 mod login;
+mod ls;
 mod mirrors;
 mod nginx;
 mod pull;
 mod push;
 mod readme;
+mod receipt;
 mod referrers;
 mod results;
 mod roundtrip;
@@ -35,3 +38,4 @@ mod trust;
 mod unpack;
 mod upload;
 mod weather;
+mod why;

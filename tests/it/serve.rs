@@ -1,6 +1,7 @@
 //! The distribution API: what the spec asks, what registries agree on, and another program's
 //! client.
 
+mod bundle;
 mod push;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! What the integration tests stand on.
 
+pub(crate) mod bundles;
 pub(crate) mod disk;
 pub(crate) mod docker_registry;
 pub(crate) mod env;
@@ -17,6 +18,7 @@ pub(crate) mod random;
 pub(crate) mod referrers;
 pub(crate) mod registry;
 pub(crate) mod relay;
+pub(crate) mod served;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;
 pub(crate) mod tree;

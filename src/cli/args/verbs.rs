@@ -291,23 +291,16 @@ pub(crate) struct VerifyArgs {
     pub(crate) source: PathBuf,
 }
 
-/// List images with their platforms, digests and sizes
-#[derive(Debug, Args)]
-pub(crate) struct LsArgs {
-    /// A store, tree, bundle, or directory of layouts
-    #[arg(value_name = "SRC")]
-    pub(crate) source: PathBuf,
-}
-
-/// Serve a store as a registry
+/// Serve a store, or a bundle as it is, as a registry
 ///
 /// Pull and push for Docker, containerd, skopeo and hod itself, over plain HTTP and without
-/// passwords: for trying things out and for a site that has no registry yet. Ends on Ctrl-C.
+/// passwords: for trying things out and for a site that has no registry yet. From a bundle, which
+/// is not unpacked, it is pulled only. Ends on Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The store to serve; made when it is missing
-    #[arg(value_name = "STORE")]
-    pub(crate) store: PathBuf,
+    /// The store to serve, made when it is missing; or a bundle, in any of its volumes
+    #[arg(value_name = "STORE|BUNDLE")]
+    pub(crate) source: PathBuf,
 
     /// The address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]

@@ -1,12 +1,12 @@
 //! `hod ls`
 
 use super::{CommandError, Exit, Session};
-use crate::cli::args::LsArgs;
+use crate::cli::args::{ByArg, LsArgs};
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
-use crate::ops::{self, ImageFacts, ImagesOutcome};
+use crate::ops::{self, ImagesOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, CommandError> {
-    let found = ops::images(&session.local(), &args.source).await?;
+    let found = ops::images(&session.local(), &args.source, args.by.into()).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -15,11 +15,22 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
             printer.result(table(&found))?;
         }
     }
-    printer.message(&format!(
+    let mut said = format!(
         "{}, {} in all",
         format_count(found.images.len(), "image"),
         format_len(found.total_bytes)
-    ));
+    );
+    if matches!(args.by, ByArg::Size) {
+        let common = format_len(found.common_bytes);
+        said = format!("{said}, {common} of it in several of them");
+    }
+    if let Some(volumes) = found.volumes.as_ref().filter(|volumes| volumes.count > 1) {
+        said = format!("{said}, in {} volumes", volumes.count);
+    }
+    printer.message(&said);
+    for number in found.volumes.iter().flat_map(|volumes| &volumes.missing) {
+        printer.note(&format!("volume {number} is not here"));
+    }
     for damaged in &found.damaged {
         printer.warning(&format!("{}: {}", damaged.image, damaged.error));
     }
@@ -30,36 +41,33 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     })
 }
 
-/// A line an image; how much is about it only where there is any.
+/// A line an image; how much is about it, and what it counts on, only where there is any.
 fn table(found: &ImagesOutcome) -> String {
-    let heads = [
+    let mut table = Table::new([
         ("IMAGE", Align::Left),
         ("PLATFORMS", Align::Left),
         ("DIGEST", Align::Left),
         ("OWN", Align::Right),
         ("SHARED", Align::Right),
-    ];
-    let row = |image: &ImageFacts| {
-        [
+        ("REFERRERS", Align::Right),
+        ("BASE", Align::Right),
+    ]);
+    for image in &found.images {
+        table.row([
             image.image.clone(),
             image.platforms.join(","),
             image.digest.to_string(),
             format_len(image.own_bytes),
             format_len(image.shared_bytes),
-        ]
-    };
-    if found.images.iter().all(|image| image.referrers == 0) {
-        let mut table = Table::new(heads);
-        found.images.iter().for_each(|image| table.row(row(image)));
-        return table.to_string();
+            image.referrers.to_string(),
+            format_len(image.base_bytes),
+        ]);
     }
-    let [image, platforms, digest, own, shared] = heads;
-    let last = ("REFERRERS", Align::Right);
-    let mut table = Table::new([image, platforms, digest, own, shared, last]);
-    for facts in &found.images {
-        let [image, platforms, digest, own, shared] = row(facts);
-        let last = facts.referrers.to_string();
-        table.row([image, platforms, digest, own, shared, last]);
+    if found.images.iter().all(|image| image.referrers == 0) {
+        table.hide("REFERRERS");
+    }
+    if found.images.iter().all(|image| image.base_blobs == 0) {
+        table.hide("BASE");
     }
     table.to_string()
 }

@@ -7,7 +7,7 @@ use crate::server::Access;
 
 pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit, CommandError> {
     let options = ServeOptions {
-        store: args.store.clone(),
+        source: args.source.clone(),
         listen: args.listen,
         access: if args.read_only {
             Access::ReadOnly
@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
         announced = session.printer.result(format_args!("http://{address}"));
         session.printer.message(&format!(
             "serving `{}` at http://{address}; Ctrl-C ends it",
-            args.store.display()
+            args.source.display()
         ));
     };
     // Never of itself: an interrupt ends the command, as it does every other.

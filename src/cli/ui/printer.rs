@@ -147,6 +147,11 @@ impl Printer {
         stdout.finish()
     }
 
+    /// Writes a result that is a file's content, in whichever format.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.write_stdout(bytes)
+    }
+
     /// Writes the result document, if JSON is wanted.
     pub fn document(&self, document: &impl Serialize) -> Result<(), OutputError> {
         if self.options.format == ResultFormat::Text {

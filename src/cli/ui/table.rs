@@ -18,6 +18,7 @@ pub enum Align {
 pub struct Table<const N: usize> {
     columns: [(&'static str, Align); N],
     rows: Vec<[String; N]>,
+    is_hidden: [bool; N],
 }
 
 impl<const N: usize> Table<N> {
@@ -26,6 +27,14 @@ impl<const N: usize> Table<N> {
         Self {
             columns,
             rows: Vec::new(),
+            is_hidden: [false; N],
+        }
+    }
+
+    /// Leaves out the column of that name: it would say nothing.
+    pub fn hide(&mut self, name: &str) {
+        for (is_hidden, column) in self.is_hidden.iter_mut().zip(&self.columns) {
+            *is_hidden |= column.0 == name;
         }
     }
 
@@ -55,7 +64,11 @@ impl<const N: usize> fmt::Display for Table<N> {
         let head: [String; N] = self.columns.map(|(name, _)| name.to_owned());
         for (n, row) in std::iter::once(&head).chain(&self.rows).enumerate() {
             let mut line = String::new();
-            for (cell, (width, (_, align))) in row.iter().zip(widths.iter().zip(&self.columns)) {
+            let columns = widths.iter().zip(&self.columns).zip(self.is_hidden);
+            for (cell, ((width, (_, align)), is_hidden)) in row.iter().zip(columns) {
+                if is_hidden {
+                    continue;
+                }
                 let gap = " ".repeat(width - cell.chars().count());
                 let cell = match align {
                     Align::Left => format!("{cell}{gap}  "),
@@ -102,5 +115,11 @@ mod tests {
                 .all(|line| line == line.trim_end())
         );
         assert!(!table.to_string().ends_with('\n'));
+        table.hide("SIZE");
+        assert_snapshot!(table.to_string(), @r"
+        IMAGE              PLATFORM
+        library/redis:7.4  linux/amd64
+        a\u{1b} b
+        ");
     }
 }

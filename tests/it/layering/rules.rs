@@ -16,12 +16,13 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str); 8] = [
     ("bridge", "fsx"),
     ("list", "hint"),
     ("list", "oci"),
     ("oci", "hint"),
     ("report", "oci"),
+    ("server", "bundle"),
     ("server", "store"),
     ("terminal", "fsx"),
 ];

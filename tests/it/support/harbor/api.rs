@@ -1,6 +1,6 @@
 //! `/service/token` (facts D4) and `/api/v2.0` (facts D1, D2; Harbor's swagger for the rest).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::response::Response;
 use base64::Engine as _;
@@ -44,6 +44,10 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
             Some(user) => create(state, &user, body),
             None => error(401, "UNAUTHORIZED", "unauthorized"),
         },
+        ("GET", ["repositories"]) => repositories(state, seen, (user.as_ref(), None)),
+        ("GET", ["projects", name, "repositories"]) => {
+            repositories(state, seen, (user.as_ref(), Some(name)))
+        }
         ("GET", ["projects", name, rest @ ..]) => read(state, seen, (user.as_ref(), name, rest)),
         _ => error(404, "NOT_FOUND", "not found"),
     }
@@ -201,6 +205,46 @@ fn may_read(user: &Account, project: &ProjectState) -> bool {
         Kind::ProjectRobot => project.members.get(&user.name) == Some(&Role::Maintainer),
         Kind::User | Kind::OidcUser => project.members.contains_key(&user.name),
     }
+}
+
+/// A page of the repositories that someone may see, by name; at most a hundred.
+fn repositories(
+    state: &HarborState,
+    seen: &Seen,
+    (user, project): (Option<&Account>, Option<&str>),
+) -> Response {
+    let Some(user) = user else {
+        return error(401, "UNAUTHORIZED", "unauthorized");
+    };
+    let is_member = |found: &ProjectState| {
+        user.kind == Kind::Admin || found.public || found.members.contains_key(&user.name)
+    };
+    if let Some(name) = project {
+        match state.projects.get(name) {
+            Some(found) if is_member(found) => {}
+            _ => return error(403, "FORBIDDEN", "forbidden"),
+        }
+    }
+    let number = |name: &str| parameter(seen, name).parse::<usize>();
+    let size = number("page_size").unwrap_or(10);
+    if size > 100 {
+        return error(
+            422,
+            "UNPROCESSABLE_ENTITY",
+            "page_size in query should be less than or equal to 100",
+        );
+    }
+    let visible = state
+        .projects
+        .iter()
+        .filter(|(name, found)| is_member(found) && project.is_none_or(|wanted| wanted == *name));
+    let names: BTreeSet<&String> = visible
+        .flat_map(|(_, found)| found.artifacts.iter().map(|(repository, _)| repository))
+        .collect();
+    let page = number("page").unwrap_or(1) - 1;
+    let names = names.into_iter().skip(page * size).take(size);
+    let names: Vec<Value> = names.map(|name| json!({"name": name})).collect();
+    json_answer(200, &json!(names))
 }
 
 fn read(

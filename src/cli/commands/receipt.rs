@@ -1,0 +1,106 @@
+//! `hod receipt`
+
+use std::path::{Path, PathBuf};
+
+use super::{CommandError, Exit, Session, push, settings};
+use crate::cli::args::ReceiptArgs;
+use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::cli::ui::{ResultFormat, format_count};
+use crate::fsx::{self, OutputFile};
+use crate::oci::Registry;
+use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
+use crate::registry::RegistriesConf;
+
+pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
+    let list = if args.list.is_empty() {
+        None
+    } else {
+        let hub = Registry::docker_hub();
+        Some(settings::read_lists(&args.list, &args.section, &hub)?)
+    };
+    let options = ReceiptOptions {
+        holder: holder(session, args)?,
+        list,
+    };
+    let cx = session.remote(settings::retry_policy(&args.registry));
+    let found = ops::receipt(&cx, &options).await?;
+    session.progress.finish();
+    let printer = session.printer;
+    let bytes = if args.compact {
+        found.receipt.to_compact().into_bytes()
+    } else {
+        found.receipt.to_json()
+    };
+    if args.output.as_os_str() == "-" {
+        // It is the result, in whichever form was asked for.
+        printer.raw(&bytes)?;
+    } else {
+        let mut file = OutputFile::create(&args.output)?;
+        file.temp().write_all(&bytes)?;
+        file.commit()?;
+        if printer.format() == ResultFormat::Json {
+            printer.document(&found)?;
+        }
+    }
+    for image in &found.absent {
+        printer.note(&format!("{image}: not there"));
+    }
+    for unread in &found.unread {
+        printer.warning(&format!("{}: left out: {}", unread.image, unread.error));
+    }
+    printer.message(&format!(
+        "{} in {} of {}",
+        format_count(found.n_digests, "digest"),
+        if found.n_repositories == 1 {
+            "1 repository".to_owned()
+        } else {
+            format!("{} repositories", found.n_repositories)
+        },
+        args.holder,
+    ));
+    Ok(if found.unread.is_empty() {
+        Exit::Done
+    } else {
+        Exit::SomeFailed
+    })
+}
+
+/// What is on the disk by that name is meant, else a registry.
+fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
+    let path = PathBuf::from(&args.holder);
+    if fsx::try_stat(&path)?.is_some() {
+        return Ok(Holder::Local(path));
+    }
+    if !names_registry(&args.holder) {
+        return Err(OpsError::NoSource { path }.into());
+    }
+    let (registry, prefix) = push::target(&args.holder).map_err(|source| CommandError::Target {
+        text: args.holder.clone(),
+        source,
+    })?;
+    let purpose = ClientFor {
+        reach: Reach {
+            side: Side::Target,
+            registries: vec![registry.clone()],
+            lists: &args.list,
+        },
+        registries_conf: RegistriesConf::default(),
+    };
+    let client = settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?;
+    Ok(Holder::Registry(Box::new(RegistryHolder {
+        registry,
+        client,
+        renames: settings::rename_rules(&args.rename, prefix.clone()),
+        prefix,
+    })))
+}
+
+/// Whether a text is of the kind that names hosts, as in references.
+fn names_registry(text: &str) -> bool {
+    let is_path = text.starts_with(['.', '/']);
+    let first = Path::new(text)
+        .iter()
+        .next()
+        .and_then(|first| first.to_str());
+    !is_path && first.is_some_and(|first| first == "localhost" || first.contains(['.', ':']))
+}

@@ -1,0 +1,330 @@
+//! `diff`: what differs between two sources, and what a delta between them would weigh.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::inventory::{Inventoried, Inventory};
+use super::{Context, OpsError};
+use crate::bundle::{RECEIPT_LEN_MAX, Receipt};
+use crate::fsx;
+use crate::list::ImageList;
+use crate::oci::{Digest, Tag, sum_len};
+
+/// How much of a file is looked at to tell a receipt.
+const START_LEN: usize = 256;
+
+/// What to compare.
+#[derive(Debug)]
+pub struct DiffOptions {
+    /// A source or a receipt.
+    pub old: PathBuf,
+    pub new: PathBuf,
+    /// Lists whose lines are named.
+    pub list: Option<ImageList>,
+}
+
+/// What differs.
+#[derive(Debug, Serialize)]
+pub struct DiffOutcome {
+    pub old: DiffSide,
+    pub new: DiffSide,
+    /// By name.
+    pub images: Vec<ImageChange>,
+    pub n_unchanged: usize,
+    /// Configs and layers of the new that the old does not have; absent when the new is a receipt.
+    pub added: Option<BlobCount>,
+    /// Those of the old that the new does not have; absent when the old is a receipt.
+    pub removed: Option<BlobCount>,
+    pub shared: BlobCount,
+    /// What a bundle of the new would carry for who has the old: what is added, and all manifests.
+    pub delta_bytes: Option<u64>,
+}
+
+impl DiffOutcome {
+    /// Whether the two hold the same images.
+    pub fn is_same(&self) -> bool {
+        let is_none = |count: &Option<BlobCount>| count.is_none_or(|count| count.blobs == 0);
+        self.images.is_empty() && is_none(&self.added) && is_none(&self.removed)
+    }
+}
+
+/// One of the two.
+#[derive(Debug, Serialize)]
+pub struct DiffSide {
+    pub source: PathBuf,
+    pub kind: &'static str,
+    /// Absent for a receipt, which knows digests only.
+    pub images: Option<usize>,
+}
+
+/// An image that is not the same in both.
+#[derive(Debug, Serialize)]
+pub struct ImageChange {
+    pub image: String,
+    pub change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_digest: Option<Digest>,
+    /// Bytes of its configs and layers that are nowhere in the old.
+    pub new_bytes: u64,
+    /// The line of a list that it comes from, `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Added,
+    Removed,
+    /// Its name has another digest.
+    Changed,
+}
+
+/// So many configs and layers, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BlobCount {
+    pub blobs: usize,
+    pub bytes: u64,
+}
+
+/// What is compared.
+enum Side {
+    Inventory(Box<Inventory>),
+    Receipt(Box<Receipt>),
+}
+
+impl Side {
+    async fn open(cx: &Context, path: &Path) -> Result<Self, OpsError> {
+        if let Some(receipt) = read_receipt(path)? {
+            return Ok(Self::Receipt(Box::new(receipt)));
+        }
+        let inventory = Inventory::take(cx, path).await?;
+        Ok(Self::Inventory(Box::new(inventory)))
+    }
+
+    fn facts(&self, path: &Path) -> DiffSide {
+        let (kind, images) = match self {
+            Self::Inventory(inventory) => (inventory.kind.as_str(), Some(inventory.images.len())),
+            Self::Receipt(_) => ("a receipt", None),
+        };
+        DiffSide {
+            source: path.to_owned(),
+            kind,
+            images,
+        }
+    }
+
+    fn images(&self) -> &[Inventoried] {
+        match self {
+            Self::Inventory(inventory) => &inventory.images,
+            Self::Receipt(_) => &[],
+        }
+    }
+
+    /// Whether it has a digest, or counts on its target having it.
+    fn has(&self, digest: &Digest) -> bool {
+        match self {
+            Self::Inventory(inventory) => {
+                inventory.held.contains_key(digest) || inventory.base.contains_key(digest)
+            }
+            Self::Receipt(receipt) => receipt.has(digest),
+        }
+    }
+}
+
+/// Reads a receipt; `None` for anything else.
+fn read_receipt(path: &Path) -> Result<Option<Receipt>, OpsError> {
+    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        return Ok(None);
+    }
+    let file = fsx::open(path)?;
+    let mut start = [0; START_LEN];
+    let n = fsx::read_at(&file, path, &mut start, 0)?;
+    if !Receipt::is_receipt(&start[..n]) {
+        return Ok(None);
+    }
+    let bytes = fsx::read(path, RECEIPT_LEN_MAX)?;
+    let receipt = Receipt::parse(&bytes).map_err(|source| OpsError::Receipt {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Some(receipt))
+}
+
+/// Compares two sources, or one with a receipt.
+///
+/// Images are the same when name and digest are. A receipt has an image when it has the digest,
+/// under whatever name. Of bundles only their own lists are read.
+pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, OpsError> {
+    for warning in options.list.iter().flat_map(|list| &list.warnings) {
+        cx.warn(warning);
+    }
+    let old = Side::open(cx, &options.old).await?;
+    let new = Side::open(cx, &options.new).await?;
+    if let (Side::Receipt(_), Side::Receipt(_)) = (&old, &new) {
+        return Err(OpsError::TwoReceipts {
+            old: options.old.clone(),
+            new: options.new.clone(),
+        });
+    }
+    let lines = Lines::of(options.list.as_ref());
+    let (images, n_unchanged) = changes(&old, &new, &lines);
+    let (old_blobs, new_blobs) = (blobs(&old), blobs(&new));
+    let count = |blobs: &HashMap<&Digest, u64>, is_counted: &dyn Fn(&Digest) -> bool| {
+        let counted = blobs.iter().filter(|(digest, _)| is_counted(digest));
+        BlobCount {
+            blobs: counted.clone().count(),
+            bytes: sum_len(counted.map(|(_, len)| *len)),
+        }
+    };
+    let has_images = |side: &Side| matches!(side, Side::Inventory(_));
+    let shared = if has_images(&new) {
+        count(&new_blobs, &|digest| old.has(digest))
+    } else {
+        count(&old_blobs, &|digest| new.has(digest))
+    };
+    let added = has_images(&new).then(|| count(&new_blobs, &|digest| !old.has(digest)));
+    let removed = has_images(&old).then(|| count(&old_blobs, &|digest| !new.has(digest)));
+    Ok(DiffOutcome {
+        old: old.facts(&options.old),
+        new: new.facts(&options.new),
+        images,
+        n_unchanged,
+        added,
+        removed,
+        shared,
+        delta_bytes: added.map(|added| sum_len([added.bytes, manifests_len(&new)])),
+    })
+}
+
+/// The configs and layers of all images, with their lengths.
+fn blobs(side: &Side) -> HashMap<&Digest, u64> {
+    let Side::Inventory(inventory) = side else {
+        return HashMap::new();
+    };
+    let groups = inventory.images.iter().flat_map(|image| &image.groups);
+    groups
+        .flat_map(|group| &group.blobs)
+        .map(|digest| (digest, inventory.len_of(digest)))
+        .collect()
+}
+
+fn manifests_len(side: &Side) -> u64 {
+    let Side::Inventory(inventory) = side else {
+        return 0;
+    };
+    let groups = inventory.images.iter().flat_map(|image| &image.groups);
+    let manifests: HashSet<&Digest> = groups.flat_map(|group| &group.manifests).collect();
+    sum_len(manifests.into_iter().map(|digest| inventory.len_of(digest)))
+}
+
+fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usize) {
+    let named = |side: &Side| -> BTreeMap<String, Inventoried> {
+        let images = side.images().iter();
+        images
+            .map(|image| (image.name.clone(), image.clone()))
+            .collect()
+    };
+    let (old_images, new_images) = (named(old), named(new));
+    let mut changes = BTreeMap::new();
+    let mut n_unchanged = 0;
+    for (name, image) in &new_images {
+        let before = old_images.get(name);
+        let is_same = match (old, before) {
+            (Side::Receipt(receipt), _) => receipt.has(&image.digest),
+            (_, before) => before.is_some_and(|before| before.digest == image.digest),
+        };
+        if is_same {
+            n_unchanged += 1;
+            continue;
+        }
+        let change = match before {
+            Some(_) => Change::Changed,
+            None => Change::Added,
+        };
+        changes.insert(
+            name.clone(),
+            ImageChange {
+                image: name.clone(),
+                change,
+                old_digest: before.map(|before| before.digest.clone()),
+                new_digest: Some(image.digest.clone()),
+                new_bytes: new_bytes(image, old, new),
+                line: lines.of_image(image),
+            },
+        );
+    }
+    for (name, image) in &old_images {
+        let is_there = match new {
+            Side::Receipt(receipt) => receipt.has(&image.digest),
+            Side::Inventory(_) => new_images.contains_key(name),
+        };
+        if is_there {
+            n_unchanged += usize::from(matches!(new, Side::Receipt(_)));
+            continue;
+        }
+        changes.insert(
+            name.clone(),
+            ImageChange {
+                image: name.clone(),
+                change: Change::Removed,
+                old_digest: Some(image.digest.clone()),
+                new_digest: None,
+                new_bytes: 0,
+                line: lines.of_image(image),
+            },
+        );
+    }
+    (changes.into_values().collect(), n_unchanged)
+}
+
+fn new_bytes(image: &Inventoried, old: &Side, new: &Side) -> u64 {
+    let Side::Inventory(inventory) = new else {
+        return 0;
+    };
+    let blobs: HashSet<&Digest> = image
+        .groups
+        .iter()
+        .flat_map(|group| &group.blobs)
+        .filter(|digest| !old.has(digest))
+        .collect();
+    sum_len(blobs.into_iter().map(|digest| inventory.len_of(digest)))
+}
+
+/// The lines of lists by what they name.
+struct Lines<'a>(HashMap<(String, &'a str), String>);
+
+impl<'a> Lines<'a> {
+    fn of(list: Option<&'a ImageList>) -> Self {
+        let mut lines = HashMap::new();
+        for entry in list.iter().flat_map(|list| &list.entries) {
+            let stored = entry.stored();
+            let name = stored.repository.with_library().to_string();
+            let tags = [
+                entry.destination.as_ref().and_then(|to| to.tag.as_ref()),
+                entry.reference.tag.as_ref(),
+            ];
+            let tag = tags.into_iter().flatten().next().map(Tag::as_str);
+            let digest = entry.reference.digest.as_ref().map(Digest::as_str);
+            if let Some(reference) = tag.or(digest) {
+                let line = entry.origin.to_string();
+                lines.entry((name, reference)).or_insert(line);
+            }
+        }
+        Self(lines)
+    }
+
+    fn of_image(&self, image: &Inventoried) -> Option<String> {
+        let name = image.repository.with_library().to_string();
+        let reference = match &image.tag {
+            Some(tag) => tag.as_str(),
+            None => image.digest.as_str(),
+        };
+        self.0.get(&(name, reference)).cloned()
+    }
+}

@@ -1,0 +1,224 @@
+//! What a source holds: every image with all that belongs to it, and what each of it weighs.
+//!
+//! A bundle says all of it in `hod/bundle.json`, so that nothing else is read of one; the images of
+//! other sources are resolved.
+
+mod document;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use super::batch::Batch;
+use super::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SourceKind};
+use crate::bridge;
+use crate::list::RenameRules;
+use crate::oci::{
+    Descriptor, Digest, ImageConfig, Manifest, ManifestBody, ReferrerTagKind, RepositoryName, Tag,
+};
+use crate::transfer::{BlobContent, Location, OnFailure, ReferrerMode, Resolved, Source};
+
+/// The longest configuration that is read, in bytes.
+pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
+
+/// What a source holds.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    pub(super) kind: SourceKind,
+    pub(super) source: Source,
+    /// Without those that are about others, which belong to these.
+    pub(super) images: Vec<Inventoried>,
+    /// Every manifest, config and layer of an image that is there, with its length in bytes.
+    pub(super) held: HashMap<Digest, u64>,
+    /// The configs and layers that a bundle counts on being at its target.
+    pub(super) base: HashMap<Digest, u64>,
+    /// The manifests of a source whose images were resolved; empty for a bundle.
+    manifests: HashMap<Digest, Manifest>,
+    pub(super) damaged: Vec<DamagedImage>,
+}
+
+/// An image with all that belongs to it.
+#[derive(Debug, Clone)]
+pub(super) struct Inventoried {
+    pub(super) name: String,
+    pub(super) repository: RepositoryName,
+    pub(super) tag: Option<Tag>,
+    pub(super) digest: Digest,
+    pub(super) media_type: String,
+    pub(super) platforms: Vec<String>,
+    pub(super) n_referrers: usize,
+    /// The image itself, then what is about it.
+    pub(super) groups: Vec<Group>,
+}
+
+/// An image, or something that is about one.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// The tag that leads to what is about an image.
+    pub(super) referrer: Option<Tag>,
+    /// The manifests from which all others can be reached.
+    pub(super) tops: Vec<Digest>,
+    pub(super) manifests: Vec<Digest>,
+    pub(super) blobs: Vec<Digest>,
+    /// Where the blobs are.
+    pub(super) location: Location,
+}
+
+impl Inventoried {
+    /// Every manifest, config and layer, once.
+    pub(super) fn parts(&self) -> BTreeSet<&Digest> {
+        let groups = self.groups.iter();
+        groups
+            .flat_map(|group| group.manifests.iter().chain(&group.blobs))
+            .collect()
+    }
+}
+
+impl Inventory {
+    /// Takes stock of what is at `path`.
+    pub(super) async fn take(cx: &Context, path: &Path) -> Result<Self, OpsError> {
+        let catalog = Catalog::open(path, &cx.reading)?;
+        let inventory = match catalog.source() {
+            Source::Bundle(_) | Source::BundleStream(_) => {
+                let (kind, source) = (catalog.kind(), catalog.source().clone());
+                bridge::run(move || document::read(kind, source)).await
+            }
+            _ => resolve(cx, &catalog).await?,
+        };
+        if inventory.images.is_empty() && inventory.damaged.is_empty() {
+            return Err(OpsError::NoImages {
+                path: path.to_owned(),
+            });
+        }
+        Ok(inventory)
+    }
+
+    /// How many images each part belongs to.
+    pub(super) fn users(&self) -> HashMap<&Digest, usize> {
+        let mut users = HashMap::new();
+        for digest in self.images.iter().flat_map(Inventoried::parts) {
+            *users.entry(digest).or_default() += 1;
+        }
+        users
+    }
+
+    /// The length of a part, there or in the base.
+    pub(super) fn len_of(&self, digest: &Digest) -> u64 {
+        let len = self.held.get(digest).or_else(|| self.base.get(digest));
+        len.copied().unwrap_or_default()
+    }
+
+    /// Reads a manifest; `None` when it is not there. Blocks.
+    pub(super) fn manifest(&self, digest: &Digest) -> Result<Option<Manifest>, OpsError> {
+        match &self.source {
+            Source::Bundle(bundle) => Ok(bundle.read_manifest(digest)?),
+            Source::BundleStream(bundle) => Ok(bundle.manifests.get(digest).cloned()),
+            _ => Ok(self.manifests.get(digest).cloned()),
+        }
+    }
+}
+
+/// Takes stock by reading every manifest.
+async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError> {
+    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    let mut inventory = Inventory {
+        kind: catalog.kind(),
+        source: catalog.source().clone(),
+        images: Vec::with_capacity(batch.plan.images.len()),
+        held: HashMap::new(),
+        base: HashMap::new(),
+        manifests: HashMap::new(),
+        damaged: Vec::new(),
+    };
+    for image in &batch.plan.images {
+        for manifest in image.all_manifests() {
+            let len = manifest.bytes().len() as u64;
+            inventory.held.insert(manifest.digest().clone(), len);
+            let digest = manifest.digest().clone();
+            inventory.manifests.insert(digest, manifest.clone());
+        }
+        for (blob, _) in image.all_blobs() {
+            inventory.held.insert(blob.digest.clone(), blob.size);
+        }
+        inventory.images.push(Inventoried {
+            name: image.wanted.name.clone(),
+            repository: image.wanted.destination.repository.clone(),
+            tag: image.wanted.destination.tag.clone(),
+            digest: image.top().digest().clone(),
+            media_type: image.top().media_type().to_string(),
+            platforms: platforms(catalog.source(), image).await,
+            n_referrers: image.n_referrers(),
+            groups: groups(image),
+        });
+    }
+    for report in batch.reports() {
+        if let ImageStatus::Failed { text, .. } = &report.status {
+            inventory.damaged.push(DamagedImage {
+                image: report.image.clone(),
+                error: text.clone(),
+            });
+        }
+    }
+    Ok(inventory)
+}
+
+fn groups(image: &Resolved) -> Vec<Group> {
+    let digests =
+        |manifests: &[Manifest]| manifests.iter().map(Manifest::digest).cloned().collect();
+    let blobs = |blobs: &[Descriptor]| blobs.iter().map(|blob| blob.digest.clone()).collect();
+    let mut groups = vec![Group {
+        referrer: None,
+        tops: vec![image.top().digest().clone()],
+        manifests: digests(&image.manifests),
+        blobs: blobs(&image.blobs),
+        location: image.location.clone(),
+    }];
+    groups.extend(image.referrers.iter().map(|referrer| {
+        Group {
+            referrer: Some(referrer.tag.clone()),
+            tops: match referrer.kind {
+                ReferrerTagKind::Cosign => vec![referrer.top().digest().clone()],
+                // The index that lists them is made where it is needed.
+                ReferrerTagKind::Index => {
+                    let entries = referrer.entries();
+                    entries.iter().map(|entry| entry.digest().clone()).collect()
+                }
+            },
+            manifests: digests(&referrer.manifests),
+            blobs: blobs(&referrer.blobs),
+            location: referrer
+                .locations
+                .first()
+                .unwrap_or(&image.location)
+                .clone(),
+        }
+    }));
+    groups
+}
+
+/// The platforms that the index names, or the configuration; none for an artifact.
+async fn platforms(source: &Source, image: &Resolved) -> Vec<String> {
+    let ManifestBody::Image(manifest) = image.top().body() else {
+        return image.platforms().iter().map(ToString::to_string).collect();
+    };
+    if !is_readable_config(&manifest.config) {
+        return Vec::new();
+    }
+    let content = source.open_blob(&image.location, &manifest.config).await;
+    let Ok(BlobContent::File(range)) = content else {
+        return Vec::new();
+    };
+    let config = bridge::run(move || ImageConfig::parse(&read_range(&range)?));
+    let platform = config.await.map(|config| config.platform.to_string());
+    platform.into_iter().collect()
+}
+
+fn is_readable_config(config: &Descriptor) -> bool {
+    config.media_type.is_image_config() && config.size <= CONFIG_LEN_MAX
+}
+
+/// Reads a short range, or not.
+pub(super) fn read_range(range: &bridge::FileRange) -> Option<Vec<u8>> {
+    let len = usize::try_from(range.len).ok()?;
+    crate::fsx::read_range(&range.file, &range.path, range.offset, len).ok()
+}

@@ -1,0 +1,153 @@
+//! Taking stock of a bundle from what it says of itself.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::super::SourceKind;
+use super::{Group, Inventoried, Inventory, is_readable_config, read_range};
+use crate::bundle::{Bundle, BundleImage, BundleManifest};
+use crate::oci::{Digest, ImageConfig, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
+use crate::transfer::{Location, Source};
+
+/// Takes stock of a bundle. Blocks, and reads nothing of it but, where an image does not say what
+/// it runs on, its configuration.
+pub(super) fn read(kind: SourceKind, source: Source) -> Inventory {
+    let (document, bundle) = match &source {
+        Source::Bundle(bundle) => (bundle.manifest(), Some(bundle.as_ref())),
+        Source::BundleStream(bundle) => (&bundle.document, None),
+        _ => unreachable!("a bundle of either kind"),
+    };
+    let sizes = document.blobs.iter();
+    let held: HashMap<Digest, u64> = sizes.map(|blob| (blob.digest.clone(), blob.size)).collect();
+    let base = document.base.iter();
+    let base = base.map(|blob| (blob.digest.clone(), blob.size)).collect();
+    let images = families(document)
+        .into_iter()
+        .map(|family| inventoried(document, &family, bundle))
+        .collect();
+    Inventory {
+        kind,
+        images,
+        held,
+        base,
+        manifests: HashMap::new(),
+        damaged: Vec::new(),
+        source,
+    }
+}
+
+/// The positions of an image and of those that are about it, by their tags.
+type Family = Vec<usize>;
+
+/// Tells images from what is about them; each of the latter belongs to every image it is about.
+fn families(document: &BundleManifest) -> Vec<Family> {
+    let images = &document.images;
+    // From a manifest of a repository to the images that have it.
+    let mut members: HashMap<(&RepositoryName, &Digest), Vec<usize>> = HashMap::new();
+    for (at, image) in images.iter().enumerate() {
+        for digest in &image.manifests {
+            let of = members.entry((&image.repository, digest)).or_default();
+            of.push(at);
+        }
+    }
+    let mut about: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut is_root = vec![true; images.len()];
+    for (at, image) in images.iter().enumerate() {
+        let Some(form) = image.tag.as_ref().and_then(ReferrerTag::parse) else {
+            continue;
+        };
+        let subjects: Vec<usize> = match form.subject() {
+            Some(subject) => {
+                let found = members.get(&(&image.repository, &subject));
+                found.into_iter().flatten().copied().collect()
+            }
+            // The tag has not all of the digest.
+            None => members
+                .iter()
+                .filter(|((name, digest), _)| *name == &image.repository && form.is_about(digest))
+                .flat_map(|(_, of)| of.iter().copied())
+                .collect(),
+        };
+        for of in subjects.into_iter().filter(|&of| of != at) {
+            about.entry(of).or_default().push(at);
+            is_root[at] = false;
+        }
+    }
+    let mut families = Vec::new();
+    for root in (0..images.len()).filter(|&at| is_root[at]) {
+        let (mut family, mut seen) = (vec![root], BTreeSet::from([root]));
+        let mut next = 0;
+        while let Some(of) = family.get(next) {
+            for &at in about.get(of).into_iter().flatten() {
+                if seen.insert(at) {
+                    family.push(at);
+                }
+            }
+            next += 1;
+        }
+        families.push(family);
+    }
+    families
+}
+
+fn inventoried(
+    document: &BundleManifest,
+    family: &[usize],
+    bundle: Option<&Bundle>,
+) -> Inventoried {
+    let members = family.iter().map(|&at| &document.images[at]);
+    let image = &document.images[family[0]];
+    let mut groups: Vec<Group> = members.clone().map(group).collect();
+    groups[0].referrer = None;
+    let platforms: Vec<String> = image.platforms.iter().map(ToString::to_string).collect();
+    Inventoried {
+        name: image.name(),
+        repository: image.repository.clone(),
+        tag: image.tag.clone(),
+        digest: image.digest.clone(),
+        media_type: image.media_type.to_string(),
+        platforms: match bundle {
+            Some(bundle) if platforms.is_empty() => {
+                config_platform(bundle, image).into_iter().collect()
+            }
+            _ => platforms,
+        },
+        n_referrers: members.skip(1).map(n_referrers).sum(),
+        groups,
+    }
+}
+
+fn group(image: &BundleImage) -> Group {
+    Group {
+        referrer: image.tag.clone(),
+        tops: vec![image.digest.clone()],
+        manifests: image.manifests.clone(),
+        blobs: image.blobs.clone(),
+        location: Location::Pool,
+    }
+}
+
+/// How many referrers an image is, by its tag: an index lists all but itself.
+fn n_referrers(image: &BundleImage) -> usize {
+    let form = image.tag.as_ref().and_then(ReferrerTag::parse);
+    match form.map(|form| form.kind) {
+        Some(ReferrerTagKind::Index) => image.manifests.len().saturating_sub(1),
+        _ => 1,
+    }
+}
+
+/// What the configuration of an image of one manifest says that it runs on.
+fn config_platform(bundle: &Bundle, image: &BundleImage) -> Option<String> {
+    let manifest = bundle.read_manifest(&image.digest).ok()??;
+    let ManifestBody::Image(body) = manifest.body() else {
+        return None;
+    };
+    if !is_readable_config(&body.config) {
+        return None;
+    }
+    let ranges = bundle.open_blob(&body.config.digest)?;
+    let [range] = ranges.as_slice() else {
+        return None;
+    };
+    let config = ImageConfig::parse(&read_range(range)?)?;
+    Some(config.platform.to_string())
+}

@@ -1,0 +1,348 @@
+//! `receipt`: what a registry, store or bundle has, to be left out of the next bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+
+use super::batch::error_chain;
+use super::inventory::{Inventoried, Inventory};
+use super::{Context, DamagedImage, OpsError};
+use crate::bridge;
+use crate::bundle::{Origin, OriginKind, Receipt};
+use crate::list::{ImageList, RenameRules};
+use crate::oci::{Digest, Manifest, MediaTypeKind, Registry, RepositoryName};
+use crate::registry::{Client, ManifestRef, RegistryError, Repo};
+use crate::transfer::Source;
+
+/// How many repositories are asked, or images read, at once.
+const ASK_AT_ONCE: usize = 16;
+/// How deep indexes may nest.
+const DEPTH_MAX: usize = 8;
+/// How many manifests one image may have.
+const MANIFESTS_MAX: usize = 1000;
+
+/// Whose receipt is wanted, and of which images.
+#[derive(Debug)]
+pub struct ReceiptOptions {
+    pub holder: Holder,
+    /// Only these images; all when there is none.
+    pub list: Option<ImageList>,
+}
+
+/// Who has images.
+#[derive(Debug)]
+pub enum Holder {
+    /// A store, tree or bundle.
+    Local(PathBuf),
+    Registry(Box<RegistryHolder>),
+}
+
+/// A registry, and how a push would name images there.
+#[derive(Debug)]
+pub struct RegistryHolder {
+    pub registry: Registry,
+    /// The prefix of the target, below which repositories are looked for without a list.
+    pub prefix: Option<RepositoryName>,
+    pub client: Client,
+    /// With the prefix in them.
+    pub renames: RenameRules,
+}
+
+/// A receipt, and what is not in it.
+#[derive(Debug, Serialize)]
+pub struct ReceiptOutcome {
+    pub of: Origin,
+    pub n_images: usize,
+    pub n_repositories: usize,
+    /// Different digests.
+    pub n_digests: usize,
+    /// Images of the list that the registry does not have.
+    pub absent: Vec<String>,
+    /// Images that could not be read, and are not in the receipt.
+    pub unread: Vec<DamagedImage>,
+    #[serde(skip)]
+    pub receipt: Receipt,
+}
+
+/// What is known of a holder so far.
+#[derive(Debug, Default)]
+struct Found {
+    repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>,
+    n_images: usize,
+    absent: Vec<String>,
+    unread: Vec<DamagedImage>,
+}
+
+impl Found {
+    fn outcome(mut self, of: Origin) -> ReceiptOutcome {
+        self.repositories.retain(|_, digests| !digests.is_empty());
+        let receipt = Receipt::new(of.clone(), self.repositories);
+        ReceiptOutcome {
+            of,
+            n_images: self.n_images,
+            n_repositories: receipt.repositories().count(),
+            n_digests: receipt.n_digests(),
+            absent: self.absent,
+            unread: self.unread,
+            receipt,
+        }
+    }
+}
+
+/// Says what a holder has, repository by repository.
+///
+/// A receipt claims only what is there: what cannot be read is left out. Of a registry that is what
+/// its manifests name, since a registry keeps what these need; foreign layers are not claimed.
+pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
+    for warning in options.list.iter().flat_map(|list| &list.warnings) {
+        cx.warn(warning);
+    }
+    match &options.holder {
+        Holder::Local(path) => {
+            let inventory = Inventory::take(cx, path).await?;
+            let origin = origin(&inventory, path)?;
+            let list = options.list.clone();
+            let found = bridge::run(move || take(&inventory, list.as_ref())).await?;
+            Ok(found.outcome(origin))
+        }
+        Holder::Registry(holder) => of_registry(cx, holder, options.list.as_ref()).await,
+    }
+}
+
+/// How a local holder is named.
+fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsError> {
+    let document = match &inventory.source {
+        Source::Bundle(bundle) => bundle.manifest(),
+        Source::BundleStream(bundle) => &bundle.document,
+        Source::Store(_) => {
+            return Ok(Origin {
+                kind: OriginKind::Store,
+                name: path.display().to_string(),
+                version: None,
+                id: None,
+            });
+        }
+        _ => {
+            return Err(OpsError::WrongSource {
+                verb: "make a receipt",
+                path: path.to_owned(),
+                kind: inventory.kind.as_str(),
+            });
+        }
+    };
+    Ok(Origin {
+        kind: OriginKind::Bundle,
+        name: document.name.clone(),
+        version: document.version.clone(),
+        id: Some(document.id.clone()),
+    })
+}
+
+/// Takes what is really there. Blocks.
+fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsError> {
+    let mut found = Found::default();
+    for image in &inventory.images {
+        if list.is_some_and(|list| !is_listed(list, image)) {
+            continue;
+        }
+        found.n_images += 1;
+        let name = image.repository.clone();
+        let digests = found.repositories.entry(name).or_default();
+        for digest in image.parts() {
+            let Some(&len) = inventory.held.get(digest) else {
+                continue;
+            };
+            let is_there = match &inventory.source {
+                // What a manifest names may be missing from a store, or be cut short.
+                Source::Store(store) => store.blob_len(digest)? == Some(len),
+                _ => true,
+            };
+            if is_there {
+                digests.insert(digest.clone());
+            }
+        }
+    }
+    found.unread.clone_from(&inventory.damaged);
+    Ok(found)
+}
+
+/// Whether a line of the list names the image, by one of the names that stores have for it.
+fn is_listed(list: &ImageList, image: &Inventoried) -> bool {
+    list.entries.iter().any(|entry| {
+        let stored = entry.stored();
+        let name = stored.repository.with_library();
+        let is_tag = match &stored.tag {
+            Some(tag) => image.tag.as_ref() == Some(tag),
+            None => entry.reference.digest.as_ref() == Some(&image.digest),
+        };
+        is_tag && name == image.repository.with_library()
+    })
+}
+
+/// One image that may be at the registry.
+struct Asked {
+    /// The image as people name it.
+    name: String,
+    repo: Repo,
+    at: ManifestRef,
+}
+
+async fn of_registry(
+    cx: &Context,
+    holder: &RegistryHolder,
+    list: Option<&ImageList>,
+) -> Result<ReceiptOutcome, OpsError> {
+    let registry = &holder.registry;
+    let mut found = Found::default();
+    let asked = match list {
+        Some(list) => listed(holder, list)?,
+        None => tagged(cx, holder, &mut found).await?,
+    };
+    let repos: Vec<Repo> = asked.iter().map(|asked| asked.repo.clone()).collect();
+    holder.client.expect(&repos);
+    cx.stage(&format!("asking {registry} what it has"));
+    let mut answers = futures_util::stream::iter(&asked)
+        .map(|asked| async move { (asked, closure(&holder.client, asked).await) })
+        .buffered(ASK_AT_ONCE);
+    while let Some((asked, answer)) = answers.next().await {
+        match answer {
+            Ok(digests) if digests.is_empty() => found.absent.push(asked.name.clone()),
+            Ok(digests) => {
+                found.n_images += 1;
+                let name = asked.repo.name.clone();
+                found.repositories.entry(name).or_default().extend(digests);
+            }
+            Err(error) => found.unread.push(DamagedImage {
+                image: asked.name.clone(),
+                error: error_chain(&error),
+            }),
+        }
+    }
+    drop(answers);
+    let name = match &holder.prefix {
+        Some(prefix) => format!("{registry}/{prefix}"),
+        None => registry.to_string(),
+    };
+    let origin = Origin {
+        kind: OriginKind::Registry,
+        name,
+        version: None,
+        id: None,
+    };
+    Ok(found.outcome(origin))
+}
+
+/// Where a push of the list would look.
+fn listed(holder: &RegistryHolder, list: &ImageList) -> Result<Vec<Asked>, OpsError> {
+    let mut asked = Vec::with_capacity(list.entries.len());
+    for entry in &list.entries {
+        let stored = entry.stored();
+        let name = holder.renames.apply(&stored.repository)?.with_library();
+        let at = match (stored.tag, &entry.reference.digest) {
+            (Some(tag), _) => ManifestRef::Tag(tag),
+            (None, Some(digest)) => ManifestRef::Digest(digest.clone()),
+            // A line has a tag, a digest, or both.
+            (None, None) => continue,
+        };
+        asked.push(Asked {
+            name: entry.reference.to_string(),
+            repo: Repo {
+                registry: holder.registry.clone(),
+                name,
+            },
+            at,
+        });
+    }
+    Ok(asked)
+}
+
+/// All tags of all repositories that the registry lists.
+async fn tagged(
+    cx: &Context,
+    holder: &RegistryHolder,
+    found: &mut Found,
+) -> Result<Vec<Asked>, OpsError> {
+    let (registry, client) = (&holder.registry, &holder.client);
+    cx.stage(&format!("asking {registry} for its repositories"));
+    let prefix = holder.prefix.as_ref();
+    let names = client.list_repositories(registry, prefix).await;
+    let names = names.map_err(|source| match source.status() {
+        Some(400..=499) => OpsError::NoCatalog {
+            registry: registry.clone(),
+            source: Box::new(source),
+        },
+        _ => source.into(),
+    })?;
+    let repos: Vec<Repo> = names
+        .into_iter()
+        .map(|name| Repo {
+            registry: registry.clone(),
+            name,
+        })
+        .collect();
+    client.expect(&repos);
+    let mut answers = futures_util::stream::iter(repos)
+        .map(|repo| async move {
+            let tags = client.list_tags(&repo).await;
+            (repo, tags)
+        })
+        .buffered(ASK_AT_ONCE);
+    let mut asked = Vec::new();
+    while let Some((repo, tags)) = answers.next().await {
+        match tags {
+            Ok(tags) => asked.extend(tags.into_iter().map(|tag| Asked {
+                name: format!("{}:{tag}", repo.name),
+                repo: repo.clone(),
+                at: ManifestRef::Tag(tag),
+            })),
+            // A repository whose tags are all deleted.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => found.unread.push(DamagedImage {
+                image: repo.name.to_string(),
+                error: error_chain(&error),
+            }),
+        }
+    }
+    Ok(asked)
+}
+
+/// All manifests, configs and layers of an image that its registry has; none when it does not have
+/// the image. Children that an index names and that are not there are not claimed.
+async fn closure(client: &Client, asked: &Asked) -> Result<BTreeSet<Digest>, RegistryError> {
+    let mut digests = BTreeSet::new();
+    let Some(top) = client.fetch_manifest(&asked.repo, &asked.at).await? else {
+        return Ok(digests);
+    };
+    let mut level: Vec<Manifest> = vec![top];
+    let mut n_manifests = 1;
+    for _ in 0..=DEPTH_MAX {
+        let mut below = Vec::new();
+        for manifest in &level {
+            digests.insert(manifest.digest().clone());
+            digests.extend(manifest.stored_blobs().map(|blob| blob.digest.clone()));
+            below.extend(manifest.children().iter().cloned());
+        }
+        let mut next = Vec::new();
+        for child in below {
+            // Build caches list layers in an index.
+            let is_blob = child.media_type.kind() == MediaTypeKind::Blob;
+            if digests.contains(&child.digest) || n_manifests >= MANIFESTS_MAX {
+                continue;
+            }
+            if is_blob && !child.media_type.as_str().is_empty() {
+                digests.insert(child.digest.clone());
+                continue;
+            }
+            n_manifests += 1;
+            let at = ManifestRef::Digest(child.digest.clone());
+            next.extend(client.fetch_manifest(&asked.repo, &at).await?);
+        }
+        if next.is_empty() {
+            break;
+        }
+        level = next;
+    }
+    Ok(digests)
+}

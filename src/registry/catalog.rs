@@ -1,0 +1,181 @@
+//! The repositories of a registry: distribution's catalog, or what Harbor's own API lists.
+
+use reqwest::header::{HeaderName, HeaderValue, LINK};
+use reqwest::{Method, Url};
+use serde::Deserialize;
+
+use super::auth::{Challenged, Scopes};
+use super::client::Target;
+use super::endpoint::{resolve, same_origin};
+use super::tags::next_link;
+use super::token::basic;
+use super::transport::{Answer, Call};
+use super::{Client, RegistryError};
+use crate::oci::{Registry, RepositoryName};
+use crate::report::Event;
+
+/// The longest page, in bytes.
+const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// How many pages are read before a registry is taken to go in circles.
+const PAGES_MAX: usize = 1000;
+/// How many names are asked for at once; more than this many some refuse.
+const PAGE_NAMES: usize = 1000;
+/// The same at a Harbor, which allows no more.
+const HARBOR_PAGE_NAMES: usize = 100;
+
+#[derive(Deserialize)]
+struct Catalog {
+    repositories: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct HarborRepository {
+    name: String,
+}
+
+impl Client {
+    /// Lists the repositories of a registry that this login may see, in the registry's order; with
+    /// a prefix, those that are it or are below it.
+    ///
+    /// Many registries have no such list, or show it to administrators only.
+    pub async fn list_repositories(
+        &self,
+        registry: &Registry,
+        prefix: Option<&RepositoryName>,
+    ) -> Result<Vec<RepositoryName>, RegistryError> {
+        self.learn_challenge(registry).await?;
+        let texts = if self.is_harbor(registry) {
+            self.harbor_names(registry, prefix).await?
+        } else {
+            self.catalog_names(registry).await?
+        };
+        let mut names = Vec::with_capacity(texts.len());
+        for text in texts {
+            match text.parse::<RepositoryName>() {
+                Ok(name) if prefix.is_none_or(|prefix| is_below(&name, prefix)) => {
+                    names.push(name);
+                }
+                Ok(_) => {}
+                Err(error) => self.reporter().event(Event::Warning {
+                    text: &format!("{registry}: left out of its repositories: {error}"),
+                }),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Learns from the root of the API how to log in, and so whether it is a Harbor.
+    async fn learn_challenge(&self, registry: &Registry) -> Result<(), RegistryError> {
+        let call = Call::new(Method::GET, self.root(registry)?);
+        self.retry(registry.as_str(), || async {
+            let answer = self.transport().send(&call, None).await?;
+            if answer.status().as_u16() == 401
+                && let Some(challenge) = Challenged::parse(answer.headers()).challenge
+            {
+                self.auth().of(registry).learn(challenge);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn catalog_names(&self, registry: &Registry) -> Result<Vec<String>, RegistryError> {
+        let mut url = self.root(registry)?;
+        url.set_path("/v2/_catalog");
+        url.set_query(Some(&format!("n={PAGE_NAMES}")));
+        let mut names = Vec::new();
+        let mut next = Some(url);
+        let mut n_pages = 0;
+        while let Some(url) = next {
+            let (page, more) = self.fetch_catalog(registry, url).await?;
+            names.extend(page.repositories.into_iter().flatten());
+            n_pages += 1;
+            next = more.filter(|_| n_pages < PAGES_MAX);
+        }
+        Ok(names)
+    }
+
+    async fn fetch_catalog(
+        &self,
+        registry: &Registry,
+        url: Url,
+    ) -> Result<(Catalog, Option<Url>), RegistryError> {
+        let target = Target {
+            scopes: Scopes::catalog(),
+            ..Target::root(registry)
+        };
+        let call = Call::new(Method::GET, url);
+        self.retry(&format!("{registry} catalog"), || async {
+            let answer = self.send(&target, &call).await?;
+            if answer.status().as_u16() != 200 {
+                return Err(self.refusal(&target, answer).await);
+            }
+            // The login goes with the next page, so it must not lead elsewhere.
+            let next = answer
+                .header(LINK)
+                .and_then(next_link)
+                .and_then(|link| resolve(&answer.url, link))
+                .filter(|next| same_origin(next, &call.url) && *next != call.url);
+            Ok((read(answer).await?, next))
+        })
+        .await
+    }
+
+    /// Asks Harbor's API, since its catalog is for its administrators only (facts D7).
+    async fn harbor_names(
+        &self,
+        registry: &Registry,
+        prefix: Option<&RepositoryName>,
+    ) -> Result<Vec<String>, RegistryError> {
+        let project = prefix.and_then(|prefix| prefix.components().next());
+        let path = match project {
+            Some(project) => format!("/api/v2.0/projects/{project}/repositories"),
+            None => "/api/v2.0/repositories".to_owned(),
+        };
+        let target = Target {
+            repository: prefix,
+            ..Target::root(registry)
+        };
+        // Has a project of digits taken for a name, not for a number of the database.
+        let is_name = HeaderName::from_static("x-is-resource-name");
+        let mut names = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let mut url = self.root(registry)?;
+            url.set_path(&path);
+            url.set_query(Some(&format!("page={page}&page_size={HARBOR_PAGE_NAMES}")));
+            let call = Call::new(Method::GET, url)
+                .header(is_name.clone(), HeaderValue::from_static("true"));
+            let found: Vec<HarborRepository> = self
+                .retry(&format!("{registry} repositories"), || async {
+                    self.prepare_login(&target).await?;
+                    let login = self.login(&target).as_deref().and_then(basic);
+                    let answer = self.transport().send(&call, login.as_ref()).await?;
+                    if answer.status().as_u16() != 200 {
+                        return Err(self.refusal(&target, answer).await);
+                    }
+                    read(answer).await
+                })
+                .await?;
+            let is_last = found.len() < HARBOR_PAGE_NAMES;
+            names.extend(found.into_iter().map(|repository| repository.name));
+            if is_last {
+                break;
+            }
+        }
+        Ok(names)
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(answer: Answer) -> Result<T, RegistryError> {
+    let request = answer.line.clone();
+    let bytes = answer.read(PAGE_LEN_MAX).await?;
+    serde_json::from_slice(&bytes).map_err(|_| RegistryError::Protocol {
+        request,
+        problem: "the answer is no list of repositories",
+    })
+}
+
+fn is_below(name: &RepositoryName, prefix: &RepositoryName) -> bool {
+    let rest = name.as_str().strip_prefix(prefix.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,331 @@
+//! What is served: a store, or a bundle as it lies there, both asked in one way.
+//!
+//! A bundle is the storage of a registry in one file, so that each question has the answer that
+//! the store unpacked from it would give. Manifests are verified whenever they are read; a config
+//! or layer while it is sent whole for the first time (see [`ServedBlob::into_stream`]).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::bridge::{self, ChunkSink, FileRange};
+use crate::bundle::{Bundle, BundleError};
+use crate::oci::{Digest, DigestHasher, Manifest, RepositoryName, Tag};
+use crate::report::{Event, Reporter};
+use crate::store::Store;
+
+use super::error::ApiError;
+
+/// What is served. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Store(Store),
+    Bundle(Arc<ServedBundle>),
+}
+
+impl From<Store> for Content {
+    fn from(store: Store) -> Self {
+        Self::Store(store)
+    }
+}
+
+/// A bundle, with what its repositories have.
+#[derive(Debug)]
+pub struct ServedBundle {
+    bundle: Arc<Bundle>,
+    repositories: BTreeMap<RepositoryName, Repository>,
+    /// The configs and layers that were sent whole, and whether they are what they should be.
+    seen: Mutex<HashMap<Digest, Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Repository {
+    tags: BTreeMap<Tag, Digest>,
+    manifests: BTreeSet<Digest>,
+    blobs: HashSet<Digest>,
+}
+
+#[derive(Debug, Clone)]
+enum Seen {
+    Right,
+    /// With the digest that it has.
+    Wrong(Digest),
+}
+
+impl ServedBundle {
+    /// Prepares a bundle for serving; reads and verifies every byte that is not a config's or a
+    /// layer's. Blocks.
+    pub fn new(bundle: Arc<Bundle>) -> Result<Self, BundleError> {
+        bundle.check_all_but_blobs()?;
+        let manifest = bundle.manifest();
+        for blob in manifest.blobs.iter().filter(|blob| blob.is_manifest) {
+            bundle.read_manifest(&blob.digest)?;
+        }
+        let mut repositories: BTreeMap<RepositoryName, Repository> = BTreeMap::new();
+        for image in &manifest.images {
+            let repository = repositories.entry(image.repository.clone()).or_default();
+            if let Some(tag) = &image.tag {
+                repository.tags.insert(tag.clone(), image.digest.clone());
+            }
+            repository.manifests.extend(image.manifests.iter().cloned());
+            repository.blobs.extend(image.blobs.iter().cloned());
+        }
+        Ok(Self {
+            bundle,
+            repositories,
+            seen: Mutex::default(),
+        })
+    }
+
+    /// How many configs and layers its images need that it does not have.
+    pub fn n_base(&self) -> usize {
+        self.bundle.manifest().base.len()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<Digest, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    pub(super) fn repositories(&self) -> Result<Vec<RepositoryName>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.repositories()?),
+            Self::Bundle(bundle) => Ok(bundle.repositories.keys().cloned().collect()),
+        }
+    }
+
+    pub(super) fn tags(&self, name: &RepositoryName) -> Result<Vec<Tag>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.tags(name)?),
+            Self::Bundle(bundle) => {
+                let repository = bundle.repositories.get(name);
+                let tags = repository.into_iter().flat_map(|found| found.tags.keys());
+                Ok(tags.cloned().collect())
+            }
+        }
+    }
+
+    /// The manifests of a repository, sorted.
+    pub(super) fn revisions(&self, name: &RepositoryName) -> Result<Vec<Digest>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.revisions(name)?),
+            Self::Bundle(bundle) => {
+                let repository = bundle.repositories.get(name);
+                let manifests = repository.into_iter().flat_map(|found| &found.manifests);
+                Ok(manifests.cloned().collect())
+            }
+        }
+    }
+
+    pub(super) fn resolve_tag(
+        &self,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.resolve_tag(name, tag)?),
+            Self::Bundle(bundle) => {
+                let repository = bundle.repositories.get(name);
+                Ok(repository.and_then(|found| found.tags.get(tag)).cloned())
+            }
+        }
+    }
+
+    pub(super) fn has_revision(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.has_revision(name, digest)?),
+            Self::Bundle(bundle) => {
+                let repository = bundle.repositories.get(name);
+                Ok(repository.is_some_and(|found| found.manifests.contains(digest)))
+            }
+        }
+    }
+
+    /// Reads and verifies a manifest.
+    pub(super) fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.read_manifest(digest)?),
+            Self::Bundle(bundle) => Ok(bundle.bundle.read_manifest(digest)?),
+        }
+    }
+
+    /// What a manifest says that it is about.
+    pub(super) fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, ApiError> {
+        match self {
+            Self::Store(store) => Ok(store.subject_of(digest)?),
+            Self::Bundle(bundle) => {
+                let manifest = bundle.bundle.read_manifest(digest)?;
+                let subject = manifest.as_ref().and_then(Manifest::subject);
+                Ok(subject.map(|subject| subject.digest.clone()))
+            }
+        }
+    }
+
+    /// Opens a config or layer of a repository; `None` when the repository does not have it.
+    pub(super) fn open_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<ServedBlob>, ApiError> {
+        match self {
+            Self::Store(store) => {
+                if !store.has_layer(name, digest)? {
+                    return Ok(None);
+                }
+                let range = store.open_blob(digest)?;
+                Ok(range.map(|range| ServedBlob::new(vec![range], None)))
+            }
+            Self::Bundle(bundle) => {
+                let repository = bundle.repositories.get(name);
+                if repository.is_none_or(|found| !found.blobs.contains(digest)) {
+                    return Ok(None);
+                }
+                let Some(pieces) = bundle.bundle.open_blob(digest) else {
+                    return Ok(None);
+                };
+                let seen = bundle.seen().get(digest).cloned();
+                let watch = match seen {
+                    None => Some(Watch {
+                        bundle: Arc::clone(bundle),
+                        digest: digest.clone(),
+                    }),
+                    Some(Seen::Right) => None,
+                    Some(Seen::Wrong(actual)) => {
+                        return Err(ApiError::failed(&Damaged {
+                            expected: digest.clone(),
+                            actual,
+                        }));
+                    }
+                };
+                Ok(Some(ServedBlob::new(pieces, watch)))
+            }
+        }
+    }
+}
+
+/// A blob that is about to be sent, or a part of one.
+#[derive(Debug)]
+pub(super) struct ServedBlob {
+    /// Its bytes, one range behind the other.
+    pieces: Vec<FileRange>,
+    watch: Option<Watch>,
+}
+
+/// What is not known yet to be what its digest says.
+#[derive(Debug)]
+struct Watch {
+    bundle: Arc<ServedBundle>,
+    digest: Digest,
+}
+
+/// A config or layer of a bundle that is not what its digest says.
+#[derive(Debug, thiserror::Error)]
+#[error("blob `{expected}` is damaged in the bundle: its bytes have the digest `{actual}`")]
+struct Damaged {
+    expected: Digest,
+    actual: Digest,
+}
+
+impl ServedBlob {
+    fn new(pieces: Vec<FileRange>, watch: Option<Watch>) -> Self {
+        Self { pieces, watch }
+    }
+
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        crate::oci::sum_len(self.pieces.iter().map(|piece| piece.len))
+    }
+
+    /// Cuts it down to `len` bytes from `start` on, which it must have.
+    ///
+    /// A part is not checked: who asks for one has the rest, and the digest.
+    pub(super) fn cut(&mut self, mut start: u64, mut len: u64) {
+        self.watch = None;
+        for piece in &mut self.pieces {
+            let skipped = start.min(piece.len);
+            start -= skipped;
+            piece.offset += skipped;
+            piece.len = (piece.len - skipped).min(len);
+            len -= piece.len;
+        }
+        self.pieces.retain(|piece| piece.len > 0);
+    }
+
+    /// Streams the bytes.
+    ///
+    /// What is not known to be right is hashed on the way, and its last chunk is held back until it
+    /// is: a damaged blob ends in an error, which cuts the connection, and never as if it were
+    /// whole. From then on it is not served at all; `reporter` learns of it.
+    pub(super) fn into_stream(
+        self,
+        reporter: Arc<dyn Reporter>,
+    ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+        bridge::stream_from_blocking(move |sink| match self.watch {
+            Some(watch) => watch.send(&self.pieces, sink, reporter.as_ref()),
+            None => send(&self.pieces, |chunk| sink.send(chunk)).map(|_| ()),
+        })
+    }
+}
+
+impl Watch {
+    fn send(
+        self,
+        pieces: &[FileRange],
+        sink: &ChunkSink<io::Error>,
+        reporter: &dyn Reporter,
+    ) -> io::Result<()> {
+        let mut hasher = DigestHasher::new(self.digest.algorithm());
+        let mut held: Option<Bytes> = None;
+        let sent = send(pieces, |chunk| {
+            hasher.update(&chunk);
+            held.replace(chunk).is_none_or(|before| sink.send(before))
+        })?;
+        if sent.is_break() {
+            return Ok(());
+        }
+        let (expected, actual) = (self.digest, hasher.finish());
+        let seen = if actual == expected {
+            Seen::Right
+        } else {
+            Seen::Wrong(actual.clone())
+        };
+        self.bundle.seen().insert(expected.clone(), seen);
+        if actual != expected {
+            let damaged = Damaged { expected, actual };
+            reporter.event(Event::Warning {
+                text: &damaged.to_string(),
+            });
+            return Err(io::Error::other(damaged));
+        }
+        if let Some(last) = held {
+            sink.send(last);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the pieces one after the other until nobody takes them any more.
+fn send(pieces: &[FileRange], mut take: impl FnMut(Bytes) -> bool) -> io::Result<ControlFlow<()>> {
+    for piece in pieces {
+        let read = bridge::read_chunks(piece, |chunk| {
+            if take(chunk) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if read.is_break() {
+            return Ok(read);
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}

@@ -1,0 +1,62 @@
+//! `hod serve` as a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+use super::env::TestEnv;
+use super::http::{self, Answer};
+
+/// A running `hod serve`; it is ended with this.
+#[derive(Debug)]
+pub(crate) struct Served {
+    child: Child,
+    /// `127.0.0.1:<port>`.
+    pub host: String,
+}
+
+impl Served {
+    /// Serves `source` on a free port.
+    #[track_caller]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the child says goes straight to a file"
+    )]
+    pub(crate) fn start(env: &TestEnv, source: &str) -> Self {
+        let log = std::fs::File::create(env.path("serve.log")).unwrap();
+        let mut child = env
+            .hod()
+            .args(["serve", source, "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let host = line.trim().strip_prefix("http://").map(str::to_owned);
+        let Some(host) = host else {
+            let _ = child.wait();
+            panic!("it does not serve: {}", env.read("serve.log"));
+        };
+        Self { child, host }
+    }
+
+    /// Sends a request with neither headers nor body.
+    #[track_caller]
+    pub(crate) fn send(&self, method: &str, target: &str) -> Answer {
+        http::send(&self.host, method, target, (&[], b""))
+    }
+
+    /// Asks for a part of a blob.
+    #[track_caller]
+    pub(crate) fn range(&self, target: &str, range: &str) -> Answer {
+        http::send(&self.host, "GET", target, (&[("Range", range)], b""))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
