@@ -16,6 +16,7 @@
 //! go to a [`StreamSink`] or are read in place.
 
 mod check;
+mod checksums;
 mod closure;
 mod copy;
 mod entry_path;
@@ -31,6 +32,7 @@ mod plan;
 mod reader;
 mod receipt;
 mod siblings;
+mod sign;
 mod split;
 mod stream;
 mod verify;
@@ -44,6 +46,7 @@ mod hostile;
 #[cfg(test)]
 mod sample;
 
+pub use checksums::checksum_files;
 pub use entry_path::{EntryPath, EntryPathError};
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::{
@@ -54,6 +57,10 @@ pub use plan::{BundleFile, FileContent, PackBlob, PackPlan};
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
 pub use siblings::volume_path;
+pub use sign::{
+    KEY_LEN_MAX, KeyError, KeyId, Password, PublicKey, SIGNATURE_LEN, SecretKey, SignError,
+    SignHelper, SignatureError, Signed, Signer, Trust,
+};
 pub use stream::{BlobCheck, StreamSink, read_stream};
 pub use verify::{BundleVerifyOutcome, VerifyOptions, verify};
 pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_lens, write};

@@ -27,7 +27,7 @@ pub use persist::{
     Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
     remove_file, rename, sweep_dir, sweep_older, sync_dir, sync_filesystem, write_file,
 };
-pub use private::{create_private_dir_all, write_private};
+pub use private::{create_private_dir_all, write_new_pair, write_private};
 pub use read::{
     FileStat, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open, try_read,
     try_read_dir_names, try_stat,

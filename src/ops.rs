@@ -12,6 +12,7 @@ mod error;
 mod export;
 mod images;
 mod inventory;
+mod keygen;
 mod login;
 mod pack;
 mod preflight;
@@ -20,6 +21,7 @@ mod push;
 mod receipt;
 mod select;
 mod serve;
+mod signature;
 mod unpack;
 mod verify;
 mod why;
@@ -32,6 +34,7 @@ pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, d
 pub use error::OpsError;
 pub use export::{ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
+pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
@@ -42,6 +45,7 @@ pub use push::{PushOptions, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use select::{SelectOptions, select};
 pub use serve::{ServeOptions, serve};
+pub use signature::SignatureFacts;
 pub use unpack::{UnpackOptions, unpack};
 pub use verify::{VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};

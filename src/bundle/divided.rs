@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::sample::{Builder, Sample, noise, sample};
 use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
-    Place, ReadOptions, StreamSink, VerifyOptions, planned_lens, read_stream, verify, volume_path,
+    Place, ReadOptions, StreamSink, Trust, VerifyOptions, planned_lens, read_stream, verify,
+    volume_path,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -159,14 +160,25 @@ fn joined_volumes_are_read_in_one_pass() {
         let joined = divided.joined();
         let mut blobs = Blobs::default();
         let path = Path::new("-");
-        read_stream(joined.as_slice(), path, BlobCheck::Reader, &mut blobs).unwrap();
+        read_stream(
+            joined.as_slice(),
+            (path, &Trust::default()),
+            BlobCheck::Reader,
+            &mut blobs,
+        )
+        .unwrap();
         assert_eq!(blobs.0.len(), divided.sample.plan.blobs.len());
         assert!(blobs.0.iter().all(|(digest, bytes)| digest.matches(bytes)));
         // Volumes that are missing at the end, or that come in another order.
         let count = divided.paths.len();
         let first = fsx::read(&divided.paths[0], u64::MAX / 2).unwrap();
         let error = |bytes: &[u8]| {
-            let read = read_stream(bytes, path, BlobCheck::Reader, &mut Blobs::default());
+            let read = read_stream(
+                bytes,
+                (path, &Trust::default()),
+                BlobCheck::Reader,
+                &mut Blobs::default(),
+            );
             read.unwrap_err().to_string()
         };
         let missing = error(&first);
@@ -254,6 +266,7 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
                 fsx::rename(&away.join(&name), &away.join(short)).unwrap();
             }
             let options = ReadOptions {
+                trust: Trust::default(),
                 volume_dirs: vec![divided.sample.path("nowhere"), away],
             };
             Bundle::open(&divided.paths[keep[0]], &options)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::entry_path::EntryPathError;
+use super::sign::{SignError, SignatureError};
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};
@@ -141,6 +142,12 @@ pub enum BundleError {
         #[source]
         source: Box<BundleError>,
     },
+    /// A signature that is missing, wrong, or by a key that is not trusted.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The bundle could not be signed; nothing is left of it.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Nobody waits for the bundle any more; nothing is left of it.
     #[error("writing the bundle was stopped")]
     Stopped,
@@ -268,6 +275,15 @@ impl BundleError {
         }
     }
 
+    /// Whether it is about who signed.
+    pub fn is_signature(&self) -> bool {
+        match self {
+            Self::InVolume { source, .. } => source.is_signature(),
+            Self::Signature(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the content of a bundle, or of a blob to be packed, is at fault: it was read and is
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {
@@ -284,6 +300,7 @@ impl BundleError {
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
+            | Self::Sign(_)
             | Self::Stopped
             | Self::TooLarge => false,
             Self::BlobDamaged { .. }
@@ -297,6 +314,7 @@ impl BundleError {
             | Self::Manifest { .. }
             | Self::Blob { .. }
             | Self::TooManyVolumes { .. }
+            | Self::Signature(_)
             | Self::Image { .. } => true,
         }
     }
@@ -319,6 +337,7 @@ impl BundleError {
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
             | Self::TooLarge => ErrorClass::Usage,
+            Self::Sign(_) => ErrorClass::Auth,
             Self::Stopped => ErrorClass::Stopped,
             Self::BlobDamaged { .. }
             | Self::BlobLength { .. }
@@ -331,6 +350,7 @@ impl BundleError {
             | Self::Manifest { .. }
             | Self::Blob { .. }
             | Self::TooManyVolumes { .. }
+            | Self::Signature(_)
             | Self::Image { .. } => ErrorClass::Verify,
         }
     }
@@ -340,6 +360,8 @@ impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::InVolume { source, .. } => return source.hint(),
+            Self::Signature(error) => return error.hint(),
+            Self::Sign(error) => return error.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
                 "the disk is full: free some space and run the same command again; no part of the \
                  bundle was left behind"

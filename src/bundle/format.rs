@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::entry_path::EntryPath;
+use super::sign::KeyId;
 use crate::oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
 
 /// The most volumes that a bundle may have.
@@ -128,9 +129,8 @@ pub struct BundleManifest {
     pub created: u64,
     /// How many volumes it has.
     pub n_volumes: u32,
-    /// The id of the key that signed it, 16 hex digits, as the bundle says; a claim until the
-    /// signature is checked.
-    pub signed_by: Option<String>,
+    /// The key that signed it, as the bundle says; a claim until the signature is verified.
+    pub signed_by: Option<KeyId>,
     /// Sorted by repository, tag and digest.
     pub images: Vec<BundleImage>,
     /// Manifests first, then the others, each sorted by digest.

@@ -8,21 +8,18 @@ use super::input::Input;
 use super::intruder;
 use super::json::{
     self, BUNDLE_PATH, HeadDigests, JSON_LEN_MAX, Offsets, SIGNATURE_PATH, VOLUME_PATH,
-    VolumeIdentity,
 };
+use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
-
-/// The longest signature that is read, in bytes.
-const SIGNATURE_LEN_MAX: u64 = 4096;
 
 /// What a volume says of itself and of its bundle, checked: it makes sense and lies where it says.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) manifest: BundleManifest,
     pub(super) known: HeadDigests,
-    /// `hod/bundle.json.minisig`.
-    pub(super) signature: Option<Vec<u8>>,
+    /// Whether it is signed, and what that is worth.
+    pub(super) signed: Signed,
     lens: HeadLens,
 }
 
@@ -42,20 +39,39 @@ struct Found {
 }
 
 /// Reads the head of any volume; `input` is then behind it.
-pub(super) fn read(input: &mut Input<'_>) -> Result<(Head, VolumeHead), BundleError> {
-    let Some((volume_json, identity)) = read_first(input)? else {
+///
+/// Where keys are trusted, nothing of it is parsed before one of them is known to have signed it.
+pub(super) fn read(
+    input: &mut Input<'_>,
+    trust: &Trust,
+) -> Result<(Head, VolumeHead), BundleError> {
+    let Some(volume_json) = read_first(input)? else {
         return Err(BundleError::NotABundle {
             path: input.path().to_owned(),
             found: "it is empty".to_owned(),
         });
     };
     let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
-    let (manifest, offsets) = json::parse_bundle(&bundle_json.content)?;
-    check::check(&manifest)?;
-    let mut found = vec![volume_json, bundle_json];
-    if manifest.signed_by.is_some() {
-        found.push(read_json(input, SIGNATURE_PATH, SIGNATURE_LEN_MAX)?);
+    let mut signature = None;
+    if trust.is_required() {
+        let Some(found) = read_signature(input)? else {
+            return Err(trust.refuse_unsigned().into());
+        };
+        trust.verify(&bundle_json.content, &found.content)?;
+        signature = Some(found);
     }
+    let (manifest, offsets) = json::parse_bundle(&bundle_json.content)?;
+    if let (Some(listed), None) = (manifest.signed_by, &signature) {
+        let found = read_signature(input)?;
+        signature = Some(found.ok_or(SignatureError::Missing { listed })?);
+    }
+    if let Some(found) = &signature {
+        sign::check_claim(&found.content, (manifest.signed_by, &manifest.id))?;
+    }
+    check::check(&manifest)?;
+    let identity = json::parse_volume_identity(&volume_json.content)?;
+    let mut found = vec![volume_json, bundle_json];
+    found.extend(signature);
     let content = |at: usize| found.get(at).map(|found| found.content.as_slice());
     let lens = HeadLens {
         volume_json: found[0].content.len() as u64,
@@ -67,7 +83,7 @@ pub(super) fn read(input: &mut Input<'_>) -> Result<(Head, VolumeHead), BundleEr
     let known = HeadDigests::of(&found[1].content, content(2));
     let volume_json = check_members(&volume, &manifest, (&found, &known))?;
     let head = Head {
-        signature: content(2).map(<[u8]>::to_vec),
+        signed: trust.standing(manifest.signed_by),
         manifest,
         known,
         lens,
@@ -82,7 +98,11 @@ pub(super) fn read(input: &mut Input<'_>) -> Result<(Head, VolumeHead), BundleEr
 impl Head {
     /// How many members the head has.
     pub(super) fn n_members(&self) -> usize {
-        2 + usize::from(self.signature.is_some())
+        2 + usize::from(self.is_signed())
+    }
+
+    fn is_signed(&self) -> bool {
+        self.manifest.signed_by.is_some()
     }
 
     /// Reads the head of another volume of the bundle; all but `hod/volume.json` must be the same.
@@ -92,9 +112,10 @@ impl Head {
         &self,
         input: &mut Input<'_>,
     ) -> Result<Option<VolumeHead>, BundleError> {
-        let Some((volume_json, identity)) = read_first(input)? else {
+        let Some(volume_json) = read_first(input)? else {
             return Ok(None);
         };
+        let identity = json::parse_volume_identity(&volume_json.content)?;
         if identity.bundle != self.manifest.id {
             return Err(BundleError::OtherBundle {
                 path: input.path().to_owned(),
@@ -105,8 +126,8 @@ impl Head {
         }
         let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
         let mut found = vec![volume_json, bundle_json];
-        if self.signature.is_some() {
-            found.push(read_json(input, SIGNATURE_PATH, SIGNATURE_LEN_MAX)?);
+        if self.is_signed() {
+            found.push(read_json(input, SIGNATURE_PATH, SIGNATURE_LEN)?);
         }
         let signature = found.get(2).map(|found| found.content.as_slice());
         let known = HeadDigests::of(&found[1].content, signature);
@@ -187,9 +208,8 @@ fn check_offsets(
     Ok(())
 }
 
-/// Reads `hod/volume.json`, and what must be known of it before anything else; `None` at the end of
-/// the input.
-fn read_first(input: &mut Input<'_>) -> Result<Option<(Found, VolumeIdentity)>, BundleError> {
+/// Reads `hod/volume.json`; `None` at the end of the input.
+fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
     // A pax header, the comment in it, the header.
     let mut first = vec![0; 3 * block_len()];
     let n = input.fill(&mut first, VOLUME_PATH)?;
@@ -200,13 +220,28 @@ fn read_first(input: &mut Input<'_>) -> Result<Option<(Found, VolumeIdentity)>, 
     check_first(input, &first)?;
     let header = &first[2 * block_len()..];
     let (content, padding) = read_content(input, header, (VOLUME_PATH, JSON_LEN_MAX))?;
-    let identity = json::parse_volume_identity(&content)?;
-    let found = Found {
+    Ok(Some(Found {
         header: first,
         content,
         padding,
-    };
-    Ok(Some((found, identity)))
+    }))
+}
+
+/// Reads the signature; `None` when another member, or none, is in its place.
+fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
+    let mut header = vec![0; block_len()];
+    let n = input.fill(&mut header, SIGNATURE_PATH)?;
+    let is_other = intruder::is_header(&header)
+        && *tar::Header::from_byte_slice(&header).path_bytes() != *SIGNATURE_PATH.as_bytes();
+    if n < header.len() || is_other || header.iter().all(|&byte| byte == 0) {
+        return Ok(None);
+    }
+    let (content, padding) = read_content(input, &header, (SIGNATURE_PATH, SIGNATURE_LEN))?;
+    Ok(Some(Found {
+        header,
+        content,
+        padding,
+    }))
 }
 
 /// Reads a further member of the head.

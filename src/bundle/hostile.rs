@@ -14,7 +14,7 @@ use super::sample::{Builder, Sample, noise};
 use super::volume::Member;
 use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
-    ReadOptions, StreamSink, VerifyOptions, read_stream, verify,
+    ReadOptions, StreamSink, Trust, VerifyOptions, read_stream, verify,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -230,7 +230,12 @@ impl StreamSink for Victim {
 
 #[track_caller]
 fn stream(bytes: &[u8]) -> String {
-    let error = read_stream(bytes, Path::new("evil.tar"), BlobCheck::Reader, &mut Victim);
+    let error = read_stream(
+        bytes,
+        (Path::new("evil.tar"), &Trust::default()),
+        BlobCheck::Reader,
+        &mut Victim,
+    );
     chain(&error.unwrap_err())
 }
 

@@ -10,6 +10,7 @@ use super::format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, N_VOLUMES_MAX, Origin,
     Part, Place,
 };
+use super::sign::KeyId;
 use super::volume::{Content, Volume};
 use crate::oci::Digest;
 
@@ -40,7 +41,7 @@ struct BundleDoc {
     created: u64,
     volumes: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    signed_by: Option<String>,
+    signed_by: Option<KeyId>,
     images: Vec<BundleImage>,
     blobs: Vec<BlobDoc>,
     files: Vec<FileDoc>,
@@ -152,7 +153,7 @@ pub(super) fn render_bundle(
         tool: manifest.tool_version.clone(),
         created: manifest.created,
         volumes: manifest.n_volumes,
-        signed_by: manifest.signed_by.clone(),
+        signed_by: manifest.signed_by,
         images: manifest.images.clone(),
         blobs: blobs.map(|(blob, at)| BlobDoc::of(blob, at)).collect(),
         files: files
@@ -287,6 +288,11 @@ pub(super) struct HeadDigests {
 }
 
 impl HeadDigests {
+    /// For a bundle that is not signed yet, or never: a digest of the same length.
+    pub(super) fn unsigned(bundle_json: &[u8]) -> Self {
+        Self::of(bundle_json, Some(b""))
+    }
+
     pub(super) fn of(bundle_json: &[u8], signature: Option<&[u8]>) -> Self {
         Self {
             bundle_json: Digest::of(bundle_json),

@@ -8,6 +8,7 @@ use super::format::{
 };
 use super::header::ALIGNMENT;
 use super::json::{self, HeadDigests};
+use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{HeadLens, Volume};
 use crate::bridge::FileRange;
@@ -37,6 +38,8 @@ pub struct PackPlan {
     pub mtime: u64,
     /// The version of hod that packs.
     pub tool_version: String,
+    /// Who signs it, if anybody.
+    pub signer: Option<Signer>,
 }
 
 /// A blob that is to be packed.
@@ -81,7 +84,7 @@ impl FileContent {
         self.len() == 0
     }
 
-    fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes),
             Self::Range(_, digest) => digest.clone(),
@@ -97,6 +100,8 @@ pub(super) struct Planned {
     /// Of each volume.
     pub(super) volume_jsons: Vec<Vec<u8>>,
     pub(super) bundle_json: Vec<u8>,
+    /// Empty until it is signed: see [`Planned::sign`].
+    pub(super) signature: Vec<u8>,
     /// In the order of the manifest's files.
     pub(super) files: Vec<FileContent>,
 }
@@ -165,7 +170,7 @@ impl PackPlan {
             tool_version: self.tool_version.clone(),
             created: self.mtime,
             n_volumes: 1,
-            signed_by: None,
+            signed_by: self.signer.as_ref().map(Signer::key_id),
             images,
             blobs,
             files: files.iter().map(file).collect(),
@@ -195,12 +200,12 @@ impl Planned {
             };
             let (id, bundle_json) = json::render_bundle(&manifest, &volumes, len_min.bundle_json)?;
             manifest.id = id;
-            let known = HeadDigests::of(&bundle_json, None);
+            let known = HeadDigests::unsigned(&bundle_json);
             let volume_jsons = render_volumes(&manifest, &volumes, (&known, len_min.volume_json))?;
             let now = HeadLens {
                 volume_json: volume_jsons[0].len() as u64,
                 bundle_json: bundle_json.len() as u64,
-                signature: 0,
+                signature: manifest.signed_by.map_or(0, |_| SIGNATURE_LEN),
             };
             if now == lens {
                 return Ok(Self {
@@ -208,6 +213,7 @@ impl Planned {
                     volumes,
                     volume_jsons,
                     bundle_json,
+                    signature: Vec::new(),
                     files,
                 });
             }
@@ -239,9 +245,23 @@ impl Planned {
         let (id, bundle_json) = json::render_bundle(&self.manifest, &self.volumes, len)?;
         self.manifest.id = id;
         self.bundle_json = bundle_json;
-        let known = HeadDigests::of(&self.bundle_json, None);
+        self.render_volumes(&HeadDigests::unsigned(&self.bundle_json))
+    }
+
+    /// Signs the json file, which must be final, where there is somebody to sign. No offset changes
+    /// by it. Blocks with a helper.
+    pub(super) fn sign(&mut self, signer: Option<&Signer>) -> Result<(), BundleError> {
+        let Some(signer) = signer else {
+            return Ok(());
+        };
+        self.signature = signer.sign(&self.bundle_json, &self.manifest.id)?;
+        let known = HeadDigests::of(&self.bundle_json, Some(&self.signature));
+        self.render_volumes(&known)
+    }
+
+    fn render_volumes(&mut self, known: &HeadDigests) -> Result<(), BundleError> {
         let len = self.volume_jsons[0].len() as u64;
-        self.volume_jsons = render_volumes(&self.manifest, &self.volumes, (&known, len))?;
+        self.volume_jsons = render_volumes(&self.manifest, &self.volumes, (known, len))?;
         Ok(())
     }
 }
@@ -301,6 +321,7 @@ mod tests {
             volume_size: None,
             mtime: 0,
             tool_version: "1".to_owned(),
+            signer: None,
         }
     }
 

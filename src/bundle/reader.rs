@@ -14,6 +14,7 @@ use super::header::{BLOCK_LEN, LEAD_LEN_MAX};
 use super::input::{self, Input, ZSTD_MAGIC};
 use super::intruder;
 use super::siblings;
+use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
 use crate::bridge::FileRange;
@@ -34,6 +35,8 @@ pub enum BundleKind {
 pub struct ReadOptions {
     /// Where else volumes may be than beside the one that is named.
     pub volume_dirs: Vec<PathBuf>,
+    /// By whom bundles must be signed.
+    pub trust: Trust,
 }
 
 /// A raw bundle, open for reading: all of its volumes, or some.
@@ -123,7 +126,10 @@ impl Bundle {
     /// Opens a raw bundle whose volumes may be too short or too long.
     pub(super) fn open_any_len(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let (file, len) = open_file(path)?;
-        let (head, own) = head::read(&mut Input::new(BufReader::new(&file), path)?)?;
+        let (head, own) = head::read(
+            &mut Input::new(BufReader::new(&file), path)?,
+            &options.trust,
+        )?;
         let n_volumes = usize::try_from(head.manifest.n_volumes).expect("at most a few thousand");
         let mut volumes: Vec<Option<OpenVolume>> = Vec::new();
         volumes.resize_with(n_volumes, || None);
@@ -158,6 +164,11 @@ impl Bundle {
     /// What is in it, volumes that are missing included.
     pub fn manifest(&self) -> &BundleManifest {
         &self.head.manifest
+    }
+
+    /// Whether it is signed, and what that is worth.
+    pub fn signed(&self) -> Signed {
+        self.head.signed
     }
 
     /// The paths of the volumes, by number from the first on; `None` for one that was not found.

@@ -141,6 +141,7 @@ impl Builder {
                 volume_size: None,
                 mtime: 1_600_000_000,
                 tool_version: "0.0.0".to_owned(),
+                signer: None,
             },
             dir,
         }

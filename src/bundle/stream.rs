@@ -8,6 +8,7 @@ use super::error::{BundleError, MemberProblem};
 use super::format::{BundleBlob, BundleManifest};
 use super::head::{self, Head, VolumeHead};
 use super::input::Input;
+use super::sign::Trust;
 use super::volume::{Content, Member};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
@@ -36,7 +37,8 @@ pub enum BlobCheck {
     Sink,
 }
 
-/// Reads a bundle from start to end into `sink`; `path` is for messages.
+/// Reads a bundle from start to end into `sink`; `path` is for messages. Where keys are trusted, one
+/// of them must have signed it, or the sink hears of nothing.
 ///
 /// Several volumes must come one after the other, as `cat` joins them; each blob is handed over as
 /// one even so. Refuses, by the name of the member, all that a bundle does not have: unsafe paths,
@@ -44,12 +46,12 @@ pub enum BlobCheck {
 /// an archive that ends too early or too late. Memory does not grow with the size of a blob.
 pub fn read_stream<R: Read, S: StreamSink>(
     input: R,
-    path: &Path,
+    (path, trust): (&Path, &Trust),
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<BundleManifest, S::Error> {
     let mut input = Input::new(input, path)?;
-    let (head, own) = head::read(&mut input)?;
+    let (head, own) = head::read(&mut input, trust)?;
     sink.start(&head.manifest)?;
     let mut pass = Pass {
         input,

@@ -10,6 +10,7 @@ use super::error::{BlobProblem, BundleError, MemberProblem};
 use super::format::{BundleBlob, BundleManifest};
 use super::hashing::BUFFER_LEN;
 use super::reader::{Bundle, BundleKind, OpenVolume, ReadOptions};
+use super::sign::Signed;
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::{Content, Member};
 use crate::fsx;
@@ -26,6 +27,8 @@ pub struct BundleVerifyOutcome {
     pub problems: Vec<String>,
     /// What is left out, as it may be.
     pub notes: Vec<String>,
+    /// Whether it is signed; `None` where that was not to be read.
+    pub signed: Option<Signed>,
 }
 
 /// How to verify a bundle.
@@ -57,11 +60,11 @@ pub fn verify(
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let verified = match Bundle::detect(path)? {
-        Some(BundleKind::Zstd) => verify_stream(path, options.on_bytes),
+        Some(BundleKind::Zstd) => verify_stream(path, options),
         _ => verify_raw(path, options),
     };
     match verified {
-        Err(error) if error.is_content() => Ok(BundleVerifyOutcome {
+        Err(error) if error.is_content() && !error.is_signature() => Ok(BundleVerifyOutcome {
             problems: vec![text(&error)],
             ..BundleVerifyOutcome::default()
         }),
@@ -81,13 +84,14 @@ fn text(error: &BundleError) -> String {
     text
 }
 
-fn outcome(manifest: &BundleManifest) -> BundleVerifyOutcome {
+fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
     BundleVerifyOutcome {
         n_blobs: manifest.blobs.len(),
         n_images: manifest.n_images(),
         len: manifest.blobs.iter().map(|blob| blob.size).sum(),
         problems: Vec::new(),
         notes: Vec::new(),
+        signed: Some(signed),
     }
 }
 
@@ -170,7 +174,7 @@ fn verify_raw(
     }
     let findings = closure.check();
     errors.extend(findings.problems);
-    let mut outcome = outcome(bundle.manifest());
+    let mut outcome = outcome(bundle.manifest(), bundle.signed());
     outcome.notes = findings.notes;
     if let Err(missing) = bundle.require_complete() {
         outcome.notes.push(missing.to_string());
@@ -325,17 +329,19 @@ impl StreamSink for Witness<'_> {
 
 fn verify_stream(
     path: &Path,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let file = fsx::open(path).map_err(|source| BundleError::Read {
         path: path.to_owned(),
         source,
     })?;
     let mut witness = Witness {
-        on_bytes,
+        on_bytes: options.on_bytes,
         buffer: vec![0; BUFFER_LEN],
     };
     let input = BufReader::new(&file);
-    let manifest = stream::read_stream(input, path, BlobCheck::Reader, &mut witness)?;
-    Ok(outcome(&manifest))
+    let trust = &options.read.trust;
+    let manifest = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness)?;
+    let signed = trust.standing(manifest.signed_by);
+    Ok(outcome(&manifest, signed))
 }

@@ -280,7 +280,7 @@ impl Volume {
 }
 
 /// The path of a blob, or of what is joined from its parts.
-fn blob_path(digest: &Digest) -> String {
+pub(super) fn blob_path(digest: &Digest) -> String {
     let hex = digest.hex();
     let algorithm = digest.algorithm().as_str();
     format!("{TREE}/blobs/{algorithm}/{}/{hex}/data", &hex[..2])

@@ -118,6 +118,7 @@ pub fn write<E: From<BundleError> + Send>(
                 return Err(BundleError::CompressedVolumes.into());
             }
             let level = level.clamp(1, LEVEL_MAX);
+            planned.sign(plan.signer.as_ref())?;
             vec![write_zstd(&planned, open, level, options)?]
         }
     };
@@ -139,7 +140,8 @@ impl Planned {
                 FileContent::Range(..) => &[],
             },
             Content::Link(digest) => digest.as_str().as_bytes(),
-            Content::Signature | Content::Blob(_) | Content::Part(..) | Content::Dir => &[],
+            Content::Signature => &self.signature,
+            Content::Blob(_) | Content::Part(..) | Content::Dir => &[],
         }
     }
 
@@ -201,6 +203,7 @@ fn write_raw<E: From<BundleError> + Send>(
     if planned.has_parts() {
         planned.set_part_digests(|at, part| parts[&(at, part)].clone())?;
     }
+    planned.sign(plan.signer.as_ref())?;
     let mut files = Vec::with_capacity(outputs.len());
     for (at, (path, output)) in outputs.iter().enumerate() {
         write_all_but_blobs(planned, at, output.shared()).map_err(wrap)?;

@@ -1,5 +1,6 @@
 //! The command line, as clap parses it; nothing here depends on the environment.
 
+mod bundle;
 mod harbor;
 mod login;
 mod looking;
@@ -12,6 +13,7 @@ mod verbs;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use bundle::{BundleArgs, KeygenArgs, SignArgs};
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
@@ -103,6 +105,7 @@ pub(crate) enum Command {
     Why(WhyArgs),
     Receipt(ReceiptArgs),
     Serve(ServeArgs),
+    Keygen(KeygenArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
     Doctor(DoctorArgs),

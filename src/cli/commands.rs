@@ -4,6 +4,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod export;
+mod keygen;
 mod login;
 mod logout;
 mod ls;
@@ -21,7 +22,10 @@ mod why;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Cli, Command};
+use super::args::{
+    BundleArgs, Cli, Command, DiffArgs, ExportArgs, LsArgs, PackArgs, PushArgs, ReceiptArgs,
+    ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
+};
 use super::error::CommandError;
 use super::ui::{Printer, ProgressReporter};
 use super::{Exit, settings};
@@ -72,6 +76,30 @@ impl Session<'_> {
     }
 }
 
+/// How the command reads bundles; keys that it does not need are not read, lest a bad one stop it.
+fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
+    match command {
+        Command::Pack(PackArgs { reading, .. })
+        | Command::Unpack(UnpackArgs { reading, .. })
+        | Command::Export(ExportArgs { reading, .. })
+        | Command::Push(PushArgs { reading, .. })
+        | Command::Verify(VerifyArgs { reading, .. })
+        | Command::Ls(LsArgs { reading, .. })
+        | Command::Serve(ServeArgs { reading, .. })
+        | Command::Diff(DiffArgs { reading, .. })
+        | Command::Why(WhyArgs { reading, .. })
+        | Command::Receipt(ReceiptArgs { reading, .. }) => settings::reading(reading),
+        // It reads a bundle only to refuse it.
+        Command::Select(_) => settings::reading(&BundleArgs::default()),
+        Command::Pull(_)
+        | Command::Keygen(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Doctor(_)
+        | Command::Completions(_) => Ok(ReadOptions::default()),
+    }
+}
+
 /// Runs the command that the user chose.
 pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<Exit, CommandError> {
     let progress = Arc::new(ProgressReporter::new(printer));
@@ -80,7 +108,7 @@ pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<E
         progress: Arc::clone(&progress),
         jobs: cli.jobs(),
         drain,
-        reading: ReadOptions::default(),
+        reading: reading(&cli.command)?,
     };
     let result = match &cli.command {
         Command::Pull(args) => pull::run(&session, args).await,
@@ -95,6 +123,7 @@ pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<E
         Command::Why(args) => why::run(&session, args).await,
         Command::Receipt(args) => receipt::run(&session, args).await,
         Command::Serve(args) => serve::run(&session, args).await,
+        Command::Keygen(args) => keygen::run(&session, args).await,
         Command::Login(args) => login::run(&session, args).await,
         Command::Logout(args) => logout::run(&session, args).await,
         Command::Doctor(args) => doctor::run(&session, args).await,

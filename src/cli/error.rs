@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Exit;
 use super::ui::OutputError;
+use crate::bundle::{KeyError, SignError};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::list::ListError;
@@ -77,8 +78,8 @@ pub(crate) enum CommandError {
     },
     #[error("the variable `{name}` is not UTF-8 text")]
     NotUtf8 { name: &'static str },
-    #[error("`--creds-stdin` and the list `-` cannot both be stdin")]
-    StdinTwice,
+    #[error("`{flag}` and the list `-` cannot both be stdin")]
+    StdinTwice { flag: &'static str },
     #[error("failed to read the login")]
     CredsRead(#[source] io::Error),
     #[error("the first line of stdin is not of the form `user:password`")]
@@ -98,6 +99,13 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    /// A key of a bundle, by its path or, if it is public, by itself.
+    #[error("key `{name}` cannot be used")]
+    Key { name: String, source: KeyError },
+    #[error(transparent)]
+    Sign(SignError),
+    #[error("there is a password for a secret key, and no secret key")]
+    NoSignKey,
     #[error("failed to start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -124,7 +132,10 @@ impl CommandError {
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
             | Self::NotUtf8 { .. }
-            | Self::StdinTwice
+            | Self::StdinTwice { .. }
+            | Self::Key { .. }
+            | Self::Sign(SignError::HelperName { .. })
+            | Self::NoSignKey
             | Self::CredsRead(_)
             | Self::CredsStdin
             | Self::NoPassword
@@ -136,6 +147,7 @@ impl CommandError {
             Self::Ops(_)
             | Self::File(_)
             | Self::Client(_)
+            | Self::Sign(_)
             | Self::Output(_)
             | Self::Results { .. }
             | Self::Rendering { .. }
@@ -164,7 +176,10 @@ impl CommandError {
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
             | Self::NotUtf8 { .. }
-            | Self::StdinTwice
+            | Self::StdinTwice { .. }
+            | Self::Key { .. }
+            | Self::Sign(_)
+            | Self::NoSignKey
             | Self::CredsStdin
             | Self::NoPassword
             | Self::NobodyToAsk { .. }
@@ -209,6 +224,9 @@ impl CommandError {
                 "the name says what to write: JSON, or JUnit's XML, which CI systems show"
                     .to_owned(),
             ),
+            Self::Key { source, .. } => source.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::NoSignKey => Some("pass it with `--sign KEY`".to_owned()),
             Self::Results { source, .. } => source.hint(),
             Self::BundleName { .. } => {
                 Some("the name says whether to compress, so that nobody has to guess".to_owned())

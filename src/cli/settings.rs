@@ -1,11 +1,13 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
 mod credentials;
+mod signing;
 mod trust;
 
 pub(crate) use credentials::{
     Reach, Side, creds_stdin, environment_login, login_file, password_stdin, stored_credentials,
 };
+pub(crate) use signing::{reading, signer};
 
 use std::ffi::OsString;
 use std::io::Read as _;

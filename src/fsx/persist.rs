@@ -138,6 +138,23 @@ impl TempFile {
     }
 }
 
+impl TempFile {
+    /// Renames the file to `destination`, where nothing may be yet; data, then name, are on the
+    /// disk on return. On failure the temporary file is gone.
+    pub(super) fn persist_new(self, destination: &Path) -> Result<(), Error> {
+        let synced = self.inner.as_file().sync_data();
+        synced.map_err(|source| Error::new("sync", self.inner.path(), source))?;
+        let from = self.inner.path().to_owned();
+        self.inner
+            .persist_noclobber(destination)
+            .map_err(|error| Error::with_destination("rename", &from, destination, error.error))?;
+        match destination.parent() {
+            Some(parent) => sync_dir(parent),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A directory under a name of its own that is removed on drop with all that is still in it.
 ///
 /// A killed process leaves it behind; [`sweep_dir`] takes it away.

@@ -18,11 +18,34 @@ pub fn create_private_dir_all(path: &Path) -> Result<(), Error> {
 ///
 /// Atomic. A kill may leave a file named `.hod-` and six random characters beside it.
 pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let mut file = TempFile::create_private_in(dir, ".hod-")?;
+    let mut file = TempFile::create_private_in(dir_of(path), ".hod-")?;
     file.write_all(bytes)?;
     file.persist(path, durability)
+}
+
+/// Writes a new pair of small files, one of them with mode 0600, where neither may be there yet.
+///
+/// Each is whole and synced when it appears, the private one last: if it is there, both are. On
+/// failure neither is. A kill may leave the other one, or files named `.hod-` and six random
+/// characters.
+pub fn write_new_pair(
+    (private, private_bytes): (&Path, &[u8]),
+    (other, other_bytes): (&Path, &[u8]),
+) -> Result<(), Error> {
+    let mut secret = TempFile::create_private_in(dir_of(private), ".hod-")?;
+    secret.write_all(private_bytes)?;
+    let mut open = TempFile::create_in(dir_of(other), ".hod-")?;
+    open.write_all(other_bytes)?;
+    open.persist_new(other)?;
+    secret.persist_new(private).inspect_err(|_| {
+        // It is ours: nothing was there before.
+        let _ = super::remove_file(other);
+    })
+}
+
+fn dir_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
 }

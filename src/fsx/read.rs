@@ -22,6 +22,8 @@ pub struct FileStat {
     pub n_links: u64,
     /// When it was last written, where that is known.
     pub modified: Option<SystemTime>,
+    /// Whether others than the owner may read it.
+    pub is_shared: bool,
 }
 
 /// `NotFound`, and a component that is a file where a directory belongs, mean "not there".
@@ -118,6 +120,7 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
         identity: (metadata.dev(), metadata.ino()),
         n_links: metadata.nlink(),
         modified: metadata.modified().ok(),
+        is_shared: metadata.mode() & 0o044 != 0,
     })
 }
 

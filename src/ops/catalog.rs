@@ -64,7 +64,10 @@ impl Catalog {
                     })
                 }
                 Some(BundleKind::Zstd) => {
-                    let source = Source::BundleStream(Arc::new(StreamedBundle::open(&path)?));
+                    let source = Source::BundleStream(Arc::new(StreamedBundle::open(
+                        &path,
+                        &reading.trust,
+                    )?));
                     Ok(Self {
                         path,
                         kind: SourceKind::CompressedBundle,

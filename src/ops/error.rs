@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::NotReady;
 use super::batch::BatchFailure;
-use crate::bundle::{BundleError, ReceiptError};
+use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::LayoutError;
@@ -120,6 +120,11 @@ pub enum OpsError {
     /// A registry that cannot take what is to be pushed.
     #[error(transparent)]
     NotReady(Box<NotReady>),
+    /// A new pair of keys would replace one that is there.
+    #[error("`{}` is there already; nothing was written", path.display())]
+    KeyExists { path: PathBuf },
+    #[error("failed to make a key")]
+    Key(#[source] KeyError),
     #[error("`{}` is the store itself; the output must be another directory", path.display())]
     OutputIsSource { path: PathBuf },
 }
@@ -161,12 +166,13 @@ impl OpsError {
             | Self::UnknownSource { .. }
             | Self::WrongSource { .. }
             | Self::CrossDevice { .. }
+            | Self::KeyExists { .. }
             | Self::OutputIsSource { .. } => ErrorClass::Usage,
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } | Self::Server(_) => ErrorClass::Network,
-            Self::Template(_) => ErrorClass::Internal,
+            Self::Template(_) | Self::Key(_) => ErrorClass::Internal,
         }
     }
 
@@ -199,6 +205,7 @@ impl OpsError {
                 | Self::UnknownSource { .. }
                 | Self::NoSource { .. }
                 | Self::WrongSource { .. }
+                | Self::KeyExists { .. }
                 | Self::OutputIsSource { .. }
                 | Self::Receipt { .. }
                 | Self::TwoReceipts { .. }
@@ -291,6 +298,12 @@ impl Hint for OpsError {
                 format_len(*needed),
                 format_len(*available),
             )),
+            Self::Key(error) => error.hint(),
+            Self::KeyExists { .. } => Some(
+                "bundles that it signed could not be verified any more, were it replaced: choose \
+                 another name with `--output NAME`, or remove both files first"
+                    .to_owned(),
+            ),
             Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::inventory::{Inventoried, Inventory};
-use super::{Context, OpsError};
+use super::{Context, OpsError, SignatureFacts};
 use crate::oci::{Digest, sum_len};
 use crate::transfer::Source;
 
@@ -44,6 +44,9 @@ pub struct ImagesOutcome {
     pub volumes: Option<VolumeFacts>,
     /// Images that cannot be read, and why.
     pub damaged: Vec<DamagedImage>,
+    /// Who signed it, if it is a bundle that somebody signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureFacts>,
 }
 
 /// The volumes of a bundle.
@@ -128,6 +131,17 @@ pub async fn images(
             }),
             _ => None,
         },
+        signature: signature(&inventory.source),
         damaged: inventory.damaged,
     })
+}
+
+/// Who signed the source.
+fn signature(source: &Source) -> Option<SignatureFacts> {
+    let signed = match source {
+        Source::Bundle(bundle) => bundle.signed(),
+        Source::BundleStream(bundle) => bundle.trust.standing(bundle.document.signed_by),
+        _ => return None,
+    };
+    SignatureFacts::of(signed)
 }

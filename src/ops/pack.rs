@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::batch::{Batch, require_space};
 use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
 use crate::bridge::{self, FileRange};
-use crate::bundle::{self, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan};
+use crate::bundle::{
+    self, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan, Signer,
+};
 use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
@@ -34,6 +36,8 @@ pub struct PackOptions {
     /// The name in the bundle; the output's file name when there is none.
     pub name: Option<String>,
     pub version: Option<String>,
+    /// Who signs it, if anybody.
+    pub signer: Option<Signer>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
     /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
@@ -285,7 +289,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         file("README.txt", readme),
         file("images-list.txt", list.concat()),
     ];
-    Ok(PackPlan {
+    Ok(with_checksums(PackPlan {
         name,
         version: options.version.clone(),
         images,
@@ -296,7 +300,15 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         volume_size: options.volume_size,
         mtime: options.mtime,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
+        signer: options.signer.clone(),
+    }))
+}
+
+/// The plan with the lists that `sha256sum -c` and the like read.
+fn with_checksums(mut plan: PackPlan) -> PackPlan {
+    let sums = bundle::checksum_files(&plan);
+    plan.files.extend(sums);
+    plan
 }
 
 /// The image as a line of a list that finds it in this bundle.

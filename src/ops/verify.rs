@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use super::batch::Batch;
-use super::{Catalog, Context, ImageStatus, OpsError, SourceKind};
+use super::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, SourceKind};
 use crate::bridge;
 use crate::bundle::{self, Bundle};
 use crate::list::RenameRules;
@@ -34,6 +34,9 @@ pub struct VerifyOutcome {
     pub problems: Vec<String>,
     /// What is unusual and not wrong.
     pub notes: Vec<String>,
+    /// Who signed it, if it is a bundle that somebody signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureFacts>,
 }
 
 /// Hashes every blob again, and checks that every image is complete and every link exact.
@@ -71,6 +74,7 @@ async fn verify_store(cx: &Context, store: store::Store) -> Result<VerifyOutcome
         bytes: found.len,
         problems: found.problems.iter().map(ToString::to_string).collect(),
         notes: found.notes,
+        signature: None,
     })
 }
 
@@ -97,6 +101,7 @@ async fn verify_bundle(
         bytes: found.len,
         problems: found.problems,
         notes: found.notes,
+        signature: found.signed.and_then(SignatureFacts::of),
     })
 }
 
@@ -143,6 +148,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
         bytes,
         problems,
         notes: Vec::new(),
+        signature: None,
     })
 }
 

@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{BlobContent, Plan, StreamedBundle, TransferError};
 use crate::bridge::{self, CHUNK_LEN, CHUNKS_MAX};
-use crate::bundle::{BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, read_stream};
+use crate::bundle::{
+    BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
+};
 use crate::fsx;
 use crate::oci::{Digest, Manifest};
 use crate::report::{Event, Reporter};
@@ -75,7 +77,8 @@ pub(super) fn turns(
         waiting.insert(digest.clone(), sender);
         turns.push(Turn { digest, receiver });
     }
-    let (path, reporter) = (bundle.path.clone(), Arc::clone(reporter));
+    let (path, trust) = (bundle.path.clone(), bundle.trust.clone());
+    let reporter = Arc::clone(reporter);
     tokio::spawn(bridge::run(move || {
         let (give_back, tokens) = std::sync::mpsc::channel();
         for _ in 0..UNDER_WAY_MAX {
@@ -86,7 +89,7 @@ pub(super) fn turns(
             tokens,
             give_back,
         };
-        let Err(error) = pump_all(&path, &mut pump) else {
+        let Err(error) = pump_all((&path, &trust), &mut pump) else {
             return;
         };
         if pump.waiting.is_empty() {
@@ -103,12 +106,12 @@ pub(super) fn turns(
     turns
 }
 
-fn pump_all(path: &Path, pump: &mut Pump) -> Result<(), BundleError> {
+fn pump_all((path, trust): (&Path, &Trust), pump: &mut Pump) -> Result<(), BundleError> {
     let file = fsx::open(path).map_err(|source| BundleError::Read {
         path: path.into(),
         source,
     })?;
-    read_stream(&file, path, BlobCheck::Sink, pump)?;
+    read_stream(&file, (path, trust), BlobCheck::Sink, pump)?;
     Ok(())
 }
 
@@ -161,7 +164,10 @@ impl StreamSink for Pump {
 
 impl StreamedBundle {
     /// Reads the head of a compressed bundle, up to the first blob that is no manifest.
-    pub fn open(path: &Path) -> Result<Self, BundleError> {
+    ///
+    /// It must be signed by one of the keys of `trust`, if there are any; so must it be when it is
+    /// read on later.
+    pub fn open(path: &Path, trust: &Trust) -> Result<Self, BundleError> {
         let mut head = Head {
             document: None,
             manifests: BTreeMap::new(),
@@ -170,7 +176,7 @@ impl StreamedBundle {
             path: path.into(),
             source,
         })?;
-        match read_stream(&file, path, BlobCheck::Reader, &mut head) {
+        match read_stream(&file, (path, trust), BlobCheck::Reader, &mut head) {
             Ok(_) | Err(Stop::Enough) => {}
             Err(Stop::Bundle(error)) => return Err(error),
         }
@@ -179,6 +185,7 @@ impl StreamedBundle {
             path: path.to_owned(),
             document,
             manifests: head.manifests,
+            trust: trust.clone(),
         })
     }
 
@@ -189,7 +196,7 @@ impl StreamedBundle {
             path: path.into(),
             source,
         })?;
-        read_stream(&file, path, BlobCheck::Sink, sink)?;
+        read_stream(&file, (path, &self.trust), BlobCheck::Sink, sink)?;
         Ok(())
     }
 }

@@ -85,6 +85,8 @@ pub struct StreamedBundle {
     pub path: PathBuf,
     pub document: crate::bundle::BundleManifest,
     pub manifests: std::collections::BTreeMap<Digest, Manifest>,
+    /// By whom it must be signed whenever it is read.
+    pub trust: crate::bundle::Trust,
 }
 
 /// How to find an image's top manifest in a source.

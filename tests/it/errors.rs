@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::{BundleError, ReceiptError};
+use hod::bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
 use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
@@ -321,6 +321,8 @@ fn of_the_verbs() {
             available: 11 << 30,
         },
         OpsError::OutputIsSource { path: path() },
+        OpsError::KeyExists { path: path() },
+        OpsError::Key(KeyError::NoRandomness),
         OpsError::LoginRefused {
             registry: "harbor.corp".parse().unwrap(),
             said: "401 UNAUTHORIZED".to_owned(),
@@ -366,8 +368,114 @@ fn of_the_verbs() {
             | OpsError::BadDigest { .. }
             | OpsError::AmbiguousDigest { .. }
             | OpsError::NoSuchDigest { .. }
+            | OpsError::KeyExists { .. }
+            | OpsError::Key(_)
             | OpsError::OutputIsSource { .. } => {}
         }
     }
     insta::assert_snapshot!(render(&errors));
+}
+
+#[test]
+fn of_keys_and_signatures() {
+    let key = || "0FB1A5FD687DC583".parse().unwrap();
+    let keys = [
+        KeyError::Public {
+            problem: "its last line is not base64",
+        },
+        KeyError::Secret {
+            problem: "it is not for Ed25519",
+        },
+        KeyError::Weak { id: key() },
+        KeyError::PasswordNeeded,
+        KeyError::PasswordWrong,
+        KeyError::Damaged,
+        KeyError::TooCostly,
+        KeyError::NoRandomness,
+    ];
+    for error in &keys {
+        match error {
+            KeyError::Public { .. }
+            | KeyError::Secret { .. }
+            | KeyError::Weak { .. }
+            | KeyError::PasswordNeeded
+            | KeyError::PasswordWrong
+            | KeyError::Damaged
+            | KeyError::TooCostly
+            | KeyError::NoRandomness => {}
+        }
+    }
+    let program = || "hod-sign-vault".to_owned();
+    let signing = [
+        SignError::HelperName {
+            helper: "../vault".to_owned(),
+        },
+        SignError::HelperAbsent { program: program() },
+        SignError::HelperFailed {
+            program: program(),
+            message: "permission denied".to_owned(),
+        },
+        SignError::HelperKey {
+            program: program(),
+            source: KeyError::Public {
+                problem: "its last line is not base64",
+            },
+        },
+        SignError::HelperAnswer { program: program() },
+        SignError::Wrong { key: key() },
+    ];
+    for error in &signing {
+        match error {
+            SignError::HelperName { .. }
+            | SignError::HelperAbsent { .. }
+            | SignError::HelperFailed { .. }
+            | SignError::HelperKey { .. }
+            | SignError::HelperAnswer { .. }
+            | SignError::Wrong { .. } => {}
+        }
+    }
+    let other = || "F0123456789ABCDE".parse().unwrap();
+    let signatures = [
+        SignatureError::Unsigned {
+            trusted: vec![key()],
+        },
+        SignatureError::UnknownKey {
+            key: other(),
+            trusted: vec![key(), other(), key()],
+        },
+        SignatureError::Altered { key: key() },
+        SignatureError::OtherBundle {
+            key: key(),
+            signed: digest(),
+        },
+        SignatureError::Comment { key: key() },
+        SignatureError::Legacy,
+        SignatureError::Format {
+            problem: "it has not four lines",
+        },
+        SignatureError::Missing { listed: key() },
+        SignatureError::Disagrees {
+            listed: None,
+            key: key(),
+        },
+        SignatureError::Disagrees {
+            listed: Some(other()),
+            key: key(),
+        },
+    ];
+    for error in &signatures {
+        match error {
+            SignatureError::Unsigned { .. }
+            | SignatureError::UnknownKey { .. }
+            | SignatureError::Altered { .. }
+            | SignatureError::OtherBundle { .. }
+            | SignatureError::Comment { .. }
+            | SignatureError::Legacy
+            | SignatureError::Format { .. }
+            | SignatureError::Missing { .. }
+            | SignatureError::Disagrees { .. } => {}
+        }
+    }
+    let text = [render(&keys), render(&signing), render(&signatures)].concat();
+    insta::assert_snapshot!(text);
 }

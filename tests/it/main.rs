@@ -31,6 +31,7 @@ mod results;
 mod roundtrip;
 mod selftest;
 mod serve;
+mod signatures;
 mod space;
 mod support;
 mod tokens;

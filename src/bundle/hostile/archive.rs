@@ -6,7 +6,9 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 use super::super::volume::Member;
-use super::super::{BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, read_stream};
+use super::super::{
+    BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
+};
 use super::{README, at, check, entry, good, pax, stream};
 use crate::fsx;
 
@@ -305,11 +307,24 @@ fn a_sink_may_leave_content_and_its_error_is_passed_on() {
     let good = good();
     for check in [BlobCheck::Reader, BlobCheck::Sink] {
         let path = Path::new("good.tar");
-        read_stream(&good.bytes[..], path, check, &mut Lazy(4)).unwrap();
-        let error = read_stream(&good.bytes[..], path, check, &mut Lazy(3)).unwrap_err();
+        read_stream(
+            &good.bytes[..],
+            (path, &Trust::default()),
+            check,
+            &mut Lazy(4),
+        )
+        .unwrap();
+        let error = read_stream(
+            &good.bytes[..],
+            (path, &Trust::default()),
+            check,
+            &mut Lazy(3),
+        )
+        .unwrap_err();
         assert!(matches!(error, Failure::Sink));
         let bad = good.change(good.members[good.find(README)].offset, 1);
-        let error = read_stream(&bad[..], path, check, &mut Lazy(4)).unwrap_err();
+        let error =
+            read_stream(&bad[..], (path, &Trust::default()), check, &mut Lazy(4)).unwrap_err();
         assert!(matches!(error, Failure::Bundle));
     }
 }

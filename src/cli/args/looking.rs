@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{RegistryArgs, RenameArgs};
+use super::{BundleArgs, RegistryArgs, RenameArgs};
 use crate::ops::ImageOrder;
 
 /// List images with their platforms, digests and sizes
@@ -24,6 +24,9 @@ pub(crate) struct LsArgs {
     /// What to sort by
     #[arg(long, value_enum, default_value_t = ByArg::Name, value_name = "WHAT")]
     pub(crate) by: ByArg,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }
 
 /// What images are sorted by.
@@ -69,6 +72,9 @@ pub(crate) struct DiffArgs {
     /// Exit 1 when they differ
     #[arg(long)]
     pub(crate) exit_code: bool,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }
 
 /// Say what a digest is and which images need it
@@ -87,6 +93,9 @@ pub(crate) struct WhyArgs {
     /// A store, tree, bundle, or directory of layouts
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }
 
 /// Write down what a registry, store or bundle has
@@ -129,4 +138,7 @@ pub(crate) struct ReceiptArgs {
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }

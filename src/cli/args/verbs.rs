@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
-    ResultsArgs, UploadArgs,
+    BundleArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
+    ResultsArgs, SignArgs, UploadArgs,
 };
 use crate::oci::{PlatformChoice, Registry};
 
@@ -169,6 +169,12 @@ pub(crate) struct PackArgs {
     pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+
+    #[command(flatten)]
     pub(crate) results: ResultsArgs,
 }
 
@@ -185,6 +191,9 @@ pub(crate) struct UnpackArgs {
     /// The store to unpack into; added to when it exists
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
@@ -215,6 +224,9 @@ pub(crate) struct ExportArgs {
     /// Stop at the first image that fails
     #[arg(long)]
     pub(crate) fail_fast: bool,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
     pub(crate) only: OnlyArgs,
@@ -260,6 +272,9 @@ pub(crate) struct PushArgs {
     pub(crate) fail_fast: bool,
 
     #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+
+    #[command(flatten)]
     pub(crate) only: OnlyArgs,
 
     #[command(flatten)]
@@ -289,6 +304,9 @@ pub(crate) struct VerifyArgs {
     /// A store, tree, bundle, or directory of layouts
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }
 
 /// Serve a store, or a bundle as it is, as a registry
@@ -309,6 +327,9 @@ pub(crate) struct ServeArgs {
     /// Refuse pushes and deletes
     #[arg(long)]
     pub(crate) read_only: bool,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
 }
 
 /// Print completions for a shell

@@ -31,6 +31,9 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     for number in found.volumes.iter().flat_map(|volumes| &volumes.missing) {
         printer.note(&format!("volume {number} is not here"));
     }
+    if let Some(signature) = &found.signature {
+        printer.message(&format!("`{}` {signature}", args.source.display()));
+    }
     for damaged in &found.damaged {
         printer.warning(&format!("{}: {}", damaged.image, damaged.error));
     }

@@ -11,10 +11,11 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::Durability;
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome};
+use crate::report::Reporter;
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
     let results = Results::begin("pack", &args.results)?;
-    let options = match options(args) {
+    let options = match options(args, session.reporter().as_ref()) {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -45,7 +46,9 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     written.map(|()| Exit::Done)
 }
 
-fn options(args: &PackArgs) -> Result<PackOptions, CommandError> {
+fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, CommandError> {
+    // Before the lists, of which one may be stdin.
+    let signer = settings::signer(&args.sign, &args.inputs, reporter)?;
     let (source, list) = match (&args.store, &args.inputs[..]) {
         (Some(store), lists) => (
             store.clone(),
@@ -68,6 +71,7 @@ fn options(args: &PackArgs) -> Result<PackOptions, CommandError> {
         volume_size: None,
         name: args.name.clone(),
         version: args.bundle_version.clone(),
+        signer,
         mtime: settings::source_date_epoch()?,
         durability: if args.fsync {
             Durability::Synced

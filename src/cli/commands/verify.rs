@@ -25,6 +25,9 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     for note in &found.notes {
         printer.note(note);
     }
+    if let Some(signature) = &found.signature {
+        printer.note(&format!("`{}` {signature}", args.source.display()));
+    }
     let what = format!(
         "{}, {}, {} hashed in {}",
         format_count(found.n_images, "image"),

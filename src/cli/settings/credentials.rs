@@ -145,7 +145,9 @@ fn given_login(
 ) -> Result<Option<(Login, &'static str)>, CommandError> {
     if args.creds_stdin {
         if reach.lists.iter().any(|path| path.as_os_str() == "-") {
-            return Err(CommandError::StdinTwice);
+            return Err(CommandError::StdinTwice {
+                flag: "--creds-stdin",
+            });
         }
         return Ok(Some((creds_stdin()?, "--creds-stdin")));
     }

@@ -21,7 +21,16 @@ fn untar(program: &[&str]) {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
     let mut names: Vec<_> = fsx::read_dir_names(&env.path("untarred")).unwrap();
     names.sort();
-    assert_eq!(names, ["README.txt", "docker", "hod", "images-list.txt"]);
+    assert_eq!(
+        names,
+        [
+            "README.txt",
+            "SHA256SUMS",
+            "docker",
+            "hod",
+            "images-list.txt"
+        ]
+    );
     let tree = |root: &str| files(&env.path(root).join("docker"));
     assert_same_files(&tree("untarred"), &tree("store"));
     env.run_line("verify untarred").success();

@@ -28,8 +28,9 @@ const NEIGHBOURS: [(&str, &str); 8] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 27] = [
+const PATH_HOMES: [(&str, &[&str]); 30] = [
     ("axum", &["server"]),
+    ("blake2", &["bundle"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("http", &["registry"]),
@@ -42,8 +43,10 @@ const PATH_HOMES: [(&str, &[&str]); 27] = [
     ("nix", &["fsx", "terminal"]),
     ("quick_xml", &["cli"]),
     ("reqwest", &["registry"]),
+    ("ring", &["bundle"]),
     ("rustix", &["fsx"]),
     ("rustls", &["registry"]),
+    ("scrypt", &["bundle"]),
     ("std::env", &["cli", "main"]),
     ("std::fs", &["fsx"]),
     ("std::io::stderr", &["cli"]),

@@ -37,6 +37,7 @@ pub(crate) fn pack_again(
         volume_size: None,
         mtime: 0,
         tool_version: "0".to_owned(),
+        signer: None,
     };
     change(&mut plan);
     let output = env.path(to);

@@ -5,7 +5,14 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 4] = ["docker-registry", "nginx", "skopeo", "zstd"];
+const SET_UP: [&str; 6] = [
+    "docker-registry",
+    "minisign",
+    "nginx",
+    "openssl",
+    "skopeo",
+    "zstd",
+];
 
 /// Whether all these programs are here; a test ends early otherwise.
 ///

@@ -1,0 +1,159 @@
+//! What can go wrong with keys and signatures.
+
+use super::key_id::KeyId;
+use crate::hint::Hint;
+use crate::oci::Digest;
+
+/// Why a key cannot be used. Says nothing of what is in a secret one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("it is no public key of minisign: {problem}")]
+    Public { problem: &'static str },
+    #[error("it is no secret key of minisign: {problem}")]
+    Secret { problem: &'static str },
+    /// Anybody can sign for such a key.
+    #[error("key `{id}` is weak: it accepts signatures that its owner did not make")]
+    Weak { id: KeyId },
+    #[error("the secret key is sealed with a password, and none was given")]
+    PasswordNeeded,
+    #[error("the password is not that of the secret key, or the key is damaged")]
+    PasswordWrong,
+    #[error("the secret key is damaged")]
+    Damaged,
+    /// More than minisign itself asks for.
+    #[error("to open the secret key takes more memory or time than is spent on it")]
+    TooCostly,
+    #[error("this machine has no randomness to give")]
+    NoRandomness,
+}
+
+impl Hint for KeyError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Public { .. } => {
+                "a public key is the file `hod.pub` that `hod keygen` wrote, or the last line of \
+                 it, which begins with `RW`"
+            }
+            Self::Secret { .. } => {
+                "a secret key is the file `hod.key` that `hod keygen` wrote, or one of `minisign -G`"
+            }
+            Self::PasswordNeeded => {
+                "pass `--sign-password-stdin` with the password on stdin, or set \
+                 `HOD_SIGN_PASSWORD`"
+            }
+            Self::Weak { .. } | Self::Damaged => "make a new pair of keys with `hod keygen`",
+            Self::PasswordWrong | Self::TooCostly | Self::NoRandomness => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// Why a bundle was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// A name with which another program than a helper would be run.
+    #[error("`{helper}` is no name of a signing helper")]
+    HelperName { helper: String },
+    #[error("signing helper `{program}` is not on PATH")]
+    HelperAbsent { program: String },
+    #[error("signing helper `{program}` failed: {message}")]
+    HelperFailed { program: String, message: String },
+    #[error("signing helper `{program}` did not answer with a public key")]
+    HelperKey { program: String, source: KeyError },
+    #[error("signing helper `{program}` did not answer with 64 bytes in base64")]
+    HelperAnswer { program: String },
+    /// What a helper, or a broken machine, made.
+    #[error("the signature that was made does not verify with the public key `{key}`")]
+    Wrong { key: KeyId },
+}
+
+impl Hint for SignError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::HelperName { .. } => {
+                "with `--sign helper:NAME` the program `hod-sign-NAME` is run; a path must be \
+                 absolute"
+            }
+            Self::HelperKey { .. } | Self::HelperAnswer { .. } => {
+                "`hod-sign-NAME public-key` prints a public key in minisign's form, and \
+                 `hod-sign-NAME sign` the Ed25519 signature of what is on stdin, in base64"
+            }
+            Self::HelperAbsent { .. } | Self::HelperFailed { .. } | Self::Wrong { .. } => {
+                return None;
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// Why a bundle's signature, or the lack of one, was refused. Nothing of the bundle was used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    #[error(
+        "the bundle is not signed, and only those that are signed by {} are trusted",
+        list(trusted)
+    )]
+    Unsigned { trusted: Vec<KeyId> },
+    #[error(
+        "the bundle is signed by key `{key}`, and trusted is {}",
+        list(trusted)
+    )]
+    UnknownKey { key: KeyId, trusted: Vec<KeyId> },
+    #[error("`hod/bundle.json` is not what key `{key}` signed")]
+    Altered { key: KeyId },
+    #[error("the bundle has the signature of another bundle, `{signed}`, by key `{key}`")]
+    OtherBundle { key: KeyId, signed: Digest },
+    /// The second signature, which holds the first one and the comment together.
+    #[error("the trusted comment of `hod/bundle.json.minisig` is not what key `{key}` signed")]
+    Comment { key: KeyId },
+    #[error("the bundle is signed in minisign's old way, without hashing first")]
+    Legacy,
+    #[error("`hod/bundle.json.minisig` is not a signature as hod writes it: {problem}")]
+    Format { problem: &'static str },
+    #[error("`hod/bundle.json` says that key `{listed}` signed it, and the signature is missing")]
+    Missing { listed: KeyId },
+    #[error("`hod/bundle.json` says that {}, and the signature is by key `{key}`", says(*listed))]
+    Disagrees { listed: Option<KeyId>, key: KeyId },
+}
+
+impl Hint for SignatureError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Unsigned { .. } => {
+                "nothing of it was used; pack it again with `--sign KEY`. Keys are trusted by \
+                 `--verify-key`, `HOD_VERIFY_KEY` and files in `trusted.d`"
+            }
+            Self::UnknownKey { .. } => {
+                "nothing of it was used; if the key is right, get its public key from whoever \
+                 made the bundle, on another way than the bundle, and pass `--verify-key FILE`"
+            }
+            Self::Legacy => "nothing of it was used; pack it again with `--sign KEY`",
+            Self::Altered { .. }
+            | Self::OtherBundle { .. }
+            | Self::Comment { .. }
+            | Self::Format { .. }
+            | Self::Missing { .. }
+            | Self::Disagrees { .. } => {
+                "nothing of it was used; somebody or something changed it after it was signed: \
+                 get it again from where it was made"
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn list(keys: &[KeyId]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    match keys.as_slice() {
+        [] => "no key".to_owned(),
+        [key] => format!("key {key}"),
+        [keys @ .., last] => format!("keys {} and {last}", keys.join(", ")),
+    }
+}
+
+fn says(listed: Option<KeyId>) -> String {
+    match listed {
+        Some(key) => format!("key `{key}` signed it"),
+        None => "nobody signed it".to_owned(),
+    }
+}

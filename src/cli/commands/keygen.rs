@@ -1,0 +1,38 @@
+//! `hod keygen`
+
+use super::{CommandError, Exit, Session, settings};
+use crate::bundle::Password;
+use crate::cli::args::KeygenArgs;
+use crate::cli::ui::ResultFormat;
+use crate::ops::{self, KeygenOptions};
+
+pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit, CommandError> {
+    let password = if args.password_stdin {
+        Some(Password::new(settings::password_stdin()?))
+    } else {
+        None
+    };
+    let options = KeygenOptions {
+        output: args.output.clone(),
+        password,
+    };
+    let made = ops::keygen(&session.local(), &options).await?;
+    session.progress.finish();
+    let printer = session.printer;
+    match printer.format() {
+        ResultFormat::Json => printer.document(&made)?,
+        ResultFormat::Text => printer.result(&made.public_key_text)?,
+    }
+    let sealed = if made.is_sealed {
+        "sealed with the password"
+    } else {
+        "not sealed: whoever can read it can sign"
+    };
+    printer.message(&format!(
+        "made key `{}`: `{}` is the secret key, {sealed}; `{}` is for those who verify",
+        made.key_id,
+        made.secret_key.display(),
+        made.public_key.display(),
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,151 @@
+//! Who signs bundles, and whose are read: from flags, the environment and files.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::super::args::{BundleArgs, SignArgs};
+use super::super::error::CommandError;
+use super::{config_home, environment, password_stdin};
+use crate::bundle::{
+    KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
+};
+use crate::fsx;
+use crate::report::{Event, Reporter};
+
+/// What begins the name of a helper, where a file is expected otherwise.
+const HELPER_PREFIX: &str = "helper:";
+const SYSTEM_TRUSTED: &str = "/etc/hod/trusted.d";
+/// What every public key in base64 begins with, and how long it is.
+const PUBLIC_KEY: (&str, usize) = ("RW", 56);
+
+/// How bundles are read.
+pub(crate) fn reading(args: &BundleArgs) -> Result<ReadOptions, CommandError> {
+    Ok(ReadOptions {
+        volume_dirs: args.volume_dir.clone(),
+        trust: trust(args)?,
+    })
+}
+
+/// The keys by one of which a bundle must be signed. A file that is no key is an error: else a
+/// slip would turn verification off.
+fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
+    let mut trust = Trust::default();
+    let mut add = |key: PublicKey| {
+        if !trust.keys.contains(&key) {
+            trust.keys.push(key);
+        }
+    };
+    for given in &args.verify_key {
+        add(given_key(given)?);
+    }
+    if let Some(given) = text("HOD_VERIFY_KEY")? {
+        add(given_key(&given)?);
+    }
+    let own = config_home().map(|dir| dir.join("hod/trusted.d"));
+    for dir in [PathBuf::from(SYSTEM_TRUSTED)].into_iter().chain(own) {
+        for name in fsx::try_read_dir_names(&dir)?.unwrap_or_default() {
+            let path = dir.join(name);
+            if path.extension().is_some_and(|extension| extension == "pub") {
+                add(public_key_file(&path)?);
+            }
+        }
+    }
+    Ok(trust)
+}
+
+/// A public key, or a file that has one.
+fn given_key(given: &str) -> Result<PublicKey, CommandError> {
+    let (prefix, len) = PUBLIC_KEY;
+    if given.len() == len && given.starts_with(prefix) {
+        return given.parse().map_err(|source| CommandError::Key {
+            name: given.to_owned(),
+            source,
+        });
+    }
+    public_key_file(Path::new(given))
+}
+
+fn public_key_file(path: &Path) -> Result<PublicKey, CommandError> {
+    let bytes = fsx::read(path, KEY_LEN_MAX)?;
+    let key = super::text(path, bytes)?.parse();
+    key.map_err(|source| key_error(path, source))
+}
+
+/// Who signs what is packed, if anybody. `lists` are what the verb reads, of which one may be
+/// stdin.
+///
+/// Opens the key, which may take seconds, or asks a helper for its public key.
+pub(crate) fn signer(
+    args: &SignArgs,
+    lists: &[PathBuf],
+    reporter: &dyn Reporter,
+) -> Result<Option<Signer>, CommandError> {
+    let given = match &args.sign {
+        Some(given) => Some(given.clone()),
+        None => text("HOD_SIGN_KEY")?,
+    };
+    if let Some(name) = given.as_ref().and_then(|g| g.strip_prefix(HELPER_PREFIX)) {
+        let helper = SignHelper::new(name).map_err(CommandError::Sign)?;
+        return Ok(Some(
+            Signer::from_helper(helper).map_err(CommandError::Sign)?,
+        ));
+    }
+    let (path, content) = match given {
+        Some(path) => {
+            let path = PathBuf::from(path);
+            let content = super::text(&path, fsx::read(&path, KEY_LEN_MAX)?)?;
+            (path, content)
+        }
+        None => match text("HOD_SIGN_KEY_DATA")? {
+            Some(content) => (PathBuf::from("HOD_SIGN_KEY_DATA"), content),
+            None if args.sign_password_stdin => return Err(CommandError::NoSignKey),
+            None => return Ok(None),
+        },
+    };
+    let password = password(args, lists)?;
+    let key = SecretKey::open(&content, password.as_ref());
+    let key = key.map_err(|source| key_error(&path, source))?;
+    // A key that anybody can read is no reason not to work: CI systems mount them so.
+    if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared) {
+        reporter.event(Event::Warning {
+            text: &format!(
+                "secret key `{}` can be read by others than its owner, and is not sealed with a \
+                 password",
+                path.display()
+            ),
+        });
+    }
+    Ok(Some(Signer::from_key(key)))
+}
+
+fn password(args: &SignArgs, lists: &[PathBuf]) -> Result<Option<Password>, CommandError> {
+    if args.sign_password_stdin {
+        if lists.iter().any(|path| path.as_os_str() == "-") {
+            return Err(CommandError::StdinTwice {
+                flag: "--sign-password-stdin",
+            });
+        }
+        return Ok(Some(Password::new(password_stdin()?)));
+    }
+    Ok(text("HOD_SIGN_PASSWORD")?.map(Password::new))
+}
+
+/// Whether the key wants a password.
+fn is_sealed(content: &str) -> bool {
+    matches!(
+        SecretKey::open(content, None),
+        Err(KeyError::PasswordNeeded)
+    )
+}
+
+fn text(name: &'static str) -> Result<Option<String>, CommandError> {
+    let text = environment(name).map(OsString::into_string).transpose();
+    text.map_err(|_| CommandError::NotUtf8 { name })
+}
+
+fn key_error(path: &Path, source: KeyError) -> CommandError {
+    CommandError::Key {
+        name: path.display().to_string(),
+        source,
+    }
+}

@@ -1,0 +1,77 @@
+//! `keygen`: a pair of keys, to sign bundles with and to verify them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Context, OpsError};
+use crate::bridge;
+use crate::bundle::{KeyId, Password, SecretKey};
+use crate::fsx::{self, IoKind};
+
+/// Where to put a new pair of keys.
+#[derive(Debug)]
+pub struct KeygenOptions {
+    /// The path of both files without `.key` and `.pub`.
+    pub output: PathBuf,
+    /// What seals the secret key, if anything.
+    pub password: Option<Password>,
+}
+
+/// The new pair of keys.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeygenOutcome {
+    pub secret_key: PathBuf,
+    pub public_key: PathBuf,
+    pub key_id: KeyId,
+    /// The public key as one line of base64.
+    pub public_key_text: String,
+    /// Whether a password seals the secret key.
+    pub is_sealed: bool,
+}
+
+/// Makes a pair of keys in minisign's form: the secret one for its owner alone, the public one for
+/// all who verify. Files that are there are never replaced; on failure neither file is there.
+pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutcome, OpsError> {
+    let secret_path = with_suffix(&options.output, ".key");
+    let public_path = with_suffix(&options.output, ".pub");
+    for path in [&secret_path, &public_path] {
+        if fsx::try_stat(path)?.is_some() {
+            return Err(OpsError::KeyExists { path: path.clone() });
+        }
+    }
+    if options.password.is_some() {
+        cx.stage("sealing the secret key");
+    }
+    let password = options.password.clone();
+    let is_sealed = password.is_some();
+    bridge::run(move || {
+        let (key, file) = SecretKey::generate(password.as_ref()).map_err(OpsError::Key)?;
+        let public = key.public_key();
+        let secret = (secret_path.as_path(), file.as_bytes());
+        let open = public.to_file();
+        let written = fsx::write_new_pair(secret, (&public_path, open.as_bytes()));
+        written.map_err(|error| match error.kind() {
+            // Somebody was faster.
+            IoKind::Exists => OpsError::KeyExists {
+                path: secret_path.clone(),
+            },
+            _ => OpsError::File(error),
+        })?;
+        Ok(KeygenOutcome {
+            key_id: public.id(),
+            public_key_text: public.to_string(),
+            secret_key: secret_path,
+            public_key: public_path,
+            is_sealed,
+        })
+    })
+    .await
+}
+
+/// `suffix` behind all of the name, which may have dots.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}

@@ -1,0 +1,40 @@
+//! Who signed a bundle, as far as is known.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::bundle::{KeyId, Signed};
+
+/// By which key a bundle is signed, and what that is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SignatureFacts {
+    pub key: KeyId,
+    /// Whether the key is trusted and the signature right; without trusted keys nobody looked.
+    pub is_verified: bool,
+}
+
+impl SignatureFacts {
+    pub(super) fn of(signed: Signed) -> Option<Self> {
+        let (key, is_verified) = match signed {
+            Signed::No => return None,
+            Signed::Unchecked(key) => (key, false),
+            Signed::Trusted(key) => (key, true),
+        };
+        Some(Self { key, is_verified })
+    }
+}
+
+impl fmt::Display for SignatureFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key;
+        if self.is_verified {
+            write!(f, "signed by key `{key}`, which is trusted")
+        } else {
+            write!(
+                f,
+                "says that key `{key}` signed it, which was not verified: no key is trusted"
+            )
+        }
+    }
+}

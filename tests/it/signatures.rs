@@ -1,0 +1,5 @@
+//! Who signed a bundle: keys and signatures, and minisign as the referee of both.
+
+mod bundles;
+mod keys;
+mod minisign;
