@@ -3,6 +3,7 @@
 //! Nothing here prints, reads the environment or ends the process. A batch returns what became of
 //! each image; an error means that the batch as a whole was refused or broke off.
 
+mod base;
 mod batch;
 mod catalog;
 mod context;
@@ -14,7 +15,9 @@ mod images;
 mod inventory;
 mod keygen;
 mod login;
+mod merge;
 mod pack;
+mod parts;
 mod preflight;
 mod pull;
 mod push;
@@ -22,10 +25,12 @@ mod receipt;
 mod select;
 mod serve;
 mod signature;
+mod since;
 mod unpack;
 mod verify;
 mod why;
 
+pub use base::{BaseMissing, MissingBlob};
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
@@ -38,6 +43,7 @@ pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
+pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
 pub use pack::{PackOptions, PackOutcome, pack};
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};

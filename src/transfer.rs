@@ -16,7 +16,7 @@ mod source;
 mod timing;
 
 pub use error::TransferError;
-pub use plan::{Plan, PlannedBlob};
+pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
 pub(crate) use referrers::{join as join_referrers, layout_name};
 pub use resolve::{IndexMode, Resolved, resolve, resolve_all};

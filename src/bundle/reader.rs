@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::closure;
+use super::entry_path::EntryPath;
 use super::error::{BundleError, MemberProblem};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
@@ -204,6 +205,23 @@ impl Bundle {
         let n_parts = self.head.manifest.blobs[at].parts().len().max(1);
         let spots = &self.spots[at];
         (spots.len() == n_parts).then(|| spots.iter().map(|spot| self.range(*spot)).collect())
+    }
+
+    /// Where a file lies that is carried beside the blobs; its bytes are not verified. `None` when
+    /// the bundle does not have it, or its volume was not found.
+    pub fn open_file(&self, path: &EntryPath) -> Option<FileRange> {
+        let files = &self.head.manifest.files;
+        let at = files.iter().position(|file| file.path == *path)?;
+        let is_it = |member: &&Member| matches!(member.content, Content::File(of, _) if of == at);
+        self.volumes().find_map(|volume| {
+            let member = volume.layout.members().iter().find(is_it)?;
+            Some(FileRange {
+                file: Arc::clone(&volume.file),
+                path: volume.path.clone(),
+                offset: member.offset,
+                len: member.len,
+            })
+        })
     }
 
     fn range(&self, spot: Spot) -> FileRange {

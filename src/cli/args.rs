@@ -4,6 +4,7 @@ mod bundle;
 mod harbor;
 mod login;
 mod looking;
+mod merge;
 mod referrers;
 mod registry;
 mod results;
@@ -17,6 +18,7 @@ pub(crate) use bundle::{BundleArgs, KeygenArgs, SignArgs};
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
+pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
@@ -104,6 +106,7 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     Why(WhyArgs),
     Receipt(ReceiptArgs),
+    Bundle(BundleVerbArgs),
     Serve(ServeArgs),
     Keygen(KeygenArgs),
     Login(LoginArgs),

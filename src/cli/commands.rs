@@ -8,6 +8,7 @@ mod keygen;
 mod login;
 mod logout;
 mod ls;
+mod merge;
 mod outcome;
 mod pack;
 mod pull;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{
-    BundleArgs, Cli, Command, DiffArgs, ExportArgs, LsArgs, PackArgs, PushArgs, ReceiptArgs,
-    ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
+    BundleArgs, BundleVerb, BundleVerbArgs, Cli, Command, DiffArgs, ExportArgs, LsArgs, MergeArgs,
+    PackArgs, PushArgs, ReceiptArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
 };
 use super::error::CommandError;
 use super::ui::{Printer, ProgressReporter};
@@ -88,7 +89,10 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Serve(ServeArgs { reading, .. })
         | Command::Diff(DiffArgs { reading, .. })
         | Command::Why(WhyArgs { reading, .. })
-        | Command::Receipt(ReceiptArgs { reading, .. }) => settings::reading(reading),
+        | Command::Receipt(ReceiptArgs { reading, .. })
+        | Command::Bundle(BundleVerbArgs {
+            verb: BundleVerb::Merge(MergeArgs { reading, .. }),
+        }) => settings::reading(reading),
         // It reads a bundle only to refuse it.
         Command::Select(_) => settings::reading(&BundleArgs::default()),
         Command::Pull(_)
@@ -122,6 +126,7 @@ pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<E
         Command::Diff(args) => diff::run(&session, args).await,
         Command::Why(args) => why::run(&session, args).await,
         Command::Receipt(args) => receipt::run(&session, args).await,
+        Command::Bundle(args) => merge::run(&session, args).await,
         Command::Serve(args) => serve::run(&session, args).await,
         Command::Keygen(args) => keygen::run(&session, args).await,
         Command::Login(args) => login::run(&session, args).await,

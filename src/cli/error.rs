@@ -49,6 +49,8 @@ pub(crate) enum CommandError {
     SourceDateEpoch { value: String },
     #[error("bundle `{}` must be named `.tar` or `.tar.zst`", path.display())]
     BundleName { path: PathBuf },
+    #[error("merged bundle `{}` must be named `.tar`", path.display())]
+    MergedName { path: PathBuf },
     #[error("report `{}` must be named `.json` or `.xml`", path.display())]
     ReportName { path: PathBuf },
     /// The run itself is over, whatever became of it.
@@ -127,6 +129,7 @@ impl CommandError {
             | Self::Target { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
+            | Self::MergedName { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
@@ -170,6 +173,7 @@ impl CommandError {
             | Self::NotText { .. }
             | Self::Target { .. }
             | Self::SourceDateEpoch { .. }
+            | Self::MergedName { .. }
             | Self::BundleName { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees

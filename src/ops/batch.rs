@@ -12,8 +12,8 @@ use crate::oci::{Digest, sum_len};
 use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
-    ImageOutcome, OnFailure, Plan, Resolved, Sink, Source, Transfer, TransferError, Wanted,
-    join_referrers, resolve_all,
+    ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolved, Sink, Source, Transfer,
+    TransferError, Wanted, join_referrers, resolve_all,
 };
 
 /// How many images are resolved at once: each is a few small requests, all of them waiting.
@@ -36,6 +36,8 @@ pub enum ImageStatus {
     Unchanged,
     /// It would be carried (`--dry-run`).
     Planned,
+    /// Some of its blobs are in volumes of the bundle that are not here, and the target lacks them.
+    Waiting { volumes: Vec<u32> },
     /// It was given up.
     Failed {
         #[serde(skip)]
@@ -81,12 +83,22 @@ pub struct BatchOutcome {
     pub bytes: u64,
     /// Bytes that carrying each image by itself would have moved besides.
     pub shared_bytes: u64,
+    /// The volumes that images wait for and that should come next: one, or those that have the
+    /// parts of one layer and are needed together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next_volumes: Vec<u32>,
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
 }
 
 impl BatchOutcome {
+    /// How many images wait for volumes.
+    pub fn n_waiting(&self) -> usize {
+        let waits = |image: &&ImageReport| matches!(image.status, ImageStatus::Waiting { .. });
+        self.images.iter().filter(waits).count()
+    }
+
     /// How many images failed.
     pub fn n_failed(&self) -> usize {
         self.images
@@ -190,6 +202,7 @@ pub(super) struct Batch {
     positions: Vec<usize>,
     pub(super) plan: Arc<Plan>,
     on_failure: OnFailure,
+    pub(super) next_volumes: Vec<u32>,
 }
 
 impl Batch {
@@ -211,6 +224,7 @@ impl Batch {
             positions: Vec::new(),
             plan: Arc::new(Plan::new(Vec::new())),
             on_failure,
+            next_volumes: Vec::new(),
         };
         let mut images = Vec::new();
         let mut n_unsigned = 0;
@@ -305,12 +319,28 @@ impl Batch {
         self.plan = Arc::new(Plan::new(rest));
     }
 
+    /// Notes who has which blob, by position in the plan.
+    pub(super) fn set_presence(&mut self, found: Vec<(usize, Presence)>) {
+        let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
+        for (at, presence) in found {
+            plan.blobs[at].presence = presence;
+        }
+    }
+
+    /// Notes that the image at a position in the plan waits for volumes that are not here.
+    pub(super) fn wait(&mut self, image: usize, volumes: Vec<u32>) {
+        self.reports[self.positions[image]].status = ImageStatus::Waiting { volumes };
+    }
+
     /// Moves and publishes what was planned.
     pub(super) async fn run(&mut self, cx: &Context, source: &Source, sink: Sink) {
+        let blobs = &self.plan.blobs;
+        let is_at_hand = |blob: &&PlannedBlob| blob.presence != Presence::Nowhere;
+        let at_hand = || blobs.iter().filter(is_at_hand);
         cx.reporter.event(Event::Planned {
             n_images: self.plan.images.len(),
-            n_blobs: self.plan.blobs.len(),
-            len: self.plan.len(),
+            n_blobs: at_hand().count(),
+            len: sum_len(at_hand().map(|blob| blob.descriptor.size)),
         });
         let transfer = Transfer {
             source: source.clone(),
@@ -336,8 +366,13 @@ impl Batch {
 
     fn record(&mut self, outcomes: Vec<ImageOutcome>) {
         for (at, outcome) in outcomes.into_iter().enumerate() {
-            self.reports[self.positions[at]].status = match outcome {
+            let status = &mut self.reports[self.positions[at]].status;
+            *status = match outcome {
                 Ok(()) => ImageStatus::Done,
+                Err(error) if matches!(*error, TransferError::Stopped) => match status {
+                    ImageStatus::Waiting { .. } => continue,
+                    _ => ImageStatus::failed(error),
+                },
                 Err(error) => ImageStatus::failed(error),
             };
         }
@@ -353,6 +388,7 @@ impl Batch {
             n_blobs: self.plan.blobs.len(),
             bytes: self.plan.len(),
             shared_bytes: self.plan.shared_len(),
+            next_volumes: self.next_volumes,
             projects: Vec::new(),
             images: self.reports,
         }

@@ -138,7 +138,7 @@ impl Side {
 }
 
 /// Reads a receipt; `None` for anything else.
-fn read_receipt(path: &Path) -> Result<Option<Receipt>, OpsError> {
+pub(super) fn read_receipt(path: &Path) -> Result<Option<Receipt>, OpsError> {
     if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(None);
     }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::NotReady;
 use super::batch::BatchFailure;
+use super::{BaseMissing, NotReady};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
@@ -12,7 +12,7 @@ use crate::list::{ListError, RenameError};
 use crate::oci::Registry;
 use crate::registry::{KeepError, RegistryError};
 use crate::report::ErrorClass;
-use crate::report::amount::format_len;
+use crate::report::amount::{format_count, format_len};
 use crate::server::ServerError;
 use crate::store::StoreError;
 use crate::template::TemplateError;
@@ -125,6 +125,12 @@ pub enum OpsError {
     KeyExists { path: PathBuf },
     #[error("failed to make a key")]
     Key(#[source] KeyError),
+    /// Bundles that cannot be one, since they differ in what they have in common.
+    #[error("the bundles differ in {}; nothing was written\n{}", format_count(conflicts.len(), "thing"), indent(conflicts))]
+    Conflicts { conflicts: Vec<String> },
+    /// Blobs that a bundle left out, and that are not where they must be.
+    #[error(transparent)]
+    BaseMissing(Box<BaseMissing>),
     #[error("`{}` is the store itself; the output must be another directory", path.display())]
     OutputIsSource { path: PathBuf },
 }
@@ -157,9 +163,11 @@ impl OpsError {
             Self::Batch(failure) => failure.error.class(),
             Self::File(error) => error.class(),
             Self::NoSpace { .. } => ErrorClass::Space,
+            Self::Conflicts { .. } => ErrorClass::Policy,
             Self::NoSource { .. }
             | Self::NoImages { .. }
             | Self::NoSuchDigest { .. }
+            | Self::BaseMissing(_)
             | Self::Missing { .. } => ErrorClass::NotFound,
             Self::List(_)
             | Self::Rename(_)
@@ -190,6 +198,9 @@ impl OpsError {
             Self::NoSpace { .. }
             | Self::Missing { .. }
             | Self::CrossDevice { .. }
+            | Self::BaseMissing(_)
+            | Self::Conflicts { .. }
+            | Self::Bundle(BundleError::VolumesMissing { .. })
             | Self::NotReady(_) => true,
             Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
             _ => false,
@@ -239,6 +250,12 @@ impl Hint for OpsError {
                     .to_owned(),
             ),
             Self::Receipt { source, .. } => source.hint(),
+            Self::BaseMissing(missing) => missing.hint(),
+            Self::Conflicts { .. } => Some(
+                "take those of the newest with `--prefer last`, with the bundles in the order of \
+                 their age, or of the oldest with `--prefer first`"
+                    .to_owned(),
+            ),
             Self::TwoReceipts { .. } => {
                 Some("compare a receipt with a store, tree or bundle".to_owned())
             }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::base;
 use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
@@ -36,6 +37,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     if batch.must_stop() {
         return Ok(batch.finish());
     }
+    base::require_whole(catalog.source(), &options.source, &batch.plan)?;
     let has_files = matches!(catalog.kind(), SourceKind::Store | SourceKind::Layouts);
     let is_near =
         has_files && fsx::same_filesystem(catalog.path(), existing_ancestor(&options.output)?)?;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::base;
 use super::batch::{Batch, require_space};
+use super::parts::{Joined, dir_of};
+use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
 use crate::bridge::{self, FileRange};
 use crate::bundle::{
@@ -27,6 +30,8 @@ pub struct PackOptions {
     pub source: PathBuf,
     /// Only these images; all when there is none.
     pub list: Option<ImageList>,
+    /// Receipts, earlier bundles or stores of the target: what they have is left out.
+    pub since: Vec<PathBuf>,
     pub output: PathBuf,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
@@ -52,6 +57,12 @@ pub struct PackOutcome {
     pub id: Digest,
     pub n_images: usize,
     pub n_blobs: usize,
+    /// Configs and layers that are left out, since the target has them.
+    #[serde(skip_serializing_if = "is_none")]
+    pub base_blobs: usize,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub base_bytes: u64,
     /// Bytes of the file.
     pub bytes: u64,
     /// Bytes of the tar before compression; the same as `bytes` for a plain one.
@@ -86,9 +97,13 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
-    let plan = pack_plan(options, &batch)?;
+    base::require_whole(catalog.source(), &options.source, &batch.plan)?;
+    let since = Since::read(cx, &options.since).await?;
+    let plan = pack_plan(options, &batch, &since)?;
     require_space(&options.output, sum_len(bundle::planned_lens(&plan)?))?;
     let (n_images, n_blobs) = (batch.plan.images.len(), plan.blobs.len());
+    let base_blobs = plan.base.len();
+    let base_bytes = sum_len(plan.base.iter().map(|blob| blob.size));
     let len = sum_len(plan.blobs.iter().map(|blob| blob.size));
     cx.reporter.event(Event::Planned {
         n_images,
@@ -100,6 +115,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let durability = options.durability;
     let made = made_indexes(&options.output, &batch)?;
     let written = bridge::run_stoppable(move |stop| {
+        let mut joined = Joined::default();
+        if let Source::Bundle(bundle) = &source {
+            let packed: HashSet<&Digest> = plan.blobs.iter().map(|blob| &blob.digest).collect();
+            joined.add(bundle, dir_of(&output), |digest| packed.contains(digest))?;
+        }
         let write_options = bundle::WriteOptions {
             output: &output,
             compression,
@@ -116,7 +136,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         };
         let written = bundle::write(
             &plan,
-            &|digest| open(&source, &made, digest),
+            &|digest| match joined.get(digest) {
+                Some(range) => Ok(range),
+                None => open(&source, &made, digest),
+            },
             &write_options,
         )?;
         for blob in &plan.blobs {
@@ -136,6 +159,8 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         id: written.manifest.id,
         n_images,
         n_blobs,
+        base_blobs,
+        base_bytes,
         tar_bytes: written.tar_len,
         shared_bytes: batch.plan.shared_len(),
         images: {
@@ -143,6 +168,22 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
             batch.finish().images
         },
     })
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what serde calls takes a reference"
+)]
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what serde calls takes a reference"
+)]
+fn is_nothing(len: &u64) -> bool {
+    *len == 0
 }
 
 /// Where the indexes of referrers are that are made here and so are not among the source's blobs.
@@ -165,11 +206,7 @@ fn made_indexes(output: &Path, batch: &Batch) -> Result<Made, OpsError> {
     if places.is_empty() {
         return Ok(Made::new());
     }
-    let dir = match output.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let file = Arc::new(fsx::scratch_file(dir, &bytes)?);
+    let file = Arc::new(fsx::scratch_file(dir_of(output), &bytes)?);
     let range = |(offset, len)| FileRange {
         file: Arc::clone(&file),
         path: output.to_owned(),
@@ -201,7 +238,7 @@ fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsE
     })
 }
 
-fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError> {
+fn pack_plan(options: &PackOptions, batch: &Batch, since: &Since) -> Result<PackPlan, OpsError> {
     let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
     let mut tagged: BTreeSet<(RepositoryName, Tag)> = images
         .iter()
@@ -238,6 +275,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         size: blob.descriptor.size,
         is_manifest: false,
     }));
+    let divided = since.divide(blobs);
     let file_name = || {
         let name = options
             .output
@@ -273,8 +311,8 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         is_compressed: options.compression != Compression::Raw,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         images: readme_images,
-        n_blobs: blobs.len(),
-        len: sum_len(blobs.iter().map(|blob| blob.size)),
+        n_blobs: divided.blobs.len(),
+        len: sum_len(divided.blobs.iter().map(|blob| blob.size)),
     })?;
     let file = |path: &str, text: String| {
         let path = path.parse().expect("a plain file name is a valid path");
@@ -293,10 +331,10 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
         name,
         version: options.version.clone(),
         images,
-        blobs,
+        blobs: divided.blobs,
         files,
-        origins: Vec::new(),
-        base: Vec::new(),
+        origins: divided.origins,
+        base: divided.base,
         volume_size: options.volume_size,
         mtime: options.mtime,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -305,7 +343,7 @@ fn pack_plan(options: &PackOptions, batch: &Batch) -> Result<PackPlan, OpsError>
 }
 
 /// The plan with the lists that `sha256sum -c` and the like read.
-fn with_checksums(mut plan: PackPlan) -> PackPlan {
+pub(super) fn with_checksums(mut plan: PackPlan) -> PackPlan {
     let sums = bundle::checksum_files(&plan);
     plan.files.extend(sums);
     plan

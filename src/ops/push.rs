@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use super::base;
 use super::batch::{Batch, Standing};
 use super::preflight::{Look, Present, would_create};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
@@ -77,6 +78,13 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
             .map(|answer| answer.map(Standing::from))
             .collect(),
     );
+    let at = (&sink, &options.renames, look.as_ref());
+    let from = (cx, catalog.source(), options.source.as_path());
+    let awaited = base::await_at_registry(from, at, &mut batch).await;
+    // What else is wrong may be why it is not there.
+    if look.as_ref().is_none_or(|look| look.findings.is_empty()) {
+        awaited?;
+    }
     let projects = match look {
         Some(look) => finish_look(look, (cx, options), (&sink, &batch, &present)).await?,
         None => Vec::new(),

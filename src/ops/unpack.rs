@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::base;
 use super::batch::{Batch, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
@@ -49,6 +50,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     // Before anything is created: all that is not a blob is as this program wrote it.
     if let Source::Bundle(bundle) = catalog.source() {
         let bundle = Arc::clone(bundle);
+        bundle.require_complete()?;
         bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
     let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
@@ -56,7 +58,10 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
-    require_space(&options.output, batch.plan.len())?;
+    let at = (existing_store(&options.output)?, options.output.as_path());
+    let from = (catalog.source(), options.bundle.as_path());
+    base::await_at_store(from, at, &mut batch).await?;
+    require_space(&options.output, batch.plan.carried_len())?;
     let output = options.output.clone();
     let (store, made) = bridge::run(move || open_output(&output)).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
@@ -65,6 +70,14 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     }
     result?;
     Ok(batch.finish())
+}
+
+/// The store that is there already.
+fn existing_store(path: &Path) -> Result<Option<Store>, OpsError> {
+    if fsx::try_stat(path)?.is_some() && Store::detect(path)? {
+        return Ok(Some(Store::open(path)?));
+    }
+    Ok(None)
 }
 
 /// Opens the store to unpack into, and says what had to be made for it.

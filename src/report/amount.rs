@@ -95,6 +95,17 @@ fn in_unit(len: u64, unit: usize) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
+/// Volumes by number: "volume 2", "volumes 2, 3 and 7".
+pub fn format_volumes(volumes: &[u32]) -> String {
+    let numbers: Vec<String> = volumes.iter().map(ToString::to_string).collect();
+    match &numbers[..] {
+        [rest @ .., last] if !rest.is_empty() => {
+            format!("volumes {} and {last}", rest.join(", "))
+        }
+        _ => format!("volume {}", numbers.concat()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

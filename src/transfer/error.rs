@@ -93,6 +93,21 @@ pub enum TransferError {
     Rewrite,
     #[error("blob `{digest}` cannot be sent again, since a compressed bundle is read only once")]
     ReadOnce { digest: Digest },
+    /// A blob that was left out of a bundle, and that its target had when it was asked.
+    #[error(
+        "blob `{digest}` is not in the bundle, and the target, which had it, does not give it now"
+    )]
+    BaseLost { digest: Digest },
+    /// A blob that was left out of a bundle, and that its target has in another repository only.
+    #[error(
+        "blob `{digest}` is not in the bundle, and the registry does not mount it into `{repository}` from `{}`", from.as_deref().unwrap_or("-")
+    )]
+    NotMounted {
+        digest: Digest,
+        repository: String,
+        /// Where it is.
+        from: Option<String>,
+    },
     #[error("stopped, since another image failed")]
     Stopped,
 }
@@ -137,6 +152,8 @@ impl TransferError {
             Self::ImageAbsent { .. }
             | Self::ChildAbsent { .. }
             | Self::BlobAbsent { .. }
+            | Self::BaseLost { .. }
+            | Self::NotMounted { .. }
             | Self::NoPlatform { .. } => ErrorClass::NotFound,
             Self::Manifest(_) | Self::BlobLength { .. } | Self::DigestMismatch { .. } => {
                 ErrorClass::Verify
@@ -194,6 +211,14 @@ impl Hint for TransferError {
             Self::PinnedIndex { .. } => Some(
                 "carry every platform with `--platform all`, keep the index with `--index keep`, \
                  or pin the platform's own digest"
+                    .to_owned(),
+            ),
+            Self::BaseLost { .. } => {
+                Some("push the earlier bundle that has it again, then this one".to_owned())
+            }
+            Self::NotMounted { .. } => Some(
+                "check that the login may pull from the one repository and push to the other, or \
+                 push a bundle that carries the blob"
                     .to_owned(),
             ),
             Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Location, Resolved};
-use crate::oci::{Descriptor, Digest, sum_len};
+use crate::oci::{Descriptor, Digest, RepositoryName, sum_len};
 
 /// What is to be moved, known before the first blob moves.
 #[derive(Debug)]
@@ -21,6 +21,19 @@ pub struct PlannedBlob {
     pub from: Vec<Location>,
     /// Positions in [`Plan::images`] of the images that need it.
     pub images: Vec<usize>,
+    pub presence: Presence,
+}
+
+/// Who has the bytes of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// The source; the target may have them too.
+    Source,
+    /// The target alone: a registry in these repositories, from which it is mounted into the
+    /// others; a store in its pool.
+    Target(Vec<RepositoryName>),
+    /// Nobody for now: the images that need it are not published.
+    Nowhere,
 }
 
 impl Plan {
@@ -35,6 +48,7 @@ impl Plan {
                         descriptor,
                         from: Vec::new(),
                         images: Vec::new(),
+                        presence: Presence::Source,
                     }
                 });
                 // A referrer may have a blob of its image's, or of another referrer's.
@@ -56,6 +70,13 @@ impl Plan {
     /// The bytes of all unique blobs.
     pub fn len(&self) -> u64 {
         sum_len(self.blobs.iter().map(|blob| blob.descriptor.size))
+    }
+
+    /// The bytes of those that the source has.
+    pub fn carried_len(&self) -> u64 {
+        let carried = self.blobs.iter();
+        let carried = carried.filter(|blob| blob.presence == Presence::Source);
+        sum_len(carried.map(|blob| blob.descriptor.size))
     }
 
     /// Whether nothing is to be moved.

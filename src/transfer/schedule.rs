@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
-use super::{BlobContent, Plan, Sink, Source, Timings, TransferError, sequential};
+use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential};
 use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
@@ -123,6 +123,17 @@ impl Transfer {
             let turns = sequential::turns(bundle, plan, &self.reporter);
             for (at, turn) in turns.into_iter().enumerate() {
                 let (this, plan) = (self.clone(), Arc::clone(plan));
+                match plan.blobs[at].presence {
+                    Presence::Source => {}
+                    // Its turn never comes.
+                    Presence::Target(_) => {
+                        tasks.spawn(async move {
+                            Done::Blob(at, this.move_blob(&plan, at, None).await)
+                        });
+                        continue;
+                    }
+                    Presence::Nowhere => continue,
+                }
                 tasks.spawn(async move {
                     let result = match turn.content().await {
                         Ok(content) => this.move_blob(&plan, at, Some(content)).await,
@@ -137,6 +148,10 @@ impl Transfer {
         // Small blobs are all waiting for answers, so more of them share a line.
         let small = Arc::new(Semaphore::new(self.jobs.max(1) * 2));
         for (at, blob) in plan.blobs.iter().enumerate() {
+            // Its images never become complete.
+            if blob.presence == Presence::Nowhere {
+                continue;
+            }
             let lane = if blob.descriptor.size > SMALL_LEN_MAX {
                 &large
             } else {

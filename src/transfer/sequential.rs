@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BlobContent, Plan, StreamedBundle, TransferError};
+use super::{BlobContent, Plan, Presence, StreamedBundle, TransferError};
 use crate::bridge::{self, CHUNK_LEN, CHUNKS_MAX};
 use crate::bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
@@ -74,7 +74,9 @@ pub(super) fn turns(
     for blob in &plan.blobs {
         let digest = blob.descriptor.digest.clone();
         let (sender, receiver) = oneshot::channel();
-        waiting.insert(digest.clone(), sender);
+        if blob.presence == Presence::Source {
+            waiting.insert(digest.clone(), sender);
+        }
         turns.push(Turn { digest, receiver });
     }
     let (path, trust) = (bundle.path.clone(), bundle.trust.clone());

@@ -10,7 +10,7 @@ pub use layouts::LayoutSink;
 pub use registry::RegistrySink;
 pub use store::{Staged, StoreSink, StoreSinkOptions, Visibility};
 
-use super::{BlobContent, Location, Plan, PlannedBlob, Source, TransferError};
+use super::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
 use crate::registry::Failure;
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::store::PartialBlob;
@@ -125,6 +125,10 @@ impl<'a> Content<'a> {
     /// Opens the content from the byte `from` on.
     pub(super) async fn open_from(&mut self, from: u64) -> Result<BlobContent, TransferError> {
         let Handover { source, blob, .. } = self.handover;
+        if blob.presence != Presence::Source {
+            let digest = blob.descriptor.digest.clone();
+            return Err(TransferError::BaseLost { digest });
+        }
         if self.once {
             let digest = blob.descriptor.digest.clone();
             return self.given.take().ok_or(TransferError::ReadOnce { digest });

@@ -209,6 +209,31 @@ impl Source {
         matches!(self, Self::Registry(_))
     }
 
+    /// What a bundle says of itself; `None` for other sources.
+    pub fn document(&self) -> Option<&crate::bundle::BundleManifest> {
+        match self {
+            Self::Bundle(bundle) => Some(bundle.manifest()),
+            Self::BundleStream(bundle) => Some(&bundle.document),
+            _ => None,
+        }
+    }
+
+    /// Whether it has a config or layer, as far as that is known without looking: a bundle may
+    /// leave it to its target, or have it in a volume that is not here.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        match self {
+            Self::Bundle(bundle) => bundle.open_blob(digest).is_some(),
+            Self::BundleStream(bundle) => {
+                let blobs = &bundle.document.blobs;
+                let order = |blob: &crate::bundle::BundleBlob| {
+                    (!blob.is_manifest, &blob.digest).cmp(&(true, digest))
+                };
+                blobs.binary_search_by(order).is_ok()
+            }
+            _ => true,
+        }
+    }
+
     /// Finds an image's top manifest, and where its blobs are.
     pub async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
         let absent = || TransferError::ImageAbsent {

@@ -12,7 +12,7 @@ use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::oci::{Digest, ManifestError};
-use hod::ops::OpsError;
+use hod::ops::{BaseMissing, MissingBlob, OpsError};
 use hod::registry::RegistryError;
 use hod::store::StoreError;
 use hod::transfer::TransferError;
@@ -98,9 +98,21 @@ fn of_the_store() {
     insta::assert_snapshot!(render(&errors));
 }
 
+/// Those of what a bundle counts on.
+fn of_bases() -> [TransferError; 2] {
+    [
+        TransferError::BaseLost { digest: digest() },
+        TransferError::NotMounted {
+            digest: digest(),
+            repository: "harbor.corp/site/new".to_owned(),
+            from: Some("harbor.corp/site/app".to_owned()),
+        },
+    ]
+}
+
 #[test]
 fn of_the_way() {
-    let errors = [
+    let errors: Vec<TransferError> = [
         TransferError::Store(StoreError::NotAStore { path: path() }),
         TransferError::Bundle(BundleError::Compressed { path: path() }),
         TransferError::Stream(Arc::new(BundleError::TooLarge)),
@@ -164,7 +176,10 @@ fn of_the_way() {
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
-    ];
+    ]
+    .into_iter()
+    .chain(of_bases())
+    .collect();
     for error in &errors {
         match error {
             // These two show what their own modules' tests show.
@@ -191,6 +206,8 @@ fn of_the_way() {
             | TransferError::ReferrerDiffers { .. }
             | TransferError::Rewrite
             | TransferError::ReadOnce { .. }
+            | TransferError::BaseLost { .. }
+            | TransferError::NotMounted { .. }
             | TransferError::Stopped => {}
         }
     }
@@ -249,6 +266,30 @@ fn of_receipts() {
 
     hint: `hod receipt --list` limits a receipt to the images of lists
     ");
+}
+
+fn base_missing(target: Option<&str>) -> BaseMissing {
+    let blob = |n_images: usize, held: &[&str]| MissingBlob {
+        digest: digest(),
+        size: 3 << 20,
+        images: (1..=n_images).map(|n| format!("a/b:{n}")).collect(),
+        held: held.iter().map(|&held| held.to_owned()).collect(),
+    };
+    BaseMissing {
+        source: PathBuf::from("july.tar"),
+        target: target.map(str::to_owned),
+        blobs: vec![
+            blob(1, &["bundle `june` 1.6 (in a/b)"]),
+            blob(
+                5,
+                &[
+                    "bundle `june` 1.6 (in a/b and 4 more)",
+                    "registry `harbor.corp`",
+                ],
+            ),
+            blob(2, &[]),
+        ],
+    }
 }
 
 /// Those of the verbs that only look.
@@ -320,6 +361,14 @@ fn of_the_verbs() {
             needed: 20 << 30,
             available: 11 << 30,
         },
+        OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
+        OpsError::BaseMissing(Box::new(base_missing(None))),
+        OpsError::Conflicts {
+            conflicts: vec![
+                format!("image a/b:1 is {} and {}", digest(), Digest::of(b"x")),
+                format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
+            ],
+        },
         OpsError::OutputIsSource { path: path() },
         OpsError::KeyExists { path: path() },
         OpsError::Key(KeyError::NoRandomness),
@@ -370,6 +419,8 @@ fn of_the_verbs() {
             | OpsError::NoSuchDigest { .. }
             | OpsError::KeyExists { .. }
             | OpsError::Key(_)
+            | OpsError::BaseMissing(_)
+            | OpsError::Conflicts { .. }
             | OpsError::OutputIsSource { .. } => {}
         }
     }

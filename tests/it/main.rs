@@ -6,6 +6,7 @@
 )]
 
 mod corrupt;
+mod delta;
 mod demo;
 mod diff;
 mod doctor;
@@ -20,6 +21,7 @@ mod layering;
 mod limits;
 mod login;
 mod ls;
+mod merge;
 mod mirrors;
 mod nginx;
 mod pull;
@@ -38,5 +40,6 @@ mod tokens;
 mod trust;
 mod unpack;
 mod upload;
+mod volumes;
 mod weather;
 mod why;

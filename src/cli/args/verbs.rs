@@ -147,6 +147,14 @@ pub(crate) struct PackArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
+    /// Leave out what the target has: receipts (`hod receipt`), earlier bundles (any volume of
+    /// each) or stores; may be given several times
+    ///
+    /// Before anything is written, push and unpack look whether the target has all that was left
+    /// out.
+    #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',')]
+    pub(crate) since: Vec<PathBuf>,
+
     /// The name of the bundle; by default the file's
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

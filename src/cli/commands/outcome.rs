@@ -14,6 +14,7 @@ use crate::hint::Hint as _;
 use crate::list::ImageList;
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, ImageStatus};
+use crate::report::amount::format_volumes;
 
 /// How a verb is spoken of.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +110,7 @@ pub(super) fn write(
 /// How a batch ends.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     match (outcome.n_failed(), outcome.images.len()) {
-        (0, _) => Exit::Done,
+        (0, _) if outcome.n_waiting() == 0 => Exit::Done,
         (n_failed, n_all) if n_failed == n_all => Exit::Failed,
         _ => Exit::SomeFailed,
     }
@@ -139,7 +140,7 @@ fn print(
         ResultFormat::Text => print_images(session, outcome)?,
     }
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
-    if n_failed > 0 {
+    if n_failed + outcome.n_waiting() > 0 {
         printer.error(&BatchFailed { wording, outcome }, Some(&advice(outcome)));
         return Ok(exit_of(outcome));
     }
@@ -182,7 +183,10 @@ fn print(
 fn print_images(session: &Session<'_>, outcome: &BatchOutcome) -> Result<(), CommandError> {
     let mut stdout = session.printer.stdout();
     for image in &outcome.images {
-        let failed = matches!(image.status, ImageStatus::Failed { .. });
+        let failed = matches!(
+            image.status,
+            ImageStatus::Failed { .. } | ImageStatus::Waiting { .. }
+        );
         match (&image.digest, &image.original_digest) {
             (Some(digest), Some(original)) if !failed => {
                 stdout.line(format_args!(
@@ -213,12 +217,17 @@ impl fmt::Display for BatchFailed<'_> {
     /// that miss one project are not forty riddles.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (n_all, n_failed) = (self.outcome.images.len(), self.outcome.n_failed());
-        let (done, n_done) = (self.wording.done, n_all - n_failed);
-        write!(
-            f,
-            "{done} {n_done} of {}; {n_failed} failed",
-            format_count(n_all, "image")
-        )?;
+        let n_waiting = self.outcome.n_waiting();
+        let (done, n_done) = (self.wording.done, n_all - n_failed - n_waiting);
+        write!(f, "{done} {n_done} of {}; ", format_count(n_all, "image"))?;
+        match (n_failed, n_waiting) {
+            (0, _) => write!(f, "{n_waiting} to come with other volumes")?,
+            (_, 0) => write!(f, "{n_failed} failed")?,
+            _ => write!(
+                f,
+                "{n_failed} failed, {n_waiting} to come with other volumes"
+            )?,
+        }
         let failures: Vec<(&str, &str, String)> = self
             .outcome
             .images
@@ -234,7 +243,8 @@ impl fmt::Display for BatchFailed<'_> {
         // When nothing came through for one reason, which images that were says nothing.
         let (Some((_, text, first)), true) = (failures.first(), n_failed == n_all && n_all > 1)
         else {
-            return list(f, &failures);
+            list(f, &failures)?;
+            return list_waiting(f, self.outcome);
         };
         if failures.iter().all(|(_, _, reason)| reason == first) {
             return write!(f, ", all for one reason\n  {text}");
@@ -254,6 +264,33 @@ fn list(f: &mut fmt::Formatter<'_>, failures: &[(&str, &str, String)]) -> fmt::R
     Ok(())
 }
 
+/// A line for each image that waits.
+fn list_waiting(f: &mut fmt::Formatter<'_>, outcome: &BatchOutcome) -> fmt::Result {
+    for image in &outcome.images {
+        if let ImageStatus::Waiting { volumes } = &image.status {
+            let volumes = format_volumes(volumes);
+            write!(f, "\n  {}: waits for {volumes}", image.image)?;
+        }
+    }
+    Ok(())
+}
+
+/// Which volumes to come with next.
+fn next_advice(volumes: &[u32]) -> Option<String> {
+    match volumes {
+        [] => None,
+        [_] => Some(format!(
+            "Next, run the command again with {}.",
+            format_volumes(volumes)
+        )),
+        _ => Some(format!(
+            "Next, run the command again with {} in one directory: they have the parts of one \
+             layer.",
+            format_volumes(volumes)
+        )),
+    }
+}
+
 /// What to do about the failures, each advice once.
 fn advice(outcome: &BatchOutcome) -> String {
     let mut hints: Vec<String> = Vec::new();
@@ -265,6 +302,7 @@ fn advice(outcome: &BatchOutcome) -> String {
             hints.push(hint);
         }
     }
+    hints.extend(next_advice(&outcome.next_volumes));
     hints.push(
         "What was finished is kept; running the command again does only what is missing."
             .to_owned(),

@@ -33,6 +33,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         n_blobs: packed.n_blobs,
         bytes: packed.bytes,
         shared_bytes: packed.shared_bytes,
+        next_volumes: Vec::new(),
         projects: Vec::new(),
     });
     let asked = Asked {
@@ -64,6 +65,7 @@ fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, Comm
     Ok(PackOptions {
         source,
         list,
+        since: args.since.clone(),
         output: args.output.clone(),
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
@@ -96,8 +98,15 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     } else {
         String::new()
     };
+    let left_out = if packed.base_blobs > 0 {
+        let n = format_count(packed.base_blobs, "blob");
+        let len = format_len(packed.base_bytes);
+        format!("; {n} ({len}) left out, which the target must have")
+    } else {
+        String::new()
+    };
     printer.message(&format!(
-        "packed {}: {}, {} saved by sharing{gain}",
+        "packed {}: {}, {} saved by sharing{left_out}{gain}",
         format_count(packed.n_images, "image"),
         session.progress.totals().summary(0),
         format_len(packed.shared_bytes),

@@ -12,6 +12,7 @@ use crate::hint::Hint as _;
 use crate::oci::Digest;
 use crate::ops::{ImageReport, ImageStatus};
 use crate::report::ErrorClass;
+use crate::report::amount::format_volumes;
 
 /// What a run moved.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -81,6 +82,8 @@ pub(super) enum Status {
     Unchanged,
     /// Of a dry run.
     Planned,
+    /// Some of it is in volumes that were not there.
+    Waiting,
     Failed,
     /// The run was refused, or broke off.
     NotDone,
@@ -92,6 +95,7 @@ impl Status {
             Self::Done => "done",
             Self::Unchanged => "unchanged",
             Self::Planned => "planned",
+            Self::Waiting => "waiting",
             Self::Failed => "failed",
             Self::NotDone => "not-done",
         }
@@ -206,6 +210,14 @@ impl ReportedImage {
             ImageStatus::Done => (Status::Done, None),
             ImageStatus::Unchanged => (Status::Unchanged, None),
             ImageStatus::Planned => (Status::Planned, None),
+            ImageStatus::Waiting { volumes } => {
+                let failure = Failure {
+                    class: ErrorClass::NotFound,
+                    message: format!("waits for {}", format_volumes(volumes)),
+                    hint: None,
+                };
+                (Status::Waiting, Some(failure))
+            }
             ImageStatus::Failed { error, text } => {
                 let failure = Failure {
                     class: error.class(),

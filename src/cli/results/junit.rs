@@ -14,7 +14,7 @@ type Xml = Writer<Vec<u8>>;
 pub(super) fn render(document: &Document) -> Result<Vec<u8>, io::Error> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let failed = count(document, Status::Failed);
+    let failed = count(document, Status::Failed) + count(document, Status::Waiting);
     // A run that was refused has failed, though no image has.
     let errors = usize::from(document.error.is_some() && failed == 0);
     let skipped = count(document, Status::Planned) + count(document, Status::NotDone);
@@ -78,7 +78,7 @@ fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
                         .with_attribute(("message", image.status.as_str()))
                         .write_empty()?;
                 }
-                (None, Status::Done | Status::Unchanged | Status::Failed) => {}
+                (None, _) => {}
             }
             Ok(())
         })?;

@@ -12,10 +12,10 @@ use super::Content;
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::oci::{Digest, Registry, RepositoryName};
+use crate::oci::{Descriptor, Digest, Registry, RepositoryName};
 use crate::registry::{Client, HeadManifest, Repo, UploadBody, UploadSession, UploadStart};
 use crate::report::{BlobRoute, Reporter};
-use crate::transfer::{BlobContent, Destination, Plan, Source, TransferError};
+use crate::transfer::{BlobContent, Destination, Plan, Presence, Source, TransferError};
 
 /// Sends images to a registry. Each blob is uploaded once and mounted elsewhere.
 pub struct RegistrySink {
@@ -60,6 +60,11 @@ impl RegistrySink {
     pub fn healing_from(mut self, source: Source, reporter: Arc<dyn Reporter>) -> Self {
         self.origin = Some((source, reporter));
         self
+    }
+
+    /// The registry that it sends to.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Waits until the registry may be given another upload.
@@ -118,6 +123,9 @@ impl RegistrySink {
                 names.push(name);
             }
         }
+        if let Presence::Target(there) = &handover.blob.presence {
+            return self.mount(blob, there, &names).await;
+        }
         let Some((first, others)) = names.split_first() else {
             return Ok(BlobRoute::Present);
         };
@@ -144,6 +152,32 @@ impl RegistrySink {
                 UploadStart::Session(session) => {
                     self.upload(session, content).await?;
                     route = BlobRoute::Moved;
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    /// Mounts a blob, which the registry was seen to have in the repositories `there`, into `names`.
+    async fn mount(
+        &self,
+        blob: &Descriptor,
+        there: &[RepositoryName],
+        names: &[&RepositoryName],
+    ) -> Result<BlobRoute, TransferError> {
+        let mut route = BlobRoute::Present;
+        for name in names.iter().filter(|name| !there.contains(name)) {
+            let repo = self.repo(name);
+            let from = there.first();
+            match self.client.start_upload(&repo, blob, from).await? {
+                UploadStart::Mounted => route = BlobRoute::Mounted,
+                // There is nothing to upload; the registry forgets the session by itself.
+                UploadStart::Session(_) => {
+                    return Err(TransferError::NotMounted {
+                        digest: blob.digest.clone(),
+                        repository: repo.to_string(),
+                        from: from.map(|from| self.repo(from).to_string()),
+                    });
                 }
             }
         }

@@ -1,0 +1,62 @@
+//! The flags of `hod bundle`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{BundleArgs, SignArgs};
+
+/// Make bundles of bundles
+#[derive(Debug, Args)]
+pub(crate) struct BundleVerbArgs {
+    #[command(subcommand)]
+    pub(crate) verb: BundleVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleVerb {
+    Merge(MergeArgs),
+}
+
+/// Fold bundles into one, which has the images, blobs and files of all of them
+///
+/// What one of them counts on (`hod pack --since`) and another carries is carried.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  hod bundle merge june.tar july.tar --output site.tar")]
+pub(crate) struct MergeArgs {
+    /// The bundles, the oldest first; of several volumes any one
+    #[arg(required = true, num_args = 2.., value_name = "BUNDLE")]
+    pub(crate) bundles: Vec<PathBuf>,
+
+    /// The file to write, `.tar`; it appears when it is complete
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Whose image or file to take where the bundles differ; without it that is refused
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub(crate) prefer: Option<PreferArg>,
+
+    /// The name of the bundle; by default that of the last
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// The version of what is in the bundle; by default that of the last
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) bundle_version: Option<String>,
+
+    /// Wait until the file is on the disk: for drives that are pulled out
+    #[arg(long)]
+    pub(crate) fsync: bool,
+
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PreferArg {
+    First,
+    Last,
+}

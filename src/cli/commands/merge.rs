@@ -1,0 +1,66 @@
+//! `hod bundle merge`
+
+use super::{CommandError, Exit, Session, settings};
+use crate::cli::args::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
+use crate::cli::ui::{ResultFormat, format_count, format_len};
+use crate::fsx::Durability;
+use crate::ops::{self, MergeOptions, Prefer};
+
+pub(super) async fn run(
+    session: &Session<'_>,
+    args: &BundleVerbArgs,
+) -> Result<Exit, CommandError> {
+    match &args.verb {
+        BundleVerb::Merge(args) => merge(session, args).await,
+    }
+}
+
+async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandError> {
+    if args.output.extension().is_none_or(|end| end != "tar") {
+        return Err(CommandError::MergedName {
+            path: args.output.clone(),
+        });
+    }
+    let signer = settings::signer(&args.sign, &args.bundles, session.reporter().as_ref())?;
+    let options = MergeOptions {
+        signer,
+        sources: args.bundles.clone(),
+        output: args.output.clone(),
+        prefer: args.prefer.map(|prefer| match prefer {
+            PreferArg::First => Prefer::First,
+            PreferArg::Last => Prefer::Last,
+        }),
+        volume_size: None,
+        name: args.name.clone(),
+        version: args.bundle_version.clone(),
+        mtime: settings::source_date_epoch()?,
+        durability: if args.fsync {
+            Durability::Synced
+        } else {
+            Durability::Deferred
+        },
+    };
+    let merged = ops::merge(&session.local(), &options).await?;
+    session.progress.finish();
+    let printer = session.printer;
+    match printer.format() {
+        ResultFormat::Json => printer.document(&merged)?,
+        ResultFormat::Text => {
+            printer.result(format_args!("{} {}", merged.path.display(), merged.id))?;
+        }
+    }
+    let base = if merged.base_blobs > 0 {
+        let n = format_count(merged.base_blobs, "blob");
+        let len = format_len(merged.base_bytes);
+        format!("; {n} ({len}) are in none of them, and the target must have them")
+    } else {
+        String::new()
+    };
+    printer.message(&format!(
+        "merged {} with {}: {}{base}",
+        format_count(args.bundles.len(), "bundle"),
+        format_count(merged.n_images, "image"),
+        session.progress.totals().summary(0),
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,388 @@
+//! What a bundle counts on: configs and layers that it does not carry, or has in volumes that are
+//! not here, and that its target must have.
+//!
+//! All of it is looked for before anything is written. What the bundle left out and the target
+//! lacks refuses the whole; what lies in volumes that are not here lets its images wait for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::batch::Batch;
+use super::preflight::Look;
+use super::{Context, OpsError};
+use crate::bridge;
+use crate::bundle::{BaseBlob, BundleBlob, BundleManifest, Origin, OriginKind};
+use crate::hint::Hint;
+use crate::list::RenameRules;
+use crate::oci::{Digest, RepositoryName};
+use crate::report::amount::{format_count, format_len};
+use crate::store::Store;
+use crate::transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
+
+/// How many blobs are asked for at once.
+const ASK_AT_ONCE: usize = 16;
+/// How many repositories that may have a blob are asked for it: whoever wrote the bundle named them.
+const HOLDERS_MAX: usize = 32;
+/// How many blobs are named.
+const BLOBS_SHOWN_MAX: usize = 20;
+/// How many of the images that need a blob are named.
+const IMAGES_SHOWN_MAX: usize = 3;
+
+/// Blobs that nobody has who should; nothing was done.
+#[derive(Debug)]
+pub struct BaseMissing {
+    pub source: PathBuf,
+    /// The target that lacks them; `None` for a verb that needs all blobs in the source itself.
+    pub target: Option<String>,
+    pub blobs: Vec<MissingBlob>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct MissingBlob {
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The images that need it.
+    pub images: Vec<String>,
+    /// Who had it when the bundle was packed.
+    pub held: Vec<String>,
+}
+
+impl std::error::Error for BaseMissing {}
+
+impl fmt::Display for BaseMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = format_count(self.blobs.len(), "blob");
+        let source = self.source.display();
+        match &self.target {
+            Some(target) => write!(
+                f,
+                "{n} that `{source}` counts on and does not carry {} not in `{target}`; nothing \
+                 was written",
+                if self.blobs.len() == 1 { "is" } else { "are" },
+            )?,
+            None => write!(
+                f,
+                "`{source}` counts on its target for {n}, and alone is not whole; nothing was done"
+            )?,
+        }
+        for blob in self.blobs.iter().take(BLOBS_SHOWN_MAX) {
+            write!(f, "\n  {} ({})", blob.digest, format_len(blob.size))?;
+            let shown = &blob.images[..blob.images.len().min(IMAGES_SHOWN_MAX)];
+            write!(f, ", for {}", shown.join(", "))?;
+            if blob.images.len() > shown.len() {
+                write!(f, " and {} more", blob.images.len() - shown.len())?;
+            }
+            if !blob.held.is_empty() {
+                write!(f, "; {} had it", blob.held.join(", and "))?;
+            }
+        }
+        if self.blobs.len() > BLOBS_SHOWN_MAX {
+            write!(f, "\n  and {} more", self.blobs.len() - BLOBS_SHOWN_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+impl Hint for BaseMissing {
+    fn hint(&self) -> Option<String> {
+        let text = match &self.target {
+            Some(_) => {
+                "push or unpack the earlier bundle first, or pack again with `--since` a receipt \
+                 of this target (`hod receipt`), or without `--since`"
+            }
+            None => {
+                "fold it and the earlier bundles into one with `hod bundle merge`, or unpack them \
+                 into one store, the earlier ones first"
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// Finds out what the registry has of all that the source lacks: of the base all, or it is refused;
+/// images whose blobs are in volumes that are not here wait for them, if the registry lacks these.
+///
+/// Costs one HEAD for each such blob and repository that needs it, and where none of these has it,
+/// one for each repository that may.
+pub(super) async fn await_at_registry(
+    (cx, source, path): (&Context, &Source, &Path),
+    (sink, renames, look): (&RegistrySink, &RenameRules, Option<&Look<'_>>),
+    batch: &mut Batch,
+) -> Result<(), OpsError> {
+    let (Some(document), lacking) = (source.document(), lacking(source, &batch.plan)) else {
+        return Ok(());
+    };
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let target = sink.registry().to_string();
+    cx.stage(&format!(
+        "asking {target} for {} that are not here",
+        format_count(lacking.len(), "blob")
+    ));
+    let base = base_of(document);
+    let plan = &batch.plan;
+    let found: Vec<(usize, Presence)> = futures_util::stream::iter(lacking)
+        .map(|at| {
+            let base = base.get(&plan.blobs[at].descriptor.digest).copied();
+            async move {
+                let digest = &plan.blobs[at].descriptor.digest;
+                let mut there = Vec::new();
+                for name in destinations(plan, at, look) {
+                    if sink.has_blob(&name, digest).await? {
+                        there.push(name);
+                    }
+                }
+                if there.is_empty() {
+                    let asked = destinations(plan, at, None);
+                    let holders = holders(base, document, renames)?;
+                    for name in holders.into_iter().take(HOLDERS_MAX) {
+                        if !asked.contains(&name) && may_have(sink, &name, digest).await? {
+                            there.push(name);
+                            break;
+                        }
+                    }
+                }
+                let presence = if there.is_empty() {
+                    Presence::Nowhere
+                } else {
+                    Presence::Target(there)
+                };
+                Ok::<_, OpsError>((at, presence))
+            }
+        })
+        .buffered(ASK_AT_ONCE)
+        .try_collect()
+        .await?;
+    settle(batch, found, source, (path, Some(target)))
+}
+
+/// Finds out what the store has of all that the source lacks; `None` for a store that is to be
+/// made, and has nothing.
+pub(super) async fn await_at_store(
+    (source, path): (&Source, &Path),
+    (store, target): (Option<Store>, &Path),
+    batch: &mut Batch,
+) -> Result<(), OpsError> {
+    let wanted: Vec<(usize, Digest, u64)> = lacking(source, &batch.plan)
+        .into_iter()
+        .map(|at| {
+            let blob = &batch.plan.blobs[at].descriptor;
+            (at, blob.digest.clone(), blob.size)
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = bridge::run(move || {
+        let mut found = Vec::with_capacity(wanted.len());
+        for (at, digest, size) in wanted {
+            let is_there = match &store {
+                Some(store) => store.blob_len(&digest)? == Some(size),
+                None => false,
+            };
+            let presence = if is_there {
+                Presence::Target(Vec::new())
+            } else {
+                Presence::Nowhere
+            };
+            found.push((at, presence));
+        }
+        Ok::<_, OpsError>(found)
+    })
+    .await?;
+    let target = target.display().to_string();
+    settle(batch, found, source, (path, Some(target)))
+}
+
+/// Refuses where the source does not have every blob of the plan itself.
+pub(super) fn require_whole(source: &Source, path: &Path, plan: &Plan) -> Result<(), OpsError> {
+    let lacking = lacking(source, plan);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    if let Source::Bundle(bundle) = source {
+        bundle.require_complete()?;
+    }
+    Err(missing(plan, &lacking, source, (path, None)))
+}
+
+/// Positions of the blobs that the source does not have.
+fn lacking(source: &Source, plan: &Plan) -> Vec<usize> {
+    if source.document().is_none() {
+        return Vec::new();
+    }
+    let blobs = plan.blobs.iter().enumerate();
+    let lacking = blobs.filter(|(_, blob)| !source.has_blob(&blob.descriptor.digest));
+    lacking.map(|(at, _)| at).collect()
+}
+
+fn base_of(document: &BundleManifest) -> BTreeMap<&Digest, &BaseBlob> {
+    let base = document.base.iter();
+    base.map(|blob| (&blob.digest, blob)).collect()
+}
+
+/// The repositories that are to have a blob, each once; of those, where it makes sense to ask.
+fn destinations(plan: &Plan, at: usize, look: Option<&Look<'_>>) -> Vec<RepositoryName> {
+    let images = plan.blobs[at].images.iter();
+    let destinations = images.map(|&image| &plan.images[image].wanted.destination);
+    let may_ask = |to: &&Destination| look.is_none_or(|look| look.may_ask(to));
+    let names: BTreeSet<&RepositoryName> = destinations
+        .filter(may_ask)
+        .map(|to| &to.repository)
+        .collect();
+    names.into_iter().cloned().collect()
+}
+
+/// The repositories of the target that may have a blob of the base.
+fn holders(
+    base: Option<&BaseBlob>,
+    document: &BundleManifest,
+    renames: &RenameRules,
+) -> Result<BTreeSet<RepositoryName>, OpsError> {
+    let mut names = BTreeSet::new();
+    for held in base.iter().flat_map(|base| &base.held) {
+        let is_registry = document.origins[held.origin].kind == OriginKind::Registry;
+        for name in &held.repositories {
+            // A receipt of a registry names what is there; others name what was carried there.
+            names.insert(if is_registry {
+                name.clone()
+            } else {
+                renames.apply(name)?.with_library()
+            });
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a repository has a blob that is not known to be there or to be ours.
+async fn may_have(
+    sink: &RegistrySink,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<bool, TransferError> {
+    match sink.has_blob(name, digest).await {
+        // Some registries answer so for a repository that is not there.
+        Err(TransferError::Registry(error)) if matches!(error.status(), Some(401 | 403)) => {
+            Ok(false)
+        }
+        result => result,
+    }
+}
+
+/// Puts what was found into the plan.
+fn settle(
+    batch: &mut Batch,
+    found: Vec<(usize, Presence)>,
+    source: &Source,
+    (path, target): (&Path, Option<String>),
+) -> Result<(), OpsError> {
+    let mut absent = Vec::new();
+    for (at, presence) in &found {
+        let digest = &batch.plan.blobs[*at].descriptor.digest;
+        if *presence == Presence::Nowhere && volumes_of(source, digest).is_empty() {
+            absent.push(*at);
+        }
+    }
+    if !absent.is_empty() {
+        return Err(missing(&batch.plan, &absent, source, (path, target)));
+    }
+    let mut waiting: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
+    let mut next: Option<Vec<u32>> = None;
+    for (at, presence) in &found {
+        if *presence != Presence::Nowhere {
+            continue;
+        }
+        let blob = &batch.plan.blobs[*at];
+        let volumes = volumes_of(source, &blob.descriptor.digest);
+        for image in &blob.images {
+            waiting.entry(*image).or_default().extend(&volumes);
+        }
+        // The first of those that can be had one by one; a layer in parts needs them together.
+        let all = all_volumes_of(source, &blob.descriptor.digest);
+        let order = |volumes: &Vec<u32>| (volumes.len(), volumes.clone());
+        if next.as_ref().is_none_or(|next| order(&all) < order(next)) {
+            next = Some(all);
+        }
+    }
+    batch.set_presence(found);
+    for (image, volumes) in waiting {
+        batch.wait(image, volumes.into_iter().collect());
+    }
+    batch.next_volumes = next.unwrap_or_default();
+    Ok(())
+}
+
+/// The volumes that are not here and have the blob, or a part of it.
+fn volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
+    let Source::Bundle(bundle) = source else {
+        return Vec::new();
+    };
+    let missing = bundle.missing_volumes();
+    let mut volumes = all_volumes_of(source, digest);
+    volumes.retain(|volume| missing.contains(volume));
+    volumes
+}
+
+fn all_volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
+    let blobs = source.document().into_iter().flat_map(|doc| &doc.blobs);
+    let mut found = blobs.filter(|blob| blob.digest == *digest);
+    found.next().map(BundleBlob::volumes).unwrap_or_default()
+}
+
+fn missing(
+    plan: &Plan,
+    lacking: &[usize],
+    source: &Source,
+    (path, target): (&Path, Option<String>),
+) -> OpsError {
+    let document = source.document();
+    let base = document.map(base_of).unwrap_or_default();
+    let origins = document.map_or(&[][..], |document| &document.origins);
+    let blob = |at: &usize| {
+        let blob = &plan.blobs[*at];
+        let images = blob.images.iter();
+        let held = base.get(&blob.descriptor.digest);
+        let held = held.into_iter().flat_map(|base| &base.held);
+        MissingBlob {
+            digest: blob.descriptor.digest.clone(),
+            size: blob.descriptor.size,
+            images: images
+                .map(|&image| plan.images[image].wanted.name.clone())
+                .collect(),
+            held: held
+                .map(|held| describe(&origins[held.origin], &held.repositories))
+                .collect(),
+        }
+    };
+    let mut blobs: Vec<MissingBlob> = lacking.iter().map(blob).collect();
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    OpsError::BaseMissing(Box::new(BaseMissing {
+        source: path.to_owned(),
+        target,
+        blobs,
+    }))
+}
+
+/// "bundle `site` 1.2 (in `team/app`)"
+fn describe(origin: &Origin, repositories: &[RepositoryName]) -> String {
+    let kind = match origin.kind {
+        OriginKind::Bundle => "bundle",
+        OriginKind::Store => "store",
+        OriginKind::Registry => "registry",
+    };
+    let mut text = format!("{kind} `{}`", origin.name);
+    if let Some(version) = &origin.version {
+        text = format!("{text} {version}");
+    }
+    match repositories {
+        [] => text,
+        [name] => format!("{text} (in {name})"),
+        [name, rest @ ..] => format!("{text} (in {name} and {} more)", rest.len()),
+    }
+}

@@ -1,0 +1,416 @@
+//! `bundle merge`: several bundles folded into one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::batch::require_space;
+use super::pack::with_checksums;
+use super::parts::{Joined, dir_of};
+use super::{Context, OpsError};
+use crate::bridge::{self, FileRange};
+use crate::bundle::{
+    self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
+    Held, Origin, PackBlob, PackPlan, Signer,
+};
+use crate::fsx::Durability;
+use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
+use crate::report::{BlobRoute, Event};
+use crate::template::{self, ReadmeFacts, ReadmeImage};
+use crate::transfer::TransferError;
+
+/// What is made anew for every bundle, since it says what is in it.
+const MADE_ANEW: [&str; 3] = ["README.txt", "SHA256SUMS", "images-list.txt"];
+
+/// What to merge, and how.
+#[derive(Debug)]
+pub struct MergeOptions {
+    /// Bundles, each by any one of its volumes.
+    pub sources: Vec<PathBuf>,
+    pub output: PathBuf,
+    /// Whose images and files are taken where they differ; refused when there is none.
+    pub prefer: Option<Prefer>,
+    /// How many bytes a volume may have; one volume of any length when there is none.
+    pub volume_size: Option<u64>,
+    /// The name in the bundle; that of the last when there is none.
+    pub name: Option<String>,
+    /// The version of what is in it; that of the last when there is none.
+    pub version: Option<String>,
+    /// The time of every member, in seconds since 1970.
+    pub mtime: u64,
+    pub durability: Durability,
+    /// Who signs it.
+    pub signer: Option<Signer>,
+}
+
+/// Which of several bundles has its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    First,
+    Last,
+}
+
+/// A merged bundle.
+#[derive(Debug, Clone, Serialize)]
+pub struct MergeOutcome {
+    pub path: PathBuf,
+    /// Names the content.
+    pub id: Digest,
+    /// Images, without what is about others of them.
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Configs and layers that none of the bundles carries, and that the target must still have.
+    pub base_blobs: usize,
+    /// Their bytes.
+    pub base_bytes: u64,
+}
+
+/// Folds bundles into one that has the images, blobs and files of all of them.
+///
+/// What one counts on and another carries is carried. A tag that names different images, or a file
+/// that differs, is refused unless one side is preferred. Every blob is hashed on the way.
+pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
+    let (paths, reading) = (options.sources.clone(), cx.reading.clone());
+    let bundles: Vec<Bundle> = bridge::run(move || {
+        let mut bundles = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let bundle = Bundle::open(path, &reading)?;
+            bundle.require_complete()?;
+            bundles.push(bundle);
+        }
+        Ok::<_, OpsError>(bundles)
+    })
+    .await?;
+    let plan = Union::of(&bundles, options.prefer)?.plan(options)?;
+    require_space(&options.output, sum_len(bundle::planned_lens(&plan)?))?;
+    let n_blobs = plan.blobs.len();
+    let (base_blobs, base_bytes) = (plan.base.len(), sum_len(plan.base.iter().map(|b| b.size)));
+    cx.reporter.event(Event::Planned {
+        n_images: plan.images.len(),
+        n_blobs,
+        len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
+    });
+    let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
+    let (output, durability) = (options.output.clone(), options.durability);
+    let written = bridge::run_stoppable(move |stop| {
+        let packed: HashSet<&Digest> = plan.blobs.iter().map(|blob| &blob.digest).collect();
+        let mut joined = Joined::default();
+        for bundle in &bundles {
+            joined.add(bundle, dir_of(&output), |digest| packed.contains(digest))?;
+        }
+        let write_options = bundle::WriteOptions {
+            output: &output,
+            compression: Compression::Raw,
+            jobs,
+            durability,
+            on_bytes: &|len| {
+                reporter.event(Event::BytesMoved { len });
+                if stop.is_set() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        };
+        let open = |digest: &Digest| open((&bundles, &joined), digest);
+        let written = bundle::write(&plan, &open, &write_options)?;
+        for blob in &plan.blobs {
+            reporter.event(Event::BlobDone {
+                digest: &blob.digest,
+                len: blob.size,
+                route: BlobRoute::Moved,
+            });
+        }
+        Ok::<_, OpsError>(written)
+    })
+    .await?;
+    Ok(MergeOutcome {
+        path: options.output.clone(),
+        n_images: written.manifest.n_images(),
+        n_blobs,
+        bytes: written.len(),
+        id: written.manifest.id,
+        base_blobs,
+        base_bytes,
+    })
+}
+
+fn open((bundles, joined): (&[Bundle], &Joined), digest: &Digest) -> Result<FileRange, OpsError> {
+    if let Some(range) = joined.get(digest) {
+        return Ok(range);
+    }
+    let mut found = bundles.iter().filter_map(|bundle| bundle.open_blob(digest));
+    let range = found.next().and_then(|ranges| ranges.into_iter().next());
+    let digest = digest.clone();
+    range.ok_or_else(|| TransferError::BlobAbsent { digest }.into())
+}
+
+/// What an image is known by.
+type Key = (RepositoryName, Option<Tag>);
+
+/// All that bundles have together.
+struct Union<'a> {
+    images: Vec<&'a BundleImage>,
+    blobs: BTreeMap<&'a Digest, PackBlob>,
+    files: BTreeMap<&'a str, (&'a Bundle, &'a BundleFileEntry)>,
+    origins: Vec<Origin>,
+    base: BTreeMap<&'a Digest, (u64, BTreeMap<usize, BTreeSet<RepositoryName>>)>,
+    last: &'a Bundle,
+}
+
+impl<'a> Union<'a> {
+    fn of(bundles: &'a [Bundle], prefer: Option<Prefer>) -> Result<Self, OpsError> {
+        let mut union = Self {
+            images: Vec::new(),
+            blobs: BTreeMap::new(),
+            files: BTreeMap::new(),
+            origins: Vec::new(),
+            base: BTreeMap::new(),
+            last: bundles.last().expect("the command line asks for two"),
+        };
+        let mut conflicts = Vec::new();
+        union.add_images(bundles, prefer, &mut conflicts);
+        for bundle in bundles {
+            union.add_blobs(bundle);
+            union.add_files(bundle, prefer, &mut conflicts);
+        }
+        if conflicts.is_empty() {
+            return Ok(union);
+        }
+        Err(OpsError::Conflicts { conflicts })
+    }
+
+    fn add_images(
+        &mut self,
+        bundles: &'a [Bundle],
+        prefer: Option<Prefer>,
+        conflicts: &mut Vec<String>,
+    ) {
+        // By digest too where there is no tag: these are different images, not other versions.
+        let mut by_key: BTreeMap<(Key, Option<&Digest>), &BundleImage> = BTreeMap::new();
+        let mut dropped: Vec<&BundleImage> = Vec::new();
+        for image in bundles.iter().flat_map(|bundle| &bundle.manifest().images) {
+            let key = (image.repository.clone(), image.tag.clone());
+            let by = image.tag.is_none().then_some(&image.digest);
+            let Some(known) = by_key.get_mut(&(key.clone(), by)) else {
+                by_key.insert((key, by), image);
+                continue;
+            };
+            // An index may be carried with more of its children by one than by the other.
+            if known.digest == image.digest {
+                if known.manifests.len() < image.manifests.len() {
+                    *known = image;
+                }
+                continue;
+            }
+            match prefer {
+                Some(Prefer::First) => dropped.push(image),
+                Some(Prefer::Last) => dropped.push(std::mem::replace(known, image)),
+                None => conflicts.push(format!(
+                    "image {} is {} and {}",
+                    image.name(),
+                    known.digest,
+                    image.digest
+                )),
+            }
+        }
+        let images: Vec<&BundleImage> = by_key.into_values().collect();
+        let manifests = |images: &[&'a BundleImage]| -> HashSet<(&'a RepositoryName, &'a Digest)> {
+            let all = images.iter();
+            all.flat_map(|i| i.manifests.iter().map(|digest| (&i.repository, digest)))
+                .collect()
+        };
+        let (kept, dropped) = (manifests(&images), manifests(&dropped));
+        // What is about an image that is left out is left out with it.
+        let is_orphan = |image: &&BundleImage| {
+            let form = image.tag.as_ref().and_then(ReferrerTag::parse);
+            let subject = form.and_then(|form| form.subject());
+            subject.is_some_and(|subject| {
+                let member = (&image.repository, &subject);
+                dropped.contains(&member) && !kept.contains(&member)
+            })
+        };
+        self.images = images.into_iter().filter(|i| !is_orphan(i)).collect();
+    }
+
+    fn add_blobs(&mut self, bundle: &'a Bundle) {
+        let manifest = bundle.manifest();
+        for blob in &manifest.blobs {
+            self.blobs.entry(&blob.digest).or_insert_with(|| PackBlob {
+                digest: blob.digest.clone(),
+                size: blob.size,
+                is_manifest: blob.is_manifest,
+            });
+        }
+        let mut positions = Vec::with_capacity(manifest.origins.len());
+        for origin in &manifest.origins {
+            let known = self.origins.iter().position(|known| known == origin);
+            positions.push(known.unwrap_or_else(|| {
+                self.origins.push(origin.clone());
+                self.origins.len() - 1
+            }));
+        }
+        for blob in &manifest.base {
+            let (_, held) = self
+                .base
+                .entry(&blob.digest)
+                .or_insert((blob.size, BTreeMap::new()));
+            for other in &blob.held {
+                let names = held.entry(positions[other.origin]).or_default();
+                names.extend(other.repositories.iter().cloned());
+            }
+        }
+    }
+
+    fn add_files(
+        &mut self,
+        bundle: &'a Bundle,
+        prefer: Option<Prefer>,
+        conflicts: &mut Vec<String>,
+    ) {
+        for file in &bundle.manifest().files {
+            let path = file.path.as_str();
+            if MADE_ANEW.contains(&path) {
+                continue;
+            }
+            match self.files.get(path) {
+                Some((_, known)) if known.digest != file.digest => match prefer {
+                    Some(Prefer::First) => continue,
+                    Some(Prefer::Last) => {}
+                    None => {
+                        conflicts.push(format!(
+                            "file {path} is {} and {}",
+                            known.digest, file.digest
+                        ));
+                        continue;
+                    }
+                },
+                Some(_) => continue,
+                None => {}
+            }
+            self.files.insert(path, (bundle, file));
+        }
+    }
+
+    fn plan(mut self, options: &MergeOptions) -> Result<PackPlan, OpsError> {
+        let images: Vec<BundleImage> = self.images.iter().map(|&image| image.clone()).collect();
+        let used: BTreeSet<&Digest> = images
+            .iter()
+            .flat_map(|image| image.manifests.iter().chain(&image.blobs))
+            .collect();
+        self.blobs.retain(|digest, _| used.contains(*digest));
+        let carried = &self.blobs;
+        self.base
+            .retain(|digest, _| used.contains(*digest) && !carried.contains_key(*digest));
+        let last = self.last.manifest();
+        let blobs: Vec<PackBlob> = self.blobs.values().cloned().collect();
+        let base: Vec<BaseBlob> = self
+            .base
+            .iter()
+            .map(|(digest, (size, held))| BaseBlob {
+                digest: (*digest).clone(),
+                size: *size,
+                held: held
+                    .iter()
+                    .map(|(origin, names)| Held {
+                        origin: *origin,
+                        repositories: names.iter().cloned().collect(),
+                    })
+                    .collect(),
+            })
+            .collect();
+        let mut plan = PackPlan {
+            name: options.name.clone().unwrap_or_else(|| last.name.clone()),
+            version: options.version.clone().or_else(|| last.version.clone()),
+            images,
+            blobs,
+            files: self.files()?,
+            origins: if base.is_empty() {
+                Vec::new()
+            } else {
+                self.origins
+            },
+            base,
+            volume_size: options.volume_size,
+            signer: options.signer.clone(),
+            mtime: options.mtime,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let texts = texts(&plan, options)?;
+        plan.files.extend(texts);
+        Ok(with_checksums(plan))
+    }
+
+    fn files(&self) -> Result<Vec<BundleFile>, OpsError> {
+        let mut files = Vec::with_capacity(self.files.len());
+        for (bundle, file) in self.files.values() {
+            let absent = || TransferError::BlobAbsent {
+                digest: file.digest.clone(),
+            };
+            let range = bundle.open_file(&file.path).ok_or_else(absent)?;
+            files.push(BundleFile {
+                path: file.path.clone(),
+                content: FileContent::Range(range, file.digest.clone()),
+                executable: file.executable,
+                is_everywhere: file.volume.is_none(),
+            });
+        }
+        Ok(files)
+    }
+}
+
+/// The texts that say what is in the bundle.
+fn texts(plan: &PackPlan, options: &MergeOptions) -> Result<Vec<BundleFile>, OpsError> {
+    let sizes: HashMap<&Digest, u64> = plan
+        .blobs
+        .iter()
+        .map(|blob| (&blob.digest, blob.size))
+        .chain(plan.base.iter().map(|blob| (&blob.digest, blob.size)))
+        .collect();
+    let is_image = |image: &&BundleImage| {
+        let tag = image.tag.as_ref();
+        tag.is_none_or(|tag| ReferrerTag::parse(tag).is_none())
+    };
+    let images: BTreeMap<String, &BundleImage> = plan
+        .images
+        .iter()
+        .filter(is_image)
+        .map(|image| (image.name(), image))
+        .collect();
+    let mut list = String::new();
+    for name in images.keys() {
+        list.push_str(name);
+        list.push('\n');
+    }
+    let row = |(name, image): (String, &BundleImage)| ReadmeImage {
+        name,
+        digest: image.digest.clone(),
+        len: sum_len(image.blobs.iter().map(|digest| sizes[digest])),
+    };
+    let file_name = options.output.file_name().unwrap_or_default();
+    let readme = template::readme_txt(&ReadmeFacts {
+        name: plan.name.clone(),
+        version: plan.version.clone(),
+        bundle_file: file_name.to_string_lossy().into_owned(),
+        is_compressed: false,
+        tool_version: plan.tool_version.clone(),
+        images: images.into_iter().map(row).collect(),
+        n_blobs: plan.blobs.len(),
+        len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
+    })?;
+    let file = |path: &str, text: String| BundleFile {
+        path: path.parse().expect("a plain file name is a valid path"),
+        content: FileContent::Bytes(text.into_bytes()),
+        executable: false,
+        is_everywhere: true,
+    };
+    Ok(vec![
+        file("README.txt", readme),
+        file("images-list.txt", list),
+    ])
+}

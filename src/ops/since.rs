@@ -1,0 +1,179 @@
+//! `pack --since`: what the target has already, as receipts and earlier bundles tell it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use super::diff::read_receipt;
+use super::{Catalog, Context, Holder, OpsError, ReceiptOptions, receipt};
+use crate::bridge;
+use crate::bundle::{
+    BaseBlob, BundleManifest, Held, Origin, OriginKind, PackBlob, ReadOptions, Receipt,
+};
+use crate::oci::{Digest, RepositoryName};
+
+/// How many repositories are noted for a blob and origin: a few are enough to find it again.
+const REPOSITORIES_MAX: usize = 8;
+
+/// Who has what.
+#[derive(Debug, Default)]
+pub(super) struct Since {
+    had: Vec<Had>,
+}
+
+#[derive(Debug)]
+struct Had {
+    origin: Origin,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Receipt(Box<Receipt>),
+    /// The configs and layers that a bundle carries, and the repositories it has them in.
+    Bundle(HashMap<Digest, BTreeSet<RepositoryName>>),
+}
+
+/// What is packed, and what is counted on instead.
+#[derive(Debug)]
+pub(super) struct Divided {
+    pub(super) blobs: Vec<PackBlob>,
+    pub(super) base: Vec<BaseBlob>,
+    pub(super) origins: Vec<Origin>,
+}
+
+impl Since {
+    /// Reads receipts, bundles (of several volumes any one) and stores.
+    ///
+    /// A bundle has what it carries, in whatever volume; what it counts on itself is not proven by
+    /// it.
+    pub(super) async fn read(cx: &Context, paths: &[PathBuf]) -> Result<Self, OpsError> {
+        let mut since = Self::default();
+        for path in paths {
+            let (from, reading) = (path.clone(), cx.reading.clone());
+            let had = bridge::run(move || read_file(&from, &reading)).await?;
+            let had = if let Some(had) = had {
+                had
+            } else {
+                let options = ReceiptOptions {
+                    holder: Holder::Local(path.clone()),
+                    list: None,
+                };
+                let found = receipt(cx, &options).await?;
+                Had {
+                    origin: found.of,
+                    what: What::Receipt(Box::new(found.receipt)),
+                }
+            };
+            // Two volumes of one bundle say the same.
+            let is_same = |other: &Had| other.origin.id.is_some() && other.origin == had.origin;
+            if !since.had.iter().any(is_same) {
+                since.had.push(had);
+            }
+        }
+        Ok(since)
+    }
+
+    /// Leaves out the configs and layers that somebody has; manifests are always packed.
+    pub(super) fn divide(&self, blobs: Vec<PackBlob>) -> Divided {
+        let mut divided = Divided {
+            blobs: Vec::with_capacity(blobs.len()),
+            base: Vec::new(),
+            origins: Vec::new(),
+        };
+        // Only origins that are named, in the order of the command line.
+        let mut holders: Vec<Vec<(usize, Vec<RepositoryName>)>> = Vec::new();
+        let mut is_named = vec![false; self.had.len()];
+        for blob in blobs {
+            let held = if blob.is_manifest {
+                Vec::new()
+            } else {
+                self.holders(&blob.digest)
+            };
+            if held.is_empty() {
+                divided.blobs.push(blob);
+                continue;
+            }
+            for (origin, _) in &held {
+                is_named[*origin] = true;
+            }
+            holders.push(held);
+            divided.base.push(BaseBlob {
+                digest: blob.digest,
+                size: blob.size,
+                held: Vec::new(),
+            });
+        }
+        let mut positions = HashMap::new();
+        for (at, had) in self.had.iter().enumerate().filter(|(at, _)| is_named[*at]) {
+            positions.insert(at, divided.origins.len());
+            divided.origins.push(had.origin.clone());
+        }
+        for (blob, held) in divided.base.iter_mut().zip(holders) {
+            let held = held.into_iter().map(|(origin, repositories)| Held {
+                origin: positions[&origin],
+                repositories,
+            });
+            blob.held = held.collect();
+        }
+        divided
+    }
+
+    /// Positions of those who have a blob, and some of the repositories where, sorted.
+    fn holders(&self, digest: &Digest) -> Vec<(usize, Vec<RepositoryName>)> {
+        let mut holders = Vec::new();
+        for (at, had) in self.had.iter().enumerate() {
+            let mut names = match &had.what {
+                What::Receipt(receipt) => receipt.holders(digest),
+                What::Bundle(blobs) => blobs
+                    .get(digest)
+                    .map(|names| names.iter().cloned().collect())
+                    .unwrap_or_default(),
+            };
+            names.truncate(REPOSITORIES_MAX);
+            if !names.is_empty() {
+                holders.push((at, names));
+            }
+        }
+        holders
+    }
+}
+
+/// Reads a receipt or a bundle's list; `None` for a directory, which may be a store. Blocks.
+fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had>, OpsError> {
+    if let Some(receipt) = read_receipt(path)? {
+        return Ok(Some(Had {
+            origin: receipt.of.clone(),
+            what: What::Receipt(Box::new(receipt)),
+        }));
+    }
+    let catalog = Catalog::open(path, reading)?;
+    Ok(catalog.source().document().map(|document| Had {
+        origin: origin_of(document),
+        what: What::Bundle(carried_by(document)),
+    }))
+}
+
+/// How a bundle is named as an origin.
+pub(super) fn origin_of(document: &BundleManifest) -> Origin {
+    Origin {
+        kind: OriginKind::Bundle,
+        name: document.name.clone(),
+        version: document.version.clone(),
+        id: Some(document.id.clone()),
+    }
+}
+
+fn carried_by(document: &BundleManifest) -> HashMap<Digest, BTreeSet<RepositoryName>> {
+    let blobs = document.blobs.iter().filter(|blob| !blob.is_manifest);
+    let mut carried: HashMap<Digest, BTreeSet<RepositoryName>> = blobs
+        .map(|blob| (blob.digest.clone(), BTreeSet::new()))
+        .collect();
+    for image in &document.images {
+        for digest in &image.blobs {
+            if let Some(names) = carried.get_mut(digest) {
+                names.insert(image.repository.clone());
+            }
+        }
+    }
+    carried
+}
