@@ -32,6 +32,26 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
+/// Runs `work` on a thread of its own, which ends with the program wherever it is: for work that
+/// may wait for a pipe as long as whoever writes it likes. It must leave nothing half done.
+pub fn spawn_apart(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("hod-pipe".to_owned());
+    thread.spawn(work).map(|_| ())
+}
+
+/// Runs `work` as [`spawn_apart`] does, and returns what it returns.
+pub async fn run_apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    spawn_apart(move || {
+        // Nobody waits any more: then nobody needs it.
+        let _ = sender.send(work());
+    })?;
+    let ended = |_| io::Error::other("the thread that did it has ended");
+    receiver.await.map_err(ended)
+}
+
 /// Tells work on another thread that nobody waits for it any more.
 ///
 /// Cheap to clone; see [`run_stoppable`].

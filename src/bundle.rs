@@ -1,16 +1,114 @@
-//! The bundle, format 1: one tar that carries images over an air gap.
+//! The bundle, format 1: one tar, or several, that carry images over an air gap.
+//!
+//! This page, with those of `json.rs` and `header.rs`, describes every byte, for whoever writes
+//! another reader or writer. `fixtures/bundles/v1` has bundles to try it on.
+//!
+//! # Volumes
+//!
+//! A bundle is `NAME.tar`, or several volumes, `NAME.001.tar`, `NAME.002.tar` and so on: at least
+//! three digits, and as many as the highest number needs. Names are for finding them; which volume a
+//! file is, it says itself. Every volume is a valid tar, in which members come in this order:
 //!
 //! ```text
-//! hod/volume.json     every member with offset, length, digest; its own digest is in the header
-//! hod/bundle.json     what is carried: images, blobs, files; its id names every byte
-//! README.txt …        files for people
-//! docker/registry/v2  the storage of a registry: blobs, each on a 4096-byte boundary, then links
+//! hod/volume.json           this volume: which one it is, and its members
+//! hod/bundle.json           the bundle: what is carried, and where
+//! hod/bundle.json.minisig   only where bundle.json has `signed_by`
+//! common files              the `files` without a `volume`: README.txt, install.sh and the like
+//! manifests                 the `blobs` with `manifest`
+//! -- up to here each member lies at the same offset in all volumes, and all but volume.json are equal
+//! own files                 the `files` with this `volume`: the tools in hod/bin/, whatever else
+//! a part that continues     of a blob that began in the volume before
+//! whole blobs               the `blobs` with this `volume`
+//! a part that begins        of a blob that goes on in the next volume
+//! links, marker directories in the last volume
+//! 2 x 512 zeros             the end; nothing follows
 //! ```
 //!
-//! Untarred into the root of a registry, it is that registry's storage. The tar is the same, byte
-//! for byte, whenever the same is packed; and as it follows from `hod/bundle.json` alone, whatever
-//! is not as it follows is refused, by the name of the member. `*.tar.zst` is the same tar as one
-//! zstd stream.
+//! Files are sorted by path, blobs by digest as text, links and directories by path, all by their
+//! bytes. Content is padded with zeros to whole blocks of 512 bytes. The content of blobs and of
+//! parts starts on a multiple of 4096, which a comment before their header makes so (see `header.rs`);
+//! all else follows what is before it without a gap.
+//!
+//! So each offset and each header follows from `hod/bundle.json` and the lengths of the two json
+//! files. A writer knows all of them before the first byte. A reader works them out anew and refuses
+//! whatever is not so, by the name of the member: one that is not listed, that is there twice or not
+//! at all, a link, a device, another owner, bytes in the padding. Nothing of a bundle is then taken
+//! on trust but the id in `hod/bundle.json`, or the signature, and content is as its digest says.
+//!
+//! # The tree
+//!
+//! Untarred into the root of a registry, a bundle is that registry's storage (distribution's
+//! filesystem driver), below `docker/registry/v2`; `ALG/HEX` is a digest `ALG:HEX`:
+//!
+//! ```text
+//! blobs/ALG/HE/HEX/data                                    a blob
+//! blobs/ALG/HE/HEX/data.001                                a part of one, the first
+//! repositories/NAME/_layers/                               a directory, which may hold nothing
+//! repositories/NAME/_layers/ALG/HEX/link                   for each of an image's `blobs`
+//! repositories/NAME/_manifests/                            a directory
+//! repositories/NAME/_manifests/revisions/ALG/HEX/link      for each of an image's `manifests`
+//! repositories/NAME/_manifests/tags/TAG/index/ALG/HEX/link for its `digest`, if it has a `tag`
+//! repositories/NAME/_manifests/tags/TAG/current/link       likewise
+//! ```
+//!
+//! A link file holds `ALG:HEX` without a line break. What is in the base has links, too.
+//!
+//! # Parts
+//!
+//! A blob that no volume can hold is cut; its parts lie in consecutive volumes. At most one part
+//! goes on from a volume into the next, and a volume in the middle of a blob has no other blobs. So
+//! volumes that come one after the other bring the parts one after the other, and `cat data.* >
+//! data` joins them after untarring: part numbers have at least three digits, and all as many as the
+//! number of parts needs. Each part has its digest, so that a volume is checked by itself, and the
+//! whole has its own. This writer makes all parts but the last a multiple of 4096 bytes; a reader
+//! does not ask for that.
+//!
+//! # The base
+//!
+//! A bundle may have less than its images need: `base` lists configs and layers, never manifests,
+//! that whoever applies it must have. Each of an image's `blobs` is in `blobs` or in `base`. `held`
+//! says where it was when the bundle was packed, to say so when it is missing; that has no meaning
+//! else.
+//!
+//! # The signature
+//!
+//! `hod/bundle.json.minisig` is a minisign signature, prehashed, of the bytes of `hod/bundle.json`,
+//! which has the digest of all else; of `hod/volume.json` too, since that follows from it.
+//! `signed_by` is the id of the key, a claim. A bundle without `signed_by` has no signature.
+//!
+//! # Compression
+//!
+//! `NAME.tar.zst` is the same tar as zstd frames, with a window of at most 16 MiB; this writer makes
+//! no compressed volumes. Whether something is compressed is told by its first four bytes.
+//!
+//! # One pass
+//!
+//! From a pipe, volumes come one after the other in order, as `cat NAME.*.tar` brings them, as they
+//! are or compressed as one. The manifests come before other blobs, so that all is known of what is
+//! to come before it does.
+//!
+//! # Versions
+//!
+//! - `format` is 1 in both json files, and is looked at before anything else in them. Another one is
+//!   refused by its number.
+//! - `encoding` of a blob is `raw`: the bytes of the tar are the blob. Another one is refused by its
+//!   name.
+//! - Fields that are not known are passed over. Format 1 may get new ones, where it is right to do
+//!   without: a reader of today must not do harm by not knowing them.
+//! - Whatever a tar holds is listed in `files` or `blobs`, or follows from `images`. New files may be
+//!   carried, and new members of another kind may not.
+//! - The order of members, their headers, the alignment, and the meaning of fields that are there do
+//!   not change. What would change any of them is format 2.
+//!
+//! # Limits
+//!
+//! At most 9999 volumes; json files of 64 MiB, signatures of 4 KiB, manifests of 4 MiB; paths of 1024
+//! bytes, in components of 255; names, versions and other texts for people of 255 bytes without
+//! control characters. Paths are relative, of components that are neither empty nor `.` or `..`,
+//! without backslashes or control characters; no file lies at or below `docker`, at the json files or
+//! the signature, or where another is a directory.
+//!
+//! # The code
 //!
 //! The only user of `tar` and `zstd`. Nothing here knows a store: blobs come from a function, and
 //! go to a [`StreamSink`] or are read in place.
@@ -44,6 +142,8 @@ mod divided;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod sample;
 
 pub use checksums::checksum_files;
@@ -62,5 +162,5 @@ pub use sign::{
     SignHelper, SignatureError, Signed, Signer, Trust,
 };
 pub use stream::{BlobCheck, StreamSink, read_stream};
-pub use verify::{BundleVerifyOutcome, VerifyOptions, verify};
+pub use verify::{BundleVerifyOutcome, VerifyOptions, verify, verify_once};
 pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_lens, write};

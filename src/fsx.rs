@@ -14,6 +14,7 @@ mod private;
 mod read;
 mod scratch;
 mod space;
+mod stdin;
 mod user;
 mod walk;
 
@@ -35,5 +36,6 @@ pub use read::{
 pub use scratch::scratch_file;
 pub use space::{available, same_filesystem};
 pub use std::fs::File;
+pub use stdin::{STDIN, is_stdin, stdin};
 pub use user::user_id;
 pub use walk::{WalkEntry, WalkKind, walk};

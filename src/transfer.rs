@@ -21,9 +21,9 @@ pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
 pub(crate) use referrers::{join as join_referrers, layout_name};
 pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
-pub use sink::{LayoutSink, RegistrySink, Sink, Staged, StoreSink, StoreSinkOptions, Visibility};
+pub use sequential::{Ended, StreamedBundle};
+pub use sink::{LayoutSink, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility};
 pub use source::{
-    BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, StreamedBundle,
-    Wanted,
+    BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, Wanted,
 };
 pub use timing::Timings;

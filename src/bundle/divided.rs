@@ -184,8 +184,7 @@ fn joined_volumes_are_read_in_one_pass() {
         let missing = error(&first);
         assert!(
             missing.starts_with(&format!(
-                "bundle `-` is not complete: {} of its {count} ",
-                count - 1
+                "bundle `-` is not complete: volume 2 of {count} should come"
             )),
             "{missing}"
         );
@@ -231,9 +230,9 @@ fn untarred_and_joined_by_cat_the_volumes_are_one_tree() {
 #[test]
 fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
     for size in [355_000, 720_000] {
-        let n = divide(large(), size).paths.len();
+        let divided = divide(large(), size);
+        let n = divided.paths.len();
         for subset in 1..(1_u32 << n) - 1 {
-            let divided = divide(large(), size);
             let keep: Vec<usize> = (0..n).filter(|at| subset >> at & 1 == 1).collect();
             let away = divided.hide(&keep);
             let bundle = open(&divided.paths[keep[0]]);
@@ -261,18 +260,26 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
             assert_eq!(outcome.problems, [""; 0]);
             assert_eq!(outcome.notes, [error.to_string()]);
             // From another directory, under any name.
-            for name in fsx::read_dir_names(&away).unwrap() {
-                let short = name.to_string_lossy().replace("b.", "B").to_uppercase();
-                fsx::rename(&away.join(&name), &away.join(short)).unwrap();
+            let short = |path: &Path| {
+                let name = path.file_name().unwrap().to_string_lossy();
+                away.join(name.replace("b.", "B").to_uppercase())
+            };
+            let hidden = (0..n).filter(|at| !keep.contains(at));
+            let hidden: Vec<&PathBuf> = hidden.map(|at| &divided.paths[at]).collect();
+            for path in &hidden {
+                fsx::rename(&away.join(path.file_name().unwrap()), &short(path)).unwrap();
             }
             let options = ReadOptions {
                 trust: Trust::default(),
-                volume_dirs: vec![divided.sample.path("nowhere"), away],
+                volume_dirs: vec![divided.sample.path("nowhere"), away.clone()],
             };
             Bundle::open(&divided.paths[keep[0]], &options)
                 .unwrap()
                 .require_complete()
                 .unwrap();
+            for path in hidden {
+                fsx::rename(&short(path), path).unwrap();
+            }
         }
     }
 }
@@ -293,47 +300,6 @@ fn a_volume_of_another_bundle_is_told_by_name() {
         matches!(*source, BundleError::OtherBundle { index: 2, .. }),
         "{source}"
     );
-}
-
-#[test]
-fn every_changed_byte_of_a_volume_is_found_and_located() {
-    let divided = divide(sample(), 355_000);
-    for path in &divided.paths {
-        let good = fsx::read(path, u64::MAX / 2).unwrap();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        // Some of every kind of byte; `tests/it` changes every one of a whole bundle.
-        let step = (good.len() / 40) | 1;
-        let offsets = (0..good.len()).step_by(step);
-        let edges = (0..700)
-            .step_by(31)
-            .chain(good.len() - 700..good.len())
-            .step_by(31);
-        for at in offsets.clone().chain(edges) {
-            let mut bytes = good.clone();
-            bytes[at] ^= 1 << (at % 8);
-            fsx::write_file(path, &bytes).unwrap();
-            let options = VerifyOptions {
-                read: &ReadOptions::default(),
-                jobs: 2,
-                on_bytes: &|_| {},
-            };
-            let found = match verify(path, &options) {
-                Ok(outcome) => outcome.problems.join("\n"),
-                Err(error) => error.to_string(),
-            };
-            assert!(
-                found.contains(name) || found.contains("hod/"),
-                "{name} at {at}: `{found}`"
-            );
-        }
-        // Cut anywhere.
-        for len in offsets {
-            fsx::write_file(path, &good[..len]).unwrap();
-            let bundle = Bundle::open(path, &ReadOptions::default());
-            assert!(bundle.is_err(), "{name} cut to {len}");
-        }
-        fsx::write_file(path, &good).unwrap();
-    }
 }
 
 #[test]

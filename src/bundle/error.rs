@@ -135,6 +135,21 @@ pub enum BundleError {
     /// Volumes that do not come one after the other where they must.
     #[error("volume {expected} of the bundle should come, and volume {found} does")]
     VolumeOrder { expected: u32, found: u32 },
+    /// A joined bundle that breaks off between two volumes.
+    #[error("bundle `{}` is not complete: volume {expected} of {count} should come, and nothing does", path.display())]
+    VolumesEnd {
+        path: PathBuf,
+        expected: u32,
+        count: u32,
+    },
+    /// Something in one of several volumes that come one after the other.
+    #[error("volume {index} of {count} of the bundle cannot be used")]
+    InStream {
+        index: u32,
+        count: u32,
+        #[source]
+        source: Box<BundleError>,
+    },
     /// Something in one of several volumes.
     #[error("volume `{}` of the bundle cannot be used", path.display())]
     InVolume {
@@ -288,7 +303,7 @@ impl BundleError {
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {
         match self {
-            Self::InVolume { source, .. } => source.is_content(),
+            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_content(),
             Self::Write { .. }
             | Self::ReadBlob { .. }
             | Self::Read { .. }
@@ -301,6 +316,7 @@ impl BundleError {
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
             | Self::Sign(_)
+            | Self::VolumesEnd { .. }
             | Self::Stopped
             | Self::TooLarge => false,
             Self::BlobDamaged { .. }
@@ -324,7 +340,7 @@ impl BundleError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::InVolume { source, .. } => source.class(),
+            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.class(),
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
             | Self::Read { source, .. } => source.class(),
@@ -336,6 +352,7 @@ impl BundleError {
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
+            | Self::VolumesEnd { .. }
             | Self::TooLarge => ErrorClass::Usage,
             Self::Sign(_) => ErrorClass::Auth,
             Self::Stopped => ErrorClass::Stopped,
@@ -359,7 +376,7 @@ impl BundleError {
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::InVolume { source, .. } => return source.hint(),
+            Self::InVolume { source, .. } | Self::InStream { source, .. } => return source.hint(),
             Self::Signature(error) => return error.hint(),
             Self::Sign(error) => return error.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
@@ -400,7 +417,7 @@ impl Hint for BundleError {
             Self::OtherBundle { .. } => {
                 "keep the volumes of one bundle in a directory of their own"
             }
-            Self::VolumeOrder { .. } => {
+            Self::VolumeOrder { .. } | Self::VolumesEnd { .. } => {
                 "join the volumes in order, as `cat NAME.*.tar` does, or read them as files, where \
                  the order is of no matter"
             }

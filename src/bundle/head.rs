@@ -21,6 +21,8 @@ pub(super) struct Head {
     /// Whether it is signed, and what that is worth.
     pub(super) signed: Signed,
     lens: HeadLens,
+    /// As listed, of all volumes.
+    offsets: Offsets,
 }
 
 /// What a volume has besides what is the same in all.
@@ -87,6 +89,7 @@ pub(super) fn read(
         manifest,
         known,
         lens,
+        offsets,
     };
     let own = VolumeHead {
         volume,
@@ -143,6 +146,7 @@ impl Head {
             return Err(BundleError::member(VOLUME_PATH, MemberProblem::Differs));
         }
         let volume = lay_out(&self.manifest, identity.index, self.lens)?;
+        check_offsets(&self.manifest, &volume, &self.offsets)?;
         let volume_json = check_members(&volume, &self.manifest, (&found, &known))?;
         Ok(Some(VolumeHead {
             volume,

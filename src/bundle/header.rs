@@ -1,12 +1,42 @@
 //! What stands before the content of a member: its ustar header, and what that cannot say.
 //!
-//! - a pax header with nothing but a `comment`, where the content is to start on a boundary or a
-//!   note is to be left: every tar passes over comments
-//! - a GNU long name, for a path that a ustar header cannot hold: unlike a pax `path`, it is also
-//!   understood by busybox
-//! - a size in base 256, for more than 8 GiB: likewise
+//! A header is a block of 512 bytes:
 //!
-//! Nothing else varies: mode 0644 or 0755, owner 0, no names.
+//! ```text
+//!   0 100  name        the path, or what is behind its last `/` that the prefix leaves room for
+//! 100   8  mode        `0000644` or `0000755`, and a zero
+//! 108   8  uid         `0000000`, and a zero
+//! 116   8  gid         likewise
+//! 124  12  size        11 octal digits and a zero; from 8 GiB on 0x80 and the number, big-endian
+//! 136  12  mtime       `created` of the bundle, likewise
+//! 148   8  checksum    the sum of all bytes, these taken as blanks: 7 octal digits and a zero
+//! 156   1  type        `0` a file, `5` a directory; `x` and `L` as below
+//! 157 100  link name   zeros
+//! 257   8  magic       `ustar`, a zero, `00`
+//! 265  80  owner, group, device numbers: zeros
+//! 345 155  prefix      what is before the `/` before the name; zeros where the path fits the name
+//! 500  12  zeros
+//! ```
+//!
+//! Files have the mode 0644, or 0755 if they are `executable`; directories have 0755, the size 0 and
+//! a `/` at the end of the path. A path of more than 100 bytes is divided at the last `/`, but
+//! one at its end, before which there are no more than 155 bytes. Before it stand, each where it is needed and in this order:
+//!
+//! - a pax header with nothing but a `comment`, where the content is to start on a boundary or a
+//!   note is to be left: every tar passes over comments. The header has the name `PaxHeaders/hod`,
+//!   the type `x`, the mode 0644 and the mtime of all. Its content is one record of whole blocks:
+//!   its length in decimal, ` comment=`, the text, blanks, and a line break as the last byte.
+//!   Before blobs and parts the text is `padding, so that the content starts on a block`, and the
+//!   record has the least number of blocks, at least one, with which their content starts on a
+//!   multiple of 4096; where it does so anyway, there is no such header. Before `hod/volume.json`,
+//!   always, the record has one block and the text `hod bundle; hod/volume.json has the digest
+//!   ALG:HEX`
+//! - a GNU long name, for a path that a ustar header cannot hold: unlike a pax `path`, it is also
+//!   understood by busybox. The header has the name `././@LongLink`, the type `L`, the mode 0644 and
+//!   the mtime 0; its content is the path and a zero. The name in the header of the member is then
+//!   the first 100 bytes of the path, without a prefix
+//!
+//! Nothing else varies.
 
 use tar::{EntryType, Header};
 

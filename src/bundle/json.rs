@@ -1,7 +1,72 @@
 //! `hod/bundle.json` and `hod/volume.json` as bytes.
 //!
-//! Both are compact JSON with a fixed order of fields, so that equal content is equal bytes. Fields
-//! that are not known are passed over; a format or an encoding that is not known is refused by name.
+//! Both are compact JSON in UTF-8 with the fields in the order below, so that equal content is equal
+//! bytes. Blanks may follow, to make up a length: with them the lengths that offsets depend on come
+//! to rest, and `hod/volume.json` is as long in all volumes. A digest is `sha256:` or `sha512:` and
+//! lowercase hex; numbers are integers without a sign; `?` marks what may be absent. Fields that are
+//! not known are passed over; a format or an encoding that is not known is refused by name.
+//!
+//! `hod/bundle.json`, the same bytes in all volumes:
+//!
+//! ```text
+//! format      1
+//! id          digest of this file with 64 zeros in place of the hex of this very digest, blanks at
+//!             the end included; the file starts with `{"format":1,"id":"sha256:` and that hex
+//! name        text
+//! version     text or null
+//! tool        text: the version of hod that wrote it
+//! created     the mtime of every member, in seconds since 1970
+//! volumes     how many there are, 1 to 9999
+//! signed_by?  the id of the key that signed it, 16 hex digits
+//! images      sorted by repository, tag (none first) and digest
+//!   repository  where the image goes, as in `library/redis`
+//!   tag?        absent for an image that goes by its digest alone
+//!   digest      of its top manifest
+//!   media_type  of its top manifest
+//!   manifests   digests of all its manifests that are carried: children first, `digest` last
+//!   platforms   for people: { os, architecture, variant?, os.version? }
+//!   blobs       digests of its configs and layers, each once: in `blobs` or in `base`
+//! blobs       those with `manifest` first, each half sorted by digest
+//!   digest
+//!   size        in bytes
+//!   encoding    "raw"
+//!   manifest    whether it is an image's manifest
+//!   volume?     where it is, from 1 on; absent for manifests, which are in all, and with `parts`
+//!   offset?     of its content in that volume, or in each; absent with `parts`
+//!   parts?      two or more, joined they are the blob: { volume, offset, size, digest }
+//! files       sorted by path
+//!   path, size, digest
+//!   executable  false or true
+//!   volume?     absent for a file that is in all
+//!   offset      of its content
+//! origins?    who was known to have blobs, in the order in which they were named
+//!   kind        "bundle", "store" or "registry"
+//!   name        text: of a bundle its name, of a registry its host, of a store its path
+//!   version?    text
+//!   id?         of a bundle
+//! base        what is not carried and must be there, sorted by digest
+//!   digest, size
+//!   held        [{ origin, repositories }]: a position in `origins`, and names of repositories there
+//! ```
+//!
+//! Every blob belongs to an image. A digest is listed once, in `blobs` or in `base`.
+//!
+//! `hod/volume.json`, for whoever checks a volume with a tar and a sum alone; all of it follows from
+//! `hod/bundle.json`, but for which volume it is:
+//!
+//! ```text
+//! format      1
+//! bundle      the id of the bundle
+//! index       which volume it is, from 1 on
+//! count       how many there are
+//! members     every member but this file, in order
+//!   path
+//!   offset      of its content
+//!   length      of its content
+//!   digest?     of its content; absent for directories
+//! ```
+//!
+//! Its own digest is in the comment before its header: see `header.rs`.
 
 use serde::{Deserialize, Serialize};
 

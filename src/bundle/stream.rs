@@ -56,9 +56,38 @@ pub fn read_stream<R: Read, S: StreamSink>(
     let mut pass = Pass {
         input,
         head: &head,
+        reached: own.volume.index(),
         own,
         at: head.n_members(),
     };
+    match read_volumes(&mut pass, check, sink) {
+        Ok(()) => {}
+        Err(Failure::Bundle(error)) => return Err(pass.locate(error).into()),
+        Err(Failure::Sink(error)) => return Err(error),
+    }
+    sink.finish(&head.manifest)?;
+    Ok(head.manifest)
+}
+
+/// Whose fault it is.
+enum Failure<E> {
+    Bundle(BundleError),
+    Sink(E),
+}
+
+impl<E> From<BundleError> for Failure<E> {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(error)
+    }
+}
+
+/// Reads all that comes behind the first head.
+fn read_volumes<S: StreamSink>(
+    pass: &mut Pass<'_, '_>,
+    check: BlobCheck,
+    sink: &mut S,
+) -> Result<(), Failure<S::Error>> {
+    let head = pass.head;
     pass.expect_volume(1)?;
     let mut closure = Some(Closure::new(&head.manifest));
     loop {
@@ -68,11 +97,12 @@ pub fn read_stream<R: Read, S: StreamSink>(
                     let blob = &head.manifest.blobs[at];
                     if !blob.is_manifest {
                         check_closure(closure.take())?;
-                        read_blob(&mut pass, (&member, blob), check, sink)?;
+                        read_blob(pass, (&member, blob), check, sink)?;
                     } else if let Some(closure) = closure.as_mut().filter(|_| pass.is_first()) {
                         let bytes = pass.read_whole(&member)?;
                         closure.add(&blob.digest, bytes.clone())?;
-                        sink.blob(blob, &mut bytes.as_slice())?;
+                        let taken = sink.blob(blob, &mut bytes.as_slice());
+                        taken.map_err(Failure::Sink)?;
                     } else {
                         pass.read_plain(&member)?;
                     }
@@ -80,7 +110,7 @@ pub fn read_stream<R: Read, S: StreamSink>(
                 Content::Part(at, 0) => {
                     let blob = &head.manifest.blobs[at];
                     check_closure(closure.take())?;
-                    read_blob(&mut pass, (&member, blob), check, sink)?;
+                    read_blob(pass, (&member, blob), check, sink)?;
                 }
                 _ => pass.read_plain(&member)?,
             }
@@ -89,9 +119,7 @@ pub fn read_stream<R: Read, S: StreamSink>(
             break;
         }
     }
-    check_closure(closure)?;
-    sink.finish(&head.manifest)?;
-    Ok(head.manifest)
+    Ok(check_closure(closure)?)
 }
 
 /// As soon as all manifests are read, they must agree with the list.
@@ -105,6 +133,8 @@ struct Pass<'a, 'h> {
     input: Input<'a>,
     head: &'h Head,
     own: VolumeHead,
+    /// The number of the volume that is being read, of whose head perhaps not all is there.
+    reached: u32,
     /// The position of the next member of the volume.
     at: usize,
 }
@@ -112,6 +142,25 @@ struct Pass<'a, 'h> {
 impl Pass<'_, '_> {
     fn is_first(&self) -> bool {
         self.own.volume.index() == 1
+    }
+
+    /// Says of an error which volume it is about, where there are several.
+    fn locate(&self, error: BundleError) -> BundleError {
+        let count = self.head.manifest.n_volumes;
+        let is_of_this = match &error {
+            BundleError::Image { .. } | BundleError::Manifest { .. } => false,
+            // Something came that is no volume.
+            BundleError::NotABundle { .. } => true,
+            error => error.is_content(),
+        };
+        if count == 1 || !is_of_this {
+            return error;
+        }
+        BundleError::InStream {
+            index: self.reached,
+            count,
+            source: Box::new(error),
+        }
     }
 
     fn expect_volume(&self, expected: u32) -> Result<(), BundleError> {
@@ -142,10 +191,11 @@ impl Pass<'_, '_> {
             return Ok(false);
         }
         self.input.expect_volume_end(&self.own.volume)?;
+        self.reached = index + 1;
         let Some(own) = self.head.read_next(&mut self.input)? else {
-            return Err(BundleError::VolumesMissing {
+            return Err(BundleError::VolumesEnd {
                 path: self.input.path().to_owned(),
-                missing: (index + 1..=count).collect(),
+                expected: index + 1,
                 count,
             });
         };
@@ -235,14 +285,14 @@ fn read_blob<S: StreamSink>(
     (member, blob): (&Member, &BundleBlob),
     check: BlobCheck,
     sink: &mut S,
-) -> Result<(), S::Error> {
+) -> Result<(), Failure<S::Error>> {
     let algorithm = (check == BlobCheck::Reader).then(|| blob.digest.algorithm());
     let mut content = ContentReader::new(pass, (member, blob), algorithm);
     let taken = sink.blob(blob, &mut content);
     if let Some(error) = content.failure.take() {
         return Err(error.into());
     }
-    taken?;
+    taken.map_err(Failure::Sink)?;
     content.drain()?;
     let actual = content.finish()?;
     actual.map_or(Ok(()), |actual| {
@@ -259,6 +309,8 @@ struct ContentReader<'p, 'a, 'h> {
     /// Of this member, in bytes.
     left: u64,
     hasher: Option<DigestHasher>,
+    /// Of this part, of a blob in several.
+    part: Option<DigestHasher>,
     failure: Option<BundleError>,
 }
 
@@ -268,14 +320,34 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         (member, blob): (&Member, &BundleBlob),
         algorithm: Option<Algorithm>,
     ) -> Self {
-        Self {
+        let mut reader = Self {
             pass,
             member: member.clone(),
             n_parts: blob.parts().len(),
             left: member.len,
             hasher: algorithm.map(DigestHasher::new),
+            part: None,
             failure: None,
+        };
+        reader.begin_part();
+        reader
+    }
+
+    /// Whoever hashes the blob for the reader's sake wants to know which part is wrong.
+    fn begin_part(&mut self) {
+        if self.hasher.is_some() && self.n_parts > 0 {
+            let digest = self.member.digest(&self.pass.head.manifest);
+            self.part = digest.map(|digest| DigestHasher::new(digest.algorithm()));
         }
+    }
+
+    /// Reads the padding behind the content of the member, which must be what is listed.
+    fn end_member(&mut self) -> Result<(), BundleError> {
+        let expected = self.member.digest(&self.pass.head.manifest);
+        if let (Some(part), Some(expected)) = (self.part.take(), expected) {
+            check_digest(&self.member, &expected, part.finish())?;
+        }
+        self.pass.input.expect_padding(&self.member)
     }
 
     /// Reads some bytes; 0 at the end of the blob.
@@ -283,9 +355,10 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         while self.left == 0 {
             match self.member.content {
                 Content::Part(blob, part) if part + 1 < self.n_parts => {
-                    self.pass.input.expect_padding(&self.member)?;
+                    self.end_member()?;
                     self.member = self.pass.next_part(blob, part + 1)?;
                     self.left = self.member.len;
+                    self.begin_part();
                 }
                 _ => return Ok(0),
             }
@@ -294,7 +367,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
             return Ok(0);
         }
         let n = self.pass.read_some((&self.member, self.left), buffer)?;
-        if let Some(hasher) = &mut self.hasher {
+        for hasher in self.hasher.iter_mut().chain(&mut self.part) {
             hasher.update(&buffer[..n]);
         }
         self.left -= n as u64;
@@ -309,8 +382,8 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     }
 
     /// Reads the padding behind the content; returns the digest, if it was to be computed.
-    fn finish(self) -> Result<Option<Digest>, BundleError> {
-        self.pass.input.expect_padding(&self.member)?;
+    fn finish(mut self) -> Result<Option<Digest>, BundleError> {
+        self.end_member()?;
         Ok(self.hasher.map(DigestHasher::finish))
     }
 }

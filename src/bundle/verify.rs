@@ -60,9 +60,32 @@ pub fn verify(
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let verified = match Bundle::detect(path)? {
-        Some(BundleKind::Zstd) => verify_stream(path, options),
+        Some(BundleKind::Zstd) => {
+            let file = fsx::open(path).map_err(|source| BundleError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
+            verify_stream((file, path), options)
+        }
         _ => verify_raw(path, options),
     };
+    as_outcome(verified)
+}
+
+/// Reads every byte of a bundle that comes once, its volumes one after the other, up to the first
+/// problem; `path` is for messages.
+pub fn verify_once(
+    input: impl Read,
+    path: &Path,
+    options: &VerifyOptions<'_>,
+) -> Result<BundleVerifyOutcome, BundleError> {
+    as_outcome(verify_stream((input, path), options))
+}
+
+/// What is wrong with the content is what was to be found out.
+fn as_outcome(
+    verified: Result<BundleVerifyOutcome, BundleError>,
+) -> Result<BundleVerifyOutcome, BundleError> {
     match verified {
         Err(error) if error.is_content() && !error.is_signature() => Ok(BundleVerifyOutcome {
             problems: vec![text(&error)],
@@ -328,18 +351,14 @@ impl StreamSink for Witness<'_> {
 }
 
 fn verify_stream(
-    path: &Path,
+    (input, path): (impl Read, &Path),
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    let file = fsx::open(path).map_err(|source| BundleError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
     let mut witness = Witness {
         on_bytes: options.on_bytes,
         buffer: vec![0; BUFFER_LEN],
     };
-    let input = BufReader::new(&file);
+    let input = BufReader::new(input);
     let trust = &options.read.trust;
     let manifest = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness)?;
     let signed = trust.standing(manifest.signed_by);

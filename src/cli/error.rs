@@ -80,7 +80,7 @@ pub(crate) enum CommandError {
     },
     #[error("the variable `{name}` is not UTF-8 text")]
     NotUtf8 { name: &'static str },
-    #[error("`{flag}` and the list `-` cannot both be stdin")]
+    #[error("`{flag}` and another `-` cannot both be stdin")]
     StdinTwice { flag: &'static str },
     #[error("failed to read the login")]
     CredsRead(#[source] io::Error),

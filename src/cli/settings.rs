@@ -175,6 +175,14 @@ pub(crate) fn only_list(args: &OnlyArgs) -> Result<Option<ImageList>, CommandErr
     read_lists(&args.only, &args.section, &Registry::docker_hub()).map(Some)
 }
 
+/// Refuses a source and lists to narrow it that are both `-`.
+pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), CommandError> {
+    if fsx::is_stdin(source) && only.only.iter().any(|path| fsx::is_stdin(path)) {
+        return Err(CommandError::StdinTwice { flag: "--only" });
+    }
+    Ok(())
+}
+
 /// Reads every file, every list of every directory, and stdin for `-`; parses them as one.
 pub(crate) fn read_lists(
     paths: &[PathBuf],

@@ -12,7 +12,7 @@ use crate::oci::{Digest, sum_len};
 use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
-    ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolved, Sink, Source, Transfer,
+    Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolved, Sink, Source, Transfer,
     TransferError, Wanted, join_referrers, resolve_all,
 };
 
@@ -362,6 +362,17 @@ impl Batch {
     /// Records that everything planned was moved by other means than [`Batch::run`].
     pub(super) fn mark_done(&mut self) {
         self.record(vec![Ok(()); self.plan.images.len()]);
+    }
+
+    /// Reads a bundle that comes once to its end, and warns of what is wrong behind the last blob
+    /// that was wanted: all that was carried is verified by then.
+    pub(super) async fn warn_of_the_rest(&self, cx: &Context, source: &Source) {
+        if let Source::BundleStream(bundle) = source
+            && !self.must_stop()
+            && let Ended::Untold(error) = bundle.end().await
+        {
+            cx.warn(&error_chain(&error));
+        }
     }
 
     fn record(&mut self, outcomes: Vec<ImageOutcome>) {

@@ -22,6 +22,8 @@ pub enum SourceKind {
     Store,
     Bundle,
     CompressedBundle,
+    /// From stdin, compressed or not.
+    PipedBundle,
     Layouts,
 }
 
@@ -32,6 +34,7 @@ impl SourceKind {
             Self::Store => "a registry tree",
             Self::Bundle => "a bundle",
             Self::CompressedBundle => "a compressed bundle",
+            Self::PipedBundle => "a bundle from stdin",
             Self::Layouts => "a directory of `dir:` layouts",
         }
     }
@@ -46,8 +49,24 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Opens `path` as whatever it is.
+    /// Opens `path` as whatever it is, for a verb that reads each blob at most once: `-` is a bundle
+    /// from stdin, raw or compressed, whose volumes come one after the other.
+    pub async fn open_once(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
+        if !fsx::is_stdin(path) {
+            return Self::open(path, reading);
+        }
+        let path = PathBuf::from(fsx::STDIN);
+        let bundle = StreamedBundle::start(fsx::stdin()?, &path, &reading.trust).await?;
+        Ok(Self {
+            path,
+            kind: SourceKind::PipedBundle,
+            source: Source::BundleStream(Arc::new(bundle)),
+        })
+    }
+
+    /// Opens `path` as whatever it is, but not stdin.
     pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
+        require_no_pipe(path)?;
         let stat = fsx::try_stat(path)?;
         let stat = stat.ok_or_else(|| OpsError::NoSource {
             path: path.to_owned(),
@@ -307,6 +326,14 @@ impl Catalog {
             Source::Registry(_) => Ok(Vec::new()),
         }
     }
+}
+
+/// Refuses stdin, for a verb that needs more than one look at a source.
+pub(super) fn require_no_pipe(path: &Path) -> Result<(), OpsError> {
+    if fsx::is_stdin(path) {
+        return Err(OpsError::Piped);
+    }
+    Ok(())
 }
 
 /// The names of the images at a path, each as a list that finds it there has it.

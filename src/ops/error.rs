@@ -81,6 +81,9 @@ pub enum OpsError {
     UnknownSource { path: PathBuf },
     #[error("`{}` is not there", path.display())]
     NoSource { path: PathBuf },
+    /// Stdin where a source is read more than once, or in any order.
+    #[error("a bundle from stdin (`-`) is read once, and that is not enough here")]
+    Piped,
     /// A source of a kind that the verb cannot use.
     #[error("cannot {verb} from `{}`, which is {kind}", path.display())]
     WrongSource {
@@ -172,6 +175,7 @@ impl OpsError {
             Self::List(_)
             | Self::Rename(_)
             | Self::UnknownSource { .. }
+            | Self::Piped
             | Self::WrongSource { .. }
             | Self::CrossDevice { .. }
             | Self::KeyExists { .. }
@@ -215,6 +219,7 @@ impl OpsError {
                 | Self::Rename(_)
                 | Self::UnknownSource { .. }
                 | Self::NoSource { .. }
+                | Self::Piped
                 | Self::WrongSource { .. }
                 | Self::KeyExists { .. }
                 | Self::OutputIsSource { .. }
@@ -294,6 +299,11 @@ impl Hint for OpsError {
             ),
             Self::Bind { .. } => Some(
                 "another program may have the port; `--listen 127.0.0.1:0` takes a free one"
+                    .to_owned(),
+            ),
+            Self::Piped => Some(
+                "push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
+                 else, write it to a file first"
                     .to_owned(),
             ),
             Self::WrongSource { .. } => {

@@ -31,7 +31,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    let catalog = Catalog::open(&options.source, &cx.reading)?;
+    let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {
@@ -58,5 +58,6 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     batch
         .run(cx, catalog.source(), Sink::Layouts(Arc::new(sink)))
         .await;
+    batch.warn_of_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
 }

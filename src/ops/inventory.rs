@@ -76,7 +76,7 @@ impl Inventoried {
 impl Inventory {
     /// Takes stock of what is at `path`.
     pub(super) async fn take(cx: &Context, path: &Path) -> Result<Self, OpsError> {
-        let catalog = Catalog::open(path, &cx.reading)?;
+        let catalog = Catalog::open_once(path, &cx.reading).await?;
         let inventory = match catalog.source() {
             Source::Bundle(_) | Source::BundleStream(_) => {
                 let (kind, source) = (catalog.kind(), catalog.source().clone());

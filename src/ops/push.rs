@@ -41,7 +41,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    let catalog = Catalog::open(&options.source, &cx.reading)?;
+    let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {
@@ -93,6 +93,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         batch
             .run(cx, catalog.source(), Sink::Registry(Arc::new(sink)))
             .await;
+        batch.warn_of_the_rest(cx, catalog.source()).await;
     }
     let mut outcome = batch.finish();
     outcome.projects = projects;

@@ -35,6 +35,7 @@ pub async fn serve(
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), OpsError> {
+    super::catalog::require_no_pipe(&options.source)?;
     let (path, access) = (options.source.clone(), options.access);
     let reading = cx.reading.clone();
     let content = bridge::run(move || open(&path, access, &reading)).await?;

@@ -1,6 +1,5 @@
 //! `unpack`: bundle → store.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +8,11 @@ use super::base;
 use super::batch::{Batch, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
-use crate::bundle::{BundleBlob, BundleManifest, StreamSink};
 use crate::fsx::{self, Durability};
 use crate::list::RenameRules;
-use crate::report::{BlobRoute, Event, Reporter};
 use crate::store::{Made, Store};
 use crate::transfer::{
-    OnFailure, ReferrerMode, Sink, Source, Staged, StoreSink, StoreSinkOptions, TransferError,
+    Ended, OnFailure, ReferrerMode, Sink, Source, StoreSink, StoreSinkOptions, TransferError,
     Visibility,
 };
 
@@ -35,10 +32,10 @@ pub struct UnpackOptions {
 /// Every byte is verified while it is written, and nothing becomes visible before all of it is
 /// verified: a bundle that is damaged or hostile leaves the output as it was.
 pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcome, OpsError> {
-    let catalog = Catalog::open(&options.bundle, &cx.reading)?;
+    let catalog = Catalog::open_once(&options.bundle, &cx.reading).await?;
     if !matches!(
         catalog.kind(),
-        SourceKind::Bundle | SourceKind::CompressedBundle
+        SourceKind::Bundle | SourceKind::CompressedBundle | SourceKind::PipedBundle
     ) {
         let kind = catalog.kind().as_str();
         return Err(OpsError::WrongSource {
@@ -119,65 +116,18 @@ async fn fill(
         visibility: Visibility::AllOrNothing,
     };
     let sink = Arc::new(StoreSink::new(store, sink_options));
-    if let Source::BundleStream(bundle) = catalog.source() {
-        let (bundle, sink) = (Arc::clone(bundle), Arc::clone(&sink));
-        let reporter = Arc::clone(&cx.reporter);
-        bridge::run(move || {
-            bundle.read_whole(&mut Intake {
-                sink: &sink,
-                reporter,
-            })
-        })
-        .await?;
-        batch.mark_done();
-    } else {
-        batch
-            .run(cx, catalog.source(), Sink::Store(Arc::clone(&sink)))
-            .await;
-        if let Some(error) = batch.first_failure() {
-            return Err(error.into());
-        }
+    batch
+        .run(cx, catalog.source(), Sink::Store(Arc::clone(&sink)))
+        .await;
+    if let Some(error) = batch.first_failure() {
+        return Err(error.into());
+    }
+    // What comes behind the last blob is part of it, too.
+    if let Source::BundleStream(bundle) = catalog.source()
+        && let Ended::Told(error) | Ended::Untold(error) = bundle.end().await
+    {
+        return Err(TransferError::Stream(error).into());
     }
     cx.stage("making it visible");
     Ok(sink.reveal(&batch.plan).await?)
-}
-
-/// Stages the blobs of a bundle in the order in which they come.
-struct Intake<'a> {
-    sink: &'a StoreSink,
-    reporter: Arc<dyn Reporter>,
-}
-
-impl StreamSink for Intake<'_> {
-    type Error = TransferError;
-
-    fn start(&mut self, document: &BundleManifest) -> Result<(), TransferError> {
-        let blobs = document.blobs.iter().filter(|blob| !blob.is_manifest);
-        let (n_blobs, len) = blobs.fold((0, 0), |(n, len), blob| (n + 1, len + blob.size));
-        let n_images = document.n_images();
-        self.reporter.event(Event::Planned {
-            n_images,
-            n_blobs,
-            len,
-        });
-        Ok(())
-    }
-
-    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), TransferError> {
-        if blob.is_manifest {
-            return Ok(());
-        }
-        let (digest, len) = (&blob.digest, blob.size);
-        let count = |len| self.reporter.event(Event::BytesMoved { len });
-        let route = match self.sink.stage(blob, content, &count)? {
-            Staged::New => BlobRoute::Moved,
-            Staged::Present => BlobRoute::Present,
-        };
-        self.reporter.event(Event::BlobDone { digest, len, route });
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &BundleManifest) -> Result<(), TransferError> {
-        Ok(())
-    }
 }

@@ -1,6 +1,6 @@
 //! `verify`: is everything there, and is it what it says it is?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::batch::Batch;
 use super::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, SourceKind};
 use crate::bridge;
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, BundleVerifyOutcome};
+use crate::fsx;
 use crate::list::RenameRules;
 use crate::oci::DigestHasher;
 use crate::report::Event;
@@ -44,6 +45,9 @@ pub struct VerifyOutcome {
 /// Reads only. Problems are the outcome, not an error.
 pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
     let path = options.source.clone();
+    if fsx::is_stdin(&path) {
+        return verify_piped(cx).await;
+    }
     // A damaged bundle cannot always be opened, and is to be verified all the same.
     if let Some(kind) = Bundle::detect(&path)? {
         let kind = match kind {
@@ -94,7 +98,29 @@ async fn verify_bundle(
         bundle::verify(&path, &options)
     })
     .await?;
-    Ok(VerifyOutcome {
+    Ok(of_bundle(found, kind))
+}
+
+async fn verify_piped(cx: &Context) -> Result<VerifyOutcome, OpsError> {
+    let reporter = Arc::clone(&cx.reporter);
+    let (stdin, reading) = (fsx::stdin()?, cx.reading.clone());
+    let found = bridge::run_apart(move || {
+        let options = bundle::VerifyOptions {
+            read: &reading,
+            jobs: 1,
+            on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
+        };
+        bundle::verify_once(stdin, Path::new(fsx::STDIN), &options)
+    });
+    let found = found.await.map_err(|source| {
+        let path = Path::new(fsx::STDIN);
+        fsx::Error::new("read", path, source)
+    })?;
+    Ok(of_bundle(found?, SourceKind::PipedBundle))
+}
+
+fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
+    VerifyOutcome {
         kind: kind.as_str(),
         n_images: found.n_images,
         n_blobs: found.n_blobs,
@@ -102,7 +128,7 @@ async fn verify_bundle(
         problems: found.problems,
         notes: found.notes,
         signature: found.signed.and_then(SignatureFacts::of),
-    })
+    }
 }
 
 /// Layouts have no verifier of their own: each image is resolved, and each blob hashed.

@@ -91,7 +91,9 @@ pub enum TransferError {
     ReferrerDiffers { repository: String, tag: Tag },
     #[error("index cannot be rewritten")]
     Rewrite,
-    #[error("blob `{digest}` cannot be sent again, since a compressed bundle is read only once")]
+    #[error(
+        "blob `{digest}` cannot be sent again, since a compressed bundle, or one from a pipe, is read only once"
+    )]
     ReadOnce { digest: Digest },
     /// A blob that was left out of a bundle, and that its target had when it was asked.
     #[error(
@@ -223,7 +225,7 @@ impl Hint for TransferError {
             ),
             Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {
-                Some("push from the uncompressed `.tar`, or unpack the bundle first".to_owned())
+                Some("run the same command again, which sends only what is missing, or push from the uncompressed `.tar` as a file".to_owned())
             }
             Self::BlobLength { .. } | Self::BlobAbsent { .. } | Self::ChildAbsent { .. } => {
                 Some("`hod verify` names everything that is damaged or missing there".to_owned())

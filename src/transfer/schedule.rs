@@ -120,7 +120,7 @@ impl Transfer {
         if let Source::BundleStream(bundle) = &self.source {
             // One reader hands out the blobs in the order of the bundle; each has a task that
             // waits for its turn, so that the rest of the engine need not know.
-            let turns = sequential::turns(bundle, plan, &self.reporter);
+            let turns = sequential::turns(bundle, plan);
             for (at, turn) in turns.into_iter().enumerate() {
                 let (this, plan) = (self.clone(), Arc::clone(plan));
                 match plan.blobs[at].presence {

@@ -1,29 +1,55 @@
-//! A source that is read once, from front to back: a compressed bundle.
+//! A source that is read once, from front to back: a compressed bundle, or any from a pipe.
 //!
-//! The manifests stand first in a bundle, so the plan is made from a first look at its head; then
-//! one reader goes through the whole, and each blob of the plan gets its turn.
+//! The manifests stand first in a bundle. One reader on a thread of its own reads them, hands them
+//! over, and waits; when the plan is made of them, it goes on, and each blob of the plan gets its
+//! turn. The input is opened once and never read twice, and nothing of it is kept but the manifests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BlobContent, Plan, Presence, StreamedBundle, TransferError};
+use super::{BlobContent, Plan, Presence, TransferError};
 use crate::bridge::{self, CHUNK_LEN, CHUNKS_MAX};
 use crate::bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
 };
 use crate::fsx;
 use crate::oci::{Digest, Manifest};
-use crate::report::{Event, Reporter};
 
 /// How many blobs may be under way behind the reader.
 const UNDER_WAY_MAX: usize = 4;
 
+/// A one-pass bundle whose reader waits behind the manifests, which are held in memory: a few KiB
+/// each.
+#[derive(Debug)]
+pub struct StreamedBundle {
+    pub path: PathBuf,
+    pub document: BundleManifest,
+    pub manifests: BTreeMap<Digest, Manifest>,
+    /// By whom it had to be signed.
+    pub trust: Trust,
+    /// Lets the reader go on; dropping it ends the reading.
+    go_on: Mutex<Option<oneshot::Sender<Waiting>>>,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+/// How the reading ended.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// All of it was read, and is as it was written.
+    Well,
+    /// Something is wrong of which those who wait for blobs were told.
+    Told(Arc<BundleError>),
+    /// Something is wrong behind the last blob that was wanted.
+    Untold(Arc<BundleError>),
+}
+
 type Handed = Result<(mpsc::Receiver<Result<Bytes, TransferError>>, Token), Arc<BundleError>>;
+type Waiting = HashMap<Digest, oneshot::Sender<Handed>>;
 
 /// The turn of one blob, which comes when the reader reaches it.
 pub(super) struct Turn {
@@ -51,6 +77,7 @@ impl Turn {
 }
 
 /// The right to be under way; dropping it lets the reader go on.
+#[derive(Debug)]
 struct Token(std::sync::mpsc::Sender<()>);
 
 impl Drop for Token {
@@ -60,15 +87,11 @@ impl Drop for Token {
     }
 }
 
-/// Starts reading; returns a turn for each blob of the plan.
+/// Lets the reader go on; returns a turn for each blob of the plan.
 ///
-/// A blob whose turn is dropped is passed over. What is wrong with the bundle behind the last
-/// blob of the plan is reported as a warning: all that was carried is verified by then.
-pub(super) fn turns(
-    bundle: &StreamedBundle,
-    plan: &Plan,
-    reporter: &Arc<dyn Reporter>,
-) -> Vec<Turn> {
+/// A blob whose turn is dropped is passed over. Of the blobs of a bundle that was read already, none
+/// is there.
+pub(super) fn turns(bundle: &StreamedBundle, plan: &Plan) -> Vec<Turn> {
     let mut turns = Vec::with_capacity(plan.blobs.len());
     let mut waiting = HashMap::new();
     for blob in &plan.blobs {
@@ -79,138 +102,109 @@ pub(super) fn turns(
         }
         turns.push(Turn { digest, receiver });
     }
-    let (path, trust) = (bundle.path.clone(), bundle.trust.clone());
-    let reporter = Arc::clone(reporter);
-    tokio::spawn(bridge::run(move || {
-        let (give_back, tokens) = std::sync::mpsc::channel();
-        for _ in 0..UNDER_WAY_MAX {
-            drop(Token(give_back.clone()));
-        }
-        let mut pump = Pump {
-            waiting,
-            tokens,
-            give_back,
-        };
-        let Err(error) = pump_all((&path, &trust), &mut pump) else {
-            return;
-        };
-        if pump.waiting.is_empty() {
-            reporter.event(Event::Warning {
-                text: &error.to_string(),
-            });
-        }
-        let error = Arc::new(error);
-        for (_, sender) in pump.waiting.drain() {
-            // A turn that nobody waits for any more needs no error.
-            let _ = sender.send(Err(Arc::clone(&error)));
-        }
-    }));
+    let go_on = bundle.go_on.lock().expect("no panic while locking").take();
+    if let Some(go_on) = go_on {
+        // A reader that has ended has said why to all who ask.
+        let _ = go_on.send(waiting);
+    }
     turns
 }
 
-fn pump_all((path, trust): (&Path, &Trust), pump: &mut Pump) -> Result<(), BundleError> {
-    let file = fsx::open(path).map_err(|source| BundleError::Read {
-        path: path.into(),
-        source,
-    })?;
-    read_stream(&file, (path, trust), BlobCheck::Sink, pump)?;
-    Ok(())
-}
-
-/// Hands the blobs that are waited for to their turns.
-struct Pump {
-    waiting: HashMap<Digest, oneshot::Sender<Handed>>,
-    tokens: std::sync::mpsc::Receiver<()>,
-    give_back: std::sync::mpsc::Sender<()>,
-}
-
-impl StreamSink for Pump {
-    type Error = BundleError;
-
-    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
-    }
-
-    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
-        let Some(turn) = self.waiting.remove(&blob.digest) else {
-            return Ok(());
-        };
-        self.tokens.recv().expect("the pump itself holds a sender");
-        let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-        if turn
-            .send(Ok((receiver, Token(self.give_back.clone()))))
-            .is_err()
-        {
-            return Ok(());
-        }
-        loop {
-            let mut chunk = Vec::with_capacity(CHUNK_LEN);
-            match content.take(CHUNK_LEN as u64).read_to_end(&mut chunk) {
-                Ok(0) => return Ok(()),
-                // Nobody listens: the blob is there already, or its image was given up.
-                Ok(_) if sender.blocking_send(Ok(chunk.into())).is_err() => return Ok(()),
-                Ok(_) => {}
-                Err(source) => {
-                    let digest = blob.digest.clone();
-                    let _ = sender.blocking_send(Err(TransferError::StreamRead { digest, source }));
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn finish(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
-    }
-}
-
 impl StreamedBundle {
-    /// Reads the head of a compressed bundle, up to the first blob that is no manifest.
+    /// Reads a bundle up to the first blob that is no manifest; `path` is for messages.
     ///
-    /// It must be signed by one of the keys of `trust`, if there are any; so must it be when it is
-    /// read on later.
-    pub fn open(path: &Path, trust: &Trust) -> Result<Self, BundleError> {
-        let mut head = Head {
-            document: None,
-            manifests: BTreeMap::new(),
-        };
-        let file = fsx::open(path).map_err(|source| BundleError::Read {
-            path: path.into(),
-            source,
+    /// Ends with an error when the bundle does. Nothing is read on after this is dropped.
+    pub async fn start(
+        input: impl Read + Send + 'static,
+        path: &Path,
+        trust: &Trust,
+    ) -> Result<Self, BundleError> {
+        let (sender, receiver) = oneshot::channel();
+        // Whoever does not wait any more needs no bundle.
+        spawn_reader(input, (path, trust), move |opened| {
+            drop(sender.send(opened))
         })?;
-        match read_stream(&file, (path, trust), BlobCheck::Reader, &mut head) {
-            Ok(_) | Err(Stop::Enough) => {}
-            Err(Stop::Bundle(error)) => return Err(error),
-        }
-        let document = head.document.expect("a bundle is listed before its blobs");
-        Ok(Self {
-            path: path.to_owned(),
-            document,
-            manifests: head.manifests,
-            trust: trust.clone(),
-        })
+        receiver.await.unwrap_or_else(|_| Err(lost(path)))
     }
 
-    /// Reads the whole bundle into `sink`, checking everything, the end too.
-    pub fn read_whole<S: StreamSink>(&self, sink: &mut S) -> Result<(), S::Error> {
-        let path = &self.path;
+    /// The same for a file, which is there at once: waits for it on this thread.
+    pub fn open(path: &Path, trust: &Trust) -> Result<Self, BundleError> {
         let file = fsx::open(path).map_err(|source| BundleError::Read {
             path: path.into(),
             source,
         })?;
-        read_stream(&file, (path, &self.trust), BlobCheck::Sink, sink)?;
-        Ok(())
+        let (sender, receiver) = std::sync::mpsc::channel();
+        spawn_reader(file, (path, trust), move |opened| drop(sender.send(opened)))?;
+        receiver.recv().unwrap_or_else(|_| Err(lost(path)))
+    }
+
+    /// Waits until the reading has ended, after a transfer let it go on.
+    pub async fn end(&self) -> Ended {
+        let mut ended = self.ended.clone();
+        let end = ended.wait_for(Option::is_some).await;
+        let end = end.ok().and_then(|ended| ended.clone());
+        end.unwrap_or_else(|| Ended::Told(Arc::new(lost(&self.path))))
     }
 }
 
-/// Takes the list and the manifests, and ends the reading at the first other blob.
-struct Head {
+/// A reader that ended without a word, which only a defect of ours can make it do.
+fn lost(path: &Path) -> BundleError {
+    no_thread(path, std::io::Error::other("the reader has ended"))
+}
+
+fn no_thread(path: &Path, source: std::io::Error) -> BundleError {
+    BundleError::Read {
+        path: path.to_owned(),
+        source: fsx::Error::new("read", path, source),
+    }
+}
+
+fn spawn_reader(
+    input: impl Read + Send + 'static,
+    (path, trust): (&Path, &Trust),
+    hear: impl FnOnce(Result<StreamedBundle, BundleError>) + Send + 'static,
+) -> Result<(), BundleError> {
+    let (end, ended) = watch::channel(None);
+    let mut reader = Reader {
+        path: path.to_owned(),
+        trust: trust.clone(),
+        manifests: BTreeMap::new(),
+        document: None,
+        ended,
+        hear: Some(hear),
+        pump: None,
+    };
+    let read = move || {
+        let (path, trust) = (reader.path.clone(), reader.trust.clone());
+        let ended = match read_stream(input, (&path, &trust), BlobCheck::Sink, &mut reader) {
+            Ok(_) => Ended::Well,
+            Err(Stop::Unwanted) => return,
+            Err(Stop::Bundle(error)) => match reader.hear.take() {
+                Some(hear) => return hear(Err(error)),
+                None => reader.tell(Arc::new(error)),
+            },
+        };
+        // Nobody may ask.
+        let _ = end.send(Some(ended));
+    };
+    bridge::spawn_apart(read).map_err(|source| no_thread(path, source))
+}
+
+/// The sink of the one reader: first it keeps the manifests, then it hands out blobs.
+struct Reader<F> {
+    path: PathBuf,
+    trust: Trust,
     document: Option<BundleManifest>,
     manifests: BTreeMap<Digest, Manifest>,
+    ended: watch::Receiver<Option<Ended>>,
+    /// Who is to have the manifests.
+    hear: Option<F>,
+    pump: Option<Pump>,
 }
 
 enum Stop {
-    Enough,
+    /// Nobody wants what comes.
+    Unwanted,
     Bundle(BundleError),
 }
 
@@ -220,18 +214,39 @@ impl From<BundleError> for Stop {
     }
 }
 
-impl StreamSink for Head {
-    type Error = Stop;
-
-    fn start(&mut self, document: &BundleManifest) -> Result<(), Stop> {
-        self.document = Some(document.clone());
-        Ok(())
+impl<F: FnOnce(Result<StreamedBundle, BundleError>)> Reader<F> {
+    /// Hands over what was read, if that is yet to be done, and waits until it is known what else
+    /// is wanted.
+    fn pump(&mut self) -> Result<&mut Pump, Stop> {
+        if let Some(hear) = self.hear.take() {
+            let (go_on, wanted) = oneshot::channel();
+            let document = self.document.take();
+            hear(Ok(StreamedBundle {
+                path: self.path.clone(),
+                document: document.expect("a bundle is listed before its blobs"),
+                manifests: std::mem::take(&mut self.manifests),
+                trust: self.trust.clone(),
+                go_on: Mutex::new(Some(go_on)),
+                ended: self.ended.clone(),
+            }));
+            let waiting = wanted.blocking_recv().map_err(|_| Stop::Unwanted)?;
+            self.pump = Some(Pump::new(waiting));
+        }
+        Ok(self.pump.as_mut().expect("it is there once it was heard"))
     }
 
-    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), Stop> {
-        if !blob.is_manifest {
-            return Err(Stop::Enough);
+    /// Tells all who wait for a blob what is wrong.
+    fn tell(&mut self, error: Arc<BundleError>) -> Ended {
+        let pump = self.pump.as_mut();
+        let is_told = pump.is_some_and(|pump| pump.tell(&error));
+        if is_told {
+            Ended::Told(error)
+        } else {
+            Ended::Untold(error)
         }
+    }
+
+    fn keep(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
         let mut bytes = Vec::new();
         // In memory already, and no longer than a manifest may be.
         content.read_to_end(&mut bytes).expect("memory can be read");
@@ -249,8 +264,91 @@ impl StreamSink for Head {
         self.manifests.insert(blob.digest.clone(), manifest);
         Ok(())
     }
+}
+
+impl<F: FnOnce(Result<StreamedBundle, BundleError>)> StreamSink for Reader<F> {
+    type Error = Stop;
+
+    fn start(&mut self, document: &BundleManifest) -> Result<(), Stop> {
+        self.document = Some(document.clone());
+        Ok(())
+    }
+
+    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), Stop> {
+        if blob.is_manifest {
+            return Ok(self.keep(blob, content)?);
+        }
+        self.pump()?.hand(blob, content);
+        Ok(())
+    }
 
     fn finish(&mut self, _: &BundleManifest) -> Result<(), Stop> {
-        Ok(())
+        // There may have been no blobs.
+        self.pump().map(|_| ())
+    }
+}
+
+/// Hands the blobs that are waited for to their turns.
+struct Pump {
+    waiting: Waiting,
+    tokens: std::sync::mpsc::Receiver<()>,
+    give_back: std::sync::mpsc::Sender<()>,
+    /// Who has part of a blob that broke off.
+    broken: Option<mpsc::Sender<Result<Bytes, TransferError>>>,
+}
+
+impl Pump {
+    fn new(waiting: Waiting) -> Self {
+        let (give_back, tokens) = std::sync::mpsc::channel();
+        for _ in 0..UNDER_WAY_MAX {
+            drop(Token(give_back.clone()));
+        }
+        Self {
+            waiting,
+            tokens,
+            give_back,
+            broken: None,
+        }
+    }
+
+    fn hand(&mut self, blob: &BundleBlob, content: &mut dyn Read) {
+        let Some(turn) = self.waiting.remove(&blob.digest) else {
+            return;
+        };
+        self.tokens.recv().expect("the pump itself holds a sender");
+        let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+        let token = Token(self.give_back.clone());
+        if turn.send(Ok((receiver, token))).is_err() {
+            return;
+        }
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK_LEN);
+            match content.take(CHUNK_LEN as u64).read_to_end(&mut chunk) {
+                Ok(0) => return,
+                // Nobody listens: the blob is there already, or its image was given up.
+                Ok(_) if sender.blocking_send(Ok(chunk.into())).is_err() => return,
+                Ok(_) => {}
+                // The reader remembers why, and says it next.
+                Err(_) => {
+                    self.broken = Some(sender);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether anybody had to be told.
+    fn tell(&mut self, error: &Arc<BundleError>) -> bool {
+        let broken = self.broken.take();
+        let is_told = broken.is_some() || !self.waiting.is_empty();
+        if let Some(broken) = broken {
+            let error = TransferError::Stream(Arc::clone(error));
+            // Whoever has given up needs no error, here and below.
+            let _ = broken.blocking_send(Err(error));
+        }
+        for (_, sender) in self.waiting.drain() {
+            let _ = sender.send(Err(Arc::clone(error)));
+        }
+        is_told
     }
 }

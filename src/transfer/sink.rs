@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use layouts::LayoutSink;
 pub use registry::RegistrySink;
-pub use store::{Staged, StoreSink, StoreSinkOptions, Visibility};
+pub use store::{StoreSink, StoreSinkOptions, Visibility};
 
 use super::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
 use crate::registry::Failure;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{IndexMode, ReferrerMode, TransferError};
+use super::{IndexMode, ReferrerMode, StreamedBundle, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{DirLayout, FoundLayout};
@@ -77,16 +77,6 @@ impl RegistrySource {
         }
         self.client.fetch_manifest(repo, at).await
     }
-}
-
-/// The part of a one-pass bundle that is held in memory: its manifests, a few KiB each.
-#[derive(Debug)]
-pub struct StreamedBundle {
-    pub path: PathBuf,
-    pub document: crate::bundle::BundleManifest,
-    pub manifests: std::collections::BTreeMap<Digest, Manifest>,
-    /// By whom it must be signed whenever it is read.
-    pub trust: crate::bundle::Trust,
 }
 
 /// How to find an image's top manifest in a source.

@@ -372,6 +372,7 @@ fn of_the_verbs() {
         OpsError::OutputIsSource { path: path() },
         OpsError::KeyExists { path: path() },
         OpsError::Key(KeyError::NoRandomness),
+        OpsError::Piped,
         OpsError::LoginRefused {
             registry: "harbor.corp".parse().unwrap(),
             said: "401 UNAUTHORIZED".to_owned(),
@@ -411,6 +412,7 @@ fn of_the_verbs() {
             | OpsError::CrossDevice { .. }
             | OpsError::LoginRefused { .. }
             | OpsError::NotLoggedIn { .. }
+            | OpsError::Piped
             | OpsError::NoCatalog { .. }
             | OpsError::Receipt { .. }
             | OpsError::TwoReceipts { .. }

@@ -74,7 +74,7 @@ fn files(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     clippy::disallowed_methods,
     reason = "who works on hod asks for new fixtures by a variable"
 )]
-fn must_write() -> bool {
+pub(crate) fn must_write() -> bool {
     std::env::var_os("HOD_WRITE_FIXTURES").is_some_and(|value| value == "1")
 }
 

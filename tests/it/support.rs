@@ -22,4 +22,5 @@ pub(crate) mod served;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;
 pub(crate) mod tree;
+pub(crate) mod volumes;
 pub(crate) mod zoo;

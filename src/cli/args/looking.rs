@@ -17,7 +17,7 @@ Examples:
   hod ls site.tar
   hod ls site.tar --by size | head")]
 pub(crate) struct LsArgs {
-    /// A store, tree, bundle, or directory of layouts
+    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 

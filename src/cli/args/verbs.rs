@@ -190,9 +190,12 @@ pub(crate) struct PackArgs {
 ///
 /// A bundle that is damaged or hostile leaves the output as it was.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:\n  hod unpack site.tar --output store")]
+#[command(after_long_help = "\
+Examples:
+  hod unpack site.tar --output store
+  ssh host cat site.tar | hod unpack - --output store")]
 pub(crate) struct UnpackArgs {
-    /// The bundle
+    /// The bundle, or `-` for one from stdin, its volumes one after the other
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
 
@@ -217,7 +220,7 @@ Example:
   hod export site.tar --output layouts
   skopeo sync --all --scoped --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
-    /// A store, tree, bundle, or directory of layouts
+    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
@@ -261,9 +264,10 @@ Examples:
   hod push site.tar harbor.corp --project offline
   hod push site.tar harbor.corp --create-projects --dry-run
   hod push store 127.0.0.1:5000 --only site-a.txt
+  cat site.*.tar | hod push - harbor.corp
   hod push site.tar harbor.corp --rename 'quay.io/*=platform/*' --strip-host")]
 pub(crate) struct PushArgs {
-    /// A store, tree, bundle, or directory of layouts
+    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
@@ -309,7 +313,7 @@ pub(crate) struct PushArgs {
 /// Prints what is wrong, one problem a line, and exits 4 if there is any.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// A store, tree, bundle, or directory of layouts
+    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 

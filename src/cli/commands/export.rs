@@ -32,6 +32,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
 }
 
 fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
+    settings::require_one_stdin(&args.source, &args.only)?;
     Ok(ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),

@@ -52,11 +52,13 @@ fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, Comman
         text: args.target.clone(),
         source,
     })?;
+    settings::require_one_stdin(&args.source, &args.only)?;
+    let read = [&args.only.only[..], std::slice::from_ref(&args.source)].concat();
     let purpose = ClientFor {
         reach: Reach {
             side: Side::Target,
             registries: vec![registry.clone()],
-            lists: &args.only.only,
+            lists: &read,
         },
         registries_conf: RegistriesConf::default(),
     };

@@ -30,7 +30,7 @@ pub(crate) struct Reach<'a> {
     /// The registries that a login without a registry may be meant for: it is an error if there
     /// are several.
     pub(crate) registries: Vec<Registry>,
-    /// Lists that the verb reads, of which one may be stdin.
+    /// Lists and the like that the verb reads, of which one may be stdin.
     pub(crate) lists: &'a [PathBuf],
 }
 

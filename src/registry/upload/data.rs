@@ -9,8 +9,9 @@ use futures_util::StreamExt as _;
 use super::{UploadBody, UploadStream};
 use crate::bridge::FileRange;
 
-/// How much of a stream is held in memory at most, so that it can be sent again, in bytes.
-pub(super) const HELD_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// How much of a stream is held in memory at most, so that it can be sent again, in bytes. Several
+/// are on their way at once, and the allocator keeps as much again.
+pub(super) const HELD_LEN_MAX: u64 = 6 * 1024 * 1024;
 
 /// The bytes of a blob of `len` bytes.
 pub(super) struct Data {

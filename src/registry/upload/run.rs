@@ -17,7 +17,7 @@ use crate::registry::{Client, RegistryError, Repo};
 use crate::report::Event;
 
 /// The longest chunk of a stream that a registry may insist on: it is held in memory.
-const HELD_CHUNK_LEN_MAX: u64 = 4 * HELD_LEN_MAX;
+const HELD_CHUNK_LEN_MAX: u64 = 64 * 1024 * 1024;
 
 /// An upload under way.
 pub(super) struct Upload<'a> {

@@ -4,13 +4,11 @@ mod partial;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Content;
 use crate::bridge;
-use crate::bundle::BundleBlob;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
@@ -43,14 +41,6 @@ pub enum Visibility {
     Growing,
     /// Nothing before [`StoreSink::reveal`]: all or nothing.
     AllOrNothing,
-}
-
-/// Whether a blob had to be staged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Staged {
-    New,
-    /// The store has it; what the bundle says of it was passed over.
-    Present,
 }
 
 impl StoreSink {
@@ -209,39 +199,6 @@ impl StoreSink {
         let result = bridge::run(move || write_images(&store, &plan, &batch, durability)).await;
         let result = result.map_err(Arc::new);
         images.into_iter().map(|at| (at, result.clone())).collect()
-    }
-
-    /// Verifies and stages one blob of a bundle that is read by a blocking reader.
-    pub fn stage(
-        &self,
-        blob: &BundleBlob,
-        content: &mut dyn Read,
-        count: &dyn Fn(u64),
-    ) -> Result<Staged, TransferError> {
-        if self.store.blob_len(&blob.digest)? == Some(blob.size) {
-            return Ok(Staged::Present);
-        }
-        let mut writer = self.store.blob_writer(blob.digest.algorithm())?;
-        let mut buffer = vec![0; bridge::CHUNK_LEN];
-        loop {
-            let n = content
-                .read(&mut buffer)
-                .map_err(|source| TransferError::StreamRead {
-                    digest: blob.digest.clone(),
-                    source,
-                })?;
-            if n == 0 {
-                break;
-            }
-            writer.write(&buffer[..n])?;
-            count(n as u64);
-        }
-        let staged = writer.stage(&blob.digest, Some(blob.size))?;
-        self.staged
-            .lock()
-            .expect("no panic while staging")
-            .push(staged);
-        Ok(Staged::New)
     }
 
     /// Publishes all that was staged, and then all images of `plan`.
