@@ -127,6 +127,7 @@ mod input;
 mod intruder;
 mod json;
 mod plan;
+mod raw;
 mod reader;
 mod receipt;
 mod siblings;
@@ -147,6 +148,7 @@ mod properties;
 mod sample;
 
 pub use checksums::checksum_files;
+pub use copy::{Knowledge, NoKnowledge};
 pub use entry_path::{EntryPath, EntryPathError};
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::{

@@ -3,10 +3,12 @@
 //! The only user of `std::fs`, `nix`, `walkdir` and `tempfile`. "Not there" is a value
 //! (`try_…` returns `None`); everything else is an [`Error`]. Nothing here knows what a registry is.
 
+mod copy_range;
 mod error;
 mod kept_file;
 mod link;
 mod lock;
+mod mark;
 mod output_dir;
 mod output_file;
 mod persist;
@@ -18,10 +20,12 @@ mod stdin;
 mod user;
 mod walk;
 
+pub use copy_range::{RangeCopier, SourceRange};
 pub use error::{Error, IoKind};
 pub use kept_file::{Keeping, KeptFile};
 pub use link::{LinkMode, link_file};
 pub use lock::{DirLock, LockMode};
+pub use mark::{changed, modified, read_mark, remove_mark, set_back, set_mark};
 pub use output_dir::OutputDir;
 pub use output_file::OutputFile;
 pub use persist::{

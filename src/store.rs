@@ -23,6 +23,7 @@ mod partial;
 mod publish;
 mod referrers;
 mod repository;
+mod stamp;
 mod tag;
 #[cfg(test)]
 mod tests;

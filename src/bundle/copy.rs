@@ -1,5 +1,10 @@
-//! Copying the blobs to their places in a raw bundle, several at once, each hashed as it passes.
+//! Copying the blobs to their places in a raw bundle, several at once.
+//!
+//! A blob that is known to be right is copied by the kernel, which shares its blocks on file systems
+//! that can; any other is hashed as it passes. Ranges of one blob are not copied by several threads:
+//! writers of one file wait for each other in the kernel, so that nothing is gained (measured).
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -7,11 +12,37 @@ use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, HashThread};
 use super::writer::{OpenBlob, WriteOptions};
 use crate::bridge::FileRange;
-use crate::fsx::{self, Durability, TempFile};
-use crate::oci::{Digest, DigestHasher};
+use crate::fsx::{self, Durability, RangeCopier, SourceRange, TempFile};
+use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// After how many bytes of a blob the kernel is told to begin writing them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
+
+/// What is known of the blobs that are packed, before and after they are read.
+pub trait Knowledge: Sync {
+    /// Whether the blob is known to be what its digest names, so that it need not be read.
+    fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool;
+
+    /// Hears that the blob was read, and is what its digest names.
+    fn note_verified(&self, digest: &Digest, blob: &FileRange);
+
+    /// Hears that the blob was read, and is something else.
+    fn note_damaged(&self, blob: &FileRange);
+}
+
+/// Nothing is known, and nothing learned: every blob is read.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKnowledge;
+
+impl Knowledge for NoKnowledge {
+    fn is_verified(&self, _digest: &Digest, _blob: &FileRange) -> bool {
+        false
+    }
+
+    fn note_verified(&self, _digest: &Digest, _blob: &FileRange) {}
+
+    fn note_damaged(&self, _blob: &FileRange) {}
+}
 
 /// A blob and where its bytes go.
 #[derive(Debug, Clone, Copy)]
@@ -21,36 +52,75 @@ pub(super) struct Place<'a> {
     pub(super) offset: u64,
 }
 
-/// Copies every blob to its place in `output`; stops at the first that fails, and returns why.
+/// What one thread is to do at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work<'a> {
+    /// The blob, and where its bytes or those of its part go.
+    pub(super) place: Place<'a>,
+    /// `None` when the bytes are only hashed.
+    pub(super) output: Option<&'a TempFile>,
+    pub(super) part: Option<Part>,
+}
+
+/// The positions of a blob and of a part of it.
+pub(super) type PartId = (usize, usize);
+
+/// A part of a blob.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// By what its digest is asked for.
+    pub(super) id: PartId,
+    /// Where in the blob it starts.
+    pub(super) start: u64,
+    /// In bytes.
+    pub(super) len: u64,
+}
+
+impl Work<'_> {
+    fn len(&self) -> u64 {
+        self.part.map_or(self.place.len, |part| part.len)
+    }
+}
+
+/// Copies every blob and part to its place; stops at the first that fails, and returns why. Returns
+/// the digests of the parts.
 pub(super) fn copy_blobs<E: From<BundleError> + Send>(
-    mut places: Vec<Place<'_>>,
+    mut works: Vec<Work<'_>>,
     open: &OpenBlob<'_, E>,
-    output: &TempFile,
     options: &WriteOptions<'_>,
-) -> Result<(), E> {
+) -> Result<HashMap<PartId, Digest>, E> {
     // Largest first, so that no thread is left alone with a large one at the end.
-    places.sort_by_key(|place| std::cmp::Reverse(place.len));
+    works.sort_by_key(|work| std::cmp::Reverse(work.len()));
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let failure: Mutex<Option<E>> = Mutex::new(None);
+    let parts = Mutex::new(HashMap::new());
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, places.len().max(1)) {
+        for _ in 0..options.jobs.clamp(1, works.len().max(1)) {
             scope.spawn(|| {
                 let mut copier = Copier {
                     hashing: HashThread::start(scope),
-                    output,
+                    unread: RangeCopier::default(),
                     stop: &stop,
                     options,
                 };
-                while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = open(place.digest).and_then(|range| {
-                        check_len(*place, &range)?;
-                        Ok(copier.copy(*place, &range)?)
+                while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let done = open(work.place.digest).and_then(|range| {
+                        check_len(work.place, &range)?;
+                        Ok(copier.run(*work, &range)?)
                     });
-                    if let Err(error) = done {
-                        stop.store(true, Ordering::Relaxed);
-                        let mut failure = failure.lock().expect("no thread panics with the lock");
-                        failure.get_or_insert(error);
+                    match done {
+                        Ok(None) => {}
+                        Ok(Some((id, digest))) => {
+                            let mut parts = parts.lock().expect("no thread panics with the lock");
+                            parts.insert(id, digest);
+                        }
+                        Err(error) => {
+                            stop.store(true, Ordering::Relaxed);
+                            let mut failure =
+                                failure.lock().expect("no thread panics with the lock");
+                            failure.get_or_insert(error);
+                        }
                     }
                     if stop.load(Ordering::Relaxed) {
                         break;
@@ -60,9 +130,10 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
         }
     });
     let failure = failure.into_inner();
-    failure
-        .expect("no thread panics with the lock")
-        .map_or(Ok(()), Err)
+    match failure.expect("no thread panics with the lock") {
+        Some(error) => Err(error),
+        None => Ok(parts.into_inner().expect("no thread panics with the lock")),
+    }
 }
 
 /// Refuses a blob that does not have the length that its manifest says.
@@ -108,53 +179,144 @@ pub(super) fn read_chunk(
         source,
     })?;
     if n == 0 {
-        return Err(BundleError::BlobLength {
-            digest: place.digest.clone(),
-            path: range.path.clone(),
-            expected: place.len,
-            actual: done,
-        });
+        return Err(ends_early(place, range, done));
     }
     Ok(n)
 }
 
+fn ends_early(place: Place<'_>, range: &FileRange, done: u64) -> BundleError {
+    BundleError::BlobLength {
+        digest: place.digest.clone(),
+        path: range.path.clone(),
+        expected: place.len,
+        actual: done,
+    }
+}
+
 struct Copier<'a> {
     hashing: HashThread,
-    output: &'a TempFile,
+    unread: RangeCopier,
     stop: &'a AtomicBool,
     options: &'a WriteOptions<'a>,
 }
 
 impl Copier<'_> {
-    fn copy(&mut self, place: Place<'_>, range: &FileRange) -> Result<(), BundleError> {
+    /// Does the work; returns the digest of a part.
+    fn run(
+        &mut self,
+        work: Work<'_>,
+        range: &FileRange,
+    ) -> Result<Option<(PartId, Digest)>, BundleError> {
+        let place = work.place;
+        if let Some(part) = work.part {
+            let end = Place {
+                len: part.start + part.len,
+                ..place
+            };
+            self.hashing.begin(Algorithm::Sha256);
+            self.copy((end, part.start), range, work.output)?;
+            return Ok(Some((part.id, self.hashing.finish())));
+        }
         if place.len <= BUFFER_LEN as u64 {
-            return self.copy_small(place, range);
+            self.copy_small(place, range, work.output)?;
+            return Ok(None);
+        }
+        if self.options.knowledge.is_verified(place.digest, range) {
+            if let Some(output) = work.output {
+                self.copy_unread(place, range, output)?;
+            }
+            return Ok(None);
         }
         self.hashing.begin(place.digest.algorithm());
-        let mut done = 0;
+        let is_whole = self.copy((place, 0), range, work.output)?;
+        let actual = self.hashing.finish();
+        if !is_whole {
+            // Another copy has failed, and says why.
+            return Ok(None);
+        }
+        let checked = check_digest(place, range, actual);
+        match checked {
+            Ok(()) => self.options.knowledge.note_verified(place.digest, range),
+            Err(_) => self.options.knowledge.note_damaged(range),
+        }
+        checked.map(|()| None)
+    }
+
+    /// Hashes the blob from `start` on, and copies it to its place; returns whether it did so to
+    /// the end.
+    fn copy(
+        &mut self,
+        (place, start): (Place<'_>, u64),
+        range: &FileRange,
+        output: Option<&TempFile>,
+    ) -> Result<bool, BundleError> {
+        let mut done = start;
         while done < place.len && !self.stop.load(Ordering::Relaxed) {
             let mut buffer = self.hashing.buffer();
             let bytes = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
             let n = read_chunk(place, range, (bytes, done))?;
             self.hashing.hash(&buffer, n);
-            self.write(&buffer[..n], place.offset + done)?;
+            let offset = place.offset + (done - start);
             done += n as u64;
-            let is_synced = self.options.durability == Durability::Synced;
-            if is_synced && done.is_multiple_of(WRITEBACK_LEN) {
-                let start = place.offset + done - WRITEBACK_LEN;
-                self.output.begin_writeback(start, WRITEBACK_LEN);
+            if let Some(output) = output {
+                self.write(output, &buffer[..n], offset)?;
+                if (done - start).is_multiple_of(WRITEBACK_LEN) {
+                    let end = offset + n as u64;
+                    self.begin_writeback(output, end - WRITEBACK_LEN, WRITEBACK_LEN);
+                }
+            } else if self.stopped() {
+                return Err(BundleError::Stopped);
             }
         }
-        let actual = self.hashing.finish();
-        if done < place.len {
-            // Another copy has failed, and says why.
-            return Ok(());
+        Ok(done == place.len)
+    }
+
+    /// Whether the work is to end, where nothing is written.
+    fn stopped(&self) -> bool {
+        self.options.told(0).is_err()
+    }
+
+    /// Copies a blob that is known to be right.
+    fn copy_unread(
+        &mut self,
+        place: Place<'_>,
+        range: &FileRange,
+        output: &TempFile,
+    ) -> Result<(), BundleError> {
+        let mut done = 0;
+        while done < place.len && !self.stop.load(Ordering::Relaxed) {
+            let from = SourceRange {
+                file: &range.file,
+                path: &range.path,
+                offset: range.offset + done,
+                len: place.len - done,
+            };
+            let offset = place.offset + done;
+            let copied = self.unread.step(from, (output, offset));
+            let n = copied.map_err(|source| self.options.write_error(source))?;
+            if n == 0 {
+                return Err(ends_early(place, range, done));
+            }
+            self.begin_writeback(output, offset, n);
+            self.options.told(n)?;
+            done += n;
         }
-        check_digest(place, range, actual)
+        Ok(())
+    }
+
+    fn begin_writeback(&self, output: &TempFile, offset: u64, len: u64) {
+        if self.options.durability == Durability::Synced {
+            output.begin_writeback(offset, len);
+        }
     }
 
     /// Copies a blob of at most one buffer, for which a second thread is not worth waking.
-    fn copy_small(&mut self, place: Place<'_>, range: &FileRange) -> Result<(), BundleError> {
+    fn copy_small(
+        &mut self,
+        place: Place<'_>,
+        range: &FileRange,
+        output: Option<&TempFile>,
+    ) -> Result<(), BundleError> {
         let mut buffer = self.hashing.buffer();
         let bytes = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
         let mut done = 0;
@@ -166,13 +328,15 @@ impl Copier<'_> {
         let mut hasher = DigestHasher::new(place.digest.algorithm());
         hasher.update(bytes);
         check_digest(place, range, hasher.finish())?;
-        self.write(bytes, place.offset)?;
+        if let Some(output) = output {
+            self.write(output, bytes, place.offset)?;
+        }
         self.hashing.give_back(buffer);
         Ok(())
     }
 
-    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), BundleError> {
-        self.output
+    fn write(&self, output: &TempFile, bytes: &[u8], offset: u64) -> Result<(), BundleError> {
+        output
             .write_all_at(bytes, offset)
             .map_err(|source| self.options.write_error(source))?;
         self.options.told(bytes.len() as u64)

@@ -107,6 +107,20 @@ pub enum BundleError {
         image: String,
         problem: ImageProblem,
     },
+    /// A volume is asked for that the bundle does not have.
+    #[error("there is no volume {index} of {n_volumes}")]
+    NoSuchVolume { index: u32, n_volumes: u32 },
+    /// A volume would stand beside those of another bundle.
+    #[error(
+        "`{}` is of the bundle `{actual}`, and this would be `{expected}`: they differ in {what}",
+        path.display()
+    )]
+    OtherSibling {
+        path: PathBuf,
+        expected: Digest,
+        actual: Digest,
+        what: &'static str,
+    },
     /// What no volume of the wanted size can hold.
     #[error("volumes of {size} bytes are too small: {needed} bytes are needed")]
     VolumeTooSmall { size: u64, needed: u64 },
@@ -311,6 +325,8 @@ impl BundleError {
             | Self::Compressed { .. }
             | Self::Unsupported { .. }
             | Self::VolumeTooSmall { .. }
+            | Self::NoSuchVolume { .. }
+            | Self::OtherSibling { .. }
             | Self::CompressedVolumes
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
@@ -348,6 +364,8 @@ impl BundleError {
             | Self::Compressed { .. }
             | Self::Unsupported { .. }
             | Self::VolumeTooSmall { .. }
+            | Self::NoSuchVolume { .. }
+            | Self::OtherSibling { .. }
             | Self::CompressedVolumes
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
@@ -409,6 +427,13 @@ impl Hint for BundleError {
                     "what lies in one volume, such as the list of all content in each, needs that \
                      much: use `--volume-size {needed}` or more"
                 ));
+            }
+            Self::NoSuchVolume { .. } => {
+                "give the `--volume-size` and the images with which the bundle was packed"
+            }
+            Self::OtherSibling { .. } => {
+                "pack with what the bundle was packed with, or into another directory; nothing was \
+                 written"
             }
             Self::VolumesMissing { .. } => {
                 "put the missing volumes beside this one, or name the directories they are in with \

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{
-    BundleError, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan,
-    WriteOptions, WriteOutcome, write,
+    BundleError, BundleFile, BundleImage, Compression, FileContent, NoKnowledge, PackBlob,
+    PackPlan, WriteOptions, WriteOutcome, write,
 };
 use crate::bridge::FileRange;
 use crate::fsx::{self, TempFile};
@@ -229,6 +229,8 @@ impl Sample {
             compression,
             jobs,
             durability: fsx::Durability::Deferred,
+            only_volume: None,
+            knowledge: &NoKnowledge,
             on_bytes: &|_| std::ops::ControlFlow::Continue(()),
         };
         write(

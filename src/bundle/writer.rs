@@ -1,20 +1,19 @@
 //! Writing a bundle: raw at known offsets by several threads, or compressed from start to end.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{self, Place};
+use super::copy::{self, Knowledge, Place};
 use super::error::BundleError;
 use super::format::BundleManifest;
 use super::hashing::BUFFER_LEN;
 use super::plan::{FileContent, PackPlan, Planned};
-use super::siblings::volume_path;
+use super::raw;
 use super::volume::{Content, END_LEN, Member, Volume};
 use crate::bridge::FileRange;
-use crate::fsx::{self, Durability, OutputFile, TempFile};
+use crate::fsx::{self, Durability, OutputFile};
 use crate::oci::{Digest, DigestHasher};
 
 /// Opens a blob that is to be packed; called from several threads.
@@ -41,6 +40,10 @@ pub struct WriteOptions<'a> {
     pub jobs: usize,
     /// Whether the bundle is on the disk, or only in the kernel's hands, when the call returns.
     pub durability: Durability,
+    /// Of all volumes, write this one only.
+    pub only_volume: Option<u32>,
+    /// Which blobs need not be read.
+    pub knowledge: &'a dyn Knowledge,
     /// Hears of every blob byte that was written, from several threads; may end the work.
     pub on_bytes: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
 }
@@ -103,8 +106,8 @@ pub fn planned_lens(plan: &PackPlan) -> Result<Vec<u64>, BundleError> {
 /// Writes the bundle that `plan` describes, with the blobs that `open` gives.
 ///
 /// Each file appears complete, replacing what was there, or not at all, and the first volume after
-/// all others. Every blob is hashed as it passes; one that is not what its digest says ends the
-/// work. Equal plans make equal bytes, whatever the jobs.
+/// all others. A blob that is not known to be right is hashed as it passes; one that is not what its
+/// digest says ends the work. Equal plans make equal bytes, whatever the jobs.
 pub fn write<E: From<BundleError> + Send>(
     plan: &PackPlan,
     open: &OpenBlob<'_, E>,
@@ -112,7 +115,7 @@ pub fn write<E: From<BundleError> + Send>(
 ) -> Result<WriteOutcome, E> {
     let mut planned = plan.lay_out()?;
     let files = match options.compression {
-        Compression::Raw => write_raw(&mut planned, plan, open, options)?,
+        Compression::Raw => raw::write(&mut planned, plan, open, options)?,
         Compression::Zstd { level } => {
             if plan.volume_size.is_some() {
                 return Err(BundleError::CompressedVolumes.into());
@@ -131,7 +134,7 @@ pub fn write<E: From<BundleError> + Send>(
 
 impl Planned {
     /// The content of a member that is no blob, if it is in memory.
-    fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
+    pub(super) fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
         match &member.content {
             Content::VolumeJson => &self.volume_jsons[volume],
             Content::BundleJson => &self.bundle_json,
@@ -146,7 +149,10 @@ impl Planned {
     }
 
     /// Where the bytes of a member go that are read from a file, and from where.
-    fn place<'a>(&'a self, member: &Member) -> Option<(Place<'a>, Option<&'a FileRange>)> {
+    pub(super) fn place<'a>(
+        &'a self,
+        member: &Member,
+    ) -> Option<(Place<'a>, Option<&'a FileRange>)> {
         let (digest, range) = match member.content {
             Content::Blob(at) => (&self.manifest.blobs[at].digest, None),
             Content::File(at, _) => match &self.files[at] {
@@ -161,153 +167,6 @@ impl Planned {
             offset: member.offset,
         };
         Some((place, range))
-    }
-}
-
-fn write_raw<E: From<BundleError> + Send>(
-    planned: &mut Planned,
-    plan: &PackPlan,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<Vec<(PathBuf, u64)>, E> {
-    let wrap = |source| E::from(options.write_error(source));
-    let mut outputs = Vec::with_capacity(planned.volumes.len());
-    let mut parts: HashMap<(usize, usize), Digest> = HashMap::new();
-    for volume in &planned.volumes {
-        let path = match plan.volume_size {
-            None => options.output.to_owned(),
-            Some(_) => volume_path(options.output, volume.index(), planned.manifest.n_volumes),
-        };
-        let output = OutputFile::create(&path).map_err(wrap)?;
-        // What is not written below, the padding, reads as zeros.
-        output.shared().allocate(volume.len()).map_err(wrap)?;
-        let mut places = Vec::new();
-        let mut of_files = HashMap::new();
-        for member in volume.members() {
-            if let Content::Part(at, part) = member.content {
-                let digest = write_part(planned, (member, at, part), (open, &output), options)?;
-                parts.insert((at, part), digest);
-            }
-            if let Some((place, range)) = planned.place(member) {
-                places.push(place);
-                of_files.extend(range.map(|range| (place.digest.clone(), range.clone())));
-            }
-        }
-        let open = |digest: &Digest| match of_files.get(digest) {
-            Some(range) => Ok(range.clone()),
-            None => open(digest),
-        };
-        copy::copy_blobs(places, &open, output.shared(), options)?;
-        outputs.push((path, output));
-    }
-    if planned.has_parts() {
-        planned.set_part_digests(|at, part| parts[&(at, part)].clone())?;
-    }
-    planned.sign(plan.signer.as_ref())?;
-    let mut files = Vec::with_capacity(outputs.len());
-    for (at, (path, output)) in outputs.iter().enumerate() {
-        write_all_but_blobs(planned, at, output.shared()).map_err(wrap)?;
-        files.push((path.clone(), planned.volumes[at].len()));
-    }
-    // The first last: without it there is nothing to begin with.
-    for (_, output) in outputs.into_iter().rev() {
-        output.commit_with(options.durability).map_err(wrap)?;
-    }
-    Ok(files)
-}
-
-/// Writes what is known from the plan.
-fn write_all_but_blobs(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
-    let mut gather = Gather {
-        output,
-        offset: 0,
-        bytes: Vec::new(),
-    };
-    let volume = &planned.volumes[at];
-    let volume_json = Digest::of(&planned.volume_jsons[at]);
-    for member in volume.members() {
-        let lead = volume.lead(member, &volume_json);
-        gather.put(member.lead_offset, &lead)?;
-        gather.put(member.offset, planned.content(at, member))?;
-    }
-    gather.flush()
-}
-
-/// Writes a part of a blob; returns its digest. The first part is written after the whole blob was
-/// hashed.
-fn write_part<E: From<BundleError> + Send>(
-    planned: &Planned,
-    (member, at, part): (&Member, usize, usize),
-    (open, output): (&OpenBlob<'_, E>, &OutputFile),
-    options: &WriteOptions<'_>,
-) -> Result<Digest, E> {
-    let blob = &planned.manifest.blobs[at];
-    let range = open(&blob.digest)?;
-    let mut buffer = vec![0; BUFFER_LEN];
-    let whole = Place {
-        digest: &blob.digest,
-        len: blob.size,
-        offset: 0,
-    };
-    copy::check_len(whole, &range)?;
-    if part == 0 {
-        let mut hasher = DigestHasher::new(blob.digest.algorithm());
-        let mut done = 0;
-        while done < whole.len {
-            let n = copy::read_chunk(whole, &range, (&mut buffer, done))?;
-            hasher.update(&buffer[..n]);
-            done += n as u64;
-        }
-        copy::check_digest(whole, &range, hasher.finish())?;
-    }
-    let before: u64 = blob.parts()[..part].iter().map(|part| part.size).sum();
-    let mut hasher = DigestHasher::new(crate::oci::Algorithm::Sha256);
-    let end = Place {
-        len: before + member.len,
-        ..whole
-    };
-    let mut done = 0;
-    while done < member.len {
-        let n = copy::read_chunk(end, &range, (&mut buffer, before + done))?;
-        hasher.update(&buffer[..n]);
-        let written = output
-            .shared()
-            .write_all_at(&buffer[..n], member.offset + done);
-        written.map_err(|source| options.write_error(source))?;
-        options.told(n as u64)?;
-        done += n as u64;
-    }
-    Ok(hasher.finish())
-}
-
-/// Puts what lies close together into one write: there may be thousands of links.
-struct Gather<'a> {
-    output: &'a TempFile,
-    offset: u64,
-    bytes: Vec<u8>,
-}
-
-impl Gather<'_> {
-    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), fsx::Error> {
-        let end = self.offset + self.bytes.len() as u64;
-        match usize::try_from(offset - end) {
-            // The padding of a block lies between.
-            Ok(gap) if gap < 512 && self.bytes.len() < BUFFER_LEN => {
-                self.bytes.resize(self.bytes.len() + gap, 0);
-            }
-            _ => {
-                self.flush()?;
-                self.offset = offset;
-            }
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), fsx::Error> {
-        self.output.write_all_at(&self.bytes, self.offset)?;
-        self.bytes.clear();
-        Ok(())
     }
 }
 
@@ -396,6 +255,7 @@ fn zeros(len: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use crate::fsx::TempFile;
     use std::io::Read as _;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -518,6 +378,8 @@ mod tests {
                 compression,
                 jobs: 3,
                 durability: Durability::Deferred,
+                only_volume: None,
+                knowledge: &copy::NoKnowledge,
                 on_bytes: &|len| {
                     n.fetch_add(len, Ordering::Relaxed);
                     ControlFlow::Continue(())

@@ -11,6 +11,7 @@ mod results;
 mod selection;
 mod upload;
 mod verbs;
+mod volume_size;
 
 use clap::{Parser, Subcommand, ValueEnum};
 

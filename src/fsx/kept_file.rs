@@ -111,12 +111,18 @@ impl KeptFile {
         Ok(())
     }
 
-    /// Renames the file to `destination`, as [`super::TempFile::persist`] does.
-    pub fn persist(self, destination: &Path, durability: Durability) -> Result<(), Error> {
+    /// Renames the file to `destination`, as [`super::TempFile::persist_with`] does.
+    pub fn persist_with(
+        self,
+        destination: &Path,
+        durability: Durability,
+        on_disk: impl FnOnce(&File),
+    ) -> Result<(), Error> {
         if durability == Durability::Synced {
             self.file
                 .sync_data()
                 .map_err(|source| Error::new("sync", &self.path, source))?;
+            on_disk(&self.file);
         }
         super::rename(&self.path, destination)?;
         match (durability, destination.parent()) {
@@ -159,7 +165,7 @@ mod tests {
         file.cut(2).unwrap();
         file.append(b"y").unwrap();
         let end = root.path().join("end");
-        file.persist(&end, Durability::Synced).unwrap();
+        file.persist_with(&end, Durability::Synced, |_| ()).unwrap();
         assert_eq!(fsx::read(&end, 9).unwrap(), b"hey");
         assert!(ours(&path).is_empty(), "a new file, not the renamed one");
     }
@@ -180,7 +186,9 @@ mod tests {
                 }
             });
             let end = root.path().join("end");
-            first.persist(&end, Durability::Deferred).unwrap();
+            first
+                .persist_with(&end, Durability::Deferred, |_| ())
+                .unwrap();
             assert_eq!(second.join().unwrap(), 0);
         });
     }

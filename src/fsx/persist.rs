@@ -121,11 +121,23 @@ impl TempFile {
     /// Atomic: readers see the old file or the whole new one. With [`Durability::Synced`] data,
     /// then name, are on the disk on return. On failure the temporary file is gone.
     pub fn persist(self, destination: &Path, durability: Durability) -> Result<(), Error> {
+        self.persist_with(destination, durability, |_| ())
+    }
+
+    /// Renames the file as [`TempFile::persist`] does, and shows it to `on_disk` when its data are
+    /// on the disk and nobody sees it yet; never with [`Durability::Deferred`].
+    pub fn persist_with(
+        self,
+        destination: &Path,
+        durability: Durability,
+        on_disk: impl FnOnce(&File),
+    ) -> Result<(), Error> {
         if durability == Durability::Synced {
             self.inner
                 .as_file()
                 .sync_data()
                 .map_err(|source| Error::new("sync", self.inner.path(), source))?;
+            on_disk(self.inner.as_file());
         }
         let from = self.inner.path().to_owned();
         self.inner

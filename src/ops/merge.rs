@@ -108,6 +108,8 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
             compression: Compression::Raw,
             jobs,
             durability,
+            only_volume: None,
+            knowledge: &bundle::NoKnowledge,
             on_bytes: &|len| {
                 reporter.event(Event::BytesMoved { len });
                 if stop.is_set() {

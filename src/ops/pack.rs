@@ -38,6 +38,8 @@ pub struct PackOptions {
     pub compression: Compression,
     /// How many bytes a volume may have; one volume of any length when there is none.
     pub volume_size: Option<u64>,
+    /// Of all volumes, write this one only.
+    pub only_volume: Option<u32>,
     /// The name in the bundle; the output's file name when there is none.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -47,6 +49,15 @@ pub struct PackOptions {
     pub mtime: u64,
     /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
     pub durability: Durability,
+    pub reading: Reading,
+}
+
+/// Which blobs of a store are read and hashed when they are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Those that were not verified before, or were written since.
+    Unverified,
+    All,
 }
 
 /// A written bundle.
@@ -76,8 +87,8 @@ pub struct PackOutcome {
 
 /// Packs images into one file, straight from the store.
 ///
-/// Every blob is hashed on the way, so that a damaged store is found here and not at the
-/// customer's. The file appears when it is complete; equal input gives equal bytes. Unlike a store,
+/// A blob is hashed on the way unless the store has it as verified and nobody wrote it since, so
+/// that a damaged store is found here and not at the customer's. The file appears when it is complete; equal input gives equal bytes. Unlike a store,
 /// which later runs trust, a bundle is verified by all that read it, so that syncing is a choice.
 pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
@@ -100,7 +111,9 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     base::require_whole(catalog.source(), &options.source, &batch.plan)?;
     let since = Since::read(cx, &options.since).await?;
     let plan = pack_plan(options, &batch, &since)?;
-    require_space(&options.output, sum_len(bundle::planned_lens(&plan)?))?;
+    let lens = (1..).zip(bundle::planned_lens(&plan)?);
+    let written = lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index));
+    require_space(&options.output, sum_len(written.map(|(_, len)| len)))?;
     let (n_images, n_blobs) = (batch.plan.images.len(), plan.blobs.len());
     let base_blobs = plan.base.len();
     let base_bytes = sum_len(plan.base.iter().map(|blob| blob.size));
@@ -112,7 +125,8 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     });
     let (jobs, reporter, source) = (cx.jobs, Arc::clone(&cx.reporter), catalog.source().clone());
     let (output, compression) = (options.output.clone(), options.compression);
-    let durability = options.durability;
+    let (durability, reading) = (options.durability, options.reading);
+    let only_volume = options.only_volume;
     let made = made_indexes(&options.output, &batch)?;
     let written = bridge::run_stoppable(move |stop| {
         let mut joined = Joined::default();
@@ -125,6 +139,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
             compression,
             jobs,
             durability,
+            only_volume,
+            knowledge: &Known {
+                source: &source,
+                reading,
+            },
             on_bytes: &|len| {
                 reporter.event(Event::BytesMoved { len });
                 if stop.is_set() {
@@ -217,6 +236,35 @@ fn made_indexes(output: &Path, batch: &Batch) -> Result<Made, OpsError> {
     Ok(places
         .map(|(digest, place)| (digest, range(place)))
         .collect())
+}
+
+/// What the source knows of its blobs.
+struct Known<'a> {
+    source: &'a Source,
+    reading: Reading,
+}
+
+impl bundle::Knowledge for Known<'_> {
+    fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
+        match self.source {
+            Source::Store(store) if self.reading == Reading::Unverified => {
+                store.is_verified(digest, blob)
+            }
+            _ => false,
+        }
+    }
+
+    fn note_verified(&self, digest: &Digest, blob: &FileRange) {
+        if let Source::Store(store) = self.source {
+            store.note_verified(digest, blob);
+        }
+    }
+
+    fn note_damaged(&self, blob: &FileRange) {
+        if let Source::Store(store) = self.source {
+            store.note_damaged(blob);
+        }
+    }
 }
 
 fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsError> {

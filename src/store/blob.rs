@@ -7,7 +7,7 @@ use crate::bridge::FileRange;
 use crate::fsx::{self, Durability, LinkMode, TempDir, TempFile, TempName};
 use crate::oci::{Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, stamp};
 
 /// How many bytes are read at once for hashing.
 pub(super) const READ_LEN: usize = 256 * 1024;
@@ -89,7 +89,8 @@ impl Store {
         }
         let mut temp = TempFile::create_in(self.temp_path()?, "manifest-")?;
         temp.write_all(manifest.bytes())?;
-        put(temp, &path, Durability::Deferred)
+        let digest = manifest.digest();
+        put(temp, (&path, digest), Durability::Deferred)
     }
 
     /// Puts the file at `source`, which must hold `digest`, into the store; not synced.
@@ -168,7 +169,7 @@ impl BlobWriter {
         if store.blob_len(expected)? == Some(actual_len) {
             return Ok(());
         }
-        put(temp, &store.blob_path(expected), durability)
+        put(temp, (&store.blob_path(expected), expected), durability)
     }
 
     /// Verifies the blob as [`BlobWriter::commit`] does, and keeps it for a later
@@ -225,17 +226,21 @@ impl StagedBlob {
         if self.store.blob_len(&self.digest)? == Some(self.len) {
             return Ok(());
         }
-        put(
-            self.temp.open()?,
-            &self.store.blob_path(&self.digest),
-            durability,
-        )
+        let path = self.store.blob_path(&self.digest);
+        put(self.temp.open()?, (&path, &self.digest), durability)
     }
 }
 
-/// Renames `temp` to the data file `path`, whose directories are created.
-fn put(temp: TempFile, path: &Path, durability: Durability) -> Result<(), StoreError> {
-    put_with(path, durability, || temp.persist(path, durability))
+/// Renames `temp`, which was verified to hold `digest`, to the data file `path`, whose directories
+/// are created.
+fn put(
+    temp: TempFile,
+    (path, digest): (&Path, &Digest),
+    durability: Durability,
+) -> Result<(), StoreError> {
+    put_with(path, durability, || {
+        temp.persist_with(path, durability, |file| stamp::set_on_new(file, digest))
+    })
 }
 
 /// Has `persist` rename a file to the data file `path`, whose directories are created.
@@ -259,17 +264,25 @@ pub(super) fn put_with(
 }
 
 /// Hashes a file, telling `on_bytes` of each piece.
-pub(super) fn hash_file(
+fn hash_file(
     path: &Path,
     algorithm: Algorithm,
     on_bytes: &dyn Fn(u64),
 ) -> Result<Digest, fsx::Error> {
-    let file = fsx::open(path)?;
+    hash_open((&fsx::open(path)?, path), algorithm, on_bytes)
+}
+
+/// Hashes an open file, telling `on_bytes` of each piece.
+pub(super) fn hash_open(
+    (file, path): (&fsx::File, &Path),
+    algorithm: Algorithm,
+    on_bytes: &dyn Fn(u64),
+) -> Result<Digest, fsx::Error> {
     let mut hasher = DigestHasher::new(algorithm);
     let mut buffer = vec![0; READ_LEN];
     let mut at = 0;
     loop {
-        let n = fsx::read_at(&file, path, &mut buffer, at)?;
+        let n = fsx::read_at(file, path, &mut buffer, at)?;
         if n == 0 {
             return Ok(hasher.finish());
         }

@@ -14,7 +14,7 @@ use crate::oci::{Descriptor, Digest, DigestHasher};
 
 use super::blob::{READ_LEN, put_with};
 use super::layout::Tree;
-use super::{STATE_DIR, Store, StoreError};
+use super::{STATE_DIR, Store, StoreError, stamp};
 
 /// After how long what nobody went on with is thrown away.
 const STALE_AFTER: Duration = Duration::from_hours(7 * 24);
@@ -155,7 +155,10 @@ impl PartialBlob {
             return Ok(self.file.remove()?);
         }
         let path = self.store.blob_path(&self.digest);
-        put_with(&path, durability, || self.file.persist(&path, durability))
+        put_with(&path, durability, || {
+            let stamp = |file: &fsx::File| stamp::set_on_new(file, &self.digest);
+            self.file.persist_with(&path, durability, stamp)
+        })
     }
 
     /// Hashes what an earlier run left.

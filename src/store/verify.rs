@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use problem::{LinkFault, Problem};
 
-use super::blob::hash_file;
-use super::{Store, StoreError};
+use super::blob::hash_open;
+use super::{Store, StoreError, stamp};
+use crate::fsx;
 use crate::oci::Digest;
 use tree::BlobFile;
 
@@ -43,7 +44,7 @@ struct Findings {
 /// Verifies all of a store with `jobs` threads, and tells `on_bytes` of each piece hashed.
 ///
 /// Fails only when the tree cannot be walked; whatever is wrong in it is in the outcome. Changes
-/// nothing. While somebody publishes or deletes, it may report what is in between.
+/// nothing but stamps (see [`stamp`]). While somebody publishes or deletes, it may report what is in between.
 pub fn verify(
     store: &Store,
     jobs: usize,
@@ -57,7 +58,11 @@ pub fn verify(
     let mut queue: Vec<(&Digest, &BlobFile)> = blobs.iter().collect();
     // The largest first, so that no thread is left alone with one at the end.
     queue.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.len));
-    let damage = hash_all(&queue, jobs, on_bytes);
+    let damage = hash_all(
+        &queue,
+        |digest, blob| check_blob(store, (digest, blob), on_bytes),
+        jobs,
+    );
     let damaged: BTreeSet<&Digest> = damage.iter().map(|(digest, _)| *digest).collect();
 
     let n_images = closure::check(&repositories, &blobs, &damaged, &mut findings);
@@ -75,17 +80,17 @@ pub fn verify(
     })
 }
 
-/// Hashes all blobs of `queue` and returns those that are not what their place says.
+/// Checks all blobs of `queue` and returns those that are not what their place says.
 fn hash_all<'a>(
     queue: &[(&'a Digest, &'a BlobFile)],
+    check: impl Fn(&Digest, &BlobFile) -> Option<Problem> + Sync,
     jobs: usize,
-    on_bytes: &(dyn Fn(u64) + Sync),
 ) -> Vec<(&'a Digest, Problem)> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut damage = Vec::new();
         while let Some(&(digest, blob)) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-            damage.extend(check_blob(digest, blob, on_bytes).map(|problem| (digest, problem)));
+            damage.extend(check(digest, blob).map(|problem| (digest, problem)));
         }
         damage
     };
@@ -104,13 +109,27 @@ fn hash_all<'a>(
     })
 }
 
-fn check_blob(digest: &Digest, blob: &BlobFile, on_bytes: &dyn Fn(u64)) -> Option<Problem> {
-    match hash_file(&blob.path, digest.algorithm(), on_bytes) {
-        Ok(actual) if actual == *digest => None,
-        Ok(actual) => Some(Problem::DamagedBlob {
-            digest: digest.clone(),
-            actual,
-        }),
+fn check_blob(
+    store: &Store,
+    (digest, blob): (&Digest, &BlobFile),
+    on_bytes: &dyn Fn(u64),
+) -> Option<Problem> {
+    let hashed = fsx::open(&blob.path).and_then(|file| {
+        let actual = hash_open((&file, &blob.path), digest.algorithm(), on_bytes)?;
+        Ok((file, actual))
+    });
+    match hashed {
+        Ok((file, actual)) if actual == *digest => {
+            stamp::note_verified(store.path(), &file, digest);
+            None
+        }
+        Ok((file, actual)) => {
+            stamp::note_damaged(&file);
+            Some(Problem::DamagedBlob {
+                digest: digest.clone(),
+                actual,
+            })
+        }
         Err(error) => Some(Problem::unreadable(&blob.path, &error)),
     }
 }

@@ -187,6 +187,49 @@ class Bench:
         tar = ["sh", "-c", f"tar cf {tarred} -C {self.tree} . && sync {tarred}"]
         self.in_turn(row, lambda: self.fresh([*hod, "--fsync"], out), lambda: self.fresh(tar, tarred))
 
+        copied = self.work / "copied.tar"
+        row = self.row("pack beside cp", "cp of the bundle", 1 / 1.05)
+        cp = ["cp", "--reflink=never", self.bundle, copied]
+        self.in_turn(row, lambda: self.fresh(hod, out), lambda: self.fresh(cp, copied))
+        volumes = [self.work / f"volumes-{n}" for n in range(self.runs)]
+        row = self.row("pack --volume-size", "tar cf, split")
+        for directory in volumes:
+            directory.mkdir()
+            size = max(self.len // 4, 1 << 20)
+            packed = [*hod[:-1], directory / "b.tar", "--volume-size", size]
+            split = ["sh", "-c", f"tar cf - -C {self.tree} . | split -b {size} - {directory}/split."]
+            row.hod_costs.append(self.measured(packed))
+            row.peer_costs.append(self.measured(split))
+        self.trash.take(*volumes)
+        self.pack_on_xfs()
+
+    def pack_on_xfs(self) -> None:
+        """On a file system that shares blocks, in a file: packing writes hardly anything."""
+        if os.geteuid() != 0 or not shutil.which("mkfs.xfs"):
+            self.counted.append("pack on XFS: left out, for it needs root and mkfs.xfs")
+            return
+        image, mount = self.work / "xfs.img", self.work / "xfs"
+        image.touch()
+        os.truncate(image, 4 * self.len + 1024 * MIB)
+        mount.mkdir()
+        run(["mkfs.xfs", "-q", image], self.log)
+        mounted = subprocess.run(["mount", "-o", "loop", image, mount], check=False)
+        if mounted.returncode != 0:
+            self.counted.append("pack on XFS: left out, for it could not be mounted")
+            return
+        try:
+            store, out, copied = mount / "store", mount / "b.tar", mount / "c.tar"
+            self.hod_once("unpack", self.bundle, "--output", store)
+            row = self.row("pack on XFS (reflinks)", "cp of the bundle")
+            for _ in range(self.runs):
+                row.hod_costs.append(self.measured([self.hod, "pack", store, "--output", out]))
+                row.peer_costs.append(self.measured(["cp", "--reflink=never", out, copied]))
+                out.unlink()
+                copied.unlink()
+        finally:
+            subprocess.run(["umount", mount], check=False)
+            image.unlink()
+
     def pack_zst(self) -> None:
         out, tarred = self.work / "packed.tar.zst", self.work / "tarred.tar.zst"
         hod = [self.hod, "pack", self.images, "--store", self.store, "--output", out]

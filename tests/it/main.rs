@@ -25,6 +25,7 @@ mod ls;
 mod merge;
 mod mirrors;
 mod nginx;
+mod packing;
 mod piped;
 mod pull;
 mod push;

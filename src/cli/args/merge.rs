@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{BundleArgs, SignArgs};
+use super::{BundleArgs, SignArgs, volume_size};
 
 /// Make bundles of bundles
 #[derive(Debug, Args)]
@@ -43,6 +43,10 @@ pub(crate) struct MergeArgs {
     /// The version of what is in the bundle; by default that of the last
     #[arg(long, value_name = "VERSION")]
     pub(crate) bundle_version: Option<String>,
+
+    /// Divide the bundle into volumes of at most so many bytes, as `hod pack --volume-size` does
+    #[arg(long, value_name = "SIZE", value_parser = volume_size::parse)]
+    pub(crate) volume_size: Option<u64>,
 
     /// Wait until the file is on the disk: for drives that are pulled out
     #[arg(long)]

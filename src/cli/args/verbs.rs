@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     BundleArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
-    ResultsArgs, SignArgs, UploadArgs,
+    ResultsArgs, SignArgs, UploadArgs, volume_size,
 };
 use crate::oci::{PlatformChoice, Registry};
 
@@ -155,6 +155,18 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',')]
     pub(crate) since: Vec<PathBuf>,
 
+    /// Divide the bundle into volumes of at most so many bytes, `NAME.001.tar` and so on
+    ///
+    /// `4G` is 4 GiB, `25GB` 25,000,000,000 bytes; or what a medium holds: fat32, cd, dvd, dvd-dl,
+    /// bd, bd-dl. A layer that is larger is cut into parts.
+    #[arg(long, value_name = "SIZE", value_parser = volume_size::parse)]
+    pub(crate) volume_size: Option<u64>,
+
+    /// Write this volume only, as it was when the same was packed: for one that was lost
+    #[arg(long, value_name = "N", requires = "volume_size",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) only_volume: Option<u32>,
+
     /// The name of the bundle; by default the file's
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -169,6 +181,13 @@ pub(crate) struct PackArgs {
     /// and `tar`.
     #[arg(long)]
     pub(crate) fsync: bool,
+
+    /// Read and hash every blob, also those that are known to be right
+    ///
+    /// Without it a blob that was verified when it came into the store, and was not written since,
+    /// is copied unread. Whoever reads the bundle verifies it in any case.
+    #[arg(long)]
+    pub(crate) rehash: bool,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,

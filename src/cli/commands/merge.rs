@@ -30,7 +30,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
             PreferArg::First => Prefer::First,
             PreferArg::Last => Prefer::Last,
         }),
-        volume_size: None,
+        volume_size: args.volume_size,
         name: args.name.clone(),
         version: args.bundle_version.clone(),
         mtime: settings::source_date_epoch()?,

@@ -10,7 +10,7 @@ use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::Durability;
 use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome};
+use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome, Reading};
 use crate::report::Reporter;
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
@@ -70,7 +70,8 @@ fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, Comm
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         compression: compression(&args.output)?,
-        volume_size: None,
+        volume_size: args.volume_size,
+        only_volume: args.only_volume,
         name: args.name.clone(),
         version: args.bundle_version.clone(),
         signer,
@@ -79,6 +80,11 @@ fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, Comm
             Durability::Synced
         } else {
             Durability::Deferred
+        },
+        reading: if args.rehash {
+            Reading::All
+        } else {
+            Reading::Unverified
         },
     })
 }

@@ -42,6 +42,8 @@ pub(crate) fn pack_again(
     change(&mut plan);
     let output = env.path(to);
     let options = WriteOptions {
+        only_volume: None,
+        knowledge: &hod::bundle::NoKnowledge,
         output: &output,
         compression: Compression::Raw,
         jobs: 1,

@@ -1,0 +1,255 @@
+//! Writing a bundle at known offsets: all of its volumes at once, each byte once.
+//!
+//! What a volume holds of blobs goes to its place first, whichever thread has time; the digests of
+//! parts are known by then, and with them the head of every volume, which is written last.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::copy::{self, Part, Place, Work};
+use super::error::BundleError;
+use super::hashing::BUFFER_LEN;
+use super::plan::{PackPlan, Planned};
+use super::reader::{Bundle, ReadOptions};
+use super::siblings::volume_path;
+use super::volume::{Content, Volume};
+use super::writer::{OpenBlob, WriteOptions};
+use crate::bridge::FileRange;
+use crate::fsx::{self, OutputFile, TempFile};
+use crate::oci::Digest;
+
+/// A volume in the making.
+struct Output {
+    /// Its position among the volumes.
+    at: usize,
+    path: PathBuf,
+    file: OutputFile,
+}
+
+/// Writes the volumes, or the one that is asked for; returns their paths and lengths.
+///
+/// They get their names when all of them are complete, the first last: without it there is nothing
+/// to begin with. What a kill leaves is under other names, and is swept by the next run.
+pub(super) fn write<E: From<BundleError> + Send>(
+    planned: &mut Planned,
+    plan: &PackPlan,
+    open: &OpenBlob<'_, E>,
+    options: &WriteOptions<'_>,
+) -> Result<Vec<(PathBuf, u64)>, E> {
+    let wrap = |source| E::from(options.write_error(source));
+    let outputs = create(planned, plan, options)?;
+    let mut of_files = HashMap::new();
+    let works = works(planned, &outputs, &mut of_files);
+    let open = |digest: &Digest| match of_files.get(digest) {
+        Some(range) => Ok(FileRange::clone(range)),
+        None => open(digest),
+    };
+    let parts = copy::copy_blobs(works, &open, options)?;
+    if planned.has_parts() {
+        planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
+    }
+    planned.sign(plan.signer.as_ref())?;
+    if options.only_volume.is_some() {
+        check_siblings(planned, &outputs, options)?;
+    }
+    let mut files = Vec::with_capacity(outputs.len());
+    for output in &outputs {
+        write_all_but_blobs(planned, output.at, output.file.shared()).map_err(wrap)?;
+        files.push((output.path.clone(), planned.volumes[output.at].len()));
+    }
+    for output in outputs.into_iter().rev() {
+        let commit = output.file.commit_with(options.durability);
+        commit.map_err(wrap)?;
+    }
+    Ok(files)
+}
+
+/// The files that are to be written, with room reserved.
+fn create(
+    planned: &Planned,
+    plan: &PackPlan,
+    options: &WriteOptions<'_>,
+) -> Result<Vec<Output>, BundleError> {
+    let n_volumes = planned.manifest.n_volumes;
+    if let Some(index) = options.only_volume
+        && (plan.volume_size.is_none() || !(1..=n_volumes).contains(&index))
+    {
+        return Err(BundleError::NoSuchVolume { index, n_volumes });
+    }
+    let is_wanted = |volume: &Volume| options.only_volume.is_none_or(|i| i == volume.index());
+    let volumes = planned.volumes.iter().enumerate();
+    let mut outputs = Vec::new();
+    for (at, volume) in volumes.filter(|(_, volume)| is_wanted(volume)) {
+        let path = match plan.volume_size {
+            None => options.output.to_owned(),
+            Some(_) => volume_path(options.output, volume.index(), n_volumes),
+        };
+        let file = OutputFile::create(&path).and_then(|file| {
+            // What is not written below, the padding, reads as zeros.
+            file.shared().allocate(volume.len())?;
+            Ok(file)
+        });
+        let file = file.map_err(|source| options.write_error(source))?;
+        outputs.push(Output { at, path, file });
+    }
+    Ok(outputs)
+}
+
+/// All that is to be copied, in any order. The parts of a blob are hashed, wherever they go: the
+/// head of every volume names them.
+fn works<'a>(
+    planned: &'a Planned,
+    outputs: &'a [Output],
+    of_files: &mut HashMap<Digest, &'a FileRange>,
+) -> Vec<Work<'a>> {
+    let mut works = Vec::new();
+    for (at, volume) in planned.volumes.iter().enumerate() {
+        let output = outputs.iter().find(|output| output.at == at);
+        let output = output.map(|output| output.file.shared());
+        for member in volume.members() {
+            if let Content::Part(blob, number) = member.content {
+                let whole = &planned.manifest.blobs[blob];
+                let before = whole.parts()[..number].iter().map(|part| part.size);
+                let place = Place {
+                    digest: &whole.digest,
+                    len: whole.size,
+                    offset: member.offset,
+                };
+                let part = Part {
+                    id: (blob, number),
+                    start: before.sum(),
+                    len: member.len,
+                };
+                if number == 0 {
+                    // That the whole is right is seen beside.
+                    works.push(Work {
+                        place,
+                        output: None,
+                        part: None,
+                    });
+                }
+                works.push(Work {
+                    place,
+                    output,
+                    part: Some(part),
+                });
+            }
+            if let (Some(_), Some((place, range))) = (output, planned.place(member)) {
+                of_files.extend(range.map(|range| (place.digest.clone(), range)));
+                works.push(Work {
+                    place,
+                    output,
+                    part: None,
+                });
+            }
+        }
+    }
+    works
+}
+
+/// Refuses to put a volume beside those of another bundle.
+fn check_siblings(
+    planned: &Planned,
+    outputs: &[Output],
+    options: &WriteOptions<'_>,
+) -> Result<(), BundleError> {
+    let manifest = &planned.manifest;
+    for volume in &planned.volumes {
+        let path = volume_path(options.output, volume.index(), manifest.n_volumes);
+        let is_own = outputs.iter().any(|output| output.path == path);
+        if is_own || !exists(&path, options)? {
+            continue;
+        }
+        let other = Bundle::open(&path, &ReadOptions::default())?;
+        if other.manifest().id != manifest.id {
+            return Err(BundleError::OtherSibling {
+                path,
+                expected: manifest.id.clone(),
+                actual: other.manifest().id.clone(),
+                what: difference(other.manifest(), manifest),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn exists(path: &Path, options: &WriteOptions<'_>) -> Result<bool, BundleError> {
+    let stat = fsx::try_stat(path).map_err(|source| options.write_error(source))?;
+    Ok(stat.is_some())
+}
+
+/// What two bundles differ in, in a few words.
+fn difference(
+    there: &super::format::BundleManifest,
+    here: &super::format::BundleManifest,
+) -> &'static str {
+    let places = |manifest: &super::format::BundleManifest| {
+        let blobs = manifest.blobs.iter();
+        blobs.map(|blob| blob.place.clone()).collect::<Vec<_>>()
+    };
+    let digests = |manifest: &super::format::BundleManifest| {
+        let blobs = manifest.blobs.iter();
+        blobs.map(|blob| blob.digest.clone()).collect::<Vec<_>>()
+    };
+    if there.tool_version != here.tool_version {
+        "the version of hod"
+    } else if (&there.name, &there.version) != (&here.name, &here.version) {
+        "the name or version"
+    } else if there.created != here.created {
+        "the time (SOURCE_DATE_EPOCH)"
+    } else if digests(there) != digests(here) {
+        "the images"
+    } else if there.n_volumes != here.n_volumes || places(there) != places(here) {
+        "the size of the volumes"
+    } else {
+        "files or tags"
+    }
+}
+
+/// Writes what is known from the plan.
+fn write_all_but_blobs(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
+    let mut gather = Gather {
+        output,
+        offset: 0,
+        bytes: Vec::new(),
+    };
+    let volume = &planned.volumes[at];
+    let volume_json = Digest::of(&planned.volume_jsons[at]);
+    for member in volume.members() {
+        let lead = volume.lead(member, &volume_json);
+        gather.put(member.lead_offset, &lead)?;
+        gather.put(member.offset, planned.content(at, member))?;
+    }
+    gather.flush()
+}
+
+/// Puts what lies close together into one write: there may be thousands of links.
+struct Gather<'a> {
+    output: &'a TempFile,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Gather<'_> {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), fsx::Error> {
+        let end = self.offset + self.bytes.len() as u64;
+        match usize::try_from(offset - end) {
+            // The padding of a block lies between.
+            Ok(gap) if gap < 512 && self.bytes.len() < BUFFER_LEN => {
+                self.bytes.resize(self.bytes.len() + gap, 0);
+            }
+            _ => {
+                self.flush()?;
+                self.offset = offset;
+            }
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), fsx::Error> {
+        self.output.write_all_at(&self.bytes, self.offset)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! How large a volume may be.
+
+/// What a tar is made of: a volume has as many of these as fit.
+const BLOCK_LEN: u64 = 512;
+/// The largest file on FAT32 is one byte shorter than 4 GiB.
+const FAT32_LEN: u64 = (4 << 30) - 1;
+
+/// Media by name, in bytes of data; those that are burnt leave room for a file system.
+const MEDIA: [(&str, u64); 6] = [
+    ("fat32", FAT32_LEN),
+    ("cd", 700_000_000),
+    ("dvd", 4_690_000_000),
+    ("dvd-dl", 8_530_000_000),
+    ("bd", 25_000_000_000),
+    ("bd-dl", 50_000_000_000),
+];
+
+/// Powers of 1024 as `split` and `dd` have them, and of 1000 as vendors of disks do.
+const UNITS: [(&str, u64); 13] = [
+    ("", 1),
+    ("K", 1 << 10),
+    ("KIB", 1 << 10),
+    ("KB", 1_000),
+    ("M", 1 << 20),
+    ("MIB", 1 << 20),
+    ("MB", 1_000_000),
+    ("G", 1 << 30),
+    ("GIB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("T", 1 << 40),
+    ("TIB", 1 << 40),
+    ("TB", 1_000_000_000_000),
+];
+
+/// Parses `4G`, `25GB` or `fat32`; the result is rounded down to whole blocks.
+pub(super) fn parse(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let medium = MEDIA.iter().find(|(name, _)| *name == lower);
+    let len = match medium {
+        Some((_, len)) => *len,
+        None => parse_len(text)?,
+    };
+    match len - len % BLOCK_LEN {
+        0 => Err(format!("less than {BLOCK_LEN} bytes hold nothing")),
+        len => Ok(len),
+    }
+}
+
+fn parse_len(text: &str) -> Result<u64, String> {
+    let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, unit) = text.split_at(n_digits);
+    let unit = unit.to_ascii_uppercase();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit);
+    let (Some((_, factor)), false) = (factor, digits.is_empty()) else {
+        let media: Vec<&str> = MEDIA.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "not a size such as `4G` or `25GB`, nor one of {}",
+            media.join(", ")
+        ));
+    };
+    let len = digits.parse::<u64>().ok();
+    len.and_then(|len| len.checked_mul(*factor))
+        .ok_or_else(|| "more bytes than there are".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_split_and_of_vendors() {
+        #[track_caller]
+        fn check(text: &str, expect: u64) {
+            assert_eq!(parse(text), Ok(expect), "{text}");
+        }
+        check("512", 512);
+        check("1000", 512);
+        check("1M", 1_048_576);
+        check("4G", 4_294_967_296);
+        check("4gib", 4_294_967_296);
+        check("25GB", 25_000_000_000);
+        check("fat32", 4_294_966_784);
+        check("DVD", 4_690_000_000 - 4_690_000_000 % 512);
+        check("1TB", 1_000_000_000_000);
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        #[track_caller]
+        fn check(text: &str, expect: &str) {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expect), "{text}: {error}");
+        }
+        for text in ["", "G", "4 G", "4X", "-1", "1.5G", "floppy"] {
+            check(text, "not a size");
+        }
+        check("0", "hold nothing");
+        check("511", "hold nothing");
+        check("99999999999T", "more bytes than there are");
+        check("99999999999999999999", "more bytes than there are");
+    }
+}

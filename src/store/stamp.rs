@@ -1,0 +1,165 @@
+//! Stamps: which blob files need not be read again to know what is in them.
+//!
+//! ```text
+//! user.hod.verified = sha256:0123456789abcdef 1732479429.000000000
+//! ```
+//!
+//! An extended attribute of the data file, so that hardlinks share it: the start of the digest that
+//! the file was found to have, and when it had last been written. Short, so that ext4 has room for
+//! it in the inode. It holds as long as the file has that time. Whoever writes to the file changes
+//! the time; whoever damages the disk below it does not, so that `verify` reads everything, and
+//! takes a stamp away that was wrong. Readers of a bundle verify all bytes, whatever a stamp said.
+//!
+//! A file is stamped when its data are on the disk and its time is one that no later write can
+//! leave as it is: before it gets its name, with its time set back, or when nobody has written it
+//! for long.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::bridge::FileRange;
+use crate::fsx::{self, File};
+use crate::oci::Digest;
+
+use super::{STATE_DIR, Store};
+
+/// The name of the attribute.
+const NAME: &str = "user.hod.verified";
+/// How many hex digits of the digest are in a stamp: enough for an accident, not for an attack,
+/// against which the readers of a bundle verify it.
+const HEX_LEN: usize = 16;
+/// How long nobody may have changed a file before it is taken to be on the disk: longer than any
+/// kernel keeps what is to be written, and longer than reading it takes.
+const SETTLED_AFTER: Duration = Duration::from_hours(24);
+
+impl Store {
+    /// Whether an opened blob was verified earlier and has not been written since.
+    pub fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
+        let modified = fsx::modified(&blob.file);
+        let expected = modified.and_then(|modified| text(digest, modified));
+        expected.is_some() && fsx::read_mark(&blob.file, NAME) == expected
+    }
+
+    /// Notes that an opened blob was read just now, and has the digest.
+    ///
+    /// Does nothing to a tree that is not ours, nor to a file that was changed not long ago.
+    pub fn note_verified(&self, digest: &Digest, blob: &FileRange) {
+        note_verified(self.path(), &blob.file, digest);
+    }
+
+    /// Notes that an opened blob was read just now, and is not what it should be.
+    pub fn note_damaged(&self, blob: &FileRange) {
+        note_damaged(&blob.file);
+    }
+}
+
+/// Stamps a file that was verified, is on the disk, and that nobody else sees yet.
+pub(super) fn set_on_new(file: &File, digest: &Digest) {
+    if let Some(text) = fsx::set_back(file).and_then(|modified| text(digest, modified)) {
+        fsx::set_mark(file, NAME, &text);
+    }
+}
+
+/// Stamps the file of a blob that stands in the store at `root`, and was found to be right.
+pub(super) fn note_verified(root: &Path, file: &File, digest: &Digest) {
+    note_verified_at(SystemTime::now(), (root, file), digest);
+}
+
+fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Digest) {
+    // Not the time of writing, which is old in a copy that keeps the times of the original.
+    let age = fsx::changed(file).and_then(|changed| now.duration_since(changed).ok());
+    let is_ours = || matches!(fsx::try_stat(&root.join(STATE_DIR)), Ok(Some(_)));
+    if age.is_some_and(|age| age >= SETTLED_AFTER)
+        && is_ours()
+        && let Some(text) = fsx::modified(file).and_then(|modified| text(digest, modified))
+    {
+        fsx::set_mark(file, NAME, &text);
+    }
+}
+
+/// Takes away the stamp of a file that was found to be damaged.
+pub(super) fn note_damaged(file: &File) {
+    fsx::remove_mark(file, NAME);
+}
+
+fn text(digest: &Digest, modified: SystemTime) -> Option<String> {
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let (algorithm, hex) = (digest.algorithm().as_str(), &digest.hex()[..HEX_LEN]);
+    let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+    Some(format!("{algorithm}:{hex} {seconds}.{nanos:09}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::fsx::Durability;
+    use crate::oci::Algorithm;
+
+    fn put(store: &Store, bytes: &[u8], durability: Durability) -> Digest {
+        let digest = Digest::of(bytes);
+        let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
+        writer.write(bytes).unwrap();
+        writer.commit(&digest, None, durability).unwrap();
+        digest
+    }
+
+    fn is_verified(store: &Store, digest: &Digest) -> bool {
+        store.is_verified(digest, &store.open_blob(digest).unwrap().unwrap())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a file is written in place")]
+    fn opened_for_writing(store: &Store, digest: &Digest) -> File {
+        let path = store.blob_path(digest);
+        File::options().write(true).open(path).unwrap()
+    }
+
+    #[test]
+    fn what_was_put_on_the_disk_is_known_until_it_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let digest = put(&store, b"hello", Durability::Synced);
+        assert!(is_verified(&store, &digest));
+        let other = Digest::of(b"other");
+        let blob = store.open_blob(&digest).unwrap().unwrap();
+        assert!(!store.is_verified(&other, &blob));
+        // Even with the byte that is there.
+        opened_for_writing(&store, &digest).write_all(b"h").unwrap();
+        assert!(!is_verified(&store, &digest));
+    }
+
+    #[test]
+    fn what_may_not_be_on_the_disk_is_not_known() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let digest = put(&store, b"hello", Durability::Deferred);
+        assert!(!is_verified(&store, &digest));
+        store.note_verified(&digest, &store.open_blob(&digest).unwrap().unwrap());
+        assert!(!is_verified(&store, &digest), "it was written a moment ago");
+        let file = opened_for_writing(&store, &digest);
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        store.note_verified(&digest, &store.open_blob(&digest).unwrap().unwrap());
+        assert!(
+            !is_verified(&store, &digest),
+            "nor is it older than it says"
+        );
+        let later = SystemTime::now() + SETTLED_AFTER + Duration::from_secs(1);
+        note_verified_at(later, (root.path(), &file), &digest);
+        assert!(is_verified(&store, &digest));
+        note_damaged(&file);
+        assert!(!is_verified(&store, &digest));
+    }
+
+    #[test]
+    fn a_tree_of_others_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let digest = put(&store, b"hello", Durability::Deferred);
+        let file = opened_for_writing(&store, &digest);
+        let tree = Store::open(&root.path().join("docker/registry/v2")).unwrap();
+        let later = SystemTime::now() + SETTLED_AFTER + Duration::from_secs(1);
+        note_verified_at(later, (tree.path(), &file), &digest);
+        assert!(!is_verified(&store, &digest));
+    }
+}

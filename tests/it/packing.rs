@@ -1,0 +1,194 @@
+//! How bundles are written: what is read on the way, and that it makes no difference to the bytes.
+
+use std::path::{Path, PathBuf};
+
+use hod::fsx;
+
+use crate::support::env::{TestEnv, finish};
+use crate::support::images::{Compression, ImageBuilder, layer};
+use crate::support::registry::TestRegistry;
+use crate::support::tree::{exists, read};
+
+/// The length of the layer that is not read when it need not be.
+const LEN: usize = 700_000;
+
+/// A place with an image that was pulled into `store`; returns the path of its large layer.
+fn pulled() -> (TestEnv, TestRegistry, PathBuf) {
+    let env = TestEnv::in_memory();
+    let registry = TestRegistry::start();
+    let large = layer(1, LEN, Compression::Uncompressed);
+    let image = ImageBuilder::oci(1).layer(&large).build();
+    registry.add("app/one:1", &image);
+    env.write("all.txt", "app/one:1\n");
+    let line = format!("pull all.txt --store store --source {}", registry.host());
+    let _ = env.run_line(&line).success();
+    let path = env.store("store").blob_path(&large.blob.digest);
+    assert!(exists(&path));
+    (env, registry, path)
+}
+
+/// Flips a bit of a file in place, and gives it back its time when `is_silent`, as a bad disk would.
+#[expect(clippy::disallowed_methods, reason = "a file is damaged in place")]
+fn damage(path: &Path, is_silent: bool) {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::File::options();
+    let file = file.clone().read(true).write(true).open(path).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 1234).unwrap();
+    file.write_all_at(&[byte[0] ^ 8], 1234).unwrap();
+    if is_silent {
+        file.set_modified(modified).unwrap();
+    }
+}
+
+#[test]
+fn a_store_that_was_written_to_is_found_when_it_is_packed() {
+    let (env, _registry, path) = pulled();
+    let _ = env.run_line("pack store --output b.tar").success();
+    damage(&path, false);
+    let output = env.run_line("pack store --output c.tar").exits(4);
+    assert!(output.stderr.contains("is damaged"), "{}", output.stderr);
+    assert!(!exists(&env.path("c.tar")));
+}
+
+/// What is not read cannot be found; all that reads finds it, and from then on it is known.
+#[test]
+fn a_disk_that_lost_a_bit_is_found_by_all_that_read() {
+    for line in ["verify store", "pack store --rehash --output d.tar"] {
+        let (env, _registry, path) = pulled();
+        let _ = env.run_line("pack store --rehash --output b.tar").success();
+        damage(&path, true);
+        let output = env.run_line("pack store --output c.tar");
+        if !fsx::set_mark(&fsx::open(&path).unwrap(), "user.test", "") {
+            // A file system that cannot remember: everything is read.
+            let _ = output.exits(4);
+            return;
+        }
+        let _ = output.success();
+        let output = env.run_line("verify c.tar").exits(4);
+        let hex = path.parent().unwrap().file_name().unwrap();
+        let hex = hex.to_str().unwrap();
+        assert!(output.stdout.contains(hex), "{}", output.stdout);
+        let _ = env.run_line(line).exits(4);
+        let _ = env.run_line("pack store --output e.tar").exits(4);
+    }
+}
+
+#[test]
+fn reading_makes_no_difference_to_the_bundle() {
+    let (env, _registry, _) = pulled();
+    for line in [
+        "select all.txt --store store --output linked",
+        "select all.txt --store store --output copied --link copy",
+    ] {
+        let _ = env.run_line(line).success();
+    }
+    let mut packed = Vec::new();
+    for (n, line) in [
+        "pack store",
+        "pack store --rehash",
+        "pack linked",
+        "pack copied",
+        "pack 0/b.tar",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fsx::create_dir_all(&env.path(n.to_string())).unwrap();
+        let _ = env
+            .run_line(&format!("{line} --output {n}/b.tar"))
+            .success();
+        packed.push(read(&env.path(format!("{n}/b.tar"))));
+        assert!(packed[n] == packed[0], "{line}");
+    }
+}
+
+/// The volumes in a directory.
+fn volumes(env: &TestEnv, dir: &str) -> Vec<(String, Vec<u8>)> {
+    let names = fsx::read_dir_names(&env.path(dir)).unwrap();
+    names
+        .into_iter()
+        .map(|name| name.into_string().unwrap())
+        .map(|name| (name.clone(), read(&env.path(dir).join(&name))))
+        .collect()
+}
+
+/// A place with a store of images of which one has a layer that no small volume can hold.
+fn with_large_layers() -> TestEnv {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    for n in 0..3 {
+        let mut builder = ImageBuilder::oci(n);
+        for len in [400_000, 90_000, 3000] {
+            let seed = n * 100 + len as u64;
+            builder = builder.layer(&layer(seed, len, Compression::Uncompressed));
+        }
+        builder.build().put_in(&store, &format!("app/{n}:1"));
+    }
+    env
+}
+
+#[test]
+fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
+    let env = with_large_layers();
+    let line = "pack store --volume-size 256K --output";
+    fsx::create_dir_all(&env.path("a")).unwrap();
+    let _ = env.run_line(&format!("{line} a/b.tar --jobs 1")).success();
+    let expected = volumes(&env, "a");
+    assert!(expected.len() > 4, "{}", expected.len());
+    for (n, (name, bytes)) in expected.iter().enumerate() {
+        assert_eq!(*name, format!("b.{:03}.tar", n + 1));
+        assert!(bytes.len() <= 256 * 1024, "{name}: {}", bytes.len());
+    }
+    for (n, (jobs, umask, locale)) in [(3, "077", "C"), (9, "002", "tr_TR.UTF-8")]
+        .into_iter()
+        .enumerate()
+    {
+        let dir = format!("a{n}");
+        fsx::create_dir_all(&env.path(&dir)).unwrap();
+        let hod = env.hod().get_program().to_owned();
+        let script = format!("umask {umask}; exec \"$0\" {line} {dir}/b.tar --jobs {jobs}");
+        let mut shell = env.command("sh");
+        shell.env("LC_ALL", locale).env("TZ", "Asia/Kathmandu");
+        let _ = finish(shell.arg("-c").arg(script).arg(hod)).success();
+        assert!(volumes(&env, &dir) == expected, "{jobs} jobs");
+    }
+    let _ = env.run_line("verify a/b.003.tar").success();
+    let _ = env.run_line("unpack a/b.001.tar --output again").success();
+    let _ = env.run_line("verify again").success();
+}
+
+#[test]
+fn a_lost_volume_is_made_again() {
+    let env = with_large_layers();
+    fsx::create_dir_all(&env.path("a")).unwrap();
+    let line = "pack store --volume-size 256K --output a/b.tar";
+    let _ = env.run_line(line).success();
+    let expected = volumes(&env, "a");
+    for (n, (name, _)) in expected.iter().enumerate() {
+        fsx::remove_file(&env.path("a").join(name)).unwrap();
+        let line = format!("{line} --only-volume {}", n + 1);
+        let _ = env.run_line(&line).success();
+        assert!(volumes(&env, "a") == expected, "{name}");
+    }
+    // Alone, too.
+    let _ = env
+        .run_line("pack store --volume-size 256K --output b.tar --only-volume 2")
+        .success();
+    assert!(read(&env.path("b.002.tar")) == expected[1].1);
+    let output = env.run_line(&format!("{line} --only-volume 99")).exits(1);
+    assert!(output.stderr.contains("no volume 99"), "{}", output.stderr);
+    // Of other content it would be no volume of that bundle.
+    fsx::remove_file(&env.path("a/b.002.tar")).unwrap();
+    let before = volumes(&env, "a");
+    for (flags, what) in [
+        ("--bundle-version 2", "the name or version"),
+        ("--name other", "the name or version"),
+    ] {
+        let output = env.run_line(&format!("{line} --only-volume 2 {flags}"));
+        let output = output.exits(1);
+        assert!(output.stderr.contains(what), "{}", output.stderr);
+        assert!(volumes(&env, "a") == before);
+    }
+}
