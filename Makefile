@@ -1,6 +1,9 @@
 CARGO ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATIC_TARGET := x86_64-unknown-linux-gnu
+DIST = $(TARGET_DIR)/$(STATIC_TARGET)/release/hod
+# It is in every bundle.
+DIST_LEN_MAX := 25000000
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-registries check bench dist
@@ -31,4 +34,5 @@ bench: build ## measure beside skopeo, shell and tar
 dist: ## build the static binary (static-pie, needs no libc at the site)
 	RUSTFLAGS='-C target-feature=+crt-static' \
 		$(CARGO) build --release --locked --target $(STATIC_TARGET)
-	@echo "$(TARGET_DIR)/$(STATIC_TARGET)/release/hod"
+	@test "$$(stat -c %s "$(DIST)")" -le $(DIST_LEN_MAX) || { echo "$(DIST) has more than $(DIST_LEN_MAX) bytes" >&2; exit 1; }
+	@echo "$(DIST)"

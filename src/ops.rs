@@ -44,7 +44,10 @@ pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
 pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
-pub use pack::{PackOptions, PackOutcome, Reading, pack};
+pub use pack::{
+    CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackOptions, PackOutcome, Reading,
+    pack,
+};
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};

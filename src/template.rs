@@ -1,125 +1,114 @@
-//! Texts that go into a bundle, from `templates/`.
+//! Texts that go into a bundle, from `templates/` or the user's own.
+//!
+//! Equal facts give equal bytes. Whatever a template names and nobody set is an error, which says in
+//! which line.
 
-use minijinja::{Environment, UndefinedBehavior, context};
-use serde::Serialize;
+mod facts;
+mod quoting;
 
-use crate::oci::Digest;
-use crate::report::amount::format_len;
+pub use facts::{BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 
-const README: &str = include_str!("../templates/README.txt");
+use minijinja::{Environment, UndefinedBehavior};
 
-/// What a bundle's `README.txt` says of it.
-#[derive(Debug, Clone)]
-pub struct ReadmeFacts {
+use crate::hint::Hint;
+
+/// One of hod's own templates: its name, which is the path in the bundle, and its text.
+const BUILT_IN: [(&str, &str); 5] = [
+    ("MIRRORS.txt", include_str!("../templates/MIRRORS.txt")),
+    ("README.txt", include_str!("../templates/README.txt")),
+    (
+        "hod-serve.service",
+        include_str!("../templates/hod-serve.service"),
+    ),
+    ("hosts.toml", include_str!("../templates/hosts.toml")),
+    ("install.sh", include_str!("../templates/install.sh")),
+];
+/// The one of them that is run.
+const INSTALLER: &str = "install.sh";
+
+/// A template of the user's: in place of the built-in one of its name, or besides them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Its path in the bundle, not checked here.
     pub name: String,
-    pub version: Option<String>,
-    /// The bundle's file name, for commands to copy.
-    pub bundle_file: String,
-    pub is_compressed: bool,
-    pub tool_version: String,
-    pub images: Vec<ReadmeImage>,
-    pub n_blobs: usize,
-    /// Bytes of all blobs.
-    pub len: u64,
+    pub text: String,
+    pub executable: bool,
 }
 
-/// One image in a `README.txt`.
-#[derive(Debug, Clone)]
-pub struct ReadmeImage {
+/// A text that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The path in the bundle, as the template's name has it.
     pub name: String,
-    pub digest: Digest,
-    /// Bytes of its blobs, those shared with other images included.
-    pub len: u64,
+    pub text: String,
+    pub executable: bool,
 }
 
-/// A template that does not fit its facts.
+/// A template that does not fit the facts, or that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to write the bundle's README.txt")]
-pub struct TemplateError(#[from] minijinja::Error);
-
-#[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    digest: &'a Digest,
-    size: String,
+#[error("template `{name}`{} does not work", at_line(*line))]
+pub struct TemplateError {
+    pub name: String,
+    pub line: Option<usize>,
+    pub source: minijinja::Error,
 }
 
-/// Renders the text for people who find a bundle and have nothing else; equal facts give equal
-/// bytes.
-pub fn readme_txt(facts: &ReadmeFacts) -> Result<String, TemplateError> {
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line},"))
+        .unwrap_or_default()
+}
+
+impl Hint for TemplateError {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "nothing was written. Templates are Jinja's; what `--set KEY=VALUE` gives is `set.KEY` \
+             there, and `set.KEY|default(\"x\")` does without it"
+                .to_owned(),
+        )
+    }
+}
+
+/// Renders every text that goes into a bundle, sorted by name: the built-in ones and `own`.
+pub fn render(facts: &Facts, own: &[Template]) -> Result<Vec<Rendered>, TemplateError> {
+    let environment = environment();
+    let context = facts.context();
+    let is_replaced = |name: &str| own.iter().any(|template| template.name == name);
+    let built_in = BUILT_IN.iter().filter(|(name, _)| !is_replaced(name));
+    let mut texts: Vec<(&str, &str, bool)> = built_in
+        .map(|(name, text)| (*name, *text, *name == INSTALLER))
+        .collect();
+    for template in own {
+        // Whoever writes an installer need not think of its permissions.
+        let executable = template.executable || template.name == INSTALLER;
+        texts.push((&template.name, &template.text, executable));
+    }
+    texts.sort_by_key(|(name, ..)| *name);
+    let rendered = texts.into_iter().map(|(name, text, executable)| {
+        let text = environment.render_named_str(name, text, &context);
+        let text = text.map_err(|source| TemplateError {
+            name: name.to_owned(),
+            line: source.line(),
+            source,
+        })?;
+        Ok(Rendered {
+            name: name.to_owned(),
+            text,
+            executable,
+        })
+    });
+    rendered.collect()
+}
+
+fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
-    let title_len = facts.name.chars().count()
-        + facts
-            .version
-            .as_ref()
-            .map_or(0, |version| version.chars().count() + 1);
-    let images = facts.images.iter().map(|image| Row {
-        name: &image.name,
-        digest: &image.digest,
-        size: format_len(image.len),
-    });
-    let text = environment.render_str(
-        README,
-        context! {
-            name => facts.name,
-            version => facts.version,
-            rule => "=".repeat(title_len),
-            file => facts.bundle_file,
-            compressed => facts.is_compressed,
-            tool_version => facts.tool_version,
-            n_images => facts.images.len(),
-            n_blobs => facts.n_blobs,
-            size => format_len(facts.len),
-            images => images.collect::<Vec<_>>(),
-        },
-    )?;
-    Ok(text)
+    // By a template's name, HTML would be escaped in some.
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.add_filter("sh", |text: &str| quoting::shell_quoted(text));
+    environment.add_filter("shname", |text: &str| quoting::shell_word(text));
+    environment
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(file: &str) -> ReadmeFacts {
-        ReadmeFacts {
-            name: "site-a".to_owned(),
-            version: Some("3.1.1".to_owned()),
-            bundle_file: file.to_owned(),
-            is_compressed: file.contains("zst"),
-            tool_version: "0.1.0".to_owned(),
-            images: vec![ReadmeImage {
-                name: "library/redis:7".to_owned(),
-                digest: Digest::of(b""),
-                len: 3 << 20,
-            }],
-            n_blobs: 4,
-            len: (3 << 30) + (1 << 29),
-        }
-    }
-
-    #[test]
-    fn the_readme_has_commands_that_fit_the_file() {
-        let plain = readme_txt(&facts("site-a.tar")).unwrap();
-        assert!(
-            plain.starts_with("site-a 3.1.1\n============\n\n"),
-            "{plain}"
-        );
-        assert!(plain.contains("1 image in 4 blobs, 3.5 GiB.\n"), "{plain}");
-        assert!(
-            plain.contains("\n    tar -x -f site-a.tar -C registry-data\n"),
-            "{plain}"
-        );
-        assert!(
-            plain.contains("\nlibrary/redis:7\n    sha256:e3b0c442"),
-            "{plain}"
-        );
-        assert!(plain.ends_with(", 3.0 MiB\n"), "{plain}");
-        let compressed = readme_txt(&facts("site-a.tar.zst")).unwrap();
-        assert!(
-            compressed.contains("tar -x --zstd -f site-a.tar.zst"),
-            "{compressed}"
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The command line, as clap parses it; nothing here depends on the environment.
 
 mod bundle;
+mod carry;
 mod harbor;
 mod login;
 mod looking;
@@ -16,6 +17,7 @@ mod volume_size;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{BundleArgs, KeygenArgs, SignArgs};
+pub(crate) use carry::CarryArgs;
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};

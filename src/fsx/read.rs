@@ -16,6 +16,8 @@ pub struct FileStat {
     pub len: u64,
     pub is_file: bool,
     pub is_dir: bool,
+    /// Whether anybody may run it.
+    pub is_executable: bool,
     /// Device and inode: equal means the same file.
     pub identity: (u64, u64),
     /// How many names the file has.
@@ -117,6 +119,7 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
         len: metadata.len(),
         is_file: metadata.is_file(),
         is_dir: metadata.is_dir(),
+        is_executable: metadata.mode() & 0o111 != 0,
         identity: (metadata.dev(), metadata.ino()),
         n_links: metadata.nlink(),
         modified: metadata.modified().ok(),

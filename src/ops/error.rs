@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::batch::BatchFailure;
-use super::{BaseMissing, NotReady};
+use super::{BaseMissing, CarryError, NotReady};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
@@ -69,6 +69,8 @@ pub enum OpsError {
     File(#[from] fsx::Error),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error(transparent)]
+    Carry(#[from] CarryError),
     #[error(transparent)]
     Server(#[from] ServerError),
     #[error("failed to listen on `{address}`")]
@@ -179,12 +181,14 @@ impl OpsError {
             | Self::WrongSource { .. }
             | Self::CrossDevice { .. }
             | Self::KeyExists { .. }
-            | Self::OutputIsSource { .. } => ErrorClass::Usage,
+            | Self::OutputIsSource { .. }
+            | Self::Template(_)
+            | Self::Carry(_) => ErrorClass::Usage,
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } | Self::Server(_) => ErrorClass::Network,
-            Self::Template(_) | Self::Key(_) => ErrorClass::Internal,
+            Self::Key(_) => ErrorClass::Internal,
         }
     }
 
@@ -227,6 +231,8 @@ impl OpsError {
                 | Self::TwoReceipts { .. }
                 | Self::BadDigest { .. }
                 | Self::AmbiguousDigest { .. }
+                | Self::Template(_)
+                | Self::Carry(_)
         )
     }
 
@@ -331,7 +337,9 @@ impl Hint for OpsError {
                  another name with `--output NAME`, or remove both files first"
                     .to_owned(),
             ),
-            Self::Template(_) | Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
+            Self::Template(error) => error.hint(),
+            Self::Carry(error) => error.hint(),
+            Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
         }
     }
 }

@@ -19,11 +19,23 @@ use crate::bundle::{
 use crate::fsx::Durability;
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
 use crate::report::{BlobRoute, Event};
-use crate::template::{self, ReadmeFacts, ReadmeImage};
+use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 use crate::transfer::TransferError;
 
 /// What is made anew for every bundle, since it says what is in it.
-const MADE_ANEW: [&str; 3] = ["README.txt", "SHA256SUMS", "images-list.txt"];
+const MADE_ANEW: [&str; 9] = [
+    "MIRRORS.txt",
+    "README.txt",
+    "SHA256SUMS",
+    "SHA384SUMS",
+    "SHA512SUMS",
+    "hod-serve.service",
+    "hosts.toml",
+    "images-list.txt",
+    "install.sh",
+];
+/// What the path of a carried program starts with.
+const TOOL: &str = "hod/bin/hod-linux-";
 
 /// What to merge, and how.
 #[derive(Debug)]
@@ -343,8 +355,15 @@ impl<'a> Union<'a> {
             mtime: options.mtime,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let texts = texts(&plan, options)?;
-        plan.files.extend(texts);
+        let carried = plan.files.clone();
+        let one = texts(&plan, BundleKind::One, options)?;
+        plan.files.extend(one);
+        // How many volumes there are depends on what lies in them, the texts that say so included.
+        if plan.volume_size.is_some() && bundle::planned_lens(&plan)?.len() > 1 {
+            plan.files = carried;
+            let several = texts(&plan, BundleKind::Volumes, options)?;
+            plan.files.extend(several);
+        }
         Ok(with_checksums(plan))
     }
 
@@ -367,7 +386,11 @@ impl<'a> Union<'a> {
 }
 
 /// The texts that say what is in the bundle.
-fn texts(plan: &PackPlan, options: &MergeOptions) -> Result<Vec<BundleFile>, OpsError> {
+fn texts(
+    plan: &PackPlan,
+    kind: BundleKind,
+    options: &MergeOptions,
+) -> Result<Vec<BundleFile>, OpsError> {
     let sizes: HashMap<&Digest, u64> = plan
         .blobs
         .iter()
@@ -389,30 +412,65 @@ fn texts(plan: &PackPlan, options: &MergeOptions) -> Result<Vec<BundleFile>, Ops
         list.push_str(name);
         list.push('\n');
     }
-    let row = |(name, image): (String, &BundleImage)| ReadmeImage {
+    let row = |(name, image): (String, &BundleImage)| ImageFacts {
         name,
         digest: image.digest.clone(),
         len: sum_len(image.blobs.iter().map(|digest| sizes[digest])),
     };
     let file_name = options.output.file_name().unwrap_or_default();
-    let readme = template::readme_txt(&ReadmeFacts {
+    let file_name = file_name.to_string_lossy();
+    let facts = Facts {
         name: plan.name.clone(),
         version: plan.version.clone(),
-        bundle_file: file_name.to_string_lossy().into_owned(),
-        is_compressed: false,
+        stem: file_name
+            .strip_suffix(".tar")
+            .unwrap_or(&file_name)
+            .to_owned(),
+        kind,
         tool_version: plan.tool_version.clone(),
         images: images.into_iter().map(row).collect(),
         n_blobs: plan.blobs.len(),
         len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
-    })?;
-    let file = |path: &str, text: String| BundleFile {
+        tools: tools(plan),
+        files: other_files(plan),
+        set: BTreeMap::new(),
+    };
+    let file = |path: &str, text: String, executable| BundleFile {
         path: path.parse().expect("a plain file name is a valid path"),
         content: FileContent::Bytes(text.into_bytes()),
-        executable: false,
+        executable,
         is_everywhere: true,
     };
-    Ok(vec![
-        file("README.txt", readme),
-        file("images-list.txt", list),
-    ])
+    let mut files = vec![file("images-list.txt", list, false)];
+    for text in template::render(&facts, &[])? {
+        files.push(file(&text.name, text.text, text.executable));
+    }
+    Ok(files)
+}
+
+/// The programs that the bundles carry.
+fn tools(plan: &PackPlan) -> Vec<ToolFacts> {
+    let tool = |file: &BundleFile| match &file.content {
+        FileContent::Range(_, digest) => Some(ToolFacts {
+            arch: file.path.as_str().strip_prefix(TOOL)?.to_owned(),
+            digest: digest.clone(),
+        }),
+        FileContent::Bytes(_) => None,
+    };
+    plan.files.iter().filter_map(tool).collect()
+}
+
+/// What else they carry and is no text of hod's.
+fn other_files(plan: &PackPlan) -> Vec<FileFacts> {
+    let file = |file: &BundleFile| match &file.content {
+        FileContent::Range(range, digest) if !file.path.as_str().starts_with(TOOL) => {
+            Some(FileFacts {
+                path: file.path.to_string(),
+                digest: digest.clone(),
+                len: range.len,
+            })
+        }
+        _ => None,
+    };
+    plan.files.iter().filter_map(file).collect()
 }

@@ -1,5 +1,11 @@
 //! `pack`: store → bundle.
 
+mod carried;
+mod elf;
+
+pub use carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
+pub use elf::NotATool;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -7,20 +13,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::carried::Carried;
 use super::base;
 use super::batch::{Batch, require_space};
 use super::parts::{Joined, dir_of};
 use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
 use crate::bridge::{self, FileRange};
-use crate::bundle::{
-    self, BundleFile, BundleImage, Compression, FileContent, PackBlob, PackPlan, Signer,
-};
+use crate::bundle::{self, BundleImage, Compression, PackBlob, PackPlan, Signer};
 use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
 use crate::report::{BlobRoute, Event};
-use crate::template::{self, ReadmeFacts, ReadmeImage};
+use crate::template::{BundleKind, Facts, ImageFacts};
 use crate::transfer::{OnFailure, Referrer, ReferrerMode, Resolved, Source};
 
 /// What to pack, and how.
@@ -47,6 +52,8 @@ pub struct PackOptions {
     pub signer: Option<Signer>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
+    /// The tool, texts and files that go with the images.
+    pub carry: CarryOptions,
     /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
     pub durability: Durability,
     pub reading: Reading,
@@ -110,7 +117,16 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     }
     base::require_whole(catalog.source(), &options.source, &batch.plan)?;
     let since = Since::read(cx, &options.since).await?;
-    let plan = pack_plan(options, &batch, &since)?;
+    let carry = options.carry.clone();
+    let carried = bridge::run(move || carried::gather(&carry)).await?;
+    if let Some(problem) = carried.left {
+        cx.warn(&format!(
+            "this hod is not carried in the bundle: {problem}; the site needs a hod of its own. \
+             `make dist` builds one that can be carried, `--tool FILE` carries it, and `--no-tool` \
+             says that none is wanted"
+        ));
+    }
+    let plan = pack_plan(options, &batch, (&since, &carried))?;
     let lens = (1..).zip(bundle::planned_lens(&plan)?);
     let written = lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index));
     require_space(&options.output, sum_len(written.map(|(_, len)| len)))?;
@@ -286,7 +302,25 @@ fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsE
     })
 }
 
-fn pack_plan(options: &PackOptions, batch: &Batch, since: &Since) -> Result<PackPlan, OpsError> {
+/// The output's file name without its ending, and what that says.
+fn file_kind(options: &PackOptions) -> (String, BundleKind) {
+    let name = options.output.file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let kind = match options.compression {
+        Compression::Raw => BundleKind::One,
+        Compression::Zstd { .. } => BundleKind::Compressed,
+    };
+    let stem = name
+        .strip_suffix(".tar.zst")
+        .or_else(|| name.strip_suffix(".tar"));
+    (stem.unwrap_or(&name).to_owned(), kind)
+}
+
+fn pack_plan(
+    options: &PackOptions,
+    batch: &Batch,
+    (since, carried): (&Since, &Carried),
+) -> Result<PackPlan, OpsError> {
     let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
     let mut tagged: BTreeSet<(RepositoryName, Tag)> = images
         .iter()
@@ -324,19 +358,8 @@ fn pack_plan(options: &PackOptions, batch: &Batch, since: &Since) -> Result<Pack
         is_manifest: false,
     }));
     let divided = since.divide(blobs);
-    let file_name = || {
-        let name = options
-            .output
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let stem = name
-            .strip_suffix(".tar.zst")
-            .or_else(|| name.strip_suffix(".tar"));
-        stem.map_or(name.clone(), str::to_owned)
-    };
-    let name = options.name.clone().unwrap_or_else(file_name);
+    let (stem, kind) = file_kind(options);
+    let name = options.name.clone().unwrap_or_else(|| stem.clone());
     let mut list: Vec<String> = batch
         .plan
         .images
@@ -345,49 +368,41 @@ fn pack_plan(options: &PackOptions, batch: &Batch, since: &Since) -> Result<Pack
         .collect();
     list.sort();
     // Like the rest of the bundle, in an order that is not the list's.
-    let mut readme_images: Vec<ReadmeImage> = batch.plan.images.iter().map(readme_image).collect();
-    readme_images.sort_by(|a, b| a.name.cmp(&b.name));
-    let readme = template::readme_txt(&ReadmeFacts {
+    let mut images_facts: Vec<ImageFacts> = batch.plan.images.iter().map(image_facts).collect();
+    images_facts.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut facts = Facts {
         name: name.clone(),
         version: options.version.clone(),
-        bundle_file: options
-            .output
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        is_compressed: options.compression != Compression::Raw,
+        stem,
+        kind,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        images: readme_images,
+        images: images_facts,
         n_blobs: divided.blobs.len(),
         len: sum_len(divided.blobs.iter().map(|blob| blob.size)),
-    })?;
-    let file = |path: &str, text: String| {
-        let path = path.parse().expect("a plain file name is a valid path");
-        BundleFile {
-            path,
-            content: FileContent::Bytes(text.into_bytes()),
-            executable: false,
-            is_everywhere: true,
-        }
+        tools: carried.tools.clone(),
+        files: carried.files.clone(),
+        set: carried.set.clone(),
     };
-    let files = vec![
-        file("README.txt", readme),
-        file("images-list.txt", list.concat()),
-    ];
-    Ok(with_checksums(PackPlan {
+    let own = [("images-list.txt", list.concat())];
+    let mut plan = PackPlan {
         name,
         version: options.version.clone(),
         images,
         blobs: divided.blobs,
-        files,
+        files: carried.files(&facts, &own)?,
         origins: divided.origins,
         base: divided.base,
         volume_size: options.volume_size,
         mtime: options.mtime,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         signer: options.signer.clone(),
-    }))
+    };
+    // How many volumes there are depends on what lies in them, the texts that say so included.
+    if plan.volume_size.is_some() && bundle::planned_lens(&plan)?.len() > 1 {
+        facts.kind = BundleKind::Volumes;
+        plan.files = carried.files(&facts, &own)?;
+    }
+    Ok(with_checksums(plan))
 }
 
 /// The plan with the lists that `sha256sum -c` and the like read.
@@ -443,8 +458,8 @@ fn bundle_referrer(repository: &RepositoryName, referrer: &Referrer) -> BundleIm
     }
 }
 
-fn readme_image(image: &Resolved) -> ReadmeImage {
-    ReadmeImage {
+fn image_facts(image: &Resolved) -> ImageFacts {
+    ImageFacts {
         name: list_line(image),
         digest: image.top().digest().clone(),
         len: sum_len(image.blobs.iter().map(|blob| blob.size)),

@@ -12,7 +12,7 @@ use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::oci::{Digest, ManifestError};
-use hod::ops::{BaseMissing, MissingBlob, OpsError};
+use hod::ops::{BaseMissing, CarryError, MissingBlob, NotATool, OpsError};
 use hod::registry::RegistryError;
 use hod::store::StoreError;
 use hod::transfer::TransferError;
@@ -398,6 +398,7 @@ fn of_the_verbs() {
             | OpsError::Rename(_)
             | OpsError::File(_)
             | OpsError::Template(_)
+            | OpsError::Carry(_)
             | OpsError::Keep(_)
             | OpsError::Server(_)
             // Shown by the tests of `harbor`.
@@ -531,4 +532,54 @@ fn of_keys_and_signatures() {
     }
     let text = [render(&keys), render(&signing), render(&signatures)].concat();
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn of_what_is_carried() {
+    let destination = || "a/b".to_owned();
+    let tool = |problem| CarryError::Tool {
+        path: path(),
+        problem,
+    };
+    let errors = [
+        tool(NotATool::NotLinux),
+        tool(NotATool::UnknownMachine),
+        tool(NotATool::Dynamic),
+        CarryError::ToolTwice {
+            path: path(),
+            arch: "amd64",
+        },
+        CarryError::Path {
+            path: path(),
+            source: "../a".parse::<hod::bundle::EntryPath>().unwrap_err(),
+        },
+        CarryError::Name { path: path() },
+        CarryError::Reserved {
+            path: path(),
+            destination: destination(),
+        },
+        CarryError::Twice {
+            path: path(),
+            destination: destination(),
+        },
+        CarryError::Special { path: path() },
+        CarryError::Nothing { path: path() },
+        CarryError::NotText { path: path() },
+        CarryError::ManyTemplates { path: path() },
+    ];
+    for error in &errors {
+        match error {
+            CarryError::Tool { .. }
+            | CarryError::ToolTwice { .. }
+            | CarryError::Path { .. }
+            | CarryError::Name { .. }
+            | CarryError::Reserved { .. }
+            | CarryError::Twice { .. }
+            | CarryError::Special { .. }
+            | CarryError::Nothing { .. }
+            | CarryError::NotText { .. }
+            | CarryError::ManyTemplates { .. } => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
 }

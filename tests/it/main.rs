@@ -16,6 +16,7 @@ mod fixtures;
 mod golden;
 mod harbor;
 mod hostile;
+mod installer;
 mod interop;
 mod interrupt;
 mod layering;

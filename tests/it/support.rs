@@ -20,6 +20,7 @@ pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod served;
 pub(crate) mod skopeo;
+pub(crate) mod static_hod;
 pub(crate) mod token_server;
 pub(crate) mod tree;
 pub(crate) mod volumes;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    BundleArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
-    ResultsArgs, SignArgs, UploadArgs, volume_size,
+    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs,
+    RenameArgs, ResultsArgs, SignArgs, UploadArgs, volume_size,
 };
 use crate::oci::{PlatformChoice, Registry};
 
@@ -188,6 +188,9 @@ pub(crate) struct PackArgs {
     /// is copied unread. Whoever reads the bundle verifies it in any case.
     #[arg(long)]
     pub(crate) rehash: bool,
+
+    #[command(flatten)]
+    pub(crate) carry: CarryArgs,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,

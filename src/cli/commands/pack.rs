@@ -76,6 +76,7 @@ fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, Comm
         version: args.bundle_version.clone(),
         signer,
         mtime: settings::source_date_epoch()?,
+        carry: args.carry.options(),
         durability: if args.fsync {
             Durability::Synced
         } else {

@@ -5,11 +5,13 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 6] = [
+const SET_UP: [&str; 8] = [
+    "busybox",
     "docker-registry",
     "minisign",
     "nginx",
     "openssl",
+    "shellcheck",
     "skopeo",
     "zstd",
 ];
@@ -73,6 +75,7 @@ fn advice(what: &str, missing: &[&str]) -> String {
         .iter()
         .map(|name| match *name {
             "bsdtar" => "libarchive-tools",
+            "busybox" => "busybox-static",
             "nginx" => "nginx-light",
             name => name,
         })

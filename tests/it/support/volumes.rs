@@ -71,6 +71,8 @@ pub(crate) fn pack(
         },
         jobs: 2,
         durability: Durability::Deferred,
+        only_volume: None,
+        knowledge: &hod::bundle::NoKnowledge,
         on_bytes: &|_| ControlFlow::Continue(()),
     };
     let open = |digest: &Digest| Ok::<_, BundleError>(open(digest));

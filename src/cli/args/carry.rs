@@ -1,0 +1,122 @@
+//! Flags for what a bundle carries beside images.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::ops::{CarriedFile, CarryOptions, OwnTool};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Installer")]
+pub(crate) struct CarryArgs {
+    /// Carry this file or directory too, at this path in the bundle; may be given several times
+    ///
+    /// With a slash at its end, DST is the directory to put it in. Files stay executable.
+    #[arg(long, value_name = "SRC=DST")]
+    file: Vec<FileArg>,
+
+    /// Carry this hod for the site's machines: a static one, for any architecture; may be given
+    /// several times
+    ///
+    /// The hod that packs is carried too, where it is static, as `make dist` builds it.
+    #[arg(long, value_name = "FILE")]
+    tool: Vec<PathBuf>,
+
+    /// Do not carry the hod that packs
+    #[arg(long)]
+    no_tool: bool,
+
+    /// Take the bundle's texts from this directory: README.txt, install.sh and the like in place of
+    /// hod's, all others besides
+    ///
+    /// They are templates as Jinja has them, with the names `name`, `version`, `title`, `stem`,
+    /// `kind` (one, volumes, compressed), `tool_version`, `n_images`, `n_blobs`, `size`, `images`
+    /// (name, digest, size), `tools` (arch, sha256), `files` (path, sha256, size) and `set`.
+    #[arg(long, value_name = "DIR")]
+    template_dir: Option<PathBuf>,
+
+    /// Set what templates know as `set.KEY`; may be given several times
+    ///
+    /// In hod's own, `registry` and `project` are where install.sh pushes to by default.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+impl CarryArgs {
+    pub(crate) fn options(&self) -> CarryOptions {
+        CarryOptions {
+            files: self.file.iter().map(|file| file.0.clone()).collect(),
+            tools: self.tool.clone(),
+            own_tool: if self.no_tool {
+                OwnTool::Leave
+            } else {
+                OwnTool::Carry
+            },
+            template_dir: self.template_dir.clone(),
+            // The last one counts, as with most flags.
+            set: self.set.iter().cloned().collect(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileArg(CarriedFile);
+
+impl FromStr for FileArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Names in a bundle are chosen, those of files are given.
+        match text.rsplit_once('=') {
+            Some((source, destination)) if !source.is_empty() && !destination.is_empty() => {
+                Ok(Self(CarriedFile {
+                    source: PathBuf::from(source),
+                    destination: destination.to_owned(),
+                }))
+            }
+            _ => Err("expected a file and its path in the bundle, `chart.tgz=charts/`".to_owned()),
+        }
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let is_name = |key: &str| {
+        let mut chars = key.chars();
+        chars
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    match text.split_once('=') {
+        Some((key, value)) if is_name(key) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected `KEY=VALUE`, with letters, digits and `_` in the key".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_settings_are_pairs() {
+        #[track_caller]
+        fn check(text: &str, expect: Option<(&str, &str)>) {
+            let file = text.parse::<FileArg>().ok();
+            let pair = file.map(|file| (file.0.source, file.0.destination));
+            let expect = expect.map(|(a, b)| (PathBuf::from(a), b.to_owned()));
+            assert_eq!(pair, expect, "{text}");
+        }
+        check("a=b", Some(("a", "b")));
+        check("a=b=c/", Some(("a=b", "c/")));
+        check("a=", None);
+        check("=b", None);
+        check("a", None);
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(parse_setting("a_1=b=c").ok(), pair("a_1", "b=c"));
+        assert_eq!(parse_setting("a=").ok(), pair("a", ""));
+        for bad in ["a", "=b", "1=b", "a-b=c", "a b=c"] {
+            assert_eq!(parse_setting(bad).ok(), None, "{bad}");
+        }
+    }
+}

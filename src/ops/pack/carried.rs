@@ -1,0 +1,378 @@
+//! What a bundle carries beside images: the tool, texts from templates, files of the user's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::elf::{self, NotATool};
+use crate::bridge::FileRange;
+use crate::bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
+use crate::fsx::{self, WalkKind};
+use crate::hint::Hint;
+use crate::oci::{Algorithm, Digest, DigestHasher};
+use crate::template::{self, FileFacts, Template, ToolFacts};
+
+/// The longest template, in bytes, and how many there may be.
+const TEMPLATE_LEN_MAX: u64 = 1 << 20;
+const N_TEMPLATES_MAX: usize = 1000;
+/// The program that runs, whatever became of its file.
+const RUNNING: &str = "/proc/self/exe";
+
+/// What to carry beside images.
+#[derive(Debug, Clone, Default)]
+pub struct CarryOptions {
+    /// Files and directories, and where they go.
+    pub files: Vec<CarriedFile>,
+    /// Static hods, one an architecture.
+    pub tools: Vec<PathBuf>,
+    pub own_tool: OwnTool,
+    /// Templates in place of the built-in ones, and besides them.
+    pub template_dir: Option<PathBuf>,
+    /// What templates know as `set.KEY`.
+    pub set: BTreeMap<String, String>,
+}
+
+/// A file or directory to carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedFile {
+    pub source: PathBuf,
+    /// The path in the bundle; with a slash at its end, the directory to put it in.
+    pub destination: String,
+}
+
+/// Whether the hod that packs is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnTool {
+    /// Where it is static, and no other of its architecture is given.
+    #[default]
+    Carry,
+    Leave,
+}
+
+/// Something that cannot be carried.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    #[error("`{}` cannot be carried as a tool: {problem}", path.display())]
+    Tool { path: PathBuf, problem: NotATool },
+    #[error("`{}` and another tool are both for {arch}", path.display())]
+    ToolTwice { path: PathBuf, arch: &'static str },
+    #[error("`{}` cannot be put into the bundle", path.display())]
+    Path {
+        path: PathBuf,
+        source: EntryPathError,
+    },
+    #[error("the name of `{}` is not UTF-8 text", path.display())]
+    Name { path: PathBuf },
+    #[error("`{destination}` is a place of hod's own, where `{}` cannot go", path.display())]
+    Reserved { path: PathBuf, destination: String },
+    #[error("two files are to be `{destination}` in the bundle, one of them `{}`", path.display())]
+    Twice { path: PathBuf, destination: String },
+    #[error("`{}` is neither a file nor a directory", path.display())]
+    Special { path: PathBuf },
+    #[error("`{}` is not there, or has no files in it", path.display())]
+    Nothing { path: PathBuf },
+    #[error("template `{}` is not UTF-8 text", path.display())]
+    NotText { path: PathBuf },
+    #[error("`{}` has more than {N_TEMPLATES_MAX} templates", path.display())]
+    ManyTemplates { path: PathBuf },
+}
+
+impl Hint for CarryError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Tool {
+                problem: NotATool::Dynamic,
+                ..
+            } => "`make dist` builds a static hod; nothing was written",
+            Self::Tool { .. } => "a tool is a hod for Linux as `make dist` builds it",
+            Self::ToolTwice { .. } => "each architecture has one place in the bundle",
+            Self::Path { .. } | Self::Name { .. } => {
+                "in a bundle, paths are relative, without `.` and `..`, control characters and \
+                 backslashes"
+            }
+            Self::Reserved { .. } => "`hod/` and `docker/` are taken; choose another place",
+            Self::Twice { .. } => {
+                "to change a text of hod's, such as `README.txt`, put it into a directory and name \
+                 that with `--template-dir`"
+            }
+            Self::Special { .. } => {
+                "links are not followed in directories: carry what they lead to"
+            }
+            Self::Nothing { .. } => "`--file SRC=DST` takes a file or a directory with files",
+            Self::NotText { .. } | Self::ManyTemplates { .. } => {
+                "what is no template is carried with `--file SRC=DST`"
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// What was found, and the facts of it that texts need.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    found: BTreeMap<String, Found>,
+    pub(super) tools: Vec<ToolFacts>,
+    pub(super) files: Vec<FileFacts>,
+    pub(super) templates: Vec<Template>,
+    pub(super) set: BTreeMap<String, String>,
+    /// Why the running hod is not carried, if it should be.
+    pub(super) left: Option<NotATool>,
+}
+
+#[derive(Debug)]
+struct Found {
+    path: EntryPath,
+    range: FileRange,
+    digest: Digest,
+    executable: bool,
+}
+
+/// Finds and hashes all that is to be carried; blocking.
+pub(super) fn gather(options: &CarryOptions) -> Result<Carried, super::OpsError> {
+    let mut carried = Carried {
+        set: options.set.clone(),
+        ..Carried::default()
+    };
+    carried.gather_tools(options)?;
+    for file in &options.files {
+        carried.gather_file(file)?;
+    }
+    if let Some(dir) = &options.template_dir {
+        carried.gather_templates(dir)?;
+    }
+    Ok(carried)
+}
+
+impl Carried {
+    fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), super::OpsError> {
+        let mut arches: BTreeMap<&'static str, PathBuf> = BTreeMap::new();
+        for path in &options.tools {
+            let arch = elf::tool_arch(path)?.map_err(|problem| CarryError::Tool {
+                path: path.clone(),
+                problem,
+            })?;
+            if arches.insert(arch, path.clone()).is_some() {
+                let path = path.clone();
+                return Err(CarryError::ToolTwice { path, arch }.into());
+            }
+        }
+        let running = PathBuf::from(RUNNING);
+        if options.own_tool == OwnTool::Carry {
+            match elf::tool_arch(&running) {
+                Ok(Ok(arch)) => drop(arches.entry(arch).or_insert(running)),
+                Ok(Err(problem)) if arches.is_empty() => self.left = Some(problem),
+                // Without /proc nothing is known of it.
+                Err(_) if arches.is_empty() => self.left = Some(NotATool::NotLinux),
+                _ => {}
+            }
+        }
+        for (arch, source) in arches {
+            let destination = format!("hod/bin/hod-linux-{arch}");
+            let found = self.add(&source, destination, Kind::Tool)?;
+            let digest = found.digest.clone();
+            let arch = arch.to_owned();
+            self.tools.push(ToolFacts { arch, digest });
+        }
+        Ok(())
+    }
+
+    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), super::OpsError> {
+        let source = &file.source;
+        let stat = fsx::try_stat(source)?;
+        let nothing = || CarryError::Nothing {
+            path: source.clone(),
+        };
+        let stat = stat.ok_or_else(nothing)?;
+        let mut destination = file.destination.clone();
+        if destination.ends_with('/') {
+            destination += text_of(source.file_name().map(Path::new), source)?;
+        }
+        if stat.is_file {
+            return self.add_file(source, destination);
+        }
+        let mut n_files = 0;
+        for entry in fsx::walk(source, |_| true) {
+            let entry = entry?;
+            let special = || CarryError::Special {
+                path: entry.path.clone(),
+            };
+            match entry.kind {
+                WalkKind::Dir => {}
+                WalkKind::Special => return Err(special().into()),
+                WalkKind::File => {
+                    let below = entry.path.strip_prefix(source).ok();
+                    let below = text_of(below, &entry.path)?;
+                    self.add_file(&entry.path, format!("{destination}/{below}"))?;
+                    n_files += 1;
+                }
+            }
+        }
+        if n_files == 0 {
+            return Err(nothing().into());
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, source: &Path, destination: String) -> Result<(), super::OpsError> {
+        let found = self.add(source, destination, Kind::File)?;
+        let facts = FileFacts {
+            path: found.path.to_string(),
+            digest: found.digest.clone(),
+            len: found.range.len,
+        };
+        self.files.push(facts);
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        source: &Path,
+        destination: String,
+        kind: Kind,
+    ) -> Result<&Found, super::OpsError> {
+        let path: EntryPath = destination.parse().map_err(|error| CarryError::Path {
+            path: source.to_owned(),
+            source: error,
+        })?;
+        let first = destination.split('/').next().unwrap_or_default();
+        if kind == Kind::File && matches!(first, "hod" | "docker") {
+            let path = source.to_owned();
+            return Err(CarryError::Reserved { path, destination }.into());
+        }
+        let (range, digest) = hash(source)?;
+        let found = Found {
+            path,
+            range,
+            digest,
+            executable: kind == Kind::Tool || fsx::stat(source)?.is_executable,
+        };
+        match self.found.entry(destination) {
+            std::collections::btree_map::Entry::Vacant(place) => Ok(place.insert(found)),
+            std::collections::btree_map::Entry::Occupied(place) => Err(CarryError::Twice {
+                path: source.to_owned(),
+                destination: place.key().clone(),
+            }
+            .into()),
+        }
+    }
+
+    fn gather_templates(&mut self, dir: &Path) -> Result<(), super::OpsError> {
+        if fsx::try_stat(dir)?.is_none_or(|stat| !stat.is_dir) {
+            return Err(CarryError::Nothing {
+                path: dir.to_owned(),
+            }
+            .into());
+        }
+        for entry in fsx::walk(dir, |_| true) {
+            let entry = entry?;
+            let path = || entry.path.clone();
+            match entry.kind {
+                WalkKind::Dir => continue,
+                WalkKind::Special => return Err(CarryError::Special { path: path() }.into()),
+                WalkKind::File => {}
+            }
+            if self.templates.len() == N_TEMPLATES_MAX {
+                let path = dir.to_owned();
+                return Err(CarryError::ManyTemplates { path }.into());
+            }
+            let name = text_of(entry.path.strip_prefix(dir).ok(), &entry.path)?.to_owned();
+            let text = String::from_utf8(fsx::read(&entry.path, TEMPLATE_LEN_MAX)?);
+            self.templates.push(Template {
+                name,
+                text: text.map_err(|_| CarryError::NotText { path: path() })?,
+                executable: fsx::stat(&entry.path)?.is_executable,
+            });
+        }
+        Ok(())
+    }
+
+    /// All files of the bundle: what was found, and the texts that `facts` give.
+    pub(super) fn files(
+        &self,
+        facts: &template::Facts,
+        own: &[(&str, String)],
+    ) -> Result<Vec<BundleFile>, super::OpsError> {
+        let mut files = Vec::new();
+        let mut taken: BTreeSet<String> = self.found.keys().cloned().collect();
+        let own = own.iter().map(|(name, text)| template::Rendered {
+            name: (*name).to_owned(),
+            text: text.clone(),
+            executable: false,
+        });
+        let rendered = template::render(facts, &self.templates)?;
+        for text in own.chain(rendered) {
+            let source = PathBuf::from(&text.name);
+            let reserved = text.name.starts_with("hod/") || text.name.starts_with("docker/");
+            if reserved {
+                let destination = text.name;
+                return Err(CarryError::Reserved {
+                    path: source,
+                    destination,
+                }
+                .into());
+            }
+            if !taken.insert(text.name.clone()) {
+                let destination = text.name;
+                return Err(CarryError::Twice {
+                    path: source,
+                    destination,
+                }
+                .into());
+            }
+            let path = text.name.parse().map_err(|error| CarryError::Path {
+                path: source,
+                source: error,
+            })?;
+            files.push(BundleFile {
+                path,
+                content: FileContent::Bytes(text.text.into_bytes()),
+                executable: text.executable,
+                is_everywhere: true,
+            });
+        }
+        for found in self.found.values() {
+            files.push(BundleFile {
+                path: found.path.clone(),
+                content: FileContent::Range(found.range.clone(), found.digest.clone()),
+                executable: found.executable,
+                is_everywhere: false,
+            });
+        }
+        Ok(files)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tool,
+    File,
+}
+
+fn text_of<'p>(path: Option<&'p Path>, whole: &Path) -> Result<&'p str, CarryError> {
+    path.and_then(Path::to_str).ok_or_else(|| CarryError::Name {
+        path: whole.to_owned(),
+    })
+}
+
+/// Opens a file and hashes all of it.
+fn hash(path: &Path) -> Result<(FileRange, Digest), fsx::Error> {
+    let file = fsx::open(path)?;
+    let mut hasher = DigestHasher::new(Algorithm::Sha256);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut len = 0;
+    loop {
+        let n = fsx::read_at(&file, path, &mut buffer, len)?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&buffer[..n]);
+        len += n as u64;
+    }
+    let range = FileRange {
+        file: Arc::new(file),
+        path: path.to_owned(),
+        offset: 0,
+        len,
+    };
+    Ok((range, hasher.finish()))
+}

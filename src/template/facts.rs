@@ -1,0 +1,121 @@
+//! What templates know of a bundle.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use crate::oci::Digest;
+use crate::report::amount::format_len;
+
+/// What a bundle says of itself.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub name: String,
+    pub version: Option<String>,
+    /// The bundle's file name without `.tar` and the like, for commands to copy.
+    pub stem: String,
+    pub kind: BundleKind,
+    pub tool_version: String,
+    pub images: Vec<ImageFacts>,
+    pub n_blobs: usize,
+    /// Bytes of all blobs.
+    pub len: u64,
+    /// The programs that are carried.
+    pub tools: Vec<ToolFacts>,
+    /// What else is carried and is no text from here.
+    pub files: Vec<FileFacts>,
+    /// What the user set, for templates to use as `set.KEY`.
+    pub set: BTreeMap<String, String>,
+}
+
+/// How a bundle lies on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BundleKind {
+    /// `STEM.tar`
+    One,
+    /// `STEM.001.tar`, `STEM.002.tar` …
+    Volumes,
+    /// `STEM.tar.zst`
+    Compressed,
+}
+
+/// One image of a bundle.
+#[derive(Debug, Clone)]
+pub struct ImageFacts {
+    pub name: String,
+    pub digest: Digest,
+    /// Bytes of its blobs, those shared with other images included.
+    pub len: u64,
+}
+
+/// A hod that a bundle carries, at `hod/bin/hod-linux-ARCH`.
+#[derive(Debug, Clone)]
+pub struct ToolFacts {
+    /// As Go names it: `amd64`.
+    pub arch: String,
+    pub digest: Digest,
+}
+
+/// A file that a bundle carries.
+#[derive(Debug, Clone)]
+pub struct FileFacts {
+    pub path: String,
+    pub digest: Digest,
+    pub len: u64,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    digest: &'a Digest,
+    size: String,
+}
+
+impl Facts {
+    /// The name, and the version where there is one.
+    fn title(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    pub(super) fn context(&self) -> Value {
+        let title = self.title();
+        let arches: Vec<&str> = self.tools.iter().map(|tool| tool.arch.as_str()).collect();
+        let images = self.images.iter().map(|image| Row {
+            name: &image.name,
+            digest: &image.digest,
+            size: format_len(image.len),
+        });
+        let tools = self.tools.iter().map(|tool| {
+            context! { arch => tool.arch, sha256 => tool.digest.hex() }
+        });
+        let files = self.files.iter().map(|file| {
+            context! {
+                path => file.path,
+                sha256 => file.digest.hex(),
+                size => format_len(file.len),
+            }
+        });
+        context! {
+            rule => "=".repeat(title.chars().count()),
+            title => title,
+            name => self.name,
+            version => self.version.as_deref().unwrap_or_default(),
+            stem => self.stem,
+            kind => self.kind,
+            tool_version => self.tool_version,
+            n_images => self.images.len(),
+            n_blobs => self.n_blobs,
+            size => format_len(self.len),
+            images => images.collect::<Vec<_>>(),
+            arches => arches.join(", "),
+            tools => tools.collect::<Vec<_>>(),
+            files => files.collect::<Vec<_>>(),
+            set => self.set,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use super::*;
+use crate::oci::Digest;
+
+fn facts(kind: BundleKind) -> Facts {
+    Facts {
+        name: "site-a".to_owned(),
+        version: Some("3.1.1".to_owned()),
+        stem: "site-a".to_owned(),
+        kind,
+        tool_version: "0.1.0".to_owned(),
+        images: vec![ImageFacts {
+            name: "library/redis:7".to_owned(),
+            digest: Digest::of(b""),
+            len: 3 << 20,
+        }],
+        n_blobs: 4,
+        len: (3 << 30) + (1 << 29),
+        tools: vec![ToolFacts {
+            arch: "amd64".to_owned(),
+            digest: Digest::of(b"tool"),
+        }],
+        files: Vec::new(),
+        set: [("registry".to_owned(), "harbor.corp/x".to_owned())].into(),
+    }
+}
+
+fn text(facts: &Facts, name: &str) -> String {
+    let rendered = render(facts, &[]).unwrap();
+    let found = rendered.into_iter().find(|text| text.name == name);
+    found.unwrap().text
+}
+
+fn own(name: &str, text: &str) -> Template {
+    Template {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        executable: false,
+    }
+}
+
+#[test]
+fn the_readme_has_commands_that_fit_the_kind() {
+    let plain = text(&facts(BundleKind::One), "README.txt");
+    assert!(
+        plain.starts_with("site-a 3.1.1\n============\n\nThis file"),
+        "{plain}"
+    );
+    assert!(plain.contains("1 image in 4 blobs, 3.5 GiB.\n"), "{plain}");
+    assert!(
+        plain.contains("\n    tar -xf site-a.tar install.sh\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("\n    tar -x -f site-a.tar -C registry-data\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("\nlibrary/redis:7\n    sha256:e3b0c442"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains(" --registry harbor.corp/x --dry-run\n"),
+        "{plain}"
+    );
+    assert!(plain.ends_with(", 3.0 MiB\n"), "{plain}");
+    let compressed = text(&facts(BundleKind::Compressed), "README.txt");
+    assert!(
+        compressed.contains("tar -x --zstd -f site-a.tar.zst"),
+        "{compressed}"
+    );
+    let volumes = text(&facts(BundleKind::Volumes), "README.txt");
+    assert!(volumes.contains("for v in site-a.*.tar; do"), "{volumes}");
+    assert!(
+        volumes.contains("hod push site-a.001.tar harbor.corp/x\n"),
+        "{volumes}"
+    );
+}
+
+#[test]
+fn every_text_works_with_few_facts_and_with_odd_ones() {
+    for kind in [BundleKind::One, BundleKind::Volumes, BundleKind::Compressed] {
+        let mut facts = facts(kind);
+        facts.name = "it's \"$HOME\" <产品>".to_owned();
+        facts.stem = "it's $x".to_owned();
+        facts.version = None;
+        facts.tools.clear();
+        facts.set.clear();
+        let rendered = render(&facts, &[]).unwrap();
+        assert!(rendered.is_sorted_by_key(|text| text.name.clone()));
+        for text in &rendered {
+            assert!(text.text.ends_with('\n'), "{}", text.name);
+            assert!(!text.text.contains("\n\n\n"), "{}", text.name);
+            assert_eq!(text.executable, text.name == "install.sh");
+        }
+        let installer = &rendered.last().unwrap().text;
+        assert!(
+            installer.contains(r#"title='it'\''s "$HOME" <产品>'"#),
+            "{installer}"
+        );
+    }
+}
+
+#[test]
+fn templates_of_the_user_replace_and_add() {
+    let facts = facts(BundleKind::One);
+    let mine = [
+        own("README.txt", "{{ name }}!\n"),
+        own("notes/a.txt", "{{ set.registry }}"),
+    ];
+    let rendered = render(&facts, &mine).unwrap();
+    let names: Vec<&str> = rendered.iter().map(|text| text.name.as_str()).collect();
+    let expected = [
+        "MIRRORS.txt",
+        "README.txt",
+        "hod-serve.service",
+        "hosts.toml",
+        "install.sh",
+    ];
+    assert_eq!(names[..5], expected);
+    assert_eq!(names[5], "notes/a.txt");
+    assert_eq!(rendered[1].text, "site-a!\n");
+    assert_eq!(rendered[5].text, "harbor.corp/x");
+}
+
+#[test]
+fn what_nobody_set_is_an_error_with_its_line() {
+    #[track_caller]
+    fn check(text: &str, line: usize) {
+        let error = render(&facts(BundleKind::One), &[own("x.txt", text)]).unwrap_err();
+        let said = error.to_string();
+        assert_eq!(
+            said,
+            format!("template `x.txt`, line {line}, does not work")
+        );
+        assert!(error.hint().unwrap().contains("--set"));
+    }
+    check("a\n{{ nothing }}\n", 2);
+    check("a\nb\n{{ set.nothing }}\n", 3);
+    check("{% if %}", 1);
+    check("{{ name|nofilter }}", 1);
+}
