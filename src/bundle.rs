@@ -110,14 +110,13 @@
 //!
 //! # The code
 //!
-//! The only user of `tar` and `zstd`. Nothing here knows a store: blobs come from a function, and
+//! The tars of others are read elsewhere. Nothing here knows a store: blobs come from a function, and
 //! go to a [`StreamSink`] or are read in place.
 
 mod check;
 mod checksums;
 mod closure;
 mod copy;
-mod entry_path;
 mod error;
 mod format;
 mod hashing;
@@ -147,9 +146,9 @@ mod properties;
 #[cfg(test)]
 mod sample;
 
+pub use crate::archive::{EntryPath, EntryPathError};
 pub use checksums::checksum_files;
 pub use copy::{Knowledge, NoKnowledge};
-pub use entry_path::{EntryPath, EntryPathError};
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,

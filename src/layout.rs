@@ -1,4 +1,6 @@
-//! The formats of the neighbours: skopeo's `dir:`.
+//! The formats of the neighbours: skopeo's `dir:`, OCI layouts, `docker save` archives.
+//!
+//! [`Collection`] reads all but the first, which is this:
 //!
 //! ```text
 //! DIR/ns/app:1.0/               named by `skopeo sync --dest dir`; `app@sha256:<hex>` for a digest
@@ -12,15 +14,21 @@
 //! Names come from the file system and bytes from anybody: paths are made from [`crate::oci`]'s
 //! types only, and manifests are checked against the digest they are asked for by.
 
+mod collection;
 mod dir;
+mod docker;
 mod error;
 mod file_name;
 mod find;
+mod oci;
 mod writer;
 
+pub use collection::{Collection, CollectionError, CollectionKind, NamedImage};
 pub use dir::DirLayout;
+pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};
 pub use error::{BadName, BadNameReason, LayoutError};
 pub use find::{FoundLayout, detect, find_layouts};
+pub use oci::{ArchiveBlob, DirBlob, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry};
 pub use writer::{BlobWriter, Committed, DirWriter};
 
 #[cfg(test)]

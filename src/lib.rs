@@ -4,8 +4,8 @@
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
 //!   [`hint`] (what to do about it)
-//! - system: [`fsx`] (the file system), [`program`] (other programs), [`terminal`] (questions),
-//!   [`bridge`] (async ⇄ blocking)
+//! - system: [`fsx`] (the file system), [`archive`] (other people's tars), [`program`] (other
+//!   programs), [`terminal`] (questions), [`bridge`] (async ⇄ blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
@@ -13,6 +13,7 @@
 //! - use cases: [`ops`] (one verb a file)
 //! - the face: [`cli`] (flags, printing, exit codes)
 
+pub mod archive;
 pub mod bridge;
 pub mod bundle;
 pub mod cli;

@@ -37,7 +37,7 @@ pub use context::Context;
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::OpsError;
-pub use export::{ExportOptions, export};
+pub use export::{ExportFormat, ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{

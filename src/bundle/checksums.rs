@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::entry_path::EntryPath;
 use super::plan::{BundleFile, FileContent, PackPlan};
 use super::volume::blob_path;
+use crate::archive::EntryPath;
 use crate::oci::Algorithm;
 
 /// Lists the blobs and files of a plan by the algorithm of their digests, each where it lies in the

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::entry_path::EntryPathError;
 use super::sign::{SignError, SignatureError};
+use crate::archive::EntryPathError;
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry_path::EntryPath;
 use super::sign::KeyId;
+use crate::archive::EntryPath;
 use crate::oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
 
 /// The most volumes that a bundle may have.

@@ -4,10 +4,10 @@
 
 use tar::{EntryType, Header, PaxExtensions};
 
-use super::entry_path::EntryPath;
 use super::error::{BundleError, MemberProblem};
 use super::header::{BLOCK_LEN, padded};
 use super::volume::{Content, END_LEN, Member};
+use crate::archive::EntryPath;
 
 /// Names what is wrong where `members[at]` should start; `found` is what is there instead, as long
 /// as any headers may be or to the end of the archive.

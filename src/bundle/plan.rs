@@ -1,7 +1,6 @@
 //! What to pack, and where every byte of it will lie.
 
 use super::check::{blob_key, check, image_key};
-use super::entry_path::EntryPath;
 use super::error::BundleError;
 use super::format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
@@ -11,6 +10,7 @@ use super::json::{self, HeadDigests};
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{HeadLens, Volume};
+use crate::archive::EntryPath;
 use crate::bridge::FileRange;
 use crate::oci::Digest;
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::closure;
-use super::entry_path::EntryPath;
 use super::error::{BundleError, MemberProblem};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
@@ -18,6 +17,7 @@ use super::siblings;
 use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
+use crate::archive::EntryPath;
 use crate::bridge::FileRange;
 use crate::fsx::{self, File};
 use crate::oci::{Digest, Manifest};

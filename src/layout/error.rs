@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::CollectionError;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError, ReferenceError};
@@ -13,6 +14,9 @@ pub enum LayoutError {
     /// The file system refused.
     #[error(transparent)]
     File(#[from] fsx::Error),
+    /// An OCI layout or an archive.
+    #[error(transparent)]
+    Collection(Box<CollectionError>),
     /// Nothing that can be read as a layout.
     #[error("`{}` is not a `dir:` layout: it has no `manifest.json`", path.display())]
     NotALayout { path: PathBuf },
@@ -41,6 +45,15 @@ pub enum LayoutError {
         /// What no layout has.
         found: Option<String>,
     },
+    /// The same, for other formats.
+    #[error("`{}` is there already and is not {format}{}", path.display(), found.as_ref().map(|name| format!(": it has `{}`", name.escape_debug())).unwrap_or_default())]
+    Foreign {
+        path: PathBuf,
+        /// With an article.
+        format: &'static str,
+        /// What none has.
+        found: Option<String>,
+    },
     /// Another process makes the same layout.
     #[error("`{}` is being written by another process", path.display())]
     Busy { path: PathBuf },
@@ -50,6 +63,22 @@ pub enum LayoutError {
         expected: Digest,
         actual: Digest,
         len: u64,
+    },
+    /// A layer that unpacks to something else than its image says.
+    #[error(
+        "layer `{layer}` unpacks to `{actual}` ({len} bytes), where its image says `{expected}`"
+    )]
+    DiffIdMismatch {
+        layer: Digest,
+        expected: Digest,
+        actual: Digest,
+        len: u64,
+    },
+    /// A layer that cannot be read, or cannot be decompressed.
+    #[error("failed to unpack layer `{digest}`")]
+    LayerRead {
+        digest: Digest,
+        source: std::io::Error,
     },
     /// A layout was to be finished before its manifest was there.
     #[error("layout `{}` has no top manifest yet", path.display())]
@@ -98,19 +127,37 @@ fn list_names(names: &[BadName]) -> String {
     lines.join("\n  ")
 }
 
+impl From<CollectionError> for LayoutError {
+    fn from(error: CollectionError) -> Self {
+        Self::Collection(Box::new(error))
+    }
+}
+
 impl LayoutError {
+    /// Whether content is not what its digest says.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Collection(error) => error.is_content(),
+            Self::DigestMismatch { .. } | Self::DiffIdMismatch { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::File(error) => error.class(),
+            Self::Collection(error) => error.class(),
             Self::NotALayout { .. } | Self::UnknownVersion { .. } | Self::BadNames(_) => {
                 ErrorClass::Usage
             }
-            Self::Occupied { .. } | Self::Busy { .. } => ErrorClass::File,
+            Self::Occupied { .. } | Self::Foreign { .. } | Self::Busy { .. } => ErrorClass::File,
             Self::BadManifest { .. }
             | Self::Corrupt { .. }
             | Self::NotAFile { .. }
             | Self::DigestMismatch { .. }
+            | Self::DiffIdMismatch { .. }
+            | Self::LayerRead { .. }
             | Self::WrongLength { .. } => ErrorClass::Verify,
             Self::NoManifest { .. } | Self::Incomplete { .. } => ErrorClass::NotFound,
         }
@@ -121,6 +168,7 @@ impl Hint for LayoutError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
+            Self::Collection(error) => error.hint(),
             Self::NotALayout { .. } => Some(
                 "a layout is what `skopeo copy … dir:PATH` or `hod export` writes; give the \
                  directory with the `manifest.json` in it, or one above it"
@@ -131,10 +179,9 @@ impl Hint for LayoutError {
                  `app@sha256:…`, below the directories of their namespaces"
                     .to_owned(),
             ),
-            Self::Occupied { .. } => Some(
-                "it was left as it was: choose another output directory, or move it away"
-                    .to_owned(),
-            ),
+            Self::Occupied { .. } | Self::Foreign { .. } => {
+                Some("it was left as it was: choose another output, or move it away".to_owned())
+            }
             Self::Busy { .. } => Some("wait for the other run to end, then run again".to_owned()),
             Self::Corrupt { .. } => {
                 Some("make the layout anew from where the image came from".to_owned())

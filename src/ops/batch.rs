@@ -214,6 +214,9 @@ impl Batch {
         on_failure: OnFailure,
     ) -> Self {
         let n_images = wanted.len();
+        if let Source::Collection(collection) = source {
+            collection.notes().iter().for_each(|note| cx.note(note));
+        }
         cx.stage(&format!(
             "resolving {n_images} image{}",
             if n_images == 1 { "" } else { "s" }
@@ -282,6 +285,16 @@ impl Batch {
         self.on_failure == OnFailure::Stop && self.reports.iter().any(failed)
     }
 
+    /// How many images failed so far.
+    pub(super) fn n_failed(&self) -> usize {
+        let failed = |report: &&ImageReport| matches!(report.status, ImageStatus::Failed { .. });
+        self.reports.iter().filter(failed).count()
+    }
+
+    pub(super) fn has_failures(&self) -> bool {
+        self.n_failed() > 0
+    }
+
     /// The first failure, for verbs that do all or nothing.
     pub(super) fn first_failure(&self) -> Option<BatchFailure> {
         self.reports.iter().find_map(|report| match &report.status {
@@ -330,6 +343,35 @@ impl Batch {
     /// Notes that the image at a position in the plan waits for volumes that are not here.
     pub(super) fn wait(&mut self, image: usize, volumes: Vec<u32>) {
         self.reports[self.positions[image]].status = ImageStatus::Waiting { volumes };
+    }
+
+    /// Lets `check` change every image of the plan, and takes out those that it refuses.
+    pub(super) fn narrow(
+        &mut self,
+        cx: &Context,
+        mut check: impl FnMut(&mut Resolved) -> Result<(), TransferError>,
+    ) {
+        let (mut rest, mut positions) = (Vec::new(), Vec::new());
+        for (image, &position) in self.plan.images.iter().zip(&self.positions) {
+            let mut image = image.clone();
+            match check(&mut image) {
+                Ok(()) => {
+                    self.reports[position] = ImageReport::of(&image, ImageStatus::Planned);
+                    rest.push(image);
+                    positions.push(position);
+                }
+                Err(error) => {
+                    let status = ImageStatus::failed(Arc::new(error));
+                    if let ImageStatus::Failed { text, .. } = &status {
+                        let image = &image.wanted.name;
+                        cx.reporter.event(Event::ImageFailed { image, error: text });
+                    }
+                    self.reports[position].status = status;
+                }
+            }
+        }
+        self.positions = positions;
+        self.plan = Arc::new(Plan::new(rest));
     }
 
     /// Moves and publishes what was planned.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::OpsError;
-use crate::bundle::{Bundle, BundleImage, BundleKind, ReadOptions};
+use crate::archive::ArchiveError;
+use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
 use crate::fsx;
-use crate::layout;
+use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError, NamedImage};
 use crate::list::{self, ImageList, Landing, ListEntry, RenameRules};
 use crate::oci::{Digest, PlatformChoice, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
@@ -25,6 +26,7 @@ pub enum SourceKind {
     /// From stdin, compressed or not.
     PipedBundle,
     Layouts,
+    Collection(CollectionKind),
 }
 
 impl SourceKind {
@@ -36,6 +38,10 @@ impl SourceKind {
             Self::CompressedBundle => "a compressed bundle",
             Self::PipedBundle => "a bundle from stdin",
             Self::Layouts => "a directory of `dir:` layouts",
+            Self::Collection(CollectionKind::OciLayout) => "an OCI layout",
+            Self::Collection(CollectionKind::OciArchive) => "an archive of an OCI layout",
+            Self::Collection(CollectionKind::DockerArchive) => "a `docker save` archive",
+            Self::Collection(CollectionKind::TreeArchive) => "an archive of a registry tree",
         }
     }
 }
@@ -71,6 +77,9 @@ impl Catalog {
         let stat = stat.ok_or_else(|| OpsError::NoSource {
             path: path.to_owned(),
         })?;
+        if let Some(catalog) = Self::open_collection(path, reading)? {
+            return Ok(catalog);
+        }
         let path = path.to_owned();
         if stat.is_file {
             return match Bundle::detect(&path)? {
@@ -113,6 +122,27 @@ impl Catalog {
             });
         }
         Err(OpsError::UnknownSource { path })
+    }
+
+    /// Opens `path` if it is what another tool has put together.
+    ///
+    /// It is signed by nobody, and so refused where only signed bundles are read: a bundle without
+    /// its head is an archive of a registry tree.
+    pub(super) fn open_collection(
+        path: &Path,
+        reading: &ReadOptions,
+    ) -> Result<Option<Self>, OpsError> {
+        let Some(collection) = open_collection(path)? else {
+            return Ok(None);
+        };
+        if reading.trust.is_required() {
+            return Err(BundleError::from(reading.trust.refuse_unsigned()).into());
+        }
+        Ok(Some(Self {
+            path: path.to_owned(),
+            kind: SourceKind::Collection(collection.kind()),
+            source: Source::Collection(Arc::new(collection)),
+        }))
     }
 
     pub fn kind(&self) -> SourceKind {
@@ -323,6 +353,10 @@ impl Catalog {
                 }
                 Ok(found)
             }
+            Source::Collection(collection) => {
+                let images = collection.images().iter();
+                Ok(images.map(Found::of_collection).collect())
+            }
             Source::Registry(_) => Ok(Vec::new()),
         }
     }
@@ -334,6 +368,26 @@ pub(super) fn require_no_pipe(path: &Path) -> Result<(), OpsError> {
         return Err(OpsError::Piped);
     }
     Ok(())
+}
+
+/// Opens what another tool has put together; `None` when that is not what it is.
+fn open_collection(path: &Path) -> Result<Option<Collection>, OpsError> {
+    let Some(stat) = fsx::try_stat(path)? else {
+        return Ok(None);
+    };
+    if stat.is_dir {
+        let is_store = Store::detect(path)?;
+        let open = || Collection::open_dir(path).map_err(LayoutError::from);
+        return Ok(if is_store { None } else { open()? });
+    }
+    if !stat.is_file {
+        return Ok(None);
+    }
+    match Collection::open_file(path) {
+        // No tar at all, or a bundle whose first header is damaged: others say more of it.
+        Err(CollectionError::Archive(ArchiveError::BadHeader { offset: 0, .. })) => Ok(None),
+        result => Ok(result.map_err(LayoutError::from)?),
+    }
 }
 
 /// The names of the images at a path, each as a list that finds it there has it.
@@ -354,6 +408,16 @@ struct Found {
 impl Found {
     fn tag(&self) -> Option<&Tag> {
         self.destination.tag.as_ref()
+    }
+
+    fn of_collection(image: &NamedImage) -> Self {
+        let (repository, tag) = (image.repository.clone(), image.tag.clone());
+        Self {
+            name: image.name.clone(),
+            locate: Locate::stored(&repository, &image.digest),
+            destination: Destination { repository, tag },
+            digest: image.digest.clone(),
+        }
     }
 
     fn stored(repository: RepositoryName, tag: Option<Tag>, digest: Digest) -> Self {

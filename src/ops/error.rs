@@ -79,7 +79,7 @@ pub enum OpsError {
         source: std::io::Error,
     },
     /// Nothing of a known kind at the path.
-    #[error("`{}` is no store, registry tree, bundle or directory of `dir:` layouts", path.display())]
+    #[error("`{}` is no store, registry tree, bundle, layout or archive of images", path.display())]
     UnknownSource { path: PathBuf },
     #[error("`{}` is not there", path.display())]
     NoSource { path: PathBuf },
@@ -240,6 +240,7 @@ impl OpsError {
     pub fn is_unverified(&self) -> bool {
         match self {
             Self::Bundle(error) => error.is_content(),
+            Self::Layout(error) => error.is_content(),
             Self::Transfer(error) => error.is_unverified(),
             Self::Batch(failure) => failure.error.is_unverified(),
             _ => false,
@@ -300,7 +301,8 @@ impl Hint for OpsError {
             Self::NotReady(error) => error.hint(),
             Self::UnknownSource { .. } => Some(
                 "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
-                 that `hod pack` wrote, and a `dir:` layout has a `manifest.json`"
+                 that `hod pack` wrote, a `dir:` layout has a `manifest.json`, an OCI layout an \
+                 `index.json`, and so have the archives that other tools write"
                     .to_owned(),
             ),
             Self::Bind { .. } => Some(

@@ -1,20 +1,25 @@
-//! `export`: anything local → skopeo `dir:` layouts.
+//! `export`: anything local → the formats of the neighbours.
 
-use std::path::PathBuf;
+mod docker;
+mod oci;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::base;
 use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
+use crate::layout::CollectionKind;
 use crate::list::{ImageList, RenameRules};
-use crate::transfer::{LayoutSink, OnFailure, ReferrerMode, Sink};
+use crate::transfer::{LayoutSink, OnFailure, ReferrerMode, Sink, Source};
 
 /// What to export, and where to.
 #[derive(Debug)]
 pub struct ExportOptions {
     pub source: PathBuf,
     pub output: PathBuf,
+    pub format: ExportFormat,
     /// Only these images; all when there is none.
     pub list: Option<ImageList>,
     pub renames: RenameRules,
@@ -22,23 +27,51 @@ pub struct ExportOptions {
     /// How blobs that are files are taken over; `None` hardlinks on one file system, else copies.
     pub link: Option<LinkMode>,
     pub on_failure: OnFailure,
+    /// The time of every member of an archive, in seconds since 1970.
+    pub mtime: u64,
 }
 
-/// Writes each image as a `dir:` layout at `OUTPUT/<repository>:<tag>`.
+/// What images are exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// A `dir:` layout for each image, below the output directory.
+    Dir,
+    /// One OCI layout for all, which is the output directory.
+    Oci,
+    /// The same as a tar.
+    OciArchive,
+    /// A tar for `docker load`.
+    DockerArchive,
+}
+
+/// Writes images in another tool's format: `dir:` layouts at `OUTPUT/<repository>:<tag>`, or all in
+/// one layout or archive at `OUTPUT`.
 ///
-/// A layout appears when it is complete; layouts of one output share their blobs by hardlink.
+/// A layout or archive appears when it is complete; `dir:` layouts of one output share their blobs
+/// by hardlink. An image that the format cannot hold fails alone; any other failure leaves no
+/// archive at all.
 pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
     let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
+    if options.format == ExportFormat::DockerArchive && is_sequential(catalog.source()) {
+        return Err(OpsError::WrongSource {
+            verb: "export for `docker load`",
+            path: options.source.clone(),
+            kind: catalog.kind().as_str(),
+        });
+    }
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     if batch.must_stop() {
         return Ok(batch.finish());
     }
     base::require_whole(catalog.source(), &options.source, &batch.plan)?;
-    let has_files = matches!(catalog.kind(), SourceKind::Store | SourceKind::Layouts);
+    let has_files = matches!(
+        catalog.kind(),
+        SourceKind::Store | SourceKind::Layouts | SourceKind::Collection(CollectionKind::OciLayout)
+    );
     let is_near =
         has_files && fsx::same_filesystem(catalog.path(), existing_ancestor(&options.output)?)?;
     let link = match options.link {
@@ -51,8 +84,23 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         None if is_near => LinkMode::Hard,
         None => LinkMode::Copy,
     };
+    match options.format {
+        ExportFormat::DockerArchive => {
+            docker::write(cx, options, (&catalog, &mut batch)).await?;
+            return Ok(batch.finish());
+        }
+        ExportFormat::OciArchive => {
+            oci::write(cx, (options, link), (&catalog, &mut batch)).await?;
+            return Ok(batch.finish());
+        }
+        ExportFormat::Dir | ExportFormat::Oci => {}
+    }
     if link == LinkMode::Copy || !has_files {
         require_space(&options.output, batch.plan.len())?;
+    }
+    if options.format == ExportFormat::Oci {
+        oci::write(cx, (options, link), (&catalog, &mut batch)).await?;
+        return Ok(batch.finish());
     }
     let sink = LayoutSink::create(&options.output, link, &batch.plan)?;
     batch
@@ -60,4 +108,21 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         .await;
     batch.warn_of_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
+}
+
+/// Whether a source is read from front to back, so that its layers cannot be had in an order.
+fn is_sequential(source: &Source) -> bool {
+    match source {
+        Source::BundleStream(_) => true,
+        Source::Collection(collection) => collection.is_sequential(),
+        _ => false,
+    }
+}
+
+/// Makes the directory that an archive is to be in.
+fn make_parent(output: &Path) -> Result<(), OpsError> {
+    match output.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => Ok(fsx::create_dir_all(dir)?),
+        _ => Ok(()),
+    }
 }

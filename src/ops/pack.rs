@@ -18,10 +18,11 @@ use super::base;
 use super::batch::{Batch, require_space};
 use super::parts::{Joined, dir_of};
 use super::since::Since;
-use super::{Catalog, Context, ImageReport, OpsError, SourceKind};
+use super::{Catalog, Context, ImageReport, OpsError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::{self, BundleImage, Compression, PackBlob, PackPlan, Signer};
 use crate::fsx::{self, Durability};
+use crate::layout::LayoutError;
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
 use crate::report::{BlobRoute, Event};
@@ -102,7 +103,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         cx.warn(warning);
     }
     let catalog = Catalog::open(&options.source, &cx.reading)?;
-    if !matches!(catalog.kind(), SourceKind::Store | SourceKind::Bundle) {
+    if !is_in_place(catalog.source()) {
         let kind = catalog.kind().as_str();
         return Err(OpsError::WrongSource {
             verb: "pack",
@@ -143,7 +144,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let (output, compression) = (options.output.clone(), options.compression);
     let (durability, reading) = (options.durability, options.reading);
     let only_volume = options.only_volume;
-    let made = made_indexes(&options.output, &batch)?;
+    let made = made_manifests(&options.output, &batch, &source)?;
     let written = bridge::run_stoppable(move |stop| {
         let mut joined = Joined::default();
         if let Source::Bundle(bundle) = &source {
@@ -221,21 +222,38 @@ fn is_nothing(len: &u64) -> bool {
     *len == 0
 }
 
-/// Where the indexes of referrers are that are made here and so are not among the source's blobs.
+/// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
+/// in parallel.
+fn is_in_place(source: &Source) -> bool {
+    match source {
+        Source::Store(_) | Source::Bundle(_) => true,
+        Source::Collection(collection) => !collection.is_sequential(),
+        _ => false,
+    }
+}
+
+/// Where the manifests are that are made here and so are not among the source's blobs: indexes of
+/// referrers, and all of a format that has none.
 type Made = HashMap<Digest, FileRange>;
 
-fn made_indexes(output: &Path, batch: &Batch) -> Result<Made, OpsError> {
+fn made_manifests(output: &Path, batch: &Batch, source: &Source) -> Result<Made, OpsError> {
     let referrers = batch.plan.images.iter().flat_map(|image| &image.referrers);
     let indexes = referrers.filter(|referrer| referrer.kind == ReferrerTagKind::Index);
     let mut bytes = Vec::new();
     let mut places: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
-    for index in indexes.map(Referrer::top) {
-        let (offset, len) = (bytes.len() as u64, index.bytes().len() as u64);
-        if let std::collections::btree_map::Entry::Vacant(new) =
-            places.entry(index.digest().clone())
+    let of_format = match source {
+        Source::Collection(collection) => Some(collection.made_manifests().cloned()),
+        _ => None,
+    };
+    for made in indexes
+        .map(Referrer::top)
+        .chain(of_format.into_iter().flatten())
+    {
+        let (offset, len) = (bytes.len() as u64, made.bytes().len() as u64);
+        if let std::collections::btree_map::Entry::Vacant(new) = places.entry(made.digest().clone())
         {
             new.insert((offset, len));
-            bytes.extend_from_slice(index.bytes());
+            bytes.extend_from_slice(made.bytes());
         }
     }
     if places.is_empty() {
@@ -292,6 +310,9 @@ fn open(source: &Source, made: &Made, digest: &Digest) -> Result<FileRange, OpsE
         Source::Bundle(bundle) => bundle
             .open_blob(digest)
             .and_then(|ranges| ranges.into_iter().next()),
+        Source::Collection(collection) => {
+            collection.open_blob(digest).map_err(LayoutError::from)?
+        }
         _ => None,
     };
     range.ok_or_else(|| {

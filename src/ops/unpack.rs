@@ -35,7 +35,10 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     let catalog = Catalog::open_once(&options.bundle, &cx.reading).await?;
     if !matches!(
         catalog.kind(),
-        SourceKind::Bundle | SourceKind::CompressedBundle | SourceKind::PipedBundle
+        SourceKind::Bundle
+            | SourceKind::CompressedBundle
+            | SourceKind::PipedBundle
+            | SourceKind::Collection(_)
     ) {
         let kind = catalog.kind().as_str();
         return Err(OpsError::WrongSource {

@@ -1,5 +1,7 @@
 //! `verify`: is everything there, and is it what it says it is?
 
+mod collection;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +49,9 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
     let path = options.source.clone();
     if fsx::is_stdin(&path) {
         return verify_piped(cx).await;
+    }
+    if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)? {
+        return collection::verify(cx, &catalog).await;
     }
     // A damaged bundle cannot always be opened, and is to be verified all the same.
     if let Some(kind) = Bundle::detect(&path)? {

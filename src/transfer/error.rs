@@ -6,7 +6,7 @@ use super::Source;
 use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
-use crate::layout::LayoutError;
+use crate::layout::{CollectionError, LayoutError, NoDockerImage};
 use crate::oci::{Digest, ManifestError, Tag};
 use crate::registry::{Failure, RegistryError};
 use crate::report::ErrorClass;
@@ -56,7 +56,7 @@ pub enum TransferError {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
-    #[error("failed to read blob `{digest}` from the bundle")]
+    #[error("failed to read blob `{digest}` from the archive")]
     StreamRead {
         digest: Digest,
         source: std::io::Error,
@@ -89,6 +89,9 @@ pub enum TransferError {
         "tag `{tag}` of `{repository}` holds other signatures or attestations than those that are carried, and was left as it is"
     )]
     ReferrerDiffers { repository: String, tag: Tag },
+    /// A format that has no place for an image.
+    #[error("a `docker save` archive cannot hold it")]
+    NoDockerImage(#[from] NoDockerImage),
     #[error("index cannot be rewritten")]
     Rewrite,
     #[error(
@@ -114,6 +117,12 @@ pub enum TransferError {
     Stopped,
 }
 
+impl From<CollectionError> for TransferError {
+    fn from(error: CollectionError) -> Self {
+        Self::Layout(error.into())
+    }
+}
+
 impl TransferError {
     /// What kind of failure it is, as far as trying again goes.
     pub fn failure(&self, source: &Source) -> Failure {
@@ -133,6 +142,7 @@ impl TransferError {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
+            Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_unverified(),
             Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
             | Self::DigestMismatch { .. }
@@ -166,6 +176,7 @@ impl TransferError {
             | Self::TooMany { .. }
             | Self::TooManyReferrers { .. }
             | Self::ReferrersTag { .. }
+            | Self::NoDockerImage(_)
             | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
             Self::ReadOnce { .. } => ErrorClass::Usage,
             Self::Rewrite => ErrorClass::Internal,
@@ -222,6 +233,14 @@ impl Hint for TransferError {
                 "check that the login may pull from the one repository and push to the other, or \
                  push a bundle that carries the blob"
                     .to_owned(),
+            ),
+            Self::NoDockerImage(NoDockerImage::Index) => Some(
+                "pull one platform of it (`--platform linux/amd64`), or export with `--format \
+                 oci-archive`"
+                    .to_owned(),
+            ),
+            Self::NoDockerImage(_) => Some(
+                "`--format oci-archive` holds it; leave it out with `--only` otherwise".to_owned(),
             ),
             Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {

@@ -117,10 +117,16 @@ impl Transfer {
     }
 
     fn start_blobs(&self, plan: &Arc<Plan>, tasks: &mut JoinSet<Done>) {
-        if let Source::BundleStream(bundle) = &self.source {
-            // One reader hands out the blobs in the order of the bundle; each has a task that
-            // waits for its turn, so that the rest of the engine need not know.
-            let turns = sequential::turns(bundle, plan);
+        // One reader hands out the blobs in the order of the archive; each has a task that waits
+        // for its turn, so that the rest of the engine need not know.
+        let turns = match &self.source {
+            Source::BundleStream(bundle) => Some(sequential::turns(bundle, plan)),
+            Source::Collection(collection) if collection.is_sequential() => Some(
+                sequential::turns_of_collection(collection, plan, &self.reporter),
+            ),
+            _ => None,
+        };
+        if let Some(turns) = turns {
             for (at, turn) in turns.into_iter().enumerate() {
                 let (this, plan) = (self.clone(), Arc::clone(plan));
                 match plan.blobs[at].presence {

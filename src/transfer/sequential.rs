@@ -18,7 +18,10 @@ use crate::bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
 };
 use crate::fsx;
+use crate::layout::Collection;
 use crate::oci::{Digest, Manifest};
+use crate::report::{Event, Reporter};
+use std::ops::ControlFlow;
 
 /// How many blobs may be under way behind the reader.
 const UNDER_WAY_MAX: usize = 4;
@@ -48,7 +51,7 @@ pub enum Ended {
     Untold(Arc<BundleError>),
 }
 
-type Handed = Result<(mpsc::Receiver<Result<Bytes, TransferError>>, Token), Arc<BundleError>>;
+type Handed = Result<(mpsc::Receiver<Result<Bytes, TransferError>>, Token), Arc<TransferError>>;
 type Waiting = HashMap<Digest, oneshot::Sender<Handed>>;
 
 /// The turn of one blob, which comes when the reader reaches it.
@@ -68,7 +71,7 @@ impl Turn {
                 });
                 Ok(BlobContent::Stream(Box::pin(stream)))
             }
-            Ok(Err(error)) => Err(Arc::new(TransferError::Stream(error))),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(Arc::new(TransferError::BlobAbsent {
                 digest: self.digest,
             })),
@@ -92,6 +95,56 @@ impl Drop for Token {
 /// A blob whose turn is dropped is passed over. Of the blobs of a bundle that was read already, none
 /// is there.
 pub(super) fn turns(bundle: &StreamedBundle, plan: &Plan) -> Vec<Turn> {
+    let (turns, waiting) = wait_for(plan);
+    let go_on = bundle.go_on.lock().expect("no panic while locking").take();
+    if let Some(go_on) = go_on {
+        // A reader that has ended has said why to all who ask.
+        let _ = go_on.send(waiting);
+    }
+    turns
+}
+
+/// The same for an archive that another tool wrote, which is read a second time for it.
+pub(super) fn turns_of_collection(
+    collection: &Arc<Collection>,
+    plan: &Plan,
+    reporter: &Arc<dyn Reporter>,
+) -> Vec<Turn> {
+    let (turns, waiting) = wait_for(plan);
+    let (collection, reporter) = (Arc::clone(collection), Arc::clone(reporter));
+    tokio::spawn(bridge::run(move || {
+        let mut pump = Pump::new(waiting);
+        let read = collection.read_blobs(&mut |digest, content| {
+            pump.hand(digest, content);
+            // Nothing behind the last blob of the plan matters: no list says what else there is.
+            if pump.waiting.is_empty() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        let Err(error) = read else {
+            return;
+        };
+        let error = Arc::new(TransferError::from(error));
+        if let Some((digest, broken)) = pump.broken.take() {
+            let source = std::io::Error::other(error.to_string());
+            // Whoever has given up needs no error, here and below.
+            let _ = broken.blocking_send(Err(TransferError::StreamRead { digest, source }));
+        } else if pump.waiting.is_empty() {
+            reporter.event(Event::Warning {
+                text: &error.to_string(),
+            });
+        }
+        for (_, sender) in pump.waiting.drain() {
+            let _ = sender.send(Err(Arc::clone(&error)));
+        }
+    }));
+    turns
+}
+
+/// A turn for each blob of the plan, and who waits for those that are to come.
+fn wait_for(plan: &Plan) -> (Vec<Turn>, Waiting) {
     let mut turns = Vec::with_capacity(plan.blobs.len());
     let mut waiting = HashMap::new();
     for blob in &plan.blobs {
@@ -102,12 +155,7 @@ pub(super) fn turns(bundle: &StreamedBundle, plan: &Plan) -> Vec<Turn> {
         }
         turns.push(Turn { digest, receiver });
     }
-    let go_on = bundle.go_on.lock().expect("no panic while locking").take();
-    if let Some(go_on) = go_on {
-        // A reader that has ended has said why to all who ask.
-        let _ = go_on.send(waiting);
-    }
-    turns
+    (turns, waiting)
 }
 
 impl StreamedBundle {
@@ -278,7 +326,7 @@ impl<F: FnOnce(Result<StreamedBundle, BundleError>)> StreamSink for Reader<F> {
         if blob.is_manifest {
             return Ok(self.keep(blob, content)?);
         }
-        self.pump()?.hand(blob, content);
+        self.pump()?.hand(&blob.digest, content);
         Ok(())
     }
 
@@ -294,7 +342,7 @@ struct Pump {
     tokens: std::sync::mpsc::Receiver<()>,
     give_back: std::sync::mpsc::Sender<()>,
     /// Who has part of a blob that broke off.
-    broken: Option<mpsc::Sender<Result<Bytes, TransferError>>>,
+    broken: Option<(Digest, mpsc::Sender<Result<Bytes, TransferError>>)>,
 }
 
 impl Pump {
@@ -311,8 +359,8 @@ impl Pump {
         }
     }
 
-    fn hand(&mut self, blob: &BundleBlob, content: &mut dyn Read) {
-        let Some(turn) = self.waiting.remove(&blob.digest) else {
+    fn hand(&mut self, digest: &Digest, content: &mut dyn Read) {
+        let Some(turn) = self.waiting.remove(digest) else {
             return;
         };
         self.tokens.recv().expect("the pump itself holds a sender");
@@ -330,7 +378,7 @@ impl Pump {
                 Ok(_) => {}
                 // The reader remembers why, and says it next.
                 Err(_) => {
-                    self.broken = Some(sender);
+                    self.broken = Some((digest.clone(), sender));
                     return;
                 }
             }
@@ -341,13 +389,14 @@ impl Pump {
     fn tell(&mut self, error: &Arc<BundleError>) -> bool {
         let broken = self.broken.take();
         let is_told = broken.is_some() || !self.waiting.is_empty();
-        if let Some(broken) = broken {
+        if let Some((_, broken)) = broken {
             let error = TransferError::Stream(Arc::clone(error));
             // Whoever has given up needs no error, here and below.
             let _ = broken.blocking_send(Err(error));
         }
         for (_, sender) in self.waiting.drain() {
-            let _ = sender.send(Err(Arc::clone(error)));
+            let error = TransferError::Stream(Arc::clone(error));
+            let _ = sender.send(Err(Arc::new(error)));
         }
         is_told
     }

@@ -1,12 +1,14 @@
 //! Sinks: where images go. A blob is put once, and an image published when all of it is there.
 
 mod layouts;
+mod oci;
 mod registry;
 mod store;
 
 use std::sync::Arc;
 
 pub use layouts::LayoutSink;
+pub use oci::OciSink;
 pub use registry::RegistrySink;
 pub use store::{StoreSink, StoreSinkOptions, Visibility};
 
@@ -21,6 +23,7 @@ pub enum Sink {
     Store(Arc<StoreSink>),
     Registry(Arc<RegistrySink>),
     Layouts(Arc<LayoutSink>),
+    Oci(Arc<OciSink>),
 }
 
 /// How many images a sink publishes in one go.
@@ -48,7 +51,7 @@ impl Sink {
     pub(super) async fn has_blob(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
         match self {
             Self::Store(sink) => sink.has_blob(blob).await,
-            Self::Registry(_) | Self::Layouts(_) => Ok(false),
+            Self::Registry(_) | Self::Layouts(_) | Self::Oci(_) => Ok(false),
         }
     }
 
@@ -62,6 +65,7 @@ impl Sink {
             Self::Store(sink) => sink.put_blob(content).await,
             Self::Registry(sink) => sink.put_blob(content).await,
             Self::Layouts(sink) => sink.put_blob(content).await,
+            Self::Oci(sink) => sink.put_blob(content).await,
         }
     }
 
@@ -75,13 +79,14 @@ impl Sink {
             Self::Store(sink) => sink.publish(plan, images).await,
             Self::Registry(sink) => sink.publish(plan, images).await,
             Self::Layouts(sink) => sink.publish(plan, images).await,
+            Self::Oci(sink) => sink.publish(plan, images).await,
         }
     }
 
     pub(super) fn batching(&self) -> Batching {
         match self {
             Self::Store(_) => Batching::Together,
-            Self::Registry(_) | Self::Layouts(_) => Batching::Apart,
+            Self::Registry(_) | Self::Layouts(_) | Self::Oci(_) => Batching::Apart,
         }
     }
 }

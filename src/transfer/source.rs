@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{IndexMode, ReferrerMode, StreamedBundle, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
-use crate::layout::{DirLayout, FoundLayout};
+use crate::layout::{Collection, DirLayout, FoundLayout};
 use crate::oci::{
     Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag, sum_len,
 };
@@ -30,6 +30,8 @@ pub enum Source {
     BundleStream(Arc<StreamedBundle>),
     /// A directory of `dir:` layouts.
     Layouts(Arc<Vec<FoundLayout>>),
+    /// What another tool has put together: an OCI layout, or an archive of one kind or another.
+    Collection(Arc<Collection>),
 }
 
 /// Registries as a source, and what is at hand already of what they have.
@@ -296,6 +298,10 @@ impl Source {
                 Ok(bridge::run(move || bundle.read_manifest(&digest)).await?)
             }
             (Self::BundleStream(bundle), _) => Ok(bundle.manifests.get(&digest).cloned()),
+            (Self::Collection(collection), _) => {
+                let collection = Arc::clone(collection);
+                Ok(bridge::run(move || collection.read_manifest(&digest)).await?)
+            }
             (Self::Layouts(layouts), Location::Layout(at)) => {
                 let Some(found) = layouts.get(*at) else {
                     return Ok(None);
@@ -338,6 +344,10 @@ impl Source {
                 Some(parts) if parts.len() > 1 => return open_parts(parts, descriptor, from),
                 ranges => ranges.and_then(|ranges| ranges.into_iter().next()),
             },
+            (Self::Collection(collection), _) => {
+                let collection = Arc::clone(collection);
+                bridge::run(move || collection.open_blob(&digest)).await?
+            }
             (Self::Layouts(layouts), Location::Layout(at)) => match layouts.get(*at) {
                 Some(found) => {
                     let path = found.path.clone();
@@ -367,6 +377,7 @@ impl Source {
     pub fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
         match (self, location) {
             (Self::Store(store), _) => Some(store.blob_path(digest)),
+            (Self::Collection(collection), _) => collection.blob_file(digest),
             (Self::Layouts(layouts), Location::Layout(at)) => {
                 // Opened for the sake of its name: who asks has it verified by opening it.
                 let layout = DirLayout::open(&layouts.get(*at)?.path).ok()?;

@@ -64,7 +64,7 @@ impl Trust {
     }
 
     /// Why a bundle without a signature is refused.
-    pub(in crate::bundle) fn refuse_unsigned(&self) -> SignatureError {
+    pub fn refuse_unsigned(&self) -> SignatureError {
         SignatureError::Unsigned {
             trusted: self.names(),
         }

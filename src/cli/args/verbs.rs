@@ -232,23 +232,30 @@ pub(crate) struct UnpackArgs {
     pub(crate) results: ResultsArgs,
 }
 
-/// Export images as the `dir:` layouts that skopeo reads
+/// Export images for skopeo, containerd, Docker and others
 ///
-/// One layout an image, at `DIR/<repository>:<tag>`, as `skopeo sync --scoped` names them. Layouts
-/// share their blobs by hardlink, with each other and, on one file system, with the source.
+/// As `dir:` layouts, one an image, at `OUTPUT/<repository>:<tag>`, as `skopeo sync --scoped` names
+/// them; or all images in one OCI layout, one archive of it, or one archive for `docker load`.
+/// Layouts in directories share their blobs by hardlink, on one file system with the source too.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Example:
+Examples:
   hod export site.tar --output layouts
+  hod export site.tar --format oci-archive --output site-oci.tar
+  hod export site.tar --format docker-archive --only app.txt --output app.tar
   skopeo sync --all --scoped --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
     /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
-    /// The directory to put the layouts into
-    #[arg(long, short, value_name = "DIR")]
+    /// The directory to put the layouts into, or the archive to write
+    #[arg(long, short, value_name = "PATH")]
     pub(crate) output: PathBuf,
+
+    /// What to export as
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "dir")]
+    pub(crate) format: FormatArg,
 
     /// How to take over blobs; by default hardlinks on one file system and copies otherwise
     #[arg(long, value_enum, value_name = "MODE")]
@@ -374,4 +381,28 @@ Example:
 pub(crate) struct CompletionsArgs {
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// What images are exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FormatArg {
+    /// A `dir:` layout an image, as skopeo has them
+    Dir,
+    /// One OCI layout with all images, added to when it exists
+    Oci,
+    /// One archive of an OCI layout with all images
+    OciArchive,
+    /// One archive for `docker load`, of images for one platform
+    DockerArchive,
+}
+
+impl From<FormatArg> for crate::ops::ExportFormat {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Dir => Self::Dir,
+            FormatArg::Oci => Self::Oci,
+            FormatArg::OciArchive => Self::OciArchive,
+            FormatArg::DockerArchive => Self::DockerArchive,
+        }
+    }
 }

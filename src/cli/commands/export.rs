@@ -36,6 +36,8 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
     Ok(ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),
+        format: args.format.into(),
+        mtime: settings::source_date_epoch()?,
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),

@@ -74,6 +74,16 @@ impl LocalReferrers {
                 let read = |digest: &Digest| Ok(bundle.manifests.get(digest).cloned());
                 found.add_images(&bundle.document.images, repository, read)?;
             }
+            Source::Collection(collection) => {
+                let read = |digest: &Digest| Ok(collection.read_manifest(digest)?);
+                let images = collection.images().iter();
+                for image in images.filter(|image| image.repository == *repository) {
+                    // One that cannot be read is complained of when it is wanted.
+                    if let Ok(Some(top)) = collection.read_manifest(&image.digest) {
+                        found.add_entry((image.tag.clone(), Location::Pool), &top, read)?;
+                    }
+                }
+            }
             Source::Layouts(layouts) => {
                 for (at, layout) in layouts.iter().enumerate() {
                     let (name, tag) = layout_name(&layout.reference);

@@ -6,7 +6,7 @@ use super::source::Source;
 /// From the ground up; a module may import those on lower floors.
 const FLOORS: [&[&str]; 6] = [
     &["hint", "list", "oci", "report"],
-    &["bridge", "fsx", "program", "terminal"],
+    &["archive", "bridge", "fsx", "program", "terminal"],
     &[
         "bundle", "layout", "registry", "server", "store", "template",
     ],
@@ -16,7 +16,9 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 8] = [
+const NEIGHBOURS: [(&str, &str); 10] = [
+    ("archive", "bridge"),
+    ("archive", "fsx"),
     ("bridge", "fsx"),
     ("list", "hint"),
     ("list", "oci"),
@@ -28,11 +30,12 @@ const NEIGHBOURS: [(&str, &str); 8] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 30] = [
+const PATH_HOMES: [(&str, &[&str]); 31] = [
     ("axum", &["server"]),
     ("blake2", &["bundle"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("flate2", &["archive"]),
     ("http", &["registry"]),
     ("http_auth", &["registry"]),
     ("hyper_util", &["registry"]),
@@ -52,13 +55,13 @@ const PATH_HOMES: [(&str, &[&str]); 30] = [
     ("std::io::stderr", &["cli"]),
     ("std::io::stdout", &["cli"]),
     ("std::process::Command", &["program"]),
-    ("tar", &["bundle"]),
+    ("tar", &["archive", "bundle"]),
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
     ("toml", &["registry"]),
     ("walkdir", &["fsx"]),
     ("x509_parser", &["registry"]),
-    ("zstd", &["bundle"]),
+    ("zstd", &["archive", "bundle"]),
 ];
 
 /// Words that only some top-level modules may use.

@@ -32,7 +32,7 @@ impl EntryPath {
     }
 
     /// The directories above it, nearest first.
-    pub(super) fn parents(&self) -> impl Iterator<Item = &str> {
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
         self.0
             .rmatch_indices('/')
             .map(|(at, _)| self.0.split_at(at).0)

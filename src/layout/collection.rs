@@ -1,0 +1,237 @@
+//! Images as another tool has put them together: an OCI layout, in a directory or an archive; what
+//! `docker save` writes; an archive of a registry's storage.
+//!
+//! Plain archives are read in place, blob by blob in any order; compressed ones twice from front
+//! to back, with their manifests held in memory in between. Nothing is staged on a disk.
+
+mod docker;
+mod error;
+mod gather;
+mod index;
+mod name;
+mod open;
+mod role;
+mod sequential;
+mod tree;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use error::CollectionError;
+pub use name::NamedImage;
+
+use crate::bridge::FileRange;
+use crate::fsx::{self, File};
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType};
+
+/// Images that another tool has put together, found and named.
+#[derive(Debug)]
+pub struct Collection {
+    path: PathBuf,
+    kind: CollectionKind,
+    images: Vec<NamedImage>,
+    /// What the media type of an image's manifest is said to be.
+    declared: HashMap<Digest, MediaType>,
+    /// What is at hand: manifests that were made here, or all.
+    held: BTreeMap<Digest, Manifest>,
+    blobs: Blobs,
+    notes: Vec<String>,
+}
+
+/// What tool put it together, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CollectionKind {
+    OciLayout,
+    OciArchive,
+    DockerArchive,
+    TreeArchive,
+}
+
+/// Where the blobs are.
+#[derive(Debug)]
+enum Blobs {
+    /// Files of the layout.
+    Directory,
+    /// Members of plain archives.
+    InPlace {
+        volumes: Vec<Volume>,
+        places: HashMap<Digest, Place>,
+    },
+    /// Members of archives of which one at least is compressed.
+    Sequential {
+        volumes: Vec<PathBuf>,
+        places: HashMap<Digest, Place>,
+    },
+}
+
+#[derive(Debug)]
+struct Volume {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+/// Where a member's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    /// Which of several archives.
+    volume: usize,
+    /// In the tar, decompressed.
+    offset: u64,
+    len: u64,
+    /// For messages.
+    member: Box<str>,
+}
+
+/// An image, and what an index says of it.
+#[derive(Debug)]
+struct TopManifest {
+    image: NamedImage,
+    media_type: Option<MediaType>,
+    /// Whether it has a name of its own.
+    is_named: bool,
+}
+
+impl TopManifest {
+    fn named(image: NamedImage) -> Self {
+        Self {
+            image,
+            media_type: None,
+            is_named: true,
+        }
+    }
+}
+
+impl Collection {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn kind(&self) -> CollectionKind {
+        self.kind
+    }
+
+    /// All images, in the order in which they are listed there.
+    pub fn images(&self) -> &[NamedImage] {
+        &self.images
+    }
+
+    /// What to tell who uses it, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether it can be read only from front to back.
+    pub fn is_sequential(&self) -> bool {
+        matches!(self.blobs, Blobs::Sequential { .. })
+    }
+
+    /// Manifests that no file has, since the format has none.
+    pub fn made_manifests(&self) -> impl Iterator<Item = &Manifest> {
+        let is_made = self.kind == CollectionKind::DockerArchive;
+        self.held.values().filter(move |_| is_made)
+    }
+
+    /// Reads and verifies a manifest; `None` when it is not there.
+    pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, CollectionError> {
+        if let Some(manifest) = self.held.get(digest) {
+            return Ok(Some(manifest.clone()));
+        }
+        let Some(range) = self.open_blob(digest)? else {
+            return Ok(None);
+        };
+        let (path, member) = (self.path.clone(), self.member_of(digest));
+        if range.len > MANIFEST_LEN_MAX {
+            let source = crate::oci::ManifestError::TooLong { len: range.len };
+            return Err(CollectionError::Manifest {
+                path,
+                member,
+                source,
+            });
+        }
+        let len = usize::try_from(range.len).expect("a few MiB are addressable");
+        let bytes = fsx::read_range(&range.file, &range.path, range.offset, len)?;
+        if !digest.matches(&bytes) {
+            let digest = digest.clone();
+            return Err(CollectionError::Corrupt {
+                path,
+                member,
+                digest,
+            });
+        }
+        let declared = self.declared.get(digest);
+        let manifest = Manifest::parse_as(bytes.into(), digest.clone(), declared);
+        manifest
+            .map(Some)
+            .map_err(|source| CollectionError::Manifest {
+                path,
+                member,
+                source,
+            })
+    }
+
+    /// Where a blob is; its bytes are not verified. `None` when it is not there, or when it has to
+    /// be waited for.
+    pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, CollectionError> {
+        match &self.blobs {
+            Blobs::Directory => {
+                let path = self.blob_path(digest);
+                // Opening a pipe would wait for a writer.
+                let Some(stat) = fsx::try_stat(&path)? else {
+                    return Ok(None);
+                };
+                if !stat.is_file {
+                    return Err(CollectionError::NotAFile { path });
+                }
+                let file = fsx::try_open(&path)?;
+                Ok(file.map(|file| FileRange {
+                    file: Arc::new(file),
+                    path,
+                    offset: 0,
+                    len: stat.len,
+                }))
+            }
+            Blobs::InPlace { volumes, places } => Ok(places.get(digest).map(|place| {
+                let volume = &volumes[place.volume];
+                FileRange {
+                    file: Arc::clone(&volume.file),
+                    path: volume.path.clone(),
+                    offset: place.offset,
+                    len: place.len,
+                }
+            })),
+            Blobs::Sequential { .. } => Ok(None),
+        }
+    }
+
+    /// The file that is the blob and nothing else, if there is one.
+    pub fn blob_file(&self, digest: &Digest) -> Option<PathBuf> {
+        matches!(self.blobs, Blobs::Directory).then(|| self.blob_path(digest))
+    }
+
+    /// What has the blob, for messages.
+    pub fn member_of(&self, digest: &Digest) -> String {
+        match &self.blobs {
+            Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {
+                let place = places.get(digest);
+                place.map_or_else(|| digest.to_string(), |place| place.member.to_string())
+            }
+            Blobs::Directory => format!("blobs/{}/{}", digest.algorithm().as_str(), digest.hex()),
+        }
+    }
+
+    /// Whether a manifest is there.
+    fn has(&self, digest: &Digest) -> bool {
+        match &self.blobs {
+            Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {
+                places.contains_key(digest)
+            }
+            Blobs::Directory => self.held.contains_key(digest),
+        }
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let algorithm = digest.algorithm().as_str();
+        self.path.join("blobs").join(algorithm).join(digest.hex())
+    }
+}

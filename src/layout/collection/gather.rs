@@ -1,0 +1,334 @@
+//! One pass through an archive: where its blobs are, and what else tells what it holds.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::index::INDEX_LEN_MAX;
+use super::role::{Role, role, tree_above};
+use super::{CollectionError, Place};
+use crate::archive::{ArchiveError, Compression, Member, MemberKind, Reader};
+use crate::oci::{
+    Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag,
+};
+
+/// The longest link of a registry that is read, in bytes.
+const LINK_LEN_MAX: u64 = 256;
+/// How many bytes of a compressed archive are held, which cannot be gone back to.
+pub(super) const HELD_LEN_MAX: u64 = 32 * 1024 * 1024;
+/// How many bytes of paths are held.
+const PATHS_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// What was found in an archive of any kind.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) blobs: HashMap<Digest, Place>,
+    /// Of a compressed archive, every blob that is a manifest.
+    pub(super) manifests: BTreeMap<Digest, Manifest>,
+    /// The files that say what there is, by their directories.
+    pub(super) heads: BTreeMap<String, Heads>,
+    pub(super) tree: Option<Tree>,
+    /// All that has no place by its path, but in `docker save` archives by what names it.
+    pub(super) files: HashMap<String, FileEntry>,
+    pub(super) links: HashMap<String, MemberKind>,
+    pub(super) is_compressed: bool,
+}
+
+/// The files of one directory that say what there is.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    pub(super) has_oci_layout: bool,
+    pub(super) index: Option<Vec<u8>>,
+    pub(super) manifest: Option<Vec<u8>>,
+}
+
+/// The links of a registry's storage.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    above: String,
+    pub(super) tags: BTreeMap<(RepositoryName, Tag), Digest>,
+    pub(super) named: BTreeMap<RepositoryName, BTreeSet<Digest>>,
+    pub(super) revisions: BTreeMap<RepositoryName, BTreeSet<Digest>>,
+}
+
+/// A file by its path.
+#[derive(Debug)]
+pub(super) struct FileEntry {
+    pub(super) place: Place,
+    /// Of a compressed archive, the content of what may be a configuration.
+    pub(super) content: Option<Vec<u8>>,
+    /// Of a compressed archive, the digest of what is itself compressed.
+    pub(super) packed: Option<(Compression, Digest)>,
+}
+
+/// Goes through archives that belong together; `None` if they are a bundle of ours.
+pub(super) fn gather(paths: &[PathBuf]) -> Result<Option<Gathered>, CollectionError> {
+    let mut gather = Gather {
+        found: Gathered::default(),
+        held_len: 0,
+        paths_len: 0,
+    };
+    for (volume, path) in paths.iter().enumerate() {
+        let mut reader = Reader::open(path)?;
+        let is_compressed = reader.compression() != Compression::None;
+        gather.found.is_compressed |= is_compressed;
+        while let Some(member) = reader.next_member()? {
+            if role(member.path.as_str()) == Role::Ours {
+                return Ok(None);
+            }
+            let at = At {
+                path,
+                volume,
+                member: &member,
+                is_compressed,
+            };
+            gather.add(&mut reader, at)?;
+        }
+    }
+    Ok(Some(gather.found))
+}
+
+struct Gather {
+    found: Gathered,
+    held_len: u64,
+    paths_len: usize,
+}
+
+/// A member and its archive.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    path: &'a Path,
+    volume: usize,
+    member: &'a Member,
+    is_compressed: bool,
+}
+
+impl At<'_> {
+    fn place(self) -> Place {
+        Place {
+            volume: self.volume,
+            offset: self.member.offset,
+            len: self.member.len,
+            member: self.member.path.as_str().into(),
+        }
+    }
+
+    fn duplicate(self) -> CollectionError {
+        let (path, member) = (self.path.to_owned(), self.member.path.to_string());
+        ArchiveError::Duplicate { path, member }.into()
+    }
+
+    fn content(self, problem: &str) -> CollectionError {
+        CollectionError::Content {
+            path: self.path.to_owned(),
+            member: self.member.path.to_string(),
+            problem: problem.to_owned(),
+        }
+    }
+}
+
+impl Gather {
+    fn add(&mut self, reader: &mut Reader, at: At<'_>) -> Result<(), CollectionError> {
+        let path = at.member.path.as_str();
+        if let Some(above) = tree_above(path) {
+            let tree = self.found.tree.get_or_insert_with(|| Tree {
+                above: above.to_owned(),
+                ..Tree::default()
+            });
+            if tree.above != above {
+                return Err(at.content("is in a second registry tree; only one can be read"));
+            }
+        }
+        if at.member.kind != MemberKind::File {
+            return self.add_link(at);
+        }
+        match role(path) {
+            // Bundles were told before.
+            Role::Ours => Ok(()),
+            Role::Blob(digest) => self.add_blob(reader, at, digest),
+            Role::Tag(repository, tag) => {
+                let digest = read_link(reader, at)?;
+                let tags = &mut self.tree().tags;
+                match tags.insert((repository, tag), digest.clone()) {
+                    Some(other) if other != digest => Err(at.duplicate()),
+                    _ => Ok(()),
+                }
+            }
+            Role::Named(repository, digest) => {
+                self.tree()
+                    .named
+                    .entry(repository)
+                    .or_default()
+                    .insert(digest);
+                self.count_path(at)
+            }
+            Role::Revision(repository, digest) => {
+                let revisions = &mut self.tree().revisions;
+                revisions.entry(repository).or_default().insert(digest);
+                self.count_path(at)
+            }
+            Role::Head(dir, name) => self.add_head(reader, at, (dir, name)),
+            Role::Other if self.found.tree.is_some() => Ok(()),
+            Role::Other => self.add_file(reader, at),
+        }
+    }
+
+    fn tree(&mut self) -> &mut Tree {
+        self.found.tree.get_or_insert_default()
+    }
+
+    fn add_link(&mut self, at: At<'_>) -> Result<(), CollectionError> {
+        self.count_path(at)?;
+        let (path, kind) = (at.member.path.to_string(), at.member.kind.clone());
+        match self.found.links.insert(path, kind) {
+            Some(_) => Err(at.duplicate()),
+            None => Ok(()),
+        }
+    }
+
+    fn add_blob(
+        &mut self,
+        reader: &mut Reader,
+        at: At<'_>,
+        digest: Digest,
+    ) -> Result<(), CollectionError> {
+        self.count_path(at)?;
+        if let Some(other) = self.found.blobs.get(&digest) {
+            if other.volume == at.volume {
+                return Err(at.duplicate());
+            }
+            // What an archive before has too.
+            return Ok(());
+        }
+        self.found.blobs.insert(digest.clone(), at.place());
+        if !at.is_compressed || at.member.len > MANIFEST_LEN_MAX {
+            return Ok(());
+        }
+        let bytes = reader.read_whole(MANIFEST_LEN_MAX)?;
+        // Most are configurations and small layers, which are no manifests.
+        if bytes.first() == Some(&b'{')
+            && let Ok(manifest) = Manifest::parse_as(bytes.into(), digest.clone(), None)
+        {
+            if !digest.matches(manifest.bytes()) {
+                let (path, member) = (at.path.to_owned(), at.member.path.to_string());
+                return Err(CollectionError::Corrupt {
+                    path,
+                    member,
+                    digest,
+                });
+            }
+            self.hold(at, manifest.bytes().len())?;
+            self.found.manifests.insert(digest, manifest);
+        }
+        Ok(())
+    }
+
+    fn add_head(
+        &mut self,
+        reader: &mut Reader,
+        at: At<'_>,
+        (dir, name): (String, &str),
+    ) -> Result<(), CollectionError> {
+        // A file of that name that is of no use is left where it is.
+        if at.member.len > INDEX_LEN_MAX && self.found.tree.is_some() {
+            return Ok(());
+        }
+        let bytes = reader.read_whole(INDEX_LEN_MAX)?;
+        self.hold(at, bytes.len())?;
+        let heads = self.found.heads.entry(dir).or_default();
+        let old = match name {
+            "oci-layout" => {
+                let had_it = std::mem::replace(&mut heads.has_oci_layout, true);
+                had_it.then(Vec::new)
+            }
+            "index.json" => heads.index.replace(bytes),
+            _ => heads.manifest.replace(bytes),
+        };
+        match old {
+            Some(_) => Err(at.duplicate()),
+            None => Ok(()),
+        }
+    }
+
+    fn add_file(&mut self, reader: &mut Reader, at: At<'_>) -> Result<(), CollectionError> {
+        self.count_path(at)?;
+        let mut entry = FileEntry {
+            place: at.place(),
+            content: None,
+            packed: None,
+        };
+        if at.is_compressed {
+            let mut start = Vec::new();
+            let magic_len = Compression::MAGIC_LEN as u64;
+            let read = reader.by_ref().take(magic_len).read_to_end(&mut start);
+            read.map_err(|error| unwrap_archive(error, at))?;
+            let compression = Compression::of(&start);
+            if compression != Compression::None {
+                let digest = hash(reader, &start)?;
+                entry.packed = Some((compression, digest));
+            } else if start.first() == Some(&b'{') && at.member.len <= MANIFEST_LEN_MAX {
+                let mut bytes = start;
+                bytes.extend(reader.read_whole(MANIFEST_LEN_MAX)?);
+                self.hold(at, bytes.len())?;
+                entry.content = Some(bytes);
+            }
+        }
+        let path = at.member.path.to_string();
+        match self.found.files.insert(path, entry) {
+            Some(_) => Err(at.duplicate()),
+            None => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, at: At<'_>, len: usize) -> Result<(), CollectionError> {
+        self.held_len += len as u64;
+        if self.held_len <= HELD_LEN_MAX {
+            return Ok(());
+        }
+        Err(CollectionError::TooMuch {
+            path: at.path.to_owned(),
+            len_max: HELD_LEN_MAX,
+        })
+    }
+
+    fn count_path(&mut self, at: At<'_>) -> Result<(), CollectionError> {
+        // What a map needs beside a path is about as much again.
+        self.paths_len += at.member.path.as_str().len() + 100;
+        if self.paths_len <= PATHS_LEN_MAX {
+            return Ok(());
+        }
+        Err(at.content("is one file too many: their names need more memory than is allowed"))
+    }
+}
+
+fn read_link(reader: &mut Reader, at: At<'_>) -> Result<Digest, CollectionError> {
+    let bytes = reader.read_whole(LINK_LEN_MAX)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let digest = text.trim().parse();
+    digest.map_err(|error| at.content(&format!("is no link: {error}")))
+}
+
+/// Hashes what is left of a member, behind what was read of it.
+fn hash(reader: &mut Reader, start: &[u8]) -> Result<Digest, ArchiveError> {
+    let mut hasher = DigestHasher::new(Algorithm::Sha256);
+    hasher.update(start);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match reader.read_some(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// A reader's errors are the archive's, whatever form they come in.
+fn unwrap_archive(error: std::io::Error, at: At<'_>) -> CollectionError {
+    match error.downcast::<ArchiveError>() {
+        Ok(error) => error.into(),
+        Err(source) => ArchiveError::Decompress {
+            path: at.path.to_owned(),
+            source,
+        }
+        .into(),
+    }
+}

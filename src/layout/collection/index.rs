@@ -1,0 +1,210 @@
+//! `index.json` of an OCI layout: the images and what they are called.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::name::{NamedImage, nameless};
+use super::{CollectionError, TopManifest};
+use crate::oci::{Descriptor, Digest, RepositoryName, Tag};
+
+/// The longest index that is read, in bytes; one of thousands of images has a few MiB.
+pub(super) const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// What containerd and Docker call an image, in full.
+const IMAGE_NAME: &str = "io.containerd.image.name";
+/// What the specification leaves to the tools: a tag with some, a name in full with others.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What hauler calls the part that a manifest has, where several have one name.
+const KIND: &str = "kind";
+/// The kinds that cosign's tags stand for; older haulers and cosign itself have another prefix.
+const KIND_PREFIXES: [&str; 2] = ["dev.hauler/", "dev.cosignproject.cosign/"];
+
+#[derive(Deserialize)]
+struct Wire {
+    manifests: Vec<Descriptor>,
+}
+
+/// Reads the index of the layout at `path`, which stands there as `member`.
+pub(super) fn read(
+    bytes: &[u8],
+    (path, member): (&Path, &str),
+) -> Result<Vec<TopManifest>, CollectionError> {
+    let wire: Wire = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
+        path: path.to_owned(),
+        member: member.to_owned(),
+        source,
+    })?;
+    // Signatures and the like of hauler's have the name of the image that they are about.
+    let subjects: HashMap<&str, &Digest> = wire
+        .manifests
+        .iter()
+        .filter(|entry| about(entry).is_none())
+        .filter_map(|entry| Some((name_of(entry)?, &entry.digest)))
+        .collect();
+    let named = wire.manifests.iter().map(|entry| {
+        let name = |text: &str, tag: Option<&str>| {
+            image(text, entry, (path, tag)).map_err(|source| CollectionError::Name {
+                path: path.to_owned(),
+                member: member.to_owned(),
+                name: text.to_owned(),
+                source,
+            })
+        };
+        let (image, is_named) = match (name_of(entry), about(entry)) {
+            (None, _) => {
+                let digest = entry.digest.clone();
+                (NamedImage::stored(nameless(path), None, digest), false)
+            }
+            (Some(text), None) => (name(text, None)?, true),
+            (Some(text), Some(Part::Referrer)) => (name(text, Some(""))?, true),
+            (Some(text), Some(Part::Cosign(suffix))) => {
+                let subject = subjects.get(text);
+                let tag = subject.map(|subject| subject.as_str().replace(':', "-") + "." + suffix);
+                (name(text, Some(tag.as_deref().unwrap_or("")))?, true)
+            }
+        };
+        Ok(TopManifest {
+            image,
+            media_type: Some(entry.media_type.clone()),
+            is_named,
+        })
+    });
+    named.collect()
+}
+
+/// What an entry is, if it is no image but about one.
+enum Part<'a> {
+    /// Under a tag of cosign's with this suffix.
+    Cosign(&'a str),
+    /// By its digest.
+    Referrer,
+}
+
+fn about(entry: &Descriptor) -> Option<Part<'_>> {
+    let kind = entry.annotations.get(KIND)?;
+    let mut prefixes = KIND_PREFIXES.iter();
+    let kind = prefixes.find_map(|prefix| kind.strip_prefix(prefix))?;
+    match kind {
+        "sigs" => Some(Part::Cosign("sig")),
+        "atts" => Some(Part::Cosign("att")),
+        "sboms" => Some(Part::Cosign("sbom")),
+        _ if kind.starts_with("referrers") => Some(Part::Referrer),
+        _ => None,
+    }
+}
+
+/// The name of an entry: the full one if there is any.
+fn name_of(entry: &Descriptor) -> Option<&str> {
+    let name = |key| entry.annotations.get(key).map(String::as_str);
+    name(IMAGE_NAME)
+        .or_else(|| name(REF_NAME))
+        .filter(|name| !name.is_empty())
+}
+
+/// The image of an entry that is called `text`, under another tag (or by its digest, if that is
+/// empty) where one is given.
+fn image(
+    text: &str,
+    entry: &Descriptor,
+    (path, tag): (&Path, Option<&str>),
+) -> Result<NamedImage, crate::oci::ReferenceError> {
+    let digest = entry.digest.clone();
+    // A tag alone, of an image that is called as its layout is: `skopeo copy … oci:app:1.0`.
+    let is_full = entry.annotations.contains_key(IMAGE_NAME) || text.contains([':', '/', '@']);
+    let image = match text.parse::<Tag>() {
+        Ok(tag) if !is_full => NamedImage::stored(nameless(path), Some(tag), digest),
+        _ => NamedImage::parse(text, digest)?,
+    };
+    let repository: RepositoryName = image.repository.clone();
+    match tag {
+        None => Ok(image),
+        Some("") => Ok(NamedImage::stored(repository, None, image.digest)),
+        Some(tag) => Ok(NamedImage::stored(
+            repository,
+            Some(tag.parse()?),
+            image.digest,
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(byte: u8, annotations: &[(&str, &str)]) -> String {
+        let annotations: std::collections::BTreeMap<_, _> = annotations.iter().copied().collect();
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":1,"annotations":{}}}"#,
+            Digest::of(&[byte]),
+            serde_json::to_string(&annotations).unwrap()
+        )
+    }
+
+    fn names(entries: &[String]) -> Vec<String> {
+        let json = format!(
+            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+            entries.join(",")
+        );
+        let tops = read(json.as_bytes(), (Path::new("x/app.tar"), "index.json")).unwrap();
+        let name = |top: TopManifest| match &top.image.tag {
+            Some(tag) => format!("{}:{tag}", top.image.repository),
+            None => format!("{}@{}", top.image.repository, top.image.digest.short()),
+        };
+        tops.into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn images_are_called_what_their_annotations_say() {
+        let digest = Digest::of(b"1");
+        let (short, hex) = (digest.short(), digest.as_str());
+        let full = "quay.io/ns/app:2";
+        assert_eq!(names(&[entry(b'1', &[])]), [format!("app@{short}")]);
+        assert_eq!(names(&[entry(b'1', &[(REF_NAME, "1.0")])]), ["app:1.0"]);
+        let plain = [(REF_NAME, "busybox:1")];
+        assert_eq!(names(&[entry(b'1', &plain)]), ["library/busybox:1"]);
+        let both = [(REF_NAME, "2"), (IMAGE_NAME, full)];
+        assert_eq!(names(&[entry(b'1', &both)]), ["quay.io/ns/app:2"]);
+        let by_digest = format!("ns/app@{hex}");
+        let by_digest = [(IMAGE_NAME, by_digest.as_str())];
+        assert_eq!(
+            names(&[entry(b'1', &by_digest)]),
+            [format!("ns/app@{short}")]
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_haul_are_told_apart() {
+        let name = (IMAGE_NAME, "ghcr.io/ns/app:1");
+        let found = names(&[
+            entry(b'2', &[name, (KIND, "dev.hauler/sigs")]),
+            entry(b'1', &[name, (KIND, "dev.hauler/image")]),
+            entry(b'3', &[name, (KIND, "dev.hauler/referrers/abc")]),
+            entry(b'4', &[name, (KIND, "dev.cosignproject.cosign/atts")]),
+        ]);
+        let tag = Digest::of(b"1").as_str().replace(':', "-");
+        let third = Digest::of(b"3");
+        assert_eq!(
+            found,
+            [
+                format!("ghcr.io/ns/app:{tag}.sig"),
+                "ghcr.io/ns/app:1".to_owned(),
+                format!("ghcr.io/ns/app@{}", third.short()),
+                format!("ghcr.io/ns/app:{tag}.att"),
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_names_are_named() {
+        let entry = entry(b'1', &[(IMAGE_NAME, "Quay.io/App:1")]);
+        let json = format!(r#"{{"manifests":[{entry}]}}"#);
+        let at = (Path::new("x.tar"), "index.json");
+        let error = read(json.as_bytes(), at).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`index.json` in `x.tar` names an image `Quay.io/App:1`"
+        );
+        assert!(matches!(read(b"{}", at), Err(CollectionError::Json { .. })));
+    }
+}

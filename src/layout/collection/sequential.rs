@@ -1,0 +1,38 @@
+//! The second pass through a compressed archive.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use super::{Blobs, Collection, CollectionError, Place};
+use crate::archive::Reader;
+use crate::oci::Digest;
+
+impl Collection {
+    /// Hands every blob to `take` in the order in which they come, until it says to stop.
+    ///
+    /// Nothing is verified. What is not read of a blob is passed over.
+    pub fn read_blobs(
+        &self,
+        take: &mut dyn FnMut(&Digest, &mut dyn Read) -> ControlFlow<()>,
+    ) -> Result<(), CollectionError> {
+        let Blobs::Sequential { volumes, places } = &self.blobs else {
+            return Ok(());
+        };
+        let of_place =
+            |(digest, place): (_, &Place)| ((place.volume, place.member.clone()), digest);
+        let by_place: HashMap<(usize, Box<str>), &Digest> = places.iter().map(of_place).collect();
+        for (at, path) in volumes.iter().enumerate() {
+            let mut reader = Reader::open(path)?;
+            while let Some(member) = reader.next_member()? {
+                let Some(digest) = by_place.get(&(at, member.path.as_str().into())) else {
+                    continue;
+                };
+                if take(digest, &mut reader).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

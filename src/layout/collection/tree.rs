@@ -1,0 +1,57 @@
+//! The images of an archived registry: its tags, and the manifests that stand on their own.
+
+use std::collections::BTreeSet;
+
+use super::gather::Tree;
+use super::name::NamedImage;
+use super::{Collection, CollectionError};
+use crate::oci::{Digest, Manifest};
+
+/// Lists the images, sorted, and how many tags name manifests that the archive does not have.
+///
+/// An archive of what is new, as oc-mirror makes them, has all tags and the new blobs only.
+pub(super) fn images(
+    collection: &Collection,
+    tree: &Tree,
+) -> Result<(Vec<NamedImage>, usize), CollectionError> {
+    let mut images = Vec::new();
+    let mut n_elsewhere = 0;
+    for ((repository, tag), digest) in &tree.tags {
+        if collection.has(digest) {
+            let (repository, tag) = (repository.clone(), Some(tag.clone()));
+            images.push(NamedImage::stored(repository, tag, digest.clone()));
+        } else {
+            n_elsewhere += 1;
+        }
+    }
+    for (repository, revisions) in &tree.revisions {
+        let here: BTreeSet<&Digest> = revisions.iter().filter(|d| collection.has(d)).collect();
+        let mut rootless = here.clone();
+        for ((of, _), digest) in &tree.tags {
+            if of == repository {
+                rootless.remove(digest);
+            }
+        }
+        for digest in tree.named.get(repository).into_iter().flatten() {
+            rootless.remove(digest);
+        }
+        if rootless.is_empty() {
+            continue;
+        }
+        for digest in here {
+            // One that cannot be read is an image like any other until somebody wants it.
+            let manifest = match collection.read_manifest(digest) {
+                Err(CollectionError::Manifest { .. }) => continue,
+                manifest => manifest?,
+            };
+            for child in manifest.iter().flat_map(Manifest::children) {
+                rootless.remove(&child.digest);
+            }
+        }
+        for digest in rootless {
+            images.push(NamedImage::stored(repository.clone(), None, digest.clone()));
+        }
+    }
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((images, n_elsewhere))
+}

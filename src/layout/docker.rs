@@ -1,0 +1,323 @@
+//! Writing `docker save` archives: configurations, uncompressed layers, and what they are called.
+//!
+//! ```text
+//! <hex>.json       a configuration, by its digest
+//! <hex>.tar        a layer, by its diff id
+//! manifest.json    for each image its configuration, its tags, its layers
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::LayoutError;
+use super::oci::{full_name, look_at};
+use crate::archive::{EntryPath, TarWriter, decoder};
+use crate::fsx::Durability;
+use crate::oci::{Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag};
+
+/// How much of a layer is decompressed at once.
+const CHUNK_LEN: usize = 256 * 1024;
+
+/// An image as such an archive has it.
+#[derive(Debug, Clone)]
+pub struct DockerImage {
+    config: Digest,
+    config_bytes: Vec<u8>,
+    tags: Vec<String>,
+    layers: Vec<DockerLayer>,
+}
+
+/// A layer, as it is stored and as it is unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerLayer {
+    pub stored: Descriptor,
+    pub diff_id: Digest,
+}
+
+/// Why an image cannot be in a `docker save` archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoDockerImage {
+    #[error("it is an index of several platforms, and such an archive holds one")]
+    Index,
+    #[error("it is no image that can be run, but {media_type}")]
+    Artifact { media_type: String },
+    #[error("it has no tag, and such an archive knows images by their tags only")]
+    NoTag,
+    #[error("it has a layer that registries do not hold")]
+    Foreign,
+    #[error("its configuration does not say what its layers are")]
+    Config,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    #[serde(default)]
+    diff_ids: Option<Vec<Digest>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    config: String,
+    repo_tags: &'a [String],
+    layers: Vec<String>,
+}
+
+impl DockerImage {
+    /// The configuration of an image that can be in such an archive, as far as its manifest tells.
+    pub fn config_of(manifest: &Manifest) -> Result<&Descriptor, NoDockerImage> {
+        let ManifestBody::Image(image) = manifest.body() else {
+            return Err(NoDockerImage::Index);
+        };
+        if !image.config.media_type.is_image_config() {
+            let media_type = format!("`{}`", image.config.media_type);
+            return Err(NoDockerImage::Artifact { media_type });
+        }
+        if image.layers.iter().any(Descriptor::is_foreign) {
+            return Err(NoDockerImage::Foreign);
+        }
+        Ok(&image.config)
+    }
+
+    /// The image with this manifest and configuration.
+    pub fn new(
+        (repository, tag): (&RepositoryName, Option<&Tag>),
+        manifest: &Manifest,
+        config_bytes: Vec<u8>,
+    ) -> Result<Self, NoDockerImage> {
+        let config = Self::config_of(manifest)?.digest.clone();
+        let tag = tag.ok_or(NoDockerImage::NoTag)?;
+        let parsed: Config =
+            serde_json::from_slice(&config_bytes).map_err(|_| NoDockerImage::Config)?;
+        let diff_ids = parsed.rootfs.diff_ids.unwrap_or_default();
+        let layers: Vec<&Descriptor> = manifest.blobs().skip(1).collect();
+        if diff_ids.len() != layers.len() {
+            return Err(NoDockerImage::Config);
+        }
+        let layers = layers.into_iter().zip(diff_ids);
+        let layers = layers.map(|(stored, diff_id)| DockerLayer {
+            stored: stored.clone(),
+            diff_id,
+        });
+        Ok(Self {
+            config,
+            config_bytes,
+            tags: vec![format!("{}:{tag}", full_name(repository))],
+            layers: layers.collect(),
+        })
+    }
+}
+
+/// A member of an archive that is to be written.
+#[derive(Debug, Clone)]
+enum Content {
+    Bytes(Vec<u8>),
+    Layer(DockerLayer),
+}
+
+/// An archive in the making, which appears at its destination when it is complete.
+#[derive(Debug)]
+pub struct DockerWriter {
+    tar: TarWriter,
+    members: BTreeMap<EntryPath, Content>,
+}
+
+impl DockerWriter {
+    /// Starts an archive of these images that is to become `destination`, whose directory must
+    /// exist; a tar that is there is replaced, and nothing else. `mtime` is the time of every
+    /// member, in seconds since 1970.
+    pub fn create(
+        destination: &Path,
+        images: Vec<DockerImage>,
+        mtime: u64,
+    ) -> Result<Self, LayoutError> {
+        look_at(destination)?;
+        // Tags of one image are one entry, as with `docker save`.
+        let mut by_config: BTreeMap<(Digest, Vec<Digest>), DockerImage> = BTreeMap::new();
+        for image in images {
+            let diff_ids = image.layers.iter().map(|l| l.diff_id.clone()).collect();
+            match by_config.entry((image.config.clone(), diff_ids)) {
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    new.insert(image);
+                }
+                std::collections::btree_map::Entry::Occupied(mut old) => {
+                    old.get_mut().tags.extend(image.tags);
+                }
+            }
+        }
+        let mut images: Vec<DockerImage> = by_config.into_values().collect();
+        for image in &mut images {
+            image.tags.sort_unstable();
+        }
+        images.sort_by(|a, b| a.tags.cmp(&b.tags));
+        let entries: Vec<Entry<'_>> = images.iter().map(entry).collect();
+        let list = serde_json::to_vec(&entries).expect("a list of texts is JSON");
+        let mut members = BTreeMap::from([(entry_path("manifest.json"), Content::Bytes(list))]);
+        for image in images {
+            let config = entry_path(&config_name(&image.config));
+            members.insert(config, Content::Bytes(image.config_bytes));
+            for layer in image.layers {
+                let path = entry_path(&layer_name(&layer.diff_id));
+                members.entry(path).or_insert(Content::Layer(layer));
+            }
+        }
+        Ok(Self {
+            tar: TarWriter::create(destination, mtime)?,
+            members,
+        })
+    }
+
+    /// The layers, each once, in the order in which they are to be written.
+    pub fn layers(&self) -> Vec<DockerLayer> {
+        let layers = self.members.values().filter_map(|content| match content {
+            Content::Layer(layer) => Some(layer.clone()),
+            Content::Bytes(_) => None,
+        });
+        layers.collect()
+    }
+
+    /// Writes the next layer, of which `content` has the bytes as stored, decompressing them.
+    ///
+    /// Both what is read and what is written must be what their digests say.
+    pub fn write_layer(
+        &mut self,
+        layer: &DockerLayer,
+        content: impl Read + Send,
+    ) -> Result<(), LayoutError> {
+        self.write_until(Some(layer))?;
+        let path = entry_path(&layer_name(&layer.diff_id));
+        self.tar.begin(&path)?;
+        let mut stored = Hashing {
+            inner: content,
+            hasher: DigestHasher::new(layer.stored.digest.algorithm()),
+            len: 0,
+        };
+        let read_error = |source: io::Error| LayoutError::LayerRead {
+            digest: layer.stored.digest.clone(),
+            source,
+        };
+        let unpacked = self.unpack(&mut stored, layer);
+        // What a decoder leaves behind its last frame belongs to the blob too.
+        io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
+        // A blob that is damaged is said to be that, whatever it unpacks to.
+        stored.check(&layer.stored.digest)?;
+        let (hasher, len) = unpacked?;
+        let actual = hasher.finish();
+        if actual != layer.diff_id {
+            let expected = layer.diff_id.clone();
+            return Err(LayoutError::DiffIdMismatch {
+                layer: layer.stored.digest.clone(),
+                expected,
+                actual,
+                len,
+            });
+        }
+        Ok(())
+    }
+
+    /// Decompresses a layer into the archive; returns what it hashes to, and its length.
+    fn unpack(
+        &mut self,
+        stored: &mut (impl Read + Send),
+        layer: &DockerLayer,
+    ) -> Result<(DigestHasher, u64), LayoutError> {
+        let read_error = |source: io::Error| LayoutError::LayerRead {
+            digest: layer.stored.digest.clone(),
+            source,
+        };
+        let mut hasher = DigestHasher::new(layer.diff_id.algorithm());
+        let mut len = 0;
+        let (_, mut unpacked) = decoder(stored).map_err(read_error)?;
+        let mut buffer = vec![0; CHUNK_LEN];
+        loop {
+            let n = match unpacked.read(&mut buffer) {
+                Ok(0) => return Ok((hasher, len)),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(read_error(source)),
+            };
+            hasher.update(&buffer[..n]);
+            self.tar.write(&buffer[..n])?;
+            len += n as u64;
+        }
+    }
+
+    /// Publishes the archive after all its layers; returns its length in bytes.
+    pub fn commit(mut self, durability: Durability) -> Result<u64, LayoutError> {
+        self.write_until(None)?;
+        Ok(self.tar.commit(durability)?)
+    }
+
+    /// Writes what stands before a layer, or before the end, and takes the layer off the list.
+    fn write_until(&mut self, layer: Option<&DockerLayer>) -> Result<(), LayoutError> {
+        while let Some((path, content)) = self.members.pop_first() {
+            match content {
+                Content::Bytes(bytes) => self.tar.add(&path, &bytes)?,
+                Content::Layer(next) => {
+                    assert_eq!(Some(&next), layer, "layers are written in order");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hasher: DigestHasher,
+    len: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        self.len += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R> Hashing<R> {
+    fn check(self, expected: &Digest) -> Result<(), LayoutError> {
+        let actual = self.hasher.finish();
+        if actual == *expected {
+            return Ok(());
+        }
+        Err(LayoutError::DigestMismatch {
+            expected: expected.clone(),
+            actual,
+            len: self.len,
+        })
+    }
+}
+
+fn entry(image: &DockerImage) -> Entry<'_> {
+    let layers = image.layers.iter();
+    Entry {
+        config: config_name(&image.config),
+        repo_tags: &image.tags,
+        layers: layers.map(|layer| layer_name(&layer.diff_id)).collect(),
+    }
+}
+
+fn config_name(digest: &Digest) -> String {
+    format!("{}.json", digest.hex())
+}
+
+fn layer_name(diff_id: &Digest) -> String {
+    format!("{}.tar", diff_id.hex())
+}
+
+fn entry_path(text: &str) -> EntryPath {
+    text.parse().expect("names of layers are plain paths")
+}

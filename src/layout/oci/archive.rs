@@ -1,0 +1,173 @@
+//! An OCI layout in a tar.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::entry::index;
+use super::{Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
+use crate::archive::{EntryPath, PlannedTar};
+use crate::fsx::{self, Durability};
+use crate::layout::LayoutError;
+use crate::oci::{Descriptor, Digest, Manifest};
+
+/// What an archive is to hold.
+#[derive(Debug)]
+pub struct OciArchivePlan {
+    pub images: Vec<OciEntry>,
+    /// Each once, or more often.
+    pub manifests: Vec<Manifest>,
+    pub blobs: Vec<Descriptor>,
+    /// The time of every member, in seconds since 1970.
+    pub mtime: u64,
+}
+
+/// An archive in the making, which appears at its destination when it is complete.
+///
+/// Blobs may be written from several threads, in any order; the bytes are the same in the end.
+#[derive(Debug)]
+pub struct OciArchiveWriter {
+    tar: PlannedTar,
+    path: std::path::PathBuf,
+    /// Blobs that are not written yet.
+    missing: Mutex<BTreeSet<Digest>>,
+}
+
+/// A blob on its way into an archive.
+#[derive(Debug)]
+pub struct ArchiveBlob {
+    writer: Arc<OciArchiveWriter>,
+    member: EntryPath,
+    /// The length that was planned.
+    len: u64,
+    checked: Checked,
+}
+
+impl OciArchivePlan {
+    /// The length of the archive in bytes.
+    pub fn archive_len(&self) -> u64 {
+        PlannedTar::len_of(&self.members().0)
+    }
+
+    /// The members with their lengths, and the index.
+    fn members(&self) -> (BTreeMap<EntryPath, u64>, Vec<u8>) {
+        let index = index(&self.images, Vec::new());
+        let mut members = BTreeMap::from([
+            (entry_path(MARKER), MARKER_TEXT.len() as u64),
+            (entry_path(INDEX), index.len() as u64),
+        ]);
+        for manifest in &self.manifests {
+            let member = entry_path(&blob_member(manifest.digest()));
+            members.insert(member, manifest.bytes().len() as u64);
+        }
+        for blob in &self.blobs {
+            members.insert(entry_path(&blob_member(&blob.digest)), blob.size);
+        }
+        (members, index)
+    }
+}
+
+impl OciArchiveWriter {
+    /// Starts an archive that is to become `destination`, whose directory must exist; a tar that is
+    /// there is replaced, and nothing else.
+    pub fn create(destination: &Path, plan: &OciArchivePlan) -> Result<Self, LayoutError> {
+        look_at(destination)?;
+        let (members, index) = plan.members();
+        let tar = PlannedTar::create(destination, &members, plan.mtime)?;
+        tar.write_at(&entry_path(MARKER), MARKER_TEXT, 0)?;
+        tar.write_at(&entry_path(INDEX), &index, 0)?;
+        for manifest in &plan.manifests {
+            let member = entry_path(&blob_member(manifest.digest()));
+            tar.write_at(&member, manifest.bytes(), 0)?;
+        }
+        let missing = plan.blobs.iter().map(|blob| blob.digest.clone());
+        Ok(Self {
+            tar,
+            path: destination.to_owned(),
+            missing: Mutex::new(missing.collect()),
+        })
+    }
+
+    /// Starts a blob of the plan, of the length that it has there.
+    pub fn blob_writer(self: &Arc<Self>, blob: &Descriptor) -> ArchiveBlob {
+        ArchiveBlob {
+            writer: Arc::clone(self),
+            member: entry_path(&blob_member(&blob.digest)),
+            len: blob.size,
+            checked: Checked::new(&blob.digest),
+        }
+    }
+
+    /// Publishes the archive, if all of it is there.
+    pub fn commit(self, durability: Durability) -> Result<(), LayoutError> {
+        let missing = self.missing.into_inner().expect("no panic while exporting");
+        if let Some(digest) = missing.into_iter().next() {
+            let path = self.path;
+            return Err(LayoutError::Incomplete { path, digest });
+        }
+        self.tar.commit(durability)?;
+        Ok(())
+    }
+}
+
+impl ArchiveBlob {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        let from = self.checked.len;
+        self.checked.update(bytes);
+        if self.checked.len > self.len {
+            return Err(self.wrong_length());
+        }
+        Ok(self.writer.tar.write_at(&self.member, bytes, from)?)
+    }
+
+    /// Counts the blob as written if its bytes have the digest it was started with.
+    pub fn commit(self) -> Result<(), LayoutError> {
+        if self.checked.len != self.len {
+            return Err(self.wrong_length());
+        }
+        let digest = self.checked.expected.clone();
+        self.checked.finish()?;
+        let mut missing = self
+            .writer
+            .missing
+            .lock()
+            .expect("no panic while exporting");
+        missing.remove(&digest);
+        Ok(())
+    }
+
+    fn wrong_length(&self) -> LayoutError {
+        LayoutError::WrongLength {
+            path: self.writer.path.clone(),
+            digest: self.checked.expected.clone(),
+            expected: self.len,
+            actual: self.checked.len,
+        }
+    }
+}
+
+/// Refuses to replace what is no tar.
+pub(in crate::layout) fn look_at(destination: &Path) -> Result<(), LayoutError> {
+    let foreign = || LayoutError::Foreign {
+        path: destination.to_owned(),
+        format: "an archive",
+        found: None,
+    };
+    let Some(stat) = fsx::try_stat(destination)? else {
+        return Ok(());
+    };
+    if !stat.is_file {
+        return Err(foreign());
+    }
+    let mut reader =
+        crate::archive::Reader::open(destination).map_err(crate::layout::CollectionError::from)?;
+    match reader.next_member() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(foreign()),
+    }
+}
+
+fn entry_path(text: &str) -> EntryPath {
+    text.parse().expect("names of a layout are plain paths")
+}

@@ -1,0 +1,165 @@
+//! An OCI layout in a directory.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::entry::{index, old_entries};
+use super::{BLOBS, Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
+use crate::fsx::{self, Durability, LinkMode, WalkKind};
+use crate::layout::LayoutError;
+use crate::oci::{Digest, Manifest};
+
+/// The longest index that is added to, in bytes.
+const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
+
+/// A layout in the making, in a hidden directory beside its destination.
+///
+/// Blobs may be added from several threads. What the destination has already is kept: its blobs
+/// get a second name, and its images stay unless new ones have their names. Dropped, it leaves
+/// nothing behind.
+#[derive(Debug)]
+pub struct OciDirWriter {
+    output: fsx::OutputDir,
+}
+
+/// A blob on its way into a layout.
+#[derive(Debug)]
+pub struct DirBlob {
+    temp: fsx::TempFile,
+    destination: PathBuf,
+    checked: Checked,
+}
+
+impl OciDirWriter {
+    /// Starts a layout at `destination`, whose parents are created.
+    ///
+    /// What is there must be an OCI layout with nothing foreign in it, or an empty directory.
+    pub fn create(destination: &Path) -> Result<Self, LayoutError> {
+        look_at(destination)?;
+        match fsx::OutputDir::create(destination)? {
+            Some(output) => Ok(Self { output }),
+            None => Err(LayoutError::Busy {
+                path: destination.to_owned(),
+            }),
+        }
+    }
+
+    /// Gives the file `source`, which must hold `digest`, a second place here. Its bytes are not
+    /// verified.
+    pub fn link_blob(
+        &self,
+        source: &Path,
+        digest: &Digest,
+        mode: LinkMode,
+    ) -> Result<(), LayoutError> {
+        fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
+        Ok(())
+    }
+
+    /// Starts a blob whose bytes come in pieces.
+    pub fn blob_writer(&self, digest: &Digest) -> Result<DirBlob, LayoutError> {
+        let destination = self.blob_path(digest);
+        if let Some(dir) = destination.parent() {
+            fsx::create_dir_all(dir)?;
+        }
+        Ok(DirBlob {
+            temp: fsx::TempFile::create_in(self.output.path(), "blob-")?,
+            destination,
+            checked: Checked::new(digest),
+        })
+    }
+
+    /// Writes a manifest, byte for byte.
+    pub fn add_manifest(&self, manifest: &Manifest) -> Result<(), LayoutError> {
+        Ok(fsx::write_file(
+            &self.blob_path(manifest.digest()),
+            manifest.bytes(),
+        )?)
+    }
+
+    /// Makes the layout appear at its destination with these images and those that it had.
+    ///
+    /// Atomic where the file system can exchange two names.
+    pub fn commit(self, images: &[OciEntry], durability: Durability) -> Result<(), LayoutError> {
+        let destination = self.output.destination().to_owned();
+        let old = look_at(&destination)?;
+        let is_there = old.is_some();
+        if is_there {
+            self.keep_blobs(&destination)?;
+        }
+        let index = index(images, old.unwrap_or_default());
+        fsx::write_file(&self.output.path().join(INDEX), &index)?;
+        fsx::write_file(&self.output.path().join(MARKER), MARKER_TEXT)?;
+        if is_there {
+            self.output.replace(durability)?;
+        } else {
+            self.output.commit(durability)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the blobs of the layout that is there a place in the one that takes its.
+    fn keep_blobs(&self, old: &Path) -> Result<(), LayoutError> {
+        for entry in fsx::walk(&old.join(BLOBS), |_| true) {
+            let entry = entry?;
+            let Ok(relative) = entry.path.strip_prefix(old) else {
+                continue;
+            };
+            if entry.kind == WalkKind::File {
+                let new = self.output.path().join(relative);
+                fsx::link_file(&entry.path, &new, LinkMode::Hard, self.output.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.output.path().join(blob_member(digest))
+    }
+}
+
+impl DirBlob {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        self.temp.write_all(bytes)?;
+        self.checked.update(bytes);
+        Ok(())
+    }
+
+    /// Keeps the blob if its bytes have the digest it was started with; otherwise it is gone.
+    pub fn commit(self) -> Result<(), LayoutError> {
+        self.checked.finish()?;
+        self.temp.persist(&self.destination, Durability::Deferred)?;
+        Ok(())
+    }
+}
+
+/// The images of the layout at `path`; `None` when there is nothing, an error when there is
+/// something that is not ours to replace.
+fn look_at(path: &Path) -> Result<Option<Vec<Value>>, LayoutError> {
+    let foreign = |found: Option<String>| LayoutError::Foreign {
+        path: path.to_owned(),
+        format: "an OCI layout",
+        found,
+    };
+    match fsx::try_stat(path)? {
+        None => return Ok(None),
+        Some(stat) if !stat.is_dir => return Err(foreign(None)),
+        Some(_) => {}
+    }
+    let names = fsx::try_read_dir_names(path)?.unwrap_or_default();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let known = [MARKER, INDEX, BLOBS];
+    if let Some(name) = names.iter().find(|name| known.iter().all(|k| name != k)) {
+        return Err(foreign(Some(name.to_string_lossy().into_owned())));
+    }
+    match fsx::try_read(&path.join(INDEX), INDEX_LEN_MAX)? {
+        Some(bytes) if names.iter().any(|name| name == MARKER) => {
+            old_entries(&bytes, path).map(Some)
+        }
+        _ => Err(foreign(None)),
+    }
+}

@@ -1,0 +1,64 @@
+//! `export --format oci` and `oci-archive`: all images in one layout.
+
+use std::sync::Arc;
+
+use super::{Batch, ExportFormat, ExportOptions, OpsError, make_parent};
+use crate::bridge;
+use crate::fsx::{Durability, LinkMode};
+use crate::layout::{OciArchiveWriter, OciDirWriter};
+use crate::ops::batch::require_space;
+use crate::ops::{Catalog, Context};
+use crate::report::amount::format_count;
+use crate::transfer::{OciSink, OnFailure, Resolved, Sink};
+
+/// What only Docker's media types have.
+const DOCKER: &str = "vnd.docker.";
+
+/// Writes the images of the batch; a directory gets those that are complete, an archive all or none.
+pub(super) async fn write(
+    cx: &Context,
+    (options, link): (&ExportOptions, LinkMode),
+    (catalog, batch): (&Catalog, &mut Batch),
+) -> Result<(), OpsError> {
+    let is_docker = |image: &&Resolved| image.top().media_type().as_str().contains(DOCKER);
+    let n_docker = batch.plan.images.iter().filter(is_docker).count();
+    if n_docker > 0 {
+        cx.note(&format!(
+            "{} with manifests in Docker's format, which are kept as they are: containerd finds \
+             them in an OCI layout, skopeo only those in OCI's; `--format dir` is for skopeo too",
+            format_count(n_docker, "image")
+        ));
+    }
+    let output = options.output.clone();
+    let is_archive = options.format == ExportFormat::OciArchive;
+    let sink = if is_archive {
+        let plan = OciSink::archive_plan(&batch.plan, options.mtime);
+        if plan.images.is_empty() {
+            return Ok(());
+        }
+        require_space(&options.output, plan.archive_len())?;
+        make_parent(&options.output)?;
+        let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
+        OciSink::archive(create.await?)
+    } else {
+        let create = bridge::run(move || OciDirWriter::create(&output));
+        OciSink::directory(create.await?, link)
+    };
+    let sink = Arc::new(sink);
+    let n_refused = batch.n_failed();
+    batch
+        .run(cx, catalog.source(), Sink::Oci(Arc::clone(&sink)))
+        .await;
+    if is_archive && batch.n_failed() > n_refused {
+        // Half an archive helps nobody; the failure is that of one image and costs all.
+        return match batch.first_failure() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        };
+    }
+    if options.on_failure == OnFailure::Stop && batch.has_failures() {
+        return Ok(());
+    }
+    bridge::run(move || sink.finish(Durability::Synced)).await?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Verifying what another tool has put together, whose formats have no verifier of their own: each
+//! image is resolved, and each blob of it hashed.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use super::{VerifyOutcome, hash};
+use crate::bridge;
+use crate::layout::{Collection, LayoutError};
+use crate::list::RenameRules;
+use crate::oci::{Digest, DigestHasher};
+use crate::ops::batch::{Batch, error_chain};
+use crate::ops::{Catalog, Context, ImageStatus, OpsError};
+use crate::report::{Event, Reporter};
+use crate::transfer::{OnFailure, Plan, PlannedBlob, ReferrerMode, Source, TransferError};
+
+/// How much is hashed at once.
+const CHUNK_LEN: usize = 256 * 1024;
+
+pub(super) async fn verify(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
+    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    let failed = |(image, text): (&str, &str)| format!("{image}: {text}");
+    let reports = batch.reports().iter();
+    let mut problems: Vec<String> = reports
+        .filter_map(|report| match &report.status {
+            ImageStatus::Failed { text, .. } => Some(failed((&report.image, text))),
+            _ => None,
+        })
+        .collect();
+    let Source::Collection(collection) = catalog.source() else {
+        unreachable!("only collections are verified here");
+    };
+    let results = if collection.is_sequential() {
+        let (collection, plan) = (Arc::clone(collection), Arc::clone(&batch.plan));
+        let reporter = Arc::clone(&cx.reporter);
+        bridge::run(move || hash_in_order(&collection, &plan, &reporter)).await?
+    } else {
+        hash_in_place(cx, catalog.source(), &batch.plan).await
+    };
+    let (mut n_blobs, mut bytes) = (0, 0);
+    for (blob, result) in batch.plan.blobs.iter().zip(results) {
+        n_blobs += 1;
+        bytes += blob.descriptor.size;
+        if let Err(error) = result {
+            let image = &batch.plan.images[blob.images[0]].wanted.name;
+            let member = collection.member_of(&blob.descriptor.digest);
+            let text = format!("{} (`{}`)", error_chain(&error), member.escape_debug());
+            problems.push(failed((image, &text)));
+        }
+    }
+    Ok(VerifyOutcome {
+        kind: catalog.kind().as_str(),
+        n_images: batch.reports().len(),
+        n_blobs,
+        bytes,
+        problems,
+        notes: Vec::new(),
+        signature: None,
+    })
+}
+
+async fn hash_in_place(
+    cx: &Context,
+    source: &Source,
+    plan: &Plan,
+) -> Vec<Result<(), TransferError>> {
+    futures_util::stream::iter(&plan.blobs)
+        .map(|blob| hash(cx, source, blob))
+        .buffered(cx.jobs)
+        .collect()
+        .await
+}
+
+/// Hashes the blobs of the plan in the order of the archive.
+fn hash_in_order(
+    collection: &Collection,
+    plan: &Plan,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<Result<(), TransferError>>, LayoutError> {
+    let mut waiting: HashSet<&Digest> = plan.blobs.iter().map(digest_of).collect();
+    let mut found: HashMap<Digest, (Digest, u64)> = HashMap::new();
+    let mut failure = None;
+    let read = collection.read_blobs(&mut |digest, content| {
+        if !waiting.remove(digest) {
+            return ControlFlow::Continue(());
+        }
+        let mut hasher = DigestHasher::new(digest.algorithm());
+        let (mut len, mut buffer) = (0, vec![0; CHUNK_LEN]);
+        loop {
+            match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    len += n as u64;
+                    reporter.event(Event::BytesMoved { len: n as u64 });
+                }
+                Err(source) => {
+                    let digest = digest.clone();
+                    failure = Some(TransferError::StreamRead { digest, source });
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        found.insert(digest.clone(), (hasher.finish(), len));
+        ControlFlow::Continue(())
+    });
+    read?;
+    let result = |blob: &PlannedBlob| {
+        let expected = digest_of(blob);
+        let Some((actual, len)) = found.get(expected) else {
+            let digest = expected.clone();
+            return Err(failure
+                .take()
+                .unwrap_or(TransferError::BlobAbsent { digest }));
+        };
+        if *len != blob.descriptor.size {
+            return Err(TransferError::BlobLength {
+                digest: expected.clone(),
+                expected: blob.descriptor.size,
+                actual: *len,
+            });
+        }
+        if actual == expected {
+            return Ok(());
+        }
+        Err(TransferError::DigestMismatch {
+            expected: expected.clone(),
+            actual: actual.clone(),
+            len: *len,
+        })
+    };
+    Ok(plan.blobs.iter().map(result).collect())
+}
+
+fn digest_of(blob: &PlannedBlob) -> &Digest {
+    &blob.descriptor.digest
+}

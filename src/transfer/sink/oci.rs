@@ -1,0 +1,210 @@
+//! An OCI layout as a sink, a directory or an archive: `export`.
+
+use std::sync::{Arc, Mutex};
+
+use super::Content;
+use crate::bridge;
+use crate::fsx::{Durability, LinkMode};
+use crate::layout::{
+    ArchiveBlob, DirBlob, LayoutError, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry,
+};
+use crate::oci::{Descriptor, Manifest};
+use crate::report::{BlobRoute, Event};
+use crate::transfer::{Plan, Referrer, Resolved, TransferError};
+
+/// Puts all images into one layout, which appears when [`OciSink::finish`] is called.
+#[derive(Debug)]
+pub struct OciSink {
+    target: Target,
+    /// The images that are complete.
+    done: Mutex<Vec<OciEntry>>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Directory {
+        writer: Mutex<Option<Arc<OciDirWriter>>>,
+        link: LinkMode,
+    },
+    Archive(Mutex<Option<Arc<OciArchiveWriter>>>),
+}
+
+/// A blob on its way into either.
+enum Blob {
+    Directory(DirBlob),
+    Archive(ArchiveBlob),
+}
+
+impl OciSink {
+    /// Fills a directory; files are taken over as `link` says.
+    pub fn directory(writer: OciDirWriter, link: LinkMode) -> Self {
+        Self::of(Target::Directory {
+            writer: Mutex::new(Some(Arc::new(writer))),
+            link,
+        })
+    }
+
+    /// Fills an archive that was planned for the same images.
+    pub fn archive(writer: OciArchiveWriter) -> Self {
+        Self::of(Target::Archive(Mutex::new(Some(Arc::new(writer)))))
+    }
+
+    fn of(target: Target) -> Self {
+        Self {
+            target,
+            done: Mutex::default(),
+        }
+    }
+
+    /// What an archive of these images holds.
+    pub fn archive_plan(plan: &Plan, mtime: u64) -> OciArchivePlan {
+        let manifests = plan.images.iter().flat_map(manifests);
+        OciArchivePlan {
+            images: plan.images.iter().flat_map(entries).collect(),
+            manifests: manifests.collect(),
+            blobs: plan.blobs.iter().map(|b| b.descriptor.clone()).collect(),
+            mtime,
+        }
+    }
+
+    /// Makes the layout visible, with the images that are complete; returns how many these are.
+    ///
+    /// Blocks. Without any, or when somebody still writes, nothing is made.
+    pub fn finish(&self, durability: Durability) -> Result<usize, LayoutError> {
+        let done = std::mem::take(&mut *self.done.lock().expect("no panic while exporting"));
+        if done.is_empty() {
+            return Ok(0);
+        }
+        match &self.target {
+            Target::Directory { writer, .. } => {
+                if let Some(writer) = take(writer) {
+                    writer.commit(&done, durability)?;
+                }
+            }
+            Target::Archive(writer) => {
+                if let Some(writer) = take(writer) {
+                    writer.commit(durability)?;
+                }
+            }
+        }
+        Ok(done.len())
+    }
+
+    pub(super) async fn put_blob(
+        &self,
+        content: &mut Content<'_>,
+    ) -> Result<BlobRoute, TransferError> {
+        let descriptor = content.handover.blob.descriptor.clone();
+        if let (Target::Directory { writer, link }, Some(source)) = (&self.target, content.file())
+            && *link != LinkMode::Copy
+        {
+            // Opened first, so that a missing blob and a wrong length are named as such.
+            content.open().await?;
+            let (writer, link) = (shared(writer)?, *link);
+            bridge::run(move || writer.link_blob(&source, &descriptor.digest, link)).await?;
+            return Ok(BlobRoute::Linked);
+        }
+        let stream = content.open().await?.into_stream();
+        let reporter = Arc::clone(content.handover.reporter);
+        let mut blob = self.blob(&descriptor)?;
+        bridge::pipe_to_blocking(stream, move |chunks| {
+            for chunk in chunks {
+                let chunk = chunk?;
+                blob.write(&chunk)?;
+                let len = chunk.len() as u64;
+                reporter.event(Event::BytesMoved { len });
+            }
+            Ok::<_, TransferError>(blob.commit()?)
+        })
+        .await?;
+        Ok(BlobRoute::Moved)
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<Blob, TransferError> {
+        Ok(match &self.target {
+            Target::Directory { writer, .. } => {
+                Blob::Directory(shared(writer)?.blob_writer(&descriptor.digest)?)
+            }
+            Target::Archive(writer) => Blob::Archive(shared(writer)?.blob_writer(descriptor)),
+        })
+    }
+
+    pub(super) async fn publish(
+        &self,
+        plan: &Arc<Plan>,
+        images: Vec<usize>,
+    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
+        let mut results = Vec::with_capacity(images.len());
+        for at in images {
+            let result = self.add_image(plan, at).await;
+            if result.is_ok() {
+                let mut done = self.done.lock().expect("no panic while exporting");
+                done.extend(entries(&plan.images[at]));
+            }
+            results.push((at, result.map_err(Arc::new)));
+        }
+        results
+    }
+
+    /// Writes the manifests of an image whose blobs are there.
+    async fn add_image(&self, plan: &Arc<Plan>, at: usize) -> Result<(), TransferError> {
+        // An archive had all manifests when it was started.
+        if let Target::Directory { writer, .. } = &self.target {
+            let (writer, plan) = (shared(writer)?, Arc::clone(plan));
+            bridge::run(move || {
+                manifests(&plan.images[at]).try_for_each(|m| writer.add_manifest(&m))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Blob {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        match self {
+            Self::Directory(blob) => blob.write(bytes),
+            Self::Archive(blob) => blob.write(bytes),
+        }
+    }
+
+    fn commit(self) -> Result<(), LayoutError> {
+        match self {
+            Self::Directory(blob) => blob.commit(),
+            Self::Archive(blob) => blob.commit(),
+        }
+    }
+}
+
+/// The writer while it is not finished.
+fn shared<W>(writer: &Mutex<Option<Arc<W>>>) -> Result<Arc<W>, TransferError> {
+    let writer = writer.lock().expect("no panic while exporting");
+    writer.clone().ok_or(TransferError::Stopped)
+}
+
+/// The writer, if nobody else has it.
+fn take<W>(writer: &Mutex<Option<Arc<W>>>) -> Option<W> {
+    let writer = writer.lock().expect("no panic while exporting").take();
+    writer.and_then(Arc::into_inner)
+}
+
+/// All manifests of an image and of what is about it.
+fn manifests(image: &Resolved) -> impl Iterator<Item = Manifest> {
+    let referrers = image.referrers.iter().flat_map(Referrer::with_top);
+    image.manifests.iter().cloned().chain(referrers)
+}
+
+/// The entries of an image and of what is about it.
+fn entries(image: &Resolved) -> impl Iterator<Item = OciEntry> {
+    let destination = &image.wanted.destination;
+    let own = OciEntry::new(
+        &destination.repository,
+        destination.tag.as_ref(),
+        image.top(),
+    );
+    let referrers = image.referrers.iter().map(|referrer| {
+        let tag = Some(&referrer.tag);
+        OciEntry::new(&destination.repository, tag, &referrer.top())
+    });
+    std::iter::once(own).chain(referrers)
+}
