@@ -14,8 +14,8 @@ help: ## list the targets
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
-demo: build ## carry images from one embedded registry into another, and show it
-	HOD="$(TARGET_DIR)/release/hod" sh tests/demo.sh
+demo: dist ## carry images from one embedded registry into others, and show it
+	HOD="$(DIST)" sh tests/demo.sh
 
 test: ## run all tests; installs Debian's skopeo and docker-registry when they are missing
 	tests/setup

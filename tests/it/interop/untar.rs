@@ -24,11 +24,15 @@ fn untar(program: &[&str]) {
     assert_eq!(
         names,
         [
+            "MIRRORS.txt",
             "README.txt",
             "SHA256SUMS",
             "docker",
             "hod",
-            "images-list.txt"
+            "hod-serve.service",
+            "hosts.toml",
+            "images-list.txt",
+            "install.sh"
         ]
     );
     let tree = |root: &str| files(&env.path(root).join("docker"));
