@@ -15,7 +15,12 @@ use crate::fixtures;
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 18] = [
+    "bundle",
+    "diff",
+    "keygen",
+    "receipt",
+    "why",
     "pull",
     "select",
     "pack",
