@@ -16,16 +16,26 @@ pub struct FileStat {
     pub len: u64,
     pub is_file: bool,
     pub is_dir: bool,
-    /// Whether anybody may run it.
-    pub is_executable: bool,
+    /// Who may do what with it.
+    pub mode: u32,
     /// Device and inode: equal means the same file.
     pub identity: (u64, u64),
     /// How many names the file has.
     pub n_links: u64,
     /// When it was last written, where that is known.
     pub modified: Option<SystemTime>,
+}
+
+impl FileStat {
+    /// Whether anybody may run it.
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+
     /// Whether others than the owner may read it.
-    pub is_shared: bool,
+    pub fn is_shared(&self) -> bool {
+        self.mode & 0o044 != 0
+    }
 }
 
 /// `NotFound`, and a component that is a file where a directory belongs, mean "not there".
@@ -119,11 +129,10 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
         len: metadata.len(),
         is_file: metadata.is_file(),
         is_dir: metadata.is_dir(),
-        is_executable: metadata.mode() & 0o111 != 0,
+        mode: metadata.mode(),
         identity: (metadata.dev(), metadata.ino()),
         n_links: metadata.nlink(),
         modified: metadata.modified().ok(),
-        is_shared: metadata.mode() & 0o044 != 0,
     })
 }
 

@@ -120,17 +120,9 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let since = Since::read(cx, &options.since).await?;
     let carry = options.carry.clone();
     let carried = bridge::run(move || carried::gather(&carry)).await?;
-    if let Some(problem) = carried.left {
-        cx.warn(&format!(
-            "this hod is not carried in the bundle: {problem}; the site needs a hod of its own. \
-             `make dist` builds one that can be carried, `--tool FILE` carries it, and `--no-tool` \
-             says that none is wanted"
-        ));
-    }
+    warn_of_tool(cx, &carried);
     let plan = pack_plan(options, &batch, (&since, &carried))?;
-    let lens = (1..).zip(bundle::planned_lens(&plan)?);
-    let written = lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index));
-    require_space(&options.output, sum_len(written.map(|(_, len)| len)))?;
+    require_room(options, &plan)?;
     let (n_images, n_blobs) = (batch.plan.images.len(), plan.blobs.len());
     let base_blobs = plan.base.len();
     let base_bytes = sum_len(plan.base.iter().map(|blob| blob.size));
@@ -204,6 +196,24 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
             batch.finish().images
         },
     })
+}
+
+/// Says that the bundle has no tool, where it should.
+fn warn_of_tool(cx: &Context, carried: &Carried) {
+    if let Some(problem) = carried.left {
+        cx.warn(&format!(
+            "this hod is not carried in the bundle: {problem}; the site needs a hod of its own. \
+             `make dist` builds one that can be carried, `--tool FILE` carries it, and `--no-tool` \
+             says that none is wanted"
+        ));
+    }
+}
+
+/// Refuses when the volumes that are to be written do not fit.
+fn require_room(options: &PackOptions, plan: &PackPlan) -> Result<(), OpsError> {
+    let lens = (1..).zip(bundle::planned_lens(plan)?);
+    let written = lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index));
+    require_space(&options.output, sum_len(written.map(|(_, len)| len)))
 }
 
 #[expect(

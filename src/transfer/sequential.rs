@@ -170,7 +170,7 @@ impl StreamedBundle {
         let (sender, receiver) = oneshot::channel();
         // Whoever does not wait any more needs no bundle.
         spawn_reader(input, (path, trust), move |opened| {
-            drop(sender.send(opened))
+            drop(sender.send(opened));
         })?;
         receiver.await.unwrap_or_else(|_| Err(lost(path)))
     }

@@ -113,6 +113,7 @@ fn of_bases() -> [TransferError; 2] {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one of every error")]
 fn of_the_way() {
     let errors: Vec<TransferError> = [
         TransferError::Store(StoreError::NotAStore { path: path() }),

@@ -106,7 +106,7 @@ pub(crate) fn signer(
     let key = SecretKey::open(&content, password.as_ref());
     let key = key.map_err(|source| key_error(&path, source))?;
     // A key that anybody can read is no reason not to work: CI systems mount them so.
-    if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared) {
+    if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(
                 "secret key `{}` can be read by others than its owner, and is not sealed with a \

@@ -244,7 +244,7 @@ impl Carried {
             path,
             range,
             digest,
-            executable: kind == Kind::Tool || fsx::stat(source)?.is_executable,
+            executable: kind == Kind::Tool || fsx::stat(source)?.is_executable(),
         };
         match self.found.entry(destination) {
             std::collections::btree_map::Entry::Vacant(place) => Ok(place.insert(found)),
@@ -280,7 +280,7 @@ impl Carried {
             self.templates.push(Template {
                 name,
                 text: text.map_err(|_| CarryError::NotText { path: path() })?,
-                executable: fsx::stat(&entry.path)?.is_executable,
+                executable: fsx::stat(&entry.path)?.is_executable(),
             });
         }
         Ok(())
