@@ -86,7 +86,7 @@ fn a_forged_list_is_refused_by_what_it_says() {
         ("absolute", &[("README.txt", "/EADME.txt")], "/EADME.txt"),
         ("climbing", &[("README.txt", "../DME.txt")], "../DME.txt"),
         ("in the tree", &[("README.txt", "docker/abc")], "docker/abc"),
-        ("in the head", &[("hosts.toml", "hod/x.toml")], "x.toml"),
+        ("in the head", &[("hosts.toml", "hod/x.toml")], ".toml"),
         ("repository", &[("zoo/zero", "../../zz")], "hod/bundle.json"),
         (
             "tag",
