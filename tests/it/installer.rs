@@ -61,9 +61,7 @@ impl Site {
 
     /// The installer under a shell, to be given arguments.
     fn install(&self, shell: &[&str]) -> Command {
-        // A shell cannot trap what was ignored when it began, as it is for what runs in the background.
-        let mut command = self.env.command("env");
-        command.args(["--default-signal=INT", shell[0]]);
+        let mut command = self.env.command(shell[0]);
         command.args(&shell[1..]).arg(self.path("install.sh"));
         command
     }
