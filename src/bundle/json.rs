@@ -391,7 +391,7 @@ fn zero_id() -> Digest {
 
 /// Reads `hod/bundle.json`, whose id must be right; returns it with the offsets as listed.
 ///
-/// What it says is not yet checked for sense: see [`super::plan::check`].
+/// What it says is not yet checked for sense: see [`super::check::check`].
 pub(super) fn parse_bundle(bytes: &[u8]) -> Result<(BundleManifest, Offsets), BundleError> {
     check_format(bytes, BUNDLE_PATH)?;
     let doc: BundleDoc = parse(bytes, BUNDLE_PATH)?;

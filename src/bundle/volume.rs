@@ -118,7 +118,7 @@ impl Member {
 impl Volume {
     /// Lays out the volume with this number, counted from 1.
     ///
-    /// The manifest must be one that [`super::plan::check`] accepts.
+    /// The manifest must be one that [`super::check::check`] accepts.
     pub(super) fn new(
         manifest: &BundleManifest,
         index: u32,

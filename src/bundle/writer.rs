@@ -32,7 +32,7 @@ pub enum Compression {
 #[derive(Clone, Copy)]
 pub struct WriteOptions<'a> {
     /// Where the bundle appears once it is complete, in several volumes under names made from this:
-    /// see [`volume_path`]. Its directory must exist.
+    /// see [`super::volume_path`]. Its directory must exist.
     pub output: &'a Path,
     pub compression: Compression,
     /// How many blobs are copied, or parts compressed, at the same time. Of no influence on the

@@ -44,7 +44,7 @@ struct Findings {
 /// Verifies all of a store with `jobs` threads, and tells `on_bytes` of each piece hashed.
 ///
 /// Fails only when the tree cannot be walked; whatever is wrong in it is in the outcome. Changes
-/// nothing but stamps (see [`stamp`]). While somebody publishes or deletes, it may report what is in between.
+/// nothing but stamps (see `stamp.rs`). While somebody publishes or deletes, it may report what is in between.
 pub fn verify(
     store: &Store,
     jobs: usize,
