@@ -34,6 +34,7 @@ mod inspect;
 mod limiter;
 mod manifest;
 mod mirrors;
+mod pages;
 mod probe;
 mod proof;
 mod proxies;

@@ -1,23 +1,20 @@
 //! The repositories of a registry: distribution's catalog, or what Harbor's own API lists.
 
-use reqwest::header::{HeaderName, HeaderValue, LINK};
-use reqwest::{Method, Url};
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::auth::{Challenged, Scopes};
 use super::client::Target;
-use super::endpoint::{resolve, same_origin};
-use super::tags::next_link;
+use super::pages::{Listed, PAGES_MAX, read_list};
 use super::token::basic;
-use super::transport::{Answer, Call};
+use super::transport::Call;
 use super::{Client, RegistryError};
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Event;
 
-/// The longest page, in bytes.
-const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// How many pages are read before a registry is taken to go in circles.
-const PAGES_MAX: usize = 1000;
+/// What is wrong with an answer that lists no repositories.
+const NO_LIST: &str = "the answer is no list of repositories";
 /// How many names are asked for at once; more than this many some refuse.
 const PAGE_NAMES: usize = 1000;
 /// The same at a Harbor, which allows no more.
@@ -83,42 +80,18 @@ impl Client {
         let mut url = self.root(registry)?;
         url.set_path("/v2/_catalog");
         url.set_query(Some(&format!("n={PAGE_NAMES}")));
-        let mut names = Vec::new();
-        let mut next = Some(url);
-        let mut n_pages = 0;
-        while let Some(url) = next {
-            let (page, more) = self.fetch_catalog(registry, url).await?;
-            names.extend(page.repositories.into_iter().flatten());
-            n_pages += 1;
-            next = more.filter(|_| n_pages < PAGES_MAX);
-        }
-        Ok(names)
-    }
-
-    async fn fetch_catalog(
-        &self,
-        registry: &Registry,
-        url: Url,
-    ) -> Result<(Catalog, Option<Url>), RegistryError> {
-        let target = Target {
-            scopes: Scopes::catalog(),
-            ..Target::root(registry)
+        let listed = Listed {
+            target: Target {
+                scopes: Scopes::catalog(),
+                ..Target::root(registry)
+            },
+            what: &format!("{registry} catalog"),
+            problem: NO_LIST,
         };
-        let call = Call::new(Method::GET, url);
-        self.retry(&format!("{registry} catalog"), || async {
-            let answer = self.send(&target, &call).await?;
-            if answer.status().as_u16() != 200 {
-                return Err(self.refusal(&target, answer).await);
-            }
-            // The login goes with the next page, so it must not lead elsewhere.
-            let next = answer
-                .header(LINK)
-                .and_then(next_link)
-                .and_then(|link| resolve(&answer.url, link))
-                .filter(|next| same_origin(next, &call.url) && *next != call.url);
-            Ok((read(answer).await?, next))
-        })
-        .await
+        let mut names = Vec::new();
+        let take = |page: Catalog| names.extend(page.repositories.into_iter().flatten());
+        self.read_pages(&listed, url, take).await?;
+        Ok(names)
     }
 
     /// Asks Harbor's API, since its catalog is for its administrators only (facts D7).
@@ -153,7 +126,7 @@ impl Client {
                     if answer.status().as_u16() != 200 {
                         return Err(self.refusal(&target, answer).await);
                     }
-                    read(answer).await
+                    read_list(answer, NO_LIST).await
                 })
                 .await?;
             let is_last = found.len() < HARBOR_PAGE_NAMES;
@@ -164,15 +137,6 @@ impl Client {
         }
         Ok(names)
     }
-}
-
-async fn read<T: serde::de::DeserializeOwned>(answer: Answer) -> Result<T, RegistryError> {
-    let request = answer.line.clone();
-    let bytes = answer.read(PAGE_LEN_MAX).await?;
-    serde_json::from_slice(&bytes).map_err(|_| RegistryError::Protocol {
-        request,
-        problem: "the answer is no list of repositories",
-    })
 }
 
 fn is_below(name: &RepositoryName, prefix: &RepositoryName) -> bool {

@@ -11,8 +11,8 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use super::endpoint::{object_url, resolve, same_origin};
-use super::tags::next_link;
+use super::endpoint::object_url;
+use super::pages::{next_link, next_page};
 use super::transport::Call;
 use super::{Client, ManifestRef, RegistryError, Repo};
 use crate::oci::{
@@ -287,12 +287,7 @@ impl Client {
         let is_index = answer
             .header(CONTENT_TYPE)
             .is_some_and(|text| MediaType::new(text).kind() == MediaTypeKind::Index);
-        // The login goes with the next page, so it must not lead elsewhere.
-        let next = answer
-            .header(LINK)
-            .and_then(next_link)
-            .and_then(|link| resolve(&answer.url, link))
-            .filter(|next| same_origin(next, url) && next != url);
+        let next = next_page(&answer, url);
         let request = answer.line.clone();
         let bytes = answer.read(MANIFEST_LEN_MAX).await?;
         match serde_json::from_slice::<Page>(&bytes) {
@@ -340,12 +335,9 @@ impl Client {
         if answer.status().as_u16() != 200 {
             return None;
         }
-        let link = answer.header(LINK).and_then(next_link);
-        let next = match link {
+        let next = match answer.header(LINK).and_then(next_link) {
             // A page that cannot be read is not the last.
-            Some(link) => Some(
-                resolve(&answer.url, link).filter(|next| same_origin(next, url) && next != url)?,
-            ),
+            Some(_) => Some(next_page(&answer, url)?),
             None => None,
         };
         let bytes = answer.read(MANIFEST_LEN_MAX).await.ok()?;

@@ -1,0 +1,119 @@
+//! Lists that come in pages, of which each says where the next is.
+
+use reqwest::header::LINK;
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+
+use super::client::Target;
+use super::endpoint::{resolve, same_origin};
+use super::transport::{Answer, Call};
+use super::{Client, RegistryError};
+
+/// The longest page, in bytes.
+const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// How many pages are read before a registry is taken to go in circles.
+pub(super) const PAGES_MAX: usize = 1000;
+
+/// What is listed, for whoever asks and for messages.
+pub(super) struct Listed<'a> {
+    pub(super) target: Target<'a>,
+    /// What is tried again, for messages.
+    pub(super) what: &'a str,
+    /// What is wrong with an answer that is no such list.
+    pub(super) problem: &'static str,
+}
+
+impl Client {
+    /// Hands every page of a list to `take`, in the registry's order.
+    pub(super) async fn read_pages<T: DeserializeOwned>(
+        &self,
+        listed: &Listed<'_>,
+        first: Url,
+        mut take: impl FnMut(T),
+    ) -> Result<(), RegistryError> {
+        let mut next = Some(first);
+        let mut n_pages = 0;
+        while let Some(url) = next {
+            let (page, more) = self.fetch_page(listed, url).await?;
+            take(page);
+            n_pages += 1;
+            next = more.filter(|_| n_pages < PAGES_MAX);
+        }
+        Ok(())
+    }
+
+    async fn fetch_page<T: DeserializeOwned>(
+        &self,
+        listed: &Listed<'_>,
+        url: Url,
+    ) -> Result<(T, Option<Url>), RegistryError> {
+        let call = Call::new(Method::GET, url);
+        self.retry(listed.what, || async {
+            let answer = self.send(&listed.target, &call).await?;
+            if answer.status().as_u16() != 200 {
+                return Err(self.refusal(&listed.target, answer).await);
+            }
+            let next = next_page(&answer, &call.url);
+            Ok((read_list(answer, listed.problem).await?, next))
+        })
+        .await
+    }
+}
+
+/// Reads one page; `problem` says what is wrong with an answer that is none.
+pub(super) async fn read_list<T: DeserializeOwned>(
+    answer: Answer,
+    problem: &'static str,
+) -> Result<T, RegistryError> {
+    let request = answer.line.clone();
+    let bytes = answer.read(PAGE_LEN_MAX).await?;
+    serde_json::from_slice(&bytes).map_err(|_| RegistryError::Protocol { request, problem })
+}
+
+/// Where the page after the one that was asked for at `asked` is.
+///
+/// The login goes with the next page, so it must not lead elsewhere.
+pub(super) fn next_page(answer: &Answer, asked: &Url) -> Option<Url> {
+    let link = answer.header(LINK).and_then(next_link)?;
+    let next = resolve(&answer.url, link)?;
+    (same_origin(&next, asked) && next != *asked).then_some(next)
+}
+
+/// The target of the link whose relation is `next` (RFC 8288).
+pub(super) fn next_link(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (target, params) = link.trim().strip_prefix('<')?.split_once('>')?;
+        params
+            .split(';')
+            .any(|param| {
+                let param: String = param.split_whitespace().collect();
+                matches!(
+                    param.to_ascii_lowercase().as_str(),
+                    "rel=next" | "rel=\"next\""
+                )
+            })
+            .then_some(target)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_link_of_that_relation() {
+        #[track_caller]
+        fn check(header: &str, expect: Option<&str>) {
+            assert_eq!(next_link(header), expect, "{header}");
+        }
+        check(
+            r#"</v2/a/tags/list?last=z&n=2>; rel="next""#,
+            Some("/v2/a/tags/list?last=z&n=2"),
+        );
+        check(r"<b>;rel=next", Some("b"));
+        check(r#"<a>; rel="prev", <b>; title=x; REL = "Next""#, Some("b"));
+        check(r#"<a>; rel="prev""#, None);
+        check("a; rel=next", None);
+        check("", None);
+    }
+}
