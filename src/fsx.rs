@@ -34,8 +34,8 @@ pub use persist::{
 };
 pub use private::{create_private_dir_all, write_new_pair, write_private};
 pub use read::{
-    FileStat, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open, try_read,
-    try_read_dir_names, try_stat,
+    FileStat, dir_of, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open,
+    try_read, try_read_dir_names, try_stat,
 };
 pub use scratch::scratch_file;
 pub use space::{available, same_filesystem};

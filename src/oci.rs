@@ -12,7 +12,7 @@ mod platform;
 mod reference;
 mod referrers;
 
-pub use config::ImageConfig;
+pub use config::{ImageConfig, diff_ids};
 pub use descriptor::{Descriptor, sum_len};
 pub use digest::{Algorithm, Digest, DigestError, DigestHasher};
 pub use manifest::{

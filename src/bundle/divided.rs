@@ -3,11 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::sample::{Builder, Sample, noise, sample};
+use super::sample::{Blobs, Builder, Sample, noise, sample};
 use super::{
-    BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
-    Place, ReadOptions, StreamSink, Trust, VerifyOptions, planned_lens, read_stream, verify,
-    volume_path,
+    BlobCheck, Bundle, BundleBlob, BundleError, BundleVerifyOutcome, Compression, Place,
+    ReadOptions, Trust, VerifyOptions, planned_lens, read_stream, verify, volume_path,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -127,30 +126,6 @@ fn what_fits_into_one_volume_is_not_divided() {
     sample.plan.volume_size = Some(once.len() as u64 - 1);
     let written = sample.try_write("c.tar", Compression::Raw, 2).unwrap();
     assert_eq!(written.files.len(), 2);
-}
-
-/// Collects blobs as they come.
-#[derive(Default)]
-struct Blobs(Vec<(Digest, Vec<u8>)>);
-
-impl StreamSink for Blobs {
-    type Error = BundleError;
-
-    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
-    }
-
-    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
-        let mut bytes = Vec::new();
-        // The reader remembers why.
-        let _ = content.read_to_end(&mut bytes);
-        self.0.push((blob.digest.clone(), bytes));
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
-    }
 }
 
 #[test]

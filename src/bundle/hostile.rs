@@ -11,6 +11,7 @@ use tar::{EntryType, Header};
 use super::header::{Comment, Entry, EntryKind, padded};
 use super::json::{BUNDLE_PATH, VOLUME_PATH};
 use super::sample::{Builder, Sample, noise};
+use super::verify::text;
 use super::volume::Member;
 use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
@@ -155,10 +156,10 @@ impl Good {
         let in_place = Bundle::open(&path, &ReadOptions::default())
             .and_then(|bundle| bundle.check_all_but_blobs());
         // Content is not read in place until it is asked for.
-        let in_place = in_place.map_or_else(|error| chain(&error), |()| String::new());
+        let in_place = in_place.map_or_else(|error| text(&error), |()| String::new());
         let problems = match check(&path) {
             Ok(outcome) => outcome.problems.join("\n"),
-            Err(error) => chain(&error),
+            Err(error) => text(&error),
         };
         assert_ne!(problems, "", "verified");
         let compressed = zstd::encode_all(bytes, 1).unwrap();
@@ -195,16 +196,6 @@ impl Good {
     }
 }
 
-fn chain(error: &BundleError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// A sink that reads all and must never be told that it went well.
 struct Victim;
 
@@ -236,7 +227,7 @@ fn stream(bytes: &[u8]) -> String {
         BlobCheck::Reader,
         &mut Victim,
     );
-    chain(&error.unwrap_err())
+    text(&error.unwrap_err())
 }
 
 /// An entry as any tar might have it, whatever its path.

@@ -1,17 +1,17 @@
 //! What holds of every bundle in volumes, and of every change to one.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::Trust;
 use super::json::{BUNDLE_PATH, VOLUME_PATH};
-use super::sample::{Builder, Sample, noise};
+use super::sample::{Blobs, Builder, Sample, noise};
+use super::verify::text;
 use super::volume::{Content, Member, Volume};
 use super::{
-    BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, Compression, ReadOptions,
-    StreamSink, VerifyOptions, planned_lens, read_stream, verify,
+    BlobCheck, Bundle, BundleError, BundleManifest, Compression, ReadOptions, VerifyOptions,
+    planned_lens, read_stream, verify,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -85,7 +85,7 @@ impl Written {
             &mut Blobs::default(),
         );
         let text =
-            |result: Result<(), BundleError>| result.err().map_or(String::new(), |e| chain(&e));
+            |result: Result<(), BundleError>| result.err().map_or(String::new(), |e| text(&e));
         [
             text(placed),
             said_of(&self.paths[0]),
@@ -151,41 +151,7 @@ fn said_of(path: &Path) -> String {
     };
     match verify(path, &options) {
         Ok(outcome) => outcome.problems.join("\n"),
-        Err(error) => chain(&error),
-    }
-}
-
-fn chain(error: &BundleError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// Collects blobs as they come.
-#[derive(Default)]
-struct Blobs(Vec<(Digest, Vec<u8>)>);
-
-impl StreamSink for Blobs {
-    type Error = BundleError;
-
-    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
-    }
-
-    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
-        let mut bytes = Vec::new();
-        // The reader remembers why.
-        let _ = content.read_to_end(&mut bytes);
-        self.0.push((blob.digest.clone(), bytes));
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
-        Ok(())
+        Err(error) => text(&error),
     }
 }
 
@@ -287,7 +253,7 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                     BlobCheck::Sink,
                     &mut blobs,
                 );
-                let error = chain(&read.unwrap_err());
+                let error = text(&read.unwrap_err());
                 let number = format!("volume {} of 3", at + 1);
                 assert!(
                     error.contains(&number) || (at == 0 && len < 30_000),

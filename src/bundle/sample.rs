@@ -1,13 +1,14 @@
 //! A small bundle for tests: two images that share a layer, one of them behind an index.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::{
-    BundleError, BundleFile, BundleImage, Compression, FileContent, NoKnowledge, PackBlob,
-    PackPlan, WriteOptions, WriteOutcome, write,
+    BundleBlob, BundleError, BundleFile, BundleImage, BundleManifest, Compression, FileContent,
+    NoKnowledge, PackBlob, PackPlan, StreamSink, WriteOptions, WriteOutcome, write,
 };
 use crate::bridge::FileRange;
 use crate::fsx::{self, TempFile};
@@ -247,5 +248,29 @@ impl Sample {
 
     pub(super) fn read(&self, name: &str) -> Vec<u8> {
         fsx::read(&self.path(name), u64::MAX / 2).unwrap()
+    }
+}
+
+/// Collects blobs as they come.
+#[derive(Default)]
+pub(super) struct Blobs(pub(super) Vec<(Digest, Vec<u8>)>);
+
+impl StreamSink for Blobs {
+    type Error = BundleError;
+
+    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
+        Ok(())
+    }
+
+    fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), BundleError> {
+        let mut bytes = Vec::new();
+        // The reader remembers why.
+        let _ = content.read_to_end(&mut bytes);
+        self.0.push((blob.digest.clone(), bytes));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
+        Ok(())
     }
 }

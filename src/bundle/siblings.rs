@@ -49,11 +49,7 @@ pub(super) fn find(
     options: &ReadOptions,
     volumes: &mut [Option<OpenVolume>],
 ) -> Result<(), BundleError> {
-    let own_dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut dirs = vec![own_dir];
+    let mut dirs = vec![fsx::dir_of(path).to_owned()];
     dirs.extend(options.volume_dirs.iter().cloned());
     let count = head.manifest.n_volumes;
     let mut wrong = None;

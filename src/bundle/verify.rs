@@ -96,7 +96,7 @@ fn as_outcome(
 }
 
 /// The error with its causes, on one line.
-fn text(error: &BundleError) -> String {
+pub(super) fn text(error: &BundleError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

@@ -106,7 +106,7 @@ impl OutputDir {
 
     fn sync_name(&self, durability: Durability) -> Result<(), Error> {
         match durability {
-            Durability::Synced => super::sync_dir(parent_of(&self.destination)),
+            Durability::Synced => super::sync_dir(super::dir_of(&self.destination)),
             Durability::Deferred => Ok(()),
         }
     }
@@ -121,19 +121,12 @@ impl Drop for OutputDir {
     }
 }
 
-fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 fn beside(destination: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(destination.file_name().unwrap_or_default());
     name.push(".");
     name.push(suffix);
-    parent_of(destination).join(name)
+    super::dir_of(destination).join(name)
 }
 
 /// Makes the directory unless it is there, and its parents.
@@ -142,7 +135,7 @@ fn make_dir(path: &Path) -> Result<(), Error> {
     let wrap = |source| Error::new("create directory", path, source);
     match std::fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            super::create_dir_all(parent_of(path))?;
+            super::create_dir_all(super::dir_of(path))?;
             std::fs::create_dir(path)
                 .or_else(unless_there)
                 .map_err(wrap)

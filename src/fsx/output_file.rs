@@ -30,10 +30,7 @@ impl OutputFile {
             .unwrap_or_default()
             .to_string_lossy();
         let prefix = format!(".{name}.partial-");
-        let dir = match destination.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => Path::new("."),
-        };
+        let dir = super::dir_of(destination);
         loop {
             let temp = TempFile::create_in(dir, &prefix)?;
             let handle = temp.file().try_clone();

@@ -3,6 +3,7 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use super::dir_of;
 use super::{Durability, Error, TempFile};
 
 /// Creates a directory and its parents, those that are new with mode 0700; idempotent.
@@ -41,11 +42,4 @@ pub fn write_new_pair(
         // It is ours: nothing was there before.
         let _ = super::remove_file(other);
     })
-}
-
-fn dir_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
 }

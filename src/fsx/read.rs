@@ -38,6 +38,14 @@ impl FileStat {
     }
 }
 
+/// The directory that a path is in: `.` for a bare name.
+pub fn dir_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
 /// `NotFound`, and a component that is a file where a directory belongs, mean "not there".
 fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {

@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::LayoutError;
 use super::oci::{full_name, look_at};
 use crate::archive::{EntryPath, TarWriter, decoder};
 use crate::fsx::Durability;
-use crate::oci::{Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag};
+use crate::oci::{
+    self, Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag,
+};
 
 /// How much of a layer is decompressed at once.
 const CHUNK_LEN: usize = 256 * 1024;
@@ -52,17 +54,6 @@ pub enum NoDockerImage {
     Config,
 }
 
-#[derive(Deserialize)]
-struct Config {
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry<'a> {
@@ -95,9 +86,7 @@ impl DockerImage {
     ) -> Result<Self, NoDockerImage> {
         let config = Self::config_of(manifest)?.digest.clone();
         let tag = tag.ok_or(NoDockerImage::NoTag)?;
-        let parsed: Config =
-            serde_json::from_slice(&config_bytes).map_err(|_| NoDockerImage::Config)?;
-        let diff_ids = parsed.rootfs.diff_ids.unwrap_or_default();
+        let diff_ids = oci::diff_ids(&config_bytes).map_err(|_| NoDockerImage::Config)?;
         let layers: Vec<&Descriptor> = manifest.blobs().skip(1).collect();
         if diff_ids.len() != layers.len() {
             return Err(NoDockerImage::Config);

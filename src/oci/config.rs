@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Platform;
+use super::{Digest, Platform};
 
 /// The platform that a configuration says its image runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -16,4 +16,19 @@ impl ImageConfig {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+}
+
+/// Reads of a configuration which layers it lists, by the digests of their unpacked bytes.
+pub fn diff_ids(config: &[u8]) -> Result<Vec<Digest>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Config {
+        rootfs: RootFs,
+    }
+    #[derive(Deserialize)]
+    struct RootFs {
+        #[serde(default)]
+        diff_ids: Option<Vec<Digest>>,
+    }
+    let config: Config = serde_json::from_slice(config)?;
+    Ok(config.rootfs.diff_ids.unwrap_or_default())
 }

@@ -63,7 +63,7 @@ pub struct ImageReport {
     /// Bytes of its blobs and those of its referrers, shared ones included.
     pub bytes: u64,
     /// How many signatures, attestations, SBOMs and the like are carried with it.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub referrers: usize,
     /// From the start of its first blob until it was complete or given up; absent for one that
     /// needed no work.
@@ -143,12 +143,9 @@ impl ImageStatus {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "what serde calls takes a reference"
-)]
-fn is_none(n: &usize) -> bool {
-    *n == 0
+/// Whether there is nothing to say of a number, which is then left out.
+pub(super) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
 }
 
 /// The bytes of an image's blobs and of its referrers', each blob once.

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::batch::require_space;
-use super::pack::with_checksums;
-use super::parts::{Joined, dir_of};
+use super::pack::{tell_done, with_files};
+use super::parts::Joined;
 use super::{Context, OpsError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::{
     self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
     Held, Origin, PackBlob, PackPlan, Signer,
 };
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
-use crate::report::{BlobRoute, Event};
+use crate::report::Event;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 use crate::transfer::TransferError;
 
@@ -113,7 +113,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         let packed: HashSet<&Digest> = plan.blobs.iter().map(|blob| &blob.digest).collect();
         let mut joined = Joined::default();
         for bundle in &bundles {
-            joined.add(bundle, dir_of(&output), |digest| packed.contains(digest))?;
+            joined.add(bundle, fsx::dir_of(&output), |digest| {
+                packed.contains(digest)
+            })?;
         }
         let write_options = bundle::WriteOptions {
             output: &output,
@@ -133,13 +135,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         };
         let open = |digest: &Digest| open((&bundles, &joined), digest);
         let written = bundle::write(&plan, &open, &write_options)?;
-        for blob in &plan.blobs {
-            reporter.event(Event::BlobDone {
-                digest: &blob.digest,
-                len: blob.size,
-                route: BlobRoute::Moved,
-            });
-        }
+        tell_done(reporter.as_ref(), &plan);
         Ok::<_, OpsError>(written)
     })
     .await?;
@@ -338,7 +334,7 @@ impl<'a> Union<'a> {
                     .collect(),
             })
             .collect();
-        let mut plan = PackPlan {
+        let plan = PackPlan {
             name: options.name.clone().unwrap_or_else(|| last.name.clone()),
             version: options.version.clone().or_else(|| last.version.clone()),
             images,
@@ -355,16 +351,7 @@ impl<'a> Union<'a> {
             mtime: options.mtime,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let carried = plan.files.clone();
-        let one = texts(&plan, BundleKind::One, options)?;
-        plan.files.extend(one);
-        // How many volumes there are depends on what lies in them, the texts that say so included.
-        if plan.volume_size.is_some() && bundle::planned_lens(&plan)?.len() > 1 {
-            plan.files = carried;
-            let several = texts(&plan, BundleKind::Volumes, options)?;
-            plan.files.extend(several);
-        }
-        Ok(with_checksums(plan))
+        with_files(&plan, BundleKind::One, |kind| texts(&plan, kind, options))
     }
 
     fn files(&self) -> Result<Vec<BundleFile>, OpsError> {

@@ -15,17 +15,17 @@ use serde::Serialize;
 
 use self::carried::Carried;
 use super::base;
-use super::batch::{Batch, require_space};
-use super::parts::{Joined, dir_of};
+use super::batch::{Batch, is_zero, require_space};
+use super::parts::Joined;
 use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError};
 use crate::bridge::{self, FileRange};
-use crate::bundle::{self, BundleImage, Compression, PackBlob, PackPlan, Signer};
+use crate::bundle::{self, BundleFile, BundleImage, Compression, PackBlob, PackPlan, Signer};
 use crate::fsx::{self, Durability};
 use crate::layout::LayoutError;
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, Manifest, ReferrerTagKind, RepositoryName, Tag, sum_len};
-use crate::report::{BlobRoute, Event};
+use crate::report::{BlobRoute, Event, Reporter};
 use crate::template::{BundleKind, Facts, ImageFacts};
 use crate::transfer::{OnFailure, Referrer, ReferrerMode, Resolved, Source};
 
@@ -77,10 +77,10 @@ pub struct PackOutcome {
     pub n_images: usize,
     pub n_blobs: usize,
     /// Configs and layers that are left out, since the target has them.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub base_blobs: usize,
     /// Their bytes.
-    #[serde(skip_serializing_if = "is_nothing")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub base_bytes: u64,
     /// Bytes of the file.
     pub bytes: u64,
@@ -141,7 +141,9 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         let mut joined = Joined::default();
         if let Source::Bundle(bundle) = &source {
             let packed: HashSet<&Digest> = plan.blobs.iter().map(|blob| &blob.digest).collect();
-            joined.add(bundle, dir_of(&output), |digest| packed.contains(digest))?;
+            joined.add(bundle, fsx::dir_of(&output), |digest| {
+                packed.contains(digest)
+            })?;
         }
         let write_options = bundle::WriteOptions {
             output: &output,
@@ -170,14 +172,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
             },
             &write_options,
         )?;
-        for blob in &plan.blobs {
-            let (digest, len) = (&blob.digest, blob.size);
-            reporter.event(Event::BlobDone {
-                digest,
-                len,
-                route: BlobRoute::Moved,
-            });
-        }
+        tell_done(reporter.as_ref(), &plan);
         Ok::<_, OpsError>(written)
     })
     .await?;
@@ -209,27 +204,22 @@ fn warn_of_tool(cx: &Context, carried: &Carried) {
     }
 }
 
+/// Tells of every blob that it was packed.
+pub(super) fn tell_done(reporter: &dyn Reporter, plan: &PackPlan) {
+    for blob in &plan.blobs {
+        reporter.event(Event::BlobDone {
+            digest: &blob.digest,
+            len: blob.size,
+            route: BlobRoute::Moved,
+        });
+    }
+}
+
 /// Refuses when the volumes that are to be written do not fit.
 fn require_room(options: &PackOptions, plan: &PackPlan) -> Result<(), OpsError> {
     let lens = (1..).zip(bundle::planned_lens(plan)?);
     let written = lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index));
     require_space(&options.output, sum_len(written.map(|(_, len)| len)))
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "what serde calls takes a reference"
-)]
-fn is_none(n: &usize) -> bool {
-    *n == 0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "what serde calls takes a reference"
-)]
-fn is_nothing(len: &u64) -> bool {
-    *len == 0
 }
 
 /// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
@@ -269,7 +259,7 @@ fn made_manifests(output: &Path, batch: &Batch, source: &Source) -> Result<Made,
     if places.is_empty() {
         return Ok(Made::new());
     }
-    let file = Arc::new(fsx::scratch_file(dir_of(output), &bytes)?);
+    let file = Arc::new(fsx::scratch_file(fsx::dir_of(output), &bytes)?);
     let range = |(offset, len)| FileRange {
         file: Arc::clone(&file),
         path: output.to_owned(),
@@ -401,26 +391,28 @@ fn pack_plan(
     // Like the rest of the bundle, in an order that is not the list's.
     let mut images_facts: Vec<ImageFacts> = batch.plan.images.iter().map(image_facts).collect();
     images_facts.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut facts = Facts {
+    let n_blobs = divided.blobs.len();
+    let len = sum_len(divided.blobs.iter().map(|blob| blob.size));
+    let facts = |kind| Facts {
         name: name.clone(),
         version: options.version.clone(),
-        stem,
+        stem: stem.clone(),
         kind,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        images: images_facts,
-        n_blobs: divided.blobs.len(),
-        len: sum_len(divided.blobs.iter().map(|blob| blob.size)),
+        images: images_facts.clone(),
+        n_blobs,
+        len,
         tools: carried.tools.clone(),
         files: carried.files.clone(),
         set: carried.set.clone(),
     };
     let own = [("images-list.txt", list.concat())];
-    let mut plan = PackPlan {
-        name,
+    let plan = PackPlan {
+        name: name.clone(),
         version: options.version.clone(),
         images,
         blobs: divided.blobs,
-        files: carried.files(&facts, &own)?,
+        files: Vec::new(),
         origins: divided.origins,
         base: divided.base,
         volume_size: options.volume_size,
@@ -428,19 +420,30 @@ fn pack_plan(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         signer: options.signer.clone(),
     };
-    // How many volumes there are depends on what lies in them, the texts that say so included.
-    if plan.volume_size.is_some() && bundle::planned_lens(&plan)?.len() > 1 {
-        facts.kind = BundleKind::Volumes;
-        plan.files = carried.files(&facts, &own)?;
-    }
-    Ok(with_checksums(plan))
+    with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))
 }
 
-/// The plan with the lists that `sha256sum -c` and the like read.
-pub(super) fn with_checksums(mut plan: PackPlan) -> PackPlan {
-    let sums = bundle::checksum_files(&plan);
-    plan.files.extend(sums);
-    plan
+/// The plan with the files that `files` gives for a kind of bundle, and the lists that
+/// `sha256sum -c` and the like read.
+///
+/// How many volumes there are depends on what lies in them, the texts that say so included.
+pub(super) fn with_files(
+    plan: &PackPlan,
+    kind: BundleKind,
+    files: impl Fn(BundleKind) -> Result<Vec<BundleFile>, OpsError>,
+) -> Result<PackPlan, OpsError> {
+    let fill = |kind| {
+        let mut plan = plan.clone();
+        plan.files.extend(files(kind)?);
+        let sums = bundle::checksum_files(&plan);
+        plan.files.extend(sums);
+        Ok::<_, OpsError>(plan)
+    };
+    let filled = fill(kind)?;
+    if filled.volume_size.is_some() && bundle::planned_lens(&filled)?.len() > 1 {
+        return fill(BundleKind::Volumes);
+    }
+    Ok(filled)
 }
 
 /// The image as a line of a list that finds it in this bundle.

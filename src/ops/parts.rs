@@ -68,11 +68,3 @@ impl Joined {
         self.ranges.get(digest).cloned()
     }
 }
-
-/// The directory of a file that is to be written.
-pub(super) fn dir_of(output: &Path) -> &Path {
-    match output.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
-}

@@ -15,7 +15,7 @@ use super::name::{NamedImage, nameless};
 use super::{CollectionError, Place, TopManifest};
 use crate::archive::{ArchiveError, Compression, MemberKind};
 use crate::fsx;
-use crate::oci::{Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType};
+use crate::oci::{self, Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType};
 
 /// How many links in a row are followed.
 const LINKS_MAX: usize = 8;
@@ -34,17 +34,6 @@ struct Entry {
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
     layers: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
 }
 
 #[derive(Serialize)]
@@ -117,13 +106,11 @@ impl<'a> Builder<'a> {
         let config_file = self.file(&entry.config)?;
         let config_bytes = self.config_bytes(config_file)?;
         let config_digest = Digest::of(&config_bytes);
-        let config: Config =
-            serde_json::from_slice(&config_bytes).map_err(|source| CollectionError::Json {
-                path: self.path.clone(),
-                member: config_file.place.member.to_string(),
-                source,
-            })?;
-        let diff_ids = config.rootfs.diff_ids.unwrap_or_default();
+        let diff_ids = oci::diff_ids(&config_bytes).map_err(|source| CollectionError::Json {
+            path: self.path.clone(),
+            member: config_file.place.member.to_string(),
+            source,
+        })?;
         let layers = entry.layers.as_deref().unwrap_or_default();
         if diff_ids.len() != layers.len() {
             let (n, n_ids) = (layers.len(), diff_ids.len());

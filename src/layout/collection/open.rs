@@ -202,11 +202,7 @@ fn volumes_of(path: &Path) -> Result<Vec<PathBuf>, CollectionError> {
     if number_of(path).is_none() {
         return Ok(vec![path.to_owned()]);
     }
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let names = fsx::read_dir_names(dir)?;
+    let names = fsx::read_dir_names(fsx::dir_of(path))?;
     let names = names.iter().filter_map(|name| name.to_str());
     let names = names.filter(|name| sequence_number(name).is_some());
     Ok(names.map(|name| path.with_file_name(name)).collect())

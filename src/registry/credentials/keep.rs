@@ -172,10 +172,7 @@ impl LoginFile {
     ) -> Result<T, KeepError> {
         // A link stays one: some people keep such files elsewhere.
         let path = fsx::resolve(&self.path).map_err(KeepError::File)?;
-        let dir = match path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => Path::new("."),
-        };
+        let dir = fsx::dir_of(&path);
         fsx::create_private_dir_all(dir).map_err(KeepError::File)?;
         let _lock = DirLock::of_dir(dir).map_err(KeepError::File)?;
         let bytes = fsx::try_read(&path, FILE_LEN_MAX).map_err(KeepError::File)?;
