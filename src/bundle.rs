@@ -125,10 +125,13 @@ mod header;
 mod input;
 mod intruder;
 mod json;
+mod pieces;
 mod plan;
 mod raw;
 mod reader;
 mod receipt;
+mod rehearsal;
+mod sequential;
 mod siblings;
 mod sign;
 mod split;
@@ -154,9 +157,11 @@ pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
     Part, Place,
 };
-pub use plan::{BundleFile, FileContent, PackBlob, PackPlan};
+pub use pieces::Pieces;
+pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned};
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
+pub use rehearsal::rehearse;
 pub use siblings::volume_path;
 pub use sign::{
     KEY_LEN_MAX, KeyError, KeyId, Password, PublicKey, SIGNATURE_LEN, SecretKey, SignError,
@@ -164,4 +169,4 @@ pub use sign::{
 };
 pub use stream::{BlobCheck, StreamSink, read_stream};
 pub use verify::{BundleVerifyOutcome, VerifyOptions, verify, verify_once};
-pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, planned_lens, write};
+pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, write, write_to};

@@ -17,6 +17,7 @@ mod read;
 mod scratch;
 mod space;
 mod stdin;
+mod stdout;
 mod user;
 mod walk;
 
@@ -37,9 +38,10 @@ pub use read::{
     FileStat, dir_of, open, read, read_at, read_dir_names, read_range, resolve, stat, try_open,
     try_read, try_read_dir_names, try_stat,
 };
-pub use scratch::scratch_file;
-pub use space::{available, same_filesystem};
+pub use scratch::memory_file;
+pub use space::{available, file_len_max, same_filesystem};
 pub use std::fs::File;
 pub use stdin::{STDIN, is_stdin, stdin};
+pub use stdout::{STDOUT, is_stdout, stdout};
 pub use user::user_id;
 pub use walk::{WalkEntry, WalkKind, walk};

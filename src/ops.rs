@@ -17,7 +17,6 @@ mod keygen;
 mod login;
 mod merge;
 mod pack;
-mod parts;
 mod preflight;
 mod pull;
 mod push;
@@ -45,8 +44,8 @@ pub use login::{
 };
 pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
 pub use pack::{
-    CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackOptions, PackOutcome, Reading,
-    pack,
+    CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast, PackOptions,
+    PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast, forecast, pack,
 };
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, HashThread};
+use super::pieces::Pieces;
 use super::writer::{OpenBlob, WriteOptions};
 use crate::bridge::FileRange;
-use crate::fsx::{self, Durability, RangeCopier, SourceRange, TempFile};
+use crate::fsx::{self, Durability, RangeCopier, TempFile};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// After how many bytes of a blob the kernel is told to begin writing them to the disk.
@@ -60,6 +61,8 @@ pub(super) struct Work<'a> {
     /// `None` when the bytes are only hashed.
     pub(super) output: Option<&'a TempFile>,
     pub(super) part: Option<Part>,
+    /// Whether only the first of the blob's bytes are in its place, to see how long that takes.
+    pub(super) is_sample: bool,
 }
 
 /// The positions of a blob and of a part of it.
@@ -105,9 +108,11 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
                     options,
                 };
                 while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = open(work.place.digest).and_then(|range| {
-                        check_len(work.place, &range)?;
-                        Ok(copier.run(*work, &range)?)
+                    let done = open(work.place.digest).and_then(|pieces| {
+                        if !work.is_sample {
+                            check_len(work.place, &pieces)?;
+                        }
+                        Ok(copier.run(*work, &pieces)?)
                     });
                     match done {
                         Ok(None) => {}
@@ -137,57 +142,76 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
 }
 
 /// Refuses a blob that does not have the length that its manifest says.
-pub(super) fn check_len(place: Place<'_>, range: &FileRange) -> Result<(), BundleError> {
-    if range.len == place.len {
+pub(super) fn check_len(place: Place<'_>, pieces: &Pieces) -> Result<(), BundleError> {
+    if pieces.len() == place.len {
         return Ok(());
     }
     Err(BundleError::BlobLength {
         digest: place.digest.clone(),
-        path: range.path.clone(),
+        path: pieces.path().to_owned(),
         expected: place.len,
-        actual: range.len,
+        actual: pieces.len(),
     })
 }
 
 /// Refuses a blob whose bytes are not those that its digest names.
-pub(super) fn check_digest(
-    place: Place<'_>,
-    range: &FileRange,
-    actual: Digest,
-) -> Result<(), BundleError> {
+fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(), BundleError> {
     if actual == *place.digest {
         return Ok(());
     }
     Err(BundleError::BlobDamaged {
         digest: place.digest.clone(),
-        path: range.path.clone(),
+        path: pieces.path().to_owned(),
         actual,
     })
+}
+
+/// Refuses a blob that was read and is not what it should be, and notes what it is.
+pub(super) fn conclude(
+    knowledge: &dyn Knowledge,
+    (place, pieces): (Place<'_>, &Pieces),
+    actual: Digest,
+) -> Result<(), BundleError> {
+    let checked = check_digest(place, pieces, actual);
+    match (pieces.whole(), &checked) {
+        (Some(range), Ok(())) => knowledge.note_verified(place.digest, range),
+        (Some(range), Err(_)) => knowledge.note_damaged(range),
+        (None, _) => {}
+    }
+    checked
+}
+
+/// The bytes of a buffer that nobody else has.
+pub(super) fn own(buffer: &mut Arc<Vec<u8>>) -> &mut [u8] {
+    Arc::get_mut(buffer).expect("whoever had the buffer gave it back")
 }
 
 /// Reads up to a buffer of the blob from `done` bytes on; at least one byte.
 pub(super) fn read_chunk(
     place: Place<'_>,
-    range: &FileRange,
+    pieces: &Pieces,
     (buffer, done): (&mut [u8], u64),
 ) -> Result<usize, BundleError> {
-    let want = usize::try_from(place.len - done).map_or(buffer.len(), |n| n.min(buffer.len()));
-    let offset = range.offset + done;
-    let read = fsx::read_at(&range.file, &range.path, &mut buffer[..want], offset);
+    let len = (place.len - done).min(buffer.len() as u64);
+    let Some(range) = pieces.after(done, len) else {
+        return Err(ends_early(place, pieces, done));
+    };
+    let buffer = &mut buffer[..usize::try_from(range.len).expect("at most a buffer")];
+    let read = fsx::read_at(range.file, range.path, buffer, range.offset);
     let n = read.map_err(|source| BundleError::ReadBlob {
         digest: place.digest.clone(),
         source,
     })?;
     if n == 0 {
-        return Err(ends_early(place, range, done));
+        return Err(ends_early(place, pieces, done));
     }
     Ok(n)
 }
 
-fn ends_early(place: Place<'_>, range: &FileRange, done: u64) -> BundleError {
+fn ends_early(place: Place<'_>, pieces: &Pieces, done: u64) -> BundleError {
     BundleError::BlobLength {
         digest: place.digest.clone(),
-        path: range.path.clone(),
+        path: pieces.path().to_owned(),
         expected: place.len,
         actual: done,
     }
@@ -205,7 +229,7 @@ impl Copier<'_> {
     fn run(
         &mut self,
         work: Work<'_>,
-        range: &FileRange,
+        pieces: &Pieces,
     ) -> Result<Option<(PartId, Digest)>, BundleError> {
         let place = work.place;
         if let Some(part) = work.part {
@@ -214,32 +238,32 @@ impl Copier<'_> {
                 ..place
             };
             self.hashing.begin(Algorithm::Sha256);
-            self.copy((end, part.start), range, work.output)?;
+            self.copy((end, part.start), pieces, work.output)?;
             return Ok(Some((part.id, self.hashing.finish())));
         }
         if place.len <= BUFFER_LEN as u64 {
-            self.copy_small(place, range, work.output)?;
+            let actual = self.copy_small(place, pieces, work.output)?;
+            if !work.is_sample {
+                check_digest(place, pieces, actual)?;
+            }
             return Ok(None);
         }
-        if self.options.knowledge.is_verified(place.digest, range) {
+        let knowledge = self.options.knowledge;
+        let whole = pieces.whole();
+        if whole.is_some_and(|range| knowledge.is_verified(place.digest, range)) {
             if let Some(output) = work.output {
-                self.copy_unread(place, range, output)?;
+                self.copy_unread(place, pieces, output)?;
             }
             return Ok(None);
         }
         self.hashing.begin(place.digest.algorithm());
-        let is_whole = self.copy((place, 0), range, work.output)?;
+        let is_whole = self.copy((place, 0), pieces, work.output)?;
         let actual = self.hashing.finish();
-        if !is_whole {
-            // Another copy has failed, and says why.
+        // Or another copy has failed, and says why.
+        if work.is_sample || !is_whole {
             return Ok(None);
         }
-        let checked = check_digest(place, range, actual);
-        match checked {
-            Ok(()) => self.options.knowledge.note_verified(place.digest, range),
-            Err(_) => self.options.knowledge.note_damaged(range),
-        }
-        checked.map(|()| None)
+        conclude(knowledge, (place, pieces), actual).map(|()| None)
     }
 
     /// Hashes the blob from `start` on, and copies it to its place; returns whether it did so to
@@ -247,14 +271,14 @@ impl Copier<'_> {
     fn copy(
         &mut self,
         (place, start): (Place<'_>, u64),
-        range: &FileRange,
+        pieces: &Pieces,
         output: Option<&TempFile>,
     ) -> Result<bool, BundleError> {
         let mut done = start;
         while done < place.len && !self.stop.load(Ordering::Relaxed) {
             let mut buffer = self.hashing.buffer();
-            let bytes = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
-            let n = read_chunk(place, range, (bytes, done))?;
+            let bytes = own(&mut buffer);
+            let n = read_chunk(place, pieces, (bytes, done))?;
             self.hashing.hash(&buffer, n);
             let offset = place.offset + (done - start);
             done += n as u64;
@@ -280,22 +304,19 @@ impl Copier<'_> {
     fn copy_unread(
         &mut self,
         place: Place<'_>,
-        range: &FileRange,
+        pieces: &Pieces,
         output: &TempFile,
     ) -> Result<(), BundleError> {
         let mut done = 0;
         while done < place.len && !self.stop.load(Ordering::Relaxed) {
-            let from = SourceRange {
-                file: &range.file,
-                path: &range.path,
-                offset: range.offset + done,
-                len: place.len - done,
+            let Some(from) = pieces.after(done, place.len - done) else {
+                return Err(ends_early(place, pieces, done));
             };
             let offset = place.offset + done;
             let copied = self.unread.step(from, (output, offset));
             let n = copied.map_err(|source| self.options.write_error(source))?;
             if n == 0 {
-                return Err(ends_early(place, range, done));
+                return Err(ends_early(place, pieces, done));
             }
             self.begin_writeback(output, offset, n);
             self.options.told(n)?;
@@ -310,29 +331,29 @@ impl Copier<'_> {
         }
     }
 
-    /// Copies a blob of at most one buffer, for which a second thread is not worth waking.
+    /// Copies a blob of at most one buffer, for which a second thread is not worth waking; returns
+    /// its digest.
     fn copy_small(
         &mut self,
         place: Place<'_>,
-        range: &FileRange,
+        pieces: &Pieces,
         output: Option<&TempFile>,
-    ) -> Result<(), BundleError> {
+    ) -> Result<Digest, BundleError> {
         let mut buffer = self.hashing.buffer();
-        let bytes = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
+        let bytes = own(&mut buffer);
         let mut done = 0;
         while done < place.len {
             let at = usize::try_from(done).expect("less than a buffer");
-            done += read_chunk(place, range, (&mut bytes[at..], done))? as u64;
+            done += read_chunk(place, pieces, (&mut bytes[at..], done))? as u64;
         }
         let bytes = &bytes[..usize::try_from(done).expect("at most a buffer")];
         let mut hasher = DigestHasher::new(place.digest.algorithm());
         hasher.update(bytes);
-        check_digest(place, range, hasher.finish())?;
         if let Some(output) = output {
             self.write(output, bytes, place.offset)?;
         }
         self.hashing.give_back(buffer);
-        Ok(())
+        Ok(hasher.finish())
     }
 
     fn write(&self, output: &TempFile, bytes: &[u8], offset: u64) -> Result<(), BundleError> {

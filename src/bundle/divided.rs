@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::sample::{Blobs, Builder, Sample, noise, sample};
 use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleVerifyOutcome, Compression, Place,
-    ReadOptions, Trust, VerifyOptions, planned_lens, read_stream, verify, volume_path,
+    ReadOptions, Trust, VerifyOptions, read_stream, verify, volume_path,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -30,7 +30,7 @@ struct Divided {
 fn divide(mut sample: Sample, size: u64) -> Divided {
     sample.plan.volume_size = Some(size);
     let written = sample.try_write("b.tar", Compression::Raw, 2).unwrap();
-    let lens = planned_lens(&sample.plan).unwrap();
+    let lens = sample.plan.lay_out().unwrap().lens();
     assert!(lens.iter().all(|&len| len <= size), "{size}: {lens:?}");
     let mut paths = Vec::new();
     for ((path, len), at) in written.files.into_iter().zip(1..) {

@@ -124,9 +124,11 @@ pub enum BundleError {
     /// What no volume of the wanted size can hold.
     #[error("volumes of {size} bytes are too small: {needed} bytes are needed")]
     VolumeTooSmall { size: u64, needed: u64 },
-    /// Volumes are read in place, a compressed bundle from start to end.
-    #[error("a compressed bundle cannot be divided into volumes")]
-    CompressedVolumes,
+    /// The parts of a blob are known when all is read, and stand in the head of every volume.
+    #[error(
+        "a bundle that is written from start to end, compressed or to stdout, cannot be divided into volumes"
+    )]
+    StreamedVolumes,
     /// More volumes than are allowed.
     #[error("the bundle needs more than {n_max} volumes, or says it has none")]
     TooManyVolumes { n_max: u32 },
@@ -327,7 +329,7 @@ impl BundleError {
             | Self::VolumeTooSmall { .. }
             | Self::NoSuchVolume { .. }
             | Self::OtherSibling { .. }
-            | Self::CompressedVolumes
+            | Self::StreamedVolumes
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
@@ -366,7 +368,7 @@ impl BundleError {
             | Self::VolumeTooSmall { .. }
             | Self::NoSuchVolume { .. }
             | Self::OtherSibling { .. }
-            | Self::CompressedVolumes
+            | Self::StreamedVolumes
             | Self::VolumesMissing { .. }
             | Self::OtherBundle { .. }
             | Self::VolumeOrder { .. }
@@ -446,7 +448,9 @@ impl Hint for BundleError {
                 "join the volumes in order, as `cat NAME.*.tar` does, or read them as files, where \
                  the order is of no matter"
             }
-            Self::CompressedVolumes => "name the output `.tar`: layers are compressed already",
+            Self::StreamedVolumes => {
+                "name a file `.tar` as the output: layers are compressed already"
+            }
             Self::TooManyVolumes { .. } => "use larger volumes",
             Self::TooLarge => "split the list and pack several bundles",
             _ if self.is_content() => {

@@ -92,9 +92,10 @@ impl FileContent {
     }
 }
 
-/// A bundle of which every byte is known but the blobs', and where it lies.
+/// A bundle of which every byte is known but the blobs', and where it lies: see
+/// [`PackPlan::lay_out`].
 #[derive(Debug)]
-pub(super) struct Planned {
+pub struct Planned {
     pub(super) manifest: BundleManifest,
     pub(super) volumes: Vec<Volume>,
     /// Of each volume.
@@ -104,20 +105,26 @@ pub(super) struct Planned {
     pub(super) signature: Vec<u8>,
     /// In the order of the manifest's files.
     pub(super) files: Vec<FileContent>,
+    /// Whether it is one of volumes, be it the only one.
+    pub(super) is_divided: bool,
+    signer: Option<Signer>,
 }
 
 impl PackPlan {
     /// Sorts and checks the plan, divides it into volumes, and computes every offset.
     ///
-    /// The digests of parts, which nobody knows yet, are zeros: see [`Planned::set_part_digests`].
-    pub(super) fn lay_out(&self) -> Result<Planned, BundleError> {
+    /// No blob is read: the digests of parts, which nobody knows yet, are zeros until the bundle is
+    /// written.
+    pub fn lay_out(&self) -> Result<Planned, BundleError> {
         let (mut manifest, files) = self.sorted();
         split::assign_to_one(&mut manifest);
         check(&manifest)?;
-        let planned = Planned::new(manifest, files)?;
+        let mut planned = Planned::new(manifest, files)?;
+        planned.signer.clone_from(&self.signer);
         let Some(volume_size) = self.volume_size else {
             return Ok(planned);
         };
+        planned.is_divided = true;
         let single = &planned.volumes[0];
         if single.len() <= volume_size {
             return Ok(planned);
@@ -128,7 +135,11 @@ impl PackPlan {
         for _ in 0..ROUNDS_MAX {
             let mut manifest = planned.manifest.clone();
             split::assign(&mut manifest, single, (volume_size, common))?;
-            let divided = Planned::new(manifest, planned.files.clone())?;
+            let divided = Planned {
+                is_divided: true,
+                signer: self.signer.clone(),
+                ..Planned::new(manifest, planned.files.clone())?
+            };
             let largest = divided.volumes.iter().map(Volume::len).max();
             let excess = largest.unwrap_or_default().saturating_sub(volume_size);
             if excess == 0 {
@@ -183,6 +194,17 @@ impl PackPlan {
 }
 
 impl Planned {
+    /// The length of each volume in bytes, before any compression.
+    pub fn lens(&self) -> Vec<u64> {
+        self.volumes.iter().map(Volume::len).collect()
+    }
+
+    /// All that the bundle says of itself; the digests of parts are not known yet, nor its id where
+    /// there are parts.
+    pub fn manifest(&self) -> &BundleManifest {
+        &self.manifest
+    }
+
     /// Computes every offset of a bundle that is divided into volumes already.
     fn new(mut manifest: BundleManifest, files: Vec<FileContent>) -> Result<Self, BundleError> {
         // The offsets in the json files depend on how long these are, and these on the offsets.
@@ -215,6 +237,8 @@ impl Planned {
                     bundle_json,
                     signature: Vec::new(),
                     files,
+                    is_divided: false,
+                    signer: None,
                 });
             }
             lens = now;
@@ -250,8 +274,8 @@ impl Planned {
 
     /// Signs the json file, which must be final, where there is somebody to sign. No offset changes
     /// by it. Blocks with a helper.
-    pub(super) fn sign(&mut self, signer: Option<&Signer>) -> Result<(), BundleError> {
-        let Some(signer) = signer else {
+    pub(super) fn sign(&mut self) -> Result<(), BundleError> {
+        let Some(signer) = &self.signer else {
             return Ok(());
         };
         self.signature = signer.sign(&self.bundle_json, &self.manifest.id)?;

@@ -11,7 +11,7 @@ use super::verify::text;
 use super::volume::{Content, Member, Volume};
 use super::{
     BlobCheck, Bundle, BundleError, BundleManifest, Compression, ReadOptions, VerifyOptions,
-    planned_lens, read_stream, verify,
+    read_stream, verify,
 };
 use crate::fsx;
 use crate::oci::Digest;
@@ -451,7 +451,7 @@ proptest! {
             }
             written => written.unwrap(),
         };
-        let lens = planned_lens(&sample.plan).unwrap();
+        let lens = sample.plan.lay_out().unwrap().lens();
         prop_assert!(lens.iter().all(|len| *len <= volume_size), "{:?}", lens);
         let again = sample.try_write("c.tar", Compression::Raw, 3).unwrap();
         let mut joined = Vec::new();

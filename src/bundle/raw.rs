@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::{PackPlan, Planned};
+use super::plan::Planned;
 use super::reader::{Bundle, ReadOptions};
 use super::siblings::volume_path;
 use super::volume::{Content, Volume};
@@ -32,23 +32,22 @@ struct Output {
 /// to begin with. What a kill leaves is under other names, and is swept by the next run.
 pub(super) fn write<E: From<BundleError> + Send>(
     planned: &mut Planned,
-    plan: &PackPlan,
     open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<Vec<(PathBuf, u64)>, E> {
     let wrap = |source| E::from(options.write_error(source));
-    let outputs = create(planned, plan, options)?;
+    let outputs = create(planned, options)?;
     let mut of_files = HashMap::new();
     let works = works(planned, &outputs, &mut of_files);
     let open = |digest: &Digest| match of_files.get(digest) {
-        Some(range) => Ok(FileRange::clone(range)),
+        Some(range) => Ok(FileRange::clone(range).into()),
         None => open(digest),
     };
     let parts = copy::copy_blobs(works, &open, options)?;
     if planned.has_parts() {
         planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
     }
-    planned.sign(plan.signer.as_ref())?;
+    planned.sign()?;
     if options.only_volume.is_some() {
         check_siblings(planned, &outputs, options)?;
     }
@@ -65,14 +64,10 @@ pub(super) fn write<E: From<BundleError> + Send>(
 }
 
 /// The files that are to be written, with room reserved.
-fn create(
-    planned: &Planned,
-    plan: &PackPlan,
-    options: &WriteOptions<'_>,
-) -> Result<Vec<Output>, BundleError> {
+fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, BundleError> {
     let n_volumes = planned.manifest.n_volumes;
     if let Some(index) = options.only_volume
-        && (plan.volume_size.is_none() || !(1..=n_volumes).contains(&index))
+        && (!planned.is_divided || !(1..=n_volumes).contains(&index))
     {
         return Err(BundleError::NoSuchVolume { index, n_volumes });
     }
@@ -80,9 +75,10 @@ fn create(
     let volumes = planned.volumes.iter().enumerate();
     let mut outputs = Vec::new();
     for (at, volume) in volumes.filter(|(_, volume)| is_wanted(volume)) {
-        let path = match plan.volume_size {
-            None => options.output.to_owned(),
-            Some(_) => volume_path(options.output, volume.index(), n_volumes),
+        let path = if planned.is_divided {
+            volume_path(options.output, volume.index(), n_volumes)
+        } else {
+            options.output.to_owned()
         };
         let file = OutputFile::create(&path).and_then(|file| {
             // What is not written below, the padding, reads as zeros.
@@ -126,12 +122,14 @@ fn works<'a>(
                         place,
                         output: None,
                         part: None,
+                        is_sample: false,
                     });
                 }
                 works.push(Work {
                     place,
                     output,
                     part: Some(part),
+                    is_sample: false,
                 });
             }
             if let (Some(_), Some((place, range))) = (output, planned.place(member)) {
@@ -140,6 +138,7 @@ fn works<'a>(
                     place,
                     output,
                     part: None,
+                    is_sample: false,
                 });
             }
         }

@@ -235,8 +235,8 @@ impl Sample {
             on_bytes: &|_| std::ops::ControlFlow::Continue(()),
         };
         write(
-            &self.plan,
-            &|digest: &Digest| Ok::<_, BundleError>(self.open(digest)),
+            self.plan.lay_out()?,
+            &|digest: &Digest| Ok::<_, BundleError>(self.open(digest).into()),
             &options,
         )
     }

@@ -1,23 +1,23 @@
 //! Writing a bundle: raw at known offsets by several threads, or compressed from start to end.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{self, Knowledge, Place};
+use super::copy::{Knowledge, Place};
 use super::error::BundleError;
 use super::format::BundleManifest;
-use super::hashing::BUFFER_LEN;
-use super::plan::{FileContent, PackPlan, Planned};
-use super::raw;
-use super::volume::{Content, END_LEN, Member, Volume};
+use super::pieces::Pieces;
+use super::plan::{FileContent, Planned};
+use super::volume::{Content, Member, Volume};
+use super::{raw, sequential};
 use crate::bridge::FileRange;
-use crate::fsx::{self, Durability, OutputFile};
-use crate::oci::{Digest, DigestHasher};
+use crate::fsx::{self, Durability};
+use crate::oci::Digest;
 
 /// Opens a blob that is to be packed; called from several threads.
-pub type OpenBlob<'a, E> = dyn Fn(&Digest) -> Result<FileRange, E> + Sync + 'a;
+pub type OpenBlob<'a, E> = dyn Fn(&Digest) -> Result<Pieces, E> + Sync + 'a;
 
 /// How the tar is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,39 +97,57 @@ impl WriteOptions<'_> {
     }
 }
 
-/// Returns the length in bytes of each volume that `plan` makes, without making any.
-pub fn planned_lens(plan: &PackPlan) -> Result<Vec<u64>, BundleError> {
-    let planned = plan.lay_out()?;
-    Ok(planned.volumes.iter().map(Volume::len).collect())
-}
-
-/// Writes the bundle that `plan` describes, with the blobs that `open` gives.
+/// Writes the bundle that was laid out, with the blobs that `open` gives.
 ///
 /// Each file appears complete, replacing what was there, or not at all, and the first volume after
 /// all others. A blob that is not known to be right is hashed as it passes; one that is not what its
 /// digest says ends the work. Equal plans make equal bytes, whatever the jobs.
 pub fn write<E: From<BundleError> + Send>(
-    plan: &PackPlan,
+    mut planned: Planned,
     open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<WriteOutcome, E> {
-    let mut planned = plan.lay_out()?;
     let files = match options.compression {
-        Compression::Raw => raw::write(&mut planned, plan, open, options)?,
+        Compression::Raw => raw::write(&mut planned, open, options)?,
         Compression::Zstd { level } => {
-            if plan.volume_size.is_some() {
-                return Err(BundleError::CompressedVolumes.into());
-            }
-            let level = level.clamp(1, LEVEL_MAX);
-            planned.sign(plan.signer.as_ref())?;
-            vec![write_zstd(&planned, open, level, options)?]
+            require_one_stream(&planned)?;
+            planned.sign()?;
+            vec![sequential::write_zstd(&planned, open, level, options)?]
         }
     };
-    Ok(WriteOutcome {
+    Ok(outcome(planned, files))
+}
+
+/// Writes the bundle that was laid out to `output` from start to end, uncompressed, as a pipe
+/// takes it; what was written before a failure is no whole bundle, and no reader takes it for one.
+///
+/// Of the options, jobs, durability and compression are without influence.
+pub fn write_to<E: From<BundleError> + Send>(
+    mut planned: Planned,
+    output: &mut dyn Write,
+    open: &OpenBlob<'_, E>,
+    options: &WriteOptions<'_>,
+) -> Result<WriteOutcome, E> {
+    require_one_stream(&planned)?;
+    planned.sign()?;
+    sequential::write_tar(&planned, open, output, options)?;
+    let files = vec![(options.output.to_owned(), planned.volumes[0].len())];
+    Ok(outcome(planned, files))
+}
+
+fn require_one_stream(planned: &Planned) -> Result<(), BundleError> {
+    if planned.is_divided {
+        return Err(BundleError::StreamedVolumes);
+    }
+    Ok(())
+}
+
+fn outcome(planned: Planned, files: Vec<(PathBuf, u64)>) -> WriteOutcome {
+    WriteOutcome {
         tar_len: planned.volumes.iter().map(Volume::len).sum(),
         manifest: planned.manifest,
         files,
-    })
+    }
 }
 
 impl Planned {
@@ -170,98 +188,19 @@ impl Planned {
     }
 }
 
-/// The highest level; those above need more memory than we have.
-const LEVEL_MAX: i32 = 19;
-/// The window of the compressor, and of whoever decompresses: 1 MiB.
-const WINDOW_LOG: u32 = 20;
-/// How much one worker compresses at a time. Fixed, since the bytes that come out depend on it.
-const PART_LEN: u32 = 1024 * 1024;
-
-/// How many workers compress: as many as asked for, within 64 MiB of memory.
-///
-/// Measured: one takes 3 MiB up to level 4, 8 MiB at level 6, 12 MiB at 9 and 18 MiB at 19.
-fn n_workers(level: i32, jobs: usize) -> u32 {
-    let max = match level {
-        ..5 => 12,
-        5..=9 => 3,
-        _ => 2,
-    };
-    u32::try_from(jobs).map_or(max, |jobs| jobs.clamp(1, max))
-}
-
-fn write_zstd<E: From<BundleError> + Send>(
-    planned: &Planned,
-    open: &OpenBlob<'_, E>,
-    level: i32,
-    options: &WriteOptions<'_>,
-) -> Result<(PathBuf, u64), E> {
-    use zstd::zstd_safe::CParameter;
-    let wrap = |source| {
-        let source = fsx::Error::new("write", options.output, source);
-        E::from(options.write_error(source))
-    };
-    let failed = |source| E::from(options.write_error(source));
-    let mut output = OutputFile::create(options.output).map_err(failed)?;
-    let mut encoder = zstd::Encoder::new(&mut output, level).map_err(wrap)?;
-    for parameter in [
-        CParameter::WindowLog(WINDOW_LOG),
-        CParameter::ChecksumFlag(true),
-        // Never 0, which would make other bytes than any other number.
-        CParameter::NbWorkers(n_workers(level, options.jobs)),
-        CParameter::JobSize(PART_LEN),
-    ] {
-        encoder.set_parameter(parameter).map_err(wrap)?;
-    }
-    let volume = &planned.volumes[0];
-    encoder
-        .set_pledged_src_size(Some(volume.len()))
-        .map_err(wrap)?;
-    let volume_json = Digest::of(&planned.volume_jsons[0]);
-    let mut buffer = vec![0; BUFFER_LEN];
-    for member in volume.members() {
-        let lead = volume.lead(member, &volume_json);
-        encoder.write_all(&lead).map_err(wrap)?;
-        if let Some((place, range)) = planned.place(member) {
-            let range = range.map_or_else(|| open(place.digest), |range| Ok(range.clone()))?;
-            copy::check_len(place, &range)?;
-            let mut hasher = DigestHasher::new(place.digest.algorithm());
-            let mut done = 0;
-            while done < place.len {
-                let n = copy::read_chunk(place, &range, (&mut buffer, done))?;
-                hasher.update(&buffer[..n]);
-                encoder.write_all(&buffer[..n]).map_err(wrap)?;
-                options.told(n as u64)?;
-                done += n as u64;
-            }
-            copy::check_digest(place, &range, hasher.finish())?;
-        } else {
-            encoder
-                .write_all(planned.content(0, member))
-                .map_err(wrap)?;
-        }
-        let padding = member.end() - member.offset - member.len;
-        encoder.write_all(&zeros(padding)).map_err(wrap)?;
-    }
-    encoder.write_all(&zeros(END_LEN)).map_err(wrap)?;
-    encoder.finish().map_err(wrap)?;
-    let len = fsx::stat(output.shared().path()).map_err(failed)?.len;
-    output.commit_with(options.durability).map_err(failed)?;
-    Ok((options.output.to_owned(), len))
-}
-
-fn zeros(len: u64) -> Vec<u8> {
-    vec![0; usize::try_from(len).expect("less than two blocks and one byte")]
-}
-
 #[cfg(test)]
 mod tests {
     use crate::fsx::TempFile;
     use std::io::Read as _;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::super::sample::{Sample, noise, sample};
-    use super::super::{Bundle, BundleKind, PackBlob, ReadOptions, VerifyOptions, verify};
+    use super::super::sample::{Blobs, Sample, noise, sample};
+    use super::super::{
+        BlobCheck, Bundle, BundleKind, NoKnowledge, PackBlob, PackPlan, ReadOptions, Trust,
+        VerifyOptions, read_stream, verify,
+    };
     use super::*;
+    use crate::oci::DigestHasher;
 
     const ZSTD: Compression = Compression::Zstd { level: 3 };
 
@@ -340,7 +279,7 @@ mod tests {
         let sample = sample();
         let bytes = sample.write("b.tar", Compression::Raw);
         check_tree(&sample, &bytes);
-        assert_eq!(planned_lens(&sample.plan).unwrap(), [bytes.len() as u64]);
+        assert_eq!(sample.plan.lay_out().unwrap().lens(), [bytes.len() as u64]);
     }
 
     #[test]
@@ -367,6 +306,60 @@ mod tests {
         }
     }
 
+    fn write_to_end(sample: &Sample) -> (Result<WriteOutcome, BundleError>, Vec<u8>) {
+        let options = WriteOptions {
+            output: Path::new("<stdout>"),
+            compression: Compression::Raw,
+            jobs: 2,
+            durability: Durability::Deferred,
+            only_volume: None,
+            knowledge: &NoKnowledge,
+            on_bytes: &|_| ControlFlow::Continue(()),
+        };
+        let mut bytes = Vec::new();
+        let planned = sample.plan.lay_out().unwrap();
+        let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
+        let written = write_to(planned, &mut bytes, &open, &options);
+        (written, bytes)
+    }
+
+    #[test]
+    fn a_pipe_gets_the_same_bytes_as_a_file() {
+        let sample = sample();
+        let in_place = sample.write("b.tar", Compression::Raw);
+        let (written, bytes) = write_to_end(&sample);
+        let written = written.unwrap();
+        assert!(bytes == in_place);
+        assert_eq!(
+            (written.len(), written.tar_len),
+            (bytes.len() as u64, bytes.len() as u64)
+        );
+    }
+
+    #[test]
+    fn volumes_are_not_written_to_a_pipe() {
+        let mut sample = sample();
+        sample.plan.volume_size = Some(1 << 30);
+        let (written, bytes) = write_to_end(&sample);
+        assert!(matches!(written, Err(BundleError::StreamedVolumes)));
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn what_a_pipe_got_before_a_damaged_blob_is_no_bundle() {
+        let mut sample = sample();
+        let last = sample
+            .blobs
+            .iter()
+            .position(|(_, range)| range.len == 700_000);
+        sample.blobs[last.unwrap()].1.offset += 1;
+        let (written, bytes) = write_to_end(&sample);
+        assert!(written.unwrap_err().is_content());
+        let mut blobs = Blobs::default();
+        let from = (Path::new("-"), &Trust::default());
+        assert!(read_stream(&bytes[..], from, BlobCheck::Sink, &mut blobs).is_err());
+    }
+
     #[test]
     fn every_blob_byte_is_reported_once() {
         let sample = sample();
@@ -379,14 +372,14 @@ mod tests {
                 jobs: 3,
                 durability: Durability::Deferred,
                 only_volume: None,
-                knowledge: &copy::NoKnowledge,
+                knowledge: &NoKnowledge,
                 on_bytes: &|len| {
                     n.fetch_add(len, Ordering::Relaxed);
                     ControlFlow::Continue(())
                 },
             };
-            let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest));
-            write(&sample.plan, &open, &options).unwrap();
+            let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
+            write(sample.plan.lay_out().unwrap(), &open, &options).unwrap();
             assert_eq!(n.into_inner(), expected);
         }
     }

@@ -49,6 +49,12 @@ pub(crate) enum CommandError {
     SourceDateEpoch { value: String },
     #[error("bundle `{}` must be named `.tar` or `.tar.zst`", path.display())]
     BundleName { path: PathBuf },
+    /// The bundle is on stdout already.
+    #[error("with `--output -` the bundle itself goes to stdout, where `{flag}` {problem}")]
+    PackStdout {
+        flag: &'static str,
+        problem: &'static str,
+    },
     #[error("merged bundle `{}` must be named `.tar`", path.display())]
     MergedName { path: PathBuf },
     #[error("report `{}` must be named `.json` or `.xml`", path.display())]
@@ -129,6 +135,7 @@ impl CommandError {
             | Self::Target { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
+            | Self::PackStdout { .. }
             | Self::MergedName { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
@@ -175,6 +182,7 @@ impl CommandError {
             | Self::SourceDateEpoch { .. }
             | Self::MergedName { .. }
             | Self::BundleName { .. }
+            | Self::PackStdout { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
@@ -232,6 +240,9 @@ impl CommandError {
             Self::Sign(error) => error.hint(),
             Self::NoSignKey => Some("pass it with `--sign KEY`".to_owned()),
             Self::Results { source, .. } => source.hint(),
+            Self::PackStdout { .. } => {
+                Some("name a file as the output; one that is called `-` is `./-.tar`".to_owned())
+            }
             Self::BundleName { .. } => {
                 Some("the name says whether to compress, so that nobody has to guess".to_owned())
             }

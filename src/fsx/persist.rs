@@ -87,6 +87,12 @@ impl TempFile {
         }
     }
 
+    /// Waits until what was written is on the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        let synced = self.inner.as_file().sync_data();
+        synced.map_err(|source| Error::new("sync", self.inner.path(), source))
+    }
+
     /// Makes the file `len` bytes long, so that a full disk shows at once where the file system
     /// can reserve.
     pub fn allocate(&self, len: u64) -> Result<(), Error> {
@@ -133,10 +139,7 @@ impl TempFile {
         on_disk: impl FnOnce(&File),
     ) -> Result<(), Error> {
         if durability == Durability::Synced {
-            self.inner
-                .as_file()
-                .sync_data()
-                .map_err(|source| Error::new("sync", self.inner.path(), source))?;
+            self.sync()?;
             on_disk(self.inner.as_file());
         }
         let from = self.inner.path().to_owned();
@@ -154,8 +157,7 @@ impl TempFile {
     /// Renames the file to `destination`, where nothing may be yet; data, then name, are on the
     /// disk on return. On failure the temporary file is gone.
     pub(super) fn persist_new(self, destination: &Path) -> Result<(), Error> {
-        let synced = self.inner.as_file().sync_data();
-        synced.map_err(|source| Error::new("sync", self.inner.path(), source))?;
+        self.sync()?;
         let from = self.inner.path().to_owned();
         self.inner
             .persist_noclobber(destination)

@@ -470,6 +470,18 @@ pub(super) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
     })
 }
 
+/// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
+pub(super) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
+    match fsx::file_len_max(existing_ancestor(path)?)? {
+        Some(max) if len > max => Err(OpsError::FileTooLong {
+            path: path.to_owned(),
+            len,
+            max,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses hardlinks between two file systems, with what copies would cost.
 pub(super) fn require_same_filesystem(
     source: &Path,

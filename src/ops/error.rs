@@ -108,6 +108,8 @@ pub enum OpsError {
         needed: u64,
         available: u64,
     },
+    #[error("the file system of `{}` holds no file of {}, but only of {}", path.display(), format_len(*len), format_len(*max))]
+    FileTooLong { path: PathBuf, len: u64, max: u64 },
     /// Hardlinks were asked for between two file systems.
     #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
     CrossDevice {
@@ -167,7 +169,7 @@ impl OpsError {
             Self::Transfer(error) => error.class(),
             Self::Batch(failure) => failure.error.class(),
             Self::File(error) => error.class(),
-            Self::NoSpace { .. } => ErrorClass::Space,
+            Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
             Self::Conflicts { .. } => ErrorClass::Policy,
             Self::NoSource { .. }
             | Self::NoImages { .. }
@@ -204,6 +206,7 @@ impl OpsError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NoSpace { .. }
+            | Self::FileTooLong { .. }
             | Self::Missing { .. }
             | Self::CrossDevice { .. }
             | Self::BaseMissing(_)
@@ -323,6 +326,11 @@ impl Hint for OpsError {
             Self::NoSpace { .. } => Some(
                 "nothing was written; free some space, choose another disk, or carry fewer images \
                  with `--section` or a shorter list"
+                    .to_owned(),
+            ),
+            Self::FileTooLong { .. } => Some(
+                "nothing was written; `--volume-size fat32` divides the bundle into files that it \
+                 holds"
                     .to_owned(),
             ),
             Self::CrossDevice {

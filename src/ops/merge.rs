@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::batch::require_space;
+use super::batch::{require_file_len, require_space};
 use super::pack::{tell_done, with_files};
-use super::parts::Joined;
 use super::{Context, OpsError};
-use crate::bridge::{self, FileRange};
+use crate::bridge;
 use crate::bundle::{
     self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
-    Held, Origin, PackBlob, PackPlan, Signer,
+    Held, Origin, PackBlob, PackPlan, Pieces, Planned, Signer,
 };
-use crate::fsx::{self, Durability};
+use crate::fsx::Durability;
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
 use crate::report::Event;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
@@ -98,25 +97,21 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         Ok::<_, OpsError>(bundles)
     })
     .await?;
-    let plan = Union::of(&bundles, options.prefer)?.plan(options)?;
-    require_space(&options.output, sum_len(bundle::planned_lens(&plan)?))?;
-    let n_blobs = plan.blobs.len();
-    let (base_blobs, base_bytes) = (plan.base.len(), sum_len(plan.base.iter().map(|b| b.size)));
+    let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
+    let lens = planned.lens();
+    require_file_len(&options.output, lens.iter().copied().max().unwrap_or(0))?;
+    require_space(&options.output, sum_len(lens))?;
+    let manifest = planned.manifest();
+    let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());
+    let base_bytes = sum_len(manifest.base.iter().map(|blob| blob.size));
     cx.reporter.event(Event::Planned {
-        n_images: plan.images.len(),
+        n_images: manifest.images.len(),
         n_blobs,
-        len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
+        len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
     let (output, durability) = (options.output.clone(), options.durability);
     let written = bridge::run_stoppable(move |stop| {
-        let packed: HashSet<&Digest> = plan.blobs.iter().map(|blob| &blob.digest).collect();
-        let mut joined = Joined::default();
-        for bundle in &bundles {
-            joined.add(bundle, fsx::dir_of(&output), |digest| {
-                packed.contains(digest)
-            })?;
-        }
         let write_options = bundle::WriteOptions {
             output: &output,
             compression: Compression::Raw,
@@ -133,9 +128,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
                 }
             },
         };
-        let open = |digest: &Digest| open((&bundles, &joined), digest);
-        let written = bundle::write(&plan, &open, &write_options)?;
-        tell_done(reporter.as_ref(), &plan);
+        let open = |digest: &Digest| open(&bundles, digest);
+        let written = bundle::write(planned, &open, &write_options)?;
+        tell_done(reporter.as_ref(), &written.manifest);
         Ok::<_, OpsError>(written)
     })
     .await?;
@@ -150,14 +145,12 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     })
 }
 
-fn open((bundles, joined): (&[Bundle], &Joined), digest: &Digest) -> Result<FileRange, OpsError> {
-    if let Some(range) = joined.get(digest) {
-        return Ok(range);
-    }
-    let mut found = bundles.iter().filter_map(|bundle| bundle.open_blob(digest));
-    let range = found.next().and_then(|ranges| ranges.into_iter().next());
+fn open(bundles: &[Bundle], digest: &Digest) -> Result<Pieces, OpsError> {
+    let found = bundles.iter().find_map(|bundle| bundle.open_blob(digest));
     let digest = digest.clone();
-    range.ok_or_else(|| TransferError::BlobAbsent { digest }.into())
+    found
+        .map(Pieces::from)
+        .ok_or_else(|| TransferError::BlobAbsent { digest }.into())
 }
 
 /// What an image is known by.
@@ -307,7 +300,7 @@ impl<'a> Union<'a> {
         }
     }
 
-    fn plan(mut self, options: &MergeOptions) -> Result<PackPlan, OpsError> {
+    fn plan(mut self, options: &MergeOptions) -> Result<Planned, OpsError> {
         let images: Vec<BundleImage> = self.images.iter().map(|&image| image.clone()).collect();
         let used: BTreeSet<&Digest> = images
             .iter()

@@ -362,6 +362,11 @@ fn of_the_verbs() {
             needed: 20 << 30,
             available: 11 << 30,
         },
+        OpsError::FileTooLong {
+            path: "/media/stick/site.tar".into(),
+            len: 5 << 30,
+            max: u64::from(u32::MAX),
+        },
         OpsError::CrossDevice {
             path: path(),
             needed: 20 << 30,
@@ -416,6 +421,7 @@ fn of_the_verbs() {
             | OpsError::NoImages { .. }
             | OpsError::Missing { .. }
             | OpsError::NoSpace { .. }
+            | OpsError::FileTooLong { .. }
             | OpsError::CrossDevice { .. }
             | OpsError::LoginRefused { .. }
             | OpsError::NotLoggedIn { .. }

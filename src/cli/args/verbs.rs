@@ -126,6 +126,8 @@ pub(crate) struct SelectArgs {
 Examples:
   hod pack images-list.txt --store store --output site.tar
   hod pack site-a --output site-a.tar
+  hod pack site-a --output site-a.tar --volume-size dvd --dry-run
+  hod pack site-a --output - | ssh site hod push - harbor.corp
 
 A file named `.tar.zst` is the same tar as one zstd stream. Layers are compressed already, so it is
 hardly smaller, and it can only be read from front to back."
@@ -143,9 +145,18 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "NAME", requires = "store")]
     pub(crate) section: Vec<String>,
 
-    /// The file to write, `.tar` or `.tar.zst`; it appears when it is complete
+    /// The file to write, `.tar` or `.tar.zst`; it appears when it is complete; or `-` for stdout,
+    /// in one pass
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+
+    /// Say how large the bundle would be, in which volumes, how long packing would take and what
+    /// the target will need, and pack nothing
+    ///
+    /// To tell the time, for about a second a little is copied into a file beside the output, which
+    /// is removed again.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     /// Leave out what the target has: receipts (`hod receipt`), earlier bundles (any volume of
     /// each) or stores; may be given several times

@@ -1,5 +1,7 @@
 //! `hod pack`
 
+mod forecast;
+
 use std::path::Path;
 
 use super::outcome::{self, Asked, Wording};
@@ -8,10 +10,15 @@ use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome, Reading};
 use crate::report::Reporter;
+
+const WORDING: Wording = Wording {
+    verb: "pack",
+    done: "packed",
+};
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
     let results = Results::begin("pack", &args.results)?;
@@ -19,13 +26,16 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            let none = Wording {
-                verb: "pack",
-                done: "packed",
-            };
-            return outcome::finish(session, none, Err(error), asked);
+            return outcome::finish(session, WORDING, Err(error), asked);
         }
     };
+    if args.dry_run {
+        return foresee(session, &options, results).await;
+    }
+    if let Err(error) = require_stdout(session, &options) {
+        let asked = Asked::nothing(results);
+        return outcome::finish(session, WORDING, Err(error), asked);
+    }
     let packed = ops::pack(&session.local(), &options).await;
     let packed = packed.map_err(CommandError::from);
     let batch = packed.as_ref().map(|packed| BatchOutcome {
@@ -36,15 +46,60 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         next_volumes: Vec::new(),
         projects: Vec::new(),
     });
-    let asked = Asked {
+    let asked = asked(results, &options);
+    let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked);
+    print(session, &packed?)?;
+    written.map(|()| Exit::Done)
+}
+
+fn asked(results: Results, options: &PackOptions) -> Asked<'_> {
+    Asked {
         results,
         list: options.list.as_ref(),
         source: Some(&options.source),
         target: None,
-    };
+    }
+}
+
+/// Says what packing would come to; that there is no room for it is said after that.
+async fn foresee(
+    session: &Session<'_>,
+    options: &PackOptions,
+    results: Results,
+) -> Result<Exit, CommandError> {
+    let found = ops::forecast(&session.local(), options).await;
+    let found = found.map_err(CommandError::from);
+    let batch = found.as_ref().map(|forecast| BatchOutcome {
+        images: forecast.images.clone(),
+        n_blobs: forecast.n_blobs,
+        bytes: forecast.bytes,
+        shared_bytes: forecast.shared_bytes,
+        next_volumes: Vec::new(),
+        projects: Vec::new(),
+    });
+    let asked = asked(results, options);
     let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked);
-    print(session, &packed?)?;
-    written.map(|()| Exit::Done)
+    let forecast = found?;
+    forecast::print(session, &forecast)?;
+    match forecast.refusal {
+        Some(error) => Err(error.into()),
+        None => written.map(|()| Exit::Done),
+    }
+}
+
+/// Refuses what cannot be beside a bundle on stdout.
+fn require_stdout(session: &Session<'_>, options: &PackOptions) -> Result<(), CommandError> {
+    if !fsx::is_stdout(&options.output) {
+        return Ok(());
+    }
+    let (flag, problem) = if session.printer.format() == ResultFormat::Json {
+        ("--json", "would write, too")
+    } else if options.volume_size.is_some() {
+        ("--volume-size", "cannot make several files")
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::PackStdout { flag, problem })
 }
 
 fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, CommandError> {
@@ -95,6 +150,8 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     let printer = session.printer;
     match printer.format() {
         ResultFormat::Json => printer.document(packed)?,
+        // Where the bundle went.
+        ResultFormat::Text if fsx::is_stdout(&packed.path) => {}
         ResultFormat::Text => {
             printer.result(format_args!("{} {}", packed.path.display(), packed.id))?;
         }
@@ -105,13 +162,7 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     } else {
         String::new()
     };
-    let left_out = if packed.base_blobs > 0 {
-        let n = format_count(packed.base_blobs, "blob");
-        let len = format_len(packed.base_bytes);
-        format!("; {n} ({len}) left out, which the target must have")
-    } else {
-        String::new()
-    };
+    let left_out = left_out(packed.base_blobs, packed.base_bytes);
     printer.message(&format!(
         "packed {}: {}, {} saved by sharing{left_out}{gain}",
         format_count(packed.n_images, "image"),
@@ -121,9 +172,18 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     Ok(())
 }
 
+/// What a delta does not carry.
+fn left_out(base_blobs: usize, base_bytes: u64) -> String {
+    if base_blobs == 0 {
+        return String::new();
+    }
+    let (n, len) = (format_count(base_blobs, "blob"), format_len(base_bytes));
+    format!("; {n} ({len}) left out, which the target must have")
+}
+
 fn compression(output: &Path) -> Result<Compression, CommandError> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(".tar") {
+    if name.ends_with(".tar") || fsx::is_stdout(output) {
         Ok(Compression::Raw)
     } else if name.ends_with(".tar.zst") {
         Ok(Compression::Zstd { level: 3 })

@@ -51,9 +51,12 @@ pub(crate) fn pack_again(
         on_bytes: &|_| ControlFlow::Continue(()),
     };
     let open = |digest: &Digest| -> Result<_, BundleError> {
-        Ok(bundle.open_blob(digest).unwrap().remove(0))
+        Ok(bundle.open_blob(digest).unwrap().into())
     };
-    write(&plan, &open, &options).unwrap().files.len()
+    write(plan.lay_out().unwrap(), &open, &options)
+        .unwrap()
+        .files
+        .len()
 }
 
 /// Moves a config or layer of a plan to its base.

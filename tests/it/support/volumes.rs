@@ -75,8 +75,8 @@ pub(crate) fn pack(
         knowledge: &hod::bundle::NoKnowledge,
         on_bytes: &|_| ControlFlow::Continue(()),
     };
-    let open = |digest: &Digest| Ok::<_, BundleError>(open(digest));
-    let written = write(plan, &open, &options).unwrap();
+    let open = |digest: &Digest| Ok::<_, BundleError>(open(digest).into());
+    let written = write(plan.lay_out().unwrap(), &open, &options).unwrap();
     written.files.into_iter().map(|(path, _)| path).collect()
 }
 

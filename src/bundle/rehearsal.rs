@@ -1,0 +1,247 @@
+//! How long writing will take: a little of it is done, and measured.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::copy::{self, Place, Work};
+use super::error::BundleError;
+use super::hashing::BUFFER_LEN;
+use super::plan::Planned;
+use super::sequential;
+use super::volume::{Content, Volume};
+use super::writer::{Compression, OpenBlob, WriteOptions};
+use crate::bridge::FileRange;
+use crate::fsx::OutputFile;
+use crate::oci::sum_len;
+
+/// How much of a large blob is copied. That of several is more than the caches of most disks that
+/// are carried around take in an instant.
+const SAMPLE_LEN: u64 = 8 * 1024 * 1024;
+/// How many large blobs, and how many small ones.
+const N_LARGE: usize = 16;
+const N_SMALL: usize = 64;
+/// When no more of them are begun.
+const ENOUGH: Duration = Duration::from_secs(1);
+
+/// What is copied, and from where if that is not the source of blobs.
+type Item<'a> = (Place<'a>, Option<&'a FileRange>);
+
+/// Says how long [`super::write`] would take until all is on the disk, by copying samples, as it
+/// would, into a file beside the output that is removed again. Takes about a second.
+///
+/// Blobs of up to 256 KiB are counted, larger ones weighed.
+pub fn rehearse<E: From<BundleError> + Send>(
+    planned: &Planned,
+    open: &OpenBlob<'_, E>,
+    options: &WriteOptions<'_>,
+) -> Result<Duration, E> {
+    let (small, large): (Vec<Item<'_>>, Vec<Item<'_>>) = items(planned, options)
+        .into_iter()
+        .partition(|(place, _)| place.len <= BUFFER_LEN as u64);
+    let mut rehearsal = Rehearsal {
+        open,
+        options,
+        output: OutputFile::create(options.output).map_err(|e| options.write_error(e))?,
+        end: 0,
+    };
+    let n_small = small.len() as u64;
+    let (time, n_done, _) = rehearsal.run(&spread(&small, N_SMALL))?;
+    let mut estimate = scale(time, n_small, n_done);
+    let large_len = sum_len(large.iter().map(|(place, _)| place.len));
+    let (time, _, len_done) = rehearsal.run(&spread(&large, N_LARGE))?;
+    estimate += scale(time, large_len, len_done);
+    Ok(estimate)
+}
+
+/// All blobs and files of the volumes that are to be written; a blob in parts is read once more.
+fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> {
+    let is_wanted = |volume: &&Volume| options.only_volume.is_none_or(|i| i == volume.index());
+    let mut items = Vec::new();
+    for volume in planned.volumes.iter().filter(is_wanted) {
+        for member in volume.members() {
+            items.extend(planned.place(member));
+            if let Content::Part(at, number) = member.content {
+                let blob = &planned.manifest.blobs[at];
+                let whole = (number == 0).then_some(blob.size);
+                items.extend([Some(member.len), whole].into_iter().flatten().map(|len| {
+                    let place = Place {
+                        digest: &blob.digest,
+                        len,
+                        offset: 0,
+                    };
+                    (place, None)
+                }));
+            }
+        }
+    }
+    items
+}
+
+/// Some of the items, evenly from the largest to the smallest.
+fn spread<'a>(items: &[Item<'a>], n_max: usize) -> Vec<Item<'a>> {
+    let mut sorted = items.to_vec();
+    sorted.sort_by_key(|(place, _)| std::cmp::Reverse(place.len));
+    let step = sorted.len().div_ceil(n_max).max(1);
+    sorted.into_iter().step_by(step).collect()
+}
+
+fn scale(time: Duration, all: u64, done: u64) -> Duration {
+    if done == 0 {
+        return Duration::ZERO;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    time.mul_f64(all as f64 / done as f64)
+}
+
+struct Rehearsal<'a, E> {
+    open: &'a OpenBlob<'a, E>,
+    options: &'a WriteOptions<'a>,
+    output: OutputFile,
+    /// How long the output is by now.
+    end: u64,
+}
+
+impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
+    /// Copies the first bytes of the items, a few at a time, until it has taken long enough;
+    /// returns how long that was, of how many items, and of how many bytes.
+    fn run(&mut self, items: &[Item<'_>]) -> Result<(Duration, u64, u64), E> {
+        let start = Instant::now();
+        let (mut n_done, mut len_done) = (0, 0);
+        // As many as would be copied at the same time, twice.
+        for items in items.chunks(2 * self.options.jobs.clamp(1, N_LARGE)) {
+            if start.elapsed() > ENOUGH {
+                break;
+            }
+            let mut places = Vec::with_capacity(items.len());
+            for (place, range) in items {
+                let len = place.len.min(SAMPLE_LEN);
+                let offset = self.end;
+                self.end += len.next_multiple_of(super::header::ALIGNMENT);
+                places.push((
+                    Place {
+                        len,
+                        offset,
+                        ..*place
+                    },
+                    *range,
+                ));
+            }
+            match self.options.compression {
+                Compression::Raw => self.copy(&places)?,
+                Compression::Zstd { level } => self.compress(&places, level)?,
+            }
+            n_done += items.len() as u64;
+            len_done += sum_len(places.iter().map(|(place, _)| place.len));
+        }
+        Ok((start.elapsed(), n_done, len_done))
+    }
+
+    fn copy(&self, items: &[Item<'_>]) -> Result<(), E> {
+        let output = self.output.shared();
+        let wrap = |source| E::from(self.options.write_error(source));
+        let work = |&(place, _)| Work {
+            place,
+            output: Some(output),
+            part: None,
+            is_sample: true,
+        };
+        output.allocate(self.end).map_err(wrap)?;
+        let open = |digest: &_| {
+            let file = items.iter().find(|(place, _)| place.digest == digest);
+            match file.and_then(|(_, range)| *range) {
+                Some(range) => Ok(range.clone().into()),
+                None => (self.open)(digest),
+            }
+        };
+        copy::copy_blobs(items.iter().map(work).collect(), &open, self.options)?;
+        output.sync().map_err(wrap)
+    }
+
+    /// Compressing takes longer than writing what comes out of it, which goes nowhere.
+    fn compress(&self, items: &[Item<'_>], level: i32) -> Result<(), E> {
+        let failed = |source| {
+            let source = crate::fsx::Error::new("compress for", self.options.output, source);
+            E::from(self.options.write_error(source))
+        };
+        let encoder = sequential::encoder(io::sink(), level, self.options.jobs);
+        let mut encoder = encoder.map_err(failed)?;
+        sequential::write_samples(items, self.open, &mut encoder, self.options)?;
+        encoder.finish().map_err(failed)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::Path;
+
+    use super::super::NoKnowledge;
+    use super::super::sample::{Builder, Sample, noise};
+    use super::*;
+    use crate::fsx::{Durability, read_dir_names};
+    use crate::oci::Digest;
+
+    fn rehearse_into(sample: &Sample, output: &Path, compression: Compression) -> Duration {
+        let options = WriteOptions {
+            output,
+            compression,
+            jobs: 2,
+            durability: Durability::Deferred,
+            only_volume: None,
+            knowledge: &NoKnowledge,
+            on_bytes: &|_| ControlFlow::Continue(()),
+        };
+        let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
+        rehearse(&sample.plan.lay_out().unwrap(), &open, &options).unwrap()
+    }
+
+    #[test]
+    fn some_is_copied_and_nothing_is_left() {
+        let mut builder = Builder::new();
+        builder.image("a/one:1", b"{}", &[&noise(1, 9 << 20), b"", &noise(2, 900)]);
+        let mut sample = builder.finish();
+        for (volume_size, compression) in [
+            (None, Compression::Raw),
+            (None, Compression::Zstd { level: 3 }),
+            (Some(1 << 20), Compression::Raw),
+        ] {
+            sample.plan.volume_size = volume_size;
+            let time = rehearse_into(&sample, &sample.path("b.tar"), compression);
+            assert!(time > Duration::ZERO);
+            assert_eq!(read_dir_names(sample.dir.path()).unwrap(), ["blobs"]);
+        }
+    }
+
+    #[test]
+    fn samples_are_spread_from_the_largest_to_the_smallest() {
+        let digest = Digest::of(b"");
+        let lens = |n: u64, n_max| {
+            let item = |len| {
+                let place = Place {
+                    digest: &digest,
+                    len,
+                    offset: 0,
+                };
+                (place, None)
+            };
+            let items: Vec<Item<'_>> = (1..=n).map(item).collect();
+            let chosen = spread(&items, n_max);
+            chosen
+                .iter()
+                .map(|(place, _)| place.len)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(lens(0, 4), [0; 0]);
+        assert_eq!(lens(3, 4), [3, 2, 1]);
+        assert_eq!(lens(8, 4), [8, 6, 4, 2]);
+        assert_eq!(lens(9, 4), [9, 6, 3]);
+    }
+
+    #[test]
+    fn what_was_measured_is_scaled() {
+        let second = Duration::from_secs(1);
+        assert_eq!(scale(second, 10, 4), Duration::from_millis(2500));
+        assert_eq!(scale(second, 10, 0), Duration::ZERO);
+    }
+}

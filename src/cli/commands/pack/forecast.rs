@@ -1,0 +1,75 @@
+//! What `hod pack --dry-run` says.
+
+use std::time::Duration;
+
+use super::{CommandError, Session, left_out};
+use crate::cli::ui::{ResultFormat, format_count, format_len};
+use crate::ops::{PackForecast, TargetNeeds};
+use crate::report::amount::format_duration;
+
+/// How many projects are named.
+const PROJECTS_MAX: usize = 5;
+
+/// Prints the files with their lengths in bytes, and says the rest to people.
+pub(super) fn print(session: &Session<'_>, forecast: &PackForecast) -> Result<(), CommandError> {
+    session.progress.finish();
+    let printer = session.printer;
+    match printer.format() {
+        ResultFormat::Json => printer.document(forecast)?,
+        ResultFormat::Text => {
+            let mut stdout = printer.stdout();
+            for volume in &forecast.volumes {
+                stdout.line(format_args!("{} {}", volume.path.display(), volume.bytes));
+            }
+            stdout.finish()?;
+        }
+    }
+    printer.message(&summary(forecast));
+    printer.message(&target(&forecast.target));
+    Ok(())
+}
+
+fn summary(forecast: &PackForecast) -> String {
+    let files = match forecast.volumes.len() {
+        1 => String::new(),
+        n => format!(" in {}", format_count(n, "volume")),
+    };
+    let what = format!(
+        "{} would be packed: {} with {}{files}, {} saved by sharing{}",
+        format_count(forecast.n_images, "image"),
+        format_len(forecast.bytes),
+        format_count(forecast.n_blobs, "unique blob"),
+        format_len(forecast.shared_bytes),
+        left_out(forecast.base_blobs, forecast.base_bytes),
+    );
+    let time = forecast.seconds.map(|seconds| {
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        format!("it takes about {}", format_duration(time))
+    });
+    let free = forecast.free_bytes;
+    let free = free.map(|free| format!("{} are free there", format_len(free)));
+    let parts: Vec<String> = [Some(what), time, free].into_iter().flatten().collect();
+    parts.join("; ")
+}
+
+fn target(needs: &TargetNeeds) -> String {
+    let shown = needs.projects.iter().take(PROJECTS_MAX);
+    let mut projects: Vec<String> = shown
+        .map(|need| format!("{} {}", need.project, format_len(need.bytes)))
+        .collect();
+    if needs.projects.len() > PROJECTS_MAX {
+        projects.push(format!("{} more", needs.projects.len() - PROJECTS_MAX));
+    }
+    let by_project = if projects.is_empty() {
+        String::new()
+    } else {
+        format!(" (by project: {})", projects.join(", "))
+    };
+    format!(
+        "the target needs {} for the bundle, which is pushed from where it lies, and {} in its \
+         registry{by_project}; the largest blob has {}",
+        format_len(needs.bundle_bytes),
+        format_len(needs.registry_bytes),
+        format_len(needs.largest_blob_bytes),
+    )
+}

@@ -1,0 +1,199 @@
+//! `pack --dry-run`: what packing would write, how long it would take, and what the target will
+//! need.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::super::batch::{Batch, existing_ancestor, is_zero};
+use super::super::{Context, ImageReport, OpsError};
+use super::sources::Known;
+use super::{PackOptions, Prepared, require_room, sources, wanted_lens};
+use crate::bridge;
+use crate::bundle::{self, BundleManifest, volume_path};
+use crate::fsx;
+use crate::oci::{Digest, sum_len};
+
+/// What packing would come to. Nothing was written.
+#[derive(Debug, Serialize)]
+pub struct PackForecast {
+    /// The files that would be written.
+    pub volumes: Vec<VolumeForecast>,
+    /// Bytes of all of them; of a compressed bundle the most that it can have.
+    pub bytes: u64,
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Configs and layers that would be left out, since the target has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_blobs: usize,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_bytes: u64,
+    /// Bytes that packing each image by itself would cost besides.
+    pub shared_bytes: u64,
+    /// About how long it would take until all is on the disk: a little of it was done. Not known
+    /// of a pipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Bytes that are free where it would be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    pub target: TargetNeeds,
+    /// Why packing would be refused.
+    #[serde(skip)]
+    pub refusal: Option<OpsError>,
+    /// What would be packed, an image each.
+    #[serde(skip)]
+    pub images: Vec<ImageReport>,
+}
+
+/// A file that would be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeForecast {
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
+/// What the other end needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetNeeds {
+    /// Room for all volumes: they are pushed from where they lie, and one after the other if all
+    /// are more than there is room for.
+    pub bundle_bytes: u64,
+    /// Room in a registry, or for `hod unpack`: every blob once.
+    pub registry_bytes: u64,
+    /// The largest blob, which every proxy before the registry must let pass.
+    pub largest_blob_bytes: u64,
+    /// Room by project, where quotas are set; a blob counts in every project that has it.
+    pub projects: Vec<ProjectNeed>,
+}
+
+/// What a project needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProjectNeed {
+    pub project: String,
+    pub bytes: u64,
+}
+
+/// Says what [`super::pack`] would do, without doing it.
+///
+/// What would make it fail before it writes is an error here too, but for a lack of room, which is
+/// in the forecast. To tell the time it copies a little into a file beside the output, which is
+/// removed again.
+pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
+    let prepared = Prepared::new(cx, options).await?;
+    let lens = wanted_lens(options, &prepared.planned);
+    let manifest = prepared.planned.manifest();
+    let refusal = require_room(options, &prepared.planned).err();
+    let is_stdout = fsx::is_stdout(&options.output);
+    let volumes: Vec<VolumeForecast> = lens
+        .iter()
+        .map(|&(index, bytes)| VolumeForecast {
+            path: if options.volume_size.is_some() {
+                volume_path(&options.output, index, manifest.n_volumes)
+            } else {
+                options.output.clone()
+            },
+            bytes,
+        })
+        .collect();
+    let mut forecast = PackForecast {
+        bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
+        volumes,
+        n_images: prepared.batch.plan.images.len(),
+        n_blobs: manifest.blobs.len(),
+        base_blobs: manifest.base.len(),
+        base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
+        shared_bytes: prepared.batch.plan.shared_len(),
+        seconds: None,
+        free_bytes: None,
+        target: target_needs(manifest, sum_len(prepared.planned.lens())),
+        refusal,
+        images: Vec::new(),
+    };
+    if !is_stdout {
+        forecast.free_bytes = Some(fsx::available(existing_ancestor(&options.output)?)?);
+    }
+    let batch = if is_stdout || forecast.refusal.is_some() {
+        prepared.batch
+    } else {
+        let (time, batch) = rehearse(cx, options, prepared).await?;
+        forecast.seconds = Some(time.as_secs_f64());
+        batch
+    };
+    forecast.images = batch.finish().images;
+    Ok(forecast)
+}
+
+async fn rehearse(
+    cx: &Context,
+    options: &PackOptions,
+    prepared: Prepared,
+) -> Result<(Duration, Batch), OpsError> {
+    let Prepared {
+        batch,
+        planned,
+        source,
+        made,
+    } = prepared;
+    let (output, compression) = (options.output.clone(), options.compression);
+    let (only_volume, reading) = (options.only_volume, options.reading);
+    let (durability, jobs) = (options.durability, cx.jobs);
+    let time = bridge::run_stoppable(move |stop| {
+        let write_options = bundle::WriteOptions {
+            output: &output,
+            compression,
+            jobs,
+            durability,
+            only_volume,
+            knowledge: &Known {
+                source: &source,
+                reading,
+            },
+            on_bytes: &|_| {
+                if stop.is_set() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        };
+        let open = |digest: &Digest| sources::open(&source, &made, digest);
+        bundle::rehearse(&planned, &open, &write_options)
+    });
+    Ok((time.await?, batch))
+}
+
+fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
+    let sizes: HashMap<&Digest, u64> = manifest
+        .blobs
+        .iter()
+        .map(|blob| (&blob.digest, blob.size))
+        .collect();
+    // In Harbor a repository is in the project that its first component names; one that has no
+    // other is put into a project by whoever pushes it.
+    let mut of_projects: BTreeMap<&str, HashSet<&Digest>> = BTreeMap::new();
+    for image in &manifest.images {
+        let Some((project, _)) = image.repository.as_str().split_once('/') else {
+            continue;
+        };
+        let digests = of_projects.entry(project).or_default();
+        digests.extend(image.manifests.iter().chain(&image.blobs));
+    }
+    let projects = of_projects.into_iter().map(|(project, digests)| {
+        let lens = digests.iter().filter_map(|digest| sizes.get(digest));
+        ProjectNeed {
+            project: project.to_owned(),
+            bytes: sum_len(lens.copied()),
+        }
+    });
+    TargetNeeds {
+        bundle_bytes,
+        registry_bytes: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
+        largest_blob_bytes: manifest.blobs.iter().map(|b| b.size).max().unwrap_or(0),
+        projects: projects.collect(),
+    }
+}

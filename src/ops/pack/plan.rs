@@ -1,0 +1,199 @@
+//! What goes into a bundle, by what was resolved.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::super::OpsError;
+use super::super::batch::Batch;
+use super::super::since::Since;
+use super::PackOptions;
+use super::carried::Carried;
+use crate::bundle::{self, BundleFile, BundleImage, Compression, PackBlob, PackPlan, Planned};
+use crate::fsx;
+use crate::oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
+use crate::template::{BundleKind, Facts, ImageFacts};
+use crate::transfer::{Referrer, Resolved};
+
+/// The name of a bundle that has none, and goes to stdout.
+const UNNAMED: &str = "bundle";
+
+/// The output's file name without its ending, and what that says.
+fn file_kind(options: &PackOptions) -> (String, BundleKind) {
+    if fsx::is_stdout(&options.output) {
+        // Whoever reads it gives it a name, most likely that of the bundle.
+        let name = options.name.as_deref().unwrap_or(UNNAMED);
+        return (name.to_owned(), BundleKind::One);
+    }
+    let name = options.output.file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let kind = match options.compression {
+        Compression::Raw => BundleKind::One,
+        Compression::Zstd { .. } => BundleKind::Compressed,
+    };
+    let stem = name
+        .strip_suffix(".tar.zst")
+        .or_else(|| name.strip_suffix(".tar"));
+    (stem.unwrap_or(&name).to_owned(), kind)
+}
+
+pub(super) fn pack_plan(
+    options: &PackOptions,
+    batch: &Batch,
+    (since, carried): (&Since, &Carried),
+) -> Result<Planned, OpsError> {
+    let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
+    let mut tagged: BTreeSet<(RepositoryName, Tag)> = images
+        .iter()
+        .filter_map(|image| Some((image.repository.clone(), image.tag.clone()?)))
+        .collect();
+    let mut manifests: Vec<Manifest> = Vec::new();
+    for image in &batch.plan.images {
+        manifests.extend(image.manifests.iter().cloned());
+        for referrer in &image.referrers {
+            // Images may have it in common, and it may be listed as an image itself.
+            let repository = &image.wanted.destination.repository;
+            if tagged.insert((repository.clone(), referrer.tag.clone())) {
+                images.push(bundle_referrer(repository, referrer));
+                manifests.extend(referrer.with_top());
+            }
+        }
+    }
+    let used: HashSet<&Digest> = images.iter().flat_map(|image| &image.blobs).collect();
+    let mut blobs: Vec<PackBlob> = Vec::new();
+    for manifest in &manifests {
+        let size = manifest.bytes().len() as u64;
+        blobs.push(PackBlob {
+            digest: manifest.digest().clone(),
+            size,
+            is_manifest: true,
+        });
+    }
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    blobs.dedup_by(|a, b| a.digest == b.digest);
+    let planned = batch.plan.blobs.iter();
+    let planned = planned.filter(|blob| used.contains(&blob.descriptor.digest));
+    blobs.extend(planned.map(|blob| PackBlob {
+        digest: blob.descriptor.digest.clone(),
+        size: blob.descriptor.size,
+        is_manifest: false,
+    }));
+    let divided = since.divide(blobs);
+    let (stem, kind) = file_kind(options);
+    let name = options.name.clone().unwrap_or_else(|| stem.clone());
+    let mut list: Vec<String> = batch
+        .plan
+        .images
+        .iter()
+        .map(|image| list_line(image) + "\n")
+        .collect();
+    list.sort();
+    // Like the rest of the bundle, in an order that is not the list's.
+    let mut images_facts: Vec<ImageFacts> = batch.plan.images.iter().map(image_facts).collect();
+    images_facts.sort_by(|a, b| a.name.cmp(&b.name));
+    let n_blobs = divided.blobs.len();
+    let len = sum_len(divided.blobs.iter().map(|blob| blob.size));
+    let facts = |kind| Facts {
+        name: name.clone(),
+        version: options.version.clone(),
+        stem: stem.clone(),
+        kind,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        images: images_facts.clone(),
+        n_blobs,
+        len,
+        tools: carried.tools.clone(),
+        files: carried.files.clone(),
+        set: carried.set.clone(),
+    };
+    let own = [("images-list.txt", list.concat())];
+    let plan = PackPlan {
+        name: name.clone(),
+        version: options.version.clone(),
+        images,
+        blobs: divided.blobs,
+        files: Vec::new(),
+        origins: divided.origins,
+        base: divided.base,
+        volume_size: options.volume_size,
+        mtime: options.mtime,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        signer: options.signer.clone(),
+    };
+    with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))
+}
+
+/// Lays the plan out with the files that `files` gives for a kind of bundle, and the lists that
+/// `sha256sum -c` and the like read.
+///
+/// How many volumes there are depends on what lies in them, the texts that say so included.
+pub(in crate::ops) fn with_files(
+    plan: &PackPlan,
+    kind: BundleKind,
+    files: impl Fn(BundleKind) -> Result<Vec<BundleFile>, OpsError>,
+) -> Result<Planned, OpsError> {
+    let fill = |kind| {
+        let mut plan = plan.clone();
+        plan.files.extend(files(kind)?);
+        let sums = bundle::checksum_files(&plan);
+        plan.files.extend(sums);
+        Ok::<_, OpsError>(plan.lay_out()?)
+    };
+    let planned = fill(kind)?;
+    if planned.manifest().n_volumes > 1 {
+        return fill(BundleKind::Volumes);
+    }
+    Ok(planned)
+}
+
+/// The image as a line of a list that finds it in this bundle.
+fn list_line(image: &Resolved) -> String {
+    let destination = &image.wanted.destination;
+    match &destination.tag {
+        Some(tag) => format!("{}:{tag}", destination.repository),
+        None => format!("{}@{}", destination.repository, image.top().digest()),
+    }
+}
+
+fn bundle_image(image: &Resolved) -> BundleImage {
+    let top = image.top();
+    BundleImage {
+        repository: image.wanted.destination.repository.clone(),
+        tag: image.wanted.destination.tag.clone(),
+        digest: top.digest().clone(),
+        media_type: top.media_type().clone(),
+        manifests: image
+            .manifests
+            .iter()
+            .map(Manifest::digest)
+            .cloned()
+            .collect(),
+        platforms: image.platforms(),
+        blobs: image.blobs.iter().map(|blob| blob.digest.clone()).collect(),
+    }
+}
+
+/// A referrer is an image like any other in a bundle, known by its tag.
+fn bundle_referrer(repository: &RepositoryName, referrer: &Referrer) -> BundleImage {
+    let manifests = referrer.with_top();
+    let top = referrer.top();
+    BundleImage {
+        repository: repository.clone(),
+        tag: Some(referrer.tag.clone()),
+        digest: top.digest().clone(),
+        media_type: top.media_type().clone(),
+        manifests: manifests.iter().map(Manifest::digest).cloned().collect(),
+        platforms: Vec::new(),
+        blobs: referrer
+            .blobs
+            .iter()
+            .map(|blob| blob.digest.clone())
+            .collect(),
+    }
+}
+
+fn image_facts(image: &Resolved) -> ImageFacts {
+    ImageFacts {
+        name: list_line(image),
+        digest: image.top().digest().clone(),
+        len: sum_len(image.blobs.iter().map(|blob| blob.size)),
+    }
+}

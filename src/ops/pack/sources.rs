@@ -1,0 +1,112 @@
+//! Where what is packed comes from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::OpsError;
+use super::super::batch::Batch;
+use super::Reading;
+use crate::bridge::FileRange;
+use crate::bundle::{self, Pieces};
+use crate::fsx;
+use crate::layout::LayoutError;
+use crate::oci::{Digest, ReferrerTagKind};
+use crate::transfer::{Referrer, Source, TransferError};
+
+/// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
+/// in parallel.
+pub(super) fn is_in_place(source: &Source) -> bool {
+    match source {
+        Source::Store(_) | Source::Bundle(_) => true,
+        Source::Collection(collection) => !collection.is_sequential(),
+        _ => false,
+    }
+}
+
+/// Where the manifests are that are made here and so are not among the source's blobs: indexes of
+/// referrers, and all of a format that has none.
+pub(super) type Made = HashMap<Digest, FileRange>;
+
+pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, OpsError> {
+    let referrers = batch.plan.images.iter().flat_map(|image| &image.referrers);
+    let indexes = referrers.filter(|referrer| referrer.kind == ReferrerTagKind::Index);
+    let mut bytes = Vec::new();
+    let mut places: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
+    let of_format = match source {
+        Source::Collection(collection) => Some(collection.made_manifests().cloned()),
+        _ => None,
+    };
+    for made in indexes
+        .map(Referrer::top)
+        .chain(of_format.into_iter().flatten())
+    {
+        let (offset, len) = (bytes.len() as u64, made.bytes().len() as u64);
+        if let std::collections::btree_map::Entry::Vacant(new) = places.entry(made.digest().clone())
+        {
+            new.insert((offset, len));
+            bytes.extend_from_slice(made.bytes());
+        }
+    }
+    if places.is_empty() {
+        return Ok(Made::new());
+    }
+    let file = Arc::new(fsx::memory_file(&bytes)?);
+    let range = |(offset, len)| FileRange {
+        file: Arc::clone(&file),
+        path: PathBuf::from("manifests made for the bundle"),
+        offset,
+        len,
+    };
+    let places = places.into_iter();
+    Ok(places
+        .map(|(digest, place)| (digest, range(place)))
+        .collect())
+}
+
+/// What the source knows of its blobs.
+pub(super) struct Known<'a> {
+    pub(super) source: &'a Source,
+    pub(super) reading: Reading,
+}
+
+impl bundle::Knowledge for Known<'_> {
+    fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
+        match self.source {
+            Source::Store(store) if self.reading == Reading::Unverified => {
+                store.is_verified(digest, blob)
+            }
+            _ => false,
+        }
+    }
+
+    fn note_verified(&self, digest: &Digest, blob: &FileRange) {
+        if let Source::Store(store) = self.source {
+            store.note_verified(digest, blob);
+        }
+    }
+
+    fn note_damaged(&self, blob: &FileRange) {
+        if let Source::Store(store) = self.source {
+            store.note_damaged(blob);
+        }
+    }
+}
+
+/// Opens a blob that is to be packed.
+pub(super) fn open(source: &Source, made: &Made, digest: &Digest) -> Result<Pieces, OpsError> {
+    if let Some(range) = made.get(digest) {
+        return Ok(range.clone().into());
+    }
+    let pieces = match source {
+        Source::Store(store) => store.open_blob(digest)?.map(Pieces::from),
+        Source::Bundle(bundle) => bundle.open_blob(digest).map(Pieces::from),
+        Source::Collection(collection) => {
+            let range = collection.open_blob(digest).map_err(LayoutError::from)?;
+            range.map(Pieces::from)
+        }
+        _ => None,
+    };
+    let digest = digest.clone();
+    pieces.ok_or_else(|| TransferError::BlobAbsent { digest }.into())
+}

@@ -1,0 +1,180 @@
+//! `pack --dry-run`: what it foresees is what comes.
+
+use std::path::{Path, PathBuf};
+
+use hod::bundle::{Bundle, ReadOptions};
+use hod::fsx;
+use serde_json::Value;
+
+use crate::support::disk::SmallDisk;
+use crate::support::env::TestEnv;
+use crate::support::images::{Compression, ImageBuilder, layer};
+use crate::support::tree::exists;
+
+/// Three images of 700 kB, two of which share a layer, in two projects and none.
+fn site() -> TestEnv {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    for (n, name) in ["app/a:1", "web/b:1", "c:1"].into_iter().enumerate() {
+        let n = n as u64;
+        let large = layer(n / 2, 700_000, Compression::Uncompressed);
+        let small = layer(n + 20, 700, Compression::Uncompressed);
+        let image = ImageBuilder::oci(n).layer(&large).layer(&small).build();
+        image.put_in(&store, name);
+    }
+    env
+}
+
+#[track_caller]
+fn foreseen(env: &TestEnv, line: &str) -> Value {
+    let output = env.run_line(&format!("--json pack {line} --dry-run"));
+    serde_json::from_str(&output.success().stdout).unwrap()
+}
+
+fn len(path: &Path) -> u64 {
+    fsx::stat(path).unwrap().len
+}
+
+/// The files in the working directory, hidden ones too.
+fn names(env: &TestEnv) -> Vec<PathBuf> {
+    let names = fsx::read_dir_names(&env.work()).unwrap();
+    let mut names: Vec<PathBuf> = names.into_iter().map(PathBuf::from).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_files_are_those_that_packing_makes() {
+    for (line, is_exact) in [
+        ("store --output b.tar", true),
+        ("store --output b.tar --volume-size 600K", true),
+        (
+            "store --output b.tar --volume-size 600K --only-volume 2",
+            true,
+        ),
+        ("store --output b.tar.zst", false),
+    ] {
+        let env = site();
+        let before = names(&env);
+        let forecast = foreseen(&env, line);
+        assert_eq!(names(&env), before, "{line}");
+        let packed = env.run_line(&format!("--json pack {line}")).success();
+        let packed: Value = serde_json::from_str(&packed.stdout).unwrap();
+        let volumes = forecast["volumes"].as_array().unwrap();
+        let mut made = names(&env);
+        made.retain(|name| !before.contains(name));
+        let mut paths = Vec::new();
+        for volume in volumes {
+            let path = PathBuf::from(volume["path"].as_str().unwrap());
+            let bytes = volume["bytes"].as_u64().unwrap();
+            let actual = len(&env.path(&path));
+            assert!(
+                if is_exact {
+                    actual == bytes
+                } else {
+                    actual <= bytes
+                },
+                "{line}"
+            );
+            paths.push(path);
+        }
+        assert_eq!(paths, made, "{line}");
+        for key in ["n_images", "n_blobs", "shared_bytes"] {
+            assert_eq!(forecast[key], packed[key], "{line}: {key}");
+        }
+        assert!(forecast["seconds"].as_f64().unwrap() > 0.0, "{line}");
+        assert!(forecast["free_bytes"].as_u64().unwrap() > 0, "{line}");
+    }
+}
+
+#[test]
+fn the_target_needs_each_blob_once_in_every_project() {
+    let env = site();
+    let forecast = foreseen(&env, "store --output b.tar");
+    let _ = env.run_line("pack store --output b.tar").success();
+    let target = &forecast["target"];
+    assert_eq!(target["bundle_bytes"], len(&env.path("b.tar")));
+    let blobs = Bundle::open(&env.path("b.tar"), &ReadOptions::default()).unwrap();
+    let blobs = &blobs.manifest().blobs;
+    let all: u64 = blobs.iter().map(|blob| blob.size).sum();
+    assert_eq!(target["registry_bytes"], all);
+    let largest = blobs.iter().map(|blob| blob.size).max().unwrap();
+    assert_eq!(target["largest_blob_bytes"], largest);
+    let projects = target["projects"].as_array().unwrap();
+    assert_eq!(projects.len(), 3);
+    for (project, name) in projects.iter().zip(["app", "library", "web"]) {
+        assert_eq!(project["project"], name);
+        assert!(project["bytes"].as_u64().unwrap() > 700_000);
+    }
+}
+
+#[test]
+fn a_delta_is_foreseen_too() {
+    let env = site();
+    let _ = env.run_line("pack store --output old.tar").success();
+    let whole = foreseen(&env, "store --output b.tar");
+    let delta = foreseen(&env, "store --output b.tar --since old.tar");
+    assert!(delta["bytes"].as_u64() < whole["bytes"].as_u64());
+    assert_eq!(delta["base_blobs"], 8);
+    assert!(delta["base_bytes"].as_u64().unwrap() > 2 * 700_000);
+}
+
+#[test]
+fn people_are_told_in_words() {
+    let env = site();
+    let output = env.run_line("pack store --output b.tar --no-tool --volume-size 600K --dry-run");
+    let output = output.success();
+    let names: Vec<&str> = output
+        .stdout
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(names[..2], ["b.001.tar", "b.002.tar"]);
+    let text = &output.stderr;
+    for part in [
+        "3 images would be packed: ",
+        "unique blobs in ",
+        " volumes, ",
+        " saved by sharing; it takes about ",
+        " are free there",
+        "the target needs ",
+        "(by project: app 688.9 KiB, library 688.9 KiB, web ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
+fn want_of_room_is_told_after_the_forecast() {
+    let env = site();
+    let Some(_disk) = SmallDisk::mount(&env, "disk", "size=1m") else {
+        return;
+    };
+    let output = env.run_line("--json pack store --output disk/b.tar --dry-run");
+    let output = output.exits(5);
+    let forecast: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(forecast["n_images"], 3);
+    assert!(forecast["free_bytes"].as_u64() < forecast["bytes"].as_u64());
+    assert!(forecast.get("seconds").is_none());
+    assert!(
+        output.stderr.contains("not enough room"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_packed_cannot_be_foreseen() {
+    let env = site();
+    for line in [
+        "pack nowhere --output b.tar --dry-run",
+        "pack store --output nowhere/b.tar --dry-run",
+        "pack store --output b.tar --volume-size 4K --dry-run",
+    ] {
+        let output = env.run_line(line);
+        assert_ne!(output.code, Some(0), "{line}");
+        assert_eq!(output.stdout, "", "{line}");
+    }
+    assert!(!exists(&env.path("nowhere")));
+}
