@@ -23,6 +23,7 @@ mod blob;
 mod budget;
 mod catalog;
 mod certificates;
+mod challenge;
 mod class;
 mod client;
 mod connections;
@@ -41,6 +42,7 @@ mod proxies;
 mod referrers;
 mod retry;
 mod safe_url;
+mod scopes;
 mod tags;
 #[cfg(test)]
 mod test_server;

@@ -5,201 +5,25 @@
 //! that need the same token wait for one fetch of it. What the run is known to need is asked for
 //! with the first token ([`RegistryAuth::expect`]), where the token server goes along with that.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use http_auth::{ChallengeParser, ChallengeRef};
-use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::HeaderValue;
 
-use super::harbor::{Doubt, HARBOR_SERVICE};
+use super::challenge::Challenge;
+use super::harbor::Doubt;
 use super::proof::Proof;
+use super::scopes::Scopes;
 use super::token::Token;
 use super::{Login, Secret};
-use crate::oci::{Registry, RepositoryName};
+use crate::oci::Registry;
 
 /// How many scopes are asked for with one token at most.
 const SCOPES_MAX: usize = 30;
 /// How many are expected together, so that there is room for the source of a mount.
 const EXPECTED_MAX: usize = SCOPES_MAX - 4;
-/// How long they may be together, in bytes: the token has them too, is sent with every request, and
-/// web servers take headers of 8 KiB and less.
-const SCOPES_LEN_MAX: usize = 3 * 1024;
-
-/// What a registry wants to see before it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
-    /// User and password with each request.
-    Basic,
-    /// A token, which the server at `realm` gives out.
-    Bearer {
-        realm: String,
-        service: Option<String>,
-    },
-}
-
-impl Challenge {
-    /// Whether a Harbor asks (facts D1).
-    pub(super) fn is_harbor(&self) -> bool {
-        matches!(self, Self::Bearer { service: Some(service), .. } if service == HARBOR_SERVICE)
-    }
-}
-
-/// What the headers of a 401 ask for.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Challenged {
-    /// The best of the challenges: a token rather than the password with every request.
-    pub(super) challenge: Option<Challenge>,
-    /// The scopes that the token should have had.
-    pub(super) scopes: Scopes,
-}
-
-impl Challenged {
-    /// Parses the challenges of all header lines; what cannot be parsed is as good as not there.
-    pub(super) fn parse(headers: &HeaderMap) -> Self {
-        let mut challenged = Self::default();
-        for value in headers.get_all(WWW_AUTHENTICATE) {
-            let Ok(value) = value.to_str() else { continue };
-            for challenge in ChallengeParser::new(value).map_while(Result::ok) {
-                challenged.add(&challenge);
-            }
-        }
-        challenged
-    }
-
-    fn add(&mut self, challenge: &ChallengeRef<'_>) {
-        let param = |name: &str| {
-            challenge
-                .params
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.to_unescaped())
-        };
-        if challenge.scheme.eq_ignore_ascii_case("bearer") {
-            if let Some(realm) = param("realm") {
-                self.challenge = Some(Challenge::Bearer {
-                    realm,
-                    service: param("service"),
-                });
-                self.scopes
-                    .merge(&Scopes::parse(&param("scope").unwrap_or_default()));
-            }
-        } else if challenge.scheme.eq_ignore_ascii_case("basic") {
-            self.challenge.get_or_insert(Challenge::Basic);
-        }
-    }
-}
-
-/// What a token is to allow: for each resource (`repository:app`), the actions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Scopes(BTreeMap<String, BTreeSet<String>>);
-
-impl Scopes {
-    /// To read a repository.
-    pub(super) fn pull(repository: &RepositoryName) -> Self {
-        Self::parse(&format!("repository:{repository}:pull"))
-    }
-
-    /// To list the repositories.
-    pub(super) fn catalog() -> Self {
-        Self::parse("registry:catalog:*")
-    }
-
-    /// To read and write a repository.
-    pub(super) fn push(repository: &RepositoryName) -> Self {
-        Self::parse(&format!("repository:{repository}:pull,push"))
-    }
-
-    /// Parses scopes separated by blanks; a resource may itself have colons (a port).
-    fn parse(text: &str) -> Self {
-        let mut scopes = Self::default();
-        for scope in text.split_ascii_whitespace() {
-            if let Some((resource, actions)) = scope.rsplit_once(':') {
-                let actions = actions.split(',').map(str::to_owned);
-                scopes
-                    .0
-                    .entry(resource.to_owned())
-                    .or_default()
-                    .extend(actions);
-            }
-        }
-        scopes
-    }
-
-    /// Adds what `other` allows.
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (resource, actions) in &other.0 {
-            self.0
-                .entry(resource.clone())
-                .or_default()
-                .extend(actions.iter().cloned());
-        }
-    }
-
-    /// To read and write several repositories.
-    pub(super) fn push_all<'a>(repositories: impl IntoIterator<Item = &'a RepositoryName>) -> Self {
-        let mut scopes = Self::default();
-        for repository in repositories {
-            scopes.merge(&Self::push(repository));
-        }
-        scopes
-    }
-
-    /// Whether everything that `other` allows is allowed.
-    fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|(resource, actions)| {
-            self.0
-                .get(resource)
-                .is_some_and(|own| actions.is_subset(own))
-        })
-    }
-
-    /// Whether one token may be asked for all of it without anybody choking.
-    fn fits(&self, n_max: usize) -> bool {
-        let len: usize = self.iter().map(|scope| scope.len() + 1).sum();
-        self.0.len() <= n_max && len <= SCOPES_LEN_MAX
-    }
-
-    fn shares_a_resource_with(&self, other: &Self) -> bool {
-        other.0.keys().any(|resource| self.0.contains_key(resource))
-    }
-
-    /// The same for Harbor, whose registry asks per project, the first component of a name, and
-    /// whose tokens allow there all that the user may do: one scope of each project is enough.
-    fn one_per_project(&self) -> Self {
-        let mut projects: BTreeMap<&str, (&String, BTreeSet<String>)> = BTreeMap::new();
-        for (resource, actions) in &self.0 {
-            let (_, all) = projects
-                .entry(project(resource))
-                .or_insert_with(|| (resource, BTreeSet::new()));
-            all.extend(actions.iter().cloned());
-        }
-        let chosen = projects.into_values();
-        Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
-    }
-
-    /// What a token of Harbor with these scopes is good for: the projects, whatever the action.
-    fn projects(&self) -> Self {
-        let projects = self.0.keys().map(|resource| project(resource).to_owned());
-        Self(projects.map(|project| (project, BTreeSet::new())).collect())
-    }
-
-    /// Each scope as it is asked for, `repository:app:pull,push`.
-    pub(super) fn iter(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(resource, actions)| {
-            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            format!("{resource}:{}", actions.join(","))
-        })
-    }
-}
-
-/// `repository:project` of `repository:project/any/thing`.
-fn project(resource: &str) -> &str {
-    resource
-        .split_once('/')
-        .map_or(resource, |(project, _)| project)
-}
 
 /// What a token is good for: the scopes, and the login with which it was got.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -333,7 +157,7 @@ impl RegistryAuth {
                 wide.merge(&group.scopes);
                 let wide = compact(wide);
                 // One that needs nothing in particular, the check of a login, is left alone.
-                if wide.fits(SCOPES_MAX) && !needed.scopes.0.is_empty() {
+                if wide.fits(SCOPES_MAX) && !needed.scopes.is_empty() {
                     scopes = wide;
                 }
             }
@@ -358,7 +182,7 @@ impl RegistryAuth {
         if self.is_harbor() || self.need(needed).scopes == needed.scopes {
             return false;
         }
-        let resources = needed.scopes.0.keys().cloned();
+        let resources = needed.scopes.resources().cloned();
         lock(&self.expected).narrow.extend(resources);
         true
     }
@@ -446,8 +270,7 @@ impl RegistryAuth {
 impl Expected {
     fn is_narrow(&self, needed: &Scopes) -> bool {
         needed
-            .0
-            .keys()
+            .resources()
             .any(|resource| self.narrow.contains(resource))
     }
 }
@@ -467,80 +290,6 @@ mod tests {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
         }
-    }
-
-    #[test]
-    fn challenges_parse() {
-        #[track_caller]
-        fn check(lines: &[&str], expect: Option<&Challenge>, expect_scopes: &[&str]) {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
-            }
-            let challenged = Challenged::parse(&headers);
-            assert_eq!(challenged.challenge.as_ref(), expect, "{lines:?}");
-            let scopes: Vec<String> = challenged.scopes.iter().collect();
-            assert_eq!(scopes, expect_scopes);
-        }
-        check(
-            &[
-                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/redis:pull",error="insufficient_scope""#,
-            ],
-            Some(&bearer(
-                "https://auth.docker.io/token",
-                Some("registry.docker.io"),
-            )),
-            &["repository:library/redis:pull"],
-        );
-        check(
-            &[
-                r#"bEaReR Realm="https://a/\"t\"?x=1" , service=unquoted, scope="repository:h:5000/a:pull,push repository:b:pull""#,
-            ],
-            Some(&bearer(r#"https://a/"t"?x=1"#, Some("unquoted"))),
-            &["repository:b:pull", "repository:h:5000/a:pull,push"],
-        );
-        // The token wins over the password, in whichever order and on however many lines.
-        let token = r#"Bearer realm="https://a/t""#;
-        check(
-            &[r#"Basic realm="harbor""#, token],
-            Some(&bearer("https://a/t", None)),
-            &[],
-        );
-        check(
-            &[token, r#"basic realm="harbor""#],
-            Some(&bearer("https://a/t", None)),
-            &[],
-        );
-        check(
-            &[r#"Negotiate, Basic realm="x", Bearer realm="https://a/t""#],
-            Some(&bearer("https://a/t", None)),
-            &[],
-        );
-        check(&[r#"BASIC realm="harbor""#], Some(&Challenge::Basic), &[]);
-        check(&["Basic"], Some(&Challenge::Basic), &[]);
-        check(&[""], None, &[]);
-        check(&["Bearer"], None, &[]);
-        check(&["Bearer realm=\"unclosed"], None, &[]);
-        check(&["Negotiate"], None, &[]);
-        check(&[], None, &[]);
-    }
-
-    #[test]
-    fn a_token_serves_smaller_needs() {
-        #[track_caller]
-        fn check(has: &str, needs: &str, expect: bool) {
-            assert_eq!(Scopes::parse(has).covers(&Scopes::parse(needs)), expect);
-        }
-        check("repository:a:pull,push", "repository:a:pull", true);
-        check("repository:a:pull", "repository:a:pull,push", false);
-        check(
-            "repository:a:pull repository:b:pull",
-            "repository:b:pull",
-            true,
-        );
-        check("repository:a:pull", "repository:b:pull", false);
-        check("repository:a:pull", "", true);
-        check("", "repository:a:pull", false);
     }
 
     #[test]
@@ -602,7 +351,7 @@ mod tests {
                 scopes: needed.clone(),
             });
             assert!(need.scopes.covers(&needed));
-            assert!(need.scopes.0.len() > 2, "{name}");
+            assert!(need.scopes.resources().count() > 2, "{name}");
             assert!(need.scopes.fits(SCOPES_MAX), "{name}");
         }
     }

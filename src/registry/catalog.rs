@@ -4,9 +4,10 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::auth::{Challenged, Scopes};
+use super::challenge::Challenged;
 use super::client::Target;
 use super::pages::{Listed, PAGES_MAX, read_list};
+use super::scopes::Scopes;
 use super::token::basic;
 use super::transport::Call;
 use super::{Client, RegistryError};

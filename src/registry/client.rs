@@ -6,12 +6,14 @@ use std::time::Instant;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
-use super::auth::{Auth, Challenged, Scopes};
+use super::auth::Auth;
+use super::challenge::Challenged;
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
 use super::harbor::HarborAnswer;
 use super::limiter::Limiter;
 use super::mirrors::MirrorState;
+use super::scopes::Scopes;
 use super::transport::{Answer, Call, Transport};
 use super::upload::Uploads;
 use super::{
@@ -399,7 +401,7 @@ impl Client {
     }
 
     async fn can_login(&self, target: &Target<'_>) -> Result<bool, RegistryError> {
-        use super::auth::Challenge;
+        use super::challenge::Challenge;
         match self.auth().of(target.registry).challenge() {
             None => Ok(false),
             Some(Challenge::Basic) => {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 
-use super::auth::{Challenge, Challenged};
 use super::certificates::{HostCertificates, ServerCertificate};
+use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
 use super::mirrors::Place;
 use super::transport::Call;

@@ -2,9 +2,10 @@
 
 use reqwest::Method;
 
-use super::auth::{Challenge, Challenged, Scopes};
+use super::challenge::{Challenge, Challenged};
 use super::client::Target;
 use super::manifest::HeadManifest;
+use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, ManifestRef, RegistryError, Repo};
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
 
-use super::auth::{Challenge, Challenged, RegistryAuth};
+use super::auth::RegistryAuth;
+use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
 use super::endpoint::resolve;
 use super::error::{ERROR_LEN_MAX, presentable};

@@ -8,11 +8,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::auth::{Challenge, RegistryAuth, Scopes, TokenKey};
+use super::auth::{RegistryAuth, TokenKey};
+use super::challenge::Challenge;
 use super::client::{Client, Target};
 use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
 use super::error::presentable;
+use super::scopes::Scopes;
 use super::transport::{Answer, Call, Redirects};
 use super::{RegistryError, SafeUrl};
 

@@ -37,9 +37,9 @@ use reqwest::{Method, StatusCode, Url};
 
 pub use drain::Drain;
 
-use super::auth::Scopes;
 use super::client::Target;
 use super::endpoint::upload_url;
+use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, SafeUrl};
 use crate::bridge::FileRange;

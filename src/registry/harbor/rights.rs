@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::super::auth::Scopes;
 use super::super::client::Target;
+use super::super::scopes::Scopes;
 use super::super::{Login, RegistryError};
 use super::{Harbor, Project};
 

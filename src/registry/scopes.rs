@@ -1,0 +1,152 @@
+//! What a token is to allow (distribution's token specification, scopes).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::oci::RepositoryName;
+
+/// How long scopes may be that are asked for together, in bytes: the token has them too, is sent
+/// with every request, and web servers take headers of 8 KiB and less.
+const SCOPES_LEN_MAX: usize = 3 * 1024;
+
+/// What a token is to allow: for each resource (`repository:app`), the actions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Scopes(BTreeMap<String, BTreeSet<String>>);
+
+impl Scopes {
+    /// To read a repository.
+    pub(super) fn pull(repository: &RepositoryName) -> Self {
+        Self::parse(&format!("repository:{repository}:pull"))
+    }
+
+    /// To list the repositories.
+    pub(super) fn catalog() -> Self {
+        Self::parse("registry:catalog:*")
+    }
+
+    /// To read and write a repository.
+    pub(super) fn push(repository: &RepositoryName) -> Self {
+        Self::parse(&format!("repository:{repository}:pull,push"))
+    }
+
+    /// Parses scopes separated by blanks; a resource may itself have colons (a port).
+    pub(super) fn parse(text: &str) -> Self {
+        let mut scopes = Self::default();
+        for scope in text.split_ascii_whitespace() {
+            if let Some((resource, actions)) = scope.rsplit_once(':') {
+                let actions = actions.split(',').map(str::to_owned);
+                scopes
+                    .0
+                    .entry(resource.to_owned())
+                    .or_default()
+                    .extend(actions);
+            }
+        }
+        scopes
+    }
+
+    /// Adds what `other` allows.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (resource, actions) in &other.0 {
+            self.0
+                .entry(resource.clone())
+                .or_default()
+                .extend(actions.iter().cloned());
+        }
+    }
+
+    /// To read and write several repositories.
+    pub(super) fn push_all<'a>(repositories: impl IntoIterator<Item = &'a RepositoryName>) -> Self {
+        let mut scopes = Self::default();
+        for repository in repositories {
+            scopes.merge(&Self::push(repository));
+        }
+        scopes
+    }
+
+    /// Whether everything that `other` allows is allowed.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(resource, actions)| {
+            self.0
+                .get(resource)
+                .is_some_and(|own| actions.is_subset(own))
+        })
+    }
+
+    /// Whether one token may be asked for all of it without anybody choking.
+    pub(super) fn fits(&self, n_max: usize) -> bool {
+        let len: usize = self.iter().map(|scope| scope.len() + 1).sum();
+        self.0.len() <= n_max && len <= SCOPES_LEN_MAX
+    }
+
+    pub(super) fn shares_a_resource_with(&self, other: &Self) -> bool {
+        other.0.keys().any(|resource| self.0.contains_key(resource))
+    }
+
+    /// The same for Harbor, whose registry asks per project, the first component of a name, and
+    /// whose tokens allow there all that the user may do: one scope of each project is enough.
+    pub(super) fn one_per_project(&self) -> Self {
+        let mut projects: BTreeMap<&str, (&String, BTreeSet<String>)> = BTreeMap::new();
+        for (resource, actions) in &self.0 {
+            let (_, all) = projects
+                .entry(project(resource))
+                .or_insert_with(|| (resource, BTreeSet::new()));
+            all.extend(actions.iter().cloned());
+        }
+        let chosen = projects.into_values();
+        Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
+    }
+
+    /// What a token of Harbor with these scopes is good for: the projects, whatever the action.
+    pub(super) fn projects(&self) -> Self {
+        let projects = self.0.keys().map(|resource| project(resource).to_owned());
+        Self(projects.map(|project| (project, BTreeSet::new())).collect())
+    }
+
+    /// Whether nothing is allowed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What it is allowed of: `repository:app`.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// Each scope as it is asked for, `repository:app:pull,push`.
+    pub(super) fn iter(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(resource, actions)| {
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            format!("{resource}:{}", actions.join(","))
+        })
+    }
+}
+
+/// `repository:project` of `repository:project/any/thing`.
+fn project(resource: &str) -> &str {
+    resource
+        .split_once('/')
+        .map_or(resource, |(project, _)| project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_serves_smaller_needs() {
+        #[track_caller]
+        fn check(has: &str, needs: &str, expect: bool) {
+            assert_eq!(Scopes::parse(has).covers(&Scopes::parse(needs)), expect);
+        }
+        check("repository:a:pull,push", "repository:a:pull", true);
+        check("repository:a:pull", "repository:a:pull,push", false);
+        check(
+            "repository:a:pull repository:b:pull",
+            "repository:b:pull",
+            true,
+        );
+        check("repository:a:pull", "repository:b:pull", false);
+        check("repository:a:pull", "", true);
+        check("", "repository:a:pull", false);
+    }
+}
