@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::error::BundleError;
-use super::head::Head;
+use super::head::{self, Head};
 use super::input::Input;
 use super::reader::{OpenVolume, ReadOptions, open_file};
 use crate::fsx;
@@ -65,9 +65,9 @@ pub(super) fn find(
                 };
                 if fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
                     let opened = open(head, &candidate, volumes);
-                    wrong = wrong.or(opened.err().map(|source| BundleError::InVolume {
+                    wrong = wrong.or(opened.err().map(|error| BundleError::InVolume {
+                        source: Box::new(why_not(error, &candidate, options)),
                         path: candidate.clone(),
-                        source: Box::new(source),
                     }));
                     tried.insert(candidate);
                 }
@@ -111,6 +111,20 @@ fn open(head: &Head, path: &Path, volumes: &mut [Option<OpenVolume>]) -> Result<
     let at = volume.position();
     volumes[at].get_or_insert(volume);
     Ok(())
+}
+
+/// The first reason not to use a file that says it is of another bundle: one that was altered, or
+/// that nobody signed who is trusted, may say anything.
+fn why_not(error: BundleError, path: &Path, options: &ReadOptions) -> BundleError {
+    if !matches!(error, BundleError::OtherBundle { .. }) {
+        return error;
+    }
+    let read = || {
+        let (file, _) = open_file(path)?;
+        let mut input = Input::new(BufReader::new(&file), path)?;
+        head::read(&mut input, &options.trust)
+    };
+    read().err().unwrap_or(error)
 }
 
 #[cfg(test)]
