@@ -3,3 +3,4 @@
 mod bundles;
 mod keys;
 mod minisign;
+mod volumes;

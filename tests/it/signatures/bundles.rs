@@ -12,7 +12,7 @@ use crate::support::programs::are_here;
 use crate::support::registry::TestRegistry;
 
 /// What the head of a bundle has, in order.
-const SIGNED_HEAD: [&str; 3] = [
+pub(super) const SIGNED_HEAD: [&str; 3] = [
     "hod/volume.json",
     "hod/bundle.json",
     "hod/bundle.json.minisig",
@@ -41,12 +41,12 @@ fn site() -> TestEnv {
     env
 }
 
-fn bytes(env: &TestEnv, name: &str) -> Vec<u8> {
+pub(super) fn bytes(env: &TestEnv, name: &str) -> Vec<u8> {
     fsx::read(&env.path(name), u64::MAX - 1).unwrap()
 }
 
 /// The ranges of the contents of a bundle's first members, with their paths.
-fn members(tar: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
+pub(super) fn members(tar: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
     let mut archive = tar::Archive::new(tar);
     let entries = archive.entries().unwrap();
     entries
@@ -61,14 +61,14 @@ fn members(tar: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
 }
 
 /// The content of a member.
-fn range(tar: &[u8], path: &str) -> std::ops::Range<usize> {
+pub(super) fn range(tar: &[u8], path: &str) -> std::ops::Range<usize> {
     let members = members(tar);
     let found = members.into_iter().find(|(found, _)| found == path);
     found.unwrap().1
 }
 
 #[track_caller]
-fn refused(output: Output, because: &str) {
+pub(super) fn refused(output: Output, because: &str) {
     let output = output.exits(4);
     assert!(output.stderr.contains(because), "{}", output.stderr);
 }
