@@ -3,6 +3,8 @@
 //!
 //! `HOD_WRITE_FIXTURES=1 cargo test golden` writes what is missing there, and nothing else.
 
+mod signed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -232,42 +234,50 @@ fn delta() -> (Input, PackPlan) {
     (input, plan)
 }
 
-/// A bundle, where its first volume is, and how it is made.
+/// A bundle, the name of its file or of its volumes, and how it is made.
 struct Golden {
     file: &'static str,
+    /// Where there are volumes.
+    n_volumes: Option<usize>,
     input: Input,
     plan: PackPlan,
 }
 
 fn all() -> Vec<Golden> {
-    let of = |file, input: Input, name, volume_size| {
-        let plan = PackPlan {
-            volume_size,
-            ..input.plan(name)
-        };
-        Golden { file, input, plan }
+    let of = |file, input: Input, plan: PackPlan| Golden {
+        file,
+        n_volumes: None,
+        input,
+        plan,
+    };
+    let undivided = |file| of(file, plain(), plain().plan("plain"));
+    let divided = PackPlan {
+        volume_size: Some(VOLUME_SIZE),
+        ..large().plan("divided")
     };
     let (input, plan) = delta();
+    let [signed, signed_volumes] = signed::all();
     vec![
-        of("plain.tar", plain(), "plain", None),
-        of("plain.tar.zst", plain(), "plain", None),
-        of("divided.tar", large(), "divided", Some(VOLUME_SIZE)),
+        undivided("plain.tar"),
+        undivided("plain.tar.zst"),
         Golden {
-            file: "delta.tar",
-            input,
-            plan,
+            n_volumes: Some(3),
+            ..of("divided.tar", large(), divided)
         },
+        of("delta.tar", input, plan),
+        signed,
+        signed_volumes,
     ]
 }
 
 impl Golden {
     /// The frozen files.
     fn files(&self) -> Vec<PathBuf> {
-        if self.plan.volume_size.is_none() {
+        let Some(n) = self.n_volumes else {
             return vec![dir().join(self.file)];
-        }
+        };
         let stem = self.file.trim_end_matches(".tar");
-        (1..=3)
+        (1..=n)
             .map(|n| dir().join(format!("{stem}.{n:03}.tar")))
             .collect()
     }
@@ -436,6 +446,8 @@ fn frozen_bundles_mean_what_they_meant() {
     insta::assert_snapshot!(open("plain.tar"));
     insta::assert_snapshot!(open("divided.002.tar"));
     insta::assert_snapshot!(open("delta.tar"));
+    insta::assert_snapshot!(open("signed.tar"));
+    insta::assert_snapshot!(open("signed-volumes.002.tar"));
 }
 
 /// Checks the headers of a tar against what the docs of `src/bundle/header.rs` say, without any of

@@ -2,5 +2,5 @@
 
 mod bundles;
 mod keys;
-mod minisign;
+pub(crate) mod minisign;
 mod volumes;

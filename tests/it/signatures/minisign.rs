@@ -11,7 +11,7 @@ use crate::support::env::{TestEnv, finish};
 use crate::support::programs::are_here;
 
 /// Runs minisign with `line` split at spaces and `input` where it asks.
-pub(super) fn run(env: &TestEnv, line: &str, input: &str) -> (bool, String) {
+pub(crate) fn run(env: &TestEnv, line: &str, input: &str) -> (bool, String) {
     let mut command = env.command("minisign");
     command
         .args(line.split_whitespace())
