@@ -218,6 +218,88 @@ fn a_killed_pack_leaves_the_old_bundle_and_the_next_one_cleans_up() {
     }
 }
 
+/// The volumes in a directory that can be seen, by name; what cannot is hod's, and not finished.
+#[track_caller]
+fn visible_volumes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut visible = BTreeMap::new();
+    for path in files(dir) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            visible.insert(name, read(&path));
+            continue;
+        }
+        assert!(name.contains(".tar.partial-"), "{name}");
+    }
+    visible
+}
+
+/// Volumes appear from the last to the first: with that one, all are there.
+#[track_caller]
+fn check_volumes(dir: &Path, whole: &BTreeMap<String, Vec<u8>>) {
+    let visible = visible_volumes(dir);
+    let last = whole.iter().skip(whole.len() - visible.len());
+    assert!(visible.iter().eq(last), "{:?}", visible.keys());
+}
+
+impl Site {
+    /// The command that packs some of the site into volumes; `dir` is made.
+    fn pack_volumes(&self, dir: &str) -> String {
+        let some = self.images.keys().filter(|name| name.starts_with("app/"));
+        let some: Vec<&str> = some.take(4).map(String::as_str).collect();
+        self.env.write("some.txt", some.join("\n"));
+        fsx::create_dir_all(&self.env.path(dir)).unwrap();
+        let flags = "--store store --no-tool --volume-size 240K";
+        format!("pack some.txt {flags} --output {dir}/b.tar")
+    }
+}
+
+#[test]
+fn a_killed_pack_leaves_no_first_volume_and_the_next_one_cleans_up() {
+    let site = Site::new();
+    let time = site.time(&site.pack_volumes("whole"));
+    let whole = visible_volumes(&site.env.path("whole"));
+    assert!(whole.len() > 2, "{}", whole.len());
+    let mut random = Random::new();
+    for round in 0..ROUNDS {
+        let dir = format!("killed-{round}");
+        let (path, line) = (site.env.path(&dir), site.pack_volumes(&dir));
+        site.kill_within(&mut random, &line, time);
+        check_volumes(&path, &whole);
+        // And when the last of them has just appeared, if it still runs then.
+        let mut child = site.start(&line);
+        let last = path.join(whole.keys().next_back().unwrap());
+        let start = Instant::now();
+        while !exists(&last) && child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+        }
+        child.kill().unwrap();
+        let _ = child.wait().unwrap();
+        check_volumes(&path, &whole);
+        let _ = site.env.run_line(&line).success();
+        assert!(visible_volumes(&path) == whole);
+        assert_eq!(files(&path).len(), whole.len(), "what was killed is swept");
+    }
+}
+
+/// A pack that ends between two renames, as a kill may end it: here the first volume cannot appear.
+#[test]
+fn volumes_without_the_first_say_that_it_is_missing() {
+    let site = Site::new();
+    let line = site.pack_volumes("volumes");
+    let first = site.env.path("volumes/b.001.tar");
+    fsx::create_dir_all(&first).unwrap();
+    let output = site.env.run_line(&line).exits(1);
+    assert!(output.stderr.contains("b.001.tar"), "{}", output.stderr);
+    fsx::remove_dir_if_empty(&first).unwrap();
+    let unpack = "unpack volumes/b.002.tar --output out";
+    let output = site.env.run_line(unpack).exits(5);
+    let said = "volumes is missing: 1\n";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    let _ = site.env.run_line(&line).success();
+    let _ = site.env.run_line(unpack).success();
+    assert_eq!(site.check_visible(&site.env.path("out")), 4);
+}
+
 #[test]
 fn a_killed_export_goes_on() {
     let site = Site::new();

@@ -54,6 +54,7 @@ fn writers(host: &str) -> Vec<String> {
         "select all.txt --store store --link copy --output disk/out",
         "pack store --output disk/out.tar",
         "pack store --output disk/out.tar.zst",
+        "pack store --volume-size 1M --output disk/out.tar",
         "unpack b.tar --output disk/out",
         "unpack b.tar.zst --output disk/out",
         "export store --output disk/out",
@@ -109,7 +110,13 @@ fn check_left(env: &TestEnv, line: &str) {
 #[track_caller]
 fn check_done(env: &TestEnv, line: &str) {
     let output = line.split(' ').next_back().unwrap();
-    let _ = env.run_line(&format!("verify {output}")).success();
+    let output = if line.contains("--volume-size") {
+        output.replace(".tar", ".002.tar")
+    } else {
+        output.to_owned()
+    };
+    let verified = env.run_line(&format!("verify {output}")).success();
+    assert!(!verified.stderr.contains("missing"), "{}", verified.stderr);
     let json = env.run_line(&format!("ls {output} --json")).success();
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let n_images = json["images"].as_array().unwrap().len();
@@ -119,8 +126,10 @@ fn check_done(env: &TestEnv, line: &str) {
 
 fn remove_output(env: &TestEnv) {
     fsx::remove_dir_all(&env.path("disk/out")).unwrap();
-    for name in ["disk/out.tar", "disk/out.tar.zst"] {
-        fsx::remove_file(&env.path(name)).unwrap();
+    for name in fsx::read_dir_names(&env.path("disk")).unwrap() {
+        if name.to_string_lossy().starts_with("out.") {
+            fsx::remove_file(&env.path("disk").join(name)).unwrap();
+        }
     }
 }
 
