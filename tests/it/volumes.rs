@@ -1,6 +1,8 @@
 //! Volumes that come one at a time: what is here goes to the target, images are published when all
 //! of them is there, and the rest says what it waits for.
 
+mod dirs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hod::bundle::{Bundle, BundleBlob, ReadOptions};

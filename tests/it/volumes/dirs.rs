@@ -1,0 +1,153 @@
+//! Volumes that lie in several directories, on several media say, which `--volume-dir` names.
+
+use hod::fsx;
+
+use super::{divided, images, volume};
+use crate::support::env::TestEnv;
+use crate::support::registry::TestRegistry;
+use crate::support::tree::{assert_same, exists, registry_tree, whole_images};
+
+/// The volumes in three directories: one beside the first, and two under names that a medium gave
+/// them.
+fn spread() -> TestEnv {
+    let env = divided();
+    let away = |at: u32, to: &str| {
+        fsx::create_dir_all(env.path(to).parent().unwrap()).unwrap();
+        fsx::rename(&env.path(volume(at)), &env.path(to)).unwrap();
+    };
+    away(1, "here/site.001.tar");
+    away(2, "here/site.002.tar");
+    away(3, "second/site.003.tar");
+    away(4, "third/SITE~1.TAR");
+    fsx::create_dir_all(&env.path("empty")).unwrap();
+    env
+}
+
+const DIRS: &str = "--volume-dir nowhere --volume-dir empty --volume-dir second --volume-dir third";
+
+#[test]
+fn volumes_are_found_in_all_directories_by_every_verb() {
+    let env = spread();
+    let store = registry_tree(&env.path("store"));
+    let listed = env.run_line("ls whole.tar").success().stdout;
+    let digest = images()[2].1.blobs[0].digest.clone();
+    for (n, (at, dirs)) in [
+        ("here/site.001.tar", DIRS.to_owned()),
+        ("here/site.002.tar", DIRS.to_owned()),
+        // Whichever of them is named, and in any order.
+        (
+            "third/SITE~1.TAR",
+            "--volume-dir second --volume-dir here".to_owned(),
+        ),
+        (
+            "second/site.003.tar",
+            "--volume-dir=here --volume-dir=third --volume-dir=here".to_owned(),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let verified = env.run_line(&format!("verify {at} {dirs}")).success();
+        assert!(!verified.stderr.contains("missing"), "{}", verified.stderr);
+        let ls = env.run_line(&format!("ls {at} {dirs}")).success();
+        assert_eq!(ls.stdout, listed);
+        assert!(ls.stderr.ends_with(" in all, in 4 volumes\n"));
+        let found = env.run_line(&format!("why {digest} {at} {dirs}")).success();
+        let said = found.stdout;
+        assert!(said.contains("\n  volume 4\nused by 1 image\n"), "{said}");
+        let diff = env.run_line(&format!("diff {at} whole.tar {dirs}"));
+        assert_eq!(diff.success().stdout, "");
+
+        let out = format!("out-{n}");
+        let line = format!("unpack {at} --output {out} {dirs}");
+        let _ = env.run_line(&line).success();
+        assert_same(&registry_tree(&env.path(&out)), &store, at);
+        let line = format!("export {at} --output layouts-{n} {dirs}");
+        let exported = env.run_line(&line).success().stdout;
+        assert_eq!(exported.lines().count(), images().len());
+        let line = format!("pack {at} --output packed-{n}.tar {dirs}");
+        let _ = env.run_line(&line).success();
+        let _ = env.run_line(&format!("verify packed-{n}.tar")).success();
+
+        let registry = TestRegistry::start();
+        let line = format!("push {at} {} {dirs}", registry.host());
+        let pushed = env.run_line(&line).success();
+        assert!(!pushed.stderr.contains("waits"), "{}", pushed.stderr);
+        let there = whole_images(registry.store().path());
+        assert_eq!(there, whole_images(&env.path("store")));
+    }
+}
+
+#[test]
+fn a_volume_that_is_in_none_of_them_is_named() {
+    let env = spread();
+    let registry = TestRegistry::start();
+    let host = registry.host();
+    let dirs = "--volume-dir nowhere --volume-dir third";
+    let output = env.run_line(&format!("unpack here/site.001.tar --output out {dirs}"));
+    insta::assert_snapshot!(output.snapshot(&[]), @"
+    exit code: 5
+    --- stdout
+    --- stderr
+    error: bundle `here/site.001.tar` is not complete: 1 of its 4 volumes is missing: 3
+
+    hint: put the missing volumes beside this one, or name the directories they are in with
+          `--volume-dir`
+    ");
+    let said = "bundle `here/site.002.tar` is not complete: 1 of its 4 volumes is missing: 3\n";
+    for line in ["export", "pack"] {
+        let line = format!("{line} here/site.002.tar --output out.tar {dirs}");
+        let output = env.run_line(&line).exits(5);
+        assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
+    }
+    assert!(!exists(&env.path("out")) && !exists(&env.path("out.tar")));
+    // What only looks does so, and says what it has not seen.
+    for (line, said) in [("verify", said), ("ls", "\nnote: volume 3 is not here\n")] {
+        let line = format!("{line} here/site.002.tar {dirs}");
+        let output = env.run_line(&line).success();
+        assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
+    }
+    let output = env.run_line(&format!("push here/site.001.tar {host} {dirs}"));
+    insta::assert_snapshot!(output.snapshot(&[(host, "HOST")]), @"
+    exit code: 3
+    --- stdout
+    acme/api:1 sha256:0c1b54f23eafa96efae24c0c833a6998adc7d928ea52a89bef55db503477b7cd
+    acme/cli:1 sha256:4392a7419586430702aa42c41c9703a2b24ab77ffa83417f36069e6291aa1bdf
+    acme/db:1 sha256:887727184d780d81adeb1fcfe40c398d06d2fb841aaf2f7ac35f08e9cfe96fcf
+    --- stderr
+    error: pushed 3 of 5 images; 2 to come with other volumes
+      acme/web:1: waits for volume 3
+      acme/zoo:1: waits for volume 3
+
+    hint: Next, run the command again with volume 3.
+          What was finished is kept; running the command again does only what is missing.
+    ");
+    assert_eq!(
+        whole_images(registry.store().path()).len(),
+        images().len() - 2
+    );
+    // The rest of it, from where it was.
+    let line = format!("push here/site.001.tar {host} {dirs} --volume-dir second");
+    let _ = env.run_line(&line).success();
+    assert_eq!(whole_images(registry.store().path()).len(), images().len());
+}
+
+#[test]
+fn what_else_lies_in_them_is_passed_over() {
+    let env = spread();
+    // Another bundle's volumes under the same names, something that is no bundle, and a directory.
+    let line = "pack store --no-tool --name other --volume-size 200000 --output empty/site.tar";
+    let _ = env.run_line(line).success();
+    assert!(exists(&env.path("empty/site.003.tar")));
+    env.write("second/notes.tar", "no bundle");
+    fsx::create_dir_all(&env.path("third/site.003.tar")).unwrap();
+    let line = format!("unpack here/site.001.tar --output out {DIRS}");
+    let _ = env.run_line(&line).success();
+    assert_eq!(whole_images(&env.path("out")).len(), images().len());
+    // Where the right one is in none, the wrong one is told of.
+    let line = "unpack here/site.001.tar --output none --volume-dir empty --volume-dir third";
+    let output = env.run_line(line).exits(1);
+    let said = "`empty/site.003.tar` is volume 3 of another bundle";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    assert!(!exists(&env.path("none")));
+}
