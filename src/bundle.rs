@@ -141,6 +141,8 @@ mod volume;
 mod writer;
 
 #[cfg(test)]
+mod bits;
+#[cfg(test)]
 mod divided;
 #[cfg(test)]
 mod hostile;
