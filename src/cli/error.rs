@@ -243,6 +243,9 @@ impl CommandError {
             Self::PackStdout { .. } => {
                 Some("name a file as the output; one that is called `-` is `./-.tar`".to_owned())
             }
+            Self::MergedName { .. } => {
+                Some("it is not compressed, since layers are compressed already".to_owned())
+            }
             Self::BundleName { .. } => {
                 Some("the name says whether to compress, so that nobody has to guess".to_owned())
             }

@@ -2,6 +2,8 @@
 //!
 //! Each list of instances is held complete by a `match` that a new variant breaks.
 
+mod bundles;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;

@@ -142,9 +142,15 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
         assert_eq!(digests, [Digest::of(file.as_bytes())]);
         let _ = env.run_line("verify c.tar").success();
     }
-    let _ = env
-        .run_line("bundle merge a.tar b.tar --output c.tar.zst")
-        .exits(2);
+    let output = env.run_line("bundle merge a.tar b.tar --output c.tar.zst");
+    insta::assert_snapshot!(output.snapshot(&[]), @"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: merged bundle `c.tar.zst` must be named `.tar`
+
+    hint: it is not compressed, since layers are compressed already
+    ");
     let _ = env.run_line("bundle merge a.tar --output c.tar").exits(2);
 }
 

@@ -177,8 +177,15 @@ fn a_lost_volume_is_made_again() {
         .run_line("pack store --volume-size 256K --output b.tar --only-volume 2")
         .success();
     assert!(read(&env.path("b.002.tar")) == expected[1].1);
-    let output = env.run_line(&format!("{line} --only-volume 99")).exits(1);
-    assert!(output.stderr.contains("no volume 99"), "{}", output.stderr);
+    let output = env.run_line(&format!("{line} --no-tool --only-volume 99"));
+    insta::assert_snapshot!(output.snapshot(&[]), @"
+    exit code: 1
+    --- stdout
+    --- stderr
+    error: there is no volume 99 of 9
+
+    hint: give the `--volume-size` and the images with which the bundle was packed
+    ");
     // Of other content it would be no volume of that bundle.
     fsx::remove_file(&env.path("a/b.002.tar")).unwrap();
     let before = volumes(&env, "a");
@@ -189,6 +196,7 @@ fn a_lost_volume_is_made_again() {
         let output = env.run_line(&format!("{line} --only-volume 2 {flags}"));
         let output = output.exits(1);
         assert!(output.stderr.contains(what), "{}", output.stderr);
+        assert!(output.stderr.contains("hint: "), "{}", output.stderr);
         assert!(volumes(&env, "a") == before);
     }
 }
