@@ -398,7 +398,8 @@ find_tool_volume() {
         *) return 0 ;;
     esac
     base=${name%".$number.tar"}
-    for dir in "$dir" "$here" "$PWD"; do
+    while IFS= read -r dir; do
+        [ -n "$dir" ] || continue
         for first in "$dir/$base".*1.tar; do
             zeros=${first%1.tar}
             zeros=${zeros##*.}
@@ -407,7 +408,12 @@ find_tool_volume() {
                 return 0
             fi
         done
-    done
+    done <<DIRS
+$dir
+$here
+$PWD
+$volume_dirs
+DIRS
 }
 
 # Sets `hod` to the carried program for this machine, checked.

@@ -2,6 +2,7 @@
 
 mod chroot;
 mod fake;
+mod forms;
 mod packed;
 
 use std::path::PathBuf;
@@ -28,6 +29,11 @@ struct Site {
 impl Site {
     /// Packs `site.tar` with a hod that runs anywhere.
     fn new(at: &'static str) -> Self {
+        Self::packed(at, ("site.tar", &[]))
+    }
+
+    /// Packs a bundle of this name and with these flags, which say how.
+    fn packed(at: &'static str, (bundle, flags): (&str, &[&str])) -> Self {
         let env = TestEnv::in_memory();
         let store = env.store("store");
         for n in 0..2 {
@@ -39,18 +45,14 @@ impl Site {
         fsx::create_dir_all(&env.path(at)).unwrap();
         let site = Self { env, at };
         let tool = static_hod().to_str().unwrap();
-        let bundle = site.path("site.tar");
-        let args = [
-            "pack",
-            "store",
-            "--output",
-            bundle.to_str().unwrap(),
-            "--tool",
-            tool,
-        ];
+        let output = site.path(bundle);
+        let output = ["--output", output.to_str().unwrap(), "--tool", tool];
+        let args = ["pack", "store"].iter().chain(&output).chain(flags);
         let _ = site.env.run(args).success();
+        // Any of its files has it.
         let mut tar = site.env.command("tar");
-        tar.args(["-xf", "site.tar", "install.sh"]);
+        let names = fsx::read_dir_names(&site.path("")).unwrap();
+        tar.arg("-xf").arg(names.last().unwrap()).arg("install.sh");
         let _ = finish(tar.current_dir(site.env.path(at))).success();
         site
     }
