@@ -4,6 +4,7 @@ mod chroot;
 mod fake;
 mod forms;
 mod packed;
+mod serving;
 
 use std::path::PathBuf;
 use std::process::Command;
