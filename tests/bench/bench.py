@@ -12,54 +12,50 @@ import platform
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import corpus
+import deltas
+import limits
+import many
+import packs
+import pulls
+import pushes
+import reads
 import table
 import weather
-from measure import Failed, median, run, say, summed
+from measure import Failed, run, say
 from registry import Registry
 from table import MIB, Limit, Row
+from trash import Trash
 
 HERE = Path(__file__).resolve().parent
-PEERS = HERE / "peers"
-ROUND_TRIP = 0.050
 N_FAR = 10
-HASH = """
-import hashlib, sys
-for path in sys.stdin.read().split("\\0")[:-1]:
-    with open(path, "rb") as file:
-        hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
-"""
 
-
-class Trash:
-    """Frees the space of what was written and keeps its files, emptied, until the end.
-
-    ext4 passes over inodes that were freed in the last minute, one by one, and is slow to create
-    files where many were removed. Nobody removes a tree just before he makes another one.
-    """
-
-    def __init__(self, directory: Path):
-        self.directory = directory
-        self.n_moved = 0
-        directory.mkdir()
-
-    def take(self, *paths: Path) -> None:
-        """Takes files and trees away; blobs that have names elsewhere too keep their bytes."""
-        names: dict[tuple[int, int], list[Path]] = {}
-        for path in paths:
-            self.n_moved += 1
-            path = path.rename(self.directory / str(self.n_moved))
-            files = [path] if path.is_file() else [Path(d, f) for d, _, fs in os.walk(path) for f in fs]
-            for file in files:
-                stat = file.lstat()
-                if stat.st_size:
-                    names.setdefault((stat.st_ino, stat.st_nlink), []).append(file)
-        for (_, n_names), files in names.items():
-            if len(files) == n_names:
-                os.truncate(files[0], 0)
+JOBS = {
+    "pull": pulls.pull,
+    "select": pulls.select,
+    "pack": packs.pack,
+    "pack_cp": packs.pack_cp,
+    "pack_volumes": packs.pack_volumes,
+    "pack_xfs": packs.pack_xfs,
+    "pack_zst": packs.pack_zst,
+    "delta": deltas.delta,
+    "unpack": reads.unpack,
+    "verify": reads.verify,
+    "receipt": reads.receipt,
+    "export": reads.export,
+    "serve": reads.serve,
+    "many": many.many,
+    "push": pushes.push,
+    "push_volumes": pushes.push_volumes,
+    "far_pull": pulls.far_pull,
+    "far_push": pushes.far_push,
+    "weather": weather.weather,
+    "physical": limits.physical,
+    "large": limits.large,
+}
+"""What can be asked for, in the order it is done."""
 
 
 class Bench:
@@ -68,6 +64,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace, source: str, images: Path):
         self.hod, self.runs, self.work = options.hod, options.runs, options.work
         self.wanted = options.rows
+        self.large_len = int(options.large * 1024 * MIB)
         self.source, self.images = source, images
         self.log = self.work / "output.log"
         self.trash = Trash(self.work / "trash")
@@ -120,9 +117,9 @@ class Bench:
     def measured(self, command: list):
         return run(command, self.log)
 
-    def row(self, name: str, peer: str = "", bar: float = 0) -> Row:
+    def row(self, name: str, peer: str = "", bar: float = 0, wall_max: float = 0) -> Row:
         say(f"{name} ...")
-        row = Row(name, peer, bar)
+        row = Row(name, peer, bar, wall_max)
         self.rows.append(row)
         return row
 
@@ -139,255 +136,30 @@ class Bench:
         self.trash.take(*outputs)
         return cost
 
-    # -- the jobs
+    def warm(self, *paths: Path) -> None:
+        """Reads files and trees, so that all of them are in memory, as far as there is memory."""
+        self.measured(["sh", "-c", 'find "$@" -type f -exec cat {} + >/dev/null', "sh", *paths])
 
-    def pull(self) -> None:
-        self.pull_row("pull", self.source, self.names, 3)
+    # -- volumes
 
-    def pull_row(self, name: str, source: str, names: Path, bar: float, runs: int = 0) -> None:
-        out, layouts, tree = self.work / "pulled", self.work / "pulled-dirs", self.work / "pulled-tree"
+    def volume_len(self) -> int:
+        """About a quarter of all there is."""
+        return max(self.len // 4, 1 << 20)
 
-        def peer():
-            costs = [
-                self.measured([PEERS / "pull.sh", source, names, layouts]),
-                self.measured([PEERS / "convert.sh", layouts / source, tree]),
-            ]
-            if not runs:
-                self.compare_blobs(names, tree)
-            self.trash.take(layouts, tree)
-            return summed(costs)
-
-        hod = [self.hod, "pull", names, "--source", source, "--platform", "all", "--store", out]
-        row = self.row(name, "skopeo sync loop, ln loop", bar)
-        self.in_turn(row, lambda: self.fresh(hod, out), peer, runs)
-
-    def compare_blobs(self, names: Path, tree: Path) -> None:
-        """Makes sure that the peer carried what hod carried."""
-        if names != self.names:
-            return
-        blobs = "docker/registry/v2/blobs/sha256"
-        ours, theirs = ({path.name for path in (root / blobs).glob("*/*")} for root in (self.store, tree))
-        if ours != theirs:
-            raise Failed(f"hod has {len(ours - theirs)} blobs that skopeo lacks, and lacks {len(theirs - ours)}")
-
-    def select(self) -> None:
-        out, shell = self.work / "selected", self.work / "selected-shell"
-        hod = [self.hod, "select", self.images, "--store", self.store, "--output", out]
-        peer = [PEERS / "select.sh", self.store, self.stored_names, shell]
-        row = self.row("select", "ln, mkdir, echo a file", 30)
-        self.in_turn(row, lambda: self.fresh(hod, out), lambda: self.fresh(peer, shell))
-
-    def pack(self) -> None:
-        out, tarred = self.work / "packed.tar", self.work / "tarred.tar"
-        hod = [self.hod, "pack", self.images, "--store", self.store, "--output", out]
-        tar = ["tar", "cf", tarred, "-C", self.tree, "."]
-        row = self.row("pack", "tar cf", 1)
-        self.in_turn(row, lambda: self.fresh(hod, out), lambda: self.fresh(tar, tarred))
-        row = self.row("pack --fsync", "tar cf, sync", 1)
-        tar = ["sh", "-c", f"tar cf {tarred} -C {self.tree} . && sync {tarred}"]
-        self.in_turn(row, lambda: self.fresh([*hod, "--fsync"], out), lambda: self.fresh(tar, tarred))
-
-        copied = self.work / "copied.tar"
-        row = self.row("pack beside cp", "cp of the bundle", 1 / 1.05)
-        cp = ["cp", "--reflink=never", self.bundle, copied]
-        self.in_turn(row, lambda: self.fresh(hod, out), lambda: self.fresh(cp, copied))
-        volumes = [self.work / f"volumes-{n}" for n in range(self.runs)]
-        row = self.row("pack --volume-size", "tar cf, split")
-        for directory in volumes:
-            directory.mkdir()
-            size = max(self.len // 4, 1 << 20)
-            packed = [*hod[:-1], directory / "b.tar", "--volume-size", size]
-            split = ["sh", "-c", f"tar cf - -C {self.tree} . | split -b {size} - {directory}/split."]
-            row.hod_costs.append(self.measured(packed))
-            row.peer_costs.append(self.measured(split))
-        self.trash.take(*volumes)
-        self.pack_on_xfs()
-
-    def pack_on_xfs(self) -> None:
-        """On a file system that shares blocks, in a file: packing writes hardly anything."""
-        if os.geteuid() != 0 or not shutil.which("mkfs.xfs"):
-            self.counted.append("pack on XFS: left out, for it needs root and mkfs.xfs")
-            return
-        image, mount = self.work / "xfs.img", self.work / "xfs"
-        image.touch()
-        os.truncate(image, 4 * self.len + 1024 * MIB)
-        mount.mkdir()
-        run(["mkfs.xfs", "-q", image], self.log)
-        mounted = subprocess.run(["mount", "-o", "loop", image, mount], check=False)
-        if mounted.returncode != 0:
-            self.counted.append("pack on XFS: left out, for it could not be mounted")
-            return
-        try:
-            store, out, copied = mount / "store", mount / "b.tar", mount / "c.tar"
-            self.hod_once("unpack", self.bundle, "--output", store)
-            row = self.row("pack on XFS (reflinks)", "cp of the bundle")
-            for _ in range(self.runs):
-                row.hod_costs.append(self.measured([self.hod, "pack", store, "--output", out]))
-                row.peer_costs.append(self.measured(["cp", "--reflink=never", out, copied]))
-                out.unlink()
-                copied.unlink()
-        finally:
-            subprocess.run(["umount", mount], check=False)
-            image.unlink()
-
-    def pack_zst(self) -> None:
-        out, tarred = self.work / "packed.tar.zst", self.work / "tarred.tar.zst"
-        hod = [self.hod, "pack", self.images, "--store", self.store, "--output", out]
-        tar = ["tar", "-I", "zstd -T0 -q", "-cf", tarred, "-C", self.tree, "."]
-        zstd = shutil.which("zstd")
-        row = self.row("pack .tar.zst", "tar, zstd -T0" if zstd else "")
-        peer = (lambda: self.fresh(tar, tarred)) if zstd else None
-        self.in_turn(row, lambda: self.fresh(hod, out), peer)
-
-    def unpack(self) -> None:
-        out, untarred = self.work / "unpacked", self.work / "untarred"
-        hod = [self.hod, "unpack", self.bundle, "--output", out]
-        tar = ["tar", "xf", self.bundle, "-C", untarred]
-
-        def peer():
-            untarred.mkdir()
-            return self.fresh(tar, untarred)
-
-        self.in_turn(self.row("unpack", "tar xf"), lambda: self.fresh(hod, out), peer)
-
-    def verify(self) -> None:
-        for name, source in (("verify store", self.store), ("verify bundle", self.bundle)):
-            self.in_turn(self.row(name), lambda: self.measured([self.hod, "verify", source]))
-
-    def push(self) -> None:
-        push = self.row("push", "skopeo sync --src dir", 1.5)
-        again = self.row("push again", "skopeo sync --src dir", 5)
-
-        def side(who: str, row: Row, rows: tuple):
-            with Registry(self.work / "target", self.trash.take) as target:
-                command = {
-                    "hod": [self.hod, "push", self.bundle, target.host],
-                    "skopeo": [PEERS / "push.sh", self.layouts, target.host],
-                }[who]
-                before = target.cpu()
-                rows[0].append(self.measured(command))
-                self.registry_cpu[who].append(target.cpu() - before)
-                rows[1].append(self.measured(command))
-
-        for _ in range(self.runs):
-            side("hod", push, (push.hod_costs, again.hod_costs))
-            side("skopeo", push, (push.peer_costs, again.peer_costs))
-
-    # -- the same from afar
-
-    @contextmanager
-    def delayed(self, target: str):
-        """An address from which `target` is a round trip further away."""
-        line = weather.Line("", ROUND_TRIP)
-        with weather.over(line, target, self.work / "connections") as (host, _):
-            yield host
-
-    def far_pull(self) -> None:
-        with self.delayed(self.source) as source:
-            self.pull_row("far pull", source, self.far, 5)
-
-    def far_push(self) -> None:
-        bundle, layouts = self.work / "far.tar", self.work / "far-layouts"
-        self.hod_once("pack", self.far, "--store", self.store, "--output", bundle)
-        self.hod_once("export", bundle, "--output", layouts)
-        push = self.row("far push", "skopeo sync --src dir", 8)
-        again = self.row("far push again", "skopeo sync --src dir", 8)
-
-        def side(rows: tuple, command):
-            with Registry(self.work / "target", self.trash.take) as target, self.delayed(target.host) as host:
-                for costs in rows:
-                    costs.append(self.measured(command(host)))
-
-        for _ in range(self.runs):
-            side((push.hod_costs, again.hod_costs), lambda host: [self.hod, "push", bundle, host])
-            side((push.peer_costs, again.peer_costs), lambda host: [PEERS / "push.sh", layouts, host])
-        self.trash.take(bundle, layouts)
-
-    def weather(self) -> None:
-        self.counted += weather.measure(self)
-
-    # -- what no program can beat
-
-    def physical(self) -> None:
-        say("physical limits ...")
-        out = self.work / "written"
-        files = f"find {self.store}/docker/registry/v2/blobs -name data -print0 | sort -z"
-        shell = {
-            "write": f"{files} | xargs -0 cat >{out}",
-            "sync": f"{files} | xargs -0 cat >{out} && sync {out}",
-            "hash": f"{files} | {sys.executable} -B -c '{HASH}'",
-        }
-        walls: dict[str, list] = {name: [] for name in shell}
-        for _ in range(self.runs):
-            for name, command in shell.items():
-                outputs = [] if name == "hash" else [out]
-                walls[name].append(self.fresh(["sh", "-c", command], *outputs))
-        jobs = {
-            "write": ("the same bytes written to one file", ("pack",)),
-            "sync": ("the same, on disk (fsync)", ("pull", "pack --fsync", "unpack")),
-            "hash": ("sha256 of the same bytes, one core", ("verify store", "verify bundle")),
-        }
-        for name, (text, rows) in jobs.items():
-            self.limits.append(Limit(text, median(walls[name]).wall, rows))
-        for who, seconds in self.registry_cpu.items():
-            if seconds:
-                middle = sorted(seconds)[len(seconds) // 2]
-                self.limits.append(Limit(f"the registry's own CPU while {who} pushes", middle, ("push",)))
-
-    # -- one large layer
-
-    def large(self, size: int) -> None:
-        """One layer of `size` bytes through everything, once: its peak memory is what counts."""
-        name = f"{size / MIB / 1024:g} GiB layer"
-        with Registry(self.work / "large-source", self.trash.take) as source:
-            say(f"making a {name}")
-            names = corpus.push_all(source.host, self.work / "large", [corpus.large_image(size)])
-            self.pull_row(f"{name}, pull", source.host, names, 0, runs=1)
-            store = self.work / "large-store"
-            self.hod_once("pull", names, "--source", source.host, "--store", store)
-        bundle, zst = self.work / "large.tar", self.work / "large.tar.zst"
-        tarred, layouts = self.work / "large-tarred.tar", self.work / "large-layouts"
-        unpacked = self.work / "large-unpacked"
-
-        def hod(job: str, *arguments, peer=None, peer_name=""):
-            row = self.row(f"{name}, {job}", peer_name)
-            self.in_turn(row, lambda: self.measured([self.hod, *arguments]), peer, runs=1)
-
-        tar = ["tar", "cf", tarred, "-C", store, "docker"]
-        hod("pack", "pack", names, "--store", store, "--output", bundle,
-            peer=lambda: self.fresh(tar, tarred), peer_name="tar cf")
-        hod("pack .zst", "pack", names, "--store", store, "--output", zst)
-        hod("unpack", "unpack", bundle, "--output", unpacked)
-        self.trash.take(unpacked)
-        hod("unpack .zst", "unpack", zst, "--output", unpacked)
-        self.trash.take(unpacked)
-        hod("verify", "verify", bundle)
-        self.hod_once("export", store, "--output", layouts)
-        row = self.row(f"{name}, push", "skopeo sync --src dir")
-        for costs, command in (
-            (row.hod_costs, [self.hod, "push", bundle]),
-            (row.peer_costs, [PEERS / "push.sh", layouts]),
-        ):
-            with Registry(self.work / "target", self.trash.take) as target:
-                costs.append(self.measured([*command, target.host]))
-        row = self.row(f"{name}, push .zst")
-        with Registry(self.work / "target", self.trash.take) as target:
-            row.hod_costs.append(self.measured([self.hod, "push", zst, target.host]))
-        self.trash.take(bundle, zst, layouts, store)
+    def volumes(self, directory: Path) -> list[Path]:
+        """Packs everything as volumes into a new directory."""
+        directory.mkdir()
+        pack = ["pack", self.images, "--store", self.store, "--output", directory / "b.tar"]
+        self.hod_once(*pack, "--volume-size", self.volume_len())
+        return sorted(directory.iterdir())
 
     # -- all of it
 
-    JOBS = ("pull", "select", "pack", "pack_zst", "unpack", "verify", "push", "far_pull", "far_push", "weather")
-
-    def run(self, large_len: int) -> None:
+    def run(self) -> None:
         self.prepare()
-        for job in self.JOBS:
-            if not self.wanted or job in self.wanted:
-                getattr(self, job)()
-        if not self.wanted or "physical" in self.wanted:
-            self.physical()
-        if large_len and (not self.wanted or "large" in self.wanted):
-            self.large(large_len)
+        for name, job in JOBS.items():
+            if not self.wanted or name in self.wanted:
+                job(self)
 
     def report(self) -> str:
         rows = [row for row in self.rows if row.hod_costs]
@@ -395,7 +167,7 @@ class Bench:
         floor = max((cost.floor for row in rows for cost in row.hod_costs), default=0)
         parts.append(
             "wall, cpu and mem say how many times hod's the peer's is. far: the"
-            f" {N_FAR} smallest images through a proxy that adds a round trip of {ROUND_TRIP * 1000:.0f} ms.\n"
+            f" {N_FAR} smallest images through a proxy that adds a round trip of {weather.ROUND_TRIP * 1000:.0f} ms.\n"
             f"MiB is the largest single process; below {floor // MIB} MiB nothing can be told apart,"
             f" and hod has to stay below {table.PEAK_MAX // MIB} MiB."
         )
@@ -428,6 +200,7 @@ def as_json(bench: Bench) -> str:
                 "name": row.name,
                 "peer": row.peer,
                 "bar": row.bar,
+                "wall_max": row.wall_max,
                 "hod": [vars(cost) for cost in row.hod_costs],
                 "peer_costs": [vars(cost) for cost in row.peer_costs],
             }
@@ -444,7 +217,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--registry", metavar="HOST:PORT", help="a running registry that has the images; by default one of its own with images from a seed")
     parser.add_argument("--list", type=Path, metavar="FILE", help="the images, a `repository:tag` a line; with --registry")
     parser.add_argument("--runs", type=int, default=3, help="how often each side does each job (default: 3)")
-    parser.add_argument("--rows", type=lambda text: text.split(","), default=[], metavar="JOB,...", help=f"only these jobs: {', '.join(Bench.JOBS)}, physical, large")
+    parser.add_argument("--rows", type=lambda text: text.split(","), default=[], metavar="JOB,...", help=f"only these jobs: {', '.join(JOBS)}")
     parser.add_argument("--large", type=float, default=2, metavar="GIB", help="the size of the large layer; 0 leaves it out (default: 2)")
     parser.add_argument("--hod", type=Path, default=os.environ.get("HOD") or root / "target/release/hod", help="the binary (default: $HOD, else target/release/hod)")
     parser.add_argument("--work", type=Path, default=root / "target/bench", metavar="DIR", help="where to work; emptied (default: target/bench)")
@@ -452,7 +225,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if (options.registry is None) != (options.list is None):
         parser.error("--registry and --list go together")
-    unknown = set(options.rows) - {*Bench.JOBS, "physical", "large"}
+    unknown = set(options.rows) - set(JOBS)
     if unknown:
         parser.error(f"no such job: {', '.join(sorted(unknown))}")
     options.hod, options.work = options.hod.resolve(), options.work.resolve()
@@ -478,7 +251,7 @@ def main() -> int:
             images = corpus.push_all(own.host, options.work / "images", corpus.images())
             bench = Bench(options, own.host, images)
         try:
-            bench.run(int(options.large * 1024 * MIB))
+            bench.run()
         finally:
             # What was measured before a failure stands.
             if bench.rows:

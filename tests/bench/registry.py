@@ -40,28 +40,50 @@ def wait_for(host: str, process: subprocess.Popen, what: str) -> None:
     raise Failed(f"{what} did not start on {host}")
 
 
-class Registry:
-    """A running docker-registry over a new directory, which `discard` takes in the end."""
+class Server:
+    """A server that is running, on a free port of its own."""
+
+    def __init__(self, command: Callable[[str], list], log: Path):
+        """`command` is given the `HOST:PORT` to listen on; what it says goes to `log`."""
+        self.host = f"127.0.0.1:{free_port()}"
+        # A setting of the caller's own registry would take the place of ours.
+        env = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
+        self.command = [str(part) for part in command(self.host)]
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output, env=env)
+        wait_for(self.host, self.process, self.command[0])
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it used so far."""
+        fields = self.about("stat").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak(self) -> int:
+        """Bytes of memory that it held at once so far."""
+        return next(int(line.split()[1]) * 1024 for line in self.about("status").splitlines() if line.startswith("VmHWM:"))
+
+    def about(self, what: str) -> str:
+        return Path(f"/proc/{self.process.pid}/{what}").read_text()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Registry(Server):
+    """A running docker-registry over a directory, new or not, which `discard` takes in the end."""
 
     def __init__(self, directory: Path, discard: Callable[[Path], None], counts: bool = False):
         """With `counts` it keeps a log of its requests."""
         self.directory, self.discard = directory, discard
-        self.host = f"127.0.0.1:{free_port()}"
-        directory.mkdir(parents=True)
-        config = directory / "config.yml"
-        config.write_text(CONFIG.format(root=directory / "data", host=self.host, silent=str(not counts).lower()))
-        with (directory / "log").open("wb") as log:
-            # A setting of the caller's own registry would take the place of ours.
-            env = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
-            self.process = subprocess.Popen(
-                ["docker-registry", "serve", str(config)], stdout=log, stderr=log, env=env
-            )
-        wait_for(self.host, self.process, "docker-registry")
+        directory.mkdir(parents=True, exist_ok=True)
 
-    def cpu(self) -> float:
-        """Seconds of CPU that it used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        def command(host: str) -> list:
+            config = directory / "config.yml"
+            config.write_text(CONFIG.format(root=directory / "data", host=host, silent=str(not counts).lower()))
+            return ["docker-registry", "serve", config]
+
+        super().__init__(command, directory / "log")
 
     def requests(self) -> list[tuple[str, str]]:
         """Method and path of all requests that were answered so far."""
@@ -76,10 +98,6 @@ class Registry:
     def manifests(self) -> set[str]:
         """The digests of the manifests it has."""
         return {path.parent.name for path in self.directory.glob("data/**/revisions/sha256/*/link")}
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
 
     def __enter__(self):
         return self

@@ -15,6 +15,8 @@ HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
 SKOPEO = "skopeo copy"
 SKOPEO_BAR = 5
+ROUND_TRIP = 0.050
+"""Seconds, of what is called far."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,15 @@ def over(line: Line, target: str, count: Path, seed: int = 0):
         counted["connections"] = proxy.stop()
 
 
-def measure(bench) -> list[str]:
-    """Adds the rows to `bench`; returns what was counted, as lines of text."""
+@contextmanager
+def at_a_distance(target: str, count: Path):
+    """A host from which `target` is a round trip further away."""
+    with over(Line("", ROUND_TRIP), target, count) as (host, _):
+        yield host
+
+
+def weather(bench) -> None:
+    """Adds the rows to `bench`, and what was counted."""
     tools = [tool for tool in TOOLS if shutil.which(tool.program)]
     names, work = bench.far, bench.work
     n_images = len(names.read_text().splitlines())
@@ -99,7 +108,7 @@ def measure(bench) -> list[str]:
             texts += once(bench, line, seed, (tools, layouts, bundle), rows, (pulls, pushes, agains), n_images)
     bench.trash.take(bundle, *layouts.values())
     # Of the runs over one line, the last.
-    return list({text.split(":")[0]: text for text in texts}.values())
+    bench.counted += {text.split(":")[0]: text for text in texts}.values()
 
 
 def once(bench, line: Line, seed: int, ground: tuple, rows: dict, hod_costs: tuple, n_images: int) -> list[str]:
