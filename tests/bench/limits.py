@@ -72,7 +72,13 @@ def large(bench) -> None:
     bench.trash.take(unpacked)
     hod("unpack .zst", "unpack", zst, "--output", unpacked)
     bench.trash.take(unpacked)
+    row = bench.row(f"{name}, unpack -")
+    pipe = ["sh", "-c", f"cat {bundle} | {bench.hod} unpack - --output {unpacked}"]
+    row.hod_costs.append(bench.fresh(pipe, unpacked))
     hod("verify", "verify", bundle)
+    archive = bench.work / "large-oci.tar"
+    hod("export oci-archive", "export", bundle, "--format", "oci-archive", "--output", archive)
+    bench.trash.take(archive)
     bench.hod_once("export", store, "--output", layouts)
     row = bench.row(f"{name}, push", "skopeo sync --src dir")
     for costs, command in (
@@ -81,7 +87,11 @@ def large(bench) -> None:
     ):
         with Registry(bench.work / "target", bench.trash.take) as target:
             costs.append(bench.measured([*command, target.host]))
-    row = bench.row(f"{name}, push .zst")
-    with Registry(bench.work / "target", bench.trash.take) as target:
-        row.hod_costs.append(bench.measured([bench.hod, "push", zst, target.host]))
+    for job, command in {
+        "push .zst": lambda host: [bench.hod, "push", zst, host],
+        "push -": lambda host: ["sh", "-c", f"cat {bundle} | {bench.hod} push - {host}"],
+    }.items():
+        row = bench.row(f"{name}, {job}")
+        with Registry(bench.work / "target", bench.trash.take) as target:
+            row.hod_costs.append(bench.measured(command(target.host)))
     bench.trash.take(bundle, zst, layouts, store)
