@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::OpsError;
 use crate::archive::ArchiveError;
+use crate::bridge;
 use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError, NamedImage};
@@ -59,7 +60,8 @@ impl Catalog {
     /// from stdin, raw or compressed, whose volumes come one after the other.
     pub async fn open_once(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
         if !fsx::is_stdin(path) {
-            return Self::open(path, reading);
+            let (path, reading) = (path.to_owned(), reading.clone());
+            return bridge::run(move || Self::open(&path, &reading)).await;
         }
         let path = PathBuf::from(fsx::STDIN);
         let bundle = StreamedBundle::start(fsx::stdin()?, &path, &reading.trust).await?;

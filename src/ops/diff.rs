@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use futures_util::future::try_join;
 use serde::Serialize;
 
 use super::inventory::{Inventoried, Inventory};
@@ -164,8 +165,8 @@ pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, Op
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    let old = Side::open(cx, &options.old).await?;
-    let new = Side::open(cx, &options.new).await?;
+    // Both at once: with many images, reading what they say of themselves is nearly all the work.
+    let (old, new) = try_join(Side::open(cx, &options.old), Side::open(cx, &options.new)).await?;
     if let (Side::Receipt(_), Side::Receipt(_)) = (&old, &new) {
         return Err(OpsError::TwoReceipts {
             old: options.old.clone(),
