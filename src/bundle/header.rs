@@ -81,8 +81,13 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// The length of the lead if it starts at `start`, in bytes.
     pub(super) fn lead_len(&self, start: u64) -> u64 {
-        let (_, long_name) = self.header();
-        let bare = BLOCK_LEN + long_name.map_or(0, |name| BLOCK_LEN + padded(name.len() as u64));
+        let mut bare = BLOCK_LEN;
+        // The rest of a header says nothing about its length, and takes longer to make than all else
+        // about laying out a volume.
+        if Header::new_ustar().set_path(self.path).is_err() {
+            // With the zero that ends it.
+            bare += BLOCK_LEN + padded(self.path.len() as u64 + 1);
+        }
         let comment = self.comment_len(start.wrapping_add(bare));
         bare + if comment == 0 { 0 } else { BLOCK_LEN + comment }
     }
