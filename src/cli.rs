@@ -73,7 +73,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     runtime.shutdown_timeout(Duration::from_secs(5));
     match result {
         Ok(Exit::Interrupted) => {
-            printer.message("interrupted; what was finished is kept, and running again continues");
+            printer.message(match cli.command {
+                // That is how a server ends.
+                args::Command::Serve(_) => "interrupted; nothing is served any more",
+                _ => "interrupted; what was finished is kept, and running again continues",
+            });
             Exit::Interrupted.code()
         }
         Ok(exit) => exit.code(),

@@ -524,8 +524,12 @@ run() {
 # The same, and ends with its exit code if that is not 0.
 must_run() {
     run "$@"
+    [ "$status" = 0 ] || end
+}
+
+# Ends with the exit code of the command that was run last.
+end() {
     case $status in
-        0) return 0 ;;
         '' | *[!0-9]*) status=1 ;;
     esac
     say "
@@ -558,8 +562,23 @@ if [ -n "$serve" ]; then
 fi
 
 # What would stop the push is found before the whole bundle is read.
-if is_on "$dry_run" || ! is_on "$skip_verify"; then
+if is_on "$dry_run"; then
     eval "must_run push $bundle_word $registry_word --dry-run $reading $pushing"
+elif ! is_on "$skip_verify"; then
+{%- if kind == "volumes" %}
+    eval "run push $bundle_word $registry_word --dry-run $reading $pushing"
+    # Some images wait for volumes that are not here yet: what is here is pushed all the same.
+    case $status in
+        0) ;;
+        3)
+            say "
+install.sh goes on with the volumes that are here"
+            ;;
+        *) end ;;
+    esac
+{%- else %}
+    eval "must_run push $bundle_word $registry_word --dry-run $reading $pushing"
+{%- endif %}
 fi
 if ! is_on "$skip_verify"; then
     creds_kept=$creds_stdin

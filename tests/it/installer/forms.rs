@@ -69,8 +69,22 @@ fn volumes_are_found_in_all_directories_whichever_is_named() {
     };
     let output = run(["--bundle", &volume(&second, 2)]).exits(5);
     contains(&output, "the first volume is needed for that");
+    // What is there is pushed, and the rest when it comes.
     let output = run(["--bundle", &volume(&first, 1)]).exits(3);
     contains(&output, "waits for volume 2");
+    contains(&output, "install.sh goes on with the volumes that are here");
+    contains(&output, "Next, run the command again with volume 2.");
+    let is_there = |n: u32| {
+        let target = format!("/v2/app/{n}/manifests/1");
+        registry.send("HEAD", &target).status == 200
+    };
+    assert!(!is_there(0) && !is_there(1));
+    let mut command = site.install(&["dash"]);
+    command.args(["--registry", registry.host(), "--bundle"]);
+    command.arg(volume(&second, 2)).env("HOD", static_hod());
+    let output = finish(&mut command).success();
+    contains(&output, "pushed 2 images: ");
+    assert!(is_there(0) && is_there(1));
     site.check_tidy();
 }
 
