@@ -51,6 +51,8 @@ pub(super) struct Place<'a> {
     pub(super) digest: &'a Digest,
     pub(super) len: u64,
     pub(super) offset: u64,
+    /// Whether it is a file of the user's, which others may write to at any time.
+    pub(super) is_file: bool,
 }
 
 /// What one thread is to do at a time.
@@ -146,18 +148,18 @@ pub(super) fn check_len(place: Place<'_>, pieces: &Pieces) -> Result<(), BundleE
     if pieces.len() == place.len {
         return Ok(());
     }
-    Err(BundleError::BlobLength {
-        digest: place.digest.clone(),
-        path: pieces.path().to_owned(),
-        expected: place.len,
-        actual: pieces.len(),
-    })
+    Err(wrong_len(place, pieces, pieces.len()))
 }
 
 /// Refuses a blob whose bytes are not those that its digest names.
 fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(), BundleError> {
     if actual == *place.digest {
         return Ok(());
+    }
+    if place.is_file {
+        return Err(BundleError::FileChanged {
+            path: pieces.path().to_owned(),
+        });
     }
     Err(BundleError::BlobDamaged {
         digest: place.digest.clone(),
@@ -194,7 +196,7 @@ pub(super) fn read_chunk(
 ) -> Result<usize, BundleError> {
     let len = (place.len - done).min(buffer.len() as u64);
     let Some(range) = pieces.after(done, len) else {
-        return Err(ends_early(place, pieces, done));
+        return Err(wrong_len(place, pieces, done));
     };
     let buffer = &mut buffer[..usize::try_from(range.len).expect("at most a buffer")];
     let read = fsx::read_at(range.file, range.path, buffer, range.offset);
@@ -203,17 +205,22 @@ pub(super) fn read_chunk(
         source,
     })?;
     if n == 0 {
-        return Err(ends_early(place, pieces, done));
+        return Err(wrong_len(place, pieces, done));
     }
     Ok(n)
 }
 
-fn ends_early(place: Place<'_>, pieces: &Pieces, done: u64) -> BundleError {
+fn wrong_len(place: Place<'_>, pieces: &Pieces, actual: u64) -> BundleError {
+    if place.is_file {
+        return BundleError::FileChanged {
+            path: pieces.path().to_owned(),
+        };
+    }
     BundleError::BlobLength {
         digest: place.digest.clone(),
         path: pieces.path().to_owned(),
         expected: place.len,
-        actual: done,
+        actual,
     }
 }
 
@@ -310,13 +317,13 @@ impl Copier<'_> {
         let mut done = 0;
         while done < place.len && !self.stop.load(Ordering::Relaxed) {
             let Some(from) = pieces.after(done, place.len - done) else {
-                return Err(ends_early(place, pieces, done));
+                return Err(wrong_len(place, pieces, done));
             };
             let offset = place.offset + done;
             let copied = self.unread.step(from, (output, offset));
             let n = copied.map_err(|source| self.options.write_error(source))?;
             if n == 0 {
-                return Err(ends_early(place, pieces, done));
+                return Err(wrong_len(place, pieces, done));
             }
             self.begin_writeback(output, offset, n);
             self.options.told(n)?;

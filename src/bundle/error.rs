@@ -41,6 +41,9 @@ pub enum BundleError {
         expected: u64,
         actual: u64,
     },
+    /// A file that is to be carried is not what it was when the pack began.
+    #[error("`{}` changed while it was packed", path.display())]
+    FileChanged { path: PathBuf },
     /// The bundle's file could not be read.
     #[error("cannot read bundle `{}`", path.display())]
     Read {
@@ -322,6 +325,7 @@ impl BundleError {
             Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_content(),
             Self::Write { .. }
             | Self::ReadBlob { .. }
+            | Self::FileChanged { .. }
             | Self::Read { .. }
             | Self::NotABundle { .. }
             | Self::Compressed { .. }
@@ -374,6 +378,7 @@ impl BundleError {
             | Self::VolumeOrder { .. }
             | Self::VolumesEnd { .. }
             | Self::TooLarge => ErrorClass::Usage,
+            Self::FileChanged { .. } => ErrorClass::File,
             Self::Sign(_) => ErrorClass::Auth,
             Self::Stopped => ErrorClass::Stopped,
             Self::BlobDamaged { .. }
@@ -412,6 +417,9 @@ impl Hint for BundleError {
                      written",
                     path.display()
                 ));
+            }
+            Self::FileChanged { .. } => {
+                "run the command again when nothing writes to it; no bundle was written"
             }
             Self::NotABundle { .. } => {
                 "if it is a tar of a registry's storage, extract it and use the directory in its \

@@ -1,5 +1,8 @@
 //! What to pack, and where every byte of it will lie.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::check::{blob_key, check, image_key};
 use super::error::BundleError;
 use super::format::{
@@ -7,11 +10,14 @@ use super::format::{
 };
 use super::header::ALIGNMENT;
 use super::json::{self, HeadDigests};
+use super::pieces::Pieces;
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{HeadLens, Volume};
+use super::writer::OpenBlob;
 use crate::archive::EntryPath;
 use crate::bridge::FileRange;
+use crate::fsx;
 use crate::oci::Digest;
 
 /// How often the lengths of the json files may change each other, mostly by digits of offsets.
@@ -68,6 +74,13 @@ pub enum FileContent {
     Bytes(Vec<u8>),
     /// Part of an open file, which must have this digest.
     Range(FileRange, Digest),
+    /// A file that is opened when its turn comes, since a process can have few open at a time.
+    Path {
+        path: PathBuf,
+        /// Its length and digest when it was looked at; another file is refused.
+        len: u64,
+        digest: Digest,
+    },
 }
 
 impl FileContent {
@@ -76,6 +89,7 @@ impl FileContent {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Range(range, _) => range.len,
+            Self::Path { len, .. } => *len,
         }
     }
 
@@ -87,8 +101,44 @@ impl FileContent {
     pub(super) fn digest(&self) -> Digest {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes),
-            Self::Range(_, digest) => digest.clone(),
+            Self::Range(_, digest) | Self::Path { digest, .. } => digest.clone(),
         }
+    }
+
+    /// Opens what is not in memory. The range is as long as the file is now.
+    pub(super) fn open(&self) -> Result<Option<FileRange>, BundleError> {
+        match self {
+            Self::Bytes(_) => Ok(None),
+            Self::Range(range, _) => Ok(Some(range.clone())),
+            Self::Path { path, digest, .. } => {
+                let opened = fsx::open(path).and_then(|file| {
+                    let len = fsx::len_of(&file, path)?;
+                    Ok((file, len))
+                });
+                let (file, len) = opened.map_err(|source| BundleError::ReadBlob {
+                    digest: digest.clone(),
+                    source,
+                })?;
+                Ok(Some(FileRange {
+                    file: Arc::new(file),
+                    path: path.clone(),
+                    offset: 0,
+                    len,
+                }))
+            }
+        }
+    }
+}
+
+/// Opens what `content` says, or else the blob.
+pub(super) fn open_content<E: From<BundleError>>(
+    content: Option<&FileContent>,
+    digest: &Digest,
+    open: &OpenBlob<'_, E>,
+) -> Result<Pieces, E> {
+    match content.map(FileContent::open).transpose()?.flatten() {
+        Some(range) => Ok(range.into()),
+        None => open(digest),
     }
 }
 
@@ -310,6 +360,8 @@ fn render_volumes(
 #[cfg(test)]
 mod tests {
     use super::super::json::Offsets;
+    use super::super::sample::sample;
+    use super::super::writer::Compression;
     use super::*;
     use crate::oci::MediaType;
 
@@ -365,5 +417,35 @@ mod tests {
         }
         // Those that had no end of changing each other.
         assert!(n_padded > 0, "the test meets what it is about");
+    }
+
+    /// Whether it is longer, shorter, or just other bytes.
+    #[test]
+    fn a_file_that_changed_since_it_was_looked_at_is_refused() {
+        for (before, after) in [("chart", "charts"), ("chart", "char"), ("chart", "trash")] {
+            for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
+                let mut sample = sample();
+                let path = sample.path("file");
+                let content = FileContent::Path {
+                    path: path.clone(),
+                    len: before.len() as u64,
+                    digest: Digest::of(before.as_bytes()),
+                };
+                sample.plan.files.push(BundleFile {
+                    path: "charts/chart".parse().unwrap(),
+                    content,
+                    executable: false,
+                    is_everywhere: false,
+                });
+                fsx::write_file(&path, before.as_bytes()).unwrap();
+                sample.try_write("a.tar", compression, 2).unwrap();
+                fsx::write_file(&path, after.as_bytes()).unwrap();
+                let error = sample.try_write("b.tar", compression, 2).unwrap_err();
+                let is_seen =
+                    matches!(&error, BundleError::FileChanged { path: at } if *at == path);
+                assert!(is_seen, "{after}: {error}");
+                assert!(fsx::try_stat(&sample.path("b.tar")).unwrap().is_none());
+            }
+        }
     }
 }

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::Planned;
+use super::plan::{FileContent, Planned, open_content};
 use super::reader::{Bundle, ReadOptions};
 use super::siblings::volume_path;
 use super::volume::{Content, Volume};
 use super::writer::{OpenBlob, WriteOptions};
-use crate::bridge::FileRange;
 use crate::fsx::{self, OutputFile, TempFile};
 use crate::oci::Digest;
 
@@ -40,7 +39,7 @@ pub(super) fn write<E: From<BundleError> + Send>(
     let mut of_files = HashMap::new();
     let works = works(planned, &outputs, &mut of_files);
     let open = |digest: &Digest| match of_files.get(digest) {
-        Some(range) => Ok(FileRange::clone(range).into()),
+        Some(content) => open_content(Some(content), digest, open),
         None => open(digest),
     };
     let parts = copy::copy_blobs(works, &open, options)?;
@@ -96,7 +95,7 @@ fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, 
 fn works<'a>(
     planned: &'a Planned,
     outputs: &'a [Output],
-    of_files: &mut HashMap<Digest, &'a FileRange>,
+    of_files: &mut HashMap<Digest, &'a FileContent>,
 ) -> Vec<Work<'a>> {
     let mut works = Vec::new();
     for (at, volume) in planned.volumes.iter().enumerate() {
@@ -110,6 +109,7 @@ fn works<'a>(
                     digest: &whole.digest,
                     len: whole.size,
                     offset: member.offset,
+                    is_file: false,
                 };
                 let part = Part {
                     id: (blob, number),
@@ -132,8 +132,8 @@ fn works<'a>(
                     is_sample: false,
                 });
             }
-            if let (Some(_), Some((place, range))) = (output, planned.place(member)) {
-                of_files.extend(range.map(|range| (place.digest.clone(), range)));
+            if let (Some(_), Some((place, content))) = (output, planned.place(member)) {
+                of_files.extend(content.map(|content| (place.digest.clone(), content)));
                 works.push(Work {
                     place,
                     output,

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use super::copy::{self, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::Planned;
+use super::plan::{FileContent, Planned, open_content};
 use super::sequential;
 use super::volume::{Content, Volume};
 use super::writer::{Compression, OpenBlob, WriteOptions};
-use crate::bridge::FileRange;
 use crate::fsx::OutputFile;
 use crate::oci::sum_len;
 
@@ -24,7 +23,7 @@ const N_SMALL: usize = 64;
 const ENOUGH: Duration = Duration::from_secs(1);
 
 /// What is copied, and from where if that is not the source of blobs.
-type Item<'a> = (Place<'a>, Option<&'a FileRange>);
+type Item<'a> = (Place<'a>, Option<&'a FileContent>);
 
 /// Says how long [`super::write`] would take until all is on the disk, by copying samples, as it
 /// would, into a file beside the output that is removed again. Takes about a second.
@@ -68,6 +67,7 @@ fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> 
                         digest: &blob.digest,
                         len,
                         offset: 0,
+                        is_file: false,
                     };
                     (place, None)
                 }));
@@ -113,7 +113,7 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
                 break;
             }
             let mut places = Vec::with_capacity(items.len());
-            for (place, range) in items {
+            for (place, content) in items {
                 let len = place.len.min(SAMPLE_LEN);
                 let offset = self.end;
                 self.end += len.next_multiple_of(super::header::ALIGNMENT);
@@ -123,7 +123,7 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
                         offset,
                         ..*place
                     },
-                    *range,
+                    *content,
                 ));
             }
             match self.options.compression {
@@ -148,10 +148,8 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
         output.allocate(self.end).map_err(wrap)?;
         let open = |digest: &_| {
             let file = items.iter().find(|(place, _)| place.digest == digest);
-            match file.and_then(|(_, range)| *range) {
-                Some(range) => Ok(range.clone().into()),
-                None => (self.open)(digest),
-            }
+            let content = file.and_then(|(_, content)| *content);
+            open_content(content, digest, self.open)
         };
         copy::copy_blobs(items.iter().map(work).collect(), &open, self.options)?;
         output.sync().map_err(wrap)
@@ -222,6 +220,7 @@ mod tests {
                     digest: &digest,
                     len,
                     offset: 0,
+                    is_file: false,
                 };
                 (place, None)
             };

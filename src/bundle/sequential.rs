@@ -8,10 +8,9 @@ use super::copy::{self, Place};
 use super::error::BundleError;
 use super::hashing::HashThread;
 use super::pieces::Pieces;
-use super::plan::Planned;
+use super::plan::{FileContent, Planned, open_content};
 use super::volume::END_LEN;
 use super::writer::{OpenBlob, WriteOptions};
-use crate::bridge::FileRange;
 use crate::fsx::{self, OutputFile};
 use crate::oci::Digest;
 
@@ -89,9 +88,8 @@ pub(super) fn write_tar<E: From<BundleError> + Send>(
         let mut tar = TarStream::new(scope, output, options);
         for member in volume.members() {
             tar.put(&volume.lead(member, &volume_json))?;
-            if let Some((place, range)) = planned.place(member) {
-                let pieces =
-                    range.map_or_else(|| open(place.digest), |range| Ok(range.clone().into()))?;
+            if let Some((place, content)) = planned.place(member) {
+                let pieces = open_content(content, place.digest, open)?;
                 tar.put_blob(place, &pieces)?;
             } else {
                 tar.put(planned.content(0, member))?;
@@ -105,16 +103,15 @@ pub(super) fn write_tar<E: From<BundleError> + Send>(
 
 /// Writes the first bytes of blobs to `output`, as [`write_tar`] would; nothing is verified.
 pub(super) fn write_samples<E: From<BundleError> + Send>(
-    items: &[(Place<'_>, Option<&FileRange>)],
+    items: &[(Place<'_>, Option<&FileContent>)],
     open: &OpenBlob<'_, E>,
     output: &mut dyn Write,
     options: &WriteOptions<'_>,
 ) -> Result<(), E> {
     std::thread::scope(|scope| {
         let mut tar = TarStream::new(scope, output, options);
-        for (place, range) in items {
-            let pieces =
-                range.map_or_else(|| open(place.digest), |range| Ok(range.clone().into()))?;
+        for (place, content) in items {
+            let pieces = open_content(*content, place.digest, open)?;
             tar.copy(*place, &pieces)?;
         }
         Ok(())

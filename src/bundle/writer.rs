@@ -12,7 +12,6 @@ use super::pieces::Pieces;
 use super::plan::{FileContent, Planned};
 use super::volume::{Content, Member, Volume};
 use super::{raw, sequential};
-use crate::bridge::FileRange;
 use crate::fsx::{self, Durability};
 use crate::oci::Digest;
 
@@ -158,7 +157,7 @@ impl Planned {
             Content::BundleJson => &self.bundle_json,
             Content::File(at, _) => match &self.files[*at] {
                 FileContent::Bytes(bytes) => bytes,
-                FileContent::Range(..) => &[],
+                FileContent::Range(..) | FileContent::Path { .. } => &[],
             },
             Content::Link(digest) => digest.as_str().as_bytes(),
             Content::Signature => &self.signature,
@@ -166,16 +165,19 @@ impl Planned {
         }
     }
 
-    /// Where the bytes of a member go that are read from a file, and from where.
+    /// Where the bytes of a member go that are read from a file, and what says from where; a blob's
+    /// place is known to others.
     pub(super) fn place<'a>(
         &'a self,
         member: &Member,
-    ) -> Option<(Place<'a>, Option<&'a FileRange>)> {
-        let (digest, range) = match member.content {
+    ) -> Option<(Place<'a>, Option<&'a FileContent>)> {
+        let (digest, content) = match member.content {
             Content::Blob(at) => (&self.manifest.blobs[at].digest, None),
             Content::File(at, _) => match &self.files[at] {
-                FileContent::Range(range, digest) => (digest, Some(range)),
                 FileContent::Bytes(_) => return None,
+                content @ (FileContent::Range(_, digest) | FileContent::Path { digest, .. }) => {
+                    (digest, Some(content))
+                }
             },
             _ => return None,
         };
@@ -183,8 +185,9 @@ impl Planned {
             digest,
             len: member.len,
             offset: member.offset,
+            is_file: matches!(content, Some(FileContent::Path { .. })),
         };
-        Some((place, range))
+        Some((place, content))
     }
 }
 

@@ -120,6 +120,13 @@ pub fn read_range(file: &File, path: &Path, offset: u64, len: usize) -> Result<V
     Ok(bytes)
 }
 
+/// The length in bytes of an open file, whatever became of its path.
+pub fn len_of(file: &File, path: &Path) -> Result<u64, Error> {
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+    Ok(metadata.len())
+}
+
 /// Looks at a path, following links.
 pub fn stat(path: &Path) -> Result<FileStat, Error> {
     stat_of(path).map_err(|source| Error::new("look at", path, source))

@@ -435,7 +435,8 @@ fn tools(plan: &PackPlan) -> Vec<ToolFacts> {
             arch: file.path.as_str().strip_prefix(TOOL)?.to_owned(),
             digest: digest.clone(),
         }),
-        FileContent::Bytes(_) => None,
+        // A merge carries what is in bundles, and no files.
+        FileContent::Bytes(_) | FileContent::Path { .. } => None,
     };
     plan.files.iter().filter_map(tool).collect()
 }

@@ -200,3 +200,31 @@ fn a_lost_volume_is_made_again() {
         assert!(volumes(&env, "a") == before);
     }
 }
+
+/// A chart repository has thousands of files, and a process may have few open.
+#[test]
+fn more_files_are_carried_than_can_be_open() {
+    let env = TestEnv::in_memory();
+    ImageBuilder::oci(1)
+        .build()
+        .put_in(&env.store("store"), "app/one:1");
+    for n in 0..2000 {
+        env.write(format!("charts/{n}.tgz"), n.to_string());
+    }
+    for name in ["b.tar", "b.tar.zst"] {
+        let hod = env.hod().get_program().to_owned();
+        let line = format!("pack store --no-tool --file charts=charts --output {name}");
+        let script = format!("ulimit -n 256 && exec \"$0\" {line}");
+        let _ = finish(env.command("sh").arg("-c").arg(script).arg(hod)).success();
+        let _ = env.run_line(&format!("verify {name}")).success();
+    }
+    let mut tar = env.command("tar");
+    tar.args([
+        "--extract",
+        "--to-stdout",
+        "--file",
+        "b.tar",
+        "charts/1999.tgz",
+    ]);
+    assert_eq!(finish(&mut tar).success().stdout, "1999");
+}

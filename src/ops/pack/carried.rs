@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::elf::{self, NotATool};
-use crate::bridge::FileRange;
 use crate::bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
 use crate::fsx::{self, WalkKind};
 use crate::hint::Hint;
@@ -122,7 +120,9 @@ pub(super) struct Carried {
 #[derive(Debug)]
 struct Found {
     path: EntryPath,
-    range: FileRange,
+    /// Where it is read from; it is not kept open, since there may be any number.
+    source: PathBuf,
+    len: u64,
     digest: Digest,
     executable: bool,
 }
@@ -218,7 +218,7 @@ impl Carried {
         let facts = FileFacts {
             path: found.path.to_string(),
             digest: found.digest.clone(),
-            len: found.range.len,
+            len: found.len,
         };
         self.files.push(facts);
         Ok(())
@@ -239,10 +239,11 @@ impl Carried {
             let path = source.to_owned();
             return Err(CarryError::Reserved { path, destination }.into());
         }
-        let (range, digest) = hash(source)?;
+        let (len, digest) = hash(source)?;
         let found = Found {
             path,
-            range,
+            source: source.to_owned(),
+            len,
             digest,
             executable: kind == Kind::Tool || fsx::stat(source)?.is_executable(),
         };
@@ -333,7 +334,11 @@ impl Carried {
         for found in self.found.values() {
             files.push(BundleFile {
                 path: found.path.clone(),
-                content: FileContent::Range(found.range.clone(), found.digest.clone()),
+                content: FileContent::Path {
+                    path: found.source.clone(),
+                    len: found.len,
+                    digest: found.digest.clone(),
+                },
                 executable: found.executable,
                 is_everywhere: false,
             });
@@ -354,8 +359,8 @@ fn text_of<'p>(path: Option<&'p Path>, whole: &Path) -> Result<&'p str, CarryErr
     })
 }
 
-/// Opens a file and hashes all of it.
-fn hash(path: &Path) -> Result<(FileRange, Digest), fsx::Error> {
+/// The length and digest of a file.
+fn hash(path: &Path) -> Result<(u64, Digest), fsx::Error> {
     let file = fsx::open(path)?;
     let mut hasher = DigestHasher::new(Algorithm::Sha256);
     let mut buffer = vec![0; 256 * 1024];
@@ -368,11 +373,5 @@ fn hash(path: &Path) -> Result<(FileRange, Digest), fsx::Error> {
         hasher.update(&buffer[..n]);
         len += n as u64;
     }
-    let range = FileRange {
-        file: Arc::new(file),
-        path: path.to_owned(),
-        offset: 0,
-        len,
-    };
-    Ok((range, hasher.finish()))
+    Ok((len, hasher.finish()))
 }

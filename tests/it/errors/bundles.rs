@@ -48,6 +48,7 @@ fn of_one_file() -> Vec<BundleError> {
             expected: 2,
             actual: 1,
         },
+        BundleError::FileChanged { path: path() },
         BundleError::Read {
             path: path(),
             source: absent_file(),
@@ -162,6 +163,7 @@ fn of_bundles() {
             | BundleError::ReadBlob { .. }
             | BundleError::BlobDamaged { .. }
             | BundleError::BlobLength { .. }
+            | BundleError::FileChanged { .. }
             | BundleError::Read { .. }
             | BundleError::Decompress { .. }
             | BundleError::NotABundle { .. }
