@@ -29,7 +29,7 @@ mod unpack;
 mod verify;
 mod why;
 
-pub use base::{BaseMissing, MissingBlob};
+pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;

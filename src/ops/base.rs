@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
 
 use super::batch::Batch;
 use super::preflight::Look;
@@ -32,16 +33,19 @@ const BLOBS_SHOWN_MAX: usize = 20;
 const IMAGES_SHOWN_MAX: usize = 3;
 
 /// Blobs that nobody has who should; nothing was done.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct BaseMissing {
+    #[serde(serialize_with = "as_text")]
     pub source: PathBuf,
     /// The target that lacks them; `None` for a verb that needs all blobs in the source itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    #[serde(rename = "missing_blobs")]
     pub blobs: Vec<MissingBlob>,
 }
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct MissingBlob {
     pub digest: Digest,
     /// Its length in bytes.
@@ -49,7 +53,44 @@ pub struct MissingBlob {
     /// The images that need it.
     pub images: Vec<String>,
     /// Who had it when the bundle was packed.
-    pub held: Vec<String>,
+    pub held: Vec<HeldBy>,
+}
+
+/// Who had a blob, and where.
+#[derive(Debug, Serialize)]
+pub struct HeldBy {
+    #[serde(flatten)]
+    pub origin: Origin,
+    #[serde(serialize_with = "as_texts")]
+    pub repositories: Vec<RepositoryName>,
+}
+
+fn as_texts<S: serde::Serializer>(names: &[RepositoryName], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(names.iter().map(RepositoryName::to_string))
+}
+
+fn as_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
+impl fmt::Display for HeldBy {
+    /// "bundle `site` 1.2 (in team/app)"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.origin.kind {
+            OriginKind::Bundle => "bundle",
+            OriginKind::Store => "store",
+            OriginKind::Registry => "registry",
+        };
+        write!(f, "{kind} `{}`", self.origin.name)?;
+        if let Some(version) = &self.origin.version {
+            write!(f, " {version}")?;
+        }
+        match &self.repositories[..] {
+            [] => Ok(()),
+            [name] => write!(f, " (in {name})"),
+            [name, rest @ ..] => write!(f, " (in {name} and {} more)", rest.len()),
+        }
+    }
 }
 
 impl std::error::Error for BaseMissing {}
@@ -78,7 +119,8 @@ impl fmt::Display for BaseMissing {
                 write!(f, " and {} more", blob.images.len() - shown.len())?;
             }
             if !blob.held.is_empty() {
-                write!(f, "; {} had it", blob.held.join(", and "))?;
+                let held: Vec<String> = blob.held.iter().map(HeldBy::to_string).collect();
+                write!(f, "; {} had it", held.join(", and "))?;
             }
         }
         if self.blobs.len() > BLOBS_SHOWN_MAX {
@@ -356,7 +398,10 @@ fn missing(
                 .map(|&image| plan.images[image].wanted.name.clone())
                 .collect(),
             held: held
-                .map(|held| describe(&origins[held.origin], &held.repositories))
+                .map(|held| HeldBy {
+                    origin: origins[held.origin].clone(),
+                    repositories: held.repositories.clone(),
+                })
                 .collect(),
         }
     };
@@ -367,22 +412,4 @@ fn missing(
         target,
         blobs,
     }))
-}
-
-/// "bundle `site` 1.2 (in `team/app`)"
-fn describe(origin: &Origin, repositories: &[RepositoryName]) -> String {
-    let kind = match origin.kind {
-        OriginKind::Bundle => "bundle",
-        OriginKind::Store => "store",
-        OriginKind::Registry => "registry",
-    };
-    let mut text = format!("{kind} `{}`", origin.name);
-    if let Some(version) = &origin.version {
-        text = format!("{text} {version}");
-    }
-    match repositories {
-        [] => text,
-        [name] => format!("{text} (in {name})"),
-        [name, rest @ ..] => format!("{text} (in {name} and {} more)", rest.len()),
-    }
 }

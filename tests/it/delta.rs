@@ -272,6 +272,33 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     hint: push or unpack the earlier bundle first, or pack again with `--since` a receipt of this target
           (`hod receipt`), or without `--since`
     ");
+    // For programs, too, and whoever refuses.
+    let registry = TestRegistry::start();
+    for (line, target) in [
+        (
+            format!("push d2.tar {}", registry.host()),
+            Some(registry.host()),
+        ),
+        ("unpack d2.tar --output new".to_owned(), Some("new")),
+        ("export d2.tar --output layouts".to_owned(), None),
+        ("pack d2.tar --output other.tar".to_owned(), None),
+    ] {
+        let output = env.run_line(&format!("{line} --json")).exits(5);
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        let verb = line.split(' ').next().unwrap();
+        assert_eq!(document["verb"], verb);
+        assert_eq!(document["source"], "d2.tar");
+        assert_eq!(document["target"].as_str(), target, "{line}");
+        let missing = document["missing_blobs"].as_array().unwrap();
+        assert_eq!(missing.len(), 3, "{line}");
+        for blob in missing {
+            assert!(output.stderr.contains(blob["digest"].as_str().unwrap()));
+            assert_eq!(blob["held"][0]["kind"], "bundle");
+            assert_eq!(blob["held"][0]["name"], "1");
+            assert_eq!(blob["held"][0]["version"], "1.0");
+            assert_ne!(blob["images"].as_array().unwrap().len(), 0);
+        }
+    }
     // A part of the base is not enough.
     let [one, ..] = releases();
     one[0].1.put_in(&env.store("part"), one[0].0);

@@ -10,13 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hod::archive::{ArchiveError, EntryPath};
-use hod::bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
+use hod::bundle::{
+    BundleError, KeyError, Origin, OriginKind, ReceiptError, SignError, SignatureError,
+};
 use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::layout::{CollectionError, LayoutError, NoDockerImage};
 use hod::oci::{Digest, ManifestError};
-use hod::ops::{BaseMissing, CarryError, MissingBlob, NotATool, OpsError};
+use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError};
 use hod::registry::RegistryError;
 use hod::store::StoreError;
 use hod::transfer::TransferError;
@@ -277,25 +279,37 @@ fn of_receipts() {
 }
 
 fn base_missing(target: Option<&str>) -> BaseMissing {
-    let blob = |n_images: usize, held: &[&str]| MissingBlob {
+    let june = |n_repositories: usize| HeldBy {
+        origin: Origin {
+            kind: OriginKind::Bundle,
+            name: "june".to_owned(),
+            version: Some("1.6".to_owned()),
+            id: None,
+        },
+        repositories: vec!["a/b".parse().unwrap(); n_repositories],
+    };
+    let harbor = HeldBy {
+        origin: Origin {
+            kind: OriginKind::Registry,
+            name: "harbor.corp".to_owned(),
+            version: None,
+            id: None,
+        },
+        repositories: Vec::new(),
+    };
+    let blob = |n_images: usize, held: Vec<HeldBy>| MissingBlob {
         digest: digest(),
         size: 3 << 20,
         images: (1..=n_images).map(|n| format!("a/b:{n}")).collect(),
-        held: held.iter().map(|&held| held.to_owned()).collect(),
+        held,
     };
     BaseMissing {
         source: PathBuf::from("july.tar"),
         target: target.map(str::to_owned),
         blobs: vec![
-            blob(1, &["bundle `june` 1.6 (in a/b)"]),
-            blob(
-                5,
-                &[
-                    "bundle `june` 1.6 (in a/b and 4 more)",
-                    "registry `harbor.corp`",
-                ],
-            ),
-            blob(2, &[]),
+            blob(1, vec![june(1)]),
+            blob(5, vec![june(5), harbor]),
+            blob(2, Vec::new()),
         ],
     }
 }

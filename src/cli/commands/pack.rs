@@ -38,6 +38,9 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     }
     let packed = ops::pack(&session.local(), &options).await;
     let packed = packed.map_err(CommandError::from);
+    if let Err(error) = &packed {
+        outcome::print_refusal(session, "pack", error)?;
+    }
     let batch = packed.as_ref().map(|packed| BatchOutcome {
         images: packed.images.clone(),
         n_blobs: packed.n_blobs,
@@ -69,6 +72,9 @@ async fn foresee(
 ) -> Result<Exit, CommandError> {
     let found = ops::forecast(&session.local(), options).await;
     let found = found.map_err(CommandError::from);
+    if let Err(error) = &found {
+        outcome::print_refusal(session, "pack", error)?;
+    }
     let batch = found.as_ref().map(|forecast| BatchOutcome {
         images: forecast.images.clone(),
         n_blobs: forecast.n_blobs,

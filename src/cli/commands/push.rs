@@ -1,15 +1,12 @@
 //! `hod push`
 
-use serde::Serialize;
-
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{PreflightArgs, PushArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
-use crate::cli::ui::ResultFormat;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, Effect, NotReady, OpsError, Preflight, PushOptions};
+use crate::ops::{self, Effect, Preflight, PushOptions};
 use crate::registry::{NewProject, RegistriesConf};
 use crate::transfer::OnFailure;
 
@@ -27,17 +24,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = ops::push(&cx, &options).await;
-    if let Err(OpsError::NotReady(not_ready)) = &found {
-        session.progress.finish();
-        if session.printer.format() == ResultFormat::Json {
-            session.printer.document(&Refused {
-                verb: wording.verb,
-                not_ready,
-            })?;
-        }
-    }
-    let found = found.map_err(CommandError::from);
+    let found = ops::push(&cx, &options).await.map_err(CommandError::from);
     let asked = Asked {
         results,
         list: options.list.as_ref(),
@@ -82,14 +69,6 @@ fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, Comman
         },
         preflight: preflight(&args.preflight),
     })
-}
-
-/// The result document of a push that was refused before anything moved.
-#[derive(Serialize)]
-struct Refused<'a> {
-    verb: &'static str,
-    #[serde(flatten)]
-    not_ready: &'a NotReady,
 }
 
 fn preflight(args: &PreflightArgs) -> Preflight {
