@@ -87,6 +87,9 @@ pub struct BatchOutcome {
     /// parts of one layer and are needed together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_volumes: Vec<u32>,
+    /// Files that the bundle carries besides images, which were left in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_files: Vec<String>,
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
@@ -439,6 +442,7 @@ impl Batch {
             bytes: self.plan.len(),
             shared_bytes: self.plan.shared_len(),
             next_volumes: self.next_volumes,
+            left_files: Vec::new(),
             projects: Vec::new(),
             images: self.reports,
         }

@@ -10,6 +10,7 @@ use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
 use crate::fsx::{self, Durability};
 use crate::list::RenameRules;
+use crate::report::amount::format_count;
 use crate::store::{Made, Store};
 use crate::transfer::{
     Ended, OnFailure, ReferrerMode, Sink, Source, StoreSink, StoreSinkOptions, TransferError,
@@ -69,7 +70,29 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         discard(&options.output, made).await?;
     }
     result?;
-    Ok(batch.finish())
+    let left_files = files_besides(catalog.source());
+    if !left_files.is_empty() {
+        cx.note(&format!(
+            "{} that the bundle carries besides images {} left in it: `tar -xf BUNDLE PATH` takes one \
+             out, and its `README.txt` lists them",
+            format_count(left_files.len(), "file"),
+            if left_files.len() == 1 { "was" } else { "were" },
+        ));
+    }
+    Ok(BatchOutcome {
+        left_files,
+        ..batch.finish()
+    })
+}
+
+/// The files of whoever packed, which have no place in a store; hod's own and the texts are not
+/// worth mentioning.
+fn files_besides(source: &Source) -> Vec<String> {
+    let files = source.document().into_iter().flat_map(|doc| &doc.files);
+    files
+        .filter(|file| file.volume.is_some() && !file.path.as_str().starts_with("hod/"))
+        .map(|file| file.path.to_string())
+        .collect()
 }
 
 /// The store that is there already.

@@ -93,3 +93,30 @@ fn paths(env: &TestEnv, root: &str) -> Vec<std::path::PathBuf> {
     let entries = fsx::walk(&root, |_| true);
     entries.map(|entry| entry.unwrap().path).collect()
 }
+
+#[test]
+fn files_besides_images_are_named_and_left_in_the_bundle() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "team/app:1");
+    let _ = env.run_line("pack store --output bare.tar").success();
+    let output = env.run_line("unpack bare.tar --output a --json").success();
+    assert!(!output.stderr.contains("left in it"), "{}", output.stderr);
+    let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert!(document.get("left_files").is_none(), "{document}");
+
+    env.write("extra/charts/app.tgz", "chart");
+    env.write("extra/rpm.txt", "rpm");
+    let pack = "pack store --no-tool --file extra=extra --output";
+    for name in ["full.tar", "full.tar.zst"] {
+        let _ = env.run_line(&format!("{pack} {name}")).success();
+        let line = format!("unpack {name} --output {name}.d");
+        let output = env.run_line(&format!("{line} --json")).success();
+        let said = "2 files that the bundle carries besides images were left in it";
+        assert!(output.stderr.contains(said), "{}", output.stderr);
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        let expected = ["extra/charts/app.tgz", "extra/rpm.txt"];
+        assert_eq!(document["left_files"], serde_json::json!(expected));
+        let out = env.path(format!("{name}.d"));
+        assert!(fsx::try_stat(&out.join("extra")).unwrap().is_none());
+    }
+}

@@ -47,6 +47,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         bytes: packed.bytes,
         shared_bytes: packed.shared_bytes,
         next_volumes: Vec::new(),
+        left_files: Vec::new(),
         projects: Vec::new(),
     });
     let asked = asked(results, &options);
@@ -81,6 +82,7 @@ async fn foresee(
         bytes: forecast.bytes,
         shared_bytes: forecast.shared_bytes,
         next_volumes: Vec::new(),
+        left_files: Vec::new(),
         projects: Vec::new(),
     });
     let asked = asked(results, options);
