@@ -15,7 +15,7 @@ use super::batch::Batch;
 use super::preflight::Look;
 use super::{Context, OpsError};
 use crate::bridge;
-use crate::bundle::{BaseBlob, BundleBlob, BundleManifest, Origin, OriginKind};
+use crate::bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
 use crate::hint::Hint;
 use crate::list::RenameRules;
 use crate::oci::{Digest, RepositoryName};
@@ -254,6 +254,28 @@ pub(super) fn require_whole(source: &Source, path: &Path, plan: &Plan) -> Result
     Err(missing(plan, &lacking, source, (path, None)))
 }
 
+/// Refuses a bundle that alone does not have all that its images need.
+pub(super) fn require_no_base(document: &BundleManifest, path: &Path) -> Result<(), OpsError> {
+    if document.base.is_empty() {
+        return Ok(());
+    }
+    let blob = |base: &BaseBlob| {
+        let images = document.images.iter();
+        let needs = images.filter(|image| image.blobs.contains(&base.digest));
+        MissingBlob {
+            digest: base.digest.clone(),
+            size: base.size,
+            images: needs.map(BundleImage::name).collect(),
+            held: held_by(Some(base), document),
+        }
+    };
+    Err(OpsError::BaseMissing(Box::new(BaseMissing {
+        source: path.to_owned(),
+        target: None,
+        blobs: document.base.iter().map(blob).collect(),
+    })))
+}
+
 /// Positions of the blobs that the source does not have.
 fn lacking(source: &Source, plan: &Plan) -> Vec<usize> {
     if source.document().is_none() {
@@ -385,24 +407,17 @@ fn missing(
 ) -> OpsError {
     let document = source.document();
     let base = document.map(base_of).unwrap_or_default();
-    let origins = document.map_or(&[][..], |document| &document.origins);
     let blob = |at: &usize| {
         let blob = &plan.blobs[*at];
         let images = blob.images.iter();
-        let held = base.get(&blob.descriptor.digest);
-        let held = held.into_iter().flat_map(|base| &base.held);
+        let held = base.get(&blob.descriptor.digest).copied();
         MissingBlob {
             digest: blob.descriptor.digest.clone(),
             size: blob.descriptor.size,
             images: images
                 .map(|&image| plan.images[image].wanted.name.clone())
                 .collect(),
-            held: held
-                .map(|held| HeldBy {
-                    origin: origins[held.origin].clone(),
-                    repositories: held.repositories.clone(),
-                })
-                .collect(),
+            held: document.map_or_else(Vec::new, |document| held_by(held, document)),
         }
     };
     let mut blobs: Vec<MissingBlob> = lacking.iter().map(blob).collect();
@@ -412,4 +427,14 @@ fn missing(
         target,
         blobs,
     }))
+}
+
+/// Who had a blob of the base.
+fn held_by(base: Option<&BaseBlob>, document: &BundleManifest) -> Vec<HeldBy> {
+    let held = base.into_iter().flat_map(|base| &base.held);
+    held.map(|held| HeldBy {
+        origin: document.origins[held.origin].clone(),
+        repositories: held.repositories.clone(),
+    })
+    .collect()
 }

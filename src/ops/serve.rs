@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{Catalog, Context, OpsError};
+use super::{Catalog, Context, OpsError, base};
 use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx::{self, Durability};
-use crate::report::amount::format_count;
 use crate::server::{self, Access, Content, ServedBundle};
 use crate::store::Store;
 use crate::transfer::Source;
@@ -28,7 +27,8 @@ pub struct ServeOptions {
 /// Serves the source until `shutdown` completes; `on_ready` gets the address that was bound.
 ///
 /// A store that may be written to is created when it is missing. A bundle is never written to; what
-/// is in it but configs and layers is verified before it is served, and those when they are sent.
+/// is in it but configs and layers is verified before it is served, and those when they are sent. One
+/// that counts on its target is refused: there is none here, and half of its images could be pulled.
 pub async fn serve(
     cx: &Context,
     options: &ServeOptions,
@@ -41,14 +41,6 @@ pub async fn serve(
     let content = bridge::run(move || open(&path, access, &reading)).await?;
     if matches!(content, Content::Bundle(_)) && access == Access::ReadWrite {
         cx.note("a bundle is served read-only: pushes are refused");
-    }
-    if let Content::Bundle(bundle) = &content
-        && bundle.n_base() > 0
-    {
-        cx.warn(&format!(
-            "the bundle leaves out {} that its images need, and which cannot be pulled here",
-            format_count(bundle.n_base(), "blob")
-        ));
     }
     if !options.listen.ip().is_loopback() {
         cx.warn(&format!(
@@ -78,6 +70,7 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, O
         return match catalog.source() {
             Source::Bundle(bundle) => {
                 bundle.require_complete()?;
+                base::require_no_base(bundle.manifest(), path)?;
                 let served = ServedBundle::new(Arc::clone(bundle))?;
                 Ok(Content::Bundle(Arc::new(served)))
             }

@@ -81,11 +81,6 @@ impl ServedBundle {
         })
     }
 
-    /// How many configs and layers its images need that it does not have.
-    pub fn n_base(&self) -> usize {
-        self.bundle.manifest().base.len()
-    }
-
     fn seen(&self) -> MutexGuard<'_, HashMap<Digest, Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

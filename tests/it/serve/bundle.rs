@@ -343,7 +343,7 @@ fn volumes_are_served_as_one_and_cut_blobs_are_whole() {
 }
 
 #[test]
-fn what_a_bundle_counts_on_is_not_there() {
+fn a_bundle_that_counts_on_its_target_is_refused() {
     let env = TestEnv::in_memory();
     let image = images::image(1);
     image.put_in(&env.store("store"), "team/app:1");
@@ -352,13 +352,24 @@ fn what_a_bundle_counts_on_is_not_there() {
     bundles::pack_again(&env, ("whole.tar", "delta.tar"), |plan| {
         bundles::leave_out(plan, &layer);
     });
-    let served = Served::start(&env, "delta.tar");
-    let absent = served.send("GET", &format!("/v2/team/app/blobs/{layer}"));
-    assert_eq!(
-        (absent.status, absent.code().as_str()),
-        (404, "BLOB_UNKNOWN")
-    );
-    assert!(env.read("serve.log").contains("leaves out 1 blob"));
+    let serve = "serve delta.tar --listen 127.0.0.1:0 --json";
+    let refused = env.run_line(serve).exits(5);
+    let document: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!(document["verb"], "serve");
+    let missing = &document["missing_blobs"];
+    assert_eq!(missing.as_array().unwrap().len(), 1);
+    assert_eq!(missing[0]["digest"], layer.as_str());
+    assert_eq!(missing[0]["images"], serde_json::json!(["team/app:1"]));
+    let said = &refused.stderr;
+    assert!(said.contains("counts on its target for 1 blob"), "{said}");
+    assert!(said.contains("hod bundle merge"), "{said}");
+    // What it says to do helps.
+    let _ = env
+        .run_line("bundle merge whole.tar delta.tar --output merged.tar")
+        .success();
+    let served = Served::start(&env, "merged.tar");
+    let blob = served.send("GET", &format!("/v2/team/app/blobs/{layer}"));
+    assert_eq!(blob.status, 200);
     let listed = env.run_line("ls delta.tar --json").success().stdout;
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["images"][0]["base_blobs"], 1);
