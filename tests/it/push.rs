@@ -239,6 +239,16 @@ fn a_dry_run_asks_and_sends_nothing() {
         output.stderr
     );
     assert!(registry.seen().iter().all(|seen| seen.method == "HEAD"));
+    let line = format!("push store {}", registry.host());
+    let _ = env.run_line(&line).success();
+    let output = env.run_line(&format!("{line} --dry-run")).success();
+    assert!(
+        output
+            .stderr
+            .contains("0 images would be pushed (1 unchanged): nothing to move"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

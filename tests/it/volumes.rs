@@ -154,7 +154,7 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    error: pushed 0 of 5 images; 5 to come with other volumes
+    error: 0 of 5 images would be pushed; 5 to come with other volumes
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volumes 1 and 4
       acme/db:1: waits for volume 4
@@ -162,7 +162,7 @@ fn what_waits_says_for_which_volumes() {
       acme/zoo:1: waits for volumes 3 and 4
 
     hint: Next, run the command again with volume 1.
-          What was finished is kept; running the command again does only what is missing.
+          This was a dry run: nothing was changed.
     ");
     let output = env.run_line(&format!("push {} {host}", volume(2)));
     insta::assert_snapshot!(output.snapshot(&names), @"

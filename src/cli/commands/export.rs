@@ -4,13 +4,14 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
-use crate::ops::{self, ExportOptions};
+use crate::ops::{self, Effect, ExportOptions};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "export",
         done: "exported",
+        effect: Effect::Real,
     };
     let results = Results::begin(wording.verb, &args.results)?;
     let options = match options(args) {

@@ -13,7 +13,9 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::hint::Hint as _;
 use crate::list::ImageList;
 use crate::oci::Registry;
-use crate::ops::{self, BaseMissing, BatchOutcome, ImageStatus, NotReady, OpsError};
+use crate::ops::{
+    self, BaseMissing, BatchOutcome, Effect, ImageReport, ImageStatus, NotReady, OpsError,
+};
 use crate::report::amount::format_volumes;
 
 /// How a verb is spoken of.
@@ -23,6 +25,7 @@ pub(super) struct Wording {
     pub(super) verb: &'static str,
     /// "pulled"
     pub(super) done: &'static str,
+    pub(super) effect: Effect,
 }
 
 #[derive(Serialize)]
@@ -175,39 +178,36 @@ fn print(
     }
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
     if n_failed + outcome.n_waiting() > 0 {
-        printer.error(&BatchFailed { wording, outcome }, Some(&advice(outcome)));
+        let advice = advice(wording.effect, outcome);
+        printer.error(&BatchFailed { wording, outcome }, Some(&advice));
         return Ok(exit_of(outcome));
     }
-    let count = |wanted: fn(&ImageStatus) -> bool| {
-        outcome
-            .images
-            .iter()
-            .filter(|image| wanted(&image.status))
-            .count()
-    };
-    let n_planned = count(|status| matches!(status, ImageStatus::Planned));
-    let n_unchanged = count(|status| matches!(status, ImageStatus::Unchanged));
+    let is_unchanged = |image: &&ImageReport| matches!(image.status, ImageStatus::Unchanged);
+    let n_unchanged = outcome.images.iter().filter(is_unchanged).count();
     let unchanged = if n_unchanged > 0 {
         format!(" ({n_unchanged} unchanged)")
     } else {
         String::new()
     };
-    let what = if n_planned > 0 {
-        format!(
+    let what = match wording.effect {
+        Effect::DryRun if n_unchanged == n_all => format!(
+            "0 images would be {}{unchanged}: nothing to move",
+            wording.done
+        ),
+        Effect::DryRun => format!(
             "{} would be {}{unchanged}: {} in {}, {} saved by sharing",
-            format_count(n_all, "image"),
+            format_count(n_all - n_unchanged, "image"),
             wording.done,
             format_len(outcome.bytes),
             format_count(outcome.n_blobs, "unique blob"),
             format_len(outcome.shared_bytes),
-        )
-    } else {
-        let summary = totals.summary(outcome.shared_bytes);
-        format!(
-            "{} {}{unchanged}: {summary}",
+        ),
+        Effect::Real => format!(
+            "{} {}{unchanged}: {}",
             wording.done,
-            format_count(n_all, "image")
-        )
+            format_count(n_all, "image"),
+            totals.summary(outcome.shared_bytes)
+        ),
     };
     printer.message(&what);
     Ok(Exit::Done)
@@ -253,7 +253,11 @@ impl fmt::Display for BatchFailed<'_> {
         let (n_all, n_failed) = (self.outcome.images.len(), self.outcome.n_failed());
         let n_waiting = self.outcome.n_waiting();
         let (done, n_done) = (self.wording.done, n_all - n_failed - n_waiting);
-        write!(f, "{done} {n_done} of {}; ", format_count(n_all, "image"))?;
+        let all = format_count(n_all, "image");
+        match self.wording.effect {
+            Effect::Real => write!(f, "{done} {n_done} of {all}; ")?,
+            Effect::DryRun => write!(f, "{n_done} of {all} would be {done}; ")?,
+        }
         match (n_failed, n_waiting) {
             (0, _) => write!(f, "{n_waiting} to come with other volumes")?,
             (_, 0) => write!(f, "{n_failed} failed")?,
@@ -326,7 +330,7 @@ fn next_advice(volumes: &[u32]) -> Option<String> {
 }
 
 /// What to do about the failures, each advice once.
-fn advice(outcome: &BatchOutcome) -> String {
+fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
     let mut hints: Vec<String> = Vec::new();
     for image in &outcome.images {
         if let ImageStatus::Failed { error, .. } = &image.status
@@ -337,9 +341,12 @@ fn advice(outcome: &BatchOutcome) -> String {
         }
     }
     hints.extend(next_advice(&outcome.next_volumes));
-    hints.push(
-        "What was finished is kept; running the command again does only what is missing."
-            .to_owned(),
-    );
+    let kept = match effect {
+        Effect::Real => {
+            "What was finished is kept; running the command again does only what is missing."
+        }
+        Effect::DryRun => "This was a dry run: nothing was changed.",
+    };
+    hints.push(kept.to_owned());
     hints.join("\n")
 }

@@ -12,12 +12,13 @@ use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, PackOptions, PackOutcome, Reading};
+use crate::ops::{self, BatchOutcome, Effect, PackOptions, PackOutcome, Reading};
 use crate::report::Reporter;
 
 const WORDING: Wording = Wording {
     verb: "pack",
     done: "packed",
+    effect: Effect::Real,
 };
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {

@@ -5,12 +5,13 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
 use crate::oci::Registry;
-use crate::ops::{self, SelectOptions};
+use crate::ops::{self, Effect, SelectOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "select",
         done: "selected",
+        effect: Effect::Real,
     };
     let results = Results::begin(wording.verb, &args.results)?;
     let options = match options(args) {

@@ -4,12 +4,13 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session};
 use crate::cli::args::UnpackArgs;
 use crate::cli::results::Results;
-use crate::ops::{self, UnpackOptions};
+use crate::ops::{self, Effect, UnpackOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "unpack",
         done: "unpacked",
+        effect: Effect::Real,
     };
     let results = Results::begin(wording.verb, &args.results)?;
     let options = UnpackOptions {
