@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest word of a platform that anybody means, in bytes.
+const TEXT_LEN_MAX: usize = 255;
+
 /// What an image runs on, in Go's words: `linux/amd64`, `linux/arm/v7`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
@@ -57,6 +60,15 @@ impl Platform {
                 None => true,
                 wanted => wanted == offered.effective_variant(),
             }
+    }
+
+    /// Whether it says something that can be written where people read it: a configuration may hold
+    /// anything.
+    pub fn is_printable(&self) -> bool {
+        let more = [&self.variant, &self.os_version].into_iter().flatten();
+        let mut texts = [&self.os, &self.architecture].into_iter().chain(more);
+        !self.os.is_empty()
+            && texts.all(|text| text.len() <= TEXT_LEN_MAX && !text.chars().any(char::is_control))
     }
 
     fn effective_variant(&self) -> Option<&str> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Context, OpsError, ProjectReport};
 use crate::fsx;
-use crate::oci::{Digest, sum_len};
+use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
@@ -337,6 +337,14 @@ impl Batch {
         let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
         for (at, presence) in found {
             plan.blobs[at].presence = presence;
+        }
+    }
+
+    /// Notes what each image of the plan runs on, where that was found.
+    pub(super) fn set_platforms(&mut self, found: Vec<Option<Platform>>) {
+        let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
+        for (image, platform) in plan.images.iter_mut().zip(found) {
+            image.platform = platform;
         }
     }
 

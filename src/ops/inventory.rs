@@ -13,7 +13,8 @@ use super::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
 use crate::list::RenameRules;
 use crate::oci::{
-    Descriptor, Digest, ImageConfig, Manifest, ManifestBody, ReferrerTagKind, RepositoryName, Tag,
+    Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform, ReferrerTagKind,
+    RepositoryName, Tag,
 };
 use crate::transfer::{BlobContent, Location, OnFailure, ReferrerMode, Resolved, Source};
 
@@ -120,7 +121,8 @@ impl Inventory {
 /// Takes stock by reading every manifest.
 async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError> {
     let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
-    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    read_platforms(catalog.source(), &mut batch).await;
     let mut inventory = Inventory {
         kind: catalog.kind(),
         source: catalog.source().clone(),
@@ -146,7 +148,7 @@ async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError>
             tag: image.wanted.destination.tag.clone(),
             digest: image.top().digest().clone(),
             media_type: image.top().media_type().to_string(),
-            platforms: platforms(catalog.source(), image).await,
+            platforms: image.platforms().iter().map(ToString::to_string).collect(),
             n_referrers: image.n_referrers(),
             groups: groups(image),
         });
@@ -196,21 +198,35 @@ fn groups(image: &Resolved) -> Vec<Group> {
     groups
 }
 
-/// The platforms that the index names, or the configuration; none for an artifact.
-async fn platforms(source: &Source, image: &Resolved) -> Vec<String> {
+/// Reads of each image of one manifest what its configuration says that it runs on, where it has one
+/// that can be read.
+pub(super) async fn read_platforms(source: &Source, batch: &mut Batch) {
+    let mut found = Vec::with_capacity(batch.plan.images.len());
+    for image in &batch.plan.images {
+        found.push(platform(source, image).await);
+    }
+    batch.set_platforms(found);
+}
+
+async fn platform(source: &Source, image: &Resolved) -> Option<Platform> {
     let ManifestBody::Image(manifest) = image.top().body() else {
-        return image.platforms().iter().map(ToString::to_string).collect();
+        return None;
     };
     if !is_readable_config(&manifest.config) {
-        return Vec::new();
+        return None;
     }
     let content = source.open_blob(&image.location, &manifest.config).await;
     let Ok(BlobContent::File(range)) = content else {
-        return Vec::new();
+        return None;
     };
-    let config = bridge::run(move || ImageConfig::parse(&read_range(&range)?));
-    let platform = config.await.map(|config| config.platform.to_string());
-    platform.into_iter().collect()
+    bridge::run(move || platform_in(&range)).await
+}
+
+/// What a configuration says that its image runs on. It may hold anything, and a bundle refuses to
+/// say what cannot be printed.
+fn platform_in(config: &bridge::FileRange) -> Option<Platform> {
+    let platform = ImageConfig::parse(&read_range(config)?)?.platform;
+    platform.is_printable().then_some(platform)
 }
 
 fn is_readable_config(config: &Descriptor) -> bool {

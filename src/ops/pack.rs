@@ -19,10 +19,9 @@ use serde::Serialize;
 use self::carried::Carried;
 pub(super) use self::plan::with_files;
 use self::sources::{Known, Made};
-use super::base;
 use super::batch::{Batch, is_zero, require_file_len, require_space};
 use super::since::Since;
-use super::{Catalog, Context, ImageReport, OpsError};
+use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
 use crate::bundle::{self, BundleManifest, Compression, Planned, Signer, WriteOutcome};
 use crate::fsx::{self, Durability};
@@ -181,11 +180,13 @@ impl Prepared {
             });
         }
         let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-        let batch = Batch::resolve(cx, source, wanted, OnFailure::Stop).await;
+        let mut batch = Batch::resolve(cx, source, wanted, OnFailure::Stop).await;
         if let Some(error) = batch.first_failure() {
             return Err(error.into());
         }
         base::require_whole(source, &options.source, &batch.plan)?;
+        // Whoever lists the bundle need not read them, and cannot where they are left out.
+        inventory::read_platforms(source, &mut batch).await;
         let since = Since::read(cx, &options.since).await?;
         let carry = options.carry.clone();
         let carried = bridge::run(move || carried::gather(&carry)).await?;

@@ -50,6 +50,8 @@ pub struct Resolved {
     pub foreign: Vec<Descriptor>,
     /// Children that a kept index names and that are not carried.
     pub absent: Vec<Descriptor>,
+    /// What its configuration says that it runs on, if somebody read that.
+    pub platform: Option<Platform>,
     /// The digest of the index that was rewritten or replaced by one of its manifests.
     pub original: Option<Digest>,
     /// The manifest of that digest.
@@ -94,7 +96,7 @@ impl Resolved {
         self.referrers.iter().map(Referrer::n_referrers).sum()
     }
 
-    /// The platforms that the carried children of an index say they are for.
+    /// The platforms that the carried children of an index say they are for, or its own.
     pub fn platforms(&self) -> Vec<Platform> {
         let carried: BTreeSet<&Digest> = self.manifests.iter().map(Manifest::digest).collect();
         let mut platforms: Vec<Platform> = self
@@ -103,6 +105,7 @@ impl Resolved {
             .flat_map(Manifest::children)
             .filter(|child| carried.contains(&child.digest))
             .filter_map(|child| child.platform.clone())
+            .chain(self.platform.clone())
             .filter(|platform| platform.os != "unknown")
             .collect();
         platforms.sort();
@@ -194,6 +197,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         blobs: Vec::new(),
         foreign: Vec::new(),
         absent: collected.absent,
+        platform: None,
         original: None,
         original_manifest: None,
         referrers: Vec::new(),

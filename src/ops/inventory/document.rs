@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::SourceKind;
-use super::{Group, Inventoried, Inventory, is_readable_config, read_range};
+use super::{Group, Inventoried, Inventory, is_readable_config, platform_in};
 use crate::bundle::{Bundle, BundleImage, BundleManifest};
-use crate::oci::{Digest, ImageConfig, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
+use crate::oci::{Digest, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
 use crate::transfer::{Location, Source};
 
 /// Takes stock of a bundle. Blocks, and reads nothing of it but, where an image does not say what
@@ -135,7 +135,8 @@ fn n_referrers(image: &BundleImage) -> usize {
     }
 }
 
-/// What the configuration of an image of one manifest says that it runs on.
+/// What the configuration of an image of one manifest says that it runs on: bundles that do not say
+/// so themselves are older, or hold an artifact.
 fn config_platform(bundle: &Bundle, image: &BundleImage) -> Option<String> {
     let manifest = bundle.read_manifest(&image.digest).ok()??;
     let ManifestBody::Image(body) = manifest.body() else {
@@ -148,6 +149,5 @@ fn config_platform(bundle: &Bundle, image: &BundleImage) -> Option<String> {
     let [range] = ranges.as_slice() else {
         return None;
     };
-    let config = ImageConfig::parse(&read_range(range)?)?;
-    Some(config.platform.to_string())
+    platform_in(range).map(|platform| platform.to_string())
 }
