@@ -1,27 +1,26 @@
 //! `receipt`: what a registry, store or bundle has, to be left out of the next bundle.
 
+mod closure;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
+use self::closure::{about, closure};
 use super::batch::error_chain;
 use super::inventory::{Inventoried, Inventory};
 use super::{Context, DamagedImage, OpsError};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
 use crate::list::{ImageList, RenameRules};
-use crate::oci::{Digest, Manifest, MediaTypeKind, Registry, RepositoryName};
-use crate::registry::{Client, ManifestRef, RegistryError, Repo};
+use crate::oci::{Digest, Registry, RepositoryName};
+use crate::registry::{Client, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use crate::transfer::Source;
 
 /// How many repositories are asked, or images read, at once.
 const ASK_AT_ONCE: usize = 16;
-/// How deep indexes may nest.
-const DEPTH_MAX: usize = 8;
-/// How many manifests one image may have.
-const MANIFESTS_MAX: usize = 1000;
 
 /// Whose receipt is wanted, and of which images.
 #[derive(Debug)]
@@ -94,7 +93,8 @@ impl Found {
 /// Says what a holder has, repository by repository.
 ///
 /// A receipt claims only what is there: what cannot be read is left out. Of a registry that is what
-/// its manifests name, since a registry keeps what these need; foreign layers are not claimed.
+/// its manifests name, since a registry keeps what these need; foreign layers are not claimed. What is
+/// about an image belongs to it, as it does wherever images are carried.
 pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
@@ -203,16 +203,24 @@ async fn of_registry(
     let repos: Vec<Repo> = asked.iter().map(|asked| asked.repo.clone()).collect();
     holder.client.expect(&repos);
     cx.stage(&format!("asking {registry} what it has"));
+    let finder = &ReferrerFinder::new(holder.client.clone());
     let mut answers = futures_util::stream::iter(&asked)
-        .map(|asked| async move { (asked, closure(&holder.client, asked).await) })
+        .map(|asked| async move { (asked, ask(&holder.client, finder, asked).await) })
         .buffered(ASK_AT_ONCE);
     while let Some((asked, answer)) = answers.next().await {
         match answer {
-            Ok(digests) if digests.is_empty() => found.absent.push(asked.name.clone()),
-            Ok(digests) => {
+            Ok(None) => found.absent.push(asked.name.clone()),
+            Ok(Some(answer)) => {
                 found.n_images += 1;
                 let name = asked.repo.name.clone();
-                found.repositories.entry(name).or_default().extend(digests);
+                let digests = found.repositories.entry(name).or_default();
+                digests.extend(answer.digests);
+                if let Some(error) = answer.unread {
+                    found.unread.push(DamagedImage {
+                        image: format!("what is about {}", asked.name),
+                        error: error_chain(&error),
+                    });
+                }
             }
             Err(error) => found.unread.push(DamagedImage {
                 image: asked.name.clone(),
@@ -232,6 +240,35 @@ async fn of_registry(
         id: None,
     };
     Ok(found.outcome(origin))
+}
+
+/// What the registry has of one image.
+struct Answer {
+    digests: BTreeSet<Digest>,
+    /// Why what is about it could not be found, and is left out.
+    unread: Option<RegistryError>,
+}
+
+/// Asks for an image and for what is about it; `None` when the registry does not have the image.
+async fn ask(
+    client: &Client,
+    finder: &ReferrerFinder,
+    asked: &Asked,
+) -> Result<Option<Answer>, RegistryError> {
+    let image = closure(client, &asked.repo, &asked.at).await?;
+    if image.manifests.is_empty() {
+        return Ok(None);
+    }
+    let about = about(client, finder, (&asked.repo, &image)).await;
+    let mut answer = Answer {
+        digests: image.digests().collect(),
+        unread: None,
+    };
+    match about {
+        Ok(about) => answer.digests.extend(about.digests()),
+        Err(error) => answer.unread = Some(error),
+    }
+    Ok(Some(answer))
 }
 
 /// Where a push of the list would look.
@@ -306,43 +343,4 @@ async fn tagged(
         }
     }
     Ok(asked)
-}
-
-/// All manifests, configs and layers of an image that its registry has; none when it does not have
-/// the image. Children that an index names and that are not there are not claimed.
-async fn closure(client: &Client, asked: &Asked) -> Result<BTreeSet<Digest>, RegistryError> {
-    let mut digests = BTreeSet::new();
-    let Some(top) = client.fetch_manifest(&asked.repo, &asked.at).await? else {
-        return Ok(digests);
-    };
-    let mut level: Vec<Manifest> = vec![top];
-    let mut n_manifests = 1;
-    for _ in 0..=DEPTH_MAX {
-        let mut below = Vec::new();
-        for manifest in &level {
-            digests.insert(manifest.digest().clone());
-            digests.extend(manifest.stored_blobs().map(|blob| blob.digest.clone()));
-            below.extend(manifest.children().iter().cloned());
-        }
-        let mut next = Vec::new();
-        for child in below {
-            // Build caches list layers in an index.
-            let is_blob = child.media_type.kind() == MediaTypeKind::Blob;
-            if digests.contains(&child.digest) || n_manifests >= MANIFESTS_MAX {
-                continue;
-            }
-            if is_blob && !child.media_type.as_str().is_empty() {
-                digests.insert(child.digest.clone());
-                continue;
-            }
-            n_manifests += 1;
-            let at = ManifestRef::Digest(child.digest.clone());
-            next.extend(client.fetch_manifest(&asked.repo, &at).await?);
-        }
-        if next.is_empty() {
-            break;
-        }
-        level = next;
-    }
-    Ok(digests)
 }

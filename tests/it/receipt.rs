@@ -14,6 +14,7 @@ use crate::support::faults::{Effect, Fault, path_contains};
 use crate::support::harbor::{Kind, Refusal};
 use crate::support::images::{Image, artifact, image, menagerie};
 use crate::support::programs;
+use crate::support::referrers::{about, cosign_tag, signatures, without_api};
 use crate::support::registry::TestRegistry;
 use crate::support::zoo::Zoo;
 
@@ -180,6 +181,53 @@ fn a_list_is_looked_for_where_a_push_would_put_it() {
     let prefixed = read(&env, "prefix.json");
     assert_eq!(holders(&prefixed, here.digest()), ["offline/coreos/etcd"]);
     assert_eq!(prefixed.of.name, format!("{host}/offline"));
+}
+
+/// With the referrers API and without, where a tag leads to them; cosign's tags are everywhere.
+#[test]
+fn what_is_about_an_image_is_in_its_receipt() {
+    for registry in [TestRegistry::start(), without_api()] {
+        let env = TestEnv::new();
+        let image = image(1);
+        let (sbom, signature) = (about(image.top(), "x/sbom", 2), signatures(&[7]));
+        let seal = about(sbom.top(), "x/seal", 3);
+        let store = env.store("store");
+        image.put_in(&store, "acme/api:1");
+        sbom.put_in(&store, "acme/api");
+        seal.put_in(&store, "acme/api");
+        let tag = cosign_tag(image.digest(), "sig");
+        signature.put_in(&store, &format!("acme/api:{tag}"));
+        drop(store);
+        let host = registry.host();
+        let _ = env.run_line(&format!("push store {host}")).success();
+        env.write("list.txt", "acme/api:1\n");
+        for flags in ["", "--list list.txt"] {
+            let line = format!("receipt {host} {flags} --output have.json");
+            let _ = env.run_line(&line).success();
+            let receipt = read(&env, "have.json");
+            for digest in [&image, &sbom, &signature, &seal]
+                .into_iter()
+                .flat_map(digests)
+            {
+                assert_eq!(holders(&receipt, &digest), ["acme/api"], "{flags}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_about_an_image_and_cannot_be_found_is_reported() {
+    let env = TestEnv::new();
+    let registry = TestRegistry::start();
+    let image = image(1);
+    registry.add("team/app:1", &image);
+    registry.fail(Fault::on("GET", path_contains("/referrers/")).does(Effect::Status(403)));
+    let line = format!("receipt {} --retries 0 --output have.json", registry.host());
+    let output = env.run_line(&line).exits(3);
+    let said = "what is about team/app:1: left out";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    let receipt = read(&env, "have.json");
+    assert!(digests(&image).iter().all(|digest| receipt.has(digest)));
 }
 
 #[test]
