@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::batch::BatchFailure;
-use super::{BaseMissing, CarryError, NotReady};
+use super::{BaseMissing, CarryError, NotReady, SourceKind};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
@@ -87,11 +87,11 @@ pub enum OpsError {
     #[error("a bundle from stdin (`-`) is read once, and that is not enough here")]
     Piped,
     /// A source of a kind that the verb cannot use.
-    #[error("cannot {verb} from `{}`, which is {kind}", path.display())]
+    #[error("cannot {verb} from `{}`, which is {}", path.display(), kind.as_str())]
     WrongSource {
         verb: &'static str,
         path: PathBuf,
-        kind: &'static str,
+        kind: SourceKind,
     },
     #[error("`{}` holds no images", path.display())]
     NoImages { path: PathBuf },
@@ -251,6 +251,27 @@ impl OpsError {
     }
 }
 
+/// What to do where a verb cannot use a source of a kind.
+fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
+    match (verb, kind) {
+        (_, SourceKind::Layouts) => format!(
+            "push it to a registry, such as `hod serve STORE` is, and use the store that this fills: \
+             `hod push {path} REGISTRY`"
+        ),
+        (_, SourceKind::Store) => {
+            "it needs no unpacking: `hod push`, `hod export` and `hod pack` read it as it is, and \
+             `hod select` takes a part of it"
+                .to_owned()
+        }
+        ("select", SourceKind::Bundle) => format!(
+            "a tree is linked from a store: make one with `hod unpack {path} --output STORE`, and \
+             select from that; or take a part of the bundle as it is, with \
+             `hod pack LIST --store {path}`, `hod push --only LIST` or `hod export --only LIST`"
+        ),
+        _ => format!("make a store of it with `hod unpack {path} --output STORE`, and name that"),
+    }
+}
+
 impl Hint for OpsError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -317,8 +338,8 @@ impl Hint for OpsError {
                  else, write it to a file first"
                     .to_owned(),
             ),
-            Self::WrongSource { .. } => {
-                Some("unpack or pull into a store first, and name that".to_owned())
+            Self::WrongSource { verb, path, kind } => {
+                Some(instead_of((verb, *kind), &path.display().to_string()))
             }
             Self::NoImages { .. } | Self::Missing { .. } => {
                 Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())

@@ -59,7 +59,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         return Err(OpsError::WrongSource {
             verb: "export for `docker load`",
             path: options.source.clone(),
-            kind: catalog.kind().as_str(),
+            kind: catalog.kind(),
         });
     }
     let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;

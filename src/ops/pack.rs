@@ -176,7 +176,7 @@ impl Prepared {
             return Err(OpsError::WrongSource {
                 verb: "pack",
                 path: options.source.clone(),
-                kind: catalog.kind().as_str(),
+                kind: catalog.kind(),
             });
         }
         let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;

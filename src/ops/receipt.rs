@@ -128,7 +128,7 @@ fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsEr
             return Err(OpsError::WrongSource {
                 verb: "make a receipt",
                 path: path.to_owned(),
-                kind: inventory.kind.as_str(),
+                kind: inventory.kind,
             });
         }
     };

@@ -32,7 +32,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     }
     let catalog = Catalog::open(&options.store, &cx.reading)?;
     if catalog.kind() != SourceKind::Store {
-        let kind = catalog.kind().as_str();
+        let kind = catalog.kind();
         return Err(OpsError::WrongSource {
             verb: "select",
             path: options.store.clone(),

@@ -77,7 +77,7 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, O
             _ => Err(OpsError::WrongSource {
                 verb: "serve",
                 path: path.to_owned(),
-                kind: catalog.kind().as_str(),
+                kind: catalog.kind(),
             }),
         };
     }

@@ -41,7 +41,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
             | SourceKind::PipedBundle
             | SourceKind::Collection(_)
     ) {
-        let kind = catalog.kind().as_str();
+        let kind = catalog.kind();
         return Err(OpsError::WrongSource {
             verb: "unpack",
             path: options.bundle.clone(),

@@ -18,7 +18,7 @@ use hod::fsx;
 use hod::hint::Hint;
 use hod::layout::{CollectionError, LayoutError, NoDockerImage};
 use hod::oci::{Digest, ManifestError};
-use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError};
+use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError, SourceKind};
 use hod::registry::RegistryError;
 use hod::store::StoreError;
 use hod::transfer::TransferError;
@@ -353,6 +353,14 @@ fn of_looking() -> [OpsError; 7] {
     ]
 }
 
+fn wrong_source(verb: &'static str, kind: SourceKind) -> OpsError {
+    OpsError::WrongSource {
+        verb,
+        path: path(),
+        kind,
+    }
+}
+
 #[test]
 fn of_the_verbs() {
     let errors: Vec<OpsError> = [
@@ -362,11 +370,10 @@ fn of_the_verbs() {
         },
         OpsError::UnknownSource { path: path() },
         OpsError::NoSource { path: path() },
-        OpsError::WrongSource {
-            verb: "select",
-            path: path(),
-            kind: "a bundle",
-        },
+        wrong_source("select", SourceKind::Bundle),
+        wrong_source("serve", SourceKind::CompressedBundle),
+        wrong_source("unpack", SourceKind::Store),
+        wrong_source("select", SourceKind::Layouts),
         OpsError::NoImages { path: path() },
         OpsError::Missing {
             path: path(),

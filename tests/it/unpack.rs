@@ -120,3 +120,35 @@ fn files_besides_images_are_named_and_left_in_the_bundle() {
         assert!(fsx::try_stat(&out.join("extra")).unwrap().is_none());
     }
 }
+
+/// The hint of each refusal, followed word by word, leads to the end.
+#[test]
+fn what_to_do_instead_of_selecting_from_a_bundle() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "team/app:1");
+    image(100).put_in(&env.store("store"), "team/web:1");
+    env.write("LIST", "team/app:1\n");
+    let _ = env.run_line("pack store --output site.tar").success();
+    let output = env
+        .run_line("select LIST --store site.tar --output tree")
+        .exits(2);
+    let said = output.stderr.replace("\n      ", " ");
+    for line in [
+        "hod unpack site.tar --output STORE",
+        "hod pack LIST --store site.tar",
+    ] {
+        assert!(said.contains(&format!("`{line}`")), "{said}");
+        let line = line.strip_prefix("hod ").unwrap();
+        let is_pack = line.starts_with("pack");
+        let more = if is_pack { " --output part.tar" } else { "" };
+        let _ = env.run_line(&format!("{line}{more}")).success();
+    }
+    for (source, line) in [
+        ("tree", "select LIST --store STORE --output tree"),
+        ("part.tar", "verify part.tar"),
+    ] {
+        let _ = env.run_line(line).success();
+        let listed = env.run_line(&format!("ls {source} --quiet")).success();
+        assert_eq!(listed.stdout.matches("sha256:").count(), 1, "{source}");
+    }
+}

@@ -403,7 +403,7 @@ fn a_compressed_bundle_is_refused_with_what_to_do() {
     --- stderr
     error: cannot serve from `site.tar.zst`, which is a compressed bundle
 
-    hint: unpack or pull into a store first, and name that
+    hint: make a store of it with `hod unpack site.tar.zst --output STORE`, and name that
     ");
     env.write("other.txt", "no bundle");
     let refused = env.run_line("serve other.txt --listen 127.0.0.1:0");
