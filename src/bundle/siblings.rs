@@ -39,6 +39,21 @@ fn stem_of(path: &Path) -> Option<&str> {
     is_number.then_some(stem)
 }
 
+/// The files that are named like volumes of the bundle at `output` and are none: of the volumes of an
+/// earlier one there were more, or that had volumes and this has none (`n_volumes` is `None`).
+pub fn stray_volumes(output: &Path, n_volumes: Option<u32>) -> Result<Vec<PathBuf>, fsx::Error> {
+    let count = n_volumes.unwrap_or_default();
+    let own: BTreeSet<PathBuf> = (1..=count)
+        .map(|index| volume_path(output, index, count))
+        .collect();
+    // As it stands in the names of volumes.
+    let first = volume_path(output, 1, 1);
+    let names = fsx::read_dir_names(fsx::dir_of(output))?;
+    let paths = names.iter().map(|name| output.with_file_name(name));
+    let is_stray = |path: &PathBuf| stem_of(path) == stem_of(&first) && !own.contains(path);
+    Ok(paths.filter(is_stray).collect())
+}
+
 /// Opens the volumes that are not open yet and can be found.
 ///
 /// A file that is no volume of this bundle is passed over. One that bears the name of a volume and

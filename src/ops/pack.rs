@@ -5,6 +5,7 @@ mod elf;
 mod forecast;
 mod plan;
 mod sources;
+pub(super) mod strays;
 
 pub use carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use elf::NotATool;
@@ -147,6 +148,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         Some(stdout) => writing.run_to(stdout).await?,
         None => bridge::run_stoppable(move |stop| writing.run(None, &stop)).await?,
     };
+    if !fsx::is_stdout(&options.output) {
+        let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
+        strays::warn_of_strays(cx, &options.output, n_volumes);
+    }
     batch.mark_done();
     Ok(PackOutcome {
         bytes: written.len(),

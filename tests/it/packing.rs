@@ -228,3 +228,47 @@ fn more_files_are_carried_than_can_be_open() {
     ]);
     assert_eq!(finish(&mut tar).success().stdout, "1999");
 }
+
+#[test]
+fn volumes_of_an_earlier_bundle_are_named() {
+    let env = with_large_layers();
+    let said = "named like";
+    let pack = "pack store --output a/b.tar";
+    env.write("a/b.c.004.tar", "of another name");
+    let output = env
+        .run_line(&format!("{pack} --volume-size 256K"))
+        .success();
+    assert!(!output.stderr.contains(said), "{}", output.stderr);
+    let all = volumes(&env, "a");
+    let output = env
+        .run_line(&format!("{pack} --volume-size 512K"))
+        .success();
+    let n_now = volumes(&env, "a")
+        .iter()
+        .zip(&all)
+        .filter(|(now, old)| now != old)
+        .count();
+    assert!(
+        n_now > 1 && n_now + 1 < all.len(),
+        "{n_now} of {}",
+        all.len()
+    );
+    for n in 1..all.len() {
+        let is_named = output.stderr.contains(&format!("`a/b.{n:03}.tar`"));
+        assert_eq!(is_named, n > n_now, "{n}: {}", output.stderr);
+    }
+    assert!(!output.stderr.contains("b.c."), "{}", output.stderr);
+    assert_eq!(volumes(&env, "a").len(), all.len(), "nothing is removed");
+    let _ = env.run_line("verify a/b.001.tar").success();
+    // A bundle of one file has no volumes at all.
+    let output = env.run_line(pack).success();
+    assert!(
+        output.stderr.contains("`a/b.001.tar`, "),
+        "{}",
+        output.stderr
+    );
+    let _ = env.run_line("pack store --output c.tar").success();
+    let merge = "bundle merge a/b.tar c.tar --output a/b.tar --volume-size 512K";
+    let output = env.run_line(merge).success();
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+}
