@@ -160,7 +160,7 @@ pub use format::{
     Part, Place,
 };
 pub use pieces::Pieces;
-pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned};
+pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
 pub use rehearsal::rehearse;

@@ -543,6 +543,10 @@ quote "$registry"
 registry_word=$quoted
 
 if [ -n "$serve" ]; then
+{%- if n_base %}
+    [ -n "$data" ] || fail 5 'this bundle counts on images that an earlier one brought: by itself it cannot be served' \
+        'unpack the earlier bundle and this one into a directory, --data DIR'
+{%- endif %}
     quote "$serve"
     listen="--listen $quoted"
     creds_stdin=''
@@ -567,12 +571,13 @@ if is_on "$dry_run"; then
 elif ! is_on "$skip_verify"; then
 {%- if kind == "volumes" %}
     eval "run push $bundle_word $registry_word --dry-run $reading $pushing"
-    # Some images wait for volumes that are not here yet: what is here is pushed all the same.
+    # Some images wait for volumes that are not here yet, most likely: the others are pushed all the
+    # same, and what becomes of each is said at the end.
     case $status in
         0) ;;
         3)
             say "
-install.sh goes on with the volumes that are here"
+install.sh goes on with what can be pushed by what is here"
             ;;
         *) end ;;
     esac

@@ -408,6 +408,10 @@ impl Hint for BundleError {
                 "the disk is full: free some space and run the same command again; no part of the \
                  bundle was left behind"
             }
+            Self::Write { source, .. } if source.kind() == IoKind::TooLarge => {
+                "the file system, or `ulimit -f`, allows no file so long: name the output `.tar` and \
+                 pass `--volume-size fat32`; no part of the bundle was left behind"
+            }
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
             | Self::Read { source, .. } => return source.hint(),

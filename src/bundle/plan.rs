@@ -1,6 +1,6 @@
 //! What to pack, and where every byte of it will lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{blob_key, check, image_key};
@@ -11,6 +11,7 @@ use super::format::{
 use super::header::ALIGNMENT;
 use super::json::{self, HeadDigests};
 use super::pieces::Pieces;
+use super::siblings::volume_path;
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{HeadLens, Volume};
@@ -160,6 +161,16 @@ pub struct Planned {
     signer: Option<Signer>,
 }
 
+/// A file that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// The position of its volume, counted from 0.
+    pub at: usize,
+    pub path: PathBuf,
+    /// In bytes, before any compression.
+    pub len: u64,
+}
+
 impl PackPlan {
     /// Sorts and checks the plan, divides it into volumes, and computes every offset.
     ///
@@ -247,6 +258,42 @@ impl Planned {
     /// The length of each volume in bytes, before any compression.
     pub fn lens(&self) -> Vec<u64> {
         self.volumes.iter().map(Volume::len).collect()
+    }
+
+    /// The files that writing to `output` makes, of them the one of `only_volume` where that is
+    /// given: each with the position of its volume, and its length in bytes before any compression.
+    pub fn files(
+        &self,
+        output: &Path,
+        only_volume: Option<u32>,
+    ) -> Result<Vec<PlannedFile>, BundleError> {
+        let n_volumes = self.manifest.n_volumes;
+        if let Some(index) = only_volume
+            && (!self.is_divided || !(1..=n_volumes).contains(&index))
+        {
+            return Err(BundleError::NoSuchVolume { index, n_volumes });
+        }
+        let volumes = self.volumes.iter().enumerate();
+        let wanted = volumes.filter(|(_, v)| only_volume.is_none_or(|only| only == v.index()));
+        let file = |(at, volume): (usize, &Volume)| PlannedFile {
+            at,
+            path: if self.is_divided {
+                volume_path(output, volume.index(), n_volumes)
+            } else {
+                output.to_owned()
+            },
+            len: volume.len(),
+        };
+        Ok(wanted.map(file).collect())
+    }
+
+    /// Refuses a bundle that is divided, where it is to be written from start to end: what the head
+    /// of a volume says of parts is known when all is read.
+    pub fn require_one_stream(&self) -> Result<(), BundleError> {
+        if self.is_divided {
+            return Err(BundleError::StreamedVolumes);
+        }
+        Ok(())
     }
 
     /// All that the bundle says of itself; the digests of parts are not known yet, nor its id where

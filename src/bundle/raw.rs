@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::{FileContent, Planned, open_content};
+use super::plan::{FileContent, Planned, PlannedFile, open_content};
 use super::reader::{Bundle, ReadOptions};
 use super::siblings::volume_path;
-use super::volume::{Content, Volume};
+use super::volume::Content;
 use super::writer::{OpenBlob, WriteOptions};
 use crate::fsx::{self, OutputFile, TempFile};
 use crate::oci::Digest;
@@ -64,24 +64,11 @@ pub(super) fn write<E: From<BundleError> + Send>(
 
 /// The files that are to be written, with room reserved.
 fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, BundleError> {
-    let n_volumes = planned.manifest.n_volumes;
-    if let Some(index) = options.only_volume
-        && (!planned.is_divided || !(1..=n_volumes).contains(&index))
-    {
-        return Err(BundleError::NoSuchVolume { index, n_volumes });
-    }
-    let is_wanted = |volume: &Volume| options.only_volume.is_none_or(|i| i == volume.index());
-    let volumes = planned.volumes.iter().enumerate();
     let mut outputs = Vec::new();
-    for (at, volume) in volumes.filter(|(_, volume)| is_wanted(volume)) {
-        let path = if planned.is_divided {
-            volume_path(options.output, volume.index(), n_volumes)
-        } else {
-            options.output.to_owned()
-        };
+    for PlannedFile { at, path, len } in planned.files(options.output, options.only_volume)? {
         let file = OutputFile::create(&path).and_then(|file| {
             // What is not written below, the padding, reads as zeros.
-            file.shared().allocate(volume.len())?;
+            file.shared().allocate(len)?;
             Ok(file)
         });
         let file = file.map_err(|source| options.write_error(source))?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::copy::{self, Place, Work};
+use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
 use super::plan::{FileContent, Planned, open_content};
@@ -13,20 +13,36 @@ use super::writer::{Compression, OpenBlob, WriteOptions};
 use crate::fsx::OutputFile;
 use crate::oci::sum_len;
 
-/// How much of a large blob is copied. That of several is more than the caches of most disks that
-/// are carried around take in an instant.
-const SAMPLE_LEN: u64 = 8 * 1024 * 1024;
+/// How much of a large blob is copied at first, and at most: by doubling, a slow disk is known as
+/// such soon, and a fast one gets more to do than its cache takes in an instant.
+const SAMPLE_LEN_MIN: u64 = 1024 * 1024;
+const SAMPLE_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// How many large blobs, and how many small ones.
-const N_LARGE: usize = 16;
+const N_LARGE: usize = 32;
 const N_SMALL: usize = 64;
 /// When no more of them are begun.
-const ENOUGH: Duration = Duration::from_secs(1);
+const ENOUGH: Duration = Duration::from_millis(700);
 
-/// What is copied, and from where if that is not the source of blobs.
-type Item<'a> = (Place<'a>, Option<&'a FileContent>);
+/// Something that is to be copied or read.
+#[derive(Debug, Clone, Copy)]
+struct Item<'a> {
+    place: Place<'a>,
+    /// Where it comes from if that is not the source of blobs.
+    content: Option<&'a FileContent>,
+    doing: Doing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Copy,
+    /// The part of a blob, which is hashed in any case.
+    CopyPart,
+    /// A blob in parts, to see that the whole is right.
+    Read,
+}
 
 /// Says how long [`super::write`] would take until all is on the disk, by copying samples, as it
-/// would, into a file beside the output that is removed again. Takes about a second.
+/// would, into a file beside the output that is removed again. Takes a second or two.
 ///
 /// Blobs of up to 256 KiB are counted, larger ones weighed.
 pub fn rehearse<E: From<BundleError> + Send>(
@@ -36,7 +52,7 @@ pub fn rehearse<E: From<BundleError> + Send>(
 ) -> Result<Duration, E> {
     let (small, large): (Vec<Item<'_>>, Vec<Item<'_>>) = items(planned, options)
         .into_iter()
-        .partition(|(place, _)| place.len <= BUFFER_LEN as u64);
+        .partition(|item| item.place.len <= BUFFER_LEN as u64);
     let mut rehearsal = Rehearsal {
         open,
         options,
@@ -46,7 +62,7 @@ pub fn rehearse<E: From<BundleError> + Send>(
     let n_small = small.len() as u64;
     let (time, n_done, _) = rehearsal.run(&spread(&small, N_SMALL))?;
     let mut estimate = scale(time, n_small, n_done);
-    let large_len = sum_len(large.iter().map(|(place, _)| place.len));
+    let large_len = sum_len(large.iter().map(|item| item.place.len));
     let (time, _, len_done) = rehearsal.run(&spread(&large, N_LARGE))?;
     estimate += scale(time, large_len, len_done);
     Ok(estimate)
@@ -58,19 +74,25 @@ fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> 
     let mut items = Vec::new();
     for volume in planned.volumes.iter().filter(is_wanted) {
         for member in volume.members() {
-            items.extend(planned.place(member));
+            items.extend(planned.place(member).map(|(place, content)| Item {
+                place,
+                content,
+                doing: Doing::Copy,
+            }));
             if let Content::Part(at, number) = member.content {
                 let blob = &planned.manifest.blobs[at];
-                let whole = (number == 0).then_some(blob.size);
-                items.extend([Some(member.len), whole].into_iter().flatten().map(|len| {
-                    let place = Place {
+                let item = |len, doing| Item {
+                    place: Place {
                         digest: &blob.digest,
                         len,
                         offset: 0,
                         is_file: false,
-                    };
-                    (place, None)
-                }));
+                    },
+                    content: None,
+                    doing,
+                };
+                items.push(item(member.len, Doing::CopyPart));
+                items.extend((number == 0).then(|| item(blob.size, Doing::Read)));
             }
         }
     }
@@ -80,7 +102,7 @@ fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> 
 /// Some of the items, evenly from the largest to the smallest.
 fn spread<'a>(items: &[Item<'a>], n_max: usize) -> Vec<Item<'a>> {
     let mut sorted = items.to_vec();
-    sorted.sort_by_key(|(place, _)| std::cmp::Reverse(place.len));
+    sorted.sort_by_key(|item| std::cmp::Reverse(item.place.len));
     let step = sorted.len().div_ceil(n_max).max(1);
     sorted.into_iter().step_by(step).collect()
 }
@@ -107,51 +129,49 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
     fn run(&mut self, items: &[Item<'_>]) -> Result<(Duration, u64, u64), E> {
         let start = Instant::now();
         let (mut n_done, mut len_done) = (0, 0);
-        // As many as would be copied at the same time, twice.
-        for items in items.chunks(2 * self.options.jobs.clamp(1, N_LARGE)) {
+        let mut len_max = SAMPLE_LEN_MIN;
+        // As many as would be copied at the same time.
+        for items in items.chunks(self.options.jobs.clamp(1, N_LARGE)) {
             if start.elapsed() > ENOUGH {
                 break;
             }
-            let mut places = Vec::with_capacity(items.len());
-            for (place, content) in items {
-                let len = place.len.min(SAMPLE_LEN);
-                let offset = self.end;
-                self.end += len.next_multiple_of(super::header::ALIGNMENT);
-                places.push((
-                    Place {
-                        len,
-                        offset,
-                        ..*place
-                    },
-                    *content,
-                ));
+            let mut samples = items.to_vec();
+            for Item { place, .. } in &mut samples {
+                place.len = place.len.min(len_max);
+                place.offset = self.end;
+                self.end += place.len.next_multiple_of(super::header::ALIGNMENT);
             }
             match self.options.compression {
-                Compression::Raw => self.copy(&places)?,
-                Compression::Zstd { level } => self.compress(&places, level)?,
+                Compression::Raw => self.copy(&samples)?,
+                Compression::Zstd { level } => self.compress(&samples, level)?,
             }
-            n_done += items.len() as u64;
-            len_done += sum_len(places.iter().map(|(place, _)| place.len));
+            n_done += samples.len() as u64;
+            len_done += sum_len(samples.iter().map(|item| item.place.len));
+            len_max = SAMPLE_LEN_MAX.min(2 * len_max);
         }
         Ok((start.elapsed(), n_done, len_done))
     }
 
-    fn copy(&self, items: &[Item<'_>]) -> Result<(), E> {
+    fn copy<'a>(&'a self, items: &'a [Item<'a>]) -> Result<(), E> {
         let output = self.output.shared();
         let wrap = |source| E::from(self.options.write_error(source));
-        let work = |&(place, _)| Work {
-            place,
-            output: Some(output),
-            part: None,
+        let work = |(number, item): (usize, &Item<'a>)| Work {
+            place: item.place,
+            output: (item.doing != Doing::Read).then_some(output),
+            part: (item.doing == Doing::CopyPart).then_some(Part {
+                id: (number, 0),
+                start: 0,
+                len: item.place.len,
+            }),
             is_sample: true,
         };
         output.allocate(self.end).map_err(wrap)?;
         let open = |digest: &_| {
-            let file = items.iter().find(|(place, _)| place.digest == digest);
-            let content = file.and_then(|(_, content)| *content);
-            open_content(content, digest, self.open)
+            let item = items.iter().find(|item| item.place.digest == digest);
+            open_content(item.and_then(|item| item.content), digest, self.open)
         };
-        copy::copy_blobs(items.iter().map(work).collect(), &open, self.options)?;
+        let works = items.iter().enumerate().map(work).collect();
+        copy::copy_blobs(works, &open, self.options)?;
         output.sync().map_err(wrap)
     }
 
@@ -163,7 +183,8 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
         };
         let encoder = sequential::encoder(io::sink(), level, self.options.jobs);
         let mut encoder = encoder.map_err(failed)?;
-        sequential::write_samples(items, self.open, &mut encoder, self.options)?;
+        let samples = items.iter().map(|item| (item.place, item.content));
+        sequential::write_samples(samples, self.open, &mut encoder, self.options)?;
         encoder.finish().map_err(failed)?;
         Ok(())
     }
@@ -215,21 +236,19 @@ mod tests {
     fn samples_are_spread_from_the_largest_to_the_smallest() {
         let digest = Digest::of(b"");
         let lens = |n: u64, n_max| {
-            let item = |len| {
-                let place = Place {
+            let item = |len| Item {
+                place: Place {
                     digest: &digest,
                     len,
                     offset: 0,
                     is_file: false,
-                };
-                (place, None)
+                },
+                content: None,
+                doing: Doing::Copy,
             };
             let items: Vec<Item<'_>> = (1..=n).map(item).collect();
             let chosen = spread(&items, n_max);
-            chosen
-                .iter()
-                .map(|(place, _)| place.len)
-                .collect::<Vec<_>>()
+            chosen.iter().map(|item| item.place.len).collect::<Vec<_>>()
         };
         assert_eq!(lens(0, 4), [0; 0]);
         assert_eq!(lens(3, 4), [3, 2, 1]);

@@ -102,8 +102,8 @@ pub(super) fn write_tar<E: From<BundleError> + Send>(
 }
 
 /// Writes the first bytes of blobs to `output`, as [`write_tar`] would; nothing is verified.
-pub(super) fn write_samples<E: From<BundleError> + Send>(
-    items: &[(Place<'_>, Option<&FileContent>)],
+pub(super) fn write_samples<'a, E: From<BundleError> + Send>(
+    items: impl Iterator<Item = (Place<'a>, Option<&'a FileContent>)>,
     open: &OpenBlob<'_, E>,
     output: &mut dyn Write,
     options: &WriteOptions<'_>,
@@ -111,8 +111,8 @@ pub(super) fn write_samples<E: From<BundleError> + Send>(
     std::thread::scope(|scope| {
         let mut tar = TarStream::new(scope, output, options);
         for (place, content) in items {
-            let pieces = open_content(*content, place.digest, open)?;
-            tar.copy(*place, &pieces)?;
+            let pieces = open_content(content, place.digest, open)?;
+            tar.copy(place, &pieces)?;
         }
         Ok(())
     })

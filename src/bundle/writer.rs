@@ -109,7 +109,7 @@ pub fn write<E: From<BundleError> + Send>(
     let files = match options.compression {
         Compression::Raw => raw::write(&mut planned, open, options)?,
         Compression::Zstd { level } => {
-            require_one_stream(&planned)?;
+            planned.require_one_stream()?;
             planned.sign()?;
             vec![sequential::write_zstd(&planned, open, level, options)?]
         }
@@ -127,18 +127,11 @@ pub fn write_to<E: From<BundleError> + Send>(
     open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<WriteOutcome, E> {
-    require_one_stream(&planned)?;
+    planned.require_one_stream()?;
     planned.sign()?;
     sequential::write_tar(&planned, open, output, options)?;
     let files = vec![(options.output.to_owned(), planned.volumes[0].len())];
     Ok(outcome(planned, files))
-}
-
-fn require_one_stream(planned: &Planned) -> Result<(), BundleError> {
-    if planned.is_divided {
-        return Err(BundleError::StreamedVolumes);
-    }
-    Ok(())
 }
 
 fn outcome(planned: Planned, files: Vec<(PathBuf, u64)>) -> WriteOutcome {

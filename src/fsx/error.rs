@@ -21,6 +21,8 @@ pub struct Error {
 pub enum IoKind {
     /// The disk or the quota is full.
     NoSpace,
+    /// A file would be longer than the file system, or a limit, has them.
+    TooLarge,
     /// Two paths are on different file systems.
     CrossDevice,
     /// The file system cannot do it (reflinks, say).
@@ -77,6 +79,7 @@ impl Error {
     pub fn kind(&self) -> IoKind {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IoKind::NoSpace,
+            io::ErrorKind::FileTooLarge => IoKind::TooLarge,
             io::ErrorKind::CrossesDevices => IoKind::CrossDevice,
             io::ErrorKind::Unsupported => IoKind::Unsupported,
             io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => IoKind::Exists,
@@ -94,7 +97,7 @@ impl Error {
     /// What kind of failure it was, for programs.
     pub fn class(&self) -> ErrorClass {
         match self.kind() {
-            IoKind::NoSpace => ErrorClass::Space,
+            IoKind::NoSpace | IoKind::TooLarge => ErrorClass::Space,
             IoKind::NotFound => ErrorClass::NotFound,
             IoKind::CrossDevice
             | IoKind::Unsupported

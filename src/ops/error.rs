@@ -108,7 +108,7 @@ pub enum OpsError {
         needed: u64,
         available: u64,
     },
-    #[error("the file system of `{}` holds no file of {}, but only of {}", path.display(), format_len(*len), format_len(*max))]
+    #[error("the file system of `{}` holds no file of {len} bytes, only of {max}", path.display())]
     FileTooLong { path: PathBuf, len: u64, max: u64 },
     /// Hardlinks were asked for between two file systems.
     #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]

@@ -413,6 +413,7 @@ fn texts(
         tool_version: plan.tool_version.clone(),
         images: images.into_iter().map(row).collect(),
         n_blobs: plan.blobs.len(),
+        n_base: plan.base.len(),
         len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
         tools: tools(plan),
         files: other_files(plan),

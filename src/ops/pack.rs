@@ -24,7 +24,9 @@ use super::batch::{Batch, is_zero, require_file_len, require_space};
 use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
-use crate::bundle::{self, BundleManifest, Compression, Planned, Signer, WriteOutcome};
+use crate::bundle::{
+    self, BundleManifest, Compression, Planned, PlannedFile, Signer, WriteOutcome,
+};
 use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, sum_len};
@@ -113,7 +115,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         source,
         made,
     } = Prepared::new(cx, options).await?;
-    require_room(options, &planned)?;
+    require_room(options, &files(options, &planned)?)?;
     let manifest = planned.manifest();
     let outcome = PackOutcome {
         path: options.output.clone(),
@@ -285,22 +287,24 @@ pub(super) fn tell_done(reporter: &dyn Reporter, packed: &BundleManifest) {
     }
 }
 
+/// The files that are to be written, or why they cannot be.
+fn files(options: &PackOptions, planned: &Planned) -> Result<Vec<PlannedFile>, OpsError> {
+    let is_stream = options.compression != Compression::Raw || fsx::is_stdout(&options.output);
+    if is_stream {
+        planned.require_one_stream()?;
+    }
+    Ok(planned.files(&options.output, options.only_volume)?)
+}
+
 /// Refuses when the files that are to be written do not fit, or are longer than any there.
-fn require_room(options: &PackOptions, planned: &Planned) -> Result<(), OpsError> {
+fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsError> {
     if fsx::is_stdout(&options.output) {
         return Ok(());
     }
-    let lens = wanted_lens(options, planned);
-    require_file_len(
-        &options.output,
-        lens.iter().map(|(_, len)| *len).max().unwrap_or(0),
-    )?;
-    require_space(&options.output, sum_len(lens.iter().map(|(_, len)| *len)))
-}
-
-/// The numbers of the volumes that are to be written, and their lengths before any compression.
-fn wanted_lens(options: &PackOptions, planned: &Planned) -> Vec<(u32, u64)> {
-    let lens = (1..).zip(planned.lens());
-    lens.filter(|(index, _)| options.only_volume.is_none_or(|only| only == *index))
-        .collect()
+    let lens = files.iter().map(|file| file.len);
+    // How long a compressed one is, is not known.
+    if options.compression == Compression::Raw {
+        require_file_len(&options.output, lens.clone().max().unwrap_or(0))?;
+    }
+    require_space(&options.output, sum_len(lens))
 }

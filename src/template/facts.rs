@@ -21,6 +21,8 @@ pub struct Facts {
     pub n_blobs: usize,
     /// Bytes of all blobs.
     pub len: u64,
+    /// How many more the target must have.
+    pub n_base: usize,
     /// The programs that are carried.
     pub tools: Vec<ToolFacts>,
     /// What else is carried and is no text from here.
@@ -110,6 +112,7 @@ impl Facts {
             tool_version => self.tool_version,
             n_images => self.images.len(),
             n_blobs => self.n_blobs,
+            n_base => self.n_base,
             size => format_len(self.len),
             images => images.collect::<Vec<_>>(),
             arches => arches.join(", "),

@@ -14,6 +14,7 @@ fn facts(kind: BundleKind) -> Facts {
             len: 3 << 20,
         }],
         n_blobs: 4,
+        n_base: 0,
         len: (3 << 30) + (1 << 29),
         tools: vec![ToolFacts {
             arch: "amd64".to_owned(),
@@ -138,4 +139,14 @@ fn what_nobody_set_is_an_error_with_its_line() {
     check("a\nb\n{{ set.nothing }}\n", 3);
     check("{% if %}", 1);
     check("{{ name|nofilter }}", 1);
+}
+
+#[test]
+fn a_bundle_that_is_not_whole_is_not_served() {
+    let whole = text(&facts(BundleKind::One), "install.sh");
+    let mut facts = facts(BundleKind::One);
+    facts.n_base = 3;
+    let delta = text(&facts, "install.sh");
+    let refusal = "by itself it cannot be served";
+    assert!(delta.contains(refusal) && !whole.contains(refusal));
 }

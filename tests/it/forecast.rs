@@ -7,7 +7,7 @@ use hod::fsx;
 use serde_json::Value;
 
 use crate::support::disk::SmallDisk;
-use crate::support::env::TestEnv;
+use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::tree::exists;
 
@@ -117,6 +117,15 @@ fn a_delta_is_foreseen_too() {
     assert!(delta["bytes"].as_u64() < whole["bytes"].as_u64());
     assert_eq!(delta["base_blobs"], 8);
     assert!(delta["base_bytes"].as_u64().unwrap() > 2 * 700_000);
+    // What the target has in one project it has not in another.
+    let moved = "store --output b.tar --since old.tar --rename 'web/*=new/*'";
+    let moved = foreseen(&env, &moved.replace('\'', ""));
+    let need = |name: &str| {
+        let mut projects = moved["target"]["projects"].as_array().unwrap().iter();
+        let project = projects.find(|project| project["project"] == name).unwrap();
+        project["bytes"].as_u64().unwrap()
+    };
+    assert!(need("new") > 700_000 && need("app") < 10_000, "{moved}");
 }
 
 #[test]
@@ -151,8 +160,10 @@ fn want_of_room_is_told_after_the_forecast() {
     let Some(_disk) = SmallDisk::mount(&env, "disk", "size=1m") else {
         return;
     };
-    let output = env.run_line("--json pack store --output disk/b.tar --dry-run");
-    let output = output.exits(5);
+    let line = "--json pack store --output disk/b.tar --dry-run --report r.json";
+    let output = env.run_line(line).exits(5);
+    let report: Value = serde_json::from_str(&env.read("r.json")).unwrap();
+    assert_eq!(report["exit"], 5, "{report}");
     let forecast: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(forecast["n_images"], 3);
     assert!(forecast["free_bytes"].as_u64() < forecast["bytes"].as_u64());
@@ -171,10 +182,29 @@ fn what_cannot_be_packed_cannot_be_foreseen() {
         "pack nowhere --output b.tar --dry-run",
         "pack store --output nowhere/b.tar --dry-run",
         "pack store --output b.tar --volume-size 4K --dry-run",
+        "pack store --output b.tar --volume-size 600K --only-volume 99 --dry-run",
+        "pack store --output b.tar.zst --volume-size 600K --dry-run",
+        "pack store --output - --volume-size 600K --dry-run",
     ] {
         let output = env.run_line(line);
         assert_ne!(output.code, Some(0), "{line}");
         assert_eq!(output.stdout, "", "{line}");
     }
     assert!(!exists(&env.path("nowhere")));
+}
+
+/// As on FAT32, for which there may be no driver here.
+#[test]
+fn a_file_that_may_not_be_so_long_is_told_with_what_to_do() {
+    let env = site();
+    for output in ["b.tar", "b.tar.zst"] {
+        let mut shell = env.command("bash");
+        let script = format!("trap '' XFSZ; ulimit -f 500; exec $HOD pack store --output {output}");
+        shell.args(["-c", &script]);
+        let output = finish(shell.env("HOD", env!("CARGO_BIN_EXE_hod"))).exits(1);
+        let text = &output.stderr;
+        assert!(text.contains("File too large"), "{text}");
+        assert!(text.contains("`--volume-size fat32`"), "{text}");
+        assert_eq!(names(&env), [Path::new("store")]);
+    }
 }

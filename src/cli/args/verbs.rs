@@ -153,7 +153,7 @@ pub(crate) struct PackArgs {
     /// Say how large the bundle would be, in which volumes, how long packing would take and what
     /// the target will need, and pack nothing
     ///
-    /// To tell the time, for about a second a little is copied into a file beside the output, which
+    /// To tell the time, for a second or two a little is copied into a file beside the output, which
     /// is removed again.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -30,12 +30,12 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
             return outcome::finish(session, WORDING, Err(error), asked);
         }
     };
-    if args.dry_run {
-        return foresee(session, &options, results).await;
-    }
-    if let Err(error) = require_stdout(session, &options) {
+    if let Err(error) = require_stdout(session, args) {
         let asked = Asked::nothing(results);
         return outcome::finish(session, WORDING, Err(error), asked);
+    }
+    if args.dry_run {
+        return foresee(session, &options, results).await;
     }
     let packed = ops::pack(&session.local(), &options).await;
     let packed = packed.map_err(CommandError::from);
@@ -77,33 +77,36 @@ async fn foresee(
     if let Err(error) = &found {
         outcome::print_refusal(session, "pack", error)?;
     }
-    let batch = found.as_ref().map(|forecast| BatchOutcome {
-        images: forecast.images.clone(),
+    let asked = asked(results, options);
+    let mut forecast = match found {
+        Ok(forecast) => forecast,
+        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
+    };
+    forecast::print(session, &forecast)?;
+    if let Some(refusal) = forecast.refusal.take() {
+        return outcome::finish(session, WORDING, Err(refusal.into()), asked);
+    }
+    let batch = BatchOutcome {
+        images: forecast.images,
         n_blobs: forecast.n_blobs,
         bytes: forecast.bytes,
         shared_bytes: forecast.shared_bytes,
         next_volumes: Vec::new(),
         left_files: Vec::new(),
         projects: Vec::new(),
-    });
-    let asked = asked(results, options);
-    let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked);
-    let forecast = found?;
-    forecast::print(session, &forecast)?;
-    match forecast.refusal {
-        Some(error) => Err(error.into()),
-        None => written.map(|()| Exit::Done),
-    }
+    };
+    outcome::write(session, Ok(&batch), asked).map(|()| Exit::Done)
 }
 
 /// Refuses what cannot be beside a bundle on stdout.
-fn require_stdout(session: &Session<'_>, options: &PackOptions) -> Result<(), CommandError> {
-    if !fsx::is_stdout(&options.output) {
+fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandError> {
+    if !fsx::is_stdout(&args.output) {
         return Ok(());
     }
-    let (flag, problem) = if session.printer.format() == ResultFormat::Json {
+    let is_json = session.printer.format() == ResultFormat::Json;
+    let (flag, problem) = if is_json && !args.dry_run {
         ("--json", "would write, too")
-    } else if options.volume_size.is_some() {
+    } else if args.volume_size.is_some() {
         ("--volume-size", "cannot make several files")
     } else {
         return Ok(());

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::super::batch::{Batch, existing_ancestor, is_zero};
 use super::super::{Context, ImageReport, OpsError};
 use super::sources::Known;
-use super::{PackOptions, Prepared, require_room, sources, wanted_lens};
+use super::{PackOptions, Prepared, files, require_room, sources};
 use crate::bridge;
-use crate::bundle::{self, BundleManifest, volume_path};
+use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile};
 use crate::fsx;
 use crate::oci::{Digest, sum_len};
 
@@ -22,7 +22,7 @@ use crate::oci::{Digest, sum_len};
 pub struct PackForecast {
     /// The files that would be written.
     pub volumes: Vec<VolumeForecast>,
-    /// Bytes of all of them; of a compressed bundle the most that it can have.
+    /// Bytes of all of them; of a compressed bundle before that, which is about the same.
     pub bytes: u64,
     pub n_images: usize,
     pub n_blobs: usize,
@@ -67,7 +67,8 @@ pub struct TargetNeeds {
     pub registry_bytes: u64,
     /// The largest blob, which every proxy before the registry must let pass.
     pub largest_blob_bytes: u64,
-    /// Room by project, where quotas are set; a blob counts in every project that has it.
+    /// Room by project, where quotas are set; a blob counts in every project that has it, so that
+    /// one that the target has elsewhere counts too.
     pub projects: Vec<ProjectNeed>,
 }
 
@@ -85,21 +86,15 @@ pub struct ProjectNeed {
 /// removed again.
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
     let prepared = Prepared::new(cx, options).await?;
-    let lens = wanted_lens(options, &prepared.planned);
+    let files = files(options, &prepared.planned)?;
     let manifest = prepared.planned.manifest();
-    let refusal = require_room(options, &prepared.planned).err();
+    let refusal = require_room(options, &files).err();
     let is_stdout = fsx::is_stdout(&options.output);
-    let volumes: Vec<VolumeForecast> = lens
-        .iter()
-        .map(|&(index, bytes)| VolumeForecast {
-            path: if options.volume_size.is_some() {
-                volume_path(&options.output, index, manifest.n_volumes)
-            } else {
-                options.output.clone()
-            },
-            bytes,
-        })
-        .collect();
+    let volume = |file: PlannedFile| VolumeForecast {
+        path: file.path,
+        bytes: file.len,
+    };
+    let volumes: Vec<VolumeForecast> = files.into_iter().map(volume).collect();
     let mut forecast = PackForecast {
         bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
         volumes,
@@ -168,11 +163,9 @@ async fn rehearse(
 }
 
 fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
-    let sizes: HashMap<&Digest, u64> = manifest
-        .blobs
-        .iter()
-        .map(|blob| (&blob.digest, blob.size))
-        .collect();
+    let carried = manifest.blobs.iter().map(|blob| (&blob.digest, blob.size));
+    let sizes: HashMap<&Digest, u64> = carried.collect();
+    let base: HashMap<&Digest, &BaseBlob> = manifest.base.iter().map(|b| (&b.digest, b)).collect();
     // In Harbor a repository is in the project that its first component names; one that has no
     // other is put into a project by whoever pushes it.
     let mut of_projects: BTreeMap<&str, HashSet<&Digest>> = BTreeMap::new();
@@ -183,17 +176,27 @@ fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
         let digests = of_projects.entry(project).or_default();
         digests.extend(image.manifests.iter().chain(&image.blobs));
     }
-    let projects = of_projects.into_iter().map(|(project, digests)| {
-        let lens = digests.iter().filter_map(|digest| sizes.get(digest));
-        ProjectNeed {
+    let len_in = |project: &str, digest: &Digest| match base.get(digest) {
+        Some(blob) if is_held(blob, project) => 0,
+        Some(blob) => blob.size,
+        None => sizes.get(digest).copied().unwrap_or_default(),
+    };
+    let projects = of_projects
+        .into_iter()
+        .map(|(project, digests)| ProjectNeed {
             project: project.to_owned(),
-            bytes: sum_len(lens.copied()),
-        }
-    });
+            bytes: sum_len(digests.iter().map(|digest| len_in(project, digest))),
+        });
     TargetNeeds {
         bundle_bytes,
         registry_bytes: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
         largest_blob_bytes: manifest.blobs.iter().map(|b| b.size).max().unwrap_or(0),
         projects: projects.collect(),
     }
+}
+
+/// Whether somebody has the blob in this project.
+fn is_held(blob: &BaseBlob, project: &str) -> bool {
+    let mut names = blob.held.iter().flat_map(|held| &held.repositories);
+    names.any(|name| name.as_str().split('/').next() == Some(project))
 }

@@ -89,7 +89,7 @@ pub(super) fn pack_plan(
     // Like the rest of the bundle, in an order that is not the list's.
     let mut images_facts: Vec<ImageFacts> = batch.plan.images.iter().map(image_facts).collect();
     images_facts.sort_by(|a, b| a.name.cmp(&b.name));
-    let n_blobs = divided.blobs.len();
+    let (n_blobs, n_base) = (divided.blobs.len(), divided.base.len());
     let len = sum_len(divided.blobs.iter().map(|blob| blob.size));
     let facts = |kind| Facts {
         name: name.clone(),
@@ -100,6 +100,7 @@ pub(super) fn pack_plan(
         images: images_facts.clone(),
         n_blobs,
         len,
+        n_base,
         tools: carried.tools.clone(),
         files: carried.files.clone(),
         set: carried.set.clone(),
