@@ -26,6 +26,13 @@ pub enum Effect {
     DryRun,
 }
 
+impl Effect {
+    /// That of a verb which is to make a dry run, or is not.
+    pub fn of(is_dry_run: bool) -> Self {
+        if is_dry_run { Self::DryRun } else { Self::Real }
+    }
+}
+
 /// What became of an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "status")]

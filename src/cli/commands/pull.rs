@@ -16,7 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     let wording = Wording {
         verb: "pull",
         done: "pulled",
-        effect: effect(args),
+        effect: Effect::of(args.dry_run),
     };
     let results = Results::begin(wording.verb, &args.results)?;
     let options = match options(session, args) {
@@ -35,14 +35,6 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         target: None,
     };
     outcome::finish(session, wording, found, asked)
-}
-
-fn effect(args: &PullArgs) -> Effect {
-    if args.dry_run {
-        Effect::DryRun
-    } else {
-        Effect::Real
-    }
 }
 
 fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
@@ -85,7 +77,7 @@ fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, Comman
         },
         referrers: args.referrers.mode(),
         lock: args.lock.clone(),
-        effect: effect(args),
+        effect: Effect::of(args.dry_run),
         on_failure: if args.fail_fast {
             OnFailure::Stop
         } else {

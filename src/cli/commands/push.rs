@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     let wording = Wording {
         verb: "push",
         done: "pushed",
-        effect: effect(args),
+        effect: Effect::of(args.dry_run),
     };
     let results = Results::begin(wording.verb, &args.results)?;
     let options = match options(session, args) {
@@ -33,14 +33,6 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         target: Some(&options.registry),
     };
     outcome::finish(session, wording, found, asked)
-}
-
-fn effect(args: &PushArgs) -> Effect {
-    if args.dry_run {
-        Effect::DryRun
-    } else {
-        Effect::Real
-    }
 }
 
 fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
@@ -66,7 +58,7 @@ fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, Comman
         list: settings::only_list(&args.only)?,
         renames: settings::rename_rules(&args.rename, prefix),
         referrers: args.referrers.mode(),
-        effect: effect(args),
+        effect: Effect::of(args.dry_run),
         on_failure: if args.fail_fast {
             OnFailure::Stop
         } else {

@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     } else {
         found.receipt.to_json()
     };
-    if args.output.as_os_str() == "-" {
+    if fsx::is_stdout(&args.output) {
         // It is the result, in whichever form was asked for.
         printer.raw(&bytes)?;
     } else {
