@@ -1,0 +1,248 @@
+//! What can go wrong with a verb, as a person reads it.
+
+use std::io;
+use std::path::PathBuf;
+
+use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
+use hod::oci::Digest;
+use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError, SourceKind};
+use hod::registry::RegistryError;
+
+use super::{digest, path, render};
+
+fn base_missing(target: Option<&str>) -> BaseMissing {
+    let june = |n_repositories: usize| HeldBy {
+        origin: Origin {
+            kind: OriginKind::Bundle,
+            name: "june".to_owned(),
+            version: Some("1.6".to_owned()),
+            id: None,
+        },
+        repositories: vec!["a/b".parse().unwrap(); n_repositories],
+    };
+    let harbor = HeldBy {
+        origin: Origin {
+            kind: OriginKind::Registry,
+            name: "harbor.corp".to_owned(),
+            version: None,
+            id: None,
+        },
+        repositories: Vec::new(),
+    };
+    let blob = |n_images: usize, held: Vec<HeldBy>| MissingBlob {
+        digest: digest(),
+        size: 3 << 20,
+        images: (1..=n_images).map(|n| format!("a/b:{n}")).collect(),
+        held,
+    };
+    BaseMissing {
+        source: PathBuf::from("july.tar"),
+        target: target.map(str::to_owned),
+        blobs: vec![
+            blob(1, vec![june(1)]),
+            blob(5, vec![june(5), harbor]),
+            blob(2, Vec::new()),
+        ],
+    }
+}
+
+/// Those of the verbs that only look.
+fn of_looking() -> [OpsError; 7] {
+    [
+        OpsError::NoCatalog {
+            registry: "harbor.corp".parse().unwrap(),
+            source: Box::new(RegistryError::Host {
+                registry: "harbor.corp".parse().unwrap(),
+            }),
+        },
+        OpsError::Receipt {
+            path: path(),
+            source: ReceiptError::TooLong,
+        },
+        OpsError::TwoReceipts {
+            old: path(),
+            new: path(),
+        },
+        OpsError::BadDigest {
+            text: "sha256:12".to_owned(),
+        },
+        OpsError::AmbiguousDigest {
+            path: path(),
+            text: "e3b0c44298fc".to_owned(),
+            n_found: 2,
+            found: vec![digest().to_string()],
+        },
+        OpsError::NoSuchDigest {
+            path: path(),
+            text: "e3b0c44298fc".to_owned(),
+            near: Vec::new(),
+        },
+        OpsError::NoSuchDigest {
+            path: path(),
+            text: "e3b0c44298fd".to_owned(),
+            near: vec![digest().to_string()],
+        },
+    ]
+}
+
+fn wrong_source(verb: &'static str, kind: SourceKind) -> OpsError {
+    OpsError::WrongSource {
+        verb,
+        path: path(),
+        kind,
+    }
+}
+
+#[test]
+fn of_the_verbs() {
+    let errors: Vec<OpsError> = [
+        OpsError::Bind {
+            address: "127.0.0.1:5000".parse().unwrap(),
+            source: io::ErrorKind::AddrInUse.into(),
+        },
+        OpsError::UnknownSource { path: path() },
+        OpsError::NoSource { path: path() },
+        wrong_source("select", SourceKind::Bundle),
+        wrong_source("serve", SourceKind::CompressedBundle),
+        wrong_source("unpack", SourceKind::Store),
+        wrong_source("select", SourceKind::Layouts),
+        OpsError::NoImages { path: path() },
+        OpsError::Missing {
+            path: path(),
+            n_wanted: 3,
+            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
+        },
+        OpsError::NoSpace {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+        OpsError::FileTooLong {
+            path: "/media/stick/site.tar".into(),
+            len: 5 << 30,
+            max: u64::from(u32::MAX),
+        },
+        OpsError::CrossDevice {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+        OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
+        OpsError::BaseMissing(Box::new(base_missing(None))),
+        OpsError::Conflicts {
+            conflicts: vec![
+                format!("image a/b:1 is {} and {}", digest(), Digest::of(b"x")),
+                format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
+            ],
+        },
+        OpsError::OutputIsSource { path: path() },
+        OpsError::KeyExists { path: path() },
+        OpsError::Key(KeyError::NoRandomness),
+        OpsError::Piped,
+        OpsError::LoginRefused {
+            registry: "harbor.corp".parse().unwrap(),
+            said: "401 UNAUTHORIZED".to_owned(),
+        },
+        OpsError::NotLoggedIn {
+            name: "harbor.corp/team".to_owned(),
+            path: path(),
+        },
+    ]
+    .into_iter()
+    .chain(of_looking())
+    .collect();
+    for error in &errors {
+        match error {
+            // What the floors below say, unchanged.
+            OpsError::List(_)
+            | OpsError::Store(_)
+            | OpsError::Bundle(_)
+            | OpsError::Layout(_)
+            | OpsError::Registry(_)
+            | OpsError::Transfer(_)
+            | OpsError::Batch(_)
+            | OpsError::Rename(_)
+            | OpsError::File(_)
+            | OpsError::Template(_)
+            | OpsError::Carry(_)
+            | OpsError::Keep(_)
+            | OpsError::Server(_)
+            // Shown by the tests of `harbor`.
+            | OpsError::NotReady(_) => unreachable!(),
+            OpsError::Bind { .. }
+            | OpsError::UnknownSource { .. }
+            | OpsError::NoSource { .. }
+            | OpsError::WrongSource { .. }
+            | OpsError::NoImages { .. }
+            | OpsError::Missing { .. }
+            | OpsError::NoSpace { .. }
+            | OpsError::FileTooLong { .. }
+            | OpsError::CrossDevice { .. }
+            | OpsError::LoginRefused { .. }
+            | OpsError::NotLoggedIn { .. }
+            | OpsError::Piped
+            | OpsError::NoCatalog { .. }
+            | OpsError::Receipt { .. }
+            | OpsError::TwoReceipts { .. }
+            | OpsError::BadDigest { .. }
+            | OpsError::AmbiguousDigest { .. }
+            | OpsError::NoSuchDigest { .. }
+            | OpsError::KeyExists { .. }
+            | OpsError::Key(_)
+            | OpsError::BaseMissing(_)
+            | OpsError::Conflicts { .. }
+            | OpsError::OutputIsSource { .. } => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
+}
+
+#[test]
+fn of_what_is_carried() {
+    let destination = || "a/b".to_owned();
+    let tool = |problem| CarryError::Tool {
+        path: path(),
+        problem,
+    };
+    let errors = [
+        tool(NotATool::NotLinux),
+        tool(NotATool::UnknownMachine),
+        tool(NotATool::Dynamic),
+        CarryError::ToolTwice {
+            path: path(),
+            arch: "amd64",
+        },
+        CarryError::Path {
+            path: path(),
+            source: "../a".parse::<hod::bundle::EntryPath>().unwrap_err(),
+        },
+        CarryError::Name { path: path() },
+        CarryError::Reserved {
+            path: path(),
+            destination: destination(),
+        },
+        CarryError::Twice {
+            path: path(),
+            destination: destination(),
+        },
+        CarryError::Special { path: path() },
+        CarryError::Nothing { path: path() },
+        CarryError::NotText { path: path() },
+        CarryError::ManyTemplates { path: path() },
+    ];
+    for error in &errors {
+        match error {
+            CarryError::Tool { .. }
+            | CarryError::ToolTwice { .. }
+            | CarryError::Path { .. }
+            | CarryError::Name { .. }
+            | CarryError::Reserved { .. }
+            | CarryError::Twice { .. }
+            | CarryError::Special { .. }
+            | CarryError::Nothing { .. }
+            | CarryError::NotText { .. }
+            | CarryError::ManyTemplates { .. } => {}
+        }
+    }
+    insta::assert_snapshot!(render(&errors));
+}
