@@ -5,6 +5,7 @@ use hod::fsx;
 
 use crate::support::env::TestEnv;
 use crate::support::images::{image, menagerie};
+use crate::support::registry::TestRegistry;
 
 /// A bundle of two images, and the same with one byte of its last blob flipped.
 fn bundles() -> TestEnv {
@@ -121,7 +122,14 @@ fn files_besides_images_are_named_and_left_in_the_bundle() {
     }
 }
 
-/// The hint of each refusal, followed word by word, leads to the end.
+/// What a refusal hints at, on one line.
+fn hint_of(env: &TestEnv, line: &str) -> String {
+    let output = env.run_line(line).exits(2);
+    let (_, hint) = output.stderr.split_once("hint: ").unwrap();
+    hint.replace("\n      ", " ")
+}
+
+/// The commands of the hint, followed word by word, lead to the end.
 #[test]
 fn what_to_do_instead_of_selecting_from_a_bundle() {
     let env = TestEnv::new();
@@ -129,26 +137,74 @@ fn what_to_do_instead_of_selecting_from_a_bundle() {
     image(100).put_in(&env.store("store"), "team/web:1");
     env.write("LIST", "team/app:1\n");
     let _ = env.run_line("pack store --output site.tar").success();
-    let output = env
-        .run_line("select LIST --store site.tar --output tree")
-        .exits(2);
-    let said = output.stderr.replace("\n      ", " ");
-    for line in [
-        "hod unpack site.tar --output STORE",
-        "hod pack LIST --store site.tar",
+    let said = hint_of(&env, "select LIST --store site.tar --output tree");
+    let registry = TestRegistry::start();
+    let to_registry = format!("push site.tar {} --only LIST", registry.host());
+    for (hinted, line) in [
+        (
+            "unpack site.tar --output STORE",
+            "unpack site.tar --output STORE",
+        ),
+        (
+            "pack LIST --store site.tar",
+            "pack LIST --store site.tar --output part.tar",
+        ),
+        ("push --only LIST", to_registry.as_str()),
+        (
+            "export --only LIST",
+            "export site.tar --only LIST --output layouts",
+        ),
     ] {
-        assert!(said.contains(&format!("`{line}`")), "{said}");
-        let line = line.strip_prefix("hod ").unwrap();
-        let is_pack = line.starts_with("pack");
-        let more = if is_pack { " --output part.tar" } else { "" };
-        let _ = env.run_line(&format!("{line}{more}")).success();
-    }
-    for (source, line) in [
-        ("tree", "select LIST --store STORE --output tree"),
-        ("part.tar", "verify part.tar"),
-    ] {
+        assert!(said.contains(&format!("`hod {hinted}`")), "{said}");
         let _ = env.run_line(line).success();
+    }
+    let select = "select LIST --store STORE --output tree";
+    let _ = env.run_line(select).success();
+    for source in ["tree", "part.tar", "layouts"] {
+        let _ = env.run_line(&format!("verify {source}")).success();
         let listed = env.run_line(&format!("ls {source} --quiet")).success();
         assert_eq!(listed.stdout.matches("sha256:").count(), 1, "{source}");
+    }
+    assert_eq!(registry.store().repositories().unwrap().len(), 1);
+}
+
+/// The same of the refusals of other verbs and sources.
+#[test]
+fn what_to_do_instead_with_other_sources_of_the_wrong_kind() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "team/app:1");
+    env.write("LIST", "team/app:1\n");
+    for line in [
+        "pack store --output site.tar.zst",
+        "export store --output layouts",
+    ] {
+        let _ = env.run_line(line).success();
+    }
+    let registry = TestRegistry::start();
+    let host = registry.host();
+    for (refused, hinted, line) in [
+        (
+            "serve site.tar.zst",
+            "`hod unpack site.tar.zst --output STORE`",
+            "unpack site.tar.zst --output STORE",
+        ),
+        (
+            "select LIST --store layouts --output tree",
+            "`hod push layouts REGISTRY`",
+            "push layouts REGISTRY",
+        ),
+        (
+            "unpack store --output again",
+            "`hod pack` read it as it is",
+            "pack store --output again.tar",
+        ),
+    ] {
+        let said = hint_of(&env, refused);
+        assert!(said.contains(hinted), "{refused}: {said}");
+        let _ = env.run_line(&line.replace("REGISTRY", host)).success();
+    }
+    assert_eq!(registry.store().repositories().unwrap().len(), 1);
+    for source in ["STORE", "again.tar"] {
+        let _ = env.run_line(&format!("verify {source}")).success();
     }
 }
