@@ -12,7 +12,9 @@ use super::error::BundleError;
 use super::head::{self, Head};
 use super::input::Input;
 use super::reader::{OpenVolume, ReadOptions, open_file};
+use super::sign::Trust;
 use crate::fsx;
+use crate::oci::Digest;
 
 /// The fewest digits of a volume's number.
 const WIDTH_MIN: usize = 3;
@@ -39,9 +41,16 @@ fn stem_of(path: &Path) -> Option<&str> {
     is_number.then_some(stem)
 }
 
-/// The files that are named like volumes of the bundle at `output` and are none: of the volumes of an
-/// earlier one there were more, or that had volumes and this has none (`n_volumes` is `None`).
-pub fn stray_volumes(output: &Path, n_volumes: Option<u32>) -> Result<Vec<PathBuf>, fsx::Error> {
+/// The volumes of other bundles that are named like volumes of the bundle at `output`: an earlier one
+/// had more volumes, or had volumes and this has none (`n_volumes` is `None`).
+///
+/// A file of that name that is no such volume is not among them, nor is one of `inputs` or of a bundle
+/// that one of these is a volume of.
+pub fn stray_volumes(
+    output: &Path,
+    n_volumes: Option<u32>,
+    inputs: &[PathBuf],
+) -> Result<Vec<PathBuf>, fsx::Error> {
     let count = n_volumes.unwrap_or_default();
     let own: BTreeSet<PathBuf> = (1..=count)
         .map(|index| volume_path(output, index, count))
@@ -49,9 +58,47 @@ pub fn stray_volumes(output: &Path, n_volumes: Option<u32>) -> Result<Vec<PathBu
     // As it stands in the names of volumes.
     let first = volume_path(output, 1, 1);
     let names = fsx::read_dir_names(fsx::dir_of(output))?;
-    let paths = names.iter().map(|name| output.with_file_name(name));
-    let is_stray = |path: &PathBuf| stem_of(path) == stem_of(&first) && !own.contains(path);
-    Ok(paths.filter(is_stray).collect())
+    let paths = names.into_iter().map(|name| output.with_file_name(name));
+    let is_named = |path: &PathBuf| stem_of(path) == stem_of(&first) && !own.contains(path);
+    let strays: Vec<(PathBuf, Digest)> = paths
+        .filter(is_named)
+        .filter_map(|path| {
+            let (id, name) = volume_of(&path)?;
+            (path.file_name()?.to_str()? == name?).then_some((path, id))
+        })
+        .collect();
+    if strays.is_empty() {
+        return Ok(Vec::new());
+    }
+    let identity = |path: &PathBuf| Some(fsx::try_stat(path).ok()??.identity);
+    // What was written may have the name of an input by now.
+    let files: BTreeSet<(u64, u64)> = inputs.iter().filter_map(identity).collect();
+    let ids: BTreeSet<Digest> = inputs
+        .iter()
+        .filter_map(|i| Some(volume_of(i)?.0))
+        .collect();
+    let is_input = |path: &PathBuf, id: &Digest| {
+        ids.contains(id) || identity(path).is_none_or(|identity| files.contains(&identity))
+    };
+    let strays = strays.into_iter().filter(|(path, id)| !is_input(path, id));
+    Ok(strays.map(|(path, _)| path).collect())
+}
+
+/// The id of the bundle that a file is of, and the name that hod would have given the file if it is one
+/// of several volumes; `None` for what is no bundle.
+fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
+    // Looked at first: opening what is no file, a pipe, may wait for ever.
+    if !fsx::stat(path).is_ok_and(|stat| stat.is_file) {
+        return None;
+    }
+    let (file, _) = open_file(path).ok()?;
+    let mut input = Input::new(BufReader::new(&file), path).ok()?;
+    // Whoever signed it, nothing in it is used.
+    let (head, own) = head::read(&mut input, &Trust::default()).ok()?;
+    let (index, count) = (own.volume.index(), head.manifest.n_volumes);
+    let stem = stem_of(path).filter(|_| count > 1);
+    let name = stem.map(|stem| file_name(stem, index, count));
+    Some((head.manifest.id, name))
 }
 
 /// Opens the volumes that are not open yet and can be found.

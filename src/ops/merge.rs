@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::batch::{require_file_len, require_space};
-use super::pack::strays::warn_of_strays;
+use super::pack::strays::warn_of_others;
 use super::pack::{tell_done, with_files};
 use super::{Context, OpsError};
 use crate::bridge;
@@ -98,6 +98,8 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         Ok::<_, OpsError>(bundles)
     })
     .await?;
+    let paths = bundles.iter().flat_map(Bundle::volume_paths).flatten();
+    let inputs: Vec<PathBuf> = paths.map(Path::to_owned).collect();
     let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
     let lens = planned.lens();
     require_file_len(&options.output, lens.iter().copied().max().unwrap_or(0))?;
@@ -136,7 +138,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     })
     .await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-    warn_of_strays(cx, &options.output, n_volumes);
+    warn_of_others(cx, (&options.output, n_volumes), &inputs);
     Ok(MergeOutcome {
         path: options.output.clone(),
         n_images: written.manifest.n_images(),

@@ -232,7 +232,7 @@ fn more_files_are_carried_than_can_be_open() {
 #[test]
 fn volumes_of_an_earlier_bundle_are_named() {
     let env = with_large_layers();
-    let said = "named like";
+    let said = "left by an earlier bundle";
     let pack = "pack store --output a/b.tar";
     env.write("a/b.c.004.tar", "of another name");
     let output = env
@@ -271,4 +271,35 @@ fn volumes_of_an_earlier_bundle_are_named() {
     let merge = "bundle merge a/b.tar c.tar --output a/b.tar --volume-size 512K";
     let output = env.run_line(merge).success();
     assert!(output.stderr.contains(said), "{}", output.stderr);
+}
+
+/// Others than hod name files so, and hod itself may have read them just now.
+#[test]
+fn files_that_no_earlier_bundle_left_are_not_named() {
+    let env = with_large_layers();
+    let said = "left by an earlier bundle";
+    let quiet = |line: &str| {
+        let output = env.run_line(line).success();
+        assert!(!output.stderr.contains(said), "{line}: {}", output.stderr);
+    };
+    // By the day: whole bundles, and what is none at all.
+    quiet("pack store --output acme.20250601.tar");
+    env.write("acme.20250602.tar", "of another day");
+    fsx::create_dir_all(&env.path("acme.20250603.tar")).unwrap();
+    quiet("pack store --output acme.tar");
+    quiet("pack store --output acme.tar --volume-size 512K");
+    // A volume under the name of another, which hod gave it not.
+    let second = read(&env.path("acme.002.tar"));
+    env.write("copy.007.tar", second);
+    quiet("pack store --output copy.tar");
+    // What was merged is not what was left, by whatever path it was named.
+    quiet("pack store --output v.tar --volume-size 256K");
+    quiet("pack store --output d.tar --name other");
+    quiet("bundle merge ./v.001.tar d.tar --output v.tar");
+    quiet("bundle merge ../work/v.001.tar d.tar --output v.tar --volume-size 512K");
+    // Now it is.
+    let output = env
+        .run_line("bundle merge d.tar d.tar --output v.tar")
+        .success();
+    assert!(output.stderr.contains("`v.001.tar`"), "{}", output.stderr);
 }

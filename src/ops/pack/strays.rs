@@ -8,14 +8,23 @@ use crate::ops::Context;
 /// How many files are named.
 const SHOWN_MAX: usize = 10;
 
+/// Warns as [`warn_of_others`] does, where it is not known what the bundle was made from.
+pub(in crate::ops) fn warn_of_strays(cx: &Context, output: &Path, n_volumes: Option<u32>) {
+    warn_of_others(cx, (output, n_volumes), &[]);
+}
+
 /// Warns of volumes of an earlier bundle that lie beside this one, which has `n_volumes` or is one
-/// file.
+/// file; not of what it was made from, the files `inputs`.
 ///
 /// Whoever reads the bundle goes by its id and passes them over, but people carry them along. They
-/// are not taken away: hod does not know whose they are.
-pub(in crate::ops) fn warn_of_strays(cx: &Context, output: &Path, n_volumes: Option<u32>) {
+/// are not taken away, and nobody is told to: hod does not know whose they are.
+pub(in crate::ops) fn warn_of_others(
+    cx: &Context,
+    (output, n_volumes): (&Path, Option<u32>),
+    inputs: &[PathBuf],
+) {
     // The bundle is written, whatever becomes of this.
-    let strays = bundle::stray_volumes(output, n_volumes).unwrap_or_default();
+    let strays = bundle::stray_volumes(output, n_volumes, inputs).unwrap_or_default();
     if strays.is_empty() {
         return;
     }
@@ -25,12 +34,12 @@ pub(in crate::ops) fn warn_of_strays(cx: &Context, output: &Path, n_volumes: Opt
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let (are, none) = match strays.len() {
-        1 => ("is named like a volume", "is not"),
-        _ => ("are named like volumes", "are not"),
+    let (are, left) = match strays.len() {
+        1 => ("is named like a volume", "is not: it was left"),
+        _ => ("are named like volumes", "are not: they were left"),
     };
     cx.warn(&format!(
-        "{}{more} {are} of this bundle and {none}: an earlier one left what can be removed now",
+        "{}{more} {are} of this bundle and {left} by an earlier bundle",
         shown.join(", "),
     ));
 }
