@@ -159,7 +159,7 @@ pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
     Part, Place,
 };
-pub use pieces::Pieces;
+pub use pieces::{BlobFiles, BlobHolder, Pieces};
 pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};

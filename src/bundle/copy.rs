@@ -158,12 +158,12 @@ fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(),
     }
     if place.is_file {
         return Err(BundleError::FileChanged {
-            path: pieces.path().to_owned(),
+            path: pieces.path(),
         });
     }
     Err(BundleError::BlobDamaged {
         digest: place.digest.clone(),
-        path: pieces.path().to_owned(),
+        files: pieces.files(),
         actual,
     })
 }
@@ -213,12 +213,12 @@ pub(super) fn read_chunk(
 fn wrong_len(place: Place<'_>, pieces: &Pieces, actual: u64) -> BundleError {
     if place.is_file {
         return BundleError::FileChanged {
-            path: pieces.path().to_owned(),
+            path: pieces.path(),
         };
     }
     BundleError::BlobLength {
         digest: place.digest.clone(),
-        path: pieces.path().to_owned(),
+        files: pieces.files(),
         expected: place.len,
         actual,
     }

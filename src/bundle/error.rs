@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::pieces::{BlobFiles, BlobHolder};
 use super::sign::{SignError, SignatureError};
 use crate::archive::EntryPathError;
 use crate::fsx::{self, IoKind};
@@ -27,17 +28,17 @@ pub enum BundleError {
         source: fsx::Error,
     },
     /// A blob that is to be packed is not what its digest says.
-    #[error("blob `{digest}` is damaged: `{}` has the digest `{actual}`", path.display())]
+    #[error("blob `{digest}` is damaged: {files} {} the digest `{actual}`", files.have())]
     BlobDamaged {
         digest: Digest,
-        path: PathBuf,
+        files: BlobFiles,
         actual: Digest,
     },
     /// A blob that is to be packed has another length than its manifest says.
-    #[error("blob `{digest}` is damaged: `{}` has {actual} bytes instead of {expected}", path.display())]
+    #[error("blob `{digest}` is damaged: {files} {} {actual} bytes instead of {expected}", files.have())]
     BlobLength {
         digest: Digest,
-        path: PathBuf,
+        files: BlobFiles,
         expected: u64,
         actual: u64,
     },
@@ -398,6 +399,22 @@ impl BundleError {
     }
 }
 
+/// What to do about a blob that is damaged where it was to be packed from.
+fn where_damaged(files: &BlobFiles) -> String {
+    let first = files.paths.first().map(|path| path.display());
+    match (files.holder, first) {
+        (BlobHolder::Store, _) => format!(
+            "remove {files} and pull again, which fetches only what is missing; no bundle was written"
+        ),
+        (BlobHolder::Bundle, Some(first)) => format!(
+            "the bundle that it was to be taken from is damaged: `hod verify {first}` says which of \
+             its files is not as hod wrote it; copy that again from where it was made; no new bundle \
+             was written"
+        ),
+        _ => "make it again with what made it, or copy it again; no bundle was written".to_owned(),
+    }
+}
+
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
@@ -415,12 +432,8 @@ impl Hint for BundleError {
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
             | Self::Read { source, .. } => return source.hint(),
-            Self::BlobDamaged { path, .. } | Self::BlobLength { path, .. } => {
-                return Some(format!(
-                    "remove `{}` and pull again, which fetches only what is missing; no bundle was \
-                     written",
-                    path.display()
-                ));
+            Self::BlobDamaged { files, .. } | Self::BlobLength { files, .. } => {
+                return Some(where_damaged(files));
             }
             Self::FileChanged { .. } => {
                 "run the command again when nothing writes to it; no bundle was written"

@@ -73,7 +73,7 @@ pub struct BundleFile {
 #[derive(Debug, Clone)]
 pub enum FileContent {
     Bytes(Vec<u8>),
-    /// Part of an open file, which must have this digest.
+    /// Part of an open bundle, which must have this digest.
     Range(FileRange, Digest),
     /// A file that is opened when its turn comes, since a process can have few open at a time.
     Path {
@@ -137,9 +137,13 @@ pub(super) fn open_content<E: From<BundleError>>(
     digest: &Digest,
     open: &OpenBlob<'_, E>,
 ) -> Result<Pieces, E> {
-    match content.map(FileContent::open).transpose()?.flatten() {
-        Some(range) => Ok(range.into()),
-        None => open(digest),
+    match (
+        content,
+        content.map(FileContent::open).transpose()?.flatten(),
+    ) {
+        (Some(FileContent::Range(..)), Some(range)) => Ok(Pieces::of_bundle(vec![range])),
+        (_, Some(range)) => Ok(range.into()),
+        (_, None) => open(digest),
     }
 }
 

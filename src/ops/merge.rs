@@ -154,7 +154,7 @@ fn open(bundles: &[Bundle], digest: &Digest) -> Result<Pieces, OpsError> {
     let found = bundles.iter().find_map(|bundle| bundle.open_blob(digest));
     let digest = digest.clone();
     found
-        .map(Pieces::from)
+        .map(Pieces::of_bundle)
         .ok_or_else(|| TransferError::BlobAbsent { digest }.into())
 }
 

@@ -303,3 +303,31 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
         .success();
     assert!(output.stderr.contains("`v.001.tar`"), "{}", output.stderr);
 }
+
+/// It may be the user's only one, and is in several files.
+#[test]
+fn a_bundle_that_is_damaged_is_not_to_be_removed() {
+    let env = with_large_layers();
+    let line = "pack store --output v.tar --volume-size 256K";
+    let _ = env.run_line(line).success();
+    for (at, line) in [
+        (2, "pack v.001.tar --no-tool --output new.tar"),
+        (3, "bundle merge v.001.tar v.002.tar --output new.tar"),
+    ] {
+        let name = format!("v.00{at}.tar");
+        let good = read(&env.path(&name));
+        let mut bytes = good.clone();
+        bytes[good.len() / 2] ^= 1;
+        env.write(&name, bytes);
+        let output = env.run_line(line).exits(4);
+        let stderr = output.stderr.replace("\n      ", " ");
+        let (blamed, _) = stderr.split_once("\n\nhint: ").unwrap();
+        assert!(blamed.contains(&format!("{name}`")), "{stderr}");
+        assert!(stderr.contains("`hod verify "), "{stderr}");
+        assert!(!stderr.contains("pull again"), "{stderr}");
+        let verified = env.run_line("verify v.001.tar").exits(4);
+        assert!(verified.stdout.contains(&name), "{}", verified.stdout);
+        env.write(&name, good);
+    }
+    assert!(!exists(&env.path("new.tar")));
+}

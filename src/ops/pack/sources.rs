@@ -99,8 +99,8 @@ pub(super) fn open(source: &Source, made: &Made, digest: &Digest) -> Result<Piec
         return Ok(range.clone().into());
     }
     let pieces = match source {
-        Source::Store(store) => store.open_blob(digest)?.map(Pieces::from),
-        Source::Bundle(bundle) => bundle.open_blob(digest).map(Pieces::from),
+        Source::Store(store) => store.open_blob(digest)?.map(Pieces::of_store),
+        Source::Bundle(bundle) => bundle.open_blob(digest).map(Pieces::of_bundle),
         Source::Collection(collection) => {
             let range = collection.open_blob(digest).map_err(LayoutError::from)?;
             range.map(Pieces::from)

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use hod::bundle::{
     BaseBlob, Bundle, BundleError, Compression, Held, Origin, OriginKind, PackBlob, PackPlan,
-    ReadOptions, WriteOptions, write,
+    Pieces, ReadOptions, WriteOptions, write,
 };
 use hod::fsx::Durability;
 use hod::oci::Digest;
@@ -51,7 +51,7 @@ pub(crate) fn pack_again(
         on_bytes: &|_| ControlFlow::Continue(()),
     };
     let open = |digest: &Digest| -> Result<_, BundleError> {
-        Ok(bundle.open_blob(digest).unwrap().into())
+        Ok(Pieces::of_bundle(bundle.open_blob(digest).unwrap()))
     };
     write(plan.lay_out().unwrap(), &open, &options)
         .unwrap()
