@@ -87,11 +87,20 @@ impl Work<'_> {
     }
 }
 
+/// Does what [`copy_places`] does, with what `open` gives for a digest.
+pub(super) fn copy_blobs<E: From<BundleError> + Send>(
+    works: Vec<Work<'_>>,
+    open: &OpenBlob<'_, E>,
+    options: &WriteOptions<'_>,
+) -> Result<HashMap<PartId, Digest>, E> {
+    copy_places(works, &|place| open(place.digest), options)
+}
+
 /// Copies every blob and part to its place; stops at the first that fails, and returns why. Returns
 /// the digests of the parts.
-pub(super) fn copy_blobs<E: From<BundleError> + Send>(
+pub(super) fn copy_places<E: From<BundleError> + Send>(
     mut works: Vec<Work<'_>>,
-    open: &OpenBlob<'_, E>,
+    open: &(dyn Fn(Place<'_>) -> Result<Pieces, E> + Sync),
     options: &WriteOptions<'_>,
 ) -> Result<HashMap<PartId, Digest>, E> {
     // Largest first, so that no thread is left alone with a large one at the end.
@@ -110,7 +119,7 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
                     options,
                 };
                 while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = open(work.place.digest).and_then(|pieces| {
+                    let done = open(work.place).and_then(|pieces| {
                         if !work.is_sample {
                             check_len(work.place, &pieces)?;
                         }

@@ -36,13 +36,13 @@ pub(super) fn write<E: From<BundleError> + Send>(
 ) -> Result<Vec<(PathBuf, u64)>, E> {
     let wrap = |source| E::from(options.write_error(source));
     let outputs = create(planned, options)?;
-    let mut of_files = HashMap::new();
+    let mut of_files = OfFiles::new();
     let works = works(planned, &outputs, &mut of_files);
-    let open = |digest: &Digest| match of_files.get(digest) {
-        Some(content) => open_content(Some(content), digest, open),
-        None => open(digest),
+    let open = |place: Place<'_>| {
+        let content = of_files.get(&(place.digest, place.is_file)).copied();
+        open_content(content, place.digest, open)
     };
-    let parts = copy::copy_blobs(works, &open, options)?;
+    let parts = copy::copy_places(works, &open, options)?;
     if planned.has_parts() {
         planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
     }
@@ -77,12 +77,16 @@ fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, 
     Ok(outputs)
 }
 
+/// What has the bytes of files, by their digests and whether they are the user's: such a file may
+/// have the bytes of a blob now, and is not where the blob comes from.
+type OfFiles<'a> = HashMap<(&'a Digest, bool), &'a FileContent>;
+
 /// All that is to be copied, in any order. The parts of a blob are hashed, wherever they go: the
 /// head of every volume names them.
 fn works<'a>(
     planned: &'a Planned,
     outputs: &'a [Output],
-    of_files: &mut HashMap<Digest, &'a FileContent>,
+    of_files: &mut OfFiles<'a>,
 ) -> Vec<Work<'a>> {
     let mut works = Vec::new();
     for (at, volume) in planned.volumes.iter().enumerate() {
@@ -120,7 +124,7 @@ fn works<'a>(
                 });
             }
             if let (Some(_), Some((place, content))) = (output, planned.place(member)) {
-                of_files.extend(content.map(|content| (place.digest.clone(), content)));
+                of_files.extend(content.map(|content| ((place.digest, place.is_file), content)));
                 works.push(Work {
                     place,
                     output,

@@ -331,3 +331,18 @@ fn a_bundle_that_is_damaged_is_not_to_be_removed() {
     }
     assert!(!exists(&env.path("new.tar")));
 }
+
+/// That could be anything by the time it is read; and the store's own damage would be hidden.
+#[test]
+fn a_file_with_the_bytes_of_a_blob_is_not_packed_in_its_place() {
+    let (env, _registry, path) = pulled();
+    env.write("layer", read(&path));
+    let pack = "pack store --no-tool --file layer=files/ --output";
+    damage(&path, false);
+    for name in ["b.tar", "b.tar.zst"] {
+        let output = env.run_line(&format!("{pack} {name}")).exits(4);
+        let damaged = format!("`{}` has the digest", path.display());
+        let damaged = damaged.replace(&format!("{}/", env.work().display()), "");
+        assert!(output.stderr.contains(&damaged), "{}", output.stderr);
+    }
+}
