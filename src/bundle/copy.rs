@@ -209,9 +209,13 @@ pub(super) fn read_chunk(
     };
     let buffer = &mut buffer[..usize::try_from(range.len).expect("at most a buffer")];
     let read = fsx::read_at(range.file, range.path, buffer, range.offset);
-    let n = read.map_err(|source| BundleError::ReadBlob {
-        digest: place.digest.clone(),
-        source,
+    let n = read.map_err(|source| {
+        if place.is_file {
+            let path = pieces.path();
+            return BundleError::ReadFile { path, source };
+        }
+        let digest = place.digest.clone();
+        BundleError::ReadBlob { digest, source }
     })?;
     if n == 0 {
         return Err(wrong_len(place, pieces, done));

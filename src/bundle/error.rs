@@ -42,6 +42,13 @@ pub enum BundleError {
         expected: u64,
         actual: u64,
     },
+    /// A file that is to be carried could not be read.
+    #[error("cannot read `{}` to carry it in the bundle", path.display())]
+    ReadFile {
+        path: PathBuf,
+        #[source]
+        source: fsx::Error,
+    },
     /// A file that is to be carried is not what it was when the pack began.
     #[error("`{}` changed while it was packed", path.display())]
     FileChanged { path: PathBuf },
@@ -326,6 +333,7 @@ impl BundleError {
             Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_content(),
             Self::Write { .. }
             | Self::ReadBlob { .. }
+            | Self::ReadFile { .. }
             | Self::FileChanged { .. }
             | Self::Read { .. }
             | Self::NotABundle { .. }
@@ -366,6 +374,7 @@ impl BundleError {
             Self::InVolume { source, .. } | Self::InStream { source, .. } => source.class(),
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
+            | Self::ReadFile { source, .. }
             | Self::Read { source, .. } => source.class(),
             Self::NotABundle { .. }
             | Self::Compressed { .. }
@@ -431,6 +440,7 @@ impl Hint for BundleError {
             }
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
+            | Self::ReadFile { source, .. }
             | Self::Read { source, .. } => return source.hint(),
             Self::BlobDamaged { files, .. } | Self::BlobLength { files, .. } => {
                 return Some(where_damaged(files));

@@ -111,13 +111,13 @@ impl FileContent {
         match self {
             Self::Bytes(_) => Ok(None),
             Self::Range(range, _) => Ok(Some(range.clone())),
-            Self::Path { path, digest, .. } => {
+            Self::Path { path, .. } => {
                 let opened = fsx::open(path).and_then(|file| {
                     let len = fsx::len_of(&file, path)?;
                     Ok((file, len))
                 });
-                let (file, len) = opened.map_err(|source| BundleError::ReadBlob {
-                    digest: digest.clone(),
+                let (file, len) = opened.map_err(|source| BundleError::ReadFile {
+                    path: path.clone(),
                     source,
                 })?;
                 Ok(Some(FileRange {
@@ -411,7 +411,7 @@ fn render_volumes(
 #[cfg(test)]
 mod tests {
     use super::super::json::Offsets;
-    use super::super::sample::sample;
+    use super::super::sample::{Sample, sample};
     use super::super::writer::Compression;
     use super::*;
     use crate::oci::MediaType;
@@ -470,25 +470,31 @@ mod tests {
         assert!(n_padded > 0, "the test meets what it is about");
     }
 
+    /// A plan to carry a file in a bundle, and the file's path and text.
+    fn with_file(text: &str) -> (Sample, PathBuf) {
+        let mut sample = sample();
+        let path = sample.path("file");
+        let content = FileContent::Path {
+            path: path.clone(),
+            len: text.len() as u64,
+            digest: Digest::of(text.as_bytes()),
+        };
+        sample.plan.files.push(BundleFile {
+            path: "charts/chart".parse().unwrap(),
+            content,
+            executable: false,
+            is_everywhere: false,
+        });
+        fsx::write_file(&path, text.as_bytes()).unwrap();
+        (sample, path)
+    }
+
     /// Whether it is longer, shorter, or just other bytes.
     #[test]
     fn a_file_that_changed_since_it_was_looked_at_is_refused() {
         for (before, after) in [("chart", "charts"), ("chart", "char"), ("chart", "trash")] {
             for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
-                let mut sample = sample();
-                let path = sample.path("file");
-                let content = FileContent::Path {
-                    path: path.clone(),
-                    len: before.len() as u64,
-                    digest: Digest::of(before.as_bytes()),
-                };
-                sample.plan.files.push(BundleFile {
-                    path: "charts/chart".parse().unwrap(),
-                    content,
-                    executable: false,
-                    is_everywhere: false,
-                });
-                fsx::write_file(&path, before.as_bytes()).unwrap();
+                let (sample, path) = with_file(before);
                 sample.try_write("a.tar", compression, 2).unwrap();
                 fsx::write_file(&path, after.as_bytes()).unwrap();
                 let error = sample.try_write("b.tar", compression, 2).unwrap_err();
@@ -496,6 +502,32 @@ mod tests {
                     matches!(&error, BundleError::FileChanged { path: at } if *at == path);
                 assert!(is_seen, "{after}: {error}");
                 assert!(fsx::try_stat(&sample.path("b.tar")).unwrap().is_none());
+            }
+        }
+    }
+
+    /// A directory may be as long as the file was.
+    #[test]
+    fn a_file_that_is_none_any_more_is_named() {
+        let dir_len = |sample: &Sample| {
+            fsx::create_dir_all(&sample.path("dir")).unwrap();
+            usize::try_from(fsx::stat(&sample.path("dir")).unwrap().len).unwrap()
+        };
+        let (other, _) = with_file("chart");
+        for (len, becomes_dir) in [(5, false), (5, true), (dir_len(&other), true)] {
+            for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
+                let (sample, path) = with_file(&"x".repeat(len));
+                fsx::remove_file(&path).unwrap();
+                if becomes_dir {
+                    fsx::create_dir_all(&path).unwrap();
+                }
+                let error = sample.try_write("a.tar", compression, 2).unwrap_err();
+                let is_named = match &error {
+                    BundleError::ReadFile { path: at, .. } => *at == path,
+                    BundleError::FileChanged { path: at } => becomes_dir && *at == path,
+                    _ => false,
+                };
+                assert!(is_named, "{len} {becomes_dir}: {error:?}");
             }
         }
     }

@@ -61,6 +61,10 @@ fn of_one_file() -> Vec<BundleError> {
         blob_damaged(BlobHolder::Bundle, &["site.tar"]),
         blob_damaged(BlobHolder::Bundle, &["s.001.tar", "s.002.tar", "s.003.tar"]),
         blob_damaged(BlobHolder::Other, &["/data/store"]),
+        BundleError::ReadFile {
+            path: PathBuf::from("/nonexistent/file"),
+            source: absent_file(),
+        },
         BundleError::FileChanged { path: path() },
         BundleError::Read {
             path: path(),
@@ -176,6 +180,7 @@ fn of_bundles() {
             | BundleError::ReadBlob { .. }
             | BundleError::BlobDamaged { .. }
             | BundleError::BlobLength { .. }
+            | BundleError::ReadFile { .. }
             | BundleError::FileChanged { .. }
             | BundleError::Read { .. }
             | BundleError::Decompress { .. }
