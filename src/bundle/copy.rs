@@ -19,7 +19,8 @@ use crate::oci::{Algorithm, Digest, DigestHasher};
 /// After how many bytes of a blob the kernel is told to begin writing them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
-/// What is known of the blobs that are packed, before and after they are read.
+/// What is known of the blobs that are packed, before and after they are read; of files of the user's
+/// nothing is asked, or told.
 pub trait Knowledge: Sync {
     /// Whether the blob is known to be what its digest names, so that it need not be read.
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool;
@@ -177,6 +178,12 @@ fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(),
     })
 }
 
+/// Where a blob lies of which something may be known: in one range, and in no file of the user's, which
+/// is nobody's to mark.
+pub(super) fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
+    pieces.whole().filter(|_| !place.is_file)
+}
+
 /// Refuses a blob that was read and is not what it should be, and notes what it is.
 pub(super) fn conclude(
     knowledge: &dyn Knowledge,
@@ -184,7 +191,7 @@ pub(super) fn conclude(
     actual: Digest,
 ) -> Result<(), BundleError> {
     let checked = check_digest(place, pieces, actual);
-    match (pieces.whole(), &checked) {
+    match (known(place, pieces), &checked) {
         (Some(range), Ok(())) => knowledge.note_verified(place.digest, range),
         (Some(range), Err(_)) => knowledge.note_damaged(range),
         (None, _) => {}
@@ -269,8 +276,8 @@ impl Copier<'_> {
             return Ok(None);
         }
         let knowledge = self.options.knowledge;
-        let whole = pieces.whole();
-        if whole.is_some_and(|range| knowledge.is_verified(place.digest, range)) {
+        let known = known(place, pieces);
+        if known.is_some_and(|range| knowledge.is_verified(place.digest, range)) {
             if let Some(output) = work.output {
                 self.copy_unread(place, pieces, output)?;
             }

@@ -410,9 +410,14 @@ fn render_volumes(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::ops::ControlFlow;
+    use std::sync::Mutex;
+
+    use super::super::Knowledge;
     use super::super::json::Offsets;
     use super::super::sample::{Sample, sample};
-    use super::super::writer::Compression;
+    use super::super::writer::{Compression, WriteOptions, write};
     use super::*;
     use crate::oci::MediaType;
 
@@ -529,6 +534,59 @@ mod tests {
                 };
                 assert!(is_named, "{len} {becomes_dir}: {error:?}");
             }
+        }
+    }
+
+    /// Hears which files are asked for and noted.
+    #[derive(Default)]
+    struct Heard(Mutex<BTreeSet<PathBuf>>);
+
+    impl Heard {
+        fn note(&self, blob: &FileRange) {
+            self.0.lock().unwrap().insert(blob.path.clone());
+        }
+    }
+
+    impl Knowledge for Heard {
+        fn is_verified(&self, _: &Digest, blob: &FileRange) -> bool {
+            self.note(blob);
+            false
+        }
+
+        fn note_verified(&self, _: &Digest, blob: &FileRange) {
+            self.note(blob);
+        }
+
+        fn note_damaged(&self, blob: &FileRange) {
+            self.note(blob);
+        }
+    }
+
+    /// Right or wrong, and long enough for it.
+    #[test]
+    fn nothing_is_noted_of_the_users_files() {
+        for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
+            let (sample, path) = with_file(&"x".repeat(1 << 20));
+            let heard = Heard::default();
+            let write = || {
+                let options = WriteOptions {
+                    output: &sample.path("a.tar"),
+                    compression,
+                    jobs: 2,
+                    durability: fsx::Durability::Deferred,
+                    only_volume: None,
+                    knowledge: &heard,
+                    on_bytes: &|_| ControlFlow::Continue(()),
+                };
+                let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
+                write(sample.plan.lay_out().unwrap(), &open, &options)
+            };
+            write().unwrap();
+            fsx::write_file(&path, "y".repeat(1 << 20).as_bytes()).unwrap();
+            write().unwrap_err();
+            let heard = heard.0.lock().unwrap();
+            let blobs = BTreeSet::from([sample.path("blobs")]);
+            assert_eq!(*heard, blobs, "and not `{}`", path.display());
         }
     }
 }

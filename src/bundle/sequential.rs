@@ -163,8 +163,8 @@ impl<'a> TarStream<'a> {
     /// known to be right.
     fn copy(&mut self, place: Place<'_>, pieces: &Pieces) -> Result<Option<Digest>, BundleError> {
         let knowledge = self.options.knowledge;
-        let whole = pieces.whole();
-        let is_verified = whole.is_some_and(|range| knowledge.is_verified(place.digest, range));
+        let known = copy::known(place, pieces);
+        let is_verified = known.is_some_and(|range| knowledge.is_verified(place.digest, range));
         self.hashing.begin(place.digest.algorithm());
         let mut done = 0;
         while done < place.len {
