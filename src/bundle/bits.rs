@@ -79,7 +79,10 @@ impl Flipped<'_> {
         self.each(0..self.head_end(), bits, &|| {
             let file = fsx::open(self.volume.path()).unwrap();
             let input = Input::new(BufReader::new(file), self.volume.path());
-            self.bundle.head().read_next(&mut input.unwrap()).is_ok()
+            self.bundle
+                .head()
+                .read_next(&mut input.unwrap(), None)
+                .is_ok()
         });
     }
 

@@ -320,7 +320,7 @@ impl BundleError {
     /// Whether it is about who signed.
     pub fn is_signature(&self) -> bool {
         match self {
-            Self::InVolume { source, .. } => source.is_signature(),
+            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_signature(),
             Self::Signature(_) => true,
             _ => false,
         }

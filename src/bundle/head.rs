@@ -53,6 +53,15 @@ pub(super) fn read(
             found: "it is empty".to_owned(),
         });
     };
+    read_rest(volume_json, input, trust)
+}
+
+/// Reads what comes behind `hod/volume.json`.
+fn read_rest(
+    volume_json: Found,
+    input: &mut Input<'_>,
+    trust: &Trust,
+) -> Result<(Head, VolumeHead), BundleError> {
     let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
     let mut signature = None;
     if trust.is_required() {
@@ -110,22 +119,27 @@ impl Head {
 
     /// Reads the head of another volume of the bundle; all but `hod/volume.json` must be the same.
     ///
-    /// `None` at the end of the input.
+    /// `None` at the end of the input. One that says it is of another bundle is refused, and where it
+    /// matters why, with `examine`, for the first reason there is: one that was altered, or that
+    /// nobody signed who is trusted, may say anything.
     pub(super) fn read_next(
         &self,
         input: &mut Input<'_>,
+        examine: Option<&Trust>,
     ) -> Result<Option<VolumeHead>, BundleError> {
         let Some(volume_json) = read_first(input)? else {
             return Ok(None);
         };
         let identity = json::parse_volume_identity(&volume_json.content)?;
         if identity.bundle != self.manifest.id {
-            return Err(BundleError::OtherBundle {
+            let other = BundleError::OtherBundle {
                 path: input.path().to_owned(),
                 index: identity.index,
                 expected: self.manifest.id.clone(),
                 actual: identity.bundle,
-            });
+            };
+            let examined = examine.map(|trust| read_rest(volume_json, input, trust));
+            return Err(examined.and_then(Result::err).unwrap_or(other));
         }
         let bundle_json = read_json(input, BUNDLE_PATH, JSON_LEN_MAX)?;
         let mut found = vec![volume_json, bundle_json];

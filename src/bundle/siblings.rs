@@ -126,9 +126,9 @@ pub(super) fn find(
                     break;
                 };
                 if fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
-                    let opened = open(head, &candidate, volumes);
+                    let opened = open(head, (&candidate, Some(&options.trust)), volumes);
                     wrong = wrong.or(opened.err().map(|error| BundleError::InVolume {
-                        source: Box::new(why_not(error, &candidate, options)),
+                        source: Box::new(error),
                         path: candidate.clone(),
                     }));
                     tried.insert(candidate);
@@ -151,7 +151,7 @@ pub(super) fn find(
                 || fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
             if is_tar && is_file() && !tried.contains(&candidate) {
                 // Whatever else it is, it is not what is looked for.
-                let _ = open(head, &candidate, volumes);
+                let _ = open(head, (&candidate, None), volumes);
             }
         }
     }
@@ -159,10 +159,15 @@ pub(super) fn find(
     wrong.filter(|_| !is_complete).map_or(Ok(()), Err)
 }
 
-/// Opens a file as a volume of the bundle, and puts it where it belongs unless there is one.
-fn open(head: &Head, path: &Path, volumes: &mut [Option<OpenVolume>]) -> Result<(), BundleError> {
+/// Opens a file as a volume of the bundle, and puts it where it belongs unless there is one. What is
+/// of another bundle is examined where there is whom to trust: see [`Head::read_next`].
+fn open(
+    head: &Head,
+    (path, examine): (&Path, Option<&Trust>),
+    volumes: &mut [Option<OpenVolume>],
+) -> Result<(), BundleError> {
     let (file, len) = open_file(path)?;
-    let own = head.read_next(&mut Input::new(BufReader::new(&file), path)?)?;
+    let own = head.read_next(&mut Input::new(BufReader::new(&file), path)?, examine)?;
     let Some(own) = own else {
         return Err(BundleError::NotABundle {
             path: path.to_owned(),
@@ -173,20 +178,6 @@ fn open(head: &Head, path: &Path, volumes: &mut [Option<OpenVolume>]) -> Result<
     let at = volume.position();
     volumes[at].get_or_insert(volume);
     Ok(())
-}
-
-/// The first reason not to use a file that says it is of another bundle: one that was altered, or
-/// that nobody signed who is trusted, may say anything.
-fn why_not(error: BundleError, path: &Path, options: &ReadOptions) -> BundleError {
-    if !matches!(error, BundleError::OtherBundle { .. }) {
-        return error;
-    }
-    let read = || {
-        let (file, _) = open_file(path)?;
-        let mut input = Input::new(BufReader::new(&file), path)?;
-        head::read(&mut input, &options.trust)
-    };
-    read().err().unwrap_or(error)
 }
 
 #[cfg(test)]

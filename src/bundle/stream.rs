@@ -56,6 +56,7 @@ pub fn read_stream<R: Read, S: StreamSink>(
     let mut pass = Pass {
         input,
         head: &head,
+        trust,
         reached: own.volume.index(),
         own,
         at: head.n_members(),
@@ -132,6 +133,7 @@ fn check_closure(closure: Option<Closure<'_>>) -> Result<(), BundleError> {
 struct Pass<'a, 'h> {
     input: Input<'a>,
     head: &'h Head,
+    trust: &'h Trust,
     own: VolumeHead,
     /// The number of the volume that is being read, of whose head perhaps not all is there.
     reached: u32,
@@ -192,7 +194,7 @@ impl Pass<'_, '_> {
         }
         self.input.expect_volume_end(&self.own.volume)?;
         self.reached = index + 1;
-        let Some(own) = self.head.read_next(&mut self.input)? else {
+        let Some(own) = self.head.read_next(&mut self.input, Some(self.trust))? else {
             return Err(BundleError::VolumesEnd {
                 path: self.input.path().to_owned(),
                 expected: index + 1,

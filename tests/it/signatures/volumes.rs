@@ -5,7 +5,7 @@ use hod::fsx;
 
 use super::bundles::{SIGNED_HEAD, bytes, range, refused};
 use super::minisign;
-use crate::support::env::{TestEnv, finish};
+use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::programs::are_here;
 use crate::support::registry::TestRegistry;
@@ -156,6 +156,51 @@ fn a_volume_that_another_key_signed_or_none_is_refused_by_all() {
     }
     mix(&env, 2, &liar);
     all_refuse(&env, "");
+}
+
+/// Runs `hod` with the volumes in `mixed` in a pipe.
+fn run_piped(env: &TestEnv, line: &str) -> Output {
+    let script = format!("cat mixed/*.tar | \"$0\" {line}");
+    let mut shell = env.command("sh");
+    finish(shell.arg("-c").arg(script).arg(env.hod().get_program()))
+}
+
+#[test]
+fn a_pipe_is_refused_for_what_any_volume_in_it_is_refused() {
+    let env = site();
+    let mut altered = bytes(&env, &format!("signed/{}", name(2)));
+    let content = range(&altered, SIGNED_HEAD[0]);
+    let id = content.start
+        + altered[content]
+            .windows(7)
+            .position(|part| part == b"sha256:")
+            .unwrap();
+    let byte = &mut altered[id + 20];
+    *byte = if *byte == b'0' { b'1' } else { b'0' };
+    let of = |dir: &str, at| bytes(&env, &format!("{dir}/{}", name(at)));
+    for (at, volume, because) in [
+        (1, of("other", 1), "is signed by key"),
+        (2, of("other", 2), "is signed by key"),
+        (3, of("other", 3), "is signed by key"),
+        (2, of("unsigned", 2), "is not signed"),
+        (2, altered, "hod/volume.json"),
+    ] {
+        mix(&env, at, &volume);
+        for line in ["unpack - --output out", "verify -"] {
+            let output = run_piped(&env, &format!("{line} --verify-key hod.pub")).exits(4);
+            let said = format!("{}{}", output.stdout, output.stderr);
+            assert!(said.contains(because), "{at} {line}: {said}");
+            let located = format!("volume {at} of {N_VOLUMES}");
+            assert!(at == 1 || said.contains(&located), "{at} {line}: {said}");
+            assert!(!exists(&env.path("out")), "{at} {line}");
+        }
+    }
+    // Signed by one who is trusted too, it is another bundle's, and nothing worse.
+    mix(&env, 2, &of("other", 2));
+    let keys = "--verify-key hod.pub --verify-key other.pub";
+    let output = run_piped(&env, &format!("unpack - --output out {keys}")).exits(1);
+    let said = "is volume 2 of another bundle";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 
 #[test]
