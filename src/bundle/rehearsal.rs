@@ -1,6 +1,6 @@
 //! How long writing will take: a little of it is done, and measured.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use super::copy::{self, Part, Place, Work};
@@ -58,6 +58,7 @@ pub fn rehearse<E: From<BundleError> + Send>(
         options,
         output: OutputFile::create(options.output).map_err(|e| options.write_error(e))?,
         end: 0,
+        encoder: None,
     };
     let n_small = small.len() as u64;
     let (time, n_done, _) = rehearsal.run(&spread(&small, N_SMALL))?;
@@ -121,6 +122,7 @@ struct Rehearsal<'a, E> {
     output: OutputFile,
     /// How long the output is by now.
     end: u64,
+    encoder: Option<zstd::Encoder<'static, io::Sink>>,
 }
 
 impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
@@ -176,17 +178,22 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
     }
 
     /// Compressing takes longer than writing what comes out of it, which goes nowhere.
-    fn compress(&self, items: &[Item<'_>], level: i32) -> Result<(), E> {
+    fn compress(&mut self, items: &[Item<'_>], level: i32) -> Result<(), E> {
+        let options = self.options;
         let failed = |source| {
-            let source = crate::fsx::Error::new("compress for", self.options.output, source);
-            E::from(self.options.write_error(source))
+            let source = crate::fsx::Error::new("compress for", options.output, source);
+            E::from(options.write_error(source))
         };
-        let encoder = sequential::encoder(io::sink(), level, self.options.jobs);
-        let mut encoder = encoder.map_err(failed)?;
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            // One for all: each has some 30 MiB.
+            none => {
+                none.insert(sequential::encoder(io::sink(), level, options.jobs).map_err(failed)?)
+            }
+        };
         let samples = items.iter().map(|item| (item.place, item.content));
-        sequential::write_samples(samples, self.open, &mut encoder, self.options)?;
-        encoder.finish().map_err(failed)?;
-        Ok(())
+        sequential::write_samples(samples, self.open, encoder, options)?;
+        encoder.flush().map_err(failed)
     }
 }
 
