@@ -266,7 +266,9 @@ fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
         ("select", SourceKind::Bundle) => format!(
             "a tree is linked from a store: make one with `hod unpack {path} --output STORE`, and \
              select from that; or take a part of the bundle as it is, with \
-             `hod pack LIST --store {path}`, `hod push --only LIST` or `hod export --only LIST`"
+             `hod pack LIST --store {path} --output PART.tar`, \
+             `hod push {path} REGISTRY --only LIST` or \
+             `hod export {path} --only LIST --output DIR`"
         ),
         _ => format!("make a store of it with `hod unpack {path} --output STORE`, and name that"),
     }

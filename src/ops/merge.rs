@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::batch::{require_file_len, require_space};
-use super::pack::strays::warn_of_others;
+use super::pack::strays::warn_of_strays;
 use super::pack::{tell_done, with_files};
 use super::{Context, OpsError};
 use crate::bridge;
@@ -138,7 +138,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     })
     .await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-    warn_of_others(cx, (&options.output, n_volumes), &inputs);
+    warn_of_strays(cx, (&options.output, n_volumes), &inputs);
     Ok(MergeOutcome {
         path: options.output.clone(),
         n_images: written.manifest.n_images(),

@@ -134,6 +134,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         n_blobs: outcome.n_blobs,
         len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
+    let inputs = strays::inputs(&source, options);
     let writing = Writing {
         planned,
         source,
@@ -152,7 +153,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     };
     if !fsx::is_stdout(&options.output) {
         let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-        strays::warn_of_strays(cx, &options.output, n_volumes);
+        strays::warn_of_strays(cx, (&options.output, n_volumes), &inputs);
     }
     batch.mark_done();
     Ok(PackOutcome {

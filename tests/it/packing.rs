@@ -292,8 +292,11 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
     let second = read(&env.path("acme.002.tar"));
     env.write("copy.007.tar", second);
     quiet("pack store --output copy.tar");
-    // What was merged is not what was left, by whatever path it was named.
+    // What was packed or merged is not what was left, by whatever path it was named.
     quiet("pack store --output v.tar --volume-size 256K");
+    quiet("pack v.002.tar --output v.tar");
+    quiet("pack store --since v.003.tar --output v.tar");
+    quiet("pack store --file v.001.tar=volumes/ --output v.tar");
     quiet("pack store --output d.tar --name other");
     quiet("bundle merge ./v.001.tar d.tar --output v.tar");
     quiet("bundle merge ../work/v.001.tar d.tar --output v.tar --volume-size 512K");

@@ -146,13 +146,13 @@ fn what_to_do_instead_of_selecting_from_a_bundle() {
             "unpack site.tar --output STORE",
         ),
         (
-            "pack LIST --store site.tar",
-            "pack LIST --store site.tar --output part.tar",
+            "pack LIST --store site.tar --output PART.tar",
+            "pack LIST --store site.tar --output PART.tar",
         ),
-        ("push --only LIST", to_registry.as_str()),
+        ("push site.tar REGISTRY --only LIST", to_registry.as_str()),
         (
-            "export --only LIST",
-            "export site.tar --only LIST --output layouts",
+            "export site.tar --only LIST --output DIR",
+            "export site.tar --only LIST --output DIR",
         ),
     ] {
         assert!(said.contains(&format!("`hod {hinted}`")), "{said}");
@@ -160,7 +160,7 @@ fn what_to_do_instead_of_selecting_from_a_bundle() {
     }
     let select = "select LIST --store STORE --output tree";
     let _ = env.run_line(select).success();
-    for source in ["tree", "part.tar", "layouts"] {
+    for source in ["tree", "PART.tar", "DIR"] {
         let _ = env.run_line(&format!("verify {source}")).success();
         let listed = env.run_line(&format!("ls {source} --quiet")).success();
         assert_eq!(listed.stdout.matches("sha256:").count(), 1, "{source}");

@@ -3,14 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use crate::bundle;
-use crate::ops::Context;
+use crate::ops::{Context, PackOptions};
+use crate::transfer::Source;
 
 /// How many files are named.
 const SHOWN_MAX: usize = 10;
 
-/// Warns as [`warn_of_others`] does, where it is not known what the bundle was made from.
-pub(in crate::ops) fn warn_of_strays(cx: &Context, output: &Path, n_volumes: Option<u32>) {
-    warn_of_others(cx, (output, n_volumes), &[]);
+/// The files that a bundle is made from and that could be taken for volumes of an earlier one.
+pub(super) fn inputs(source: &Source, options: &PackOptions) -> Vec<PathBuf> {
+    let volumes: Vec<&Path> = match source {
+        Source::Bundle(bundle) => bundle.volume_paths().flatten().collect(),
+        _ => Vec::new(),
+    };
+    let carried = options.carry.files.iter().map(|file| &file.source);
+    let others = options.since.iter().chain(carried).map(PathBuf::as_path);
+    volumes
+        .into_iter()
+        .chain(others)
+        .map(Path::to_owned)
+        .collect()
 }
 
 /// Warns of volumes of an earlier bundle that lie beside this one, which has `n_volumes` or is one
@@ -18,7 +29,7 @@ pub(in crate::ops) fn warn_of_strays(cx: &Context, output: &Path, n_volumes: Opt
 ///
 /// Whoever reads the bundle goes by its id and passes them over, but people carry them along. They
 /// are not taken away, and nobody is told to: hod does not know whose they are.
-pub(in crate::ops) fn warn_of_others(
+pub(in crate::ops) fn warn_of_strays(
     cx: &Context,
     (output, n_volumes): (&Path, Option<u32>),
     inputs: &[PathBuf],
