@@ -501,6 +501,25 @@ pub(super) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
     }
 }
 
+/// Refuses an output that is a file or directory which is read for it.
+pub(super) fn require_other<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), OpsError> {
+    let Some(there) = fsx::try_stat(output)? else {
+        return Ok(());
+    };
+    for input in inputs {
+        // One that is gone, or stdin, cannot be overwritten.
+        if fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
+            return Err(OpsError::OutputIsSource {
+                path: output.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Refuses hardlinks between two file systems, with what copies would cost.
 pub(super) fn require_same_filesystem(
     source: &Path,

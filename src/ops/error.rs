@@ -138,7 +138,7 @@ pub enum OpsError {
     /// Blobs that a bundle left out, and that are not where they must be.
     #[error(transparent)]
     BaseMissing(Box<BaseMissing>),
-    #[error("`{}` is the store itself; the output must be another directory", path.display())]
+    #[error("output `{}` is what is read for it; name another", path.display())]
     OutputIsSource { path: PathBuf },
 }
 

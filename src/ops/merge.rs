@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::batch::{require_file_len, require_space};
 use super::pack::strays::warn_of_strays;
-use super::pack::{tell_done, with_files};
+use super::pack::{require_others, tell_done, with_files};
 use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::{
@@ -101,8 +101,10 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     let paths = bundles.iter().flat_map(Bundle::volume_paths).flatten();
     let inputs: Vec<PathBuf> = paths.map(Path::to_owned).collect();
     let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
-    let lens = planned.lens();
-    require_file_len(&options.output, lens.iter().copied().max().unwrap_or(0))?;
+    let files = planned.files(&options.output, None)?;
+    require_others(&files, &inputs)?;
+    let lens = files.iter().map(|file| file.len);
+    require_file_len(&options.output, lens.clone().max().unwrap_or(0))?;
     require_space(&options.output, sum_len(lens))?;
     let manifest = planned.manifest();
     let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());

@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::carried::Carried;
 pub(super) use self::plan::with_files;
 use self::sources::{Known, Made};
-use super::batch::{Batch, is_zero, require_file_len, require_space};
+use super::batch::{Batch, is_zero, require_file_len, require_other, require_space};
 use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
@@ -115,7 +115,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         source,
         made,
     } = Prepared::new(cx, options).await?;
-    require_room(options, &files(options, &planned)?)?;
+    let files = files(options, &planned)?;
+    let inputs = strays::inputs(&source, options);
+    require_others(&files, &inputs)?;
+    require_room(options, &files)?;
     let manifest = planned.manifest();
     let outcome = PackOutcome {
         path: options.output.clone(),
@@ -134,7 +137,6 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         n_blobs: outcome.n_blobs,
         len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
-    let inputs = strays::inputs(&source, options);
     let writing = Writing {
         planned,
         source,
@@ -308,4 +310,12 @@ fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsE
         require_file_len(&options.output, lens.clone().max().unwrap_or(0))?;
     }
     require_space(&options.output, sum_len(lens))
+}
+
+/// Refuses when a file that is to be written is one that is read: a bundle that is packed anew loses
+/// what is carried in it, and a delta is of no use without the bundle that it counts on.
+pub(super) fn require_others(files: &[PlannedFile], inputs: &[PathBuf]) -> Result<(), OpsError> {
+    files
+        .iter()
+        .try_for_each(|file| require_other(&file.path, inputs.iter().map(PathBuf::as_path)))
 }

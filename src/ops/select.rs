@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::{Batch, require_same_filesystem, require_space};
+use super::batch::{Batch, require_other, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
-use crate::fsx::{self, Durability, LinkMode};
+use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
 use crate::transfer::{OnFailure, ReferrerMode, Sink, StoreSink, StoreSinkOptions, Visibility};
@@ -51,13 +51,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         LinkMode::Copy => require_space(&options.output, batch.plan.len())?,
         LinkMode::Reflink => {}
     }
-    if let Some(stat) = fsx::try_stat(&options.output)?
-        && stat.identity == fsx::stat(&options.store)?.identity
-    {
-        return Err(OpsError::OutputIsSource {
-            path: options.output.clone(),
-        });
-    }
+    require_other(&options.output, [options.store.as_path()])?;
     let output = options.output.clone();
     let store = bridge::run(move || Store::create(&output)).await?;
     let sink_options = StoreSinkOptions {

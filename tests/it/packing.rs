@@ -299,7 +299,7 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
     quiet("pack store --file v.001.tar=volumes/ --output v.tar");
     quiet("pack store --output d.tar --name other");
     quiet("bundle merge ./v.001.tar d.tar --output v.tar");
-    quiet("bundle merge ../work/v.001.tar d.tar --output v.tar --volume-size 512K");
+    quiet("bundle merge ../work/v.001.tar d.tar --output v.tar");
     // Now it is.
     let output = env
         .run_line("bundle merge d.tar d.tar --output v.tar")
@@ -347,5 +347,35 @@ fn a_file_with_the_bytes_of_a_blob_is_not_packed_in_its_place() {
         let damaged = format!("`{}` has the digest", path.display());
         let damaged = damaged.replace(&format!("{}/", env.work().display()), "");
         assert!(output.stderr.contains(&damaged), "{}", output.stderr);
+    }
+}
+
+/// A bundle that was packed anew would lose what it carries, a delta what it counts on.
+#[test]
+fn what_is_read_is_not_written_over() {
+    let (env, _registry, _) = pulled();
+    let _ = env.run_line("pack store --output a.tar").success();
+    let _ = env
+        .run_line("pack store --output v.tar --volume-size 500K")
+        .success();
+    let (from, to) = (env.path("a.tar"), env.path("link.tar"));
+    let _ = fsx::link_file(&from, &to, fsx::LinkMode::Hard, &env.work()).unwrap();
+    for line in [
+        "pack a.tar --output a.tar",
+        "pack a.tar --output link.tar",
+        "pack a.tar --output ./a.tar --dry-run",
+        "pack store --output a.tar --since a.tar",
+        "pack store --output a.tar --file a.tar=old/a.tar",
+        "pack v.002.tar --output v.tar --volume-size 600K",
+        "bundle merge a.tar v.001.tar --output a.tar",
+    ] {
+        let before = (read(&env.path("a.tar")), read(&env.path("v.001.tar")));
+        let output = env.run_line(line).exits(2);
+        let said = "is what is read for it; name another";
+        assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
+        assert!(
+            before == (read(&env.path("a.tar")), read(&env.path("v.001.tar"))),
+            "{line}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::super::batch::{Batch, existing_ancestor, is_zero};
 use super::super::{Context, ImageReport, OpsError};
 use super::sources::Known;
-use super::{PackOptions, Prepared, files, require_room, sources};
+use super::{PackOptions, Prepared, files, require_others, require_room, sources, strays};
 use crate::bridge;
 use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile};
 use crate::fsx;
@@ -87,6 +87,7 @@ pub struct ProjectNeed {
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
     let prepared = Prepared::new(cx, options).await?;
     let files = files(options, &prepared.planned)?;
+    require_others(&files, &strays::inputs(&prepared.source, options))?;
     let manifest = prepared.planned.manifest();
     let refusal = require_room(options, &files).err();
     let is_stdout = fsx::is_stdout(&options.output);

@@ -9,18 +9,19 @@ use crate::transfer::Source;
 /// How many files are named.
 const SHOWN_MAX: usize = 10;
 
-/// The files that a bundle is made from and that could be taken for volumes of an earlier one.
+/// The files that a bundle is made from.
 pub(super) fn inputs(source: &Source, options: &PackOptions) -> Vec<PathBuf> {
     let volumes: Vec<&Path> = match source {
         Source::Bundle(bundle) => bundle.volume_paths().flatten().collect(),
         _ => Vec::new(),
     };
     let carried = options.carry.files.iter().map(|file| &file.source);
-    let others = options.since.iter().chain(carried).map(PathBuf::as_path);
+    let own = std::iter::once(&options.source);
+    let others = own.chain(&options.since).chain(carried).cloned();
     volumes
         .into_iter()
-        .chain(others)
         .map(Path::to_owned)
+        .chain(others)
         .collect()
 }
 
