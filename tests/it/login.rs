@@ -488,7 +488,7 @@ fn on_a_terminal(env: &TestEnv, line: &str, input: &str) -> Output {
 
 #[test]
 fn a_person_is_asked_on_a_terminal() {
-    if !programs::happen_to_be_here(&["script"]) {
+    if !programs::are_here(&["script"]) {
         return;
     }
     let (env, registry) = (TestEnv::new(), locked(basic));

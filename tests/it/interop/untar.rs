@@ -49,14 +49,14 @@ fn gnu_tar_untars_a_bundle() {
 
 #[test]
 fn bsdtar_untars_a_bundle() {
-    if programs::happen_to_be_here(&["bsdtar"]) {
+    if programs::are_here(&["bsdtar"]) {
         untar(&["bsdtar"]);
     }
 }
 
 #[test]
 fn busybox_untars_a_bundle() {
-    if programs::happen_to_be_here(&["busybox"]) {
+    if programs::are_here(&["busybox"]) {
         untar(&["busybox", "tar"]);
     }
 }

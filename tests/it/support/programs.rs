@@ -5,7 +5,8 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 8] = [
+const SET_UP: [&str; 9] = [
+    "bsdtar",
     "busybox",
     "docker-registry",
     "minisign",
@@ -31,16 +32,6 @@ pub(crate) fn are_here(programs: &[&str]) -> bool {
         }
         Look::Fail(text) => panic!("{text}"),
     }
-}
-
-/// The same for programs that `tests/setup` does not install: the note is all, in CI too.
-#[must_use = "without the programs the test must end"]
-pub(crate) fn happen_to_be_here(programs: &[&str]) -> bool {
-    let found = look(programs, false);
-    if let Look::LeaveOut(text) = &found {
-        note(text);
-    }
-    found == Look::Here
 }
 
 /// What becomes of a test that needs programs.
