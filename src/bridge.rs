@@ -63,6 +63,15 @@ impl Stop {
     pub fn is_set(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
+
+    /// The same for work that asks after every step.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.is_set() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 /// Sets a [`Stop`] when it is dropped, which is when its future is.

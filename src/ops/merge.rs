@@ -1,7 +1,6 @@
 //! `bundle merge`: several bundles folded into one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,11 +125,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
             knowledge: &bundle::NoKnowledge,
             on_bytes: &|len| {
                 reporter.event(Event::BytesMoved { len });
-                if stop.is_set() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                stop.flow()
             },
         };
         let open = |digest: &Digest| open(&bundles, digest);

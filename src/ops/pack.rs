@@ -11,7 +11,6 @@ pub use carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use elf::NotATool;
 pub use forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast, forecast};
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -251,11 +250,7 @@ impl Writing {
             },
             on_bytes: &|len| {
                 self.reporter.event(Event::BytesMoved { len });
-                if stop.is_set() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                stop.flow()
             },
         };
         let open = |digest: &Digest| sources::open(source, made, digest);

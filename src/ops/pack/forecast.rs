@@ -2,7 +2,6 @@
 //! need.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -149,13 +148,7 @@ async fn rehearse(
                 source: &source,
                 reading,
             },
-            on_bytes: &|_| {
-                if stop.is_set() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            },
+            on_bytes: &|_| stop.flow(),
         };
         let open = |digest: &Digest| sources::open(&source, &made, digest);
         bundle::rehearse(&planned, &open, &write_options)
