@@ -282,6 +282,7 @@ fn a_missing_base_is_refused_before_anything_is_written() {
         ("unpack d2.tar --output new".to_owned(), Some("new")),
         ("export d2.tar --output layouts".to_owned(), None),
         ("pack d2.tar --output other.tar".to_owned(), None),
+        ("pack d2.tar --output other.tar --dry-run".to_owned(), None),
     ] {
         let output = env.run_line(&format!("{line} --json")).exits(5);
         let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();

@@ -12,7 +12,7 @@ use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, Effect, PackOptions, PackOutcome, Reading};
+use crate::ops::{self, BatchOutcome, Effect, ImageReport, PackOptions, PackOutcome, Reading};
 use crate::report::Reporter;
 
 const WORDING: Wording = Wording {
@@ -37,23 +37,15 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     if args.dry_run {
         return foresee(session, &options, results).await;
     }
-    let packed = ops::pack(&session.local(), &options).await;
-    let packed = packed.map_err(CommandError::from);
-    if let Err(error) = &packed {
-        outcome::print_refusal(session, "pack", error)?;
-    }
-    let batch = packed.as_ref().map(|packed| BatchOutcome {
-        images: packed.images.clone(),
-        n_blobs: packed.n_blobs,
-        bytes: packed.bytes,
-        shared_bytes: packed.shared_bytes,
-        next_volumes: Vec::new(),
-        left_files: Vec::new(),
-        projects: Vec::new(),
-    });
     let asked = asked(results, &options);
-    let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked);
-    print(session, &packed?)?;
+    let mut packed = match ops::pack(&session.local(), &options).await {
+        Ok(packed) => packed,
+        Err(error) => return outcome::finish(session, WORDING, Err(error.into()), asked),
+    };
+    let images = std::mem::take(&mut packed.images);
+    let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
+    let written = outcome::write(session, Ok(&batch(images, sizes)), asked);
+    print(session, &packed)?;
     written.map(|()| Exit::Done)
 }
 
@@ -66,35 +58,39 @@ fn asked(results: Results, options: &PackOptions) -> Asked<'_> {
     }
 }
 
+/// What the files of results are made from.
+fn batch(
+    images: Vec<ImageReport>,
+    (n_blobs, bytes, shared_bytes): (usize, u64, u64),
+) -> BatchOutcome {
+    BatchOutcome {
+        images,
+        n_blobs,
+        bytes,
+        shared_bytes,
+        next_volumes: Vec::new(),
+        left_files: Vec::new(),
+        projects: Vec::new(),
+    }
+}
+
 /// Says what packing would come to; that there is no room for it is said after that.
 async fn foresee(
     session: &Session<'_>,
     options: &PackOptions,
     results: Results,
 ) -> Result<Exit, CommandError> {
-    let found = ops::forecast(&session.local(), options).await;
-    let found = found.map_err(CommandError::from);
-    if let Err(error) = &found {
-        outcome::print_refusal(session, "pack", error)?;
-    }
     let asked = asked(results, options);
-    let mut forecast = match found {
+    let mut forecast = match ops::forecast(&session.local(), options).await {
         Ok(forecast) => forecast,
-        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
+        Err(error) => return outcome::finish(session, WORDING, Err(error.into()), asked),
     };
     forecast::print(session, &forecast)?;
     if let Some(refusal) = forecast.refusal.take() {
         return outcome::finish(session, WORDING, Err(refusal.into()), asked);
     }
-    let batch = BatchOutcome {
-        images: forecast.images,
-        n_blobs: forecast.n_blobs,
-        bytes: forecast.bytes,
-        shared_bytes: forecast.shared_bytes,
-        next_volumes: Vec::new(),
-        left_files: Vec::new(),
-        projects: Vec::new(),
-    };
+    let sizes = (forecast.n_blobs, forecast.bytes, forecast.shared_bytes);
+    let batch = batch(forecast.images, sizes);
     outcome::write(session, Ok(&batch), asked).map(|()| Exit::Done)
 }
 
