@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, HashThread};
 use super::pieces::Pieces;
+use super::plan::FileContent;
 use super::writer::{OpenBlob, WriteOptions};
 use crate::bridge::FileRange;
 use crate::fsx::{self, Durability, RangeCopier, TempFile};
@@ -52,8 +53,21 @@ pub(super) struct Place<'a> {
     pub(super) digest: &'a Digest,
     pub(super) len: u64,
     pub(super) offset: u64,
+    /// What has the bytes, where it is no blob of the source.
+    pub(super) content: Option<&'a FileContent>,
+}
+
+impl Place<'_> {
     /// Whether it is a file of the user's, which others may write to at any time.
-    pub(super) is_file: bool,
+    pub(super) fn is_file(self) -> bool {
+        matches!(self.content, Some(FileContent::Path { .. }))
+    }
+
+    /// Opens what has the bytes.
+    pub(super) fn open<E: From<BundleError>>(self, open: &OpenBlob<'_, E>) -> Result<Pieces, E> {
+        let pieces = self.content.map(FileContent::open).transpose()?;
+        pieces.flatten().map_or_else(|| open(self.digest), Ok)
+    }
 }
 
 /// What one thread is to do at a time.
@@ -88,20 +102,11 @@ impl Work<'_> {
     }
 }
 
-/// Does what [`copy_places`] does, with what `open` gives for a digest.
-pub(super) fn copy_blobs<E: From<BundleError> + Send>(
-    works: Vec<Work<'_>>,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<HashMap<PartId, Digest>, E> {
-    copy_places(works, &|place| open(place.digest), options)
-}
-
 /// Copies every blob and part to its place; stops at the first that fails, and returns why. Returns
 /// the digests of the parts.
-pub(super) fn copy_places<E: From<BundleError> + Send>(
+pub(super) fn copy_blobs<E: From<BundleError> + Send>(
     mut works: Vec<Work<'_>>,
-    open: &(dyn Fn(Place<'_>) -> Result<Pieces, E> + Sync),
+    open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<HashMap<PartId, Digest>, E> {
     // Largest first, so that no thread is left alone with a large one at the end.
@@ -120,7 +125,7 @@ pub(super) fn copy_places<E: From<BundleError> + Send>(
                     options,
                 };
                 while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = open(work.place).and_then(|pieces| {
+                    let done = work.place.open(open).and_then(|pieces| {
                         if !work.is_sample {
                             check_len(work.place, &pieces)?;
                         }
@@ -166,7 +171,7 @@ fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(),
     if actual == *place.digest {
         return Ok(());
     }
-    if place.is_file {
+    if place.is_file() {
         return Err(BundleError::FileChanged {
             path: pieces.path(),
         });
@@ -178,10 +183,18 @@ fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(),
     })
 }
 
+/// Whether the blob is known to be right, so that it need not be read.
+pub(super) fn is_verified(
+    knowledge: &dyn Knowledge,
+    (place, pieces): (Place<'_>, &Pieces),
+) -> bool {
+    known(place, pieces).is_some_and(|range| knowledge.is_verified(place.digest, range))
+}
+
 /// Where a blob lies of which something may be known: in one range, and in no file of the user's, which
 /// is nobody's to mark.
-pub(super) fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
-    pieces.whole().filter(|_| !place.is_file)
+fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
+    pieces.whole().filter(|_| !place.is_file())
 }
 
 /// Refuses a blob that was read and is not what it should be, and notes what it is.
@@ -217,7 +230,7 @@ pub(super) fn read_chunk(
     let buffer = &mut buffer[..usize::try_from(range.len).expect("at most a buffer")];
     let read = fsx::read_at(range.file, range.path, buffer, range.offset);
     let n = read.map_err(|source| {
-        if place.is_file {
+        if place.is_file() {
             let path = pieces.path();
             return BundleError::ReadFile { path, source };
         }
@@ -231,7 +244,7 @@ pub(super) fn read_chunk(
 }
 
 fn wrong_len(place: Place<'_>, pieces: &Pieces, actual: u64) -> BundleError {
-    if place.is_file {
+    if place.is_file() {
         return BundleError::FileChanged {
             path: pieces.path(),
         };
@@ -276,8 +289,7 @@ impl Copier<'_> {
             return Ok(None);
         }
         let knowledge = self.options.knowledge;
-        let known = known(place, pieces);
-        if known.is_some_and(|range| knowledge.is_verified(place.digest, range)) {
+        if is_verified(knowledge, (place, pieces)) {
             if let Some(output) = work.output {
                 self.copy_unread(place, pieces, output)?;
             }

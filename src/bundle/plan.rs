@@ -15,7 +15,6 @@ use super::siblings::volume_path;
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{HeadLens, Volume};
-use super::writer::OpenBlob;
 use crate::archive::EntryPath;
 use crate::bridge::FileRange;
 use crate::fsx;
@@ -106,11 +105,11 @@ impl FileContent {
         }
     }
 
-    /// Opens what is not in memory. The range is as long as the file is now.
-    pub(super) fn open(&self) -> Result<Option<FileRange>, BundleError> {
+    /// Opens what is not in memory. A file is as long as it is now.
+    pub(super) fn open(&self) -> Result<Option<Pieces>, BundleError> {
         match self {
             Self::Bytes(_) => Ok(None),
-            Self::Range(range, _) => Ok(Some(range.clone())),
+            Self::Range(range, _) => Ok(Some(Pieces::of_bundle(vec![range.clone()]))),
             Self::Path { path, .. } => {
                 let opened = fsx::open(path).and_then(|file| {
                     let len = fsx::len_of(&file, path)?;
@@ -120,30 +119,15 @@ impl FileContent {
                     path: path.clone(),
                     source,
                 })?;
-                Ok(Some(FileRange {
+                let range = FileRange {
                     file: Arc::new(file),
                     path: path.clone(),
                     offset: 0,
                     len,
-                }))
+                };
+                Ok(Some(range.into()))
             }
         }
-    }
-}
-
-/// Opens what `content` says, or else the blob.
-pub(super) fn open_content<E: From<BundleError>>(
-    content: Option<&FileContent>,
-    digest: &Digest,
-    open: &OpenBlob<'_, E>,
-) -> Result<Pieces, E> {
-    match (
-        content,
-        content.map(FileContent::open).transpose()?.flatten(),
-    ) {
-        (Some(FileContent::Range(..)), Some(range)) => Ok(Pieces::of_bundle(vec![range])),
-        (_, Some(range)) => Ok(range.into()),
-        (_, None) => open(digest),
     }
 }
 
@@ -184,12 +168,10 @@ impl PackPlan {
         let (mut manifest, files) = self.sorted();
         split::assign_to_one(&mut manifest);
         check(&manifest)?;
-        let mut planned = Planned::new(manifest, files)?;
-        planned.signer.clone_from(&self.signer);
+        let planned = Planned::new(manifest, files, self)?;
         let Some(volume_size) = self.volume_size else {
             return Ok(planned);
         };
-        planned.is_divided = true;
         let single = &planned.volumes[0];
         if single.len() <= volume_size {
             return Ok(planned);
@@ -200,11 +182,7 @@ impl PackPlan {
         for _ in 0..ROUNDS_MAX {
             let mut manifest = planned.manifest.clone();
             split::assign(&mut manifest, single, (volume_size, common))?;
-            let divided = Planned {
-                is_divided: true,
-                signer: self.signer.clone(),
-                ..Planned::new(manifest, planned.files.clone())?
-            };
+            let divided = Planned::new(manifest, planned.files.clone(), self)?;
             let largest = divided.volumes.iter().map(Volume::len).max();
             let excess = largest.unwrap_or_default().saturating_sub(volume_size);
             if excess == 0 {
@@ -306,8 +284,12 @@ impl Planned {
         &self.manifest
     }
 
-    /// Computes every offset of a bundle that is divided into volumes already.
-    fn new(mut manifest: BundleManifest, files: Vec<FileContent>) -> Result<Self, BundleError> {
+    /// Computes every offset of what `plan` asks for, divided into volumes already.
+    fn new(
+        mut manifest: BundleManifest,
+        files: Vec<FileContent>,
+        plan: &PackPlan,
+    ) -> Result<Self, BundleError> {
         // The offsets in the json files depend on how long these are, and these on the offsets.
         let mut lens = HeadLens::default();
         for round in 0..ROUNDS_MAX {
@@ -338,8 +320,8 @@ impl Planned {
                     bundle_json,
                     signature: Vec::new(),
                     files,
-                    is_divided: false,
-                    signer: None,
+                    is_divided: plan.volume_size.is_some(),
+                    signer: plan.signer.clone(),
                 });
             }
             lens = now;

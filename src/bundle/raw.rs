@@ -3,13 +3,12 @@
 //! What a volume holds of blobs goes to its place first, whichever thread has time; the digests of
 //! parts are known by then, and with them the head of every volume, which is written last.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::{FileContent, Planned, PlannedFile, open_content};
+use super::plan::{Planned, PlannedFile};
 use super::reader::{Bundle, ReadOptions};
 use super::siblings::volume_path;
 use super::volume::Content;
@@ -36,13 +35,7 @@ pub(super) fn write<E: From<BundleError> + Send>(
 ) -> Result<Vec<(PathBuf, u64)>, E> {
     let wrap = |source| E::from(options.write_error(source));
     let outputs = create(planned, options)?;
-    let mut of_files = OfFiles::new();
-    let works = works(planned, &outputs, &mut of_files);
-    let open = |place: Place<'_>| {
-        let content = of_files.get(&(place.digest, place.is_file)).copied();
-        open_content(content, place.digest, open)
-    };
-    let parts = copy::copy_places(works, &open, options)?;
+    let parts = copy::copy_blobs(works(planned, &outputs), open, options)?;
     if planned.has_parts() {
         planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
     }
@@ -77,17 +70,9 @@ fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, 
     Ok(outputs)
 }
 
-/// What has the bytes of files, by their digests and whether they are the user's: such a file may
-/// have the bytes of a blob now, and is not where the blob comes from.
-type OfFiles<'a> = HashMap<(&'a Digest, bool), &'a FileContent>;
-
 /// All that is to be copied, in any order. The parts of a blob are hashed, wherever they go: the
 /// head of every volume names them.
-fn works<'a>(
-    planned: &'a Planned,
-    outputs: &'a [Output],
-    of_files: &mut OfFiles<'a>,
-) -> Vec<Work<'a>> {
+fn works<'a>(planned: &'a Planned, outputs: &'a [Output]) -> Vec<Work<'a>> {
     let mut works = Vec::new();
     for (at, volume) in planned.volumes.iter().enumerate() {
         let output = outputs.iter().find(|output| output.at == at);
@@ -100,7 +85,7 @@ fn works<'a>(
                     digest: &whole.digest,
                     len: whole.size,
                     offset: member.offset,
-                    is_file: false,
+                    content: None,
                 };
                 let part = Part {
                     id: (blob, number),
@@ -123,8 +108,7 @@ fn works<'a>(
                     is_sample: false,
                 });
             }
-            if let (Some(_), Some((place, content))) = (output, planned.place(member)) {
-                of_files.extend(content.map(|content| ((place.digest, place.is_file), content)));
+            if let (Some(_), Some(place)) = (output, planned.place(member)) {
                 works.push(Work {
                     place,
                     output,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::copy::{self, Part, Place, Work};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
-use super::plan::{FileContent, Planned, open_content};
+use super::plan::Planned;
 use super::sequential;
 use super::volume::{Content, Volume};
 use super::writer::{Compression, OpenBlob, WriteOptions};
@@ -27,8 +27,6 @@ const ENOUGH: Duration = Duration::from_millis(700);
 #[derive(Debug, Clone, Copy)]
 struct Item<'a> {
     place: Place<'a>,
-    /// Where it comes from if that is not the source of blobs.
-    content: Option<&'a FileContent>,
     doing: Doing,
 }
 
@@ -75,9 +73,8 @@ fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> 
     let mut items = Vec::new();
     for volume in planned.volumes.iter().filter(is_wanted) {
         for member in volume.members() {
-            items.extend(planned.place(member).map(|(place, content)| Item {
+            items.extend(planned.place(member).map(|place| Item {
                 place,
-                content,
                 doing: Doing::Copy,
             }));
             if let Content::Part(at, number) = member.content {
@@ -87,9 +84,8 @@ fn items<'a>(planned: &'a Planned, options: &WriteOptions<'_>) -> Vec<Item<'a>> 
                         digest: &blob.digest,
                         len,
                         offset: 0,
-                        is_file: false,
+                        content: None,
                     },
-                    content: None,
                     doing,
                 };
                 items.push(item(member.len, Doing::CopyPart));
@@ -168,12 +164,8 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
             is_sample: true,
         };
         output.allocate(self.end).map_err(wrap)?;
-        let open = |digest: &_| {
-            let item = items.iter().find(|item| item.place.digest == digest);
-            open_content(item.and_then(|item| item.content), digest, self.open)
-        };
         let works = items.iter().enumerate().map(work).collect();
-        copy::copy_blobs(works, &open, self.options)?;
+        copy::copy_blobs(works, self.open, self.options)?;
         output.sync().map_err(wrap)
     }
 
@@ -191,7 +183,7 @@ impl<E: From<BundleError> + Send> Rehearsal<'_, E> {
                 none.insert(sequential::encoder(io::sink(), level, options.jobs).map_err(failed)?)
             }
         };
-        let samples = items.iter().map(|item| (item.place, item.content));
+        let samples = items.iter().map(|item| item.place);
         sequential::write_samples(samples, self.open, encoder, options)?;
         encoder.flush().map_err(failed)
     }
@@ -248,9 +240,8 @@ mod tests {
                     digest: &digest,
                     len,
                     offset: 0,
-                    is_file: false,
+                    content: None,
                 },
-                content: None,
                 doing: Doing::Copy,
             };
             let items: Vec<Item<'_>> = (1..=n).map(item).collect();

@@ -8,7 +8,7 @@ use super::copy::{self, Place};
 use super::error::BundleError;
 use super::hashing::HashThread;
 use super::pieces::Pieces;
-use super::plan::{FileContent, Planned, open_content};
+use super::plan::Planned;
 use super::volume::END_LEN;
 use super::writer::{OpenBlob, WriteOptions};
 use crate::fsx::{self, OutputFile};
@@ -88,9 +88,8 @@ pub(super) fn write_tar<E: From<BundleError> + Send>(
         let mut tar = TarStream::new(scope, output, options);
         for member in volume.members() {
             tar.put(&volume.lead(member, &volume_json))?;
-            if let Some((place, content)) = planned.place(member) {
-                let pieces = open_content(content, place.digest, open)?;
-                tar.put_blob(place, &pieces)?;
+            if let Some(place) = planned.place(member) {
+                tar.put_blob(place, &place.open(open)?)?;
             } else {
                 tar.put(planned.content(0, member))?;
             }
@@ -103,16 +102,15 @@ pub(super) fn write_tar<E: From<BundleError> + Send>(
 
 /// Writes the first bytes of blobs to `output`, as [`write_tar`] would; nothing is verified.
 pub(super) fn write_samples<'a, E: From<BundleError> + Send>(
-    items: impl Iterator<Item = (Place<'a>, Option<&'a FileContent>)>,
+    places: impl Iterator<Item = Place<'a>>,
     open: &OpenBlob<'_, E>,
     output: &mut dyn Write,
     options: &WriteOptions<'_>,
 ) -> Result<(), E> {
     std::thread::scope(|scope| {
         let mut tar = TarStream::new(scope, output, options);
-        for (place, content) in items {
-            let pieces = open_content(content, place.digest, open)?;
-            tar.copy(place, &pieces)?;
+        for place in places {
+            tar.copy(place, &place.open(open)?)?;
         }
         Ok(())
     })
@@ -162,9 +160,7 @@ impl<'a> TarStream<'a> {
     /// Copies as much of a blob as is in its place; returns the digest of that, unless the blob is
     /// known to be right.
     fn copy(&mut self, place: Place<'_>, pieces: &Pieces) -> Result<Option<Digest>, BundleError> {
-        let knowledge = self.options.knowledge;
-        let known = copy::known(place, pieces);
-        let is_verified = known.is_some_and(|range| knowledge.is_verified(place.digest, range));
+        let is_verified = copy::is_verified(self.options.knowledge, (place, pieces));
         self.hashing.begin(place.digest.algorithm());
         let mut done = 0;
         while done < place.len {

@@ -158,12 +158,8 @@ impl Planned {
         }
     }
 
-    /// Where the bytes of a member go that are read from a file, and what says from where; a blob's
-    /// place is known to others.
-    pub(super) fn place<'a>(
-        &'a self,
-        member: &Member,
-    ) -> Option<(Place<'a>, Option<&'a FileContent>)> {
+    /// Where the bytes of a member go that are read from a file.
+    pub(super) fn place<'a>(&'a self, member: &Member) -> Option<Place<'a>> {
         let (digest, content) = match member.content {
             Content::Blob(at) => (&self.manifest.blobs[at].digest, None),
             Content::File(at, _) => match &self.files[at] {
@@ -174,13 +170,12 @@ impl Planned {
             },
             _ => return None,
         };
-        let place = Place {
+        Some(Place {
             digest,
             len: member.len,
             offset: member.offset,
-            is_file: matches!(content, Some(FileContent::Path { .. })),
-        };
-        Some((place, content))
+            content,
+        })
     }
 }
 
