@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::batch::{require_file_len, require_space};
+use super::batch::require_space;
 use super::pack::strays::warn_of_strays;
-use super::pack::{require_others, tell_done, with_files};
+use super::pack::{require_lens, require_others, tell_done, with_files};
 use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::{
@@ -102,9 +102,8 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
     let files = planned.files(&options.output, None)?;
     require_others(&files, &inputs)?;
-    let lens = files.iter().map(|file| file.len);
-    require_file_len(&options.output, lens.clone().max().unwrap_or(0))?;
-    require_space(&options.output, sum_len(lens))?;
+    require_lens(&options.output, &files)?;
+    require_space(&options.output, sum_len(files.iter().map(|file| file.len)))?;
     let manifest = planned.manifest();
     let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());
     let base_bytes = sum_len(manifest.base.iter().map(|blob| blob.size));

@@ -11,7 +11,7 @@ pub use carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use elf::NotATool;
 pub use forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast, forecast};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -24,7 +24,8 @@ use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
 use crate::bundle::{
-    self, BundleManifest, Compression, Planned, PlannedFile, Signer, WriteOutcome,
+    self, BundleManifest, Compression, OpenBlob, Planned, PlannedFile, Signer, WriteOptions,
+    WriteOutcome,
 };
 use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
@@ -111,12 +112,10 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
     let Prepared {
         mut batch,
         planned,
-        source,
-        made,
+        files,
+        inputs,
+        writing,
     } = Prepared::new(cx, options).await?;
-    let files = files(options, &planned)?;
-    let inputs = strays::inputs(&source, options);
-    require_others(&files, &inputs)?;
     require_room(options, &files)?;
     let manifest = planned.manifest();
     let outcome = PackOutcome {
@@ -136,22 +135,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         n_blobs: outcome.n_blobs,
         len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
-    let writing = Writing {
-        planned,
-        source,
-        made,
-        jobs: cx.jobs,
-        reporter: Arc::clone(&cx.reporter),
-        output: options.output.clone(),
-        compression: options.compression,
-        durability: options.durability,
-        reading: options.reading,
-        only_volume: options.only_volume,
-    };
     let written = match stdout {
-        Some(stdout) => writing.run_to(stdout).await?,
-        None => bridge::run_stoppable(move |stop| writing.run(None, &stop)).await?,
+        Some(stdout) => writing.run_to(planned, stdout).await?,
+        None => writing.run_in_place(planned).await?,
     };
+    tell_done(cx.reporter.as_ref(), &written.manifest);
     if !fsx::is_stdout(&options.output) {
         let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
         strays::warn_of_strays(cx, (&options.output, n_volumes), &inputs);
@@ -170,8 +158,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
 struct Prepared {
     batch: Batch,
     planned: Planned,
-    source: Source,
-    made: Made,
+    /// What is to be written, none of which is among the inputs.
+    files: Vec<PlannedFile>,
+    /// What it is made from.
+    inputs: Vec<PathBuf>,
+    writing: Writing,
 }
 
 impl Prepared {
@@ -201,20 +192,32 @@ impl Prepared {
         let carried = bridge::run(move || carried::gather(&carry)).await?;
         warn_of_tool(cx, &carried);
         let planned = plan::pack_plan(options, &batch, (&since, &carried))?;
-        let made = sources::made_manifests(&batch, source)?;
-        let source = source.clone();
+        let files = files(options, &planned)?;
+        let inputs = strays::inputs(source, options);
+        require_others(&files, &inputs)?;
+        let writing = Writing {
+            made: sources::made_manifests(&batch, source)?,
+            source: source.clone(),
+            jobs: cx.jobs,
+            reporter: Arc::clone(&cx.reporter),
+            output: options.output.clone(),
+            compression: options.compression,
+            durability: options.durability,
+            reading: options.reading,
+            only_volume: options.only_volume,
+        };
         Ok(Self {
             batch,
             planned,
-            source,
-            made,
+            files,
+            inputs,
+            writing,
         })
     }
 }
 
-/// What a thread needs to write a bundle.
+/// What a thread needs to write a bundle, or a little of it.
 struct Writing {
-    planned: Planned,
     source: Source,
     made: Made,
     jobs: usize,
@@ -227,25 +230,45 @@ struct Writing {
 }
 
 impl Writing {
+    /// Writes the files.
+    async fn run_in_place(self, planned: Planned) -> Result<WriteOutcome, OpsError> {
+        let write =
+            move |stop| self.run(&stop, |open, options| bundle::write(planned, open, options));
+        bridge::run_stoppable(write).await
+    }
+
     /// Writes to a pipe, on a thread that ends with the process wherever it is: whoever reads may
     /// take as long as he likes.
-    async fn run_to(mut self, stdout: fsx::File) -> Result<WriteOutcome, OpsError> {
+    async fn run_to(
+        mut self,
+        planned: Planned,
+        mut stdout: fsx::File,
+    ) -> Result<WriteOutcome, OpsError> {
         self.output = PathBuf::from(fsx::STDOUT);
         let name = self.output.clone();
-        let written = bridge::run_apart(move || self.run(Some(stdout), &Stop::default())).await;
+        let write = move || {
+            self.run(&Stop::default(), |open, options| {
+                bundle::write_to(planned, &mut stdout, open, options)
+            })
+        };
+        let written = bridge::run_apart(write).await;
         written.map_err(|source| fsx::Error::new("write", &name, source))?
     }
 
-    fn run(self, stdout: Option<fsx::File>, stop: &Stop) -> Result<WriteOutcome, OpsError> {
-        let (source, made) = (&self.source, &self.made);
-        let write_options = bundle::WriteOptions {
+    /// Has `work` done with the blobs of the source, until `stop` is set.
+    fn run<T>(
+        &self,
+        stop: &Stop,
+        work: impl FnOnce(&OpenBlob<'_, OpsError>, &WriteOptions<'_>) -> Result<T, OpsError>,
+    ) -> Result<T, OpsError> {
+        let options = WriteOptions {
             output: &self.output,
             compression: self.compression,
             jobs: self.jobs,
             durability: self.durability,
             only_volume: self.only_volume,
             knowledge: &Known {
-                source,
+                source: &self.source,
                 reading: self.reading,
             },
             on_bytes: &|len| {
@@ -253,13 +276,8 @@ impl Writing {
                 stop.flow()
             },
         };
-        let open = |digest: &Digest| sources::open(source, made, digest);
-        let written = match stdout {
-            None => bundle::write(self.planned, &open, &write_options)?,
-            Some(mut stdout) => bundle::write_to(self.planned, &mut stdout, &open, &write_options)?,
-        };
-        tell_done(self.reporter.as_ref(), &written.manifest);
-        Ok(written)
+        let open = |digest: &Digest| sources::open(&self.source, &self.made, digest);
+        work(&open, &options)
     }
 }
 
@@ -299,12 +317,17 @@ fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsE
     if fsx::is_stdout(&options.output) {
         return Ok(());
     }
-    let lens = files.iter().map(|file| file.len);
     // How long a compressed one is, is not known.
     if options.compression == Compression::Raw {
-        require_file_len(&options.output, lens.clone().max().unwrap_or(0))?;
+        require_lens(&options.output, files)?;
     }
-    require_space(&options.output, sum_len(lens))
+    require_space(&options.output, sum_len(files.iter().map(|file| file.len)))
+}
+
+/// Refuses when a file that is to be written is longer than any where `output` is.
+pub(super) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), OpsError> {
+    let longest = files.iter().map(|file| file.len).max();
+    require_file_len(output, longest.unwrap_or(0))
 }
 
 /// Refuses when a file that is to be written is one that is read: a bundle that is packed anew loses

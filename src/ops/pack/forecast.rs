@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::batch::{Batch, existing_ancestor, is_zero};
+use super::super::batch::{existing_ancestor, is_zero};
 use super::super::{Context, ImageReport, OpsError};
-use super::sources::Known;
-use super::{PackOptions, Prepared, files, require_others, require_room, sources, strays};
+use super::{PackOptions, Prepared, require_room};
 use crate::bridge;
-use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile};
+use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile, WriteOptions};
 use crate::fsx;
 use crate::oci::{Digest, sum_len};
 
@@ -84,10 +82,14 @@ pub struct ProjectNeed {
 /// in the forecast. To tell the time it copies a little into a file beside the output, which is
 /// removed again.
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
-    let prepared = Prepared::new(cx, options).await?;
-    let files = files(options, &prepared.planned)?;
-    require_others(&files, &strays::inputs(&prepared.source, options))?;
-    let manifest = prepared.planned.manifest();
+    let Prepared {
+        batch,
+        planned,
+        files,
+        writing,
+        ..
+    } = Prepared::new(cx, options).await?;
+    let manifest = planned.manifest();
     let refusal = require_room(options, &files).err();
     let is_stdout = fsx::is_stdout(&options.output);
     let volume = |file: PlannedFile| VolumeForecast {
@@ -98,62 +100,40 @@ pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecas
     let mut forecast = PackForecast {
         bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
         volumes,
-        n_images: prepared.batch.plan.images.len(),
+        n_images: batch.plan.images.len(),
         n_blobs: manifest.blobs.len(),
         base_blobs: manifest.base.len(),
         base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
-        shared_bytes: prepared.batch.plan.shared_len(),
+        shared_bytes: batch.plan.shared_len(),
         seconds: None,
         free_bytes: None,
-        target: target_needs(manifest, sum_len(prepared.planned.lens())),
+        target: target_needs(manifest, sum_len(planned.lens())),
         refusal,
         images: Vec::new(),
     };
     if !is_stdout {
         forecast.free_bytes = Some(fsx::available(existing_ancestor(&options.output)?)?);
     }
-    let batch = if is_stdout || forecast.refusal.is_some() {
-        prepared.batch
-    } else {
-        let (time, batch) = rehearse(cx, options, prepared).await?;
+    if !is_stdout && forecast.refusal.is_none() {
+        let rehearse = move |stop| {
+            // Nothing of it is progress.
+            writing.run(&stop, |open, options| {
+                let on_bytes = &|_| stop.flow();
+                bundle::rehearse(
+                    &planned,
+                    open,
+                    &WriteOptions {
+                        on_bytes,
+                        ..*options
+                    },
+                )
+            })
+        };
+        let time = bridge::run_stoppable(rehearse).await?;
         forecast.seconds = Some(time.as_secs_f64());
-        batch
-    };
+    }
     forecast.images = batch.finish().images;
     Ok(forecast)
-}
-
-async fn rehearse(
-    cx: &Context,
-    options: &PackOptions,
-    prepared: Prepared,
-) -> Result<(Duration, Batch), OpsError> {
-    let Prepared {
-        batch,
-        planned,
-        source,
-        made,
-    } = prepared;
-    let (output, compression) = (options.output.clone(), options.compression);
-    let (only_volume, reading) = (options.only_volume, options.reading);
-    let (durability, jobs) = (options.durability, cx.jobs);
-    let time = bridge::run_stoppable(move |stop| {
-        let write_options = bundle::WriteOptions {
-            output: &output,
-            compression,
-            jobs,
-            durability,
-            only_volume,
-            knowledge: &Known {
-                source: &source,
-                reading,
-            },
-            on_bytes: &|_| stop.flow(),
-        };
-        let open = |digest: &Digest| sources::open(&source, &made, digest);
-        bundle::rehearse(&planned, &open, &write_options)
-    });
-    Ok((time.await?, batch))
 }
 
 fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
