@@ -283,14 +283,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::challenge::tests::bearer;
     use super::*;
-
-    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
-        Challenge::Bearer {
-            realm: realm.to_owned(),
-            service: service.map(str::to_owned),
-        }
-    }
 
     #[test]
     fn what_is_expected_is_asked_for_at_once() {

@@ -71,10 +71,10 @@ impl Challenged {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+    pub(in super::super) fn bearer(realm: &str, service: Option<&str>) -> Challenge {
         Challenge::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
