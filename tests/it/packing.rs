@@ -299,7 +299,11 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
     quiet("pack store --file v.001.tar=volumes/ --output v.tar");
     quiet("pack store --output d.tar --name other");
     quiet("bundle merge ./v.001.tar d.tar --output v.tar");
-    quiet("bundle merge ../work/v.001.tar d.tar --output v.tar");
+    let whole = env.path("v.001.tar");
+    quiet(&format!(
+        "bundle merge {} d.tar --output v.tar",
+        whole.display()
+    ));
     // Now it is.
     let output = env
         .run_line("bundle merge d.tar d.tar --output v.tar")
