@@ -53,8 +53,10 @@ const GRACE: Duration = Duration::from_secs(10);
 pub enum Access {
     /// Pull.
     ReadOnly,
-    /// Pull, push and delete; needs a store that was created, not only opened.
-    ReadWrite,
+    /// Pull and push; requires a store that was created, not only opened.
+    Push,
+    /// Pull, push and delete; requires the same.
+    PushAndDelete,
 }
 
 /// How to serve.
@@ -99,14 +101,29 @@ struct Server {
 }
 
 impl Server {
-    /// The store to write to.
+    /// Returns the store to write to.
     fn store(&self) -> Result<&Store, ApiError> {
         match (&self.content, self.options.access) {
-            (Content::Store(store), Access::ReadWrite) => Ok(store),
-            _ => Err(ApiError::new(
+            (Content::Store(store), Access::Push | Access::PushAndDelete) => Ok(store),
+            (Content::Store(_), Access::ReadOnly) => Err(ApiError::new(
                 Code::Unsupported,
-                "this registry is read-only",
+                "this registry is read-only: it was started without `--writable`",
             )),
+            (Content::Bundle(_), _) => Err(ApiError::new(
+                Code::Unsupported,
+                "this registry is read-only: it serves a bundle",
+            )),
+        }
+    }
+
+    /// Returns the store to delete from.
+    fn store_to_delete_from(&self) -> Result<&Store, ApiError> {
+        match self.options.access {
+            Access::Push => Err(ApiError::new(
+                Code::Unsupported,
+                "this registry deletes nothing: it was started without `--allow-delete`",
+            )),
+            Access::ReadOnly | Access::PushAndDelete => self.store(),
         }
     }
 }

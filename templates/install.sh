@@ -11,7 +11,7 @@ tool_version={{ tool_version|sh }}
 usage() {
     cat <<'USAGE'
 usage: sh install.sh --registry HOST[/PREFIX] [OPTION]... [-- OPTION OF hod push...]
-       sh install.sh --serve [ADDRESS:PORT] [OPTION]...
+       sh install.sh --serve [ADDRESS:PORT] [OPTION]... [-- OPTION OF hod serve...]
 
 Checks the bundle, then pushes its images into a registry. Running it again is safe: what is there
 already is not sent again.
@@ -41,10 +41,10 @@ What to do:
                             it is pushed (HOD_INSTALL_SKIP_VERIFY=1)
   --verify-key FILE         accept the bundle only if it is signed with this key, which must have come
                             another way than the bundle (HOD_INSTALL_VERIFY_KEY)
-  --serve [ADDRESS:PORT]    be the registry of a site that has none, until Ctrl-C: for pulls, straight
+  --serve [ADDRESS:PORT]    be the registry of a site that has none, until Ctrl-C: read-only, straight
                             from the bundle; 127.0.0.1:5000 by default (HOD_INSTALL_SERVE)
-  --data DIR                with --serve: unpack into DIR first, and take pushes too
-                            (HOD_INSTALL_DATA)
+  --data DIR                with --serve: unpack into DIR first and serve that; with `-- --writable`
+                            it accepts pushes too (HOD_INSTALL_DATA)
 
 Where things are:
   --bundle FILE             the bundle, or any of its volumes (HOD_INSTALL_BUNDLE); by default beside
@@ -129,6 +129,7 @@ quote() {
 # Options of hod, quoted: for every reading of the bundle, and for the push.
 reading=''
 pushing=''
+further=''
 
 add_reading() {
     quote "$2"
@@ -180,7 +181,7 @@ while [ $# -gt 0 ]; do
         --)
             for option; do
                 quote "$option"
-                pushing="$pushing $quoted"
+                further="$further $quoted"
             done
             break
             ;;
@@ -273,6 +274,7 @@ if is_on "$create_projects"; then
     esac
 fi
 [ -z "$creds_stdin" ] || pushing="$pushing --creds-stdin"
+pushing="$pushing$further"
 
 # ---- The log: what is said from here on is in it too.
 
@@ -558,9 +560,9 @@ if [ -n "$serve" ]; then
     if [ -n "$data" ]; then
         quote "$data"
         eval "must_run unpack $bundle_word --output $quoted $reading"
-        eval "must_run serve $quoted $listen"
+        eval "must_run serve $quoted $listen $further"
     else
-        eval "must_run serve $bundle_word $listen $reading"
+        eval "must_run serve $bundle_word $listen $reading $further"
     fi
     exit 0
 fi

@@ -79,7 +79,7 @@ serve() {
 started=$(date +%s)
 
 say '1. A registry with the images of a small product.'
-serve fixtures/registry --read-only --listen 127.0.0.1:0
+serve fixtures/registry --listen 127.0.0.1:0
 source=$address
 
 say '2. A list says what to carry.'
@@ -104,7 +104,7 @@ say '7. At the site: has it arrived whole?'
 run verify site-a.tar
 
 say '8. The registry of the site, with nothing in it yet.'
-serve harbor --listen 127.0.0.1:0
+serve harbor --writable --listen 127.0.0.1:0
 harbor=$address
 
 say '9. Push the bundle, which is not unpacked for that.'
@@ -133,7 +133,7 @@ ls -l cd.*.tar
 [ -e cd.002.tar ] && [ ! -e cd.003.tar ] || fail 'two volumes were to be made'
 
 say '13. At another site there is a registry, and nothing else: no hod, no images.'
-serve site-b --listen 127.0.0.1:0
+serve site-b --writable --listen 127.0.0.1:0
 site=$address
 mkdir media
 mv cd.001.tar cd.002.tar media

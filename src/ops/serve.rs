@@ -12,7 +12,7 @@ use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx::{self, Durability};
 use crate::server::{self, Access, Content, ServedBundle};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::transfer::Source;
 
 /// What to serve, and where.
@@ -26,7 +26,7 @@ pub struct ServeOptions {
 
 /// Serves the source until `shutdown` completes; `on_ready` gets the address that was bound.
 ///
-/// A store that may be written to is created when it is missing. A bundle is never written to; what
+/// A store that may be written to is created when it does not exist. A bundle is never written to; what
 /// is in it but configs and layers is verified before it is served, and those when they are sent. One
 /// that counts on its target is refused: there is none here, and half of its images could be pulled.
 pub async fn serve(
@@ -38,9 +38,13 @@ pub async fn serve(
     super::catalog::require_no_pipe(&options.source)?;
     let (path, access) = (options.source.clone(), options.access);
     let reading = cx.reading.clone();
-    let content = bridge::run(move || open(&path, access, &reading)).await?;
-    if matches!(content, Content::Bundle(_)) && access == Access::ReadWrite {
+    let (content, made) = bridge::run(move || open(&path, access, &reading)).await?;
+    if matches!(content, Content::Bundle(_)) && access != Access::ReadOnly {
         cx.note("a bundle is served read-only: pushes are refused");
+    }
+    if made == Made::Now {
+        let path = options.source.display();
+        cx.note(&format!("created `{path}`, an empty store"));
     }
     if !options.listen.ip().is_loopback() {
         cx.warn(&format!(
@@ -63,8 +67,15 @@ pub async fn serve(
     Ok(())
 }
 
-/// Opens what is at `path`; a directory is, or becomes, a store.
-fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, OpsError> {
+/// Whether what is served existed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Before,
+    Now,
+}
+
+/// Opens what is at `path`; a directory is a store, or becomes one when it may be written to.
+fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, Made), OpsError> {
     if fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         let catalog = Catalog::open(path, reading)?;
         return match catalog.source() {
@@ -72,7 +83,7 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, O
                 bundle.require_complete()?;
                 base::require_no_base(bundle.manifest(), path)?;
                 let served = ServedBundle::new(Arc::clone(bundle))?;
-                Ok(Content::Bundle(Arc::new(served)))
+                Ok((Content::Bundle(Arc::new(served)), Made::Before))
             }
             _ => Err(OpsError::WrongSource {
                 verb: "serve",
@@ -81,9 +92,13 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<Content, O
             }),
         };
     }
-    let store = match access {
-        Access::ReadOnly => Store::open(path)?,
-        Access::ReadWrite => Store::create(path)?,
+    if access == Access::ReadOnly {
+        return Ok((Content::Store(Store::open(path)?), Made::Before));
+    }
+    let made = match Store::open(path) {
+        Ok(_) => Made::Before,
+        Err(StoreError::NotAStore { .. }) => Made::Now,
+        Err(error) => return Err(error.into()),
     };
-    Ok(Content::Store(store))
+    Ok((Content::Store(Store::create(path)?), made))
 }

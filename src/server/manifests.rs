@@ -206,7 +206,7 @@ pub(super) async fn delete(
     repository: RepositoryName,
     target: Target,
 ) -> Result<Response, ApiError> {
-    let store = server.store()?.clone();
+    let store = server.store_to_delete_from()?.clone();
     bridge::run(move || {
         let deleted = match &target {
             Target::Tag(tag) => store.delete_tag(&repository, tag)?,

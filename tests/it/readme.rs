@@ -111,8 +111,11 @@ impl Walk {
         };
         let registry = fixtures::dir().join("registry");
         let (registry, target) = (registry.to_str().unwrap(), walk.env.home().join("harbor"));
-        walk.stand_in("registry.example.com", &[registry, "--read-only"]);
-        walk.stand_in("harbor.example.com", &[target.to_str().unwrap()]);
+        walk.stand_in("registry.example.com", &[registry]);
+        walk.stand_in(
+            "harbor.example.com",
+            &[target.to_str().unwrap(), "--writable"],
+        );
         // For skopeo, which takes no `http` from the address alone, and wants to know whom to trust.
         let containers = walk.env.home().join(".config/containers");
         let harbor = &walk.servers[1].host;

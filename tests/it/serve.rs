@@ -1,6 +1,7 @@
 //! The distribution API: what the spec asks, what registries agree on, and another program's
 //! client.
 
+mod access;
 mod bundle;
 mod push;
 
@@ -300,7 +301,7 @@ fn damage_in_the_store_is_not_served_and_reported() {
     fsx::write_file(&store.blob_path(image.digest()), b"damaged").unwrap();
     let recorder = Arc::new(Recorder::default());
     let options = ServeOptions {
-        access: Access::ReadWrite,
+        access: Access::PushAndDelete,
         durability: Durability::Synced,
         reporter: Arc::clone(&recorder) as _,
     };

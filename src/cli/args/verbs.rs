@@ -363,12 +363,11 @@ pub(crate) struct VerifyArgs {
 
 /// Serve a store, or a bundle as it is, as a registry
 ///
-/// Pull and push for Docker, containerd, skopeo and hod itself, over plain HTTP and without
-/// passwords: for trying things out and for a site that has no registry yet. From a bundle, which
-/// is not unpacked, it is pulled only. Ends on Ctrl-C.
+/// A registry for Docker, containerd, skopeo and hod itself. It is read-only unless `--writable` is
+/// given; a bundle is served as it is, without unpacking, and is always read-only. Ends on Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The store to serve, made when it is missing; or a bundle, in any of its volumes
+    /// The store to serve, or a bundle, in any of its volumes
     #[arg(value_name = "STORE|BUNDLE")]
     pub(crate) source: PathBuf,
 
@@ -376,8 +375,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub(crate) listen: SocketAddr,
 
-    /// Refuse pushes and deletes
+    /// Accept pushes; a store that does not exist is created
     #[arg(long)]
+    pub(crate) writable: bool,
+
+    /// Accept deletes of tags, manifests and blobs too
+    #[arg(long, requires = "writable")]
+    pub(crate) allow_delete: bool,
+
+    /// Refuse pushes and deletes, which is the default
+    #[arg(long, hide = true, conflicts_with = "writable")]
     pub(crate) read_only: bool,
 
     #[command(flatten)]

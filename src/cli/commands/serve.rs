@@ -9,10 +9,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
     let options = ServeOptions {
         source: args.source.clone(),
         listen: args.listen,
-        access: if args.read_only {
-            Access::ReadOnly
-        } else {
-            Access::ReadWrite
+        access: match (args.writable, args.allow_delete) {
+            (false, _) => Access::ReadOnly,
+            (true, false) => Access::Push,
+            (true, true) => Access::PushAndDelete,
         },
     };
     let mut announced = Ok(());

@@ -100,12 +100,18 @@ fn a_site_without_a_registry_pulls_from_the_bundle() {
 }
 
 #[test]
-fn with_a_data_directory_it_takes_pushes_and_keeps_them() {
+fn with_a_data_directory_it_accepts_pushes_when_asked_and_keeps_them() {
     let site = Site::new("site");
     site.env.write("all.txt", "app/0:1\napp/1:1\n");
     site.env.write("more.txt", "more/app/0:1\nmore/app/1:1\n");
     let data = site.env.path("registry's data");
-    let more = ["--data", data.to_str().unwrap(), "--skip-verify"];
+    let more = [
+        "--data",
+        data.to_str().unwrap(),
+        "--skip-verify",
+        "--",
+        "--writable",
+    ];
     for (n, list) in ["all.txt", "more.txt"].into_iter().enumerate() {
         // The second time with what it was given the first time.
         let serving = Serving::start(&site, &["dash"], &more);

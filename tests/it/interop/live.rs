@@ -181,9 +181,10 @@ struct HodServe {
 }
 
 impl HodServe {
-    fn start(env: &TestEnv, store: &str) -> Self {
+    fn start(env: &TestEnv, store: &str, more: &[&str]) -> Self {
         let mut command = env.hod();
         command.args(["serve", store, "--listen", "127.0.0.1:0", "--quiet"]);
+        command.args(more);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
@@ -216,7 +217,7 @@ fn skopeo_pushes_into_hod_serve_and_hod_and_docker_registry_go_on_from_there() {
         return;
     }
     let (env, zoo) = (TestEnv::new(), skopeo_zoo());
-    let served = HodServe::start(&env, "served");
+    let served = HodServe::start(&env, "served", &["--writable"]);
     push_with_skopeo(&env, &source_of(&zoo), (&served.host, &zoo));
     for (name, image) in &zoo {
         assert_copies(&env, &format!("docker://{}/{name}", served.host), image);
@@ -240,7 +241,7 @@ fn docker_registry_mirrors_hod_serve() {
     }
     let (env, zoo) = (TestEnv::new(), zoo());
     put(&env, &zoo);
-    let served = HodServe::start(&env, "store");
+    let served = HodServe::start(&env, "store", &[]);
     let mirror = DockerRegistry::mirror(&env, "mirror", &served.host);
     for (name, image) in &zoo {
         mirror.assert_serves(name, image);

@@ -130,7 +130,7 @@ fn what_is_not_there_is_said_by_code_and_nothing_is_written() {
     other.put_in(&store, "team/other:1");
     let _ = env.run_line("pack store --output site.tar").success();
     let before = fsx::stat(&env.path("site.tar")).unwrap();
-    let served = Served::start(&env, "site.tar");
+    let served = Served::with(&env, "site.tar", "--writable");
     let check = |target: String, expect: &str| {
         let answer = served.send("GET", &target);
         assert_eq!((answer.status, answer.code().as_str()), (404, expect));

@@ -227,7 +227,7 @@ impl Harbor {
             seen: Mutex::default(),
         });
         let options = ServeOptions {
-            access: Access::ReadWrite,
+            access: Access::PushAndDelete,
             durability: Durability::Deferred,
             reporter: Arc::new(Silent),
         };

@@ -110,7 +110,7 @@ impl TestRegistry {
             tokens: Mutex::default(),
         });
         let serve_options = ServeOptions {
-            access: Access::ReadWrite,
+            access: Access::PushAndDelete,
             durability: Durability::Deferred,
             reporter: Arc::new(Silent),
         };

@@ -15,17 +15,24 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Serves `source` on a free port.
+    /// Serves `source` read-only on a free port.
+    #[track_caller]
+    pub(crate) fn start(env: &TestEnv, source: &str) -> Self {
+        Self::with(env, source, "")
+    }
+
+    /// Serves `source` on a free port, with further flags separated by blanks.
     #[track_caller]
     #[expect(
         clippy::disallowed_methods,
         reason = "what the child says goes straight to a file"
     )]
-    pub(crate) fn start(env: &TestEnv, source: &str) -> Self {
+    pub(crate) fn with(env: &TestEnv, source: &str, flags: &str) -> Self {
         let log = std::fs::File::create(env.path("serve.log")).unwrap();
         let mut child = env
             .hod()
             .args(["serve", source, "--listen", "127.0.0.1:0"])
+            .args(flags.split_whitespace())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
