@@ -3,6 +3,7 @@
 mod findings;
 mod push;
 mod refusals;
+mod stand_in;
 
 use base64::Engine as _;
 use hod::fsx;

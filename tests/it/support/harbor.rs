@@ -1,10 +1,14 @@
-//! A Harbor in the test's process, as Harbor's source has it and not as hod would like it: core
-//! with its tokens, projects, quotas and rules, in front of hod's own server as the backend.
+//! A Harbor in the test's process that answers as Harbor 2.15 was seen to answer: core with its
+//! tokens, projects, quotas and rules, in front of hod's own server as the backend.
 //!
-//! `core` is what stands before `/v2/`; `api` is `/service/token` and `/api/v2.0`.
+//! `core` handles `/v2/`, `api` handles `/service/token` and `/api/v2.0`, `policy` decides what may
+//! be pulled, and `outage` answers while the database is down. Not imitated: Harbor's race that
+//! counts a blob several times when several clients upload it into one project at once.
 
 mod api;
 mod core;
+mod outage;
+mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,6 +33,8 @@ pub(crate) enum Kind {
     Admin,
     User,
     SystemRobot,
+    /// A robot of the whole system that has the permission to create projects.
+    ProjectCreator,
     ProjectRobot,
     /// With the CLI secret of a user of OIDC, which little of the API takes.
     OidcUser,
@@ -57,8 +63,12 @@ pub(crate) struct ProjectState {
     /// In bytes; `None` is Harbor's -1.
     pub limit: Option<u64>,
     pub is_proxy: bool,
-    /// The tags that are immutable once they are there, in every repository.
+    /// What a proxy cache finds at the registry behind it: `app:1` → digest.
+    pub upstream: BTreeMap<String, String>,
+    /// The tags that are immutable once they are there, in every repository; `**` is all.
     pub immutable: BTreeSet<String>,
+    /// Which images may be pulled.
+    pub pull_policy: PullPolicy,
     members: BTreeMap<String, Role>,
     /// Digest and length of all that counts for the quota.
     blobs: BTreeMap<String, u64>,
@@ -73,6 +83,23 @@ impl ProjectState {
     pub(crate) fn used(&self) -> u64 {
         self.blobs.values().sum()
     }
+}
+
+impl ProjectState {
+    fn has_immutable(&self, tag: &str) -> bool {
+        self.immutable.contains(tag) || self.immutable.contains("**")
+    }
+}
+
+/// Which images of a project may be pulled; pushes are not held to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum PullPolicy {
+    #[default]
+    Everything,
+    /// Cosign's content trust.
+    Signed,
+    /// No vulnerabilities; no image has been scanned.
+    Scanned,
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +156,10 @@ pub(crate) enum Proxy {
 pub(crate) struct HarborState {
     pub read_only: bool,
     pub admin_only: bool,
+    /// How many more requests that need the database are answered without it.
+    pub n_without_database: usize,
+    /// Whether Harbor's external URL is `https`, though it is reached without TLS.
+    pub is_https_outside: bool,
     pub proxy: Proxy,
     pub refusals: Vec<Refusal>,
     pub projects: BTreeMap<String, ProjectState>,
@@ -323,8 +354,37 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next)
     response
 }
 
-/// What stands before everything: sessions (facts D3), and what a test wants.
+/// The longest header line that nginx takes unless it is told otherwise.
+const HEADER_LEN_MAX: usize = 8 * 1024;
+
+/// What nginx answers to a request that does not fit into its buffers.
+fn too_large(seen: &Seen) -> Option<Response> {
+    let page = |status: u16, title: &str| {
+        let page = format!(
+            "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>400 Bad \
+             Request</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        );
+        let mut response = answer(status, page);
+        let html = HeaderValue::from_static("text/html");
+        response.headers_mut().insert("content-type", html);
+        response
+    };
+    let query = seen.query.as_deref().unwrap_or_default();
+    if seen.path.len() + query.len() + "GET ? HTTP/1.1".len() > HEADER_LEN_MAX {
+        return Some(page(414, "414 Request-URI Too Large"));
+    }
+    let is_long = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
+        name.as_str().len() + ": ".len() + value.len() > HEADER_LEN_MAX
+    };
+    let title = "400 Request Header Or Cookie Too Large";
+    seen.headers.iter().any(is_long).then(|| page(400, title))
+}
+
+/// What stands before everything: nginx, sessions (facts D3), and what a test wants.
 fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
+    if let Some(response) = too_large(seen) {
+        return Some(response);
+    }
     let mut state = shared.state.lock().unwrap();
     let has_session = seen.header("cookie").is_some_and(|c| c.contains("sid="));
     let is_safe = matches!(seen.method.as_str(), "GET" | "HEAD" | "OPTIONS");
@@ -333,6 +393,12 @@ fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
     }
     if state.proxy == Proxy::HidesApi && seen.path.starts_with("/api/") {
         return Some(answer(404, "<html><h1>404 Not Found</h1></html>"));
+    }
+    if state.n_without_database > 0
+        && let Some(response) = outage::answer(&shared.host, seen, state.n_without_database)
+    {
+        state.n_without_database -= 1;
+        return Some(response);
     }
     let refusal = state.refusals.iter_mut().find(|refusal| {
         // Nobody gets past the challenge without a login.

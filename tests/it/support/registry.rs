@@ -416,7 +416,7 @@ fn unauthorized(challenge: &str) -> Response {
     response
 }
 
-pub(super) fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}")))
 }
 

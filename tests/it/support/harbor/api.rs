@@ -35,7 +35,9 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
     match (method, parts.as_slice()) {
         ("GET", ["ping"]) => plain(200, "\"Pong\""),
         ("GET", ["systeminfo"]) => system_info(state, user.as_ref()),
-        (_, ["projects"]) if user.is_none() => error(401, "UNAUTHORIZED", "unauthorized"),
+        (_, ["projects"] | ["users", "current", ..]) if user.is_none() => {
+            error(401, "UNAUTHORIZED", "unauthorized")
+        }
         ("HEAD", ["projects"]) => match state.projects.get(&parameter(seen, "project_name")) {
             Some(_) => plain(200, ""),
             None => plain(404, ""),
@@ -43,6 +45,13 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
         ("POST", ["projects"]) => match user {
             Some(user) => create(state, &user, body),
             None => error(401, "UNAUTHORIZED", "unauthorized"),
+        },
+        ("GET", ["users", "current"]) => user.as_ref().map_or_else(|| plain(401, ""), current_user),
+        ("GET", ["users", "current", "permissions"]) => match user {
+            Some(user) if parameter(seen, "scope") == "/system" => {
+                json_answer(200, &system_permissions(&user))
+            }
+            _ => json_answer(200, &json!([])),
         },
         ("GET", ["repositories"]) => repositories(state, seen, (user.as_ref(), None)),
         ("GET", ["projects", name, "repositories"]) => {
@@ -106,14 +115,7 @@ fn give_token(state: &mut HarborState, seen: &Seen, user: Option<&Account>) -> R
     }
     let born = state.tick();
     let name = user.map(|user| user.name.clone());
-    let payload = json!({
-        "iss": "harbor-token-issuer", "aud": "harbor-registry",
-        "sub": name.clone().unwrap_or_default(), "access": claims,
-    });
-    let token = format!(
-        "eyJhbGciOiJSUzI1NiJ9.{}.c2lnbmF0dXJl{born}",
-        URL_SAFE_NO_PAD.encode(payload.to_string())
-    );
+    let token = encode_token(name.as_deref().unwrap_or_default(), &json!(claims), born);
     let given = Token {
         user: name,
         access,
@@ -125,6 +127,49 @@ fn give_token(state: &mut HarborState, seen: &Seen, user: Option<&Account>) -> R
         200,
         &json!({"token": token, "expires_in": 1800, "issued_at": issued_at}),
     )
+}
+
+/// A token as long as Harbor's, which signs with an RSA key of 4096 bits.
+pub(super) fn encode_token(user: &str, access: &Value, n: u64) -> String {
+    let payload = json!({
+        "iss": "harbor-token-issuer", "sub": user, "aud": "harbor-registry",
+        "exp": 1_795_528_800, "nbf": 1_795_527_000, "iat": 1_795_527_000,
+        "jti": "uPnbM5JX0gMWrhFt", "access": access,
+    });
+    let signature = URL_SAFE_NO_PAD.encode(format!("{n:0512}"));
+    format!(
+        "eyJhbGciOiJSUzI1NiJ9.{}.{signature}",
+        URL_SAFE_NO_PAD.encode(payload.to_string())
+    )
+}
+
+/// What of the system someone may do, as far as it matters here.
+fn system_permissions(user: &Account) -> Value {
+    match user.kind {
+        Kind::Admin => json!([
+            {"resource": "catalog", "action": "read"},
+            {"resource": "project", "action": "create"},
+            {"resource": "project", "action": "list"},
+        ]),
+        Kind::ProjectCreator => json!([{"resource": "project", "action": "create"}]),
+        _ => json!([]),
+    }
+}
+
+fn current_user(user: &Account) -> Response {
+    match user.kind {
+        Kind::SystemRobot | Kind::ProjectCreator | Kind::ProjectRobot => {
+            let message = "get current user not available for security context: robot";
+            error(412, "PRECONDITION", message)
+        }
+        Kind::Admin | Kind::User | Kind::OidcUser => {
+            let is_admin = user.kind == Kind::Admin;
+            json_answer(
+                200,
+                &json!({"username": user.name, "sysadmin_flag": is_admin}),
+            )
+        }
+    }
 }
 
 fn system_info(state: &HarborState, user: Option<&Account>) -> Response {
@@ -166,7 +211,8 @@ fn create(state: &mut HarborState, user: &Account, body: &[u8]) -> Response {
         let message = "Only system level robot can create project";
         return error(403, "FORBIDDEN", message);
     }
-    if state.admin_only && user.kind != Kind::Admin {
+    let may_create = matches!(user.kind, Kind::Admin | Kind::ProjectCreator);
+    if state.admin_only && !may_create {
         let message = "Only system admin can create project";
         return error(403, "FORBIDDEN", message);
     }
@@ -188,7 +234,7 @@ fn create(state: &mut HarborState, user: &Account, body: &[u8]) -> Response {
     let members = [(user.name.as_str(), Role::Maintainer)];
     let project = state.add_project(&name, &members);
     project.public = public;
-    project.limit = limit.filter(|_| user.kind == Kind::Admin);
+    project.limit = limit.filter(|_| may_create);
     let mut response = plain(201, "");
     let location = format!("/api/v2.0/projects/{}", project.born);
     response
@@ -201,7 +247,7 @@ fn create(state: &mut HarborState, user: &Account, body: &[u8]) -> Response {
 fn may_read(user: &Account, project: &ProjectState) -> bool {
     match user.kind {
         Kind::Admin => true,
-        Kind::SystemRobot => false,
+        Kind::SystemRobot | Kind::ProjectCreator => false,
         Kind::ProjectRobot => project.members.get(&user.name) == Some(&Role::Maintainer),
         Kind::User | Kind::OidcUser => project.members.contains_key(&user.name),
     }
@@ -289,6 +335,16 @@ fn read(
             json_answer(200, &json!([rule]))
         }
         // The name of the repository is escaped twice, or it is another path.
+        ["repositories", repository, "artifacts", reference] => {
+            let repository = format!("{name}/{}", repository.replace("%252F", "/"));
+            let tag = (repository.clone(), (*reference).to_owned());
+            let digest = project.tags.get(&tag).cloned();
+            let digest = digest.unwrap_or_else(|| (*reference).to_owned());
+            if !project.artifacts.contains(&(repository, digest.clone())) {
+                return error(404, "NOT_FOUND", "artifact not found");
+            }
+            json_answer(200, &json!({"digest": digest, "type": "IMAGE"}))
+        }
         ["repositories", repository, "artifacts", tag, "tags"] => {
             let repository = format!("{name}/{}", repository.replace("%252F", "/"));
             let key = (repository.clone(), (*tag).to_owned());
@@ -296,7 +352,7 @@ fn read(
                 return error(404, "NOT_FOUND", "artifact not found");
             }
             let wants = parameter(seen, "with_immutable_status") == "true";
-            let immutable = wants && project.immutable.contains(*tag);
+            let immutable = wants && project.has_immutable(tag);
             json_answer(
                 200,
                 &json!([{"id": 1, "name": tag, "immutable": immutable}]),

@@ -5,9 +5,9 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use hod::oci::Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Account, HarborState, Shared, error};
+use super::{Account, HarborState, Shared, answer as plain, error};
 use crate::support::faults::{manifest_path, upload_path};
 use crate::support::registry::Seen;
 
@@ -96,6 +96,12 @@ fn unauthorized<T>(challenge: &str, message: &str) -> Checked<T> {
     Err(Box::new(response))
 }
 
+/// The challenge to a request without a login. The host of the realm is the one that was asked.
+pub(super) fn bearer_challenge(host: &str, seen: &Seen, scheme: &str) -> String {
+    let host = seen.header("host").unwrap_or(host);
+    format!("Bearer realm=\"{scheme}://{host}/service/token\",service=\"harbor-registry\"")
+}
+
 /// All checks; `None` for the root of the API.
 fn before(
     state: &mut HarborState,
@@ -106,13 +112,14 @@ fn before(
     let given = seen.header("authorization");
     let about = about(seen)?;
     let principal = principal(state, given, about.as_ref());
-    let bearer = |scope: &str| {
-        let host = seen.header("host").unwrap_or(host);
-        format!("Bearer realm=\"http://{host}/service/token\",service=\"harbor-registry\"{scope}")
+    let scheme = if state.is_https_outside {
+        "https"
+    } else {
+        "http"
     };
     let challenge = |scope: &str| match given {
         Some(_) => "Basic realm=\"harbor\"".to_owned(),
-        None => bearer(scope),
+        None => bearer_challenge(host, seen, scheme) + scope,
     };
     let Some(about) = about else {
         let is_known = match &principal {
@@ -158,6 +165,11 @@ fn before(
     }
     if state.read_only && !is_safe {
         return refuse(403, "DENIED", READ_ONLY);
+    }
+    let project = &state.projects[&about.project];
+    let name = (about.repository.as_str(), about.last.as_str());
+    if let Some(response) = super::policy::answer(project, seen, name) {
+        return Err(Box::new(response));
     }
     check_push(state, seen, (&about, manifest))?;
     Ok(Some(about))
@@ -270,7 +282,7 @@ fn check_push(
         return refuse(
             403,
             "DENIED",
-            &format!("can not push artifact to a proxy project: {name}"),
+            &format!("denied: can not push artifact to a proxy project: {name}"),
         );
     }
     let is_there = |digest: &str| project.blobs.contains_key(digest);
@@ -297,7 +309,7 @@ fn check_push(
         return Ok(());
     }
     let key = (about.repository.clone(), about.last.clone());
-    if project.immutable.contains(&about.last) && project.tags.contains_key(&key) {
+    if project.has_immutable(&about.last) && project.tags.contains_key(&key) {
         let (_, name) = about.repository.split_once('/').unwrap();
         return refuse(
             412,
@@ -309,17 +321,24 @@ fn check_push(
         );
     }
     let parsed: Value = serde_json::from_slice(manifest).unwrap_or_default();
-    for child in parsed["manifests"].as_array().into_iter().flatten() {
-        let digest = child["digest"].as_str().unwrap_or_default().to_owned();
-        if !project
-            .artifacts
-            .contains(&(about.repository.clone(), digest.clone()))
-        {
-            let message = format!("artifact {}@{digest} not found", about.repository);
-            return refuse(404, "NOT_FOUND", &message);
-        }
+    let children = parsed["manifests"].as_array().into_iter().flatten();
+    let digests = children.map(|child| child["digest"].as_str().unwrap_or_default());
+    // It is the backend that says so, before Harbor looks.
+    let missing: Vec<Value> = digests
+        .filter(|digest| {
+            let artifact = (about.repository.clone(), (*digest).to_owned());
+            !project.artifacts.contains(&artifact)
+        })
+        .map(|digest| {
+            json!({"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry",
+                   "detail": digest})
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let body = json!({ "errors": missing }).to_string();
+    Err(Box::new(plain(400, body)))
 }
 
 /// What Harbor's database learns from a success.
