@@ -3,20 +3,30 @@
 //! One image a line, `[registry/]repository[:tag][@digest]`, then optionally where it goes and
 //! `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of a line or after a
 //! blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark are fine.
+//! `--platform=X` may also stand in front, as in lists for `docker pull`.
 //!
-//! Pure: takes text and gives entries, or every bad line at once. Reading files, directories and
-//! standard input is the caller's.
+//! A line that can be read in two usual ways is refused, with both readings.
+//!
+//! Pure: takes bytes or text and gives entries, or every bad line at once. Reading files,
+//! directories and standard input is the caller's.
 
+mod column;
+mod decode;
 mod entry;
 mod error;
 mod fix;
+mod foreign;
 mod gather;
 mod lock;
+mod login;
 mod rename;
+mod shape;
 mod text;
 
+pub use decode::{TextError, decode};
 pub use entry::{Destination, ListEntry, Origin, StoredAs};
 pub use error::{BadLine, ListError};
+pub use foreign::ForeignFormat;
 pub use lock::{write_entries, write_locked};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
 
@@ -266,6 +276,49 @@ mod tests {
             "a:1 platform=linux/amd64\na:1 platform=linux/arm64",
             "is listed at lists/a.txt:1 with other platforms",
         );
+    }
+
+    #[test]
+    fn a_word_behind_different_images_is_not_where_they_go() {
+        let error = parse(&[source("redis:7 cache\nb:1 x\nvalkey:8 cache\n")], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "image list `lists/a.txt` has 2 invalid lines; nothing was moved\n  \
+             line 1: `cache`: stands behind different images, so that it may not be where they go; \
+             if it is, write `library/cache`\n  \
+             line 3: `cache`: stands behind different images, so that it may not be where they go; \
+             if it is, write `library/cache`"
+        );
+        let fine = "redis:7 cache\nredis:8 cache\na:1 team/x\nb:2 team/x\nc:1 y:1\nd:1 y:2";
+        assert_eq!(parse(&[source(fine)], &[]).unwrap().entries.len(), 6);
+    }
+
+    #[test]
+    fn a_file_of_another_tool_is_named() {
+        let text = "services:\n  web:\n    image: nginx:1.27\n";
+        let error = parse(&[source("a:1"), source(text)], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`lists/a.txt` is a Compose file, which cannot be read as a list yet"
+        );
+        assert!(error.hint().unwrap().contains("one image per line"));
+    }
+
+    #[test]
+    fn no_message_has_a_password() {
+        for line in [
+            "admin:s3cret@h.io/a:1",
+            "- image: https://admin:s3cret@h.io/a:1",
+            "a:1 => admin:s3cret@h.io/a:1",
+            "--x admin:s3cret@h.io/a",
+            "## see https://admin:s3cret@h.io/a",
+        ] {
+            let said = match parse(&[source(&format!("{line}\na:1"))], &[]) {
+                Ok(list) => list.warnings.join("\n"),
+                Err(error) => format!("{error:?} {error} {:?}", error.hint()),
+            };
+            assert!(said.contains("***") && !said.contains("s3cret"), "{said}");
+        }
     }
 
     #[test]

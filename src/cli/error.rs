@@ -1,15 +1,15 @@
 //! Why a command failed, and the exit code that says so.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::ui::OutputError;
 use crate::bundle::{KeyError, SignError};
 use crate::fsx;
 use crate::hint::Hint;
-use crate::list::ListError;
-use crate::oci::ReferenceError;
+use crate::list::{ListError, TextError};
+use crate::oci::{Reference, ReferenceError};
 use crate::ops::OpsError;
 use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
@@ -31,8 +31,8 @@ pub(crate) enum CommandError {
     List { path: PathBuf, source: fsx::Error },
     #[error("`{}` has no `*.list` or `*.txt` files", path.display())]
     NoLists { path: PathBuf },
-    #[error("`{}` is not UTF-8 text", path.display())]
-    NotText { path: PathBuf },
+    #[error("image list `{}` is not text that can be read", path.display())]
+    NotText { path: PathBuf, source: TextError },
     #[error("failed to read the list from stdin")]
     Stdin(#[source] io::Error),
     #[error("credentials in `{}` cannot be read", path.display())]
@@ -208,6 +208,10 @@ impl CommandError {
         match self {
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
+            Self::List { path, source } if source.kind() == fsx::IoKind::NotFound => {
+                image_in_place_of_a_list(path)
+            }
+            Self::NotText { source, .. } => source.hint(),
             Self::File(error) => error.hint(),
             Self::Client(error) => error.hint(),
             Self::Target { .. } => Some(
@@ -257,4 +261,16 @@ impl CommandError {
             _ => None,
         }
     }
+}
+
+/// What to do with the reference of an image where a file is expected.
+fn image_in_place_of_a_list(path: &Path) -> Option<String> {
+    let reference: Reference = path.to_str()?.parse().ok()?;
+    let is_image = reference.tag.is_some() || reference.digest.is_some();
+    is_image.then(|| {
+        format!(
+            "If `{reference}` is an image, pass it as a list on stdin: \
+             `echo '{reference}' | hod pull - --store STORE`."
+        )
+    })
 }

@@ -236,8 +236,9 @@ pub(crate) fn read_lists(
 }
 
 fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
-    String::from_utf8(bytes).map_err(|_| CommandError::NotText {
+    list::decode(bytes).map_err(|source| CommandError::NotText {
         path: path.to_owned(),
+        source,
     })
 }
 

@@ -42,6 +42,13 @@ pub struct StoredAs {
     pub tag: Option<Tag>,
 }
 
+impl Destination {
+    /// Whether it is one word, without a path or a tag.
+    pub(super) fn is_bare(&self) -> bool {
+        self.tag.is_none() && !self.repository.as_str().contains('/')
+    }
+}
+
 impl ListEntry {
     /// The name in the store: the second column's, else the reference's own.
     ///

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::ForeignFormat;
 use crate::hint::Hint;
 
 /// The most bad lines that a message shows; a wrong file has thousands.
@@ -22,6 +23,9 @@ pub enum ListError {
         /// How many lists were read.
         n_files: usize,
     },
+    /// A file of another tool.
+    #[error("`{}` is {format}, which cannot be read as a list yet", visible(file))]
+    Foreign { file: String, format: ForeignFormat },
     /// Sections that no list has.
     #[error("{} no section {}", has(files), ticked(unknown, "or"))]
     UnknownSection {
@@ -139,6 +143,7 @@ impl Hint for ListError {
             Self::UnknownSection { known, .. } => {
                 Some(format!("the sections are {}", ticked(known, "and")))
             }
+            Self::Foreign { format, .. } => Some(format.hint()),
             Self::Empty { .. } => None,
         }
     }

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::oci::{Digest, PlatformChoice, Registry, Tag};
+use crate::oci::{Digest, PlatformChoice, Registry, RepositoryName, Tag};
 
+use super::foreign::ForeignFormat;
 use super::text::{Bad, ImageLine, Line, parse_line};
-use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs};
+use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs, login};
 
 /// Collects the lines of lists.
 pub(super) struct Gatherer<'a> {
     source: &'a Registry,
     wanted: &'a [String],
     files: Vec<String>,
+    /// Files that are not lists.
+    foreign: Vec<(String, ForeignFormat)>,
     /// All sections, in order of appearance.
     sections: Vec<String>,
     entries: Vec<ListEntry>,
@@ -27,6 +30,7 @@ impl<'a> Gatherer<'a> {
             source,
             wanted,
             files: Vec::new(),
+            foreign: Vec::new(),
             sections: Vec::new(),
             entries: Vec::new(),
             claims: HashMap::new(),
@@ -38,6 +42,10 @@ impl<'a> Gatherer<'a> {
     /// Reads one list; a section does not reach beyond its end.
     pub(super) fn add(&mut self, list: &ListSource<'_>) {
         self.files.push(list.name.to_owned());
+        if let Some(format) = ForeignFormat::of(list.text) {
+            self.foreign.push((list.name.to_owned(), format));
+            return;
+        }
         let text = list.text.strip_prefix('\u{feff}').unwrap_or(list.text);
         let mut section: Option<String> = None;
         for (n, line) in text.lines().enumerate() {
@@ -50,7 +58,7 @@ impl<'a> Gatherer<'a> {
                 Ok(Line::Section(name)) => section = Some(self.open_section(name)),
                 Ok(Line::Heading(text)) => self.warnings.push(format!(
                     "{origin}: `{}` is taken for a comment, since a section's name is one word",
-                    super::error::visible(text)
+                    super::error::visible(login::masked(text).as_deref().unwrap_or(text))
                 )),
                 Ok(Line::Image(image)) => self.add_image(*image, section.clone(), origin),
                 Err(bad) => self.add_problem(origin, bad),
@@ -150,8 +158,57 @@ impl<'a> Gatherer<'a> {
         reference.to_string()
     }
 
+    /// Refuses a bare second column that several repositories share: a table's third thing, such as
+    /// a team or a status, and not where each of them goes.
+    fn refuse_repeated_destinations(&mut self) {
+        let mut lines: HashMap<&RepositoryName, Vec<&ListEntry>> = HashMap::new();
+        for entry in &self.entries {
+            if let Some(destination) = &entry.destination
+                && destination.is_bare()
+            {
+                lines
+                    .entry(&destination.repository)
+                    .or_default()
+                    .push(entry);
+            }
+        }
+        let is_shared = |entries: &Vec<&ListEntry>| {
+            let first = &entries[0].reference;
+            entries.iter().any(|entry| {
+                let other = &entry.reference;
+                (&other.registry, &other.repository) != (&first.registry, &first.repository)
+            })
+        };
+        let shared: Vec<(Origin, Bad)> = lines
+            .values()
+            .filter(|entries| is_shared(entries))
+            .flatten()
+            .map(|entry| {
+                let word = entry.stored().repository.to_string();
+                let reason = format!(
+                    "stands behind different images, so that it may not be where they go; if it \
+                     is, write `library/{word}`"
+                );
+                (entry.origin.clone(), Bad::new(&word, reason))
+            })
+            .collect();
+        for (origin, bad) in shared {
+            self.add_problem(origin, bad);
+        }
+        let position = |file: &str| self.files.iter().position(|known| known == file);
+        self.problems
+            .sort_by_key(|problem| (position(&problem.file), problem.line));
+    }
+
     /// Gives the list, or everything that is wrong with it.
-    pub(super) fn finish(self) -> Result<ImageList, ListError> {
+    pub(super) fn finish(mut self) -> Result<ImageList, ListError> {
+        if let Some((file, format)) = self.foreign.first() {
+            return Err(ListError::Foreign {
+                file: file.clone(),
+                format: *format,
+            });
+        }
+        self.refuse_repeated_destinations();
         if !self.problems.is_empty() {
             return Err(ListError::Invalid {
                 problems: self.problems,

@@ -1,9 +1,8 @@
 //! One line of a list.
 
-use crate::oci::{PlatformChoice, Reference, ReferenceError, RepositoryName};
+use crate::oci::{PlatformChoice, Reference, ReferenceError};
 
-use super::Destination;
-use super::fix;
+use super::{Destination, column, fix, login, shape};
 
 /// What a line is.
 #[derive(Debug, PartialEq)]
@@ -34,7 +33,7 @@ pub(super) struct Bad {
 }
 
 impl Bad {
-    fn new(text: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn new(text: &str, reason: impl Into<String>) -> Self {
         Self {
             text: text.to_owned(),
             reason: reason.into(),
@@ -59,16 +58,30 @@ pub(super) fn parse_line(line: &str) -> Result<Line<'_>, Bad> {
     if code.is_empty() {
         return Ok(Line::Blank);
     }
+    if let Some(masked) = login::masked(code) {
+        let reason = "has a login in it; log in with `hod login` instead";
+        return Err(Bad::new(&masked, reason));
+    }
+    if let Some(bad) = shape::known(code) {
+        return Err(bad);
+    }
     match parse_columns(code) {
         Ok(image) => Ok(Line::Image(Box::new(image))),
-        Err(mut bad) => {
-            // A fix is offered only when it makes the line readable, and rarely needs all of it.
-            if bad.fix.is_none() {
-                bad.fix = fix::reference(&bad.text).or_else(|| fix::reference(code));
-            }
-            Err(bad)
-        }
+        Err(bad) => Err(explain(code, bad)),
     }
+}
+
+/// Adds what was likely meant.
+fn explain(code: &str, mut bad: Bad) -> Bad {
+    if bad.fix.is_some() {
+        return bad;
+    }
+    if let Some(separated) = shape::separated(code, parse_columns) {
+        return separated;
+    }
+    // A fix is offered only when it makes the line readable, and rarely needs all of it.
+    bad.fix = fix::reference(&bad.text).or_else(|| fix::reference(code));
+    bad
 }
 
 fn ends_blank(text: &str) -> bool {
@@ -90,25 +103,33 @@ fn parse_comment<'a>(line: &'a str, comment: &'a str) -> Line<'a> {
 
 fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
     let columns: Vec<&str> = code.split_whitespace().collect();
+    let (mut platforms, columns) = leading_platform(&columns)?;
     let (first, rest) = columns.split_first().unwrap_or((&"", &[]));
     if matches!(*first, "-" | "image:" | "-image:") {
         let reason = "a line starts with the image's reference, without YAML";
         return Err(Bad::new(code, reason));
     }
-    let mut image = ImageLine {
-        reference: first
-            .parse()
-            .map_err(|error: ReferenceError| Bad::new(first, error.to_string()))?,
-        destination: None,
-        platforms: None,
-    };
+    let reference: Reference = first
+        .parse()
+        .map_err(|error: ReferenceError| Bad::new(first, error.to_string()))?;
+    if first.contains('/')
+        && let Some(platform) = column::platform_of(first)
+    {
+        return Err(Bad {
+            fix: rest
+                .first()
+                .map(|image| format!("{image} platform={platform}")),
+            ..Bad::new(first, "is a platform; a line starts with the image")
+        });
+    }
+    let mut destination = None;
     for (n, column) in rest.iter().enumerate() {
-        match column.split_once('=') {
-            Some(("platform", _)) if image.platforms.is_some() => {
+        match column.trim_start_matches("--").split_once('=') {
+            Some(("platform", _)) if platforms.is_some() => {
                 return Err(Bad::new(column, "`platform=` is given twice"));
             }
             Some(("platform", value)) => {
-                image.platforms = Some(parse_platforms(value, &rest[n..])?);
+                platforms = Some(parse_platforms(value, &rest[n..])?);
             }
             Some((key, value)) => {
                 let reason = format!("`{key}=` is unknown; only `platform=` is known");
@@ -117,14 +138,45 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
                     ..Bad::new(column, reason)
                 });
             }
-            None if n == 0 => image.destination = Some(parse_destination(column)?),
-            None if image.platforms.is_some() => {
+            None if n == 0 => destination = Some(column::destination(column, &reference)?),
+            None if platforms.is_some() => {
                 return Err(Bad::new(column, "unexpected column after `platform=`"));
             }
             None => return Err(Bad::new(column, "unexpected third column")),
         }
     }
-    Ok(image)
+    Ok(ImageLine {
+        reference,
+        destination,
+        platforms,
+    })
+}
+
+/// Takes `--platform=X` or `--platform X` off the front, where scripts around `docker pull` have it.
+fn leading_platform<'c, 'a>(
+    columns: &'c [&'a str],
+) -> Result<(Option<PlatformChoice>, &'c [&'a str]), Bad> {
+    let [flag, rest @ ..] = columns else {
+        return Ok((None, columns));
+    };
+    let Some(name) = flag.strip_prefix("--") else {
+        return Ok((None, columns));
+    };
+    match (name.split_once('='), rest) {
+        (Some(("platform", value)), _) => {
+            let column = [&flag[2..]];
+            Ok((Some(parse_platforms(value, &column)?), rest))
+        }
+        (None, [value, rest @ ..]) if name == "platform" => {
+            let column = format!("platform={value}");
+            Ok((Some(parse_platforms(value, &[&column])?), rest))
+        }
+        _ => {
+            let reason = "is an unknown option; only `--platform=` is known, and the second column \
+                          says where an image goes";
+            Err(Bad::new(flag, reason))
+        }
+    }
 }
 
 fn parse_platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad> {
@@ -134,10 +186,11 @@ fn parse_platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad>
     };
     let column = columns[0];
     let all = columns.concat();
+    let all = all.trim_start_matches("--");
     let is_split = columns.len() > 1 && (value.ends_with(',') || columns[1].starts_with(','));
     if is_split && is_like_platform("platform", &all["platform=".len()..]) {
         return Err(Bad {
-            fix: Some(all),
+            fix: Some(all.to_owned()),
             ..Bad::new(column, "no blanks are allowed between platforms")
         });
     }
@@ -156,40 +209,6 @@ fn is_like_platform(key: &str, value: &str) -> bool {
     let key = key.to_lowercase();
     let is_key = key.trim_start_matches('-').starts_with("platform") || key == "arch";
     is_key && value.parse::<PlatformChoice>().is_ok()
-}
-
-fn parse_destination(column: &str) -> Result<Destination, Bad> {
-    if column.contains('@') {
-        let (name, _) = column.split_once('@').unwrap_or_default();
-        return Err(Bad {
-            fix: parse_destination(name).is_ok().then(|| name.to_owned()),
-            ..Bad::new(column, "a digest cannot be chosen where an image goes")
-        });
-    }
-    let (name, tag) = match column.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-        _ => (column, None),
-    };
-    if let Some((host, rest)) = name.split_once('/')
-        && host.contains(':')
-    {
-        let rest = &column[column.len() - rest.len() - tag.map_or(0, |tag| tag.len() + 1)..];
-        return Err(Bad {
-            fix: parse_destination(rest).is_ok().then(|| rest.to_owned()),
-            ..Bad::new(
-                column,
-                "where an image goes is a name without a registry's port",
-            )
-        });
-    }
-    let bad = |error: ReferenceError| Bad {
-        fix: fix::reference(column),
-        ..Bad::new(column, error.to_string())
-    };
-    Ok(Destination {
-        repository: name.parse::<RepositoryName>().map_err(bad)?,
-        tag: tag.map(str::parse).transpose().map_err(bad)?,
-    })
 }
 
 #[cfg(test)]
@@ -226,6 +245,12 @@ mod tests {
         check("redis:7 x/y", "redis:7 to x/y");
         check("redis:7 harbor.corp/y:2 # z", "redis:7 to harbor.corp/y:2");
         check("redis:7 platform=all", "redis:7 for all");
+        check("redis:7 --platform=linux/arm64", "redis:7 for linux/arm64");
+        check("--platform=linux/arm64 redis:7", "redis:7 for linux/arm64");
+        check(
+            "--platform linux/arm64 redis:7 x/y # z",
+            "redis:7 to x/y for linux/arm64",
+        );
         check(
             "r.io:80/a/b y:2 platform=linux/arm/v7",
             "r.io:80/a/b to y:2 for linux/arm/v7",
@@ -295,5 +320,61 @@ mod tests {
             "unexpected column after `platform=`",
             None,
         );
+    }
+
+    #[test]
+    fn lines_of_other_shapes_have_words_of_their_own() {
+        #[track_caller]
+        fn check(line: &str, reason: &str, fix: Option<&str>) {
+            let bad = parse_line(line).unwrap_err();
+            let found = (bad.reason.as_str(), bad.fix.as_deref());
+            assert_eq!(found, (reason, fix), "{line}");
+        }
+        let option = "is an unknown option; only `--platform=` is known, and the second column \
+                      says where an image goes";
+        check("--alias=x a:1", option, None);
+        check("--platform", option, None);
+        check(
+            "--platform=arm64 a:1",
+            "platform `arm64` is not of the form `os/architecture` or `os/architecture/variant`",
+            None,
+        );
+        check(
+            "linux/arm64 a:1",
+            "is a platform; a line starts with the image",
+            Some("a:1 platform=linux/arm64"),
+        );
+        let login = "has a login in it; log in with `hod login` instead";
+        check("admin:pw@h.io/a:1", login, None);
+        check("a:1 admin:pw@h.io/a:1", login, None);
+        let header = "is the heading of a table, not an image; delete the line";
+        check("REPOSITORY   TAG   IMAGE ID", header, None);
+        check("IMAGE:TAG", header, None);
+        check("image,tag", header, None);
+        let nameless = "has `<none>`, where `docker images` knows no name or tag; write it, or \
+                        delete the line";
+        check("redis <none> 0123456789ab", nameless, None);
+        check("<none>:<none>", nameless, None);
+        let comment = "comments start with `#`";
+        check("// redis", comment, Some("# redis"));
+        check("＃ redis", comment, Some("# redis"));
+        check("a:1 // redis", comment, Some("a:1 # redis"));
+        check("a:1 ＃redis", comment, Some("a:1 #redis"));
+        let two_columns = |by: &str| format!("columns are separated by blanks, not by `{by}`");
+        for (line, by) in [
+            ("a:1 => x/b:2", "=>"),
+            ("a:1=>x/b:2", "=>"),
+            ("a:1 -> x/b:2", "->"),
+            ("a:1 → x/b:2", "→"),
+            ("a:1|x/b:2", "|"),
+            ("| a:1 | x/b:2 |", "|"),
+            ("a:1=x/b:2", "="),
+            ("a:1 = x/b:2", "="),
+        ] {
+            check(line, &two_columns(by), Some("a:1 x/b:2"));
+        }
+        check("redis,5.0", &two_columns(","), Some("redis:5.0"));
+        check("| redis | 5.0 |", &two_columns("|"), Some("redis:5.0"));
+        check("a:1,x/b:2", &two_columns(","), None);
     }
 }

@@ -23,6 +23,7 @@ mod interop;
 mod interrupt;
 mod layering;
 mod limits;
+mod lists;
 mod login;
 mod ls;
 mod merge;

@@ -65,7 +65,9 @@ fn names_that_would_leave_the_store_are_refused() {
 
 #[test]
 fn what_is_no_text_is_refused() {
-    check(b"\xff\xfe\x00\x01", "UTF-8");
+    check(b"\xff\xfe\x00\x01", "line 1");
+    check(b"\xff\xfe\x00", "UTF-16");
+    check(b"a:1\n\xff\x00", "line 2 is not UTF-8");
     check(b"app:1\0\n", "line 1");
     check(b"app:\x1b[31m1\n", "line 1");
     check(b"a\x07pp:1\n", "line 1");

@@ -1,0 +1,96 @@
+//! Lines as other tools and other people write them.
+
+use super::text::{Bad, ImageLine};
+
+/// The first words of the headings of tables.
+const HEADINGS: &[&str] = &["image", "images", "name", "repository", "source"];
+/// The words that follow there.
+const HEADING_WORDS: &[&str] = &[
+    "arch",
+    "created",
+    "destination",
+    "digest",
+    "id",
+    "image",
+    "name",
+    "platform",
+    "size",
+    "tag",
+    "target",
+    "version",
+];
+const SEPARATORS: &[&str] = &["=>", "->", "→", "|", "=", ",", "，", ";"];
+
+/// Recognises a line that is not meant to name an image, whatever it can be read as.
+pub(super) fn known(code: &str) -> Option<Bad> {
+    if code.contains("<none>") {
+        let reason = "has `<none>`, where `docker images` knows no name or tag; write it, or \
+                      delete the line";
+        return Some(Bad::new(code, reason));
+    }
+    if is_heading(code) {
+        let reason = "is the heading of a table, not an image; delete the line";
+        return Some(Bad::new(code, reason));
+    }
+    comment(code)
+}
+
+fn is_heading(code: &str) -> bool {
+    let lower = code.to_lowercase();
+    let is_divider = |c: char| c.is_whitespace() || matches!(c, ',' | '|' | ':' | '\t');
+    let mut words = lower.split(is_divider).filter(|word| !word.is_empty());
+    let is_first = words.next().is_some_and(|word| HEADINGS.contains(&word));
+    let rest: Vec<&str> = words.collect();
+    let is_upper = code.bytes().any(|b| b.is_ascii_uppercase()) && code.to_uppercase() == code;
+    is_first
+        && rest.iter().all(|word| HEADING_WORDS.contains(word))
+        && (is_upper || !rest.is_empty())
+}
+
+fn comment(code: &str) -> Option<Bad> {
+    let mut at_start = true;
+    for (at, _) in code.char_indices() {
+        let mark = ["//", "＃"]
+            .into_iter()
+            .find(|mark| code[at..].starts_with(mark));
+        if let Some(mark) = mark
+            && at_start
+        {
+            let (before, after) = (&code[..at], &code[at + mark.len()..]);
+            return Some(Bad {
+                fix: Some(format!("{before}#{after}")),
+                ..Bad::new(&code[at..], "comments start with `#`")
+            });
+        }
+        at_start = code[at..].starts_with(char::is_whitespace);
+    }
+    None
+}
+
+/// Recognises two columns that something else than a blank separates; `parse` reads columns.
+pub(super) fn separated(code: &str, parse: impl Fn(&str) -> Result<ImageLine, Bad>) -> Option<Bad> {
+    let trim = |text: &str| {
+        text.trim_matches(|c: char| c.is_whitespace() || c == '|')
+            .to_owned()
+    };
+    let inner = trim(code);
+    let separator = SEPARATORS.iter().find(|by| inner.contains(**by))?;
+    let (left, right) = inner.split_once(separator)?;
+    let (left, right) = (trim(left), trim(right));
+    let is_one_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+    if !is_one_word(&left) || !is_one_word(&right) {
+        return None;
+    }
+    let line = format!("{left} {right}");
+    let fix = match parse(&line) {
+        // A comma may separate two images as well.
+        Ok(_) if matches!(*separator, "," | "，" | ";") => None,
+        Ok(_) => Some(line),
+        Err(bad) => Some(bad.fix?),
+    };
+    let reason = format!("columns are separated by blanks, not by `{separator}`");
+    Some(Bad {
+        fix,
+        ..Bad::new(code, reason)
+    })
+}
