@@ -170,5 +170,5 @@ pub use sign::{
     SignHelper, SignatureError, Signed, Signer, Trust,
 };
 pub use stream::{BlobCheck, StreamSink, read_stream};
-pub use verify::{BundleVerifyOutcome, VerifyOptions, verify, verify_once};
+pub use verify::{BundleVerifyOutcome, Partial, VerifyOptions, verify, verify_once};
 pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, write, write_to};

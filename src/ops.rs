@@ -30,7 +30,7 @@ mod verify;
 mod why;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
-pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus};
+pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes};
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
@@ -55,5 +55,5 @@ pub use select::{SelectOptions, select};
 pub use serve::{ServeOptions, serve};
 pub use signature::SignatureFacts;
 pub use unpack::{UnpackOptions, unpack};
-pub use verify::{VerifyOptions, VerifyOutcome, verify};
+pub use verify::{Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};

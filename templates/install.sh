@@ -590,7 +590,7 @@ fi
 if ! is_on "$skip_verify"; then
     creds_kept=$creds_stdin
     creds_stdin=''
-    eval "must_run verify $bundle_word $reading"
+    eval "must_run verify $bundle_word{{ " --partial" if kind == "volumes" }} $reading"
     creds_stdin=$creds_kept
 fi
 if is_on "$dry_run"; then

@@ -232,8 +232,14 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
             }
             // What is there is as it was packed, and that is all that is said of it.
             let outcome = check(&divided.paths[keep[0]]);
-            assert_eq!(outcome.problems, [""; 0]);
-            assert_eq!(outcome.notes, [error.to_string()]);
+            assert_eq!((outcome.problems, outcome.notes), (vec![], vec![]));
+            let is_here = |digest: &Digest| bytes_of(&bundle, digest).is_some();
+            let images = bundle.manifest().images.iter();
+            let complete = images.filter(|image| image.blobs.iter().all(is_here));
+            let partial = outcome.partial.unwrap();
+            assert_eq!(partial.missing, missing);
+            assert_eq!(partial.n_volumes as usize, n);
+            assert_eq!(partial.n_complete, complete.count());
             // From another directory, under any name.
             let short = |path: &Path| {
                 let name = path.file_name().unwrap().to_string_lossy();
@@ -256,6 +262,30 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
                 fsx::rename(&short(path), path).unwrap();
             }
         }
+    }
+}
+
+#[test]
+fn a_copy_that_is_too_short_is_one_problem_wherever_it_ends() {
+    let divided = divide(large(), 355_000);
+    let path = &divided.paths[1];
+    let whole = fsx::read(path, u64::MAX / 2).unwrap();
+    let head = whole.len() / 3;
+    for len in [head, whole.len() / 2, whole.len() - 1025, whole.len() - 1] {
+        fsx::write_file(path, &whole[..len]).unwrap();
+        let expected = format!(
+            "`{}`: {} of {} bytes are there: the copy is incomplete",
+            path.display(),
+            crate::report::amount::format_bytes(len as u64),
+            crate::report::amount::format_bytes(whole.len() as u64),
+        );
+        assert_eq!(
+            check(&divided.paths[0]).problems,
+            [expected.as_str()],
+            "{len}"
+        );
+        let error = Bundle::open(&divided.paths[0], &ReadOptions::default()).unwrap_err();
+        assert!(verify::text(&error).contains(&expected), "{error}");
     }
 }
 

@@ -9,6 +9,7 @@ use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
+use crate::report::amount::format_bytes;
 
 /// A bundle that cannot be written, or that cannot be read or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,16 @@ pub enum BundleError {
     /// Some other file.
     #[error("`{}` is not a hod bundle: {found}", path.display())]
     NotABundle { path: PathBuf, found: String },
+    /// A file without any content, as an interrupted copy leaves it.
+    #[error("`{}` is empty: the copy is incomplete", path.display())]
+    Empty { path: PathBuf },
+    /// A file that is shorter than it says.
+    #[error("`{}`: {} of {} bytes are there: the copy is incomplete", path.display(), format_bytes(*len), format_bytes(*expected))]
+    Incomplete {
+        path: PathBuf,
+        len: u64,
+        expected: u64,
+    },
     /// A compressed bundle where offsets are needed.
     #[error("bundle `{}` is compressed and can only be read from start to end", path.display())]
     Compressed { path: PathBuf },
@@ -353,6 +364,8 @@ impl BundleError {
             Self::BlobDamaged { .. }
             | Self::BlobLength { .. }
             | Self::Decompress { .. }
+            | Self::Empty { .. }
+            | Self::Incomplete { .. }
             | Self::Json { .. }
             | Self::Id { .. }
             | Self::Text { .. }
@@ -394,6 +407,8 @@ impl BundleError {
             Self::BlobDamaged { .. }
             | Self::BlobLength { .. }
             | Self::Decompress { .. }
+            | Self::Empty { .. }
+            | Self::Incomplete { .. }
             | Self::Json { .. }
             | Self::Id { .. }
             | Self::Text { .. }
@@ -471,6 +486,9 @@ impl Hint for BundleError {
             Self::OtherSibling { .. } => {
                 "pack with what the bundle was packed with, or into another directory; nothing was \
                  written"
+            }
+            Self::Empty { .. } | Self::Incomplete { .. } => {
+                "Copy the file again from where it was made, and wait until the copy is finished."
             }
             Self::VolumesMissing { .. } => {
                 "put the missing volumes beside this one, or name the directories they are in with \

@@ -48,9 +48,8 @@ pub(super) fn read(
     trust: &Trust,
 ) -> Result<(Head, VolumeHead), BundleError> {
     let Some(volume_json) = read_first(input)? else {
-        return Err(BundleError::NotABundle {
+        return Err(BundleError::Empty {
             path: input.path().to_owned(),
-            found: "it is empty".to_owned(),
         });
     };
     read_rest(volume_json, input, trust)

@@ -327,12 +327,15 @@ impl OpenVolume {
         let member = &members[at];
         let expected = self.layout.lead(member, &self.volume_json);
         let found = self.read_up_to(member.lead_offset, expected.len() as u64)?;
+        if found.len() < expected.len() && expected.starts_with(&found) {
+            return Err(self.truncated(member));
+        }
         if found != expected {
             let found = self.read_up_to(member.lead_offset, LEAD_LEN_MAX)?;
             return Err(intruder::examine(members, at, &found));
         }
         if self.len < member.end() {
-            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
+            return Err(self.truncated(member));
         }
         let end = member.offset + member.len;
         let padding = self.read_up_to(end, member.end() - end)?;
@@ -346,6 +349,9 @@ impl OpenVolume {
     pub(super) fn check_end(&self) -> Result<(), BundleError> {
         let members = self.layout.members();
         let end = members.last().map_or(0, Member::end);
+        if let (true, Some(last)) = (self.len < self.layout.len(), members.last()) {
+            return Err(self.truncated(last));
+        }
         intruder::examine_end(members, &self.read_up_to(end, LEAD_LEN_MAX)?)
     }
 
@@ -353,9 +359,22 @@ impl OpenVolume {
     pub(super) fn read_small(&self, member: &Member) -> Result<Vec<u8>, BundleError> {
         let bytes = self.read_up_to(member.offset, member.len)?;
         if (bytes.len() as u64) < member.len {
-            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
+            return Err(self.truncated(member));
         }
         Ok(bytes)
+    }
+
+    /// Says of a member that the file ends within or before it, or of the file that it is shorter
+    /// than it says, which is then true of every later member as well.
+    pub(super) fn truncated(&self, member: &Member) -> BundleError {
+        if self.len < self.layout.len() {
+            return BundleError::Incomplete {
+                path: self.path.clone(),
+                len: self.len,
+                expected: self.layout.len(),
+            };
+        }
+        BundleError::member(&member.path, MemberProblem::Truncated)
     }
 
     /// Reads some of a member's content from `done` bytes on; 0 only where the file ends.

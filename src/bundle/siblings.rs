@@ -169,9 +169,8 @@ fn open(
     let (file, len) = open_file(path)?;
     let own = head.read_next(&mut Input::new(BufReader::new(&file), path)?, examine)?;
     let Some(own) = own else {
-        return Err(BundleError::NotABundle {
+        return Err(BundleError::Empty {
             path: path.to_owned(),
-            found: "it is empty".to_owned(),
         });
     };
     let volume = OpenVolume::new((file, path, len), own);

@@ -1,5 +1,6 @@
 //! Reading a whole bundle to see whether every bit of it is as it was written.
 
+use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::closure::Closure;
 use super::error::{BlobProblem, BundleError, MemberProblem};
-use super::format::{BundleBlob, BundleManifest};
+use super::format::{BundleBlob, BundleImage, BundleManifest};
 use super::hashing::BUFFER_LEN;
 use super::reader::{Bundle, BundleKind, OpenVolume, ReadOptions};
 use super::sign::Signed;
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::{Content, Member};
 use crate::fsx;
-use crate::oci::DigestHasher;
+use crate::oci::{Digest, DigestHasher};
 
 /// What is in a bundle, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +28,20 @@ pub struct BundleVerifyOutcome {
     pub problems: Vec<String>,
     /// What is left out, as it may be.
     pub notes: Vec<String>,
+    /// Which volumes were not found, if any.
+    pub partial: Option<Partial>,
     /// Whether it is signed; `None` where that was not to be read.
     pub signed: Option<Signed>,
+}
+
+/// What was found of a bundle of which volumes are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// The numbers of the missing volumes, counted from 1; never empty.
+    pub missing: Vec<u32>,
+    pub n_volumes: u32,
+    /// How many images are complete without the missing volumes.
+    pub n_complete: usize,
 }
 
 /// How to verify a bundle.
@@ -53,8 +66,8 @@ impl std::fmt::Debug for VerifyOptions<'_> {
 /// Reads every byte of the bundle at `path`, of all its volumes that are found.
 ///
 /// A raw bundle is read by several threads and all its problems are listed; a compressed one is
-/// read up to its first. Volumes that are not found are named in the notes: what is there is as it
-/// was packed. Fails only when a file cannot be read or is no bundle at all.
+/// read up to its first. Volumes that are not found are no problem: see
+/// [`BundleVerifyOutcome::partial`]. Fails only when a file cannot be read or is no bundle at all.
 pub fn verify(
     path: &Path,
     options: &VerifyOptions<'_>,
@@ -114,6 +127,7 @@ fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
         len: manifest.blobs.iter().map(|blob| blob.size).sum(),
         problems: Vec::new(),
         notes: Vec::new(),
+        partial: None,
         signed: Some(signed),
     }
 }
@@ -159,7 +173,8 @@ impl Task<'_> {
 
 /// Says of an error which volume it is about, where there are several.
 fn in_volume(bundle: &Bundle, volume: &OpenVolume, error: BundleError) -> BundleError {
-    if bundle.manifest().n_volumes == 1 {
+    let names_file = matches!(error, BundleError::Incomplete { .. });
+    if names_file || bundle.manifest().n_volumes == 1 {
         return error;
     }
     BundleError::InVolume {
@@ -189,9 +204,10 @@ fn verify_raw(
         if !blob.is_manifest {
             continue;
         }
-        let bytes = first.read_small(member)?;
-        // One that is damaged is on the list already.
-        if blob.digest.matches(&bytes) {
+        // One that is damaged or missing is on the list already.
+        if let Ok(bytes) = first.read_small(member)
+            && blob.digest.matches(&bytes)
+        {
             errors.extend(closure.add(&blob.digest, bytes).err());
         }
     }
@@ -199,8 +215,13 @@ fn verify_raw(
     errors.extend(findings.problems);
     let mut outcome = outcome(bundle.manifest(), bundle.signed());
     outcome.notes = findings.notes;
-    if let Err(missing) = bundle.require_complete() {
-        outcome.notes.push(missing.to_string());
+    let missing = bundle.missing_volumes();
+    if !missing.is_empty() {
+        outcome.partial = Some(Partial {
+            missing,
+            n_volumes: bundle.manifest().n_volumes,
+            n_complete: n_complete_images(&bundle),
+        });
         let blobs = bundle.manifest().blobs.iter();
         let here = blobs.filter(|blob| bundle.open_blob(&blob.digest).is_some());
         (outcome.n_blobs, outcome.len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
@@ -209,10 +230,25 @@ fn verify_raw(
         if !error.is_content() {
             return Err(error);
         }
-        outcome.problems.push(text(&error));
+        let problem = text(&error);
+        if !outcome.problems.contains(&problem) {
+            outcome.problems.push(problem);
+        }
     }
-    outcome.problems.dedup();
     Ok(outcome)
+}
+
+/// How many images have all of their blobs in the volumes that were found.
+fn n_complete_images(bundle: &Bundle) -> usize {
+    let blobs = bundle.manifest().blobs.iter().map(|blob| &blob.digest);
+    let missing: HashSet<&Digest> = blobs
+        .filter(|digest| bundle.open_blob(digest).is_none())
+        .collect();
+    let is_complete = |image: &&BundleImage| {
+        let mut needed = image.manifests.iter().chain(&image.blobs);
+        !needed.any(|digest| missing.contains(digest))
+    };
+    bundle.manifest().images.iter().filter(is_complete).count()
 }
 
 /// Checks all that stands in the volumes behind their heads; the errors are in the order of the
@@ -271,7 +307,7 @@ pub(super) fn check_content(
     while done < member.len {
         let n = volume.read_content(member, buffer, done)?;
         if n == 0 {
-            return Err(BundleError::member(&member.path, MemberProblem::Truncated));
+            return Err(volume.truncated(member));
         }
         hasher.update(&buffer[..n]);
         if member.is_blob() {

@@ -10,7 +10,7 @@ use crate::fsx;
 use crate::hint::Hint;
 use crate::list::{ListError, TextError};
 use crate::oci::{Reference, ReferenceError};
-use crate::ops::OpsError;
+use crate::ops::{FoundVolumes, OpsError};
 use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
 
@@ -73,6 +73,12 @@ pub(crate) enum CommandError {
         n_problems: String,
         what: String,
     },
+    /// What was found is as it was packed.
+    #[error("`{}` is incomplete: {volumes}", path.display())]
+    Incomplete {
+        path: PathBuf,
+        volumes: FoundVolumes,
+    },
     /// A login for this run, and no single registry that it could be for.
     #[error("`{by}` gives a login for one registry, and the list names {}: {}", registries.len(), registries.join(", "))]
     WhoseLogin {
@@ -126,6 +132,7 @@ impl CommandError {
             Self::Ops(error) if error.is_refusal() => Exit::Refused,
             Self::Ops(error) if error.is_unverified() => Exit::NotVerified,
             Self::Damaged { .. } => Exit::NotVerified,
+            Self::Incomplete { .. } => Exit::Refused,
             Self::Lists(_)
             | Self::List { .. }
             | Self::NoLists { .. }
@@ -173,6 +180,7 @@ impl CommandError {
             Self::Client(error) => error.class(),
             Self::Credentials { source, .. } => source.class(),
             Self::Damaged { .. } => ErrorClass::Verify,
+            Self::Incomplete { .. } => ErrorClass::NotFound,
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
             | Self::List { .. }
@@ -253,6 +261,12 @@ impl CommandError {
             Self::BundleName { .. } => {
                 Some("the name says whether to compress, so that nobody has to guess".to_owned())
             }
+            Self::Incomplete { .. } => Some(
+                "The volumes that are present are as they were packed. Put the missing ones beside \
+                 them, name their directory with `--volume-dir`, or verify only what is present \
+                 with `--partial`."
+                    .to_owned(),
+            ),
             Self::Damaged { .. } => Some(
                 "delete the named files of a store and pull or unpack again, which fetches only \
                  what is missing; a damaged bundle must be copied or packed again"

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::batch::Batch;
+use super::batch::{Batch, PresentVolumes};
 use super::preflight::Look;
 use super::{Context, OpsError};
 use crate::bridge;
@@ -375,6 +375,16 @@ fn settle(
         }
     }
     batch.set_presence(found);
+    if let (Source::Bundle(bundle), false) = (source, waiting.is_empty()) {
+        let missing = bundle.missing_volumes();
+        let n_volumes = bundle.manifest().n_volumes;
+        batch.present_volumes = Some(PresentVolumes {
+            present: (1..=n_volumes)
+                .filter(|volume| !missing.contains(volume))
+                .collect(),
+            n_volumes,
+        });
+    }
     for (image, volumes) in waiting {
         batch.wait(image, volumes.into_iter().collect());
     }

@@ -94,12 +94,23 @@ pub struct BatchOutcome {
     /// parts of one layer and are needed together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_volumes: Vec<u32>,
+    /// Which volumes were read, where images wait for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub present_volumes: Option<PresentVolumes>,
     /// Files that the bundle carries besides images, which were left in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
+}
+
+/// The volumes of a bundle that a run had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PresentVolumes {
+    /// Counted from 1.
+    pub present: Vec<u32>,
+    pub n_volumes: u32,
 }
 
 impl BatchOutcome {
@@ -210,6 +221,7 @@ pub(super) struct Batch {
     pub(super) plan: Arc<Plan>,
     on_failure: OnFailure,
     pub(super) next_volumes: Vec<u32>,
+    pub(super) present_volumes: Option<PresentVolumes>,
 }
 
 impl Batch {
@@ -235,6 +247,7 @@ impl Batch {
             plan: Arc::new(Plan::new(Vec::new())),
             on_failure,
             next_volumes: Vec::new(),
+            present_volumes: None,
         };
         let mut images = Vec::new();
         let mut n_unsigned = 0;
@@ -457,6 +470,7 @@ impl Batch {
             bytes: self.plan.len(),
             shared_bytes: self.plan.shared_len(),
             next_volumes: self.next_volumes,
+            present_volumes: self.present_volumes,
             left_files: Vec::new(),
             projects: Vec::new(),
             images: self.reports,

@@ -83,6 +83,9 @@ impl Catalog {
             return Ok(catalog);
         }
         let path = path.to_owned();
+        if stat.is_file && stat.len == 0 {
+            return Err(BundleError::Empty { path }.into());
+        }
         if stat.is_file {
             return match Bundle::detect(&path)? {
                 Some(BundleKind::Raw) => {

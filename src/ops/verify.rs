@@ -2,6 +2,7 @@
 
 mod collection;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::fsx;
 use crate::list::RenameRules;
 use crate::oci::DigestHasher;
 use crate::report::Event;
+use crate::report::amount::{format_count, format_volumes};
 use crate::store;
 use crate::transfer::{OnFailure, PlannedBlob, ReferrerMode, Source, TransferError};
 
@@ -23,6 +25,16 @@ use crate::transfer::{OnFailure, PlannedBlob, ReferrerMode, Source, TransferErro
 #[derive(Debug)]
 pub struct VerifyOptions {
     pub source: PathBuf,
+    pub extent: Extent,
+}
+
+/// What of a bundle in several volumes must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Every volume.
+    Whole,
+    /// One volume, or more.
+    Partial,
 }
 
 /// What was found.
@@ -37,9 +49,58 @@ pub struct VerifyOutcome {
     pub problems: Vec<String>,
     /// What is unusual and not wrong.
     pub notes: Vec<String>,
+    /// Which volumes were found, where some are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<FoundVolumes>,
     /// Who signed it, if it is a bundle that somebody signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
+}
+
+/// The volumes of a bundle of which some are missing.
+#[derive(Debug, Clone, Serialize)]
+pub struct FoundVolumes {
+    pub n_volumes: u32,
+    /// Counted from 1; never empty.
+    pub missing: Vec<u32>,
+    pub n_images: usize,
+    /// How many images need none of the missing volumes.
+    pub n_complete_images: usize,
+}
+
+impl VerifyOutcome {
+    /// Counts missing volumes as a problem unless a part was to be verified.
+    fn judged(mut self, extent: Extent) -> Self {
+        if let Some(volumes) = &self.volumes {
+            let text = volumes.to_string();
+            match extent {
+                Extent::Whole => self.problems.push(text),
+                Extent::Partial => self.notes.push(text),
+            }
+        }
+        self
+    }
+
+    /// Whether volumes are missing that should have been there, and nothing else is wrong.
+    pub fn is_only_incomplete(&self) -> bool {
+        let text = self.volumes.as_ref().map(ToString::to_string);
+        text.is_some_and(|text| self.problems == [text])
+    }
+}
+
+impl fmt::Display for FoundVolumes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_missing = u32::try_from(self.missing.len()).expect("at most a few thousand");
+        write!(
+            f,
+            "volumes {} of {} present ({} missing); {} of {} complete here",
+            self.n_volumes - n_missing,
+            self.n_volumes,
+            format_volumes(&self.missing),
+            self.n_complete_images,
+            format_count(self.n_images, "image"),
+        )
+    }
 }
 
 /// Hashes every blob again, and checks that every image is complete and every link exact.
@@ -59,7 +120,8 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
             bundle::BundleKind::Raw => SourceKind::Bundle,
             bundle::BundleKind::Zstd => SourceKind::CompressedBundle,
         };
-        return verify_bundle(cx, path, kind).await;
+        let found = verify_bundle(cx, path, kind).await?;
+        return Ok(found.judged(options.extent));
     }
     let catalog = Catalog::open(&path, &cx.reading)?;
     match catalog.source() {
@@ -83,6 +145,7 @@ async fn verify_store(cx: &Context, store: store::Store) -> Result<VerifyOutcome
         bytes: found.len,
         problems: found.problems.iter().map(ToString::to_string).collect(),
         notes: found.notes,
+        volumes: None,
         signature: None,
     })
 }
@@ -132,6 +195,12 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
         bytes: found.len,
         problems: found.problems,
         notes: found.notes,
+        volumes: found.partial.map(|partial| FoundVolumes {
+            n_volumes: partial.n_volumes,
+            missing: partial.missing,
+            n_images: found.n_images,
+            n_complete_images: partial.n_complete,
+        }),
         signature: found.signed.and_then(SignatureFacts::of),
     }
 }
@@ -179,6 +248,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
         bytes,
         problems,
         notes: Vec::new(),
+        volumes: None,
         signature: None,
     })
 }

@@ -10,6 +10,19 @@ pub fn format_len(len: u64) -> String {
     format!("{} {}", in_unit(len, unit), UNITS[unit])
 }
 
+/// Formats an exact number of bytes: `20,840,960`.
+pub fn format_bytes(len: u64) -> String {
+    let digits = len.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Formats how much of `len` bytes is done, in the unit of the whole: `1.2/9.6 GiB`.
 pub fn format_part(done: u64, len: u64) -> String {
     let unit = unit_of(len);
@@ -109,6 +122,20 @@ pub fn format_volumes(volumes: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_lengths() {
+        let table = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (123_456, "123,456"),
+            (20_840_960, "20,840,960"),
+        ];
+        for (len, expect) in table {
+            assert_eq!(format_bytes(len), expect);
+        }
+    }
 
     #[test]
     fn lengths() {

@@ -154,30 +154,26 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    error: 0 of 5 images would be pushed; 5 to come with other volumes
+    volume 2 of 4 is present: 0 of 5 images would be pushed
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volumes 1 and 4
       acme/db:1: waits for volume 4
       acme/web:1: waits for volumes 1, 3 and 4
       acme/zoo:1: waits for volumes 3 and 4
-
-    hint: Next, run the command again with volume 1.
-          This was a dry run: nothing was changed.
+    next: volume 1
     ");
     let output = env.run_line(&format!("push {} {host}", volume(2)));
     insta::assert_snapshot!(output.snapshot(&names), @"
     exit code: 3
     --- stdout
     --- stderr
-    error: pushed 0 of 5 images; 5 to come with other volumes
+    volume 2 of 4 is in: pushed 0 of 5 images
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volumes 1 and 4
       acme/db:1: waits for volume 4
       acme/web:1: waits for volumes 1, 3 and 4
       acme/zoo:1: waits for volumes 3 and 4
-
-    hint: Next, run the command again with volume 1.
-          What was finished is kept; running the command again does only what is missing.
+    next: volume 1
     ");
     let line = format!("push {} {host} --report report.xml", volume(1));
     let output = env.run_line(&line);
@@ -185,15 +181,13 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    error: pushed 0 of 5 images; 5 to come with other volumes
+    volume 1 of 4 is in: pushed 0 of 5 images
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volume 4
       acme/db:1: waits for volume 4
       acme/web:1: waits for volumes 3 and 4
       acme/zoo:1: waits for volumes 3 and 4
-
-    hint: Next, run the command again with volume 3.
-          What was finished is kept; running the command again does only what is missing.
+    next: volume 3
     ");
     assert!(env.read("report.xml").contains("waits for volumes 3 and 4"));
     assert!(env.read("report.xml").contains("value=\"waiting\""));
@@ -227,11 +221,9 @@ fn a_layer_in_parts_is_asked_for_with_all_of_them() {
     exit code: 3
     --- stdout
     --- stderr
-    error: pushed 0 of 1 image; 1 to come with other volumes
+    volume 1 of 3 is in: pushed 0 of 1 image
       acme/big:1: waits for volumes 2 and 3
-
-    hint: Next, run the command again with volume 3.
-          What was finished is kept; running the command again does only what is missing.
+    next: volume 3
     ");
     fsx::rename(&env.path("alone/site.001.tar"), &env.path("site.001.tar")).unwrap();
     let _ = env.run_line(&format!("push site.001.tar {host}")).success();

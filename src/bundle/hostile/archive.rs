@@ -242,7 +242,7 @@ fn extended_headers_without_end_are_refused() {
 fn other_files_are_no_bundles() {
     let good = good();
     let check = |bytes: &[u8], expect: &str| good.check(bytes, expect);
-    check(b"", "is not a hod bundle: it is empty");
+    check(b"", "is empty: the copy is incomplete");
     check(
         b"hello",
         "is not a hod bundle: it does not start as a tar does",

@@ -350,12 +350,17 @@ pub(crate) struct PushArgs {
 
 /// Hash everything again, and check that every image is complete
 ///
-/// Prints what is wrong, one problem a line, and exits 4 if there is any.
+/// Prints what is wrong, one problem a line. Exits with 4 if content is damaged, and with 5 if
+/// volumes of a bundle are missing.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
+
+    /// Verify the volumes that are found, and accept that others are missing
+    #[arg(long)]
+    pub(crate) partial: bool,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,

@@ -15,6 +15,7 @@ use crate::list::ImageList;
 use crate::oci::Registry;
 use crate::ops::{
     self, BaseMissing, BatchOutcome, Effect, ImageReport, ImageStatus, NotReady, OpsError,
+    PresentVolumes,
 };
 use crate::report::amount::format_volumes;
 
@@ -177,6 +178,10 @@ fn print(
         ResultFormat::Text => print_images(session, outcome)?,
     }
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
+    if n_failed == 0 && outcome.n_waiting() > 0 {
+        printer.message(&Progressed { wording, outcome }.to_string());
+        return Ok(exit_of(outcome));
+    }
     if n_failed + outcome.n_waiting() > 0 {
         let advice = advice(wording.effect, outcome);
         printer.error(&BatchFailed { wording, outcome }, Some(&advice));
@@ -259,7 +264,6 @@ impl fmt::Display for BatchFailed<'_> {
             Effect::DryRun => write!(f, "{n_done} of {all} would be {done}; ")?,
         }
         match (n_failed, n_waiting) {
-            (0, _) => write!(f, "{n_waiting} to come with other volumes")?,
             (_, 0) => write!(f, "{n_failed} failed")?,
             _ => write!(
                 f,
@@ -313,18 +317,48 @@ fn list_waiting(f: &mut fmt::Formatter<'_>, outcome: &BatchOutcome) -> fmt::Resu
     Ok(())
 }
 
+/// A run with some of the volumes, of which nothing failed.
+#[derive(Debug)]
+struct Progressed<'a> {
+    wording: Wording,
+    outcome: &'a BatchOutcome,
+}
+
+impl fmt::Display for Progressed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (outcome, done) = (self.outcome, self.wording.done);
+        let n_done = outcome.images.len() - outcome.n_waiting();
+        let all = format_count(outcome.images.len(), "image");
+        let effect = self.wording.effect;
+        if let Some(PresentVolumes { present, n_volumes }) = &outcome.present_volumes {
+            let is = if present.len() == 1 { "is" } else { "are" };
+            let place = match effect {
+                Effect::Real => "in",
+                Effect::DryRun => "present",
+            };
+            let volumes = format_volumes(present);
+            write!(f, "{volumes} of {n_volumes} {is} {place}: ")?;
+        }
+        match effect {
+            Effect::Real => write!(f, "{done} {n_done} of {all}")?,
+            Effect::DryRun => write!(f, "{n_done} of {all} would be {done}")?,
+        }
+        list_waiting(f, outcome)?;
+        match next_volumes(&outcome.next_volumes) {
+            Some(next) => write!(f, "\nnext: {next}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Which volumes to come with next.
-fn next_advice(volumes: &[u32]) -> Option<String> {
+fn next_volumes(volumes: &[u32]) -> Option<String> {
+    let named = format_volumes(volumes);
     match volumes {
         [] => None,
-        [_] => Some(format!(
-            "Next, run the command again with {}.",
-            format_volumes(volumes)
-        )),
+        [_] => Some(named),
         _ => Some(format!(
-            "Next, run the command again with {} in one directory: they have the parts of one \
-             layer.",
-            format_volumes(volumes)
+            "{named} in one directory, since they have the parts of one layer"
         )),
     }
 }
@@ -340,7 +374,8 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
             hints.push(hint);
         }
     }
-    hints.extend(next_advice(&outcome.next_volumes));
+    let next = next_volumes(&outcome.next_volumes);
+    hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
     let kept = match effect {
         Effect::Real => {
             "What was finished is kept; running the command again does only what is missing."

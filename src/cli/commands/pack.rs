@@ -69,6 +69,7 @@ fn batch(
         bytes,
         shared_bytes,
         next_volumes: Vec::new(),
+        present_volumes: None,
         left_files: Vec::new(),
         projects: Vec::new(),
     }

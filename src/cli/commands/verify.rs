@@ -3,11 +3,16 @@
 use super::{CommandError, Exit, Session};
 use crate::cli::args::VerifyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
-use crate::ops::{self, VerifyOptions};
+use crate::ops::{self, Extent, VerifyOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
     let options = VerifyOptions {
         source: args.source.clone(),
+        extent: if args.partial {
+            Extent::Partial
+        } else {
+            Extent::Whole
+        },
     };
     let found = ops::verify(&session.local(), &options).await?;
     session.progress.finish();
@@ -39,6 +44,14 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     if found.problems.is_empty() {
         printer.message(&format!("verified `{source}`: {what}"));
         return Ok(Exit::Done);
+    }
+    if let (true, Some(volumes)) = (found.is_only_incomplete(), &found.volumes) {
+        let error = CommandError::Incomplete {
+            path: args.source.clone(),
+            volumes: volumes.clone(),
+        };
+        printer.error(&error, error.advice().as_deref());
+        return Ok(Exit::Refused);
     }
     let n_problems = format_count(found.problems.len(), "problem");
     let error = CommandError::Damaged {

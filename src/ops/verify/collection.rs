@@ -59,6 +59,7 @@ pub(super) async fn verify(cx: &Context, catalog: &Catalog) -> Result<VerifyOutc
         bytes,
         problems,
         notes: Vec::new(),
+        volumes: None,
         signature: None,
     })
 }

@@ -150,6 +150,12 @@ fn of_volumes() -> Vec<BundleError> {
             expected: digest(),
             actual: other(),
         },
+        BundleError::Empty { path: path() },
+        BundleError::Incomplete {
+            path: path(),
+            len: 9_000_000,
+            expected: 20_840_960,
+        },
         BundleError::VolumeOrder {
             expected: 2,
             found: 3,
@@ -185,6 +191,8 @@ fn of_bundles() {
             | BundleError::Read { .. }
             | BundleError::Decompress { .. }
             | BundleError::NotABundle { .. }
+            | BundleError::Empty { .. }
+            | BundleError::Incomplete { .. }
             | BundleError::Compressed { .. }
             | BundleError::Unsupported { .. }
             | BundleError::Json { .. }

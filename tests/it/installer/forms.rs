@@ -76,7 +76,7 @@ fn volumes_are_found_in_all_directories_whichever_is_named() {
         &output,
         "install.sh goes on with what can be pushed by what is here",
     );
-    contains(&output, "Next, run the command again with volume 2.");
+    contains(&output, "\nnext: volume 2\n");
     let is_there = |n: u32| {
         let target = format!("/v2/app/{n}/manifests/1");
         registry.send("HEAD", &target).status == 200

@@ -102,11 +102,48 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     }
     assert!(!exists(&env.path("out")) && !exists(&env.path("out.tar")));
     // What only looks does so, and says what it has not seen.
-    for (line, said) in [("verify", said), ("ls", "\nnote: volume 3 is not here\n")] {
+    let present = "volumes 3 of 4 present (volume 3 missing); 3 of 5 images complete here";
+    for (line, said) in [
+        ("verify --partial", format!("\nnote: {present}\n")),
+        ("ls", "\nnote: volume 3 is not here\n".to_owned()),
+    ] {
         let line = format!("{line} here/site.002.tar {dirs}");
         let output = env.run_line(&line).success();
-        assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
+        let said_all = format!("\n{}", output.stderr);
+        assert!(said_all.contains(&said), "{line}: {said_all}");
     }
+    let line = format!("verify here/site.002.tar {dirs}");
+    let output = env.run_line(&line).exits(5);
+    assert_eq!(output.stdout, format!("{present}\n"));
+    let said = format!("error: `here/site.002.tar` is incomplete: {present}\n");
+    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    // Quiet or not, for people or for programs.
+    let quiet = env.run_line(&format!("{line} -q")).exits(5);
+    assert!(quiet.stderr.contains(&said), "{}", quiet.stderr);
+    let output = env.run_line(&format!("{line} --json")).exits(5);
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["problems"], serde_json::json!([present]));
+    assert_eq!(json["volumes"]["missing"], serde_json::json!([3]));
+    // Damage goes first, whether volumes are missing or not.
+    let volume = env.path("here/site.002.tar");
+    let whole = fsx::read(&volume, u64::MAX / 2).unwrap();
+    fsx::write_file(&volume, &whole[..whole.len() / 2]).unwrap();
+    for line in [line.clone(), format!("{line} --partial")] {
+        let output = env.run_line(&line).exits(4);
+        assert!(
+            output
+                .stdout
+                .contains(" bytes are there: the copy is incomplete\n")
+        );
+    }
+    fsx::write_file(&volume, b"").unwrap();
+    let output = env.run_line(&line).exits(4);
+    assert!(
+        output.stderr.contains("is empty: the copy is incomplete"),
+        "{}",
+        output.stderr
+    );
+    fsx::write_file(&volume, &whole).unwrap();
     let output = env.run_line(&format!("push here/site.001.tar {host} {dirs}"));
     insta::assert_snapshot!(output.snapshot(&[(host, "HOST")]), @"
     exit code: 3
@@ -115,12 +152,10 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     acme/cli:1 sha256:4392a7419586430702aa42c41c9703a2b24ab77ffa83417f36069e6291aa1bdf
     acme/db:1 sha256:887727184d780d81adeb1fcfe40c398d06d2fb841aaf2f7ac35f08e9cfe96fcf
     --- stderr
-    error: pushed 3 of 5 images; 2 to come with other volumes
+    volumes 1, 2 and 4 of 4 are in: pushed 3 of 5 images
       acme/web:1: waits for volume 3
       acme/zoo:1: waits for volume 3
-
-    hint: Next, run the command again with volume 3.
-          What was finished is kept; running the command again does only what is missing.
+    next: volume 3
     ");
     assert_eq!(
         whole_images(registry.store().path()).len(),
