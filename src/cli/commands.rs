@@ -20,18 +20,23 @@ mod unpack;
 mod verify;
 mod why;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use super::args::{
     BundleArgs, BundleVerb, BundleVerbArgs, Cli, Command, DiffArgs, ExportArgs, LsArgs, MergeArgs,
     PackArgs, PushArgs, ReceiptArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
 };
 use super::error::CommandError;
-use super::ui::{Printer, ProgressReporter};
+use super::interrupt::Interrupt;
+use super::results::Failure;
+use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
 use crate::bundle::ReadOptions;
-use crate::ops::Context;
+use crate::ops::{BaseMissing, Context, NotReady, OpsError};
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
 
@@ -40,13 +45,64 @@ pub(super) struct Session<'a> {
     pub(super) printer: &'a Printer,
     pub(super) progress: Arc<ProgressReporter>,
     pub(super) jobs: usize,
-    /// By which uploads are stopped between two chunks.
-    pub(super) drain: &'a Drain,
+    /// Stops uploads between two chunks.
+    pub(super) drain: Drain,
+    interrupt: &'a Interrupt,
     /// How bundles are opened.
     pub(super) reading: ReadOptions,
 }
 
 impl Session<'_> {
+    /// Runs `work` to its end, or until the user interrupts it; it is dropped then.
+    ///
+    /// Chunks of blobs that are being uploaded are waited for: the next run can resume after them,
+    /// and with some registries (every Harbor) only after whole ones. A second interrupt ends that.
+    pub(super) fn interruptible<'s, T: 's, E: 's>(
+        &'s self,
+        work: impl Future<Output = Result<T, E>> + 's,
+    ) -> impl Future<Output = Result<T, CommandError>> + 's
+    where
+        CommandError: From<E>,
+    {
+        self.wait_for(Box::pin(work))
+    }
+
+    async fn wait_for<T, E>(
+        &self,
+        mut work: Pin<Box<impl Future<Output = Result<T, E>>>>,
+    ) -> Result<T, CommandError>
+    where
+        CommandError: From<E>,
+    {
+        tokio::select! {
+            result = &mut work => return Ok(result?),
+            () = self.interrupt.request(1) => {}
+        }
+        if !self.drain.is_idle() {
+            self.printer.message(
+                "interrupted; waiting for the chunks that are being uploaded, so that the next run \
+                 can resume after them; interrupt again to stop at once",
+            );
+            tokio::select! {
+                result = work => return Ok(result?),
+                _ = self.drain.stop() => {}
+                () = self.interrupt.request(2) => {}
+                () = tokio::time::sleep(DRAIN_MAX) => {}
+            }
+        }
+        Err(CommandError::Interrupted {
+            progress: self.progress.position(),
+        })
+    }
+
+    /// Prints the result document, if JSON is wanted, with the warnings of the run.
+    pub(super) fn document(&self, result: &impl Serialize) -> Result<(), OutputError> {
+        self.printer.document(&Document {
+            result,
+            warnings: self.progress.warnings(),
+        })
+    }
+
     fn reporter(&self) -> Arc<dyn Reporter> {
         Arc::clone(&self.progress) as Arc<dyn Reporter>
     }
@@ -77,6 +133,56 @@ impl Session<'_> {
     }
 }
 
+/// A result document.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// The document of a command that failed.
+#[derive(Serialize)]
+struct Failed<'a> {
+    verb: &'static str,
+    exit: u8,
+    error: Failure,
+    /// What programs can act on.
+    #[serde(flatten)]
+    refusal: Option<Refusal<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Refusal<'a> {
+    NotReady(&'a NotReady),
+    BaseMissing(&'a BaseMissing),
+}
+
+impl<'a> Failed<'a> {
+    fn new(verb: &'static str, error: &'a CommandError) -> Self {
+        Self {
+            verb,
+            exit: error.exit().code(),
+            error: Failure::of_run(error),
+            refusal: match error {
+                CommandError::Ops(OpsError::NotReady(not_ready)) => {
+                    Some(Refusal::NotReady(not_ready))
+                }
+                CommandError::Ops(OpsError::BaseMissing(missing)) => {
+                    Some(Refusal::BaseMissing(missing))
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+/// How long an interrupted command waits for chunks. Less than what systemd (90 s) grants, and
+/// enough for a chunk at 10 Mbit/s.
+const DRAIN_MAX: Duration = Duration::from_mins(1);
+
 /// How the command reads bundles; keys that it does not need are not read, lest a bad one stop it.
 fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
     match command {
@@ -104,36 +210,76 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
     }
 }
 
-/// Runs the command that the user chose.
-pub(super) async fn run(cli: &Cli, printer: &Printer, drain: &Drain) -> Result<Exit, CommandError> {
+/// The name of a command, as users write it.
+fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Pull(_) => "pull",
+        Command::Select(_) => "select",
+        Command::Pack(_) => "pack",
+        Command::Unpack(_) => "unpack",
+        Command::Export(_) => "export",
+        Command::Push(_) => "push",
+        Command::Verify(_) => "verify",
+        Command::Ls(_) => "ls",
+        Command::Serve(_) => "serve",
+        Command::Diff(_) => "diff",
+        Command::Why(_) => "why",
+        Command::Receipt(_) => "receipt",
+        Command::Bundle(_) => "bundle merge",
+        Command::Keygen(_) => "keygen",
+        Command::Login(_) => "login",
+        Command::Logout(_) => "logout",
+        Command::Doctor(_) => "doctor",
+        Command::Completions(_) => "completions",
+    }
+}
+
+/// Runs the command that the user chose. With `--json`, a failure is a document too.
+pub(super) async fn run(
+    cli: &Cli,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> Result<Exit, CommandError> {
     let progress = Arc::new(ProgressReporter::new(printer));
     let session = Session {
         printer,
         progress: Arc::clone(&progress),
         jobs: cli.jobs(),
-        drain,
+        drain: Drain::default(),
+        interrupt,
         reading: reading(&cli.command)?,
     };
-    let result = match &cli.command {
-        Command::Pull(args) => pull::run(&session, args).await,
-        Command::Select(args) => select::run(&session, args).await,
-        Command::Pack(args) => pack::run(&session, args).await,
-        Command::Unpack(args) => unpack::run(&session, args).await,
-        Command::Export(args) => export::run(&session, args).await,
-        Command::Push(args) => push::run(&session, args).await,
-        Command::Verify(args) => verify::run(&session, args).await,
-        Command::Ls(args) => ls::run(&session, args).await,
-        Command::Diff(args) => diff::run(&session, args).await,
-        Command::Why(args) => why::run(&session, args).await,
-        Command::Receipt(args) => receipt::run(&session, args).await,
-        Command::Bundle(args) => merge::run(&session, args).await,
-        Command::Serve(args) => serve::run(&session, args).await,
-        Command::Keygen(args) => keygen::run(&session, args).await,
-        Command::Login(args) => login::run(&session, args).await,
-        Command::Logout(args) => logout::run(&session, args).await,
-        Command::Doctor(args) => doctor::run(&session, args).await,
-        Command::Completions(args) => completions::run(printer, args),
-    };
+    let result = dispatch(&session, &cli.command).await;
     progress.finish();
-    result
+    match result {
+        Err(error) if !printer.has_document() && !matches!(error, CommandError::Output(_)) => {
+            session.document(&Failed::new(verb(&cli.command), &error))?;
+            Err(error)
+        }
+        result => result,
+    }
+}
+
+/// The commands that write reports notice an interrupt themselves, and report what was done by then.
+async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Pull(args) => pull::run(session, args).await,
+        Command::Select(args) => select::run(session, args).await,
+        Command::Pack(args) => pack::run(session, args).await,
+        Command::Unpack(args) => unpack::run(session, args).await,
+        Command::Export(args) => export::run(session, args).await,
+        Command::Push(args) => push::run(session, args).await,
+        Command::Verify(args) => session.interruptible(verify::run(session, args)).await,
+        Command::Ls(args) => session.interruptible(ls::run(session, args)).await,
+        Command::Diff(args) => session.interruptible(diff::run(session, args)).await,
+        Command::Why(args) => session.interruptible(why::run(session, args)).await,
+        Command::Receipt(args) => session.interruptible(receipt::run(session, args)).await,
+        Command::Bundle(args) => session.interruptible(merge::run(session, args)).await,
+        Command::Serve(args) => session.interruptible(serve::run(session, args)).await,
+        Command::Keygen(args) => session.interruptible(keygen::run(session, args)).await,
+        Command::Login(args) => session.interruptible(login::run(session, args)).await,
+        Command::Logout(args) => session.interruptible(logout::run(session, args)).await,
+        Command::Doctor(args) => session.interruptible(doctor::run(session, args)).await,
+        Command::Completions(args) => completions::run(session.printer, args),
+    }
 }

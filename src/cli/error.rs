@@ -90,6 +90,19 @@ pub(crate) enum CommandError {
         has: &'static str,
         lacks: &'static str,
     },
+    #[error("`{name}` is set, but empty")]
+    EmptyVariable { name: &'static str },
+    /// Not shown, since it may be a secret.
+    #[error("`{name}` takes the path of a file, but its value is {content}")]
+    NotAPath {
+        name: &'static str,
+        content: &'static str,
+    },
+    #[error("`{}` {problem}", path.display())]
+    TrustedDir {
+        path: PathBuf,
+        problem: &'static str,
+    },
     #[error("the variable `{name}` is not UTF-8 text")]
     NotUtf8 { name: &'static str },
     #[error("`{flag}` and another `-` cannot both be stdin")]
@@ -120,8 +133,11 @@ pub(crate) enum CommandError {
     Sign(SignError),
     #[error("there is a password for a secret key, and no secret key")]
     NoSignKey,
-    #[error("failed to start the runtime")]
+    #[error("failed to start a thread")]
     Runtime(#[source] io::Error),
+    /// The user asked for an end.
+    #[error("interrupted{}; what was finished is kept, and running the command again continues", progress.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
+    Interrupted { progress: Option<String> },
 }
 
 impl CommandError {
@@ -133,6 +149,7 @@ impl CommandError {
             Self::Ops(error) if error.is_unverified() => Exit::NotVerified,
             Self::Damaged { .. } => Exit::NotVerified,
             Self::Incomplete { .. } => Exit::Refused,
+            Self::Interrupted { .. } => Exit::Interrupted,
             Self::Lists(_)
             | Self::List { .. }
             | Self::NoLists { .. }
@@ -148,6 +165,9 @@ impl CommandError {
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
+            | Self::EmptyVariable { .. }
+            | Self::NotAPath { .. }
+            | Self::TrustedDir { .. }
             | Self::NotUtf8 { .. }
             | Self::StdinTwice { .. }
             | Self::Key { .. }
@@ -195,6 +215,9 @@ impl CommandError {
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
+            | Self::EmptyVariable { .. }
+            | Self::NotAPath { .. }
+            | Self::TrustedDir { .. }
             | Self::NotUtf8 { .. }
             | Self::StdinTwice { .. }
             | Self::Key { .. }
@@ -208,6 +231,7 @@ impl CommandError {
             | Self::RegistriesConf(_)
             | Self::RegistryName { .. } => ErrorClass::Usage,
             Self::Runtime(_) | Self::Rendering { .. } => ErrorClass::Internal,
+            Self::Interrupted { .. } => ErrorClass::Interrupted,
         }
     }
 
@@ -246,6 +270,24 @@ impl CommandError {
             ),
             Self::ReportName { .. } => Some(
                 "the name says what to write: JSON, or JUnit's XML, which CI systems show"
+                    .to_owned(),
+            ),
+            Self::EmptyVariable { name } => Some(format!(
+                "Set `{name}` to a key, or unset it: empty, it would turn signatures off without a \
+                 word."
+            )),
+            Self::NotAPath { name, .. } => Some(match *name {
+                "HOD_SIGN_KEY" | "--sign" => {
+                    "Write it to a file of its own, or set `HOD_SIGN_KEY_DATA` to the key.".to_owned()
+                }
+                "REGISTRY_AUTH_FILE" | "--authfile" => {
+                    "Write it to a file of its own, or set `DOCKER_AUTH_CONFIG` to it.".to_owned()
+                }
+                _ => "Write it to a file of its own.".to_owned(),
+            }),
+            Self::TrustedDir { .. } => Some(
+                "Every `*.pub` file of this directory is a key that bundles must be signed with. Remove \
+                 the directory to read bundles that are not signed."
                     .to_owned(),
             ),
             Self::Key { source, .. } => source.hint(),

@@ -1,12 +1,12 @@
 //! Results that machines read: the report, the retry list, the digests.
 //!
 //! The files are begun before anything is done, so that a path that cannot be written is known
-//! then, and appear whole at the end, whatever the run came to. An interrupted run leaves them as
-//! they were.
+//! then, and appear whole at the end, whatever the run came to.
 
 mod document;
 mod junit;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ use crate::fsx::{self, OutputFile};
 use crate::list::{self, ImageList, ListEntry};
 use crate::oci::Registry;
 use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
-pub(super) use document::Amounts;
 use document::Document;
+pub(super) use document::{Amounts, Failure};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub(super) struct Run<'a> {
     /// The registry that was pushed to.
     pub(super) target: Option<&'a Registry>,
     pub(super) moved: Amounts,
+    /// The images of a run that broke off which are complete all the same.
+    pub(super) done: BTreeSet<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Results {
@@ -165,11 +168,17 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
         }
         found.images.len()
     } else {
-        entries.extend(run.list.iter().flat_map(|list| &list.entries));
+        let all = run.list.iter().flat_map(|list| &list.entries);
+        entries.extend(all.filter(|entry| !run.done.contains(&entry.reference.to_string())));
         if run.list.is_none() {
-            lines.clone_from(&run.names);
+            lines.extend(
+                run.names
+                    .iter()
+                    .filter(|name| !run.done.contains(*name))
+                    .cloned(),
+            );
         }
-        entries.len() + lines.len()
+        run.list.map_or(run.names.len(), |list| list.entries.len())
     };
     let n = entries.len() + lines.len();
     let mut text = format!("# hod {verb}: {n} of {n_all} images are still to be done\n");

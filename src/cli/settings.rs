@@ -1,12 +1,14 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
 mod credentials;
+mod path;
 mod signing;
 mod trust;
 
 pub(crate) use credentials::{
     Reach, Side, creds_stdin, environment_login, login_file, password_stdin, stored_credentials,
 };
+pub(crate) use path::without_secrets;
 pub(crate) use signing::{reading, signer};
 
 use std::ffi::OsString;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use super::args::{ListArgs, OnlyArgs, RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
+use crate::bridge;
 use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
@@ -35,8 +38,26 @@ const REQUESTS_AT_ONCE_MIN: usize = 16;
     clippy::disallowed_methods,
     reason = "the one reader of the environment"
 )]
+fn raw_environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// A variable; empty is as good as not set.
 fn environment(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    raw_environment(name).filter(|value| !value.is_empty())
+}
+
+/// A variable that asks for something which must not be dropped silently: set but empty, as where a
+/// CI system lacks the secret that it is made from, is an error.
+fn required_text(name: &'static str) -> Result<Option<String>, CommandError> {
+    match raw_environment(name) {
+        None => Ok(None),
+        Some(value) if value.is_empty() => Err(CommandError::EmptyVariable { name }),
+        Some(value) => match value.into_string() {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(CommandError::NotUtf8 { name }),
+        },
+    }
 }
 
 /// Whether the user asked every program for no colour (<https://no-color.org>).
@@ -64,13 +85,13 @@ pub(crate) struct ClientFor<'a> {
 
 /// A client with the user's credentials and trust, for one side of a transfer, which may be used by so
 /// many jobs at once.
-pub(crate) fn client(
+pub(crate) async fn client(
     args: &RegistryArgs,
     jobs: usize,
     reporter: &Arc<dyn Reporter>,
     purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
-    let credentials = credentials::credentials(args, &purpose.reach)?;
+    let credentials = credentials::credentials(args, &purpose.reach).await?;
     build(
         (args, jobs),
         reporter,
@@ -163,16 +184,20 @@ fn config_home() -> Option<PathBuf> {
 /// Reads and parses lists that a verb needs.
 ///
 /// `source` is the registry of names that name none, which decides what is a duplicate.
-pub(crate) fn image_list(args: &ListArgs, source: &Registry) -> Result<ImageList, CommandError> {
-    read_lists(&args.lists, &args.section, source)
+pub(crate) async fn image_list(
+    args: &ListArgs,
+    source: &Registry,
+) -> Result<ImageList, CommandError> {
+    read_lists(&args.lists, &args.section, source).await
 }
 
 /// Reads and parses lists that narrow a verb, if there are any.
-pub(crate) fn only_list(args: &OnlyArgs) -> Result<Option<ImageList>, CommandError> {
+pub(crate) async fn only_list(args: &OnlyArgs) -> Result<Option<ImageList>, CommandError> {
     if args.only.is_empty() {
         return Ok(None);
     }
-    read_lists(&args.only, &args.section, &Registry::docker_hub()).map(Some)
+    let list = read_lists(&args.only, &args.section, &Registry::docker_hub()).await?;
+    Ok(Some(list))
 }
 
 /// Refuses a source and lists to narrow it that are both `-`.
@@ -184,11 +209,32 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
 }
 
 /// Reads every file, every list of every directory, and stdin for `-`; parses them as one.
-pub(crate) fn read_lists(
+pub(crate) async fn read_lists(
     paths: &[PathBuf],
     sections: &[String],
     source: &Registry,
 ) -> Result<ImageList, CommandError> {
+    let paths = paths.to_owned();
+    let texts = apart(move || list_texts(&paths)).await?;
+    let sources: Vec<ListSource<'_>> = texts
+        .iter()
+        .map(|(name, text)| ListSource { name, text })
+        .collect();
+    Ok(list::parse_from(source, &sources, sections)?)
+}
+
+/// Runs `read`, which may wait for a pipe or a person, on a thread of its own, so that an interrupt
+/// ends the command all the same.
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
+) -> Result<T, CommandError> {
+    bridge::run_apart(read)
+        .await
+        .map_err(CommandError::Runtime)?
+}
+
+/// The text of each list, with its name.
+fn list_texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, CommandError> {
     let mut texts: Vec<(String, String)> = Vec::new();
     for path in paths {
         // `@retry.txt` is the file, as many tools write it; `./@retry.txt` has it in its name.
@@ -228,11 +274,7 @@ pub(crate) fn read_lists(
             texts.push((file.display().to_string(), text(&file, bytes)?));
         }
     }
-    let sources: Vec<ListSource<'_>> = texts
-        .iter()
-        .map(|(name, text)| ListSource { name, text })
-        .collect();
-    Ok(list::parse_from(source, &sources, sections)?)
+    Ok(texts)
 }
 
 fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {

@@ -30,6 +30,8 @@ pub enum ErrorClass {
     File,
     /// It was not tried any more, since something else failed.
     Stopped,
+    /// The user ended it.
+    Interrupted,
     /// Anything else; please report it.
     Internal,
 }
@@ -49,6 +51,7 @@ impl ErrorClass {
             Self::Usage => "usage",
             Self::File => "file",
             Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }
     }
@@ -78,6 +81,7 @@ mod tests {
             ErrorClass::Usage,
             ErrorClass::File,
             ErrorClass::Stopped,
+            ErrorClass::Interrupted,
             ErrorClass::Internal,
         ] {
             let json = serde_json::to_value(class).unwrap();

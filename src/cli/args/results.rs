@@ -9,7 +9,7 @@ use clap::Args;
 pub(crate) struct ResultsArgs {
     /// Write what became of each image to this file: JSON (`.json`) or JUnit's XML (`.xml`)
     ///
-    /// It is written whatever the run comes to, unless it is interrupted.
+    /// It is written whatever the run comes to, an interrupt included.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 

@@ -9,6 +9,6 @@ use crate::cli::ui::Printer;
 pub(super) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "hod", &mut script);
-    printer.result(String::from_utf8_lossy(&script).trim_end())?;
+    printer.block(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }

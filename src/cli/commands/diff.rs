@@ -10,11 +10,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     let list = if args.list.is_empty() {
         None
     } else {
-        Some(settings::read_lists(
-            &args.list,
-            &[],
-            &Registry::docker_hub(),
-        )?)
+        Some(settings::read_lists(&args.list, &[], &Registry::docker_hub()).await?)
     };
     let options = DiffOptions {
         old: args.old.clone(),
@@ -25,11 +21,11 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
             let table = table(&found);
             if !table.is_empty() {
-                printer.result(table)?;
+                printer.block(table)?;
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
         registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
     };
     let options = DoctorOptions {
-        client: settings::client(&args.reach, session.jobs, &session.reporter(), purpose)?,
+        client: settings::client(&args.reach, session.jobs, &session.reporter(), purpose).await?,
         registry,
         repository,
     };
@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
             let mut table = Table::new([
                 ("CHECK", Align::Left),
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
                     finding.text.clone(),
                 ]);
             }
-            printer.result(table)?;
+            printer.block(table)?;
         }
     }
     for finding in &found.findings {

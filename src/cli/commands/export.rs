@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         effect: Effect::Real,
     };
     let results = Results::begin(wording.verb, &args.results)?;
-    let options = match options(args) {
+    let options = match session.interruptible(options(args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         }
     };
     let cx = session.local();
-    let found = ops::export(&cx, &options).await.map_err(CommandError::from);
+    let found = session.interruptible(ops::export(&cx, &options)).await;
     let asked = Asked {
         results,
         list: options.list.as_ref(),
@@ -32,14 +32,14 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
     outcome::finish(session, wording, found, asked)
 }
 
-fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
+async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
     settings::require_one_stdin(&args.source, &args.only)?;
     Ok(ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),
         format: args.format.into(),
         mtime: settings::source_date_epoch()?,
-        list: settings::only_list(&args.only)?,
+        list: settings::only_list(&args.only).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         link: args.link.map(Into::into),

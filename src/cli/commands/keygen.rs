@@ -8,7 +8,7 @@ use crate::ops::{self, KeygenOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit, CommandError> {
     let password = if args.password_stdin {
-        Some(Password::new(settings::password_stdin()?))
+        Some(Password::new(settings::password_stdin().await?))
     } else {
         None
     };
@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&made)?,
+        ResultFormat::Json => session.document(&made)?,
         ResultFormat::Text => printer.result(&made.public_key_text)?,
     }
     let sealed = if made.is_sealed {

@@ -23,7 +23,8 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
             },
             registries_conf: RegistriesConf::default(),
         };
-        let client = settings::client(&args.reach, session.jobs, &session.reporter(), purpose)?;
+        let client =
+            settings::client(&args.reach, session.jobs, &session.reporter(), purpose).await?;
         let found = client.find_login(&registry, repository.as_ref()).await?;
         let Some(found) = found else {
             return Err(CommandError::Ops(OpsError::NotLoggedIn {
@@ -69,7 +70,7 @@ async fn given_login(
     registry: &Registry,
 ) -> Result<Login, CommandError> {
     if args.reach.creds_stdin {
-        return settings::creds_stdin();
+        return settings::creds_stdin().await;
     }
     let (own_user, own_password) = settings::environment_login();
     let is_person = std::io::stdin().is_terminal() && !args.password_stdin;
@@ -82,7 +83,7 @@ async fn given_login(
         None => return Err(CommandError::NobodyToAsk { what: "user" }),
     };
     let password = if args.password_stdin {
-        settings::password_stdin()?
+        settings::password_stdin().await?
     } else if let Some(password) = own_password {
         password
     } else if is_person {

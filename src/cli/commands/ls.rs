@@ -10,9 +10,9 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
-            printer.result(table(&found))?;
+            printer.block(table(&found))?;
         }
     }
     let mut said = format!(

@@ -21,7 +21,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
             path: args.output.clone(),
         });
     }
-    let signer = settings::signer(&args.sign, &args.bundles, session.reporter().as_ref())?;
+    let signer = settings::signer(&args.sign, &args.bundles, session.reporter().as_ref()).await?;
     let options = MergeOptions {
         signer,
         sources: args.bundles.clone(),
@@ -44,7 +44,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&merged)?,
+        ResultFormat::Json => session.document(&merged)?,
         ResultFormat::Text => {
             printer.result(format_args!("{} {}", merged.path.display(), merged.id))?;
         }

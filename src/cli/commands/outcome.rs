@@ -13,10 +13,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::hint::Hint as _;
 use crate::list::ImageList;
 use crate::oci::Registry;
-use crate::ops::{
-    self, BaseMissing, BatchOutcome, Effect, ImageReport, ImageStatus, NotReady, OpsError,
-    PresentVolumes,
-};
+use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes};
 use crate::report::amount::format_volumes;
 
 /// How a verb is spoken of.
@@ -41,20 +38,6 @@ struct Document<'a> {
     mounted_bytes: u64,
     present_bytes: u64,
     seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Refused<'a> {
-    verb: &'static str,
-    #[serde(flatten)]
-    why: Why<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Why<'a> {
-    NotReady(&'a NotReady),
-    BaseMissing(&'a BaseMissing),
 }
 
 /// What a run was asked, as far as its results tell.
@@ -95,29 +78,9 @@ pub(super) fn finish(
             if let Err(other) = written {
                 session.printer.error(&other, other.advice().as_deref());
             }
-            print_refusal(session, wording.verb, &error)?;
             Err(error)
         }
     }
-}
-
-/// Prints the result document of a run that was refused before anything moved, where programs can
-/// tell from it what is to be done.
-pub(super) fn print_refusal(
-    session: &Session<'_>,
-    verb: &'static str,
-    error: &CommandError,
-) -> Result<(), CommandError> {
-    let why = match error {
-        CommandError::Ops(OpsError::NotReady(not_ready)) => Why::NotReady(not_ready),
-        CommandError::Ops(OpsError::BaseMissing(missing)) => Why::BaseMissing(missing),
-        _ => return Ok(()),
-    };
-    session.progress.finish();
-    if session.printer.format() == ResultFormat::Json {
-        session.printer.document(&Refused { verb, why })?;
-    }
-    Ok(())
 }
 
 /// Writes the files that a run was asked for.
@@ -142,6 +105,8 @@ pub(super) fn write(
         names,
         target: asked.target,
         moved: session.progress.totals().into(),
+        done: session.progress.done_images(),
+        warnings: session.progress.warnings(),
     })
 }
 
@@ -164,7 +129,7 @@ fn print(
     let printer = session.printer;
     let totals = session.progress.totals();
     match printer.format() {
-        ResultFormat::Json => printer.document(&Document {
+        ResultFormat::Json => session.document(&Document {
             verb: wording.verb,
             outcome,
             moved_bytes: totals.fresh_len(),

@@ -13,7 +13,6 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, Effect, ImageReport, PackOptions, PackOutcome, Reading};
-use crate::report::Reporter;
 
 const WORDING: Wording = Wording {
     verb: "pack",
@@ -23,7 +22,7 @@ const WORDING: Wording = Wording {
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
     let results = Results::begin("pack", &args.results)?;
-    let options = match options(args, session.reporter().as_ref()) {
+    let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -38,9 +37,10 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         return foresee(session, &options, results).await;
     }
     let asked = asked(results, &options);
-    let mut packed = match ops::pack(&session.local(), &options).await {
+    let cx = session.local();
+    let mut packed = match session.interruptible(ops::pack(&cx, &options)).await {
         Ok(packed) => packed,
-        Err(error) => return outcome::finish(session, WORDING, Err(error.into()), asked),
+        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
     };
     let images = std::mem::take(&mut packed.images);
     let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
@@ -82,9 +82,10 @@ async fn foresee(
     results: Results,
 ) -> Result<Exit, CommandError> {
     let asked = asked(results, options);
-    let mut forecast = match ops::forecast(&session.local(), options).await {
+    let cx = session.local();
+    let mut forecast = match session.interruptible(ops::forecast(&cx, options)).await {
         Ok(forecast) => forecast,
-        Err(error) => return outcome::finish(session, WORDING, Err(error.into()), asked),
+        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
     };
     forecast::print(session, &forecast)?;
     if let Some(refusal) = forecast.refusal.take() {
@@ -111,17 +112,13 @@ fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandE
     Err(CommandError::PackStdout { flag, problem })
 }
 
-fn options(args: &PackArgs, reporter: &dyn Reporter) -> Result<PackOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, CommandError> {
     // Before the lists, of which one may be stdin.
-    let signer = settings::signer(&args.sign, &args.inputs, reporter)?;
+    let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
     let (source, list) = match (&args.store, &args.inputs[..]) {
         (Some(store), lists) => (
             store.clone(),
-            Some(settings::read_lists(
-                lists,
-                &args.section,
-                &Registry::docker_hub(),
-            )?),
+            Some(settings::read_lists(lists, &args.section, &Registry::docker_hub()).await?),
         ),
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),
@@ -158,7 +155,7 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(packed)?,
+        ResultFormat::Json => session.document(packed)?,
         // Where the bundle went.
         ResultFormat::Text if fsx::is_stdout(&packed.path) => {}
         ResultFormat::Text => {

@@ -19,7 +19,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         effect: Effect::of(args.dry_run),
     };
     let results = Results::begin(wording.verb, &args.results)?;
-    let options = match options(session, args) {
+    let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = ops::pull(&cx, &options).await.map_err(CommandError::from);
+    let found = session.interruptible(ops::pull(&cx, &options)).await;
     let asked = Asked {
         results,
         list: Some(&options.list),
@@ -37,11 +37,11 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     outcome::finish(session, wording, found, asked)
 }
 
-fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
     let source = args.source.clone();
     let is_named = source.is_some();
     let source = source.unwrap_or_else(Registry::docker_hub);
-    let mut list = settings::image_list(&args.list, &source)?;
+    let mut list = settings::image_list(&args.list, &source).await?;
     let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
     let aliases = if is_named {
         Vec::new()
@@ -67,7 +67,8 @@ fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, Comman
     Ok(PullOptions {
         list,
         store: args.store.clone(),
-        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?,
+        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
+            .await?,
         source,
         platforms: args.platform.clone().unwrap_or_else(here),
         index_mode: match args.index {

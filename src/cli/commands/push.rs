@@ -17,7 +17,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         effect: Effect::of(args.dry_run),
     };
     let results = Results::begin(wording.verb, &args.results)?;
-    let options = match options(session, args) {
+    let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = ops::push(&cx, &options).await.map_err(CommandError::from);
+    let found = session.interruptible(ops::push(&cx, &options)).await;
     let asked = Asked {
         results,
         list: options.list.as_ref(),
@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     outcome::finish(session, wording, found, asked)
 }
 
-fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
     let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
         text: args.target.clone(),
         source,
@@ -53,9 +53,10 @@ fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, Comman
     Ok(PushOptions {
         source: args.source.clone(),
         registry,
-        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?
-            .with_uploads(settings::uploads(&args.upload, session.drain)),
-        list: settings::only_list(&args.only)?,
+        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
+            .await?
+            .with_uploads(settings::uploads(&args.upload, &session.drain)),
+        list: settings::only_list(&args.only).await?,
         renames: settings::rename_rules(&args.rename, prefix),
         referrers: args.referrers.mode(),
         effect: Effect::of(args.dry_run),

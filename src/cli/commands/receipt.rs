@@ -16,10 +16,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         None
     } else {
         let hub = Registry::docker_hub();
-        Some(settings::read_lists(&args.list, &args.section, &hub)?)
+        Some(settings::read_lists(&args.list, &args.section, &hub).await?)
     };
     let options = ReceiptOptions {
-        holder: holder(session, args)?,
+        holder: holder(session, args).await?,
         list,
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
@@ -39,7 +39,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         file.temp().write_all(&bytes)?;
         file.commit()?;
         if printer.format() == ResultFormat::Json {
-            printer.document(&found)?;
+            session.document(&found)?;
         }
     }
     for image in &found.absent {
@@ -66,7 +66,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
 }
 
 /// What is on the disk by that name is meant, else a registry.
-fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
+async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
     let path = PathBuf::from(&args.holder);
     if fsx::try_stat(&path)?.is_some() {
         return Ok(Holder::Local(path));
@@ -86,7 +86,8 @@ fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandEr
         },
         registries_conf: RegistriesConf::default(),
     };
-    let client = settings::client(&args.registry, session.jobs, &session.reporter(), purpose)?;
+    let client =
+        settings::client(&args.registry, session.jobs, &session.reporter(), purpose).await?;
     Ok(Holder::Registry(Box::new(RegistryHolder {
         registry,
         client,

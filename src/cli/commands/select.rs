@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         effect: Effect::Real,
     };
     let results = Results::begin(wording.verb, &args.results)?;
-    let options = match options(args) {
+    let options = match session.interruptible(options(args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         }
     };
     let cx = session.local();
-    let found = ops::select(&cx, &options).await.map_err(CommandError::from);
+    let found = session.interruptible(ops::select(&cx, &options)).await;
     let asked = Asked {
         results,
         list: Some(&options.list),
@@ -32,9 +32,9 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
     outcome::finish(session, wording, found, asked)
 }
 
-fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
+async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
     Ok(SelectOptions {
-        list: settings::image_list(&args.list, &Registry::docker_hub())?,
+        list: settings::image_list(&args.list, &Registry::docker_hub()).await?,
         store: args.store.clone(),
         output: args.output.clone(),
         link: args.link.into(),

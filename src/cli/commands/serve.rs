@@ -1,6 +1,6 @@
 //! `hod serve`
 
-use super::{CommandError, Exit, Session, outcome};
+use super::{CommandError, Exit, Session};
 use crate::cli::args::ServeArgs;
 use crate::ops::{self, ServeOptions};
 use crate::server::Access;
@@ -25,11 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
     };
     // Never of itself: an interrupt ends the command, as it does every other.
     let cx = session.local();
-    let served = ops::serve(&cx, &options, on_ready, std::future::pending()).await;
-    if let Err(error) = served.map_err(CommandError::from) {
-        outcome::print_refusal(session, "serve", &error)?;
-        return Err(error);
-    }
+    ops::serve(&cx, &options, on_ready, std::future::pending()).await?;
     announced?;
     Ok(Exit::Done)
 }

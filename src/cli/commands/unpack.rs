@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
         output: args.output.clone(),
     };
     let cx = session.local();
-    let found = ops::unpack(&cx, &options).await.map_err(CommandError::from);
+    let found = session.interruptible(ops::unpack(&cx, &options)).await;
     let asked = Asked {
         results,
         list: None,

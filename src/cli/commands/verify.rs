@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
             let mut stdout = printer.stdout();
             for problem in &found.problems {

@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session<'_>, args: &WhyArgs) -> Result<Exit, C
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(&found)?,
+        ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
             let mut stdout = printer.stdout();
             for line in lines(&found) {

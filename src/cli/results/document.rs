@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Run;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::Totals;
+use crate::cli::ui::{Totals, visible_json};
 use crate::hint::Hint as _;
 use crate::oci::Digest;
 use crate::ops::{ImageReport, ImageStatus};
@@ -51,6 +51,8 @@ pub(super) struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failure>,
     pub(super) images: Vec<ReportedImage>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// One image.
@@ -104,7 +106,7 @@ impl Status {
 
 /// An error for programs, and for those who read what programs show.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Failure {
+pub(in crate::cli) struct Failure {
     pub(super) class: ErrorClass,
     pub(super) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +114,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn of_run(error: &CommandError) -> Self {
+    pub(in crate::cli) fn of_run(error: &CommandError) -> Self {
         let mut message = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
@@ -163,6 +165,13 @@ impl Document {
                     _ => None,
                 };
                 let of_name = |name: String| {
+                    if run.done.contains(&name) {
+                        return ReportedImage::without_details(
+                            name,
+                            registry.clone(),
+                            Status::Done,
+                        );
+                    }
                     let error = (failed == Some(name.as_str())).then(|| failure.clone());
                     ReportedImage::not_done(name, registry.clone(), error)
                 };
@@ -177,6 +186,7 @@ impl Document {
             moved: run.moved,
             error,
             images,
+            warnings: run.warnings.clone(),
         }
     }
 
@@ -193,14 +203,14 @@ impl Document {
             moved,
             error: None,
             images,
+            warnings: Vec::new(),
         }
     }
 
     /// The report as JSON.
     pub(super) fn json(&self) -> Result<Vec<u8>, io::Error> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        let text = serde_json::to_string_pretty(self)?;
+        Ok(format!("{}\n", visible_json(&text)).into_bytes())
     }
 }
 
@@ -242,21 +252,30 @@ impl ReportedImage {
     }
 
     fn not_done(image: String, registry: Option<String>, error: Option<Failure>) -> Self {
+        let status = if error.is_some() {
+            Status::Failed
+        } else {
+            Status::NotDone
+        };
+        Self {
+            error,
+            ..Self::without_details(image, registry, status)
+        }
+    }
+
+    /// An image of which no more is known than what became of it.
+    fn without_details(image: String, registry: Option<String>, status: Status) -> Self {
         Self {
             image,
             registry,
             destination: None,
-            status: if error.is_some() {
-                Status::Failed
-            } else {
-                Status::NotDone
-            },
+            status,
             digest: None,
             original_digest: None,
             bytes: 0,
             referrers: 0,
             seconds: None,
-            error,
+            error: None,
         }
     }
 }

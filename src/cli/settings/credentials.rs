@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
 use super::environment;
+use super::path::path;
 use crate::fsx;
 use crate::oci::Registry;
 use crate::registry::{Credentials, Login, LoginFile};
@@ -35,12 +36,12 @@ pub(crate) struct Reach<'a> {
 }
 
 /// All credentials, in the order in which they count.
-pub(super) fn credentials(
+pub(super) async fn credentials(
     args: &RegistryArgs,
     reach: &Reach<'_>,
 ) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
-    if let Some((login, by)) = given_login(args, reach)? {
+    if let Some((login, by)) = given_login(args, reach).await? {
         let [registry] = reach.registries.as_slice() else {
             let registries = reach.registries.iter().map(ToString::to_string);
             return Err(CommandError::WhoseLogin {
@@ -50,7 +51,7 @@ pub(super) fn credentials(
         };
         credentials.give(registry.clone(), login, by);
     }
-    if let Some(path) = auth_file(args.authfile.as_deref()) {
+    if let Some(path) = auth_file(args.authfile.as_deref())? {
         let bytes = fsx::read(&path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;
     } else {
@@ -62,7 +63,7 @@ pub(super) fn credentials(
 /// The credentials of the files; one that the user named need not be there.
 pub(crate) fn stored_credentials(flag: Option<&Path>) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
-    match auth_file(flag) {
+    match auth_file(flag)? {
         Some(path) => {
             if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
                 add(&mut credentials, &path, &bytes)?;
@@ -104,14 +105,17 @@ fn add(credentials: &mut Credentials, path: &Path, bytes: &[u8]) -> Result<(), C
 }
 
 /// The one file that the user named, by flag or by variable.
-fn auth_file(flag: Option<&Path>) -> Option<PathBuf> {
-    flag.map(Path::to_owned)
-        .or_else(|| environment("REGISTRY_AUTH_FILE").map(PathBuf::from))
+fn auth_file(flag: Option<&Path>) -> Result<Option<PathBuf>, CommandError> {
+    let given = match flag {
+        Some(path) => Some(("--authfile", path.as_os_str().to_owned())),
+        None => environment("REGISTRY_AUTH_FILE").map(|value| ("REGISTRY_AUTH_FILE", value)),
+    };
+    given.map(|(by, value)| path(by, &value)).transpose()
 }
 
 /// The file that `hod login` writes: the one that the user named, else Docker's, which all read.
 pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError> {
-    auth_file(flag)
+    auth_file(flag)?
         .or_else(docker_config)
         .map(LoginFile::new)
         .ok_or(CommandError::NoHome)
@@ -139,7 +143,7 @@ fn docker_config() -> Option<PathBuf> {
 }
 
 /// The login that was given for this run alone, and by what.
-fn given_login(
+async fn given_login(
     args: &RegistryArgs,
     reach: &Reach<'_>,
 ) -> Result<Option<(Login, &'static str)>, CommandError> {
@@ -149,7 +153,7 @@ fn given_login(
                 flag: "--creds-stdin",
             });
         }
-        return Ok(Some((creds_stdin()?, "--creds-stdin")));
+        return Ok(Some((creds_stdin().await?, "--creds-stdin")));
     }
     let own = match reach.side {
         Side::Source => ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD"),
@@ -186,13 +190,17 @@ fn given_login(
 }
 
 /// The first line of stdin as `user:password`.
-pub(crate) fn creds_stdin() -> Result<Login, CommandError> {
-    let mut line = String::new();
-    std::io::stdin()
-        .lock()
-        .take(STDIN_LEN_MAX)
-        .read_line(&mut line)
-        .map_err(CommandError::CredsRead)?;
+pub(crate) async fn creds_stdin() -> Result<Login, CommandError> {
+    let line = super::apart(|| {
+        let mut line = String::new();
+        std::io::stdin()
+            .lock()
+            .take(STDIN_LEN_MAX)
+            .read_line(&mut line)
+            .map_err(CommandError::CredsRead)?;
+        Ok(line)
+    })
+    .await?;
     let line = line.trim_end_matches(['\r', '\n']);
     match line.split_once(':') {
         Some((user, password)) if !user.is_empty() && !password.is_empty() => {
@@ -203,13 +211,17 @@ pub(crate) fn creds_stdin() -> Result<Login, CommandError> {
 }
 
 /// All of stdin as a password, without the line break at its end.
-pub(crate) fn password_stdin() -> Result<String, CommandError> {
-    let mut text = String::new();
-    std::io::stdin()
-        .lock()
-        .take(STDIN_LEN_MAX)
-        .read_to_string(&mut text)
-        .map_err(CommandError::CredsRead)?;
+pub(crate) async fn password_stdin() -> Result<String, CommandError> {
+    let text = super::apart(|| {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .take(STDIN_LEN_MAX)
+            .read_to_string(&mut text)
+            .map_err(CommandError::CredsRead)?;
+        Ok(text)
+    })
+    .await?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(CommandError::NoPassword);

@@ -1,11 +1,11 @@
 //! Who signs bundles, and whose are read: from flags, the environment and files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
-use super::{config_home, environment, password_stdin};
+use super::{config_home, environment, password_stdin, required_text};
 use crate::bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
 };
@@ -36,25 +36,49 @@ fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
         }
     };
     for given in &args.verify_key {
-        add(given_key(given)?);
+        add(given_key("--verify-key", given)?);
     }
-    if let Some(given) = text("HOD_VERIFY_KEY")? {
-        add(given_key(&given)?);
+    if let Some(given) = required_text("HOD_VERIFY_KEY")? {
+        add(given_key("HOD_VERIFY_KEY", &given)?);
     }
     let own = config_home().map(|dir| dir.join("hod/trusted.d"));
     for dir in [PathBuf::from(SYSTEM_TRUSTED)].into_iter().chain(own) {
-        for name in fsx::try_read_dir_names(&dir)?.unwrap_or_default() {
-            let path = dir.join(name);
-            if path.extension().is_some_and(|extension| extension == "pub") {
-                add(public_key_file(&path)?);
-            }
+        for path in trusted_keys(&dir)? {
+            add(public_key_file(&path)?);
         }
     }
     Ok(trust)
 }
 
-/// A public key, or a file that has one.
-fn given_key(given: &str) -> Result<PublicKey, CommandError> {
+/// The files of a directory of trusted keys, if it exists. A directory without a key is an error,
+/// as its owner means something by it; a `README` is allowed.
+fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let Some(stat) = fsx::try_stat(dir)? else {
+        return Ok(Vec::new());
+    };
+    let no_keys = |problem| CommandError::TrustedDir {
+        path: dir.to_owned(),
+        problem,
+    };
+    if !stat.is_dir {
+        return Err(no_keys("is not a directory"));
+    }
+    let mut names = fsx::read_dir_names(dir)?;
+    names.retain(|name| {
+        let name = name.as_encoded_bytes();
+        !name.starts_with(b".") && !name.starts_with(b"README")
+    });
+    let paths = names.iter().map(|name| dir.join(name));
+    let is_key = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "pub");
+    let keys: Vec<PathBuf> = paths.filter(is_key).collect();
+    if keys.is_empty() && !names.is_empty() {
+        return Err(no_keys("has files, but none that is named `*.pub`"));
+    }
+    Ok(keys)
+}
+
+/// A public key, or a file that has one, as the flag or variable `name` gives it.
+fn given_key(name: &'static str, given: &str) -> Result<PublicKey, CommandError> {
     let (prefix, len) = PUBLIC_KEY;
     if given.len() == len && given.starts_with(prefix) {
         return given.parse().map_err(|source| CommandError::Key {
@@ -62,7 +86,7 @@ fn given_key(given: &str) -> Result<PublicKey, CommandError> {
             source,
         });
     }
-    public_key_file(Path::new(given))
+    public_key_file(&super::path::path(name, OsStr::new(given))?)
 }
 
 fn public_key_file(path: &Path) -> Result<PublicKey, CommandError> {
@@ -75,14 +99,14 @@ fn public_key_file(path: &Path) -> Result<PublicKey, CommandError> {
 /// stdin.
 ///
 /// Opens the key, which may take seconds, or asks a helper for its public key.
-pub(crate) fn signer(
+pub(crate) async fn signer(
     args: &SignArgs,
     lists: &[PathBuf],
     reporter: &dyn Reporter,
 ) -> Result<Option<Signer>, CommandError> {
-    let given = match &args.sign {
-        Some(given) => Some(given.clone()),
-        None => text("HOD_SIGN_KEY")?,
+    let (by, given) = match &args.sign {
+        Some(given) => ("--sign", Some(given.clone())),
+        None => ("HOD_SIGN_KEY", required_text("HOD_SIGN_KEY")?),
     };
     if let Some(name) = given.as_ref().and_then(|g| g.strip_prefix(HELPER_PREFIX)) {
         let helper = SignHelper::new(name).map_err(CommandError::Sign)?;
@@ -92,17 +116,17 @@ pub(crate) fn signer(
     }
     let (path, content) = match given {
         Some(path) => {
-            let path = PathBuf::from(path);
+            let path = super::path::path(by, OsStr::new(&path))?;
             let content = super::text(&path, fsx::read(&path, KEY_LEN_MAX)?)?;
             (path, content)
         }
-        None => match text("HOD_SIGN_KEY_DATA")? {
+        None => match required_text("HOD_SIGN_KEY_DATA")? {
             Some(content) => (PathBuf::from("HOD_SIGN_KEY_DATA"), content),
             None if args.sign_password_stdin => return Err(CommandError::NoSignKey),
             None => return Ok(None),
         },
     };
-    let password = password(args, lists)?;
+    let password = password(args, lists).await?;
     let key = SecretKey::open(&content, password.as_ref());
     let key = key.map_err(|source| key_error(&path, source))?;
     // A key that anybody can read is no reason not to work: CI systems mount them so.
@@ -118,14 +142,14 @@ pub(crate) fn signer(
     Ok(Some(Signer::from_key(key)))
 }
 
-fn password(args: &SignArgs, lists: &[PathBuf]) -> Result<Option<Password>, CommandError> {
+async fn password(args: &SignArgs, lists: &[PathBuf]) -> Result<Option<Password>, CommandError> {
     if args.sign_password_stdin {
         if lists.iter().any(|path| path.as_os_str() == "-") {
             return Err(CommandError::StdinTwice {
                 flag: "--sign-password-stdin",
             });
         }
-        return Ok(Some(Password::new(password_stdin()?)));
+        return Ok(Some(Password::new(password_stdin().await?)));
     }
     Ok(text("HOD_SIGN_PASSWORD")?.map(Password::new))
 }

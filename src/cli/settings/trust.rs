@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
+use super::path::path;
 use super::{config_home, environment};
 use crate::fsx;
 use crate::registry::{
@@ -17,8 +18,9 @@ const SYSTEM_CONTAINERS: &str = "/etc/containers";
 
 pub(super) fn trust(args: &RegistryArgs) -> Result<TrustOptions, CommandError> {
     let mut ca_files = Vec::new();
-    for path in &args.ca {
-        ca_files.push(CaFile::load(path).map_err(RegistryError::from)?);
+    for given in &args.ca {
+        let path = path("--ca", given.as_os_str())?;
+        ca_files.push(CaFile::load(&path).map_err(RegistryError::from)?);
     }
     Ok(TrustOptions {
         ca_files,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::colour::{Colour, Label};
-use super::text::{hang, visible, wrap};
+use super::text::{hang, indented, visible, wrap};
 
 /// How wide a hint is at most.
 const HINT_WIDTH: usize = 100;
@@ -17,7 +17,7 @@ pub fn render_error(error: &dyn Error, hint: Option<&str>) -> String {
 }
 
 pub(super) fn render(error: &dyn Error, hint: Option<&str>, colour: Colour) -> String {
-    let what = visible(&error.to_string()).into_owned();
+    let what = indented(&visible(&error.to_string()));
     let mut text = format!("{} {what}", colour.paint(Label::Error, "error:"));
     for cause in causes(error, what) {
         let label = colour.paint(Label::Aside, "caused by:");

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use indicatif::ProgressDrawTarget;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use super::colour::{Colour, ColourChoice, Label};
 use super::error::render;
 use super::screen::{DRAWS_PER_SECOND, Motion, Screen};
-use super::text::{hang, visible};
+use super::text::{hang, indented, one_line, visible, visible_json};
 
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,6 +72,7 @@ pub struct Printer {
     colour: Colour,
     screen: Arc<Screen>,
     stdout: Arc<Mutex<Box<dyn Write + Send>>>,
+    has_document: Arc<AtomicBool>,
 }
 
 impl Printer {
@@ -107,6 +109,7 @@ impl Printer {
             colour,
             screen: Arc::new(screen),
             stdout: Arc::new(Mutex::new(stdout)),
+            has_document: Arc::default(),
         }
     }
 
@@ -128,22 +131,22 @@ impl Printer {
     pub fn stdout(&self) -> Stdout<'_> {
         Stdout {
             printer: self,
-            bytes: Vec::new(),
+            text: String::new(),
         }
     }
 
-    /// Hands out stderr, line by line, whatever the verbosity.
-    pub fn stderr(&self) -> Stderr<'_> {
-        Stderr {
-            printer: self,
-            bytes: Vec::new(),
-        }
-    }
-
-    /// Writes a text result and a line break, if text is wanted.
+    /// Writes a result of one line, if text is wanted.
     pub fn result(&self, text: impl Display) -> Result<(), OutputError> {
         let mut stdout = self.stdout();
         stdout.line(text);
+        stdout.finish()
+    }
+
+    /// Writes a result of several lines, such as a table, if text is wanted.
+    pub fn block(&self, text: impl Display) -> Result<(), OutputError> {
+        let mut stdout = self.stdout();
+        stdout.text.push_str(&visible(&text.to_string()));
+        stdout.text.push('\n');
         stdout.finish()
     }
 
@@ -157,16 +160,21 @@ impl Printer {
         if self.options.format == ResultFormat::Text {
             return Ok(());
         }
-        let mut bytes =
-            serde_json::to_vec_pretty(document).map_err(|source| OutputError::Json { source })?;
-        bytes.push(b'\n');
-        self.write_stdout(&bytes)
+        let text = serde_json::to_string_pretty(document);
+        let text = text.map_err(|source| OutputError::Json { source })?;
+        self.has_document.store(true, Ordering::Relaxed);
+        self.write_stdout(format!("{}\n", visible_json(&text)).as_bytes())
+    }
+
+    /// Whether the result document was written, of which there is one at most.
+    pub fn has_document(&self) -> bool {
+        self.has_document.load(Ordering::Relaxed)
     }
 
     /// Says `text` on stderr, unless quiet.
     pub fn message(&self, text: &str) {
         if self.options.verbosity == Verbosity::Normal {
-            self.screen.line(&visible(text));
+            self.screen.line(&indented(&visible(text)));
         }
     }
 
@@ -211,68 +219,26 @@ impl fmt::Debug for Printer {
     }
 }
 
-/// A text result being collected. Writing to it cannot fail; [`Self::finish`] can.
+/// A text result being collected.
 #[derive(Debug)]
 #[must_use = "nothing is written before `finish`"]
 pub struct Stdout<'a> {
     printer: &'a Printer,
-    bytes: Vec<u8>,
+    text: String,
 }
 
 impl Stdout<'_> {
-    /// Adds `text` and a line break.
+    /// Adds `text` as one line, whatever it holds.
     pub fn line(&mut self, text: impl Display) {
-        self.bytes.extend_from_slice(text.to_string().as_bytes());
-        self.bytes.push(b'\n');
+        self.text.push_str(&one_line(&text.to_string()));
+        self.text.push('\n');
     }
 
     /// Writes all of it at once; nothing when JSON is wanted.
     pub fn finish(self) -> Result<(), OutputError> {
         match self.printer.options.format {
-            ResultFormat::Text => self.printer.write_stdout(&self.bytes),
+            ResultFormat::Text => self.printer.write_stdout(self.text.as_bytes()),
             ResultFormat::Json => Ok(()),
-        }
-    }
-}
-
-impl Write for Stdout<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Stderr as a writer; whole lines appear at once, the last one when it is dropped.
-#[derive(Debug)]
-pub struct Stderr<'a> {
-    printer: &'a Printer,
-    bytes: Vec<u8>,
-}
-
-impl Write for Stderr<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.extend_from_slice(bytes);
-        if let Some(at) = self.bytes.iter().rposition(|byte| *byte == b'\n') {
-            let text = String::from_utf8_lossy(&self.bytes[..at]).into_owned();
-            self.bytes.drain(..=at);
-            self.printer.screen.line(&text);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Stderr<'_> {
-    fn drop(&mut self) {
-        if !self.bytes.is_empty() {
-            let text = String::from_utf8_lossy(&self.bytes);
-            self.printer.screen.line(&text);
         }
     }
 }
@@ -292,8 +258,11 @@ mod tests {
     #[test]
     fn results_are_text_or_one_document() {
         let table = [
-            (ResultFormat::Text, "a\nb\nc\n"),
-            (ResultFormat::Json, "{\n  \"n\": 1\n}\n"),
+            (ResultFormat::Text, "a\nb\\n\\u{1b}\nc\n\\u{9b}d\n"),
+            (
+                ResultFormat::Json,
+                "{\n  \"n\": \"\\u001b\\u009b\\u202e\"\n}\n",
+            ),
         ];
         for (format, expect) in table {
             let (printer, stdout, stderr) = printer(PrinterOptions {
@@ -302,10 +271,12 @@ mod tests {
             });
             let mut out = printer.stdout();
             out.line("a");
-            writeln!(out, "b").unwrap();
+            out.line("b\n\u{1b}");
             out.finish().unwrap();
-            printer.result('c').unwrap();
-            printer.document(&serde_json::json!({ "n": 1 })).unwrap();
+            printer.block("c\n\u{9b}d").unwrap();
+            printer
+                .document(&serde_json::json!({ "n": "\u{1b}\u{9b}\u{202e}" }))
+                .unwrap();
             assert_eq!(stdout.text(), expect);
             assert_eq!(stderr.text(), "");
         }
@@ -316,7 +287,7 @@ mod tests {
         let table = [
             (
                 Verbosity::Normal,
-                "hello\nwarning: disk\n  slow\nnote: x\\u{1b}\nerror: e\n",
+                "hello\n  error: none\nwarning: disk\n  slow\nnote: x\\u{1b}\nerror: e\n",
             ),
             (Verbosity::Quiet, "warning: disk\n  slow\nerror: e\n"),
         ];
@@ -325,24 +296,13 @@ mod tests {
                 verbosity,
                 ..PrinterOptions::default()
             });
-            printer.message("hello");
+            printer.message("hello\nerror: none");
             printer.warning("disk\nslow");
             printer.note("x\u{1b}");
             printer.error(&io::Error::other("e"), None);
             assert_eq!(stderr.text(), expect);
             assert_eq!(stdout.text(), "");
         }
-    }
-
-    #[test]
-    fn stderr_is_written_in_lines() {
-        let (printer, _, stderr) = printer(PrinterOptions::default());
-        let mut writer = printer.stderr();
-        write!(writer, "one\ntw").unwrap();
-        assert_eq!(stderr.text(), "one\n");
-        write!(writer, "o").unwrap();
-        drop(writer);
-        assert_eq!(stderr.text(), "one\ntwo\n");
     }
 
     #[test]

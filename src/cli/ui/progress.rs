@@ -1,6 +1,6 @@
 //! Progress on stderr: a bar on a terminal, a line every few seconds in a pipe.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,6 +46,10 @@ struct State {
     meter: Meter,
     /// Texts of warnings and notes.
     said: HashSet<String>,
+    /// The warnings among them, in their order.
+    warnings: Vec<String>,
+    /// Names of the images that are complete at their destination.
+    done: BTreeSet<String>,
     /// The bar's length, when it has one.
     bar_len: Option<u64>,
 }
@@ -80,6 +84,21 @@ impl ProgressReporter {
             elapsed: self.shared.started.elapsed(),
             ..self.shared.state().counters.totals()
         }
+    }
+
+    /// The warnings so far, each once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.shared.state().warnings.clone()
+    }
+
+    /// The names of the images that are complete at their destination.
+    pub fn done_images(&self) -> BTreeSet<String> {
+        self.shared.state().done.clone()
+    }
+
+    /// How far the run is, if that is known: `images 3/10, 8.3/29.6 MiB`.
+    pub fn position(&self) -> Option<String> {
+        self.shared.state().counters.line(None)
     }
 
     /// Takes the bar away and stops writing lines; events are still counted, and their warnings
@@ -166,7 +185,15 @@ impl Shared {
             state.counters.apply(event);
             match event {
                 Event::Warning { text } | Event::Note { text } => {
-                    !state.said.contains(text) && state.said.insert(text.to_owned())
+                    let is_new = !state.said.contains(text) && state.said.insert(text.to_owned());
+                    if is_new && matches!(event, Event::Warning { .. }) {
+                        state.warnings.push(text.to_owned());
+                    }
+                    is_new
+                }
+                Event::ImageDone { image } => {
+                    state.done.insert(image.to_owned());
+                    true
                 }
                 _ => true,
             }

@@ -1,6 +1,7 @@
 //! Text for a terminal: without surprises in it, and wrapped.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Shows control characters as escapes, so that text from a server or a file cannot drive the
 /// terminal; line breaks stay.
@@ -20,9 +21,53 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Characters that reorder what stands around them, and so can make a name look like another.
+/// Characters that reorder or break up what stands around them, and so can make a name look like
+/// another, or like several lines.
 fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As [`visible`], on one line: a line break is an escape, too.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    match visible(text) {
+        shown if shown.contains('\n') => Cow::Owned(shown.replace('\n', "\\n")),
+        shown => shown,
+    }
+}
+
+/// Indents every line but the first by two columns at least, so that no text from outside begins
+/// where hod's own lines do.
+pub(super) fn indented(text: &str) -> String {
+    let mut lines = text.split('\n');
+    let mut shown = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let indent = if line.is_empty() || line.starts_with("  ") {
+            ""
+        } else {
+            "  "
+        };
+        shown.push('\n');
+        shown.push_str(indent);
+        shown.push_str(line);
+    }
+    shown
+}
+
+/// JSON with escapes in place of the control characters that it allows in strings, and only there.
+pub(in crate::cli) fn visible_json(json: &str) -> Cow<'_, str> {
+    let hidden = |c: char| (c.is_control() && c > '\u{7e}') || is_direction(c);
+    if !json.contains(hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if hidden(c) {
+            write!(shown, "\\u{:04x}", u32::from(c)).expect("a string takes all text");
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// As [`visible`], on one line.
@@ -100,6 +145,8 @@ mod tests {
             assert_eq!(visible(text), expect);
         }
         assert_eq!(visible_line("a\nb\u{7}"), "a b\\u{7}");
+        assert_eq!(one_line("a\nb\u{7}"), "a\\nb\\u{7}");
+        assert_eq!(indented("a\nb\n  c\n\n d"), "a\n  b\n  c\n\n   d");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) fn print(session: &Session<'_>, forecast: &PackForecast) -> Result<()
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => printer.document(forecast)?,
+        ResultFormat::Json => session.document(forecast)?,
         ResultFormat::Text => {
             let mut stdout = printer.stdout();
             for volume in &forecast.volumes {

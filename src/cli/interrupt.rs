@@ -1,0 +1,135 @@
+//! SIGINT and SIGTERM: how a user ends a command.
+//!
+//! Signals are received on a thread of their own. A command notices the first one through
+//! [`Interrupt::request`] and ends in good order: it writes its reports, and removes its temporary
+//! files. A command whose own thread is blocked (in a system call on a pipe that nobody writes, on
+//! a file system that does not answer) notices nothing; the process then ends without it.
+
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::exit::Exit;
+use super::ui::Printer;
+
+/// How long the command has to notice the first signal.
+const NOTICE_MAX: Duration = Duration::from_secs(1);
+/// How long it has to notice each further one: the user is impatient.
+const NOTICE_AGAIN_MAX: Duration = Duration::from_millis(100);
+/// From this signal on, the process ends without asking the command.
+const SIGNALS_MAX: usize = 3;
+/// How long the last words may take: stderr may be a pipe that nobody reads.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
+
+/// Tells a command that the user wants it to end.
+#[derive(Debug)]
+pub(super) struct Interrupt {
+    /// How many signals arrived.
+    received: watch::Receiver<usize>,
+    /// How many of them the command noticed.
+    noticed: watch::Sender<usize>,
+}
+
+impl Interrupt {
+    /// Starts to receive signals. There should be one of these in a process.
+    pub(super) fn watch(printer: &Printer) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _context = runtime.enter();
+            [
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            ]
+        };
+        let (received_sender, received) = watch::channel(0);
+        let (noticed, noticed_receiver) = watch::channel(0);
+        let watcher = Watcher {
+            printer: printer.clone(),
+            received: received_sender,
+            noticed: noticed_receiver,
+        };
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || watcher.run(&runtime, signals))?;
+        Ok(Self { received, noticed })
+    }
+
+    /// Completes when the user asked for an end `n` times, and confirms that it was noticed.
+    pub(super) async fn request(&self, n: usize) {
+        let mut received = self.received.clone();
+        if received.wait_for(|received| *received >= n).await.is_err() {
+            // The thread is gone, which only the end of the process does to it.
+            return std::future::pending().await;
+        }
+        self.noticed.send_replace(n);
+    }
+}
+
+/// The thread that receives the signals.
+struct Watcher {
+    printer: Printer,
+    received: watch::Sender<usize>,
+    noticed: watch::Receiver<usize>,
+}
+
+impl Watcher {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "signals are received apart from the runtime of the command"
+    )]
+    fn run(self, runtime: &Runtime, [mut interrupt, mut terminate]: [Signal; 2]) {
+        runtime.block_on(async {
+            let mut n = 0;
+            loop {
+                let deadline = match n {
+                    0 => None,
+                    1 => Some(NOTICE_MAX),
+                    _ => Some(NOTICE_AGAIN_MAX),
+                };
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    () = self.unnoticed(n, deadline) => break,
+                }
+                n += 1;
+                if n == SIGNALS_MAX {
+                    break;
+                }
+                self.received.send_replace(n);
+            }
+        });
+        self.end();
+    }
+
+    /// Completes when signal `n` was not noticed in time.
+    async fn unnoticed(&self, n: usize, deadline: Option<Duration>) {
+        if let Some(deadline) = deadline {
+            let mut noticed = self.noticed.clone();
+            let in_time = noticed.wait_for(|noticed| *noticed >= n);
+            if tokio::time::timeout(deadline, in_time).await.is_err() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Ends the process where it stands: the command's own thread is blocked, and cannot return.
+    fn end(self) {
+        let (said, heard) = mpsc::channel();
+        let speaker = std::thread::Builder::new().spawn(move || {
+            crate::terminal::restore();
+            self.printer.message("interrupted");
+            // Nobody may wait for it any more.
+            let _ = said.send(());
+        });
+        if speaker.is_ok() {
+            // Either it was said, or stderr is stuck.
+            let _ = heard.recv_timeout(LAST_WORDS_MAX);
+        }
+        std::process::exit(Exit::Interrupted.code().into());
+    }
+}

@@ -1,0 +1,157 @@
+//! SIGINT and SIGTERM end a command wherever it waits, and reports are written all the same.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hod::fsx;
+use serde_json::Value;
+
+use crate::support::env::{Output, TestEnv, finish};
+use crate::support::faults::{Effect, Fault, path_contains};
+use crate::support::images::image;
+use crate::support::registry::TestRegistry;
+
+/// Far more than an end takes; whoever waits for longer waits for good.
+const END_MAX: Duration = Duration::from_secs(30);
+/// SIGINT and SIGTERM in the mask of caught signals (`proc(5)`).
+const CAUGHT: u64 = 1 << 1 | 1 << 14;
+
+/// Waits until a process receives signals itself.
+fn wait_until_ready(child: &Child) {
+    let path = format!("/proc/{}/status", child.id());
+    let start = Instant::now();
+    loop {
+        let status = fsx::read(path.as_ref(), 1 << 16).unwrap();
+        let status = String::from_utf8(status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        if caught & CAUGHT == CAUGHT {
+            return;
+        }
+        assert!(start.elapsed() < END_MAX, "it never handles signals");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn send(env: &TestEnv, child: &Child, signal: &str) {
+    let line = format!("kill -{signal} {}", child.id());
+    let _ = finish(env.command("sh").args(["-c", &line])).success();
+}
+
+/// What a process said, once it has ended.
+#[track_caller]
+fn end(mut child: Child) -> Output {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > END_MAX {
+            child.kill().unwrap();
+            panic!("it does not end: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    Output {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn start(command: &mut Command) -> Child {
+    let command = command.stdin(Stdio::piped());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn a_command_that_waits_for_input_ends() {
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    image(1).put_in(&env.store("store"), "app/a:1");
+    let host = registry.host();
+    let _ = finish(env.command("mkfifo").arg("fifo")).success();
+    let login = format!("login {host} --username me");
+    let table = [
+        // Nothing comes from stdin.
+        format!("pull - --store new --source {host}"),
+        format!("{login} --password-stdin"),
+        format!("{login} --creds-stdin"),
+        format!("push store {host} --creds-stdin"),
+        format!("push store {host} --only -"),
+        "export store --output out --only -".to_owned(),
+        "keygen --output site --password-stdin".to_owned(),
+        "select - --store store --output out".to_owned(),
+        "pack - --store store --output out.tar".to_owned(),
+        format!("push - {host}"),
+        "unpack - --output new".to_owned(),
+        "verify -".to_owned(),
+        "ls -".to_owned(),
+        // Nobody writes into the pipe.
+        format!("pull fifo --store new --source {host}"),
+        format!("push store {host} --only fifo"),
+        "verify store --verify-key fifo".to_owned(),
+        format!("push store {host} --ca fifo"),
+        format!("push store {host} --authfile fifo"),
+    ];
+    for line in table {
+        for signal in ["INT", "TERM"] {
+            let mut child = start(env.hod().args(line.split_whitespace()));
+            let stdin = child.stdin.take();
+            wait_until_ready(&child);
+            send(&env, &child, signal);
+            let output = end(child);
+            assert_eq!(output.code, Some(130), "{line}: {}", output.stderr);
+            assert!(output.stderr.contains("interrupted"), "{line}");
+            drop(stdin);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_writes_its_results() {
+    let (env, source) = (TestEnv::in_memory(), TestRegistry::start());
+    source.add("app/a:1", &image(100));
+    source.add("app/b:1", &image(110));
+    env.write("list.txt", "app/a:1\napp/b:1\n");
+    let slow = Fault::on("GET", path_contains("/app/b/blobs")).does(Effect::Delay(60_000));
+    let line = |store: &str| {
+        format!(
+            "pull list.txt --store {store} --source {} --json --report r.json --retry-list retry.txt \
+         --digest-file d.txt",
+            source.host()
+        )
+    };
+    for signal in ["INT", "TERM"] {
+        source.fail(slow.clone());
+        let child = start(env.hod().args(line(signal).split_whitespace()));
+        let begin = Instant::now();
+        let tag = "docker/registry/v2/repositories/app/a/_manifests/tags/1/current";
+        let tag = env.path(signal).join(tag);
+        while fsx::try_stat(&tag).unwrap().is_none() {
+            assert!(begin.elapsed() < END_MAX, "the first image never comes");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        send(&env, &child, signal);
+        let output = end(child).exits(130);
+        let document: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(document["verb"], "pull");
+        assert_eq!(document["exit"], 130);
+        assert_eq!(document["error"]["class"], "interrupted");
+        let report: Value = serde_json::from_str(&env.read("r.json")).unwrap();
+        assert_eq!(report["exit"], 130);
+        assert_eq!(report["error"]["class"], "interrupted");
+        assert_eq!(report["images"][0]["status"], "done");
+        assert_eq!(report["images"][1]["image"], "app/b:1");
+        assert_eq!(report["images"][1]["status"], "not-done");
+        assert_eq!(
+            env.read("retry.txt"),
+            "# hod pull: 1 of 2 images are still to be done\napp/b:1\n"
+        );
+        assert_eq!(env.read("d.txt"), "");
+        source.heal();
+    }
+    let _ = env.run_line(&line("INT")).success();
+    assert_eq!(
+        env.read("retry.txt"),
+        "# hod pull: 0 of 2 images are still to be done\n"
+    );
+}
