@@ -1,14 +1,14 @@
 //! The OCI distribution API (distribution-spec 1.1) over a store, or over a bundle that is only read:
 //! a registry in one process.
 //!
-//! Pull, push in one piece or in chunks, mount, tags, referrers, catalog, delete of manifests. What is not
-//! there: users (whoever reaches the port may do what [`Access`] allows), TLS, and deletion of
-//! blobs. Blobs stream both ways in bounded memory; every pushed byte is hashed before it is
-//! published.
+//! Pull, push in one piece or in chunks, mount, tags, referrers, catalog, deletion. Blobs stream both
+//! ways in bounded memory; every pushed byte is hashed before it is published.
 
 mod blobs;
+mod conditions;
 mod content;
 mod error;
+mod fallback;
 mod listing;
 mod manifests;
 mod range;
@@ -27,7 +27,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
@@ -40,6 +40,7 @@ use crate::store::Store;
 pub use self::content::{Content, ServedBundle};
 
 use self::error::{ApiError, Code};
+use self::fallback::Fallback;
 use self::referrers::Subjects;
 use self::reply::Parameters;
 use self::route::Route;
@@ -98,6 +99,7 @@ struct Server {
     options: ServeOptions,
     sessions: Sessions,
     subjects: Subjects,
+    fallback: Fallback,
 }
 
 impl Server {
@@ -171,6 +173,7 @@ pub fn router(content: impl Into<Content>, options: ServeOptions) -> Router {
         options,
         sessions: Sessions::default(),
         subjects: Subjects::default(),
+        fallback: Fallback::default(),
     });
     Router::new().fallback(dispatch).with_state(server)
 }
@@ -200,11 +203,20 @@ async fn dispatch(State(server): State<Arc<Server>>, request: Request) -> Respon
 async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Response, ApiError> {
     let (method, headers) = (&parts.method, &parts.headers);
     let reads = matches!(*method, Method::GET | Method::HEAD);
+    let route = Route::parse(parts.uri.path());
     if !reads {
-        server.store()?;
+        server.store().map_err(|error| match &route {
+            Ok(route) => with_allow(error, route, Access::ReadOnly),
+            Err(_) => error,
+        })?;
     }
     let parameters = Parameters::of(&parts.uri)?;
-    match (Route::parse(parts.uri.path())?, method) {
+    let route = route?;
+    let not_allowed = |error: ApiError| with_allow(error, &route, server.options.access);
+    if *method == Method::DELETE && !matches!(route, Route::Upload(..)) {
+        server.store_to_delete_from().map_err(not_allowed)?;
+    }
+    match (route.clone(), method) {
         (Route::Base, _) if reads => Ok(reply::json(&serde_json::json!({}))),
         (Route::Catalog, _) if reads => listing::catalog(server, &parameters).await,
         (Route::Tags(name), _) if reads => listing::tags(server, name, &parameters).await,
@@ -212,7 +224,7 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
             referrers::list(server, (name, subject), &parameters).await
         }
         (Route::Manifest(name, target), _) if reads => {
-            manifests::get(server, name, target, method).await
+            manifests::get(server, (name, target), method, headers).await
         }
         (Route::Manifest(name, target), &Method::PUT) => {
             manifests::put(server, (name, target), headers, body).await
@@ -223,6 +235,7 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
         (Route::Blob(name, digest), _) if reads => {
             blobs::get(server, (name, digest), method, headers).await
         }
+        (Route::Blob(name, digest), &Method::DELETE) => blobs::delete(server, name, digest).await,
         (Route::Uploads(name), &Method::POST) => {
             uploads::start(server, name, &parameters, body).await
         }
@@ -235,11 +248,16 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
                     uploads::finish(server, &session, (&parameters, headers), body).await
                 }
                 Method::DELETE => uploads::cancel(server, &session).await,
-                _ => Err(unsupported(method)),
+                _ => Err(not_allowed(unsupported(method))),
             }
         }
-        _ => Err(unsupported(method)),
+        _ => Err(not_allowed(unsupported(method))),
     }
+}
+
+/// Adds the `Allow` that a 405 must have.
+fn with_allow(error: ApiError, route: &Route, access: Access) -> ApiError {
+    error.with_header(header::ALLOW, reply::ascii(route.allowed(access)))
 }
 
 fn unsupported(method: &Method) -> ApiError {

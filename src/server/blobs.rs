@@ -1,4 +1,4 @@
-//! Pulling blobs (distribution-spec 1.1, "Pulling blobs").
+//! Pulling and deleting blobs (distribution-spec 1.1, "Pulling blobs", "Deleting Blobs").
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
 use crate::bridge;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Manifest, RepositoryName};
 
 use super::Server;
+use super::conditions::{etag, is_range_current, unless_changed};
 use super::error::{ApiError, Code};
 use super::range::{Asked, parse_range};
-use super::reply::{DOCKER_CONTENT_DIGEST, ascii, empty, header_text};
+use super::reply::{DOCKER_CONTENT_DIGEST, accepted, ascii, empty, header_text};
 
 /// `GET` or `HEAD …/blobs/<digest>`, all of it or one range.
 pub(super) async fn get(
@@ -26,14 +27,16 @@ pub(super) async fn get(
     let (content, wanted) = (server.content.clone(), digest.clone());
     let found = bridge::run(move || content.open_blob(&repository, &wanted)).await?;
     let Some(mut blob) = found else {
-        return Err(ApiError::new(
-            Code::BlobUnknown,
-            format!("blob `{digest}` is not in this repository"),
-        ));
+        return Err(unknown(&digest));
     };
+    if let Some(response) = unless_changed(headers, &digest)? {
+        return Ok(response);
+    }
     let total = blob.len();
     let asked = match header_text(headers, header::RANGE) {
-        Some(value) if method == Method::GET => parse_range(value, total),
+        Some(value) if method == Method::GET && is_range_current(headers, &digest) => {
+            parse_range(value, total)
+        }
         _ => Asked::Whole,
     };
     let mut response = empty(
@@ -49,7 +52,7 @@ pub(super) async fn get(
                 header::CACHE_CONTROL,
                 HeaderValue::from_static("max-age=31536000"),
             ),
-            (header::ETAG, ascii(format_args!("\"{digest}\""))),
+            (header::ETAG, etag(&digest)),
             (DOCKER_CONTENT_DIGEST, ascii(&digest)),
         ],
     );
@@ -77,4 +80,41 @@ pub(super) async fn get(
             Body::from_stream(blob.into_stream(Arc::clone(&server.options.reporter)));
     }
     Ok(response)
+}
+
+/// `DELETE …/blobs/<digest>`: removes the blob from the repository; the bytes stay, since other
+/// repositories may have them.
+///
+/// A blob that a manifest of the repository needs is refused: its image could not be pulled any more.
+pub(super) async fn delete(
+    server: &Arc<Server>,
+    repository: RepositoryName,
+    digest: Digest,
+) -> Result<Response, ApiError> {
+    let server = Arc::clone(server);
+    bridge::run(move || {
+        let store = server.store_to_delete_from()?;
+        if !store.has_layer(&repository, &digest)? {
+            return Err(unknown(&digest));
+        }
+        for revision in store.revisions(&repository)? {
+            let manifest = store.read_manifest(&revision)?;
+            let mut blobs = manifest.iter().flat_map(Manifest::stored_blobs);
+            if blobs.any(|blob| blob.digest == digest) {
+                let message = format!("manifest `{revision}` needs the blob: delete that first");
+                return Err(ApiError::new(Code::BlobUsed, message));
+            }
+        }
+        store.delete_layer(&repository, &digest)?;
+        Ok(())
+    })
+    .await?;
+    Ok(accepted())
+}
+
+fn unknown(digest: &Digest) -> ApiError {
+    ApiError::new(
+        Code::BlobUnknown,
+        format!("blob `{digest}` is not in this repository"),
+    )
 }

@@ -1,5 +1,7 @@
 //! Answers that say no: the spec's error codes as JSON (distribution-spec 1.1, "Error Codes").
 
+use std::io;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
@@ -15,6 +17,7 @@ pub(super) enum Code {
     BlobUnknown,
     BlobUploadInvalid,
     BlobUploadUnknown,
+    BlobUsed,
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestInvalid,
@@ -22,8 +25,10 @@ pub(super) enum Code {
     ManifestUnknown,
     NameInvalid,
     NameUnknown,
+    NoSpace,
     NotFound,
     PageInvalid,
+    PreconditionFailed,
     RangeInvalid,
     SizeInvalid,
     TagInvalid,
@@ -39,6 +44,7 @@ impl Code {
             Self::BlobUnknown => "BLOB_UNKNOWN",
             Self::BlobUploadInvalid | Self::UploadBusy => "BLOB_UPLOAD_INVALID",
             Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::BlobUsed => "DENIED",
             Self::DigestInvalid => "DIGEST_INVALID",
             Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
             Self::ManifestInvalid | Self::ManifestTooLong => "MANIFEST_INVALID",
@@ -51,7 +57,7 @@ impl Code {
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagInvalid => "TAG_INVALID",
             Self::TooManyRequests => "TOOMANYREQUESTS",
-            Self::Unknown => "UNKNOWN",
+            Self::Unknown | Self::NoSpace | Self::PreconditionFailed => "UNKNOWN",
             Self::Unsupported => "UNSUPPORTED",
         }
     }
@@ -71,11 +77,13 @@ impl Code {
             | Self::ManifestUnknown
             | Self::NameUnknown
             | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::ManifestTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UploadBusy => StatusCode::CONFLICT,
+            Self::BlobUsed | Self::UploadBusy => StatusCode::CONFLICT,
             Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -168,18 +176,29 @@ impl ApiError {
     /// What is stored could not be read or written.
     pub(super) fn failed(error: &dyn std::error::Error) -> Self {
         let mut cause = error.to_string();
+        let mut is_full = false;
         let mut source = error.source();
         while let Some(error) = source {
             cause.push_str(": ");
             cause.push_str(&error.to_string());
+            let io = error.downcast_ref::<io::Error>();
+            is_full |= io.is_some_and(|io| {
+                matches!(
+                    io.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                )
+            });
             source = error.source();
         }
+        let told = if is_full {
+            Self::new(Code::NoSpace, "no space left on the registry's disk")
+        } else {
+            let message = "the registry's storage failed; its log says how";
+            Self::new(Code::Unknown, message)
+        };
         Self {
             cause: Some(cause),
-            ..Self::new(
-                Code::Unknown,
-                "the registry's storage failed; its log says how",
-            )
+            ..told
         }
     }
 }

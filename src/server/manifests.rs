@@ -16,10 +16,13 @@ use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName};
 use crate::store::{Publication, Store};
 
 use super::Server;
+use super::conditions::{etag, unless_changed};
 use super::content::Content;
 use super::error::{ApiError, Code};
+use super::fallback;
 use super::reply::{
-    DOCKER_CONTENT_DIGEST, OCI_SUBJECT, ascii, chunks, content_length, created, empty, header_text,
+    DOCKER_CONTENT_DIGEST, OCI_SUBJECT, accepted, ascii, chunks, content_length, created, empty,
+    header_text,
 };
 use super::route::Target;
 
@@ -27,13 +30,16 @@ use super::route::Target;
 /// converting would change the digest.
 pub(super) async fn get(
     server: &Arc<Server>,
-    repository: RepositoryName,
-    target: Target,
+    (repository, target): (RepositoryName, Target),
     method: &Method,
+    headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let content = server.content.clone();
     let manifest = bridge::run(move || find(&content, &repository, &target)).await?;
     let digest = manifest.digest();
+    if let Some(response) = unless_changed(headers, digest)? {
+        return Ok(response);
+    }
     let mut response = empty(
         StatusCode::OK,
         [
@@ -42,7 +48,7 @@ pub(super) async fn get(
                 header::CONTENT_LENGTH,
                 HeaderValue::from(manifest.bytes().len()),
             ),
-            (header::ETAG, ascii(format_args!("\"{digest}\""))),
+            (header::ETAG, etag(digest)),
             (DOCKER_CONTENT_DIGEST, ascii(digest)),
         ],
     );
@@ -60,6 +66,7 @@ fn find(
     let digest = match target {
         Target::Digest(digest) => Some(digest.clone()),
         Target::Tag(tag) => content.resolve_tag(repository, tag)?,
+        Target::Neither(_) => None,
     };
     if let Some(digest) = digest
         && content.has_revision(repository, &digest)?
@@ -71,7 +78,7 @@ fn find(
 }
 
 /// `PUT …/manifests/<reference>`; all that the manifest refers to must be there, so that what is
-/// published is complete.
+/// published can be pulled. Of an index at least one child: a sparse index is published as it is.
 pub(super) async fn put(
     server: &Arc<Server>,
     name: (RepositoryName, Target),
@@ -85,7 +92,7 @@ pub(super) async fn put(
     let location = format!("/v2/{repository}/manifests/{digest}");
     let subject = manifest.subject().map(|subject| subject.digest.clone());
     let server = Arc::clone(server);
-    bridge::run(move || publish(&server, repository, target, &manifest)).await?;
+    bridge::run(move || publish(&server, &repository, target, &manifest)).await?;
     let mut response = created(location, &digest);
     if let Some(subject) = subject {
         // The client need not keep a list of referrers of its own.
@@ -121,6 +128,10 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
 fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest, ApiError> {
     let invalid = |message: String| ApiError::new(Code::ManifestInvalid, message);
     let parsed = match target {
+        Target::Neither(text) => {
+            let message = format!("`{text}` is not a tag");
+            return Err(ApiError::new(Code::TagInvalid, message));
+        }
         Target::Tag(_) => Manifest::parse(bytes, None),
         Target::Digest(digest) if digest.matches(&bytes) => {
             Manifest::parse_as(bytes, digest.clone(), None)
@@ -133,7 +144,7 @@ fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest,
     let manifest = parsed.map_err(|error| invalid(error.to_string()))?;
     let media_type = content_type(&manifest).map_err(|_| invalid("bad media type".to_owned()))?;
     match header_text(headers, header::CONTENT_TYPE) {
-        Some(declared) if declared.as_bytes() != media_type.as_bytes() => Err(invalid(format!(
+        Some(declared) if !is_media_type(declared, &media_type) => Err(invalid(format!(
             "Content-Type is `{declared}`, and the manifest is `{}`",
             manifest.media_type()
         ))),
@@ -141,20 +152,28 @@ fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest,
     }
 }
 
+/// Whether a `Content-Type` is the media type, with parameters such as a charset or without.
+fn is_media_type(declared: &str, media_type: &HeaderValue) -> bool {
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    essence
+        .as_bytes()
+        .eq_ignore_ascii_case(media_type.as_bytes())
+}
+
 fn publish(
     server: &Server,
-    repository: RepositoryName,
+    repository: &RepositoryName,
     target: Target,
     manifest: &Manifest,
 ) -> Result<(), ApiError> {
     let store = server.store()?;
-    check_references(store, &repository, manifest)?;
+    check_references(store, repository, manifest)?;
     store.write_manifest(manifest)?;
     let publication = Publication {
-        repository,
+        repository: repository.clone(),
         tag: match target {
             Target::Tag(tag) => Some(tag),
-            Target::Digest(_) => None,
+            Target::Digest(_) | Target::Neither(_) => None,
         },
         top: manifest.digest().clone(),
         manifests: vec![manifest.digest().clone()],
@@ -162,34 +181,56 @@ fn publish(
         blobs: Vec::new(),
     };
     store.publish(&[publication], server.options.durability)?;
-    Ok(())
+    match manifest.subject() {
+        Some(subject) => fallback::update(server, repository, &subject.digest),
+        None => Ok(()),
+    }
 }
 
-/// Refuses a manifest that refers to what its repository does not have; foreign layers and the
-/// subject of a referrer need not be there.
+/// Refuses a manifest that refers to what its repository does not have, or with another length than
+/// that has; foreign layers, some children of an index and the subject of a referrer need not be
+/// there.
 fn check_references(
     store: &Store,
     repository: &RepositoryName,
     manifest: &Manifest,
 ) -> Result<(), ApiError> {
-    let mut absent = Vec::new();
-    let mut check = |reference: &Descriptor, is_there: bool| {
-        let detail = json!({"digest": reference.digest});
-        if !is_there && !absent.contains(&detail) {
-            absent.push(detail);
+    let (mut absent, mut wrong) = (Vec::new(), Vec::new());
+    let (mut n_blobs_absent, mut n_children_present) = (0, 0);
+    let mut check = |reference: &Descriptor, len: Option<u64>| {
+        let mut detail = json!({"digest": reference.digest});
+        let list = match len {
+            Some(len) if len == reference.size => return,
+            Some(len) => {
+                detail["size"] = json!(reference.size);
+                detail["actual"] = json!(len);
+                &mut wrong
+            }
+            None => &mut absent,
+        };
+        if !list.contains(&detail) {
+            list.push(detail);
         }
     };
     for blob in manifest.stored_blobs() {
-        let digest = &blob.digest;
-        let is_there = store.has_layer(repository, digest)? && store.blob_len(digest)?.is_some();
-        check(blob, is_there);
+        let is_linked = store.has_layer(repository, &blob.digest)?;
+        let len = store.blob_len(&blob.digest)?.filter(|_| is_linked);
+        n_blobs_absent += usize::from(len.is_none());
+        check(blob, len);
     }
     for child in manifest.children() {
-        let digest = &child.digest;
-        let is_there = store.has_revision(repository, digest)? && store.blob_len(digest)?.is_some();
-        check(child, is_there);
+        // Build caches list layers as children.
+        let is_linked = store.has_revision(repository, &child.digest)?
+            || store.has_layer(repository, &child.digest)?;
+        let len = store.blob_len(&child.digest)?.filter(|_| is_linked);
+        n_children_present += usize::from(len.is_some());
+        check(child, len);
     }
-    if absent.is_empty() {
+    if !wrong.is_empty() {
+        let message = "the manifest gives a size that the blob does not have";
+        return Err(ApiError::each(Code::SizeInvalid, message, wrong));
+    }
+    if absent.is_empty() || n_blobs_absent == 0 && n_children_present > 0 {
         return Ok(());
     }
     Err(ApiError::each(
@@ -199,18 +240,26 @@ fn check_references(
     ))
 }
 
-/// `DELETE …/manifests/<reference>`: a tag, or a manifest with the tags that name it. The blobs
-/// stay.
+/// `DELETE …/manifests/<reference>`: a tag, or a manifest with the tags that name it. The bytes stay.
 pub(super) async fn delete(
     server: &Arc<Server>,
     repository: RepositoryName,
     target: Target,
 ) -> Result<Response, ApiError> {
-    let store = server.store_to_delete_from()?.clone();
+    let server = Arc::clone(server);
     bridge::run(move || {
+        let store = server.store_to_delete_from()?;
         let deleted = match &target {
             Target::Tag(tag) => store.delete_tag(&repository, tag)?,
-            Target::Digest(digest) => store.delete_revision(&repository, digest)?,
+            Target::Digest(digest) => {
+                let subject = store.subject_of(digest).unwrap_or_default();
+                let deleted = store.delete_revision(&repository, digest)?;
+                if let Some(subject) = subject.filter(|_| deleted) {
+                    fallback::update(&server, &repository, &subject)?;
+                }
+                deleted
+            }
+            Target::Neither(_) => false,
         };
         if deleted {
             Ok(())
@@ -219,16 +268,14 @@ pub(super) async fn delete(
         }
     })
     .await?;
-    Ok(empty(
-        StatusCode::ACCEPTED,
-        [(header::CONTENT_LENGTH, HeaderValue::from(0))],
-    ))
+    Ok(accepted())
 }
 
 fn unknown(repository: &RepositoryName, target: &Target) -> ApiError {
     let name = match target {
         Target::Tag(tag) => tag.as_str(),
         Target::Digest(digest) => digest.as_str(),
+        Target::Neither(text) => text,
     };
     ApiError::new(
         Code::ManifestUnknown,

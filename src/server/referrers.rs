@@ -33,7 +33,7 @@ const KNOWN_MAX: usize = 100_000;
 pub(super) struct Subjects(Mutex<HashMap<Digest, Option<Digest>>>);
 
 impl Subjects {
-    fn about(
+    pub(super) fn about(
         &self,
         content: &Content,
         repository: &RepositoryName,

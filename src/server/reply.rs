@@ -63,6 +63,12 @@ pub(super) fn created(location: impl Display, digest: &Digest) -> Response {
     )
 }
 
+/// Makes the answer for something that was deleted.
+pub(super) fn accepted() -> Response {
+    let no_body = (header::CONTENT_LENGTH, HeaderValue::from(0));
+    empty(StatusCode::ACCEPTED, [no_body])
+}
+
 /// Makes a JSON answer.
 pub(super) fn json(value: &serde_json::Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));

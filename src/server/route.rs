@@ -3,8 +3,11 @@
 //! By hand, since a repository name has any number of components and may itself have the words of
 //! the API in it: the last components decide.
 
+use axum::http::Method;
+
 use crate::oci::{Digest, RepositoryName, Tag};
 
+use super::Access;
 use super::error::{ApiError, Code};
 
 /// An endpoint with what its path names.
@@ -33,9 +36,36 @@ pub(super) enum Route {
 pub(super) enum Target {
     Tag(Tag),
     Digest(Digest),
+    /// Text that is neither, so that no manifest has it.
+    Neither(String),
 }
 
 impl Route {
+    /// The methods that it has where everything is allowed.
+    fn methods(&self) -> &'static [Method] {
+        const READ: [Method; 2] = [Method::GET, Method::HEAD];
+        match self {
+            Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => &READ,
+            Self::Manifest(..) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
+            Self::Blob(..) => &[Method::GET, Method::HEAD, Method::DELETE],
+            Self::Uploads(_) => &[Method::POST],
+            Self::Upload(..) => &[Method::GET, Method::PATCH, Method::PUT, Method::DELETE],
+        }
+    }
+
+    /// The value of `Allow` (RFC 9110, 10.2.1) where clients have `access`.
+    pub(super) fn allowed(&self, access: Access) -> String {
+        let is_allowed = |method: &&Method| match **method {
+            Method::GET | Method::HEAD => {
+                !matches!(self, Self::Upload(..)) || access != Access::ReadOnly
+            }
+            Method::DELETE if !matches!(self, Self::Upload(..)) => access == Access::PushAndDelete,
+            _ => access != Access::ReadOnly,
+        };
+        let allowed = self.methods().iter().filter(is_allowed);
+        allowed.map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// Parses the path of a request, percent-encoded as it came.
     pub(super) fn parse(path: &str) -> Result<Self, ApiError> {
         let path = percent_decode(path).ok_or_else(no_such_endpoint)?;
@@ -75,10 +105,9 @@ impl Target {
         if text.contains(':') {
             return parse_digest(text).map(Self::Digest);
         }
-        match text.parse() {
-            Ok(tag) => Ok(Self::Tag(tag)),
-            Err(error) => Err(ApiError::new(Code::TagInvalid, error.to_string())),
-        }
+        Ok(text
+            .parse()
+            .map_or_else(|_| Self::Neither(text.to_owned()), Self::Tag))
     }
 }
 
@@ -158,12 +187,38 @@ mod tests {
             "/v2/referrers/referrers/sha256:HEX",
             &Route::Referrers(name("referrers"), digest),
         );
+        check(
+            "/v2/a/manifests/.x",
+            &Route::Manifest(name("a"), Target::Neither(".x".to_owned())),
+        );
         check("/v2/a/blobs/uploads/", &Route::Uploads(name("a")));
         check("/v2/a/blobs/uploads", &Route::Uploads(name("a")));
         check(
             "/v2/a/blobs/uploads/x-1",
             &Route::Upload(name("a"), "x-1".to_owned()),
         );
+    }
+
+    #[test]
+    fn methods_depend_on_access() {
+        #[track_caller]
+        fn check(path: &str, expect: [&str; 3]) {
+            let route = Route::parse(&path.replace("HEX", HEX)).unwrap();
+            let each = [Access::ReadOnly, Access::Push, Access::PushAndDelete];
+            assert_eq!(each.map(|access| route.allowed(access)), expect, "{path}");
+        }
+        check("/v2/a/tags/list", ["GET, HEAD"; 3]);
+        check(
+            "/v2/a/manifests/1",
+            ["GET, HEAD", "GET, HEAD, PUT", "GET, HEAD, PUT, DELETE"],
+        );
+        check(
+            "/v2/a/blobs/sha256:HEX",
+            ["GET, HEAD", "GET, HEAD", "GET, HEAD, DELETE"],
+        );
+        check("/v2/a/blobs/uploads/", ["", "POST", "POST"]);
+        let upload = "GET, PATCH, PUT, DELETE";
+        check("/v2/a/blobs/uploads/x", ["", upload, upload]);
     }
 
     #[test]
@@ -181,7 +236,6 @@ mod tests {
         check("/v2/../tags/list", Code::NameInvalid);
         check("/v2/a/%2e%2e/tags/list", Code::NameInvalid);
         check("/v2/tags/list", Code::NameInvalid);
-        check("/v2/a/manifests/.x", Code::TagInvalid);
         check("/v2/a/manifests/sha256:12", Code::DigestInvalid);
         check("/v2/a/blobs/latest", Code::DigestInvalid);
     }

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::oci::{Algorithm, Digest, RepositoryName};
@@ -17,6 +18,10 @@ use super::error::{ApiError, Code};
 const SESSIONS_MAX: usize = 4096;
 /// How long a session is kept without a request.
 const IDLE_MAX: Duration = Duration::from_hours(24);
+/// How long a session with bytes is left alone when there is no room for more.
+const ABANDONED_AFTER: Duration = Duration::from_mins(10);
+/// When a client may ask again where there is no room.
+const RETRY_AFTER_SECONDS: u64 = 60;
 /// How long a request waits for an earlier one of its session to let go.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -50,10 +55,7 @@ impl Sessions {
         let mut sessions = self.lock();
         sessions.retain(|_, session| !session.is_stale());
         if sessions.len() >= SESSIONS_MAX {
-            return Err(ApiError::new(
-                Code::TooManyRequests,
-                format!("{SESSIONS_MAX} uploads are open already"),
-            ));
+            make_room(&mut sessions)?;
         }
         let session = Arc::new(Session {
             id: random_id(),
@@ -171,6 +173,25 @@ fn unknown() -> ApiError {
         Code::BlobUploadUnknown,
         "there is no such upload, or it has ended",
     )
+}
+
+/// Ends the session that was idle for longest among those that have no bytes, which its client most
+/// likely has forgotten and which cost nothing to start again; else among those that no request has
+/// used for [`ABANDONED_AFTER`].
+fn make_room(sessions: &mut HashMap<String, Arc<Session>>) -> Result<(), ApiError> {
+    let idle = sessions.values().filter_map(|session| {
+        let arrived = session.arrived.try_lock().ok()?;
+        let (is_empty, idle) = (arrived.writer.is_none(), arrived.used.elapsed());
+        let may_go = is_empty || idle > ABANDONED_AFTER;
+        may_go.then(|| (is_empty, idle, session.id.clone()))
+    });
+    let Some((.., id)) = idle.max() else {
+        let message = format!("{SESSIONS_MAX} uploads are open already");
+        return Err(ApiError::new(Code::TooManyRequests, message)
+            .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
+    };
+    sessions.remove(&id);
+    Ok(())
 }
 
 /// 128 bits that a client cannot guess, from the keys of the standard library's hash maps.

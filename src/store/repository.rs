@@ -61,9 +61,10 @@ impl Store {
         is_link(&self.tree().repository(repository).layer(digest))
     }
 
-    /// Takes a manifest out of a repository, and with it the tags that name it; its bytes stay.
+    /// Removes a manifest from a repository, and the tags that name it; its bytes stay.
     ///
-    /// Returns whether it was there.
+    /// Returns whether it was there. The directory of the link stays, as distribution leaves it, and
+    /// tells a manifest that was deleted from one whose link was lost.
     pub fn delete_revision(
         &self,
         repository: &RepositoryName,
@@ -74,17 +75,22 @@ impl Store {
                 self.delete_tag(repository, &tag)?;
             }
         }
-        let link = self.tree().repository(repository).revision(digest);
-        match link.parent() {
-            Some(dir) => self.take_away(dir),
-            None => Ok(false),
-        }
+        self.take_away(&self.tree().repository(repository).revision(digest))
     }
 
-    /// Removes a directory of the tree at one stroke; returns whether it was there.
-    pub(super) fn take_away(&self, dir: &Path) -> Result<bool, StoreError> {
+    /// Removes a config or layer from a repository; its bytes stay. Returns whether it was there.
+    pub fn delete_layer(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        self.take_away(&self.tree().repository(repository).layer(digest))
+    }
+
+    /// Removes a link, or a directory of links, at one stroke; returns whether it was there.
+    pub(super) fn take_away(&self, path: &Path) -> Result<bool, StoreError> {
         let grave = TempDir::create_in(self.temp_path()?, "gone-")?;
-        match fsx::rename(dir, &grave.path().join("gone")) {
+        match fsx::rename(path, &grave.path().join("gone")) {
             Err(error) if error.kind() == fsx::IoKind::NotFound => Ok(false),
             Err(error) => Err(error.into()),
             Ok(()) => Ok(true),

@@ -176,8 +176,9 @@ impl Check<'_> {
     }
 
     /// Checks that the children of an index are there, or at least one and no trace of the others.
+    /// A child that was deleted from the repository counts as absent.
     fn children(&mut self, name: &RepositoryName, links: &RepositoryLinks, index: &Manifest) {
-        let (mut n_present, mut n_absent) = (0, 0);
+        let (mut n_present, mut n_absent, mut n_deleted) = (0, 0, 0);
         for child in index.children() {
             if links.revisions.contains(&child.digest) {
                 // Its bytes are looked for as those of a revision.
@@ -186,6 +187,9 @@ impl Check<'_> {
             } else if is_blob(child) && links.layers.contains(&child.digest) {
                 n_present += 1;
                 self.blob(name, links, (index, child));
+            } else if links.revision_dirs.contains(&child.digest) {
+                n_absent += 1;
+                n_deleted += 1;
             } else if self.is_lost(child) {
                 n_present += 1;
                 self.report(Problem::MissingRevisionLink {
@@ -197,7 +201,7 @@ impl Check<'_> {
                 n_absent += 1;
             }
         }
-        if n_absent > 0 && n_present == 0 {
+        if n_absent > 0 && n_present + n_deleted == 0 {
             self.report(Problem::NoChildren {
                 repository: name.clone(),
                 digest: index.digest().clone(),

@@ -23,6 +23,8 @@ pub(super) struct BlobFile {
 pub(super) struct RepositoryLinks {
     pub(super) layers: BTreeSet<Digest>,
     pub(super) revisions: BTreeSet<Digest>,
+    /// The revisions that are linked or were: a registry that deletes one leaves its directory.
+    pub(super) revision_dirs: BTreeSet<Digest>,
     pub(super) tags: BTreeMap<Tag, TagLinks>,
     pub(super) has_layers_dir: bool,
 }
@@ -156,6 +158,11 @@ impl Scan<'_> {
             ["_layers"] => self.repositories.entry(name).or_default().has_layers_dir = true,
             ["_manifests"] => {
                 self.repositories.entry(name).or_default();
+            }
+            ["_manifests", "revisions", algorithm, hex] => {
+                let repository = self.repositories.entry(name).or_default();
+                let digest = parse_digest(algorithm, hex);
+                repository.revision_dirs.extend(digest);
             }
             ["_manifests", "tags", tag] => match tag.parse::<Tag>() {
                 Ok(tag) => {
