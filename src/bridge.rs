@@ -143,15 +143,26 @@ pub struct FileRange {
 
 /// Streams a range of a file in chunks of [`CHUNK_LEN`]; a file that ends early is an error.
 pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    stream_file_seen(range, |_| Ok(()))
+}
+
+/// Streams a range of a file as [`stream_file`] does, and shows each chunk to `see` first, on the
+/// thread that reads; a chunk that it refuses is not sent, and its error ends the stream.
+pub fn stream_file_seen(
+    range: FileRange,
+    mut see: impl FnMut(&Bytes) -> io::Result<()> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream_from_blocking(move |sink| {
-        read_chunks(&range, |chunk| {
-            if sink.send(chunk) {
+        let mut refused = None;
+        let _flow = read_chunks(&range, |chunk| {
+            refused = see(&chunk).err();
+            if refused.is_none() && sink.send(chunk) {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
             }
-        })
-        .map(|_| ())
+        })?;
+        refused.map_or(Ok(()), Err)
     })
 }
 

@@ -7,6 +7,7 @@
 //!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
 //!   mirrors    where it is really read from (registries.conf)
 //!   manifest   blob   upload   tags   catalog  the calls of the API
+//!   evidence   what an answer proves: the one judge of "the registry has it"
 //!   inspect    what `hod doctor` shows
 //!   limiter    how much at once, and when not at all     throttle   budget
 //!   retry      how often and how soon again    error   advice   safe_url
@@ -30,6 +31,7 @@ mod connections;
 mod credentials;
 mod endpoint;
 mod error;
+mod evidence;
 mod harbor;
 mod inspect;
 mod limiter;
@@ -64,6 +66,7 @@ pub use credentials::{
     LoginOrigin, Secret,
 };
 pub use error::{ErrorBody, LoginRefusal, LoginState, RegistryError, TlsFailure};
+pub use evidence::Evidence;
 pub use harbor::{
     Created, Creation, Harbor, NewProject, Project, ProjectAccess, Rights, StorageQuota, SystemInfo,
 };

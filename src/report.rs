@@ -21,6 +21,8 @@ pub enum BlobRoute {
     Mounted,
     /// It was there already.
     Present,
+    /// It was there already and damaged, and its bytes were moved again.
+    Replaced,
 }
 
 /// One thing that happened.

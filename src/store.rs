@@ -32,11 +32,12 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use blob::{BlobWriter, StagedBlob};
+pub use blob::{BlobWriter, Holding, StagedBlob};
 pub use error::StoreError;
 pub use image::{Closure, StoredImage};
 pub use partial::{Partial, PartialBlob};
 pub use publish::Publication;
+pub use stamp::{Soundness, examine};
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
 use crate::fsx::{self, DirLock, LockMode};

@@ -18,9 +18,9 @@ use crate::bridge;
 use crate::bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
 use crate::hint::Hint;
 use crate::list::RenameRules;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Descriptor, Digest, RepositoryName};
 use crate::report::amount::{format_count, format_len};
-use crate::store::Store;
+use crate::store::{Holding, Store};
 use crate::transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
 
 /// How many blobs are asked for at once.
@@ -173,10 +173,10 @@ pub(super) async fn await_at_registry(
         .map(|at| {
             let base = base.get(&plan.blobs[at].descriptor.digest).copied();
             async move {
-                let digest = &plan.blobs[at].descriptor.digest;
+                let blob = &plan.blobs[at].descriptor;
                 let mut there = Vec::new();
                 for name in destinations(plan, at, look) {
-                    if sink.has_blob(&name, digest).await? {
+                    if sink.has_blob(&name, blob).await? {
                         there.push(name);
                     }
                 }
@@ -184,7 +184,7 @@ pub(super) async fn await_at_registry(
                     let asked = destinations(plan, at, None);
                     let holders = holders(base, document, renames)?;
                     for name in holders.into_iter().take(HOLDERS_MAX) {
-                        if !asked.contains(&name) && may_have(sink, &name, digest).await? {
+                        if !asked.contains(&name) && may_have(sink, &name, blob).await? {
                             there.push(name);
                             break;
                         }
@@ -211,21 +211,18 @@ pub(super) async fn await_at_store(
     (store, target): (Option<Store>, &Path),
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
-    let wanted: Vec<(usize, Digest, u64)> = lacking(source, &batch.plan)
+    let wanted: Vec<(usize, Descriptor)> = lacking(source, &batch.plan)
         .into_iter()
-        .map(|at| {
-            let blob = &batch.plan.blobs[at].descriptor;
-            (at, blob.digest.clone(), blob.size)
-        })
+        .map(|at| (at, batch.plan.blobs[at].descriptor.clone()))
         .collect();
     if wanted.is_empty() {
         return Ok(());
     }
     let found = bridge::run(move || {
         let mut found = Vec::with_capacity(wanted.len());
-        for (at, digest, size) in wanted {
+        for (at, blob) in wanted {
             let is_there = match &store {
-                Some(store) => store.blob_len(&digest)? == Some(size),
+                Some(store) => store.holding(&blob)? == Holding::Sound,
                 None => false,
             };
             let presence = if is_there {
@@ -328,9 +325,9 @@ fn holders(
 async fn may_have(
     sink: &RegistrySink,
     name: &RepositoryName,
-    digest: &Digest,
+    blob: &Descriptor,
 ) -> Result<bool, TransferError> {
-    match sink.has_blob(name, digest).await {
+    match sink.has_blob(name, blob).await {
         // Some registries answer so for a repository that is not there.
         Err(TransferError::Registry(error)) if matches!(error.status(), Some(401 | 403)) => {
             Ok(false)

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::batch::Standing;
 use super::{Context, Effect};
-use crate::oci::{Digest, Registry, RepositoryName};
-use crate::registry::{Client, HeadManifest, ManifestRef, NewProject, Probe, Repo};
+use crate::oci::{Manifest, Registry, RepositoryName};
+use crate::registry::{Client, Evidence, HeadManifest, ManifestRef, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 
 pub use finding::{Check, Finding, NotReady};
@@ -55,11 +55,11 @@ pub(super) enum Present {
 }
 
 impl Present {
-    pub(super) fn of(head: Option<&HeadManifest>, top: &Digest) -> Self {
-        match head {
-            None => Self::Nothing,
-            Some(head) if head.digest.as_ref() == Some(top) => Self::Same,
-            Some(_) => Self::Other,
+    pub(super) fn of(head: Option<&HeadManifest>, top: &Manifest) -> Self {
+        match head.map(|head| head.evidence(top)) {
+            None | Some(Evidence::Absent) => Self::Nothing,
+            Some(Evidence::Present) => Self::Same,
+            Some(Evidence::Differs { .. } | Evidence::Unknown) => Self::Other,
         }
     }
 }
@@ -135,9 +135,10 @@ impl<'a> Look<'a> {
     }
 
     /// What the destination is known to have, if it was asked.
-    pub(super) fn answer(&self, destination: &Destination, top: &Digest) -> Option<Present> {
+    pub(super) fn answer(&self, destination: &Destination, top: &Manifest) -> Option<Present> {
         let (repository, at, head) = self.answer.as_ref()?;
-        let is_same = *repository == destination.repository && *at == destination.manifest_ref(top);
+        let is_same =
+            *repository == destination.repository && *at == destination.manifest_ref(top.digest());
         is_same.then(|| Present::of(head.as_ref(), top))
     }
 
@@ -152,7 +153,11 @@ impl<'a> Look<'a> {
     /// Whether nothing more can be found out, since nothing can be asked.
     pub(super) fn is_hopeless(&self) -> bool {
         let is_fatal = |finding: &Finding| {
-            matches!(finding.check, Check::Reachable | Check::Tls | Check::Login)
+            let check = finding.check;
+            matches!(
+                check,
+                Check::Reachable | Check::Registry | Check::Tls | Check::Login
+            )
         };
         self.findings.iter().any(is_fatal)
     }

@@ -210,16 +210,17 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
         let store = open_known(&path)?;
         let mut len = 0;
         for blob in &plan.blobs {
+            let (digest, size) = (&blob.descriptor.digest, blob.descriptor.size);
             let has = match &store {
-                Some(store) => store.blob_len(&blob.descriptor.digest)?,
-                None => None,
+                Some(store) => store.keeps(digest, size)?,
+                None => false,
             };
-            if has != Some(blob.descriptor.size) {
+            if !has {
                 let kept = match &store {
                     Some(store) => store.partial_len(&blob.descriptor.digest)?,
                     None => 0,
                 };
-                len = sum_len([len, blob.descriptor.size.saturating_sub(kept)]);
+                len = sum_len([len, size.saturating_sub(kept)]);
             }
         }
         Ok(len)

@@ -148,11 +148,13 @@ async fn ask(
             if look.is_some_and(|look| !look.may_ask(destination)) {
                 return Ok(Present::Nothing);
             }
-            let top = image.top().digest();
+            let top = image.top();
             let answered = look.and_then(|look| look.answer(destination, top));
-            let present = match answered {
-                Some(present) => present,
-                None => Present::of(sink.current(destination, top).await?.as_ref(), top),
+            let present = if let Some(present) = answered {
+                present
+            } else {
+                let head = sink.current(destination, top.digest()).await?;
+                Present::of(head.as_ref(), top)
             };
             if present == Present::Same && !sink.has_referrers(image).await? {
                 return Ok(Present::SameWithoutReferrers);

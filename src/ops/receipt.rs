@@ -15,8 +15,10 @@ use super::{Context, DamagedImage, OpsError};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
 use crate::list::{ImageList, RenameRules};
-use crate::oci::{Digest, Registry, RepositoryName};
-use crate::registry::{Client, ManifestRef, ReferrerFinder, RegistryError, Repo};
+use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
+use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
+use crate::report::amount::format_count;
+use crate::store::Holding;
 use crate::transfer::Source;
 
 /// How many repositories are asked, or images read, at once.
@@ -92,8 +94,8 @@ impl Found {
 
 /// Says what a holder has, repository by repository.
 ///
-/// A receipt claims only what is there: what cannot be read is left out. Of a registry that is what
-/// its manifests name, since a registry keeps what these need; foreign layers are not claimed. What is
+/// A receipt claims only what is there: what cannot be read is left out. A registry is asked for
+/// every blob that its manifests name; foreign layers are not claimed. What is
 /// about an image belongs to it, as it does wherever images are carried.
 pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
@@ -143,6 +145,7 @@ fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsEr
 /// Takes what is really there. Blocks.
 fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsError> {
     let mut found = Found::default();
+    let mut damaged = Vec::new();
     for image in &inventory.images {
         if list.is_some_and(|list| !is_listed(list, image)) {
             continue;
@@ -154,17 +157,29 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
             let Some(&len) = inventory.held.get(digest) else {
                 continue;
             };
-            let is_there = match &inventory.source {
-                // What a manifest names may be missing from a store, or be cut short.
-                Source::Store(store) => store.blob_len(digest)? == Some(len),
-                _ => true,
+            let holding = match &inventory.source {
+                // What a manifest names may be missing from a store, be cut short, or damaged.
+                Source::Store(store) => {
+                    let blob = Descriptor::new(MediaType::new(""), digest.clone(), len);
+                    store.holding(&blob)?
+                }
+                _ => Holding::Sound,
             };
-            if is_there {
-                digests.insert(digest.clone());
+            match holding {
+                Holding::Sound => {
+                    digests.insert(digest.clone());
+                }
+                Holding::Absent => {}
+                Holding::Damaged { actual } => {
+                    let image = format!("blob {} of {}", digest.short(), image.name);
+                    let error = format!("damaged: its bytes have digest {actual}");
+                    damaged.push(DamagedImage { image, error });
+                }
             }
         }
     }
     found.unread.clone_from(&inventory.damaged);
+    found.unread.append(&mut damaged);
     Ok(found)
 }
 
@@ -207,6 +222,7 @@ async fn of_registry(
     let mut answers = futures_util::stream::iter(&asked)
         .map(|asked| async move { (asked, ask(&holder.client, finder, asked).await) })
         .buffered(ASK_AT_ONCE);
+    let mut named: BTreeMap<(&Repo, Digest), u64> = BTreeMap::new();
     while let Some((asked, answer)) = answers.next().await {
         match answer {
             Ok(None) => found.absent.push(asked.name.clone()),
@@ -214,7 +230,9 @@ async fn of_registry(
                 found.n_images += 1;
                 let name = asked.repo.name.clone();
                 let digests = found.repositories.entry(name).or_default();
-                digests.extend(answer.digests);
+                digests.extend(answer.manifests);
+                let blobs = answer.blobs.into_iter();
+                named.extend(blobs.map(|(digest, len)| ((&asked.repo, digest), len)));
                 if let Some(error) = answer.unread {
                     found.unread.push(DamagedImage {
                         image: format!("what is about {}", asked.name),
@@ -229,6 +247,7 @@ async fn of_registry(
         }
     }
     drop(answers);
+    claim_blobs(cx, holder, named, &mut found).await;
     let name = match &holder.prefix {
         Some(prefix) => format!("{registry}/{prefix}"),
         None => registry.to_string(),
@@ -242,9 +261,53 @@ async fn of_registry(
     Ok(found.outcome(origin))
 }
 
-/// What the registry has of one image.
+/// Claims those blobs of repositories that the registry shows to be there.
+async fn claim_blobs(
+    cx: &Context,
+    holder: &RegistryHolder,
+    named: BTreeMap<(&Repo, Digest), u64>,
+    found: &mut Found,
+) {
+    let (registry, n) = (&holder.registry, named.len());
+    cx.stage(&format!(
+        "asking {registry} for {}",
+        format_count(n, "blob")
+    ));
+    let mut answers = futures_util::stream::iter(named)
+        .map(|((repo, digest), len)| async move {
+            let blob = Descriptor::new(MediaType::new(""), digest, len);
+            let answer = holder.client.head_blob(repo, &blob).await;
+            (repo, blob, answer)
+        })
+        .buffered(ASK_AT_ONCE);
+    while let Some((repo, blob, answer)) = answers.next().await {
+        let (digest, len) = (blob.digest, blob.size);
+        let error = match answer {
+            Ok(Evidence::Present) => {
+                let name = repo.name.clone();
+                found.repositories.entry(name).or_default().insert(digest);
+                continue;
+            }
+            Ok(Evidence::Differs { len: Some(actual) }) => {
+                format!("{actual} bytes are there, expected {len}")
+            }
+            Ok(Evidence::Differs { len: None } | Evidence::Unknown) => {
+                "something else is there".to_owned()
+            }
+            Ok(Evidence::Absent) => "not found".to_owned(),
+            Err(error) => error_chain(&error),
+        };
+        found.unread.push(DamagedImage {
+            image: format!("blob {} of {}", digest.short(), repo.name),
+            error,
+        });
+    }
+}
+
+/// What the registry has of one image, as its manifests say.
 struct Answer {
-    digests: BTreeSet<Digest>,
+    manifests: BTreeSet<Digest>,
+    blobs: BTreeMap<Digest, u64>,
     /// Why what is about it could not be found, and is left out.
     unread: Option<RegistryError>,
 }
@@ -261,11 +324,15 @@ async fn ask(
     }
     let about = about(client, finder, (&asked.repo, &image)).await;
     let mut answer = Answer {
-        digests: image.digests().collect(),
+        manifests: image.manifests,
+        blobs: image.blobs,
         unread: None,
     };
     match about {
-        Ok(about) => answer.digests.extend(about.digests()),
+        Ok(about) => {
+            answer.manifests.extend(about.manifests);
+            answer.blobs.extend(about.blobs);
+        }
         Err(error) => answer.unread = Some(error),
     }
     Ok(Some(answer))

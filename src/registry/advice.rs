@@ -67,6 +67,15 @@ impl Hint for RegistryError {
                  was kept"
                     .to_owned(),
             ),
+            Self::NotARegistry { request, .. } => Some(format!(
+                "check the address: name the host and port of the registry itself, not those of \
+                 its web pages; a proxy or firewall may also answer in place of `{}`",
+                request.host()
+            )),
+            Self::NotStored { request, .. } => Some(format!(
+                "see the log of `{}`: it loses what it is given",
+                request.host()
+            )),
             Self::ReadOnce { .. } => Some(
                 "push from the uncompressed `.tar`, or unpack the bundle first: then an upload \
                  goes on after such a failure"

@@ -8,36 +8,43 @@ use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
 use super::client::Target;
 use super::endpoint::object_url;
+use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
 use super::transport::{Answer, Call};
-use super::{Client, RegistryError, Repo};
-use crate::oci::{Descriptor, Digest};
+use super::{Client, Evidence, RegistryError, Repo};
+use crate::oci::Descriptor;
 
 impl Client {
-    /// Asks whether a repository has a blob: its length, or `None`.
+    /// Asks what a repository has of a blob.
+    ///
+    /// Where the answer to a HEAD contradicts the descriptor, the head of the answer to a GET
+    /// decides: some servers answer every HEAD with a length of 0.
     pub async fn head_blob(
         &self,
         repo: &Repo,
-        digest: &Digest,
-    ) -> Result<Option<u64>, RegistryError> {
+        blob: &Descriptor,
+    ) -> Result<Evidence, RegistryError> {
         let target = self.reading(repo);
-        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", digest);
+        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
         let head = Call::new(Method::HEAD, url.clone());
         let get = Call::new(Method::GET, url);
-        let what = format!("{repo} {digest}");
+        let what = format!("{repo} {}", blob.digest);
+        let judge =
+            |answer: &Answer| Facts::of(answer).judge(AskedBy::Digest, (&blob.digest, blob.size));
         self.retry(&what, || async {
             let mut answer = self.send(&target, &head).await?;
-            if answer.status().as_u16() == 405 {
+            let is_refused = answer.status().as_u16() == 405;
+            if is_refused || matches!(judge(&answer), Evidence::Differs { .. }) {
                 // Its body is not read, which costs the connection and nothing else.
                 answer = self.send(&target, &get).await?;
             }
-            match (answer.status().as_u16(), answer.content_length()) {
-                (200, Some(len)) => Ok(Some(len)),
-                (200, None) => Err(RegistryError::Protocol {
+            match (judge(&answer), answer.status().as_u16()) {
+                (Evidence::Unknown, 200) if is_page(&answer) => Err(not_a_registry(&answer)),
+                (Evidence::Unknown, 200) => Err(RegistryError::Protocol {
                     request: answer.line,
                     problem: "the answer does not say how long the blob is",
                 }),
-                (404, _) => Ok(None),
-                _ => Err(self.refusal(&target, answer).await),
+                (Evidence::Unknown, _) => Err(self.refusal(&target, answer).await),
+                (evidence, _) => Ok(evidence),
             }
         })
         .await

@@ -11,6 +11,7 @@ impl RegistryError {
             Self::Transport { .. }
             | Self::Stalled { .. }
             | Self::Truncated { .. }
+            | Self::NotARegistry { .. }
             | Self::Redirects { .. } => ErrorClass::Network,
             Self::Tls { failure, .. } => match failure {
                 TlsFailure::PlainAnswer
@@ -21,10 +22,13 @@ impl RegistryError {
                 | TlsFailure::Handshake => ErrorClass::Network,
                 TlsFailure::ClientCertificate => ErrorClass::Auth,
             },
-            Self::Length { .. } | Self::DigestMismatch { .. } => ErrorClass::Verify,
-            Self::Manifest { .. } | Self::AnswerTooLong { .. } | Self::Protocol { .. } => {
-                ErrorClass::Server
+            Self::Length { .. } | Self::DigestMismatch { .. } | Self::DamagedUpload { .. } => {
+                ErrorClass::Verify
             }
+            Self::Manifest { .. }
+            | Self::AnswerTooLong { .. }
+            | Self::Protocol { .. }
+            | Self::NotStored { .. } => ErrorClass::Server,
             Self::Host { .. } | Self::Certificates(_) => ErrorClass::Usage,
             Self::LoginRefused { .. }
             | Self::Helper { .. }

@@ -10,8 +10,10 @@ use super::auth::Auth;
 use super::challenge::Challenged;
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
+use super::evidence::require_registry;
 use super::harbor::HarborAnswer;
 use super::limiter::Limiter;
+use super::manifest::HonestHeads;
 use super::mirrors::MirrorState;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call, Transport};
@@ -88,6 +90,7 @@ struct Inner {
     transport: Transport,
     auth: Auth,
     mirrors: MirrorState,
+    honest_heads: HonestHeads,
 }
 
 impl std::fmt::Debug for Client {
@@ -144,6 +147,7 @@ impl Client {
                 transport: Transport::new(user_agent, trust, limiter),
                 auth: Auth::default(),
                 mirrors: MirrorState::default(),
+                honest_heads: HonestHeads::default(),
             }),
             access: Access::Read,
             patience: Patience::Full,
@@ -184,6 +188,15 @@ impl Client {
         self.patience
     }
 
+    pub(super) fn honest_heads(&self) -> &HonestHeads {
+        &self.inner.honest_heads
+    }
+
+    /// Whether what is looked up is to be written.
+    pub(super) fn is_for_push(&self) -> bool {
+        self.access == Access::Write
+    }
+
     pub(super) fn mirrors(&self) -> &MirrorState {
         &self.inner.mirrors
     }
@@ -210,12 +223,13 @@ impl Client {
         }
     }
 
-    /// Whether `registry` answers, and takes the login that is known for it.
+    /// Whether `registry` answers, is a registry, and takes the login that is known for it.
     pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
         let target = Target::root(registry);
         let call = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
-            let answer = self.send(&target, &call).await?;
+            let mut answer = self.send(&target, &call).await?;
+            require_registry(&mut answer).await?;
             if answer.status().is_success() {
                 Ok(())
             } else {

@@ -119,6 +119,23 @@ pub enum RegistryError {
         request: Box<RequestLine>,
         problem: &'static str,
     },
+    /// Somebody answers, and not a registry.
+    #[error("{request}: `{host}` is not a registry: {found}", host = request.host())]
+    NotARegistry {
+        request: Box<RequestLine>,
+        /// "it answers 200 with a web page"
+        found: String,
+    },
+    /// A success that is none: what was put is not there afterwards.
+    #[error("{request}: the registry answered {status} and does not have `{digest}`")]
+    NotStored {
+        request: Box<RequestLine>,
+        status: u16,
+        digest: Digest,
+    },
+    /// Bytes that were to be uploaded, and are not what their digest says; not all were sent.
+    #[error("the data to upload has digest `{actual}`, expected `{expected}`")]
+    DamagedUpload { expected: Digest, actual: Digest },
     /// Redirects without end.
     #[error("{request}: redirected too often")]
     Redirects { request: Box<RequestLine> },
@@ -366,6 +383,19 @@ impl RegistryError {
         }
     }
 
+    /// The digest that the data to upload was found to have, where it is not the right one.
+    pub fn damaged_upload(&self) -> Option<&Digest> {
+        match self {
+            Self::DamagedUpload { actual, .. } => Some(actual),
+            Self::UploadSource { source, .. } => source
+                .get_ref()
+                .and_then(|source| source.downcast_ref::<Self>())
+                .and_then(Self::damaged_upload),
+            Self::ReadOnce { source } => source.damaged_upload(),
+            _ => None,
+        }
+    }
+
     /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
     ///
     /// [`Client::retry`]: super::Client::retry
@@ -409,6 +439,8 @@ impl RegistryError {
             Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } => {
                 Failure::Passing { retry_after: None }
             }
+            // The storage may be slow to show what it took.
+            Self::NotStored { .. } => Failure::Garbled,
             // A proxy's page in the place of what was asked for, or a bit that was flipped.
             Self::Length { request, .. } | Self::DigestMismatch { request, .. }
                 if request.is_read() =>

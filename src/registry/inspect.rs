@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use super::certificates::{HostCertificates, ServerCertificate};
 use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
+use super::evidence::require_registry;
 use super::mirrors::Place;
 use super::transport::Call;
 use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
@@ -200,7 +201,8 @@ impl Client {
     /// Asks the root of the API, as nobody.
     pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
         let call = Call::new(Method::GET, self.root(registry)?);
-        let answer = self.transport().send(&call, None).await?;
+        let mut answer = self.transport().send(&call, None).await?;
+        require_registry(&mut answer).await?;
         let (address, certificate) = (answer.remote_address(), answer.certificate());
         let status = answer.status();
         if !status.is_success() && status != StatusCode::UNAUTHORIZED {

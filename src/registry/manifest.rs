@@ -1,14 +1,20 @@
 //! Manifests: head, fetch and put.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 
 use super::client::Target;
 use super::endpoint::object_url;
+use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
 use super::transport::{Answer, Call};
-use super::{Client, ManifestRef, RegistryError, Repo};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind};
+use super::{Client, Evidence, ManifestRef, RegistryError, Repo};
+use crate::oci::{
+    Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind, Registry,
+};
 
 /// What a registry says of a manifest without sending it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,44 @@ impl HeadManifest {
             len: answer.content_length(),
         }
     }
+
+    /// Compares what is there under a tag with a manifest.
+    pub fn evidence(&self, manifest: &Manifest) -> Evidence {
+        let facts = Facts {
+            status: 200,
+            len: self.len,
+            digest: self.digest.clone(),
+            is_page: false,
+        };
+        let len = manifest.bytes().len() as u64;
+        facts.judge(AskedBy::Tag, (manifest.digest(), len))
+    }
+}
+
+impl From<&Manifest> for HeadManifest {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            digest: Some(manifest.digest().clone()),
+            media_type: manifest.media_type().clone(),
+            len: Some(manifest.bytes().len() as u64),
+        }
+    }
+}
+
+/// Registries whose HEAD finds nothing only where a GET finds nothing, as was seen in this run.
+#[derive(Debug, Default)]
+pub(super) struct HonestHeads(Mutex<HashSet<Registry>>);
+
+impl HonestHeads {
+    fn contains(&self, registry: &Registry) -> bool {
+        let heads = self.0.lock().expect("no panic while looking up");
+        heads.contains(registry)
+    }
+
+    fn insert(&self, registry: &Registry) {
+        let mut heads = self.0.lock().expect("no panic while looking up");
+        heads.insert(registry.clone());
+    }
 }
 
 /// Whether a registry that took a manifest made its subject lead to it (`OCI-Subject`).
@@ -40,8 +84,9 @@ pub enum SubjectSupport {
 impl Client {
     /// Asks whether a manifest is there, and what it is; `None` when it is not there.
     ///
-    /// Docker Hub does not count it as a pull. Where a registry allows no HEAD, the manifest is
-    /// fetched.
+    /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not the
+    /// last word: Nexus answers 404 for what it proxies, and others allow no HEAD at all. A GET
+    /// follows, so that a second run finds what the first one found.
     pub async fn head_manifest(
         &self,
         repo: &Repo,
@@ -65,23 +110,45 @@ impl Client {
         let head = self.retry(&what, || async {
             let answer = self.send(&target, &call).await?;
             match answer.status().as_u16() {
+                200 if is_page(&answer) => Err(not_a_registry(&answer)),
                 200 => Ok(Some(HeadManifest::of(&answer))),
                 404 => Ok(None),
                 _ => Err(self.refusal(&target, answer).await),
             }
         });
         match head.await {
-            // 400 is what TLS says to plain http, in a body that only a GET has.
-            Err(error) if matches!(error.status(), Some(400 | 403 | 405)) => {
+            Ok(None) => self.confirm_absence(repo, reference).await,
+            // A GET may get through, or tell the reason in its body: 400 is what TLS says to plain
+            // http, 412 what Harbor says of an image that a policy lets nobody pull.
+            Err(error)
+                if matches!(error.status(), Some(400 | 403 | 405 | 412))
+                    || matches!(error, RegistryError::NotARegistry { .. }) =>
+            {
                 let manifest = self.fetch_manifest_at(repo, reference).await?;
-                Ok(manifest.map(|manifest| HeadManifest {
-                    digest: Some(manifest.digest().clone()),
-                    media_type: manifest.media_type().clone(),
-                    len: Some(manifest.bytes().len() as u64),
-                }))
+                Ok(manifest.as_ref().map(HeadManifest::from))
             }
             result => result,
         }
+    }
+
+    /// Has a GET confirm that there is no manifest where a HEAD found none.
+    ///
+    /// Where all that is wanted is to write, once for a registry is enough: what was overlooked is
+    /// written again, which changes nothing.
+    pub(super) async fn confirm_absence(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
+        let heads = self.honest_heads();
+        if self.is_for_push() && heads.contains(&repo.registry) {
+            return Ok(None);
+        }
+        let manifest = self.fetch_manifest_at(repo, reference).await?;
+        if manifest.is_none() {
+            heads.insert(&repo.registry);
+        }
+        Ok(manifest.as_ref().map(HeadManifest::from))
     }
 
     /// Fetches a manifest, byte for byte; `None` when it is not there.
@@ -131,6 +198,8 @@ impl Client {
     }
 
     /// As [`Client::put_manifest`], in one attempt.
+    ///
+    /// Success is proved: by a 201 with the manifest's digest, or by a GET whose bytes have it.
     pub async fn try_put_manifest(
         &self,
         repo: &Repo,
@@ -156,15 +225,26 @@ impl Client {
         if !answer.status().is_success() {
             return Err(self.refusal(&target, answer).await);
         }
-        match answer.digest() {
-            Some(actual) if actual != *manifest.digest() => Err(RegistryError::DigestMismatch {
-                request: answer.line,
-                expected: manifest.digest().clone(),
-                actual,
-            }),
-            _ if answer.header("oci-subject").is_some() => Ok(SubjectSupport::Indexed),
-            _ => Ok(SubjectSupport::Unsaid),
+        let support = if answer.header("oci-subject").is_some() {
+            SubjectSupport::Indexed
+        } else {
+            SubjectSupport::Unsaid
+        };
+        if Facts::of(&answer).is_stored(manifest.digest()) {
+            return Ok(support);
         }
+        let (request, status) = (answer.line.clone(), answer.status().as_u16());
+        drop(answer);
+        // The answer alone proves nothing; the bytes that are there now do.
+        let there = self.fetch_manifest_at(repo, reference).await?;
+        if there.is_some_and(|there| there.digest() == manifest.digest()) {
+            return Ok(support);
+        }
+        Err(RegistryError::NotStored {
+            request,
+            status,
+            digest: manifest.digest().clone(),
+        })
     }
 
     pub(super) fn manifest_call(
@@ -186,6 +266,21 @@ fn content_type(answer: &Answer) -> Option<MediaType> {
 }
 
 async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
+    // Some registries send manifests under any media type, so the bytes decide first.
+    let page = is_page(&answer).then(|| not_a_registry(&answer));
+    let read = read_checked(answer, reference).await;
+    read.map_err(|error| match (error, page) {
+        (
+            RegistryError::Manifest { .. }
+            | RegistryError::DigestMismatch { .. }
+            | RegistryError::AnswerTooLong { .. },
+            Some(page),
+        ) => page,
+        (error, _) => error,
+    })
+}
+
+async fn read_checked(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
     let request = answer.line.clone();
     let declared = content_type(&answer);
     let named = answer.digest();

@@ -4,6 +4,7 @@ use reqwest::Method;
 
 use super::challenge::{Challenge, Challenged};
 use super::client::Target;
+use super::evidence::{is_page, require_registry};
 use super::manifest::HeadManifest;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
@@ -37,8 +38,11 @@ impl Client {
             Err(error) if error.is_tls() => return Err(error),
             Err(_) => {}
             Ok(answer) => match answer.status().as_u16() {
+                // What may be anybody's page is not the last word.
+                200 | 404 if is_page(&answer) => {}
+                200 if answer.digest().is_none() => {}
                 200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => return Ok(Probe::Found(None)),
+                404 => return Ok(Probe::Found(self.confirm_absence(repo, at).await?)),
                 401 => {
                     if let Some(probe) = self.learn(repo, &answer) {
                         return Ok(probe);
@@ -50,7 +54,8 @@ impl Client {
         let registry = &repo.registry;
         let call = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
-            let answer = self.transport().send(&call, None).await?;
+            let mut answer = self.transport().send(&call, None).await?;
+            require_registry(&mut answer).await?;
             let status = answer.status().as_u16();
             match status {
                 200..=299 => Ok(Probe::Open),
@@ -99,15 +104,18 @@ impl Client {
         let head = self.manifest_call(Method::HEAD, repo, at)?;
         if let Ok(answer) = self.send(&target, &head).await {
             match answer.status().as_u16() {
+                200 | 404 if is_page(&answer) => {}
+                200 if answer.digest().is_none() => {}
                 200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => return Ok(Probe::Found(None)),
+                404 => return Ok(Probe::Found(self.confirm_absence(repo, at).await?)),
                 // It may be the repository that is refused, not the login.
                 _ => {}
             }
         }
         let call = Call::new(Method::GET, self.root(&repo.registry)?);
         self.retry(repo.registry.as_str(), || async {
-            let answer = self.send(&target, &call).await?;
+            let mut answer = self.send(&target, &call).await?;
+            require_registry(&mut answer).await?;
             match answer.status().as_u16() {
                 401 => Err(self.refusal(&target, answer).await),
                 // Whatever else it says, it says to those who are let in.

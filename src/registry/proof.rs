@@ -14,6 +14,7 @@ use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
 use super::endpoint::resolve;
 use super::error::{ERROR_LEN_MAX, presentable};
+use super::evidence::require_registry;
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
@@ -168,10 +169,11 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED {
             // It may be what was asked for alone that is refused.
             let call = Call::new(Method::GET, self.root(target.registry)?);
-            let answer = self
+            let mut answer = self
                 .transport()
                 .send(&call, basic(&turn.login).as_ref())
                 .await?;
+            require_registry(&mut answer).await?;
             self.conclude(target, turn, answer).await
         } else {
             if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
@@ -284,7 +286,8 @@ impl Client {
     ) -> Result<LoginCheck, RegistryError> {
         let root = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
-            let answer = self.transport().send(&root, None).await?;
+            let mut answer = self.transport().send(&root, None).await?;
+            require_registry(&mut answer).await?;
             if answer.status().is_success() {
                 return Ok(LoginCheck::NotNeeded);
             }
@@ -313,7 +316,8 @@ impl Client {
         root: &Call,
         authorization: Option<HeaderValue>,
     ) -> Result<LoginCheck, RegistryError> {
-        let answer = self.transport().send(root, authorization.as_ref()).await?;
+        let mut answer = self.transport().send(root, authorization.as_ref()).await?;
+        require_registry(&mut answer).await?;
         match answer.status().as_u16() {
             401 | 403 => Ok(LoginCheck::Refused(said(answer).await)),
             status if status < 400 || status == 404 => Ok(LoginCheck::Accepted),

@@ -8,6 +8,7 @@
 //!   verdict    which failure means what
 //!   parts      how large the parts are, what the ranges say, what each registry was found to take
 //!   data       the bytes, of which a part may be needed again
+//!   verifier   whether the bytes are what their digest says
 //!   watch      how far a request is, and until when it has to move on
 //!   kept       sessions that outlive the program     drain   a stop between two chunks
 //! ```
@@ -23,6 +24,7 @@ mod recover;
 mod request;
 mod run;
 mod verdict;
+mod verifier;
 mod watch;
 
 use std::fmt;
@@ -39,6 +41,7 @@ pub use drain::Drain;
 
 use super::client::Target;
 use super::endpoint::upload_url;
+use super::evidence::{Facts, is_page, not_a_registry};
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, SafeUrl};
@@ -169,7 +172,7 @@ impl Client {
             target.scopes.merge(&Scopes::pull(from));
             let mut url = url.clone();
             url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
-            match self.post_upload(repo, &target, url).await {
+            match self.post_upload(repo, (&target, Some(blob)), url).await {
                 Ok(start) => return Ok(start),
                 Err(error) => {
                     // What cannot be done once is not asked for again with each blob.
@@ -185,7 +188,8 @@ impl Client {
         if let Some(session) = self.kept_session(repo, blob).await {
             return Ok(UploadStart::Session(session));
         }
-        self.post_upload(repo, &Target::push(repo), url).await
+        let target = Target::push(repo);
+        self.post_upload(repo, (&target, None), url).await
     }
 
     /// Whether a mount may work: Harbor refuses a source that is in no project, as 400.
@@ -212,19 +216,20 @@ impl Client {
         })
     }
 
+    /// Begins an upload, or asks for `mounted` to be taken over.
     async fn post_upload(
         &self,
         repo: &Repo,
-        target: &Target<'_>,
+        (target, mounted): (&Target<'_>, Option<&Descriptor>),
         url: Url,
     ) -> Result<UploadStart, RegistryError> {
-        let is_mount = url.query().is_some();
         let call =
             Call::new(Method::POST, url).header(CONTENT_LENGTH, HeaderValue::from_static("0"));
         self.retry(call.url.path(), || async {
             let answer = self.send(target, &call).await?;
+            let is_mounted = |blob: &Descriptor| Facts::of(&answer).is_created(&blob.digest);
             match answer.status() {
-                StatusCode::CREATED if is_mount => Ok(UploadStart::Mounted),
+                _ if mounted.is_some_and(is_mounted) => Ok(UploadStart::Mounted),
                 StatusCode::ACCEPTED => match answer.location() {
                     Some(location) => Ok(UploadStart::Session(UploadSession {
                         repo: repo.clone(),
@@ -237,6 +242,7 @@ impl Client {
                         problem: "the answer does not say where to upload to",
                     }),
                 },
+                status if status.is_success() && is_page(&answer) => Err(not_a_registry(&answer)),
                 status if status.is_success() => Err(RegistryError::Protocol {
                     request: answer.line,
                     problem: "the answer to the start of an upload is neither 201 nor 202",
@@ -251,8 +257,9 @@ impl Client {
     /// what stands before it, take them.
     ///
     /// Goes on after failures that may pass, from the last chunk or from the start, as often as
-    /// the client tries anything; [`RegistryError::GaveUp`] is what comes after that. The registry
-    /// checks the digest; the length is checked here. Reports the bytes as they are handed to the
+    /// the client tries anything; [`RegistryError::GaveUp`] is what comes after that. Digest and
+    /// length are checked here: of damaged data the registry never gets the last bytes, and
+    /// [`RegistryError::damaged_upload`] tells. Reports the bytes as they are handed to the
     /// network ([`Event::BytesMoved`]), and takes back those that were in vain
     /// ([`Event::BytesLost`]). The login stays with the registry's own origin.
     ///
@@ -266,7 +273,7 @@ impl Client {
         blob: &Descriptor,
         body: UploadBody,
     ) -> Result<(), RegistryError> {
-        Box::pin(run::Upload::new(self, session, (blob, body)).run()).await
+        Box::pin(run::Upload::new(self, session, (blob, body))?.run()).await
     }
 }
 

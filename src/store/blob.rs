@@ -5,9 +5,21 @@ use std::sync::Arc;
 
 use crate::bridge::FileRange;
 use crate::fsx::{self, Durability, LinkMode, TempDir, TempFile, TempName};
-use crate::oci::{Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
+use crate::oci::{Algorithm, Descriptor, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
 
+use super::stamp::{Soundness, Stamp};
 use super::{Store, StoreError, stamp};
+
+/// What a store has of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// Nothing, or a file of another length.
+    Absent,
+    /// A file of its length, against which nothing speaks.
+    Sound,
+    /// A file of its length that was changed, and has another digest now.
+    Damaged { actual: Digest },
+}
 
 /// How many bytes are read at once for hashing.
 pub(super) const READ_LEN: usize = 256 * 1024;
@@ -22,6 +34,38 @@ impl Store {
     pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let stat = fsx::try_stat(&self.blob_path(digest))?;
         Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
+    }
+
+    /// What the store has of a blob. A file that was changed after it was verified is hashed, which
+    /// blocks for as long as that takes; otherwise its length is believed.
+    pub fn holding(&self, blob: &Descriptor) -> Result<Holding, StoreError> {
+        let Some(range) = self.open_blob(&blob.digest)? else {
+            return Ok(Holding::Absent);
+        };
+        if range.len != blob.size {
+            return Ok(Holding::Absent);
+        }
+        Ok(match stamp::examine(&blob.digest, &range)? {
+            Soundness::Sound => {
+                if stamp::read(&range.file, &blob.digest) == Stamp::Broken {
+                    self.note_verified(&blob.digest, &range);
+                }
+                Holding::Sound
+            }
+            Soundness::Damaged { actual } => Holding::Damaged { actual },
+        })
+    }
+
+    /// Whether a blob's file was changed after it was verified, and is to be hashed before anything
+    /// relies on it.
+    pub fn is_suspect(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let file = fsx::try_open(&self.blob_path(digest))?;
+        Ok(file.is_some_and(|file| stamp::read(&file, digest) == Stamp::Broken))
+    }
+
+    /// Whether there is a file of `len` bytes that is not suspect, and need not be replaced.
+    pub fn keeps(&self, digest: &Digest, len: u64) -> Result<bool, StoreError> {
+        Ok(self.blob_len(digest)? == Some(len) && !self.is_suspect(digest)?)
     }
 
     /// Opens a blob; `None` when it is not there. Who reads must hash: nothing is verified here.
@@ -96,7 +140,7 @@ impl Store {
     /// Puts the file at `source`, which must hold `digest`, into the store; not synced.
     ///
     /// Returns whether it is new here. A file that is there already is left, unless its length is
-    /// not the source's: then it is the remains of a crash, and is replaced.
+    /// not the source's, or it was changed after it was verified: then it is replaced.
     pub fn import_file(
         &self,
         source: &Path,
@@ -108,7 +152,7 @@ impl Store {
         if fsx::link_file(source, &path, mode, temp_dir)? {
             return Ok(true);
         }
-        if fsx::stat(source)?.len == fsx::stat(&path)?.len {
+        if self.keeps(digest, fsx::stat(source)?.len)? {
             return Ok(false);
         }
         let aside = TempDir::create_in(temp_dir, "import-")?;
@@ -156,7 +200,7 @@ impl BlobWriter {
     /// Publishes the blob under `expected`, or leaves the store unchanged.
     ///
     /// Fails when the bytes have another digest, or are not `len`. A data file of the same length
-    /// that is there already is left as it is. A digest of another algorithm than the writer's
+    /// that is there already is left as it is, unless it was changed after it was verified. A digest of another algorithm than the writer's
     /// costs reading the bytes once more.
     pub fn commit(
         self,
@@ -166,7 +210,7 @@ impl BlobWriter {
     ) -> Result<(), StoreError> {
         let (store, actual_len) = (self.store.clone(), self.len);
         let temp = self.verified(expected, len)?;
-        if store.blob_len(expected)? == Some(actual_len) {
+        if store.keeps(expected, actual_len)? {
             return Ok(());
         }
         put(temp, (&store.blob_path(expected), expected), durability)
@@ -221,9 +265,9 @@ pub struct StagedBlob {
 }
 
 impl StagedBlob {
-    /// Makes the blob visible; one of the same length that is there already is left as it is.
+    /// Makes the blob visible, as [`BlobWriter::commit`] does.
     pub fn publish(self, durability: Durability) -> Result<(), StoreError> {
-        if self.store.blob_len(&self.digest)? == Some(self.len) {
+        if self.store.keeps(&self.digest, self.len)? {
             return Ok(());
         }
         let path = self.store.blob_path(&self.digest);

@@ -63,7 +63,7 @@ impl Store {
             Keeping::NoLocks => return Ok(Partial::Unkept),
         };
         // Whoever had it may have published it just now.
-        if self.blob_len(&blob.digest)? == Some(blob.size) {
+        if self.keeps(&blob.digest, blob.size)? {
             file.remove()?;
             return Ok(Partial::Present);
         }
@@ -151,7 +151,7 @@ impl PartialBlob {
                 len,
             });
         }
-        if self.store.blob_len(&self.digest)? == Some(len) {
+        if self.store.keeps(&self.digest, len)? {
             return Ok(self.file.remove()?);
         }
         let path = self.store.blob_path(&self.digest);

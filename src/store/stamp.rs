@@ -8,7 +8,13 @@
 //! the file was found to have, and when it had last been written. Short, so that ext4 has room for
 //! it in the inode. It holds as long as the file has that time. Whoever writes to the file changes
 //! the time; whoever damages the disk below it does not, so that `verify` reads everything, and
-//! takes a stamp away that was wrong. Readers of a bundle verify all bytes, whatever a stamp said.
+//! replaces a stamp that was wrong by `damaged`, which never holds. Readers of a bundle verify all
+//! bytes, whatever a stamp said.
+//!
+//! A stamp that does not hold makes a file suspect: it was verified once and changed since, so that
+//! whoever relies on it hashes it first. A file without a stamp is not suspect, and its length is
+//! believed: another tool wrote it, or the file system has no attributes, or they were lost in a
+//! copy. Hashing those each time would make every run over a foreign tree as long as `verify`.
 //!
 //! A file is stamped when its data are on the disk and its time is one that no later write can
 //! leave as it is: before it gets its name, with its time set back, or when nobody has written it
@@ -28,16 +34,63 @@ const NAME: &str = "user.hod.verified";
 /// How many hex digits of the digest are in a stamp: enough for an accident, not for an attack,
 /// against which the readers of a bundle verify it.
 const HEX_LEN: usize = 16;
+/// The stamp of a file that was found to be damaged.
+const DAMAGED: &str = "damaged";
 /// How long nobody may have changed a file before it is taken to be on the disk: longer than any
 /// kernel keeps what is to be written, and longer than reading it takes.
 const SETTLED_AFTER: Duration = Duration::from_hours(24);
 
+/// What a stamp tells of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// It was verified and not written since.
+    Holds,
+    /// It was verified, and written since; or it was found to be damaged.
+    Broken,
+    Absent,
+}
+
+/// What a file that should hold a blob was found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Soundness {
+    /// Nothing speaks against it.
+    Sound,
+    /// It has another digest.
+    Damaged { actual: Digest },
+}
+
+/// Hashes an open file that is suspect, since it was changed after it was verified; other files are
+/// not read. Blocks for as long as hashing takes.
+pub fn examine(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
+    if read(&blob.file, digest) != Stamp::Broken {
+        return Ok(Soundness::Sound);
+    }
+    let file = (&*blob.file, blob.path.as_path());
+    let actual = super::blob::hash_open(file, digest.algorithm(), &|_| ())?;
+    if actual == *digest {
+        return Ok(Soundness::Sound);
+    }
+    fsx::set_mark(&blob.file, NAME, DAMAGED);
+    Ok(Soundness::Damaged { actual })
+}
+
+/// What the stamp of an open file tells.
+pub(super) fn read(file: &File, digest: &Digest) -> Stamp {
+    let Some(mark) = fsx::read_mark(file, NAME) else {
+        return Stamp::Absent;
+    };
+    let expected = fsx::modified(file).and_then(|modified| text(digest, modified));
+    if expected == Some(mark) {
+        Stamp::Holds
+    } else {
+        Stamp::Broken
+    }
+}
+
 impl Store {
     /// Whether an opened blob was verified earlier and has not been written since.
     pub fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
-        let modified = fsx::modified(&blob.file);
-        let expected = modified.and_then(|modified| text(digest, modified));
-        expected.is_some() && fsx::read_mark(&blob.file, NAME) == expected
+        read(&blob.file, digest) == Stamp::Holds
     }
 
     /// Notes that an opened blob was read just now, and has the digest.
@@ -49,7 +102,7 @@ impl Store {
 
     /// Notes that an opened blob was read just now, and is not what it should be.
     pub fn note_damaged(&self, blob: &FileRange) {
-        note_damaged(&blob.file);
+        note_damaged(self.path(), &blob.file);
     }
 }
 
@@ -68,18 +121,24 @@ pub(super) fn note_verified(root: &Path, file: &File, digest: &Digest) {
 fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Digest) {
     // Not the time of writing, which is old in a copy that keeps the times of the original.
     let age = fsx::changed(file).and_then(|changed| now.duration_since(changed).ok());
-    let is_ours = || matches!(fsx::try_stat(&root.join(STATE_DIR)), Ok(Some(_)));
     if age.is_some_and(|age| age >= SETTLED_AFTER)
-        && is_ours()
+        && is_ours(root)
         && let Some(text) = fsx::modified(file).and_then(|modified| text(digest, modified))
     {
         fsx::set_mark(file, NAME, &text);
     }
 }
 
-/// Takes away the stamp of a file that was found to be damaged.
-pub(super) fn note_damaged(file: &File) {
-    fsx::remove_mark(file, NAME);
+/// Stamps a file that was found to be damaged, so that nobody relies on it.
+pub(super) fn note_damaged(root: &Path, file: &File) {
+    if is_ours(root) || fsx::read_mark(file, NAME).is_some() {
+        fsx::set_mark(file, NAME, DAMAGED);
+    }
+}
+
+/// Whether the store at `root` is one of ours, which may be stamped.
+fn is_ours(root: &Path) -> bool {
+    matches!(fsx::try_stat(&root.join(STATE_DIR)), Ok(Some(_)))
 }
 
 fn text(digest: &Digest, modified: SystemTime) -> Option<String> {
@@ -96,6 +155,7 @@ mod tests {
     use super::*;
     use crate::fsx::Durability;
     use crate::oci::Algorithm;
+    use crate::store::Holding;
 
     fn put(store: &Store, bytes: &[u8], durability: Durability) -> Digest {
         let digest = Digest::of(bytes);
@@ -147,8 +207,47 @@ mod tests {
         let later = SystemTime::now() + SETTLED_AFTER + Duration::from_secs(1);
         note_verified_at(later, (root.path(), &file), &digest);
         assert!(is_verified(&store, &digest));
-        note_damaged(&file);
+        note_damaged(root.path(), &file);
         assert!(!is_verified(&store, &digest));
+    }
+
+    #[test]
+    fn what_was_changed_is_hashed_before_it_is_relied_on() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let blob = |digest: &Digest| crate::oci::Descriptor::new("x/y".into(), digest.clone(), 5);
+        let holding = |digest: &Digest| store.holding(&blob(digest)).unwrap();
+        let stamped = put(&store, b"hello", Durability::Synced);
+        assert_eq!(holding(&stamped), Holding::Sound);
+        // Written, and right.
+        let mut file = opened_for_writing(&store, &stamped);
+        file.write_all(b"h").unwrap();
+        assert!(store.is_suspect(&stamped).unwrap());
+        assert_eq!(holding(&stamped), Holding::Sound);
+        // Written, and wrong; it stays so until it is replaced.
+        file.write_all(b"E").unwrap();
+        let actual = Digest::of(b"hEllo");
+        let damaged = Holding::Damaged {
+            actual: actual.clone(),
+        };
+        assert_eq!(holding(&stamped), damaged);
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(holding(&stamped), damaged);
+        assert_eq!(put(&store, b"hello", Durability::Deferred), stamped);
+        assert!(!store.is_suspect(&stamped).unwrap());
+        assert_eq!(holding(&stamped), Holding::Sound);
+        // Of what was never verified the length is believed.
+        let foreign = put(&store, b"other", Durability::Deferred);
+        opened_for_writing(&store, &foreign)
+            .write_all(b"O")
+            .unwrap();
+        assert_eq!(holding(&foreign), Holding::Sound);
+        opened_for_writing(&store, &foreign).set_len(4).unwrap();
+        assert_eq!(holding(&foreign), Holding::Absent);
+        // What a verification has found counts from then on.
+        let range = store.open_blob(&foreign).unwrap().unwrap();
+        store.note_damaged(&range);
+        assert!(store.is_suspect(&foreign).unwrap());
     }
 
     #[test]

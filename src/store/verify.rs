@@ -124,8 +124,9 @@ fn check_blob(
             None
         }
         Ok((file, actual)) => {
-            stamp::note_damaged(&file);
+            stamp::note_damaged(store.path(), &file);
             Some(Problem::DamagedBlob {
+                path: blob.path.clone(),
                 digest: digest.clone(),
                 actual,
             })

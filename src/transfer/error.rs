@@ -113,8 +113,43 @@ pub enum TransferError {
         /// Where it is.
         from: Option<String>,
     },
+    /// The target keeps something else under a digest, whatever it is sent.
+    #[error(
+        "`{repository}` has {} of blob `{digest}`, expected {expected} bytes, even after it was sent again", found(*actual)
+    )]
+    TargetDamaged {
+        repository: String,
+        digest: Digest,
+        expected: u64,
+        actual: Option<u64>,
+    },
+    /// Bytes of the source that are not what they should be; none of them was published.
+    #[error(
+        "{} is damaged: the bytes of blob `{digest}` have digest `{actual}`",
+        any_of(paths)
+    )]
+    DamagedSource {
+        /// The file, or those that the blob is in.
+        paths: Vec<std::path::PathBuf>,
+        digest: Digest,
+        actual: Digest,
+    },
     #[error("stopped, since another image failed")]
     Stopped,
+}
+
+/// One of these files, of which it is not known which.
+fn any_of(paths: &[std::path::PathBuf]) -> String {
+    let shown = paths.iter().map(|path| format!("`{}`", path.display()));
+    shown.collect::<Vec<_>>().join(" or ")
+}
+
+/// What a target has of a blob.
+fn found(len: Option<u64>) -> String {
+    match len {
+        Some(len) => format!("{len} bytes"),
+        None => "other content".to_owned(),
+    }
 }
 
 impl From<CollectionError> for TransferError {
@@ -146,6 +181,7 @@ impl TransferError {
             Self::Referrers { source, .. } => source.is_unverified(),
             Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
             | Self::DigestMismatch { .. }
+            | Self::DamagedSource { .. }
             | Self::BlobLength { .. } => true,
             _ => false,
         }
@@ -167,9 +203,11 @@ impl TransferError {
             | Self::BaseLost { .. }
             | Self::NotMounted { .. }
             | Self::NoPlatform { .. } => ErrorClass::NotFound,
-            Self::Manifest(_) | Self::BlobLength { .. } | Self::DigestMismatch { .. } => {
-                ErrorClass::Verify
-            }
+            Self::Manifest(_)
+            | Self::BlobLength { .. }
+            | Self::DamagedSource { .. }
+            | Self::DigestMismatch { .. } => ErrorClass::Verify,
+            Self::TargetDamaged { .. } => ErrorClass::Server,
             Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
             Self::PinnedIndex { .. }
             | Self::TooDeep { .. }
@@ -224,6 +262,16 @@ impl Hint for TransferError {
             Self::PinnedIndex { .. } => Some(
                 "carry every platform with `--platform all`, keep the index with `--index keep`, \
                  or pin the platform's own digest"
+                    .to_owned(),
+            ),
+            Self::DamagedSource { .. } => Some(
+                "copy it again from where it is whole, or pull the image again; `hod verify` names \
+                 everything that is damaged"
+                    .to_owned(),
+            ),
+            Self::TargetDamaged { .. } => Some(
+                "the registry's storage is damaged: delete the blob there together with the images \
+                 that need it, run the registry's garbage collection, then push again"
                     .to_owned(),
             ),
             Self::BaseLost { .. } => {

@@ -373,6 +373,21 @@ impl Source {
         })
     }
 
+    /// The files that have a blob which comes as a stream.
+    pub(super) fn paths_of(&self, digest: &Digest) -> Vec<PathBuf> {
+        match self {
+            Self::Bundle(bundle) => {
+                let parts = bundle.open_blob(digest).unwrap_or_default();
+                let mut paths: Vec<PathBuf> = parts.into_iter().map(|part| part.path).collect();
+                paths.dedup();
+                paths
+            }
+            Self::BundleStream(bundle) => vec![bundle.path.clone()],
+            Self::Collection(collection) => vec![collection.path().to_owned()],
+            Self::Registry(_) | Self::Store(_) | Self::Layouts(_) => Vec::new(),
+        }
+    }
+
     /// The path of a blob that stands alone in a file of its own, so that it can be linked.
     pub fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
         match (self, location) {

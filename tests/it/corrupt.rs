@@ -354,14 +354,14 @@ fn a_damaged_blob_is_not_pushed_or_exported() {
         let output = zoo
             .env
             .run_line(&format!("push {source} {}", second.host()));
-        check_names(&output.exits(3), &hex);
+        check_names(&output.exits(4), &hex);
         let pushed = whole_images(second.store().path());
         assert!(pushed.contains_key("zoo/artifact:1"), "{pushed:?}");
         assert!(!pushed.contains_key("zoo/oci:1"), "{pushed:?}");
         assert!(!pushed.contains_key("zoo/index:1"), "{pushed:?}");
 
         let line = format!("export {source} --output {source}.d --link copy");
-        check_names(&zoo.env.run_line(&line).exits(3), &hex);
+        check_names(&zoo.env.run_line(&line).exits(4), &hex);
         let exported = zoo.env.path(format!("{source}.d/zoo"));
         assert!(exists(&exported.join("artifact:1/manifest.json")));
         assert!(!exists(&exported.join("oci:1")));

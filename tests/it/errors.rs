@@ -101,9 +101,26 @@ fn of_the_store() {
     insta::assert_snapshot!(render(&errors));
 }
 
-/// Those of what a bundle counts on.
-fn of_bases() -> [TransferError; 2] {
+/// Those of what a bundle counts on, and of damage at either end.
+fn of_bases() -> [TransferError; 5] {
     [
+        TransferError::DamagedSource {
+            paths: vec![path()],
+            digest: digest(),
+            actual: Digest::of(b"x"),
+        },
+        TransferError::TargetDamaged {
+            repository: "harbor.corp/site/app".to_owned(),
+            digest: digest(),
+            expected: 2,
+            actual: Some(0),
+        },
+        TransferError::TargetDamaged {
+            repository: "harbor.corp/site/app".to_owned(),
+            digest: digest(),
+            expected: 2,
+            actual: None,
+        },
         TransferError::BaseLost { digest: digest() },
         TransferError::NotMounted {
             digest: digest(),
@@ -214,6 +231,8 @@ fn of_the_way() {
             | TransferError::Rewrite
             | TransferError::ReadOnce { .. }
             | TransferError::BaseLost { .. }
+            | TransferError::DamagedSource { .. }
+            | TransferError::TargetDamaged { .. }
             | TransferError::NotMounted { .. }
             | TransferError::Stopped => {}
         }

@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod errors;
+mod evidence;
 mod export_formats;
 mod failing;
 mod fixtures;

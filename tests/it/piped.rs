@@ -294,7 +294,7 @@ fn damage_in_a_pipe_is_named_and_unpacks_to_nothing() {
     let registry = TestRegistry::start();
     let line = format!("push - {}", registry.host());
     let (output, _) = feed(env, &line, &bytes);
-    let output = output.exits(3);
+    let output = output.exits(4);
     assert!(output.stderr.contains("app/large:1"), "{}", output.stderr);
     let mut rest = whole_images(&env.path("store"));
     rest.remove("app/large:1");

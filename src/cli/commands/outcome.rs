@@ -34,6 +34,7 @@ struct Document<'a> {
     moved_bytes: u64,
     kept_bytes: u64,
     moved_blobs: usize,
+    replaced_blobs: usize,
     linked_bytes: u64,
     mounted_bytes: u64,
     present_bytes: u64,
@@ -111,7 +112,16 @@ pub(super) fn write(
 }
 
 /// How a batch ends.
+///
+/// Content that did not verify counts most: running the command again does not mend it.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
+    let is_unverified = |image: &ImageReport| match &image.status {
+        ImageStatus::Failed { error, .. } => error.is_unverified(),
+        _ => false,
+    };
+    if outcome.images.iter().any(is_unverified) {
+        return Exit::NotVerified;
+    }
     match (outcome.n_failed(), outcome.images.len()) {
         (0, _) if outcome.n_waiting() == 0 => Exit::Done,
         (n_failed, n_all) if n_failed == n_all => Exit::Failed,
@@ -135,6 +145,7 @@ fn print(
             moved_bytes: totals.fresh_len(),
             kept_bytes: totals.kept_len,
             moved_blobs: totals.moved_blobs,
+            replaced_blobs: totals.replaced_blobs,
             linked_bytes: totals.linked_len,
             mounted_bytes: totals.mounted_len,
             present_bytes: totals.present_len,
@@ -342,6 +353,8 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
     let kept = match effect {
+        // The same again would end the same.
+        Effect::Real if exit_of(outcome) == Exit::NotVerified => "What was finished is kept.",
         Effect::Real => {
             "What was finished is kept; running the command again does only what is missing."
         }

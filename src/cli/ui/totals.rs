@@ -23,6 +23,8 @@ pub struct Totals {
     /// Of blobs that were there before.
     pub present_len: u64,
     pub present_blobs: usize,
+    /// Of `moved_blobs`, those that took the place of a damaged file.
+    pub replaced_blobs: usize,
     /// Images that are complete.
     pub n_images: usize,
     /// Images that were given up.
@@ -34,8 +36,9 @@ pub struct Totals {
 
 impl Totals {
     pub(super) fn add_blob(&mut self, len: u64, route: BlobRoute) {
+        self.replaced_blobs += usize::from(route == BlobRoute::Replaced);
         let (sum, n) = match route {
-            BlobRoute::Moved => (&mut self.moved_len, &mut self.moved_blobs),
+            BlobRoute::Moved | BlobRoute::Replaced => (&mut self.moved_len, &mut self.moved_blobs),
             BlobRoute::Linked => (&mut self.linked_len, &mut self.linked_blobs),
             BlobRoute::Mounted => (&mut self.mounted_len, &mut self.mounted_blobs),
             BlobRoute::Present => (&mut self.present_len, &mut self.present_blobs),
@@ -61,6 +64,10 @@ impl Totals {
                 let kept = format_len(self.kept_len);
                 parts.push(format!("{kept} kept from before"));
             }
+        }
+        if self.replaced_blobs > 0 {
+            let replaced = format_count(self.replaced_blobs, "damaged blob");
+            parts.push(format!("replaced {replaced}"));
         }
         if self.linked_blobs > 0 {
             parts.push(format!(
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn summaries() {
-        use BlobRoute::{Linked, Mounted, Moved, Present};
+        use BlobRoute::{Linked, Mounted, Moved, Present, Replaced};
         type Case = (&'static [(u64, BlobRoute)], u64, &'static str);
         let table: &[Case] = &[
             (&[], 0, "nothing to move, 12.3 s"),
@@ -144,6 +151,12 @@ mod tests {
                 &[(3 * MIB, Present), (MIB, Present)],
                 0,
                 "nothing to move, 4.0 MiB in 2 blobs already there, 12.3 s",
+            ),
+            (
+                &[(3 * MIB, Replaced), (MIB, Present)],
+                0,
+                "moved 3.0 MiB in 1 blob (249 KiB/s), replaced 1 damaged blob, 1.0 MiB in 1 blob \
+                 already there, 12.3 s",
             ),
             (
                 &[(7 * MIB, Mounted)],

@@ -15,6 +15,7 @@ use crate::report::ErrorClass;
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     Reachable,
+    Registry,
     Tls,
     Login,
     Name,
@@ -30,6 +31,7 @@ impl Check {
     fn label(self) -> &'static str {
         match self {
             Self::Reachable => "reachable",
+            Self::Registry => "registry",
             Self::Tls => "TLS",
             Self::Login => "login",
             Self::Name => "name",
@@ -47,7 +49,7 @@ impl Check {
     /// What kind of failure it is when it does not pass, for programs.
     fn class(self) -> ErrorClass {
         match self {
-            Self::Reachable | Self::Tls => ErrorClass::Network,
+            Self::Reachable | Self::Registry | Self::Tls => ErrorClass::Network,
             Self::Login | Self::Right => ErrorClass::Auth,
             Self::Project => ErrorClass::NotFound,
             Self::Name | Self::ReadOnly | Self::ProxyCache | Self::Immutable => ErrorClass::Policy,
@@ -87,6 +89,7 @@ impl Finding {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
             _ if matches!(error, RegistryError::LoginRefused { .. }) => Check::Login,
+            _ if matches!(error, RegistryError::NotARegistry { .. }) => Check::Registry,
             _ if error.is_tls() => Check::Tls,
             _ => Check::Reachable,
         };

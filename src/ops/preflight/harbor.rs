@@ -378,11 +378,7 @@ impl Look<'_> {
                 }
                 for name in names {
                     // What cannot be asked counts as not there: the bound is an upper one.
-                    if sink
-                        .has_blob(name, &blob.descriptor.digest)
-                        .await
-                        .unwrap_or(false)
-                    {
+                    if sink.has_blob(name, &blob.descriptor).await.unwrap_or(false) {
                         return blob.descriptor.size;
                     }
                 }

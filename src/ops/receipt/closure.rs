@@ -1,6 +1,6 @@
 //! All that a registry has of an image, by the manifests that name it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -18,17 +18,11 @@ const LOOKUPS_AT_ONCE: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Closure {
     pub(super) manifests: BTreeSet<Digest>,
-    /// Configs and layers.
-    blobs: BTreeSet<Digest>,
+    /// Configs and layers with their lengths, as the manifests say.
+    pub(super) blobs: BTreeMap<Digest, u64>,
 }
 
-impl Closure {
-    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
-        self.manifests.iter().chain(&self.blobs).cloned()
-    }
-}
-
-/// All manifests, configs and layers of an image that its registry has; none when it does not have
+/// All manifests of an image that its registry has, and the configs and layers that they name; none when it does not have
 /// the image. Children that an index names and that are not there are not claimed.
 pub(super) async fn closure(
     client: &Client,
@@ -46,7 +40,9 @@ pub(super) async fn closure(
         for manifest in &level {
             found.manifests.insert(manifest.digest().clone());
             let blobs = manifest.stored_blobs();
-            found.blobs.extend(blobs.map(|blob| blob.digest.clone()));
+            found
+                .blobs
+                .extend(blobs.map(|blob| (blob.digest.clone(), blob.size)));
             below.extend(manifest.children().iter().cloned());
         }
         let mut next = Vec::new();
@@ -57,7 +53,7 @@ pub(super) async fn closure(
                 continue;
             }
             if is_blob && !child.media_type.as_str().is_empty() {
-                found.blobs.insert(child.digest.clone());
+                found.blobs.insert(child.digest.clone(), child.size);
                 continue;
             }
             n_manifests += 1;

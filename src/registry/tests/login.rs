@@ -184,8 +184,8 @@ async fn one_token_reads_and_writes_what_will_be_pushed() {
             return Reply::new(200).body(r#"{"token":"t"}"#);
         }
         match request.header("authorization") {
-            Some(_) if request.line.starts_with("HEAD ") => Reply::new(404),
-            Some(_) => Reply::new(202).header("Location: /u"),
+            Some(_) if request.line.starts_with("POST ") => Reply::new(202).header("Location: /u"),
+            Some(_) => Reply::new(404),
             None => Reply::new(401).header(r#"WWW-Authenticate: Bearer realm="/token""#),
         }
     })

@@ -187,9 +187,14 @@ async fn a_blob_has_the_length_of_its_descriptor() {
         fetch("absent", &right).await.unwrap_err().status(),
         Some(404)
     );
-    let head = async |name: &str| client.head_blob(&server.repo(name), &right.digest).await;
-    assert_eq!(head("app").await.unwrap(), Some(10));
-    assert_eq!(head("absent").await.unwrap(), None);
+    let head = async |name: &str, blob: &Descriptor| {
+        let head = client.head_blob(&server.repo(name), blob).await;
+        head.unwrap()
+    };
+    assert_eq!(head("app", &right).await, Evidence::Present);
+    assert_eq!(head("absent", &right).await, Evidence::Absent);
+    let differs = Evidence::Differs { len: Some(10) };
+    assert_eq!(head("app", &blob(b"01234")).await, differs);
 }
 
 #[tokio::test]

@@ -6,17 +6,30 @@ use std::sync::{LockResult, Mutex};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
+use super::verifier::{PartVerifier, Verifier};
 use super::{UploadBody, UploadStream};
-use crate::bridge::FileRange;
+use crate::bridge::{self, FileRange, read_chunks};
+use crate::oci::Descriptor;
 
 /// How much of a stream is held in memory at most, so that it can be sent again, in bytes. Several
 /// are on their way at once, and the allocator keeps as much again.
 pub(super) const HELD_LEN_MAX: u64 = 6 * 1024 * 1024;
 
-/// The bytes of a blob of `len` bytes.
+/// The bytes of a blob of `len` bytes, verified while they are read.
 pub(super) struct Data {
     len: u64,
+    verifier: Verifier,
     kind: Kind,
+}
+
+/// A part of a blob on its way to the network.
+pub(super) enum Part {
+    /// Verified by the thread that reads it.
+    File(FileRange, PartVerifier),
+    Bytes(Bytes, PartVerifier),
+    /// Verified where it came from.
+    Held(Bytes),
+    Stream(UploadStream),
 }
 
 enum Kind {
@@ -39,18 +52,33 @@ struct Held {
 }
 
 impl Data {
-    pub(super) fn new(body: UploadBody, len: u64) -> Self {
+    /// Fails for a stream that is to have no bytes, and a digest of some.
+    pub(super) fn new(body: UploadBody, blob: &Descriptor) -> Result<Self, io::Error> {
+        let mut verifier = Verifier::new(blob);
         let kind = match body {
             UploadBody::File(range) => Kind::File(range),
             UploadBody::Bytes(bytes) => Kind::Bytes(bytes),
-            UploadBody::Stream(stream) => Kind::Once(Held {
-                stream: Some(Mutex::new(stream)),
-                offset: 0,
-                bytes: Bytes::new(),
-                ahead: Bytes::new(),
-            }),
+            UploadBody::Stream(stream) => {
+                // It is read once, so that what is sent again is what was verified.
+                let whole = verifier.begin(verifier.prefix(0), blob.size)?;
+                Kind::Once(Held {
+                    stream: Some(Mutex::new(verified(stream, whole))),
+                    offset: 0,
+                    bytes: Bytes::new(),
+                    ahead: Bytes::new(),
+                })
+            }
         };
-        Self { len, kind }
+        Ok(Self {
+            len: blob.size,
+            verifier,
+            kind,
+        })
+    }
+
+    /// Whether all bytes were read in the end, and have the right digest.
+    pub(super) fn is_verified(&self) -> bool {
+        self.verifier.is_verified()
     }
 
     /// Whether each part has to fit into memory.
@@ -67,11 +95,11 @@ impl Data {
     }
 
     /// All of it, without holding any.
-    pub(super) async fn whole(&mut self) -> Result<UploadBody, io::Error> {
+    pub(super) async fn whole(&mut self) -> Result<Part, io::Error> {
         match &mut self.kind {
             Kind::File(_) | Kind::Bytes(_) => self.part(0, self.len).await,
             Kind::Once(held) => match held.stream.take() {
-                Some(stream) => Ok(UploadBody::Stream(unlocked(stream.into_inner()))),
+                Some(stream) => Ok(Part::Stream(unlocked(stream.into_inner()))),
                 None => Err(gone()),
             },
         }
@@ -80,29 +108,56 @@ impl Data {
     /// The `len` bytes from `offset` on. What is before `offset` is not needed any more.
     ///
     /// Where that is the end, whatever there is more comes with it, for the one who counts.
-    pub(super) async fn part(&mut self, offset: u64, len: u64) -> Result<UploadBody, io::Error> {
+    pub(super) async fn part(&mut self, offset: u64, len: u64) -> Result<Part, io::Error> {
         let is_end = offset + len == self.len;
         match &mut self.kind {
             Kind::File(range) => {
+                let mut before = self.verifier.prefix(offset);
+                if before.len < offset {
+                    let mut skipped = range.clone();
+                    skipped.offset += before.len;
+                    skipped.len = offset - before.len;
+                    before = bridge::run_stoppable(move |stop| {
+                        let read = read_chunks(&skipped, |chunk| {
+                            before.add(&chunk);
+                            stop.flow()
+                        });
+                        read.map(|_| before)
+                    })
+                    .await?;
+                }
                 let left = range.len.saturating_sub(offset);
                 let mut range = range.clone();
                 range.offset += offset;
                 range.len = if is_end { left } else { left.min(len) };
-                Ok(UploadBody::File(range))
+                Ok(Part::File(range, self.verifier.begin(before, len)?))
             }
             Kind::Bytes(bytes) => {
                 let index = |at: u64| usize::try_from(at).map_err(io::Error::other);
                 let start = index(offset)?.min(bytes.len());
                 let end = index(offset + len)?.min(bytes.len());
                 let end = if is_end { bytes.len() } else { end };
-                Ok(UploadBody::Bytes(bytes.slice(start..end)))
+                let mut before = self.verifier.prefix(offset);
+                let known = index(before.len)?;
+                before.add(&bytes[known.min(start)..start]);
+                let part = bytes.slice(start..end);
+                Ok(Part::Bytes(part, self.verifier.begin(before, len)?))
             }
             Kind::Once(held) => {
                 let bytes = held.read(offset, len, self.len).await?;
-                Ok(UploadBody::Bytes(bytes))
+                Ok(Part::Held(bytes))
             }
         }
     }
+}
+
+/// A stream whose last bytes come only if all of them are right.
+fn verified(stream: UploadStream, mut verifier: PartVerifier) -> UploadStream {
+    Box::pin(stream.map(move |item| {
+        let chunk = item?;
+        verifier.see(&chunk)?;
+        Ok(chunk)
+    }))
 }
 
 fn gone() -> io::Error {
@@ -198,9 +253,17 @@ mod tests {
         UploadBody::Stream(Box::pin(futures_util::stream::iter(chunks).fuse()))
     }
 
+    fn data_of(body: UploadBody, bytes: &[u8]) -> Data {
+        let digest = crate::oci::Digest::of(bytes);
+        let blob = Descriptor::new("x/y".into(), digest, bytes.len() as u64);
+        Data::new(body, &blob).unwrap()
+    }
+
     async fn part(data: &mut Data, offset: u64, len: u64) -> Result<String, String> {
         match data.part(offset, len).await {
-            Ok(UploadBody::Bytes(bytes)) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+            Ok(Part::Held(bytes) | Part::Bytes(bytes, _)) => {
+                Ok(String::from_utf8(bytes.to_vec()).unwrap())
+            }
             Ok(_) => panic!("parts of streams are held"),
             Err(error) => Err(error.to_string()),
         }
@@ -208,7 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_part_of_a_stream_can_be_had_again() {
-        let mut data = Data::new(stream(&["012", "", "3456", "789"]), 10);
+        let mut data = data_of(stream(&["012", "", "3456", "789"]), b"0123456789");
         assert!(data.is_held() && data.has(0));
         for _ in 0..2 {
             assert_eq!(part(&mut data, 0, 4).await.unwrap(), "0123");
@@ -224,33 +287,69 @@ mod tests {
             assert_eq!(part(&mut data, 10, 0).await.unwrap(), "");
         }
         // What an earlier run has sent is passed over.
-        let mut data = Data::new(stream(&["012", "3456", "789"]), 10);
+        let mut data = data_of(stream(&["012", "3456", "789"]), b"0123456789");
         assert_eq!(part(&mut data, 5, 4).await.unwrap(), "5678");
         assert!(!data.has(0));
     }
 
     #[tokio::test]
     async fn a_stream_must_have_the_length_it_should() {
-        let mut short = Data::new(stream(&["012"]), 10);
+        let mut short = data_of(stream(&["012"]), b"0123456789");
         assert_eq!(
             part(&mut short, 0, 10).await.unwrap_err(),
             "3 of the expected 10 bytes"
         );
         for chunks in [&["0123", "4"][..], &["01234"], &["0123", "", "4"]] {
-            let mut long = Data::new(stream(chunks), 4);
+            let mut long = data_of(stream(chunks), b"0123");
             assert_eq!(
                 part(&mut long, 0, 4).await.unwrap_err(),
                 "more than the expected 4 bytes"
             );
         }
-        let mut whole = Data::new(stream(&["0123"]), 4);
+        let mut whole = data_of(stream(&["0123"]), b"0123");
         assert!(whole.whole().await.is_ok());
         assert!(!whole.has(0) && whole.whole().await.is_err());
     }
 
     #[tokio::test]
+    async fn what_an_earlier_run_sent_is_read_again_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        for (bytes, is_right) in [(b"0123456789", true), (b"01x3456789", false)] {
+            crate::fsx::write_file(&path, bytes).unwrap();
+            let range = FileRange {
+                file: std::sync::Arc::new(crate::fsx::open(&path).unwrap()),
+                path: path.clone(),
+                offset: 0,
+                len: 10,
+            };
+            let mut data = data_of(UploadBody::File(range), b"0123456789");
+            let Part::File(range, mut verifier) = data.part(4, 6).await.unwrap() else {
+                panic!("parts of files are files")
+            };
+            assert_eq!((range.offset, range.len), (4, 6));
+            assert_eq!(verifier.see(b"456789").is_ok(), is_right);
+            assert_eq!(data.is_verified(), is_right);
+            // Nothing more is to be sent, and all of it was sent by an earlier run.
+            assert_eq!(data.part(10, 0).await.is_ok(), is_right);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_stream_ends_before_its_last_bytes() {
+        let mut cut = data_of(stream(&["0123", "4x67", "89"]), b"0123456789");
+        assert_eq!(part(&mut cut, 0, 8).await.unwrap(), "01234x67");
+        let error = part(&mut cut, 8, 2).await.unwrap_err();
+        assert!(error.contains("the data to upload has digest"), "{error}");
+        assert!(!cut.is_verified());
+    }
+
+    #[tokio::test]
     async fn bytes_can_be_had_from_anywhere() {
-        let mut data = Data::new(UploadBody::Bytes(Bytes::from_static(b"0123456789")), 10);
+        let mut data = data_of(
+            UploadBody::Bytes(Bytes::from_static(b"0123456789")),
+            b"0123456789",
+        );
         assert!(!data.is_held() && data.has(0));
         assert_eq!(part(&mut data, 4, 3).await.unwrap(), "456");
         assert_eq!(part(&mut data, 0, 10).await.unwrap(), "0123456789");

@@ -12,7 +12,7 @@ use super::verdict::{Phase, Verdict, verdict};
 use crate::registry::client::Target;
 use crate::registry::endpoint::{same_origin, upload_url};
 use crate::registry::transport::Call;
-use crate::registry::{RegistryError, Transient as _};
+use crate::registry::{Evidence, RegistryError, Transient as _};
 use crate::report::Event;
 use crate::report::amount::format_len;
 
@@ -122,8 +122,7 @@ impl Upload<'_> {
 
     /// Looks whether the blob arrived although the answer did not, and begins again otherwise.
     async fn look_and_restart(&mut self, error: RegistryError) -> Result<Recovered, RegistryError> {
-        let head = self.client.head_blob(&self.repo, &self.blob.digest).await?;
-        if head.is_some() {
+        if self.client.head_blob(&self.repo, self.blob).await? == Evidence::Present {
             let left = self.blob.size - self.moved;
             let event = Event::BytesMoved { len: left };
             self.client.reporter().event(event);
@@ -158,8 +157,10 @@ impl Upload<'_> {
         self.forget().await;
         let url = upload_url(&self.client.root(&self.repo.registry)?, &self.repo);
         let target = Target::push(&self.repo);
-        if let UploadStart::Session(session) =
-            self.client.post_upload(&self.repo, &target, url).await?
+        if let UploadStart::Session(session) = self
+            .client
+            .post_upload(&self.repo, (&target, None), url)
+            .await?
         {
             self.location = session.location;
             self.chunk_len_min = session.chunk_len_min;

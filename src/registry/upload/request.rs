@@ -5,8 +5,7 @@ use std::sync::Arc;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
-use super::UploadBody;
-use super::data::HELD_LEN_MAX;
+use super::data::{HELD_LEN_MAX, Part};
 use super::parts::content_range;
 use super::run::{Step, Upload};
 use super::verdict::Phase;
@@ -85,11 +84,7 @@ impl Upload<'_> {
         }
     }
 
-    async fn body(
-        &mut self,
-        request: &Request<'_>,
-        step: Step,
-    ) -> Result<UploadBody, RegistryError> {
+    async fn body(&mut self, request: &Request<'_>, step: Step) -> Result<Part, RegistryError> {
         let body = if step.phase == Phase::Whole && step.len > HELD_LEN_MAX.max(self.chunk_len_min)
         {
             self.data.whole().await
@@ -131,12 +126,7 @@ impl Request<'_> {
 
     /// Sends `len` bytes and waits for the answer, as long as bytes go out. Takes back what was
     /// reported as moved unless the answer is a good one.
-    async fn send(
-        self,
-        client: &Client,
-        len: u64,
-        body: UploadBody,
-    ) -> Result<Answer, RegistryError> {
+    async fn send(self, client: &Client, len: u64, body: Part) -> Result<Answer, RegistryError> {
         let transport = client.transport();
         let permit = transport.admit(self.method, self.url).await?;
         let watch = Arc::new(Watch::new(
@@ -157,13 +147,14 @@ impl Request<'_> {
             }
         };
         let result = match (sent, watch.take_error()) {
-            // The data's own error, of which the connection's is only the echo.
-            (Err(_), Some(source)) => Err(RegistryError::UploadSource {
+            // The data's own error, of which the connection's is only the echo. Whoever answers all
+            // the same has not seen the data.
+            (_, Some(source)) => Err(RegistryError::UploadSource {
                 request: line,
                 source,
             }),
             (Err(error), None) => Err(RegistryError::transport(line, error)),
-            (Ok(response), _) => {
+            (Ok(response), None) => {
                 let call = (self.method, self.url.clone());
                 Ok(transport.answer(call, response, permit))
             }

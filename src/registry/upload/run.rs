@@ -13,7 +13,8 @@ use super::{UploadBody, UploadOptions, UploadSession};
 use crate::oci::Descriptor;
 use crate::registry::client::Target;
 use crate::registry::endpoint::with_digest;
-use crate::registry::{Client, RegistryError, Repo};
+use crate::registry::evidence::Facts;
+use crate::registry::{Client, Evidence, RegistryError, Repo, RequestLine};
 use crate::report::Event;
 
 /// The longest chunk of a stream that a registry may insist on: it is held in memory.
@@ -68,18 +69,22 @@ impl<'a> Upload<'a> {
         client: &'a Client,
         session: UploadSession,
         (blob, body): (&'a Descriptor, UploadBody),
-    ) -> Self {
+    ) -> Result<Self, RegistryError> {
         let UploadSession {
             repo,
             location,
             chunk_len_min,
             kept,
         } = session;
-        Self {
+        let data = Data::new(body, blob).map_err(|source| RegistryError::UploadSource {
+            request: Box::new(RequestLine::new(&Method::PUT, &location)),
+            source,
+        })?;
+        Ok(Self {
             client,
             blob,
             repo,
-            data: Data::new(body, blob.size),
+            data,
             location,
             offset: kept.as_ref().map_or(0, |kept| kept.offset),
             moved: 0,
@@ -91,7 +96,7 @@ impl<'a> Upload<'a> {
             slot: kept.map(|kept| kept.slot),
             n_failed: 0,
             n_restarted: 0,
-        }
+        })
     }
 
     /// Sends all that is missing; see [`Client::upload_blob`].
@@ -199,7 +204,23 @@ impl<'a> Upload<'a> {
                 actual,
             });
         }
-        Ok(())
+        let is_created = Facts::of(&answer).is_created(&self.blob.digest);
+        let request = answer.line.clone();
+        drop(answer);
+        if !self.data.is_verified() {
+            return Err(RegistryError::Protocol {
+                request,
+                problem: "the answer came before all of the blob was sent",
+            });
+        }
+        if is_created || self.client.head_blob(&self.repo, self.blob).await? == Evidence::Present {
+            return Ok(());
+        }
+        Err(RegistryError::NotStored {
+            request,
+            status: status.as_u16(),
+            digest: self.blob.digest.clone(),
+        })
     }
 
     async fn append(&mut self, step: Step) -> Result<(), RegistryError> {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
-use super::{UploadBody, UploadStream};
-use crate::bridge::{CHUNK_LEN, stream_file};
+use super::UploadStream;
+use super::data::Part;
+use crate::bridge::{CHUNK_LEN, stream_file_seen};
 use crate::registry::throttle::Throttle;
 use crate::registry::transport::COMMIT_TIMEOUT;
 use crate::report::{Event, Reporter};
@@ -126,16 +127,22 @@ fn deadline(handed: u64, len: u64, stall_timeout: Duration) -> Deadline {
     }
 }
 
-/// The chunks of `body`, each noted by `watch` when the network takes it.
+/// The chunks of `part`, each noted by `watch` when the network takes it.
 pub(super) fn watched(
-    body: UploadBody,
+    part: Part,
     throttle: Arc<Throttle>,
     watch: Arc<Watch>,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-    let chunks: UploadStream = match body {
-        UploadBody::File(range) => Box::pin(stream_file(range)),
-        UploadBody::Bytes(bytes) => Box::pin(futures_util::stream::iter(pieces(bytes))),
-        UploadBody::Stream(stream) => stream,
+    let chunks: UploadStream = match part {
+        Part::File(range, mut verifier) => {
+            Box::pin(stream_file_seen(range, move |chunk| verifier.see(chunk)))
+        }
+        Part::Bytes(bytes, mut verifier) => {
+            let seen = move |piece: Bytes| verifier.see(&piece).map(|()| piece);
+            Box::pin(futures_util::stream::iter(pieces(bytes).map(seen)))
+        }
+        Part::Held(bytes) => Box::pin(futures_util::stream::iter(pieces(bytes).map(Ok))),
+        Part::Stream(stream) => stream,
     };
     let mut chunks = Box::pin(throttle.pace(chunks));
     futures_util::stream::poll_fn(move |context| match chunks.poll_next_unpin(context) {
@@ -148,7 +155,7 @@ pub(super) fn watched(
 }
 
 /// The bytes in pieces, so that how far they are is known.
-fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, io::Error>> {
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
     let n = bytes.len().div_ceil(CHUNK_LEN);
-    (0..n).map(move |_| Ok(bytes.split_to(CHUNK_LEN.min(bytes.len()))))
+    (0..n).map(move |_| bytes.split_to(CHUNK_LEN.min(bytes.len())))
 }

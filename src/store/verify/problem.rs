@@ -9,8 +9,14 @@ use crate::oci::{Digest, RepositoryName, Tag};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Problem {
     /// Bytes changed on the disk, or were never right.
-    #[error("blob `{digest}` is damaged: its bytes have digest `{actual}`")]
-    DamagedBlob { digest: Digest, actual: Digest },
+    #[error(
+        "blob `{digest}` is damaged: the bytes of `{}` have digest `{actual}`", path.display()
+    )]
+    DamagedBlob {
+        path: PathBuf,
+        digest: Digest,
+        actual: Digest,
+    },
     /// The file system refused to read it.
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::Content;
+use super::store::require_sound;
 use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout::DirWriter;
@@ -110,7 +111,11 @@ impl LayoutSink {
                 // Opened first, so that a missing blob and a wrong length are named as such.
                 content.open().await?;
                 let (writer, digest, mode) = (first, digest.clone(), self.link);
-                bridge::run(move || writer.link_blob(&source, &digest, mode)).await?;
+                bridge::run(move || {
+                    require_sound(&digest, &source)?;
+                    Ok::<_, TransferError>(writer.link_blob(&source, &digest, mode)?)
+                })
+                .await?;
                 BlobRoute::Linked
             }
             _ => {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::Content;
+use super::store::require_sound;
 use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout::{
@@ -101,7 +102,11 @@ impl OciSink {
             // Opened first, so that a missing blob and a wrong length are named as such.
             content.open().await?;
             let (writer, link) = (shared(writer)?, *link);
-            bridge::run(move || writer.link_blob(&source, &descriptor.digest, link)).await?;
+            bridge::run(move || {
+                require_sound(&descriptor.digest, &source)?;
+                Ok::<_, TransferError>(writer.link_blob(&source, &descriptor.digest, link)?)
+            })
+            .await?;
             return Ok(BlobRoute::Linked);
         }
         let stream = content.open().await?.into_stream();

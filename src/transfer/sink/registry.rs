@@ -8,14 +8,20 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::Content;
+use super::{Content, Handover};
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::oci::{Descriptor, Digest, Registry, RepositoryName};
-use crate::registry::{Client, HeadManifest, Repo, UploadBody, UploadSession, UploadStart};
+use crate::registry::{
+    Client, Evidence, HeadManifest, RegistryError, Repo, UploadBody, UploadSession, UploadStart,
+};
 use crate::report::{BlobRoute, Reporter};
 use crate::transfer::{BlobContent, Destination, Plan, Presence, Source, TransferError};
+
+/// Blobs of this length or more are asked for after they were sent: for smaller ones that would
+/// cost about as much time as sending them.
+const CONFIRMED_LEN_MIN: u64 = 64 * 1024;
 
 /// Sends images to a registry. Each blob is uploaded once and mounted elsewhere.
 pub struct RegistrySink {
@@ -101,13 +107,10 @@ impl RegistrySink {
     pub async fn has_blob(
         &self,
         repository: &RepositoryName,
-        digest: &Digest,
+        blob: &Descriptor,
     ) -> Result<bool, TransferError> {
-        let len = self
-            .client
-            .head_blob(&self.repo(repository), digest)
-            .await?;
-        Ok(len.is_some())
+        let repo = self.repo(repository);
+        Ok(self.client.head_blob(&repo, blob).await? == Evidence::Present)
     }
 
     pub(super) async fn put_blob(
@@ -131,7 +134,8 @@ impl RegistrySink {
         };
         let repo = self.repo(first);
         let mut route = BlobRoute::Present;
-        if self.client.head_blob(&repo, &blob.digest).await?.is_none() {
+        let seen = self.client.head_blob(&repo, blob).await?;
+        if seen != Evidence::Present {
             match self.client.start_upload(&repo, blob, None).await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
                 UploadStart::Session(session) => {
@@ -139,6 +143,7 @@ impl RegistrySink {
                     route = BlobRoute::Moved;
                 }
             }
+            self.require_arrival(&repo, blob, seen).await?;
         }
         // Sequential sources can serve only the first repository; the rest must be mounts.
         for name in others {
@@ -156,6 +161,32 @@ impl RegistrySink {
             }
         }
         Ok(route)
+    }
+
+    /// Fails where the registry still shows something else after a blob was sent.
+    ///
+    /// A registry may keep damaged content under the digest and throw away what it is sent, since
+    /// it has the digest already: distribution does so for all repositories alike. So blobs are
+    /// asked for again that were seen to be damaged, and those whose upload took longer than that.
+    async fn require_arrival(
+        &self,
+        repo: &Repo,
+        blob: &Descriptor,
+        seen: Evidence,
+    ) -> Result<(), TransferError> {
+        if seen == Evidence::Absent && blob.size < CONFIRMED_LEN_MIN {
+            return Ok(());
+        }
+        match self.client.head_blob(repo, blob).await? {
+            Evidence::Differs { len } => Err(TransferError::TargetDamaged {
+                repository: repo.to_string(),
+                digest: blob.digest.clone(),
+                expected: blob.size,
+                actual: len,
+            }),
+            // Another replica may not know of it yet; the manifest's PUT will tell.
+            Evidence::Present | Evidence::Absent | Evidence::Unknown => Ok(()),
+        }
     }
 
     /// Mounts a blob, which the registry was seen to have in the repositories `there`, into `names`.
@@ -191,14 +222,39 @@ impl RegistrySink {
         content: &mut Content<'_>,
     ) -> Result<(), TransferError> {
         let _slot = self.upload_slot().await;
-        let body = match content.open().await? {
-            BlobContent::File(range) => UploadBody::File(range),
+        let Handover { source, blob, .. } = content.handover;
+        let digest = &blob.descriptor.digest;
+        let (body, paths) = match content.open().await? {
+            BlobContent::File(range) => {
+                let path = range.path.clone();
+                (UploadBody::File(range), vec![path])
+            }
             BlobContent::Stream(stream) => {
-                UploadBody::Stream(stream.map_err(std::io::Error::other).boxed())
+                let stream = stream.map_err(std::io::Error::other).boxed();
+                (UploadBody::Stream(stream), source.paths_of(digest))
             }
         };
-        let descriptor = &content.handover.blob.descriptor;
-        Ok(self.client.upload_blob(session, descriptor, body).await?)
+        let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
+        let Err(error) = uploaded.await else {
+            return Ok(());
+        };
+        if let Some(actual) = error.damaged_upload() {
+            return Err(TransferError::DamagedSource {
+                paths,
+                digest: digest.clone(),
+                actual: actual.clone(),
+            });
+        }
+        Err(match error {
+            // What failed to read has its own words for it.
+            RegistryError::UploadSource { request, source } => {
+                match source.downcast::<TransferError>() {
+                    Ok(error) => error,
+                    Err(source) => RegistryError::UploadSource { request, source }.into(),
+                }
+            }
+            error => error.into(),
+        })
     }
 
     pub(super) async fn publish(

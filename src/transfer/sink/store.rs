@@ -2,17 +2,18 @@
 
 mod partial;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Content;
-use crate::bridge;
+use crate::bridge::{self, FileRange};
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
-use crate::store::{Publication, StagedBlob, Store};
+use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, TransferError};
 
@@ -23,6 +24,8 @@ pub struct StoreSink {
     options: StoreSinkOptions,
     /// Verified blobs that wait for the whole to be verified.
     staged: Mutex<Vec<StagedBlob>>,
+    /// Blobs whose files were found to be damaged, and are to be replaced.
+    damaged: Mutex<HashSet<Digest>>,
 }
 
 /// How a store takes images.
@@ -50,6 +53,7 @@ impl StoreSink {
             store,
             options,
             staged: Mutex::new(Vec::new()),
+            damaged: Mutex::default(),
         }
     }
 
@@ -57,15 +61,34 @@ impl StoreSink {
         &self,
         blob: &PlannedBlob,
     ) -> Result<bool, TransferError> {
-        let (store, digest) = (self.store.clone(), blob.descriptor.digest.clone());
-        let len = bridge::run(move || store.blob_len(&digest)).await?;
-        Ok(len == Some(blob.descriptor.size))
+        let (store, wanted) = (self.store.clone(), blob.descriptor.clone());
+        let holding = bridge::run(move || store.holding(&wanted)).await?;
+        if let Holding::Damaged { .. } = holding {
+            let digest = blob.descriptor.digest.clone();
+            self.damaged().insert(digest);
+        }
+        Ok(holding == Holding::Sound)
+    }
+
+    fn damaged(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
+        self.damaged.lock().expect("no panic while looking up")
     }
 
     pub(super) async fn put_blob(
         &self,
         content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
+        let route = self.put(content).await?;
+        let digest = &content.handover.blob.descriptor.digest;
+        Ok(match route {
+            BlobRoute::Moved | BlobRoute::Linked if self.damaged().remove(digest) => {
+                BlobRoute::Replaced
+            }
+            route => route,
+        })
+    }
+
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         if let (Some(mode @ (LinkMode::Hard | LinkMode::Reflink)), Some(path)) =
             (self.options.link, content.file())
         {
@@ -175,6 +198,7 @@ impl StoreSink {
                     actual: stat.len,
                 });
             }
+            require_sound(digest, &path)?;
             Ok(store.import_file(&path, digest, mode)?)
         })
         .await?;
@@ -216,6 +240,24 @@ impl StoreSink {
             write_images(&store, &plan, &all, durability)
         })
         .await
+    }
+}
+
+/// Hashes a file that is to be linked and was changed after it was verified.
+pub(super) fn require_sound(digest: &Digest, path: &Path) -> Result<(), TransferError> {
+    let range = FileRange {
+        file: Arc::new(fsx::open(path)?),
+        path: path.to_owned(),
+        offset: 0,
+        len: 0,
+    };
+    match store::examine(digest, &range)? {
+        Soundness::Sound => Ok(()),
+        Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
+            paths: vec![range.path],
+            digest: digest.clone(),
+            actual,
+        }),
     }
 }
 

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use super::{Content, RegistrySink};
 use crate::oci::{Digest, Manifest};
-use crate::registry::{Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart};
+use crate::registry::{
+    Evidence, Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart,
+};
 use crate::transfer::sink::Handover;
 use crate::transfer::{Plan, Source, TransferError};
 
@@ -152,10 +154,7 @@ impl RegistrySink {
         }
         for blob in put.manifest.stored_blobs() {
             let is_lost = if missing.is_empty() {
-                self.client
-                    .head_blob(put.repo, &blob.digest)
-                    .await?
-                    .is_none()
+                self.client.head_blob(put.repo, blob).await? != Evidence::Present
             } else {
                 missing.contains(&blob.digest)
             };

@@ -1,0 +1,258 @@
+//! What an answer proves: the one place that decides whether a registry has something.
+//!
+//! A success status alone proves nothing: a proxy's block page answers 200 to every request, and a
+//! registry whose storage was damaged answers 200 for a blob of which no byte is left. So status,
+//! length, digest and kind of content are judged together, and whatever contradicts the content is
+//! believed rather than the status.
+
+use reqwest::header::CONTENT_TYPE;
+
+use super::transport::Answer;
+use super::{RegistryError, SafeUrl};
+use crate::oci::Digest;
+
+/// How much of a page is read to see whether it is one, in bytes.
+const PAGE_LEN_MAX: usize = 1024;
+
+/// What a registry has under a name, compared with what is wanted there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Nothing.
+    Absent,
+    /// The very content, as far as its length and digest tell.
+    Present,
+    /// Something else, with this length where the registry says so.
+    Differs { len: Option<u64> },
+    /// Something of which the answer does not tell what it is.
+    Unknown,
+}
+
+/// How content was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AskedBy {
+    /// Then the right length is enough: the registry knows what was meant.
+    Digest,
+    /// Then only the digest tells.
+    Tag,
+}
+
+/// What an answer says of content, without the content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) status: u16,
+    pub(super) len: Option<u64>,
+    pub(super) digest: Option<Digest>,
+    /// Whether it is a web page.
+    pub(super) is_page: bool,
+}
+
+impl Facts {
+    pub(super) fn of(answer: &Answer) -> Self {
+        Self {
+            status: answer.status().as_u16(),
+            len: answer.content_length(),
+            digest: answer.digest(),
+            is_page: is_page(answer),
+        }
+    }
+
+    /// Judges the answer to a HEAD, or a GET whose body is not read.
+    pub(super) fn judge(&self, asked_by: AskedBy, (digest, len): (&Digest, u64)) -> Evidence {
+        match self.status {
+            404 => return Evidence::Absent,
+            200 if !self.is_page => {}
+            _ => return Evidence::Unknown,
+        }
+        let is_other = |named: &Digest| named != digest;
+        if self.digest.as_ref().is_some_and(is_other) || self.len.is_some_and(|is| is != len) {
+            return Evidence::Differs { len: self.len };
+        }
+        let is_known = match asked_by {
+            AskedBy::Digest => self.len.is_some() || self.digest.is_some(),
+            AskedBy::Tag => self.digest.is_some(),
+        };
+        if is_known {
+            Evidence::Present
+        } else {
+            Evidence::Unknown
+        }
+    }
+
+    /// Whether the answer to the PUT of a manifest proves that it was stored.
+    ///
+    /// The kind of content does not count: some registries send their `201` as a web page.
+    pub(super) fn is_stored(&self, digest: &Digest) -> bool {
+        self.status == 201 && self.digest.as_ref() == Some(digest)
+    }
+
+    /// Whether the answer to the end of an upload, or to a mount, proves that the blob is there;
+    /// these need not name the digest.
+    pub(super) fn is_created(&self, digest: &Digest) -> bool {
+        match &self.digest {
+            Some(named) => self.status == 201 && named == digest,
+            None => self.status == 201 && !self.is_page,
+        }
+    }
+}
+
+/// Whether an answer calls itself a web page.
+pub(super) fn is_page(answer: &Answer) -> bool {
+    let media_type = answer.header(CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|page| media_type.eq_ignore_ascii_case(page))
+}
+
+/// Fails unless an answer to `GET /v2/` comes from a registry, as far as that can be told; refusals
+/// (401, 403, 5xx) are left to the caller.
+///
+/// Quay sends its `true` as a web page, so the content decides.
+pub(super) async fn require_registry(answer: &mut Answer) -> Result<(), RegistryError> {
+    let found = match answer.status().as_u16() {
+        200 if !matches!(answer.url.path(), "/v2/" | "/v2") => {
+            format!("it redirects to `{}`", SafeUrl::new(&answer.url))
+        }
+        status @ (200 | 404) => {
+            let start = start_of_body(answer).await?;
+            let Some(page) = web_page(&start) else {
+                return Ok(());
+            };
+            match page.title {
+                Some(title) => format!("it answers {status} with the web page \"{title}\""),
+                None => format!("it answers {status} with a web page"),
+            }
+        }
+        status @ 100..=399 => format!("it answers {status} where a registry answers 200 or 401"),
+        _ => return Ok(()),
+    };
+    Err(RegistryError::NotARegistry {
+        request: answer.line.clone(),
+        found,
+    })
+}
+
+/// The error of an answer that is a web page where a registry would have answered otherwise.
+pub(super) fn not_a_registry(answer: &Answer) -> RegistryError {
+    RegistryError::NotARegistry {
+        request: answer.line.clone(),
+        found: format!("it answers {} with a web page", answer.status().as_u16()),
+    }
+}
+
+async fn start_of_body(answer: &mut Answer) -> Result<Vec<u8>, RegistryError> {
+    let mut start = Vec::new();
+    while start.len() < PAGE_LEN_MAX
+        && let Some(chunk) = answer.chunk().await?
+    {
+        start.extend_from_slice(&chunk[..chunk.len().min(PAGE_LEN_MAX - start.len())]);
+    }
+    Ok(start)
+}
+
+/// A web page.
+struct WebPage {
+    title: Option<String>,
+}
+
+/// Reads the start of what may be a web page.
+fn web_page(start: &[u8]) -> Option<WebPage> {
+    let text = String::from_utf8_lossy(start);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    // Of the same length as the text, so that positions in both are the same.
+    let lower = text.to_ascii_lowercase();
+    let is_page = ["<!doctype", "<html", "<head", "<body", "<!--", "<?xml"]
+        .iter()
+        .any(|tag| lower.starts_with(tag));
+    let title = || {
+        let start = lower.find("<title>")? + "<title>".len();
+        let end = start + lower[start..].find("</title>")?;
+        super::error::presentable(&text[start..end])
+    };
+    is_page.then(|| WebPage { title: title() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(status: u16, len: Option<u64>, digest: Option<&str>) -> Facts {
+        Facts {
+            status,
+            len,
+            digest: digest.map(|text| Digest::of(text.as_bytes())),
+            is_page: false,
+        }
+    }
+
+    #[test]
+    fn only_what_nothing_contradicts_is_there() {
+        use AskedBy::{Digest as ByDigest, Tag};
+        use Evidence::{Absent, Differs, Present, Unknown};
+        #[track_caller]
+        fn check(facts: &Facts, expect: [Evidence; 2]) {
+            let right = Digest::of(b"right");
+            let actual = [ByDigest, Tag].map(|asked| facts.judge(asked, (&right, 5)));
+            assert_eq!(actual, expect, "{facts:?}");
+        }
+        let (right, other) = (Some("right"), Some("other"));
+        check(&facts(200, Some(5), right), [Present, Present]);
+        check(&facts(200, None, right), [Present, Present]);
+        check(&facts(200, Some(5), None), [Present, Unknown]);
+        check(&facts(200, None, None), [Unknown, Unknown]);
+        let cut = Differs { len: Some(0) };
+        check(&facts(200, Some(0), right), [cut, cut]);
+        check(&facts(200, Some(0), None), [cut, cut]);
+        let lies = Differs { len: Some(5) };
+        check(&facts(200, Some(5), other), [lies, lies]);
+        let mute = Differs { len: None };
+        check(&facts(200, None, other), [mute, mute]);
+        check(&facts(404, Some(5), right), [Absent, Absent]);
+        for status in [201, 202, 204, 206, 302, 403, 412, 500] {
+            check(&facts(status, Some(5), right), [Unknown, Unknown]);
+        }
+        let page = Facts {
+            is_page: true,
+            ..facts(200, Some(5), right)
+        };
+        check(&page, [Unknown, Unknown]);
+    }
+
+    #[test]
+    fn a_put_is_proved_by_its_digest() {
+        let right = Digest::of(b"right");
+        assert!(facts(201, None, Some("right")).is_stored(&right));
+        assert!(!facts(201, None, Some("other")).is_stored(&right));
+        assert!(!facts(201, None, None).is_stored(&right));
+        assert!(!facts(200, None, Some("right")).is_stored(&right));
+        let page = |digest| Facts {
+            is_page: true,
+            ..facts(201, None, digest)
+        };
+        assert!(page(Some("right")).is_stored(&right));
+        assert!(page(Some("right")).is_created(&right));
+        assert!(!page(None).is_created(&right));
+        assert!(facts(201, None, None).is_created(&right));
+        assert!(!facts(201, None, Some("other")).is_created(&right));
+        assert!(!facts(204, None, None).is_created(&right));
+    }
+
+    #[test]
+    fn web_pages_are_known_by_their_start() {
+        #[track_caller]
+        fn check(text: &str, expect: Result<&str, &str>) {
+            let actual = web_page(text.as_bytes()).map(|page| page.title.unwrap_or_default());
+            let actual = actual.as_deref().ok_or("not a page");
+            assert_eq!(actual, expect, "{text}");
+        }
+        for text in ["{}", "true", "", "[1 < 2]"] {
+            check(text, Err("not a page"));
+        }
+        check("<!DOCTYPE html>\n<HTML>", Ok(""));
+        check(
+            "\u{feff}\n<html><head><TITLE>\n Access denied </title>",
+            Ok("Access denied"),
+        );
+        check("<html><title>cut", Ok(""));
+    }
+}

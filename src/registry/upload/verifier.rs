@@ -1,0 +1,194 @@
+//! The digest of what is uploaded, taken while it is read.
+//!
+//! The sender cannot rely on the registry to notice damage: not every one hashes what it is sent.
+//! So the last bytes of a blob are handed to the network only when all of it has the right digest:
+//! a registry never has the whole of a damaged blob. What an earlier run has sent is read again for
+//! the same reason.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use crate::oci::{Descriptor, Digest, DigestHasher};
+use crate::registry::RegistryError;
+
+/// The bytes of a blob up to some point.
+#[derive(Debug, Clone)]
+pub(super) struct Prefix {
+    pub(super) len: u64,
+    hasher: DigestHasher,
+}
+
+impl Prefix {
+    /// Adds the bytes that follow.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+}
+
+/// Verifies a blob that is sent in parts, some of them perhaps several times.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    digest: Digest,
+    len: u64,
+    /// What precedes the part that was begun last.
+    before: Prefix,
+    /// What is known when all of that part was read.
+    after: Arc<Mutex<Option<Prefix>>>,
+}
+
+impl Verifier {
+    pub(super) fn new(blob: &Descriptor) -> Self {
+        Self {
+            before: Prefix {
+                len: 0,
+                hasher: DigestHasher::new(blob.digest.algorithm()),
+            },
+            digest: blob.digest.clone(),
+            len: blob.size,
+            after: Arc::default(),
+        }
+    }
+
+    /// The longest known prefix that ends at `offset` or before it.
+    pub(super) fn prefix(&self, offset: u64) -> Prefix {
+        let after = self.after.lock().expect("no panic while hashing").clone();
+        let known = after.into_iter().chain([self.before.clone()]);
+        let mut fitting = known.filter(|prefix| prefix.len <= offset);
+        fitting.next().unwrap_or_else(|| Prefix {
+            len: 0,
+            hasher: DigestHasher::new(self.digest.algorithm()),
+        })
+    }
+
+    /// Begins the part of `len` bytes that follows `before`; fails when there is no more to come,
+    /// and what was read has another digest.
+    pub(super) fn begin(&mut self, before: Prefix, len: u64) -> Result<PartVerifier, io::Error> {
+        self.before = before.clone();
+        self.after = Arc::default();
+        let part = PartVerifier {
+            end: before.len + len,
+            read: before,
+            whole_len: self.len,
+            digest: self.digest.clone(),
+            after: Arc::clone(&self.after),
+        };
+        if part.read.len == part.end {
+            part.conclude()?;
+        }
+        Ok(part)
+    }
+
+    /// Whether all bytes were read in the end, and have the right digest.
+    pub(super) fn is_verified(&self) -> bool {
+        let after = self.after.lock().expect("no panic while hashing");
+        after.as_ref().is_some_and(|prefix| prefix.len == self.len)
+    }
+}
+
+/// Verifies one part while it is read.
+#[derive(Debug)]
+pub(super) struct PartVerifier {
+    read: Prefix,
+    end: u64,
+    whole_len: u64,
+    digest: Digest,
+    after: Arc<Mutex<Option<Prefix>>>,
+}
+
+impl PartVerifier {
+    /// Takes the next bytes into account; fails at the last of a blob that is damaged, which then
+    /// must not be sent.
+    pub(super) fn see(&mut self, bytes: &[u8]) -> Result<(), io::Error> {
+        self.read.add(bytes);
+        if self.read.len == self.end {
+            self.conclude()?;
+        }
+        Ok(())
+    }
+
+    fn conclude(&self) -> Result<(), io::Error> {
+        if self.end == self.whole_len {
+            let actual = self.read.hasher.clone().finish();
+            if actual != self.digest {
+                return Err(io::Error::other(RegistryError::DamagedUpload {
+                    expected: self.digest.clone(),
+                    actual,
+                }));
+            }
+        }
+        let mut after = self.after.lock().expect("no panic while hashing");
+        *after = Some(self.read.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verifier(right: &[u8]) -> Verifier {
+        let digest = Digest::of(right);
+        Verifier::new(&Descriptor::new("x/y".into(), digest, right.len() as u64))
+    }
+
+    fn send(verifier: &mut Verifier, (offset, bytes): (u64, &[u8])) -> Result<(), io::Error> {
+        let prefix = verifier.prefix(offset);
+        assert_eq!(prefix.len, offset, "nothing is read again");
+        let mut part = verifier.begin(prefix, bytes.len() as u64)?;
+        bytes.chunks(3).try_for_each(|chunk| part.see(chunk))
+    }
+
+    #[test]
+    fn parts_add_up() {
+        let mut verifier = verifier(b"0123456789");
+        send(&mut verifier, (0, b"0123")).unwrap();
+        // Refused, and sent again.
+        send(&mut verifier, (0, b"0123")).unwrap();
+        send(&mut verifier, (4, b"4567")).unwrap();
+        assert!(!verifier.is_verified());
+        send(&mut verifier, (8, b"89")).unwrap();
+        assert!(verifier.is_verified());
+        send(&mut verifier, (10, b"")).unwrap();
+        assert!(verifier.is_verified());
+    }
+
+    #[test]
+    fn the_last_bytes_of_a_damaged_blob_are_held_back() {
+        let mut verifier = verifier(b"0123456789");
+        send(&mut verifier, (0, b"01x3")).unwrap();
+        let prefix = verifier.prefix(4);
+        let mut part = verifier.begin(prefix, 6).unwrap();
+        part.see(b"45678").unwrap();
+        let error = part.see(b"9").unwrap_err();
+        let damaged = error.get_ref().and_then(|error| error.downcast_ref());
+        assert!(matches!(damaged, Some(RegistryError::DamagedUpload { .. })));
+        assert!(!verifier.is_verified());
+    }
+
+    #[test]
+    fn what_was_not_read_to_its_end_is_not_verified() {
+        let mut verifier = verifier(b"0123456789");
+        let prefix = verifier.prefix(0);
+        let mut part = verifier.begin(prefix, 10).unwrap();
+        part.see(b"012345678").unwrap();
+        assert!(!verifier.is_verified());
+        // A part that was given up says nothing of the one that replaced it.
+        let prefix = verifier.prefix(0);
+        verifier.begin(prefix, 10).unwrap();
+        part.see(b"9").unwrap();
+        assert!(!verifier.is_verified());
+        assert_eq!(verifier.prefix(10).len, 0);
+    }
+
+    #[test]
+    fn a_blob_of_no_bytes_is_verified_too() {
+        let mut right = verifier(b"");
+        send(&mut right, (0, b"")).unwrap();
+        assert!(right.is_verified());
+        let digest = Digest::of(b"x");
+        let mut wrong = Verifier::new(&Descriptor::new("x/y".into(), digest, 0));
+        let prefix = wrong.prefix(0);
+        assert!(wrong.begin(prefix, 0).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! A damaged source is found by the sender, named, and leads to no image.
+
+use std::path::{Path, PathBuf};
+
+use hod::fsx;
+
+use crate::support::env::{TestEnv, finish};
+use crate::support::faults::manifest_path;
+use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
+use crate::support::registry::TestRegistry;
+use crate::support::tree::{files, read};
+
+/// Flips a bit in the middle of `content` wherever a file has it; returns the files.
+fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
+    let needle = &content[..content.len().min(200)];
+    let is_file = fsx::stat(root).unwrap().is_file;
+    let candidates = if is_file {
+        vec![root.to_owned()]
+    } else {
+        files(root)
+    };
+    let mut damaged = Vec::new();
+    for path in candidates {
+        let mut bytes = read(&path);
+        let found = bytes.windows(needle.len()).position(|w| w == needle);
+        let Some(at) = found else { continue };
+        bytes[at + needle.len() / 2] ^= 1;
+        fsx::remove_file(&path).unwrap();
+        fsx::write_file(&path, &bytes).unwrap();
+        damaged.push(path);
+    }
+    damaged
+}
+
+/// The largest blob of an image, which is a layer.
+fn layer_of(image: &Image) -> &crate::support::images::Blob {
+    image
+        .blobs
+        .iter()
+        .max_by_key(|blob| blob.bytes.len())
+        .unwrap()
+}
+
+#[test]
+fn every_kind_of_damaged_source_is_named_and_not_sent_twice() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    let good = image(720);
+    let large = layer(721, 400_000, Compression::Uncompressed);
+    let bad = ImageBuilder::oci(721).layer(&large).build();
+    good.put_in(&store, "a/good:1");
+    bad.put_in(&store, "a/bad:1");
+    drop(store);
+    for line in [
+        "pack store --output b.tar --no-tool",
+        "pack store --output b.tar.zst --no-tool",
+        "pack store --output v.tar --volume-size 140000 --no-tool",
+        "export store --output dirs --link copy",
+        "export store --output oci --format oci --link copy",
+        "export store --output o.tar --format oci-archive",
+    ] {
+        env.run_line(line).success();
+    }
+    let blob = layer_of(&bad);
+    // A compressed bundle is damaged before it is compressed.
+    let mut inner = read(&env.path("b.tar"));
+    let at = inner
+        .windows(64)
+        .position(|w| w == &blob.bytes[..64])
+        .unwrap();
+    inner[at + 40] ^= 1;
+    env.write("b.tar.zst", zstd::encode_all(&inner[..], 1).unwrap());
+    for source in [
+        "store",
+        "b.tar",
+        "v.001.tar",
+        "dirs",
+        "oci",
+        "o.tar",
+        "b.tar.zst",
+        "-",
+    ] {
+        let root = match source {
+            "v.001.tar" => env.work(),
+            "-" | "b.tar.zst" => PathBuf::new(),
+            other => env.path(other),
+        };
+        let hurt = if source == "v.001.tar" {
+            let volumes = files(&root);
+            let is_volume = |path: &&PathBuf| {
+                path.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with("v.0")
+            };
+            let volumes = volumes.iter().filter(is_volume);
+            volumes.flat_map(|path| damage(path, &blob.bytes)).collect()
+        } else if root.as_os_str().is_empty() {
+            Vec::new()
+        } else {
+            damage(&root, &blob.bytes)
+        };
+        assert!(root.as_os_str().is_empty() || !hurt.is_empty(), "{source}");
+        let registry = TestRegistry::start();
+        let mut command = env.hod();
+        command.args(["push", source, registry.host(), "--retries", "3"]);
+        if source == "-" {
+            command.stdin(fsx::open(&env.path("b.tar")).unwrap());
+        }
+        let output = finish(&mut command).exits(4);
+        let stderr = &output.stderr;
+        assert!(stderr.contains(blob.digest.hex()), "{source}: {stderr}");
+        assert!(stderr.contains("is damaged"), "{source}: {stderr}");
+        assert!(stderr.contains("a/bad:1"), "{source}: {stderr}");
+        assert!(!stderr.contains("retry"), "{source}: {stderr}");
+        if let Some(path) = hurt.first() {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(stderr.contains(&name), "{source}: {stderr}");
+        }
+        let bad_put = registry.count("PUT", |path| manifest_path(path) && path.contains("a/bad"));
+        assert_eq!(bad_put, 0, "{source}");
+        let digests = registry.store().blob_len(&blob.digest).unwrap();
+        assert_eq!(digests, None, "{source}");
+    }
+}
