@@ -1,16 +1,22 @@
 //! The file system: every blocking I/O call of the house, each with an error that names its path.
 //!
-//! The only user of `std::fs`, `nix`, `walkdir` and `tempfile`. "Not there" is a value
+//! The only user of `std::fs`, `nix`, `rustix` and `tempfile`. "Not there" is a value
 //! (`try_…` returns `None`); everything else is an [`Error`]. Nothing here knows what a registry is.
+//!
+//! Nothing is removed that this program did not make: files one by one and by name, directories
+//! when they are empty. What is removed with all in it is a [`TempDir`], or one that a killed run
+//! left, without following a link out of it.
 
 mod copy_range;
 mod error;
 mod kept_file;
 mod link;
 mod lock;
+mod made;
 mod mark;
 mod output_dir;
 mod output_file;
+mod owned;
 mod persist;
 mod private;
 mod read;
@@ -18,30 +24,34 @@ mod scratch;
 mod space;
 mod stdin;
 mod stdout;
+mod sweep;
 mod user;
 mod walk;
 
 pub use copy_range::{RangeCopier, SourceRange};
 pub use error::{Error, IoKind};
 pub use kept_file::{Keeping, KeptFile};
-pub use link::{LinkMode, link_file};
+pub use link::{LinkMode, link_file, link_or_copy_file};
 pub use lock::{DirLock, LockMode};
+pub use made::{MadeDirs, OutputParents};
 pub use mark::{changed, modified, read_mark, remove_mark, set_back, set_mark};
-pub use output_dir::OutputDir;
-pub use output_file::OutputFile;
+pub use output_dir::{IsMember, OutputDir};
+pub use output_file::{OutputFile, OutputKind, ResultFile, is_stream, open_stream};
+pub use owned::{make_own_dir, open_own_dir};
 pub use persist::{
-    Durability, TempDir, TempFile, TempName, create_dir_all, remove_dir_all, remove_dir_if_empty,
-    remove_file, rename, sweep_dir, sweep_older, sync_dir, sync_filesystem, write_file,
+    Durability, TempFile, TempName, create_dir_all, remove_dir_if_empty, remove_file, rename,
+    sync_dir, sync_filesystem, write_file,
 };
 pub use private::{create_private_dir_all, write_new_pair, write_private};
 pub use read::{
     FileStat, dir_of, len_of, open, read, read_at, read_dir_names, read_range, resolve, stat,
     try_open, try_read, try_read_dir_names, try_stat,
 };
-pub use scratch::memory_file;
+pub use scratch::{TempDir, memory_file};
 pub use space::{available, file_len_max, same_filesystem};
 pub use std::fs::File;
 pub use stdin::{STDIN, is_stdin, stdin};
 pub use stdout::{STDOUT, is_stdout, stdout};
+pub use sweep::{Leftover, is_scratch_name, sweep_older, sweep_scratch};
 pub use user::user_id;
 pub use walk::{WalkEntry, WalkKind, walk};

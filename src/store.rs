@@ -40,11 +40,15 @@ pub use publish::Publication;
 pub use stamp::{Soundness, examine};
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
-use crate::fsx::{self, DirLock, LockMode};
+use crate::fsx::{self, DirLock, LockMode, MadeDirs};
 use layout::{PathKind, Tree};
 
 /// Our own state, beside the tree.
 const STATE_DIR: &str = ".hod";
+/// The directories in it.
+const TEMP_DIR: &str = "tmp";
+const PARTIAL_DIR: &str = "partial";
+const ORIGINALS_DIR: &str = "originals";
 
 /// A registry tree on disk. Cheap to clone; clones share the lock.
 #[derive(Debug, Clone)]
@@ -67,13 +71,38 @@ struct Writing {
     _lock: DirLock,
 }
 
-/// What [`Store::create`] made of a store that is to be discarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
-    /// The store's directory, with all in it.
-    Directory,
-    /// What is in the directory, which was there before and held no store.
-    Content,
+/// What [`Store::create_new`] had to make, to be removed again by [`Made::discard`].
+#[derive(Debug)]
+pub struct Made {
+    lock_path: PathBuf,
+    /// The store's directory and its state, made before its lock could be taken.
+    outer: MadeDirs,
+    /// The directories of the tree, made under the lock.
+    inner: MadeDirs,
+}
+
+impl Made {
+    /// Removes the directories that were made, as far as nothing is in them by now.
+    ///
+    /// Does nothing, and returns false, while anybody has the store open.
+    pub fn discard(&mut self) -> Result<bool, StoreError> {
+        let state = self.lock_path.parent().unwrap_or(&self.lock_path);
+        let has_none = self.outer.is_empty() && self.inner.is_empty();
+        if has_none || fsx::open_own_dir(state)?.is_none() {
+            return Ok(true);
+        }
+        let Some(_alone) = DirLock::try_acquire(&self.lock_path, LockMode::Exclusive)? else {
+            return Ok(false);
+        };
+        self.inner.remove_empty()?;
+        if self.outer.contains(state) {
+            // Last of all that the lock guards: whoever waited for it sees that it is gone, and
+            // starts again.
+            fsx::remove_file(&self.lock_path)?;
+        }
+        self.outer.remove_empty()?;
+        Ok(true)
+    }
 }
 
 impl Store {
@@ -96,58 +125,53 @@ impl Store {
     /// Opens the store at `path` for reading and writing, creating what is missing of it.
     ///
     /// Several processes may have it open so. The first of them removes the temporary files of
-    /// those that were killed.
+    /// those that were killed. Fails, and touches nothing, when `.hod` or a directory in it is not
+    /// a real directory of this user's.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::create_new(path)?.0)
+    }
+
+    /// Opens the store as [`Store::create`] does, and says what it had to make for it.
+    pub fn create_new(path: &Path) -> Result<(Self, Made), StoreError> {
         if Tree::look(path)? == Some(PathKind::Tree) {
             return Err(StoreError::InsideTree {
                 path: path.to_owned(),
             });
         }
-        let tree = Tree::below(path);
-        let temp_dir = path.join(STATE_DIR).join("tmp");
-        for dir in [&tree.blobs(), &tree.repositories(), &temp_dir] {
-            fsx::create_dir_all(dir)?;
-        }
-        let lock_path = path.join(STATE_DIR).join("lock");
-        let lock = match DirLock::try_acquire(&lock_path, LockMode::Exclusive)? {
-            Some(lock) => {
-                fsx::sweep_dir(&temp_dir)?;
-                partial::sweep(path, &tree)?;
-                let originals = path.join(STATE_DIR).join("originals");
-                fsx::sweep_older(&originals, original::STALE_AFTER, |_| true)?;
-                lock.share(&lock_path)?;
-                lock
+        let mut made = Made {
+            lock_path: path.join(STATE_DIR).join("lock"),
+            outer: MadeDirs::default(),
+            inner: MadeDirs::default(),
+        };
+        match Self::open_for_writing(path, &mut made) {
+            Ok(store) => Ok((store, made)),
+            Err(error) => {
+                // The error that mattered is returned, whatever stays.
+                let _ = made.discard();
+                Err(error)
             }
-            None => DirLock::acquire(&lock_path, LockMode::Shared)?,
-        };
-        let writing = Writing {
-            temp_dir,
-            _lock: lock,
-        };
-        Ok(Self::new(path, tree, Some(writing)))
+        }
     }
 
-    /// Takes away a store that was made a moment ago and in which nothing has been published.
-    ///
-    /// Does nothing, and returns false, while anybody has the store at `path` open.
-    pub fn discard(path: &Path, made: Made) -> Result<bool, StoreError> {
+    fn open_for_writing(path: &Path, made: &mut Made) -> Result<Self, StoreError> {
+        let tree = Tree::below(path);
         let state = path.join(STATE_DIR);
-        let Some(_alone) = DirLock::try_acquire(&state.join("lock"), LockMode::Exclusive)? else {
-            return Ok(false);
-        };
-        match made {
-            Made::Directory => fsx::remove_dir_all(path)?,
-            Made::Content => {
-                let tree = Tree::below(path);
-                fsx::remove_dir_all(tree.root())?;
-                // `docker/registry` and `docker`, unless somebody has something else there.
-                for dir in tree.root().ancestors().skip(1).take(2) {
-                    fsx::remove_dir_if_empty(dir)?;
-                }
-                fsx::remove_dir_all(&state)?;
-            }
+        let lock = lock_state(&state, made)?;
+        if let HeldLock::Alone(lock) = &lock {
+            fsx::sweep_scratch(&state.join(TEMP_DIR))?;
+            partial::sweep(path, &tree)?;
+            original::sweep(path)?;
+            lock.share(&made.lock_path)?;
         }
-        Ok(true)
+        let temp_dir = state.join(TEMP_DIR);
+        for dir in [&tree.blobs(), &tree.repositories(), &temp_dir] {
+            made.inner.make(dir)?;
+        }
+        let writing = Writing {
+            temp_dir,
+            _lock: lock.into_inner(),
+        };
+        Ok(Self::new(path, tree, Some(writing)))
     }
 
     fn new(path: &Path, tree: Tree, writing: Option<Writing>) -> Self {
@@ -188,5 +212,41 @@ impl Store {
 
     fn tree(&self) -> &Tree {
         &self.shared.tree
+    }
+}
+
+/// The lock of a store, as it was got.
+enum HeldLock {
+    /// Nobody else has the store open.
+    Alone(DirLock),
+    Shared(DirLock),
+}
+
+impl HeldLock {
+    fn into_inner(self) -> DirLock {
+        match self {
+            Self::Alone(lock) | Self::Shared(lock) => lock,
+        }
+    }
+}
+
+/// Makes the directory of the state, checks it and those in it, and locks it.
+fn lock_state(state: &Path, made: &mut Made) -> Result<HeldLock, StoreError> {
+    loop {
+        made.outer.make(state)?;
+        fsx::open_own_dir(state)?;
+        for dir in [TEMP_DIR, PARTIAL_DIR, ORIGINALS_DIR] {
+            fsx::open_own_dir(&state.join(dir))?;
+        }
+        let lock = match DirLock::try_acquire(&made.lock_path, LockMode::Exclusive) {
+            Ok(Some(lock)) => Ok(HeldLock::Alone(lock)),
+            Ok(None) => DirLock::acquire(&made.lock_path, LockMode::Shared).map(HeldLock::Shared),
+            Err(error) => Err(error),
+        };
+        match lock {
+            // A run that came to nothing has just removed the directory.
+            Err(error) if error.kind() == fsx::IoKind::NotFound => {}
+            lock => return Ok(lock?),
+        }
     }
 }

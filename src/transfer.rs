@@ -22,7 +22,9 @@ pub(crate) use referrers::{join as join_referrers, layout_name};
 pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
-pub use sink::{LayoutSink, OciSink, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility};
+pub use sink::{
+    LayoutSink, LinkChoice, OciSink, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility,
+};
 pub use source::{
     BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, Wanted,
 };

@@ -10,7 +10,7 @@ use super::hashing::HashThread;
 use super::pieces::Pieces;
 use super::plan::Planned;
 use super::volume::END_LEN;
-use super::writer::{OpenBlob, WriteOptions};
+use super::writer::{Compression, OpenBlob, WriteOptions};
 use crate::fsx::{self, OutputFile};
 use crate::oci::Digest;
 
@@ -33,25 +33,62 @@ fn n_workers(level: i32, jobs: usize) -> u32 {
     u32::try_from(jobs).map_or(max, |jobs| jobs.clamp(1, max))
 }
 
-/// Writes the only volume as one zstd stream; returns its path and length.
-pub(super) fn write_zstd<E: From<BundleError> + Send>(
+/// Writes the only volume as a file; returns its path and length.
+pub(super) fn write_file<E: From<BundleError> + Send>(
     planned: &Planned,
     open: &OpenBlob<'_, E>,
-    level: i32,
     options: &WriteOptions<'_>,
 ) -> Result<(PathBuf, u64), E> {
     let failed = |source| E::from(options.write_error(source));
-    let wrap = |source| failed(fsx::Error::new("write", options.output, source));
     let mut output = OutputFile::create(options.output).map_err(failed)?;
-    let mut encoder = encoder(&mut output, level, options.jobs).map_err(wrap)?;
-    encoder
-        .set_pledged_src_size(Some(planned.volumes[0].len()))
-        .map_err(wrap)?;
-    write_tar(planned, open, &mut encoder, options)?;
-    encoder.finish().map_err(wrap)?;
-    let len = fsx::stat(output.shared().path()).map_err(failed)?.len;
+    let len = write(planned, open, &mut output, options)?;
     output.commit_with(options.durability).map_err(failed)?;
     Ok((options.output.to_owned(), len))
+}
+
+/// Writes the only volume to `output`, compressed if that is wanted; returns the length of what
+/// was written.
+pub(super) fn write<E: From<BundleError> + Send>(
+    planned: &Planned,
+    open: &OpenBlob<'_, E>,
+    output: &mut dyn Write,
+    options: &WriteOptions<'_>,
+) -> Result<u64, E> {
+    let wrap = |source| {
+        let source = fsx::Error::new("write", options.output, source);
+        E::from(options.write_error(source))
+    };
+    let mut output = Counted { output, len: 0 };
+    match options.compression {
+        Compression::Raw => write_tar(planned, open, &mut output, options)?,
+        Compression::Zstd { level } => {
+            let mut encoder = encoder(&mut output, level, options.jobs).map_err(wrap)?;
+            encoder
+                .set_pledged_src_size(Some(planned.volumes[0].len()))
+                .map_err(wrap)?;
+            write_tar(planned, open, &mut encoder, options)?;
+            encoder.finish().map_err(wrap)?;
+        }
+    }
+    Ok(output.len)
+}
+
+/// Counts the bytes that are written.
+struct Counted<'a> {
+    output: &'a mut dyn Write,
+    len: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.output.write(bytes)?;
+        self.len += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
 }
 
 /// A compressor at this level, clamped, that writes the same bytes whatever the jobs.
@@ -76,7 +113,7 @@ pub(super) fn encoder<W: Write>(
 }
 
 /// Writes the only volume to `output`, which is not flushed.
-pub(super) fn write_tar<E: From<BundleError> + Send>(
+fn write_tar<E: From<BundleError> + Send>(
     planned: &Planned,
     open: &OpenBlob<'_, E>,
     output: &mut dyn Write,

@@ -108,19 +108,18 @@ pub fn write<E: From<BundleError> + Send>(
 ) -> Result<WriteOutcome, E> {
     let files = match options.compression {
         Compression::Raw => raw::write(&mut planned, open, options)?,
-        Compression::Zstd { level } => {
+        Compression::Zstd { .. } => {
             planned.require_one_stream()?;
             planned.sign()?;
-            vec![sequential::write_zstd(&planned, open, level, options)?]
+            vec![sequential::write_file(&planned, open, options)?]
         }
     };
     Ok(outcome(planned, files))
 }
 
-/// Writes the bundle that was laid out to `output` from start to end, uncompressed, as a pipe
-/// takes it; what was written before a failure is no whole bundle, and no reader takes it for one.
+/// Writes the bundle that was laid out to `output` from start to end, as a pipe takes it; what was written before a failure is no whole bundle, and no reader takes it for one.
 ///
-/// Of the options, jobs, durability and compression are without influence.
+/// Of the options, durability is without influence.
 pub fn write_to<E: From<BundleError> + Send>(
     mut planned: Planned,
     output: &mut dyn Write,
@@ -129,8 +128,8 @@ pub fn write_to<E: From<BundleError> + Send>(
 ) -> Result<WriteOutcome, E> {
     planned.require_one_stream()?;
     planned.sign()?;
-    sequential::write_tar(&planned, open, output, options)?;
-    let files = vec![(options.output.to_owned(), planned.volumes[0].len())];
+    let len = sequential::write(&planned, open, output, options)?;
+    let files = vec![(options.output.to_owned(), len)];
     Ok(outcome(planned, files))
 }
 

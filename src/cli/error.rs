@@ -57,6 +57,13 @@ pub(crate) enum CommandError {
     },
     #[error("merged bundle `{}` must be named `.tar`", path.display())]
     MergedName { path: PathBuf },
+    /// A directory, or a name that no file can have.
+    #[error("output `{}` cannot be written", path.display())]
+    OutputPath { path: PathBuf, source: fsx::Error },
+    #[error("output `{}` is a stream, and this output requires a regular file", path.display())]
+    OutputStream { path: PathBuf },
+    #[error("output `{}` is also an input; choose another path", path.display())]
+    OutputIsInput { path: PathBuf },
     #[error("report `{}` must be named `.json` or `.xml`", path.display())]
     ReportName { path: PathBuf },
     /// The run itself is over, whatever became of it.
@@ -161,6 +168,9 @@ impl CommandError {
             | Self::BundleName { .. }
             | Self::PackStdout { .. }
             | Self::MergedName { .. }
+            | Self::OutputPath { .. }
+            | Self::OutputStream { .. }
+            | Self::OutputIsInput { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
@@ -211,6 +221,9 @@ impl CommandError {
             | Self::MergedName { .. }
             | Self::BundleName { .. }
             | Self::PackStdout { .. }
+            | Self::OutputPath { .. }
+            | Self::OutputStream { .. }
+            | Self::OutputIsInput { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::args::ResultsArgs;
 use super::error::CommandError;
 use super::exit::Exit;
-use crate::fsx::{self, OutputFile};
+use crate::fsx::ResultFile;
 use crate::list::{self, ImageList, ListEntry};
 use crate::oci::Registry;
 use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
@@ -52,7 +52,7 @@ pub(super) struct Results {
 #[derive(Debug)]
 struct Output {
     path: PathBuf,
-    file: OutputFile,
+    file: ResultFile,
 }
 
 /// What a run was about and what it came to.
@@ -118,7 +118,7 @@ fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let file = create(path).map_err(|source| CommandError::Results {
+    let file = ResultFile::create(path).map_err(|source| CommandError::Results {
         path: path.to_owned(),
         source,
     })?;
@@ -128,26 +128,14 @@ fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
     }))
 }
 
-/// Starts a file, unless it could not take the place of what is at the path.
-fn create(path: &Path) -> Result<OutputFile, fsx::Error> {
-    let is_dir = fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir);
-    if is_dir || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        let source = std::io::ErrorKind::IsADirectory.into();
-        return Err(fsx::Error::new("write", path, source));
-    }
-    OutputFile::create(path)
-}
-
 impl Output {
-    fn write(mut self, bytes: &[u8]) -> Result<(), CommandError> {
-        let written = match self.file.temp().write_all(bytes) {
-            Ok(()) => self.file.commit(),
-            Err(error) => Err(error),
-        };
-        written.map_err(|source| CommandError::Results {
-            path: self.path,
-            source,
-        })
+    fn write(self, bytes: &[u8]) -> Result<(), CommandError> {
+        self.file
+            .write(bytes)
+            .map_err(|source| CommandError::Results {
+                path: self.path,
+                source,
+            })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
 mod credentials;
+mod outputs;
 mod path;
 mod signing;
 mod trust;
@@ -8,6 +9,7 @@ mod trust;
 pub(crate) use credentials::{
     Reach, Side, creds_stdin, environment_login, login_file, password_stdin, stored_credentials,
 };
+pub(crate) use outputs::{require_file, require_others, require_output};
 pub(crate) use path::without_secrets;
 pub(crate) use signing::{reading, signer};
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::owned::NotOwn;
 use crate::hint::Hint;
 use crate::report::ErrorClass;
 
@@ -25,6 +26,9 @@ pub enum IoKind {
     TooLarge,
     /// Two paths are on different file systems.
     CrossDevice,
+    /// A file cannot have another name there: it is on another file system or mount, belongs to
+    /// another user, has too many names, or the file system has no hardlinks.
+    CannotLink,
     /// The file system cannot do it (reflinks, say).
     Unsupported,
     /// The path exists already, or is a directory that has something in it.
@@ -35,6 +39,12 @@ pub enum IoKind {
     Truncated,
     /// The path is not there.
     NotFound,
+    /// Another process has it.
+    Busy,
+    /// A directory is where a file belongs.
+    IsDirectory,
+    /// What is there is not a real directory or a file of this user's, and is not touched.
+    NotOwn,
     /// Anything else.
     Unspecified,
 }
@@ -77,6 +87,16 @@ impl Error {
 
     /// What kind of failure it was.
     pub fn kind(&self) -> IoKind {
+        if self
+            .source
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotOwn>)
+        {
+            return IoKind::NotOwn;
+        }
+        if self.verb == HARDLINK && self.source.raw_os_error().is_some_and(is_refused_link) {
+            return IoKind::CannotLink;
+        }
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IoKind::NoSpace,
             io::ErrorKind::FileTooLarge => IoKind::TooLarge,
@@ -88,9 +108,29 @@ impl Error {
             }
             io::ErrorKind::UnexpectedEof => IoKind::Truncated,
             io::ErrorKind::NotFound => IoKind::NotFound,
+            io::ErrorKind::WouldBlock => IoKind::Busy,
+            io::ErrorKind::IsADirectory => IoKind::IsDirectory,
             _ => IoKind::Unspecified,
         }
     }
+}
+
+/// What an attempt at a hardlink is called.
+pub(super) const HARDLINK: &str = "hardlink";
+
+/// Whether `link` fails so for a reason that copying does not have.
+fn is_refused_link(errno: i32) -> bool {
+    use rustix::io::Errno;
+    let refusals = [
+        Errno::XDEV,
+        Errno::PERM,
+        Errno::MLINK,
+        Errno::OPNOTSUPP,
+        Errno::NOSYS,
+    ];
+    refusals
+        .iter()
+        .any(|refusal| refusal.raw_os_error() == errno)
 }
 
 impl Error {
@@ -100,6 +140,10 @@ impl Error {
             IoKind::NoSpace | IoKind::TooLarge => ErrorClass::Space,
             IoKind::NotFound => ErrorClass::NotFound,
             IoKind::CrossDevice
+            | IoKind::CannotLink
+            | IoKind::Busy
+            | IoKind::IsDirectory
+            | IoKind::NotOwn
             | IoKind::Unsupported
             | IoKind::Exists
             | IoKind::Permission
@@ -117,11 +161,25 @@ impl Hint for Error {
                  finished is kept and is not done twice"
                     .to_owned(),
             ),
-            IoKind::CrossDevice => Some(
-                "hardlinks stay within one file system: put the output on the same one, or pass \
-                 `--link copy`, which costs the full size again"
+            IoKind::CannotLink => Some(
+                "a hardlink stays within one file system and one mount, requires a file of the \
+                 same user, and a file has a limited number of them: pass `--link copy`, which \
+                 requires the full size again"
                     .to_owned(),
             ),
+            IoKind::CrossDevice => Some(
+                "the two paths are on different file systems or mounts: put both on the same one"
+                    .to_owned(),
+            ),
+            IoKind::NotOwn => Some(format!(
+                "hod uses only real directories and files of the user it runs as here: check what \
+                 `{}` is and move it away, or run hod as its owner",
+                self.path.display()
+            )),
+            IoKind::IsDirectory => Some(format!(
+                "a directory is where a file belongs: check what is in `{}` and move it away",
+                self.to.as_ref().unwrap_or(&self.path).display()
+            )),
             IoKind::Permission => Some(format!(
                 "check who owns `{}` and its mode",
                 self.path.display()

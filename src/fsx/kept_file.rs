@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-
-use super::{Durability, Error, read_at, remove_file, sync_dir, try_stat};
+use super::lock::{Locked, is_current, lock_now};
+use super::owned::open_own_file;
+use super::{Durability, Error, len_of, read_at, remove_file, sync_dir};
 
 /// A file under a name of its own that stays when it is dropped, so that a later run can go on
 /// with it. A lock on it, which dies with its process, keeps everybody else away.
@@ -16,7 +14,7 @@ use super::{Durability, Error, read_at, remove_file, sync_dir, try_stat};
 /// What is in it was not synced: after a power cut it may hold anything.
 #[derive(Debug)]
 pub struct KeptFile {
-    file: Flock<File>,
+    file: File,
     path: PathBuf,
     len: u64,
 }
@@ -34,43 +32,26 @@ pub enum Keeping {
 
 impl KeptFile {
     /// Opens the file at `path`, creating it when it is missing; its directory must exist.
+    ///
+    /// Refuses what is not a regular file of this user's with this name only.
     pub fn open(path: &Path) -> Result<Keeping, Error> {
         loop {
-            let file = Self::open_file(path)?;
-            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => file,
-                Err((_, Errno::EWOULDBLOCK)) => return Ok(Keeping::Busy),
-                Err((_, Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
-                    return Ok(Keeping::NoLocks);
-                }
-                Err((_, errno)) => return Err(Error::new("lock", path, errno.into())),
-            };
-            let metadata = file.metadata();
-            let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+            let file = open_own_file(path, 0o644)?;
+            match lock_now(&file, path)? {
+                Locked::Yes => {}
+                Locked::ByAnother => return Ok(Keeping::Busy),
+                Locked::Unsupported => return Ok(Keeping::NoLocks),
+            }
             // Who had it before may have renamed or removed it between our opening and our lock.
-            let identity = (metadata.dev(), metadata.ino());
-            if try_stat(path)?.is_some_and(|stat| stat.identity == identity) {
+            if is_current(&file, path)? {
+                let len = len_of(&file, path)?;
                 return Ok(Keeping::Ours(Self {
                     file,
                     path: path.to_owned(),
-                    len: metadata.len(),
+                    len,
                 }));
             }
         }
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one home of files that are kept"
-    )]
-    fn open_file(path: &Path) -> Result<File, Error> {
-        std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .append(true)
-            .open(path)
-            .map_err(|source| Error::new("open", path, source))
     }
 
     /// The file's present path.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::error::HARDLINK;
 use super::{Durability, Error, IoKind, TempFile};
 
 /// How a file comes to stand in a second place. There is no fallback from one to another.
@@ -15,6 +16,21 @@ pub enum LinkMode {
     Reflink,
     /// A new inode with its own blocks.
     Copy,
+}
+
+/// Puts `source`'s file at `destination` by a hardlink, or by a copy where it cannot have another
+/// name there, as [`link_file`] does.
+pub fn link_or_copy_file(
+    source: &Path,
+    destination: &Path,
+    temp_dir: &Path,
+) -> Result<bool, Error> {
+    match link_file(source, destination, LinkMode::Hard, temp_dir) {
+        Err(error) if error.kind() == IoKind::CannotLink => {
+            link_file(source, destination, LinkMode::Copy, temp_dir)
+        }
+        result => result,
+    }
 }
 
 /// Puts `source`'s file at `destination` too; returns whether it was not there before.
@@ -73,7 +89,7 @@ fn hard_link(source: &Path, destination: &Path) -> Result<bool, Error> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Error::with_destination(
-            "hardlink",
+            HARDLINK,
             source,
             destination,
             error,

@@ -1,12 +1,14 @@
 //! Advisory locks between processes, released by the kernel when a process dies.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
-use super::Error;
+use super::owned::open_own_file;
+use super::{Error, IoKind};
 
 /// Whether others may hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,65 +19,148 @@ pub enum LockMode {
     Exclusive,
 }
 
+/// What came of the wish to lock an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// It is locked until it is closed.
+    Yes,
+    ByAnother,
+    /// Its file system has no locks for it (some network ones).
+    Unsupported,
+}
+
+/// Locks an open file, alone, without waiting.
+///
+/// The lock belongs to the open file and its duplicates, and ends with the last of them.
+pub(super) fn lock_now(file: &File, path: &Path) -> Result<Locked, Error> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Locked::Yes),
+        Err(Errno::WOULDBLOCK) => Ok(Locked::ByAnother),
+        Err(errno) if is_unsupported(errno) => Ok(Locked::Unsupported),
+        Err(errno) => Err(Error::new("lock", path, errno.into())),
+    }
+}
+
+fn is_unsupported(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS
+    )
+}
+
+/// Whether `path` still names the open file.
+pub(super) fn is_current(file: &File, path: &Path) -> Result<bool, Error> {
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+    let identity = (metadata.dev(), metadata.ino());
+    Ok(super::try_stat(path)?.is_some_and(|stat| stat.identity == identity))
+}
+
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
 pub struct DirLock {
-    lock: Flock<File>,
+    file: File,
 }
 
 impl DirLock {
     /// Takes the lock on the file at `path`, creating it; `None` when somebody else has it.
     pub fn try_acquire(path: &Path, mode: LockMode) -> Result<Option<Self>, Error> {
-        let file = lock_file(path)?;
-        let arg = match mode {
-            LockMode::Shared => FlockArg::LockSharedNonblock,
-            LockMode::Exclusive => FlockArg::LockExclusiveNonblock,
+        let operation = match mode {
+            LockMode::Shared => FlockOperation::NonBlockingLockShared,
+            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
         };
-        match Flock::lock(file, arg) {
-            Ok(lock) => Ok(Some(Self { lock })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(Error::new("lock", path, errno.into())),
+        match Self::lock(path, operation) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if error.kind() == IoKind::Busy => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Takes the lock on the file at `path`, creating it and waiting for it.
     pub fn acquire(path: &Path, mode: LockMode) -> Result<Self, Error> {
-        let file = lock_file(path)?;
-        let arg = match mode {
-            LockMode::Shared => FlockArg::LockShared,
-            LockMode::Exclusive => FlockArg::LockExclusive,
+        let operation = match mode {
+            LockMode::Shared => FlockOperation::LockShared,
+            LockMode::Exclusive => FlockOperation::LockExclusive,
         };
-        match Flock::lock(file, arg) {
-            Ok(lock) => Ok(Self { lock }),
-            Err((_, errno)) => Err(Error::new("lock", path, errno.into())),
+        Self::lock(path, operation)
+    }
+
+    fn lock(path: &Path, operation: FlockOperation) -> Result<Self, Error> {
+        loop {
+            let file = open_own_file(path, 0o600)?;
+            match flock(&file, operation) {
+                Ok(()) => {}
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(Error::new("lock", path, errno.into())),
+            }
+            // Its holder may have removed it between our opening and our lock.
+            if is_current(&file, path)? {
+                return Ok(Self { file });
+            }
         }
     }
 
     /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind. `None`
     /// on file systems that cannot lock directories (some network ones).
     pub fn of_dir(path: &Path) -> Result<Option<Self>, Error> {
-        match Flock::lock(super::open(path)?, FlockArg::LockExclusive) {
-            Ok(lock) => Ok(Some(Self { lock })),
-            Err((_, Errno::EBADF | Errno::EINVAL | Errno::ENOLCK | Errno::EOPNOTSUPP)) => Ok(None),
-            Err((_, errno)) => Err(Error::new("lock", path, errno.into())),
+        let file = super::open(path)?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Some(Self { file })),
+                Err(Errno::INTR) => {}
+                Err(errno) if is_unsupported(errno) => return Ok(None),
+                Err(errno) => return Err(Error::new("lock", path, errno.into())),
+            }
         }
     }
 
     /// Turns an exclusive lock into a shared one, never letting go of it in between by more than
     /// the kernel's conversion does.
     pub fn share(&self, path: &Path) -> Result<(), Error> {
-        self.lock
-            .relock(FlockArg::LockShared)
+        flock(&self.file, FlockOperation::LockShared)
             .map_err(|errno| Error::new("lock", path, errno.into()))
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one home of lock files")]
-fn lock_file(path: &Path) -> Result<File, Error> {
-    std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|source| Error::new("open lock", path, source))
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // A child that is being started may have the file open for an instant longer. Where the
+        // kernel refuses, closing releases it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx;
+
+    #[test]
+    fn a_lock_file_that_was_removed_locks_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let held = DirLock::acquire(&path, LockMode::Exclusive).unwrap();
+        let busy = DirLock::try_acquire(&path, LockMode::Shared).unwrap();
+        assert!(busy.is_none());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| DirLock::acquire(&path, LockMode::Exclusive).unwrap());
+            fsx::remove_file(&path).unwrap();
+            let new = DirLock::try_acquire(&path, LockMode::Exclusive).unwrap();
+            drop(held);
+            drop(new);
+            let _second = waiting.join().unwrap();
+            let busy = DirLock::try_acquire(&path, LockMode::Shared).unwrap();
+            assert!(busy.is_none(), "whoever waited has the new file");
+        });
+    }
+
+    #[test]
+    fn a_planted_lock_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let (target, path) = (root.path().join("target"), root.path().join("lock"));
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let error = DirLock::try_acquire(&path, LockMode::Shared).unwrap_err();
+        assert_eq!(error.kind(), IoKind::NotOwn);
+        assert!(fsx::try_stat(&target).unwrap().is_none());
+    }
 }

@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use super::lock::{Locked, is_current, lock_now};
+use super::made::OutputParents;
+use super::sweep::{clear_built, remove_built};
+use super::{Durability, Error, make_own_dir, open_own_dir};
 
-use super::{Durability, Error};
+/// Knows the paths that a directory in the making may have, relative to it: nothing else in it is
+/// ever removed.
+pub type IsMember = fn(&Path) -> bool;
 
 /// A directory in the making, under its destination's name with a dot before and `.partial` after.
 ///
@@ -19,36 +22,43 @@ use super::{Durability, Error};
 pub struct OutputDir {
     path: PathBuf,
     destination: PathBuf,
-    /// `None` on file systems that cannot lock a directory (some network ones).
-    _lock: Option<Flock<File>>,
+    is_member: IsMember,
+    /// Locked, where the file system can.
+    _open: File,
     is_done: bool,
+    _parents: OutputParents,
 }
 
 impl OutputDir {
     /// Starts a directory that is to become `destination`, whose parents are created.
     ///
-    /// Returns `None` when another process is building it.
-    pub fn create(destination: &Path) -> Result<Option<Self>, Error> {
+    /// Returns `None` when another process is building it. Fails when what is there under the name
+    /// of the directory in the making belongs to somebody else, or has something else in it.
+    pub fn create(destination: &Path, is_member: IsMember) -> Result<Option<Self>, Error> {
         let path = beside(destination, "partial");
+        let there = super::try_read_dir_names(destination)?;
+        if there.is_some_and(|names| !names.is_empty()) {
+            // It is to be replaced.
+            open_own_dir(destination)?;
+        }
+        let parents = OutputParents::create(destination)?;
         loop {
-            make_dir(&path)?;
-            let Some(file) = open_dir(&path)? else {
+            make_own_dir(&path)?;
+            let Some(open) = open_own_dir(&path)? else {
                 continue; // Removed or renamed by its builder since.
             };
-            let identity = identity_of(&file, &path)?;
-            let lock = match lock(file) {
-                DirLocked::Yes(lock) => Some(lock),
-                DirLocked::CannotBe => None,
-                DirLocked::ByAnother => return Ok(None),
-            };
-            let is_current = super::try_stat(&path)?.is_some_and(|stat| stat.identity == identity);
-            if is_current {
-                super::sweep_dir(&path)?;
+            if lock_now(&open, &path)? == Locked::ByAnother {
+                return Ok(None);
+            }
+            if is_current(&open, &path)? {
+                require_cleared(&path, clear_built(&path, is_member)?)?;
                 return Ok(Some(Self {
                     path,
                     destination: destination.to_owned(),
-                    _lock: lock,
+                    is_member,
+                    _open: open,
                     is_done: false,
+                    _parents: parents,
                 }));
             }
         }
@@ -77,16 +87,20 @@ impl OutputDir {
     /// Gives it its name in place of the directory that is there, which is removed.
     ///
     /// Atomic where the file system can exchange two names; elsewhere the destination is absent
-    /// for an instant.
+    /// for an instant. What is in the old directory under other names than ours stays, with an
+    /// error that says where.
     pub fn replace(mut self, durability: Durability) -> Result<(), Error> {
         self.sync_content(durability)?;
         // The old directory is about to stand where others look for one in the making.
-        let _lock = open_dir(&self.destination)?.map(lock);
+        let old_open = open_own_dir(&self.destination)?;
+        if let Some(old) = &old_open {
+            lock_now(old, &self.destination)?;
+        }
         let old = match exchange(&self.path, &self.destination)? {
             Exchange::Done => self.path.clone(),
             Exchange::Unsupported => {
                 let old = beside(&self.destination, "old");
-                super::remove_dir_all(&old)?;
+                require_cleared(&old, remove_built(&old, self.is_member)?)?;
                 super::rename(&self.destination, &old)?;
                 super::rename(&self.path, &self.destination)?;
                 old
@@ -94,7 +108,7 @@ impl OutputDir {
         };
         self.is_done = true;
         self.sync_name(durability)?;
-        super::remove_dir_all(&old)
+        require_cleared(&old, remove_built(&old, self.is_member)?)
     }
 
     fn sync_content(&self, durability: Durability) -> Result<(), Error> {
@@ -116,7 +130,19 @@ impl Drop for OutputDir {
     fn drop(&mut self) {
         if !self.is_done {
             // Whatever made it unfinished is being reported; the next run removes what stays.
-            let _ = super::remove_dir_all(&self.path);
+            let _ = remove_built(&self.path, self.is_member);
+        }
+    }
+}
+
+/// Refuses a directory in which something was found that hod did not make.
+fn require_cleared(dir: &Path, left: Option<PathBuf>) -> Result<(), Error> {
+    match left {
+        None => Ok(()),
+        Some(left) => {
+            let path = dir.join(left);
+            let source = io::Error::other("hod did not make it; move it away");
+            Err(Error::new("remove", &path, source))
         }
     }
 }
@@ -127,65 +153,6 @@ fn beside(destination: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     super::dir_of(destination).join(name)
-}
-
-/// Makes the directory unless it is there, and its parents.
-#[expect(clippy::disallowed_methods, reason = "the home of output directories")]
-fn make_dir(path: &Path) -> Result<(), Error> {
-    let wrap = |source| Error::new("create directory", path, source);
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            super::create_dir_all(super::dir_of(path))?;
-            std::fs::create_dir(path)
-                .or_else(unless_there)
-                .map_err(wrap)
-        }
-        result => result.or_else(unless_there).map_err(wrap),
-    }
-}
-
-fn unless_there(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::AlreadyExists => Ok(()),
-        _ => Err(error),
-    }
-}
-
-/// Opens a directory, not through a symbolic link; `None` when it is not there.
-#[expect(clippy::disallowed_methods, reason = "the home of output directories")]
-fn open_dir(path: &Path) -> Result<Option<File>, Error> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-    match std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-    {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::new("open directory", path, source)),
-    }
-}
-
-fn identity_of(file: &File, path: &Path) -> Result<(u64, u64), Error> {
-    let metadata = file
-        .metadata()
-        .map_err(|source| Error::new("look at", path, source))?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
-enum DirLocked {
-    Yes(Flock<File>),
-    ByAnother,
-    /// The file system has no locks for directories.
-    CannotBe,
-}
-
-fn lock(file: File) -> DirLocked {
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => DirLocked::Yes(lock),
-        Err((_, Errno::EWOULDBLOCK)) => DirLocked::ByAnother,
-        Err(_) => DirLocked::CannotBe,
-    }
 }
 
 enum Exchange {
@@ -209,8 +176,12 @@ mod tests {
     use super::*;
     use crate::fsx;
 
+    fn is_member(path: &Path) -> bool {
+        matches!(path.to_str(), Some("f" | "stale"))
+    }
+
     fn build(destination: &Path, content: &[u8]) -> OutputDir {
-        let output = OutputDir::create(destination).unwrap().unwrap();
+        let output = OutputDir::create(destination, is_member).unwrap().unwrap();
         fsx::write_file(&output.path().join("f"), content).unwrap();
         output
     }
@@ -224,7 +195,7 @@ mod tests {
         assert!(fsx::try_stat(&destination).unwrap().is_none());
         drop(output);
         let parent = root.path().join("a");
-        assert!(fsx::read_dir_names(&parent).unwrap().is_empty());
+        assert!(fsx::try_stat(&parent).unwrap().is_none());
         build(&destination, b"2")
             .commit(Durability::Synced)
             .unwrap();
@@ -246,7 +217,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let destination = root.path().join("d");
         let output = build(&destination, b"1");
-        assert!(OutputDir::create(&destination).unwrap().is_none());
+        assert!(
+            OutputDir::create(&destination, is_member)
+                .unwrap()
+                .is_none()
+        );
         drop(output);
         fsx::write_file(&root.path().join(".d.partial/stale"), b"x").unwrap();
         build(&destination, b"2")
@@ -261,7 +236,29 @@ mod tests {
         let precious = root.path().join("precious");
         fsx::write_file(&precious.join("f"), b"1").unwrap();
         std::os::unix::fs::symlink(&precious, root.path().join(".d.partial")).unwrap();
-        assert!(OutputDir::create(&root.path().join("d")).is_err());
+        let error = OutputDir::create(&root.path().join("d"), is_member).unwrap_err();
+        assert_eq!(error.kind(), fsx::IoKind::NotOwn);
         assert_eq!(fsx::read_dir_names(&precious).unwrap(), ["f"]);
+    }
+
+    #[test]
+    fn what_hod_did_not_make_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let destination = root.path().join("d");
+        let foreign = root.path().join(".d.partial/notes");
+        fsx::write_file(&foreign, b"x").unwrap();
+        let error = OutputDir::create(&destination, is_member).unwrap_err();
+        assert_eq!(error.path(), foreign);
+        fsx::remove_file(&foreign).unwrap();
+        build(&destination, b"1")
+            .commit(Durability::Deferred)
+            .unwrap();
+        fsx::write_file(&destination.join("notes"), b"x").unwrap();
+        let error = build(&destination, b"2")
+            .replace(Durability::Deferred)
+            .unwrap_err();
+        assert_eq!(error.path(), foreign);
+        assert_eq!(fsx::read(&foreign, 9).unwrap(), b"x");
+        assert_eq!(fsx::read(&destination.join("f"), 9).unwrap(), b"2");
     }
 }

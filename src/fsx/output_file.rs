@@ -1,13 +1,110 @@
-//! A file that is built beside its destination and appears there only when finished.
+//! Files that a user names as an output: built beside their destination, where they appear when
+//! they are finished; or, where the destination is a device, a pipe or an open file, written to it.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use super::lock::{Locked, is_current, lock_now};
+use super::made::OutputParents;
+use super::sweep::sweep_beside;
+use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve};
 
-use super::{Durability, Error, IoKind, TempFile};
+/// What is at the path of an output, or will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputKind {
+    /// Nothing or a regular file, at this path once links are followed: it is replaced.
+    File(PathBuf),
+    /// Stdout, a device, a pipe, a file that a process has open (`/dev/fd/3`): it is written to.
+    Stream,
+}
+
+impl OutputKind {
+    /// Looks at what is at `path`; a directory, or a name that no file can have, is an error.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        if is_stdout(path) {
+            return Ok(Self::Stream);
+        }
+        let is_dir = || {
+            let source = io::ErrorKind::IsADirectory.into();
+            Err(Error::new("write", path, source))
+        };
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.file_name().is_none() {
+            return is_dir();
+        }
+        match super::try_stat(path)? {
+            Some(stat) if stat.is_dir => is_dir(),
+            Some(stat) if !stat.is_file => Ok(Self::Stream),
+            _ => Ok(match resolve(path)? {
+                resolved if super::read::is_open_file(&resolved)? => Self::Stream,
+                resolved => Self::File(resolved),
+            }),
+        }
+    }
+}
+
+/// Whether an output is written from start to end, into what is there; see [`OutputKind`].
+pub fn is_stream(path: &Path) -> Result<bool, Error> {
+    Ok(OutputKind::of(path)? == OutputKind::Stream)
+}
+
+/// Opens an output that [`is_stream`]. Blocks until a pipe has a reader.
+#[expect(clippy::disallowed_methods, reason = "the home of outputs")]
+pub fn open_stream(path: &Path) -> Result<File, Error> {
+    let wrap = |source| Error::new("write", path, source);
+    if is_stdout(path) {
+        return super::stdout();
+    }
+    // Through what is open here already it continues where others stopped.
+    let there = super::stat(path)?.identity;
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    for own in [stdout.as_fd(), stderr.as_fd()] {
+        let own = File::from(own.try_clone_to_owned().map_err(wrap)?);
+        let metadata = own.metadata().map_err(wrap)?;
+        if (metadata.dev(), metadata.ino()) == there && !own.is_terminal() {
+            return Ok(own);
+        }
+    }
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .map_err(wrap)
+}
+
+/// A small file that is written at the end of a run: see [`OutputKind`] for where.
+#[derive(Debug)]
+pub enum ResultFile {
+    New(OutputFile),
+    Stream(PathBuf),
+}
+
+impl ResultFile {
+    /// Begins the file, so that a path that cannot be written is known; a stream is opened when it
+    /// is written.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        Ok(match OutputKind::of(path)? {
+            OutputKind::Stream => Self::Stream(path.to_owned()),
+            OutputKind::File(_) => Self::New(OutputFile::create(path)?),
+        })
+    }
+
+    /// Writes all of it.
+    pub fn write(self, bytes: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::New(mut file) => {
+                file.temp().write_all(bytes)?;
+                file.commit()
+            }
+            Self::Stream(path) => {
+                let mut stream = open_stream(&path)?;
+                let wrap = |source| Error::new("write", &path, source);
+                stream.write_all(bytes).map_err(wrap)
+            }
+        }
+    }
+}
 
 /// A file in the making, under its destination's name with a dot before and `.partial` and random
 /// characters after it, so that a person sees what it is.
@@ -18,39 +115,37 @@ use super::{Durability, Error, IoKind, TempFile};
 pub struct OutputFile {
     temp: TempFile,
     destination: PathBuf,
-    /// `None` on file systems that cannot lock (some network ones); nothing is removed there.
-    _lock: Option<Flock<File>>,
+    _parents: OutputParents,
 }
 
 impl OutputFile {
-    /// Starts a file that is to become `destination`; its directory must exist.
+    /// Starts a file that is to become `destination`, whose parents are created. A link there is
+    /// followed; what is not a regular file is an error: it is never replaced.
     pub fn create(destination: &Path) -> Result<Self, Error> {
+        let OutputKind::File(destination) = OutputKind::of(destination)? else {
+            let source = io::Error::other("it is not a regular file");
+            return Err(Error::new("replace", destination, source));
+        };
+        let parents = OutputParents::create(&destination)?;
         let name = destination
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();
         let prefix = format!(".{name}.partial-");
-        let dir = super::dir_of(destination);
+        let dir = dir_of(&destination);
         loop {
             let temp = TempFile::create_in(dir, &prefix)?;
-            let handle = temp.file().try_clone();
-            let handle = handle.map_err(|source| Error::new("lock", temp.path(), source))?;
-            let lock = match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => {
-                    // Between its creation and the lock it may have been taken for left over.
-                    if super::try_stat(temp.path())?.is_none() {
-                        continue;
-                    }
-                    sweep(dir, &prefix, temp.path())?;
-                    Some(lock)
-                }
-                Err((_, Errno::EWOULDBLOCK)) => continue,
-                Err(_) => None,
-            };
+            match lock_now(temp.file(), temp.path())? {
+                // Between its creation and the lock it may have been taken for left over.
+                Locked::Yes if !is_current(temp.file(), temp.path())? => continue,
+                Locked::Yes => sweep_beside(dir, &prefix, temp.path().file_name())?,
+                Locked::ByAnother => continue,
+                Locked::Unsupported => {}
+            }
             return Ok(Self {
                 temp,
-                destination: destination.to_owned(),
-                _lock: lock,
+                destination,
+                _parents: parents,
             });
         }
     }
@@ -86,41 +181,10 @@ impl Write for OutputFile {
     }
 }
 
-/// Removes the files in `dir` that dead processes left under `prefix` and six characters.
-fn sweep(dir: &Path, prefix: &str, own: &Path) -> Result<(), Error> {
-    for name in super::read_dir_names(dir)? {
-        let path = dir.join(&name);
-        let random = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(prefix))
-            .filter(|random| random.len() == 6);
-        if random.is_none() || path.file_name() == own.file_name() {
-            continue;
-        }
-        match remove_dead(&path) {
-            // Another user's: theirs to remove.
-            Err(error) if error.kind() == IoKind::Permission => {}
-            result => result?,
-        }
-    }
-    Ok(())
-}
-
-fn remove_dead(path: &Path) -> Result<(), Error> {
-    if !super::try_stat(path)?.is_some_and(|stat| stat.is_file) {
-        return Ok(());
-    }
-    let Some(file) = super::try_open(path)? else {
-        return Ok(());
-    };
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(_lock) => super::remove_file(path),
-        Err(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::fsx;
 
@@ -149,5 +213,77 @@ mod tests {
             fsx::read_dir_names(root.path()).unwrap(),
             [".b.tar.partial-notes", ".other.tar.partial-abcdef", "b.tar"]
         );
+    }
+
+    #[test]
+    fn a_link_is_followed_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::write_file(&path("dir/target"), b"old").unwrap();
+        for (link, target) in [("to-file", "dir/target"), ("to-nothing", "dir/new")] {
+            std::os::unix::fs::symlink(target, path(link)).unwrap();
+            ResultFile::create(&path(link))
+                .unwrap()
+                .write(b"new")
+                .unwrap();
+            assert_eq!(fsx::read(&path(target), 9).unwrap(), b"new", "{target}");
+            assert_eq!(fsx::resolve(&path(link)).unwrap(), path(target));
+        }
+        assert_eq!(fsx::read_dir_names(&path("dir")).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_pipe_is_written_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink("pipe", &link).unwrap();
+        for path in [&path, &link] {
+            let output = ResultFile::create(path).unwrap();
+            assert!(OutputFile::create(path).is_err());
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| {
+                    let mut text = String::new();
+                    fsx::open(path).unwrap().read_to_string(&mut text).unwrap();
+                    text
+                });
+                output.write(b"hello").unwrap();
+                assert_eq!(reader.join().unwrap(), "hello");
+            });
+        }
+        assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["link", "pipe"]);
+        assert!(!fsx::stat(&path).unwrap().is_file);
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_written_and_stays() {
+        use std::os::fd::AsRawFd as _;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        fsx::write_file(&path, b"before ").unwrap();
+        let file = fsx::open(&path).unwrap();
+        let before = fsx::stat(&path).unwrap().identity;
+        for (name, text) in [("/dev/fd", "a "), ("/proc/self/fd", "b")] {
+            let name = Path::new(name).join(file.as_raw_fd().to_string());
+            assert!(is_stream(&name).unwrap(), "{}", name.display());
+            let output = ResultFile::create(&name).unwrap();
+            output.write(text.as_bytes()).unwrap();
+        }
+        assert_eq!(fsx::read(&path, 99).unwrap(), b"before a b");
+        assert_eq!(fsx::stat(&path).unwrap().identity, before);
+    }
+
+    #[test]
+    fn what_no_file_can_be_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["", "new/", "new/..", "/"] {
+            let error = OutputKind::of(&root.path().join(name)).unwrap_err();
+            assert_eq!(error.kind(), fsx::IoKind::IsDirectory, "{name}");
+        }
+        let new = root.path().join("new/x.json");
+        assert_eq!(OutputKind::of(&new).unwrap(), OutputKind::File(new.clone()));
+        drop(OutputFile::create(&new).unwrap());
+        assert!(fsx::read_dir_names(root.path()).unwrap().is_empty());
     }
 }

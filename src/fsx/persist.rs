@@ -1,11 +1,9 @@
 //! Writing: temporary file, sync, rename, sync of the directory.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -22,7 +20,7 @@ pub enum Durability {
 
 /// A file under a name of its own that disappears on drop unless it is persisted.
 ///
-/// Mode 0644. A killed process leaves it behind; [`sweep_dir`] takes such files away.
+/// Mode 0644. A killed process leaves it behind; [`super::sweep_scratch`] removes such files.
 #[derive(Debug)]
 pub struct TempFile {
     inner: NamedTempFile,
@@ -169,30 +167,6 @@ impl TempFile {
     }
 }
 
-/// A directory under a name of its own that is removed on drop with all that is still in it.
-///
-/// A killed process leaves it behind; [`sweep_dir`] takes it away.
-#[derive(Debug)]
-pub struct TempDir {
-    inner: tempfile::TempDir,
-}
-
-impl TempDir {
-    /// Creates an empty directory in `dir`, named `prefix` and six random characters.
-    pub fn create_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
-        let inner = tempfile::Builder::new()
-            .prefix(prefix)
-            .tempdir_in(dir)
-            .map_err(|source| Error::new("create a directory in", dir, source))?;
-        Ok(Self { inner })
-    }
-
-    /// The directory's path.
-    pub fn path(&self) -> &Path {
-        self.inner.path()
-    }
-}
-
 /// A closed [`TempFile`]; it too disappears on drop.
 #[derive(Debug)]
 pub struct TempName {
@@ -268,17 +242,6 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a directory that is ours, with all in it; one that is not there is no error.
-#[expect(clippy::disallowed_methods, reason = "the one home of removing")]
-pub fn remove_dir_all(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::new("remove", path, source))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Removes a directory that is empty; one that is not, or is not there, is no error.
 #[expect(clippy::disallowed_methods, reason = "the one home of removing")]
 pub fn remove_dir_if_empty(path: &Path) -> Result<(), Error> {
@@ -293,41 +256,6 @@ pub fn remove_dir_if_empty(path: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// Removes the files and directories in `dir`, which must be ours alone: what a killed run left.
-pub fn sweep_dir(dir: &Path) -> Result<(), Error> {
-    for name in super::try_read_dir_names(dir)?.unwrap_or_default() {
-        let path = dir.join(name);
-        match super::try_stat(&path)? {
-            Some(stat) if stat.is_dir => remove_dir_all(&path)?,
-            _ => remove_file(&path)?,
-        }
-    }
-    Ok(())
-}
-
-/// Removes the files in `dir`, which must be ours alone, that nobody has written for `age`, or of
-/// whose name `is_wanted` is not true; a directory that is not there is no error.
-pub fn sweep_older(
-    dir: &Path,
-    age: Duration,
-    is_wanted: impl Fn(&OsStr) -> bool,
-) -> Result<(), Error> {
-    for name in super::try_read_dir_names(dir)?.unwrap_or_default() {
-        let path = dir.join(&name);
-        let Some(stat) = super::try_stat(&path)? else {
-            continue;
-        };
-        // A time in the future is that of a clock that was wrong: such a file is old enough.
-        let is_young = stat
-            .modified
-            .is_some_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed < age));
-        if !(is_young && is_wanted(&name)) {
-            remove_file(&path)?;
-        }
-    }
-    Ok(())
 }
 
 /// Syncs a directory, so that renames in it survive a power cut.

@@ -1,11 +1,14 @@
 //! Opening and reading.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::fs::OFlags;
 
 use super::Error;
 
@@ -152,7 +155,7 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
 }
 
 /// Follows links to where the file is, or would be: a path that is not there, or a link to one,
-/// is no error.
+/// is no error. A link to a file that a process has open is not followed: see [`is_open_file`].
 #[expect(clippy::disallowed_methods, reason = "the one home of links")]
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     let mut path = path.to_owned();
@@ -162,6 +165,7 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
             // No link, or not there.
             Ok(None) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(path),
+            Ok(Some(_)) if is_open_file(&path)? => return Ok(path),
             Ok(Some(target)) => {
                 path = match path.parent() {
                     Some(dir) => dir.join(target),
@@ -175,21 +179,55 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     Err(Error::new("follow", &path, source))
 }
 
+/// Whether a path is how a process names a file that it has open, such as `/dev/fd/3`; the link
+/// itself, not one that leads to it.
+pub(super) fn is_open_file(path: &Path) -> Result<bool, Error> {
+    use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
+    match statfs(dir_of(path)) {
+        Ok(stat) => Ok(stat.filesystem_type() == PROC_SUPER_MAGIC),
+        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(false),
+        Err(errno) => Err(Error::new("look at", path, errno.into())),
+    }
+}
+
 /// Returns the names in a directory, sorted.
 pub fn read_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
-    names_of(path).map_err(|source| Error::new("list", path, source))
+    let names = list_error(path, open_dir(path))?;
+    names_in(&names, path)
 }
 
 /// Returns the names in a directory, sorted; `None` when it is not there.
 pub fn try_read_dir_names(path: &Path) -> Result<Option<Vec<OsString>>, Error> {
-    absent_as_none(names_of(path)).map_err(|source| Error::new("list", path, source))
+    match list_error(path, absent_as_none(open_dir(path)))? {
+        Some(dir) => names_in(&dir, path).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn list_error<T>(path: &Path, result: io::Result<T>) -> Result<T, Error> {
+    result.map_err(|source| Error::new("list", path, source))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one home of listing")]
-fn names_of(path: &Path) -> io::Result<Vec<OsString>> {
+fn open_dir(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::DIRECTORY.bits().cast_signed())
+        .open(path)
+}
+
+/// Returns the names in an open directory, sorted.
+///
+/// Not by the standard library, which panics where closing a directory fails.
+pub(super) fn names_in(dir: &File, path: &Path) -> Result<Vec<OsString>, Error> {
+    let wrap = |errno: rustix::io::Errno| Error::new("list", path, errno.into());
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        names.push(entry?.file_name());
+    for entry in rustix::fs::Dir::read_from(dir).map_err(wrap)? {
+        let entry = entry.map_err(wrap)?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
     }
     names.sort_unstable();
     Ok(names)

@@ -1,12 +1,51 @@
-//! Bytes that are needed as a file for a moment.
+//! Files and directories that are needed for a moment.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::Error;
+use super::sweep::remove_at;
+
+/// A directory under a name of its own that is removed on drop with all that is still in it.
+///
+/// A killed process leaves it behind; [`super::sweep_scratch`] removes it.
+#[derive(Debug)]
+pub struct TempDir {
+    path: PathBuf,
+    /// The directory that it is in, whatever is at that path by now.
+    parent: File,
+    name: OsString,
+}
+
+impl TempDir {
+    /// Creates an empty directory in `dir`, named `prefix` and six random characters.
+    pub fn create_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
+        let parent = super::open(dir)?;
+        let path = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(dir)
+            .map_err(|source| Error::new("create a directory in", dir, source))?
+            .keep();
+        let name = path.file_name().unwrap_or_default().to_owned();
+        Ok(Self { path, parent, name })
+    }
+
+    /// The directory's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What stays is swept by the next run.
+        let _ = remove_at(&self.parent, &self.name, &self.path);
+    }
+}
 
 /// Puts `bytes`, which should be few, into a file in memory; it is gone when it is closed.
 pub fn memory_file(bytes: &[u8]) -> Result<File, Error> {

@@ -10,7 +10,7 @@ use super::Error;
 /// What stdout is called in messages.
 pub const STDOUT: &str = "<stdout>";
 
-/// Whether a path on the command line means stdout; a file of that name is `./-`.
+/// Whether a path on the command line is `-`, which means stdout; a file of that name is `./-`.
 pub fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

@@ -53,7 +53,7 @@ impl DirWriter {
     /// directory, and stays until [`DirWriter::commit`].
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
-        match fsx::OutputDir::create(destination)? {
+        match fsx::OutputDir::create(destination, is_member)? {
             Some(output) => Ok(Self {
                 output,
                 top: None,
@@ -101,6 +101,13 @@ impl DirWriter {
     ) -> Result<bool, LayoutError> {
         let is_new = fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
         Ok(is_new)
+    }
+
+    /// Gives the blob of another layout in the making a second place here.
+    pub fn share_blob(&self, other: &Self, digest: &Digest) -> Result<(), LayoutError> {
+        let source = other.blob_path(digest);
+        fsx::link_or_copy_file(&source, &self.blob_path(digest), self.output.path())?;
+        Ok(())
     }
 
     /// Starts a blob whose bytes come in pieces.
@@ -249,6 +256,12 @@ impl BlobWriter {
         self.temp.persist(&self.destination, Durability::Deferred)?;
         Ok(())
     }
+}
+
+/// Whether a layout in the making has a file of this path.
+fn is_member(path: &Path) -> bool {
+    let name = path.as_os_str();
+    name.to_str().is_some_and(file_name::is_layout_file) || fsx::is_scratch_name(name)
 }
 
 /// Looks at what is at `path`; an error if it is not ours to replace.

@@ -3,7 +3,7 @@
 mod docker;
 mod oci;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::base;
@@ -12,7 +12,7 @@ use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
 use crate::layout::CollectionKind;
 use crate::list::{ImageList, RenameRules};
-use crate::transfer::{LayoutSink, OnFailure, ReferrerMode, Sink, Source};
+use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink, Source};
 
 /// What to export, and where to.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct ExportOptions {
     pub list: Option<ImageList>,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
-    /// How blobs that are files are taken over; `None` hardlinks on one file system, else copies.
+    /// How blobs that are files are taken over; `None` hardlinks where that works, else copies.
     pub link: Option<LinkMode>,
     pub on_failure: OnFailure,
     /// The time of every member of an archive, in seconds since 1970.
@@ -78,11 +78,11 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         Some(LinkMode::Hard) if has_files => {
             let needed = batch.plan.len();
             require_same_filesystem(catalog.path(), &options.output, needed)?;
-            LinkMode::Hard
+            LinkChoice::Only(LinkMode::Hard)
         }
-        Some(link) => link,
-        None if is_near => LinkMode::Hard,
-        None => LinkMode::Copy,
+        Some(link) => LinkChoice::Only(link),
+        None if is_near => LinkChoice::HardOrCopy,
+        None => LinkChoice::Only(LinkMode::Copy),
     };
     match options.format {
         ExportFormat::DockerArchive => {
@@ -95,7 +95,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         }
         ExportFormat::Dir | ExportFormat::Oci => {}
     }
-    if link == LinkMode::Copy || !has_files {
+    if link == LinkChoice::Only(LinkMode::Copy) || !has_files {
         require_space(&options.output, batch.plan.len())?;
     }
     if options.format == ExportFormat::Oci {
@@ -116,13 +116,5 @@ fn is_sequential(source: &Source) -> bool {
         Source::BundleStream(_) => true,
         Source::Collection(collection) => collection.is_sequential(),
         _ => false,
-    }
-}
-
-/// Makes the directory that an archive is to be in.
-fn make_parent(output: &Path) -> Result<(), OpsError> {
-    match output.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => Ok(fsx::create_dir_all(dir)?),
-        _ => Ok(()),
     }
 }

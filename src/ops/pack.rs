@@ -42,7 +42,8 @@ pub struct PackOptions {
     pub list: Option<ImageList>,
     /// Receipts, earlier bundles or stores of the target: what they have is left out.
     pub since: Vec<PathBuf>,
-    /// The file, or what the names of volumes are made from; `-` for stdout.
+    /// The file, or what the names of volumes are made from; `-` for stdout. A pipe or a device is
+    /// written from start to end.
     pub output: PathBuf,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
@@ -105,10 +106,13 @@ pub struct PackOutcome {
 /// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
 /// verified by all that read it, so that syncing is a choice.
 ///
-/// To stdout it goes in one pass, and whoever reads it sees an incomplete bundle when it fails.
+/// To stdout, a pipe or a device it goes in one pass, and whoever reads it sees an incomplete bundle when it fails.
 pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, OpsError> {
-    let stdout = fsx::is_stdout(&options.output).then(fsx::stdout);
-    let stdout = stdout.transpose()?;
+    let is_stream = fsx::is_stream(&options.output)?;
+    if fsx::is_stdout(&options.output) {
+        // A terminal is refused before anything is read.
+        fsx::stdout()?;
+    }
     let Prepared {
         mut batch,
         planned,
@@ -135,12 +139,13 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         n_blobs: outcome.n_blobs,
         len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
-    let written = match stdout {
-        Some(stdout) => writing.run_to(planned, stdout).await?,
-        None => writing.run_in_place(planned).await?,
+    let written = if is_stream {
+        writing.run_to_stream(planned).await?
+    } else {
+        writing.run_in_place(planned).await?
     };
     tell_done(cx.reporter.as_ref(), &written.manifest);
-    if !fsx::is_stdout(&options.output) {
+    if !is_stream {
         let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
         strays::warn_of_strays(cx, (&options.output, n_volumes), &inputs);
     }
@@ -237,18 +242,18 @@ impl Writing {
         bridge::run_stoppable(write).await
     }
 
-    /// Writes to a pipe, on a thread that ends with the process wherever it is: whoever reads may
-    /// take as long as he likes.
-    async fn run_to(
-        mut self,
-        planned: Planned,
-        mut stdout: fsx::File,
-    ) -> Result<WriteOutcome, OpsError> {
-        self.output = PathBuf::from(fsx::STDOUT);
+    /// Writes to a pipe or a device, on a thread that ends with the process wherever it is: whoever
+    /// reads may begin, and continue, as late as he likes.
+    async fn run_to_stream(mut self, planned: Planned) -> Result<WriteOutcome, OpsError> {
+        let path = self.output.clone();
+        if fsx::is_stdout(&path) {
+            self.output = PathBuf::from(fsx::STDOUT);
+        }
         let name = self.output.clone();
         let write = move || {
+            let mut stream = fsx::open_stream(&path)?;
             self.run(&Stop::default(), |open, options| {
-                bundle::write_to(planned, &mut stdout, open, options)
+                bundle::write_to(planned, &mut stream, open, options)
             })
         };
         let written = bridge::run_apart(write).await;
@@ -305,8 +310,7 @@ pub(super) fn tell_done(reporter: &dyn Reporter, packed: &BundleManifest) {
 
 /// The files that are to be written, or why they cannot be.
 fn files(options: &PackOptions, planned: &Planned) -> Result<Vec<PlannedFile>, OpsError> {
-    let is_stream = options.compression != Compression::Raw || fsx::is_stdout(&options.output);
-    if is_stream {
+    if options.compression != Compression::Raw || fsx::is_stream(&options.output)? {
         planned.require_one_stream()?;
     }
     Ok(planned.files(&options.output, options.only_volume)?)
@@ -314,7 +318,7 @@ fn files(options: &PackOptions, planned: &Planned) -> Result<Vec<PlannedFile>, O
 
 /// Refuses when the files that are to be written do not fit, or are longer than any there.
 fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsError> {
-    if fsx::is_stdout(&options.output) {
+    if fsx::is_stream(&options.output)? {
         return Ok(());
     }
     // How long a compressed one is, is not known.

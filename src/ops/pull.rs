@@ -309,7 +309,5 @@ fn write_lock(
         ));
     }
     let text = list::write_locked(&locked);
-    let mut file = fsx::OutputFile::create(path)?;
-    file.temp().write_all(text.as_bytes())?;
-    Ok(file.commit()?)
+    Ok(fsx::ResultFile::create(path)?.write(text.as_bytes())?)
 }

@@ -64,10 +64,10 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     base::await_at_store(from, at, &mut batch).await?;
     require_space(&options.output, batch.plan.carried_len())?;
     let output = options.output.clone();
-    let (store, made) = bridge::run(move || open_output(&output)).await?;
+    let (store, made) = bridge::run(move || Store::create_new(&output)).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
-    if let (Err(_), Some(made)) = (&result, made) {
-        discard(&options.output, made).await?;
+    if result.is_err() {
+        discard(cx, made).await;
     }
     result?;
     let left_files = files_besides(catalog.source());
@@ -103,31 +103,28 @@ fn existing_store(path: &Path) -> Result<Option<Store>, OpsError> {
     Ok(None)
 }
 
-/// Opens the store to unpack into, and says what had to be made for it.
-fn open_output(path: &Path) -> Result<(Store, Option<Made>), OpsError> {
-    let made = if fsx::try_stat(path)?.is_none() {
-        Some(Made::Directory)
-    } else if Store::detect(path)? {
-        None
-    } else {
-        Some(Made::Content)
-    };
-    Ok((Store::create(path)?, made))
-}
-
-/// Takes away what this run made, and in which nobody could have seen anything.
+/// Removes the directories that this run made and that are still empty.
 ///
 /// Threads that were interrupted in the middle of a blob have the store open for a moment more.
-/// If it stays open, another process has found it and uses it, and it is left.
-async fn discard(output: &Path, made: Made) -> Result<(), OpsError> {
+/// If it stays open, another process has found it and uses it, and it is left. A failure is not
+/// worth more than a warning: the one that led here is the user's concern.
+async fn discard(cx: &Context, mut made: Made) {
     for _ in 0..DISCARD_TRIES {
-        let output = output.to_owned();
-        if bridge::run(move || Store::discard(&output, made)).await? {
-            return Ok(());
+        let discarded;
+        (made, discarded) = bridge::run(move || {
+            let discarded = made.discard();
+            (made, discarded)
+        })
+        .await;
+        match discarded {
+            Ok(true) => return,
+            Ok(false) => tokio::time::sleep(DISCARD_PAUSE).await,
+            Err(error) => {
+                cx.warn(&format!("empty directories stay in the output: {error}"));
+                return;
+            }
         }
-        tokio::time::sleep(DISCARD_PAUSE).await;
     }
-    Ok(())
 }
 
 async fn fill(

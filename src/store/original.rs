@@ -2,16 +2,17 @@
 //! index of which one platform was carried, or only some. By them a later run sees that nothing
 //! has changed without fetching them again, which registries count and limit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::fsx::{self, Durability, TempFile};
+use crate::fsx::{self, Durability, Leftover, TempFile};
 use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
 
-use super::{STATE_DIR, Store, StoreError};
+use super::partial::digest_of;
+use super::{ORIGINALS_DIR, STATE_DIR, Store, StoreError};
 
 /// After how long an original is fetched anew.
-pub(super) const STALE_AFTER: Duration = Duration::from_hours(90 * 24);
+const STALE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 impl Store {
     /// Keeps a manifest beside the tree; idempotent, not synced.
@@ -21,7 +22,7 @@ impl Store {
         }
         let path = self.original_path(manifest.digest());
         if let Some(dir) = path.parent() {
-            fsx::create_dir_all(dir)?;
+            fsx::make_own_dir(dir)?;
         }
         let mut temp = TempFile::create_in(self.temp_path()?, "original-")?;
         temp.write_all(manifest.bytes())?;
@@ -44,9 +45,19 @@ impl Store {
 
     fn original_path(&self, digest: &Digest) -> PathBuf {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        let dir = self.path().join(STATE_DIR).join("originals");
+        let dir = self.path().join(STATE_DIR).join(ORIGINALS_DIR);
         dir.join(format!("{algorithm}-{hex}"))
     }
+}
+
+/// Removes originals that are to be fetched anew; nobody else may have the store open.
+pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
+    let dir = store.join(STATE_DIR).join(ORIGINALS_DIR);
+    let judge = |name: &std::ffi::OsStr| match digest_of(name) {
+        Some(_) => Leftover::Useful,
+        None => Leftover::Foreign,
+    };
+    Ok(fsx::sweep_older(&dir, STALE_AFTER, judge)?)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bridge::Stop;
-use crate::fsx::{self, Durability, Keeping, KeptFile};
+use crate::fsx::{self, Durability, Keeping, KeptFile, Leftover};
 use crate::oci::{Descriptor, Digest, DigestHasher};
 
 use super::blob::{READ_LEN, put_with};
 use super::layout::Tree;
-use super::{STATE_DIR, Store, StoreError, stamp};
+use super::{PARTIAL_DIR, STATE_DIR, Store, StoreError, stamp};
 
 /// After how long what nobody went on with is thrown away.
 const STALE_AFTER: Duration = Duration::from_hours(7 * 24);
@@ -52,7 +52,7 @@ impl Store {
         self.temp_path()?;
         let path = self.partial_path(&blob.digest);
         if let Some(dir) = path.parent() {
-            fsx::create_dir_all(dir)?;
+            fsx::make_own_dir(dir)?;
         }
         let file = match KeptFile::open(&path)? {
             Keeping::Ours(file) => file,
@@ -89,7 +89,7 @@ impl Store {
 
     fn partial_path(&self, digest: &Digest) -> PathBuf {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        let dir = self.path().join(STATE_DIR).join("partial");
+        let dir = self.path().join(STATE_DIR).join(PARTIAL_DIR);
         dir.join(format!("{algorithm}-{hex}"))
     }
 }
@@ -179,15 +179,21 @@ impl PartialBlob {
 
 /// Throws away what nobody will go on with; nobody else may have the store open.
 pub(super) fn sweep(store: &std::path::Path, tree: &Tree) -> Result<(), StoreError> {
-    let dir = store.join(STATE_DIR).join("partial");
-    let is_wanted = |name: &OsStr| {
-        let digest = name
-            .to_str()
-            .and_then(|name| name.replacen('-', ":", 1).parse::<Digest>().ok());
-        // A blob that came by another way is not gone on with.
-        digest.is_some_and(|digest| matches!(fsx::try_stat(&tree.blob(&digest)), Ok(None)))
+    let dir = store.join(STATE_DIR).join(PARTIAL_DIR);
+    let judge = |name: &OsStr| match digest_of(name) {
+        None => Leftover::Foreign,
+        // A blob that came by another way is not resumed.
+        Some(digest) => match fsx::try_stat(&tree.blob(&digest)) {
+            Ok(None) => Leftover::Useful,
+            _ => Leftover::Useless,
+        },
     };
-    Ok(fsx::sweep_older(&dir, STALE_AFTER, is_wanted)?)
+    Ok(fsx::sweep_older(&dir, STALE_AFTER, judge)?)
+}
+
+/// The digest that the name of a file in the state is made from.
+pub(super) fn digest_of(name: &OsStr) -> Option<Digest> {
+    name.to_str()?.replacen('-', ":", 1).parse().ok()
 }
 
 #[cfg(test)]
@@ -292,7 +298,40 @@ mod tests {
         drop(place.store);
         let store = Store::create(&root).unwrap();
         let left = fsx::read_dir_names(&root.join(".hod/partial")).unwrap();
-        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(
+            left.iter().any(|name| name == "notes"),
+            "hod did not make it"
+        );
         assert_eq!(store.partial_len(&young.digest).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_refused_by_name() {
+        let Place { store, .. } = &place();
+        let blob = blob(b"hello");
+        drop(ours(store, &blob));
+        let path = store.partial_path(&blob.digest);
+        fsx::remove_file(&path).unwrap();
+        let precious = store.path().join("precious");
+        fsx::write_file(&precious, b"precious").unwrap();
+        let open = || store.partial_blob(&blob, &Stop::default());
+        let refused = |what: &str| match open().unwrap_err() {
+            StoreError::File(error) => {
+                assert_eq!(error.kind(), fsx::IoKind::NotOwn, "{what}");
+                assert_eq!(error.path(), path, "{what}");
+            }
+            other => panic!("{what}: {other:?}"),
+        };
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        refused("a symbolic link");
+        fsx::remove_file(&path).unwrap();
+        let hard = fsx::LinkMode::Hard;
+        fsx::link_file(&precious, &path, hard, store.path()).unwrap();
+        refused("a hardlink");
+        fsx::remove_file(&path).unwrap();
+        fsx::create_dir_all(&path).unwrap();
+        refused("a directory");
+        assert_eq!(fsx::read(&precious, 99).unwrap(), b"precious");
     }
 }

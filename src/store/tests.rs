@@ -376,14 +376,81 @@ fn a_deleted_revision_takes_its_tags_along() {
 #[test]
 fn temporary_files_of_the_dead_are_swept_and_those_of_the_living_kept() {
     let scratch = scratch();
-    let left = scratch.store.temp_dir().unwrap().join("blob-dead");
+    let left = scratch.store.temp_dir().unwrap().join("blob-deAd00");
     fsx::write_file(&left, b"half").unwrap();
     let second = Store::create(scratch.store.path()).unwrap();
     assert!(fsx::try_stat(&left).unwrap().is_some());
     let path = scratch.store.path().to_owned();
     let Scratch { store, dir } = scratch;
     drop((store, second));
+    let foreign = path.join(".hod/tmp/notes");
+    fsx::write_file(&foreign, b"x").unwrap();
     let _third = Store::create(&path).unwrap();
     assert!(fsx::try_stat(&left).unwrap().is_none());
+    assert!(fsx::try_stat(&foreign).unwrap().is_some());
     drop(dir);
+}
+
+#[test]
+fn a_state_that_is_a_link_is_refused_before_anything_is_touched() {
+    for (dir, file) in [
+        ("", "tmp/blob-aaaaaa"),
+        ("tmp", "blob-aaaaaa"),
+        ("partial", "notes"),
+        ("originals", "notes"),
+        ("lock", "notes"),
+    ] {
+        let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+        let (victim, store) = (root.path().join("victim"), root.path().join("store"));
+        fsx::write_file(&victim.join(file), b"precious").unwrap();
+        fsx::create_dir_all(&store).unwrap();
+        let link = if dir.is_empty() {
+            store.join(".hod")
+        } else {
+            fsx::create_dir_all(&store.join(".hod")).unwrap();
+            store.join(".hod").join(dir)
+        };
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        match Store::create(&store).unwrap_err() {
+            StoreError::File(error) => {
+                assert_eq!(error.kind(), fsx::IoKind::NotOwn, "{dir}");
+                assert_eq!(error.path(), link, "{dir}");
+            }
+            other => panic!("{dir}: {other:?}"),
+        }
+        assert_eq!(fsx::read(&victim.join(file), 9).unwrap(), b"precious");
+        assert_eq!(fsx::read_dir_names(&victim).unwrap().len(), 1, "{dir}");
+        assert!(fsx::try_stat(&store.join("docker")).unwrap().is_none());
+    }
+}
+
+#[test]
+fn what_was_made_is_discarded_while_it_is_empty_and_nobody_has_it_open() {
+    let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+    let path = root.path().join("a/store");
+    let (store, mut made) = Store::create_new(&path).unwrap();
+    assert!(!made.discard().unwrap(), "it is open");
+    // Another run finds a store that it did not make.
+    let (second, mut made_second) = Store::create_new(&path).unwrap();
+    drop(store);
+    assert!(!made.discard().unwrap());
+    drop(second);
+    assert!(made_second.discard().unwrap());
+    assert!(fsx::try_stat(&path).unwrap().is_some());
+    let foreign = path.join("docker/notes");
+    fsx::write_file(&foreign, b"x").unwrap();
+    assert!(made.discard().unwrap());
+    assert_eq!(fsx::read_dir_names(&path).unwrap(), ["docker"]);
+    assert_eq!(
+        fsx::read_dir_names(&path.join("docker")).unwrap(),
+        ["notes"]
+    );
+    fsx::remove_file(&foreign).unwrap();
+
+    let path = root.path().join("b/store");
+    let (store, mut made) = Store::create_new(&path).unwrap();
+    drop(store);
+    assert!(made.discard().unwrap());
+    assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["a"]);
+    assert!(made.discard().unwrap(), "a second time does nothing");
 }

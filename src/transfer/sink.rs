@@ -4,6 +4,7 @@ mod layouts;
 mod oci;
 mod registry;
 mod store;
+mod take_over;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ pub use layouts::LayoutSink;
 pub use oci::OciSink;
 pub use registry::RegistrySink;
 pub use store::{StoreSink, StoreSinkOptions, Visibility};
+pub use take_over::LinkChoice;
 
 use super::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
 use crate::registry::Failure;

@@ -226,17 +226,19 @@ fn what_is_not_ours_is_not_replaced() {
     env.write("dir/notes.txt", "precious");
     env.write("file.tar", "precious");
     let before = tree(&env.work());
-    for (format, output) in [
-        ("oci", "dir"),
-        ("oci", "file.tar"),
-        ("oci-archive", "file.tar"),
-        ("oci-archive", "dir"),
-        ("docker-archive", "file.tar"),
-        ("docker-archive", "dir"),
+    let other = "is there already and is not";
+    let directory = "output `dir` cannot be written";
+    for (format, output, (code, said)) in [
+        ("oci", "dir", (1, other)),
+        ("oci", "file.tar", (1, other)),
+        ("oci-archive", "file.tar", (1, other)),
+        ("oci-archive", "dir", (2, directory)),
+        ("docker-archive", "file.tar", (1, other)),
+        ("docker-archive", "dir", (2, directory)),
     ] {
         let line = format!("export store --format {format} --output {output}");
-        let stderr = env.run_line(&line).exits(1).stderr;
-        assert!(stderr.contains("is there already and is not"), "{stderr}");
+        let stderr = env.run_line(&line).exits(code).stderr;
+        assert!(stderr.contains(said), "{stderr}");
         assert_same(&tree(&env.work()), &before, &line);
     }
 }

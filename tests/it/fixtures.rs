@@ -9,6 +9,7 @@ use hod::store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::images::{Compression, Format, Image, ImageBuilder, index, layer};
+use crate::support::tree::remove_tree;
 
 /// Where the fixtures are.
 pub(crate) fn dir() -> PathBuf {
@@ -88,7 +89,7 @@ fn the_registry_is_as_it_is_made_here_and_whole() {
     let (made, registry) = (files(&store), dir().join("registry"));
     if must_write() {
         if fsx::try_stat(&registry).unwrap().is_some() {
-            fsx::remove_dir_all(&registry).unwrap();
+            remove_tree(&registry).unwrap();
         }
         for (path, bytes) in &made {
             fsx::write_file(&registry.join(path), bytes).unwrap();

@@ -17,6 +17,7 @@ use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::programs;
 use crate::support::registry::TestRegistry;
 use crate::support::static_hod::static_hod;
+use crate::support::tree::remove_tree;
 
 /// The shells that it must run under.
 const SHELLS: [&[&str]; 3] = [&["busybox", "sh"], &["dash"], &["bash", "--posix"]];
@@ -146,7 +147,7 @@ fn what_is_damaged_or_missing_is_refused() {
     site.env
         .write("site/hod/bin/hod-linux-amd64", "#!/bin/sh\n");
     contains(&run().exits(4), "is not the hod that was packed");
-    fsx::remove_dir_all(&site.path("hod")).unwrap();
+    remove_tree(&site.path("hod")).unwrap();
     // A blob.
     let whole = fsx::read(&site.path("site.tar"), u64::MAX - 1).unwrap();
     let blob = layer(10, 50_000, Compression::Uncompressed).blob.bytes;

@@ -15,7 +15,7 @@ use crate::support::images::{Compression, ImageBuilder, index, layer, menagerie}
 use crate::support::random::Random;
 use crate::support::registry::{RegistryOptions, TestRegistry};
 use crate::support::tree::{
-    Tree, assert_same, exists, files, read, registry_tree, tree, whole_images,
+    Tree, assert_same, exists, files, read, registry_tree, remove_tree, tree, whole_images,
 };
 
 /// How often each verb is killed at the start of its work; after a second kill it runs to its end.
@@ -281,16 +281,13 @@ fn a_killed_pack_leaves_no_first_volume_and_the_next_one_cleans_up() {
     }
 }
 
-/// A pack that ends between two renames, as a kill may end it: here the first volume cannot appear.
+/// A pack that ended between two renames: the first volume appears last.
 #[test]
 fn volumes_without_the_first_say_that_it_is_missing() {
     let site = Site::new();
     let line = site.pack_volumes("volumes");
-    let first = site.env.path("volumes/b.001.tar");
-    fsx::create_dir_all(&first).unwrap();
-    let output = site.env.run_line(&line).exits(1);
-    assert!(output.stderr.contains("b.001.tar"), "{}", output.stderr);
-    fsx::remove_dir_if_empty(&first).unwrap();
+    let _ = site.env.run_line(&line).success();
+    fsx::remove_file(&site.env.path("volumes/b.001.tar")).unwrap();
     let unpack = "unpack volumes/b.002.tar --output out";
     let output = site.env.run_line(unpack).exits(5);
     let said = "volumes is missing: 1\n";
@@ -332,7 +329,7 @@ fn a_killed_export_goes_on() {
             }
         });
         for path in ["whole", "killed-0", "killed-1"] {
-            fsx::remove_dir_all(&site.env.path(path)).unwrap();
+            remove_tree(&site.env.path(path)).unwrap();
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::support::images::image;
 use crate::support::programs;
 use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
 use crate::support::skopeo;
+use crate::support::tree::remove_tree;
 
 /// A registry that lets [`USER`] in.
 fn locked(auth: fn(String, String) -> Auth) -> TestRegistry {
@@ -308,7 +309,7 @@ fn what_is_given_for_this_run_counts_first() {
     let user = ("HOD_USERNAME", USER);
     let bad = ("HOD_PASSWORD", "wr0ng");
     let check = |line: &str, input: &str, variables: &[(&str, &str)], code: i32| {
-        let _ = fsx::remove_dir_all(&env.path("store"));
+        let _ = remove_tree(&env.path("store"));
         run(&env, line, input, variables).exits(code)
     };
     check(&line, "", &[], 1);

@@ -223,9 +223,9 @@ fn what_cannot_be_written_is_known_before_anything_is_done() {
          hint: the name says what to write: JSON, or JUnit's XML, which CI systems show\n"
     );
     for flag in ["--report", "--retry-list", "--digest-file"] {
-        let line = format!("{} {flag} none/r.json", pull_line(&source, "list.txt"));
+        let line = format!("{} {flag} list.txt/r.json", pull_line(&source, "list.txt"));
         let output = env.run_line(&line).exits(1);
-        let said = "error: failed to write `none/r.json`";
+        let said = "error: failed to write `list.txt/r.json`";
         assert!(output.stderr.starts_with(said), "{}", output.stderr);
     }
     assert!(source.seen().is_empty() && !exists(&env.path("store")));

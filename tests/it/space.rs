@@ -10,7 +10,7 @@ use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, blob_path};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::registry::{RegistryOptions, TestRegistry};
-use crate::support::tree::{exists, files, registry_tree, tree, whole_images};
+use crate::support::tree::{exists, files, registry_tree, remove_tree, tree, whole_images};
 
 const N_IMAGES: u64 = 4;
 /// Of all images.
@@ -125,7 +125,7 @@ fn check_done(env: &TestEnv, line: &str) {
 }
 
 fn remove_output(env: &TestEnv) {
-    fsx::remove_dir_all(&env.path("disk/out")).unwrap();
+    remove_tree(&env.path("disk/out")).unwrap();
     for name in fsx::read_dir_names(&env.path("disk")).unwrap() {
         if name.to_string_lossy().starts_with("out.") {
             fsx::remove_file(&env.path("disk").join(name)).unwrap();

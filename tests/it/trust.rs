@@ -9,6 +9,7 @@ use crate::support::pki::Authority;
 use crate::support::programs;
 use crate::support::proxy::{Kind, Proxy};
 use crate::support::registry::TestRegistry;
+use crate::support::tree::remove_tree;
 
 fn write_certs(env: &TestEnv, host: &str, files: &[(&str, &str)]) {
     let dir = env.home().join(".config/containers/certs.d").join(host);
@@ -18,7 +19,7 @@ fn write_certs(env: &TestEnv, host: &str, files: &[(&str, &str)]) {
 }
 
 fn clear_certs(env: &TestEnv) {
-    fsx::remove_dir_all(&env.home().join(".config/containers/certs.d")).unwrap();
+    remove_tree(&env.home().join(".config/containers/certs.d")).unwrap();
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn proxies_lead_everywhere_but_to_this_machine() {
             output.stderr
         );
         assert_eq!(proxy.asked().len(), asked.len(), "{variable}");
-        fsx::remove_dir_all(&env.path("here")).unwrap();
+        remove_tree(&env.path("here")).unwrap();
     }
     let bad = [("HTTPS_PROXY", "ftp://user:hunter2@proxy")];
     let output = pull_with(&env, &line("registry.test:5000", "none"), &bad).exits(2);

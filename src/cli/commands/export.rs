@@ -4,7 +4,7 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
-use crate::ops::{self, Effect, ExportOptions};
+use crate::ops::{self, Effect, ExportFormat, ExportOptions};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
@@ -34,10 +34,17 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
 
 async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
     settings::require_one_stdin(&args.source, &args.only)?;
+    let format = args.format.into();
+    if matches!(
+        format,
+        ExportFormat::OciArchive | ExportFormat::DockerArchive
+    ) {
+        settings::require_file(&args.output)?;
+    }
     Ok(ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),
-        format: args.format.into(),
+        format,
         mtime: settings::source_date_epoch()?,
         list: settings::only_list(&args.only).await?,
         renames: settings::rename_rules(&args.rename, None),

@@ -21,6 +21,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
             path: args.output.clone(),
         });
     }
+    settings::require_file(&args.output)?;
     let signer = settings::signer(&args.sign, &args.bundles, session.reporter().as_ref()).await?;
     let options = MergeOptions {
         signer,

@@ -157,7 +157,7 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
     match printer.format() {
         ResultFormat::Json => session.document(packed)?,
         // Where the bundle went.
-        ResultFormat::Text if fsx::is_stdout(&packed.path) => {}
+        ResultFormat::Text if fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {
             printer.result(format_args!("{} {}", packed.path.display(), packed.id))?;
         }
@@ -188,11 +188,15 @@ fn left_out(base_blobs: usize, base_bytes: u64) -> String {
 }
 
 fn compression(output: &Path) -> Result<Compression, CommandError> {
+    let is_stream = fsx::is_stream(output).map_err(|source| CommandError::OutputPath {
+        path: output.to_owned(),
+        source,
+    })?;
     let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(".tar") || fsx::is_stdout(output) {
-        Ok(Compression::Raw)
-    } else if name.ends_with(".tar.zst") {
+    if name.ends_with(".tar.zst") {
         Ok(Compression::Zstd { level: 3 })
+    } else if name.ends_with(".tar") || is_stream {
+        Ok(Compression::Raw)
     } else {
         Err(CommandError::BundleName {
             path: output.to_owned(),

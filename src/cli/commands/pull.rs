@@ -41,6 +41,10 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
     let source = args.source.clone();
     let is_named = source.is_some();
     let source = source.unwrap_or_else(Registry::docker_hub);
+    if let Some(lock) = &args.lock {
+        settings::require_output(lock)?;
+        settings::require_others(&[lock.as_path()], &args.list.lists)?;
+    }
     let mut list = settings::image_list(&args.list, &source).await?;
     let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
     let aliases = if is_named {

@@ -6,12 +6,13 @@ use super::{CommandError, Exit, Session, push, settings};
 use crate::cli::args::ReceiptArgs;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
-use crate::fsx::{self, OutputFile};
+use crate::fsx::{self, ResultFile};
 use crate::oci::Registry;
 use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
 use crate::registry::RegistriesConf;
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
+    settings::require_output(&args.output)?;
     let list = if args.list.is_empty() {
         None
     } else {
@@ -35,9 +36,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         // It is the result, in whichever form was asked for.
         printer.raw(&bytes)?;
     } else {
-        let mut file = OutputFile::create(&args.output)?;
-        file.temp().write_all(&bytes)?;
-        file.commit()?;
+        ResultFile::create(&args.output)?.write(&bytes)?;
         if printer.format() == ResultFormat::Json {
             session.document(&found)?;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::entry::index;
+use super::entry::{OldIndex, index};
 use super::{Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
 use crate::archive::{EntryPath, PlannedTar};
 use crate::fsx::{self, Durability};
@@ -51,7 +51,7 @@ impl OciArchivePlan {
 
     /// The members with their lengths, and the index.
     fn members(&self) -> (BTreeMap<EntryPath, u64>, Vec<u8>) {
-        let index = index(&self.images, Vec::new());
+        let index = index(&self.images, &OldIndex::default());
         let mut members = BTreeMap::from([
             (entry_path(MARKER), MARKER_TEXT.len() as u64),
             (entry_path(INDEX), index.len() as u64),

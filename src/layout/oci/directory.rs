@@ -1,10 +1,9 @@
 //! An OCI layout in a directory.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::entry::{index, old_entries};
+use super::entry::{OldIndex, index};
 use super::{BLOBS, Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
 use crate::fsx::{self, Durability, LinkMode, WalkKind};
 use crate::layout::LayoutError;
@@ -37,7 +36,7 @@ impl OciDirWriter {
     /// What is there must be an OCI layout with nothing foreign in it, or an empty directory.
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
-        match fsx::OutputDir::create(destination)? {
+        match fsx::OutputDir::create(destination, is_member)? {
             Some(output) => Ok(Self { output }),
             None => Err(LayoutError::Busy {
                 path: destination.to_owned(),
@@ -88,7 +87,7 @@ impl OciDirWriter {
         if is_there {
             self.keep_blobs(&destination)?;
         }
-        let index = index(images, old.unwrap_or_default());
+        let index = index(images, &old.unwrap_or_default());
         fsx::write_file(&self.output.path().join(INDEX), &index)?;
         fsx::write_file(&self.output.path().join(MARKER), MARKER_TEXT)?;
         if is_there {
@@ -108,7 +107,7 @@ impl OciDirWriter {
             };
             if entry.kind == WalkKind::File {
                 let new = self.output.path().join(relative);
-                fsx::link_file(&entry.path, &new, LinkMode::Hard, self.output.path())?;
+                fsx::link_or_copy_file(&entry.path, &new, self.output.path())?;
             }
         }
         Ok(())
@@ -135,9 +134,34 @@ impl DirBlob {
     }
 }
 
-/// The images of the layout at `path`; `None` when there is nothing, an error when there is
+/// Whether a layout, finished or in the making, has a file or directory of this path: the only ones
+/// that are removed with it.
+fn is_member(path: &Path) -> bool {
+    let Some(names) = path.iter().map(OsStr::to_str).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    match names[..] {
+        [MARKER | INDEX | BLOBS] => true,
+        [name] => fsx::is_scratch_name(OsStr::new(name)),
+        [BLOBS, algorithm] => is_word(algorithm, b"+._-"),
+        [BLOBS, algorithm, encoded] => is_word(algorithm, b"+._-") && is_word(encoded, b"=_-"),
+        _ => false,
+    }
+}
+
+/// Whether a name is of letters, digits and, not at its start, some other characters: other
+/// programs know more algorithms than this one.
+fn is_word(name: &str, others: &[u8]) -> bool {
+    let is_usual = |byte: &u8| byte.is_ascii_alphanumeric();
+    name.as_bytes().first().is_some_and(is_usual)
+        && name
+            .bytes()
+            .all(|byte| is_usual(&byte) || others.contains(&byte))
+}
+
+/// The index of the layout at `path`; `None` when there is nothing, an error when there is
 /// something that is not ours to replace.
-fn look_at(path: &Path) -> Result<Option<Vec<Value>>, LayoutError> {
+fn look_at(path: &Path) -> Result<Option<OldIndex>, LayoutError> {
     let foreign = |found: Option<String>| LayoutError::Foreign {
         path: path.to_owned(),
         format: "an OCI layout",
@@ -156,10 +180,43 @@ fn look_at(path: &Path) -> Result<Option<Vec<Value>>, LayoutError> {
     if let Some(name) = names.iter().find(|name| known.iter().all(|k| name != k)) {
         return Err(foreign(Some(name.to_string_lossy().into_owned())));
     }
+    for entry in fsx::walk(path, |_| true) {
+        let entry = entry?;
+        let member = entry.path.strip_prefix(path).unwrap_or(&entry.path);
+        if !is_member(member) || entry.kind == WalkKind::Special {
+            return Err(foreign(Some(member.to_string_lossy().into_owned())));
+        }
+    }
     match fsx::try_read(&path.join(INDEX), INDEX_LEN_MAX)? {
         Some(bytes) if names.iter().any(|name| name == MARKER) => {
-            old_entries(&bytes, path).map(Some)
+            OldIndex::parse(&bytes, path).map(Some)
         }
         _ => Err(foreign(None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layouts_members_are_told_from_others() {
+        for (path, expect) in [
+            ("oci-layout", true),
+            ("index.json", true),
+            ("blobs", true),
+            ("blob-aB3dE6", true),
+            ("blobs/sha256", true),
+            ("blobs/sha256/00aa", true),
+            ("notes", false),
+            ("blobs/sha256+b64u/_a=", false),
+            ("blobs/sha256+b64u/a_=", true),
+            ("blobs/.hidden", false),
+            ("blobs/sha256/notes.txt", false),
+            ("blobs/sha256/00aa/x", false),
+            ("sha256/00aa", false),
+        ] {
+            assert_eq!(is_member(Path::new(path)), expect, "{path}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The entries of an `index.json`.
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::layout::{CollectionError, LayoutError};
 use crate::oci::{Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
@@ -39,6 +39,33 @@ struct Index {
     schema_version: u32,
     media_type: &'static str,
     manifests: Vec<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// The index of a layout that is there already: its entries, and whatever else it has
+/// (`annotations`, for instance).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct OldIndex {
+    manifests: Vec<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl OldIndex {
+    /// Parses the index of the layout at `path`.
+    pub(super) fn parse(bytes: &[u8], path: &std::path::Path) -> Result<Self, LayoutError> {
+        let mut old: Self =
+            serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
+                path: path.to_owned(),
+                member: super::INDEX.to_owned(),
+                source,
+            })?;
+        for own in ["schemaVersion", "mediaType"] {
+            old.rest.remove(own);
+        }
+        Ok(old)
+    }
 }
 
 impl OciEntry {
@@ -79,8 +106,9 @@ pub(in crate::layout) fn full_name(repository: &RepositoryName) -> String {
     }
 }
 
-/// The index of these entries and of those in `old` that no new one has the name of.
-pub(super) fn index(entries: &[OciEntry], old: Vec<Value>) -> Vec<u8> {
+/// The index of these entries and of those in `old` that no new one has the name of, with all else
+/// that `old` says.
+pub(super) fn index(entries: &[OciEntry], old: &OldIndex) -> Vec<u8> {
     let mut entries: Vec<&OciEntry> = entries.iter().collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.dedup_by(|a, b| a.name == b.name);
@@ -91,28 +119,18 @@ pub(super) fn index(entries: &[OciEntry], old: Vec<Value>) -> Vec<u8> {
         let is_ours = |entry: &&OciEntry| Some(entry.name.as_str()) == name;
         entries.iter().any(is_ours)
     };
-    let mut manifests: Vec<Value> = old.into_iter().filter(|old| !is_replaced(old)).collect();
+    let mut manifests: Vec<Value> = {
+        let old = old.manifests.iter().filter(|old| !is_replaced(old));
+        old.cloned().collect()
+    };
     manifests.extend(entries.iter().map(|entry| entry.value()));
     let index = Index {
         schema_version: 2,
         media_type: MediaType::OCI_INDEX,
         manifests,
+        rest: old.rest.clone(),
     };
     serde_json::to_vec(&index).expect("values are JSON")
-}
-
-/// The entries of an index that is there already.
-pub(super) fn old_entries(bytes: &[u8], path: &std::path::Path) -> Result<Vec<Value>, LayoutError> {
-    #[derive(serde::Deserialize)]
-    struct Old {
-        manifests: Vec<Value>,
-    }
-    let old: Old = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
-        path: path.to_owned(),
-        member: super::INDEX.to_owned(),
-        source,
-    })?;
-    Ok(old.manifests)
 }
 
 #[cfg(test)]
@@ -142,13 +160,18 @@ mod tests {
                 manifest.as_ref().unwrap(),
             )
         };
-        let first = index(&[entry("ns/b"), entry("ns/a")], Vec::new());
-        let old = old_entries(&first, std::path::Path::new("x")).unwrap();
-        let second = index(&[entry("ns/b"), entry("ns/c")], old);
+        let parse = |bytes: &[u8]| OldIndex::parse(bytes, std::path::Path::new("x")).unwrap();
+        let first = index(&[entry("ns/b"), entry("ns/a")], &OldIndex::default());
+        let mut old = parse(&first);
+        assert!(old.rest.is_empty());
+        let annotations = serde_json::json!({"created-by": "release"});
+        old.rest
+            .insert("annotations".to_owned(), annotations.clone());
+        let second = index(&[entry("ns/b"), entry("ns/c")], &old);
+        assert_eq!(parse(&second).rest["annotations"], annotations);
         let names = |bytes: &[u8]| -> Vec<String> {
-            let entries = old_entries(bytes, std::path::Path::new("x")).unwrap();
             let name = |v: &Value| v["annotations"]["io.containerd.image.name"].to_string();
-            entries.iter().map(name).collect()
+            parse(bytes).manifests.iter().map(name).collect()
         };
         assert_eq!(names(&first).len(), 2);
         let expect = ["a", "b", "c"].map(|name| format!("\"docker.io/ns/{name}:1\""));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::{Batch, ExportOptions, OpsError, make_parent};
+use super::{Batch, ExportOptions, OpsError};
 use crate::bridge::{self, Chunks};
 use crate::fsx::Durability;
 use crate::layout::{DockerImage, DockerWriter};
@@ -34,7 +34,6 @@ pub(super) async fn write(
     }
     // Layers grow when they are unpacked, by nobody knows how much before.
     require_space(&options.output, batch.plan.len())?;
-    make_parent(&options.output)?;
     let locations = locations(&batch.plan.images);
     let (output, mtime) = (options.output.clone(), options.mtime);
     let create = bridge::run(move || DockerWriter::create(&output, images, mtime));

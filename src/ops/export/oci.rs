@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Batch, ExportFormat, ExportOptions, OpsError, make_parent};
+use super::{Batch, ExportFormat, ExportOptions, OpsError};
 use crate::bridge;
-use crate::fsx::{Durability, LinkMode};
+use crate::fsx::Durability;
 use crate::layout::{OciArchiveWriter, OciDirWriter};
 use crate::ops::batch::require_space;
 use crate::ops::{Catalog, Context};
 use crate::report::amount::format_count;
-use crate::transfer::{OciSink, OnFailure, Resolved, Sink};
+use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved, Sink};
 
 /// What only Docker's media types have.
 const DOCKER: &str = "vnd.docker.";
@@ -17,7 +17,7 @@ const DOCKER: &str = "vnd.docker.";
 /// Writes the images of the batch; a directory gets those that are complete, an archive all or none.
 pub(super) async fn write(
     cx: &Context,
-    (options, link): (&ExportOptions, LinkMode),
+    (options, link): (&ExportOptions, LinkChoice),
     (catalog, batch): (&Catalog, &mut Batch),
 ) -> Result<(), OpsError> {
     let is_docker = |image: &&Resolved| image.top().media_type().as_str().contains(DOCKER);
@@ -37,7 +37,6 @@ pub(super) async fn write(
             return Ok(());
         }
         require_space(&options.output, plan.archive_len())?;
-        make_parent(&options.output)?;
         let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
         OciSink::archive(create.await?)
     } else {

@@ -91,7 +91,7 @@ pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecas
     } = Prepared::new(cx, options).await?;
     let manifest = planned.manifest();
     let refusal = require_room(options, &files).err();
-    let is_stdout = fsx::is_stdout(&options.output);
+    let is_stream = fsx::is_stream(&options.output)?;
     let volume = |file: PlannedFile| VolumeForecast {
         path: file.path,
         bytes: file.len,
@@ -111,10 +111,10 @@ pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecas
         refusal,
         images: Vec::new(),
     };
-    if !is_stdout {
+    if !is_stream {
         forecast.free_bytes = Some(fsx::available(existing_ancestor(&options.output)?)?);
     }
-    if !is_stdout && forecast.refusal.is_none() {
+    if !is_stream && forecast.refusal.is_none() {
         let rehearse = move |stop| {
             // Nothing of it is progress.
             writing.run(&stop, |open, options| {

@@ -8,31 +8,30 @@ use super::super::since::Since;
 use super::PackOptions;
 use super::carried::Carried;
 use crate::bundle::{self, BundleFile, BundleImage, Compression, PackBlob, PackPlan, Planned};
-use crate::fsx;
 use crate::oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
 use crate::template::{BundleKind, Facts, ImageFacts};
 use crate::transfer::{Referrer, Resolved};
 
-/// The name of a bundle that has none, and goes to stdout.
+/// The name of a bundle that has none, and goes to a stream.
 const UNNAMED: &str = "bundle";
 
 /// The output's file name without its ending, and what that says.
 fn file_kind(options: &PackOptions) -> (String, BundleKind) {
-    if fsx::is_stdout(&options.output) {
-        // Whoever reads it gives it a name, most likely that of the bundle.
-        let name = options.name.as_deref().unwrap_or(UNNAMED);
-        return (name.to_owned(), BundleKind::One);
-    }
     let name = options.output.file_name().unwrap_or_default();
     let name = name.to_string_lossy();
+    let stem = name
+        .strip_suffix(".tar.zst")
+        .or_else(|| name.strip_suffix(".tar"));
+    let Some(stem) = stem else {
+        // A stream; whoever reads it gives it a name, most likely that of the bundle.
+        let name = options.name.as_deref().unwrap_or(UNNAMED);
+        return (name.to_owned(), BundleKind::One);
+    };
     let kind = match options.compression {
         Compression::Raw => BundleKind::One,
         Compression::Zstd { .. } => BundleKind::Compressed,
     };
-    let stem = name
-        .strip_suffix(".tar.zst")
-        .or_else(|| name.strip_suffix(".tar"));
-    (stem.unwrap_or(&name).to_owned(), kind)
+    (stem.to_owned(), kind)
 }
 
 pub(super) fn pack_plan(

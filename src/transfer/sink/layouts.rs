@@ -5,10 +5,9 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::Content;
-use super::store::require_sound;
+use super::{Content, LinkChoice};
 use crate::bridge;
-use crate::fsx::{Durability, LinkMode};
+use crate::fsx::{Durability, MadeDirs};
 use crate::layout::DirWriter;
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
@@ -18,9 +17,22 @@ use crate::transfer::{Plan, Referrer, Resolved, TransferError};
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
 pub struct LayoutSink {
-    link: LinkMode,
+    link: LinkChoice,
     /// The layouts being built, by name; images may have referrers in common.
     writers: Mutex<HashMap<String, Arc<DirWriter>>>,
+    /// Dropped after those.
+    _parents: Parents,
+}
+
+/// The directories above the layouts that this run made, which it removes where they stay empty.
+#[derive(Debug, Default)]
+struct Parents(MadeDirs);
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        // An empty directory more is no harm.
+        let _ = self.0.remove_empty();
+    }
 }
 
 /// A layout's name below the output directory, as skopeo's `sync` names it, and what is in it.
@@ -64,17 +76,21 @@ impl Layout {
 
 impl LayoutSink {
     /// Starts a layout for every image of `plan`; nothing is visible before its image is complete.
-    pub fn create(output: &Path, link: LinkMode, plan: &Plan) -> Result<Self, TransferError> {
+    pub fn create(output: &Path, link: LinkChoice, plan: &Plan) -> Result<Self, TransferError> {
+        let mut parents = Parents::default();
         let mut writers = HashMap::new();
         for layout in plan.images.iter().flat_map(Layout::all) {
             if let Entry::Vacant(new) = writers.entry(layout.name) {
-                let writer = DirWriter::create(&output.join(new.key()))?;
+                let path = output.join(new.key());
+                parents.0.make(path.parent().unwrap_or(output))?;
+                let writer = DirWriter::create(&path)?;
                 new.insert(Arc::new(writer));
             }
         }
         Ok(Self {
             link,
             writers: Mutex::new(writers),
+            _parents: parents,
         })
     }
 
@@ -106,29 +122,15 @@ impl LayoutSink {
         let Some(first) = writers.first().cloned() else {
             return Ok(BlobRoute::Present);
         };
-        let route = match content.file() {
-            Some(source) if self.link != LinkMode::Copy => {
-                // Opened first, so that a missing blob and a wrong length are named as such.
-                content.open().await?;
-                let (writer, digest, mode) = (first, digest.clone(), self.link);
-                bridge::run(move || {
-                    require_sound(&digest, &source)?;
-                    Ok::<_, TransferError>(writer.link_blob(&source, &digest, mode)?)
-                })
-                .await?;
-                BlobRoute::Linked
-            }
-            _ => {
-                let stream = content.open().await?.into_stream();
-                write(
-                    stream,
-                    first,
-                    digest.clone(),
-                    Arc::clone(content.handover.reporter),
-                )
-                .await?;
-                BlobRoute::Moved
-            }
+        let (writer, linked) = (Arc::clone(&first), digest.clone());
+        let link = move |source: &Path, mode| writer.link_blob(source, &linked, mode).map(|_| ());
+        let route = if self.link.take_over(content, link).await? {
+            BlobRoute::Linked
+        } else {
+            let stream = content.open().await?.into_stream();
+            let reporter = Arc::clone(content.handover.reporter);
+            write(stream, first, digest.clone(), reporter).await?;
+            BlobRoute::Moved
         };
         // Layouts of one output share their blobs, whatever the source could do.
         bridge::run(move || share(&writers, &digest)).await?;
@@ -163,9 +165,8 @@ impl LayoutSink {
 /// Gives the blob of the first layout a place in the others.
 fn share(writers: &[Arc<DirWriter>], digest: &Digest) -> Result<(), TransferError> {
     if let Some((first, others)) = writers.split_first() {
-        let source = first.blob_path(digest);
         for other in others {
-            other.link_blob(&source, digest, LinkMode::Hard)?;
+            other.share_blob(first, digest)?;
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! An OCI layout as a sink, a directory or an archive: `export`.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::Content;
-use super::store::require_sound;
+use super::{Content, LinkChoice};
 use crate::bridge;
-use crate::fsx::{Durability, LinkMode};
+use crate::fsx::Durability;
 use crate::layout::{
     ArchiveBlob, DirBlob, LayoutError, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry,
 };
@@ -25,7 +25,7 @@ pub struct OciSink {
 enum Target {
     Directory {
         writer: Mutex<Option<Arc<OciDirWriter>>>,
-        link: LinkMode,
+        link: LinkChoice,
     },
     Archive(Mutex<Option<Arc<OciArchiveWriter>>>),
 }
@@ -38,7 +38,7 @@ enum Blob {
 
 impl OciSink {
     /// Fills a directory; files are taken over as `link` says.
-    pub fn directory(writer: OciDirWriter, link: LinkMode) -> Self {
+    pub fn directory(writer: OciDirWriter, link: LinkChoice) -> Self {
         Self::of(Target::Directory {
             writer: Mutex::new(Some(Arc::new(writer))),
             link,
@@ -96,18 +96,12 @@ impl OciSink {
         content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
         let descriptor = content.handover.blob.descriptor.clone();
-        if let (Target::Directory { writer, link }, Some(source)) = (&self.target, content.file())
-            && *link != LinkMode::Copy
-        {
-            // Opened first, so that a missing blob and a wrong length are named as such.
-            content.open().await?;
-            let (writer, link) = (shared(writer)?, *link);
-            bridge::run(move || {
-                require_sound(&descriptor.digest, &source)?;
-                Ok::<_, TransferError>(writer.link_blob(&source, &descriptor.digest, link)?)
-            })
-            .await?;
-            return Ok(BlobRoute::Linked);
+        if let Target::Directory { writer, link } = &self.target {
+            let (writer, digest) = (shared(writer)?, descriptor.digest.clone());
+            let place = move |source: &Path, mode| writer.link_blob(source, &digest, mode);
+            if link.take_over(content, place).await? {
+                return Ok(BlobRoute::Linked);
+            }
         }
         let stream = content.open().await?.into_stream();
         let reporter = Arc::clone(content.handover.reporter);

@@ -9,7 +9,7 @@ use super::{Golden, dir, joined, plain};
 use crate::signatures::minisign;
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs::are_here;
-use crate::support::tree::{exists, read};
+use crate::support::tree::{exists, read, remove_tree};
 
 /// Makes three volumes of the plain bundle.
 const VOLUME_SIZE: u64 = 69_632;
@@ -63,7 +63,7 @@ fn frozen_signatures_are_verified_wherever_bundles_are_read() {
             .run(["unpack", file, "--output", "out", &trusting()])
             .success();
         let _ = env.run_line("verify out").success();
-        fsx::remove_dir_all(&env.path("out")).unwrap();
+        remove_tree(&env.path("out")).unwrap();
         let refused = env.run([
             "unpack",
             file,
@@ -93,7 +93,7 @@ fn frozen_signatures_are_verified_wherever_bundles_are_read() {
         unpack.stdin(fsx::open(&env.path("joined.tar")).unwrap());
         let _ = finish(&mut unpack).success();
         let _ = env.run_line("verify out").success();
-        fsx::remove_dir_all(&env.path("out")).unwrap();
+        remove_tree(&env.path("out")).unwrap();
     }
 }
 

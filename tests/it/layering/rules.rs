@@ -30,7 +30,7 @@ const NEIGHBOURS: [(&str, &str); 10] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 31] = [
+const PATH_HOMES: [(&str, &[&str]); 30] = [
     ("axum", &["server"]),
     ("blake2", &["bundle"]),
     ("clap", &["cli"]),
@@ -40,7 +40,7 @@ const PATH_HOMES: [(&str, &[&str]); 31] = [
     ("http_auth", &["registry"]),
     ("hyper_util", &["registry"]),
     ("indicatif", &["cli"]),
-    ("io::stderr", &["cli"]),
+    ("io::stderr", &["cli", "fsx"]),
     ("io::stdout", &["cli", "fsx"]),
     ("minijinja", &["template"]),
     ("nix", &["fsx", "terminal"]),
@@ -59,18 +59,19 @@ const PATH_HOMES: [(&str, &[&str]); 31] = [
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
     ("toml", &["registry"]),
-    ("walkdir", &["fsx"]),
     ("x509_parser", &["registry"]),
     ("zstd", &["archive", "bundle"]),
 ];
 
 /// Words that only some top-level modules may use.
-const WORD_HOMES: [(&str, &[&str]); 6] = [
+const WORD_HOMES: [(&str, &[&str]); 7] = [
     ("block_on", &["cli"]),
     ("eprint!", &["cli"]),
     ("eprintln!", &["cli"]),
     ("print!", &["cli"]),
     ("println!", &["cli"]),
+    // What hod did not make stays: `fsx` removes what it made, one by one.
+    ("remove_dir_all", &[]),
     ("spawn_blocking", &["bridge"]),
 ];
 

@@ -8,6 +8,7 @@ use super::{OCTETS, push, push_blob, put_manifest, start_upload};
 use crate::support::http;
 use crate::support::images::{self, Blob, menagerie, repository, tag};
 use crate::support::registry::TestRegistry;
+use crate::support::tree::remove_tree;
 
 /// Nothing is left of uploads in the store's temporary directory.
 #[track_caller]
@@ -361,7 +362,7 @@ fn a_subject_need_not_be_there() {
 fn an_upload_that_the_store_failed_is_over() {
     let registry = TestRegistry::start();
     let location = start_upload(&registry, "app");
-    fsx::remove_dir_all(&registry.store().temp_dir().unwrap()).unwrap();
+    remove_tree(&registry.store().temp_dir().unwrap()).unwrap();
     let answer = registry.send_with("PATCH", &location, (&[OCTETS], b"abc"));
     assert_eq!((answer.status, answer.code().as_str()), (500, "UNKNOWN"));
     assert_eq!(registry.send("GET", &location).status, 404);

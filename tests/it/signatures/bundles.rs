@@ -10,6 +10,7 @@ use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::menagerie;
 use crate::support::programs::{are_here, is_ci, note};
 use crate::support::registry::TestRegistry;
+use crate::support::tree::remove_tree;
 
 /// What the head of a bundle has, in order.
 pub(super) const SIGNED_HEAD: [&str; 3] = [
@@ -86,7 +87,7 @@ fn a_signed_bundle_is_read_where_its_key_is_trusted() {
             ] {
                 env.run_line(&line).success();
             }
-            fsx::remove_dir_all(&env.path("out")).unwrap();
+            remove_tree(&env.path("out")).unwrap();
         }
         // One of several is enough.
         let line = format!("verify {bundle} --verify-key other.pub --verify-key hod.pub");

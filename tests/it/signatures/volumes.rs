@@ -9,7 +9,7 @@ use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::programs::are_here;
 use crate::support::registry::TestRegistry;
-use crate::support::tree::exists;
+use crate::support::tree::{exists, remove_tree};
 
 const PACK: &str = "pack store --no-tool --volume-size 160K --name site --output";
 const N_VOLUMES: usize = 3;
@@ -262,6 +262,6 @@ fn minisign_checks_what_any_volume_says() {
         let (is_good, said) = verify("hod.pub");
         assert!(is_good, "{said}");
         assert!(!verify("other.pub").0);
-        fsx::remove_dir_all(&env.path("hod")).unwrap();
+        remove_tree(&env.path("hod")).unwrap();
     }
 }

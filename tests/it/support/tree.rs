@@ -194,3 +194,15 @@ fn entries(root: &Path) -> Vec<(PathBuf, bool)> {
         })
         .collect()
 }
+
+/// Removes a tree; one that is not found is not an error.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program itself never removes what it did not make"
+)]
+pub(crate) fn remove_tree(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

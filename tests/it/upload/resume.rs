@@ -11,6 +11,7 @@ use crate::support::docker_registry::{self, DockerRegistry};
 use crate::support::env::{Output, TestEnv};
 use crate::support::programs::are_here;
 use crate::support::relay::{Deed, Passed, Relay};
+use crate::support::tree::remove_tree;
 
 use super::{MIB, blobs_len, large, of, push, sent_len, site};
 
@@ -192,7 +193,7 @@ fn a_session_that_the_registry_forgot_is_begun_again() {
     child.wait().unwrap();
     assert_eq!(kept(&sessions(&env)).len(), 1);
     let uploads = root.join("docker/registry/v2/repositories/team/app/_uploads");
-    fsx::remove_dir_all(&uploads).unwrap();
+    remove_tree(&uploads).unwrap();
     let _ = relay.take_passed();
     env.run_line(&line).success();
     registry.assert_serves("team/app:1", &image);

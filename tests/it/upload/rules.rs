@@ -9,6 +9,7 @@ use crate::support::images::{image, repository, tag};
 use crate::support::programs::are_here;
 use crate::support::registry::TestRegistry;
 use crate::support::relay::{Deed, Relay};
+use crate::support::tree::remove_tree;
 
 use super::{MIB, blobs_len, is_upload, large, layer_len, of, push, sent_len, site};
 
@@ -69,7 +70,7 @@ fn a_large_blob_goes_in_chunks_and_a_small_one_in_one_request() {
 }
 
 fn fsx_empty(root: &std::path::Path) {
-    hod::fsx::remove_dir_all(root).unwrap();
+    remove_tree(root).unwrap();
     hod::fsx::create_dir_all(root).unwrap();
 }
 

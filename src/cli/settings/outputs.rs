@@ -1,0 +1,49 @@
+//! Outputs, checked before any work is done for them.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::CommandError;
+use crate::fsx::{self, OutputKind};
+
+/// Refuses an output that is a directory, or has a name that no file can have.
+pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
+    OutputKind::of(path).map_err(|source| CommandError::OutputPath {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Refuses an output that is not a regular file, for what is written in no order.
+pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
+    match require_output(path)? {
+        OutputKind::File(_) => Ok(()),
+        OutputKind::Stream => Err(CommandError::OutputStream {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Refuses an output that is one of the input files, or is in one of the input directories.
+pub(crate) fn require_others(outputs: &[&Path], inputs: &[PathBuf]) -> Result<(), CommandError> {
+    let identity = |path: &Path| Ok::<_, fsx::Error>(fsx::try_stat(path)?.map(|s| s.identity));
+    let mut read = Vec::new();
+    for input in inputs.iter().filter(|input| !fsx::is_stdin(input)) {
+        let is_dir = fsx::try_stat(input)?.is_some_and(|stat| stat.is_dir);
+        if is_dir {
+            for name in fsx::read_dir_names(input)? {
+                read.extend(identity(&input.join(name))?);
+            }
+        } else {
+            read.extend(identity(input)?);
+        }
+    }
+    for output in outputs {
+        let is_file = fsx::try_stat(output)?.is_some_and(|stat| stat.is_file);
+        if is_file && identity(output)?.is_some_and(|identity| read.contains(&identity)) {
+            return Err(CommandError::OutputIsInput {
+                path: output.to_path_buf(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Files and directories that must be the user's own: opened without following a symbolic link,
+//! and checked before anything in them is touched.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::{Error, dir_of, user_id};
+
+/// Why a file or directory is not taken for our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotOwn {
+    #[error("it is a symbolic link")]
+    Symlink,
+    #[error("it is not a directory")]
+    NotADirectory,
+    #[error("it is not a regular file")]
+    NotAFile,
+    #[error("it has other names (hardlinks)")]
+    Linked,
+    #[error("it belongs to another user (uid {0})")]
+    OtherUser(u32),
+}
+
+impl NotOwn {
+    fn error(self, path: &Path) -> Error {
+        Error::new("use", path, io::Error::other(self))
+    }
+}
+
+/// Opens the directory at `path`, which must be real and this user's; `None` when it is not found.
+#[expect(clippy::disallowed_methods, reason = "the home of owned directories")]
+pub fn open_own_dir(path: &Path) -> Result<Option<File>, Error> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let dir = match opened {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(explain(path, source, NotOwn::NotADirectory)),
+    };
+    let uid = metadata(&dir, path)?.uid();
+    if is_own(uid, dir_of(path)) {
+        Ok(Some(dir))
+    } else {
+        Err(NotOwn::OtherUser(uid).error(path))
+    }
+}
+
+/// Creates the directory at `path`, whose parent must exist, or checks that the one that is there
+/// is real and this user's.
+#[expect(clippy::disallowed_methods, reason = "the home of owned directories")]
+pub fn make_own_dir(path: &Path) -> Result<(), Error> {
+    loop {
+        match std::fs::create_dir(path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Error::new("create directory", path, source)),
+        }
+        if open_own_dir(path)?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// Opens the file at `path` for reading and appending, creating it with `mode` when it is missing;
+/// it must be a regular file of this user's with no other name.
+#[expect(clippy::disallowed_methods, reason = "the home of owned files")]
+pub(super) fn open_own_file(path: &Path, mode: u32) -> Result<File, Error> {
+    // A pipe that nobody reads must not hold us up.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .append(true)
+        .mode(mode)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = opened.map_err(|source| explain(path, source, NotOwn::NotAFile))?;
+    let metadata = metadata(&file, path)?;
+    let refused = if !metadata.is_file() {
+        NotOwn::NotAFile
+    } else if metadata.nlink() > 1 {
+        NotOwn::Linked
+    } else if !is_own(metadata.uid(), dir_of(path)) {
+        NotOwn::OtherUser(metadata.uid())
+    } else {
+        return Ok(file);
+    };
+    Err(refused.error(path))
+}
+
+/// Whether a file that belongs to `uid` is this user's, as the file system of `dir` has it: some
+/// (FAT, network ones) give every file the same owner, whoever makes it.
+pub(super) fn is_own(uid: u32, dir: &Path) -> bool {
+    let made_here = || {
+        let made = tempfile::tempfile_in(dir);
+        made.and_then(|file| file.metadata())
+            .is_ok_and(|metadata| metadata.uid() == uid)
+    };
+    uid == user_id() || made_here()
+}
+
+/// Says what is at `path`, which could not be opened, where that is the reason.
+#[expect(clippy::disallowed_methods, reason = "links are not followed")]
+fn explain(path: &Path, source: io::Error, wrong_kind: NotOwn) -> Error {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => NotOwn::Symlink.error(path),
+        Ok(metadata) => {
+            let is_right = match wrong_kind {
+                NotOwn::NotADirectory => metadata.is_dir(),
+                _ => metadata.is_file(),
+            };
+            if is_right {
+                Error::new("open", path, source)
+            } else {
+                wrong_kind.error(path)
+            }
+        }
+        Err(_) => Error::new("open", path, source),
+    }
+}
+
+fn metadata(file: &File, path: &Path) -> Result<std::fs::Metadata, Error> {
+    let metadata = file.metadata();
+    metadata.map_err(|source| Error::new("look at", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx::{self, IoKind};
+
+    #[test]
+    fn only_real_directories_are_used() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        assert!(open_own_dir(&path("none")).unwrap().is_none());
+        make_own_dir(&path("dir")).unwrap();
+        make_own_dir(&path("dir")).unwrap();
+        assert!(open_own_dir(&path("dir")).unwrap().is_some());
+        std::os::unix::fs::symlink(path("dir"), path("link")).unwrap();
+        std::os::unix::fs::symlink(path("none"), path("dangling")).unwrap();
+        fsx::write_file(&path("file"), b"x").unwrap();
+        for name in ["link", "dangling", "file"] {
+            for result in [
+                open_own_dir(&path(name)).map(|_| ()),
+                make_own_dir(&path(name)),
+            ] {
+                let error = result.unwrap_err();
+                assert_eq!(error.kind(), IoKind::NotOwn, "{name}: {error:?}");
+                assert_eq!(error.path(), path(name));
+            }
+        }
+        assert!(fsx::try_stat(&path("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn only_regular_files_with_one_name_are_used() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        drop(open_own_file(&path("new"), 0o600).unwrap());
+        drop(open_own_file(&path("new"), 0o600).unwrap());
+        fsx::write_file(&path("precious"), b"1").unwrap();
+        std::os::unix::fs::symlink(path("precious"), path("link")).unwrap();
+        std::os::unix::fs::symlink(path("none"), path("dangling")).unwrap();
+        fsx::create_dir_all(&path("dir")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let linked = fsx::LinkMode::Hard;
+        fsx::link_file(&path("precious"), &path("second"), linked, root.path()).unwrap();
+        for name in ["link", "dangling", "dir", "pipe", "second"] {
+            let error = open_own_file(&path(name), 0o600).unwrap_err();
+            assert_eq!(error.kind(), IoKind::NotOwn, "{name}: {error:?}");
+        }
+        assert!(fsx::try_stat(&path("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn files_of_others_are_not_ours() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(is_own(user_id(), root.path()));
+        assert!(!is_own(user_id() + 1, root.path()));
+    }
+}

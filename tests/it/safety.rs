@@ -1,0 +1,211 @@
+//! Nothing is lost that hod did not make: not what came in between, and not what a link leads to.
+
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use hod::fsx;
+
+use crate::support::env::TestEnv;
+use crate::support::fault_proxy::wait_until;
+use crate::support::images::{Compression, ImageBuilder, layer, menagerie};
+use crate::support::registry::{RegistryOptions, TestRegistry};
+use crate::support::tree::{exists, read, whole_images};
+
+/// A store with images, a bundle of it that is more than a pipe holds, and a truncated one.
+fn site() -> TestEnv {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    for (name, image) in menagerie() {
+        image.put_in(&store, &format!("kinds/{name}:1"));
+    }
+    let large = layer(7, 900_000, Compression::Uncompressed);
+    let image = ImageBuilder::oci(7).layer(&large).build();
+    image.put_in(&store, "app/large:1");
+    drop(store);
+    let _ = env.run_line("pack store --output good.tar").success();
+    let good = read(&env.path("good.tar"));
+    env.write("bad.tar", &good[..good.len() - 300_000]);
+    env
+}
+
+fn start(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Unpacks `bad.tar` into `out` from a pipe, and has `between` done when the output is open.
+#[track_caller]
+fn fail_around(env: &TestEnv, between: impl FnOnce()) {
+    let mut command = env.hod();
+    command.args(["unpack", "-", "--output", "out"]);
+    let mut child = start(command.stdin(Stdio::piped()));
+    let mut pipe = child.stdin.take().unwrap();
+    let bad = read(&env.path("bad.tar"));
+    let (first, rest) = bad.split_at(400_000);
+    pipe.write_all(first).unwrap();
+    wait_until(|| exists(&env.path("out/.hod/tmp")));
+    between();
+    pipe.write_all(rest).unwrap();
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+}
+
+#[test]
+fn a_failing_unpack_leaves_what_another_run_pulled() {
+    let env = site();
+    let registry = TestRegistry::with(RegistryOptions {
+        store: Some(env.store("store")),
+        ..RegistryOptions::default()
+    });
+    let images = whole_images(&env.path("store"));
+    let lines: Vec<&str> = images.keys().map(String::as_str).collect();
+    env.write("all.txt", lines.join("\n"));
+    for is_there in [false, true] {
+        if is_there {
+            env.write("out/notes.txt", "precious");
+        }
+        fail_around(&env, || {
+            let host = registry.host();
+            let line = format!("pull all.txt --store out --source {host} --platform all");
+            let _ = env.run_line(&line).success();
+        });
+        assert_eq!(whole_images(&env.path("out")), images);
+        let _ = env.run_line("verify out").success();
+        crate::support::tree::remove_tree(&env.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn a_failing_unpack_leaves_what_a_person_put_there() {
+    let env = site();
+    fail_around(&env, || {
+        env.write("out/notes.txt", "precious");
+        env.write("out/docker/registry/v2/repositories/x/y", "precious");
+        env.write("out/.hod/notes.txt", "precious");
+    });
+    for path in [
+        "notes.txt",
+        "docker/registry/v2/repositories/x/y",
+        ".hod/notes.txt",
+    ] {
+        assert_eq!(env.read(Path::new("out").join(path)), "precious");
+    }
+}
+
+#[test]
+fn of_two_unpacks_that_start_at_once_one_may_fail() {
+    let env = site();
+    let images = whole_images(&env.path("store"));
+    for round in 0..8 {
+        let unpack = |bundle: &str| {
+            let mut command = env.hod();
+            let output = format!("new/{round}");
+            start(command.args(["unpack", bundle, "--output", &output]))
+        };
+        let (bad, good) = (unpack("bad.tar"), unpack("good.tar"));
+        let (bad, good) = (
+            bad.wait_with_output().unwrap(),
+            good.wait_with_output().unwrap(),
+        );
+        assert_eq!(bad.status.code(), Some(4));
+        let said = String::from_utf8_lossy(&good.stderr);
+        assert_eq!(good.status.code(), Some(0), "{said}");
+        assert_eq!(whole_images(&env.path(format!("new/{round}"))), images);
+    }
+}
+
+#[test]
+fn a_report_in_a_refused_output_is_written() {
+    let env = site();
+    let line = "unpack bad.tar --output nd --report nd/r.json";
+    let _ = env.run_line(line).exits(4);
+    assert_eq!(fsx::read_dir_names(&env.path("nd")).unwrap(), ["r.json"]);
+    let report: serde_json::Value = serde_json::from_str(&env.read("nd/r.json")).unwrap();
+    assert_eq!(report["verb"], "unpack");
+}
+
+#[test]
+fn a_state_that_is_a_link_is_refused_by_name() {
+    let env = site();
+    env.write("list.txt", "app/large:1\n");
+    for (link, dir) in [
+        (".hod", ""),
+        (".hod/tmp", "blob-aaaaaa"),
+        (".hod/partial", "x"),
+    ] {
+        let victim = env.path("victim");
+        for path in ["tmp/blob-aaaaaa/f", "blob-aaaaaa/f", "file"] {
+            fsx::write_file(&victim.join(path), b"precious").unwrap();
+        }
+        let output = env.path("out");
+        fsx::create_dir_all(output.join(link).parent().unwrap()).unwrap();
+        symlink(&victim, output.join(link)).unwrap();
+        for line in [
+            "unpack good.tar --output out",
+            "select list.txt --store store --output out",
+        ] {
+            let said = env.run_line(line).exits(1).stderr;
+            let expected = format!("out/{link}`");
+            assert!(said.contains(&expected), "{said}");
+            assert!(said.contains("it is a symbolic link"), "{said}");
+            assert!(said.contains("hint: "), "{said}");
+        }
+        let left = crate::support::tree::files(&victim).len();
+        assert_eq!(left, 3, "{link} {dir}");
+        crate::support::tree::remove_tree(&output).unwrap();
+    }
+}
+
+#[test]
+fn a_blob_that_is_a_directory_is_named() {
+    let env = site();
+    env.write("list.txt", "app/large:1\n");
+    let blob = crate::support::tree::registry_files(&env.path("store"))
+        .into_iter()
+        .find(|path| path.ends_with("data"))
+        .unwrap();
+    let relative = blob.strip_prefix(env.path("store")).unwrap().to_owned();
+    fsx::create_dir_all(&env.path("out").join(&relative)).unwrap();
+    let said = env.run_line("unpack good.tar --output out").exits(1).stderr;
+    assert!(said.contains(relative.to_str().unwrap()), "{said}");
+    assert!(
+        said.contains("a directory is where a file belongs"),
+        "{said}"
+    );
+}
+
+/// A directory in the making that somebody else put there is not filled for them.
+#[test]
+fn an_export_does_not_build_in_a_directory_of_others() {
+    let env = site();
+    if fsx::user_id() == 0 {
+        let planted = env.path("sticky/.e.partial");
+        fsx::create_dir_all(&planted).unwrap();
+        std::os::unix::fs::chown(&planted, Some(12_345), Some(12_345)).unwrap();
+        let line = "export store --format oci --output sticky/e";
+        let said = env.run_line(line).exits(1).stderr;
+        assert!(
+            said.contains("belongs to another user (uid 12345)"),
+            "{said}"
+        );
+        assert!(!exists(&env.path("sticky/e")));
+        fsx::remove_dir_if_empty(&planted).unwrap();
+        let _ = env.run_line(line).success();
+    }
+    // As any user: what is in it is not hod's.
+    env.write("other/.e.partial/notes.txt", "precious");
+    for format in ["oci", "dir"] {
+        let output = if format == "oci" { "other/e" } else { "other" };
+        env.write("other/app/.large:1.partial/notes.txt", "precious");
+        let line = format!("export store --format {format} --output {output}");
+        let output = env.run_line(&line);
+        assert_ne!(output.code, Some(0), "{}", output.stderr);
+        assert!(output.stderr.contains("notes.txt"), "{}", output.stderr);
+    }
+    assert_eq!(env.read("other/.e.partial/notes.txt"), "precious");
+    assert_eq!(env.read("other/app/.large:1.partial/notes.txt"), "precious");
+}
