@@ -10,7 +10,7 @@
 //!   evidence   what an answer proves: the one judge of "the registry has it"
 //!   inspect    what `hod doctor` shows
 //!   limiter    how much at once, and when not at all     throttle   budget
-//!   retry      how often and how soon again    error   advice   safe_url
+//!   retry      how often and how soon again    outage  error   advice   safe_url
 //!   harbor     what Harbor offers and says besides      probe   the first look
 //! ```
 //!
@@ -37,6 +37,7 @@ mod inspect;
 mod limiter;
 mod manifest;
 mod mirrors;
+mod outage;
 mod pages;
 mod probe;
 mod proof;
@@ -74,6 +75,7 @@ pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Sec
 pub use limiter::LimitOptions;
 pub use manifest::{HeadManifest, SubjectSupport};
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
+pub use outage::HostState;
 pub use probe::Probe;
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;

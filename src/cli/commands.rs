@@ -113,6 +113,7 @@ impl Session<'_> {
             attempts: 1,
             base: Duration::ZERO,
             max: Duration::ZERO,
+            outage: Duration::ZERO,
         };
         Context {
             reporter: self.reporter(),
@@ -268,7 +269,7 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Pack(args) => pack::run(session, args).await,
         Command::Unpack(args) => unpack::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,
-        Command::Push(args) => push::run(session, args).await,
+        Command::Push(args) => Box::pin(push::run(session, args)).await,
         Command::Verify(args) => session.interruptible(verify::run(session, args)).await,
         Command::Ls(args) => session.interruptible(ls::run(session, args)).await,
         Command::Diff(args) => session.interruptible(diff::run(session, args)).await,

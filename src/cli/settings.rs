@@ -168,10 +168,17 @@ impl UseConf {
 
 /// How often, and how patiently, to try again.
 pub(crate) fn retry_policy(args: &RegistryArgs) -> RetryPolicy {
-    RetryPolicy {
-        attempts: args.retries.saturating_add(1),
-        base: Duration::from_millis(500),
+    let usual = RetryPolicy {
         max: Duration::from_mins(1),
+        ..RetryPolicy::default()
+    };
+    match args.retries {
+        None => usual,
+        Some(n) => RetryPolicy {
+            attempts: n.saturating_add(1),
+            outage: Duration::ZERO,
+            ..usual
+        },
     }
 }
 

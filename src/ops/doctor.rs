@@ -310,7 +310,13 @@ async fn add_login(
                 check: "logged in",
                 status: ObservationStatus::Failed,
                 text: format!("the login is refused: {said}"),
-                hint: Some(format!("log in anew with `hod login {registry}`")),
+                hint: Some(match greeting.kind {
+                    RegistryKind::Harbor => format!(
+                        "log in with `hod login {registry}`; Harbor also answers like this while \
+                         its database is down"
+                    ),
+                    _ => format!("log in with `hod login {registry}`"),
+                }),
             });
             false
         }

@@ -318,7 +318,8 @@ impl Hint for OpsError {
             Self::Rename(error) => error.hint(),
             Self::LoginRefused { .. } => Some(
                 "nothing was kept; check the user's name (a robot's has a prefix, `robot$` with \
-                 Harbor, which a shell must not expand) and the password"
+                 Harbor, which a shell must not expand) and the password; Harbor also answers like \
+                 this while its database is down"
                     .to_owned(),
             ),
             Self::NotLoggedIn { .. } => {

@@ -1,7 +1,7 @@
 //! What to do about what goes wrong with a registry.
 
 use super::error::ErrorBody;
-use super::harbor::harbor_hint;
+use super::harbor::{database_down, harbor_hint};
 use super::{LoginState, RegistryError, RequestLine, TlsFailure};
 use crate::hint::Hint;
 use crate::oci::Registry;
@@ -26,7 +26,8 @@ impl Hint for RegistryError {
                 // Harbor's token service.
                 let secrets = if refusal.request.path() == "/service/token" {
                     "; a robot's secret is shown only once and may have expired, and users that \
-                     log in by OIDC need their CLI secret"
+                     log in by OIDC need their CLI secret; Harbor also answers like this while its \
+                     database is down"
                 } else {
                     ""
                 };
@@ -42,6 +43,7 @@ impl Hint for RegistryError {
                     refusal.origin
                 ))
             }
+            Self::LoginForgotten { registry, .. } => Some(database_down(registry.as_str())),
             Self::Blocked { .. } => {
                 Some("`--no-registries-conf` pulls as if there were no such file".to_owned())
             }

@@ -15,15 +15,22 @@ use reqwest::header::HeaderValue;
 use super::challenge::Challenge;
 use super::harbor::Doubt;
 use super::proof::Proof;
-use super::scopes::Scopes;
+use super::scopes::{Scopes, TokenBound};
 use super::token::Token;
 use super::{Login, Secret};
 use crate::oci::Registry;
 
-/// How many scopes are asked for with one token at most.
-const SCOPES_MAX: usize = 30;
-/// How many are expected together, so that there is room for the source of a mount.
-const EXPECTED_MAX: usize = SCOPES_MAX - 4;
+/// How much one token is asked for at most. It is sent with every request: nginx takes header lines
+/// of 8 KiB unless it is told otherwise, and some proxies take 4 KiB.
+const ASKED_MAX: TokenBound = TokenBound {
+    n_scopes: 30,
+    len: 4000,
+};
+/// How much is expected together, so that there is room for the source of a mount.
+const EXPECTED_MAX: TokenBound = TokenBound {
+    n_scopes: 26,
+    len: 3500,
+};
 
 /// What a token is good for: the scopes, and the login with which it was got.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,6 +86,8 @@ struct Expected {
 pub(super) struct Need {
     pub(super) scopes: Scopes,
     pub(super) key: TokenKey,
+    /// What a token must be good for at the least, whatever else it is good for.
+    pub(super) own: TokenKey,
 }
 
 impl Auth {
@@ -120,6 +129,18 @@ impl RegistryAuth {
     /// Remembers that the run will need `scopes`, with `login`.
     pub(super) fn expect(&self, login: Option<Arc<Login>>, scopes: &Scopes) {
         let mut expected = lock(&self.expected);
+        let is_harbor = self.is_harbor();
+        let is_known = |group: &TokenKey| {
+            let is_covered = if is_harbor {
+                group.scopes.projects().covers(&scopes.projects())
+            } else {
+                group.scopes.covers(scopes)
+            };
+            group.login == login && is_covered
+        };
+        if expected.groups.iter().any(is_known) {
+            return;
+        }
         let own = expected.groups.iter_mut().rev();
         let last = own.into_iter().find(|group| group.login == login);
         if let Some(group) = last {
@@ -134,6 +155,11 @@ impl RegistryAuth {
         expected.groups.push(TokenKey { login, scopes });
     }
 
+    /// Drops what was expected: before it was known to be a Harbor, all repositories were counted.
+    pub(super) fn forget_expected(&self) {
+        lock(&self.expected).groups.clear();
+    }
+
     /// What to ask for where `needed` is needed: all that is expected, where one token can have it.
     pub(super) fn need(&self, needed: &TokenKey) -> Need {
         let is_harbor = self.is_harbor();
@@ -144,36 +170,57 @@ impl RegistryAuth {
                 scopes
             }
         };
+        let good_for = |scopes: &Scopes| {
+            if is_harbor {
+                scopes.projects()
+            } else {
+                scopes.clone()
+            }
+        };
         let expected = lock(&self.expected);
-        let mut scopes = compact(needed.scopes.clone());
+        let own = compact(needed.scopes.clone());
+        let mut scopes = own.clone();
         if !expected.is_over {
+            // At Harbor tokens are for projects, whichever repository was expected in them.
+            let needed_here = good_for(&own);
             let is_meant = |group: &&TokenKey| {
                 group.login == needed.login
-                    && (is_harbor || group.scopes.shares_a_resource_with(&needed.scopes))
+                    && good_for(&group.scopes).shares_a_resource_with(&needed_here)
                     && !expected.is_narrow(&needed.scopes)
             };
-            for group in expected.groups.iter().filter(is_meant) {
+            // What is written to comes first: of a mount, the target rather than its source.
+            let mut groups: Vec<&TokenKey> = expected.groups.iter().filter(is_meant).collect();
+            let written = good_for(&own.writing());
+            groups.sort_by_key(|group| !good_for(&group.scopes).shares_a_resource_with(&written));
+            for group in groups {
                 let mut wide = scopes.clone();
                 wide.merge(&group.scopes);
                 let wide = compact(wide);
                 // One that needs nothing in particular, the check of a login, is left alone.
-                if wide.fits(SCOPES_MAX) && !needed.scopes.is_empty() {
+                if wide.fits(ASKED_MAX) && !needed.scopes.is_empty() {
                     scopes = wide;
                 }
             }
         }
-        let good_for = if is_harbor {
-            scopes.projects()
-        } else {
-            scopes.clone()
+        let key = |scopes: &Scopes| TokenKey {
+            login: needed.login.clone(),
+            scopes: good_for(scopes),
         };
         Need {
+            key: key(&scopes),
+            own: key(&own),
             scopes,
-            key: TokenKey {
-                login: needed.login.clone(),
-                scopes: good_for,
-            },
         }
+    }
+
+    /// Asks for no more than is needed from now on, since a server on the way takes no long
+    /// headers, and drops all tokens; returns whether that makes a difference.
+    pub(super) fn shrink(&self) -> bool {
+        let was_over = std::mem::replace(&mut lock(&self.expected).is_over, true);
+        if !was_over {
+            self.forget_tokens();
+        }
+        !was_over
     }
 
     /// Asks for no more than is needed where it is `needed` from now on; returns whether that makes
@@ -346,7 +393,7 @@ mod tests {
             });
             assert!(need.scopes.covers(&needed));
             assert!(need.scopes.resources().count() > 2, "{name}");
-            assert!(need.scopes.fits(SCOPES_MAX), "{name}");
+            assert!(need.scopes.fits(ASKED_MAX), "{name}");
         }
     }
 
@@ -368,6 +415,7 @@ mod tests {
                 scopes: Scopes::parse(text),
             })
         };
+        // Nothing of a project that is not in the group, and no more than once.
         let first = need("repository:p/app7:pull,push");
         let asked: Vec<String> = first.scopes.iter().collect();
         assert_eq!(

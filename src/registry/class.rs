@@ -28,7 +28,8 @@ impl RegistryError {
             Self::Manifest { .. }
             | Self::AnswerTooLong { .. }
             | Self::Protocol { .. }
-            | Self::NotStored { .. } => ErrorClass::Server,
+            | Self::NotStored { .. }
+            | Self::LoginForgotten { .. } => ErrorClass::Server,
             Self::Host { .. } | Self::Certificates(_) => ErrorClass::Usage,
             Self::LoginRefused { .. }
             | Self::Helper { .. }
@@ -64,6 +65,7 @@ fn of_answer(status: u16, body: &ErrorBody) -> ErrorClass {
         403 if body.harbor().is_some() && (says("proxy project") || says("read only")) => {
             ErrorClass::Policy
         }
+        401 if body.is_database_down() => ErrorClass::Server,
         status => of_status(status),
     }
 }

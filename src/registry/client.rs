@@ -28,6 +28,9 @@ use crate::report::Reporter;
 /// How many requests that write a Harbor gets at once.
 const HARBOR_WRITES_MAX: usize = 5;
 
+/// As long a token may be what a web server refuses to take in a header.
+const LONG_TOKEN_LEN: usize = 2048;
+
 /// What a client is told once.
 pub struct ClientOptions {
     pub credentials: Credentials,
@@ -346,6 +349,9 @@ impl Client {
             if let Some(turn) = turn.filter(|_| is_ours) {
                 self.judge(&target, &turn, answer.status()).await?;
             }
+            if is_ours && self.has_too_long_token(&target, &answer, authorization.as_ref()) {
+                continue;
+            }
             if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
                 self.settle(&target, &login);
                 return Ok(answer);
@@ -358,6 +364,27 @@ impl Client {
                 return Ok(answer);
             }
         }
+    }
+
+    /// Whether a web server in front refused a request because of its token, which the next one
+    /// will be shorter than.
+    fn has_too_long_token(
+        &self,
+        target: &Target<'_>,
+        answer: &Answer,
+        sent: Option<&HeaderValue>,
+    ) -> bool {
+        // Registries answer in JSON; this is a page of the server's own, or no body at all.
+        let is_json = answer
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("json"));
+        let is_refused = match answer.status().as_u16() {
+            431 => true,
+            400 => !is_json,
+            _ => false,
+        };
+        let is_long = sent.is_some_and(|sent| sent.len() > LONG_TOKEN_LEN);
+        is_refused && is_long && self.auth().of(target.registry).shrink()
     }
 
     /// Learns from a 401, and returns whether sending again may help.
@@ -459,11 +486,13 @@ impl Client {
             _ => None,
         };
         let request_id = answer.header("x-request-id").and_then(presentable);
+        let challenge = Challenged::parse(answer.headers()).challenge;
         // The status is the error, whatever becomes of its explanation.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
         let mut body = ErrorBody::parse(&body);
         if self.is_harbor(target.registry) && !request.is_elsewhere(&self.root(target.registry)) {
-            let doubt = self.doubt(target, status).await;
+            let said = (status, challenge.as_ref(), body.message.as_deref());
+            let doubt = self.doubt(target, said).await;
             let details = body.details.get_or_insert_default();
             details.harbor = Some(HarborAnswer { request_id, doubt });
         }

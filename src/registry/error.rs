@@ -154,6 +154,15 @@ pub enum RegistryError {
     /// The registry names no usable token server.
     #[error("`{registry}` sends clients to `{realm}` for a token, which is no URL")]
     Realm { registry: Registry, realm: String },
+    /// Harbor gives a token for nobody to whom it took for somebody before, as while its database
+    /// is down.
+    #[error("`{registry}` no longer knows `{username}`, whose login it accepted before")]
+    LoginForgotten {
+        registry: Registry,
+        username: String,
+        /// A request to the registry's own host.
+        request: Box<RequestLine>,
+    },
     /// The registry wants the login sent in the clear.
     #[error("`{registry}` sends clients to `{realm}` for a token, which is not encrypted")]
     PlainRealm { registry: Registry, realm: SafeUrl },
@@ -323,6 +332,30 @@ impl RegistryError {
         }
     }
 
+    /// The host whose answer, or silence, it is.
+    pub(super) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Status { request, .. }
+            | Self::Transport { request, .. }
+            | Self::Stalled { request, .. }
+            | Self::LoginForgotten { request, .. } => Some(request.host()),
+            Self::Closed { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Whether it looks as if the host were down as a whole, and not this one thing failed.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Status { status, body, .. } => {
+                matches!(status, 502..=504) || body.is_database_down()
+            }
+            Self::Transport { source, .. } => !source.is_builder(),
+            Self::Stalled { .. } | Self::LoginForgotten { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The code of a refusal, `DENIED`.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -417,6 +450,7 @@ impl RegistryError {
                 match status {
                     429 => Failure::Limited { wait: retry_after },
                     408 | 500 | 502..=599 => Failure::Passing { retry_after },
+                    401 if body.is_database_down() => Failure::Passing { retry_after },
                     // What was sent is not what arrived.
                     400 if body.code.as_deref() == Some("DIGEST_INVALID") => Failure::Garbled,
                     // The upload's session is lost: a registry of several replicas, or one that
@@ -436,9 +470,10 @@ impl RegistryError {
                 }
             }
             Self::Transport { source, .. } if source.is_builder() => Failure::Lasting,
-            Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } => {
-                Failure::Passing { retry_after: None }
-            }
+            Self::Transport { .. }
+            | Self::Stalled { .. }
+            | Self::Truncated { .. }
+            | Self::LoginForgotten { .. } => Failure::Passing { retry_after: None },
             // The storage may be slow to show what it took.
             Self::NotStored { .. } => Failure::Garbled,
             // A proxy's page in the place of what was asked for, or a bit that was flipped.
@@ -466,6 +501,10 @@ impl RegistryError {
 }
 
 impl Transient for RegistryError {
+    fn registry_error(&self) -> Option<&RegistryError> {
+        Some(self)
+    }
+
     fn failure(&self) -> Failure {
         self.failure()
     }

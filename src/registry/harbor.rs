@@ -12,15 +12,17 @@ mod advice;
 mod api;
 mod rights;
 
+use super::challenge::Challenge;
 use super::client::Target;
 use super::endpoint::same_origin;
 use super::token::basic;
 use super::{Client, Repo};
 use crate::oci::{Registry, RepositoryName};
 
-pub(super) use advice::{Doubt, HarborAnswer, harbor_hint};
+pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{Created, Creation, NewProject, ProjectAccess, StorageQuota, SystemInfo};
 pub use rights::Rights;
+pub(super) use rights::is_for_nobody;
 
 /// The service that a Harbor names in its challenge.
 pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
@@ -90,8 +92,25 @@ impl Client {
         self.is_harbor(registry).then_some(UPLOADS_AT_ONCE_MAX)
     }
 
-    /// What a refusal by Harbor may mean beyond what it says. Each project is asked about once.
-    pub(super) async fn doubt(&self, target: &Target<'_>, status: u16) -> Doubt {
+    /// What a refusal by Harbor may mean beyond what it says, which is `message`. Each project is
+    /// asked about once.
+    pub(super) async fn doubt(
+        &self,
+        target: &Target<'_>,
+        (status, challenge, message): (u16, Option<&Challenge>, Option<&str>),
+    ) -> Doubt {
+        let doubt = self.doubt_of_project(target, status).await;
+        let names_project = message.is_some_and(|message| message.ends_with("not found"));
+        // A right that is missing comes with a challenge, and a missing project with its name.
+        let is_about_rights =
+            challenge.is_some() || names_project || doubt == Doubt::ProjectMissing;
+        if status == 401 && !is_about_rights && self.has_accepted_login(target) {
+            return Doubt::DatabaseDown;
+        }
+        doubt
+    }
+
+    async fn doubt_of_project(&self, target: &Target<'_>, status: u16) -> Doubt {
         let project = target
             .repository
             .and_then(|name| Project::of(target.registry, name));
@@ -107,7 +126,10 @@ impl Client {
             return *doubt;
         }
         let doubt = self.ask_about(target, &project).await;
-        doubts.insert(project.name, doubt);
+        // The others may be otherwise a moment later.
+        if matches!(doubt, Doubt::ProjectMissing | Doubt::RightMissing) {
+            doubts.insert(project.name, doubt);
+        }
         doubt
     }
 

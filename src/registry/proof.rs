@@ -144,6 +144,13 @@ impl Client {
         }
     }
 
+    /// Whether the login for `target` was accepted earlier in this run.
+    pub(super) fn has_accepted_login(&self, target: &Target<'_>) -> bool {
+        let auth = self.auth().of(target.registry);
+        self.login(target)
+            .is_some_and(|login| matches!(auth.proof(&login).is_accepted(), Ok(true)))
+    }
+
     /// The turn of a request with a password to `target`, where that is what it wants to see.
     pub(super) async fn turn(&self, target: &Target<'_>) -> Result<Option<Turn>, RegistryError> {
         let auth = self.auth().of(target.registry);

@@ -8,6 +8,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use super::Client;
 use super::client::Patience;
+use super::{HostState, RegistryError};
 use crate::report::Event;
 
 /// The longest wait that a registry may ask for; beyond it the attempt is given up, since the
@@ -25,16 +26,25 @@ pub struct RetryPolicy {
     pub attempts: u32,
     pub base: Duration,
     pub max: Duration,
+    /// How long a host is waited for that answered earlier in the run and is down now, whatever
+    /// the number of attempts.
+    pub outage: Duration,
 }
 
+/// How long the restart of a registry, with its database, is waited for.
+const OUTAGE_MAX: Duration = Duration::from_mins(3);
+/// How often a host that is down is tried.
+const OUTAGE_DELAY_MAX: Duration = Duration::from_secs(10);
+
 impl Default for RetryPolicy {
-    /// Six attempts within some 16 seconds: a restarting registry is waited for, a wrong host name
-    /// is not waited for all day.
+    /// Six attempts within some 16 seconds, since a wrong host name stays wrong; a registry that
+    /// answered before is waited for until it is back.
     fn default() -> Self {
         Self {
             attempts: 6,
             base: Duration::from_millis(500),
             max: Duration::from_secs(30),
+            outage: OUTAGE_MAX,
         }
     }
 }
@@ -84,6 +94,7 @@ pub struct Attempts {
     pub n_garbled: u32,
     /// By chance from 750 to 1250: the delay in thousandths of the usual one.
     pub chance: u32,
+    pub host: HostState,
 }
 
 /// Decides what is done about a failure; the one place that does.
@@ -93,8 +104,11 @@ pub fn decide(policy: &RetryPolicy, failure: Failure, attempts: &Attempts) -> De
         0 => policy.base / 10,
         n => policy.delay(n, None),
     };
-    let backoff = backoff.saturating_mul(attempts.chance) / 1000;
-    if attempts.n_failures >= policy.attempts {
+    let mut backoff = backoff.saturating_mul(attempts.chance) / 1000;
+    let is_outage = attempts.host == HostState::Down && matches!(failure, Failure::Passing { .. });
+    if is_outage {
+        backoff = backoff.min(OUTAGE_DELAY_MAX);
+    } else if attempts.n_failures >= policy.attempts {
         return Decision::GiveUp;
     }
     match failure {
@@ -125,6 +139,8 @@ pub trait Transient: Error {
     fn is_unreachable(&self) -> bool {
         false
     }
+    /// The registry's own error, where it is one.
+    fn registry_error(&self) -> Option<&RegistryError>;
     /// The error to return after the last of `attempts` (more than one) failed with this one.
     #[must_use]
     fn gave_up(self, attempts: u32) -> Self;
@@ -140,6 +156,8 @@ pub struct Retries {
     n_all: u32,
     progress: u64,
     failed_at: Instant,
+    /// When the failures in a row began.
+    began_at: Option<Instant>,
 }
 
 impl Retries {
@@ -152,11 +170,17 @@ impl Retries {
             n_all: 0,
             progress: 0,
             failed_at: Instant::now(),
+            began_at: None,
         }
     }
 
+    /// When the failures in a row began, the one of this moment included.
+    pub fn began_at(&self) -> Instant {
+        self.began_at.unwrap_or_else(Instant::now)
+    }
+
     /// Counts a failure at which `progress` bytes are there to stay, and decides.
-    pub fn failed(&mut self, failure: Failure, progress: u64) -> Decision {
+    pub fn failed(&mut self, failure: Failure, progress: u64, host: HostState) -> Decision {
         let gained = progress.saturating_sub(self.progress);
         let has_advanced = gained >= PROGRESS_LEN_MIN
             || gained > 0 && self.failed_at.elapsed() >= PROGRESS_TIME_MIN;
@@ -165,10 +189,14 @@ impl Retries {
         self.n_all += 1;
         self.n_garbled += u32::from(failure == Failure::Garbled);
         self.n_failures = if has_advanced { 0 } else { self.n_failures + 1 };
+        if has_advanced || self.began_at.is_none() {
+            self.began_at = Some(self.failed_at);
+        }
         let attempts = Attempts {
             n_failures: self.n_failures,
             n_garbled: self.n_garbled,
             chance: chance(),
+            host,
         };
         decide(&self.policy, failure, &attempts)
     }
@@ -196,8 +224,12 @@ impl Client {
                 Err(error) => error,
             };
             let failure = error.failure();
+            let host = match error.registry_error() {
+                Some(error) => self.host_state(error, retries.began_at()),
+                None => HostState::Usual,
+            };
             let has_another = self.patience() == Patience::Mirror && error.is_unreachable();
-            let delay = match retries.failed(failure, 0) {
+            let delay = match retries.failed(failure, 0, host) {
                 Decision::After(delay) | Decision::WhenHostAllows(delay) if !has_another => delay,
                 _ => {
                     let attempts = retries.n_all();
@@ -220,6 +252,20 @@ impl Client {
                 tokio::time::sleep(delay).await;
             }
         }
+    }
+
+    /// Notes a failure, and returns the state of its host for an operation that has failed since
+    /// `began`.
+    pub(super) fn host_state(&self, error: &RegistryError, began: Instant) -> HostState {
+        let Some(host) = error.host() else {
+            return HostState::Usual;
+        };
+        let outages = self.transport().outages();
+        let now = Instant::now();
+        if error.is_outage() {
+            outages.failed(host, now);
+        }
+        outages.state(host, (began, now), self.retry_policy().outage)
     }
 }
 
@@ -280,6 +326,7 @@ mod tests {
         attempts: 4,
         base: Duration::from_millis(500),
         max: Duration::from_secs(30),
+        outage: Duration::from_mins(3),
     };
 
     fn seconds(n: u64) -> Duration {
@@ -317,6 +364,7 @@ mod tests {
                 n_failures,
                 n_garbled,
                 chance: 1000,
+                host: HostState::Usual,
             };
             assert_eq!(decide(&POLICY, failure, &attempts), expect, "{failure:?}");
         }
@@ -346,9 +394,56 @@ mod tests {
             n_failures: 2,
             n_garbled: 0,
             chance: 750,
+            host: HostState::Usual,
         };
         let decision = decide(&POLICY, passing(None), &early);
         assert_eq!(decision, After(Duration::from_millis(750)));
+    }
+
+    /// By a clock of its own: nobody waits.
+    #[test]
+    fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
+        let passing = Failure::Passing { retry_after: None };
+        for policy in [POLICY, RetryPolicy::default()] {
+            let outages = crate::registry::outage::Outages::default();
+            outages.answered("h");
+            let start = Instant::now();
+            let mut waited = Duration::ZERO;
+            let mut longest = Duration::ZERO;
+            for n_failures in 1.. {
+                let now = start + waited;
+                outages.failed("h", now);
+                let attempts = Attempts {
+                    n_failures,
+                    n_garbled: 0,
+                    chance: 1250,
+                    host: outages.state("h", (start, now), policy.outage),
+                };
+                let Decision::After(delay) = decide(&policy, passing, &attempts) else {
+                    break;
+                };
+                longest = longest.max(delay);
+                waited += delay;
+            }
+            assert!(waited >= seconds(90) && waited < seconds(200), "{waited:?}");
+            assert!(longest <= OUTAGE_DELAY_MAX, "{longest:?}");
+            // What begins to fail after that is given up as usual.
+            let now = start + waited;
+            assert_eq!(
+                outages.state("h", (now, now), policy.outage),
+                HostState::Usual
+            );
+        }
+        let refused = Attempts {
+            n_failures: 1,
+            n_garbled: 0,
+            chance: 1000,
+            host: HostState::Down,
+        };
+        assert_eq!(
+            decide(&POLICY, Failure::Lasting, &refused),
+            Decision::GiveUp
+        );
     }
 
     #[test]
@@ -356,11 +451,12 @@ mod tests {
         let passing = Failure::Passing { retry_after: None };
         let mut retries = Retries::new(POLICY);
         for n in 1..200 {
-            let decision = retries.failed(passing, n * 5 * PROGRESS_LEN_MIN);
+            let decision = retries.failed(passing, n * 5 * PROGRESS_LEN_MIN, HostState::Usual);
             assert!(matches!(decision, Decision::After(delay) if delay < seconds(1)));
         }
         // Less than a MiB is no progress.
-        let decisions = [0, 1, 2, 3].map(|n| retries.failed(passing, 995 * PROGRESS_LEN_MIN + n));
+        let decisions = [0, 1, 2, 3]
+            .map(|n| retries.failed(passing, 995 * PROGRESS_LEN_MIN + n, HostState::Usual));
         assert_eq!(decisions[3], Decision::GiveUp);
         assert!(!decisions[..3].contains(&Decision::GiveUp), "{decisions:?}");
         assert_eq!(retries.n_all(), 203);
@@ -375,12 +471,18 @@ mod tests {
                 return;
             };
             retries.failed_at = long_ago;
-            assert_ne!(retries.failed(passing, n), Decision::GiveUp);
+            assert_ne!(
+                retries.failed(passing, n, HostState::Usual),
+                Decision::GiveUp
+            );
         }
         for _ in 0..4 {
-            retries.failed(passing, 19);
+            retries.failed(passing, 19, HostState::Usual);
         }
-        assert_eq!(retries.failed(passing, 19), Decision::GiveUp);
+        assert_eq!(
+            retries.failed(passing, 19, HostState::Usual),
+            Decision::GiveUp
+        );
     }
 
     #[test]

@@ -4,9 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::oci::RepositoryName;
 
-/// How long scopes may be that are asked for together, in bytes: the token has them too, is sent
-/// with every request, and web servers take headers of 8 KiB and less.
-const SCOPES_LEN_MAX: usize = 3 * 1024;
+/// How much one token may be asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenBound {
+    pub(super) n_scopes: usize,
+    /// How long it may become, in bytes.
+    pub(super) len: usize,
+}
+
+/// How long a token is that allows nothing: Harbor's, with a signature of 4096 bits.
+const TOKEN_LEN_MIN: usize = 1100;
+/// What a token says of each resource, besides its name.
+const CLAIM_LEN: usize = 60;
 
 /// What a token is to allow: for each resource (`repository:app`), the actions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -54,15 +63,6 @@ impl Scopes {
         }
     }
 
-    /// To read and write several repositories.
-    pub(super) fn push_all<'a>(repositories: impl IntoIterator<Item = &'a RepositoryName>) -> Self {
-        let mut scopes = Self::default();
-        for repository in repositories {
-            scopes.merge(&Self::push(repository));
-        }
-        scopes
-    }
-
     /// Whether everything that `other` allows is allowed.
     pub(super) fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|(resource, actions)| {
@@ -73,9 +73,22 @@ impl Scopes {
     }
 
     /// Whether one token may be asked for all of it without anybody choking.
-    pub(super) fn fits(&self, n_max: usize) -> bool {
-        let len: usize = self.iter().map(|scope| scope.len() + 1).sum();
-        self.0.len() <= n_max && len <= SCOPES_LEN_MAX
+    pub(super) fn fits(&self, bound: TokenBound) -> bool {
+        let claims = self.0.keys().map(|resource| resource.len() + CLAIM_LEN);
+        let claims: usize = claims.sum();
+        // In base64.
+        let len = TOKEN_LEN_MIN + claims * 4 / 3;
+        self.0.len() <= bound.n_scopes && len <= bound.len
+    }
+
+    /// Those with which something is written.
+    pub(super) fn writing(&self) -> Self {
+        let writes = |actions: &BTreeSet<String>| actions.contains("push");
+        let own = self.0.iter().filter(|(_, actions)| writes(actions));
+        Self(
+            own.map(|(resource, actions)| (resource.clone(), actions.clone()))
+                .collect(),
+        )
     }
 
     pub(super) fn shares_a_resource_with(&self, other: &Self) -> bool {

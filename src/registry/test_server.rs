@@ -154,7 +154,12 @@ pub(super) async fn start_silent() -> String {
 
 /// A client that tries three times at once, and what it reported.
 pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
-    client_with(config, LimitOptions::default())
+    client_with(config, LimitOptions::default(), Duration::ZERO)
+}
+
+/// The same, waiting for a host that is down for longer than its attempts take.
+pub(super) fn waiting_client(config: &str) -> (Client, Arc<Recorder>) {
+    client_with(config, LimitOptions::default(), Duration::from_mins(1))
 }
 
 /// The same without logins, and without patience.
@@ -163,10 +168,14 @@ pub(super) fn impatient_client() -> (Client, Arc<Recorder>) {
         stall_timeout: Duration::from_millis(200),
         ..LimitOptions::default()
     };
-    client_with("{}", limits)
+    client_with("{}", limits, Duration::ZERO)
 }
 
-fn client_with(config: &str, limits: LimitOptions) -> (Client, Arc<Recorder>) {
+fn client_with(
+    config: &str,
+    limits: LimitOptions,
+    outage: Duration,
+) -> (Client, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),
@@ -177,6 +186,7 @@ fn client_with(config: &str, limits: LimitOptions) -> (Client, Arc<Recorder>) {
             attempts: 3,
             base: Duration::from_millis(1),
             max: Duration::from_millis(2),
+            outage,
         },
         limits,
         reporter: Arc::clone(&recorder) as Arc<dyn Reporter>,

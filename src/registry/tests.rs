@@ -6,6 +6,7 @@
 )]
 
 mod login;
+mod outages;
 mod tokens;
 mod transfer;
 mod uploads;

@@ -14,9 +14,10 @@ use super::client::{Client, Target};
 use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
 use super::error::presentable;
+use super::harbor::is_for_nobody;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call, Redirects};
-use super::{RegistryError, SafeUrl};
+use super::{RegistryError, RequestLine, SafeUrl};
 
 /// The longest answer of a token server, in bytes.
 const TOKEN_LEN_MAX: u64 = 1024 * 1024;
@@ -155,7 +156,7 @@ impl Client {
         let needed = self.token_key(target);
         loop {
             let need = auth.need(&needed);
-            if let Some(token) = auth.token(&need.key) {
+            if let Some(token) = auth.token(&need.own) {
                 return Ok(token);
             }
             let fetch = auth.fetch_lock(&need.key);
@@ -164,16 +165,34 @@ impl Client {
             if auth.need(&needed) != need {
                 continue;
             }
-            if let Some(token) = auth.token(&need.key) {
+            if let Some(token) = auth.token(&need.own) {
                 return Ok(token);
             }
             let login = needed.login.as_ref();
             let fetch = self.fetch_token(target, server, (login, &need.scopes));
             match self.prove(target, login, fetch).await {
+                // Harbor knows nobody while its database is down, and says so to nobody.
+                Ok(token)
+                    if auth.is_harbor()
+                        && self.has_accepted_login(target)
+                        && is_for_nobody(token.authorization().as_bytes()) =>
+                {
+                    let username = login.and_then(|login| login.username());
+                    return Err(RegistryError::LoginForgotten {
+                        registry: target.registry.clone(),
+                        username: username.unwrap_or_default().to_owned(),
+                        request: Box::new(RequestLine::new(
+                            &Method::GET,
+                            &self.root(target.registry)?,
+                        )),
+                    });
+                }
                 Ok(token) => {
                     auth.keep(need.key, token.clone());
                     return Ok(token);
                 }
+                // The request, or the token in it, was too long for a server on the way.
+                Err(error) if is_too_long(error.status()) && auth.shrink() => {}
                 // Perhaps it was asked for too much; a password that is wrong stays wrong.
                 Err(error) if refuses_much(&error, login) && auth.narrow(&needed) => {
                     auth.narrow_all();
@@ -304,6 +323,11 @@ async fn read(answer: Answer, now: Instant) -> Result<Token, RegistryError> {
 /// The header with the token of a token server's answer.
 pub(super) async fn read_token(answer: Answer) -> Result<HeaderValue, RegistryError> {
     Ok(read(answer, Instant::now()).await?.authorization)
+}
+
+/// Whether a server may have refused a request because of its length.
+fn is_too_long(status: Option<u16>) -> bool {
+    matches!(status, Some(400 | 414 | 431))
 }
 
 /// Whether a token server may have refused because of how much it was asked for.

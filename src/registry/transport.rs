@@ -17,6 +17,7 @@ use super::certificates::ServerCertificate;
 use super::connections::{Connections, TrustOptions};
 use super::endpoint::{resolve, same_origin};
 use super::limiter::{Limiter, Permit};
+use super::outage::Outages;
 use super::retry::retry_after;
 use super::throttle::Throttle;
 use super::{RegistryError, RequestLine};
@@ -173,6 +174,7 @@ impl Answer {
 pub(super) struct Transport {
     connections: Connections,
     limiter: Arc<Limiter>,
+    outages: Outages,
 }
 
 impl Transport {
@@ -180,7 +182,13 @@ impl Transport {
         Self {
             connections: Connections::new(user_agent, trust),
             limiter: Arc::new(limiter),
+            outages: Outages::default(),
         }
+    }
+
+    /// Which hosts are down.
+    pub(super) fn outages(&self) -> &Outages {
+        &self.outages
     }
 
     pub(super) fn connections(&self) -> &Connections {
@@ -223,13 +231,19 @@ impl Transport {
     ) -> Answer {
         let status = response.status();
         self.limiter.heard(&permit, status, response.headers());
+        let line = Box::new(RequestLine::new(method, &url));
+        // A token server may answer all the while, and so may the limits of a proxy.
+        let is_useful = !matches!(status.as_u16(), 401 | 408 | 429 | 500..);
+        if is_useful && url.path().starts_with("/v2/") {
+            self.outages.answered(line.host());
+        }
         // Of other answers the body is short, or is not read at all. Above all, who is refused
         // may have to ask the same host for a token before it reads on.
         if !status.is_success() || *method != Method::GET {
             permit.release();
         }
         Answer {
-            line: Box::new(RequestLine::new(method, &url)),
+            line,
             url,
             method: method.clone(),
             response,

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
 use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential};
-use crate::registry::{Decision, Failure, Retries, RetryPolicy};
+use crate::registry::{Decision, Failure, HostState, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
@@ -211,7 +211,7 @@ impl Transfer {
             } else {
                 Failure::Lasting
             };
-            let decision = retries.failed(failure, content.progress);
+            let decision = retries.failed(failure, content.progress, HostState::Usual);
             let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
                 return Err(Arc::new(error));
             };

@@ -1,9 +1,11 @@
 //! Pushing into a Harbor, against a stand-in that follows Harbor's source.
 
 mod findings;
+mod outages;
 mod push;
 mod refusals;
 mod stand_in;
+mod tokens;
 
 use base64::Engine as _;
 use hod::fsx;

@@ -38,7 +38,7 @@ fn bearer(user: String, password: String) -> Auth {
 }
 
 /// Runs hod with a line, something on stdin, and variables.
-fn run(env: &TestEnv, line: &str, input: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn run(env: &TestEnv, line: &str, input: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = env.hod();
     command.args(line.split_whitespace()).stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -43,9 +43,12 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) plain_http: Vec<Registry>,
 
-    /// How often to try again after a failure that may pass
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) retries: u32,
+    /// How often to retry after a transient failure [default: 5]
+    ///
+    /// By default a registry that answered earlier in the run and is down now is waited for up to
+    /// 3 minutes; with this option it is not.
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
 
     /// Move no more than so many bytes a second, in both directions together: `500K`, `10M`, `1G`
     ///

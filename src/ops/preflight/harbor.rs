@@ -88,6 +88,10 @@ impl Look<'_> {
             projects,
             info: None,
         };
+        let projects = state.projects.values().map(|(project, _)| project);
+        if let Err(error) = state.harbor.expect(projects).await {
+            return self.find_error(&error);
+        }
         self.look_for_projects(&mut state, &Needs::of(plan)).await;
         if !self.is_hopeless() {
             self.look_for_rights(&state).await;

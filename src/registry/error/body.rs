@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::presentable;
 use crate::oci::Digest;
-use crate::registry::harbor::HarborAnswer;
+use crate::registry::harbor::{Doubt, HarborAnswer};
 
 /// What a registry says of its refusal: `{"errors":[{"code","message"}]}`, or nothing usable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +71,12 @@ impl ErrorBody {
     /// What only a Harbor tells.
     pub(in crate::registry) fn harbor(&self) -> Option<&HarborAnswer> {
         self.details.as_ref()?.harbor.as_ref()
+    }
+
+    /// Whether it is the answer of a Harbor whose database is down.
+    pub(in crate::registry) fn is_database_down(&self) -> bool {
+        self.harbor()
+            .is_some_and(|harbor| harbor.doubt == Doubt::DatabaseDown)
     }
 
     /// By which the registry's own logs know the request.

@@ -21,6 +21,8 @@ pub(crate) enum Doubt {
     ProjectMissing,
     RightMissing,
     LoginRefused,
+    /// The login was accepted earlier in this run, and the refusal is not about rights.
+    DatabaseDown,
 }
 
 /// What to do about a refusal of Harbor's; `None` where nothing is special about it.
@@ -129,7 +131,16 @@ fn unauthorized((host, project): (&str, &str), doubt: Doubt, login: &LoginState)
              role Developer or, to a robot, the permission to push and pull repositories"
         )),
         Doubt::LoginRefused => Some(login_refused(host, user)),
+        Doubt::DatabaseDown => Some(database_down(host)),
     }
+}
+
+/// What to do while Harbor does not find its database.
+pub(crate) fn database_down(host: &str) -> String {
+    format!(
+        "`{host}` accepted the login earlier in this run: Harbor also answers like this while its \
+         database is down; see the logs of its `core` and its database"
+    )
 }
 
 /// What to do about a login that Harbor does not take.
@@ -142,6 +153,7 @@ pub(crate) fn login_refused(host: &str, user: &str) -> String {
     };
     format!(
         "check user and password of `{user}` for `{host}`: a robot's secret is shown only once and \
-         may have expired, and users that log in by OIDC need their CLI secret{quoting}"
+         may have expired, and users that log in by OIDC need their CLI secret; Harbor also answers \
+         like this while its database is down{quoting}"
     )
 }

@@ -2,19 +2,14 @@
 //! the user has, whatever was asked for, and none where there is no such project (facts D4).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use super::super::RegistryError;
 use super::super::client::Target;
-use super::super::scopes::Scopes;
-use super::super::{Login, RegistryError};
 use super::{Harbor, Project};
-
-/// How many projects one token is asked for: it travels in a header, and proxies bound those.
-const PROJECTS_PER_TOKEN_MAX: usize = 25;
 
 /// What may be done in each project, as far as tokens tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,9 +24,7 @@ impl Rights {
 
     /// Reads the claims of a JSON web token. Its signature is the registry's to check.
     fn read(&mut self, authorization: &[u8]) -> Option<()> {
-        let payload = authorization.split(|&byte| byte == b'.').nth(1)?;
-        let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
-        let claims: Claims = serde_json::from_slice(&json).ok()?;
+        let claims = Claims::parse(authorization)?;
         for access in claims.access? {
             if access.kind == "repository"
                 && let Some((project, _)) = access.name.split_once('/')
@@ -44,8 +37,24 @@ impl Rights {
     }
 }
 
+/// Whether Harbor gave the token to nobody in particular.
+pub(in crate::registry) fn is_for_nobody(authorization: &[u8]) -> bool {
+    let is_unnamed = |claims: Claims| claims.sub.is_none_or(|name| name.is_empty());
+    Claims::parse(authorization).is_some_and(is_unnamed)
+}
+
+impl Claims {
+    /// Parses `Bearer` and a JSON web token; `None` for a token of another kind.
+    fn parse(authorization: &[u8]) -> Option<Self> {
+        let payload = authorization.split(|&byte| byte == b'.').nth(1)?;
+        let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}
+
 #[derive(Deserialize)]
 struct Claims {
+    sub: Option<String>,
     access: Option<Vec<Access>>,
 }
 
@@ -58,37 +67,36 @@ struct Access {
 }
 
 impl Harbor {
-    /// Fetches one token for all these projects, by which the rest of the run goes as well, and
-    /// reads from it what may be done in each.
-    pub async fn rights(&self, projects: &[Project]) -> Result<Rights, RegistryError> {
-        let mut by_login: Vec<(Option<Arc<Login>>, Vec<&Project>)> = Vec::new();
+    /// Says which projects the run is about: as few tokens as there can be are asked for them.
+    pub async fn expect(
+        &self,
+        projects: impl IntoIterator<Item = &Project>,
+    ) -> Result<(), RegistryError> {
+        let auth = self.client.auth().of(&self.registry);
+        auth.forget_expected();
         for project in projects {
             let target = Target::push(&project.repo);
             self.client.prepare_login(&target).await?;
-            let login = self.client.login(&target);
-            match by_login.iter_mut().find(|(known, _)| *known == login) {
-                Some((_, projects)) => projects.push(project),
-                None => by_login.push((login, vec![project])),
-            }
+            auth.expect(self.client.login(&target), &target.scopes);
         }
+        Ok(())
+    }
+
+    /// Fetches the tokens by which the rest of the run goes as well, and reads from them
+    /// what may be done in each project.
+    pub async fn rights(&self, projects: &[Project]) -> Result<Rights, RegistryError> {
         let mut rights = Rights::default();
-        let auth = self.client.auth().of(&self.registry);
-        for (login, projects) in by_login {
-            for some in projects.chunks(PROJECTS_PER_TOKEN_MAX) {
-                let scopes = Scopes::push_all(some.iter().map(|project| &project.repo.name));
-                auth.expect(login.clone(), &scopes);
-                let mut target = Target::push(&some[0].repo);
-                target.scopes = scopes;
-                let authorization = self
-                    .client
-                    .retry(self.registry.as_str(), || {
-                        self.client.authorization(&target)
-                    })
-                    .await?;
-                if let Some(authorization) = authorization {
-                    // A token of another kind tells nothing.
-                    let _ = rights.read(authorization.as_bytes());
-                }
+        for project in projects {
+            let target = Target::push(&project.repo);
+            let authorization = self
+                .client
+                .retry(self.registry.as_str(), || {
+                    self.client.authorization(&target)
+                })
+                .await?;
+            if let Some(authorization) = authorization {
+                // A token of another kind tells nothing.
+                let _ = rights.read(authorization.as_bytes());
             }
         }
         Ok(rights)
@@ -98,6 +106,20 @@ impl Harbor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_tells_whom_it_was_given_to() {
+        #[track_caller]
+        fn check(payload: &str, expect: bool) {
+            let token = format!("Bearer e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+            assert_eq!(is_for_nobody(token.as_bytes()), expect, "{payload}");
+        }
+        check(r#"{"sub":"admin","access":[]}"#, false);
+        check(r#"{"sub":"","access":[]}"#, true);
+        check(r#"{"access":[]}"#, true);
+        check("not json", false);
+        assert!(!is_for_nobody(b"Bearer opaque"));
+    }
 
     #[test]
     fn a_token_tells_what_its_owner_may() {

@@ -16,6 +16,7 @@ fn limiter(at_once: usize) -> (Arc<Limiter>, Arc<Recorder>) {
         attempts: 5,
         base: Duration::from_secs(2),
         max: Duration::from_mins(1),
+        outage: Duration::ZERO,
     };
     let limiter = Limiter::new(options, retry, Arc::clone(&recorder) as Arc<dyn Reporter>);
     (Arc::new(limiter), recorder)

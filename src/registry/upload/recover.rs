@@ -1,6 +1,6 @@
 //! What an upload does about failures, and how it goes on from where it broke off.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use reqwest::header::RANGE;
 use reqwest::{Method, Url};
@@ -12,12 +12,9 @@ use super::verdict::{Phase, Verdict, verdict};
 use crate::registry::client::Target;
 use crate::registry::endpoint::{same_origin, upload_url};
 use crate::registry::transport::Call;
-use crate::registry::{Evidence, RegistryError, Transient as _};
+use crate::registry::{Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide};
 use crate::report::Event;
 use crate::report::amount::format_len;
-
-/// The longest wait that a registry may ask for.
-const WAIT_MAX: Duration = Duration::from_mins(5);
 
 impl Upload<'_> {
     /// Decides what to do about a failure, and does it.
@@ -99,16 +96,24 @@ impl Upload<'_> {
     /// Waits, or gives up after failures without progress; returns the error for the time after.
     async fn pause(&mut self, error: RegistryError) -> Result<RegistryError, RegistryError> {
         self.n_failed += 1;
-        let policy = self.client.retry_policy();
+        if self.n_failed == 1 {
+            self.failed_at = Instant::now();
+        }
+        let attempts = Attempts {
+            n_failures: self.n_failed,
+            n_garbled: 0,
+            chance: 1000,
+            host: self.client.host_state(&error, self.failed_at),
+        };
         let retry_after = error.retry_after();
-        if self.n_failed >= policy.attempts || retry_after.is_some_and(|wait| wait > WAIT_MAX) {
+        let failure = Failure::Passing { retry_after };
+        let Decision::After(delay) = decide(&self.client.retry_policy(), failure, &attempts) else {
             return Err(if self.n_failed > 1 {
                 error.gave_up(self.n_failed)
             } else {
                 error
             });
-        }
-        let delay = policy.delay(self.n_failed, retry_after);
+        };
         let what = format!("blob {}", self.blob.digest.short());
         self.client.reporter().event(Event::Retry {
             what: &what,

@@ -1,6 +1,7 @@
 //! One upload, step by step, and what it does about failures.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use reqwest::header::RANGE;
 use reqwest::{Method, StatusCode, Url};
@@ -44,6 +45,8 @@ pub(super) struct Upload<'a> {
     pub(super) has_doubted: bool,
     /// Failures since the last progress.
     pub(super) n_failed: u32,
+    /// When the failures in a row began.
+    pub(super) failed_at: Instant,
     pub(super) n_restarted: u32,
 }
 
@@ -95,6 +98,7 @@ impl<'a> Upload<'a> {
             has_doubted: false,
             slot: kept.map(|kept| kept.slot),
             n_failed: 0,
+            failed_at: Instant::now(),
             n_restarted: 0,
         })
     }

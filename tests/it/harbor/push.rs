@@ -9,12 +9,12 @@ use crate::support::images::{image, menagerie, repository, tag};
 use crate::support::registry::{Seen, TestRegistry};
 use crate::support::tree::whole_images;
 
-fn lines(seen: &[Seen]) -> Vec<String> {
+pub(super) fn lines(seen: &[Seen]) -> Vec<String> {
     let line = |seen: &Seen| format!("{} {} {}", seen.method, seen.path, seen.status);
     seen.iter().map(line).collect()
 }
 
-fn n_tokens(seen: &[Seen]) -> usize {
+pub(super) fn n_tokens(seen: &[Seen]) -> usize {
     let is_token = |seen: &&Seen| seen.path == "/service/token";
     seen.iter().filter(is_token).count()
 }

@@ -158,8 +158,12 @@ pub(crate) struct HarborState {
     pub admin_only: bool,
     /// How many more requests that need the database are answered without it.
     pub n_without_database: usize,
+    /// The database is stopped at the first request like this, for so many requests.
+    stop_at: Option<(fn(&Seen) -> bool, usize)>,
     /// Whether Harbor's external URL is `https`, though it is reached without TLS.
     pub is_https_outside: bool,
+    /// The longest header line that nginx takes.
+    pub header_len_max: usize,
     pub proxy: Proxy,
     pub refusals: Vec<Refusal>,
     pub projects: BTreeMap<String, ProjectState>,
@@ -177,6 +181,12 @@ impl HarborState {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+
+    /// Stops the database at the first request like this, for the next `n` requests that need it.
+    pub(crate) fn stop_database_at(&mut self, begins: fn(&Seen) -> bool, n: usize) {
+        self.stop_at = Some((begins, n));
+        self.n_without_database = usize::MAX;
     }
 
     /// Makes every token that was given out worthless.
@@ -274,6 +284,7 @@ impl Harbor {
             _dir: dir,
         };
         harbor.add_account(Kind::Admin, "admin", "Harbor12345");
+        harbor.state().header_len_max = HEADER_LEN_MAX;
         harbor
     }
 
@@ -358,7 +369,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next)
 const HEADER_LEN_MAX: usize = 8 * 1024;
 
 /// What nginx answers to a request that does not fit into its buffers.
-fn too_large(seen: &Seen) -> Option<Response> {
+fn too_large(seen: &Seen, len_max: usize) -> Option<Response> {
     let page = |status: u16, title: &str| {
         let page = format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>400 Bad \
@@ -370,11 +381,11 @@ fn too_large(seen: &Seen) -> Option<Response> {
         response
     };
     let query = seen.query.as_deref().unwrap_or_default();
-    if seen.path.len() + query.len() + "GET ? HTTP/1.1".len() > HEADER_LEN_MAX {
+    if seen.path.len() + query.len() + "GET ? HTTP/1.1".len() > len_max {
         return Some(page(414, "414 Request-URI Too Large"));
     }
     let is_long = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
-        name.as_str().len() + ": ".len() + value.len() > HEADER_LEN_MAX
+        name.as_str().len() + ": ".len() + value.len() > len_max
     };
     let title = "400 Request Header Or Cookie Too Large";
     seen.headers.iter().any(is_long).then(|| page(400, title))
@@ -382,10 +393,10 @@ fn too_large(seen: &Seen) -> Option<Response> {
 
 /// What stands before everything: nginx, sessions (facts D3), and what a test wants.
 fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
-    if let Some(response) = too_large(seen) {
+    let mut state = shared.state.lock().unwrap();
+    if let Some(response) = too_large(seen, state.header_len_max) {
         return Some(response);
     }
-    let mut state = shared.state.lock().unwrap();
     let has_session = seen.header("cookie").is_some_and(|c| c.contains("sid="));
     let is_safe = matches!(seen.method.as_str(), "GET" | "HEAD" | "OPTIONS");
     if (has_session || state.proxy == Proxy::AddsCookie) && !is_safe {
@@ -394,7 +405,15 @@ fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
     if state.proxy == Proxy::HidesApi && seen.path.starts_with("/api/") {
         return Some(answer(404, "<html><h1>404 Not Found</h1></html>"));
     }
-    if state.n_without_database > 0
+    if let Some((begins, n)) = state.stop_at {
+        // Who has not logged in begins nothing.
+        if seen.header("authorization").is_some() && begins(seen) {
+            state.stop_at = None;
+            state.n_without_database = n;
+        }
+    }
+    if state.stop_at.is_none()
+        && state.n_without_database > 0
         && let Some(response) = outage::answer(&shared.host, seen, state.n_without_database)
     {
         state.n_without_database -= 1;

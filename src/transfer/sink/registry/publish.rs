@@ -214,6 +214,13 @@ impl From<RegistryError> for Refused {
 }
 
 impl Transient for Refused {
+    fn registry_error(&self) -> Option<&RegistryError> {
+        match &self.error {
+            TransferError::Registry(error) => Some(error),
+            _ => None,
+        }
+    }
+
     fn failure(&self) -> Failure {
         self.failure
     }
