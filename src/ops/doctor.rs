@@ -9,9 +9,10 @@ use super::{Context, OpsError};
 use crate::hint::Hint as _;
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{
-    Client, FoundLogin, Greeting, LoginCheck, RegistryError, RegistryKind, Repo, Route, Security,
-    Wants,
+    Client, FoundLogin, Greeting, LoginCheck, Project, RegistryError, RegistryKind, Repo, Route,
+    Security, Wants,
 };
+use crate::report::amount::format_count;
 
 /// Whom to examine.
 #[derive(Debug)]
@@ -232,20 +233,105 @@ async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Opt
     }
     add_greeting(findings, &greeting);
     let is_in = add_login(findings, options, (login, &greeting)).await;
-    if let (Some(name), true) = (&options.repository, is_in) {
-        let repo = Repo {
-            registry: registry.clone(),
-            name: name.clone(),
-        };
-        match client.list_tags(&repo).await {
-            Ok(tags) => {
-                let s = if tags.len() == 1 { "" } else { "s" };
-                let text = format!("`{name}` can be read: {} tag{s}", tags.len());
-                findings.add("repository", ObservationStatus::Ok, text);
-            }
-            Err(error) => findings.fail("repository", &error),
+    let Some(name) = options.repository.as_ref().filter(|_| is_in) else {
+        return;
+    };
+    if greeting.kind == RegistryKind::Harbor
+        && login.is_some()
+        && !add_project(findings, options, name).await
+    {
+        return;
+    }
+    // A name of one component is a project there.
+    if greeting.kind != RegistryKind::Harbor || name.components().nth(1).is_some() {
+        add_repository(findings, options, name).await;
+    }
+}
+
+async fn add_repository(
+    findings: &mut Observations,
+    options: &DoctorOptions,
+    name: &RepositoryName,
+) {
+    let repo = Repo {
+        registry: options.registry.clone(),
+        name: name.clone(),
+    };
+    match options.client.list_tags(&repo).await {
+        Ok(tags) => {
+            let tags = format_count(tags.len(), "tag");
+            let text = format!("`{name}` can be read: {tags}");
+            findings.add("repository", ObservationStatus::Ok, text);
+        }
+        // It may be a prefix, or the first push is yet to come.
+        Err(error) if error.status() == Some(404) => {
+            let text = format!("`{name}` has no images itself; a push creates it");
+            findings.add("repository", ObservationStatus::Set, text);
+        }
+        Err(error) => findings.fail("repository", &error),
+    }
+}
+
+/// Looks at the project of a name at a Harbor; returns whether it may be there.
+async fn add_project(
+    findings: &mut Observations,
+    options: &DoctorOptions,
+    name: &RepositoryName,
+) -> bool {
+    let (client, registry) = (&options.client, &options.registry);
+    // The greeting was not the client's to remember.
+    if let Err(error) = client.ping(registry).await {
+        findings.fail("project", &error);
+        return false;
+    }
+    let (Some(harbor), Some(project)) = (client.harbor(registry), Project::holding(registry, name))
+    else {
+        return true;
+    };
+    let found = match harbor.has_project(&project).await {
+        Ok(found) => found,
+        Err(error) => {
+            findings.fail("project", &error);
+            return false;
+        }
+    };
+    let rights = match harbor.rights(std::slice::from_ref(&project)).await {
+        Ok(rights) => rights,
+        Err(error) => {
+            findings.fail("project", &error);
+            return false;
+        }
+    };
+    let shown = &project.name;
+    let user = client.username(project.repo()).unwrap_or_default();
+    match (found, rights.may_push(&project)) {
+        (Some(false), _) => {
+            findings.0.push(Observation {
+                check: "project",
+                status: ObservationStatus::Failed,
+                text: format!("`{shown}` does not exist"),
+                hint: Some("`hod push --create-projects` creates missing projects".to_owned()),
+            });
+            return false;
+        }
+        (_, Some(true)) => {
+            let text = format!("`{shown}` exists, and `{user}` may push into it");
+            findings.add("project", ObservationStatus::Ok, text);
+        }
+        (Some(true), Some(false)) => {
+            let text = format!("`{shown}` exists, and `{user}` may not push into it");
+            findings.add("project", ObservationStatus::Warning, text);
+        }
+        (Some(true), None) => {
+            let text = format!("`{shown}` exists");
+            findings.add("project", ObservationStatus::Ok, text);
+        }
+        (None, _) => {
+            let text = format!("`{shown}` does not exist, or `{user}` may not push into it");
+            findings.add("project", ObservationStatus::Warning, text);
         }
     }
+    true
 }
 
 fn add_greeting(findings: &mut Observations, greeting: &Greeting) {

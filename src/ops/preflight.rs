@@ -2,7 +2,8 @@
 //!
 //! Any registry: can it be reached, and does it take the login. A Harbor besides: are the names
 //! allowed and the projects there, or can they be created; may the user push; is it read-only, a
-//! proxy cache, out of quota, or the tag immutable. What cannot be seen, as by many robots, is not
+//! proxy cache, out of quota, or a tag immutable. Projects are created last, when all that was
+//! looked at is right: with any finding nothing is changed. What cannot be seen, as by many robots, is not
 //! held against the push. How large a request a proxy in front lets through cannot be known without
 //! sending one, so that is left to the upload.
 //!
@@ -90,7 +91,7 @@ pub(super) struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Looks at the registry, and at what the names of the images say; creates projects.
+    /// Looks at the registry, and at what the names of the images say; changes nothing.
     pub(super) async fn first(
         cx: &'a Context,
         (client, registry): (&'a Client, &'a Registry),
@@ -194,13 +195,13 @@ impl<'a> Look<'a> {
     }
 
     /// An error if anything was found.
-    pub(super) fn go_on(self) -> Result<(), NotReady> {
+    pub(super) fn go_on(&mut self) -> Result<(), NotReady> {
         if self.findings.is_empty() {
             return Ok(());
         }
         Err(NotReady {
             registry: self.registry.clone(),
-            findings: self.findings,
+            findings: std::mem::take(&mut self.findings),
         })
     }
 }

@@ -110,7 +110,7 @@ async fn look<'a>(
         return Ok(None);
     };
     let at = (&options.client, &options.registry);
-    let look = Look::first(cx, at, (options.effect, create), &batch.plan).await;
+    let mut look = Look::first(cx, at, (options.effect, create), &batch.plan).await;
     if look.is_hopeless() {
         look.go_on()?;
         return Ok(None);
@@ -125,8 +125,10 @@ async fn finish_look(
     (sink, batch, present): (&RegistrySink, &Batch, &[Present]),
 ) -> Result<Vec<ProjectReport>, OpsError> {
     look.second(sink, (&batch.plan, present)).await;
-    let projects = look.projects();
     look.go_on()?;
+    look.create_projects().await;
+    look.go_on()?;
+    let projects = look.projects();
     if let Preflight::Run { create: Some(new) } = options.preflight
         && options.effect == Effect::DryRun
         && !projects.is_empty()

@@ -7,6 +7,9 @@ use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::report::amount::format_eta;
 
+/// Where Harbor's token service is.
+const HARBOR_TOKEN_PATH: &str = "/service/token";
+
 impl Hint for RegistryError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -19,19 +22,29 @@ impl Hint for RegistryError {
             } => status_hint(request, (*status, body), login),
             Self::Tls {
                 request, failure, ..
+            } if *failure == TlsFailure::PlainAnswer && request.path() == HARBOR_TOKEN_PATH => {
+                let host = request.host();
+                Some(format!(
+                    "the external URL of the Harbor at `{host}` is https, and it was reached \
+                     without TLS: use the address with TLS, or set its external URL to http"
+                ))
+            }
+            Self::Tls {
+                request, failure, ..
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
             Self::Certificates(error) => error.hint(),
             Self::LoginRefused { registry, refusal } => {
                 // Harbor's token service.
-                let secrets = if refusal.request.path() == "/service/token" {
+                let secrets = if refusal.request.path() == HARBOR_TOKEN_PATH {
                     "; a robot's secret is shown only once and may have expired, and users that \
                      log in by OIDC need their CLI secret; Harbor also answers like this while its \
                      database is down"
                 } else {
                     ""
                 };
-                let quotes = if refusal.username.contains('$') {
+                // Whose `$` arrived was quoted well.
+                let quotes = if is_cut_short(&refusal.username) {
                     "; in a shell a robot's name needs single quotes ('robot$name'), since `$name` \
                      would be replaced by nothing"
                 } else {
@@ -102,6 +115,11 @@ impl Hint for RegistryError {
     }
 }
 
+/// Whether a name may be what a shell left of a robot's.
+pub(super) fn is_cut_short(username: &str) -> bool {
+    username.starts_with("robot") && !username.contains('$')
+}
+
 fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
     match failure {
         TlsFailure::PlainAnswer => Some(format!(
@@ -139,8 +157,8 @@ fn status_hint(
             .is_ok_and(|registry| registry.is_loopback());
         return Some(if is_loopback {
             format!(
-                "`{host}` speaks TLS, and an address of this machine is taken to be without: put \
-                 its CA into `/etc/docker/certs.d/{host}/ca.crt`, or pass `--insecure {host}`"
+                "`{host}` speaks TLS, and addresses of this machine are taken to be without: pass \
+                 its CA with `--ca FILE`, or `--insecure {host}`"
             )
         } else {
             format!("`{host}` speaks TLS: leave out `--plain-http {host}`")

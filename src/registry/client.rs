@@ -81,8 +81,9 @@ pub(super) enum Patience {
 }
 
 /// Which rights a token is asked for where reading is all that a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Access {
+    #[default]
     Read,
     /// Those to write as well, since that is what comes next.
     Write,
@@ -494,7 +495,11 @@ impl Client {
             let said = (status, challenge.as_ref(), body.message.as_deref());
             let doubt = self.doubt(target, said).await;
             let details = body.details.get_or_insert_default();
-            details.harbor = Some(HarborAnswer { request_id, doubt });
+            details.harbor = Some(HarborAnswer {
+                request_id,
+                doubt,
+                access: self.access,
+            });
         }
         let error = RegistryError::Status {
             request,

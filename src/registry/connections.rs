@@ -50,7 +50,9 @@ impl TrustOptions {
     /// Whether the user has said something that only TLS can mean, so that even a registry on this
     /// machine is spoken to in TLS.
     pub(super) fn implies_tls(&self, registry: &Registry) -> bool {
-        self.insecure.contains(registry) || self.certs_d.contains_key(registry.as_str())
+        self.insecure.contains(registry)
+            || self.certs_d.contains_key(registry.as_str())
+            || !self.ca_files.is_empty()
     }
 
     /// The name of the host of `url` in `certs_d`, if it is there.

@@ -313,6 +313,7 @@ impl RegistryError {
     pub fn is_tls(&self) -> bool {
         match self {
             Self::Tls { .. } => true,
+            Self::Status { body, .. } => body.wants_tls(),
             Self::GaveUp { source, .. } => source.is_tls(),
             _ => false,
         }

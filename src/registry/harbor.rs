@@ -10,6 +10,7 @@
 
 mod advice;
 mod api;
+mod creator;
 mod rights;
 
 use super::challenge::Challenge;
@@ -21,6 +22,7 @@ use crate::oci::{Registry, RepositoryName};
 
 pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{Created, Creation, NewProject, ProjectAccess, StorageQuota, SystemInfo};
+pub use creator::Creator;
 pub use rights::Rights;
 pub(super) use rights::is_for_nobody;
 
@@ -48,6 +50,12 @@ impl Project {
                 name: repository.clone(),
             },
         })
+    }
+
+    /// The project of a repository, or the one that a name of one component is.
+    pub fn holding(registry: &Registry, name: &RepositoryName) -> Option<Self> {
+        let below = || format!("{name}/any").parse().ok();
+        Self::of(registry, name).or_else(|| Self::of(registry, &below()?))
     }
 
     /// The repository that stands for the project.

@@ -61,6 +61,11 @@ impl Client {
                 200..=299 => Ok(Probe::Open),
                 401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
                 408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
+                // It may be a server that expects TLS.
+                400 => match self.refusal(&Target::push(repo), answer).await {
+                    error if error.is_tls() => Err(error),
+                    _ => Ok(Probe::Odd(status)),
+                },
                 _ => Ok(Probe::Odd(status)),
             }
         })

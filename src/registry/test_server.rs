@@ -171,11 +171,7 @@ pub(super) fn impatient_client() -> (Client, Arc<Recorder>) {
     client_with("{}", limits, Duration::ZERO)
 }
 
-fn client_with(
-    config: &str,
-    limits: LimitOptions,
-    outage: Duration,
-) -> (Client, Arc<Recorder>) {
+fn client_with(config: &str, limits: LimitOptions, outage: Duration) -> (Client, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),

@@ -1,7 +1,10 @@
 //! Pushing into a Harbor, against a stand-in that follows Harbor's source.
 
 mod findings;
+mod looking;
+mod names;
 mod outages;
+mod projects;
 mod push;
 mod refusals;
 mod stand_in;

@@ -38,8 +38,11 @@ fn a_private_ca_is_trusted_where_it_is_named() {
     image(1).put_in(&env.store("mine"), "team/app:1");
     let push = format!("push mine {host} --retries 0");
     // An address of this machine is without TLS unless something says otherwise.
-    let output = env.run_line(&push).exits(1);
+    let output = env.run_line(&push).exits(5);
     assert!(output.stderr.contains("speaks TLS"), "{}", output.stderr);
+    let ca = env.write("corp.pem", &authority.certificate);
+    let ca = format!("--ca {}", ca.display());
+    env.run_line(&format!("{push} {ca}")).success();
     write_certs(&env, host, &[("unrelated.txt", "x")]);
     let output = env.run_line(&push).exits(5);
     assert!(
@@ -48,10 +51,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
         output.stderr
     );
     assert!(output.stderr.contains("--ca FILE"), "{}", output.stderr);
-    let ca = env.write("corp.pem", &authority.certificate);
-    let _ = env
-        .run_line(&format!("{push} --ca {}", ca.display()))
-        .success();
+    env.run_line(&format!("{push} {ca}")).success();
     clear_certs(&env);
 
     write_certs(&env, host, &[("ca.crt", &authority.certificate)]);

@@ -64,8 +64,8 @@ Examples:
   hod doctor harbor.corp
   hod doctor harbor.corp/offline/nginx --json")]
 pub(crate) struct DoctorArgs {
-    /// The registry, or a repository in it
-    #[arg(value_name = "REGISTRY[/REPOSITORY]")]
+    /// The registry, and what is pulled from or pushed to in it: a project, a prefix or a repository
+    #[arg(value_name = "REGISTRY[/NAME]")]
     pub(crate) registry: String,
 
     /// Ignore registries.conf: no mirrors, nothing blocked, no short names

@@ -9,7 +9,7 @@ use super::{
     BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs,
     RenameArgs, ResultsArgs, SignArgs, UploadArgs, volume_size,
 };
-use crate::oci::{PlatformChoice, Registry};
+use crate::oci::PlatformChoice;
 
 /// Pull the images of lists from registries into a store
 ///
@@ -29,10 +29,13 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The registry of names that name none, docker.io by default; also the one that a login given
-    /// for this run is for
-    #[arg(long, value_name = "REGISTRY")]
-    pub(crate) source: Option<Registry>,
+    /// The registry of names that have none, docker.io by default, and a prefix for all of them
+    ///
+    /// The prefix is not part of the names in the store: with `--source harbor.corp/offline`, what
+    /// `hod push ... harbor.corp/offline` pushed is pulled back by the same list. A login given for
+    /// this run is for this registry.
+    #[arg(long, value_name = "REGISTRY[/PREFIX]")]
+    pub(crate) source: Option<String>,
 
     /// Ignore registries.conf: no mirrors, nothing blocked, no short names
     #[arg(long)]

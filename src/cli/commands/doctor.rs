@@ -10,7 +10,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     let (registry, repository) = super::login::registry_name(&args.registry)?;
     let purpose = ClientFor {
         reach: Reach {
-            side: Side::Source,
+            side: Side::Either,
             registries: vec![registry.clone()],
             lists: &[],
         },

@@ -6,7 +6,7 @@ use crate::cli::args::{IndexArg, PullArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::list::{Destination, ImageList};
-use crate::oci::{Platform, PlatformChoice, Registry};
+use crate::oci::{Platform, PlatformChoice, Registry, RepositoryName};
 use crate::ops::{self, Effect, PullOptions};
 use crate::registry::RegistriesConf;
 use crate::report::Event;
@@ -38,14 +38,18 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
 }
 
 async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
-    let source = args.source.clone();
-    let is_named = source.is_some();
-    let source = source.unwrap_or_else(Registry::docker_hub);
+    let named = args.source.as_deref();
+    let named = named.map(super::login::registry_name).transpose()?;
+    let is_named = named.is_some();
+    let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
     if let Some(lock) = &args.lock {
         settings::require_output(lock)?;
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
     }
     let mut list = settings::image_list(&args.list, &source).await?;
+    if let Some(prefix) = &prefix {
+        put_below(&mut list, (&source, prefix))?;
+    }
     let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
     let aliases = if is_named {
         Vec::new()
@@ -89,6 +93,32 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
             OnFailure::GoOn
         },
     })
+}
+
+/// Has the names without a registry pulled from below a prefix, where a push with that prefix puts
+/// them; in the store they keep the names that the list gives them.
+fn put_below(
+    list: &mut ImageList,
+    (source, prefix): (&Registry, &RepositoryName),
+) -> Result<(), CommandError> {
+    for entry in &mut list.entries {
+        if entry.reference.registry.is_some() {
+            continue;
+        }
+        let stored = entry.stored();
+        let name = entry.reference.repository.clone().with_library();
+        let below = name.prefixed(prefix.as_str());
+        entry.reference.repository = below.map_err(|source| CommandError::RegistryName {
+            text: format!("{prefix}/{name}"),
+            source,
+        })?;
+        entry.reference.registry = Some(source.clone());
+        entry.destination.get_or_insert(Destination {
+            repository: stored.repository,
+            tag: stored.tag,
+        });
+    }
+    Ok(())
 }
 
 /// The registries that a list names, each once.

@@ -22,6 +22,8 @@ const STDIN_LEN_MAX: u64 = 64 * 1024;
 pub(crate) enum Side {
     Source,
     Target,
+    /// Not known: it is examined.
+    Either,
 }
 
 /// For whom a client is, as far as logins go.
@@ -155,11 +157,15 @@ async fn given_login(
         }
         return Ok(Some((creds_stdin().await?, "--creds-stdin")));
     }
-    let own = match reach.side {
-        Side::Source => ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD"),
-        Side::Target => ("HOD_TARGET_USERNAME", "HOD_TARGET_PASSWORD"),
+    let source = ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD");
+    let target = ("HOD_TARGET_USERNAME", "HOD_TARGET_PASSWORD");
+    let own: &[_] = match reach.side {
+        Side::Source => &[source],
+        Side::Target => &[target],
+        Side::Either => &[target, source],
     };
-    for (user, password) in [own, ("HOD_USERNAME", "HOD_PASSWORD")] {
+    let general = ("HOD_USERNAME", "HOD_PASSWORD");
+    for &(user, password) in own.iter().chain([&general]) {
         let (username, secret) = (environment(user), environment(password));
         match (username, secret) {
             (Some(username), Some(secret)) => {

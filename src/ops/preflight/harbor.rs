@@ -1,21 +1,29 @@
 //! What may stand in the way at a Harbor.
+//!
+//! `missing` projects, the `quota`, and tags that are `immutable`.
+
+mod immutable;
+mod missing;
+mod quota;
 
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use super::super::Effect;
 use super::super::batch::error_chain;
 use super::{Check, Finding, Look, Present, ProjectReport};
-use crate::oci::{Registry, RepositoryName, Tag};
-use crate::registry::{
-    Created, Creation, Harbor, NewProject, Project, ProjectAccess, RegistryError, SystemInfo,
-};
-use crate::report::amount::format_len;
+use crate::oci::{Registry, RepositoryName};
+use crate::registry::{Harbor, Project, RegistryError, SystemInfo};
 use crate::transfer::{Destination, Plan, RegistrySink};
+pub(in crate::ops) use missing::would_create;
+use quota::Needs;
 
 /// How many things are asked at once.
 const ASK_AT_ONCE: usize = 8;
+
+/// How long a repository's name may be, in characters: the registry behind Harbor counts 255 with
+/// a host in front.
+const REPOSITORY_LEN_MAX: usize = 245;
 
 /// What is known of a Harbor.
 pub(super) struct HarborState {
@@ -30,10 +38,13 @@ pub(super) struct HarborState {
 enum Presence {
     There,
     Created,
+    /// It is missing, and is to be created when nothing else is in the way.
     WouldBeCreated,
     Missing,
     /// This login may not know.
     Unknown,
+    /// Nothing may be pushed into it, and so nothing in it is asked for.
+    Closed,
 }
 
 impl HarborState {
@@ -41,12 +52,7 @@ impl HarborState {
     pub(super) fn is_there(&self, destination: &Destination) -> bool {
         let name = project_name(&destination.repository);
         let known = name.and_then(|name| self.projects.get(name));
-        known.is_some_and(|(_, presence)| {
-            matches!(
-                presence,
-                Presence::There | Presence::Created | Presence::Unknown
-            )
-        })
+        known.is_some_and(|(_, presence)| matches!(presence, Presence::There | Presence::Unknown))
     }
 
     /// The projects that were created, or would be.
@@ -94,7 +100,7 @@ impl Look<'_> {
         }
         self.look_for_projects(&mut state, &Needs::of(plan)).await;
         if !self.is_hopeless() {
-            self.look_for_rights(&state).await;
+            self.look_for_rights(&mut state).await;
         }
         self.harbor = Some(state);
     }
@@ -140,75 +146,6 @@ impl Look<'_> {
         }
     }
 
-    async fn look_for_missing_projects(&mut self, state: &mut HarborState, needs: &Needs) {
-        self.look_at_system(state).await;
-        let is_read_only = state.info.as_ref().and_then(|info| info.read_only);
-        let mut created = Vec::new();
-        let is_clear = self.findings.is_empty() && is_read_only != Some(true);
-        for (project, presence) in state.projects.values_mut() {
-            if *presence == Presence::There {
-                continue;
-            }
-            // A proxy that hides the API answers 404 to all of it.
-            if state.info.is_none() {
-                *presence = Presence::Unknown;
-            }
-            match (self.create, *presence) {
-                (None, Presence::Missing) => {
-                    let missing = Finding::new(Check::Project, &project.name, "does not exist");
-                    self.find(missing.fix(
-                        "create what is missing with `--create-projects`, or push into another \
-                         project with `--project`",
-                    ));
-                }
-                (Some(_), _) if !is_clear => {}
-                // Nothing is there yet, so that all of the plan will count.
-                (Some(new), Presence::Missing) if needs.exceed(&project.name, new) => {
-                    let (len, limit) = (needs.len(&project.name), new.storage_limit);
-                    let limit = limit.unwrap_or_default();
-                    self.find(
-                        over_quota(&project.name, len, (limit, limit))
-                            .fix("give new projects more with `--project-quota`"),
-                    );
-                }
-                // Whatever hides the API would refuse this as well; the token tells what is there.
-                (Some(_), Presence::Unknown) if state.info.is_none() => {}
-                (Some(_), Presence::Missing) if self.effect == Effect::DryRun => {
-                    *presence = Presence::WouldBeCreated;
-                }
-                (Some(new), _) if self.effect == Effect::Real => {
-                    match state.harbor.create_project(project, new).await {
-                        Ok(Created::Now) => {
-                            *presence = Presence::Created;
-                            created.push(project.name.clone());
-                        }
-                        Ok(Created::Before) => *presence = Presence::There,
-                        Err(error) => {
-                            let user = self.client.username(project.repo());
-                            let creation = state.info.as_ref().and_then(|info| info.creation);
-                            self.find(not_created(project, &error, (user, creation)));
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        if let (false, Some(new)) = (created.is_empty(), self.create) {
-            let access = access_word(new.access);
-            let names: Vec<String> = created.iter().map(|name| format!("`{name}`")).collect();
-            self.cx.note(&format!(
-                "created {access} {} {} at `{}`",
-                if names.len() == 1 {
-                    "project"
-                } else {
-                    "projects"
-                },
-                names.join(", "),
-                self.registry
-            ));
-        }
-    }
-
     /// Asks what Harbor says of itself, once.
     async fn look_at_system(&mut self, state: &mut HarborState) {
         let Some((project, _)) = state.projects.values().next() else {
@@ -241,13 +178,11 @@ impl Look<'_> {
     }
 
     /// Fetches the token of the run, and reads from it what may be done.
-    async fn look_for_rights(&mut self, state: &HarborState) {
+    async fn look_for_rights(&mut self, state: &mut HarborState) {
         let projects: Vec<Project> = state
             .projects
             .values()
-            .filter(|(_, presence)| {
-                !matches!(presence, Presence::Missing | Presence::WouldBeCreated)
-            })
+            .filter(|(_, presence)| matches!(presence, Presence::There | Presence::Unknown))
             .map(|(project, _)| project.clone())
             .collect();
         if projects.is_empty() {
@@ -261,17 +196,36 @@ impl Look<'_> {
             if rights.may_push(project) != Some(false) {
                 continue;
             }
-            let user = self.client.username(project.repo());
-            let user = user.map_or("without a login one".to_owned(), |user| format!("`{user}`"));
-            let (_, presence) = &state.projects[&project.name];
-            let problem = match presence {
-                Presence::Unknown => format!("does not exist, or {user} may not push into it"),
-                _ => format!("{user} may not push into it"),
+            let is_api_closed = state.info.is_none();
+            let Some((_, presence)) = state.projects.get_mut(&project.name) else {
+                continue;
             };
-            self.find(Finding::new(Check::Right, &project.name, problem).fix(
-                "give the user the project's role Developer or, to a robot, the permissions to \
-                 pull and push repositories",
-            ));
+            let is_unknown = *presence == Presence::Unknown;
+            // Creating it tells which of the two it is.
+            if is_unknown && self.create.is_some() && !is_api_closed {
+                *presence = Presence::WouldBeCreated;
+                continue;
+            }
+            *presence = Presence::Closed;
+            let mut problem = match self.client.username(project.repo()) {
+                Some(user) => format!("`{user}` may not push into it"),
+                None => "pushing into it requires a login".to_owned(),
+            };
+            if is_unknown {
+                problem = format!("does not exist, or {problem}");
+            }
+            let mut fix = "give the user the project's role Developer or, to a robot, the \
+                           permissions to pull and push repositories"
+                .to_owned();
+            if is_unknown && self.create.is_some() {
+                problem += "; it could not be created, since Harbor's API cannot be reached";
+                fix = format!(
+                    "have the proxy in front of `{}` let `/api/` through, or create the project on \
+                     Harbor's web pages; if it exists, {fix}",
+                    self.registry
+                );
+            }
+            self.find(Finding::new(Check::Right, &project.name, problem).fix(fix));
         }
     }
 
@@ -286,171 +240,57 @@ impl Look<'_> {
         self.look_at_system(&mut state).await;
         let needs = Needs::of(plan);
         for (name, (project, presence)) in &state.projects {
-            let Some(&need) = needs.0.get(name) else {
+            let Some(need) = needs.of_project(name) else {
                 continue;
             };
-            let is_of = |finding: &Finding| finding.check == Check::Right && finding.what == *name;
-            if self.findings.iter().any(is_of) {
-                continue;
-            }
             match presence {
-                Presence::There | Presence::Unknown | Presence::Created => {
-                    self.look_at_project((&state.harbor, project), *presence, (sink, plan, need))
+                Presence::There | Presence::Unknown => {
+                    self.look_at_project((&state.harbor, project), (sink, plan, need))
                         .await;
                 }
-                Presence::WouldBeCreated | Presence::Missing => {}
+                Presence::Created
+                | Presence::WouldBeCreated
+                | Presence::Missing
+                | Presence::Closed => {}
             }
         }
-        self.look_for_immutable_tags(&state, (plan, present)).await;
+        self.look_for_immutable_tags(&state, (sink, plan, present))
+            .await;
         self.harbor = Some(state);
     }
 
     async fn look_at_project(
         &mut self,
         (harbor, project): (&Harbor, &Project),
-        presence: Presence,
         (sink, plan, need): (&RegistrySink, &Plan, u64),
     ) {
         let name = &project.name;
-        if presence != Presence::Created {
-            match harbor.is_proxy_cache(project).await {
-                Ok(Some(true)) => {
-                    return self.find(
-                        Finding::new(Check::ProxyCache, name, "is a cache of another registry")
-                            .fix(
-                                "nothing can be pushed into a proxy cache: choose another project \
+        match harbor.is_proxy_cache(project).await {
+            Ok(Some(true)) => {
+                return self.find(
+                    Finding::new(Check::ProxyCache, name, "is a cache of another registry").fix(
+                        "nothing can be pushed into a proxy cache: choose another project \
                                  with `--project`",
-                            ),
-                    );
-                }
-                Ok(Some(false)) => {}
-                Ok(None) => {
-                    // Whoever may not see the project may not see its quota either.
-                    return self
-                        .unseen
-                        .push(format!("whether `{name}` is a proxy cache, and its quota"));
-                }
-                Err(error) => {
-                    return self
-                        .unseen
-                        .push(format!("project `{name}` ({})", error_chain(&error)));
-                }
-            }
-        }
-        match harbor.quota(project).await {
-            Ok(Some(quota)) => {
-                if let (Presence::Created, Some(wanted)) =
-                    (presence, self.create.and_then(|new| new.storage_limit))
-                    && quota.limit != Some(wanted)
-                {
-                    let limit = quota.limit.map_or("no quota".to_owned(), |limit| {
-                        format!("a quota of {}", format_len(limit))
-                    });
-                    self.cx.warn(&format!(
-                        "project `{name}` has {limit}, not {}: Harbor lets only system \
-                         administrators choose",
-                        format_len(wanted)
-                    ));
-                }
-                let mut len = need;
-                if len > quota.free() {
-                    len -= self.len_there(name, (sink, plan)).await.min(len);
-                }
-                if len > quota.free() {
-                    let limit = quota.limit.unwrap_or(u64::MAX);
-                    self.find(over_quota(name, len, (quota.free(), limit)));
-                }
-            }
-            Ok(None) => {}
-            Err(error) => self
-                .unseen
-                .push(format!("the quota of `{name}` ({})", error_chain(&error))),
-        }
-    }
-
-    /// The bytes of the plan's blobs that the destinations in a project have already: asked only
-    /// when it matters.
-    async fn len_there(&self, project: &str, (sink, plan): (&RegistrySink, &Plan)) -> u64 {
-        let lens = futures_util::stream::iter(&plan.blobs)
-            .map(|blob| async move {
-                let mut names: Vec<&RepositoryName> = Vec::new();
-                for &at in &blob.images {
-                    let name = &plan.images[at].wanted.destination.repository;
-                    if project_name(name) == Some(project) && !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-                for name in names {
-                    // What cannot be asked counts as not there: the bound is an upper one.
-                    if sink.has_blob(name, &blob.descriptor).await.unwrap_or(false) {
-                        return blob.descriptor.size;
-                    }
-                }
-                0
-            })
-            .buffered(ASK_AT_ONCE);
-        lens.fold(0, |sum: u64, len| async move { sum.saturating_add(len) })
-            .await
-    }
-
-    async fn look_for_immutable_tags(
-        &mut self,
-        state: &HarborState,
-        (plan, present): (&Plan, &[Present]),
-    ) {
-        let mut by_project: BTreeMap<&str, Vec<(&RepositoryName, &Tag)>> = BTreeMap::new();
-        for (image, present) in plan.images.iter().zip(present) {
-            let destination = &image.wanted.destination;
-            if let (Present::Other, Some(tag), Some(project)) = (
-                present,
-                &destination.tag,
-                project_name(&destination.repository),
-            ) {
-                let tags = by_project.entry(project).or_default();
-                tags.push((&destination.repository, tag));
-            }
-        }
-        for (name, tags) in by_project {
-            let Some((project, _)) = state.projects.get(name) else {
-                continue;
-            };
-            if let Ok(Some(false)) = state.harbor.has_immutable_rules(project).await {
-                continue;
-            }
-            let harbor = &state.harbor;
-            let answers: Vec<_> = futures_util::stream::iter(tags)
-                .map(|(repository, tag)| async move {
-                    let answer = harbor.is_immutable((project, repository), tag).await;
-                    (format!("{repository}:{tag}"), answer)
-                })
-                .buffered(ASK_AT_ONCE)
-                .collect()
-                .await;
-            let mut is_hidden = false;
-            for (image, answer) in answers {
-                match answer {
-                    Ok(Some(true)) => self.find(
-                        Finding::new(
-                            Check::Immutable,
-                            image,
-                            "is immutable, and names another image",
-                        )
-                        .fix(
-                            "push under another tag with `--rename`, or change the project's rule \
-                             (Policy, Tag Immutability)",
-                        ),
                     ),
-                    Ok(Some(false)) => {}
-                    Ok(None) | Err(_) => is_hidden = true,
-                }
+                );
             }
-            if is_hidden {
-                self.unseen.push(format!("the immutable tags of `{name}`"));
+            Ok(Some(false)) => {}
+            Ok(None) => {
+                // Whoever may not see the project may not see its quota either.
+                return self
+                    .unseen
+                    .push(format!("whether `{name}` is a proxy cache, and its quota"));
+            }
+            Err(error) => {
+                return self
+                    .unseen
+                    .push(format!("project `{name}` ({})", error_chain(&error)));
             }
         }
+        self.look_at_quota((harbor, project), (sink, plan, need))
+            .await;
     }
 }
-
 /// The project of a name that Harbor allows. That a name is in lower case and has at most 255
 /// characters is so for every [`RepositoryName`].
 fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Project, Finding> {
@@ -460,137 +300,20 @@ fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Projec
                 .fix("at a Harbor every image is in a project: pass `--project NAME`"),
         );
     };
+    let len = repository.as_str().len();
+    if len > REPOSITORY_LEN_MAX {
+        let problem = format!("has {len} characters; Harbor's registry takes {REPOSITORY_LEN_MAX}");
+        return Err(Finding::new(Check::Name, repository.as_str(), problem)
+            .fix("choose a shorter name with `--project`, `--rename` or `--strip-host`"));
+    }
     if project.has_valid_name() {
         return Ok(project);
     }
-    let problem = "is no name that a project can have";
+    let problem = "is not a valid project name";
     Err(Finding::new(Check::Name, project.name, problem).fix(
         "Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` \
          or `-`: choose another with `--project` or `--rename`",
     ))
-}
-
-/// What the plan may add to each project, in bytes. It is an upper bound: what is there already
-/// is counted.
-struct Needs(BTreeMap<String, u64>);
-
-impl Needs {
-    /// Unique blobs by project, and the manifests.
-    fn of(plan: &Plan) -> Self {
-        let mut needs: BTreeMap<String, u64> = BTreeMap::new();
-        let mut add = |project: &str, len: u64| {
-            let need = needs.entry(project.to_owned()).or_default();
-            *need = need.saturating_add(len);
-        };
-        let project_of = |at: usize| project_name(&plan.images[at].wanted.destination.repository);
-        for blob in &plan.blobs {
-            let mut projects: Vec<&str> = blob
-                .images
-                .iter()
-                .filter_map(|&at| project_of(at))
-                .collect();
-            projects.sort_unstable();
-            projects.dedup();
-            for project in projects {
-                add(project, blob.descriptor.size);
-            }
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        for (at, image) in plan.images.iter().enumerate() {
-            let Some(project) = project_of(at) else {
-                continue;
-            };
-            for manifest in &image.manifests {
-                if seen.insert((project, manifest.digest())) {
-                    add(project, manifest.bytes().len() as u64);
-                }
-            }
-        }
-        Self(needs)
-    }
-
-    fn len(&self, project: &str) -> u64 {
-        self.0.get(project).copied().unwrap_or_default()
-    }
-
-    /// Whether a new project would be too small.
-    fn exceed(&self, project: &str, new: NewProject) -> bool {
-        new.storage_limit
-            .is_some_and(|limit| self.len(project) > limit)
-    }
-}
-
-fn over_quota(project: &str, len: u64, (free, limit): (u64, u64)) -> Finding {
-    Finding::new(
-        Check::Quota,
-        project,
-        format!(
-            "up to {} would be added, and {} of {} are free",
-            format_len(len),
-            format_len(free),
-            format_len(limit)
-        ),
-    )
-    .fix(
-        "raise the quota (Administration, Project Quotas) or delete what the project no longer \
-         needs; `--no-preflight` goes ahead if the project has most of it under other names",
-    )
-}
-
-pub(in crate::ops) fn access_word(access: ProjectAccess) -> &'static str {
-    match access {
-        ProjectAccess::Private => "private",
-        ProjectAccess::Public => "public",
-    }
-}
-
-fn not_created(
-    project: &Project,
-    error: &RegistryError,
-    (user, creation): (Option<String>, Option<Creation>),
-) -> Finding {
-    use crate::hint::Hint as _;
-    let user = user.unwrap_or_default();
-    let what = &project.name;
-    let problem = format!(
-        "does not exist, and cannot be created: {}",
-        error_chain(error)
-    );
-    let is_robots = error.to_string().contains("robot");
-    let fix = match error.status() {
-        Some(401) => format!(
-            "log in to create projects; `{user}` is not known to Harbor's API, as users of OIDC \
-             are not"
-        ),
-        Some(403) if is_robots => format!(
-            "`{user}` is a robot of one project, and may never create others: create the project on \
-             Harbor's web pages, or log in as a user or a robot of the whole system"
-        ),
-        Some(403) if creation == Some(Creation::AdminOnly) => format!(
-            "at this Harbor only administrators create projects, and `{user}` is none: ask one to \
-             create it, or to let everyone (Configuration, Project Creation)"
-        ),
-        _ => error.hint().unwrap_or_default(),
-    };
-    Finding::new(Check::Project, what, problem).fix(fix)
-}
-
-/// That projects would be created, for a dry run.
-pub(in crate::ops) fn would_create(projects: &[ProjectReport], new: NewProject) -> String {
-    let names: Vec<String> = projects
-        .iter()
-        .map(|report| format!("`{}`", report.project))
-        .collect();
-    format!(
-        "would create {} {} {}",
-        access_word(new.access),
-        if names.len() == 1 {
-            "project"
-        } else {
-            "projects"
-        },
-        names.join(", ")
-    )
 }
 
 #[cfg(test)]
@@ -609,7 +332,7 @@ mod tests {
         }
         check("offline/a/b/c", Ok("offline"));
         check("nginx", Err("nginx names no project"));
-        check("a__b/c", Err("a__b is no name that a project can have"));
+        check("a__b/c", Err("a__b is not a valid project name"));
         check("a/b__c", Ok("a"));
     }
 }

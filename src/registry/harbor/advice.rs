@@ -1,6 +1,8 @@
 //! Harbor's refusals (facts D5): its codes are not those of the specification, and its words say
 //! what is wrong, but not what to do.
 
+use super::super::advice::is_cut_short;
+use super::super::client::Access;
 use super::super::error::ErrorBody;
 use super::super::{LoginState, RequestLine};
 
@@ -10,6 +12,7 @@ pub(crate) struct HarborAnswer {
     /// By which Harbor's own logs know the request.
     pub(crate) request_id: Option<String>,
     pub(crate) doubt: Doubt,
+    pub(crate) access: Access,
 }
 
 /// What a 401 means, of which Harbor has one for everything: found out by asking for the project.
@@ -53,7 +56,7 @@ pub(crate) fn harbor_hint(
     let harbor = body.harbor()?;
     let code = body.code.as_deref().unwrap_or_default();
     Some(match (status, code) {
-        (401, _) => return unauthorized((host, project), harbor.doubt, login),
+        (401, _) => return unauthorized((host, project), harbor, login),
         (403, _) if says("csrf token") => format!(
             "`{host}` takes this for a browser's session: something on the way adds a `sid` \
              cookie, which hod never sends; have the proxy in front no longer do that"
@@ -108,6 +111,11 @@ pub(crate) fn harbor_hint(
             "`{host}`, or the registry behind its proxy cache `{project}`, limits how much may be \
              asked: wait, and run the command again"
         ),
+        // The words are those of its registry; core's own are "internal server error".
+        (500.., "UNKNOWN") if says("unknown error") => {
+            "Harbor says why only in the log of its `registry` service; most often its disk is full"
+                .to_owned()
+        }
         (500.., "UNKNOWN") => {
             "Harbor says why only in the log of its `core` service, under the id of the request"
                 .to_owned()
@@ -116,15 +124,26 @@ pub(crate) fn harbor_hint(
     })
 }
 
-fn unauthorized((host, project): (&str, &str), doubt: Doubt, login: &LoginState) -> Option<String> {
+fn unauthorized(
+    (host, project): (&str, &str),
+    harbor: &HarborAnswer,
+    login: &LoginState,
+) -> Option<String> {
     let LoginState::As(user) = login else {
         return None;
     };
-    match doubt {
+    match harbor.doubt {
         Doubt::None => None,
+        Doubt::ProjectMissing if harbor.access == Access::Read => Some(format!(
+            "project `{project}` does not exist on `{host}`: check the name"
+        )),
         Doubt::ProjectMissing => Some(format!(
             "project `{project}` does not exist on `{host}`: create it with `--create-projects`, \
              or push into another with `--project`"
+        )),
+        Doubt::RightMissing if harbor.access == Access::Read => Some(format!(
+            "project `{project}` exists, and `{user}` has no right to pull from it: give it the \
+             role Guest or, to a robot, the permission to pull repositories"
         )),
         Doubt::RightMissing => Some(format!(
             "project `{project}` exists, and `{user}` has no right to do this in it: give it the \
@@ -145,7 +164,7 @@ pub(crate) fn database_down(host: &str) -> String {
 
 /// What to do about a login that Harbor does not take.
 pub(crate) fn login_refused(host: &str, user: &str) -> String {
-    let quoting = if user.contains('$') || user.starts_with("robot") {
+    let quoting = if is_cut_short(user) {
         "; in a shell, quote a robot's name with single quotes ('robot$name'), since `$name` would \
          be replaced by nothing"
     } else {

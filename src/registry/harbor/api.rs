@@ -135,7 +135,7 @@ pub(super) fn head_project(client: &Client, project: &Project) -> Result<Call, R
 }
 
 /// The URL of something below `/api/v2.0/`; what is in `path` must be escaped already.
-fn url(client: &Client, project: &Project, path: &str) -> Result<Url, RegistryError> {
+pub(super) fn url(client: &Client, project: &Project, path: &str) -> Result<Url, RegistryError> {
     let mut url = client.root(&project.repo.registry)?;
     url.set_path(&format!("/api/v2.0/{path}"));
     Ok(url)
@@ -244,6 +244,15 @@ impl Harbor {
         }))
     }
 
+    /// The repositories of the project that `prefix` is, where this login may list them.
+    pub async fn repositories(
+        &self,
+        prefix: &crate::oci::RepositoryName,
+    ) -> Result<Vec<crate::oci::RepositoryName>, RegistryError> {
+        let registry = &self.registry;
+        self.client.list_repositories(registry, Some(prefix)).await
+    }
+
     /// Whether any tag of the project may be immutable; `None` when this login may not see it.
     pub async fn has_immutable_rules(
         &self,
@@ -280,7 +289,7 @@ impl Harbor {
     }
 
     /// Reads one thing; `None` when it cannot be seen, or is not what Harbor would send.
-    async fn read<T: DeserializeOwned>(
+    pub(super) async fn read<T: DeserializeOwned>(
         &self,
         project: &Project,
         path: &str,
@@ -308,14 +317,18 @@ impl Harbor {
     }
 
     /// Sends with user and password; a redirect to another origin does not get them.
-    async fn send(&self, project: &Project, call: &Call) -> Result<Answer, RegistryError> {
+    pub(super) async fn send(
+        &self,
+        project: &Project,
+        call: &Call,
+    ) -> Result<Answer, RegistryError> {
         let target = Target::push(&project.repo);
         self.client.prepare_login(&target).await?;
         let login = self.client.login(&target).as_deref().and_then(basic);
         self.client.transport().send(call, login.as_ref()).await
     }
 
-    async fn refusal(&self, project: &Project, answer: Answer) -> RegistryError {
+    pub(super) async fn refusal(&self, project: &Project, answer: Answer) -> RegistryError {
         self.client
             .refusal(&Target::push(&project.repo), answer)
             .await

@@ -12,7 +12,9 @@ use super::verdict::{Phase, Verdict, verdict};
 use crate::registry::client::Target;
 use crate::registry::endpoint::{same_origin, upload_url};
 use crate::registry::transport::Call;
-use crate::registry::{Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide};
+use crate::registry::{
+    Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide,
+};
 use crate::report::Event;
 use crate::report::amount::format_len;
 

@@ -165,9 +165,8 @@ fn harbor_does_not_take_the_login() {
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
-          expired, and users that log in by OIDC need their CLI secret; in a shell a robot's name needs
-          single quotes ('robot$name'), since `$name` would be replaced by nothing; nothing more was
-          tried with it, so as not to lock the user out
+          expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
+          while its database is down; nothing more was tried with it, so as not to lock the user out
     ");
     // A public project would let nobody push either.
     site.harbor
@@ -187,8 +186,10 @@ fn harbor_does_not_take_the_login() {
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
-          expired, and users that log in by OIDC need their CLI secret; nothing more was tried with it,
-          so as not to lock the user out
+          expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
+          while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
+          since `$name` would be replaced by nothing; nothing more was tried with it, so as not to lock
+          the user out
     ");
 }
 
@@ -221,8 +222,8 @@ fn names_that_harbor_does_not_allow() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 things stand in the way, and nothing was pushed
       CHECK  WHAT  PROBLEM
-      name   a--b  is no name that a project can have
-      name   a__b  is no name that a project can have
+      name   a--b  is not a valid project name
+      name   a__b  is not a valid project name
 
     hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
           `-`: choose another with `--project` or `--rename`
@@ -244,7 +245,8 @@ fn projects_that_are_not_there() {
       project  platform  does not exist
       project  tools     does not exist
 
-    hint: create what is missing with `--create-projects`, or push into another project with `--project`
+    hint: create missing projects with `--create-projects`, or push into another project with
+          `--project`
     ");
     // A robot of one project may never create another.
     assert_snapshot!(refused(&site, "--create-projects"), @r"
@@ -253,11 +255,11 @@ fn projects_that_are_not_there() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 things stand in the way, and nothing was pushed
       CHECK    WHAT      PROBLEM
-      project  platform  does not exist, and cannot be created: POST /api/v2.0/projects on harbor.corp:443: 403 FORBIDDEN: Only system level robot can create project (request req-[ID])
-      project  tools     does not exist, and cannot be created: POST /api/v2.0/projects on harbor.corp:443: 403 FORBIDDEN: Only system level robot can create project (request req-[ID])
+      project  platform  does not exist, and `robot$offline+ci` may not create it
+      project  tools     does not exist, and `robot$offline+ci` may not create it
 
-    hint: `robot$offline+ci` is a robot of one project, and may never create others: create the project
-          on Harbor's web pages, or log in as a user or a robot of the whole system
+    hint: `robot$offline+ci` is a robot of one project and cannot create others: create the project on
+          Harbor's web pages, or log in as a user or a system robot
     ");
     site.harbor.add_account(Kind::User, "dev", "pw");
     site.log_in("dev", "pw");
@@ -268,12 +270,12 @@ fn projects_that_are_not_there() {
     --- stderr
     error: `harbor.corp:443` is not ready: 3 things stand in the way, and nothing was pushed
       CHECK       WHAT      PROBLEM
-      project     platform  does not exist, and cannot be created: POST /api/v2.0/projects on harbor.corp:443: 403 FORBIDDEN: Only system admin can create project (request req-[ID])
-      project     tools     does not exist, and cannot be created: POST /api/v2.0/projects on harbor.corp:443: 403 FORBIDDEN: Only system admin can create project (request req-[ID])
+      project     platform  does not exist, and `dev` may not create it
+      project     tools     does not exist, and `dev` may not create it
       push right  offline   `dev` may not push into it
 
-    hint: at this Harbor only administrators create projects, and `dev` is none: ask one to create it,
-          or to let everyone (Configuration, Project Creation)
+    hint: at this Harbor only administrators create projects: ask one to create it, or to allow everyone
+          to (Configuration, Project Creation)
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories
     ");
@@ -433,8 +435,7 @@ fn a_quota_is_too_small() {
       CHECK  WHAT     PROBLEM
       quota  offline  up to 2.0 MiB would be added, and 1.0 MiB of 1.0 MiB are free
 
-    hint: raise the quota (Administration, Project Quotas) or delete what the project no longer needs;
-          `--no-preflight` goes ahead if the project has most of it under other names
+    hint: raise the quota (Administration, Project Quotas) or delete what the project no longer needs
     ");
     // What is there already needs no room: only the tag is new.
     site.harbor
@@ -479,8 +480,8 @@ fn tags_are_immutable() {
       CHECK      WHAT                   PROBLEM
       immutable  offline/deep/er/app:1  is immutable, and names another image
 
-    hint: push under another tag with `--rename`, or change the project's rule (Policy, Tag
-          Immutability)
+    hint: push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), or change
+          the project's rule (Policy, Tag Immutability)
     ");
 }
 
@@ -506,7 +507,7 @@ fn all_is_found_at_once() {
     --- stderr
     error: `harbor.corp:443` is not ready: 5 things stand in the way, and nothing was pushed
       CHECK        WHAT      PROBLEM
-      name         quay--io  is no name that a project can have
+      name         quay--io  is not a valid project name
       project      absent    does not exist
       push right   closed    `robot$offline+ci` may not push into it
       proxy cache  hub       is a cache of another registry
@@ -514,12 +515,12 @@ fn all_is_found_at_once() {
 
     hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
           `-`: choose another with `--project` or `--rename`
-          create what is missing with `--create-projects`, or push into another project with `--project`
+          create missing projects with `--create-projects`, or push into another project with
+          `--project`
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories
           nothing can be pushed into a proxy cache: choose another project with `--project`
-          raise the quota (Administration, Project Quotas) or delete what the project no longer needs;
-          `--no-preflight` goes ahead if the project has most of it under other names
+          raise the quota (Administration, Project Quotas) or delete what the project no longer needs
     ");
     let output = site.push("--json").exits(5);
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();

@@ -70,7 +70,14 @@ fn a_token_is_fetched_after_the_projects_are_there() {
             .position(|known| known.starts_with(line));
         found.unwrap_or_else(|| panic!("no {line}: {:#?}", lines(&seen)))
     };
-    assert!(at("POST /api/v2.0/projects 201") < at("GET /service/token"));
+    // Rights are looked at before; what is written is written with a token from after it.
+    let all = lines(&seen);
+    let token = all
+        .iter()
+        .rposition(|line| line.starts_with("GET /service/token"));
+    let writes = |line: &String| line.contains("/v2/") && line.starts_with("POST /v2/");
+    let first = all.iter().position(writes);
+    assert!(Some(at("POST /api/v2.0/projects 201")) < token && token < first);
     // The first request is how the challenge is learned.
     let n_refused = seen.iter().filter(|seen| seen.status == 401).count();
     assert_eq!((seen[0].status, n_refused), (401, 1), "{:#?}", lines(&seen));

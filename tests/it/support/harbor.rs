@@ -151,6 +151,9 @@ pub(crate) enum Proxy {
     AddsCookie,
 }
 
+/// Whether a request is the one at which something begins.
+pub(crate) type Begins = fn(&Seen) -> bool;
+
 /// All that changes.
 #[derive(Debug, Default)]
 pub(crate) struct HarborState {
@@ -159,7 +162,7 @@ pub(crate) struct HarborState {
     /// How many more requests that need the database are answered without it.
     pub n_without_database: usize,
     /// The database is stopped at the first request like this, for so many requests.
-    stop_at: Option<(fn(&Seen) -> bool, usize)>,
+    stop_at: Option<(Begins, usize)>,
     /// Whether Harbor's external URL is `https`, though it is reached without TLS.
     pub is_https_outside: bool,
     /// The longest header line that nginx takes.
@@ -184,7 +187,7 @@ impl HarborState {
     }
 
     /// Stops the database at the first request like this, for the next `n` requests that need it.
-    pub(crate) fn stop_database_at(&mut self, begins: fn(&Seen) -> bool, n: usize) {
+    pub(crate) fn stop_database_at(&mut self, begins: Begins, n: usize) {
         self.stop_at = Some((begins, n));
         self.n_without_database = usize::MAX;
     }

@@ -288,6 +288,8 @@ fn check_push(
     let is_there = |digest: &str| project.blobs.contains_key(digest);
     let adds = match &about.mount {
         _ if is_put_manifest => manifest.len() as u64,
+        // What the project has is not counted again.
+        _ if is_end && is_there(&ended_digest(seen)) => 0,
         _ if is_end => sent + content_len,
         Some((digest, _)) if is_start && !is_there(digest) => mounted.unwrap_or_default(),
         _ => 0,
@@ -341,6 +343,14 @@ fn check_push(
     Err(Box::new(plain(400, body)))
 }
 
+/// The digest with which an upload ends.
+fn ended_digest(seen: &Seen) -> String {
+    let query = seen.query.as_deref().unwrap_or_default();
+    let mut pairs = query.split('&');
+    let digest = pairs.find_map(|pair| pair.strip_prefix("digest="));
+    digest.unwrap_or_default().replace("%3A", ":")
+}
+
 /// What Harbor's database learns from a success.
 fn after(state: &mut HarborState, seen: &Seen, (about, manifest, status): (&About, &[u8], u16)) {
     let content_len: u64 = seen
@@ -364,11 +374,7 @@ fn after(state: &mut HarborState, seen: &Seen, (about, manifest, status): (&Abou
         }
         project.artifacts.insert((repository, digest));
     } else if seen.method == "PUT" {
-        let query = seen.query.as_deref().unwrap_or_default();
-        let digest = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("digest="));
-        let digest = digest.unwrap_or_default().replace("%3A", ":");
+        let digest = ended_digest(seen);
         project.blobs.insert(digest, sent + content_len);
     } else if let (201, Some((digest, len))) = (status, mounted) {
         project.blobs.insert(digest, len);

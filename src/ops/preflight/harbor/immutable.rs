@@ -1,0 +1,135 @@
+//! Tags that must not change, and would.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt as _;
+
+use super::super::{Check, Finding, Look, Present};
+use super::{ASK_AT_ONCE, HarborState, project_name};
+use crate::oci::{Digest, ReferrerTagKind, RepositoryName, Tag};
+use crate::transfer::{Destination, Plan, RegistrySink, Resolved};
+
+/// What a tag names that would change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Image,
+    /// What cosign keeps about an image, such as its signatures.
+    Signature,
+}
+
+/// A tag to ask about.
+type Asked<'p> = (&'p RepositoryName, &'p Tag, Names);
+
+impl Look<'_> {
+    pub(super) async fn look_for_immutable_tags(
+        &mut self,
+        state: &HarborState,
+        (sink, plan, present): (&RegistrySink, &Plan, &[Present]),
+    ) {
+        let mut by_project: BTreeMap<&str, Vec<(&Resolved, Present)>> = BTreeMap::new();
+        for (image, present) in plan.images.iter().zip(present) {
+            if let Some(project) = project_name(&image.wanted.destination.repository) {
+                let images = by_project.entry(project).or_default();
+                images.push((image, *present));
+            }
+        }
+        for (name, images) in by_project {
+            let Some((project, _)) = state.projects.get(name) else {
+                continue;
+            };
+            let tags: Vec<Asked<'_>> = images
+                .iter()
+                .filter_map(|(image, present)| own_tag(image, *present))
+                .collect();
+            let may_be_signed = |(image, present): &(&Resolved, Present)| {
+                *present != Present::Nothing && cosign_tags(image).next().is_some()
+            };
+            if tags.is_empty() && !images.iter().any(may_be_signed) {
+                continue;
+            }
+            if let Ok(Some(false)) = state.harbor.has_immutable_rules(project).await {
+                continue;
+            }
+            let changed = changed_signatures(sink, &images).await;
+            let tags = tags.into_iter().chain(changed);
+            let harbor = &state.harbor;
+            let answers: Vec<_> = futures_util::stream::iter(tags)
+                .map(|(repository, tag, names)| async move {
+                    let answer = harbor.is_immutable((project, repository), tag).await;
+                    (format!("{repository}:{tag}"), names, answer)
+                })
+                .buffered(ASK_AT_ONCE)
+                .collect()
+                .await;
+            let mut is_hidden = false;
+            for (tag, names, answer) in answers {
+                match answer {
+                    Ok(Some(true)) => self.find(immutable(tag, names)),
+                    Ok(Some(false)) => {}
+                    Ok(None) | Err(_) => is_hidden = true,
+                }
+            }
+            if is_hidden {
+                self.unseen.push(format!("the immutable tags of `{name}`"));
+            }
+        }
+    }
+}
+
+/// The tag of an image that names another one now.
+fn own_tag(image: &Resolved, present: Present) -> Option<Asked<'_>> {
+    let destination = &image.wanted.destination;
+    let tag = destination.tag.as_ref()?;
+    (present == Present::Other).then_some((&destination.repository, tag, Names::Image))
+}
+
+fn cosign_tags(image: &Resolved) -> impl Iterator<Item = (&Tag, Digest)> {
+    let referrers = image.referrers.iter();
+    let own = referrers.filter(|referrer| referrer.kind == ReferrerTagKind::Cosign);
+    own.map(|referrer| (&referrer.tag, referrer.top().digest().clone()))
+}
+
+/// The tags of cosign that exist and name something else than what is to be pushed.
+async fn changed_signatures<'p>(
+    sink: &RegistrySink,
+    images: &[(&'p Resolved, Present)],
+) -> Vec<Asked<'p>> {
+    let signed = images
+        .iter()
+        .filter(|(_, present)| *present != Present::Nothing);
+    let tags = signed.flat_map(|(image, _)| {
+        let repository = &image.wanted.destination.repository;
+        cosign_tags(image).map(move |(tag, digest)| (repository, tag, digest))
+    });
+    let found = futures_util::stream::iter(tags)
+        .map(|(repository, tag, digest)| async move {
+            let at = Destination {
+                repository: repository.clone(),
+                tag: Some(tag.clone()),
+            };
+            // What cannot be asked is not held against the push.
+            let head = sink.current(&at, &digest).await.ok().flatten()?;
+            let is_other = head.digest.as_ref() != Some(&digest);
+            is_other.then_some((repository, tag, Names::Signature))
+        })
+        .buffered(ASK_AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    found.into_iter().flatten().collect()
+}
+
+fn immutable(tag: String, names: Names) -> Finding {
+    let (problem, fix) = match names {
+        Names::Image => (
+            "is immutable, and names another image",
+            "push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), \
+             or change the project's rule (Policy, Tag Immutability)",
+        ),
+        Names::Signature => (
+            "is immutable, and names other signatures",
+            "leave signatures out with `--no-referrers`, or exclude `sha256-*` from the project's \
+             rule (Policy, Tag Immutability)",
+        ),
+    };
+    Finding::new(Check::Immutable, tag, problem).fix(fix)
+}

@@ -1,0 +1,176 @@
+//! Projects that are missing: who may create them is looked at first, and they are created last,
+//! when nothing else is in the way.
+
+use super::super::super::Effect;
+use super::super::super::batch::error_chain;
+use super::super::{Check, Finding, Look, ProjectReport};
+use super::quota::{Needs, over_quota};
+use super::{HarborState, Presence};
+use crate::registry::{Created, Creator, Harbor, NewProject, Project, ProjectAccess};
+use crate::report::amount::format_len;
+
+impl Look<'_> {
+    /// Decides what becomes of the projects that are not known to exist; changes nothing.
+    pub(super) async fn look_for_missing_projects(
+        &mut self,
+        state: &mut HarborState,
+        needs: &Needs,
+    ) {
+        self.look_at_system(state).await;
+        let creation = state.info.as_ref().and_then(|info| info.creation);
+        for (project, presence) in state.projects.values_mut() {
+            if *presence == Presence::There {
+                continue;
+            }
+            // A proxy that hides the API answers 404 to all of it.
+            if state.info.is_none() {
+                *presence = Presence::Unknown;
+            }
+            let Some(new) = self.create else {
+                if *presence == Presence::Missing {
+                    let missing = Finding::new(Check::Project, &project.name, "does not exist");
+                    self.find(missing.fix(
+                        "create missing projects with `--create-projects`, or push into another \
+                         project with `--project`",
+                    ));
+                }
+                continue;
+            };
+            if *presence != Presence::Missing {
+                continue;
+            }
+            let len = needs.len(&project.name);
+            if let Some(limit) = new.storage_limit.filter(|&limit| len > limit) {
+                self.find(
+                    over_quota(&project.name, len, (limit, limit))
+                        .fix("give new projects more with `--project-quota`"),
+                );
+            }
+            let creator = match state.harbor.creator(project, creation).await {
+                Ok(creator) => creator,
+                // Creating it tells.
+                Err(_) => Creator::Unknown,
+            };
+            let user = self.client.username(project.repo()).unwrap_or_default();
+            match not_allowed(&project.name, &user, creator) {
+                Some(finding) => self.find(finding),
+                None => *presence = Presence::WouldBeCreated,
+            }
+        }
+    }
+
+    /// Creates the projects that are missing; to be called when nothing stands in the way.
+    pub(in crate::ops) async fn create_projects(&mut self) {
+        let (Some(mut state), Some(new)) = (self.harbor.take(), self.create) else {
+            return;
+        };
+        if self.effect == Effect::Real && self.findings.is_empty() {
+            self.create_missing(&mut state, new).await;
+        }
+        self.harbor = Some(state);
+    }
+
+    async fn create_missing(&mut self, state: &mut HarborState, new: NewProject) {
+        let mut created = Vec::new();
+        for (project, presence) in state.projects.values_mut() {
+            if *presence != Presence::WouldBeCreated {
+                continue;
+            }
+            match state.harbor.create_project(project, new).await {
+                Ok(Created::Now) => {
+                    *presence = Presence::Created;
+                    created.push(project.name.clone());
+                    self.look_at_new_quota((&state.harbor, project), new).await;
+                }
+                Ok(Created::Before) => *presence = Presence::There,
+                Err(error) => {
+                    use crate::hint::Hint as _;
+                    let problem = format!(
+                        "does not exist, and creating it failed: {}",
+                        error_chain(&error)
+                    );
+                    let finding = Finding::new(Check::Project, &project.name, problem);
+                    self.find(finding.fix(error.hint().unwrap_or_default()));
+                }
+            }
+        }
+        if !created.is_empty() {
+            let names: Vec<String> = created.iter().map(|name| format!("`{name}`")).collect();
+            self.cx.note(&format!(
+                "created {} {} {} at `{}`",
+                access_word(new.access),
+                project_word(names.len()),
+                names.join(", "),
+                self.registry
+            ));
+        }
+    }
+
+    /// Whether a new project got the quota that was asked for: Harbor decides who may choose.
+    async fn look_at_new_quota(&self, (harbor, project): (&Harbor, &Project), new: NewProject) {
+        let Some(wanted) = new.storage_limit else {
+            return;
+        };
+        // What cannot be seen is not warned of.
+        let Ok(Some(quota)) = harbor.quota(project).await else {
+            return;
+        };
+        if quota.limit != Some(wanted) {
+            let limit = quota.limit.map_or("no quota".to_owned(), |limit| {
+                format!("a quota of {}", format_len(limit))
+            });
+            self.cx.warn(&format!(
+                "project `{}` has {limit}, not {}: Harbor lets only system administrators choose",
+                project.name,
+                format_len(wanted)
+            ));
+        }
+    }
+}
+
+/// That a login may not create a project, and what to do about it.
+fn not_allowed(project: &str, user: &str, creator: Creator) -> Option<Finding> {
+    let fix = match creator {
+        Creator::Allowed | Creator::Unknown => return None,
+        Creator::ProjectRobot => format!(
+            "`{user}` is a robot of one project and cannot create others: create the project on \
+             Harbor's web pages, or log in as a user or a system robot"
+        ),
+        Creator::NotAdmin => {
+            "at this Harbor only administrators create projects: ask one to create it, or to allow \
+             everyone to (Configuration, Project Creation)"
+                .to_owned()
+        }
+        Creator::RobotWithoutPermission => format!(
+            "give `{user}` the system permission to create projects (Administration, Robot \
+             Accounts), or ask an administrator to create the project"
+        ),
+    };
+    let problem = format!("does not exist, and `{user}` may not create it");
+    Some(Finding::new(Check::Project, project, problem).fix(fix))
+}
+
+fn access_word(access: ProjectAccess) -> &'static str {
+    match access {
+        ProjectAccess::Private => "private",
+        ProjectAccess::Public => "public",
+    }
+}
+
+fn project_word(n: usize) -> &'static str {
+    if n == 1 { "project" } else { "projects" }
+}
+
+/// That projects would be created, for a dry run.
+pub(in crate::ops) fn would_create(projects: &[ProjectReport], new: NewProject) -> String {
+    let names: Vec<String> = projects
+        .iter()
+        .map(|report| format!("`{}`", report.project))
+        .collect();
+    format!(
+        "would create {} {} {}",
+        access_word(new.access),
+        project_word(names.len()),
+        names.join(", ")
+    )
+}

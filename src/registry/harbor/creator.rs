@@ -1,0 +1,102 @@
+//! Whether a login may create projects, as far as Harbor tells without being asked to create one.
+
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::super::RegistryError;
+use super::super::endpoint::same_origin;
+use super::super::transport::Call;
+use super::api::{Creation, url};
+use super::{Harbor, Project};
+
+/// Whether a login may create projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creator {
+    Allowed,
+    /// It is a robot of one project, and those never may.
+    ProjectRobot,
+    /// It is a user, and this Harbor lets only administrators create projects.
+    NotAdmin,
+    /// It is a system robot without the permission, and this Harbor asks for it.
+    RobotWithoutPermission,
+    /// Harbor does not tell.
+    Unknown,
+}
+
+/// What a login is to Harbor's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Account {
+    User,
+    Robot,
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct WirePermission {
+    resource: String,
+    action: String,
+}
+
+impl Harbor {
+    /// Whether the login for `project` may create it, where `creation` says who may in general.
+    ///
+    /// A system robot needs the permission only where creation is restricted; a robot of one
+    /// project never may, and its name has its project's in front: `robot$offline+ci`.
+    pub async fn creator(
+        &self,
+        project: &Project,
+        creation: Option<Creation>,
+    ) -> Result<Creator, RegistryError> {
+        let name = self.client.username(project.repo()).unwrap_or_default();
+        let has_project = name.contains('+');
+        if name.contains('$') && has_project {
+            return Ok(Creator::ProjectRobot);
+        }
+        match creation {
+            // Names of robots begin as an administrator chose, and those of users may have a `+`.
+            Some(Creation::Everyone) if has_project => Ok(match self.account(project).await? {
+                Account::Robot => Creator::ProjectRobot,
+                Account::User => Creator::Allowed,
+                Account::Unknown => Creator::Unknown,
+            }),
+            Some(Creation::Everyone) => Ok(Creator::Allowed),
+            Some(Creation::AdminOnly) => {
+                let path = "users/current/permissions?scope=/system&relative=true";
+                let found: Option<Vec<WirePermission>> = self.read(project, path).await?;
+                let Some(found) = found else {
+                    return Ok(Creator::Unknown);
+                };
+                let creates = |one: &WirePermission| {
+                    let resource = one.resource.trim_start_matches('/');
+                    resource == "project" && matches!(one.action.as_str(), "create" | "*")
+                };
+                if found.iter().any(creates) {
+                    return Ok(Creator::Allowed);
+                }
+                Ok(match self.account(project).await? {
+                    Account::Robot if has_project => Creator::ProjectRobot,
+                    Account::Robot => Creator::RobotWithoutPermission,
+                    Account::User | Account::Unknown => Creator::NotAdmin,
+                })
+            }
+            Some(Creation::Unknown) | None => Ok(Creator::Unknown),
+        }
+    }
+
+    /// Harbor tells users about themselves, and robots with 412 that they are none.
+    async fn account(&self, project: &Project) -> Result<Account, RegistryError> {
+        let call = Call::new(Method::GET, url(&self.client, project, "users/current")?);
+        self.client
+            .retry(call.url.path(), || async {
+                let answer = self.send(project, &call).await?;
+                match answer.status().as_u16() {
+                    _ if !same_origin(&answer.url, &call.url) => Ok(Account::Unknown),
+                    200 => Ok(Account::User),
+                    412 => Ok(Account::Robot),
+                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    _ => Ok(Account::Unknown),
+                }
+            })
+            .await
+    }
+}
