@@ -276,10 +276,11 @@ fn list_texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, CommandError> 
             }
         }
         for file in files {
-            let bytes = fsx::read(&file, LIST_LEN_MAX).map_err(|source| CommandError::List {
-                path: file.clone(),
-                source,
-            })?;
+            let bytes =
+                fsx::read_input(&file, LIST_LEN_MAX).map_err(|source| CommandError::List {
+                    path: file.clone(),
+                    source,
+                })?;
             texts.push((file.display().to_string(), text(&file, bytes)?));
         }
     }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -65,16 +65,42 @@ fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Opens a file for reading.
-#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+/// Opens a file for reading. Never waits: a pipe is an error; see [`read_input`].
 pub fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::new("open", path, source))
+    open_now(path).map_err(|source| Error::new("open", path, source))
 }
 
-/// Opens a file for reading; `None` when it is not there.
-#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+/// Opens a file as [`open`] does; `None` when it is not found.
 pub fn try_open(path: &Path) -> Result<Option<File>, Error> {
-    absent_as_none(File::open(path)).map_err(|source| Error::new("open", path, source))
+    absent_as_none(open_now(path)).map_err(|source| Error::new("open", path, source))
+}
+
+/// Opens what is at a path unless it is a pipe, on which opening and reading wait for a writer for
+/// as long as there is none.
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+fn open_now(path: &Path) -> io::Result<File> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_fifo() {
+        return Err(io::Error::other("it is a pipe, not a file"));
+    }
+    if kind.is_char_device() {
+        // A terminal is waited for.
+        let flags = rustix::fs::fcntl_getfl(&file)?;
+        rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    }
+    Ok(file)
+}
+
+/// Reads a whole file of at most `len_max` bytes that the user named, which may be a pipe such as
+/// `<(command)`. Waits for its writer.
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+pub fn read_input(path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
+    let file = File::open(path).map_err(|source| Error::new("open", path, source))?;
+    read_open(&file, path, len_max)
 }
 
 /// Reads a whole file of at most `len_max` bytes; a longer one is an error.

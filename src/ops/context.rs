@@ -1,10 +1,16 @@
 //! What no verb can do without.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::registry::RetryPolicy;
 use crate::report::{Event, Reporter};
+
+/// How long a lock is waited for without a word.
+const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
 /// Whom to tell, and how much to do at once.
 #[derive(Clone)]
@@ -36,5 +42,25 @@ impl Context {
 
     pub(super) fn warn(&self, text: &str) {
         self.reporter.event(Event::Warning { text });
+    }
+
+    /// Runs `open`, which opens the store at a path for writing. Says so where it has to wait for
+    /// another process, which holds the lock of the store alone.
+    pub(super) async fn open_store<T: Send + 'static>(
+        &self,
+        path: &Path,
+        open: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> T {
+        let path_again = path.to_owned();
+        let mut opened = std::pin::pin!(bridge::run(move || open(&path_again)));
+        tokio::select! {
+            opened = &mut opened => return opened,
+            () = tokio::time::sleep(LOCK_WAIT_SILENT) => {}
+        }
+        self.note(&format!(
+            "waiting for another process that has locked `{}`",
+            path.display()
+        ));
+        opened.await
     }
 }

@@ -79,8 +79,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     if options.effect == Effect::DryRun {
         return Ok(batch.finish());
     }
-    let path = options.store.clone();
-    let store = bridge::run(move || Store::create(&path)).await?;
+    let store = cx.open_store(&options.store, Store::create).await?;
     let sink_options = StoreSinkOptions {
         link: None,
         durability: Durability::Synced,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::batch::{Batch, require_other, require_same_filesystem, require_space};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
-use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
@@ -52,8 +51,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         LinkMode::Reflink => {}
     }
     require_other(&options.output, [options.store.as_path()])?;
-    let output = options.output.clone();
-    let store = bridge::run(move || Store::create(&output)).await?;
+    let store = cx.open_store(&options.output, Store::create).await?;
     let sink_options = StoreSinkOptions {
         link: Some(options.link),
         durability: Durability::Deferred,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::{Catalog, Context, OpsError, base};
-use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx::{self, Durability};
 use crate::server::{self, Access, Content, ServedBundle};
@@ -36,9 +35,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), OpsError> {
     super::catalog::require_no_pipe(&options.source)?;
-    let (path, access) = (options.source.clone(), options.access);
-    let reading = cx.reading.clone();
-    let (content, made) = bridge::run(move || open(&path, access, &reading)).await?;
+    let (access, reading) = (options.access, cx.reading.clone());
+    let (content, made) = cx
+        .open_store(&options.source, move |path| open(path, access, &reading))
+        .await?;
     if matches!(content, Content::Bundle(_)) && access != Access::ReadOnly {
         cx.note("a bundle is served read-only: pushes are refused");
     }

@@ -63,8 +63,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     let from = (catalog.source(), options.bundle.as_path());
     base::await_at_store(from, at, &mut batch).await?;
     require_space(&options.output, batch.plan.carried_len())?;
-    let output = options.output.clone();
-    let (store, made) = bridge::run(move || Store::create_new(&output)).await?;
+    let (store, made) = cx.open_store(&options.output, Store::create_new).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
     if result.is_err() {
         discard(cx, made).await;

@@ -59,7 +59,7 @@ pub struct CaFile {
 impl CaFile {
     /// Reads a PEM file of one or more certificates; blocks.
     pub fn load(path: &Path) -> Result<Self, CertificatesError> {
-        let bytes = fsx::read(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
+        let bytes = fsx::read_input(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
         let certificates = Certificate::from_pem_bundle(&bytes).unwrap_or_default();
         // Looked at here: reqwest would refuse a bad one only as a part of the whole client.
         let is_good = |certificate: &[u8]| x509_parser::parse_x509_certificate(certificate).is_ok();

@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM end a command wherever it waits, and reports are written all the same.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -154,4 +155,69 @@ fn an_interrupted_run_writes_its_results() {
         env.read("retry.txt"),
         "# hod pull: 0 of 2 images are still to be done\n"
     );
+}
+
+#[test]
+fn a_command_that_waits_for_a_lock_says_so_and_ends() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "app/a:1");
+    let _ = env
+        .run_line("pack store --output b.tar --no-tool")
+        .success();
+    env.write("list.txt", "app/a:1\n");
+    let _held = fsx::DirLock::acquire(&env.path("store/.hod/lock"), fsx::LockMode::Exclusive);
+    let source = TestRegistry::start();
+    source.add("app/a:1", &image(1));
+    let table = [
+        format!("pull list.txt --store store --source {}", source.host()),
+        "unpack b.tar --output store".to_owned(),
+        "serve store --writable --listen 127.0.0.1:0".to_owned(),
+    ];
+    for line in table {
+        for signal in ["INT", "TERM"] {
+            let mut child = start(env.hod().args(line.split_whitespace()));
+            let mut said = BufReader::new(child.stderr.take().unwrap());
+            let mut text = String::new();
+            while !text.contains("locked `store`") {
+                assert_ne!(said.read_line(&mut text).unwrap(), 0, "{line}: {text}");
+            }
+            send(&env, &child, signal);
+            said.read_to_string(&mut text).unwrap();
+            assert_eq!(end(child).code, Some(130), "{line}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_an_error() {
+    let env = TestEnv::new();
+    let repositories = "store/docker/registry/v2/repositories/app";
+    for name in ["app/a:1", "app/b:1"] {
+        image(1).put_in(&env.store("store"), name);
+    }
+    let host = TestRegistry::start();
+    let host = host.host();
+    let link = format!("{repositories}/a/_manifests/tags/1/current/link");
+    let trusted = ".config/hod/trusted.d";
+    let script =
+        format!("rm {link} && mkfifo {link} && mkdir -p ~/{trusted} && mkfifo ~/{trusted}/x.pub");
+    let _ = finish(env.command("sh").args(["-c", &script])).success();
+    let _ = env.run_line("verify store").exits(1);
+    let _ = finish(
+        env.command("sh")
+            .args(["-c", &format!("rm ~/{trusted}/x.pub")]),
+    )
+    .success();
+    for line in [
+        "verify store".to_owned(),
+        "ls store".to_owned(),
+        format!("push store {host}"),
+        "export store --output out".to_owned(),
+        "pack store --output b.tar --no-tool".to_owned(),
+    ] {
+        let output = end(start(env.hod().args(line.split_whitespace())));
+        assert_ne!(output.code, Some(0), "{line}");
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(said.contains("app/a"), "{line}: {said}");
+    }
 }

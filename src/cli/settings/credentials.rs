@@ -54,7 +54,7 @@ pub(super) async fn credentials(
         credentials.give(registry.clone(), login, by);
     }
     if let Some(path) = auth_file(args.authfile.as_deref())? {
-        let bytes = fsx::read(&path, CONFIG_LEN_MAX)?;
+        let bytes = fsx::read_input(&path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;
     } else {
         add_files(&mut credentials)?;

@@ -44,7 +44,8 @@ fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
     let own = config_home().map(|dir| dir.join("hod/trusted.d"));
     for dir in [PathBuf::from(SYSTEM_TRUSTED)].into_iter().chain(own) {
         for path in trusted_keys(&dir)? {
-            add(public_key_file(&path)?);
+            let bytes = fsx::read(&path, KEY_LEN_MAX)?;
+            add(public_key(&path, bytes)?);
         }
     }
     Ok(trust)
@@ -86,11 +87,12 @@ fn given_key(name: &'static str, given: &str) -> Result<PublicKey, CommandError>
             source,
         });
     }
-    public_key_file(&super::path::path(name, OsStr::new(given))?)
+    let path = super::path::path(name, OsStr::new(given))?;
+    let bytes = fsx::read_input(&path, KEY_LEN_MAX)?;
+    public_key(&path, bytes)
 }
 
-fn public_key_file(path: &Path) -> Result<PublicKey, CommandError> {
-    let bytes = fsx::read(path, KEY_LEN_MAX)?;
+fn public_key(path: &Path, bytes: Vec<u8>) -> Result<PublicKey, CommandError> {
     let key = super::text(path, bytes)?.parse();
     key.map_err(|source| key_error(path, source))
 }
@@ -117,7 +119,7 @@ pub(crate) async fn signer(
     let (path, content) = match given {
         Some(path) => {
             let path = super::path::path(by, OsStr::new(&path))?;
-            let content = super::text(&path, fsx::read(&path, KEY_LEN_MAX)?)?;
+            let content = super::text(&path, fsx::read_input(&path, KEY_LEN_MAX)?)?;
             (path, content)
         }
         None => match required_text("HOD_SIGN_KEY_DATA")? {
