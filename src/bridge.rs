@@ -52,6 +52,31 @@ pub async fn run_apart<T: Send + 'static>(
     receiver.await.map_err(ended)
 }
 
+/// Starts `work` on a thread of `scope`. The standard library's own way panics where the system
+/// makes no more threads.
+pub fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<std::thread::ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().spawn_scoped(scope, work)
+}
+
+/// Has the system make `n` threads at once, which end at once, and says whether it can: the runtime
+/// panics where it cannot.
+pub fn require_threads(n: usize) -> io::Result<()> {
+    let (end, until_end) = std::sync::mpsc::channel::<()>();
+    let until_end = std::sync::Mutex::new(until_end);
+    let wait = || {
+        // Fails when the other end is dropped.
+        let _ = until_end.lock().map(|end| end.recv());
+    };
+    std::thread::scope(|scope| {
+        let started = (0..n).try_for_each(|_| spawn_scoped(scope, wait).map(|_| ()));
+        drop(end);
+        started
+    })
+}
+
 /// Tells work on another thread that nobody waits for it any more.
 ///
 /// Cheap to clone; see [`run_stoppable`].

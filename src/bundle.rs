@@ -131,6 +131,7 @@ mod raw;
 mod reader;
 mod receipt;
 mod rehearsal;
+mod replace;
 mod sequential;
 mod siblings;
 mod sign;

@@ -24,10 +24,16 @@ use tokio::runtime::{Builder, Runtime};
 use args::Cli;
 use error::CommandError;
 use interrupt::Interrupt;
-use ui::{OutputError, Printer};
+use ui::{OutputError, Printer, PrinterOptions};
+
+use crate::bridge;
 
 /// How long threads that are in the middle of a write may take to clean up.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
+
+/// How many threads the process needs at least: that of signals, two workers, and some that may
+/// block.
+const N_THREADS_MIN: usize = 6;
 
 /// Parses `arguments`, runs the verb, and returns the code to exit with.
 ///
@@ -44,17 +50,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => {
             // Help and version go to stdout and are no failure; clap knows which is which. A
             // closed pipe is no news to anybody.
-            let _ = match settings::without_secrets(&error.to_string(), &arguments) {
-                None => error.print(),
+            let written = match settings::without_secrets(&error.to_string(), &arguments) {
+                None => error.print().and_then(|()| io::stdout().flush()),
                 Some(text) => {
                     let stderr = std::io::stderr();
                     stderr.lock().write_all(text.as_bytes())
                 }
             };
-            return if error.use_stderr() {
-                Exit::Usage.code()
-            } else {
-                Exit::Done.code()
+            return match written.map_err(OutputError::new) {
+                _ if error.use_stderr() => Exit::Usage.code(),
+                Ok(()) | Err(OutputError::Closed) => Exit::Done.code(),
+                Err(error) => {
+                    let printer = Printer::for_process(PrinterOptions::default());
+                    printer.error(&CommandError::Output(error), None);
+                    Exit::Failed.code()
+                }
             };
         }
     };
@@ -90,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// Starts the runtime, and the thread that receives signals.
 fn start(printer: &Printer) -> io::Result<(Runtime, Interrupt)> {
+    bridge::require_threads(N_THREADS_MIN)?;
     let interrupt = Interrupt::watch(printer)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)

@@ -40,9 +40,11 @@ pub use output_file::{OutputFile, OutputKind, ResultFile, is_stream, open_stream
 pub use owned::{make_own_dir, open_own_dir};
 pub use persist::{
     Durability, TempFile, TempName, create_dir_all, remove_dir_if_empty, remove_file, rename,
-    sync_dir, sync_filesystem, write_file,
+    rename_new, sync_dir, sync_filesystem, write_file,
 };
-pub use private::{create_private_dir_all, write_new_pair, write_private};
+pub use private::{
+    create_private_dir_all, make_private, sweep_private, write_new_pair, write_private,
+};
 pub use read::{
     FileStat, dir_of, len_of, open, read, read_at, read_dir_names, read_input, read_range, resolve,
     stat, try_open, try_read, try_read_dir_names, try_stat,

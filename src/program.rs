@@ -53,16 +53,26 @@ pub fn run(name: &str, arguments: &[&str], input: &[u8]) -> Result<Output, Error
 fn converse(mut child: Child, input: &[u8]) -> io::Result<Output> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // All three at once: a program may write before it has read.
-    let (stdout, stderr) = std::thread::scope(|scope| {
-        let stderr = scope.spawn(|| read(stderr));
-        scope.spawn(|| {
+    let conversed = std::thread::scope(|scope| {
+        // Not `scope.spawn`, which panics where the system makes no more threads.
+        let thread = std::thread::Builder::new;
+        let stderr = thread().spawn_scoped(scope, || read(stderr))?;
+        thread().spawn_scoped(scope, || {
             if let Some(mut stdin) = stdin {
                 // A program need not read what it is told.
                 let _ = stdin.write_all(input);
             }
-        });
-        (read(stdout), stderr.join())
+        })?;
+        Ok::<_, io::Error>((read(stdout), stderr.join()))
     });
+    let (stdout, stderr) = match conversed {
+        Ok(conversed) => conversed,
+        Err(error) => {
+            // It has seen the ends of its pipes by now.
+            child.wait()?;
+            return Err(error);
+        }
+    };
     let status = child.wait()?;
     Ok(Output {
         is_success: status.success(),

@@ -13,7 +13,7 @@ use super::hashing::{BUFFER_LEN, HashThread};
 use super::pieces::Pieces;
 use super::plan::FileContent;
 use super::writer::{OpenBlob, WriteOptions};
-use crate::bridge::FileRange;
+use crate::bridge::{self, FileRange};
 use crate::fsx::{self, Durability, RangeCopier, TempFile};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
@@ -115,11 +115,20 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
     let stop = AtomicBool::new(false);
     let failure: Mutex<Option<E>> = Mutex::new(None);
     let parts = Mutex::new(HashMap::new());
+    let fail = |error: E| {
+        stop.store(true, Ordering::Relaxed);
+        let mut failure = failure.lock().expect("no thread panics with the lock");
+        failure.get_or_insert(error);
+    };
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, works.len().max(1)) {
-            scope.spawn(|| {
+            let started = bridge::spawn_scoped(scope, || {
+                let hashing = match HashThread::start(scope) {
+                    Ok(hashing) => hashing,
+                    Err(error) => return fail(options.thread_error(error).into()),
+                };
                 let mut copier = Copier {
-                    hashing: HashThread::start(scope),
+                    hashing,
                     unread: RangeCopier::default(),
                     stop: &stop,
                     options,
@@ -137,18 +146,16 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
                             let mut parts = parts.lock().expect("no thread panics with the lock");
                             parts.insert(id, digest);
                         }
-                        Err(error) => {
-                            stop.store(true, Ordering::Relaxed);
-                            let mut failure =
-                                failure.lock().expect("no thread panics with the lock");
-                            failure.get_or_insert(error);
-                        }
+                        Err(error) => fail(error),
                     }
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
                 }
             });
+            if let Err(error) = started {
+                fail(options.thread_error(error).into());
+            }
         }
     });
     let failure = failure.into_inner();

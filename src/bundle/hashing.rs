@@ -1,9 +1,11 @@
 //! Hashing on a second thread, so that one large blob is hashed while it is read and written.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
+use crate::bridge;
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// The length of a buffer: it stays in the cache between being read, hashed and written.
@@ -34,17 +36,17 @@ enum Done {
 
 impl HashThread {
     /// Starts the thread; it ends when the value is dropped.
-    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, '_>) -> Self {
+    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, '_>) -> io::Result<Self> {
         let (tasks, to_do) = channel();
         let (report, done) = channel();
-        scope.spawn(move || work(&to_do, &report));
-        Self {
+        bridge::spawn_scoped(scope, move || work(&to_do, &report))?;
+        Ok(Self {
             tasks,
             done,
             free: (0..N_BUFFERS)
                 .map(|_| Arc::new(vec![0; BUFFER_LEN]))
                 .collect(),
-        }
+        })
     }
 
     /// Starts a new digest.

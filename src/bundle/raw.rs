@@ -10,6 +10,7 @@ use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
 use super::plan::{Planned, PlannedFile};
 use super::reader::{Bundle, ReadOptions};
+use super::replace::{Finished, replace};
 use super::siblings::volume_path;
 use super::volume::Content;
 use super::writer::{OpenBlob, WriteOptions};
@@ -27,7 +28,8 @@ struct Output {
 /// Writes the volumes, or the one that is asked for; returns their paths and lengths.
 ///
 /// They get their names when all of them are complete, the first last: without it there is nothing
-/// to begin with. What a kill leaves is under other names, and is swept by the next run.
+/// to begin with. Older ones stay until then; see [`replace`]. What a kill leaves is under other
+/// names, and is swept by the next run.
 pub(super) fn write<E: From<BundleError> + Send>(
     planned: &mut Planned,
     open: &OpenBlob<'_, E>,
@@ -48,10 +50,11 @@ pub(super) fn write<E: From<BundleError> + Send>(
         write_all_but_blobs(planned, output.at, output.file.shared()).map_err(wrap)?;
         files.push((output.path.clone(), planned.volumes[output.at].len()));
     }
-    for output in outputs.into_iter().rev() {
-        let commit = output.file.commit_with(options.durability);
-        commit.map_err(wrap)?;
-    }
+    let finished = outputs.into_iter().map(|output| Finished {
+        path: output.path,
+        file: output.file,
+    });
+    replace(finished.collect(), options.durability).map_err(wrap)?;
     Ok(files)
 }
 

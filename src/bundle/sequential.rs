@@ -122,7 +122,7 @@ fn write_tar<E: From<BundleError> + Send>(
     let volume = &planned.volumes[0];
     let volume_json = Digest::of(&planned.volume_jsons[0]);
     std::thread::scope(|scope| {
-        let mut tar = TarStream::new(scope, output, options);
+        let mut tar = TarStream::new(scope, output, options)?;
         for member in volume.members() {
             tar.put(&volume.lead(member, &volume_json))?;
             if let Some(place) = planned.place(member) {
@@ -145,7 +145,7 @@ pub(super) fn write_samples<'a, E: From<BundleError> + Send>(
     options: &WriteOptions<'_>,
 ) -> Result<(), E> {
     std::thread::scope(|scope| {
-        let mut tar = TarStream::new(scope, output, options);
+        let mut tar = TarStream::new(scope, output, options)?;
         for place in places {
             tar.copy(place, &place.open(open)?)?;
         }
@@ -165,12 +165,12 @@ impl<'a> TarStream<'a> {
         scope: &'scope Scope<'scope, '_>,
         output: &'a mut dyn Write,
         options: &'a WriteOptions<'a>,
-    ) -> Self {
-        Self {
-            hashing: HashThread::start(scope),
+    ) -> Result<Self, BundleError> {
+        Ok(Self {
+            hashing: HashThread::start(scope).map_err(|error| options.thread_error(error))?,
             output,
             options,
-        }
+        })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {

@@ -18,7 +18,9 @@ use crate::oci::Digest;
 
 /// The fewest digits of a volume's number.
 const WIDTH_MIN: usize = 3;
-const EXTENSION: &str = ".tar";
+pub(super) const EXTENSION: &str = ".tar";
+/// What stands between the name of a volume that was moved aside and a number.
+pub(super) const OLD_INFIX: &str = ".old-";
 
 /// The path of a volume of the bundle that is to be written at `output`, `NAME.tar`:
 /// `NAME.001.tar` and so on, or with more digits where there are more volumes than that.
@@ -26,6 +28,13 @@ pub fn volume_path(output: &Path, index: u32, count: u32) -> PathBuf {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
     output.with_file_name(file_name(stem, index, count))
+}
+
+/// The `n`-th path that a volume at `path` may be moved to: no name of a volume.
+pub(super) fn aside_path(path: &Path, n: u32) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
+    path.with_file_name(format!("{stem}{OLD_INFIX}{n}{EXTENSION}"))
 }
 
 fn file_name(stem: &str, index: u32, count: u32) -> String {

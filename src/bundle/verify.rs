@@ -14,6 +14,7 @@ use super::reader::{Bundle, BundleKind, OpenVolume, ReadOptions};
 use super::sign::Signed;
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::{Content, Member};
+use crate::bridge;
 use crate::fsx;
 use crate::oci::{Digest, DigestHasher};
 
@@ -268,17 +269,22 @@ fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
     order.sort_by_key(|&at| std::cmp::Reverse(tasks[at].len(bundle)));
     let next = AtomicUsize::new(0);
     let found: Mutex<Vec<(usize, BundleError)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..options.jobs.max(1) {
-            scope.spawn(|| {
-                let mut buffer = vec![0; BUFFER_LEN];
-                while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let errors = tasks[at].run(bundle, &mut buffer, options);
-                    let mut found = found.lock().expect("no thread panics with the lock");
-                    found.extend(errors.into_iter().map(|error| (at, error)));
-                }
-            });
+    let work = || {
+        let mut buffer = vec![0; BUFFER_LEN];
+        while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let errors = tasks[at].run(bundle, &mut buffer, options);
+            let mut found = found.lock().expect("no thread panics with the lock");
+            found.extend(errors.into_iter().map(|error| (at, error)));
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.jobs {
+            // Where the system makes no more threads, the others do the work.
+            if bridge::spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
     });
     let mut found = found.into_inner().expect("no thread panics with the lock");
     found.sort_by_key(|(at, _)| *at);

@@ -88,6 +88,11 @@ impl WriteOptions<'_> {
         }
     }
 
+    /// The system makes no more threads.
+    pub(super) fn thread_error(&self, source: std::io::Error) -> BundleError {
+        self.write_error(fsx::Error::new("start a thread for", self.output, source))
+    }
+
     pub(super) fn write_error(&self, source: fsx::Error) -> BundleError {
         BundleError::Write {
             path: self.output.to_owned(),

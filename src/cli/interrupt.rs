@@ -16,6 +16,9 @@ use tokio::sync::watch;
 use super::exit::Exit;
 use super::ui::Printer;
 
+/// A file would be longer than `ulimit -f` allows; the number is the same on all platforms that hod
+/// runs on.
+const SIGXFSZ: i32 = 25;
 /// How long the command has to notice the first signal.
 const NOTICE_MAX: Duration = Duration::from_secs(1);
 /// How long it has to notice each further one: the user is impatient.
@@ -40,6 +43,8 @@ impl Interrupt {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _context = runtime.enter();
+            // Received by nobody, so that a write beyond the limit fails and is cleaned up after.
+            drop(signal(SignalKind::from_raw(SIGXFSZ))?);
             [
                 signal(SignalKind::interrupt())?,
                 signal(SignalKind::terminate())?,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use super::lock::{Locked, is_current, lock_now};
 use super::{Error, IoKind};
 
 /// What must be on the disk when a write returns.
@@ -39,13 +40,29 @@ impl TempFile {
 
     /// Creates an empty file in `dir` that is for its owner only (mode 0600), named `prefix` and six
     /// random characters.
+    ///
+    /// Locked, so that nobody takes it for what a killed run left.
     pub(super) fn create_private_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
-        let inner = tempfile::Builder::new()
-            .prefix(prefix)
-            .permissions(std::fs::Permissions::from_mode(0o600))
-            .tempfile_in(dir)
-            .map_err(|source| Error::new("create a file in", dir, source))?;
-        Ok(Self { inner })
+        loop {
+            let inner = tempfile::Builder::new()
+                .prefix(prefix)
+                .permissions(std::fs::Permissions::from_mode(0o600))
+                .tempfile_in(dir)
+                .map_err(|source| Error::new("create a file in", dir, source))?;
+            let file = Self { inner };
+            match lock_now(file.file(), file.path())? {
+                Locked::Yes if is_current(file.file(), file.path())? => return Ok(file),
+                Locked::Yes | Locked::ByAnother => {}
+                Locked::Unsupported => return Ok(file),
+            }
+        }
+    }
+
+    /// Lets everybody read the file: mode 0644.
+    pub(super) fn make_public(&self) -> Result<(), Error> {
+        let permissions = std::fs::Permissions::from_mode(0o644);
+        let set = self.inner.as_file().set_permissions(permissions);
+        set.map_err(|source| Error::new("set the mode of", self.inner.path(), source))
     }
 
     /// The file's present path.
@@ -229,6 +246,25 @@ fn new_file(path: &Path) -> io::Result<File> {
 #[expect(clippy::disallowed_methods, reason = "the one home of renaming")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::rename(from, to).map_err(|source| Error::with_destination("rename", from, to, source))
+}
+
+/// Renames a file to a path at which nothing may be; false when something is.
+pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Error> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        // A file system that cannot tell (some network ones).
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let is_free = super::try_stat(to)?.is_none();
+            if is_free {
+                rename(from, to)?;
+            }
+            Ok(is_free)
+        }
+        Err(errno) => Err(Error::with_destination("rename", from, to, errno.into())),
+    }
 }
 
 /// Removes a file; one that is not there is no error.

@@ -16,6 +16,7 @@ pub use problem::{LinkFault, Problem};
 
 use super::blob::hash_open;
 use super::{Store, StoreError, stamp};
+use crate::bridge;
 use crate::fsx;
 use crate::oci::Digest;
 use tree::BlobFile;
@@ -95,17 +96,16 @@ fn hash_all<'a>(
         damage
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.clamp(1, queue.len().max(1)))
-            .map(|_| scope.spawn(work))
+        // Where the system makes no more threads, the others do the work.
+        let workers: Vec<_> = (1..jobs.clamp(1, queue.len().max(1)))
+            .map_while(|_| bridge::spawn_scoped(scope, work).ok())
             .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+        let mut damage = work();
+        for worker in workers {
+            let found = worker.join();
+            damage.extend(found.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        damage
     })
 }
 

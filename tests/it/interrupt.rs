@@ -224,6 +224,10 @@ fn visible_volumes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut visible = BTreeMap::new();
     for path in files(dir) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.contains(".old-") {
+            // An older volume that was moved aside.
+            continue;
+        }
         if !name.starts_with('.') {
             visible.insert(name, read(&path));
             continue;
@@ -279,6 +283,53 @@ fn a_killed_pack_leaves_no_first_volume_and_the_next_one_cleans_up() {
         assert!(visible_volumes(&path) == whole);
         assert_eq!(files(&path).len(), whole.len(), "what was killed is swept");
     }
+}
+
+/// Whenever a pack over an older set of volumes is killed, all volumes of the one set or of the
+/// other are there.
+#[test]
+fn a_killed_pack_leaves_the_old_volumes_or_the_new_ones() {
+    let site = Site::new();
+    let old = site.pack_volumes("old");
+    let new = format!("{old} --name new");
+    let _ = site.env.run_line(&new.replace("old/", "new/")).success();
+    let _ = site.env.run_line(&old).success();
+    let contents = |dir: &str| -> Vec<Vec<u8>> {
+        let files = files(&site.env.path(dir));
+        files.iter().map(|path| read(path)).collect()
+    };
+    let sets = [contents("old"), contents("new")];
+    assert!(sets[0].len() > 2 && sets[0] != sets[1]);
+    let path = site.env.path("old");
+    let mut random = Random::new();
+    for round in 0..ROUNDS {
+        let _ = site.env.run_line(&old).success();
+        let mut child = site.start(&new);
+        let first = path.join("b.001.old-1.tar");
+        let start = Instant::now();
+        while !exists(&first) && child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+        }
+        std::thread::sleep(random.time(Duration::from_micros(200 * round as u64)));
+        child.kill().unwrap();
+        let _ = child.wait().unwrap();
+        let there = contents("old");
+        let is_whole = |set: &Vec<Vec<u8>>| set.iter().all(|volume| there.contains(volume));
+        assert!(sets.iter().any(is_whole), "{:?}", files(&path));
+        // A reader finds them, by whichever volume it is given.
+        let by_old = fsx::read_dir_names(&path).unwrap().into_iter();
+        let mut by_old = by_old.filter(|name| name.to_string_lossy().contains("001."));
+        let is_read = |name: std::ffi::OsString| {
+            let line = format!("verify old/{}", name.to_string_lossy());
+            site.env.run_line(&line).code == Some(0)
+        };
+        assert!(by_old.any(is_read), "{:?}", files(&path));
+    }
+    let _ = site.env.run_line(&new).success();
+    assert!(
+        contents("old") == sets[1],
+        "what was moved aside is removed"
+    );
 }
 
 /// A pack that ended between two renames: the first volume appears last.

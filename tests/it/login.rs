@@ -503,3 +503,26 @@ fn a_person_is_asked_on_a_terminal() {
     assert!(said.trim_end().ends_with("\necho"), "{said}");
     assert!(config(&env).contains(&encoded(PASSWORD)));
 }
+
+/// What a login that was killed left has passwords in it; it is removed by name, and only that.
+#[test]
+fn what_a_killed_login_left_is_removed_by_the_next() {
+    let (env, registry) = (TestEnv::new(), locked(basic));
+    let _ = login(&env, registry.host()).success();
+    let dir = env.home().join(".docker");
+    let (killed, foreign) = (dir.join(".hod-aB3dE6"), dir.join(".hod-notes.txt"));
+    fsx::write_file(&killed, b"password").unwrap();
+    fsx::write_file(&foreign, b"precious").unwrap();
+    let path = dir.join("config.json");
+    let before = config(&env);
+    let permissions = std::fs::Permissions::from_mode(0o644);
+    let file = fsx::open(&path).unwrap();
+    file.set_permissions(permissions).unwrap();
+    // The same login: the file need not be written, and is its owner's alone all the same.
+    let said = login(&env, registry.host()).success().stderr;
+    assert!(said.contains("readable by you alone"), "{said}");
+    assert_eq!(config(&env), before);
+    assert_eq!(mode(&path) & 0o777, 0o600);
+    assert!(fsx::try_stat(&killed).unwrap().is_none());
+    assert!(fsx::try_stat(&foreign).unwrap().is_some());
+}

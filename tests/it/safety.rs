@@ -209,3 +209,54 @@ fn an_export_does_not_build_in_a_directory_of_others() {
     assert_eq!(env.read("other/.e.partial/notes.txt"), "precious");
     assert_eq!(env.read("other/app/.large:1.partial/notes.txt"), "precious");
 }
+
+/// Runs a script in which `$HOD` is the program.
+fn shell(env: &TestEnv, script: &str) -> crate::support::env::Output {
+    let mut shell = env.command("bash");
+    let shell = shell.args(["-c", script]);
+    crate::support::env::finish(shell.env("HOD", env!("CARGO_BIN_EXE_hod")))
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_an_error_and_leaves_nothing() {
+    let env = site();
+    let before = fsx::read_dir_names(&env.work()).unwrap();
+    for output in ["b.tar", "b.tar.zst"] {
+        let script = format!("ulimit -f 100; exec $HOD pack store --output {output}");
+        let said = shell(&env, &script).exits(1).stderr;
+        assert!(said.contains("File too large"), "{said}");
+        assert_eq!(fsx::read_dir_names(&env.work()).unwrap(), before);
+    }
+}
+
+#[test]
+fn an_unpack_without_files_to_open_says_so() {
+    let env = site();
+    for limit in 10..30 {
+        let script = format!("ulimit -n {limit}; exec $HOD unpack good.tar --output out");
+        let output = shell(&env, &script);
+        if output.code == Some(0) {
+            break;
+        }
+        let said = &output.stderr;
+        assert!(said.contains("Too many open files"), "{limit}: {said}");
+        assert!(!said.contains("failed to remove"), "{limit}: {said}");
+        assert_eq!(output.code, Some(1), "{limit}: {said}");
+    }
+    let _ = env.run_line("unpack good.tar --output out").success();
+    let _ = env.run_line("verify out").success();
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let env = TestEnv::new();
+    for line in ["--help", "--version", "pack --help"] {
+        let output = shell(&env, &format!("$HOD {line} >/dev/full")).exits(1);
+        let said = &output.stderr;
+        assert!(
+            said.contains("failed to write to standard output"),
+            "{said}"
+        );
+        let _ = shell(&env, &format!("$HOD {line}")).success();
+    }
+}

@@ -56,7 +56,7 @@ pub enum OutputError {
 }
 
 impl OutputError {
-    fn new(source: io::Error) -> Self {
+    pub(crate) fn new(source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::BrokenPipe {
             Self::Closed
         } else {

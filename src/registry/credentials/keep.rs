@@ -165,7 +165,8 @@ impl LoginFile {
         Ok(stat.is_some())
     }
 
-    /// Applies `change` to the entries of the file, and writes it when it is different then.
+    /// Applies `change` to the entries of the file, and writes it when it is different then. In any
+    /// case it is its owner's alone after that.
     fn change<T>(
         &self,
         change: impl FnOnce(&AuthFile, &mut Entries) -> Result<T, KeepError>,
@@ -175,6 +176,8 @@ impl LoginFile {
         let dir = fsx::dir_of(&path);
         fsx::create_private_dir_all(dir).map_err(KeepError::File)?;
         let _lock = DirLock::of_dir(dir).map_err(KeepError::File)?;
+        // A login that was killed may have left passwords.
+        fsx::sweep_private(dir).map_err(KeepError::File)?;
         let bytes = fsx::try_read(&path, FILE_LEN_MAX).map_err(KeepError::File)?;
         let before = bytes.filter(|bytes| !bytes.trim_ascii().is_empty());
         let before = before.unwrap_or_else(|| b"{}".to_vec());
@@ -186,11 +189,13 @@ impl LoginFile {
         let (mut document, mut entries) = open(&before).map_err(wrong)?;
         let keys_before = shown(&entries);
         let value = change(&file, &mut entries)?;
-        if shown(&entries) != keys_before {
+        let kept = if shown(&entries) == keys_before {
+            fsx::make_private(&path)
+        } else {
             document.insert("auths".to_owned(), Node::Auths(entries));
             fsx::write_private(&path, &pretty(&document), fsx::Durability::Synced)
-                .map_err(KeepError::File)?;
-        }
+        };
+        kept.map_err(KeepError::File)?;
         Ok(value)
     }
 }

@@ -177,6 +177,7 @@ impl Slot {
         blob: (Digest, u64),
     ) -> Result<Option<Self>, fsx::Error> {
         fsx::create_private_dir_all(dir)?;
+        fsx::make_own_dir(dir)?;
         let name = Digest::of(format!("{repo}@{}", blob.0).as_bytes());
         let path = dir.join(format!("{}.json", &name.hex()[..32]));
         let lock = DirLock::try_acquire(&path.with_extension("lock"), LockMode::Exclusive)?;
@@ -190,7 +191,9 @@ impl Slot {
 
     /// What is kept, if it is of this upload and makes sense.
     fn read(&self) -> Result<Option<(Url, Record)>, fsx::Error> {
-        let Some(bytes) = fsx::try_read(&self.path, RECORD_LEN_MAX)? else {
+        let is_file = fsx::try_stat(&self.path)?.is_some_and(|stat| stat.is_file);
+        let bytes = is_file.then(|| fsx::try_read(&self.path, RECORD_LEN_MAX));
+        let Some(bytes) = bytes.transpose()?.flatten() else {
             return Ok(None);
         };
         let record: Option<Record> = serde_json::from_slice(&bytes).ok();
@@ -224,13 +227,14 @@ impl Slot {
 
 /// Removes what is too old, or no record at all.
 fn sweep(dir: &std::path::Path, now: u64) -> Result<(), fsx::Error> {
-    let names = fsx::try_read_dir_names(dir)?.unwrap_or_default();
-    for name in names {
-        let path = dir.join(name);
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "lock")
-        {
+    if fsx::open_own_dir(dir)?.is_none() {
+        return Ok(());
+    }
+    fsx::sweep_private(dir)?;
+    for name in fsx::read_dir_names(dir)? {
+        let path = dir.join(&name);
+        // What has another name is not ours.
+        if !name.to_str().is_some_and(is_record_name) {
             continue;
         }
         let Some(stat) = fsx::try_stat(&path)?.filter(|stat| stat.is_file) else {
@@ -252,6 +256,12 @@ fn sweep(dir: &std::path::Path, now: u64) -> Result<(), fsx::Error> {
         }
     }
     Ok(())
+}
+
+/// Whether a file may be a record, by its name.
+fn is_record_name(name: &str) -> bool {
+    let stem = name.strip_suffix(".json");
+    stem.is_some_and(|stem| stem.len() == 32 && stem.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Whether a record is too old, or of a time that has not come yet.
@@ -311,6 +321,7 @@ mod tests {
         let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&dir) & 0o777, 0o700);
         assert_eq!(mode(&slot.path) & 0o777, 0o600);
+        assert_eq!(mode(&slot.path.with_extension("lock")) & 0o777, 0o600);
 
         assert!(second.slot(&app, &layer, &reporter).await.is_none());
         assert!(second.find(&app, &layer, &reporter).await.is_none());
@@ -370,11 +381,17 @@ mod tests {
             assert!(!is_found(&good.replacen(what, with, 1)).await, "{with}");
         }
         let huge = " ".repeat(100_000);
-        fsx::write_file(&dir.join("x.json"), huge.as_bytes()).unwrap();
-        fsx::write_file(&dir.join("left-by-a-kill"), b"{").unwrap();
+        fsx::write_file(&dir.join("0a".repeat(16) + ".json"), huge.as_bytes()).unwrap();
+        fsx::write_file(&dir.join(".hod-killed"), b"{").unwrap();
+        fsx::write_file(&dir.join("notes.json"), b"precious").unwrap();
         fsx::write_file(&path, good.replace(&saved_at, &old).as_bytes()).unwrap();
         sweep(&dir, now()).unwrap();
-        assert_eq!(names(&dir), [] as [&str; 0]);
+        assert_eq!(names(&dir), ["notes.json"]);
+        let linked = dir.join("linked");
+        std::os::unix::fs::symlink(&dir, &linked).unwrap();
+        assert!(sweep(&linked, now()).is_err());
+        fsx::remove_file(&linked).unwrap();
+        fsx::remove_file(&dir.join("notes.json")).unwrap();
         fsx::write_file(&path, good.as_bytes()).unwrap();
         sweep(&dir, now()).unwrap();
         assert_eq!(names(&dir).len(), 1);

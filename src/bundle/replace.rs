@@ -1,0 +1,173 @@
+//! Putting the volumes of a bundle in the place of older ones of the same names.
+//!
+//! No file system renames several files at once. So the older volumes are moved aside first, then
+//! the new ones get their names, from the last to the first, then the older ones are removed:
+//! whenever that is cut short, all volumes of the one bundle or of the other are there. A volume
+//! that was moved aside is called `NAME.001.old-1.tar`; readers find it by what is in it.
+
+use std::path::{Path, PathBuf};
+
+use super::siblings::{EXTENSION, OLD_INFIX, aside_path};
+use crate::fsx::{self, Durability, OutputFile};
+
+/// A volume that is complete, and the path that it is to have.
+pub(super) struct Finished {
+    pub(super) path: PathBuf,
+    pub(super) file: OutputFile,
+}
+
+/// Gives the volumes, in their order, their names.
+///
+/// On failure the volumes that were there are there again, and the new ones are not.
+pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<(), fsx::Error> {
+    let mut left = Vec::new();
+    let mut moved = Moved::default();
+    if volumes.len() > 1 {
+        for volume in &volumes {
+            left.extend(left_aside(&volume.path)?);
+            moved.move_aside(&volume.path)?;
+        }
+        if let (Durability::Synced, Some(first)) = (durability, volumes.first()) {
+            fsx::sync_dir(fsx::dir_of(&first.path))?;
+        }
+    }
+    for Finished { path, file } in volumes.into_iter().rev() {
+        file.commit_with(durability)?;
+        moved.replaced.push(path);
+    }
+    // Those that earlier runs left are of no use any more, either.
+    let mut old = moved.give_up().into_iter().chain(left);
+    old.try_for_each(|path| fsx::remove_file(&path))
+}
+
+/// Volumes that were moved aside; moved back on drop.
+#[derive(Default)]
+struct Moved {
+    /// Where each was, and where it is.
+    moved: Vec<(PathBuf, PathBuf)>,
+    /// The paths that new volumes have by now.
+    replaced: Vec<PathBuf>,
+}
+
+impl Moved {
+    fn move_aside(&mut self, path: &Path) -> Result<(), fsx::Error> {
+        if fsx::try_stat(path)?.is_none() {
+            return Ok(());
+        }
+        for n in 1.. {
+            let aside = aside_path(path, n);
+            if fsx::rename_new(path, &aside)? {
+                self.moved.push((path.to_owned(), aside));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the volumes where they are, and returns where that is.
+    fn give_up(&mut self) -> Vec<PathBuf> {
+        let moved = std::mem::take(&mut self.moved);
+        moved.into_iter().map(|(_, aside)| aside).collect()
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        if self.moved.is_empty() {
+            return;
+        }
+        // What is wrong is being reported; whatever cannot be moved back stays aside.
+        for path in &self.replaced {
+            let _ = fsx::remove_file(path);
+        }
+        for (path, aside) in &self.moved {
+            let _ = fsx::rename_new(aside, path);
+        }
+    }
+}
+
+/// The files that earlier runs moved aside from `path` and left.
+fn left_aside(path: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
+    let is_aside = |other: &str| {
+        let number = other
+            .strip_prefix(stem)
+            .and_then(|rest| rest.strip_prefix(OLD_INFIX))
+            .and_then(|rest| rest.strip_suffix(EXTENSION));
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let dir = fsx::dir_of(path);
+    let names = fsx::read_dir_names(dir)?.into_iter();
+    let aside = names.filter(|name| name.to_str().is_some_and(is_aside));
+    Ok(aside.map(|name| path.with_file_name(name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn volumes(dir: &Path, content: &str) -> Vec<Finished> {
+        let volume = |n| {
+            let path = dir.join(format!("b.00{n}.tar"));
+            let mut file = OutputFile::create(&path).unwrap();
+            write!(file, "{content} {n}").unwrap();
+            Finished { path, file }
+        };
+        (1..=3).map(volume).collect()
+    }
+
+    fn contents(dir: &Path) -> Vec<(String, String)> {
+        let names = fsx::read_dir_names(dir).unwrap().into_iter();
+        let content = |name: &std::ffi::OsString| {
+            let bytes = fsx::read(&dir.join(name), 99).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        names
+            .map(|name| (name.to_str().unwrap().to_owned(), content(&name)))
+            .collect()
+    }
+
+    fn set(content: &str) -> Vec<(String, String)> {
+        let volume = |n| (format!("b.00{n}.tar"), format!("{content} {n}"));
+        (1..=3).map(volume).collect()
+    }
+
+    #[test]
+    fn a_set_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in ["first", "second"] {
+            // What a kill left of an even earlier set.
+            fsx::write_file(&dir.path().join("b.002.old-7.tar"), b"x").unwrap();
+            replace(volumes(dir.path(), content), Durability::Synced).unwrap();
+            assert_eq!(contents(dir.path()), set(content));
+        }
+        let foreign = [
+            "b.002.old-.tar",
+            "b.002.old-x.tar",
+            "b.004.old-1.tar",
+            "old-1.tar",
+        ];
+        for name in foreign {
+            fsx::write_file(&dir.path().join(name), b"x").unwrap();
+        }
+        replace(volumes(dir.path(), "third"), Durability::Deferred).unwrap();
+        assert_eq!(contents(dir.path()).len(), 3 + foreign.len());
+    }
+
+    #[test]
+    fn a_set_that_cannot_be_replaced_stays() {
+        for blocked in ["b.001.tar", "b.002.tar", "b.003.tar"] {
+            let dir = tempfile::tempdir().unwrap();
+            replace(volumes(dir.path(), "first"), Durability::Deferred).unwrap();
+            let new = volumes(dir.path(), "second");
+            // Its own temporary file is gone: it cannot be renamed.
+            let broken = new.iter().find(|volume| volume.path.ends_with(blocked));
+            fsx::remove_file(broken.unwrap().file.shared().path()).unwrap();
+            assert!(replace(new, Durability::Deferred).is_err());
+            assert_eq!(contents(dir.path()), set("first"), "{blocked}");
+        }
+    }
+}
