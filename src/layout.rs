@@ -23,7 +23,7 @@ mod find;
 mod oci;
 mod writer;
 
-pub use collection::{Collection, CollectionError, CollectionKind, NamedImage};
+pub use collection::{Collection, CollectionError, CollectionKind, NamedImage, UnreadableImage};
 pub use dir::DirLayout;
 pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};
 pub use error::{BadName, BadNameReason, LayoutError};

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 pub use blob::{BlobWriter, Holding, StagedBlob};
 pub use error::StoreError;
-pub use image::{Closure, StoredImage};
+pub use image::{Closure, StoredImage, StoredImages, UnreadableTag};
 pub use partial::{Partial, PartialBlob};
 pub use publish::Publication;
 pub use stamp::{Soundness, examine};

@@ -12,6 +12,7 @@ mod resolve;
 mod schedule;
 mod sequential;
 mod sink;
+mod sizes;
 mod source;
 mod timing;
 
@@ -19,12 +20,13 @@ pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
 pub(crate) use referrers::{join as join_referrers, layout_name};
-pub use resolve::{IndexMode, Resolved, resolve, resolve_all};
+pub use resolve::{IndexMode, Resolution, Resolved, resolve, resolve_all};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use sink::{
     LayoutSink, LinkChoice, OciSink, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility,
 };
+pub use sizes::SizeClaim;
 pub use source::{
     BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, Wanted,
 };

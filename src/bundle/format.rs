@@ -163,6 +163,30 @@ impl BundleManifest {
         };
         self.images.len() - self.images.iter().filter(is_referrer).count()
     }
+
+    /// Whether it carries a config or layer, in whatever volume.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob(digest, false).is_some()
+    }
+
+    /// The length in bytes of a config or layer, carried or left to the target.
+    pub fn blob_len(&self, digest: &Digest) -> Option<u64> {
+        // A layer may be named as one and be another image's manifest.
+        let carried = self.blob(digest, false).or_else(|| self.blob(digest, true));
+        carried.map(|blob| blob.size).or_else(|| {
+            let base = self.base.binary_search_by(|blob| blob.digest.cmp(digest));
+            base.ok().map(|at| self.base[at].size)
+        })
+    }
+
+    fn blob(&self, digest: &Digest, is_manifest: bool) -> Option<&BundleBlob> {
+        let order =
+            |blob: &BundleBlob| (!blob.is_manifest, &blob.digest).cmp(&(!is_manifest, digest));
+        self.blobs
+            .binary_search_by(order)
+            .ok()
+            .map(|at| &self.blobs[at])
+    }
 }
 
 impl BundleBlob {

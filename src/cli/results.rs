@@ -144,12 +144,12 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let mut lines = Vec::new();
     let mut entries: Vec<&ListEntry> = Vec::new();
     let n_all = if let Ok(found) = run.found {
-        for (at, image) in found.images.iter().enumerate() {
+        for image in &found.images {
             if matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged) {
                 continue;
             }
-            // A list's images are reported in its order.
-            match run.list.and_then(|list| list.entries.get(at)) {
+            let mut listed = run.list.iter().flat_map(|list| &list.entries);
+            match listed.find(|entry| entry.reference.to_string() == image.image) {
                 Some(entry) => entries.push(entry),
                 None => lines.push(image.image.clone()),
             }

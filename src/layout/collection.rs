@@ -14,7 +14,7 @@ mod role;
 mod sequential;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub use name::NamedImage;
 
 use crate::bridge::FileRange;
 use crate::fsx::{self, File};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType};
+use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType, RepositoryName, Tag};
 
 /// Images that another tool has put together, found and named.
 #[derive(Debug)]
@@ -31,12 +31,25 @@ pub struct Collection {
     path: PathBuf,
     kind: CollectionKind,
     images: Vec<NamedImage>,
+    unreadable: Vec<UnreadableImage>,
     /// What the media type of an image's manifest is said to be.
     declared: HashMap<Digest, MediaType>,
     /// What is at hand: manifests that were made here, or all.
     held: BTreeMap<Digest, Manifest>,
+    /// Manifests of a compressed archive whose bytes are not what their names say.
+    corrupt: BTreeSet<Digest>,
     blobs: Blobs,
     notes: Vec<String>,
+}
+
+/// An image that is listed and cannot be read; the others of its collection can.
+#[derive(Debug)]
+pub struct UnreadableImage {
+    /// As it is listed.
+    pub name: String,
+    pub repository: RepositoryName,
+    pub tag: Option<Tag>,
+    pub error: Arc<CollectionError>,
 }
 
 /// What tool put it together, as far as it matters.
@@ -116,6 +129,11 @@ impl Collection {
         &self.images
     }
 
+    /// Those that cannot be read, and why.
+    pub fn unreadable(&self) -> &[UnreadableImage] {
+        &self.unreadable
+    }
+
     /// What to tell who uses it, a line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -136,6 +154,13 @@ impl Collection {
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, CollectionError> {
         if let Some(manifest) = self.held.get(digest) {
             return Ok(Some(manifest.clone()));
+        }
+        if self.corrupt.contains(digest) {
+            return Err(CollectionError::Corrupt {
+                path: self.path.clone(),
+                member: self.member_of(digest),
+                digest: digest.clone(),
+            });
         }
         let Some(range) = self.open_blob(digest)? else {
             return Ok(None);
@@ -201,6 +226,19 @@ impl Collection {
                 }
             })),
             Blobs::Sequential { .. } => Ok(None),
+        }
+    }
+
+    /// The length of a blob in bytes; `None` when it is not there.
+    pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, CollectionError> {
+        match &self.blobs {
+            Blobs::Directory => {
+                let stat = fsx::try_stat(&self.blob_path(digest))?;
+                Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
+            }
+            Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {
+                Ok(places.get(digest).map(|place| place.len))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with layouts.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::CollectionError;
 use crate::fsx;
@@ -16,7 +17,7 @@ pub enum LayoutError {
     File(#[from] fsx::Error),
     /// An OCI layout or an archive.
     #[error(transparent)]
-    Collection(Box<CollectionError>),
+    Collection(Arc<CollectionError>),
     /// Nothing that can be read as a layout.
     #[error("`{}` is not a `dir:` layout: it has no `manifest.json`", path.display())]
     NotALayout { path: PathBuf },
@@ -129,7 +130,7 @@ fn list_names(names: &[BadName]) -> String {
 
 impl From<CollectionError> for LayoutError {
     fn from(error: CollectionError) -> Self {
-        Self::Collection(Box::new(error))
+        Self::Collection(Arc::new(error))
     }
 }
 

@@ -67,14 +67,24 @@ pub enum RenameError {
 }
 
 /// An image and the name it is about to get.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landing {
     /// What the image is called where it comes from, for messages.
     pub source: String,
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
-    /// What is known of its content: equal digests are one image.
+    /// Its identity: equal digests are one image. `None` for an image that cannot be read.
     pub digest: Option<Digest>,
+}
+
+impl Landing {
+    /// Whether both are one image: the digest decides, and a name only where there is none.
+    pub fn is_same_image(&self, other: &Self) -> bool {
+        match (&self.digest, &other.digest) {
+            (Some(digest), Some(other)) => digest == other,
+            _ => self.source == other.source,
+        }
+    }
 }
 
 /// Different images that would have one name.
@@ -82,8 +92,16 @@ pub struct Landing {
 pub struct Collision {
     pub repository: RepositoryName,
     pub tag: Tag,
-    /// What the images are called where they come from; two or more.
-    pub sources: Vec<String>,
+    /// The images; two or more.
+    pub images: Vec<Landing>,
+}
+
+impl Collision {
+    /// Whether the images have one name where they come from, so that no rule tells them apart.
+    fn is_of_source(&self) -> bool {
+        let mut names = self.images.windows(2);
+        names.all(|pair| pair[0].source == pair[1].source)
+    }
 }
 
 impl RenameRules {
@@ -224,11 +242,11 @@ impl fmt::Display for Pattern {
 
 impl fmt::Display for Collision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources: Vec<String> = self
-            .sources
-            .iter()
-            .map(|source| format!("`{source}`"))
-            .collect();
+        let image = |image: &Landing| match &image.digest {
+            Some(digest) => format!("`{}` ({})", image.source, digest.short()),
+            None => format!("`{}`", image.source),
+        };
+        let sources: Vec<String> = self.images.iter().map(image).collect();
         write!(
             f,
             "`{}:{}`: {}",
@@ -254,6 +272,11 @@ impl Hint for RenameError {
                     .to_owned(),
             ),
             Self::NotAName { .. } => None,
+            Self::Collisions(found) if found.iter().all(Collision::is_of_source) => Some(
+                "nothing was moved. The source itself has two images under one name: choose one \
+                 with a list that names it by its digest, `NAME@DIGEST NAME:TAG`"
+                    .to_owned(),
+            ),
             Self::Collisions(_) => Some(
                 "nothing was moved. Keep the hosts, or give one of the images another name with \
                  `--rename` or in the list's second column"
@@ -263,35 +286,26 @@ impl Hint for RenameError {
     }
 }
 
-/// Refuses different images that would have one name.
+/// Finds different images that would have one name, by that name.
 ///
-/// Images without a tag cannot collide; neither can two of the same source or the same digest.
-pub fn collisions(landings: impl IntoIterator<Item = Landing>) -> Result<(), RenameError> {
-    let mut places = BTreeMap::new();
+/// Images without a tag cannot collide, and neither can two of one digest, however they are spelled.
+pub fn collisions<'a>(landings: impl IntoIterator<Item = &'a Landing>) -> Vec<Collision> {
+    let mut places: BTreeMap<(&RepositoryName, &Tag), Vec<&Landing>> = BTreeMap::new();
     for landing in landings {
-        let Some(tag) = landing.tag else { continue };
-        let place = (landing.repository, tag);
-        let images: &mut Vec<(String, Option<Digest>)> = places.entry(place).or_default();
-        let is_known = images.iter().any(|(source, digest)| {
-            *source == landing.source || (digest.is_some() && *digest == landing.digest)
-        });
-        if !is_known {
-            images.push((landing.source, landing.digest));
+        let Some(tag) = &landing.tag else { continue };
+        let images = places.entry((&landing.repository, tag)).or_default();
+        if !images.iter().any(|image| image.is_same_image(landing)) {
+            images.push(landing);
         }
     }
-    let found: Vec<Collision> = places
-        .into_iter()
-        .filter(|(_, images)| images.len() > 1)
-        .map(|((repository, tag), images)| Collision {
-            repository,
-            tag,
-            sources: images.into_iter().map(|(source, _)| source).collect(),
-        })
-        .collect();
-    match found[..] {
-        [] => Ok(()),
-        _ => Err(RenameError::Collisions(found)),
-    }
+    let places = places.into_iter().filter(|(_, images)| images.len() > 1);
+    let collision =
+        |((repository, tag), images): ((&RepositoryName, &Tag), Vec<&Landing>)| Collision {
+            repository: repository.clone(),
+            tag: tag.clone(),
+            images: images.into_iter().cloned().collect(),
+        };
+    places.map(collision).collect()
 }
 
 fn list_collisions(collisions: &[Collision]) -> String {
@@ -417,22 +431,35 @@ mod tests {
             landing("b/x:1", "x", Some("1"), Some(b"1")),
             landing("a/x:1", "x", Some("1"), None),
             landing("c/x:1", "x", Some("2"), Some(b"2")),
-            landing("d/x", "x", None, None),
-            landing("e/x", "x", None, None),
+            landing("d/x", "x", None, Some(b"3")),
+            landing("e/x", "x", None, Some(b"4")),
         ];
-        assert_eq!(collisions(fine), Ok(()));
-        let error = collisions([
+        assert_eq!(collisions(&fine), []);
+        let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+        let (one, two) = (one.short(), two.short());
+        let error = RenameError::Collisions(collisions(&[
             landing("a/x:1", "x", Some("1"), None),
             landing("b/x:1", "x", Some("1"), None),
             landing("c/x:1", "x", Some("1"), Some(b"1")),
             landing("a/y:1", "y", Some("1"), Some(b"1")),
             landing("b/y:1", "y", Some("1"), Some(b"2")),
-        ])
-        .unwrap_err();
+        ]));
         assert_eq!(
             error.to_string(),
-            "2 names are claimed by different images\n  \
-             `x:1`: `a/x:1`, `b/x:1` and `c/x:1`\n  `y:1`: `a/y:1` and `b/y:1`"
+            format!(
+                "2 names are claimed by different images\n  \
+                 `x:1`: `a/x:1`, `b/x:1` and `c/x:1` ({one})\n  \
+                 `y:1`: `a/y:1` ({one}) and `b/y:1` ({two})"
+            )
         );
+        assert!(error.hint().unwrap().contains("--rename"));
+        // Spelled alike where they come from, they are two images all the same.
+        let alike = collisions(&[
+            landing("x:1", "x", Some("1"), Some(b"1")),
+            landing("x:1", "x", Some("1"), Some(b"2")),
+        ]);
+        assert_eq!(alike[0].images.len(), 2);
+        let hint = RenameError::Collisions(alike).hint().unwrap();
+        assert!(hint.contains("by its digest"), "{hint}");
     }
 }

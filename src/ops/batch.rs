@@ -12,8 +12,8 @@ use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
 use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
-    Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolved, Sink, Source, Transfer,
-    TransferError, Wanted, join_referrers, resolve_all,
+    Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
+    Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
 };
 
 /// How many images are resolved at once: each is a few small requests, all of them waiting.
@@ -45,6 +45,8 @@ pub enum ImageStatus {
     Planned,
     /// Some of its blobs are in volumes of the bundle that are not here, and the target lacks them.
     Waiting { volumes: Vec<u32> },
+    /// Another image failed before it was complete, and the run stopped there (`--fail-fast`).
+    NotTried,
     /// It was given up.
     Failed {
         #[serde(skip)]
@@ -120,6 +122,12 @@ impl BatchOutcome {
         self.images.iter().filter(waits).count()
     }
 
+    /// How many images were not tried after another had failed.
+    pub fn n_not_tried(&self) -> usize {
+        let is_left = |image: &&ImageReport| matches!(image.status, ImageStatus::NotTried);
+        self.images.iter().filter(is_left).count()
+    }
+
     /// How many images failed.
     pub fn n_failed(&self) -> usize {
         self.images
@@ -143,7 +151,8 @@ impl ImageReport {
         }
     }
 
-    fn failed(wanted: &Wanted, error: Arc<TransferError>) -> Self {
+    /// An image of which no more is known than that it is wanted.
+    fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
             image: wanted.name.clone(),
             destination: wanted.destination.to_string(),
@@ -152,7 +161,7 @@ impl ImageReport {
             bytes: 0,
             referrers: 0,
             seconds: None,
-            status: ImageStatus::failed(error),
+            status,
         }
     }
 }
@@ -240,7 +249,8 @@ impl Batch {
             "resolving {n_images} image{}",
             if n_images == 1 { "" } else { "s" }
         ));
-        let results = resolve_all(source, wanted, RESOLVE_AT_ONCE, &cx.reporter).await;
+        let limits = (RESOLVE_AT_ONCE, on_failure);
+        let results = resolve_all(source, wanted, limits, &cx.reporter).await;
         let mut batch = Self {
             reports: Vec::with_capacity(results.len()),
             positions: Vec::new(),
@@ -253,7 +263,8 @@ impl Batch {
         let mut n_unsigned = 0;
         for result in results {
             match result {
-                Ok(image) => {
+                Resolution::Resolved(image) => {
+                    let image = *image;
                     if !image.foreign.is_empty() {
                         let n = image.foreign.len();
                         let len = sum_len(image.foreign.iter().map(|layer| layer.size));
@@ -272,9 +283,12 @@ impl Batch {
                         .push(ImageReport::of(&image, ImageStatus::Planned));
                     images.push(image);
                 }
-                Err((wanted, error)) => {
-                    let error = Arc::new(error);
-                    let report = ImageReport::failed(&wanted, error);
+                Resolution::NotTried(wanted) => {
+                    let status = ImageStatus::NotTried;
+                    batch.reports.push(ImageReport::unresolved(&wanted, status));
+                }
+                Resolution::Failed(wanted, error) => {
+                    let report = ImageReport::unresolved(&wanted, ImageStatus::failed(error));
                     if let ImageStatus::Failed { text, .. } = &report.status {
                         cx.reporter.event(Event::ImageFailed {
                             image: &wanted.name,
@@ -318,12 +332,10 @@ impl Batch {
     /// The first failure, for verbs that do all or nothing.
     pub(super) fn first_failure(&self) -> Option<BatchFailure> {
         self.reports.iter().find_map(|report| match &report.status {
-            ImageStatus::Failed { error, .. } if !matches!(**error, TransferError::Stopped) => {
-                Some(BatchFailure {
-                    image: report.image.clone(),
-                    error: Arc::clone(error),
-                })
-            }
+            ImageStatus::Failed { error, .. } => Some(BatchFailure {
+                image: report.image.clone(),
+                error: Arc::clone(error),
+            }),
             _ => None,
         })
     }
@@ -452,7 +464,7 @@ impl Batch {
                 Ok(()) => ImageStatus::Done,
                 Err(error) if matches!(*error, TransferError::Stopped) => match status {
                     ImageStatus::Waiting { .. } => continue,
-                    _ => ImageStatus::failed(error),
+                    _ => ImageStatus::NotTried,
                 },
                 Err(error) => ImageStatus::failed(error),
             };
@@ -464,7 +476,15 @@ impl Batch {
         &self.reports
     }
 
-    pub(super) fn finish(self) -> BatchOutcome {
+    pub(super) fn finish(mut self) -> BatchOutcome {
+        // What was planned when the batch stopped comes to nothing.
+        if self.must_stop() {
+            for report in &mut self.reports {
+                if matches!(report.status, ImageStatus::Planned) {
+                    report.status = ImageStatus::NotTried;
+                }
+            }
+        }
         BatchOutcome {
             n_blobs: self.plan.blobs.len(),
             bytes: self.plan.len(),

@@ -10,7 +10,7 @@ use crate::bridge;
 use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError, NamedImage};
-use crate::list::{self, ImageList, Landing, ListEntry, RenameRules};
+use crate::list::{self, Collision, ImageList, Landing, ListEntry, RenameError, RenameRules};
 use crate::oci::{Digest, PlatformChoice, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
@@ -164,7 +164,8 @@ impl Catalog {
 
     /// The images to carry under their new names: those that `list` names, or all.
     ///
-    /// Every missing image and every collision is found here, before anything is done.
+    /// Every missing image and every collision is found here, before anything is done. An image
+    /// that is found twice is wanted once.
     ///
     /// Without a list, what is about an image is carried with it or left, and is no image itself.
     pub fn wanted(
@@ -177,6 +178,39 @@ impl Catalog {
             Some(list) => self.find_listed(list)?,
             None => self.without_referrers(self.all()?)?,
         };
+        let (wanted, landings) = self.land(found, rules, referrers)?;
+        let collisions = list::collisions(&landings);
+        if !collisions.is_empty() {
+            return Err(RenameError::Collisions(collisions).into());
+        }
+        let mut seen = HashSet::new();
+        let images = wanted.into_iter().zip(landings);
+        let images = images.filter(|(_, landing)| {
+            let identity = match &landing.digest {
+                Some(digest) => digest.to_string(),
+                None => landing.source.clone(),
+            };
+            seen.insert((landing.repository.clone(), landing.tag.clone(), identity))
+        });
+        Ok(images.map(|(wanted, _)| wanted).collect())
+    }
+
+    /// Every image under its own name, with its referrers, for verbs that carry nothing: different
+    /// images of one name are a part of what they find.
+    pub fn survey(&self) -> Result<(Vec<Wanted>, Vec<Collision>), OpsError> {
+        let found = self.without_referrers(self.all()?)?;
+        let rules = RenameRules::default();
+        let (wanted, landings) = self.land(found, &rules, ReferrerMode::Carry)?;
+        Ok((wanted, list::collisions(&landings)))
+    }
+
+    /// Gives images their new names.
+    fn land(
+        &self,
+        found: Vec<Found>,
+        rules: &RenameRules,
+        referrers: ReferrerMode,
+    ) -> Result<(Vec<Wanted>, Vec<Landing>), OpsError> {
         if found.is_empty() {
             return Err(OpsError::NoImages {
                 path: self.path.clone(),
@@ -195,7 +229,7 @@ impl Catalog {
                 source: image.name.clone(),
                 repository: destination.repository.clone(),
                 tag: destination.tag.clone(),
-                digest: Some(image.digest),
+                digest: image.digest,
             });
             wanted.push(Wanted {
                 name: image.name,
@@ -207,8 +241,7 @@ impl Catalog {
                 destination,
             });
         }
-        list::collisions(landings)?;
-        Ok(wanted)
+        Ok((wanted, landings))
     }
 
     fn find_listed(&self, list: &ImageList) -> Result<Vec<Found>, OpsError> {
@@ -220,10 +253,11 @@ impl Catalog {
         let mut found = Vec::with_capacity(list.entries.len());
         let mut missing = Vec::new();
         for entry in &list.entries {
-            match self.find(entry, &known)? {
-                Some(image) => found.push(image),
-                None => missing.push(entry.reference.to_string()),
+            let images = self.find(entry, &known)?;
+            if images.is_empty() {
+                missing.push(entry.reference.to_string());
             }
+            found.extend(images);
         }
         if missing.is_empty() {
             return Ok(found);
@@ -238,7 +272,9 @@ impl Catalog {
 
     /// Looks for the image under the name that `hod pull` gives it, then under those that other
     /// tools give it; it is to go where the list says.
-    fn find(&self, entry: &ListEntry, known: &[Found]) -> Result<Option<Found>, OpsError> {
+    ///
+    /// There are several where the source has one name for different images.
+    fn find(&self, entry: &ListEntry, known: &[Found]) -> Result<Vec<Found>, OpsError> {
         let stored = entry.stored();
         let mut names = vec![stored.repository.clone()];
         names.extend(entry.reference.stored_name().ok());
@@ -254,42 +290,46 @@ impl Catalog {
                     tag: tag.as_ref(),
                     digest: entry.reference.digest.as_ref(),
                 };
-                if let Some((locate, digest)) = self.look_up(&sought, known)? {
-                    let name = entry.reference.to_string();
-                    let destination = Destination {
-                        repository: stored.repository.clone(),
-                        tag: stored.tag.clone(),
-                    };
-                    return Ok(Some(Found {
-                        name,
+                let images = self.look_up(&sought, known)?;
+                if !images.is_empty() {
+                    let image = |(locate, digest)| Found {
+                        name: entry.reference.to_string(),
                         locate,
-                        destination,
+                        destination: Destination {
+                            repository: stored.repository.clone(),
+                            tag: stored.tag.clone(),
+                        },
                         digest,
-                    }));
+                    };
+                    return Ok(images.into_iter().map(image).collect());
                 }
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     fn look_up(
         &self,
         sought: &Sought<'_>,
         known: &[Found],
-    ) -> Result<Option<(Locate, Digest)>, OpsError> {
+    ) -> Result<Vec<(Locate, Option<Digest>)>, OpsError> {
         let Source::Store(store) = &self.source else {
-            let found = known.iter().find(|image| sought.is(image));
-            return Ok(found.map(|image| (image.locate.clone(), image.digest.clone())));
+            let found = known.iter().filter(|image| sought.is(image));
+            let found = found.map(|image| (image.locate.clone(), image.digest.clone()));
+            return Ok(found.collect());
         };
         let digest = match (sought.digest, sought.tag) {
             (Some(digest), _) => store
                 .has_revision(sought.repository, digest)?
                 .then(|| digest.clone()),
-            (None, Some(tag)) => store.resolve_tag(sought.repository, tag)?,
+            (None, Some(tag)) => match store.resolve_tag(sought.repository, tag) {
+                Ok(digest) => digest,
+                Err(error) => return Ok(vec![(Locate::unreadable(error), None)]),
+            },
             (None, None) => None,
         };
-        let repository = sought.repository;
-        Ok(digest.map(|digest| (Locate::stored(repository, &digest), digest)))
+        let found = digest.map(|digest| (Locate::stored(sought.repository, &digest), Some(digest)));
+        Ok(found.into_iter().collect())
     }
 
     /// Takes out what is carried with the images that remain.
@@ -310,15 +350,14 @@ impl Catalog {
             let referrers = LocalReferrers::load(&self.source, &repository)?;
             let (others, roots): (Vec<Found>, Vec<Found>) = of_repository
                 .into_iter()
-                .partition(|found| referrers.is_candidate(found.tag(), &found.digest));
-            let tops: HashSet<Digest> = roots.iter().map(|found| found.digest.clone()).collect();
+                .partition(|found| referrers.is_candidate(found.tag(), found.digest.as_ref()));
+            let tops: HashSet<Digest> = roots.iter().filter_map(|i| i.digest.clone()).collect();
             let carried = referrers.carried_with(&tops);
             images.extend(roots);
-            images.extend(
-                others
-                    .into_iter()
-                    .filter(|found| !referrers.is_carried(found.tag(), &found.digest, &carried)),
-            );
+            images.extend(others.into_iter().filter(|found| {
+                let digest = found.digest.as_ref();
+                !referrers.is_carried(found.tag(), digest, &carried)
+            }));
         }
         Ok(images)
     }
@@ -337,30 +376,57 @@ impl Catalog {
         };
         match &self.source {
             Source::Store(store) => {
-                let images = store.images()?.into_iter();
-                Ok(images
-                    .map(|i| Found::stored(i.repository, i.tag, i.digest))
-                    .collect())
+                let listed = store.images()?;
+                let mut found: Vec<Found> = Vec::with_capacity(listed.images.len());
+                for image in listed.images {
+                    found.push(Found::stored(image.repository, image.tag, image.digest));
+                }
+                for tag in listed.unreadable {
+                    found.push(Found {
+                        name: tag.to_string(),
+                        destination: Destination {
+                            repository: tag.repository,
+                            tag: Some(tag.tag),
+                        },
+                        locate: Locate::unreadable(tag.error),
+                        digest: None,
+                    });
+                }
+                Ok(found)
             }
             Source::Bundle(bundle) => Ok(of_bundle(&bundle.manifest().images)),
             Source::BundleStream(bundle) => Ok(of_bundle(&bundle.document.images)),
             Source::Layouts(layouts) => {
                 let mut found = Vec::with_capacity(layouts.len());
                 for (at, layout) in layouts.iter().enumerate() {
-                    let top = layout::DirLayout::open(&layout.path)?.top_manifest()?;
+                    let top = layout::DirLayout::open(&layout.path)
+                        .and_then(|layout| layout.top_manifest());
                     let (repository, tag) = layout_name(&layout.reference);
+                    let (locate, digest) = match top {
+                        Ok(top) => (Locate::Layout(at), Some(top.digest().clone())),
+                        Err(error) => (Locate::unreadable(error), None),
+                    };
                     found.push(Found {
                         name: layout.reference.to_string(),
-                        locate: Locate::Layout(at),
+                        locate,
                         destination: Destination { repository, tag },
-                        digest: top.digest().clone(),
+                        digest,
                     });
                 }
                 Ok(found)
             }
             Source::Collection(collection) => {
-                let images = collection.images().iter();
-                Ok(images.map(Found::of_collection).collect())
+                let images = collection.images().iter().map(Found::of_collection);
+                let unreadable = collection.unreadable().iter().map(|image| Found {
+                    name: image.name.clone(),
+                    locate: Locate::unreadable(LayoutError::Collection(Arc::clone(&image.error))),
+                    destination: Destination {
+                        repository: image.repository.clone(),
+                        tag: image.tag.clone(),
+                    },
+                    digest: None,
+                });
+                Ok(images.chain(unreadable).collect())
             }
             Source::Registry(_) => Ok(Vec::new()),
         }
@@ -407,7 +473,8 @@ struct Found {
     name: String,
     locate: Locate,
     destination: Destination,
-    digest: Digest,
+    /// `None` for one that cannot be read.
+    digest: Option<Digest>,
 }
 
 impl Found {
@@ -419,9 +486,13 @@ impl Found {
         let (repository, tag) = (image.repository.clone(), image.tag.clone());
         Self {
             name: image.name.clone(),
-            locate: Locate::stored(&repository, &image.digest),
+            locate: Locate::Stored {
+                repository: repository.clone(),
+                digest: image.digest.clone(),
+                len: image.len,
+            },
             destination: Destination { repository, tag },
-            digest: image.digest.clone(),
+            digest: Some(image.digest.clone()),
         }
     }
 
@@ -435,7 +506,7 @@ impl Found {
             name,
             locate,
             destination: Destination { repository, tag },
-            digest,
+            digest: Some(digest),
         }
     }
 }
@@ -451,7 +522,7 @@ impl Sought<'_> {
     fn is(&self, image: &Found) -> bool {
         image.destination.repository == *self.repository
             && match self.digest {
-                Some(digest) => image.digest == *digest,
+                Some(digest) => image.digest.as_ref() == Some(digest),
                 None => image.destination.tag.as_ref() == self.tag,
             }
     }

@@ -102,7 +102,11 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         oci::write(cx, (options, link), (&catalog, &mut batch)).await?;
         return Ok(batch.finish());
     }
-    let sink = LayoutSink::create(&options.output, link, &batch.plan)?;
+    let sink = LayoutSink::create(&options.output, link)?;
+    batch.narrow(cx, |image| sink.add(image));
+    if batch.must_stop() {
+        return Ok(batch.finish());
+    }
     batch
         .run(cx, catalog.source(), Sink::Layouts(Arc::new(sink)))
         .await;

@@ -42,6 +42,9 @@ pub struct ImagesOutcome {
     /// Of a bundle that is read in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<VolumeFacts>,
+    /// What is wrong with the source as a whole: different images under one name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// Images that cannot be read, and why.
     pub damaged: Vec<DamagedImage>,
     /// Who signed it, if it is a bundle that somebody signed.
@@ -132,6 +135,7 @@ pub async fn images(
             _ => None,
         },
         signature: signature(&inventory.source),
+        problems: inventory.problems,
         damaged: inventory.damaged,
     })
 }

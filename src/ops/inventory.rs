@@ -9,14 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::batch::Batch;
+use super::verify::ambiguous_name;
 use super::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
-use crate::list::RenameRules;
 use crate::oci::{
     Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform, ReferrerTagKind,
     RepositoryName, Tag,
 };
-use crate::transfer::{BlobContent, Location, OnFailure, ReferrerMode, Resolved, Source};
+use crate::transfer::{BlobContent, Location, OnFailure, Resolved, Source};
 
 /// The longest configuration that is read, in bytes.
 pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -35,6 +35,8 @@ pub(super) struct Inventory {
     /// The manifests of a source whose images were resolved; empty for a bundle.
     manifests: HashMap<Digest, Manifest>,
     pub(super) damaged: Vec<DamagedImage>,
+    /// What is wrong with the source as a whole.
+    pub(super) problems: Vec<String>,
 }
 
 /// An image with all that belongs to it.
@@ -120,7 +122,11 @@ impl Inventory {
 
 /// Takes stock by reading every manifest.
 async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError> {
-    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    let (wanted, collisions) = catalog.survey()?;
+    let problems: Vec<String> = collisions.iter().map(ambiguous_name).collect();
+    for problem in &problems {
+        cx.warn(problem);
+    }
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     read_platforms(catalog.source(), &mut batch).await;
     let mut inventory = Inventory {
@@ -131,6 +137,7 @@ async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError>
         base: HashMap::new(),
         manifests: HashMap::new(),
         damaged: Vec::new(),
+        problems,
     };
     for image in &batch.plan.images {
         for manifest in image.all_manifests() {

@@ -101,6 +101,8 @@ pub struct PackOutcome {
 
 /// Packs images into one file, straight from the store.
 ///
+/// An image that cannot be read is left out and has failed; the others are packed.
+///
 /// A blob is hashed on the way unless the store has it as verified and nobody wrote it since, so
 /// that a damaged store is found here and not at the customer's. The file appears when it is
 /// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
@@ -185,8 +187,8 @@ impl Prepared {
             });
         }
         let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-        let mut batch = Batch::resolve(cx, source, wanted, OnFailure::Stop).await;
-        if let Some(error) = batch.first_failure() {
+        let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
+        if let Some(error) = batch.first_failure().filter(|_| batch.plan.is_empty()) {
             return Err(error.into());
         }
         base::require_whole(source, &options.source, &batch.plan)?;

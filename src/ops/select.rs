@@ -39,8 +39,8 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         });
     }
     let wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
-    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
-    if batch.must_stop() {
+    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    if batch.plan.is_empty() {
         return Ok(batch.finish());
     }
     match options.link {

@@ -14,12 +14,12 @@ use super::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, SourceKind}
 use crate::bridge;
 use crate::bundle::{self, Bundle, BundleVerifyOutcome};
 use crate::fsx;
-use crate::list::RenameRules;
+use crate::list::Collision;
 use crate::oci::DigestHasher;
 use crate::report::Event;
 use crate::report::amount::{format_count, format_volumes};
 use crate::store;
-use crate::transfer::{OnFailure, PlannedBlob, ReferrerMode, Source, TransferError};
+use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
 
 /// What to verify.
 #[derive(Debug)]
@@ -111,8 +111,10 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
     if fsx::is_stdin(&path) {
         return verify_piped(cx).await;
     }
-    if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)? {
-        return collection::verify(cx, &catalog).await;
+    if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)?
+        && let Source::Collection(collection) = catalog.source()
+    {
+        return collection::verify(cx, (&catalog, collection)).await;
     }
     // A damaged bundle cannot always be opened, and is to be verified all the same.
     if let Some(kind) = Bundle::detect(&path)? {
@@ -125,12 +127,16 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
     }
     let catalog = Catalog::open(&path, &cx.reading)?;
     match catalog.source() {
-        Source::Store(store) => verify_store(cx, store.clone()).await,
+        Source::Store(store) => verify_store(cx, (&catalog, store.clone())).await,
         _ => verify_layouts(cx, &catalog).await,
     }
 }
 
-async fn verify_store(cx: &Context, store: store::Store) -> Result<VerifyOutcome, OpsError> {
+/// Two names that a registry keeps apart and others, such as Harbor, do not, do no harm here.
+async fn verify_store(
+    cx: &Context,
+    (catalog, store): (&Catalog, store::Store),
+) -> Result<VerifyOutcome, OpsError> {
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
     let found = bridge::run(move || {
         store::verify(&store, jobs, &|len| {
@@ -138,13 +144,18 @@ async fn verify_store(cx: &Context, store: store::Store) -> Result<VerifyOutcome
         })
     })
     .await?;
+    let mut notes = found.notes;
+    // A tree that cannot be listed has problems enough, which were found above.
+    if let Ok((_, collisions)) = catalog.survey() {
+        notes.extend(collisions.iter().map(ambiguous_name));
+    }
     Ok(VerifyOutcome {
         kind: SourceKind::Store.as_str(),
         n_images: found.n_images,
         n_blobs: found.n_blobs,
         bytes: found.len,
         problems: found.problems.iter().map(ToString::to_string).collect(),
-        notes: found.notes,
+        notes,
         volumes: None,
         signature: None,
     })
@@ -207,7 +218,7 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
 
 /// Layouts have no verifier of their own: each image is resolved, and each blob hashed.
 async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
-    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    let (wanted, collisions) = catalog.survey()?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let mut problems: Vec<String> = batch
         .reports()
@@ -217,6 +228,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
             _ => None,
         })
         .collect();
+    problems.extend(collisions.iter().map(ambiguous_name));
     // Layouts may share a blob's bytes or have copies: each copy is hashed.
     let copies = batch.plan.blobs.iter().flat_map(|blob| {
         blob.from.iter().map(|location| PlannedBlob {
@@ -251,6 +263,11 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
         volumes: None,
         signature: None,
     })
+}
+
+/// What is said of different images that have one name.
+pub(super) fn ambiguous_name(collision: &Collision) -> String {
+    format!("one name for different images: {collision}")
 }
 
 async fn hash(cx: &Context, source: &Source, blob: &PlannedBlob) -> Result<(), TransferError> {

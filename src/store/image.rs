@@ -25,6 +25,29 @@ impl fmt::Display for StoredImage {
     }
 }
 
+/// What a store lists.
+#[derive(Debug, Default)]
+pub struct StoredImages {
+    /// Sorted.
+    pub images: Vec<StoredImage>,
+    /// Tags of which it cannot be told what they name.
+    pub unreadable: Vec<UnreadableTag>,
+}
+
+/// A tag whose link is empty or garbage, as a crash leaves it.
+#[derive(Debug)]
+pub struct UnreadableTag {
+    pub repository: RepositoryName,
+    pub tag: Tag,
+    pub error: StoreError,
+}
+
+impl fmt::Display for UnreadableTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag.as_str())
+    }
+}
+
 /// A manifest and all below it.
 #[derive(Debug, Clone)]
 pub struct Closure {
@@ -42,25 +65,39 @@ impl Store {
     ///
     /// The latter are those that no tag of the repository names or once named and no other manifest
     /// of it lists.
-    pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
-        let mut images = Vec::new();
+    pub fn images(&self) -> Result<StoredImages, StoreError> {
+        let mut listed = StoredImages::default();
         for repository in self.repositories()? {
-            self.images_of(&repository, &mut images)?;
+            self.images_of(&repository, &mut listed)?;
         }
-        images.sort_unstable();
-        Ok(images)
+        listed.images.sort_unstable();
+        Ok(listed)
     }
 
     fn images_of(
         &self,
         repository: &RepositoryName,
-        images: &mut Vec<StoredImage>,
+        listed: &mut StoredImages,
     ) -> Result<(), StoreError> {
         let revisions = self.revisions(repository)?;
         let mut rootless: BTreeSet<Digest> = revisions.iter().cloned().collect();
         for tag in self.tags(repository)? {
-            let Some(digest) = self.resolve_tag(repository, &tag)? else {
-                continue;
+            let digest = match self.resolve_tag(repository, &tag) {
+                Ok(Some(digest)) => digest,
+                Ok(None) => continue,
+                Err(error) => {
+                    // What it named is not an image of its own for that.
+                    for digest in self.tag_history(repository, &tag)? {
+                        rootless.remove(&digest);
+                    }
+                    let repository = repository.clone();
+                    listed.unreadable.push(UnreadableTag {
+                        repository,
+                        tag,
+                        error,
+                    });
+                    continue;
+                }
             };
             rootless.remove(&digest);
             // The history is worth reading only while something is left to explain.
@@ -69,7 +106,7 @@ impl Store {
                     rootless.remove(&digest);
                 }
             }
-            images.push(StoredImage {
+            listed.images.push(StoredImage {
                 repository: repository.clone(),
                 tag: Some(tag),
                 digest,
@@ -79,20 +116,21 @@ impl Store {
             if rootless.is_empty() {
                 break;
             }
-            let manifest = match self.read_manifest(revision) {
-                // Schema 1, say: it is an image like any other until somebody wants it.
-                Err(StoreError::BadManifest { .. }) => continue,
-                manifest => manifest?,
+            // One that cannot be read is an image like any other until somebody wants it.
+            let Ok(manifest) = self.read_manifest(revision) else {
+                continue;
             };
             for child in manifest.iter().flat_map(Manifest::children) {
                 rootless.remove(&child.digest);
             }
         }
-        images.extend(rootless.into_iter().map(|digest| StoredImage {
-            repository: repository.clone(),
-            tag: None,
-            digest,
-        }));
+        listed
+            .images
+            .extend(rootless.into_iter().map(|digest| StoredImage {
+                repository: repository.clone(),
+                tag: None,
+                digest,
+            }));
         Ok(())
     }
 

@@ -32,18 +32,14 @@ impl Store {
         read_link(&self.tree().repository(repository).tag(tag).current())
     }
 
-    /// Returns every digest that a tag names or once named, sorted.
+    /// Returns every digest that a tag's history lists, which registries keep with what the tag
+    /// names now; sorted.
     pub fn tag_history(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
     ) -> Result<Vec<Digest>, StoreError> {
-        let dir = self.tree().repository(repository).tag(tag);
-        let mut digests = linked(&dir.history())?;
-        digests.extend(read_link(&dir.current())?);
-        digests.sort_unstable();
-        digests.dedup();
-        Ok(digests)
+        linked(&self.tree().repository(repository).tag(tag).history())
     }
 
     /// Removes a tag with its history; what it named stays. Returns whether it was there.

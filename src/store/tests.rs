@@ -142,7 +142,7 @@ fn a_published_image_is_the_tree_of_distribution() {
         image.top.as_str()
     );
     assert!(files(&scratch.store.temp_dir().unwrap()).is_empty());
-    let images = scratch.store.images().unwrap();
+    let images = scratch.store.images().unwrap().images;
     assert_eq!(images[0].to_string(), "library/app:1");
     assert_eq!(images.len(), 1);
 }
@@ -170,7 +170,7 @@ fn publishing_again_leaves_every_inode_and_a_moved_tag_gets_a_new_one() {
     let history = store.tag_history(&image.repository, &tag("1")).unwrap();
     assert_eq!(history.len(), 2);
     // What a tag once named is no image of its own.
-    assert_eq!(store.images().unwrap().len(), 1);
+    assert_eq!(store.images().unwrap().images.len(), 1);
     assert!(store.has_revision(&image.repository, &first.top).unwrap());
 }
 
@@ -191,6 +191,7 @@ fn a_new_tag_of_a_repository_that_stands_and_one_below_another() {
         .store
         .images()
         .unwrap()
+        .images
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -289,7 +290,7 @@ fn trees_of_other_tools_can_be_read() {
     for path in [scratch.store.path(), &tree] {
         assert!(Store::detect(path).unwrap());
         let store = Store::open(path).unwrap();
-        let images = store.images().unwrap();
+        let images = store.images().unwrap().images;
         assert_eq!(images.len(), 1);
         assert_eq!(images[0].to_string(), "redis:7.0");
         let closure = store.image_closure(&images[0].digest).unwrap();
@@ -314,7 +315,7 @@ fn images_that_cannot_be_carried_are_listed_and_not_walked() {
     image.manifests = vec![image.top.clone()];
     image.tag = None;
     scratch.publish(&image);
-    assert_eq!(scratch.store.images().unwrap()[0].digest, image.top);
+    assert_eq!(scratch.store.images().unwrap().images[0].digest, image.top);
     let error = scratch.store.image_closure(&image.top).unwrap_err();
     assert!(matches!(error, StoreError::BadManifest { .. }), "{error}");
 }
@@ -368,7 +369,7 @@ fn a_deleted_revision_takes_its_tags_along() {
     assert!(delete());
     assert!(!delete());
     assert!(store.tags(&image.repository).unwrap().is_empty());
-    assert!(store.images().unwrap().is_empty());
+    assert!(store.images().unwrap().images.is_empty());
     assert!(!store.delete_tag(&image.repository, &tag("1")).unwrap());
     assert!(store.blob_len(&image.top).unwrap().is_some());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Source;
+use super::{SizeClaim, Source};
 use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
@@ -39,11 +39,30 @@ pub enum TransferError {
     ChildAbsent { digest: Digest },
     #[error("blob `{digest}` is not there")]
     BlobAbsent { digest: Digest },
-    #[error("blob `{digest}` has {actual} bytes where its manifest says {expected}")]
+    #[error("blob `{digest}` has {actual} bytes where {claim} says {expected}")]
     BlobLength {
         digest: Digest,
+        claim: SizeClaim,
         expected: u64,
         actual: u64,
+    },
+    /// Manifests of one image contradict each other.
+    #[error(
+        "blob `{digest}` has {} bytes by manifest `{}`, and {} by manifest `{}`",
+        first.1, first.0, second.1, second.0
+    )]
+    SizesDiffer {
+        digest: Digest,
+        first: Box<(Digest, u64)>,
+        second: Box<(Digest, u64)>,
+    },
+    /// What arrived is not what one of the images that wait for it says.
+    #[error("blob `{digest}` does not have the {expected} bytes that manifest `{manifest}` says")]
+    WrongSize {
+        manifest: Digest,
+        digest: Digest,
+        expected: u64,
+        source: Arc<TransferError>,
     },
     #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
     DigestMismatch {
@@ -92,6 +111,13 @@ pub enum TransferError {
     /// A format that has no place for an image.
     #[error("a `docker save` archive cannot hold it")]
     NoDockerImage(#[from] NoDockerImage),
+    /// Identity is the digest: one name stands for one image.
+    #[error("`{name}` is `{digest}` here, and `{other}` for another image of this run")]
+    NameTaken {
+        name: String,
+        digest: Digest,
+        other: Digest,
+    },
     #[error("index cannot be rewritten")]
     Rewrite,
     #[error(
@@ -182,6 +208,21 @@ impl TransferError {
             Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
             | Self::DigestMismatch { .. }
             | Self::DamagedSource { .. }
+            | Self::BlobLength { .. }
+            | Self::SizesDiffer { .. }
+            | Self::WrongSize { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a blob is longer or shorter than was said.
+    pub(super) fn is_wrong_length(&self) -> bool {
+        match self {
+            Self::Registry(RegistryError::GaveUp { source, .. }) => {
+                matches!(**source, RegistryError::Length { .. })
+            }
+            Self::Registry(RegistryError::Length { .. })
+            | Self::Store(StoreError::LengthMismatch { .. })
             | Self::BlobLength { .. } => true,
             _ => false,
         }
@@ -205,6 +246,8 @@ impl TransferError {
             | Self::NoPlatform { .. } => ErrorClass::NotFound,
             Self::Manifest(_)
             | Self::BlobLength { .. }
+            | Self::SizesDiffer { .. }
+            | Self::WrongSize { .. }
             | Self::DamagedSource { .. }
             | Self::DigestMismatch { .. } => ErrorClass::Verify,
             Self::TargetDamaged { .. } => ErrorClass::Server,
@@ -214,6 +257,7 @@ impl TransferError {
             | Self::TooMany { .. }
             | Self::TooManyReferrers { .. }
             | Self::ReferrersTag { .. }
+            | Self::NameTaken { .. }
             | Self::NoDockerImage(_)
             | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
             Self::ReadOnce { .. } => ErrorClass::Usage,
@@ -290,10 +334,18 @@ impl Hint for TransferError {
             Self::NoDockerImage(_) => Some(
                 "`--format oci-archive` holds it; leave it out with `--only` otherwise".to_owned(),
             ),
+            Self::NameTaken { .. } => Some(
+                "export them in two runs, each with a list of its own (`--only LIST`)".to_owned(),
+            ),
             Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {
                 Some("run the same command again, which sends only what is missing, or push from the uncompressed `.tar` as a file".to_owned())
             }
+            Self::SizesDiffer { .. } | Self::WrongSize { .. } => Some(
+                "the manifest is wrong: no registry and no copy can put it right, so have the image \
+                 built or pushed anew by whoever publishes it"
+                    .to_owned(),
+            ),
             Self::BlobLength { .. } | Self::BlobAbsent { .. } | Self::ChildAbsent { .. } => {
                 Some("`hod verify` names everything that is damaged or missing there".to_owned())
             }

@@ -1,6 +1,6 @@
 //! The plan: every unique blob, where it can come from, and which images wait for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Location, Resolved};
 use crate::oci::{Descriptor, Digest, RepositoryName, sum_len};
@@ -9,7 +9,8 @@ use crate::oci::{Descriptor, Digest, RepositoryName, sum_len};
 #[derive(Debug)]
 pub struct Plan {
     pub images: Vec<Resolved>,
-    /// Unique by digest; largest first, then by digest.
+    /// Unique by digest and size; largest first, then by digest. Where images say different sizes
+    /// of one digest, at most one is right, and the images that say the others fail.
     pub blobs: Vec<PlannedBlob>,
 }
 
@@ -39,17 +40,15 @@ pub enum Presence {
 impl Plan {
     /// Joins the blobs of all images.
     pub fn new(images: Vec<Resolved>) -> Self {
-        let mut blobs: BTreeMap<Digest, PlannedBlob> = BTreeMap::new();
+        let mut blobs: BTreeMap<(&Digest, u64), PlannedBlob> = BTreeMap::new();
         for (at, image) in images.iter().enumerate() {
             for (descriptor, locations) in image.all_blobs() {
-                let planned = blobs.entry(descriptor.digest.clone()).or_insert_with(|| {
-                    let descriptor = descriptor.clone();
-                    PlannedBlob {
-                        descriptor,
-                        from: Vec::new(),
-                        images: Vec::new(),
-                        presence: Presence::Source,
-                    }
+                let key = (&descriptor.digest, descriptor.size);
+                let planned = blobs.entry(key).or_insert_with(|| PlannedBlob {
+                    descriptor: descriptor.clone(),
+                    from: Vec::new(),
+                    images: Vec::new(),
+                    presence: Presence::Source,
                 });
                 // A referrer may have a blob of its image's, or of another referrer's.
                 if planned.images.last() != Some(&at) {
@@ -65,6 +64,13 @@ impl Plan {
         let mut blobs: Vec<PlannedBlob> = blobs.into_values().collect();
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.descriptor.size));
         Self { images, blobs }
+    }
+
+    /// The digests of which images say different sizes.
+    pub(super) fn disputed(&self) -> HashSet<&Digest> {
+        let mut seen = HashSet::new();
+        let digests = self.blobs.iter().map(|blob| &blob.descriptor.digest);
+        digests.filter(|digest| !seen.insert(*digest)).collect()
     }
 
     /// The bytes of all unique blobs.

@@ -17,6 +17,7 @@ pub(crate) use local::layout_name;
 use super::resolve::{DEPTH_MAX, MANIFESTS_LEN_MAX, MANIFESTS_MAX, closure};
 use super::{Locate, Location, Resolved, Source, TransferError, Wanted};
 use crate::bridge;
+use crate::layout::DirLayout;
 use crate::oci::{
     Descriptor, Digest, Manifest, MediaType, ReferrerEntry, ReferrerTag, ReferrerTagKind,
     RepositoryName, Tag, referrers_index,
@@ -281,6 +282,9 @@ impl<'a> Finder<'a> {
             return Ok(Vec::new());
         };
         let local = self.local(&repository).await?;
+        for unreadable in local.unreadable(subject) {
+            self.reread(&repository, unreadable).await?;
+        }
         let mut found = Vec::new();
         for (digest, location) in local.about(subject) {
             found.extend(self.read(digest, location, None).await?);
@@ -306,6 +310,35 @@ impl<'a> Finder<'a> {
             bridge::run(load).await.map(Arc::new)
         };
         cell.get_or_try_init(load).await.cloned()
+    }
+
+    /// Says why a tag cannot be read.
+    async fn reread(
+        &self,
+        repository: &RepositoryName,
+        unreadable: &local::Unreadable,
+    ) -> Result<(), TransferError> {
+        let location = &unreadable.location;
+        if let Some(digest) = &unreadable.digest {
+            if let Some(found) = self.read(digest, location, None).await? {
+                closure(self.source, location, found.manifest).await?;
+            }
+            return Ok(());
+        }
+        match (self.source, location) {
+            (Source::Store(store), _) => {
+                let (store, repository) = (store.clone(), repository.clone());
+                let tag = unreadable.tag.clone();
+                bridge::run(move || store.resolve_tag(&repository, &tag)).await?;
+            }
+            (Source::Layouts(layouts), Location::Layout(at)) => {
+                let path = layouts.get(*at).map(|layout| layout.path.clone());
+                let read = move || path.map(|path| DirLayout::open(&path)?.top_manifest());
+                bridge::run(read).await.transpose()?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn read(

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use self::walk::{Walk, refuse_pin};
 use super::referrers::{Finder, Referrer, ReferrerMode};
-use super::{Location, Source, TransferError, Wanted};
+use super::{Locate, Location, OnFailure, Source, TransferError, Wanted, sizes};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform, PlatformChoice};
 use crate::report::{Event, Reporter};
 
@@ -108,26 +108,50 @@ impl Resolved {
     }
 }
 
-/// Resolves images, `at_once` at a time, in the given order; failures stand beside successes.
+/// What came of resolving an image.
+#[derive(Debug)]
+pub enum Resolution {
+    Resolved(Box<Resolved>),
+    Failed(Wanted, Arc<TransferError>),
+    /// An image before it in the list failed, after which no other was to be tried.
+    NotTried(Wanted),
+}
+
+/// Resolves images, `at_once` at a time; one resolution for each, in the given order. Those behind
+/// the first that fails are given up where the batch is to stop there.
 pub async fn resolve_all(
     source: &Source,
     wanted: Vec<Wanted>,
-    at_once: usize,
+    (at_once, on_failure): (usize, OnFailure),
     reporter: &Arc<dyn Reporter>,
-) -> Vec<Result<Resolved, (Wanted, TransferError)>> {
+) -> Vec<Resolution> {
     let finder = Finder::new(source, reporter);
     let finder = &finder;
-    futures_util::stream::iter(wanted)
+    let mut resolutions = Vec::with_capacity(wanted.len());
+    let mut results = futures_util::stream::iter(&wanted)
         .map(|wanted| async move {
-            let result = resolve_with(source, &wanted, finder).await;
+            let result = match &wanted.locate {
+                Locate::Unreadable(error) => Err(Arc::clone(error)),
+                _ => resolve_with(source, wanted, finder).await.map_err(Arc::new),
+            };
             reporter.event(Event::ImageResolved {
                 image: &wanted.name,
             });
-            result.map_err(|error| (wanted, error))
+            result
         })
-        .buffered(at_once.max(1))
-        .collect()
-        .await
+        .buffered(at_once.max(1));
+    let mut is_stopped = false;
+    while !is_stopped && let Some(result) = results.next().await {
+        is_stopped = result.is_err() && on_failure == OnFailure::Stop;
+        resolutions.push(match result {
+            Ok(resolved) => Resolution::Resolved(Box::new(resolved)),
+            Err(error) => Resolution::Failed(wanted[resolutions.len()].clone(), error),
+        });
+    }
+    drop(results);
+    let rest = wanted.into_iter().skip(resolutions.len());
+    resolutions.extend(rest.map(Resolution::NotTried).collect::<Vec<_>>());
+    resolutions
 }
 
 /// Resolves one image with what is about it.
@@ -143,6 +167,7 @@ async fn resolve_with(
             resolved.leaves_referrers = finder.has_any(&resolved, original).await;
         }
     }
+    sizes::check(source, &resolved).await?;
     Ok(resolved)
 }
 
@@ -193,7 +218,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     };
     let mut seen = BTreeSet::new();
     for blob in resolved.manifests.iter().flat_map(Manifest::blobs) {
-        if seen.insert(&blob.digest) {
+        if seen.insert((blob.is_foreign(), &blob.digest)) {
             let list = if blob.is_foreign() {
                 &mut resolved.foreign
             } else {
@@ -202,6 +227,9 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
             list.push(blob.clone());
         }
     }
+    // What one manifest leaves at its URLs may be a layer like any other of the next.
+    let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
+    resolved.foreign.retain(|blob| !is_stored(blob));
     if resolved.top().digest() != original.digest() {
         resolved.original = Some(original.digest().clone());
         resolved.original_manifest = Some(original);

@@ -1,13 +1,15 @@
 //! Moving: bounded workers, largest blobs first, a lane kept for small ones; then publishing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
-use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential};
+use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential, sizes};
+use crate::oci::Digest;
 use crate::registry::{Decision, Failure, HostState, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
@@ -62,8 +64,17 @@ enum Done {
     Published(Vec<(usize, ImageOutcome)>),
 }
 
+/// What those who move blobs have in common.
+struct Shared {
+    /// Whether each image has failed, so that nothing need be moved for it alone.
+    failed: Vec<AtomicBool>,
+    /// Digests of which images say different sizes, and that are in flight once all the same.
+    disputed: HashMap<Digest, Mutex<()>>,
+}
+
 /// What is known of the images while blobs arrive.
 struct Progress {
+    shared: Arc<Shared>,
     outcomes: Vec<Option<ImageOutcome>>,
     /// How many blobs each image still waits for.
     n_waiting: Vec<usize>,
@@ -77,7 +88,7 @@ impl Transfer {
     pub async fn run(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
         let mut progress = Progress::new(plan);
         let mut tasks = JoinSet::new();
-        self.start_blobs(plan, &mut tasks);
+        self.start_blobs(plan, &progress.shared, &mut tasks);
         let mut n_publishing = 0;
         loop {
             let at_once = match self.sink.batching() {
@@ -99,7 +110,7 @@ impl Transfer {
                 Ok(Done::Published(results)) => {
                     n_publishing -= 1;
                     for (at, outcome) in results {
-                        progress.outcomes[at] = Some(outcome);
+                        progress.set(at, outcome);
                     }
                 }
                 Err(error) => match error.try_into_panic() {
@@ -116,7 +127,7 @@ impl Transfer {
         progress.into_outcomes()
     }
 
-    fn start_blobs(&self, plan: &Arc<Plan>, tasks: &mut JoinSet<Done>) {
+    fn start_blobs(&self, plan: &Arc<Plan>, shared: &Arc<Shared>, tasks: &mut JoinSet<Done>) {
         // One reader hands out the blobs in the order of the archive; each has a task that waits
         // for its turn, so that the rest of the engine need not know.
         let turns = match &self.source {
@@ -128,13 +139,13 @@ impl Transfer {
         };
         if let Some(turns) = turns {
             for (at, turn) in turns.into_iter().enumerate() {
-                let (this, plan) = (self.clone(), Arc::clone(plan));
+                let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
                 match plan.blobs[at].presence {
                     Presence::Source => {}
                     // Its turn never comes.
                     Presence::Target(_) => {
                         tasks.spawn(async move {
-                            Done::Blob(at, this.move_blob(&plan, at, None).await)
+                            Done::Blob(at, this.move_blob((&plan, &shared), at, None).await)
                         });
                         continue;
                     }
@@ -142,7 +153,7 @@ impl Transfer {
                 }
                 tasks.spawn(async move {
                     let result = match turn.content().await {
-                        Ok(content) => this.move_blob(&plan, at, Some(content)).await,
+                        Ok(content) => this.move_blob((&plan, &shared), at, Some(content)).await,
                         Err(error) => Err(error),
                     };
                     Done::Blob(at, result)
@@ -164,24 +175,33 @@ impl Transfer {
                 &small
             };
             let (this, plan, lane) = (self.clone(), Arc::clone(plan), Arc::clone(lane));
+            let shared = Arc::clone(shared);
             tasks.spawn(async move {
                 let _permit = lane
                     .acquire_owned()
                     .await
                     .expect("the lanes are never closed");
-                Done::Blob(at, this.move_blob(&plan, at, None).await)
+                Done::Blob(at, this.move_blob((&plan, &shared), at, None).await)
             });
         }
     }
 
-    /// Moves one blob, trying again what is worth it, and reports what became of it.
+    /// Moves one blob, trying again what is worth it, and reports what became of it. Nothing is
+    /// moved for images all of which have failed by now.
     async fn move_blob(
         &self,
-        plan: &Plan,
+        (plan, shared): (&Plan, &Shared),
         at: usize,
         content: Option<BlobContent>,
     ) -> Result<(), Arc<TransferError>> {
         let blob = &plan.blobs[at];
+        let _alone = match shared.disputed.get(&blob.descriptor.digest) {
+            Some(disputed) => Some(disputed.lock().await),
+            None => None,
+        };
+        if shared.is_unneeded(&blob.images) {
+            return Err(Arc::new(TransferError::Stopped));
+        }
         self.timings.begin(&blob.images);
         let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
         if self.sink.has_blob(blob).await.map_err(Arc::new)? {
@@ -250,6 +270,21 @@ impl Transfer {
     }
 }
 
+impl Shared {
+    fn new(plan: &Plan) -> Self {
+        let disputed = plan.disputed().into_iter();
+        Self {
+            failed: plan.images.iter().map(|_| AtomicBool::new(false)).collect(),
+            disputed: disputed.map(|d| (d.clone(), Mutex::default())).collect(),
+        }
+    }
+
+    fn is_unneeded(&self, images: &[usize]) -> bool {
+        let mut images = images.iter();
+        images.all(|&image| self.failed[image].load(Ordering::Relaxed))
+    }
+}
+
 impl Progress {
     fn new(plan: &Plan) -> Self {
         let mut n_waiting = vec![0; plan.images.len()];
@@ -260,6 +295,7 @@ impl Progress {
             .filter(|&at| n_waiting[at] == 0)
             .collect();
         Self {
+            shared: Arc::new(Shared::new(plan)),
             outcomes: vec![None; plan.images.len()],
             reported: vec![false; plan.images.len()],
             n_waiting,
@@ -271,8 +307,11 @@ impl Progress {
         for &image in &plan.blobs[at].images {
             self.n_waiting[image] -= 1;
             match result {
+                Err(_) if self.outcomes[image].is_some() => {}
                 Err(error) => {
-                    self.outcomes[image].get_or_insert_with(|| Err(Arc::clone(error)));
+                    let blob = &plan.blobs[at].descriptor;
+                    let error = sizes::of_image(&plan.images[image], blob, error);
+                    self.set(image, Err(error));
                 }
                 Ok(()) if self.n_waiting[image] == 0 && self.outcomes[image].is_none() => {
                     self.ready.push_back(image);
@@ -280,6 +319,11 @@ impl Progress {
                 Ok(()) => {}
             }
         }
+    }
+
+    fn set(&mut self, image: usize, outcome: ImageOutcome) {
+        self.shared.failed[image].store(outcome.is_err(), Ordering::Relaxed);
+        self.outcomes[image] = Some(outcome);
     }
 
     fn next_batch(&mut self, batching: Batching) -> Vec<usize> {

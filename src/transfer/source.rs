@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{IndexMode, ReferrerMode, StreamedBundle, TransferError};
+use super::{IndexMode, ReferrerMode, SizeClaim, StreamedBundle, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{Collection, DirLayout, FoundLayout};
@@ -90,9 +90,13 @@ pub enum Locate {
     Stored {
         repository: RepositoryName,
         digest: Digest,
+        /// How many bytes the index of an OCI layout says that it has.
+        len: Option<u64>,
     },
     /// By its place among the layouts of [`Source::Layouts`].
     Layout(usize),
+    /// Nowhere: what the source has under its name cannot be read.
+    Unreadable(Arc<TransferError>),
 }
 
 impl Locate {
@@ -101,7 +105,13 @@ impl Locate {
         Self::Stored {
             repository: repository.clone(),
             digest: digest.clone(),
+            len: None,
         }
+    }
+
+    /// An image of a source that is listed and cannot be read.
+    pub fn unreadable(error: impl Into<TransferError>) -> Self {
+        Self::Unreadable(Arc::new(error.into()))
     }
 }
 
@@ -215,13 +225,7 @@ impl Source {
     pub fn has_blob(&self, digest: &Digest) -> bool {
         match self {
             Self::Bundle(bundle) => bundle.open_blob(digest).is_some(),
-            Self::BundleStream(bundle) => {
-                let blobs = &bundle.document.blobs;
-                let order = |blob: &crate::bundle::BundleBlob| {
-                    (!blob.is_manifest, &blob.digest).cmp(&(true, digest))
-                };
-                blobs.binary_search_by(order).is_ok()
-            }
+            Self::BundleStream(bundle) => bundle.document.has_blob(digest),
             _ => true,
         }
     }
@@ -265,10 +269,20 @@ impl Source {
                     bridge::run(move || DirLayout::open(&layout)?.top_manifest()).await?;
                 Ok((manifest, Location::Layout(*at)))
             }
-            (_, Locate::Stored { digest, .. }) => {
+            (_, Locate::Stored { digest, len, .. }) => {
                 let descriptor = Descriptor::new(MediaType::new(""), digest.clone(), 0);
                 let manifest = self.manifest(&Location::Pool, &descriptor).await?;
-                Ok((manifest.ok_or_else(absent)?, Location::Pool))
+                let manifest = manifest.ok_or_else(absent)?;
+                let actual = manifest.bytes().len() as u64;
+                match len.filter(|&len| len != actual) {
+                    None => Ok((manifest, Location::Pool)),
+                    Some(expected) => Err(TransferError::BlobLength {
+                        digest: digest.clone(),
+                        claim: SizeClaim::LayoutIndex,
+                        expected,
+                        actual,
+                    }),
+                }
             }
             _ => Err(absent()),
         }
@@ -309,6 +323,30 @@ impl Source {
                 let path = found.path.clone();
                 Ok(bridge::run(move || DirLayout::open(&path)?.read_manifest(&digest)).await?)
             }
+            _ => Ok(None),
+        }
+    }
+
+    /// The length of a config or layer, as far as that is known without reading it; what a delta
+    /// leaves to its target counts. Blocks.
+    pub(super) fn blob_len(
+        &self,
+        location: &Location,
+        digest: &Digest,
+    ) -> Result<Option<u64>, TransferError> {
+        if let Some(document) = self.document() {
+            return Ok(document.blob_len(digest));
+        }
+        match (self, location) {
+            (Self::Store(store), _) => Ok(store.blob_len(digest)?),
+            (Self::Collection(collection), _) => Ok(collection.blob_len(digest)?),
+            (Self::Layouts(layouts), Location::Layout(at)) => match layouts.get(*at) {
+                Some(found) => {
+                    let blob = DirLayout::open(&found.path)?.open_blob(digest)?;
+                    Ok(blob.map(|range| range.len))
+                }
+                None => Ok(None),
+            },
             _ => Ok(None),
         }
     }
@@ -368,6 +406,7 @@ impl Source {
         }
         Err(TransferError::BlobLength {
             digest: descriptor.digest.clone(),
+            claim: SizeClaim::SomeManifest,
             expected: descriptor.size,
             actual: range.len,
         })
@@ -413,6 +452,7 @@ fn open_parts(
     if len != descriptor.size || from > len {
         return Err(TransferError::BlobLength {
             digest: descriptor.digest.clone(),
+            claim: SizeClaim::SomeManifest,
             expected: descriptor.size,
             actual: len,
         });

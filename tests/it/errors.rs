@@ -18,7 +18,7 @@ use hod::hint::Hint;
 use hod::layout::NoDockerImage;
 use hod::oci::{Digest, ManifestError};
 use hod::store::StoreError;
-use hod::transfer::TransferError;
+use hod::transfer::{SizeClaim, TransferError};
 
 use crate::support::images::repository;
 
@@ -146,8 +146,20 @@ fn of_the_way() {
         TransferError::BlobAbsent { digest: digest() },
         TransferError::BlobLength {
             digest: digest(),
+            claim: SizeClaim::Manifest(Digest::of(b"x")),
             expected: 2,
             actual: 1,
+        },
+        TransferError::SizesDiffer {
+            digest: digest(),
+            first: Box::new((Digest::of(b"x"), 2)),
+            second: Box::new((Digest::of(b"y"), 3)),
+        },
+        TransferError::WrongSize {
+            manifest: Digest::of(b"x"),
+            digest: digest(),
+            expected: 2,
+            source: Arc::new(TransferError::Stopped),
         },
         TransferError::DigestMismatch {
             expected: digest(),
@@ -196,6 +208,11 @@ fn of_the_way() {
         },
         TransferError::NoDockerImage(NoDockerImage::Index),
         TransferError::NoDockerImage(NoDockerImage::NoTag),
+        TransferError::NameTaken {
+            name: "a/b:1".to_owned(),
+            digest: digest(),
+            other: Digest::of(b"x"),
+        },
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
@@ -216,6 +233,9 @@ fn of_the_way() {
             | TransferError::ChildAbsent { .. }
             | TransferError::BlobAbsent { .. }
             | TransferError::BlobLength { .. }
+            | TransferError::SizesDiffer { .. }
+            | TransferError::WrongSize { .. }
+            | TransferError::NameTaken { .. }
             | TransferError::DigestMismatch { .. }
             | TransferError::BlobRead { .. }
             | TransferError::StreamRead { .. }

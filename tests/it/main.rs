@@ -19,6 +19,7 @@ mod forecast;
 mod golden;
 mod harbor;
 mod hostile;
+mod identity;
 mod installer;
 mod interop;
 mod interrupt;

@@ -294,12 +294,12 @@ fn what_was_not_tried_any_more_is_still_to_be_done() {
     let (env, source) = three();
     env.write("list.txt", "app/a:1\napp/missing:1\napp/c:1\n");
     let line = format!("{} --fail-fast {FILES}", pull_line(&source, "list.txt"));
-    let _ = env.run_line(&line).exits(3);
+    let _ = env.run_line(&line).exits(1);
     let statuses: Vec<String> = outcomes(&json(&env, "r.json"))
         .into_iter()
         .map(|(status, _)| status)
         .collect();
-    assert_eq!(statuses, ["not-done", "failed", "not-done"]);
+    assert_eq!(statuses, ["not-tried", "failed", "not-tried"]);
     assert_eq!(env.read("retry.txt").lines().count(), 4);
 }
 

@@ -111,6 +111,20 @@ pub(super) fn write(
     })
 }
 
+/// Says which images failed, if any, for a verb that prints its results itself.
+pub(super) fn print_failures(
+    session: &Session<'_>,
+    wording: Wording,
+    outcome: &BatchOutcome,
+) -> Exit {
+    if outcome.n_failed() > 0 {
+        let advice = advice(wording.effect, outcome);
+        let failed = BatchFailed { wording, outcome };
+        session.printer.error(&failed, Some(&advice));
+    }
+    exit_of(outcome)
+}
+
 /// How a batch ends.
 ///
 /// Content that did not verify counts most: running the command again does not mend it.
@@ -122,9 +136,10 @@ fn exit_of(outcome: &BatchOutcome) -> Exit {
     if outcome.images.iter().any(is_unverified) {
         return Exit::NotVerified;
     }
-    match (outcome.n_failed(), outcome.images.len()) {
-        (0, _) if outcome.n_waiting() == 0 => Exit::Done,
-        (n_failed, n_all) if n_failed == n_all => Exit::Failed,
+    let n_missed = outcome.n_failed() + outcome.n_not_tried();
+    match n_missed {
+        0 if outcome.n_waiting() == 0 => Exit::Done,
+        _ if n_missed == outcome.images.len() => Exit::Failed,
         _ => Exit::SomeFailed,
     }
 }
@@ -198,18 +213,20 @@ fn print(
 fn print_images(session: &Session<'_>, outcome: &BatchOutcome) -> Result<(), CommandError> {
     let mut stdout = session.printer.stdout();
     for image in &outcome.images {
-        let failed = matches!(
-            image.status,
-            ImageStatus::Failed { .. } | ImageStatus::Waiting { .. }
-        );
+        let has_result = match image.status {
+            ImageStatus::Done | ImageStatus::Unchanged | ImageStatus::Planned => true,
+            ImageStatus::NotTried | ImageStatus::Failed { .. } | ImageStatus::Waiting { .. } => {
+                false
+            }
+        };
         match (&image.digest, &image.original_digest) {
-            (Some(digest), Some(original)) if !failed => {
+            (Some(digest), Some(original)) if has_result => {
                 stdout.line(format_args!(
                     "{} {digest} (was {original})",
                     image.destination
                 ));
             }
-            (Some(digest), None) if !failed => {
+            (Some(digest), None) if has_result => {
                 stdout.line(format_args!("{} {digest}", image.destination));
             }
             _ => {}
@@ -233,19 +250,30 @@ impl fmt::Display for BatchFailed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (n_all, n_failed) = (self.outcome.images.len(), self.outcome.n_failed());
         let n_waiting = self.outcome.n_waiting();
-        let (done, n_done) = (self.wording.done, n_all - n_failed - n_waiting);
+        let n_not_tried = self.outcome.n_not_tried();
+        let n_done = n_all - n_failed - n_waiting - n_not_tried;
+        let done = self.wording.done;
         let all = format_count(n_all, "image");
         match self.wording.effect {
             Effect::Real => write!(f, "{done} {n_done} of {all}; ")?,
             Effect::DryRun => write!(f, "{n_done} of {all} would be {done}; ")?,
         }
-        match (n_failed, n_waiting) {
-            (_, 0) => write!(f, "{n_failed} failed")?,
-            _ => write!(
-                f,
-                "{n_failed} failed, {n_waiting} to come with other volumes"
-            )?,
+        let mut parts: Vec<String> = Vec::new();
+        match n_failed {
+            0 => {}
+            1 if n_not_tried > 0 => parts.push("stopped at the first failure".to_owned()),
+            _ => parts.push(format!("{n_failed} failed")),
         }
+        if n_waiting > 0 {
+            parts.push(format!("{n_waiting} to come with other volumes"));
+        }
+        let separator = if n_not_tried > 0 {
+            parts.push(format!("{n_not_tried} not tried"));
+            "; "
+        } else {
+            ", "
+        };
+        f.write_str(&parts.join(separator))?;
         let failures: Vec<(&str, &str, String)> = self
             .outcome
             .images

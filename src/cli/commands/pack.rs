@@ -44,9 +44,11 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     };
     let images = std::mem::take(&mut packed.images);
     let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
-    let written = outcome::write(session, Ok(&batch(images, sizes)), asked);
+    let batch = batch(images, sizes);
+    let written = outcome::write(session, Ok(&batch), asked);
     print(session, &packed)?;
-    written.map(|()| Exit::Done)
+    let exit = outcome::print_failures(session, WORDING, &batch);
+    written.map(|()| exit)
 }
 
 fn asked(results: Results, options: &PackOptions) -> Asked<'_> {
@@ -93,7 +95,12 @@ async fn foresee(
     }
     let sizes = (forecast.n_blobs, forecast.bytes, forecast.shared_bytes);
     let batch = batch(forecast.images, sizes);
-    outcome::write(session, Ok(&batch), asked).map(|()| Exit::Done)
+    outcome::write(session, Ok(&batch), asked)?;
+    let wording = Wording {
+        effect: Effect::DryRun,
+        ..WORDING
+    };
+    Ok(outcome::print_failures(session, wording, &batch))
 }
 
 /// Refuses what cannot be beside a bundle on stdout.

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::Run;
 use crate::cli::error::CommandError;
-use crate::cli::exit::Exit;
 use crate::cli::ui::{Totals, visible_json};
 use crate::hint::Hint as _;
 use crate::oci::Digest;
@@ -87,6 +86,8 @@ pub(super) enum Status {
     /// Some of it is in volumes that were not there.
     Waiting,
     Failed,
+    /// Another image failed before, and the run stopped there.
+    NotTried,
     /// The run was refused, or broke off.
     NotDone,
 }
@@ -99,6 +100,7 @@ impl Status {
             Self::Planned => "planned",
             Self::Waiting => "waiting",
             Self::Failed => "failed",
+            Self::NotTried => "not-tried",
             Self::NotDone => "not-done",
         }
     }
@@ -139,14 +141,9 @@ impl Document {
         let (error, images) = match run.found {
             Ok(found) => {
                 let images = found.images.iter();
-                let mut images: Vec<ReportedImage> = images
+                let images: Vec<ReportedImage> = images
                     .map(|image| ReportedImage::of(image, registry.clone()))
                     .collect();
-                // The plan of a run that stopped at a failure is nobody's any more.
-                if run.exit != Exit::Done {
-                    let planned = images.iter_mut().filter(|i| i.status == Status::Planned);
-                    planned.for_each(|image| image.status = Status::NotDone);
-                }
                 (None, images)
             }
             Err(error) => {
@@ -220,6 +217,7 @@ impl ReportedImage {
             ImageStatus::Done => (Status::Done, None),
             ImageStatus::Unchanged => (Status::Unchanged, None),
             ImageStatus::Planned => (Status::Planned, None),
+            ImageStatus::NotTried => (Status::NotTried, None),
             ImageStatus::Waiting { volumes } => {
                 let failure = Failure {
                     class: ErrorClass::NotFound,

@@ -17,7 +17,8 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, io::Error> {
     let failed = count(document, Status::Failed) + count(document, Status::Waiting);
     // A run that was refused has failed, though no image has.
     let errors = usize::from(document.error.is_some() && failed == 0);
-    let skipped = count(document, Status::Planned) + count(document, Status::NotDone);
+    let skipped = [Status::Planned, Status::NotTried, Status::NotDone];
+    let skipped: usize = skipped.map(|status| count(document, status)).iter().sum();
     let tests = document.images.len() + errors;
     let numbers = [
         ("tests", tests.to_string()),
@@ -73,7 +74,7 @@ fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
             properties(xml, image)?;
             match (&image.error, image.status) {
                 (Some(error), _) => failure(xml, "failure", error)?,
-                (None, Status::Planned | Status::NotDone) => {
+                (None, Status::Planned | Status::NotTried | Status::NotDone) => {
                     xml.create_element("skipped")
                         .with_attribute(("message", image.status.as_str()))
                         .write_empty()?;

@@ -7,15 +7,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
-use super::{CollectionError, Place, TopManifest};
+use super::{CollectionError, Place, TopManifest, UnreadableImage};
 use crate::archive::{ArchiveError, Compression, MemberKind};
 use crate::fsx;
-use crate::oci::{self, Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType};
+use crate::oci::{
+    self, Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType, Reference,
+    ReferenceError,
+};
 
 /// How many links in a row are followed.
 const LINKS_MAX: usize = 8;
@@ -56,6 +60,7 @@ struct MadeDescriptor {
 /// What `docker save` put together.
 pub(super) struct Images {
     pub(super) tops: Vec<TopManifest>,
+    pub(super) unreadable: Vec<UnreadableImage>,
     pub(super) manifests: Vec<Manifest>,
     pub(super) blobs: HashMap<Digest, Place>,
 }
@@ -80,13 +85,16 @@ pub(super) fn read(
         gathered,
         images: Images {
             tops: Vec::new(),
+            unreadable: Vec::new(),
             manifests: Vec::new(),
             blobs: HashMap::new(),
         },
         packed: HashMap::new(),
     };
     for entry in entries {
-        builder.add(&entry)?;
+        if let Err(error) = builder.add(&entry) {
+            builder.give_up(&entry, error);
+        }
     }
     Ok(builder.images)
 }
@@ -135,29 +143,61 @@ impl<'a> Builder<'a> {
             .blobs
             .entry(config_digest)
             .or_insert(config_place);
-        self.name(entry, &manifest)?;
+        self.name(entry, &manifest);
         self.images.manifests.push(manifest);
         Ok(())
     }
 
-    fn name(&mut self, entry: &Entry, manifest: &Manifest) -> Result<(), CollectionError> {
+    fn name(&mut self, entry: &Entry, manifest: &Manifest) {
         let digest = manifest.digest();
         let tags = entry.repo_tags.as_deref().unwrap_or_default();
         for tag in tags {
-            let image = NamedImage::parse(tag, digest.clone());
-            let image = image.map_err(|source| CollectionError::Name {
-                path: self.path.clone(),
-                member: self.member.clone(),
-                name: tag.clone(),
-                source,
-            })?;
-            self.images.tops.push(TopManifest::named(image));
+            match NamedImage::parse(tag, digest.clone()) {
+                Ok(image) => self.images.tops.push(TopManifest::named(image)),
+                Err(source) => {
+                    let error = self.bad_name(tag, source);
+                    self.images
+                        .unreadable
+                        .push(self.unreadable(tag, &Arc::new(error)));
+                }
+            }
         }
         if tags.is_empty() {
             let image = NamedImage::stored(nameless(&self.path), None, digest.clone());
             self.images.tops.push(TopManifest::named(image));
         }
-        Ok(())
+    }
+
+    /// Lists the image of an entry that cannot be read under each of its names.
+    fn give_up(&mut self, entry: &Entry, error: CollectionError) {
+        let error = Arc::new(error);
+        let config = std::slice::from_ref(&entry.config);
+        let tags = entry.repo_tags.as_deref().filter(|tags| !tags.is_empty());
+        for name in tags.unwrap_or(config) {
+            let image = self.unreadable(name, &error);
+            self.images.unreadable.push(image);
+        }
+    }
+
+    fn unreadable(&self, name: &str, error: &Arc<CollectionError>) -> UnreadableImage {
+        let named = name.parse::<Reference>().ok();
+        let stored = named.and_then(|named| Some((named.stored_name().ok()?, named.tag)));
+        let (repository, tag) = stored.unwrap_or_else(|| (nameless(&self.path), None));
+        UnreadableImage {
+            name: name.to_owned(),
+            repository,
+            tag,
+            error: Arc::clone(error),
+        }
+    }
+
+    fn bad_name(&self, name: &str, source: ReferenceError) -> CollectionError {
+        CollectionError::Name {
+            path: self.path.clone(),
+            member: self.member.clone(),
+            name: name.to_owned(),
+            source,
+        }
     }
 
     /// A layer as it is stored: what it is, how long, and by which digest.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::index::INDEX_LEN_MAX;
 use super::role::{Role, role, tree_above};
-use super::{CollectionError, Place};
+use super::{CollectionError, Place, UnreadableImage};
 use crate::archive::{ArchiveError, Compression, Member, MemberKind, Reader};
 use crate::oci::{
     Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag,
@@ -25,6 +26,8 @@ pub(super) struct Gathered {
     pub(super) blobs: HashMap<Digest, Place>,
     /// Of a compressed archive, every blob that is a manifest.
     pub(super) manifests: BTreeMap<Digest, Manifest>,
+    /// Of a compressed archive, those whose bytes are not what their names say.
+    pub(super) corrupt: BTreeSet<Digest>,
     /// The files that say what there is, by their directories.
     pub(super) heads: BTreeMap<String, Heads>,
     pub(super) tree: Option<Tree>,
@@ -49,6 +52,8 @@ pub(super) struct Tree {
     pub(super) tags: BTreeMap<(RepositoryName, Tag), Digest>,
     pub(super) named: BTreeMap<RepositoryName, BTreeSet<Digest>>,
     pub(super) revisions: BTreeMap<RepositoryName, BTreeSet<Digest>>,
+    /// Tags whose links are empty or garbage.
+    pub(super) unreadable: Vec<UnreadableImage>,
 }
 
 /// A file by its path.
@@ -147,7 +152,19 @@ impl Gather {
             Role::Ours => Ok(()),
             Role::Blob(digest) => self.add_blob(reader, at, digest),
             Role::Tag(repository, tag) => {
-                let digest = read_link(reader, at)?;
+                let digest = match read_link(reader, at)? {
+                    Ok(digest) => digest,
+                    Err(error) => {
+                        self.count_path(at)?;
+                        self.tree().unreadable.push(UnreadableImage {
+                            name: format!("{repository}:{tag}"),
+                            repository,
+                            tag: Some(tag),
+                            error: Arc::new(error),
+                        });
+                        return Ok(());
+                    }
+                };
                 let tags = &mut self.tree().tags;
                 match tags.insert((repository, tag), digest.clone()) {
                     Some(other) if other != digest => Err(at.duplicate()),
@@ -210,12 +227,8 @@ impl Gather {
             && let Ok(manifest) = Manifest::parse_as(bytes.into(), digest.clone(), None)
         {
             if !digest.matches(manifest.bytes()) {
-                let (path, member) = (at.path.to_owned(), at.member.path.to_string());
-                return Err(CollectionError::Corrupt {
-                    path,
-                    member,
-                    digest,
-                });
+                self.found.corrupt.insert(digest);
+                return Ok(());
             }
             self.hold(at, manifest.bytes().len())?;
             self.found.manifests.insert(digest, manifest);
@@ -301,11 +314,18 @@ impl Gather {
     }
 }
 
-fn read_link(reader: &mut Reader, at: At<'_>) -> Result<Digest, CollectionError> {
+/// Reads what a tag's link names, or why that cannot be told.
+fn read_link(
+    reader: &mut Reader,
+    at: At<'_>,
+) -> Result<Result<Digest, CollectionError>, CollectionError> {
+    if at.member.len > LINK_LEN_MAX {
+        return Ok(Err(at.content("is not a link: it is too long")));
+    }
     let bytes = reader.read_whole(LINK_LEN_MAX)?;
     let text = String::from_utf8_lossy(&bytes);
     let digest = text.trim().parse();
-    digest.map_err(|error| at.content(&format!("is no link: {error}")))
+    Ok(digest.map_err(|error| at.content(&format!("is not a link: {error}"))))
 }
 
 /// Hashes what is left of a member, behind what was read of it.

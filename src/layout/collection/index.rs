@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::name::{NamedImage, nameless};
-use super::{CollectionError, TopManifest};
+use super::{CollectionError, TopManifest, UnreadableImage};
 use crate::oci::{Descriptor, Digest, RepositoryName, Tag};
 
 /// The longest index that is read, in bytes; one of thousands of images has a few MiB.
@@ -25,11 +26,12 @@ struct Wire {
     manifests: Vec<Descriptor>,
 }
 
-/// Reads the index of the layout at `path`, which stands there as `member`.
+/// Reads the index of the layout at `path`, which stands there as `member`; an entry whose name
+/// cannot be read is an image that cannot.
 pub(super) fn read(
     bytes: &[u8],
     (path, member): (&Path, &str),
-) -> Result<Vec<TopManifest>, CollectionError> {
+) -> Result<(Vec<TopManifest>, Vec<UnreadableImage>), CollectionError> {
     let wire: Wire = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
         path: path.to_owned(),
         member: member.to_owned(),
@@ -42,35 +44,48 @@ pub(super) fn read(
         .filter(|entry| about(entry).is_none())
         .filter_map(|entry| Some((name_of(entry)?, &entry.digest)))
         .collect();
-    let named = wire.manifests.iter().map(|entry| {
+    let (mut tops, mut unreadable) = (Vec::new(), Vec::new());
+    for entry in &wire.manifests {
         let name = |text: &str, tag: Option<&str>| {
-            image(text, entry, (path, tag)).map_err(|source| CollectionError::Name {
-                path: path.to_owned(),
-                member: member.to_owned(),
+            image(text, entry, (path, tag)).map_err(|source| UnreadableImage {
                 name: text.to_owned(),
-                source,
+                repository: nameless(path),
+                tag: None,
+                error: Arc::new(CollectionError::Name {
+                    path: path.to_owned(),
+                    member: member.to_owned(),
+                    name: text.to_owned(),
+                    source,
+                }),
             })
         };
-        let (image, is_named) = match (name_of(entry), about(entry)) {
+        let (named, is_named) = match (name_of(entry), about(entry)) {
             (None, _) => {
                 let digest = entry.digest.clone();
-                (NamedImage::stored(nameless(path), None, digest), false)
+                let image = NamedImage::stored(nameless(path), None, digest);
+                (Ok(image), false)
             }
-            (Some(text), None) => (name(text, None)?, true),
-            (Some(text), Some(Part::Referrer)) => (name(text, Some(""))?, true),
+            (Some(text), None) => (name(text, None), true),
+            (Some(text), Some(Part::Referrer)) => (name(text, Some("")), true),
             (Some(text), Some(Part::Cosign(suffix))) => {
                 let subject = subjects.get(text);
                 let tag = subject.map(|subject| subject.as_str().replace(':', "-") + "." + suffix);
-                (name(text, Some(tag.as_deref().unwrap_or("")))?, true)
+                (name(text, Some(tag.as_deref().unwrap_or(""))), true)
             }
         };
-        Ok(TopManifest {
-            image,
-            media_type: Some(entry.media_type.clone()),
-            is_named,
-        })
-    });
-    named.collect()
+        match named {
+            Ok(image) => tops.push(TopManifest {
+                image: NamedImage {
+                    len: Some(entry.size),
+                    ..image
+                },
+                media_type: Some(entry.media_type.clone()),
+                is_named,
+            }),
+            Err(image) => unreadable.push(image),
+        }
+    }
+    Ok((tops, unreadable))
 }
 
 /// What an entry is, if it is no image but about one.
@@ -146,7 +161,9 @@ mod tests {
             r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
             entries.join(",")
         );
-        let tops = read(json.as_bytes(), (Path::new("x/app.tar"), "index.json")).unwrap();
+        let at = (Path::new("x/app.tar"), "index.json");
+        let (tops, unreadable) = read(json.as_bytes(), at).unwrap();
+        assert!(unreadable.is_empty());
         let name = |top: TopManifest| match &top.image.tag {
             Some(tag) => format!("{}:{tag}", top.image.repository),
             None => format!("{}@{}", top.image.repository, top.image.digest.short()),
@@ -196,13 +213,16 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_are_named() {
-        let entry = entry(b'1', &[(IMAGE_NAME, "Quay.io/App:1")]);
-        let json = format!(r#"{{"manifests":[{entry}]}}"#);
+    fn bad_names_are_those_of_their_entries() {
+        let bad = entry(b'1', &[(IMAGE_NAME, "Quay.io/App:1")]);
+        let good = entry(b'2', &[(IMAGE_NAME, "quay.io/app:1")]);
+        let json = format!(r#"{{"manifests":[{bad},{good}]}}"#);
         let at = (Path::new("x.tar"), "index.json");
-        let error = read(json.as_bytes(), at).unwrap_err();
+        let (tops, unreadable) = read(json.as_bytes(), at).unwrap();
+        assert_eq!(tops.len(), 1);
+        assert_eq!(unreadable[0].name, "Quay.io/App:1");
         assert_eq!(
-            error.to_string(),
+            unreadable[0].error.to_string(),
             "`index.json` in `x.tar` names an image `Quay.io/App:1`"
         );
         assert!(matches!(read(b"{}", at), Err(CollectionError::Json { .. })));

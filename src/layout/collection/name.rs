@@ -28,6 +28,8 @@ pub struct NamedImage {
     pub tag: Option<Tag>,
     /// Of the manifest or index.
     pub digest: Digest,
+    /// How many bytes an `index.json` says that the manifest has.
+    pub len: Option<u64>,
 }
 
 impl NamedImage {
@@ -48,6 +50,7 @@ impl NamedImage {
             repository,
             tag,
             digest,
+            len: None,
         })
     }
 
@@ -62,6 +65,7 @@ impl NamedImage {
             repository,
             tag,
             digest,
+            len: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding out what a path is, and what images it has.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,9 +51,10 @@ impl Collection {
             Some((format!("{dir}{INDEX}"), index))
         });
         if let Some((member, index)) = layout {
-            let tops = index::read(&index, (path, &member))?;
+            let (tops, unreadable) = index::read(&index, (path, &member))?;
             let mut collection = Self::of(&paths, CollectionKind::OciArchive, gathered)?;
-            collection.take(tops)?;
+            collection.take(tops);
+            collection.unreadable = unreadable;
             return Ok(Some(collection));
         }
         let saved = gathered.heads.iter().find_map(|(dir, heads)| {
@@ -71,31 +72,35 @@ impl Collection {
             .map(|manifest| (manifest.digest().clone(), manifest))
             .collect();
         let mut collection = Self::of(&paths, CollectionKind::DockerArchive, gathered)?;
-        collection.take(images.tops)?;
+        collection.take(images.tops);
+        collection.unreadable = images.unreadable;
         Ok(Some(collection))
     }
 
     fn open_layout(path: &Path) -> Result<Self, CollectionError> {
         let index = fsx::read(&path.join(INDEX), INDEX_LEN_MAX)?;
-        let tops = index::read(&index, (path, INDEX))?;
+        let (tops, unreadable) = index::read(&index, (path, INDEX))?;
         let mut collection = Self {
             path: path.to_owned(),
             kind: CollectionKind::OciLayout,
             images: Vec::new(),
+            unreadable,
             declared: HashMap::new(),
             held: BTreeMap::new(),
+            corrupt: BTreeSet::new(),
             blobs: Blobs::Directory,
             notes: Vec::new(),
         };
-        collection.take(tops)?;
+        collection.take(tops);
         Ok(collection)
     }
 
     fn open_tree(paths: &[PathBuf], gathered: &mut Gathered) -> Result<Self, CollectionError> {
-        let found = gathered.tree.take().expect("asked for where there is one");
+        let found = gathered.tree.take().unwrap_or_default();
         let mut collection = Self::of(paths, CollectionKind::TreeArchive, gathered)?;
-        let (images, n_elsewhere) = tree::images(&collection, &found)?;
+        let (images, n_elsewhere) = tree::images(&collection, &found);
         collection.images = images;
+        collection.unreadable = found.unreadable;
         let path = collection.path.display();
         if n_elsewhere > 0 {
             collection.notes.push(format!(
@@ -141,15 +146,17 @@ impl Collection {
             path: paths.first().cloned().unwrap_or_default(),
             kind,
             images: Vec::new(),
+            unreadable: Vec::new(),
             declared: HashMap::new(),
             held: std::mem::take(&mut gathered.manifests),
+            corrupt: std::mem::take(&mut gathered.corrupt),
             blobs,
             notes: Vec::new(),
         })
     }
 
     /// Takes the images, and gives those without a name that of what they are about.
-    fn take(&mut self, mut tops: Vec<TopManifest>) -> Result<(), CollectionError> {
+    fn take(&mut self, mut tops: Vec<TopManifest>) {
         for top in &tops {
             if let Some(media_type) = &top.media_type {
                 let digest = top.image.digest.clone();
@@ -162,7 +169,7 @@ impl Collection {
             for top in tops.iter().filter(|top| top.is_named) {
                 named.insert(top.image.digest.clone());
                 let repository = &top.image.repository;
-                let manifest = self.try_manifest(&top.image.digest)?;
+                let manifest = self.try_manifest(&top.image.digest);
                 let children = manifest.iter().flat_map(Manifest::children);
                 for digest in children
                     .map(|child| &child.digest)
@@ -174,24 +181,21 @@ impl Collection {
             // Some tools list an image by its name and, once more, without.
             tops.retain(|top| top.is_named || !named.contains(&top.image.digest));
             for top in tops.iter_mut().filter(|top| !top.is_named) {
-                let manifest = self.try_manifest(&top.image.digest)?;
+                let manifest = self.try_manifest(&top.image.digest);
                 let subject = manifest.as_ref().and_then(Manifest::subject);
                 if let Some(repository) = subject.and_then(|s| repositories.get(&s.digest)) {
-                    let digest = top.image.digest.clone();
-                    top.image = super::NamedImage::stored(repository.clone(), None, digest);
+                    let (digest, len) = (top.image.digest.clone(), top.image.len);
+                    let image = super::NamedImage::stored(repository.clone(), None, digest);
+                    top.image = super::NamedImage { len, ..image };
                 }
             }
         }
         self.images = tops.into_iter().map(|top| top.image).collect();
-        Ok(())
     }
 
     /// A manifest; one that cannot be read is an image like any other until somebody wants it.
-    fn try_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, CollectionError> {
-        match self.read_manifest(digest) {
-            Err(CollectionError::Manifest { .. } | CollectionError::Corrupt { .. }) => Ok(None),
-            manifest => manifest,
-        }
+    pub(super) fn try_manifest(&self, digest: &Digest) -> Option<Manifest> {
+        self.read_manifest(digest).unwrap_or_default()
     }
 }
 

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::Collection;
 use super::gather::Tree;
 use super::name::NamedImage;
-use super::{Collection, CollectionError};
 use crate::oci::{Digest, Manifest};
 
 /// Lists the images, sorted, and how many tags name manifests that the archive does not have.
 ///
 /// An archive of what is new, as oc-mirror makes them, has all tags and the new blobs only.
-pub(super) fn images(
-    collection: &Collection,
-    tree: &Tree,
-) -> Result<(Vec<NamedImage>, usize), CollectionError> {
+pub(super) fn images(collection: &Collection, tree: &Tree) -> (Vec<NamedImage>, usize) {
     let mut images = Vec::new();
     let mut n_elsewhere = 0;
     for ((repository, tag), digest) in &tree.tags {
@@ -39,11 +36,7 @@ pub(super) fn images(
             continue;
         }
         for digest in here {
-            // One that cannot be read is an image like any other until somebody wants it.
-            let manifest = match collection.read_manifest(digest) {
-                Err(CollectionError::Manifest { .. }) => continue,
-                manifest => manifest?,
-            };
+            let manifest = collection.try_manifest(digest);
             for child in manifest.iter().flat_map(Manifest::children) {
                 rootless.remove(&child.digest);
             }
@@ -53,5 +46,5 @@ pub(super) fn images(
         }
     }
     images.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((images, n_elsewhere))
+    (images, n_elsewhere)
 }

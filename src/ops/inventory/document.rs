@@ -31,6 +31,7 @@ pub(super) fn read(kind: SourceKind, source: Source) -> Inventory {
         base,
         manifests: HashMap::new(),
         damaged: Vec::new(),
+        problems: Vec::new(),
         source,
     }
 }

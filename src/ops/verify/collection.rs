@@ -7,21 +7,23 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::{VerifyOutcome, hash};
+use super::{VerifyOutcome, ambiguous_name, hash};
 use crate::bridge;
 use crate::layout::{Collection, LayoutError};
-use crate::list::RenameRules;
 use crate::oci::{Digest, DigestHasher};
 use crate::ops::batch::{Batch, error_chain};
 use crate::ops::{Catalog, Context, ImageStatus, OpsError};
 use crate::report::{Event, Reporter};
-use crate::transfer::{OnFailure, Plan, PlannedBlob, ReferrerMode, Source, TransferError};
+use crate::transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
 
 /// How much is hashed at once.
 const CHUNK_LEN: usize = 256 * 1024;
 
-pub(super) async fn verify(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
-    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+pub(super) async fn verify(
+    cx: &Context,
+    (catalog, collection): (&Catalog, &Arc<Collection>),
+) -> Result<VerifyOutcome, OpsError> {
+    let (wanted, collisions) = catalog.survey()?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let failed = |(image, text): (&str, &str)| format!("{image}: {text}");
     let reports = batch.reports().iter();
@@ -31,9 +33,7 @@ pub(super) async fn verify(cx: &Context, catalog: &Catalog) -> Result<VerifyOutc
             _ => None,
         })
         .collect();
-    let Source::Collection(collection) = catalog.source() else {
-        unreachable!("only collections are verified here");
-    };
+    problems.extend(collisions.iter().map(ambiguous_name));
     let results = if collection.is_sequential() {
         let (collection, plan) = (Arc::clone(collection), Arc::clone(&batch.plan));
         let reporter = Arc::clone(&cx.reporter);
@@ -121,6 +121,7 @@ fn hash_in_order(
         if *len != blob.descriptor.size {
             return Err(TransferError::BlobLength {
                 digest: expected.clone(),
+                claim: SizeClaim::SomeManifest,
                 expected: blob.descriptor.size,
                 actual: *len,
             });

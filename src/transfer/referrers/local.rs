@@ -13,6 +13,8 @@ pub struct LocalReferrers {
     members: HashSet<Digest>,
     /// The tags that lead to referrers by their form.
     tagged: Vec<Tagged>,
+    /// Those of them that cannot be read: what they are about cannot be carried with them.
+    unreadable: Vec<Unreadable>,
     /// What a manifest says that it is about, with where the manifest is.
     subjects: HashMap<Digest, (Digest, Location)>,
     /// The manifests about another, each list sorted.
@@ -27,6 +29,16 @@ pub(super) struct Tagged {
     pub(super) form: ReferrerTag,
     pub(super) tag: Tag,
     pub(super) digest: Digest,
+    pub(super) location: Location,
+}
+
+/// A tag that should lead to a referrer, and cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    form: ReferrerTag,
+    pub(super) tag: Tag,
+    /// What it names, if that is known.
+    pub(super) digest: Option<Digest>,
     pub(super) location: Location,
 }
 
@@ -51,15 +63,23 @@ impl LocalReferrers {
             Source::Store(store) => {
                 found.members.extend(store.revisions(repository)?);
                 for tag in store.tags(repository)? {
-                    if let Some(form) = ReferrerTag::parse(&tag)
-                        && let Some(digest) = store.resolve_tag(repository, &tag)?
-                    {
-                        found.tagged.push(Tagged {
+                    let Some(form) = ReferrerTag::parse(&tag) else {
+                        continue;
+                    };
+                    match store.resolve_tag(repository, &tag) {
+                        Ok(Some(digest)) => found.tagged.push(Tagged {
                             form,
                             tag,
                             digest,
                             location: Location::Pool,
-                        });
+                        }),
+                        Ok(None) => {}
+                        Err(_) => found.unreadable.push(Unreadable {
+                            form,
+                            tag,
+                            digest: None,
+                            location: Location::Pool,
+                        }),
                     }
                 }
                 for (digest, subject) in store.subjects(repository)? {
@@ -68,30 +88,34 @@ impl LocalReferrers {
             }
             Source::Bundle(bundle) => {
                 let read = |digest: &Digest| Ok(bundle.read_manifest(digest)?);
-                found.add_images(&bundle.manifest().images, repository, read)?;
+                found.add_images(&bundle.manifest().images, repository, read);
             }
             Source::BundleStream(bundle) => {
                 let read = |digest: &Digest| Ok(bundle.manifests.get(digest).cloned());
-                found.add_images(&bundle.document.images, repository, read)?;
+                found.add_images(&bundle.document.images, repository, read);
             }
             Source::Collection(collection) => {
                 let read = |digest: &Digest| Ok(collection.read_manifest(digest)?);
                 let images = collection.images().iter();
                 for image in images.filter(|image| image.repository == *repository) {
-                    // One that cannot be read is complained of when it is wanted.
-                    if let Ok(Some(top)) = collection.read_manifest(&image.digest) {
-                        found.add_entry((image.tag.clone(), Location::Pool), &top, read)?;
-                    }
+                    let entry = (image.tag.clone(), Location::Pool);
+                    found.add(entry, &image.digest, read);
                 }
             }
             Source::Layouts(layouts) => {
                 for (at, layout) in layouts.iter().enumerate() {
                     let (name, tag) = layout_name(&layout.reference);
-                    if name == *repository {
-                        let layout = DirLayout::open(&layout.path)?;
-                        let top = layout.top_manifest()?;
-                        let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
-                        found.add_entry((tag, Location::Layout(at)), &top, read)?;
+                    if name != *repository {
+                        continue;
+                    }
+                    let location = Location::Layout(at);
+                    let opened = DirLayout::open(&layout.path);
+                    match opened.and_then(|layout| Ok((layout.top_manifest()?, layout))) {
+                        Ok((top, layout)) => {
+                            let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
+                            found.add((tag, location), top.digest(), read);
+                        }
+                        Err(_) => found.add_unreadable((tag, location), None),
                     }
                 }
             }
@@ -120,7 +144,7 @@ impl LocalReferrers {
         images: &[crate::bundle::BundleImage],
         repository: &RepositoryName,
         read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
-    ) -> Result<(), TransferError> {
+    ) {
         for image in images
             .iter()
             .filter(|image| image.repository == *repository)
@@ -130,14 +154,46 @@ impl LocalReferrers {
             if image.tag.as_ref().is_some_and(is_plain) {
                 continue;
             }
-            if let Some(top) = read(&image.digest)? {
-                self.add_entry((image.tag.clone(), Location::Pool), &top, &read)?;
-            }
+            self.add((image.tag.clone(), Location::Pool), &image.digest, &read);
         }
-        Ok(())
     }
 
-    /// Adds what one tag, or one manifest without a tag, leads to.
+    /// Adds what one tag, or one manifest without a tag, leads to. Without a tag, one that cannot
+    /// be read is an image like any other until somebody wants it.
+    fn add(
+        &mut self,
+        (tag, location): (Option<Tag>, Location),
+        digest: &Digest,
+        read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
+    ) {
+        let added = match read(digest) {
+            Ok(Some(top)) => self.add_entry((tag.clone(), location.clone()), &top, &read),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if added.is_err() {
+            self.add_unreadable((tag, location), Some(digest));
+        }
+    }
+
+    fn add_unreadable(
+        &mut self,
+        (tag, location): (Option<Tag>, Location),
+        digest: Option<&Digest>,
+    ) {
+        self.members.extend(digest.cloned());
+        if let Some(tag) = tag
+            && let Some(form) = ReferrerTag::parse(&tag)
+        {
+            self.unreadable.push(Unreadable {
+                form,
+                tag,
+                digest: digest.cloned(),
+                location,
+            });
+        }
+    }
+
     fn add_entry(
         &mut self,
         (tag, location): (Option<Tag>, Location),
@@ -180,6 +236,12 @@ impl LocalReferrers {
         about.map(|digest| (digest, &self.subjects[digest].1))
     }
 
+    /// The tags that should lead to something about `subject`, and cannot be read.
+    pub(super) fn unreadable(&self, subject: &Digest) -> impl Iterator<Item = &Unreadable> {
+        let tags = self.unreadable.iter();
+        tags.filter(|unreadable| unreadable.form.is_about(subject))
+    }
+
     /// The tags of cosign's that are about `subject`.
     pub(super) fn cosign(&self, subject: &Digest) -> impl Iterator<Item = &Tagged> {
         let positions = self.cosign.get(subject).into_iter().flatten();
@@ -188,10 +250,10 @@ impl LocalReferrers {
 
     /// Whether what a tag (or no tag) names is, by its form, about another manifest, wherever
     /// that is.
-    pub fn is_candidate(&self, tag: Option<&Tag>, digest: &Digest) -> bool {
+    pub fn is_candidate(&self, tag: Option<&Tag>, digest: Option<&Digest>) -> bool {
         match tag {
             Some(tag) => ReferrerTag::parse(tag).is_some(),
-            None => self.subjects.contains_key(digest),
+            None => digest.is_some_and(|digest| self.subjects.contains_key(digest)),
         }
     }
 
@@ -223,11 +285,11 @@ impl LocalReferrers {
     pub fn is_carried(
         &self,
         tag: Option<&Tag>,
-        digest: &Digest,
+        digest: Option<&Digest>,
         carried: &HashSet<Digest>,
     ) -> bool {
         let Some(form) = tag.and_then(ReferrerTag::parse) else {
-            let subject = self.subjects.get(digest);
+            let subject = digest.and_then(|digest| self.subjects.get(digest));
             return subject.is_some_and(|(subject, _)| carried.contains(subject));
         };
         match form.subject() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
-use super::super::{Location, Source, TransferError, Wanted};
+use super::super::{Location, SizeClaim, Source, TransferError, Wanted};
 use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX};
 use crate::oci::{Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform};
 
@@ -186,6 +186,7 @@ impl<'a> Walk<'a> {
                 if len != child.size {
                     return Err(TransferError::BlobLength {
                         digest: child.digest.clone(),
+                        claim: SizeClaim::SomeManifest,
                         expected: child.size,
                         actual: len,
                     });

@@ -1,14 +1,13 @@
 //! A directory of `dir:` layouts as a sink: `export`.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::{Content, LinkChoice};
 use crate::bridge;
 use crate::fsx::{Durability, MadeDirs};
-use crate::layout::DirWriter;
+use crate::layout::{DirWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::transfer::source::BlobStream;
@@ -17,11 +16,19 @@ use crate::transfer::{Plan, Referrer, Resolved, TransferError};
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
 pub struct LayoutSink {
+    output: PathBuf,
     link: LinkChoice,
     /// The layouts being built, by name; images may have referrers in common.
-    writers: Mutex<HashMap<String, Arc<DirWriter>>>,
+    layouts: Mutex<HashMap<String, Building>>,
     /// Dropped after those.
-    _parents: Parents,
+    parents: Mutex<Parents>,
+}
+
+/// A layout that is being built.
+#[derive(Debug)]
+struct Building {
+    top: Digest,
+    writer: Arc<DirWriter>,
 }
 
 /// The directories above the layouts that this run made, which it removes where they stay empty.
@@ -38,30 +45,36 @@ impl Drop for Parents {
 /// A layout's name below the output directory, as skopeo's `sync` names it, and what is in it.
 struct Layout {
     name: String,
-    /// Children before parents.
-    manifests: Vec<Manifest>,
+    top: Manifest,
+    children: Vec<Manifest>,
     blobs: Vec<Descriptor>,
 }
 
 impl Layout {
     fn of_image(image: &Resolved) -> Self {
         let destination = &image.wanted.destination;
-        Self {
-            name: match &destination.tag {
-                Some(tag) => format!("{}:{tag}", destination.repository),
-                None => format!("{}@{}", destination.repository, image.top().digest()),
-            },
-            manifests: image.manifests.clone(),
-            blobs: image.blobs.clone(),
-        }
+        let name = match &destination.tag {
+            Some(tag) => format!("{}:{tag}", destination.repository),
+            None => format!("{}@{}", destination.repository, image.top().digest()),
+        };
+        Self::new(name, image.top().clone(), (&image.manifests, &image.blobs))
     }
 
     fn of_referrer(image: &Resolved, referrer: &Referrer) -> Self {
         let repository = &image.wanted.destination.repository;
+        let name = format!("{repository}:{}", referrer.tag);
+        Self::new(name, referrer.top(), (&referrer.manifests, &referrer.blobs))
+    }
+
+    fn new(name: String, top: Manifest, (manifests, blobs): (&[Manifest], &[Descriptor])) -> Self {
+        let children = manifests
+            .iter()
+            .filter(|child| child.digest() != top.digest());
         Self {
-            name: format!("{repository}:{}", referrer.tag),
-            manifests: referrer.with_top(),
-            blobs: referrer.blobs.clone(),
+            name,
+            children: children.cloned().collect(),
+            top,
+            blobs: blobs.to_vec(),
         }
     }
 
@@ -75,28 +88,50 @@ impl Layout {
 }
 
 impl LayoutSink {
-    /// Starts a layout for every image of `plan`; nothing is visible before its image is complete.
-    pub fn create(output: &Path, link: LinkChoice, plan: &Plan) -> Result<Self, TransferError> {
+    /// A sink that writes below `output`, which is made here.
+    pub fn create(output: &Path, link: LinkChoice) -> Result<Self, TransferError> {
         let mut parents = Parents::default();
-        let mut writers = HashMap::new();
-        for layout in plan.images.iter().flat_map(Layout::all) {
-            if let Entry::Vacant(new) = writers.entry(layout.name) {
-                let path = output.join(new.key());
-                parents.0.make(path.parent().unwrap_or(output))?;
-                let writer = DirWriter::create(&path)?;
-                new.insert(Arc::new(writer));
+        parents.0.make(output)?;
+        Ok(Self {
+            output: output.to_owned(),
+            link,
+            layouts: Mutex::default(),
+            parents: Mutex::new(parents),
+        })
+    }
+
+    /// Starts the layouts of an image that is to be published; nothing is visible before it is
+    /// complete. Fails for this image alone, and starts none of them then.
+    pub fn add(&self, image: &Resolved) -> Result<(), TransferError> {
+        let mut layouts = self.layouts.lock().expect("no panic while exporting");
+        let mut new = Vec::new();
+        for layout in Layout::all(image) {
+            let top = layout.top.digest().clone();
+            match layouts.get(&layout.name) {
+                Some(building) if building.top == top => {}
+                Some(building) => {
+                    return Err(TransferError::NameTaken {
+                        name: layout.name,
+                        digest: top,
+                        other: building.top.clone(),
+                    });
+                }
+                None => {
+                    let path = self.output.join(&layout.name);
+                    let mut parents = self.parents.lock().expect("no panic while exporting");
+                    parents.0.make(path.parent().unwrap_or(&self.output))?;
+                    let writer = Arc::new(DirWriter::create(&path)?);
+                    new.push((layout.name, Building { top, writer }));
+                }
             }
         }
-        Ok(Self {
-            link,
-            writers: Mutex::new(writers),
-            _parents: parents,
-        })
+        layouts.extend(new);
+        Ok(())
     }
 
     /// The layouts of these images that have the blob.
     fn writers_of(&self, plan: &Plan, images: &[usize], digest: &Digest) -> Vec<Arc<DirWriter>> {
-        let writers = self.writers.lock().expect("no panic while exporting");
+        let layouts = self.layouts.lock().expect("no panic while exporting");
         let mut names: Vec<String> = Vec::new();
         for &at in images {
             for layout in Layout::all(&plan.images[at]) {
@@ -108,7 +143,7 @@ impl LayoutSink {
         }
         names
             .iter()
-            .filter_map(|name| writers.get(name).cloned())
+            .filter_map(|name| Some(Arc::clone(&layouts.get(name)?.writer)))
             .collect()
     }
 
@@ -145,16 +180,16 @@ impl LayoutSink {
         let mut results = Vec::with_capacity(images.len());
         for at in images {
             let layouts: Vec<(Arc<DirWriter>, Layout)> = {
-                let mut writers = self.writers.lock().expect("no panic while exporting");
+                let mut building = self.layouts.lock().expect("no panic while exporting");
                 // One that is gone was finished with another image.
                 let layouts = Layout::all(&plan.images[at]);
-                let take = |layout: Layout| Some((writers.remove(&layout.name)?, layout));
+                let take = |layout: Layout| Some((building.remove(&layout.name)?.writer, layout));
                 layouts.filter_map(take).collect()
             };
             let result = bridge::run(move || {
                 layouts
                     .into_iter()
-                    .try_for_each(|(writer, layout)| finish(writer, &layout.manifests))
+                    .try_for_each(|(writer, layout)| finish(writer, &layout))
             });
             results.push((at, result.await.map_err(Arc::new)));
         }
@@ -192,16 +227,14 @@ async fn write(
     .await
 }
 
-fn finish(writer: Arc<DirWriter>, manifests: &[Manifest]) -> Result<(), TransferError> {
+fn finish(writer: Arc<DirWriter>, layout: &Layout) -> Result<(), TransferError> {
     // Whoever put a blob here was done before the image was ready to be published.
-    let mut writer = Arc::into_inner(writer).expect("an image is published after its blobs");
-    let (top, children) = manifests
-        .split_last()
-        .expect("an image has its own manifest");
-    for child in children {
+    let path = writer.destination().to_owned();
+    let mut writer = Arc::into_inner(writer).ok_or(LayoutError::Busy { path })?;
+    for child in &layout.children {
         writer.add_child(child)?;
     }
-    writer.add_manifest_top(top)?;
+    writer.add_manifest_top(&layout.top)?;
     writer.commit(Durability::Synced)?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
 use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store};
 use crate::transfer::referrers::make_index;
-use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, TransferError};
+use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, SizeClaim, TransferError};
 
 /// Takes images into a store.
 #[derive(Debug)]
@@ -194,6 +194,7 @@ impl StoreSink {
             if stat.len != descriptor.size {
                 return Err(TransferError::BlobLength {
                     digest: digest.clone(),
+                    claim: SizeClaim::SomeManifest,
                     expected: descriptor.size,
                     actual: stat.len,
                 });

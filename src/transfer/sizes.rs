@@ -1,0 +1,143 @@
+//! Sizes: what is said of a blob's length is compared, with what else is said and with the bytes.
+//!
+//! Facts about one digest come from many manifests. An image that contradicts itself or its source
+//! fails alone, and what it says is never taken for another image's: [`super::Plan`] keeps blobs
+//! of one digest and different sizes apart.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Location, Resolved, Source, TransferError};
+use crate::bridge;
+use crate::oci::{Descriptor, Digest, Manifest};
+
+/// Who says how long a blob is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SizeClaim {
+    Manifest(Digest),
+    /// The `index.json` of an OCI layout.
+    LayoutIndex,
+    /// A manifest that is not known where the bytes are read.
+    SomeManifest,
+}
+
+impl fmt::Display for SizeClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest(digest) => write!(f, "manifest `{digest}`"),
+            Self::LayoutIndex => f.write_str("`index.json`"),
+            Self::SomeManifest => f.write_str("its manifest"),
+        }
+    }
+}
+
+/// What one manifest says of a blob.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    by: &'a Digest,
+    size: u64,
+}
+
+/// Refuses an image that says two sizes of one blob, or another than its source has.
+///
+/// A blob that the source lacks or that is in a registry is not compared; who reads it does.
+pub(super) async fn check(source: &Source, image: &Resolved) -> Result<(), TransferError> {
+    let said = collect(image)?;
+    if source.is_remote() {
+        return Ok(());
+    }
+    let mut wanted: Vec<(Digest, Location)> = Vec::new();
+    for (blob, locations) in image.all_blobs() {
+        let location = locations.first().unwrap_or(&image.location);
+        wanted.push((blob.digest.clone(), location.clone()));
+    }
+    let source = source.clone();
+    let lens = bridge::run(move || {
+        let len = |(digest, location): (Digest, Location)| {
+            let len = source.blob_len(&location, &digest)?;
+            Ok::<_, TransferError>((digest, len))
+        };
+        wanted.into_iter().map(len).collect::<Result<Vec<_>, _>>()
+    });
+    for (digest, len) in lens.await? {
+        if let (Some(actual), Some(said)) = (len, said.get(&digest)) {
+            said.compare(&digest, actual)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the manifests of an image say of each digest, if they agree.
+fn collect(image: &Resolved) -> Result<HashMap<&Digest, Said<'_>>, TransferError> {
+    let lens: HashMap<&Digest, u64> = image
+        .all_manifests()
+        .map(|manifest| (manifest.digest(), manifest.bytes().len() as u64))
+        .collect();
+    let mut said: HashMap<&Digest, Said<'_>> = HashMap::new();
+    for manifest in image.all_manifests() {
+        for descriptor in described(manifest) {
+            let (digest, by) = (&descriptor.digest, manifest.digest());
+            let size = descriptor.size;
+            let new = Said { by, size };
+            if let Some(&actual) = lens.get(digest) {
+                new.compare(digest, actual)?;
+            }
+            match said.entry(digest) {
+                Entry::Vacant(place) => drop(place.insert(new)),
+                Entry::Occupied(old) if old.get().size == size => {}
+                Entry::Occupied(old) => {
+                    let old = old.get();
+                    return Err(TransferError::SizesDiffer {
+                        digest: digest.clone(),
+                        first: Box::new((old.by.clone(), old.size)),
+                        second: Box::new((by.clone(), size)),
+                    });
+                }
+            }
+        }
+    }
+    Ok(said)
+}
+
+/// All that a manifest describes.
+fn described(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    manifest.children().iter().chain(manifest.blobs())
+}
+
+impl Said<'_> {
+    fn compare(self, digest: &Digest, actual: u64) -> Result<(), TransferError> {
+        if self.size == actual {
+            return Ok(());
+        }
+        Err(TransferError::BlobLength {
+            digest: digest.clone(),
+            claim: SizeClaim::Manifest(self.by.clone()),
+            expected: self.size,
+            actual,
+        })
+    }
+}
+
+/// The error of one image of many that wait for a blob: where its length is not what was said, the
+/// manifest that said so is named.
+pub(super) fn of_image(
+    image: &Resolved,
+    blob: &Descriptor,
+    error: &Arc<TransferError>,
+) -> Arc<TransferError> {
+    let says = |manifest: &&Manifest| {
+        let mut blobs = described(manifest);
+        blobs.any(|other| other.digest == blob.digest && other.size == blob.size)
+    };
+    match image.all_manifests().find(says) {
+        Some(manifest) if error.is_wrong_length() => Arc::new(TransferError::WrongSize {
+            manifest: manifest.digest().clone(),
+            digest: blob.digest.clone(),
+            expected: blob.size,
+            source: Arc::clone(error),
+        }),
+        _ => Arc::clone(error),
+    }
+}
