@@ -166,6 +166,28 @@ pub struct FileRange {
     pub len: u64,
 }
 
+impl FileRange {
+    /// Reads the next chunk, of at most [`CHUNK_LEN`] bytes, and moves past it; a file that ends
+    /// early is an error. The range must not be empty. Blocks.
+    pub fn read_chunk(&mut self) -> io::Result<Bytes> {
+        let want = usize::try_from(self.len).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
+        let mut buffer = vec![0; want];
+        let n = fsx::read_at(&self.file, &self.path, &mut buffer, self.offset)
+            .map_err(io::Error::other)?;
+        if n == 0 {
+            let path = self.path.display();
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("`{path}` ends {} bytes early", self.len),
+            ));
+        }
+        buffer.truncate(n);
+        self.offset += n as u64;
+        self.len -= n as u64;
+        Ok(buffer.into())
+    }
+}
+
 /// Streams a range of a file in chunks of [`CHUNK_LEN`]; a file that ends early is an error.
 pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream_file_seen(range, |_| Ok(()))
@@ -197,23 +219,9 @@ pub fn read_chunks(
     range: &FileRange,
     mut take: impl FnMut(Bytes) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
-    let end = range.offset + range.len;
-    let mut at = range.offset;
-    while at < end {
-        let want = usize::try_from(end - at).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
-        let mut buffer = vec![0; want];
-        let n =
-            fsx::read_at(&range.file, &range.path, &mut buffer, at).map_err(io::Error::other)?;
-        if n == 0 {
-            let path = range.path.display();
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("`{path}` ends {} bytes early", end - at),
-            ));
-        }
-        buffer.truncate(n);
-        at += n as u64;
-        if take(buffer.into()).is_break() {
+    let mut rest = range.clone();
+    while rest.len > 0 {
+        if take(rest.read_chunk()?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -7,9 +7,11 @@
 //! when they are empty. What is removed with all in it is a [`TempDir`], or one that a killed run
 //! left, without following a link out of it.
 
+mod append;
 mod copy_range;
 mod error;
 mod kept_file;
+mod limits;
 mod link;
 mod lock;
 mod made;
@@ -28,9 +30,11 @@ mod sweep;
 mod user;
 mod walk;
 
+pub use append::AppendFile;
 pub use copy_range::{RangeCopier, SourceRange};
 pub use error::{Error, IoKind};
 pub use kept_file::{Keeping, KeptFile};
+pub use limits::raise_open_files_max;
 pub use link::{LinkMode, link_file, link_or_copy_file};
 pub use lock::{DirLock, LockMode};
 pub use made::{MadeDirs, OutputParents};

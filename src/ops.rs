@@ -52,7 +52,7 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use select::{SelectOptions, select};
-pub use serve::{ServeOptions, serve};
+pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
 pub use unpack::{UnpackOptions, unpack};
 pub use verify::{Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};

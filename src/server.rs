@@ -4,24 +4,32 @@
 //! Pull, push in one piece or in chunks, mount, tags, referrers, catalog, deletion. Blobs stream both
 //! ways in bounded memory; every pushed byte is hashed before it is published.
 
+mod access_log;
 mod blobs;
+mod bodies;
 mod conditions;
+mod connections;
 mod content;
 mod error;
 mod fallback;
+mod front;
+mod lane;
 mod listing;
+mod logins;
 mod manifests;
+mod origin;
 mod range;
 mod referrers;
 mod reply;
 mod route;
 mod session;
+mod tls;
 mod uploads;
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -29,25 +37,27 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::hint::Hint;
 use crate::report::{Event, Reporter};
 use crate::store::Store;
 
+pub use self::access_log::AccessLog;
 pub use self::content::{Content, ServedBundle};
+pub use self::front::Front;
+pub use self::logins::Logins;
+pub use self::origin::Hosts;
+pub use self::tls::Tls;
 
 use self::error::{ApiError, Code};
 use self::fallback::Fallback;
+use self::lane::Lane;
 use self::referrers::Subjects;
 use self::reply::Parameters;
 use self::route::Route;
 use self::session::Sessions;
-
-/// How long requests may go on once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// What clients may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,16 +89,44 @@ impl fmt::Debug for ServeOptions {
     }
 }
 
-/// Why serving ended before it was told to.
+/// Why a server cannot be what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    #[error("failed to accept connections")]
-    Accept(#[source] std::io::Error),
+    #[error(transparent)]
+    File(fsx::Error),
+    #[error("`{}` has no certificate in PEM form", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("`{}` has no private key in PEM form", path.display())]
+    NoKey { path: PathBuf },
+    #[error("certificate `{}` and key `{}` cannot be used together", certificate.display(), key.display())]
+    Pair {
+        certificate: PathBuf,
+        key: PathBuf,
+        source: rustls::Error,
+    },
+    #[error("`{}` has no user", path.display())]
+    NoLogins { path: PathBuf },
+    #[error("line {line} of `{}` is not a login: {reason}", path.display())]
+    BadLogin {
+        path: PathBuf,
+        line: usize,
+        reason: &'static str,
+    },
 }
 
 impl Hint for ServerError {
     fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::File(error) => error.hint(),
+            Self::NoCertificate { .. } | Self::NoKey { .. } | Self::Pair { .. } => Some(
+                "Give `--tls-cert` the server's certificate, followed by those of its issuers, and \
+                 `--tls-key` its private key without a password."
+                    .to_owned(),
+            ),
+            Self::NoLogins { .. } | Self::BadLogin { .. } => {
+                Some("Add a user with `htpasswd -B FILE USER`.".to_owned())
+            }
+        }
     }
 }
 
@@ -100,9 +138,21 @@ struct Server {
     sessions: Sessions,
     subjects: Subjects,
     fallback: Fallback,
+    transfers: Lane,
 }
 
 impl Server {
+    fn new(content: Content, options: ServeOptions) -> Self {
+        Self {
+            content,
+            options,
+            sessions: Sessions::default(),
+            subjects: Subjects::default(),
+            fallback: Fallback::default(),
+            transfers: Lane::default(),
+        }
+    }
+
     /// Returns the store to write to.
     fn store(&self) -> Result<&Store, ApiError> {
         match (&self.content, self.options.access) {
@@ -130,69 +180,56 @@ impl Server {
     }
 }
 
-/// Serves a store or a bundle on `listener` until `shutdown` is ready.
+/// What is served, and how.
+#[derive(Debug)]
+pub struct Serving {
+    pub content: Content,
+    pub options: ServeOptions,
+    pub front: Front,
+}
+
+/// Serves on `listener` until `shutdown` is ready.
 ///
 /// Then no connection is accepted, and requests that are going on have ten seconds to end. Open
 /// upload sessions are lost; what was answered with 201 is kept.
-pub async fn serve(
-    listener: TcpListener,
-    content: impl Into<Content>,
-    options: ServeOptions,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServerError> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let listener = listener.tap_io(|connection| {
-        // Only speed depends on it.
-        let _ = connection.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, router(content, options))
-        .with_graceful_shutdown(async move {
-            shutdown.await;
-            let _ = stopping.send(());
-        })
-        .into_future();
-    let deadline = async {
-        match stopped.await {
-            Ok(()) => tokio::time::sleep(GRACE).await,
-            // Serving ended by itself, which the other branch tells.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        result = serving => result.map_err(ServerError::Accept),
-        () = deadline => Ok(()),
-    }
+pub async fn serve(listener: TcpListener, serving: Serving, shutdown: impl Future<Output = ()>) {
+    let server = Arc::new(Server::new(serving.content, serving.options));
+    front::run(listener, server, serving.front, shutdown).await;
 }
 
 /// Makes the API as a router, to be served or wrapped by the caller.
 ///
 /// A bundle is read-only whatever the options say.
 pub fn router(content: impl Into<Content>, options: ServeOptions) -> Router {
-    let server = Arc::new(Server {
-        content: content.into(),
-        options,
-        sessions: Sessions::default(),
-        subjects: Subjects::default(),
-        fallback: Fallback::default(),
-    });
+    let server = Arc::new(Server::new(content.into(), options));
     Router::new().fallback(dispatch).with_state(server)
 }
 
 async fn dispatch(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut response = match answer(&server, &parts, body).await {
-        Ok(response) => response,
-        Err(error) => {
-            if let Some(cause) = error.cause() {
-                let text = format!("{} {}: {cause}", parts.method, parts.uri.path());
-                server
-                    .options
-                    .reporter
-                    .event(Event::Warning { text: &text });
-            }
-            error.into_response()
-        }
+    respond(&server, &parts, Ok(body)).await
+}
+
+/// Answers a request, or says why it was not admitted.
+async fn respond(
+    server: &Arc<Server>,
+    parts: &Parts,
+    admitted: Result<Body, ApiError>,
+) -> Response {
+    let answered = match admitted {
+        Ok(body) => answer(server, parts, body).await,
+        Err(error) => Err(error),
     };
+    let mut response = answered.unwrap_or_else(|error| {
+        if let Some(cause) = error.cause() {
+            let text = format!("{} {}: {cause}", parts.method, parts.uri.path());
+            server
+                .options
+                .reporter
+                .event(Event::Warning { text: &text });
+        }
+        error.into_response()
+    });
     response.headers_mut().insert(
         HeaderName::from_static("docker-distribution-api-version"),
         HeaderValue::from_static("registry/2.0"),
@@ -227,7 +264,7 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
             manifests::get(server, (name, target), method, headers).await
         }
         (Route::Manifest(name, target), &Method::PUT) => {
-            manifests::put(server, (name, target), headers, body).await
+            manifests::put(server, (name, target), (&parameters, headers), body).await
         }
         (Route::Manifest(name, target), &Method::DELETE) => {
             manifests::delete(server, name, target).await

@@ -261,7 +261,8 @@ pub(super) async fn run(
     }
 }
 
-/// The commands that write reports notice an interrupt themselves, and report what was done by then.
+/// The commands that write reports notice an interrupt themselves, and report what was done by then;
+/// so does the server, which then drains.
 async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, CommandError> {
     match command {
         Command::Pull(args) => pull::run(session, args).await,
@@ -276,7 +277,7 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Why(args) => session.interruptible(why::run(session, args)).await,
         Command::Receipt(args) => session.interruptible(receipt::run(session, args)).await,
         Command::Bundle(args) => session.interruptible(merge::run(session, args)).await,
-        Command::Serve(args) => session.interruptible(serve::run(session, args)).await,
+        Command::Serve(args) => serve::run(session, args).await,
         Command::Keygen(args) => session.interruptible(keygen::run(session, args)).await,
         Command::Login(args) => session.interruptible(login::run(session, args)).await,
         Command::Logout(args) => session.interruptible(logout::run(session, args)).await,

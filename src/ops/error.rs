@@ -78,6 +78,15 @@ pub enum OpsError {
         address: std::net::SocketAddr,
         source: std::io::Error,
     },
+    /// Pushes in the clear.
+    #[error("other machines could push to `{address}` without {lacking}; nothing is served")]
+    Exposed {
+        address: std::net::SocketAddr,
+        lacking: &'static str,
+    },
+    /// A store that exists.
+    #[error("`{}` cannot be written to", path.display())]
+    NotWritable { path: PathBuf, source: StoreError },
     /// Nothing of a known kind at the path.
     #[error("`{}` is no store, registry tree, bundle, layout or archive of images", path.display())]
     UnknownSource { path: PathBuf },
@@ -168,9 +177,9 @@ impl OpsError {
             }
             Self::Transfer(error) => error.class(),
             Self::Batch(failure) => failure.error.class(),
-            Self::File(error) => error.class(),
+            Self::File(error) | Self::Server(ServerError::File(error)) => error.class(),
             Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
-            Self::Conflicts { .. } => ErrorClass::Policy,
+            Self::Conflicts { .. } | Self::Exposed { .. } => ErrorClass::Policy,
             Self::NoSource { .. }
             | Self::NoImages { .. }
             | Self::NoSuchDigest { .. }
@@ -185,11 +194,13 @@ impl OpsError {
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
             | Self::Template(_)
-            | Self::Carry(_) => ErrorClass::Usage,
+            | Self::Carry(_)
+            | Self::Server(_) => ErrorClass::Usage,
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
-            Self::Bind { .. } | Self::Server(_) => ErrorClass::Network,
+            Self::Bind { .. } => ErrorClass::Network,
+            Self::NotWritable { source, .. } => source.class(),
             Self::Key(_) => ErrorClass::Internal,
         }
     }
@@ -212,6 +223,7 @@ impl OpsError {
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }
             | Self::Bundle(BundleError::VolumesMissing { .. })
+            | Self::Exposed { .. }
             | Self::NotReady(_) => true,
             Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
             _ => false,
@@ -224,6 +236,7 @@ impl OpsError {
             self,
             Self::List(_)
                 | Self::Rename(_)
+                | Self::Server(_)
                 | Self::UnknownSource { .. }
                 | Self::NoSource { .. }
                 | Self::Piped
@@ -247,6 +260,22 @@ impl OpsError {
             Self::Transfer(error) => error.is_unverified(),
             Self::Batch(failure) => failure.error.is_unverified(),
             _ => false,
+        }
+    }
+}
+
+impl OpsError {
+    /// What to do about a server that did not start.
+    fn advice_to_a_server(&self) -> &'static str {
+        match self {
+            Self::Exposed { .. } => {
+                "Use `--tls-cert`, `--tls-key` and `--htpasswd`, or leave out `--writable`. \
+                 `--insecure` lets everybody push who can reach the port."
+            }
+            Self::NotWritable { .. } => {
+                "Leave out `--writable` to serve it read-only, which writes nothing."
+            }
+            _ => "another program may have the port; `--listen 127.0.0.1:0` takes a free one",
         }
     }
 }
@@ -332,10 +361,9 @@ impl Hint for OpsError {
                  `index.json`, and so have the archives that other tools write"
                     .to_owned(),
             ),
-            Self::Bind { .. } => Some(
-                "another program may have the port; `--listen 127.0.0.1:0` takes a free one"
-                    .to_owned(),
-            ),
+            Self::Bind { .. } | Self::Exposed { .. } | Self::NotWritable { .. } => {
+                Some(self.advice_to_a_server().to_owned())
+            }
             Self::Piped => Some(
                 "push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
                  else, write it to a file first"

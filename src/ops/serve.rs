@@ -1,40 +1,83 @@
 //! `serve`: a store, or a bundle as it is, as a registry.
 
+use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use super::{Catalog, Context, OpsError, base};
+use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx::{self, Durability};
-use crate::server::{self, Access, Content, ServedBundle};
+use crate::report::ErrorClass;
+use crate::server::{
+    self, Access, AccessLog, Content, Front, Hosts, Logins, ServedBundle, Serving, Tls,
+};
 use crate::store::{Store, StoreError};
 use crate::transfer::Source;
 
-/// What to serve, and where.
-#[derive(Debug)]
+/// More connections than any site's machines make, and few enough for the memory of a small one.
+const CONNECTIONS_MAX: usize = 8192;
+/// How many open files are not for connections.
+const OPEN_FILES_KEPT: u64 = 64;
+
+/// What to serve, where, and to whom.
 pub struct ServeOptions {
     /// A store, or a bundle.
     pub source: PathBuf,
     pub listen: SocketAddr,
     pub access: Access,
+    /// A certificate and its key, in PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The users who may come in.
+    pub htpasswd: Option<PathBuf>,
+    /// Further names that clients on this machine use for it.
+    pub allow_hosts: Vec<String>,
+    pub exposure: Exposure,
+    pub access_log: Option<Arc<dyn AccessLog>>,
 }
 
-/// Serves the source until `shutdown` completes; `on_ready` gets the address that was bound.
+impl fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeOptions")
+            .field("source", &self.source)
+            .field("listen", &self.listen)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether other machines may push without encryption and passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    Refused,
+    Accepted,
+}
+
+/// Serves the source until `shutdown` completes; `on_ready` gets the URL to reach it at.
 ///
-/// A store that may be written to is created when it does not exist. A bundle is never written to; what
-/// is in it but configs and layers is verified before it is served, and those when they are sent. One
-/// that counts on its target is refused: there is none here, and half of its images could be pulled.
+/// A store that may be written to is created when it does not exist; one that other machines may
+/// write to without encryption and passwords is refused. A bundle is never written to; what is in it
+/// but configs and layers is verified before it is served, and those when they are sent. A delta is
+/// refused: half of its images could not be pulled.
 pub async fn serve(
     cx: &Context,
     options: &ServeOptions,
-    on_ready: impl FnOnce(SocketAddr),
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    on_ready: impl FnOnce(&str),
+    shutdown: impl Future<Output = ()>,
 ) -> Result<(), OpsError> {
     super::catalog::require_no_pipe(&options.source)?;
+    check_exposure(cx, options)?;
+    let (tls_files, htpasswd) = (options.tls.clone(), options.htpasswd.clone());
+    let (tls, logins) = bridge::run(move || {
+        let tls = tls_files.map(|(certificate, key)| Tls::open(&certificate, &key));
+        let logins = htpasswd.map(|path| Logins::open(&path).map(Arc::new));
+        Ok::<_, OpsError>((tls.transpose()?, logins.transpose()?))
+    })
+    .await?;
     let (access, reading) = (options.access, cx.reading.clone());
     let (content, made) = cx
         .open_store(&options.source, move |path| open(path, access, &reading))
@@ -46,25 +89,74 @@ pub async fn serve(
         let path = options.source.display();
         cx.note(&format!("created `{path}`, an empty store"));
     }
-    if !options.listen.ip().is_loopback() {
-        cx.warn(&format!(
-            "{} can be reached from other machines, without encryption or passwords",
-            options.listen
-        ));
-    }
-    let bind = |source| OpsError::Bind {
-        address: options.listen,
-        source,
+    let (listener, address) = bind(options.listen).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    on_ready(&format!("{scheme}://{address}"));
+    let hosts = if options.listen.ip().is_loopback() {
+        Hosts::Loopback(options.allow_hosts.clone())
+    } else {
+        Hosts::Any
     };
-    let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
-    on_ready(listener.local_addr().map_err(bind)?);
-    let options = server::ServeOptions {
-        access,
-        durability: Durability::Synced,
-        reporter: Arc::clone(&cx.reporter),
+    let serving = Serving {
+        content,
+        options: server::ServeOptions {
+            access,
+            durability: Durability::Synced,
+            reporter: Arc::clone(&cx.reporter),
+        },
+        front: Front {
+            tls,
+            logins,
+            hosts,
+            log: options.access_log.clone(),
+            connections_max: connections_max(fsx::raise_open_files_max()),
+        },
     };
-    server::serve(listener, content, options, shutdown).await?;
+    server::serve(listener, serving, shutdown).await;
     Ok(())
+}
+
+/// Refuses to let other machines write in the clear, and tells when they may read so.
+fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> {
+    let address = options.listen;
+    let lacking = match (&options.tls, &options.htpasswd) {
+        (Some(_), Some(_)) => return Ok(()),
+        (None, Some(_)) => "encryption",
+        (Some(_), None) => "passwords",
+        (None, None) => "encryption or passwords",
+    };
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let is_bundle = fsx::try_stat(&options.source)?.is_some_and(|stat| stat.is_file);
+    let is_writable = options.access != Access::ReadOnly && !is_bundle;
+    if is_writable && options.exposure == Exposure::Refused {
+        return Err(OpsError::Exposed { address, lacking });
+    }
+    cx.warn(&format!(
+        "{address} can be reached from other machines, without {lacking}"
+    ));
+    Ok(())
+}
+
+/// Binds a port of all interfaces for IPv4 alone where there is no IPv6.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OpsError> {
+    let failed = |source| OpsError::Bind { address, source };
+    let listener = match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    };
+    let listener = listener.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// How many connections may be open: each may hold a file besides, and others need some too.
+fn connections_max(open_files_max: u64) -> usize {
+    let n = open_files_max.saturating_sub(OPEN_FILES_KEPT) / 2;
+    usize::try_from(n).map_or(CONNECTIONS_MAX, |n| n.clamp(1, CONNECTIONS_MAX))
 }
 
 /// Whether what is served existed before.
@@ -100,5 +192,32 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, 
         Err(StoreError::NotAStore { .. }) => Made::Now,
         Err(error) => return Err(error.into()),
     };
-    Ok((Content::Store(Store::create(path)?), made))
+    match Store::create(path) {
+        Ok(store) => Ok((Content::Store(store), made)),
+        Err(source) if made == Made::Before && source.class() == ErrorClass::File => {
+            Err(OpsError::NotWritable {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_all_else() {
+        for (open_files_max, expect) in [
+            (0, 1),
+            (100, 18),
+            (1024, 480),
+            (524_288, CONNECTIONS_MAX),
+            (u64::MAX, CONNECTIONS_MAX),
+        ] {
+            assert_eq!(connections_max(open_files_max), expect, "{open_files_max}");
+        }
+    }
 }

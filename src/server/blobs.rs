@@ -76,8 +76,11 @@ pub(super) async fn get(
         .headers_mut()
         .insert(header::CONTENT_LENGTH, HeaderValue::from(blob.len()));
     if method == Method::GET {
-        *response.body_mut() =
-            Body::from_stream(blob.into_stream(Arc::clone(&server.options.reporter)));
+        let (lane, reporter) = (
+            server.transfers.clone(),
+            Arc::clone(&server.options.reporter),
+        );
+        *response.body_mut() = Body::from_stream(blob.into_stream(lane, reporter));
     }
     Ok(response)
 }

@@ -4,21 +4,21 @@
 //! the store unpacked from it would give. Manifests are verified whenever they are read; a config
 //! or layer while it is sent whole for the first time (see [`ServedBlob::into_stream`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::bridge::{self, ChunkSink, FileRange};
+use crate::bridge::FileRange;
 use crate::bundle::{Bundle, BundleError};
 use crate::oci::{Digest, DigestHasher, Manifest, RepositoryName, Tag};
 use crate::report::{Event, Reporter};
 use crate::store::Store;
 
 use super::error::ApiError;
+use super::lane::Lane;
 
 /// What is served. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -255,72 +255,90 @@ impl ServedBlob {
         self.pieces.retain(|piece| piece.len > 0);
     }
 
-    /// Streams the bytes.
+    /// Streams the bytes, a chunk at a time: while the client takes none, no thread waits.
     ///
     /// What is not known to be right is hashed on the way, and its last chunk is held back until it
     /// is: a damaged blob ends in an error, which cuts the connection, and never as if it were
     /// whole. From then on it is not served at all; `reporter` learns of it.
     pub(super) fn into_stream(
         self,
+        lane: Lane,
         reporter: Arc<dyn Reporter>,
-    ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-        bridge::stream_from_blocking(move |sink| match self.watch {
-            Some(watch) => watch.send(&self.pieces, sink, reporter.as_ref()),
-            None => send(&self.pieces, |chunk| sink.send(chunk)).map(|_| ()),
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        let sending = Sending {
+            pieces: self.pieces.into(),
+            watch: self.watch.map(|watch| {
+                let hasher = DigestHasher::new(watch.digest.algorithm());
+                (watch, hasher)
+            }),
+            held: None,
+            reporter,
+        };
+        futures_util::stream::try_unfold(sending, move |mut sending| {
+            let lane = lane.clone();
+            async move {
+                lane.run(move || {
+                    let chunk = sending.next_chunk()?;
+                    Ok(chunk.map(|chunk| (chunk, sending)))
+                })
+                .await
+            }
         })
     }
 }
 
-impl Watch {
-    fn send(
-        self,
-        pieces: &[FileRange],
-        sink: &ChunkSink<io::Error>,
-        reporter: &dyn Reporter,
-    ) -> io::Result<()> {
-        let mut hasher = DigestHasher::new(self.digest.algorithm());
-        let mut held: Option<Bytes> = None;
-        let sent = send(pieces, |chunk| {
+/// A blob that is being sent.
+struct Sending {
+    /// What is left of it.
+    pieces: VecDeque<FileRange>,
+    watch: Option<(Watch, DigestHasher)>,
+    /// The chunk that is sent when the next one is read, or the whole is found to be right.
+    held: Option<Bytes>,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl Sending {
+    /// Returns the next chunk to be sent; blocks.
+    fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        while let Some(piece) = self.pieces.front_mut() {
+            if piece.len == 0 {
+                self.pieces.pop_front();
+                continue;
+            }
+            let chunk = piece.read_chunk()?;
+            let Some((_, hasher)) = &mut self.watch else {
+                return Ok(Some(chunk));
+            };
             hasher.update(&chunk);
-            held.replace(chunk).is_none_or(|before| sink.send(before))
-        })?;
-        if sent.is_break() {
-            return Ok(());
+            if let Some(before) = self.held.replace(chunk) {
+                return Ok(Some(before));
+            }
         }
-        let (expected, actual) = (self.digest, hasher.finish());
-        let seen = if actual == expected {
+        if let Some((watch, hasher)) = self.watch.take() {
+            watch.conclude(hasher.finish(), self.reporter.as_ref())?;
+        }
+        Ok(self.held.take())
+    }
+}
+
+impl Watch {
+    /// Remembers whether the blob is what it should be; an error when it is not.
+    fn conclude(self, actual: Digest, reporter: &dyn Reporter) -> io::Result<()> {
+        let expected = self.digest;
+        let is_right = actual == expected;
+        let seen = if is_right {
             Seen::Right
         } else {
             Seen::Wrong(actual.clone())
         };
         self.bundle.seen().insert(expected.clone(), seen);
-        if actual != expected {
-            let damaged = Damaged { expected, actual };
-            reporter.event(Event::Warning {
-                text: &damaged.to_string(),
-            });
-            return Err(io::Error::other(damaged));
+        if is_right {
+            return Ok(());
         }
-        if let Some(last) = held {
-            sink.send(last);
-        }
-        Ok(())
+        let damaged = Damaged { expected, actual };
+        reporter.event(Event::Warning {
+            text: &damaged.to_string(),
+        });
+        Err(io::Error::other(damaged))
     }
-}
-
-/// Reads the pieces one after the other until nobody takes them any more.
-fn send(pieces: &[FileRange], mut take: impl FnMut(Bytes) -> bool) -> io::Result<ControlFlow<()>> {
-    for piece in pieces {
-        let read = bridge::read_chunks(piece, |chunk| {
-            if take(chunk) {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        if read.is_break() {
-            return Ok(read);
-        }
-    }
-    Ok(ControlFlow::Continue(()))
 }

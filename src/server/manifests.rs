@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use crate::bridge;
-use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName};
+use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
 use crate::store::{Publication, Store};
 
 use super::Server;
@@ -21,8 +21,8 @@ use super::content::Content;
 use super::error::{ApiError, Code};
 use super::fallback;
 use super::reply::{
-    DOCKER_CONTENT_DIGEST, OCI_SUBJECT, accepted, ascii, chunks, content_length, created, empty,
-    header_text,
+    DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, Parameters, accepted, ascii, chunks,
+    content_length, created, empty, header_text,
 };
 use super::route::Target;
 
@@ -82,23 +82,49 @@ fn find(
 pub(super) async fn put(
     server: &Arc<Server>,
     name: (RepositoryName, Target),
-    headers: &HeaderMap,
+    request: (&Parameters, &HeaderMap),
     body: Body,
 ) -> Result<Response, ApiError> {
     let (repository, target) = name;
+    let (parameters, headers) = request;
+    let tags = tags(&target, parameters)?;
     let bytes = read(headers, body).await?;
     let manifest = parse(bytes, &target, headers)?;
+    let accepted = match target {
+        Target::Digest(_) => tags.clone(),
+        Target::Tag(_) | Target::Neither(_) => Vec::new(),
+    };
     let digest = manifest.digest().clone();
     let location = format!("/v2/{repository}/manifests/{digest}");
     let subject = manifest.subject().map(|subject| subject.digest.clone());
     let server = Arc::clone(server);
-    bridge::run(move || publish(&server, &repository, target, &manifest)).await?;
+    bridge::run(move || publish(&server, &repository, tags, &manifest)).await?;
     let mut response = created(location, &digest);
+    for tag in accepted {
+        response.headers_mut().append(OCI_TAG, ascii(tag));
+    }
     if let Some(subject) = subject {
         // The client need not keep a list of referrers of its own.
         response.headers_mut().insert(OCI_SUBJECT, ascii(subject));
     }
     Ok(response)
+}
+
+/// The tags that a manifest gets: the one that it is put to, or those of `?tag=` when it is put to its
+/// digest.
+fn tags(target: &Target, parameters: &Parameters) -> Result<Vec<Tag>, ApiError> {
+    let invalid = |text: &str| {
+        let message = format!("`{text}` is not a tag");
+        ApiError::new(Code::TagInvalid, message)
+    };
+    match target {
+        Target::Tag(tag) => Ok(vec![tag.clone()]),
+        Target::Digest(_) => parameters
+            .all("tag")
+            .map(|text| text.parse().map_err(|_| invalid(text)))
+            .collect(),
+        Target::Neither(text) => Err(invalid(text)),
+    }
 }
 
 /// Reads a manifest's bytes, at most [`MANIFEST_LEN_MAX`] of them.
@@ -128,11 +154,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
 fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest, ApiError> {
     let invalid = |message: String| ApiError::new(Code::ManifestInvalid, message);
     let parsed = match target {
-        Target::Neither(text) => {
-            let message = format!("`{text}` is not a tag");
-            return Err(ApiError::new(Code::TagInvalid, message));
-        }
-        Target::Tag(_) => Manifest::parse(bytes, None),
+        Target::Tag(_) | Target::Neither(_) => Manifest::parse(bytes, None),
         Target::Digest(digest) if digest.matches(&bytes) => {
             Manifest::parse_as(bytes, digest.clone(), None)
         }
@@ -163,24 +185,24 @@ fn is_media_type(declared: &str, media_type: &HeaderValue) -> bool {
 fn publish(
     server: &Server,
     repository: &RepositoryName,
-    target: Target,
+    tags: Vec<Tag>,
     manifest: &Manifest,
 ) -> Result<(), ApiError> {
     let store = server.store()?;
     check_references(store, repository, manifest)?;
     store.write_manifest(manifest)?;
-    let publication = Publication {
+    let untagged = tags.is_empty().then_some(None);
+    let publication = |tag| Publication {
         repository: repository.clone(),
-        tag: match target {
-            Target::Tag(tag) => Some(tag),
-            Target::Digest(_) | Target::Neither(_) => None,
-        },
+        tag,
         top: manifest.digest().clone(),
         manifests: vec![manifest.digest().clone()],
         // Linked when they were pushed, as `check_references` saw.
         blobs: Vec::new(),
     };
-    store.publish(&[publication], server.options.durability)?;
+    let all_tags = tags.into_iter().map(Some).chain(untagged);
+    let publications: Vec<Publication> = all_tags.map(publication).collect();
+    store.publish(&publications, server.options.durability)?;
     match manifest.subject() {
         Some(subject) => fallback::update(server, repository, &subject.digest),
         None => Ok(()),

@@ -1,9 +1,6 @@
 //! Making answers, and reading what requests carry besides their path.
 
 use std::fmt::Display;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,7 +11,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::bridge;
 use crate::oci::Digest;
 
 use super::error::{ApiError, Code};
@@ -27,12 +23,14 @@ pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docke
 
 /// The subject of a manifest that was pushed, to which `…/referrers/…` now leads.
 pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// The tags that a manifest got which was put to its digest.
+pub(super) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// The filters that a list of referrers went through.
 pub(super) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// How long a client may send nothing before its upload is given up, so that a dead connection
 /// does not hold its session for ever.
-const SILENCE_MAX: Duration = Duration::from_mins(5);
+const SILENCE_MAX: Duration = Duration::from_mins(2);
 
 /// Makes an answer without a body.
 pub(super) fn empty<const N: usize>(
@@ -91,6 +89,12 @@ impl Parameters {
         }
     }
 
+    /// The values of all parameters `name`.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
     /// The value of the first parameter `name`.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
@@ -108,52 +112,6 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     header_text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
-/// Streams a request's body to `work`, on a thread that may block.
-pub(super) async fn receive<T: Send + 'static>(
-    body: Body,
-    work: impl FnOnce(Incoming) -> T + Send + 'static,
-) -> T {
-    let is_whole = Arc::new(AtomicBool::new(false));
-    let seen_by_work = Arc::clone(&is_whole);
-    let end = futures_util::stream::poll_fn(move |_| {
-        is_whole.store(true, Ordering::Release);
-        Poll::Ready(None)
-    });
-    bridge::pipe_to_blocking(chunks(body).chain(end), move |chunks| {
-        work(Incoming {
-            chunks,
-            is_whole: seen_by_work,
-        })
-    })
-    .await
-}
-
-/// A request's body: its chunks, then, unless all of it came, one error.
-#[derive(Debug)]
-pub(super) struct Incoming {
-    chunks: bridge::Chunks<ApiError>,
-    is_whole: Arc<AtomicBool>,
-}
-
-impl Iterator for Incoming {
-    type Item = Result<Bytes, ApiError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.chunks.next();
-        match &item {
-            // The request was dropped with its connection, and its chunks just end.
-            None if !self.is_whole.swap(true, Ordering::Acquire) => {
-                Some(Err(cut("the client went away")))
-            }
-            Some(Err(_)) => {
-                self.is_whole.store(true, Ordering::Release);
-                item
-            }
-            _ => item,
-        }
-    }
-}
-
 fn cut(why: &str) -> ApiError {
     ApiError::new(
         Code::BlobUploadInvalid,
@@ -168,7 +126,7 @@ pub(super) fn chunks(body: Body) -> impl Stream<Item = Result<Bytes, ApiError>> 
             Ok(None) => return None,
             Ok(Some(Ok(bytes))) => Ok(bytes),
             Ok(Some(Err(error))) => Err(cut(&error.to_string())),
-            Err(_) => Err(cut("nothing came for five minutes")),
+            Err(_) => Err(cut("nothing came for two minutes")),
         };
         Some((item, stream))
     })

@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 
 use crate::bridge;
 use crate::fsx::Durability;
@@ -18,11 +17,10 @@ use super::Server;
 use super::error::{ApiError, Code};
 use super::range::{ChunkRange, parse_chunk_range};
 use super::reply::{
-    DOCKER_UPLOAD_UUID, Incoming, Parameters, ascii, content_length, created, empty, header_text,
-    receive,
+    DOCKER_UPLOAD_UUID, Parameters, ascii, content_length, created, empty, header_text,
 };
 use super::route::parse_digest;
-use super::session::{Arrived, Session, Turn};
+use super::session::{Session, Turn};
 
 /// `POST …/blobs/uploads/`: mounts, takes the whole blob, or opens a session.
 pub(super) async fn start(
@@ -74,13 +72,9 @@ pub(super) async fn append(
 ) -> Result<Response, ApiError> {
     let turn = session.turn().await?;
     let range = chunk_range(session, &turn, headers)?;
-    let store = server.store()?.clone();
-    let (mut turn, result) = receive(body, move |chunks| {
-        let mut turn = turn;
-        let result = write_down(&mut turn, &store, chunks);
-        (turn, result)
-    })
-    .await;
+    let arriving = (turn, server.store()?.clone());
+    let write = |(turn, store): &mut (Turn, Store), bytes: &[u8]| turn.append(store, bytes);
+    let ((mut turn, _), result) = server.transfers.receive(body, arriving, write).await;
     keep_or_end(server, session, &mut turn, result)?;
     let len = turn.len();
     if range.is_some_and(|range| range.start + range.len != len) {
@@ -114,21 +108,26 @@ pub(super) async fn finish(
     chunk_range(session, &turn, headers)?;
     let location = blob_location(session.repository(), &digest);
     let (store, durability) = (server.store()?.clone(), server.options.durability);
-    let repository = session.repository().clone();
     let expected = digest.clone();
-    let (mut turn, received) = receive(body, move |chunks| {
+    let opening = server.transfers.run(move || {
         let mut turn = turn;
-        let result = turn
-            .expect(&store, &expected)
-            .and_then(|()| write_down(&mut turn, &store, chunks))
-            .map(|()| match turn.take() {
-                Some(writer) => commit((&store, durability), writer, &repository, &expected),
-                None => Ok(()),
-            });
-        (turn, result)
-    })
-    .await;
-    let committed = keep_or_end(server, session, &mut turn, received)?;
+        let opened = turn.expect(&store, &expected);
+        (turn, store, opened)
+    });
+    let (turn, store, opened) = opening.await;
+    opened?;
+    let write = |(turn, store): &mut (Turn, Store), bytes: &[u8]| turn.append(store, bytes);
+    let receiving = server.transfers.receive(body, (turn, store), write);
+    let ((mut turn, store), received) = receiving.await;
+    keep_or_end(server, session, &mut turn, received)?;
+    let committed = match turn.take() {
+        Some(writer) => {
+            let (repository, digest) = (session.repository().clone(), digest.clone());
+            let commit = move || commit((&store, durability), writer, &repository, &digest);
+            server.transfers.run(commit).await
+        }
+        None => Ok(()),
+    };
     server.sessions.end(session, &mut turn);
     committed?;
     Ok(created(location, &digest))
@@ -157,15 +156,17 @@ async fn whole(
 ) -> Result<Response, ApiError> {
     let location = blob_location(&repository, &digest);
     let (store, durability) = (server.store()?.clone(), server.options.durability);
+    let (opened_in, algorithm) = (store.clone(), digest.algorithm());
+    let opening = server
+        .transfers
+        .run(move || opened_in.blob_writer(algorithm));
+    let writer = opening.await?;
+    let write = |writer: &mut BlobWriter, bytes: &[u8]| Ok(writer.write(bytes)?);
+    let (writer, received) = server.transfers.receive(body, writer, write).await;
+    received?;
     let expected = digest.clone();
-    receive(body, move |chunks: Incoming| {
-        let mut writer = store.blob_writer(expected.algorithm())?;
-        for chunk in chunks {
-            writer.write(&chunk?)?;
-        }
-        commit((&store, durability), writer, &repository, &expected)
-    })
-    .await?;
+    let commit = move || commit((&store, durability), writer, &repository, &expected);
+    server.transfers.run(commit).await?;
     Ok(created(location, &digest))
 }
 
@@ -192,15 +193,6 @@ async fn mount(
         Ok(true)
     })
     .await
-}
-
-/// Writes the body down as it comes.
-fn write_down(arrived: &mut Arrived, store: &Store, body: Incoming) -> Result<(), ApiError> {
-    for chunk in body {
-        let chunk: Bytes = chunk?;
-        arrived.append(store, &chunk)?;
-    }
-    Ok(())
 }
 
 /// Publishes a blob whose bytes have the digest they should have, then links it.

@@ -3,6 +3,7 @@
 
 mod access;
 mod bundle;
+mod front;
 mod push;
 mod rules;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use hod::fsx::{self, Durability};
 use hod::oci::Manifest;
 use hod::report::{Recorder, Silent};
-use hod::server::{Access, ServeOptions};
+use hod::server::{Access, Front, ServeOptions, Serving};
 use hod::store::Store;
 use serde_json::json;
 
@@ -238,6 +239,11 @@ fn tags_and_repositories_come_in_pages() {
     reason = "a test's server has a runtime of its own"
 )]
 fn while_serving(store: Store, options: ServeOptions, work: impl FnOnce(&str)) {
+    let serving = Serving {
+        content: store.into(),
+        options,
+        front: Front::default(),
+    };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -247,12 +253,12 @@ fn while_serving(store: Store, options: ServeOptions, work: impl FnOnce(&str)) {
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let shutdown = async move { stopped.await.unwrap() };
-            hod::server::serve(listener, store, options, shutdown).await
-        })
+            hod::server::serve(listener, serving, shutdown).await;
+        });
     });
     work(&host);
     stop.send(()).unwrap();
-    server.join().unwrap().unwrap();
+    server.join().unwrap();
     assert!(
         std::net::TcpStream::connect(&host).is_err(),
         "it listens after its end"

@@ -1,6 +1,6 @@
 //! The flags of each verb.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -372,28 +372,52 @@ pub(crate) struct VerifyArgs {
 /// Serve a store, or a bundle as it is, as a registry
 ///
 /// A registry for Docker, containerd, skopeo and hod itself. It is read-only unless `--writable` is
-/// given; a bundle is served as it is, without unpacking, and is always read-only. Ends on Ctrl-C.
+/// given; a bundle is served as it is, without unpacking, and is always read-only. On Ctrl-C it stops
+/// accepting connections, and ends when its requests have, after 10 seconds at the latest.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  hod serve registry-data
+  hod serve registry-data --writable --listen :5000 \\
+      --tls-cert registry.crt --tls-key registry.key --htpasswd users")]
 pub(crate) struct ServeArgs {
     /// The store to serve, or a bundle, in any of its volumes
     #[arg(value_name = "STORE|BUNDLE")]
     pub(crate) source: PathBuf,
 
-    /// The address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    /// The address to listen on; `:PORT` means all addresses of this machine, `PORT` alone means
+    /// 127.0.0.1, port 0 any free one
+    #[arg(long, value_name = "[ADDRESS]:PORT", default_value = "127.0.0.1:5000",
+          value_parser = parse_listen)]
     pub(crate) listen: SocketAddr,
 
-    /// Accept pushes; a store that does not exist is created
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+
+    /// Serve HTTPS with this certificate, followed by those of its issuers, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Require a login of this file, which `htpasswd -B` makes; it is read once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+
+    /// Let other machines push without encryption or passwords
     #[arg(long)]
-    pub(crate) writable: bool,
+    pub(crate) insecure: bool,
 
-    /// Accept deletes of tags, manifests and blobs too
-    #[arg(long, requires = "writable")]
-    pub(crate) allow_delete: bool,
+    /// Answer to this name too, where only this machine can connect; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
 
-    /// Refuse pushes and deletes, which is the default
-    #[arg(long, hide = true, conflicts_with = "writable")]
-    pub(crate) read_only: bool,
+    /// Log each request, in the "combined" format, to stderr or to a file that is added to
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "-")]
+    pub(crate) access_log: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -429,6 +453,66 @@ impl From<FormatArg> for crate::ops::ExportFormat {
             FormatArg::Oci => Self::Oci,
             FormatArg::OciArchive => Self::OciArchive,
             FormatArg::DockerArchive => Self::DockerArchive,
+        }
+    }
+}
+
+/// What clients of a server may do.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// Accept pushes; a store that does not exist is created
+    #[arg(long)]
+    pub(crate) writable: bool,
+
+    /// Accept deletes of tags, manifests and blobs too
+    #[arg(long, requires = "writable")]
+    pub(crate) allow_delete: bool,
+
+    /// Refuse pushes and deletes, which is the default
+    #[arg(long, hide = true, conflicts_with = "writable")]
+    pub(crate) read_only: bool,
+}
+
+/// Reads `ADDRESS:PORT`, `localhost:PORT`, `:PORT` or `PORT`.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let port = |text: &str| text.parse::<u16>().ok();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, number) = text.rsplit_once(':').unwrap_or(("localhost", text));
+    let ip = match host {
+        "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        _ => return Err("expected an IP address of this machine before the port".to_owned()),
+    };
+    let number = port(number).ok_or("expected ADDRESS:PORT, :PORT or PORT")?;
+    Ok(SocketAddr::new(ip, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_may_be_short() {
+        for (text, expect) in [
+            ("127.0.0.1:5000", Some("127.0.0.1:5000")),
+            ("[::1]:5000", Some("[::1]:5000")),
+            (":5000", Some("[::]:5000")),
+            ("*:5000", Some("[::]:5000")),
+            ("5000", Some("127.0.0.1:5000")),
+            ("localhost:0", Some("127.0.0.1:0")),
+            ("", None),
+            (":", None),
+            ("localhost", None),
+            ("127.0.0.1", None),
+            ("registry.corp:5000", None),
+            (":65536", None),
+            ("-1", None),
+        ] {
+            let parsed = parse_listen(text).ok();
+            let expect = expect.map(|text| text.parse().unwrap());
+            assert_eq!(parsed, expect, "{text}");
         }
     }
 }

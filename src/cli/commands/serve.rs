@@ -1,31 +1,111 @@
 //! `hod serve`
 
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{CommandError, Exit, Session};
 use crate::cli::args::ServeArgs;
-use crate::ops::{self, ServeOptions};
-use crate::server::Access;
+use crate::cli::ui::Printer;
+use crate::fsx::AppendFile;
+use crate::ops::{self, Exposure, ServeOptions};
+use crate::server::{Access, AccessLog};
 
 pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit, CommandError> {
     let options = ServeOptions {
         source: args.source.clone(),
         listen: args.listen,
-        access: match (args.writable, args.allow_delete) {
+        access: match (args.access.writable, args.access.allow_delete) {
             (false, _) => Access::ReadOnly,
             (true, false) => Access::Push,
             (true, true) => Access::PushAndDelete,
         },
+        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
+        htpasswd: args.htpasswd.clone(),
+        allow_hosts: args.allow_host.clone(),
+        exposure: if args.insecure {
+            Exposure::Accepted
+        } else {
+            Exposure::Refused
+        },
+        access_log: match &args.access_log {
+            Some(path) => Some(access_log(session.printer, path)?),
+            None => None,
+        },
     };
     let mut announced = Ok(());
-    let on_ready = |address: std::net::SocketAddr| {
-        announced = session.printer.result(format_args!("http://{address}"));
+    let is_serving = Cell::new(false);
+    let on_ready = |url: &str| {
+        is_serving.set(true);
+        announced = session.printer.result(url);
         session.printer.message(&format!(
-            "serving `{}` at http://{address}; Ctrl-C ends it",
+            "serving `{}` at {url}; Ctrl-C ends it",
             args.source.display()
         ));
     };
-    // Never of itself: an interrupt ends the command, as it does every other.
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let shutdown = async {
+        // It is sent, or this is not waited for any more.
+        let _ = stopped.await;
+    };
     let cx = session.local();
-    ops::serve(&cx, &options, on_ready, std::future::pending()).await?;
+    let serving = ops::serve(&cx, &options, on_ready, shutdown);
+    let interrupted = async {
+        session.interrupt.request(1).await;
+        if is_serving.get() {
+            session.printer.message(
+                "stopping as soon as the current requests have ended; interrupt again to stop at once",
+            );
+            let _ = stop.send(());
+            session.interrupt.request(2).await;
+        }
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = interrupted => return Err(CommandError::Interrupted { progress: None }),
+    }
     announced?;
     Ok(Exit::Done)
+}
+
+fn access_log(printer: &Printer, path: &Path) -> Result<Arc<dyn AccessLog>, CommandError> {
+    let printer = printer.clone();
+    if path == Path::new("-") {
+        return Ok(Arc::new(ScreenLog(printer)));
+    }
+    let file = AppendFile::open(path).map_err(CommandError::File)?;
+    Ok(Arc::new(FileLog {
+        file,
+        printer,
+        has_failed: AtomicBool::new(false),
+    }))
+}
+
+/// An access log on stderr.
+struct ScreenLog(Printer);
+
+impl AccessLog for ScreenLog {
+    fn line(&self, line: &str) {
+        self.0.log(line);
+    }
+}
+
+/// An access log in a file.
+struct FileLog {
+    file: AppendFile,
+    printer: Printer,
+    has_failed: AtomicBool,
+}
+
+impl AccessLog for FileLog {
+    fn line(&self, line: &str) {
+        let Err(error) = self.file.line(line) else {
+            return;
+        };
+        if !self.has_failed.swap(true, Ordering::Relaxed) {
+            let text = format!("the access log is incomplete from here on: {error}");
+            self.printer.warning(&text);
+        }
+    }
 }

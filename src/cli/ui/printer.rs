@@ -178,6 +178,11 @@ impl Printer {
         }
     }
 
+    /// Writes a line of a log to stderr, even if quiet.
+    pub fn log(&self, line: &str) {
+        self.screen.line(&visible(line));
+    }
+
     /// Says on stderr what may become a problem, even if quiet.
     pub fn warning(&self, text: &str) {
         self.labelled(Label::Warning, "warning:", text);

@@ -7,8 +7,9 @@ use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
 use hod::oci::Digest;
 use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError, SourceKind};
 use hod::registry::RegistryError;
+use hod::store::StoreError;
 
-use super::{digest, path, render};
+use super::{absent_file, digest, path, render};
 
 fn base_missing(target: Option<&str>) -> BaseMissing {
     let june = |n_repositories: usize| HeldBy {
@@ -93,13 +94,27 @@ fn wrong_source(verb: &'static str, kind: SourceKind) -> OpsError {
     }
 }
 
-#[test]
-fn of_the_verbs() {
-    let errors: Vec<OpsError> = [
+/// Those of a server that does not start.
+fn of_serving() -> [OpsError; 3] {
+    [
         OpsError::Bind {
             address: "127.0.0.1:5000".parse().unwrap(),
             source: io::ErrorKind::AddrInUse.into(),
         },
+        OpsError::Exposed {
+            address: "0.0.0.0:5000".parse().unwrap(),
+            lacking: "encryption or passwords",
+        },
+        OpsError::NotWritable {
+            path: path(),
+            source: StoreError::File(absent_file()),
+        },
+    ]
+}
+
+#[test]
+fn of_the_verbs() {
+    let others = [
         OpsError::UnknownSource { path: path() },
         OpsError::NoSource { path: path() },
         wrong_source("select", SourceKind::Bundle),
@@ -147,10 +162,12 @@ fn of_the_verbs() {
             name: "harbor.corp/team".to_owned(),
             path: path(),
         },
-    ]
-    .into_iter()
-    .chain(of_looking())
-    .collect();
+    ];
+    let errors: Vec<OpsError> = of_serving()
+        .into_iter()
+        .chain(others)
+        .chain(of_looking())
+        .collect();
     for error in &errors {
         match error {
             // What the floors below say, unchanged.
@@ -170,6 +187,8 @@ fn of_the_verbs() {
             // Shown by the tests of `harbor`.
             | OpsError::NotReady(_) => unreachable!(),
             OpsError::Bind { .. }
+            | OpsError::Exposed { .. }
+            | OpsError::NotWritable { .. }
             | OpsError::UnknownSource { .. }
             | OpsError::NoSource { .. }
             | OpsError::WrongSource { .. }

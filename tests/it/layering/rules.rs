@@ -30,15 +30,17 @@ const NEIGHBOURS: [(&str, &str); 10] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 30] = [
+const PATH_HOMES: [(&str, &[&str]); 33] = [
     ("axum", &["server"]),
+    ("bcrypt", &["server"]),
     ("blake2", &["bundle"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("flate2", &["archive"]),
     ("http", &["registry"]),
     ("http_auth", &["registry"]),
-    ("hyper_util", &["registry"]),
+    ("hyper", &["server"]),
+    ("hyper_util", &["registry", "server"]),
     ("indicatif", &["cli"]),
     ("io::stderr", &["cli", "fsx"]),
     ("io::stdout", &["cli", "fsx"]),
@@ -48,7 +50,7 @@ const PATH_HOMES: [(&str, &[&str]); 30] = [
     ("reqwest", &["registry"]),
     ("ring", &["bundle"]),
     ("rustix", &["fsx"]),
-    ("rustls", &["registry"]),
+    ("rustls", &["registry", "server"]),
     ("scrypt", &["bundle"]),
     ("std::env", &["cli", "main"]),
     ("std::fs", &["fsx"]),
@@ -58,6 +60,7 @@ const PATH_HOMES: [(&str, &[&str]); 30] = [
     ("tar", &["archive", "bundle"]),
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
+    ("tokio_rustls", &["server"]),
     ("toml", &["registry"]),
     ("x509_parser", &["registry"]),
     ("zstd", &["archive", "bundle"]),

@@ -245,6 +245,29 @@ fn tags_of_referrers_that_the_store_has_are_kept_in_step() {
 }
 
 #[test]
+fn a_manifest_that_is_put_to_its_digest_can_have_tags() {
+    let registry = TestRegistry::start();
+    let image = images::image(1);
+    for blob in &image.blobs {
+        push_blob(&registry, "app", blob);
+    }
+    let target = format!("/v2/app/manifests/{}", image.digest());
+    let bad = put_manifest(&registry, &format!("{target}?tag=1&tag=.x"), image.top());
+    assert_eq!((bad.status, bad.code().as_str()), (400, "TAG_INVALID"));
+    assert_eq!(registry.send("GET", &target).status, 404);
+    let good = put_manifest(
+        &registry,
+        &format!("{target}?tag=1&tag=latest"),
+        image.top(),
+    );
+    assert_eq!((good.status, good.header("oci-tag")), (201, Some("1")));
+    for tag in ["1", "latest"] {
+        let got = registry.send("GET", &format!("/v2/app/manifests/{tag}"));
+        assert_eq!(got.body, *image.top().bytes(), "{tag}");
+    }
+}
+
+#[test]
 fn forgotten_uploads_do_not_lock_others_out() {
     let registry = TestRegistry::start();
     let first = start_upload(&registry, "app");
