@@ -21,7 +21,7 @@ test: ## run all tests; installs Debian's skopeo and docker-registry when they a
 	tests/setup
 	$(CARGO) test --locked
 
-test-registries: ## run the tests with real registries on distribution v3; needs Go
+test-registries: ## run the OCI conformance suite, and the tests with real registries on distribution v3; needs Go
 	tests/setup
 	CARGO="$(CARGO)" tests/registries
 
