@@ -9,6 +9,9 @@ use super::text::visible_line;
 use super::totals::Totals;
 use crate::report::amount::{format_eta, format_len, format_part, format_rate};
 
+/// The longest time left that is shown.
+const ETA_MAX: Duration = Duration::from_hours(24);
+
 /// Over how long the shown speed is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Less time than this says nothing about a speed.
@@ -134,7 +137,10 @@ impl Counters {
             parts.push(format_rate(rate));
             if let Some(millis) = left.saturating_mul(1000).checked_div(rate) {
                 let left = Duration::from_millis(millis);
-                parts.push(format!("eta {}", format_eta(left)));
+                // What takes longer was measured while nothing moved.
+                if left <= ETA_MAX {
+                    parts.push(format!("eta {}", format_eta(left)));
+                }
             }
         }
     }
@@ -250,6 +256,12 @@ mod tests {
                 &[planned, moved, done],
                 rate,
                 "images 1/143, 1.0/10.0 GiB, 85 MiB/s, eta 1m49s",
+            ),
+            // Nobody waits for days.
+            (
+                &[planned, moved],
+                Some(10 << 10),
+                "images 0/143, 1.0/10.0 GiB, 10 KiB/s",
             ),
             (
                 &[planned, moved],
