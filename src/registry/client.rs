@@ -11,7 +11,7 @@ use super::challenge::Challenged;
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
 use super::evidence::require_registry;
-use super::harbor::HarborAnswer;
+use super::harbor::{HarborAnswer, said_once};
 use super::limiter::Limiter;
 use super::manifest::HonestHeads;
 use super::mirrors::MirrorState;
@@ -492,6 +492,7 @@ impl Client {
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
         let mut body = ErrorBody::parse(&body);
         if self.is_harbor(target.registry) && !request.is_elsewhere(&self.root(target.registry)) {
+            body.message = body.message.take().map(said_once);
             let said = (status, challenge.as_ref(), body.message.as_deref());
             let doubt = self.doubt(target, said).await;
             let details = body.details.get_or_insert_default();
