@@ -17,6 +17,7 @@ mod keygen;
 mod login;
 mod merge;
 mod pack;
+mod platforms;
 mod preflight;
 mod pull;
 mod push;
@@ -47,6 +48,7 @@ pub use pack::{
     CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast, PackOptions,
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast, forecast, pack,
 };
+pub use platforms::{Mismatch, PlatformOptions};
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};

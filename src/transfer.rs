@@ -5,6 +5,7 @@
 //! largest first with a lane kept for small ones, each digest once; an image is published when all
 //! of it is there ([`Transfer::run`]). One image's failure does not stop the others.
 
+mod config;
 mod error;
 mod plan;
 mod referrers;
@@ -16,11 +17,15 @@ mod sizes;
 mod source;
 mod timing;
 
+pub(crate) use config::platform_of;
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
 pub(crate) use referrers::{join as join_referrers, layout_name};
-pub use resolve::{IndexMode, Resolution, Resolved, resolve, resolve_all};
+pub use resolve::{
+    AbsentChild, Holder, IndexMode, Resolution, Resolved, Wish, is_about_another, resolve,
+    resolve_all,
+};
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use sink::{

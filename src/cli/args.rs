@@ -6,6 +6,7 @@ mod harbor;
 mod login;
 mod looking;
 mod merge;
+mod platforms;
 mod referrers;
 mod registry;
 mod results;
@@ -22,14 +23,15 @@ pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
 pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
+pub(crate) use platforms::{PlatformArgs, PullPlatformArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
-    CompletionsArgs, ExportArgs, IndexArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
-    UnpackArgs, VerifyArgs,
+    CompletionsArgs, ExportArgs, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs, UnpackArgs,
+    VerifyArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};

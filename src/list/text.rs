@@ -198,8 +198,12 @@ fn parse_platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad>
     let fixed = fixed
         .trim_end_matches([',', ';', '"', '\''])
         .trim_start_matches(['"', '\'']);
+    let fix = match error.meant() {
+        Some(meant) if !value.contains([',', '，']) => Some(format!("platform={meant}")),
+        _ => is_like_platform("platform", fixed).then(|| format!("platform={fixed}")),
+    };
     Err(Bad {
-        fix: is_like_platform("platform", fixed).then(|| format!("platform={fixed}")),
+        fix,
         ..Bad::new(column, error.to_string())
     })
 }
@@ -307,7 +311,8 @@ mod tests {
         );
         check(
             "a:1 platform=Linux/arm64,",
-            "platform `Linux/arm64` is not of the form `os/architecture` or `os/architecture/variant`",
+            "platform `Linux/arm64` is not of the form `os/architecture`, `os/architecture/variant` or \
+             `os/architecture:os.version`",
             Some("platform=linux/arm64"),
         );
         check(

@@ -12,9 +12,10 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Parses a configuration; an artifact's configuration of another shape is `None`.
+    /// Parses a configuration; one that does not say what it runs on, as an artifact's, is `None`.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        let config: Self = serde_json::from_slice(bytes).ok()?;
+        config.platform.is_stated().then_some(config)
     }
 }
 

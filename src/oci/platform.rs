@@ -8,10 +8,80 @@ use serde::{Deserialize, Serialize};
 /// The longest word of a platform that anybody means, in bytes.
 const TEXT_LEN_MAX: usize = 255;
 
-/// What an image runs on, in Go's words: `linux/amd64`, `linux/arm/v7`.
+/// The operating systems that Go, and with it the image specification, has a word for.
+const SYSTEMS: [&str; 20] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "unknown",
+    "wasi",
+    "wasip1",
+    "windows",
+    "zos",
+];
+/// The same for architectures.
+const ARCHITECTURES: [&str; 28] = [
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "arm64",
+    "arm64be",
+    "armbe",
+    "loong64",
+    "mips",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "mipsle",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv32",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "sw64",
+    "unknown",
+    "wasm",
+    "wasm32",
+];
+/// What architectures are called elsewhere, and what that is with its variant.
+const OTHER_NAMES: [(&str, &str); 9] = [
+    ("arm32v5", "arm/v5"),
+    ("arm32v6", "arm/v6"),
+    ("arm32v7", "arm/v7"),
+    ("arm64v8", "arm64"),
+    ("armhf", "arm/v7"),
+    ("armv6", "arm/v6"),
+    ("armv7", "arm/v7"),
+    ("loongarch64", "loong64"),
+    ("x64", "amd64"),
+];
+
+/// What an image runs on, in Go's words: `linux/amd64`, `linux/arm/v7`, `windows/amd64:10.0.20348`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
+    /// Empty where an image does not say it.
+    #[serde(default)]
     pub os: String,
+    #[serde(default)]
     pub architecture: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
@@ -23,11 +93,21 @@ pub struct Platform {
     pub os_version: Option<String>,
 }
 
-/// Why a text is no platform.
+/// Why a text is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("platform `{text}` is not of the form `os/architecture` or `os/architecture/variant`")]
-pub struct PlatformError {
-    text: String,
+pub enum PlatformError {
+    #[error(
+        "platform `{text}` is not of the form `os/architecture`, `os/architecture/variant` or \
+         `os/architecture:os.version`"
+    )]
+    Form {
+        text: String,
+        /// What was likely meant.
+        meant: Option<String>,
+    },
+    /// A word that differs in one letter from one that everybody uses.
+    #[error("platform `{text}` is not known")]
+    Misspelt { text: String, meant: String },
 }
 
 /// Which platforms of a multi-platform image to carry.
@@ -37,6 +117,16 @@ pub enum PlatformChoice {
     All,
     /// One or more platforms.
     These(Vec<Platform>),
+}
+
+impl PlatformError {
+    /// The platform that was likely meant.
+    pub fn meant(&self) -> Option<&str> {
+        match self {
+            Self::Form { meant, .. } => meant.as_deref(),
+            Self::Misspelt { meant, .. } => Some(meant),
+        }
+    }
 }
 
 impl Platform {
@@ -50,16 +140,42 @@ impl Platform {
         }
     }
 
-    /// Whether an image of platform `offered` will do where this one is asked for.
+    /// Whether an image of platform `offered` runs where this one is asked for.
     ///
-    /// A variant matters only when it is asked for; `arm64` and `arm64/v8` are the same.
+    /// A variant matters only when it is asked for; `arm64` and `arm64/v8` are the same, and `arm`
+    /// without a variant is `arm/v7`. The same goes for the version of the operating system, of
+    /// which the first components are enough.
     pub fn accepts(&self, offered: &Self) -> bool {
         self.os == offered.os
             && self.architecture == offered.architecture
             && match self.effective_variant() {
                 None => true,
-                wanted => wanted == offered.effective_variant(),
+                wanted => wanted == offered.effective_variant().or(offered.default_variant()),
             }
+            && match self.effective_os_version() {
+                None => true,
+                Some(wanted) => offered
+                    .effective_os_version()
+                    .and_then(|has| has.strip_prefix(wanted))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+            }
+    }
+
+    /// Whether `offered` is what is asked for here and nothing more special.
+    pub fn is_exactly(&self, offered: &Self) -> bool {
+        self.accepts(offered)
+            && self.effective_variant() == offered.effective_variant()
+            && self.effective_os_version() == offered.effective_os_version()
+    }
+
+    /// Whether it says what it runs on: descriptors and configurations may leave it empty.
+    pub fn is_stated(&self) -> bool {
+        !self.os.is_empty() && !self.architecture.is_empty()
+    }
+
+    /// Whether it is what tools write that have no platform to name, as for attestations.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
     }
 
     /// Whether it says something that can be written where people read it: a configuration may hold
@@ -77,6 +193,15 @@ impl Platform {
             (_, variant) => variant,
         }
     }
+
+    /// What those mean who write no variant.
+    fn default_variant(&self) -> Option<&'static str> {
+        (self.architecture == "arm").then_some("v7")
+    }
+
+    fn effective_os_version(&self) -> Option<&str> {
+        self.os_version.as_deref().filter(|text| !text.is_empty())
+    }
 }
 
 fn go_architecture(name: &str) -> &str {
@@ -92,28 +217,125 @@ fn go_architecture(name: &str) -> &str {
 impl FromStr for Platform {
     type Err = PlatformError;
 
+    /// Parses `os/architecture[/variant][:os.version]`.
+    ///
+    /// Words that nobody knows are taken as they are, unless they look like a slip of the keyboard.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
-        let bad = || PlatformError {
-            text: text.to_owned(),
+        let Some(platform) = parse(text) else {
+            return Err(PlatformError::Form {
+                text: text.to_owned(),
+                meant: likely(text),
+            });
         };
-        let is_word = |word: &str| {
-            !word.is_empty()
-                && word.bytes().all(|b| {
-                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.')
-                })
-        };
-        let parts: Vec<&str> = text.split('/').collect();
-        if !parts.iter().all(|part| is_word(part)) {
-            return Err(bad());
-        }
-        match parts[..] {
-            [os, architecture] => Ok(Self::new(os, architecture)),
-            [os, architecture, variant] => Ok(Self {
-                variant: Some(variant.to_owned()),
-                ..Self::new(os, architecture)
+        match respelt(&platform) {
+            None => Ok(platform),
+            Some(meant) => Err(PlatformError::Misspelt {
+                text: text.to_owned(),
+                meant: meant.to_string(),
             }),
-            _ => Err(bad()),
         }
+    }
+}
+
+fn parse(text: &str) -> Option<Platform> {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|b| {
+                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.')
+            })
+    };
+    let (name, os_version) = match text.split_once(':') {
+        Some((name, version)) => (name, Some(version)),
+        None => (text, None),
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    if !parts.iter().copied().chain(os_version).all(is_word) {
+        return None;
+    }
+    let (os, architecture, variant) = match parts[..] {
+        [os, architecture] => (os, architecture, None),
+        [os, architecture, variant] => (os, architecture, Some(variant)),
+        _ => return None,
+    };
+    Some(Platform {
+        variant: variant.map(str::to_owned),
+        os_version: os_version.map(str::to_owned),
+        ..Platform::new(os, architecture)
+    })
+}
+
+/// The platform with its words as they are spelt, if one of them is a letter off.
+fn respelt(platform: &Platform) -> Option<Platform> {
+    let other_name = |word: &str| {
+        let known = OTHER_NAMES.iter().find(|(name, _)| *name == word)?;
+        known
+            .1
+            .split_once('/')
+            .map_or(Some((known.1, None)), |(arch, variant)| {
+                Some((arch, Some(variant.to_owned())))
+            })
+    };
+    let near = |word: &str, known: &[&'static str]| {
+        if known.contains(&word) {
+            return None;
+        }
+        known.iter().copied().find(|known| is_near(word, known))
+    };
+    let os = near(&platform.os, &SYSTEMS);
+    let (architecture, variant) = match other_name(&platform.architecture) {
+        Some((architecture, variant)) => (Some(architecture), variant),
+        None => (near(&platform.architecture, &ARCHITECTURES), None),
+    };
+    if os.is_none() && architecture.is_none() {
+        return None;
+    }
+    Some(Platform {
+        os: os.unwrap_or(&platform.os).to_owned(),
+        architecture: architecture.unwrap_or(&platform.architecture).to_owned(),
+        variant: variant.or_else(|| platform.variant.clone()),
+        os_version: platform.os_version.clone(),
+    })
+}
+
+/// What somebody may have meant by a text that is not of a platform's form.
+fn likely(text: &str) -> Option<String> {
+    let text = text
+        .trim()
+        .to_lowercase()
+        .replace(['\\', '_', '-', ' '], "/");
+    let is_system = |word: &str| SYSTEMS.contains(&word);
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+    let guess = match parts[..] {
+        [architecture] => format!("linux/{architecture}"),
+        [architecture, os] if is_system(os) && !is_system(architecture) => {
+            format!("{os}/{architecture}")
+        }
+        [first, ref rest @ ..] => match first.split_once('(') {
+            // As containerd writes it.
+            Some((os, version)) => {
+                format!("{os}/{}:{}", rest.join("/"), version.trim_end_matches(')'))
+            }
+            None => parts.join("/"),
+        },
+        [] => return None,
+    };
+    let platform = parse(&guess)?;
+    let platform = respelt(&platform).unwrap_or(platform);
+    let is_known =
+        is_system(&platform.os) && ARCHITECTURES.contains(&platform.architecture.as_str());
+    is_known.then(|| platform.to_string())
+}
+
+/// Whether one letter more, less, other or swapped with its neighbour makes one of the other.
+fn is_near(word: &str, known: &str) -> bool {
+    let (word, known) = (word.as_bytes(), known.as_bytes());
+    let n_same = word.iter().zip(known).take_while(|(a, b)| a == b).count();
+    let (word, known) = (&word[n_same..], &known[n_same..]);
+    let n_same = word.iter().rev().zip(known.iter().rev());
+    let n_same = n_same.take_while(|(a, b)| a == b).count();
+    match (&word[..word.len() - n_same], &known[..known.len() - n_same]) {
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        (word, known) => word.len() <= 1 && known.len() <= 1,
     }
 }
 
@@ -139,9 +361,12 @@ impl FromStr for PlatformChoice {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        match self.variant.as_deref() {
-            None | Some("") => Ok(()),
-            Some(variant) => write!(f, "/{variant}"),
+        if let Some(variant) = self.variant.as_deref().filter(|text| !text.is_empty()) {
+            write!(f, "/{variant}")?;
+        }
+        match self.effective_os_version() {
+            None => Ok(()),
+            Some(version) => write!(f, ":{version}"),
         }
     }
 }
@@ -177,6 +402,70 @@ mod tests {
         check("linux/arm/v7", "linux/arm/v6", false);
         check("linux/amd64", "windows/amd64", false);
         check("linux/x86_64", "linux/amd64", true);
+        // Whoever writes no variant of `arm` means v7.
+        check("linux/arm/v7", "linux/arm", true);
+        check("linux/arm/v6", "linux/arm", false);
+        check("windows/amd64", "windows/amd64:10.0.20348.1", true);
+        check(
+            "windows/amd64:10.0.20348",
+            "windows/amd64:10.0.20348.1",
+            true,
+        );
+        check("windows/amd64:10.0.20348", "windows/amd64:10.0.20348", true);
+        check(
+            "windows/amd64:10.0.2034",
+            "windows/amd64:10.0.20348.1",
+            false,
+        );
+        check("windows/amd64:10.0.20348", "windows/amd64", false);
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused_with_what_was_meant() {
+        #[track_caller]
+        fn check(text: &str, meant: Option<&str>) {
+            let error = text.parse::<PlatformChoice>().unwrap_err();
+            assert_eq!(error.meant(), meant, "{text}");
+            if let Some(meant) = meant {
+                assert_eq!(meant.parse::<Platform>().unwrap().to_string(), meant);
+            }
+        }
+        check("linux/amd65", Some("linux/amd64"));
+        check("linux/adm64", Some("linux/amd64"));
+        check("linx/amd64", Some("linux/amd64"));
+        check("linux/arm64,linux/arm46", Some("linux/arm64"));
+        check("linux/armv7", Some("linux/arm/v7"));
+        check("linux/x64", Some("linux/amd64"));
+        check("amd64", Some("linux/amd64"));
+        check("aarch64", Some("linux/arm64"));
+        check("Linux/AMD64", Some("linux/amd64"));
+        check("linux-amd64", Some("linux/amd64"));
+        check("amd64/linux", Some("linux/amd64"));
+        check(
+            "windows(10.0.20348)/amd64",
+            Some("windows/amd64:10.0.20348"),
+        );
+        check("linux", None);
+        check("quark", None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_taken() {
+        for text in SYSTEMS
+            .iter()
+            .flat_map(|os| ARCHITECTURES.map(|arch| format!("{os}/{arch}")))
+        {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in [
+            "linux/e2k",
+            "haiku/amd64",
+            "linux/riscv128",
+            "unknown/unknown",
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -195,6 +484,12 @@ mod tests {
             Some("linux/arm64,linux/amd64"),
         );
         check("linux/arm/v7", Some("linux/arm/v7"));
+        check(
+            "windows/amd64:10.0.20348,linux/arm/v7:6.1",
+            Some("windows/amd64:10.0.20348,linux/arm/v7:6.1"),
+        );
+        check("windows/amd64:", None);
+        check("windows/amd64:10:1", None);
         check("linux", None);
         check("linux/", None);
         check("a/b/c/d", None);

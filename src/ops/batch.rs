@@ -78,6 +78,9 @@ pub struct ImageReport {
     /// needed no work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// What the user should know of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     #[serde(flatten)]
     pub status: ImageStatus,
 }
@@ -147,6 +150,7 @@ impl ImageReport {
             bytes: bytes_of(image),
             referrers: image.n_referrers(),
             seconds: None,
+            warnings: image.warnings.clone(),
             status,
         }
     }
@@ -161,6 +165,7 @@ impl ImageReport {
             bytes: 0,
             referrers: 0,
             seconds: None,
+            warnings: Vec::new(),
             status,
         }
     }
@@ -171,6 +176,18 @@ impl ImageStatus {
         let text = error_chain(error.as_ref());
         Self::Failed { error, text }
     }
+}
+
+/// Says of an image's foreign layers that they are left where they are.
+fn foreign_note(image: &Resolved) -> String {
+    let n = image.foreign.len();
+    let len = sum_len(image.foreign.iter().map(|layer| layer.size));
+    format!(
+        "{}: not carried: {} of {}, which the target must get from the URLs in the manifest",
+        image.wanted.name,
+        format_count(n, "foreign layer"),
+        format_len(len),
+    )
 }
 
 /// Whether there is nothing to say of a number, which is then left out.
@@ -260,22 +277,18 @@ impl Batch {
             present_volumes: None,
         };
         let mut images = Vec::new();
-        let mut n_unsigned = 0;
+        let (mut n_unsigned, mut n_left) = (0, 0);
         for result in results {
             match result {
                 Resolution::Resolved(image) => {
                     let image = *image;
                     if !image.foreign.is_empty() {
-                        let n = image.foreign.len();
-                        let len = sum_len(image.foreign.iter().map(|layer| layer.size));
-                        cx.note(&format!(
-                            "{}: not carried: {} of {}, which registries do not hold; the target \
-                             must reach the URLs in the manifest",
-                            image.wanted.name,
-                            format_count(n, "foreign layer"),
-                            format_len(len),
-                        ));
+                        cx.note(&foreign_note(&image));
                     }
+                    for text in &image.warnings {
+                        cx.warn(&format!("{}: {text}", image.wanted.name));
+                    }
+                    n_left += image.n_left_referrers;
                     n_unsigned += usize::from(image.leaves_referrers);
                     batch.positions.push(batch.reports.len());
                     batch
@@ -304,6 +317,12 @@ impl Batch {
                 "{}: signatures and the like are about the index, which was not carried as it is, \
                  and were left behind; `--platform all` carries both",
                 format_count(n_unsigned, "image"),
+            ));
+        }
+        if n_left > 0 {
+            cx.note(&format!(
+                "{} left out of indexes, which have new digests (`--no-referrers`)",
+                format_count(n_left, "attestation"),
             ));
         }
         for note in join_referrers(&mut images) {
@@ -376,8 +395,15 @@ impl Batch {
     pub(super) fn set_platforms(&mut self, found: Vec<Option<Platform>>) {
         let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
         for (image, platform) in plan.images.iter_mut().zip(found) {
-            image.platform = platform;
+            image.platform = image.platform.take().or(platform);
         }
+    }
+
+    /// Says what the user should know of the image at a position in the plan.
+    pub(super) fn warn(&mut self, cx: &Context, image: usize, text: String) {
+        let report = &mut self.reports[self.positions[image]];
+        cx.warn(&format!("{}: {text}", report.image));
+        report.warnings.push(text);
     }
 
     /// Notes that the image at a position in the plan waits for volumes that are not here.

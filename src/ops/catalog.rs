@@ -235,6 +235,7 @@ impl Catalog {
                 name: image.name,
                 locate: image.locate,
                 platforms: PlatformChoice::All,
+                line_platforms: image.platforms,
                 index_mode: IndexMode::Keep,
                 pinned: None,
                 referrers,
@@ -300,6 +301,7 @@ impl Catalog {
                             tag: stored.tag.clone(),
                         },
                         digest,
+                        platforms: entry.platforms.clone(),
                     };
                     return Ok(images.into_iter().map(image).collect());
                 }
@@ -390,6 +392,7 @@ impl Catalog {
                         },
                         locate: Locate::unreadable(tag.error),
                         digest: None,
+                        platforms: None,
                     });
                 }
                 Ok(found)
@@ -411,6 +414,7 @@ impl Catalog {
                         locate,
                         destination: Destination { repository, tag },
                         digest,
+                        platforms: None,
                     });
                 }
                 Ok(found)
@@ -425,6 +429,7 @@ impl Catalog {
                         tag: image.tag.clone(),
                     },
                     digest: None,
+                    platforms: None,
                 });
                 Ok(images.chain(unreadable).collect())
             }
@@ -475,6 +480,8 @@ struct Found {
     destination: Destination,
     /// `None` for one that cannot be read.
     digest: Option<Digest>,
+    /// What its line of a list asks for.
+    platforms: Option<PlatformChoice>,
 }
 
 impl Found {
@@ -493,6 +500,7 @@ impl Found {
             },
             destination: Destination { repository, tag },
             digest: Some(image.digest.clone()),
+            platforms: None,
         }
     }
 
@@ -507,6 +515,7 @@ impl Found {
             locate,
             destination: Destination { repository, tag },
             digest: Some(digest),
+            platforms: None,
         }
     }
 }

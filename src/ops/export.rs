@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::base;
 use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_space};
+use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
 use crate::layout::CollectionKind;
 use crate::list::{ImageList, RenameRules};
-use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink, Source};
+use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
 
 /// What to export, and where to.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct ExportOptions {
     pub list: Option<ImageList>,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
+    pub platforms: PlatformOptions,
     /// How blobs that are files are taken over; `None` hardlinks where that works, else copies.
     pub link: Option<LinkMode>,
     pub on_failure: OnFailure,
@@ -55,17 +57,22 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         cx.warn(warning);
     }
     let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
-    if options.format == ExportFormat::DockerArchive && is_sequential(catalog.source()) {
+    if options.format == ExportFormat::DockerArchive && catalog.source().is_sequential() {
         return Err(OpsError::WrongSource {
             verb: "export for `docker load`",
             path: options.source.clone(),
             kind: catalog.kind(),
         });
     }
-    let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+    let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+    options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
+    platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {
         return Ok(batch.finish());
+    }
+    if options.format != ExportFormat::DockerArchive {
+        platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     }
     base::require_whole(catalog.source(), &options.source, &batch.plan)?;
     let has_files = matches!(
@@ -112,13 +119,4 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         .await;
     batch.warn_of_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
-}
-
-/// Whether a source is read from front to back, so that its layers cannot be had in an order.
-fn is_sequential(source: &Source) -> bool {
-    match source {
-        Source::BundleStream(_) => true,
-        Source::Collection(collection) => collection.is_sequential(),
-        _ => false,
-    }
 }

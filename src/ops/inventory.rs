@@ -13,10 +13,9 @@ use super::verify::ambiguous_name;
 use super::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
 use crate::oci::{
-    Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform, ReferrerTagKind,
-    RepositoryName, Tag,
+    Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
-use crate::transfer::{BlobContent, Location, OnFailure, Resolved, Source};
+use crate::transfer::{Location, OnFailure, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
 pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -210,23 +209,11 @@ fn groups(image: &Resolved) -> Vec<Group> {
 pub(super) async fn read_platforms(source: &Source, batch: &mut Batch) {
     let mut found = Vec::with_capacity(batch.plan.images.len());
     for image in &batch.plan.images {
-        found.push(platform(source, image).await);
+        let platform = platform_of(source, &image.location, image.top()).await;
+        // A configuration that cannot be read is complained of where it is carried.
+        found.push(platform.ok().flatten());
     }
     batch.set_platforms(found);
-}
-
-async fn platform(source: &Source, image: &Resolved) -> Option<Platform> {
-    let ManifestBody::Image(manifest) = image.top().body() else {
-        return None;
-    };
-    if !is_readable_config(&manifest.config) {
-        return None;
-    }
-    let content = source.open_blob(&image.location, &manifest.config).await;
-    let Ok(BlobContent::File(range)) = content else {
-        return None;
-    };
-    bridge::run(move || platform_in(&range)).await
 }
 
 /// What a configuration says that its image runs on. It may hold anything, and a bundle refuses to

@@ -20,6 +20,7 @@ use self::carried::Carried;
 pub(super) use self::plan::with_files;
 use self::sources::{Known, Made};
 use super::batch::{Batch, is_zero, require_file_len, require_other, require_space};
+use super::platforms::{self, PlatformOptions};
 use super::since::Since;
 use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
@@ -47,6 +48,7 @@ pub struct PackOptions {
     pub output: PathBuf,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
+    pub platforms: PlatformOptions,
     pub compression: Compression,
     /// How many bytes a volume may have; one volume of any length when there is none.
     pub volume_size: Option<u64>,
@@ -186,11 +188,15 @@ impl Prepared {
                 kind: catalog.kind(),
             });
         }
-        let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+        let mut wanted =
+            catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+        options.platforms.apply(&mut wanted);
         let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
+        platforms::check(cx, source, &mut batch, options.platforms.mismatch).await;
         if let Some(error) = batch.first_failure().filter(|_| batch.plan.is_empty()) {
             return Err(error.into());
         }
+        platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
         base::require_whole(source, &options.source, &batch.plan)?;
         // Whoever lists the bundle need not read them, and cannot where they are left out.
         inventory::read_platforms(source, &mut batch).await;

@@ -12,6 +12,7 @@
 
 mod finding;
 mod harbor;
+mod partial;
 
 use serde::Serialize;
 
@@ -169,6 +170,7 @@ impl<'a> Look<'a> {
         sink: &RegistrySink,
         (plan, present): (&Plan, &[Present]),
     ) {
+        self.look_at_indexes(sink, plan).await;
         if !plan.is_empty() {
             self.look_at_plan(sink, (plan, present)).await;
         }

@@ -5,20 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_space};
+use super::platforms::{self, Mismatch};
 use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError};
 use crate::bridge;
 use crate::fsx::{self, Durability};
 use crate::list::{self, ImageList, ListEntry};
-use crate::oci::{Digest, ImageConfig, ManifestBody, PlatformChoice, Registry, Tag, sum_len};
+use crate::oci::{Digest, ManifestBody, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, RegistrySource, Resolved, Sink,
-    Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
+    Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, RegistrySource, Sink, Source,
+    StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
-
-/// The longest configuration that is read to compare platforms, in bytes.
-const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
 /// What to pull, and how.
 #[derive(Debug)]
@@ -31,6 +29,7 @@ pub struct PullOptions {
     /// For lines that do not say it themselves.
     pub platforms: PlatformChoice,
     pub index_mode: IndexMode,
+    pub mismatch: Mismatch,
     pub referrers: ReferrerMode,
     /// Where to write the list with every digest.
     pub lock: Option<PathBuf>,
@@ -74,6 +73,13 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     if batch.must_stop() {
         return Ok(batch.finish());
     }
+    if options.effect == Effect::DryRun || options.mismatch == Mismatch::Fail {
+        platforms::check(cx, &source, &mut batch, options.mismatch).await;
+        if batch.must_stop() {
+            return Ok(batch.finish());
+        }
+    }
+    platforms::warn_of_partial(cx, &batch, platforms::NOT_PULLED);
     let missing_len = missing_len(options, &batch.plan).await?;
     require_space(&options.store, missing_len)?;
     if options.effect == Effect::DryRun {
@@ -88,7 +94,10 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     let sink = StoreSink::new(store.clone(), sink_options);
     batch.run(cx, &source, Sink::Store(Arc::new(sink))).await;
     keep_originals(cx, &store, &batch.plan).await;
-    warn_of_platforms(cx, &store, &batch.plan).await?;
+    if options.mismatch == Mismatch::Warn {
+        // Every configuration is here by now.
+        platforms::check(cx, &Source::Store(store), &mut batch, options.mismatch).await;
+    }
     if let Some(path) = &options.lock {
         write_lock(cx, path, options, &batch)?;
     }
@@ -122,6 +131,7 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
             .platforms
             .clone()
             .unwrap_or_else(|| options.platforms.clone()),
+        line_platforms: entry.platforms.clone(),
         index_mode: options.index_mode,
         pinned: reference.digest.clone(),
         referrers: options.referrers,
@@ -225,48 +235,6 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
         Ok(len)
     })
     .await
-}
-
-/// Says which images turned out to be for another platform than the one asked for: an image
-/// without an index is carried whatever it is for, and would fail only at the customer's.
-async fn warn_of_platforms(cx: &Context, store: &Store, plan: &Arc<Plan>) -> Result<(), OpsError> {
-    let (store, plan_again) = (store.clone(), Arc::clone(plan));
-    let texts = bridge::run(move || {
-        let mut texts = Vec::new();
-        for image in &plan_again.images {
-            texts.extend(other_platform(&store, image)?);
-        }
-        Ok::<_, OpsError>(texts)
-    })
-    .await?;
-    for text in texts {
-        cx.warn(&text);
-    }
-    Ok(())
-}
-
-fn other_platform(store: &Store, image: &Resolved) -> Result<Option<String>, OpsError> {
-    let (PlatformChoice::These(wanted), ManifestBody::Image(manifest)) =
-        (&image.wanted.platforms, image.top().body())
-    else {
-        return Ok(None);
-    };
-    if !manifest.config.media_type.is_image_config() {
-        return Ok(None);
-    }
-    let Some(bytes) = store.read_blob(&manifest.config.digest, CONFIG_LEN_MAX)? else {
-        return Ok(None);
-    };
-    let Some(ImageConfig { platform }) = ImageConfig::parse(&bytes) else {
-        return Ok(None);
-    };
-    if wanted.iter().any(|wanted| wanted.accepts(&platform)) {
-        return Ok(None);
-    }
-    Ok(Some(format!(
-        "{} is for {platform} only, not for {}",
-        image.wanted.name, image.wanted.platforms
-    )))
 }
 
 fn write_lock(

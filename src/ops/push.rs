@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 
 use super::base;
 use super::batch::{Batch, Standing};
+use super::platforms::{self, PlatformOptions};
 use super::preflight::{Look, Present, would_create};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
 use crate::list::{ImageList, RenameRules};
@@ -27,6 +28,7 @@ pub struct PushOptions {
     pub list: Option<ImageList>,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
+    pub platforms: PlatformOptions,
     pub effect: Effect,
     pub on_failure: OnFailure,
     pub preflight: Preflight,
@@ -42,8 +44,10 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         cx.warn(warning);
     }
     let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
-    let wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+    let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
+    options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
+    platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {
         return Ok(batch.finish());
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batch::{Batch, require_other, require_same_filesystem, require_space};
+use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
@@ -19,6 +20,7 @@ pub struct SelectOptions {
     pub link: LinkMode,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
+    pub platforms: PlatformOptions,
 }
 
 /// Puts the listed images' blobs and link files into the output tree.
@@ -38,8 +40,10 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
             kind,
         });
     }
-    let wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
+    let mut wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
+    options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.plan.is_empty() {
         return Ok(batch.finish());
     }
@@ -50,6 +54,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         LinkMode::Copy => require_space(&options.output, batch.plan.len())?,
         LinkMode::Reflink => {}
     }
+    platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;
     let store = cx.open_store(&options.output, Store::create).await?;
     let sink_options = StoreSinkOptions {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::base;
 use super::batch::{Batch, require_space};
+use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
 use crate::fsx::{self, Durability};
@@ -26,6 +27,7 @@ const DISCARD_PAUSE: Duration = Duration::from_millis(20);
 pub struct UnpackOptions {
     pub bundle: PathBuf,
     pub output: PathBuf,
+    pub platforms: PlatformOptions,
 }
 
 /// Unpacks a bundle into a store, new or existing.
@@ -54,11 +56,14 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         bundle.require_complete()?;
         bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
-    let wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    let mut wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
+    options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
+    platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
+    platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     let at = (existing_store(&options.output)?, options.output.as_path());
     let from = (catalog.source(), options.bundle.as_path());
     base::await_at_store(from, at, &mut batch).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{SizeClaim, Source};
+use super::{AbsentChild, SizeClaim, Source};
 use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
@@ -35,8 +35,8 @@ pub enum TransferError {
     Manifest(#[from] ManifestError),
     #[error("image `{image}` is not there")]
     ImageAbsent { image: String },
-    #[error("manifest `{digest}` is named by an index and is not there")]
-    ChildAbsent { digest: Digest },
+    #[error(transparent)]
+    ChildAbsent(Box<AbsentChild>),
     #[error("blob `{digest}` is not there")]
     BlobAbsent { digest: Digest },
     #[error("blob `{digest}` has {actual} bytes where {claim} says {expected}")]
@@ -82,6 +82,14 @@ pub enum TransferError {
     },
     #[error("image has no platform {wanted}; it has {offered}")]
     NoPlatform { wanted: String, offered: String },
+    /// Most registries refuse an index whose children they do not have.
+    #[error("the registry refuses an index that lists manifests which are not carried: {lacking}")]
+    PartialIndex {
+        lacking: String,
+        source: Box<RegistryError>,
+    },
+    #[error("the image is for {platform} only, not for {wanted}")]
+    OtherPlatform { platform: String, wanted: String },
     #[error(
         "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
     )]
@@ -198,6 +206,14 @@ impl TransferError {
         }
     }
 
+    /// Whether running the same command again is sure to fail again.
+    pub fn is_for_good(&self) -> bool {
+        matches!(
+            self,
+            Self::PartialIndex { .. } | Self::NoPlatform { .. } | Self::OtherPlatform { .. }
+        )
+    }
+
     /// Whether content is not what its digest says.
     pub fn is_unverified(&self) -> bool {
         match self {
@@ -232,6 +248,7 @@ impl TransferError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Registry(error) => error.class(),
+            Self::PartialIndex { source, .. } => source.class(),
             Self::Store(error) => error.class(),
             Self::Bundle(error) => error.class(),
             Self::Stream(error) => error.class(),
@@ -239,11 +256,12 @@ impl TransferError {
             Self::File(error) => error.class(),
             Self::Referrers { source, .. } => source.class(),
             Self::ImageAbsent { .. }
-            | Self::ChildAbsent { .. }
+            | Self::ChildAbsent(_)
             | Self::BlobAbsent { .. }
             | Self::BaseLost { .. }
             | Self::NotMounted { .. }
-            | Self::NoPlatform { .. } => ErrorClass::NotFound,
+            | Self::NoPlatform { .. }
+            | Self::OtherPlatform { .. } => ErrorClass::NotFound,
             Self::Manifest(_)
             | Self::BlobLength { .. }
             | Self::SizesDiffer { .. }
@@ -303,6 +321,17 @@ impl Hint for TransferError {
                  every platform"
                     .to_owned(),
             ),
+            Self::PartialIndex { .. } => Some(
+                "`--index rewrite` pushes an index of what is carried, and `--platform \
+                 linux/amd64` one platform in its place; to push all of it, pull again with \
+                 `--platform all`."
+                    .to_owned(),
+            ),
+            Self::OtherPlatform { .. } => Some(
+                "Without `--strict-platform` the image is carried as it is; `platform=` on its \
+                 line says which platform is meant."
+                    .to_owned(),
+            ),
             Self::PinnedIndex { .. } => Some(
                 "carry every platform with `--platform all`, keep the index with `--index keep`, \
                  or pin the platform's own digest"
@@ -327,7 +356,7 @@ impl Hint for TransferError {
                     .to_owned(),
             ),
             Self::NoDockerImage(NoDockerImage::Index) => Some(
-                "pull one platform of it (`--platform linux/amd64`), or export with `--format \
+                "export one platform of it (`--platform linux/amd64`), or export with `--format \
                  oci-archive`"
                     .to_owned(),
             ),
@@ -346,7 +375,8 @@ impl Hint for TransferError {
                  built or pushed anew by whoever publishes it"
                     .to_owned(),
             ),
-            Self::BlobLength { .. } | Self::BlobAbsent { .. } | Self::ChildAbsent { .. } => {
+            Self::ChildAbsent(absent) => absent.hint(),
+            Self::BlobLength { .. } | Self::BlobAbsent { .. } => {
                 Some("`hod verify` names everything that is damaged or missing there".to_owned())
             }
             _ => None,

@@ -1,5 +1,8 @@
 //! From a wanted image to its manifests and blobs, with the choice of platforms applied.
 
+mod absent;
+mod one;
+mod some;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -7,11 +10,14 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use self::walk::{Walk, refuse_pin};
+use self::some::Part;
+use self::walk::Walk;
 use super::referrers::{Finder, Referrer, ReferrerMode};
 use super::{Locate, Location, OnFailure, Source, TransferError, Wanted, sizes};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform, PlatformChoice};
 use crate::report::{Event, Reporter};
+pub(super) use absent::role;
+pub use absent::{AbsentChild, Holder, Wish, is_about_another};
 
 /// How deep indexes may nest.
 pub(super) const DEPTH_MAX: usize = 8;
@@ -19,6 +25,9 @@ pub(super) const DEPTH_MAX: usize = 8;
 pub(super) const MANIFESTS_MAX: usize = 1000;
 /// How many bytes they may have together.
 pub(super) const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
+
+/// How many platforms are named when the wanted one is missing.
+const SHOWN_MAX: usize = 20;
 
 /// What becomes of an index of which not every platform is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +53,8 @@ pub struct Resolved {
     pub foreign: Vec<Descriptor>,
     /// Children that a kept index names and that are not carried.
     pub absent: Vec<Descriptor>,
-    /// What its configuration says that it runs on, if somebody read that.
+    /// What it runs on: as the index says that it was chosen from, or its configuration, if
+    /// somebody read that.
     pub platform: Option<Platform>,
     /// The digest of the index that was rewritten or replaced by one of its manifests.
     pub original: Option<Digest>,
@@ -56,6 +66,10 @@ pub struct Resolved {
     pub leaves_referrers: bool,
     /// Whether its destination has all of it already, so that only its referrers are to be put.
     pub is_in_place: bool,
+    /// How many attestations its index lists that were left out, since nobody wants referrers.
+    pub n_left_referrers: usize,
+    /// What the user should know of it.
+    pub warnings: Vec<String>,
 }
 
 impl Resolved {
@@ -83,6 +97,17 @@ impl Resolved {
             let locations = &referrer.locations[..];
             referrer.blobs.iter().map(move |blob| (blob, locations))
         }))
+    }
+
+    /// The children that indexes of it list and that are not carried, each with what it is.
+    pub fn absent_children(&self) -> Vec<(String, &Digest)> {
+        let of = |child: &Descriptor| {
+            let lists = |index: &&Manifest| index.children().contains(child);
+            let index = self.manifests.iter().find(lists);
+            index.map_or_else(|| "manifest".to_owned(), |index| absent::role(index, child))
+        };
+        let absent = self.absent.iter();
+        absent.map(|child| (of(child), &child.digest)).collect()
     }
 
     /// How many referrers are carried with it.
@@ -185,20 +210,33 @@ pub(super) async fn closure(
 /// Resolves one image, without what is about it.
 pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, TransferError> {
     let (found, location) = source.top(wanted).await?;
-    let cx = Walk::new(source, &location);
+    let cx = Walk::of(source, &location, wanted);
     let is_index = matches!(found.body(), ManifestBody::Index(_));
     let original = found.clone();
+    let part = |mode| Part {
+        platforms: &wanted.platforms,
+        mode,
+        referrers: wanted.referrers,
+    };
     let collected = match (&wanted.platforms, wanted.index_mode) {
-        (PlatformChoice::These(platforms), mode) if is_index => {
+        _ if !is_index => cx.all(found).await?,
+        (PlatformChoice::These(platforms), mode) => {
             refuse_pin(wanted, &found)?;
             match mode {
-                IndexMode::Fitting if platforms.len() == 1 => {
-                    let leaf = cx.one(&found, &platforms[0]).await?;
-                    cx.all(leaf).await?
-                }
-                IndexMode::Keep => cx.some(found, platforms, IndexMode::Keep).await?,
-                _ => cx.some(found, platforms, IndexMode::Rewrite).await?,
+                IndexMode::Fitting if platforms.len() == 1 => cx.one(&found, &platforms[0]).await?,
+                IndexMode::Keep => cx.some(found, &part(IndexMode::Keep)).await?,
+                _ => cx.some(found, &part(IndexMode::Rewrite)).await?,
             }
+        }
+        (PlatformChoice::All, IndexMode::Rewrite) => {
+            cx.some(found, &part(IndexMode::Rewrite)).await?
+        }
+        // Attestations in an index are referrers like any other, and nobody wants them; a pinned
+        // index must keep its bytes.
+        (PlatformChoice::All, IndexMode::Fitting)
+            if wanted.referrers == ReferrerMode::Leave && wanted.pinned.is_none() =>
+        {
+            cx.some(found, &part(IndexMode::Fitting)).await?
         }
         _ => cx.all(found).await?,
     };
@@ -208,12 +246,14 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         blobs: Vec::new(),
         foreign: Vec::new(),
         absent: collected.absent,
-        platform: None,
+        platform: collected.platform,
         original: None,
         original_manifest: None,
         referrers: Vec::new(),
         leaves_referrers: false,
         is_in_place: false,
+        n_left_referrers: collected.n_left_referrers,
+        warnings: collected.warnings,
         manifests: collected.manifests,
     };
     let mut seen = BTreeSet::new();
@@ -231,8 +271,42 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
     resolved.foreign.retain(|blob| !is_stored(blob));
     if resolved.top().digest() != original.digest() {
+        refuse_pin(wanted, &original)?;
         resolved.original = Some(original.digest().clone());
         resolved.original_manifest = Some(original);
     }
     Ok(resolved)
+}
+
+/// A pinned index must stay as it is: any other top would make the pinned digest unservable.
+fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
+    match (&wanted.pinned, wanted.index_mode) {
+        (Some(_), IndexMode::Fitting | IndexMode::Rewrite) => Err(TransferError::PinnedIndex {
+            digest: found.digest().clone(),
+            platforms: match &wanted.platforms {
+                PlatformChoice::All => "a part of it".to_owned(),
+                platforms @ PlatformChoice::These(_) => platforms.to_string(),
+            },
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn no_platform(wanted: &[Platform], offered: &BTreeSet<Platform>) -> TransferError {
+    let list = |platforms: &mut dyn ExactSizeIterator<Item = &Platform>| {
+        let n = platforms.len();
+        let mut texts: Vec<String> = platforms.take(SHOWN_MAX).map(ToString::to_string).collect();
+        if n > texts.len() {
+            texts.push(format!("and {} more", n - texts.len()));
+        }
+        if texts.is_empty() {
+            "no platforms at all".to_owned()
+        } else {
+            texts.join(", ")
+        }
+    };
+    TransferError::NoPlatform {
+        wanted: list(&mut wanted.iter()),
+        offered: list(&mut offered.iter()),
+    }
 }

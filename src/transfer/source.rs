@@ -158,6 +158,8 @@ pub struct Wanted {
     pub name: String,
     pub locate: Locate,
     pub platforms: PlatformChoice,
+    /// Those that the image's line of a list asks for.
+    pub line_platforms: Option<PlatformChoice>,
     pub index_mode: IndexMode,
     /// The digest that the user pinned, which must stay servable.
     pub pinned: Option<Digest>,
@@ -209,6 +211,15 @@ impl Source {
     /// Whether what comes from it comes over a network.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Registry(_))
+    }
+
+    /// Whether it is read from front to back, so that a blob is had only when its turn comes.
+    pub fn is_sequential(&self) -> bool {
+        match self {
+            Self::BundleStream(_) => true,
+            Self::Collection(collection) => collection.is_sequential(),
+            _ => false,
+        }
     }
 
     /// What a bundle says of itself; `None` for other sources.

@@ -18,7 +18,7 @@ use hod::hint::Hint;
 use hod::layout::NoDockerImage;
 use hod::oci::{Digest, ManifestError};
 use hod::store::StoreError;
-use hod::transfer::{SizeClaim, TransferError};
+use hod::transfer::{AbsentChild, Holder, SizeClaim, TransferError, Wish};
 
 use crate::support::images::repository;
 
@@ -142,7 +142,13 @@ fn of_the_way() {
         TransferError::ImageAbsent {
             image: "a/b:1".to_owned(),
         },
-        TransferError::ChildAbsent { digest: digest() },
+        TransferError::ChildAbsent(Box::new(AbsentChild {
+            digest: digest(),
+            role: "linux/arm64".to_owned(),
+            holder: Holder::Archive,
+            present: vec!["linux/amd64".to_owned()],
+            wish: Wish::Platform,
+        })),
         TransferError::BlobAbsent { digest: digest() },
         TransferError::BlobLength {
             digest: digest(),
@@ -177,6 +183,10 @@ fn of_the_way() {
         TransferError::NoPlatform {
             wanted: "linux/riscv64".to_owned(),
             offered: "linux/amd64, linux/arm64".to_owned(),
+        },
+        TransferError::OtherPlatform {
+            platform: "linux/amd64".to_owned(),
+            wanted: "linux/arm64".to_owned(),
         },
         TransferError::PinnedIndex {
             digest: digest(),
@@ -222,15 +232,17 @@ fn of_the_way() {
     .collect();
     for error in &errors {
         match error {
-            // These two show what their own modules' tests show.
-            TransferError::Registry(_) | TransferError::Layout(_) => unreachable!(),
+            // These show what the tests of what is in them show.
+            TransferError::Registry(_)
+            | TransferError::PartialIndex { .. }
+            | TransferError::Layout(_) => unreachable!(),
             TransferError::Store(_)
             | TransferError::Bundle(_)
             | TransferError::Stream(_)
             | TransferError::File(_)
             | TransferError::Manifest(_)
             | TransferError::ImageAbsent { .. }
-            | TransferError::ChildAbsent { .. }
+            | TransferError::ChildAbsent(_)
             | TransferError::BlobAbsent { .. }
             | TransferError::BlobLength { .. }
             | TransferError::SizesDiffer { .. }
@@ -240,6 +252,7 @@ fn of_the_way() {
             | TransferError::BlobRead { .. }
             | TransferError::StreamRead { .. }
             | TransferError::NoPlatform { .. }
+            | TransferError::OtherPlatform { .. }
             | TransferError::PinnedIndex { .. }
             | TransferError::TooDeep { .. }
             | TransferError::TooMany { .. }

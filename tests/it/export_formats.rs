@@ -4,6 +4,8 @@
 mod hostile;
 mod sources;
 
+pub(crate) use sources::tar;
+
 use std::path::Path;
 
 use hod::oci::{Digest, MediaType};

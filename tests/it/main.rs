@@ -35,6 +35,7 @@ mod outputs;
 mod pack_stdout;
 mod packing;
 mod piped;
+mod platforms;
 mod pull;
 mod push;
 mod readme;

@@ -183,7 +183,8 @@ fn a_dry_run_changes_nothing() {
         "{}",
         output.stderr
     );
-    assert_eq!(registry.count("GET", blob_path), 0);
+    // The configuration, which says what the image is for.
+    assert_eq!(registry.count("GET", blob_path), 1);
     assert!(fsx::try_stat(&env.path("store")).unwrap().is_none());
 }
 
@@ -293,7 +294,7 @@ fn an_image_of_another_platform_is_told() {
     assert!(
         output
             .stderr
-            .contains("warning: a/arm:1 is for linux/arm64 only, not for linux/amd64"),
+            .contains("warning: a/arm:1: the image is for linux/arm64 only, not for linux/amd64"),
         "{}",
         output.stderr
     );

@@ -9,6 +9,7 @@ pub(crate) mod faults;
 pub(crate) mod harbor;
 pub(crate) mod http;
 pub(crate) mod images;
+pub(crate) mod indexes;
 pub(crate) mod nginx;
 pub(crate) mod pki;
 pub(crate) mod programs;

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{
-    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, PreflightArgs, ReferrerArgs, RegistryArgs,
-    RenameArgs, ResultsArgs, SignArgs, UploadArgs, volume_size,
+    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, PlatformArgs, PreflightArgs,
+    PullPlatformArgs, ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, SignArgs, UploadArgs,
+    volume_size,
 };
-use crate::oci::PlatformChoice;
 
 /// Pull the images of lists from registries into a store
 ///
@@ -41,17 +41,8 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     pub(crate) no_registries_conf: bool,
 
-    /// The platforms to carry: one, several, or `all`; by default Linux on this machine's
-    /// architecture
-    ///
-    /// With one, the tag names that platform's manifest. With several, it names an index of them.
-    /// With `all`, the index and every child keep their bytes.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all")]
-    pub(crate) platform: Option<PlatformChoice>,
-
-    /// What becomes of an index when not all of its platforms are carried
-    #[arg(long, value_enum, value_name = "MODE")]
-    pub(crate) index: Option<IndexArg>,
+    #[command(flatten)]
+    pub(crate) platforms: PullPlatformArgs,
 
     /// Write the list back to this file with every digest; the result is a list
     #[arg(long, value_name = "FILE")]
@@ -73,15 +64,6 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
-}
-
-/// What becomes of an index of which not every platform is carried.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum IndexArg {
-    /// A new index of the carried platforms; its digest is new, and both are printed
-    Rewrite,
-    /// The index as it is; some registries refuse it for the children it lacks
-    Keep,
 }
 
 /// Select images of a store into a tree of their own, by hardlink
@@ -107,6 +89,9 @@ pub(crate) struct SelectArgs {
     /// How to take over blobs; never anything else than asked for
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
+
+    #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
@@ -207,6 +192,9 @@ pub(crate) struct PackArgs {
     pub(crate) carry: CarryArgs,
 
     #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
+
+    #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
 
     #[command(flatten)]
@@ -238,6 +226,9 @@ pub(crate) struct UnpackArgs {
     /// The store to unpack into; added to when it exists
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -286,6 +277,9 @@ pub(crate) struct ExportArgs {
     pub(crate) only: OnlyArgs,
 
     #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
+
+    #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
 
     #[command(flatten)]
@@ -331,6 +325,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,

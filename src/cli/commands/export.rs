@@ -49,6 +49,7 @@ async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
         list: settings::only_list(&args.only).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
+        platforms: args.platforms.options(),
         link: args.link.map(Into::into),
         on_failure: if args.fail_fast {
             OnFailure::Stop

@@ -2,7 +2,7 @@
 
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
-use crate::cli::args::{IndexArg, PullArgs};
+use crate::cli::args::PullArgs;
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::list::{Destination, ImageList};
@@ -10,7 +10,7 @@ use crate::oci::{Platform, PlatformChoice, Registry, RepositoryName};
 use crate::ops::{self, Effect, PullOptions};
 use crate::registry::RegistriesConf;
 use crate::report::Event;
-use crate::transfer::{IndexMode, OnFailure};
+use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -78,12 +78,9 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
             .await?,
         source,
-        platforms: args.platform.clone().unwrap_or_else(here),
-        index_mode: match args.index {
-            None => IndexMode::Fitting,
-            Some(IndexArg::Rewrite) => IndexMode::Rewrite,
-            Some(IndexArg::Keep) => IndexMode::Keep,
-        },
+        platforms: args.platforms.platform.clone().unwrap_or_else(here),
+        index_mode: args.platforms.index_mode(),
+        mismatch: args.platforms.mismatch(),
         referrers: args.referrers.mode(),
         lock: args.lock.clone(),
         effect: Effect::of(args.dry_run),

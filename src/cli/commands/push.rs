@@ -59,6 +59,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         list: settings::only_list(&args.only).await?,
         renames: settings::rename_rules(&args.rename, prefix),
         referrers: args.referrers.mode(),
+        platforms: args.platforms.options(),
         effect: Effect::of(args.dry_run),
         on_failure: if args.fail_fast {
             OnFailure::Stop

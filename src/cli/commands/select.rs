@@ -40,5 +40,6 @@ async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
         link: args.link.into(),
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
+        platforms: args.platforms.options(),
     })
 }

@@ -16,6 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
     let options = UnpackOptions {
         bundle: args.bundle.clone(),
         output: args.output.clone(),
+        platforms: args.platforms.options(),
     };
     let cx = session.local();
     let found = session.interruptible(ops::unpack(&cx, &options)).await;

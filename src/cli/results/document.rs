@@ -71,6 +71,8 @@ pub(super) struct ReportedImage {
     pub(super) referrers: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failure>,
 }
@@ -245,6 +247,7 @@ impl ReportedImage {
             bytes: report.bytes,
             referrers: report.referrers,
             seconds: report.seconds,
+            warnings: report.warnings.clone(),
             error,
         }
     }
@@ -273,6 +276,7 @@ impl ReportedImage {
             bytes: 0,
             referrers: 0,
             seconds: None,
+            warnings: Vec::new(),
             error: None,
         }
     }

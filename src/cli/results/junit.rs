@@ -114,9 +114,13 @@ fn properties(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
         ("bytes", Some(image.bytes.to_string())),
         ("referrers", Some(image.referrers.to_string())),
     ];
+    let warnings = image
+        .warnings
+        .iter()
+        .map(|text| ("warning", Some(text.clone())));
     xml.create_element("properties")
         .write_inner_content(|xml| {
-            for (name, value) in properties {
+            for (name, value) in properties.into_iter().chain(warnings) {
                 if let Some(value) = value {
                     xml.create_element("property")
                         .with_attribute(("name", name))
@@ -177,6 +181,7 @@ mod tests {
             bytes: 7,
             referrers: 0,
             seconds: Some(1.5),
+            warnings: vec![nasty.to_owned()],
             error: Some(error),
         };
         let moved = Amounts::from(Totals::default());

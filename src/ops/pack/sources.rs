@@ -11,7 +11,7 @@ use crate::bridge::FileRange;
 use crate::bundle::{self, Pieces};
 use crate::fsx;
 use crate::layout::LayoutError;
-use crate::oci::{Digest, ReferrerTagKind};
+use crate::oci::{Digest, MediaTypeKind, ReferrerTagKind};
 use crate::transfer::{Referrer, Source, TransferError};
 
 /// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
@@ -25,7 +25,7 @@ pub(super) fn is_in_place(source: &Source) -> bool {
 }
 
 /// Where the manifests are that are made here and so are not among the source's blobs: indexes of
-/// referrers, and all of a format that has none.
+/// referrers, indexes of fewer platforms, and all of a format that has none.
 pub(super) type Made = HashMap<Digest, FileRange>;
 
 pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, OpsError> {
@@ -37,8 +37,17 @@ pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, Ops
         Source::Collection(collection) => Some(collection.made_manifests().cloned()),
         _ => None,
     };
+    let rewritten = batch
+        .plan
+        .images
+        .iter()
+        .filter(|image| image.original.is_some());
+    let rewritten = rewritten.flat_map(|image| &image.manifests);
+    let rewritten =
+        rewritten.filter(|manifest| manifest.media_type().kind() == MediaTypeKind::Index);
     for made in indexes
         .map(Referrer::top)
+        .chain(rewritten.cloned())
         .chain(of_format.into_iter().flatten())
     {
         let (offset, len) = (bytes.len() as u64, made.bytes().len() as u64);

@@ -25,6 +25,7 @@ pub enum Check {
     ProxyCache,
     Quota,
     Immutable,
+    Index,
 }
 
 impl Check {
@@ -41,6 +42,7 @@ impl Check {
             Self::ProxyCache => "proxy cache",
             Self::Quota => "quota",
             Self::Immutable => "immutable",
+            Self::Index => "index",
         }
     }
 }
@@ -52,7 +54,9 @@ impl Check {
             Self::Reachable | Self::Registry | Self::Tls => ErrorClass::Network,
             Self::Login | Self::Right => ErrorClass::Auth,
             Self::Project => ErrorClass::NotFound,
-            Self::Name | Self::ReadOnly | Self::ProxyCache | Self::Immutable => ErrorClass::Policy,
+            Self::Name | Self::ReadOnly | Self::ProxyCache | Self::Immutable | Self::Index => {
+                ErrorClass::Policy
+            }
             Self::Quota => ErrorClass::Space,
         }
     }

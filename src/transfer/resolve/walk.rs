@@ -1,46 +1,38 @@
-//! The walk over an index and what it lists: all of it, or what is wanted of it.
+//! The walk over an index and all that it lists.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::super::{Location, SizeClaim, Source, TransferError, Wanted};
-use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX};
-use crate::oci::{Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform};
+use super::absent::{self, AbsentChild, Holder, Wish};
+use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX, ReferrerMode};
+use crate::oci::{Descriptor, Digest, Manifest, Platform, PlatformChoice};
 
-/// How many platforms are named when the wanted one is missing.
-const OFFERS_SHOWN_MAX: usize = 20;
 /// How many children of one index are read at once.
 const CHILDREN_AT_ONCE: usize = 8;
-/// The annotation by which `BuildKit` ties an attestation to the manifest it is about.
-const ATTESTS: &str = "vnd.docker.reference.digest";
 
 /// Manifests in the order in which they are to be published, each once, and children left out.
 #[derive(Default)]
 pub(super) struct Collected {
     pub(super) manifests: Vec<Manifest>,
-    seen: BTreeSet<Digest>,
+    pub(super) seen: BTreeSet<Digest>,
     pub(super) absent: Vec<Descriptor>,
+    /// What the index says that the manifest in its place runs on.
+    pub(super) platform: Option<Platform>,
+    /// How many attestations were left out since nobody wants referrers.
+    pub(super) n_left_referrers: usize,
+    /// What the user should know.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Collected {
-    fn push(&mut self, manifest: &Manifest) {
+    pub(super) fn push(&mut self, manifest: &Manifest) {
         if self.seen.insert(manifest.digest().clone()) {
             self.manifests.push(manifest.clone());
         }
     }
-}
-
-/// The part of an index that is wanted, and what is known of it so far.
-struct Part<'a> {
-    platforms: &'a [Platform],
-    mode: IndexMode,
-    collected: Collected,
-    offered: BTreeSet<Platform>,
-    /// As what each index is carried; `None` where nothing of it is wanted.
-    carried: HashMap<Digest, Option<Arc<Manifest>>>,
 }
 
 /// What was read of an image, so that a manifest is read once however often it is listed: eight
@@ -53,14 +45,26 @@ struct Known {
 
 /// What came of reading a manifest.
 #[derive(Clone)]
-enum Found {
+pub(super) enum Found {
     Here(Arc<Manifest>),
     Absent,
 }
 
+/// Which children of a whole index may be missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lenience {
+    Nothing,
+    /// Those that are about others.
+    Referrers,
+    /// Any, as long as there is one: a local source may hold an index that was kept with a part of
+    /// its children.
+    Some,
+}
+
 pub(super) struct Walk<'a> {
-    source: &'a Source,
-    location: &'a Location,
+    pub(super) source: &'a Source,
+    pub(super) location: &'a Location,
+    lenience: Lenience,
     known: Mutex<Known>,
 }
 
@@ -69,35 +73,91 @@ impl<'a> Walk<'a> {
         Self {
             source,
             location,
+            lenience: if source.is_remote() {
+                Lenience::Nothing
+            } else {
+                Lenience::Some
+            },
             known: Mutex::default(),
         }
     }
 
-    /// Everything below `top`, and itself last. A local source may hold an index that was kept
-    /// with a part of its children; a registry may not.
+    /// A walk over an image that is wanted in a certain way.
+    pub(super) fn of(source: &'a Source, location: &'a Location, wanted: &Wanted) -> Self {
+        let is_whole = wanted.platforms == PlatformChoice::All;
+        let is_kept = wanted.index_mode == IndexMode::Keep;
+        let lenience = match wanted.referrers {
+            _ if !source.is_remote() && (is_kept || !is_whole) => Lenience::Some,
+            ReferrerMode::Leave => Lenience::Referrers,
+            ReferrerMode::Carry => Lenience::Nothing,
+        };
+        Self {
+            lenience,
+            ..Self::new(source, location)
+        }
+    }
+
+    /// Everything below `top`, and itself last.
     pub(super) async fn all(&self, top: Manifest) -> Result<Collected, TransferError> {
         let mut level = vec![Arc::new(top.clone())];
         for _ in 0..=DEPTH_MAX {
-            let mut seen = BTreeSet::new();
-            let children = level.iter().flat_map(|manifest| manifest.children());
-            let unread: Vec<Descriptor> = children
-                .filter(|child| self.known(&child.digest).is_none() && seen.insert(&child.digest))
-                .cloned()
-                .collect();
-            let read: Vec<Found> = futures_util::stream::iter(unread)
-                .map(|child| async move { self.find(&child).await })
-                .buffered(CHILDREN_AT_ONCE)
-                .try_collect()
-                .await?;
-            let here = read.into_iter().filter_map(|found| match found {
-                Found::Here(manifest) => Some(manifest),
-                Found::Absent => None,
-            });
-            level = here.collect();
+            let mut below = Vec::new();
+            for index in &level {
+                below.extend(self.read_needed(index).await?);
+            }
+            level = below;
         }
         let mut collected = Collected::default();
         self.collect(&top, 0, &mut collected)?;
         Ok(collected)
+    }
+
+    /// Reads the children of an index that were not read yet; the first that is missing and must
+    /// not be is an error at once.
+    async fn read_needed(&self, index: &Manifest) -> Result<Vec<Arc<Manifest>>, TransferError> {
+        let read = self.unread(index.children().iter());
+        let read: Vec<Option<Arc<Manifest>>> = futures_util::stream::iter(read)
+            .map(|child| async move {
+                match self.find(&child).await? {
+                    Found::Here(manifest) => Ok(Some(manifest)),
+                    Found::Absent if self.may_lack(&child) => Ok(None),
+                    Found::Absent => Err(self.absent(index, &child, Wish::Whole)),
+                }
+            })
+            .buffered(CHILDREN_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    /// Whether a whole index may be carried without one of its children.
+    fn may_lack(&self, child: &Descriptor) -> bool {
+        match self.lenience {
+            Lenience::Nothing => false,
+            Lenience::Referrers => absent::is_about_another(child),
+            Lenience::Some => true,
+        }
+    }
+
+    /// Those of `children` of which nothing is known, each once.
+    fn unread<'c>(&self, children: impl Iterator<Item = &'c Descriptor>) -> Vec<Descriptor> {
+        let mut seen = BTreeSet::new();
+        children
+            .filter(|child| self.known(&child.digest).is_none() && seen.insert(&child.digest))
+            .cloned()
+            .collect()
+    }
+
+    /// Reads those of `children` that were not read yet, several at once.
+    pub(super) async fn read(
+        &self,
+        children: impl Iterator<Item = &Descriptor>,
+    ) -> Result<Vec<Found>, TransferError> {
+        futures_util::stream::iter(self.unread(children))
+            .map(|child| async move { self.find(&child).await })
+            .buffered(CHILDREN_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Collects what was read, children before those that list them.
@@ -119,64 +179,21 @@ impl<'a> Walk<'a> {
                 Some(Found::Absent) | None => absent.push(child.clone()),
             }
         }
-        if let (0, Some(child)) = (n_present, absent.first()) {
-            return Err(self::absent(child));
+        let needed = |child: &&Descriptor| n_present == 0 || !self.may_lack(child);
+        if let Some(child) = absent.iter().find(needed) {
+            return Err(self.absent(manifest, child, Wish::Whole));
+        }
+        if self.lenience == Lenience::Referrers {
+            let texts = absent.iter().map(|child| self.left_out(manifest, child));
+            collected.warnings.extend(texts);
         }
         collected.absent.extend(absent);
         collected.push(manifest);
         Ok(())
     }
 
-    /// The manifest of one platform.
-    pub(super) async fn one(
-        &self,
-        index: &Manifest,
-        platform: &Platform,
-    ) -> Result<Manifest, TransferError> {
-        let mut offered = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        let mut queue = vec![(Arc::new(index.clone()), 0)];
-        let mut best: Option<Descriptor> = None;
-        while let Some((index, depth)) = queue.pop() {
-            for child in index.children() {
-                match &child.platform {
-                    Some(has) if platform.accepts(has) => {
-                        let is_exact = |best: &Descriptor| best.platform.as_ref() == Some(platform);
-                        if best
-                            .as_ref()
-                            .is_none_or(|best| has == platform && !is_exact(best))
-                        {
-                            best = Some(child.clone());
-                        }
-                    }
-                    Some(has) => {
-                        offered.insert(has.clone());
-                    }
-                    None if child.media_type.kind() == MediaTypeKind::Index
-                        && depth < DEPTH_MAX
-                        && seen.insert(child.digest.clone()) =>
-                    {
-                        queue.push((self.child(child).await?, depth + 1));
-                    }
-                    None => {}
-                }
-            }
-        }
-        match best {
-            Some(best) => Ok(Manifest::clone(&*self.child(&best).await?)),
-            None => Err(no_platform(std::slice::from_ref(platform), offered)),
-        }
-    }
-
-    async fn child(&self, child: &Descriptor) -> Result<Arc<Manifest>, TransferError> {
-        match self.find(child).await? {
-            Found::Here(found) => Ok(found),
-            Found::Absent => Err(absent(child)),
-        }
-    }
-
-    /// Reads a manifest; absent it may be in a local source only.
-    async fn find(&self, child: &Descriptor) -> Result<Found, TransferError> {
+    /// Reads a manifest.
+    pub(super) async fn find(&self, child: &Descriptor) -> Result<Found, TransferError> {
         if let Some(known) = self.known(&child.digest) {
             return Ok(known);
         }
@@ -193,7 +210,6 @@ impl<'a> Walk<'a> {
                 }
                 (Found::Here(Arc::new(found)), len)
             }
-            None if matches!(self.source, Source::Registry(_)) => return Err(absent(child)),
             None => (Found::Absent, 0),
         };
         let mut known = self.known.lock().expect("no panic while reading");
@@ -214,166 +230,57 @@ impl<'a> Walk<'a> {
         known.manifests.get(digest).cloned()
     }
 
-    /// The children for `platforms`, and an index of them.
-    pub(super) async fn some(
+    /// The error that a child is missing, with the platforms that are there.
+    pub(super) async fn missing(
         &self,
-        index: Manifest,
-        platforms: &[Platform],
-        mode: IndexMode,
-    ) -> Result<Collected, TransferError> {
-        let mut part = Part {
-            platforms,
-            mode,
-            collected: Collected::default(),
-            offered: BTreeSet::new(),
-            carried: HashMap::new(),
-        };
-        let carried = self.subset(Arc::new(index), &mut part, 0).await?;
-        let offers = |wanted: &Platform| part.offered.iter().any(|offer| wanted.accepts(offer));
-        let missing = platforms.iter().filter(|wanted| !offers(wanted)).cloned();
-        let missing: Vec<Platform> = missing.collect();
-        match carried {
-            Some(_) if missing.is_empty() => Ok(part.collected),
-            // An index may be listed for a platform that nothing in it is for.
-            None if missing.is_empty() => Err(no_platform(platforms, BTreeSet::new())),
-            _ => Err(no_platform(&missing, part.offered)),
-        }
-    }
-
-    /// Collects the wanted part of `index`, and every platform that it offers; returns as what it
-    /// is carried, if at all.
-    fn subset<'s>(
-        &'s self,
-        index: Arc<Manifest>,
-        part: &'s mut Part<'_>,
-        depth: usize,
-    ) -> BoxFuture<'s, Result<Option<Arc<Manifest>>, TransferError>> {
-        async move {
-            check_depth(depth)?;
-            let platforms = part.platforms;
-            let accepted = |child: &Descriptor| {
-                let has = child.platform.as_ref();
-                has.is_some_and(|has| platforms.iter().any(|wanted| wanted.accepts(has)))
-            };
-            let chosen: BTreeSet<&str> = index
-                .children()
-                .iter()
-                .filter(|child| accepted(child))
-                .map(|child| child.digest.as_str())
-                .collect();
-            // Position in the index → the child's manifest as it is to be carried.
-            let mut kept: Vec<(usize, Arc<Manifest>)> = Vec::new();
-            let mut absent = Vec::new();
-            for (at, child) in index.children().iter().enumerate() {
-                let platform = child.platform.clone();
-                part.offered
-                    .extend(platform.filter(|platform| platform.os != "unknown"));
-                let attests = child
-                    .annotations
-                    .get(ATTESTS)
-                    .is_some_and(|about| chosen.contains(about.as_str()));
-                let is_index = child.media_type.kind() == MediaTypeKind::Index;
-                let carried = if is_index && (child.platform.is_none() || accepted(child)) {
-                    self.nested(child, part, depth).await?
-                } else if accepted(child) || attests {
-                    let manifest = self.child(child).await?;
-                    part.collected.push(&manifest);
-                    Some(manifest)
-                } else {
-                    None
-                };
-                match carried {
-                    Some(manifest) => kept.push((at, manifest)),
-                    None => absent.push(child.clone()),
-                }
-            }
-            if kept.is_empty() {
-                return Ok(None);
-            }
-            let is_same =
-                |at: usize, child: &Manifest| index.children()[at].digest == *child.digest();
-            let unchanged = kept.len() == index.children().len()
-                && kept.iter().all(|(at, child)| is_same(*at, child));
-            if unchanged || part.mode == IndexMode::Keep {
-                part.collected.absent.extend(absent);
-                part.collected.push(&index);
-                return Ok(Some(index));
-            }
-            let entries: Vec<IndexEntry<'_>> = kept
-                .iter()
-                .map(|(at, child)| {
-                    if is_same(*at, child) {
-                        IndexEntry::Keep(*at)
-                    } else {
-                        IndexEntry::Replace(*at, child)
-                    }
-                })
-                .collect();
-            let rewritten = index.with_entries(&entries).ok_or(TransferError::Rewrite)?;
-            part.collected.push(&rewritten);
-            Ok(Some(Arc::new(rewritten)))
-        }
-        .boxed()
-    }
-
-    /// The wanted part of an index in an index at `depth`.
-    async fn nested(
-        &self,
+        index: &Manifest,
         child: &Descriptor,
-        part: &mut Part<'_>,
-        depth: usize,
-    ) -> Result<Option<Arc<Manifest>>, TransferError> {
-        if let Some(carried) = part.carried.get(&child.digest) {
-            return Ok(carried.clone());
+        wish: Wish,
+    ) -> TransferError {
+        if !self.source.is_remote()
+            && let Err(error) = self.read(index.children().iter()).await
+        {
+            return error;
         }
-        let nested = self.child(child).await?;
-        let carried = self.subset(nested, part, depth + 1).await?;
-        part.carried.insert(child.digest.clone(), carried.clone());
-        Ok(carried)
+        self.absent(index, child, wish)
+    }
+
+    /// That a child of `index` cannot be carried, with what can.
+    pub(super) fn absent(&self, index: &Manifest, child: &Descriptor, wish: Wish) -> TransferError {
+        let is_here =
+            |child: &&Descriptor| matches!(self.known(&child.digest), Some(Found::Here(_)));
+        let children = index.children().iter().filter(is_here);
+        let mut present: Vec<String> = children
+            .filter(|child| !absent::is_about_another(child))
+            .filter_map(absent::stated)
+            .map(ToString::to_string)
+            .collect();
+        present.dedup();
+        TransferError::ChildAbsent(Box::new(AbsentChild {
+            digest: child.digest.clone(),
+            role: absent::role(index, child),
+            holder: Holder::of(self.source, self.location),
+            present,
+            wish,
+        }))
+    }
+
+    /// That a child of `index` is not carried, since it was not found.
+    pub(super) fn left_out(&self, index: &Manifest, child: &Descriptor) -> String {
+        format!(
+            "{} (`{}`) was not found in {} and is left out",
+            absent::role(index, child),
+            child.digest,
+            Holder::of(self.source, self.location),
+        )
     }
 }
 
-fn absent(child: &Descriptor) -> TransferError {
-    TransferError::ChildAbsent {
-        digest: child.digest.clone(),
-    }
-}
-
-fn check_depth(depth: usize) -> Result<(), TransferError> {
+pub(super) fn check_depth(depth: usize) -> Result<(), TransferError> {
     if depth > DEPTH_MAX {
         return Err(TransferError::TooDeep {
             depth_max: DEPTH_MAX,
         });
     }
     Ok(())
-}
-
-/// A pinned index must stay as it is: any other top would make the pinned digest unservable.
-pub(super) fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
-    match (&wanted.pinned, wanted.index_mode) {
-        (Some(_), IndexMode::Fitting | IndexMode::Rewrite) => Err(TransferError::PinnedIndex {
-            digest: found.digest().clone(),
-            platforms: wanted.platforms.to_string(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn no_platform(wanted: &[Platform], offered: BTreeSet<Platform>) -> TransferError {
-    let list = |platforms: &[Platform]| {
-        let shown = platforms.iter().take(OFFERS_SHOWN_MAX);
-        let mut texts: Vec<String> = shown.map(ToString::to_string).collect();
-        if platforms.len() > texts.len() {
-            texts.push(format!("and {} more", platforms.len() - texts.len()));
-        }
-        if texts.is_empty() {
-            "no platforms at all".to_owned()
-        } else {
-            texts.join(", ")
-        }
-    };
-    TransferError::NoPlatform {
-        wanted: list(wanted),
-        offered: list(&Vec::from_iter(offered)),
-    }
 }

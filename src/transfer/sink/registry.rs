@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::oci::{Descriptor, Digest, Registry, RepositoryName};
 use crate::registry::{
-    Client, Evidence, HeadManifest, RegistryError, Repo, UploadBody, UploadSession, UploadStart,
+    Client, Evidence, HeadManifest, ManifestRef, RegistryError, Repo, UploadBody, UploadSession,
+    UploadStart,
 };
 use crate::report::{BlobRoute, Reporter};
 use crate::transfer::{BlobContent, Destination, Plan, Presence, Source, TransferError};
@@ -101,6 +102,20 @@ impl RegistrySink {
             .head_manifest(&self.repo(&image.repository), &at)
             .await?;
         Ok(head)
+    }
+
+    /// Whether a repository has a manifest.
+    pub async fn has_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, TransferError> {
+        let at = ManifestRef::Digest(digest.clone());
+        let head = self
+            .client
+            .head_manifest(&self.repo(repository), &at)
+            .await?;
+        Ok(head.is_some())
     }
 
     /// Whether a repository has a blob.

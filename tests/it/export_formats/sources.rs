@@ -8,7 +8,7 @@ use crate::support::env::TestEnv;
 use crate::support::tree::{assert_same, registry_tree};
 
 /// A tar of these files, in this order.
-pub(super) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in files {
         let mut header = tar::Header::new_gnu();

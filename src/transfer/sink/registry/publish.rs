@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::{Content, RegistrySink};
-use crate::oci::{Digest, Manifest};
+use crate::oci::{Descriptor, Digest, Manifest};
 use crate::registry::{
     Evidence, Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart,
 };
+use crate::transfer::resolve::role;
 use crate::transfer::sink::Handover;
 use crate::transfer::{Plan, Source, TransferError};
 
@@ -25,6 +26,34 @@ struct Put<'a> {
     manifest: &'a Manifest,
     /// The image's other manifests.
     children: &'a [Manifest],
+}
+
+impl Put<'_> {
+    /// The children that an index lists and that are not carried with it.
+    fn lacking(&self) -> impl Iterator<Item = &Descriptor> {
+        let is_carried =
+            |child: &Descriptor| self.children.iter().any(|c| *c.digest() == child.digest);
+        let children = self.manifest.children().iter();
+        children.filter(move |child| !is_carried(child))
+    }
+
+    /// The error with its reason, where an index is refused for the children that it lacks.
+    fn explain(&self, error: TransferError) -> TransferError {
+        let TransferError::Registry(source) = error else {
+            return error;
+        };
+        let lacking: Vec<String> = self
+            .lacking()
+            .map(|child| format!("{} (`{}`)", role(self.manifest, child), child.digest))
+            .collect();
+        if lacking.is_empty() || !matches!(source.status(), Some(400 | 404)) {
+            return source.into();
+        }
+        TransferError::PartialIndex {
+            lacking: lacking.join(", "),
+            source: Box::new(source),
+        }
+    }
 }
 
 impl RegistrySink {
@@ -119,7 +148,9 @@ impl RegistrySink {
             })
         };
         let result = self.client.retry(&what, put_again).await;
-        result.map(|_| ()).map_err(|refused| refused.error)
+        result
+            .map(|_| ())
+            .map_err(|refused| put.explain(refused.error))
     }
 
     /// What to bring again before another attempt: these, or with no name whatever is not there.
@@ -133,6 +164,9 @@ impl RegistrySink {
             let is_harbor = self.client.is_harbor(&put.repo.registry);
             return (is_harbor && error.is_transient()).then(Vec::new);
         };
+        if named.is_empty() && put.lacking().next().is_some() {
+            return None;
+        }
         // An index that names children which are not carried is refused for good.
         let is_carried = |digest: &&Digest| {
             put.children.iter().any(|child| child.digest() == *digest)

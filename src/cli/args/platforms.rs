@@ -1,0 +1,108 @@
+//! The flags for platforms and indexes.
+
+use clap::{Args, ValueEnum};
+
+use crate::oci::PlatformChoice;
+use crate::ops::{Mismatch, PlatformOptions};
+use crate::transfer::IndexMode;
+
+/// What is pulled of a multi-platform image.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platforms")]
+pub(crate) struct PullPlatformArgs {
+    /// The platforms to carry: one, several, or `all`; by default Linux on this machine's
+    /// architecture
+    ///
+    /// With one, the tag names that platform's manifest. With several, it names an index of them.
+    /// With `all`, the index and all that it lists keep their bytes. `windows/amd64:10.0.20348`
+    /// chooses by the version of the operating system.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
+    pub(crate) platform: Option<PlatformChoice>,
+
+    /// What becomes of an index when not all that it lists is carried
+    #[arg(long, value_enum, value_name = "MODE")]
+    index: Option<IndexArg>,
+
+    /// Fail an image that is not for the platform asked for, instead of carrying it with a warning
+    #[arg(long)]
+    strict_platform: bool,
+}
+
+impl PullPlatformArgs {
+    pub(crate) fn index_mode(&self) -> IndexMode {
+        self.index.map_or(IndexMode::Fitting, IndexArg::mode)
+    }
+
+    pub(crate) fn mismatch(&self) -> Mismatch {
+        mismatch(self.strict_platform)
+    }
+}
+
+/// What a local source has, narrowed to platforms.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platforms")]
+pub(crate) struct PlatformArgs {
+    /// The platforms to carry: one, several, or `all`; by default all that the source has
+    ///
+    /// With one, the tag names that platform's manifest. With several, it names an index of them.
+    /// With `all`, an index keeps its bytes, and an image fails that lacks a part of its index. A
+    /// line's own `platform=` takes precedence. `windows/amd64:10.0.20348` chooses by the version of
+    /// the operating system.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
+    platform: Option<PlatformChoice>,
+
+    /// What becomes of an index when not all that it lists is carried; by default it is kept,
+    /// unless `--platform` is given
+    #[arg(long, value_enum, value_name = "MODE")]
+    index: Option<IndexArg>,
+
+    /// Fail an image that is not for the platform asked for, instead of carrying it with a warning
+    #[arg(long, requires = "platform")]
+    strict_platform: bool,
+}
+
+/// What becomes of an index of which not every platform is carried.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum IndexArg {
+    /// A new index of what is carried; its digest is new, and both are printed
+    Rewrite,
+    /// The index as it is; most registries refuse it for the manifests that it lacks
+    Keep,
+}
+
+impl IndexArg {
+    fn mode(self) -> IndexMode {
+        match self {
+            Self::Rewrite => IndexMode::Rewrite,
+            Self::Keep => IndexMode::Keep,
+        }
+    }
+}
+
+impl PlatformArgs {
+    pub(crate) fn options(&self) -> PlatformOptions {
+        PlatformOptions {
+            platforms: self.platform.clone(),
+            index: self.index.map(IndexArg::mode),
+            mismatch: mismatch(self.strict_platform),
+        }
+    }
+}
+
+/// What `--strict-platform` says.
+fn mismatch(is_strict: bool) -> Mismatch {
+    if is_strict {
+        Mismatch::Fail
+    } else {
+        Mismatch::Warn
+    }
+}
+
+/// Parses platforms, with what was likely meant by one that is misspelt.
+fn parse(text: &str) -> Result<PlatformChoice, String> {
+    text.parse::<PlatformChoice>()
+        .map_err(|error| match error.meant() {
+            Some(meant) => format!("{error}; did you mean `{meant}`?"),
+            None => error.to_string(),
+        })
+}

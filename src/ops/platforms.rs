@@ -1,0 +1,162 @@
+//! Which platforms are carried, what becomes of indexes, and what is said of images that are for
+//! another platform or do not have all that their index lists.
+
+use super::Context;
+use super::batch::Batch;
+use crate::oci::{ManifestBody, Platform, PlatformChoice};
+use crate::report::amount::format_count;
+use crate::transfer::{IndexMode, Resolved, Source, TransferError, Wanted, platform_of};
+
+/// How many images, and how many children of each, a warning names.
+const SHOWN_MAX: usize = 5;
+
+/// What to do about a partial index of a local source.
+pub(super) const NOT_KEPT: &str = "`--index rewrite` rewrites it to what is carried, and `--platform` takes one platform in its \
+     place";
+/// What to do about one that is pulled.
+pub(super) const NOT_PULLED: &str = "`--platform all` carries all that it lists, and without `--index keep` it is rewritten to \
+     what is carried";
+
+/// Which part of what a local source has is carried.
+#[derive(Debug, Clone, Default)]
+pub struct PlatformOptions {
+    /// Every platform that is there when there is none.
+    pub platforms: Option<PlatformChoice>,
+    /// What becomes of an index; with neither this nor platforms, it is carried as it is.
+    pub index: Option<IndexMode>,
+    pub mismatch: Mismatch,
+}
+
+/// What becomes of an image without an index that is for another platform than the one asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mismatch {
+    /// It is carried, with a warning.
+    #[default]
+    Warn,
+    /// It fails.
+    Fail,
+}
+
+impl PlatformOptions {
+    /// Asks for these platforms; a line of the list that chooses its own keeps them.
+    pub(super) fn apply(&self, wanted: &mut [Wanted]) {
+        let index_mode = match (self.index, &self.platforms) {
+            (Some(mode), _) => mode,
+            (None, Some(_)) => IndexMode::Fitting,
+            (None, None) => return,
+        };
+        for image in wanted {
+            image.index_mode = index_mode;
+            if let Some(choice) = &self.platforms {
+                image.platforms = image.line_platforms.as_ref().unwrap_or(choice).clone();
+            }
+        }
+    }
+}
+
+/// Finds images without an index that are for another platform than those asked for, which would
+/// fail only where they are run.
+pub(super) async fn check(cx: &Context, source: &Source, batch: &mut Batch, mismatch: Mismatch) {
+    let mut found = Vec::with_capacity(batch.plan.images.len());
+    for image in &batch.plan.images {
+        found.push(other_platform(source, image).await);
+    }
+    if mismatch == Mismatch::Fail {
+        let mut found = found.into_iter();
+        batch.narrow(cx, |image| {
+            let other = found.next().expect("one for each image")?;
+            match other {
+                None => Ok(()),
+                Some(platform) => Err(TransferError::OtherPlatform {
+                    platform: platform.to_string(),
+                    wanted: image.wanted.platforms.to_string(),
+                }),
+            }
+        });
+        return;
+    }
+    for (at, other) in found.into_iter().enumerate() {
+        // What cannot be read fails the image by itself.
+        if let Ok(Some(platform)) = other {
+            let wanted = &batch.plan.images[at].wanted.platforms;
+            let text = format!("the image is for {platform} only, not for {wanted}");
+            batch.warn(cx, at, text);
+        }
+    }
+}
+
+/// What an image is for, if that is nothing that was asked for.
+async fn other_platform(
+    source: &Source,
+    image: &Resolved,
+) -> Result<Option<Platform>, TransferError> {
+    let (PlatformChoice::These(wanted), ManifestBody::Image(_), None) =
+        (&image.wanted.platforms, image.top().body(), &image.original)
+    else {
+        return Ok(None);
+    };
+    let platforms = if let Some(platforms) = stated_by_bundle(source, image) {
+        platforms
+    } else {
+        let read = platform_of(source, &image.location, image.top()).await?;
+        read.into_iter().collect()
+    };
+    let is_wanted = |has: &Platform| wanted.iter().any(|wanted| wanted.accepts(has));
+    if platforms.iter().any(is_wanted) {
+        return Ok(None);
+    }
+    Ok(platforms.into_iter().next())
+}
+
+/// What a bundle says of an image that it has.
+fn stated_by_bundle(source: &Source, image: &Resolved) -> Option<Vec<Platform>> {
+    let digest = image.top().digest();
+    let mut images = source.document()?.images.iter();
+    let image = images.find(|carried| carried.digest == *digest)?;
+    (!image.platforms.is_empty()).then(|| image.platforms.clone())
+}
+
+/// Warns of indexes that list manifests which are not carried with them.
+pub(super) fn warn_of_partial(cx: &Context, batch: &Batch, advice: &str) {
+    let images = batch.plan.images.iter();
+    let partial: Vec<&Resolved> = images.filter(|image| !image.absent.is_empty()).collect();
+    warn_of(cx, &partial, advice);
+}
+
+/// Warns of images that have such an index.
+pub(super) fn warn_of(cx: &Context, partial: &[&Resolved], advice: &str) {
+    if partial.is_empty() {
+        return;
+    }
+    let mut texts: Vec<String> = partial
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|image| format!("{} lacks {}", image.wanted.name, lacking(image)))
+        .collect();
+    if partial.len() > texts.len() {
+        texts.push(format!("and {} more", partial.len() - texts.len()));
+    }
+    cx.warn(&format!(
+        "{} an index that lists manifests which are not carried: {}. Harbor refuses such an index, \
+         and so do most registries; {advice}",
+        match partial.len() {
+            1 => "1 image has".to_owned(),
+            n => format!("{} have", format_count(n, "image")),
+        },
+        texts.join("; "),
+    ));
+}
+
+/// The children that the index of an image lists and that are not carried, in words.
+pub(super) fn lacking(image: &Resolved) -> String {
+    let absent = image.absent_children();
+    let mut texts: Vec<String> = absent
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|(role, digest)| format!("{role} (`{digest}`)"))
+        .collect();
+    if absent.len() > texts.len() {
+        texts.push(format!("{} more", absent.len() - texts.len()));
+    }
+    texts.join(", ")
+}

@@ -1,0 +1,67 @@
+//! Indexes that list manifests which are not carried: a Harbor refuses them, as most registries do.
+
+use super::super::batch::error_chain;
+use super::{Check, Finding, Look};
+use crate::ops::platforms::{self, lacking};
+use crate::transfer::{Plan, RegistrySink, Resolved};
+
+impl Look<'_> {
+    /// Looks whether the target has what indexes of the plan lack; a finding where it is sure to
+    /// refuse them, a warning otherwise.
+    pub(super) async fn look_at_indexes(&mut self, sink: &RegistrySink, plan: &Plan) {
+        let mut refused = Vec::new();
+        for image in plan.images.iter().filter(|image| !image.absent.is_empty()) {
+            if !self.has_all(sink, image).await {
+                refused.push(image);
+            }
+        }
+        if self.harbor.is_none() {
+            platforms::warn_of(self.cx, &refused, platforms::NOT_KEPT);
+            return;
+        }
+        for image in refused {
+            let there = image.platforms();
+            let one = there
+                .first()
+                .map_or_else(|| "linux/amd64".to_owned(), ToString::to_string);
+            let problem = format!(
+                "Harbor refuses an index that lists manifests which are not carried: {}",
+                lacking(image)
+            );
+            self.findings.push(
+                Finding::new(Check::Index, image.wanted.destination.to_string(), problem).fix(
+                    format!(
+                        "`--index rewrite` pushes an index of what is carried, and `--platform \
+                         {one}` one platform in its place; to push all of it, pull again with \
+                         `--platform all`, or save it with `docker save --platform`"
+                    ),
+                ),
+            );
+        }
+    }
+
+    /// Whether the target has what the index of an image lacks here.
+    async fn has_all(&mut self, sink: &RegistrySink, image: &Resolved) -> bool {
+        let destination = &image.wanted.destination;
+        if !self.may_ask(destination) {
+            return false;
+        }
+        for child in &image.absent {
+            match sink
+                .has_manifest(&destination.repository, &child.digest)
+                .await
+            {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    self.unseen.push(format!(
+                        "whether it has all that the index of {destination} lists ({})",
+                        error_chain(&error)
+                    ));
+                    return true;
+                }
+            }
+        }
+        true
+    }
+}
