@@ -188,3 +188,33 @@ impl Hint for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_hardlink_that_is_refused_is_told_from_other_failures() {
+        for (verb, errno, expect) in [
+            (HARDLINK, Errno::XDEV, IoKind::CannotLink),
+            (HARDLINK, Errno::PERM, IoKind::CannotLink),
+            (HARDLINK, Errno::MLINK, IoKind::CannotLink),
+            (HARDLINK, Errno::OPNOTSUPP, IoKind::CannotLink),
+            (HARDLINK, Errno::ACCESS, IoKind::Permission),
+            (HARDLINK, Errno::NOSPC, IoKind::NoSpace),
+            (HARDLINK, Errno::NOENT, IoKind::NotFound),
+            ("rename", Errno::XDEV, IoKind::CrossDevice),
+            ("rename", Errno::PERM, IoKind::Permission),
+            ("rename", Errno::ISDIR, IoKind::IsDirectory),
+        ] {
+            let (from, to) = (Path::new("a"), Path::new("b"));
+            let error = Error::with_destination(verb, from, to, errno.into());
+            assert_eq!(error.kind(), expect, "{verb}: {errno}");
+            let hint = error.hint().unwrap_or_default();
+            let names_it = hint.contains("`--link copy`");
+            assert_eq!(names_it, expect == IoKind::CannotLink, "{verb}: {hint}");
+        }
+    }
+}

@@ -233,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "waits until the pipe is written")]
     fn a_pipe_is_written_and_stays() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("pipe");
@@ -245,7 +246,8 @@ mod tests {
             std::thread::scope(|scope| {
                 let reader = scope.spawn(|| {
                     let mut text = String::new();
-                    fsx::open(path).unwrap().read_to_string(&mut text).unwrap();
+                    let mut pipe = File::open(path).unwrap();
+                    pipe.read_to_string(&mut text).unwrap();
                     text
                 });
                 output.write(b"hello").unwrap();

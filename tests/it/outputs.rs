@@ -41,7 +41,8 @@ fn through(env: &TestEnv, line: &str, path: &Path) -> Vec<u8> {
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut bytes = Vec::new();
-            let mut pipe = fsx::open(path).unwrap();
+            #[expect(clippy::disallowed_methods, reason = "waits until the pipe is written")]
+            let mut pipe = std::fs::File::open(path).unwrap();
             pipe.read_to_end(&mut bytes).unwrap();
             bytes
         });

@@ -260,3 +260,41 @@ fn help_that_cannot_be_written_is_an_error() {
         let _ = shell(&env, &format!("$HOD {line}")).success();
     }
 }
+
+/// Two mounts of one disk are one device, and hardlinks between them are impossible: so it is in
+/// every container with two volumes.
+#[test]
+fn an_export_copies_between_two_mounts_of_one_disk_and_a_select_says_how() {
+    let env = site();
+    env.write("list.txt", "app/large:1\n");
+    fsx::create_dir_all(&env.path("mounted")).unwrap();
+    let mounted = |line: &str| {
+        let mount = "mount --bind store store && mount --bind mounted mounted || exit 77";
+        shell(&env, &format!("unshare -m bash -c '{mount}; $HOD {line}'"))
+    };
+    let probe = mounted("--version");
+    if probe.code != Some(0) {
+        // Only root may mount, and not in every container.
+        let what = "no mounts here: exports between them are not tested";
+        crate::support::programs::note(what);
+        return;
+    }
+    for format in ["dir", "oci"] {
+        let line = format!("export store --format {format} --output mounted/{format}");
+        let _ = mounted(&line).success();
+        let _ = env
+            .run_line(&format!("ls mounted/{format} --quiet"))
+            .success();
+        let line = format!("{line}-linked --link hard");
+        let output = mounted(&line);
+        assert_ne!(output.code, Some(0), "{}", output.stderr);
+        assert!(output.stderr.contains("`--link copy`"), "{}", output.stderr);
+        let left = env.path(format!("mounted/{format}-linked"));
+        assert!(!exists(&left), "empty directories are left");
+    }
+    let line = "select list.txt --store store --output mounted/tree";
+    let said = mounted(line).exits(1).stderr;
+    assert!(said.contains("`--link copy`"), "{said}");
+    let _ = mounted(&format!("{line} --link copy")).success();
+    let _ = env.run_line("verify mounted/tree").success();
+}

@@ -241,7 +241,7 @@ pub(crate) struct UnpackArgs {
 ///
 /// As `dir:` layouts, one an image, at `OUTPUT/<repository>:<tag>`, as `skopeo sync --scoped` names
 /// them; or all images in one OCI layout, one archive of it, or one archive for `docker load`.
-/// Layouts in directories share their blobs by hardlink, on one file system with the source too.
+/// Layouts in directories share their blobs by hardlink, with the source too where that is possible.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -262,7 +262,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "dir")]
     pub(crate) format: FormatArg,
 
-    /// How to take over blobs; by default hardlinks on one file system and copies otherwise
+    /// How to take over blobs; by default hardlinks where they are possible and copies otherwise
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) link: Option<LinkArg>,
 
