@@ -225,7 +225,10 @@ mod tests {
 
     #[test]
     fn idle_connections_go_before_transfers_and_the_longest_idle_first() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Connections {
+            open: Mutex::default(),
+            born: Instant::now().checked_sub(2 * STALLED_AFTER).unwrap(),
+        });
         let open: Vec<Connection> = (0..4).map(|id| connections.open(id)).collect();
         let _request = open[0].activity.begin();
         for (connection, moved) in open.iter().zip([0, 30, 10, 20]) {
