@@ -31,7 +31,9 @@ mod verify;
 mod why;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
-pub use batch::{BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes};
+pub use batch::{
+    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target, WouldMove,
+};
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
@@ -51,7 +53,7 @@ pub use pack::{
 pub use platforms::{Mismatch, PlatformOptions};
 pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
-pub use push::{PushOptions, push};
+pub use push::{PushOptions, Recheck, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use select::{SelectOptions, select};
 pub use serve::{Exposure, ServeOptions, serve};

@@ -289,7 +289,7 @@ fn base_of(document: &BundleManifest) -> BTreeMap<&Digest, &BaseBlob> {
 }
 
 /// The repositories that are to have a blob, each once; of those, where it makes sense to ask.
-fn destinations(plan: &Plan, at: usize, look: Option<&Look<'_>>) -> Vec<RepositoryName> {
+pub(super) fn destinations(plan: &Plan, at: usize, look: Option<&Look<'_>>) -> Vec<RepositoryName> {
     let images = plan.blobs[at].images.iter();
     let destinations = images.map(|&image| &plan.images[image].wanted.destination);
     let may_ask = |to: &&Destination| look.is_none_or(|look| look.may_ask(to));

@@ -1,10 +1,14 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+mod target;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+
+pub use target::{Target, WouldMove};
 
 use super::{Context, OpsError, ProjectReport};
 use crate::fsx;
@@ -69,6 +73,12 @@ pub struct ImageReport {
     /// The index that was rewritten, or replaced by one of its manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_digest: Option<Digest>,
+    /// What its destination named before; of a push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The digest that its tag is moved from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
     /// Bytes of its blobs and those of its referrers, shared ones included.
     pub bytes: u64,
     /// How many signatures, attestations, SBOMs and the like are carried with it.
@@ -95,6 +105,9 @@ pub struct BatchOutcome {
     pub bytes: u64,
     /// Bytes that carrying each image by itself would have moved besides.
     pub shared_bytes: u64,
+    /// What would be sent, where a dry run asked the target for every blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_move: Option<WouldMove>,
     /// The volumes that images wait for and that should come next: one, or those that have the
     /// parts of one layer and are needed together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -147,6 +160,8 @@ impl ImageReport {
             destination: image.wanted.destination.to_string(),
             digest: Some(image.top().digest().clone()),
             original_digest: image.original.clone(),
+            target: None,
+            replaces: None,
             bytes: bytes_of(image),
             referrers: image.n_referrers(),
             seconds: None,
@@ -162,6 +177,8 @@ impl ImageReport {
             destination: wanted.destination.to_string(),
             digest: None,
             original_digest: None,
+            target: None,
+            replaces: None,
             bytes: 0,
             referrers: 0,
             seconds: None,
@@ -515,6 +532,7 @@ impl Batch {
             n_blobs: self.plan.blobs.len(),
             bytes: self.plan.len(),
             shared_bytes: self.plan.shared_len(),
+            would_move: None,
             next_volumes: self.next_volumes,
             present_volumes: self.present_volumes,
             left_files: Vec::new(),

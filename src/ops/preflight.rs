@@ -13,18 +13,20 @@
 mod finding;
 mod harbor;
 mod partial;
+mod proxy_cache;
 
 use serde::Serialize;
 
-use super::batch::Standing;
+use super::batch::{Standing, Target};
 use super::{Context, Effect};
-use crate::oci::{Manifest, Registry, RepositoryName};
+use crate::oci::{Digest, Manifest, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, HeadManifest, ManifestRef, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 
 pub use finding::{Check, Finding, NotReady};
 use harbor::HarborState;
 pub(super) use harbor::would_create;
+pub(super) use proxy_cache::require_no_proxy_cache;
 
 /// Whether to look before a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +47,19 @@ pub struct ProjectReport {
 }
 
 /// What a destination names before the push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Present {
     Nothing,
     /// The very image.
     Same,
     /// The very image, and not all that is about it.
     SameWithoutReferrers,
-    /// Another image.
-    Other,
+    /// The very image, of which every part is to be asked for.
+    SameToRecheck,
+    /// Another image, with this digest where the registry says so.
+    Other(Option<Digest>),
+    /// Something that a policy of the registry lets nobody read.
+    Hidden,
 }
 
 impl Present {
@@ -61,7 +67,22 @@ impl Present {
         match head.map(|head| head.evidence(top)) {
             None | Some(Evidence::Absent) => Self::Nothing,
             Some(Evidence::Present) => Self::Same,
-            Some(Evidence::Differs { .. } | Evidence::Unknown) => Self::Other,
+            Some(Evidence::Differs { .. } | Evidence::Unknown) => {
+                let digest = head.and_then(|head| head.digest.clone());
+                Self::Other(digest.filter(|digest| digest != top.digest()))
+            }
+        }
+    }
+
+    /// What that means for an image that is pushed there.
+    pub(super) fn target(&self) -> (Target, Option<Digest>) {
+        match self {
+            Self::Nothing => (Target::New, None),
+            Self::Same | Self::SameWithoutReferrers | Self::SameToRecheck => {
+                (Target::Unchanged, None)
+            }
+            Self::Other(digest) => (Target::Replaces, digest.clone()),
+            Self::Hidden => (Target::Unreadable, None),
         }
     }
 }
@@ -69,7 +90,9 @@ impl Present {
 impl From<Present> for Standing {
     fn from(present: Present) -> Self {
         match present {
-            Present::Nothing | Present::Other => Self::New,
+            Present::Nothing | Present::Other(_) | Present::Hidden | Present::SameToRecheck => {
+                Self::New
+            }
             Present::SameWithoutReferrers => Self::WithoutReferrers,
             Present::Same => Self::Unchanged,
         }

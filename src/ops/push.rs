@@ -1,19 +1,23 @@
 //! `push`: store, tree, bundle or layouts → registry.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
 use super::base;
-use super::batch::{Batch, Standing};
+use super::batch::{Batch, Standing, WouldMove};
 use super::platforms::{self, PlatformOptions};
-use super::preflight::{Look, Present, would_create};
+use super::preflight::{Look, Present, require_no_proxy_cache, would_create};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
 use crate::list::{ImageList, RenameRules};
-use crate::oci::Registry;
+use crate::oci::{Registry, sum_len};
 use crate::registry::{Client, Repo};
-use crate::transfer::{OnFailure, ReferrerMode, RegistrySink, Sink, TransferError};
+use crate::report::amount::format_count;
+use crate::transfer::{
+    OnFailure, Presence, ReferrerMode, RegistrySink, Resolved, Sink, Source, TransferError,
+};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -32,12 +36,21 @@ pub struct PushOptions {
     pub effect: Effect,
     pub on_failure: OnFailure,
     pub preflight: Preflight,
+    pub recheck: Recheck,
+}
+
+/// Whether images that are at their destination already are asked for in all their parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    Skip,
+    /// Ask for every blob and manifest, and send what is missing or differs.
+    All,
 }
 
 /// Pushes images to a registry.
 ///
 /// First all is looked for that would stop it, unless that is not wanted. An image whose tag names
-/// the same digest already costs one HEAD. Otherwise each blob is looked
+/// the same digest already costs one HEAD, unless all its parts are to be asked for. Otherwise each blob is looked
 /// for, uploaded once and mounted into the other repositories; then the children, and the tag last.
 pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
@@ -70,12 +83,30 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     let sink = RegistrySink::new(client, options.registry.clone())
         .healing_from(origin, Arc::clone(&cx.reporter));
     cx.stage(&format!("asking {} what it has", options.registry));
-    let answers = ask(&sink, &batch, look.as_ref()).await;
+    let answers = ask(&sink, &batch, (look.as_ref(), options.recheck)).await;
     let present: Vec<Present> = answers
         .iter()
-        .filter_map(|answer| answer.as_ref().ok().copied())
+        .filter_map(|answer| answer.as_ref().ok().cloned())
         .filter(|present| *present != Present::Same)
         .collect();
+    let found = answers.iter().map(|answer| answer.as_ref().ok());
+    batch.set_targets(found.map(|answer| answer.map(Present::target)).collect());
+    let at_target = |wanted: &[Present]| {
+        let images = batch.plan.images.iter().zip(&answers);
+        let is_wanted = |answer: &Result<Present, TransferError>| {
+            answer
+                .as_ref()
+                .is_ok_and(|present| wanted.contains(present))
+        };
+        let images = images.filter(|(_, answer)| is_wanted(answer));
+        images
+            .map(|(image, _)| image.wanted.destination.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    let unchanged = at_target(&[Present::Same, Present::SameToRecheck]);
+    let sink = sink.rechecking(at_target(&[Present::SameToRecheck]));
+    let repositories = unchanged.iter().map(|destination| &destination.repository);
+    require_no_proxy_cache((&options.client, &options.registry), repositories).await?;
     batch.settle(
         answers
             .into_iter()
@@ -89,18 +120,31 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     if look.as_ref().is_none_or(|look| look.findings.is_empty()) {
         awaited?;
     }
+    let mut would_move = None;
+    if options.effect == Effect::DryRun {
+        would_move = Some(rehearse(cx, catalog.source(), (&sink, look.as_ref()), &mut batch).await);
+    }
     let projects = match look {
         Some(look) => finish_look(look, (cx, options), (&sink, &batch, &present)).await?,
         None => Vec::new(),
     };
     if options.effect == Effect::Real && !batch.must_stop() {
+        let sink = Arc::new(sink);
         batch
-            .run(cx, catalog.source(), Sink::Registry(Arc::new(sink)))
+            .run(cx, catalog.source(), Sink::Registry(Arc::clone(&sink)))
             .await;
+        let images = batch.plan.images.iter().enumerate();
+        let is_unchanged = |at: usize, image: &Resolved| {
+            sink.rechecks(&image.wanted.destination) && !sink.has_sent(at)
+        };
+        let unchanged = images.filter(|(at, image)| is_unchanged(*at, image));
+        let unchanged: Vec<usize> = unchanged.map(|(at, _)| at).collect();
+        batch.mark_unchanged(unchanged);
         batch.warn_of_the_rest(cx, catalog.source()).await;
     }
     let mut outcome = batch.finish();
     outcome.projects = projects;
+    outcome.would_move = would_move;
     Ok(outcome)
 }
 
@@ -142,11 +186,70 @@ async fn finish_look(
     Ok(projects)
 }
 
+/// Finds out, for a dry run, which blobs would be sent and whether the source has them; images that
+/// would fail for one of them are noted.
+async fn rehearse(
+    cx: &Context,
+    source: &Source,
+    (sink, look): (&RegistrySink, Option<&Look<'_>>),
+    batch: &mut Batch,
+) -> WouldMove {
+    let plan = Arc::clone(&batch.plan);
+    let n_blobs = format_count(plan.blobs.len(), "blob");
+    cx.stage(&format!("asking {} for {n_blobs}", sink.registry()));
+    let plan = &plan;
+    let answers: Vec<Result<bool, TransferError>> = futures_util::stream::iter(&plan.blobs)
+        .enumerate()
+        .map(|(at, blob)| async move {
+            if blob.presence != Presence::Source {
+                return Ok(false);
+            }
+            let names = base::destinations(plan, at, look);
+            let mut n_there = 0;
+            for name in &names {
+                if sink.has_blob(name, &blob.descriptor).await? {
+                    n_there += 1;
+                }
+            }
+            if n_there > 0 {
+                return Ok(false);
+            }
+            source.check_blob(blob).await.map(|()| true)
+        })
+        .buffered(ASK_AT_ONCE)
+        .collect()
+        .await;
+    let mut would_move = WouldMove { blobs: 0, bytes: 0 };
+    let mut incomplete: BTreeSet<usize> = BTreeSet::new();
+    for (blob, answer) in plan.blobs.iter().zip(answers) {
+        match answer {
+            Ok(false) => {}
+            Ok(true) => {
+                would_move.blobs += 1;
+                would_move.bytes = sum_len([would_move.bytes, blob.descriptor.size]);
+                incomplete.extend(&blob.images);
+            }
+            Err(error) => batch.mark_failed(&blob.images, error),
+        }
+    }
+    for (at, image) in plan.images.iter().enumerate() {
+        if !sink.rechecks(&image.wanted.destination) || incomplete.contains(&at) {
+            continue;
+        }
+        match sink.has_manifests(image).await {
+            Ok(true) => batch.mark_unchanged([at]),
+            Ok(false) => {}
+            Err(error) => batch.mark_failed(&[at], error),
+        }
+    }
+    would_move
+}
+
 /// Asks for every image what its destination names already, and has of what is about it.
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
-    look: Option<&Look<'_>>,
+    (look, recheck): (Option<&Look<'_>>, Recheck),
 ) -> Vec<Result<Present, TransferError>> {
     futures_util::stream::iter(&batch.plan.images)
         .map(|image| async move {
@@ -159,13 +262,22 @@ async fn ask(
             let present = if let Some(present) = answered {
                 present
             } else {
-                let head = sink.current(destination, top.digest()).await?;
-                Present::of(head.as_ref(), top)
+                match sink.current(destination, top.digest()).await {
+                    Ok(head) => Present::of(head.as_ref(), top),
+                    // It is there, or there would be nothing to hide; a PUT needs not read it.
+                    Err(TransferError::Registry(error)) if error.is_hidden_by_policy() => {
+                        Present::Hidden
+                    }
+                    Err(error) => return Err(error),
+                }
             };
-            if present == Present::Same && !sink.has_referrers(image).await? {
-                return Ok(Present::SameWithoutReferrers);
+            match (present, recheck) {
+                (Present::Same, Recheck::All) => Ok(Present::SameToRecheck),
+                (Present::Same, Recheck::Skip) if !sink.has_referrers(image).await? => {
+                    Ok(Present::SameWithoutReferrers)
+                }
+                (present, _) => Ok(present),
             }
-            Ok(present)
         })
         .buffered(ASK_AT_ONCE)
         .collect()

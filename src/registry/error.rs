@@ -417,6 +417,22 @@ impl RegistryError {
         }
     }
 
+    /// Whether what was put was refused as not found, and not for a session that the registry has
+    /// forgotten.
+    pub(super) fn is_final_not_found(&self) -> bool {
+        let is_put = matches!(self, Self::Status { request, .. } if request.is_put());
+        let is_lost = matches!(
+            self.code(),
+            Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+        );
+        is_put && self.status() == Some(404) && !is_lost
+    }
+
+    /// Whether a rule of the registry, such as "only signed images are pulled", hides what is there.
+    pub fn is_hidden_by_policy(&self) -> bool {
+        self.status() == Some(412) || self.code() == Some("PROJECTPOLICYVIOLATION")
+    }
+
     /// The digest that the data to upload was found to have, where it is not the right one.
     pub fn damaged_upload(&self) -> Option<&Digest> {
         match self {

@@ -13,7 +13,8 @@ use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
 use super::transport::{Answer, Call};
 use super::{Client, Evidence, ManifestRef, RegistryError, Repo};
 use crate::oci::{
-    Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind, Registry,
+    Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind, ReferrerTag,
+    Registry,
 };
 
 /// What a registry says of a manifest without sending it.
@@ -134,17 +135,23 @@ impl Client {
     /// Has a GET confirm that there is no manifest where a HEAD found none.
     ///
     /// Where all that is wanted is to write, once for a registry is enough: what was overlooked is
-    /// written again, which changes nothing.
+    /// written again, which changes nothing. So it is for the tags of referrers, of which there are
+    /// several for each image, and mostly nothing under them.
     pub(super) async fn confirm_absence(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<HeadManifest>, RegistryError> {
         let heads = self.honest_heads();
-        if self.is_for_push() && heads.contains(&repo.registry) {
+        let is_enough = self.is_for_push() || is_of_referrers(reference);
+        if is_enough && heads.contains(&repo.registry) {
             return Ok(None);
         }
-        let manifest = self.fetch_manifest_at(repo, reference).await?;
+        let manifest = match self.fetch_manifest_at(repo, reference).await {
+            // Then a PUT decides.
+            Err(error) if self.is_for_push() && !error.is_hidden_by_policy() => return Ok(None),
+            result => result?,
+        };
         if manifest.is_none() {
             heads.insert(&repo.registry);
         }
@@ -258,6 +265,14 @@ impl Client {
         let accept = HeaderValue::try_from(MediaType::MANIFESTS.join(", "))
             .expect("media types are legal in a header");
         Ok(Call::new(method, url).header(ACCEPT, accept))
+    }
+}
+
+/// Whether a tag is one that leads to referrers by its form.
+fn is_of_referrers(reference: &ManifestRef) -> bool {
+    match reference {
+        ManifestRef::Tag(tag) => ReferrerTag::parse(tag).is_some(),
+        ManifestRef::Digest(_) => false,
     }
 }
 

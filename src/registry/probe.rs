@@ -42,7 +42,11 @@ impl Client {
                 200 | 404 if is_page(&answer) => {}
                 200 if answer.digest().is_none() => {}
                 200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => return Ok(Probe::Found(self.confirm_absence(repo, at).await?)),
+                404 => {
+                    // What else is wrong is the matter of that one image.
+                    let found = self.confirm_absence(repo, at).await;
+                    return Ok(Probe::Found(found.unwrap_or_default()));
+                }
                 401 => {
                     if let Some(probe) = self.learn(repo, &answer) {
                         return Ok(probe);
@@ -112,7 +116,11 @@ impl Client {
                 200 | 404 if is_page(&answer) => {}
                 200 if answer.digest().is_none() => {}
                 200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => return Ok(Probe::Found(self.confirm_absence(repo, at).await?)),
+                404 => {
+                    // What else is wrong is the matter of that one image.
+                    let found = self.confirm_absence(repo, at).await;
+                    return Ok(Probe::Found(found.unwrap_or_default()));
+                }
                 // It may be the repository that is refused, not the login.
                 _ => {}
             }

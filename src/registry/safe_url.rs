@@ -73,6 +73,11 @@ impl RequestLine {
         root.as_ref().is_ok_and(|root| authority(root) != self.host)
     }
 
+    /// Whether the request stores what it brings.
+    pub(super) fn is_put(&self) -> bool {
+        self.method == Method::PUT
+    }
+
     /// Whether the request asks only, and changes nothing.
     pub(super) fn is_read(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD

@@ -244,6 +244,18 @@ impl TransferError {
         }
     }
 
+    /// Whether content on this machine is not what its digest says.
+    pub fn is_damaged_source(&self) -> bool {
+        match self {
+            Self::Bundle(error) => error.is_content(),
+            Self::Stream(error) => error.is_content(),
+            Self::Layout(error) => error.is_content(),
+            Self::Referrers { source, .. } => source.is_damaged_source(),
+            Self::DamagedSource { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -15,6 +15,7 @@ pub use store::{StoreSink, StoreSinkOptions, Visibility};
 pub use take_over::LinkChoice;
 
 use super::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
+use crate::oci::RepositoryName;
 use crate::registry::Failure;
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::store::PartialBlob;
@@ -44,6 +45,15 @@ pub(super) struct Handover<'a> {
     pub(super) plan: &'a Plan,
     pub(super) blob: &'a PlannedBlob,
     pub(super) reporter: &'a Arc<dyn Reporter>,
+}
+
+impl<'a> Handover<'a> {
+    /// The images that need the blob in a repository, by position in the plan.
+    fn images_in(&self, repository: &'a RepositoryName) -> impl Iterator<Item = usize> + use<'a> {
+        let plan = self.plan;
+        let is_in = move |at: &usize| plan.images[*at].wanted.destination.repository == *repository;
+        self.blob.images.iter().copied().filter(is_in)
+    }
 }
 
 impl Sink {

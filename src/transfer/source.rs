@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{IndexMode, ReferrerMode, SizeClaim, StreamedBundle, TransferError};
+use super::{IndexMode, PlannedBlob, ReferrerMode, SizeClaim, StreamedBundle, TransferError};
 use crate::bridge::{self, FileRange};
 use crate::bundle::Bundle;
 use crate::layout::{Collection, DirLayout, FoundLayout};
@@ -15,7 +15,7 @@ use crate::oci::{
     Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag, sum_len,
 };
 use crate::registry::{Client, ManifestRef, RegistryError, Repo};
-use crate::store::Store;
+use crate::store::{self, Soundness, Store};
 
 /// Where images come from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -421,6 +421,41 @@ impl Source {
             expected: descriptor.size,
             actual: range.len,
         })
+    }
+
+    /// Finds out whether a blob could be sent, without reading it: whether it is there, in its
+    /// length, and was not damaged after it was verified. What can be read only once is believed.
+    pub async fn check_blob(&self, blob: &PlannedBlob) -> Result<(), TransferError> {
+        let is_read_once = match self {
+            Self::Registry(_) | Self::BundleStream(_) => true,
+            Self::Collection(collection) => collection.is_sequential(),
+            Self::Store(_) | Self::Bundle(_) | Self::Layouts(_) => false,
+        };
+        if is_read_once {
+            return Ok(());
+        }
+        let digest = blob.descriptor.digest.clone();
+        let mut last = TransferError::BlobAbsent {
+            digest: digest.clone(),
+        };
+        for location in &blob.from {
+            match self.open_blob(location, &blob.descriptor).await {
+                Ok(BlobContent::File(range)) => {
+                    return bridge::run(move || match store::examine(&digest, &range)? {
+                        Soundness::Sound => Ok(()),
+                        Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
+                            paths: vec![range.path],
+                            digest,
+                            actual,
+                        }),
+                    })
+                    .await;
+                }
+                Ok(BlobContent::Stream(_)) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// The files that have a blob which comes as a stream.

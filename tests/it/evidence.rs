@@ -1,5 +1,6 @@
 //! Success needs evidence: what lies, what is damaged, and what was lost meanwhile.
 
 mod answers;
+mod second_runs;
 mod sources;
 mod stores;

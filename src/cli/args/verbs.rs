@@ -313,8 +313,19 @@ pub(crate) struct PushArgs {
     pub(crate) target: String,
 
     /// Say what would be pushed, and change nothing
+    ///
+    /// Says of each image whether it is new, replaces another or is unchanged, and how much would
+    /// be sent.
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Ask the registry for every part of images whose tag is unchanged, and send what is missing
+    /// or has another length
+    ///
+    /// Repairs a registry whose storage has lost blobs. Without it an unchanged image costs one
+    /// request.
+    #[arg(long)]
+    pub(crate) recheck: bool,
 
     /// Stop at the first image that fails
     #[arg(long)]

@@ -13,7 +13,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::hint::Hint as _;
 use crate::list::ImageList;
 use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes};
+use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
 use crate::report::amount::format_volumes;
 
 /// How a verb is spoken of.
@@ -127,13 +127,14 @@ pub(super) fn print_failures(
 
 /// How a batch ends.
 ///
-/// Content that did not verify counts most: running the command again does not mend it.
+/// A damaged source counts most: running the command again does not mend it, while a registry may
+/// send right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
-    let is_unverified = |image: &ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => error.is_unverified(),
+    let is_damaged = |image: &ImageReport| match &image.status {
+        ImageStatus::Failed { error, .. } => error.is_damaged_source(),
         _ => false,
     };
-    if outcome.images.iter().any(is_unverified) {
+    if outcome.images.iter().any(is_damaged) {
         return Exit::NotVerified;
     }
     let n_missed = outcome.n_failed() + outcome.n_not_tried();
@@ -166,7 +167,7 @@ fn print(
             present_bytes: totals.present_len,
             seconds: totals.elapsed.as_secs_f64(),
         })?,
-        ResultFormat::Text => print_images(session, outcome)?,
+        ResultFormat::Text => print_images(session, wording.effect, outcome)?,
     }
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
     if n_failed == 0 && outcome.n_waiting() > 0 {
@@ -190,14 +191,19 @@ fn print(
             "0 images would be {}{unchanged}: nothing to move",
             wording.done
         ),
-        Effect::DryRun => format!(
-            "{} would be {}{unchanged}: {} in {}, {} saved by sharing",
-            format_count(n_all - n_unchanged, "image"),
-            wording.done,
-            format_len(outcome.bytes),
-            format_count(outcome.n_blobs, "unique blob"),
-            format_len(outcome.shared_bytes),
-        ),
+        Effect::DryRun => {
+            let (blobs, bytes) = match outcome.would_move {
+                Some(found) => (format_count(found.blobs, "blob"), found.bytes),
+                None => (format_count(outcome.n_blobs, "unique blob"), outcome.bytes),
+            };
+            format!(
+                "{} would be {}{unchanged}: {} in {blobs}, {} saved by sharing",
+                format_count(n_all - n_unchanged, "image"),
+                wording.done,
+                format_len(bytes),
+                format_len(outcome.shared_bytes),
+            )
+        }
         Effect::Real => format!(
             "{} {}{unchanged}: {}",
             wording.done,
@@ -210,7 +216,11 @@ fn print(
 }
 
 /// A line an image: its name at the destination, its digest, and the digest it replaced.
-fn print_images(session: &Session<'_>, outcome: &BatchOutcome) -> Result<(), CommandError> {
+fn print_images(
+    session: &Session<'_>,
+    effect: Effect,
+    outcome: &BatchOutcome,
+) -> Result<(), CommandError> {
     let mut stdout = session.printer.stdout();
     for image in &outcome.images {
         let has_result = match image.status {
@@ -219,20 +229,37 @@ fn print_images(session: &Session<'_>, outcome: &BatchOutcome) -> Result<(), Com
                 false
             }
         };
-        match (&image.digest, &image.original_digest) {
-            (Some(digest), Some(original)) if has_result => {
-                stdout.line(format_args!(
-                    "{} {digest} (was {original})",
-                    image.destination
-                ));
-            }
-            (Some(digest), None) if has_result => {
-                stdout.line(format_args!("{} {digest}", image.destination));
-            }
-            _ => {}
-        }
+        let Some(digest) = image.digest.as_ref().filter(|_| has_result) else {
+            continue;
+        };
+        let was = image.original_digest.as_ref();
+        let was = was.map(|original| format!(" (was {original})"));
+        stdout.line(format_args!(
+            "{} {digest}{}{}",
+            image.destination,
+            was.unwrap_or_default(),
+            of_target(image, effect),
+        ));
     }
     Ok(stdout.finish()?)
+}
+
+/// What becomes of the destination of an image, where that says more than that it was pushed.
+fn of_target(image: &ImageReport, effect: Effect) -> String {
+    let is_planned = effect == Effect::DryRun;
+    match (image.target, &image.replaces) {
+        (Some(Target::Replaces), Some(digest)) => format!(" (replaces {digest})"),
+        (Some(Target::Replaces), None) => " (replaces another image)".to_owned(),
+        (Some(Target::New), _) if is_planned => " (new)".to_owned(),
+        (Some(Target::Unchanged), _) if is_planned => match image.status {
+            ImageStatus::Unchanged => " (unchanged)".to_owned(),
+            _ => " (unchanged, and not complete)".to_owned(),
+        },
+        (Some(Target::Unreadable), _) if is_planned => {
+            " (cannot be read because of policy)".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// A batch of which some images failed.

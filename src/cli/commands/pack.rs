@@ -70,6 +70,7 @@ fn batch(
         n_blobs,
         bytes,
         shared_bytes,
+        would_move: None,
         next_volumes: Vec::new(),
         present_volumes: None,
         left_files: Vec::new(),

@@ -6,7 +6,7 @@ use crate::cli::args::{PreflightArgs, PushArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, Effect, Preflight, PushOptions};
+use crate::ops::{self, Effect, Preflight, PushOptions, Recheck};
 use crate::registry::{NewProject, RegistriesConf};
 use crate::transfer::OnFailure;
 
@@ -67,6 +67,11 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
             OnFailure::GoOn
         },
         preflight: preflight(&args.preflight),
+        recheck: if args.recheck {
+            Recheck::All
+        } else {
+            Recheck::Skip
+        },
     })
 }
 

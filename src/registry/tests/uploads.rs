@@ -88,6 +88,31 @@ fn moved(line: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn a_blob_that_is_refused_at_its_end_is_sent_twice_at_most() {
+    let lost = r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#;
+    let refused = r#"{"errors":[{"code":"NOT_FOUND"}]}"#;
+    for (body, n_sent) in [(refused, 2), (lost, 3)] {
+        let server =
+            TestServer::start(
+                move |request| match request.line.split(' ').next().unwrap() {
+                    "POST" => Reply::new(202).header("Location: /u"),
+                    "HEAD" => Reply::new(404),
+                    _ => Reply::new(404).body(body),
+                },
+            )
+            .await;
+        let (client, _) = client("{}");
+        let error = upload(&client, &server.repo("app"), b"012").await;
+        assert!(!error.unwrap_err().is_transient());
+        let lines = lines(&server);
+        let puts = lines.iter().filter(|line| line.starts_with("PUT"));
+        assert!(puts.count() >= n_sent, "{lines:#?}");
+        let is_bounded = lines.iter().filter(|line| line.starts_with("PUT")).count() == 2;
+        assert_eq!(is_bounded, n_sent == 2, "{lines:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_digest_is_doubted_once_where_something_went_wrong_before() {
     for (is_doubtful, n_posts) in [(false, 1), (true, 2)] {
         let n = AtomicUsize::new(0);

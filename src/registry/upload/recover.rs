@@ -52,7 +52,13 @@ impl Upload<'_> {
                 let error = self.pause(error).await?;
                 self.ask(step, error).await
             }
+            // A blob that is being collected as garbage is refused once all of it was sent, each time
+            // (facts D6): it is not sent as often as other failures are tried again.
+            Verdict::Restart if error.is_final_not_found() && self.n_refused > 0 => {
+                Err(error.gave_up(2))
+            }
             Verdict::Restart => {
+                self.n_refused += u32::from(error.is_final_not_found());
                 let error = self.pause(error).await?;
                 self.look_and_restart(error).await
             }

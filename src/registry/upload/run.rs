@@ -48,6 +48,8 @@ pub(super) struct Upload<'a> {
     /// When the failures in a row began.
     pub(super) failed_at: Instant,
     pub(super) n_restarted: u32,
+    /// How often all of the blob was sent and then refused as not found.
+    pub(super) n_refused: u32,
 }
 
 /// One request with a part of the blob, which may be none of it.
@@ -100,6 +102,7 @@ impl<'a> Upload<'a> {
             n_failed: 0,
             failed_at: Instant::now(),
             n_restarted: 0,
+            n_refused: 0,
         })
     }
 

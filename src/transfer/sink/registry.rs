@@ -3,7 +3,7 @@
 mod publish;
 mod referrers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -36,6 +36,10 @@ pub struct RegistrySink {
     /// Where blobs are had again that the registry has lost; and whom to tell.
     origin: Option<(Source, Arc<dyn Reporter>)>,
     referrers: ReferrersThere,
+    /// Destinations that have their image already, and of which every part is asked for.
+    rechecked: BTreeSet<Destination>,
+    /// Images of the plan for which something was sent.
+    sent: Mutex<HashSet<usize>>,
 }
 
 impl std::fmt::Debug for RegistrySink {
@@ -58,7 +62,33 @@ impl RegistrySink {
             repositories: Mutex::new(HashMap::new()),
             uploads,
             origin: None,
+            rechecked: BTreeSet::new(),
+            sent: Mutex::default(),
         }
+    }
+
+    /// Asks for every part of the images at these destinations, which have them already, and sends
+    /// what is missing or differs.
+    #[must_use]
+    pub fn rechecking(mut self, destinations: BTreeSet<Destination>) -> Self {
+        self.rechecked = destinations;
+        self
+    }
+
+    /// Whether the image at a destination is there, and asked for in all its parts.
+    pub fn rechecks(&self, destination: &Destination) -> bool {
+        self.rechecked.contains(destination)
+    }
+
+    /// Whether anything was sent for the image at a position of the plan.
+    pub fn has_sent(&self, image: usize) -> bool {
+        let sent = self.sent.lock().expect("no panic while noting");
+        sent.contains(&image)
+    }
+
+    fn note_sent(&self, images: impl IntoIterator<Item = usize>) {
+        let mut sent = self.sent.lock().expect("no panic while noting");
+        sent.extend(images);
     }
 
     /// Takes blobs from `source` again that the registry turns out to have lost when it is given
@@ -159,10 +189,20 @@ impl RegistrySink {
                 }
             }
             self.require_arrival(&repo, blob, seen).await?;
+            self.note_sent(handover.images_in(first));
         }
         // Sequential sources can serve only the first repository; the rest must be mounts.
         for name in others {
             let repo = self.repo(name);
+            let mut images = handover.images_in(name);
+            let is_rechecked = images.any(|at| {
+                let destination = &handover.plan.images[at].wanted.destination;
+                self.rechecks(destination)
+            });
+            if is_rechecked && self.client.head_blob(&repo, blob).await? == Evidence::Present {
+                continue;
+            }
+            self.note_sent(handover.images_in(name));
             match self.client.start_upload(&repo, blob, Some(first)).await? {
                 UploadStart::Mounted => {
                     if route == BlobRoute::Present {

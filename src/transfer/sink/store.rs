@@ -13,7 +13,7 @@ use crate::bridge::{self, FileRange};
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
-use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store};
+use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store, StoreError};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, SizeClaim, TransferError};
 
@@ -172,7 +172,19 @@ impl StoreSink {
             }
             Err(error) => {
                 content.lost(moved.load(Ordering::Relaxed));
-                Err(error)
+                Err(match (error, content.file()) {
+                    (
+                        TransferError::Store(StoreError::DigestMismatch {
+                            expected, actual, ..
+                        }),
+                        Some(path),
+                    ) if !content.handover.source.is_remote() => TransferError::DamagedSource {
+                        paths: vec![path],
+                        digest: expected,
+                        actual,
+                    },
+                    (error, _) => error,
+                })
             }
         }
     }

@@ -291,11 +291,11 @@ fn a_dry_run_says_which_projects_it_would_create() {
     assert_snapshot!(site.shown(&output), @r"
     exit code: 0
     --- stdout
-    platform/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007
-    tools/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007
+    platform/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007 (new)
+    tools/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007 (new)
     --- stderr
     note: would create public projects `platform`, `tools`
-    2 images would be pushed: 5.8 KiB in 3 unique blobs, 5.8 KiB saved by sharing
+    2 images would be pushed: 5.8 KiB in 3 blobs, 5.8 KiB saved by sharing
     ");
     let output = site.push("--create-projects --dry-run --json").success();
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
@@ -412,6 +412,27 @@ fn a_project_is_a_proxy_cache() {
 
     hint: nothing can be pushed into a proxy cache: choose another project with `--project`
     ");
+}
+
+#[test]
+fn what_a_proxy_cache_shows_is_not_pushed() {
+    for flags in ["", "--no-preflight", "--dry-run"] {
+        let site = Site::fresh();
+        site.add("hub/app:1", &app());
+        let mut state = site.harbor.state();
+        let hub = state.add_project("hub", &[]);
+        hub.is_proxy = true;
+        hub.upstream
+            .insert("app:1".to_owned(), app().top().descriptor());
+        drop(state);
+        let output = site.push(flags).exits(5);
+        let stderr = &output.stderr;
+        assert!(
+            stderr.contains("is a cache of another registry"),
+            "{stderr}"
+        );
+        assert_eq!(output.stdout, "");
+    }
 }
 
 #[test]

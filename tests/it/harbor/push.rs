@@ -4,8 +4,9 @@ use hod::oci::RepositoryName;
 
 use super::{Site, app};
 use crate::support::faults::{manifest_path, upload_path};
-use crate::support::harbor::{Kind, Proxy, Refusal, Role};
+use crate::support::harbor::{Kind, Proxy, PullPolicy, Refusal, Role};
 use crate::support::images::{image, menagerie, repository, tag};
+use crate::support::referrers::{cosign_tag, signatures};
 use crate::support::registry::{Seen, TestRegistry};
 use crate::support::tree::whole_images;
 
@@ -42,18 +43,48 @@ fn a_new_list_fills_a_fresh_harbor() {
     let images = whole_images(site.harbor.store().path());
     assert_eq!(images.len(), kinds.len());
     assert!(!site.harbor.state().projects["project-1"].public);
-    // Again: the challenge, one request a project, one token, one request an image.
+    // Again: the challenge, two requests a project, of which one asks whether it is a proxy cache,
+    // one token, one request an image.
     let again = site.push("--create-projects").success();
     assert!(again.stderr.contains("unchanged"), "{}", again.stderr);
     let seen = site.harbor.take_seen();
     assert_eq!(n_tokens(&seen), 1);
     let manifests = seen.iter().filter(|seen| manifest_path(&seen.path));
     assert_eq!(manifests.count(), 1 + kinds.len());
-    assert_eq!(seen.len(), 1 + 3 + 1 + kinds.len(), "{:#?}", lines(&seen));
+    assert_eq!(
+        seen.len(),
+        1 + 2 * 3 + 1 + kinds.len(),
+        "{:#?}",
+        lines(&seen)
+    );
     assert!(
         seen.iter()
             .all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD"))
     );
+}
+
+#[test]
+fn a_project_that_lets_nobody_pull_is_pushed_to_again() {
+    for policy in [PullPolicy::Signed, PullPolicy::Scanned] {
+        let site = Site::new();
+        site.add("offline/app:1", &app());
+        let sig = cosign_tag(app().digest(), "att");
+        site.add(&format!("offline/app:{sig}"), &signatures(&[1]));
+        let mut state = site.harbor.state();
+        let offline = state.projects.get_mut("offline").unwrap();
+        offline.pull_policy = policy;
+        drop(state);
+        site.push("").success();
+        site.push("").success();
+        let dry = site.push("--dry-run").success();
+        let says = "cannot be read because of policy";
+        assert!(dry.stdout.contains(says), "{}", dry.stdout);
+        // Another image under the tag goes the same way.
+        site.add("offline/app:1", &image(631));
+        let replaced = site.push("--no-referrers").success();
+        let digest = image(631).digest().to_string();
+        assert!(replaced.stdout.contains(&digest), "{}", replaced.stdout);
+    }
 }
 
 #[test]

@@ -137,7 +137,8 @@ fn a_proxy_cache_answers_for_the_registry_behind_it() {
     let hub = state.add_project("hub", &[]);
     hub.is_proxy = true;
     let digest = image(610).digest().to_string();
-    hub.upstream.insert("app:1".to_owned(), digest.clone());
+    let there = image(610).top().descriptor();
+    hub.upstream.insert("app:1".to_owned(), there);
     drop(state);
     let answer = head(&site.harbor, "/v2/hub/app/manifests/1");
     assert_eq!(

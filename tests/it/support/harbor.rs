@@ -19,6 +19,7 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use hod::fsx::Durability;
+use hod::oci::Descriptor;
 use hod::report::Silent;
 use hod::server::{Access, ServeOptions};
 use hod::store::Store;
@@ -64,7 +65,7 @@ pub(crate) struct ProjectState {
     pub limit: Option<u64>,
     pub is_proxy: bool,
     /// What a proxy cache finds at the registry behind it: `app:1` → digest.
-    pub upstream: BTreeMap<String, String>,
+    pub upstream: BTreeMap<String, Descriptor>,
     /// The tags that are immutable once they are there, in every repository; `**` is all.
     pub immutable: BTreeSet<String>,
     /// Which images may be pulled.

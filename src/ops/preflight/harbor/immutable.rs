@@ -26,11 +26,11 @@ impl Look<'_> {
         state: &HarborState,
         (sink, plan, present): (&RegistrySink, &Plan, &[Present]),
     ) {
-        let mut by_project: BTreeMap<&str, Vec<(&Resolved, Present)>> = BTreeMap::new();
+        let mut by_project: BTreeMap<&str, Vec<(&Resolved, &Present)>> = BTreeMap::new();
         for (image, present) in plan.images.iter().zip(present) {
             if let Some(project) = project_name(&image.wanted.destination.repository) {
                 let images = by_project.entry(project).or_default();
-                images.push((image, *present));
+                images.push((image, present));
             }
         }
         for (name, images) in by_project {
@@ -39,10 +39,10 @@ impl Look<'_> {
             };
             let tags: Vec<Asked<'_>> = images
                 .iter()
-                .filter_map(|(image, present)| own_tag(image, *present))
+                .filter_map(|(image, present)| own_tag(image, present))
                 .collect();
-            let may_be_signed = |(image, present): &(&Resolved, Present)| {
-                *present != Present::Nothing && cosign_tags(image).next().is_some()
+            let may_be_signed = |(image, present): &(&Resolved, &Present)| {
+                **present != Present::Nothing && cosign_tags(image).next().is_some()
             };
             if tags.is_empty() && !images.iter().any(may_be_signed) {
                 continue;
@@ -77,10 +77,10 @@ impl Look<'_> {
 }
 
 /// The tag of an image that names another one now.
-fn own_tag(image: &Resolved, present: Present) -> Option<Asked<'_>> {
+fn own_tag<'a>(image: &'a Resolved, present: &Present) -> Option<Asked<'a>> {
     let destination = &image.wanted.destination;
     let tag = destination.tag.as_ref()?;
-    (present == Present::Other).then_some((&destination.repository, tag, Names::Image))
+    matches!(present, Present::Other(_)).then_some((&destination.repository, tag, Names::Image))
 }
 
 fn cosign_tags(image: &Resolved) -> impl Iterator<Item = (&Tag, Digest)> {
@@ -92,11 +92,11 @@ fn cosign_tags(image: &Resolved) -> impl Iterator<Item = (&Tag, Digest)> {
 /// The tags of cosign that exist and name something else than what is to be pushed.
 async fn changed_signatures<'p>(
     sink: &RegistrySink,
-    images: &[(&'p Resolved, Present)],
+    images: &[(&'p Resolved, &Present)],
 ) -> Vec<Asked<'p>> {
     let signed = images
         .iter()
-        .filter(|(_, present)| *present != Present::Nothing);
+        .filter(|(_, present)| **present != Present::Nothing);
     let tags = signed.flat_map(|(image, _)| {
         let repository = &image.wanted.destination.repository;
         cosign_tags(image).map(move |(tag, digest)| (repository, tag, digest))

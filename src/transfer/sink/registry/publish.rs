@@ -15,7 +15,7 @@ use crate::registry::{
 };
 use crate::transfer::resolve::role;
 use crate::transfer::sink::Handover;
-use crate::transfer::{Plan, Source, TransferError};
+use crate::transfer::{Plan, Resolved, Source, TransferError};
 
 /// A manifest, where it goes, and what stands ready for it.
 #[derive(Clone, Copy)]
@@ -78,6 +78,9 @@ impl RegistrySink {
             manifest: top,
             children,
         };
+        if self.rechecks(destination) {
+            return self.put_missing(put, at).await;
+        }
         if !image.is_in_place {
             for child in children {
                 let name = ManifestRef::Digest(child.digest().clone());
@@ -104,6 +107,58 @@ impl RegistrySink {
             put_already.insert(top.digest().clone());
         }
         Ok(())
+    }
+
+    /// Puts those manifests of an image that is there by name which are not there, and what is
+    /// about it. Its tag is right, and stays untouched.
+    async fn put_missing(&self, put: Put<'_>, at: usize) -> Result<(), TransferError> {
+        let image = &put.plan.images[at];
+        for manifest in self.missing_manifests(put.repo, image).await? {
+            let name = ManifestRef::Digest(manifest.digest().clone());
+            let put = Put {
+                name: &name,
+                manifest,
+                ..put
+            };
+            self.put(put).await?;
+            self.note_sent([at]);
+        }
+        if !self.has_referrers(image).await? {
+            for referrer in &image.referrers {
+                self.put_referrer(put.repo, referrer).await?;
+            }
+            self.note_sent([at]);
+        }
+        Ok(())
+    }
+
+    /// The manifests of an image that a repository does not have, children first.
+    async fn missing_manifests<'a>(
+        &self,
+        repo: &Repo,
+        image: &'a Resolved,
+    ) -> Result<Vec<&'a Manifest>, TransferError> {
+        let mut missing = Vec::new();
+        for manifest in &image.manifests {
+            let name = ManifestRef::Digest(manifest.digest().clone());
+            let is_there = match self.client.head_manifest(repo, &name).await {
+                Ok(head) => head.is_some_and(|head| head.evidence(manifest) == Evidence::Present),
+                // It is there, or there would be nothing to hide.
+                Err(error) if error.is_hidden_by_policy() => true,
+                Err(error) => return Err(error.into()),
+            };
+            if !is_there {
+                missing.push(manifest);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Whether every manifest of an image, and what is about it, is there.
+    pub async fn has_manifests(&self, image: &Resolved) -> Result<bool, TransferError> {
+        let repo = self.repo(&image.wanted.destination.repository);
+        let missing = self.missing_manifests(&repo, image).await?;
+        Ok(missing.is_empty() && self.has_referrers(image).await?)
     }
 
     /// Puts a manifest by its digest, unless that was done.

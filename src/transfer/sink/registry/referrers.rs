@@ -7,7 +7,7 @@ use super::RegistrySink;
 use crate::oci::{
     Digest, Manifest, ManifestBody, ReferrerTagKind, RepositoryName, Tag, with_referrers,
 };
-use crate::registry::{Client, ManifestRef, ReferrerFinder, Repo, SubjectSupport};
+use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, Repo, SubjectSupport};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{Referrer, Resolved, TransferError};
 
@@ -39,8 +39,15 @@ impl RegistrySink {
             let is_there = match referrer.kind {
                 ReferrerTagKind::Cosign => {
                     let at = ManifestRef::Tag(referrer.tag.clone());
-                    let head = self.client.head_manifest(&repo, &at).await?;
-                    head.and_then(|head| head.digest).as_ref() == Some(referrer.top().digest())
+                    match self.client.head_manifest(&repo, &at).await {
+                        Ok(head) => head.is_some_and(|head| {
+                            head.evidence(&referrer.top()) == Evidence::Present
+                        }),
+                        Err(error) if error.is_hidden_by_policy() => {
+                            self.has_hidden(&repo, referrer).await?
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 ReferrerTagKind::Index => self.lists_all(&repo, referrer).await?,
             };
@@ -51,13 +58,27 @@ impl RegistrySink {
         Ok(true)
     }
 
+    /// Whether a repository has a referrer by its digest, where a policy lets nobody read it: then
+    /// too the registry tells what is there from what is not.
+    async fn has_hidden(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
+        let at = ManifestRef::Digest(referrer.top().digest().clone());
+        match self.client.head_manifest(repo, &at).await {
+            Ok(head) => Ok(head.is_some()),
+            Err(error) if error.is_hidden_by_policy() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn lists_all(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
         let asked = self.referrers.finder.ask(repo, &referrer.subject).await?;
         let listed = if let Some(listed) = asked {
             listed
         } else {
             let at = ManifestRef::Tag(referrer.tag.clone());
-            let index = self.client.fetch_manifest(repo, &at).await?;
+            let index = match self.client.fetch_manifest(repo, &at).await {
+                Err(error) if error.is_hidden_by_policy() => None,
+                result => result?,
+            };
             let children = index.iter().flat_map(Manifest::children);
             children.map(|child| child.digest.clone()).collect()
         };
@@ -89,7 +110,12 @@ impl RegistrySink {
     /// Puts manifests that say what they are about; where no API will lead to them, the tag does.
     async fn put_about(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
         let mut needs_tag = false;
+        let listed = self.referrers.finder.ask(repo, &referrer.subject).await?;
+        let listed: HashSet<Digest> = listed.into_iter().flatten().collect();
         for manifest in &referrer.manifests {
+            if listed.contains(manifest.digest()) {
+                continue;
+            }
             let at = ManifestRef::Digest(manifest.digest().clone());
             let support = self.client.put_manifest(repo, &at, manifest).await?;
             needs_tag |= manifest.subject().is_some() && support == SubjectSupport::Unsaid;
@@ -131,7 +157,19 @@ impl RegistrySink {
     async fn put_cosign(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
         let at = ManifestRef::Tag(referrer.tag.clone());
         let top = referrer.top();
-        if let Some(there) = self.client.fetch_manifest(repo, &at).await? {
+        let there = match self.client.fetch_manifest(repo, &at).await {
+            Err(error) if error.is_hidden_by_policy() => {
+                if self.has_hidden(repo, referrer).await? {
+                    return Ok(());
+                }
+                return Err(TransferError::ReferrerDiffers {
+                    repository: repo.to_string(),
+                    tag: referrer.tag.clone(),
+                });
+            }
+            result => result?,
+        };
+        if let Some(there) = there {
             let is_same = there.digest() == top.digest();
             // Signatures and attestations are added to one manifest, as its layers.
             let suffix = referrer.tag.as_str().rsplit('.').next();

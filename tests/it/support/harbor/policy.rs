@@ -17,13 +17,14 @@ pub(super) fn answer(
     }
     if project.is_proxy && seen.method == "HEAD" {
         let (_, name) = repository.split_once('/')?;
-        let digest = project.upstream.get(&format!("{name}:{reference}"))?;
+        let upstream = project.upstream.get(&format!("{name}:{reference}"))?;
         let mut response = plain(200, "");
         let headers = response.headers_mut();
+        let digest = upstream.digest.as_str();
         headers.insert("docker-content-digest", digest.parse().unwrap());
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         headers.insert("content-type", media_type.parse().unwrap());
-        headers.insert("content-length", "527".parse().unwrap());
+        headers.insert("content-length", upstream.size.into());
         return Some(response);
     }
     let message = match project.pull_policy {

@@ -1,0 +1,62 @@
+//! What a push finds at its destinations, and what it would do there.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Batch, ImageStatus};
+use crate::oci::Digest;
+use crate::transfer::TransferError;
+
+/// What a destination named before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    New,
+    /// Its tag is moved from another image.
+    Replaces,
+    Unchanged,
+    /// A policy of the registry lets nobody read it.
+    Unreadable,
+}
+
+/// What a dry run found would be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WouldMove {
+    pub blobs: usize,
+    pub bytes: u64,
+}
+
+impl Batch {
+    /// Notes what the destination of each image of the plan named before.
+    pub(in crate::ops) fn set_targets(&mut self, found: Vec<Option<(Target, Option<Digest>)>>) {
+        for (&position, found) in self.positions.iter().zip(found) {
+            if let Some((target, replaces)) = found {
+                let report = &mut self.reports[position];
+                report.target = Some(target);
+                report.replaces = replaces;
+            }
+        }
+    }
+
+    /// Notes that images of the plan are at their destination, unchanged.
+    pub(in crate::ops) fn mark_unchanged(&mut self, images: impl IntoIterator<Item = usize>) {
+        for image in images {
+            let status = &mut self.reports[self.positions[image]].status;
+            if matches!(status, ImageStatus::Done | ImageStatus::Planned) {
+                *status = ImageStatus::Unchanged;
+            }
+        }
+    }
+
+    /// Notes that images of the plan would fail.
+    pub(in crate::ops) fn mark_failed(&mut self, images: &[usize], error: TransferError) {
+        let error = Arc::new(error);
+        for &image in images {
+            let status = &mut self.reports[self.positions[image]].status;
+            if !matches!(status, ImageStatus::Failed { .. }) {
+                *status = ImageStatus::failed(Arc::clone(&error));
+            }
+        }
+    }
+}

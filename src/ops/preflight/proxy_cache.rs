@@ -1,0 +1,40 @@
+//! Whether images that seem to be at their destination are there: a proxy cache answers with what
+//! the registry behind it has, and stores nothing.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Finding, NotReady};
+use crate::oci::{Registry, RepositoryName};
+use crate::registry::{Client, Project};
+
+/// Fails where a repository that seems to have its image is in a proxy cache of a Harbor.
+///
+/// What this login may not see is not held against the push.
+pub(in crate::ops) async fn require_no_proxy_cache(
+    (client, registry): (&Client, &Registry),
+    repositories: impl Iterator<Item = &RepositoryName>,
+) -> Result<(), NotReady> {
+    let Some(harbor) = client.harbor(registry) else {
+        return Ok(());
+    };
+    let projects: BTreeMap<String, Project> = repositories
+        .filter_map(|name| Project::of(registry, name))
+        .map(|project| (project.name.clone(), project))
+        .collect();
+    let mut findings = Vec::new();
+    for (name, project) in projects {
+        if let Ok(Some(true)) = harbor.is_proxy_cache(&project).await {
+            let problem = "is a cache of another registry";
+            findings.push(Finding::new(Check::ProxyCache, name, problem).fix(
+                "nothing can be pushed into a proxy cache: choose another project with `--project`",
+            ));
+        }
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(NotReady {
+        registry: registry.clone(),
+        findings,
+    })
+}
