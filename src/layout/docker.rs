@@ -20,6 +20,8 @@ use crate::oci::{
     self, Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag,
 };
 
+/// What the media type of an encrypted layer ends with.
+const ENCRYPTED: &str = "+encrypted";
 /// How much of a layer is decompressed at once.
 const CHUNK_LEN: usize = 256 * 1024;
 
@@ -50,6 +52,8 @@ pub enum NoDockerImage {
     NoTag,
     #[error("it has a layer that registries do not hold")]
     Foreign,
+    #[error("its layer `{digest}` is encrypted")]
+    Encrypted { digest: Digest },
     #[error("its configuration does not say what its layers are")]
     Config,
 }
@@ -74,6 +78,11 @@ impl DockerImage {
         }
         if image.layers.iter().any(Descriptor::is_foreign) {
             return Err(NoDockerImage::Foreign);
+        }
+        let is_encrypted = |layer: &&Descriptor| layer.media_type.as_str().ends_with(ENCRYPTED);
+        if let Some(layer) = image.layers.iter().find(is_encrypted) {
+            let digest = layer.digest.clone();
+            return Err(NoDockerImage::Encrypted { digest });
         }
         Ok(&image.config)
     }
@@ -102,6 +111,13 @@ impl DockerImage {
             tags: vec![format!("{}:{tag}", full_name(repository))],
             layers: layers.collect(),
         })
+    }
+}
+
+impl DockerImage {
+    /// Whether a layer is one of its own.
+    pub fn has_layer(&self, layer: &DockerLayer) -> bool {
+        self.layers.contains(layer)
     }
 }
 

@@ -429,10 +429,10 @@ impl Batch {
     }
 
     /// Lets `check` change every image of the plan, and takes out those that it refuses.
-    pub(super) fn narrow(
+    pub(super) fn narrow<E: Into<Arc<TransferError>>>(
         &mut self,
         cx: &Context,
-        mut check: impl FnMut(&mut Resolved) -> Result<(), TransferError>,
+        mut check: impl FnMut(&mut Resolved) -> Result<(), E>,
     ) {
         let (mut rest, mut positions) = (Vec::new(), Vec::new());
         for (image, &position) in self.plan.images.iter().zip(&self.positions) {
@@ -444,7 +444,7 @@ impl Batch {
                     positions.push(position);
                 }
                 Err(error) => {
-                    let status = ImageStatus::failed(Arc::new(error));
+                    let status = ImageStatus::failed(error.into());
                     if let ImageStatus::Failed { text, .. } = &status {
                         let image = &image.wanted.name;
                         cx.reporter.event(Event::ImageFailed { image, error: text });

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use super::{Batch, ExportOptions, OpsError};
 use crate::bridge::{self, Chunks};
 use crate::fsx::Durability;
-use crate::layout::{DockerImage, DockerWriter};
+use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
 use crate::oci::Digest;
 use crate::ops::batch::require_space;
 use crate::ops::{Catalog, Context};
@@ -22,16 +22,50 @@ use crate::transfer::{Location, OnFailure, Resolved, Source, TransferError};
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
 /// Writes the images that such an archive can hold; the others are refused one by one.
+///
+/// What is wrong with a layer is found while it is written; the archive is then begun anew without
+/// the images that have it.
 pub(super) async fn write(
     cx: &Context,
     options: &ExportOptions,
     (catalog, batch): (&Catalog, &mut Batch),
 ) -> Result<(), OpsError> {
     let source = catalog.source();
-    let images = images(cx, source, batch).await;
-    if images.is_empty() || options.on_failure == OnFailure::Stop && batch.has_failures() {
-        return Ok(());
+    let mut images = images(cx, source, batch).await;
+    loop {
+        if images.is_empty() || options.on_failure == OnFailure::Stop && batch.has_failures() {
+            return Ok(());
+        }
+        let written = write_archive(cx, options, (source, batch), images.clone());
+        let Some(bad) = written.await? else {
+            batch.mark_done();
+            return Ok(());
+        };
+        let error = Arc::new(bad.error);
+        let mut made = std::mem::take(&mut images).into_iter();
+        batch.narrow(cx, |_| match made.next() {
+            Some(image) if !image.has_layer(&bad.layer) => {
+                images.push(image);
+                Ok(())
+            }
+            _ => Err(Arc::clone(&error)),
+        });
     }
+}
+
+/// A layer that cannot be in the archive, and why.
+struct BadLayer {
+    layer: DockerLayer,
+    error: TransferError,
+}
+
+/// Writes an archive of these images, unless a layer of theirs turns out to be bad.
+async fn write_archive(
+    cx: &Context,
+    options: &ExportOptions,
+    (source, batch): (&Source, &Batch),
+    images: Vec<DockerImage>,
+) -> Result<Option<BadLayer>, OpsError> {
     // Layers grow when they are unpacked, by nobody knows how much before.
     require_space(&options.output, batch.plan.len())?;
     let locations = locations(&batch.plan.images);
@@ -46,27 +80,13 @@ pub(super) async fn write(
     });
     for layer in layers {
         let (digest, len) = (layer.stored.digest.clone(), layer.stored.size);
-        let absent = || TransferError::BlobAbsent {
-            digest: digest.clone(),
+        let location = locations.get(&digest);
+        writer = match write_layer(cx, (source, location), writer, layer.clone()).await {
+            Ok(writer) => writer,
+            // The output is everybody's.
+            Err(TransferError::Layout(LayoutError::File(error))) => return Err(error.into()),
+            Err(error) => return Ok(Some(BadLayer { layer, error })),
         };
-        let location = locations.get(&digest).ok_or_else(absent)?;
-        let content = source.open_blob(location, &layer.stored).await?;
-        let reporter = Arc::clone(&cx.reporter);
-        let stream = content.into_stream().inspect(move |chunk| {
-            if let Ok(chunk) = chunk {
-                let len = chunk.len() as u64;
-                reporter.event(Event::BytesMoved { len });
-            }
-        });
-        writer = bridge::pipe_to_blocking(stream, move |chunks| {
-            let content = ChunkReader {
-                chunks,
-                rest: Bytes::new(),
-            };
-            writer.write_layer(&layer, content)?;
-            Ok::<_, OpsError>(writer)
-        })
-        .await?;
         cx.reporter.event(Event::BlobDone {
             digest: &digest,
             len,
@@ -74,8 +94,37 @@ pub(super) async fn write(
         });
     }
     bridge::run(move || writer.commit(Durability::Synced)).await?;
-    batch.mark_done();
-    Ok(())
+    Ok(None)
+}
+
+async fn write_layer(
+    cx: &Context,
+    (source, location): (&Source, Option<&Location>),
+    mut writer: DockerWriter,
+    layer: DockerLayer,
+) -> Result<DockerWriter, TransferError> {
+    let absent = || TransferError::BlobAbsent {
+        digest: layer.stored.digest.clone(),
+    };
+    let content = source
+        .open_blob(location.ok_or_else(absent)?, &layer.stored)
+        .await?;
+    let reporter = Arc::clone(&cx.reporter);
+    let stream = content.into_stream().inspect(move |chunk| {
+        if let Ok(chunk) = chunk {
+            let len = chunk.len() as u64;
+            reporter.event(Event::BytesMoved { len });
+        }
+    });
+    bridge::pipe_to_blocking(stream, move |chunks| {
+        let content = ChunkReader {
+            chunks,
+            rest: Bytes::new(),
+        };
+        writer.write_layer(&layer, content)?;
+        Ok(writer)
+    })
+    .await
 }
 
 /// The images with their configurations; those that are refused are out of the plan.
@@ -89,7 +138,7 @@ async fn images(cx: &Context, source: &Source, batch: &mut Batch) -> Vec<DockerI
         images.push(made.next().expect("one for each image")?);
         n_left += image.n_referrers();
         image.referrers.clear();
-        Ok(())
+        Ok::<_, TransferError>(())
     });
     if n_left > 0 {
         cx.note(&format!(

@@ -95,6 +95,41 @@ fn an_entry_that_cannot_be_read_fails_alone() {
 }
 
 #[test]
+fn a_layer_that_a_docker_archive_cannot_hold_fails_its_image_alone() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    let (one, two) = (
+        layer(5, 500, Compression::Gzip),
+        layer(6, 500, Compression::Gzip),
+    );
+    let lying = crate::support::images::Layer {
+        diff_id: two.diff_id.clone(),
+        ..one.clone()
+    };
+    ImageBuilder::docker(1)
+        .layer(&lying)
+        .build()
+        .put_in(&store, "d/lying:1");
+    ImageBuilder::docker(2)
+        .layer(&one)
+        .build()
+        .put_in(&store, "d/good:1");
+    let line = "export store --format docker-archive --output saved.tar";
+    let output = env.run_line(line).exits(4);
+    says(
+        &output,
+        &[
+            "exported 1 of 2 images; 1 failed",
+            "d/lying:1: ",
+            "d/good:1 sha256:",
+        ],
+    );
+    let output = env.run_line("ls saved.tar").success();
+    assert!(output.stdout.contains("d/good:1") && !output.stdout.contains("d/lying"));
+    let _ = env.run_line("verify saved.tar").success();
+}
+
+#[test]
 fn a_name_that_is_too_long_for_a_file_fails_alone() {
     let env = TestEnv::new();
     let store = env.store("store");
