@@ -40,7 +40,9 @@ pub(super) fn platform_of(word: &str) -> Option<PlatformChoice> {
             None => of_architecture(word),
         };
         let is_known = ARCHITECTURES.contains(&platform.architecture.as_str());
-        is_known.then_some(platform)
+        // `linux/arm64:7` is a name with a tag; only Windows is chosen by its version.
+        let is_tagged = platform.os_version.is_some() && platform.os != "windows";
+        (is_known && !is_tagged).then_some(platform)
     };
     let platforms: Option<Vec<Platform>> = word.split(',').map(one).collect();
     platforms.map(PlatformChoice::These)

@@ -341,8 +341,9 @@ mod tests {
         check("--platform", option, None);
         check(
             "--platform=arm64 a:1",
-            "platform `arm64` is not of the form `os/architecture` or `os/architecture/variant`",
-            None,
+            "platform `arm64` is not of the form `os/architecture`, `os/architecture/variant` or \
+             `os/architecture:os.version`",
+            Some("platform=linux/arm64"),
         );
         check(
             "linux/arm64 a:1",

@@ -264,8 +264,17 @@ fn parse(text: &str) -> Option<Platform> {
     })
 }
 
-/// The platform with its words as they are spelt, if one of them is a letter off.
+/// The platform with its words as they are spelt, if one of them is a letter off or they are in
+/// the wrong order.
 fn respelt(platform: &Platform) -> Option<Platform> {
+    let is_system = |word: &String| word != "unknown" && SYSTEMS.contains(&word.as_str());
+    if is_system(&platform.architecture) && !is_system(&platform.os) {
+        return Some(Platform {
+            os: platform.architecture.clone(),
+            architecture: platform.os.clone(),
+            ..platform.clone()
+        });
+    }
     let other_name = |word: &str| {
         let known = OTHER_NAMES.iter().find(|(name, _)| *name == word)?;
         known

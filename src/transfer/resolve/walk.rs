@@ -247,8 +247,10 @@ impl<'a> Walk<'a> {
 
     /// That a child of `index` cannot be carried, with what can.
     pub(super) fn absent(&self, index: &Manifest, child: &Descriptor, wish: Wish) -> TransferError {
-        let is_here =
-            |child: &&Descriptor| matches!(self.known(&child.digest), Some(Found::Here(_)));
+        // What was read of a registry by now is chance.
+        let is_here = |child: &&Descriptor| {
+            !self.source.is_remote() && matches!(self.known(&child.digest), Some(Found::Here(_)))
+        };
         let children = index.children().iter().filter(is_here);
         let mut present: Vec<String> = children
             .filter(|child| !absent::is_about_another(child))
