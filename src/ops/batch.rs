@@ -2,6 +2,8 @@
 
 mod target;
 
+mod notes;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +16,6 @@ use super::{Context, OpsError, ProjectReport};
 use crate::fsx;
 use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
-use crate::report::amount::{format_count, format_len};
 use crate::transfer::{
     Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
@@ -195,18 +196,6 @@ impl ImageStatus {
     }
 }
 
-/// Says of an image's foreign layers that they are left where they are.
-fn foreign_note(image: &Resolved) -> String {
-    let n = image.foreign.len();
-    let len = sum_len(image.foreign.iter().map(|layer| layer.size));
-    format!(
-        "{}: not carried: {} of {}, which the target must get from the URLs in the manifest",
-        image.wanted.name,
-        format_count(n, "foreign layer"),
-        format_len(len),
-    )
-}
-
 /// Whether there is nothing to say of a number, which is then left out.
 pub(super) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
     *n == N::default()
@@ -300,7 +289,7 @@ impl Batch {
                 Resolution::Resolved(image) => {
                     let image = *image;
                     if !image.foreign.is_empty() {
-                        cx.note(&foreign_note(&image));
+                        cx.note(&notes::foreign_note(&image));
                     }
                     for text in &image.warnings {
                         cx.warn(&format!("{}: {text}", image.wanted.name));
@@ -329,19 +318,7 @@ impl Batch {
                 }
             }
         }
-        if n_unsigned > 0 {
-            cx.note(&format!(
-                "{}: signatures and the like are about the index, which was not carried as it is, \
-                 and were left behind; `--platform all` carries both",
-                format_count(n_unsigned, "image"),
-            ));
-        }
-        if n_left > 0 {
-            cx.note(&format!(
-                "{} left out of indexes, which have new digests (`--no-referrers`)",
-                format_count(n_left, "attestation"),
-            ));
-        }
+        notes::note_left(cx, n_unsigned, n_left);
         for note in join_referrers(&mut images) {
             cx.warn(&note);
         }
