@@ -1,19 +1,21 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+mod room;
 mod target;
 
 mod notes;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(super) use room::{
+    existing_ancestor, require_file_len, require_other, require_same_filesystem, require_space,
+};
 pub use target::{Target, WouldMove};
 
-use super::{Context, OpsError, ProjectReport};
-use crate::fsx;
+use super::{Context, ProjectReport};
 use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
 use crate::transfer::{
@@ -517,78 +519,4 @@ impl Batch {
             images: self.reports,
         }
     }
-}
-
-/// The nearest directory at or above `path` that is there: where `path` will be made.
-pub(super) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
-    let mut existing = path;
-    while fsx::try_stat(existing)?.is_none() {
-        existing = match existing.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => return Ok(Path::new(".")),
-        };
-    }
-    Ok(existing)
-}
-
-/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
-pub(super) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
-    let available = fsx::available(existing_ancestor(path)?)?;
-    if needed <= available {
-        return Ok(());
-    }
-    Err(OpsError::NoSpace {
-        path: path.to_owned(),
-        needed,
-        available,
-    })
-}
-
-/// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
-pub(super) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
-    match fsx::file_len_max(existing_ancestor(path)?)? {
-        Some(max) if len > max => Err(OpsError::FileTooLong {
-            path: path.to_owned(),
-            len,
-            max,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses an output that is a file or directory which is read for it.
-pub(super) fn require_other<'a>(
-    output: &Path,
-    inputs: impl IntoIterator<Item = &'a Path>,
-) -> Result<(), OpsError> {
-    let Some(there) = fsx::try_stat(output)? else {
-        return Ok(());
-    };
-    for input in inputs {
-        // One that is gone, or stdin, cannot be overwritten.
-        if fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
-            return Err(OpsError::OutputIsSource {
-                path: output.to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Refuses hardlinks between two file systems, with what copies would cost.
-pub(super) fn require_same_filesystem(
-    source: &Path,
-    output: &Path,
-    needed: u64,
-) -> Result<(), OpsError> {
-    let near = existing_ancestor(output)?;
-    if fsx::same_filesystem(source, near)? {
-        return Ok(());
-    }
-    let available = fsx::available(near)?;
-    Err(OpsError::CrossDevice {
-        path: output.to_owned(),
-        needed,
-        available,
-    })
 }

@@ -1,0 +1,80 @@
+//! Whether there is room for an output, and whether it may be where it is to be.
+
+use std::path::Path;
+
+use crate::fsx;
+use crate::ops::OpsError;
+
+/// The nearest directory at or above `path` that is there: where `path` will be made.
+pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
+    let mut existing = path;
+    while fsx::try_stat(existing)?.is_none() {
+        existing = match existing.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => return Ok(Path::new(".")),
+        };
+    }
+    Ok(existing)
+}
+
+/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
+pub(in crate::ops) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
+    let available = fsx::available(existing_ancestor(path)?)?;
+    if needed <= available {
+        return Ok(());
+    }
+    Err(OpsError::NoSpace {
+        path: path.to_owned(),
+        needed,
+        available,
+    })
+}
+
+/// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
+pub(in crate::ops) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
+    match fsx::file_len_max(existing_ancestor(path)?)? {
+        Some(max) if len > max => Err(OpsError::FileTooLong {
+            path: path.to_owned(),
+            len,
+            max,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an output that is a file or directory which is read for it.
+pub(in crate::ops) fn require_other<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), OpsError> {
+    let Some(there) = fsx::try_stat(output)? else {
+        return Ok(());
+    };
+    for input in inputs {
+        // One that is gone, or stdin, cannot be overwritten.
+        if fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
+            return Err(OpsError::OutputIsSource {
+                path: output.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses hardlinks between two file systems, with what copies would cost.
+pub(in crate::ops) fn require_same_filesystem(
+    source: &Path,
+    output: &Path,
+    needed: u64,
+) -> Result<(), OpsError> {
+    let near = existing_ancestor(output)?;
+    if fsx::same_filesystem(source, near)? {
+        return Ok(());
+    }
+    let available = fsx::available(near)?;
+    Err(OpsError::CrossDevice {
+        path: output.to_owned(),
+        needed,
+        available,
+    })
+}
