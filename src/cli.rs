@@ -47,7 +47,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            args::tips::improve(&mut error);
             // Help and version go to stdout and are no failure; clap knows which is which. A
             // closed pipe is no news to anybody.
             let written = match settings::without_secrets(&error.to_string(), &arguments) {

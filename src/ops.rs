@@ -29,6 +29,7 @@ mod since;
 mod unpack;
 mod verify;
 mod why;
+mod written;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
@@ -38,7 +39,7 @@ pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
-pub use error::OpsError;
+pub use error::{FileKind, OpsError};
 pub use export::{ExportFormat, ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
@@ -55,9 +56,10 @@ pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, Recheck, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
-pub use select::{SelectOptions, select};
+pub use select::{Others, SelectOptions, select};
 pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
 pub use unpack::{UnpackOptions, unpack};
 pub use verify::{Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};
+pub use written::{Checksums, Existing, WrittenFile, checksum_path};

@@ -8,6 +8,8 @@ mod quoting;
 
 pub use facts::{BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 
+use std::collections::BTreeSet;
+
 use minijinja::{Environment, UndefinedBehavior};
 
 use crate::hint::Hint;
@@ -97,6 +99,36 @@ pub fn render(facts: &Facts, own: &[Template]) -> Result<Vec<Rendered>, Template
         })
     });
     rendered.collect()
+}
+
+/// The `set.KEY` that no text uses, of those that `settings` gives; then all that are used.
+///
+/// `None` where a text looks through `set` in another way.
+pub fn unused_settings<'s>(
+    settings: impl IntoIterator<Item = &'s String>,
+    own: &[Template],
+) -> Option<(Vec<&'s String>, BTreeSet<String>)> {
+    let environment = environment();
+    let is_replaced = |name: &str| own.iter().any(|template| template.name == name);
+    let built_in = BUILT_IN.iter().filter(|(name, _)| !is_replaced(name));
+    let texts = built_in.map(|(_, text)| *text);
+    let mut used = BTreeSet::new();
+    for text in texts.chain(own.iter().map(|template| template.text.as_str())) {
+        // One that is not a template is reported when it is rendered.
+        let Ok(template) = environment.template_from_str(text) else {
+            continue;
+        };
+        for name in template.undeclared_variables(true) {
+            match name.strip_prefix("set.") {
+                Some(key) => drop(used.insert(key.split('.').next().unwrap_or(key).to_owned())),
+                None if name == "set" => return None,
+                None => {}
+            }
+        }
+    }
+    let settings = settings.into_iter();
+    let unused = settings.filter(|key| !used.contains(*key)).collect();
+    Some((unused, used))
 }
 
 fn environment() -> Environment<'static> {

@@ -536,6 +536,10 @@ end() {
     esac
     say "
 install.sh ends with the exit code $status of this command${log:+; the log is $log}"
+    if [ -n "$registry" ] && [ -z "$creds_stdin" ] && [ "$status" != 4 ]; then
+        say "No login was given. If the registry requires one, run install.sh again with --creds-stdin and
+the line USER:PASSWORD on stdin, from a file: sh install.sh ... --creds-stdin <login.txt"
+    fi
     exit "$status"
 }
 
@@ -546,7 +550,7 @@ registry_word=$quoted
 
 if [ -n "$serve" ]; then
 {%- if n_base %}
-    [ -n "$data" ] || fail 5 'this bundle counts on images that an earlier one brought: by itself it cannot be served' \
+    [ -n "$data" ] || fail 5 'this bundle is a delta: it requires an earlier one and cannot be served alone' \
         'unpack the earlier bundle and this one into a directory, --data DIR'
 {%- endif %}
     quote "$serve"

@@ -11,6 +11,9 @@ use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::format_bytes;
 
+/// What is found in what `docker export` and `podman export` write.
+pub(super) const ROOT_FILE_SYSTEM: &str = "the file system of a container";
+
 /// A bundle that cannot be written, or that cannot be read or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -462,6 +465,10 @@ impl Hint for BundleError {
             }
             Self::FileChanged { .. } => {
                 "run the command again when nothing writes to it; no bundle was written"
+            }
+            Self::NotABundle { found, .. } if found.contains(ROOT_FILE_SYSTEM) => {
+                "An image is not in it: save the image with `docker save IMAGE`, which keeps its \
+                 layers and configuration."
             }
             Self::NotABundle { .. } => {
                 "if it is a tar of a registry's storage, extract it and use the directory in its \

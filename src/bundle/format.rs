@@ -94,6 +94,16 @@ pub struct Origin {
     pub id: Option<Digest>,
 }
 
+impl Origin {
+    /// The name, and the version where there is one.
+    pub fn title(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// What an [`Origin`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

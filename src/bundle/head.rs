@@ -1,7 +1,7 @@
 //! The json files at the start of a volume, and all that follows from them.
 
 use super::check;
-use super::error::{BlobProblem, BundleError, MemberProblem};
+use super::error::{BlobProblem, BundleError, MemberProblem, ROOT_FILE_SYSTEM};
 use super::format::BundleManifest;
 use super::header::{BLOCK_LEN, padded};
 use super::input::Input;
@@ -48,8 +48,9 @@ pub(super) fn read(
     trust: &Trust,
 ) -> Result<(Head, VolumeHead), BundleError> {
     let Some(volume_json) = read_first(input)? else {
-        return Err(BundleError::Empty {
+        return Err(BundleError::NotABundle {
             path: input.path().to_owned(),
+            found: "it is empty".to_owned(),
         });
     };
     read_rest(volume_json, input, trust)
@@ -280,6 +281,13 @@ fn read_json(
     })
 }
 
+/// Whether the first member of a tar is one that Docker and podman put there when they export a
+/// container.
+fn is_root_file_system(first: &str) -> bool {
+    let first = first.trim_start_matches("./");
+    first == ".dockerenv" || ["bin", "bin/", "boot/", "dev/", "etc/"].contains(&first)
+}
+
 /// Tells a bundle, even a damaged one, from any other file.
 fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
     let names_volume = |bytes: &[u8]| {
@@ -288,6 +296,9 @@ fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
     };
     let found = match intruder::first_path(first) {
         Some(path) if path == VOLUME_PATH => None,
+        Some(path) if is_root_file_system(&path) => Some(format!(
+            "it is {ROOT_FILE_SYSTEM}, as `docker export` writes it"
+        )),
         Some(path) => Some(format!(
             "its first member is `{}`, not `{VOLUME_PATH}`",
             path.escape_debug()

@@ -11,13 +11,14 @@ mod referrers;
 mod registry;
 mod results;
 mod selection;
+pub(crate) mod tips;
 mod upload;
 mod verbs;
 mod volume_size;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use bundle::{BundleArgs, KeygenArgs, SignArgs};
+pub(crate) use bundle::{BundleArgs, KeygenArgs, OutputArgs, SignArgs};
 pub(crate) use carry::CarryArgs;
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};

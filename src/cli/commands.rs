@@ -19,6 +19,7 @@ mod serve;
 mod unpack;
 mod verify;
 mod why;
+mod written;
 
 use std::pin::Pin;
 use std::sync::Arc;

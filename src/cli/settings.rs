@@ -7,7 +7,8 @@ mod signing;
 mod trust;
 
 pub(crate) use credentials::{
-    Reach, Side, creds_stdin, environment_login, login_file, password_stdin, stored_credentials,
+    Reach, Side, ask_hidden, creds_stdin, environment_login, login_file, password_stdin,
+    stored_credentials,
 };
 pub(crate) use outputs::{require_file, require_others, require_output};
 pub(crate) use path::without_secrets;

@@ -61,6 +61,15 @@ pub enum RenameError {
         #[source]
         source: ReferenceError,
     },
+    /// Rules that are about no image.
+    #[error("{}", list_unused(rules))]
+    Unused {
+        rules: Vec<RenameRule>,
+        /// A name that there is.
+        example: Option<RepositoryName>,
+        /// A rule that was likely meant.
+        fix: Option<String>,
+    },
     /// Different images would have one name.
     #[error("{}", list_collisions(.0))]
     Collisions(Vec<Collision>),
@@ -132,6 +141,36 @@ impl RenameRules {
             Some(prefix) => put_before(prefix, &result),
             None => Ok(result),
         }
+    }
+}
+
+impl RenameRules {
+    /// Refuses rules that match none of the stored names: a slip would go unnoticed until the images
+    /// are looked for under their new names.
+    pub fn require_used<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a RepositoryName> + Clone,
+    ) -> Result<(), RenameError> {
+        let is_used = |rule: &&RenameRule| {
+            let mut names = names.clone().into_iter();
+            names.any(|name| rule.from.matched(name.as_str()).is_some())
+        };
+        let unused = self.renames.iter().filter(|rule| !is_used(rule));
+        let rules: Vec<RenameRule> = unused.cloned().collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let below = |rule: &&RenameRule| {
+            let prefix = format!("{}/", rule.from.before);
+            let mut names = names.clone().into_iter();
+            rule.from.after.is_none() && names.any(|name| name.as_str().starts_with(&prefix))
+        };
+        let fix = rules.iter().find(below);
+        Err(RenameError::Unused {
+            fix: fix.map(|rule| format!("{}/*={}/*", rule.from, rule.to)),
+            example: names.into_iter().next().cloned(),
+            rules,
+        })
     }
 }
 
@@ -272,6 +311,14 @@ impl Hint for RenameError {
                     .to_owned(),
             ),
             Self::NotAName { .. } => None,
+            Self::Unused { fix: Some(fix), .. } => Some(format!("did you mean `{fix}`?")),
+            Self::Unused { example, .. } => {
+                let example = example.as_ref().map(|name| format!(", such as `{name}`"));
+                Some(format!(
+                    "A rule is about whole names as `hod ls` shows them{}; `*` stands for any text.",
+                    example.unwrap_or_default()
+                ))
+            }
             Self::Collisions(found) if found.iter().all(Collision::is_of_source) => Some(
                 "nothing was moved. The source itself has two images under one name: choose one \
                  with a list that names it by its digest, `NAME@DIGEST NAME:TAG`"
@@ -306,6 +353,14 @@ pub fn collisions<'a>(landings: impl IntoIterator<Item = &'a Landing>) -> Vec<Co
             images: images.into_iter().cloned().collect(),
         };
     places.map(collision).collect()
+}
+
+fn list_unused(rules: &[RenameRule]) -> String {
+    let rules: Vec<String> = rules.iter().map(|rule| format!("`{rule}`")).collect();
+    match rules.len() {
+        1 => format!("rename rule {} matches no image", rules.concat()),
+        _ => format!("rename rules {} match no image", joined(&rules, "and")),
+    }
 }
 
 fn list_collisions(collisions: &[Collision]) -> String {
@@ -409,6 +464,36 @@ mod tests {
         );
         let long = rules(HostPart::Keep, &"p".repeat(200), &[], "");
         assert!(long.apply(&name(&"n".repeat(100))).is_err());
+    }
+
+    #[test]
+    fn rules_about_no_image_are_refused() {
+        #[track_caller]
+        fn check(renames: &[&str], expect: Option<(&str, &str)>) {
+            let names = [name("kubesphere/pause"), name("quay.io/coreos/etcd")];
+            let found = rules(HostPart::Keep, "", renames, "").require_used(&names);
+            let found = found.err().map(|e| (e.to_string(), e.hint().unwrap()));
+            let expect = expect.map(|(said, hint)| (said.to_owned(), hint.to_owned()));
+            assert_eq!(found, expect);
+        }
+        check(&["kubesphere/*=ks/*", "quay.io/coreos/etcd=etcd"], None);
+        check(&["kubesphere/*=ks/*", "*/pause=p/pause"], None);
+        check(&[], None);
+        let hint = "A rule is about whole names as `hod ls` shows them, such as \
+                    `kubesphere/pause`; `*` stands for any text.";
+        let said = "rename rule `kubespere/*=ks/*` matches no image";
+        check(&["kubespere/*=ks/*"], Some((said, hint)));
+        check(
+            &["a/*=b/*", "quay.io/*=q/*", "c=d"],
+            Some(("rename rules `a/*=b/*` and `c=d` match no image", hint)),
+        );
+        check(
+            &["kubesphere=ks"],
+            Some((
+                "rename rule `kubesphere=ks` matches no image",
+                "did you mean `kubesphere/*=ks/*`?",
+            )),
+        );
     }
 
     #[test]

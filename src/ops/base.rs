@@ -28,7 +28,9 @@ const ASK_AT_ONCE: usize = 16;
 /// How many repositories that may have a blob are asked for it: whoever wrote the bundle named them.
 const HOLDERS_MAX: usize = 32;
 /// How many blobs are named.
-const BLOBS_SHOWN_MAX: usize = 20;
+const BLOBS_SHOWN_MAX: usize = 3;
+/// How many digits of a digest are shown.
+const DIGITS_SHOWN: usize = 12;
 /// How many of the images that need a blob are named.
 const IMAGES_SHOWN_MAX: usize = 3;
 
@@ -93,26 +95,45 @@ impl fmt::Display for HeldBy {
     }
 }
 
+impl BaseMissing {
+    /// The bundles that have what is missing, or where there are none, who else had it.
+    fn required(&self) -> Vec<String> {
+        let held = || self.blobs.iter().flat_map(|blob| &blob.held);
+        let bundles = held().filter(|held| held.origin.kind == OriginKind::Bundle);
+        let names: BTreeSet<String> = bundles
+            .map(|held| format!("`{}`", held.origin.title()))
+            .collect();
+        names.into_iter().collect()
+    }
+}
+
 impl std::error::Error for BaseMissing {}
 
 impl fmt::Display for BaseMissing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = format_count(self.blobs.len(), "blob");
         let source = self.source.display();
-        match &self.target {
-            Some(target) => write!(
+        let required = self.required();
+        match (&self.target, &required[..]) {
+            (Some(target), []) => write!(
                 f,
-                "{n} that `{source}` counts on and does not carry {} not in `{target}`; nothing \
-                 was written",
+                "`{source}` requires {n} that it does not contain and `{target}` does not have; \
+                 nothing was written"
+            )?,
+            (Some(target), required) => write!(
+                f,
+                "`{source}` requires {} first: {n} of it {} not in `{target}`; nothing was written",
+                required.join(" and "),
                 if self.blobs.len() == 1 { "is" } else { "are" },
             )?,
-            None => write!(
+            (None, _) => write!(
                 f,
-                "`{source}` counts on its target for {n}, and alone is not whole; nothing was done"
+                "`{source}` is a delta: it requires {n} that it does not contain; nothing was done"
             )?,
         }
         for blob in self.blobs.iter().take(BLOBS_SHOWN_MAX) {
-            write!(f, "\n  {} ({})", blob.digest, format_len(blob.size))?;
+            let digest = &blob.digest.hex()[..DIGITS_SHOWN];
+            write!(f, "\n  {digest} ({})", format_len(blob.size))?;
             let shown = &blob.images[..blob.images.len().min(IMAGES_SHOWN_MAX)];
             write!(f, ", for {}", shown.join(", "))?;
             if blob.images.len() > shown.len() {

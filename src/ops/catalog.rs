@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::OpsError;
+use super::{FileKind, OpsError};
 use crate::archive::ArchiveError;
 use crate::bridge;
 use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
@@ -107,7 +107,7 @@ impl Catalog {
                         source,
                     })
                 }
-                None => Err(OpsError::UnknownSource { path }),
+                None => Err(unknown(path)?),
             };
         }
         if Store::detect(&path)? {
@@ -216,6 +216,7 @@ impl Catalog {
                 path: self.path.clone(),
             });
         }
+        rules.require_used(found.iter().map(|image| &image.destination.repository))?;
         let mut wanted = Vec::with_capacity(found.len());
         let mut landings = Vec::with_capacity(found.len());
         for image in found {
@@ -444,6 +445,42 @@ pub(super) fn require_no_pipe(path: &Path) -> Result<(), OpsError> {
         return Err(OpsError::Piped);
     }
     Ok(())
+}
+
+/// Refuses what cannot be the directory of a store: stdin or stdout, and files.
+pub(super) fn require_store_path(path: &Path) -> Result<(), OpsError> {
+    let kind = if fsx::is_stdin(path) {
+        FileKind::Pipe
+    } else if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        return Ok(());
+    } else if Bundle::detect(path)?.is_some() {
+        FileKind::Bundle
+    } else {
+        FileKind::Other
+    };
+    let path = path.to_owned();
+    Err(OpsError::NotADirectory { path, kind })
+}
+
+/// Says of a file that is of no known kind what it is, if it can be told.
+fn unknown(path: PathBuf) -> Result<OpsError, OpsError> {
+    let file = fsx::open(&path)?;
+    let mut start = [0; 6];
+    let n = fsx::read_at(&file, &path, &mut start, 0)?;
+    let compressions = [
+        (&b"\xfd7zXZ\0"[..], "xz"),
+        (b"BZh", "bzip2"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"PK\x03\x04", "zip"),
+    ];
+    let mut known = compressions.into_iter();
+    Ok(
+        match known.find(|(magic, _)| start[..n].starts_with(magic)) {
+            Some((_, compression)) => OpsError::Compression { path, compression },
+            None => OpsError::UnknownSource { path },
+        },
+    )
 }
 
 /// Opens what another tool has put together; `None` when that is not what it is.

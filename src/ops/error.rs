@@ -90,6 +90,18 @@ pub enum OpsError {
     /// Nothing of a known kind at the path.
     #[error("`{}` is no store, registry tree, bundle, layout or archive of images", path.display())]
     UnknownSource { path: PathBuf },
+    /// A file in a compression that is not read.
+    #[error("`{}` is compressed with {compression}, which hod cannot read", path.display())]
+    Compression {
+        path: PathBuf,
+        compression: &'static str,
+    },
+    /// A file, or stdin, where a directory is read and written.
+    #[error("`{}` is not a directory, which a store is", path.display())]
+    NotADirectory { path: PathBuf, kind: FileKind },
+    /// A text file where a tree or bundle is expected, most likely a list.
+    #[error("`{}` is not a tree or a bundle that can be packed", path.display())]
+    ListWithoutStore { path: PathBuf },
     #[error("`{}` is not there", path.display())]
     NoSource { path: PathBuf },
     /// Stdin where a source is read more than once, or in any order.
@@ -149,11 +161,42 @@ pub enum OpsError {
     BaseMissing(Box<BaseMissing>),
     #[error("output `{}` is what is read for it; name another", path.display())]
     OutputIsSource { path: PathBuf },
+    /// Files that would be replaced; never empty.
+    #[error("{}; nothing was written", exist(paths))]
+    OutputsExist { paths: Vec<PathBuf> },
+    /// A tree that has images besides those that are selected.
+    #[error("`{}` has {} not in this selection; nothing was changed", path.display(), if *n_others == 1 { "1 image that is".to_owned() } else { format!("{n_others} images that are") })]
+    OtherImages { path: PathBuf, n_others: usize },
+    /// A text of the bundle that comes from the command line.
+    #[error("the {field} of the bundle is empty, too long or has control characters")]
+    BundleText { field: &'static str },
 }
 
 impl From<NotReady> for OpsError {
     fn from(not_ready: NotReady) -> Self {
         Self::NotReady(Box::new(not_ready))
+    }
+}
+
+/// What stands where a store is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    Bundle,
+    Other,
+    /// `-`.
+    Pipe,
+}
+
+/// "`a.tar` exists already", or how many of several do.
+fn exist(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => format!("`{}` exists already", path.display()),
+        [first, rest @ ..] => format!(
+            "`{}` and {} exist already",
+            first.display(),
+            format_count(rest.len(), "more output")
+        ),
+        [] => String::new(),
     }
 }
 
@@ -188,11 +231,17 @@ impl OpsError {
             Self::List(_)
             | Self::Rename(_)
             | Self::UnknownSource { .. }
+            | Self::ListWithoutStore { .. }
+            | Self::Compression { .. }
+            | Self::NotADirectory { .. }
             | Self::Piped
             | Self::WrongSource { .. }
             | Self::CrossDevice { .. }
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
+            | Self::OutputsExist { .. }
+            | Self::OtherImages { .. }
+            | Self::BundleText { .. }
             | Self::Template(_)
             | Self::Carry(_)
             | Self::Server(_) => ErrorClass::Usage,
@@ -222,6 +271,9 @@ impl OpsError {
             | Self::CrossDevice { .. }
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }
+            | Self::OutputsExist { .. }
+            | Self::OtherImages { .. }
+            | Self::Store(StoreError::Foreign { .. } | StoreError::OnlyCopy { .. })
             | Self::Bundle(BundleError::VolumesMissing { .. })
             | Self::Exposed { .. }
             | Self::NotReady(_) => true,
@@ -238,11 +290,15 @@ impl OpsError {
                 | Self::Rename(_)
                 | Self::Server(_)
                 | Self::UnknownSource { .. }
+                | Self::ListWithoutStore { .. }
+                | Self::Compression { .. }
+                | Self::NotADirectory { .. }
                 | Self::NoSource { .. }
                 | Self::Piped
                 | Self::WrongSource { .. }
                 | Self::KeyExists { .. }
                 | Self::OutputIsSource { .. }
+                | Self::BundleText { .. }
                 | Self::Receipt { .. }
                 | Self::TwoReceipts { .. }
                 | Self::BadDigest { .. }
@@ -276,6 +332,61 @@ impl OpsError {
                 "Leave out `--writable` to serve it read-only, which writes nothing."
             }
             _ => "another program may have the port; `--listen 127.0.0.1:0` takes a free one",
+        }
+    }
+
+    /// What to do about a path that was named and cannot be used.
+    fn path_hint(&self) -> Option<String> {
+        match self {
+            Self::Compression { compression, .. } => Some(format!(
+                "Decompress it first{}; gzip and zstd are read as they are.",
+                match *compression {
+                    "xz" => " with `xz -d`",
+                    "bzip2" => " with `bzip2 -d`",
+                    "lz4" => " with `lz4 -d`",
+                    _ => "",
+                }
+            )),
+            Self::NotADirectory { path, kind } => {
+                let shown = path.display();
+                Some(match kind {
+                    FileKind::Bundle => format!(
+                        "It is a bundle. `hod unpack {shown} --output STORE` makes a store of it; \
+                         `hod push` and `hod ls` read it as it is."
+                    ),
+                    FileKind::Other => "Name the directory of the store.".to_owned(),
+                    FileKind::Pipe => {
+                        "A store cannot be read from stdin or written to stdout. Name a directory; \
+                         one that is called `-` is `./-`."
+                            .to_owned()
+                    }
+                })
+            }
+            Self::UnknownSource { .. } => Some(
+                "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
+                 that `hod pack` wrote, a `dir:` layout has a `manifest.json`, an OCI layout an \
+                 `index.json`, and so have the archives that other tools write"
+                    .to_owned(),
+            ),
+            Self::ListWithoutStore { path } => Some(format!(
+                "If `{}` is an image list, name the store that has the images with `--store DIR`.",
+                path.display()
+            )),
+            Self::OutputsExist { .. } => {
+                Some("Pass `--force` to replace it, or choose another output.".to_owned())
+            }
+            Self::OtherImages { .. } => Some(
+                "Pass `--add` to select into it besides them, `--replace` to remove them from it, \
+                 or choose another output."
+                    .to_owned(),
+            ),
+            Self::BundleText { field: "version" } => {
+                Some("Give another one with `--bundle-version VERSION`.".to_owned())
+            }
+            Self::BundleText { .. } => Some(
+                "By default it is that of the file. Name the bundle with `--name NAME`.".to_owned(),
+            ),
+            _ => None,
         }
     }
 }
@@ -355,12 +466,6 @@ impl Hint for OpsError {
                 Some("`hod doctor` shows which login is used and where it comes from".to_owned())
             }
             Self::NotReady(error) => error.hint(),
-            Self::UnknownSource { .. } => Some(
-                "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
-                 that `hod pack` wrote, a `dir:` layout has a `manifest.json`, an OCI layout an \
-                 `index.json`, and so have the archives that other tools write"
-                    .to_owned(),
-            ),
             Self::Bind { .. } | Self::Exposed { .. } | Self::NotWritable { .. } => {
                 Some(self.advice_to_a_server().to_owned())
             }
@@ -401,7 +506,7 @@ impl Hint for OpsError {
             ),
             Self::Template(error) => error.hint(),
             Self::Carry(error) => error.hint(),
-            Self::NoSource { .. } | Self::OutputIsSource { .. } => None,
+            _ => self.path_hint(),
         }
     }
 }

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::batch::require_space;
 use super::pack::strays::warn_of_strays;
 use super::pack::{require_lens, require_others, tell_done, with_files};
+use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::{
     self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
-    Held, Origin, PackBlob, PackPlan, Pieces, Planned, Signer,
+    Held, KeyId, Origin, PackBlob, PackPlan, Pieces, Planned, Signer,
 };
 use crate::fsx::Durability;
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
@@ -55,6 +56,8 @@ pub struct MergeOptions {
     pub durability: Durability,
     /// Who signs it.
     pub signer: Option<Signer>,
+    pub existing: Existing,
+    pub checksums: Checksums,
 }
 
 /// Which of several bundles has its way.
@@ -68,8 +71,12 @@ pub enum Prefer {
 #[derive(Debug, Clone, Serialize)]
 pub struct MergeOutcome {
     pub path: PathBuf,
+    pub files: Vec<WrittenFile>,
     /// Names the content.
     pub id: Digest,
+    /// The key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<KeyId>,
     /// Images, without what is about others of them.
     pub n_images: usize,
     pub n_blobs: usize,
@@ -102,6 +109,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
     let files = planned.files(&options.output, None)?;
     require_others(&files, &inputs)?;
+    let output = (options.output.as_path(), options.checksums);
+    written::require_absent(options.existing, output, &files)?;
+    warn_of_signatures(cx, &bundles, options.signer.as_ref());
     require_lens(&options.output, &files)?;
     require_space(&options.output, sum_len(files.iter().map(|file| file.len)))?;
     let manifest = planned.manifest();
@@ -135,8 +145,12 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     .await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
     warn_of_strays(cx, (&options.output, n_volumes), &inputs);
+    let output = (options.output.as_path(), options.checksums);
+    let files = written::describe(&written, output, (cx.jobs, options.durability)).await?;
     Ok(MergeOutcome {
         path: options.output.clone(),
+        files,
+        signed_by: written.manifest.signed_by,
         n_images: written.manifest.n_images(),
         n_blobs,
         bytes: written.len(),
@@ -144,6 +158,23 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         base_blobs,
         base_bytes,
     })
+}
+
+/// Says that a signature of one bundle is not one of another.
+fn warn_of_signatures(cx: &Context, bundles: &[Bundle], signer: Option<&Signer>) {
+    let is_signed = |bundle: &&Bundle| bundle.manifest().signed_by.is_some();
+    let n_signed = bundles.iter().filter(is_signed).count();
+    if n_signed > 0 && signer.is_none() {
+        cx.warn(&format!(
+            "{n_signed} of {} signed, and the merged bundle is not: a site that requires a \
+             signature will refuse it. Sign it with `--sign KEY`",
+            if bundles.len() == 1 {
+                "1 bundle is".to_owned()
+            } else {
+                format!("{} bundles are", bundles.len())
+            },
+        ));
+    }
 }
 
 fn open(bundles: &[Bundle], digest: &Digest) -> Result<Pieces, OpsError> {
@@ -412,6 +443,7 @@ fn texts(
         images: images.into_iter().map(row).collect(),
         n_blobs: plan.blobs.len(),
         n_base: plan.base.len(),
+        base: plan.origins.iter().map(Origin::title).collect(),
         len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
         tools: tools(plan),
         files: other_files(plan),

@@ -22,10 +22,11 @@ use self::sources::{Known, Made};
 use super::batch::{Batch, is_zero, require_file_len, require_other, require_space};
 use super::platforms::{self, PlatformOptions};
 use super::since::Since;
+use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
 use crate::bundle::{
-    self, BundleManifest, Compression, OpenBlob, Planned, PlannedFile, Signer, WriteOptions,
+    self, BundleManifest, Compression, KeyId, OpenBlob, Planned, PlannedFile, Signer, WriteOptions,
     WriteOutcome,
 };
 use crate::fsx::{self, Durability};
@@ -66,6 +67,8 @@ pub struct PackOptions {
     /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
     pub durability: Durability,
     pub reading: Reading,
+    pub existing: Existing,
+    pub checksums: Checksums,
 }
 
 /// Which blobs of a store are read and hashed when they are packed.
@@ -80,8 +83,15 @@ pub enum Reading {
 #[derive(Debug, Clone, Serialize)]
 pub struct PackOutcome {
     pub path: PathBuf,
+    /// The files; none for stdout.
+    pub files: Vec<WrittenFile>,
+    /// How many volumes the bundle has, of which one alone may have been written.
+    pub n_volumes: u32,
     /// Names the content: equal for equal input.
     pub id: Digest,
+    /// The key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<KeyId>,
     pub n_images: usize,
     pub n_blobs: usize,
     /// Configs and layers that are left out, since the target has them.
@@ -90,7 +100,7 @@ pub struct PackOutcome {
     /// Their bytes.
     #[serde(skip_serializing_if = "is_zero")]
     pub base_bytes: u64,
-    /// Bytes of the file.
+    /// Bytes of the files.
     pub bytes: u64,
     /// Bytes of the tar before compression; the same as `bytes` for a plain one.
     pub tar_bytes: u64,
@@ -124,10 +134,14 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         inputs,
         writing,
     } = Prepared::new(cx, options).await?;
+    require_absent(options, &files)?;
     require_room(options, &files)?;
     let manifest = planned.manifest();
     let outcome = PackOutcome {
         path: options.output.clone(),
+        files: Vec::new(),
+        n_volumes: manifest.n_volumes,
+        signed_by: manifest.signed_by,
         id: manifest.id.clone(),
         bytes: 0,
         tar_bytes: 0,
@@ -154,10 +168,19 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         strays::warn_of_strays(cx, (&options.output, n_volumes), &inputs);
     }
     batch.mark_done();
+    let output = (options.output.as_path(), options.checksums);
+    let files = written::describe(&written, output, (cx.jobs, options.durability)).await?;
+    let bytes = written.len();
     Ok(PackOutcome {
-        bytes: written.len(),
+        files,
+        bytes,
+        n_volumes: written.manifest.n_volumes,
+        signed_by: written.manifest.signed_by,
         id: written.manifest.id,
-        tar_bytes: written.tar_len,
+        tar_bytes: match options.compression {
+            Compression::Raw => bytes,
+            Compression::Zstd { .. } => written.tar_len,
+        },
         images: batch.finish().images,
         ..outcome
     })
@@ -179,7 +202,13 @@ impl Prepared {
         for warning in options.list.iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
         }
-        let catalog = Catalog::open(&options.source, &cx.reading)?;
+        let catalog = Catalog::open(&options.source, &cx.reading);
+        let catalog = catalog.map_err(|error| match error {
+            OpsError::UnknownSource { path } if is_like_list(&path) => {
+                OpsError::ListWithoutStore { path }
+            }
+            error => error,
+        })?;
         let source = catalog.source();
         if !sources::is_in_place(source) {
             return Err(OpsError::WrongSource {
@@ -294,6 +323,11 @@ impl Writing {
     }
 }
 
+fn is_like_list(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension == "txt" || extension == "list")
+}
+
 /// Says that the bundle has no tool, where it should.
 fn warn_of_tool(cx: &Context, carried: &Carried) {
     if let Some(problem) = carried.left {
@@ -322,6 +356,12 @@ fn files(options: &PackOptions, planned: &Planned) -> Result<Vec<PlannedFile>, O
         planned.require_one_stream()?;
     }
     Ok(planned.files(&options.output, options.only_volume)?)
+}
+
+/// Refuses when files that are to be written exist.
+fn require_absent(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsError> {
+    let output = (options.output.as_path(), options.checksums);
+    written::require_absent(options.existing, output, files)
 }
 
 /// Refuses when the files that are to be written do not fit, or are longer than any there.

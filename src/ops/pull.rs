@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_space};
+use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
 use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError};
 use crate::bridge;
@@ -43,6 +44,7 @@ pub struct PullOptions {
 /// files that name it, the tag last; a killed run leaves no half image and the next one continues.
 /// Blobs that are there are not fetched again.
 pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, OpsError> {
+    require_store_path(&options.store)?;
     for warning in &options.list.warnings {
         cx.warn(warning);
     }

@@ -1,15 +1,21 @@
 //! `select`: store → store, by hardlink.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_other, require_same_filesystem, require_space};
+use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
+use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
-use crate::store::Store;
-use crate::transfer::{OnFailure, ReferrerMode, Sink, StoreSink, StoreSinkOptions, Visibility};
+use crate::report::amount::format_count;
+use crate::store::{Kept, Store, StoredImage};
+use crate::transfer::{
+    Destination, OnFailure, Plan, ReferrerMode, Sink, Source, StoreSink, StoreSinkOptions,
+    Visibility,
+};
 
 /// What to select, and how.
 #[derive(Debug)]
@@ -21,13 +27,26 @@ pub struct SelectOptions {
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
     pub platforms: PlatformOptions,
+    pub others: Others,
+}
+
+/// What becomes of images that the output tree has and that are not selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// The selection is refused where there are any.
+    Refuse,
+    Keep,
+    Remove,
 }
 
 /// Puts the listed images' blobs and link files into the output tree.
 ///
-/// Blob data is linked as `link` says, never otherwise; link files are always new. Adds to an
-/// existing tree and deletes nothing. Not synced: a tree can be made again in no time.
+/// Blob data is linked as `link` says, never otherwise; link files are always new. What an earlier run
+/// of the same selection left is completed. Images that are in the tree and not selected are removed
+/// only if `others` says so, when all that is selected is there, and only where the store has their
+/// blobs as well. Not synced: a tree can be made again in no time.
 pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcome, OpsError> {
+    require_store_path(&options.output)?;
     for warning in &options.list.warnings {
         cx.warn(warning);
     }
@@ -47,6 +66,14 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     if batch.plan.is_empty() {
         return Ok(batch.finish());
     }
+    let kept = kept(&batch.plan);
+    let n_others = n_others(&options.output, &kept)?;
+    if n_others > 0 && options.others == Others::Refuse {
+        return Err(OpsError::OtherImages {
+            path: options.output.clone(),
+            n_others,
+        });
+    }
     match options.link {
         LinkMode::Hard => {
             require_same_filesystem(&options.store, &options.output, batch.plan.len())?;
@@ -57,6 +84,13 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;
     let store = cx.open_store(&options.output, Store::create).await?;
+    let surplus = match (options.others, catalog.source()) {
+        (Others::Remove, Source::Store(origin)) => {
+            let (store, origin) = (store.clone(), origin.clone());
+            Some(bridge::run(move || store.surplus(&kept, &origin)).await?)
+        }
+        _ => None,
+    };
     let sink_options = StoreSinkOptions {
         link: Some(options.link),
         durability: Durability::Deferred,
@@ -64,5 +98,63 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     };
     let sink = Sink::Store(Arc::new(StoreSink::new(store, sink_options)));
     batch.run(cx, catalog.source(), sink).await;
-    Ok(batch.finish())
+    let outcome = batch.finish();
+    if outcome.n_failed() == 0 {
+        if let Some(surplus) = surplus {
+            bridge::run(move || surplus.remove()).await?;
+        }
+        tell_rest(cx, options, n_others)?;
+    }
+    Ok(outcome)
+}
+
+/// What the tree has when the selection is in it and nothing else.
+fn kept(plan: &Plan) -> Kept {
+    let mut kept = Kept::default();
+    for image in &plan.images {
+        let Destination { repository, tag } = &image.wanted.destination;
+        if let Some(tag) = tag {
+            kept.add_tag(repository, tag, image.top().digest());
+        }
+        for manifest in image.all_manifests() {
+            kept.add_manifest(repository, manifest.digest());
+        }
+        let of_referrers = image.referrers.iter().flat_map(|r| &r.blobs);
+        for blob in image.blobs.iter().chain(of_referrers) {
+            kept.add_blob(repository, &blob.digest);
+        }
+        for referrer in &image.referrers {
+            for manifest in referrer.with_top() {
+                kept.add_manifest(repository, manifest.digest());
+            }
+            kept.add_tag(repository, &referrer.tag, referrer.top().digest());
+        }
+    }
+    kept
+}
+
+/// How many images the output has that are not selected.
+fn n_others(output: &Path, kept: &Kept) -> Result<usize, OpsError> {
+    if !Store::detect(output)? {
+        return Ok(0);
+    }
+    let images = Store::open(output)?.images()?;
+    let is_other =
+        |image: &&StoredImage| !kept.has(&image.repository, image.tag.as_ref(), &image.digest);
+    Ok(images.images.iter().filter(is_other).count() + images.unreadable.len())
+}
+
+/// Says what became of images that were in the tree before.
+fn tell_rest(cx: &Context, options: &SelectOptions, n_others: usize) -> Result<(), OpsError> {
+    if n_others == 0 {
+        return Ok(());
+    }
+    let n_all = Store::open(&options.output)?.images()?.images.len();
+    let path = options.output.display();
+    let n_all = format_count(n_all, "image");
+    cx.note(&match options.others {
+        Others::Remove => format!("`{path}` now has {n_all}; {n_others} were removed from it"),
+        _ => format!("`{path}` now has {n_all}, {n_others} of them from before"),
+    });
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::base;
 use super::batch::{Batch, require_space};
+use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::bridge;
@@ -35,6 +36,7 @@ pub struct UnpackOptions {
 /// Every byte is verified while it is written, and nothing becomes visible before all of it is
 /// verified: a bundle that is damaged or hostile leaves the output as it was.
 pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcome, OpsError> {
+    require_store_path(&options.output)?;
     let catalog = Catalog::open_once(&options.bundle, &cx.reading).await?;
     if !matches!(
         catalog.kind(),

@@ -23,6 +23,8 @@ pub struct Facts {
     pub len: u64,
     /// How many more the target must have.
     pub n_base: usize,
+    /// The names of the bundles, stores and registries that have these.
+    pub base: Vec<String>,
     /// The programs that are carried.
     pub tools: Vec<ToolFacts>,
     /// What else is carried and is no text from here.
@@ -113,6 +115,7 @@ impl Facts {
             n_images => self.images.len(),
             n_blobs => self.n_blobs,
             n_base => self.n_base,
+            base => self.base,
             size => format_len(self.len),
             images => images.collect::<Vec<_>>(),
             arches => arches.join(", "),

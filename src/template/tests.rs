@@ -15,6 +15,7 @@ fn facts(kind: BundleKind) -> Facts {
         }],
         n_blobs: 4,
         n_base: 0,
+        base: Vec::new(),
         len: (3 << 30) + (1 << 29),
         tools: vec![ToolFacts {
             arch: "amd64".to_owned(),
@@ -43,7 +44,9 @@ fn own(name: &str, text: &str) -> Template {
 fn the_readme_has_commands_that_fit_the_kind() {
     let plain = text(&facts(BundleKind::One), "README.txt");
     assert!(
-        plain.starts_with("site-a 3.1.1\n============\n\nThis file"),
+        plain.starts_with(
+            "site-a 3.1.1\n============\n中文说明见下文“安装说明”。\n\nThis bundle carries"
+        ),
         "{plain}"
     );
     assert!(plain.contains("1 image in 4 blobs, 3.5 GiB.\n"), "{plain}");
@@ -147,6 +150,23 @@ fn a_bundle_that_is_not_whole_is_not_served() {
     let mut facts = facts(BundleKind::One);
     facts.n_base = 3;
     let delta = text(&facts, "install.sh");
-    let refusal = "by itself it cannot be served";
+    let refusal = "requires an earlier one and cannot be served alone";
     assert!(delta.contains(refusal) && !whole.contains(refusal));
+}
+
+#[test]
+fn the_readme_of_a_delta_says_what_it_requires() {
+    let whole = text(&facts(BundleKind::One), "README.txt");
+    let mut facts = facts(BundleKind::One);
+    facts.n_base = 3;
+    facts.base = vec!["acme 1.0".to_owned(), "acme 1.1".to_owned()];
+    let delta = text(&facts, "README.txt");
+    for said in [
+        "It is a delta: it requires 3 blobs that it\ndoes not contain, of acme 1.0, acme 1.1: install that first.",
+        "Alone it is not a complete registry",
+        "这是增量包：有 3 个数据块不在包内，需要先安装 acme 1.0、acme 1.1。",
+    ] {
+        assert!(delta.contains(said), "{delta}");
+        assert!(!whole.contains(said), "{whole}");
+    }
 }

@@ -308,7 +308,7 @@ fn a_damaged_blob_of_a_store_is_not_packed() {
     let hex = damage_a_layer(&store);
     for bundle in ["b.tar", "b.tar.zst"] {
         zoo.env.write(format!("out/{bundle}"), "what was there");
-        let line = format!("pack all.txt --store store --output out/{bundle}");
+        let line = format!("pack all.txt --store store --force --output out/{bundle}");
         check_names(&zoo.env.run_line(&line).exits(4), &hex);
         assert_eq!(zoo.env.read(format!("out/{bundle}")), "what was there");
     }

@@ -250,10 +250,10 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     exit code: 5
     --- stdout
     --- stderr
-    error: 3 blobs that `d2.tar` counts on and does not carry are not in `HOST`; nothing was written
-      sha256:05b2e8056da9e43f92f195d1837dd40100846417fede8592a64458473a97bfeb (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
-      sha256:2c5a66c728e14c2ba2f6526c48b99b95d3db953eaa70a9fc7931c2adb19873be (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
-      sha256:ce80ce4835b89a717ec1d8f380e020d8d2ce4f708b8691cc0deff642e4f7120f (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
+    error: `d2.tar` requires `1 1.0` first: 3 blobs of it are not in `HOST`; nothing was written
+      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
+      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
+      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
 
     hint: push or unpack the earlier bundle first, or pack again with `--since` a receipt of this target
           (`hod receipt`), or without `--since`
@@ -264,10 +264,10 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     exit code: 5
     --- stdout
     --- stderr
-    error: 3 blobs that `d2.tar` counts on and does not carry are not in `new`; nothing was written
-      sha256:05b2e8056da9e43f92f195d1837dd40100846417fede8592a64458473a97bfeb (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
-      sha256:2c5a66c728e14c2ba2f6526c48b99b95d3db953eaa70a9fc7931c2adb19873be (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
-      sha256:ce80ce4835b89a717ec1d8f380e020d8d2ce4f708b8691cc0deff642e4f7120f (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
+    error: `d2.tar` requires `1 1.0` first: 3 blobs of it are not in `new`; nothing was written
+      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
+      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
+      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
 
     hint: push or unpack the earlier bundle first, or pack again with `--since` a receipt of this target
           (`hod receipt`), or without `--since`
@@ -293,7 +293,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
         let missing = document["missing_blobs"].as_array().unwrap();
         assert_eq!(missing.len(), 3, "{line}");
         for blob in missing {
-            assert!(output.stderr.contains(blob["digest"].as_str().unwrap()));
+            let digest = blob["digest"].as_str().unwrap();
+            let (_, hex) = digest.split_once(':').unwrap();
+            assert!(output.stderr.contains(&hex[..12]));
             assert_eq!(blob["held"][0]["kind"], "bundle");
             assert_eq!(blob["held"][0]["name"], "1");
             assert_eq!(blob["held"][0]["version"], "1.0");
@@ -306,7 +308,7 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     let before = tree(&env.path("part"));
     let output = env.run_line("unpack d2.tar --output part").exits(5);
     assert!(
-        output.stderr.contains("1 blob that `d2.tar`"),
+        output.stderr.contains("1 blob of it is not in `part`"),
         "{}",
         output.stderr
     );
@@ -418,7 +420,9 @@ fn a_receipt_of_a_registry_makes_a_delta_for_it() {
     for form in ["", " --compact"] {
         let line = format!("receipt {host}/site --output have{form}");
         let _ = env.run_line(&line).success();
-        let _ = env.run_line("pack 2 --output d.tar --since have").success();
+        let _ = env
+            .run_line("pack 2 --force --output d.tar --since have")
+            .success();
         let delta = manifest(&env, "d.tar");
         assert_eq!(delta.base.len(), 3, "{form}");
         assert_eq!(delta.origins[0].kind, OriginKind::Registry);

@@ -52,6 +52,11 @@ fn of_the_store() {
         StoreError::NotAStore { path: path() },
         StoreError::InsideTree { path: path() },
         StoreError::ReadOnly { path: path() },
+        StoreError::Foreign { path: path() },
+        StoreError::OnlyCopy {
+            path: path(),
+            origin: "store".into(),
+        },
         StoreError::File(absent_file()),
         StoreError::BadLink {
             path: path(),
@@ -87,6 +92,8 @@ fn of_the_store() {
             StoreError::NotAStore { .. }
             | StoreError::InsideTree { .. }
             | StoreError::ReadOnly { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::OnlyCopy { .. }
             | StoreError::File(_)
             | StoreError::BadLink { .. }
             | StoreError::DigestMismatch { .. }

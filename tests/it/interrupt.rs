@@ -172,14 +172,14 @@ fn a_killed_copying_select_goes_on() {
 #[test]
 fn a_killed_unpack_goes_on() {
     let site = Site::new();
-    let _ = site.time("pack store --output b.tar");
+    let _ = site.time("pack store --force --output b.tar");
     site.torture_store("unpack b.tar --output {}");
 }
 
 #[test]
 fn a_killed_unpack_of_a_compressed_bundle_goes_on() {
     let site = Site::new();
-    let _ = site.time("pack store --output b.tar.zst");
+    let _ = site.time("pack store --force --output b.tar.zst");
     site.torture_store("unpack b.tar.zst --output {}");
 }
 
@@ -191,7 +191,7 @@ fn a_killed_pack_leaves_the_old_bundle_and_the_next_one_cleans_up() {
         for round in 0..ROUNDS {
             fsx::create_dir_all(&site.env.path(format!("{round}-{name}"))).unwrap();
         }
-        let line = |dir: &str| format!("pack store --output {dir}-{name}/{name}");
+        let line = |dir: &str| format!("pack store --force --output {dir}-{name}/{name}");
         let time = site.time(&line("whole"));
         let whole = read(&site.env.path(format!("whole-{name}/{name}")));
         let mut random = Random::new();
@@ -253,7 +253,7 @@ impl Site {
         self.env.write("some.txt", some.join("\n"));
         fsx::create_dir_all(&self.env.path(dir)).unwrap();
         let flags = "--store store --no-tool --volume-size 240K";
-        format!("pack some.txt {flags} --output {dir}/b.tar")
+        format!("pack some.txt {flags} --force --output {dir}/b.tar")
     }
 }
 
@@ -389,8 +389,8 @@ fn a_killed_export_goes_on() {
 fn a_killed_push_goes_on() {
     let mut random = Random::new();
     let site = Site::new();
-    let _ = site.time("pack store --output b.tar");
-    let _ = site.time("pack store --output b.tar.zst");
+    let _ = site.time("pack store --force --output b.tar");
+    let _ = site.time("pack store --force --output b.tar.zst");
     for source in ["store", "b.tar", "b.tar.zst"] {
         let mut time = None;
         for _ in 0..3 {

@@ -488,6 +488,30 @@ fn on_a_terminal(env: &TestEnv, line: &str, input: &str) -> Output {
 }
 
 #[test]
+fn the_password_of_a_key_is_asked_on_a_terminal() {
+    if !programs::are_here(&["script"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "a/b:1");
+    let typed = "sealed words\n";
+    let made = on_a_terminal(&env, "keygen --password-stdin", typed).success();
+    assert!(
+        made.stdout.trim_end().ends_with("\necho"),
+        "{}",
+        made.stdout
+    );
+    let pack = "pack store --no-tool --sign hod.key --output site.tar";
+    let packed = on_a_terminal(&env, pack, typed).success();
+    let said = &packed.stdout;
+    assert!(said.contains("password of secret key `hod.key`"), "{said}");
+    assert!(said.contains("signed by key "), "{said}");
+    let _ = env
+        .run_line("pack store --sign hod.key --output other.tar")
+        .exits(2);
+}
+
+#[test]
 fn a_person_is_asked_on_a_terminal() {
     if !programs::are_here(&["script"]) {
         return;

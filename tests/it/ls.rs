@@ -32,17 +32,22 @@ pub(crate) fn three(env: &TestEnv) -> [Image; 3] {
     for (image, name) in images.iter().zip(["acme/api", "acme/web", "acme/cli"]) {
         image.put_in(&store, &format!("{name}:1"));
     }
-    let _ = env.run_line("pack store --output site.tar").success();
+    let _ = env
+        .run_line("pack --force store --output site.tar")
+        .success();
     images
 }
 
 #[test]
 fn a_bundle_lists_what_its_store_lists() {
     let (zoo, _) = Zoo::pulled();
-    let _ = zoo.env.run_line("pack store --output zoo.tar").success();
     let _ = zoo
         .env
-        .run_line("pack store --output zoo.tar.zst")
+        .run_line("pack --force store --output zoo.tar")
+        .success();
+    let _ = zoo
+        .env
+        .run_line("pack --force store --output zoo.tar.zst")
         .success();
     let store = listed(&zoo.env, "store");
     for name in ["zoo.tar", "zoo.tar.zst"] {
@@ -59,7 +64,7 @@ fn a_bundle_knows_platforms_without_configs() {
     let env = TestEnv::in_memory();
     three(&env);
     let _ = env
-        .run_line("pack store --since site.tar --output delta.tar")
+        .run_line("pack --force store --since site.tar --output delta.tar")
         .success();
     let images = listed(&env, "delta.tar")["images"].clone();
     for image in images.as_array().unwrap() {
@@ -76,7 +81,7 @@ fn what_a_config_should_not_say_is_not_said_for_it() {
         let image = ImageBuilder::oci(n as u64).platform(os, "amd64").build();
         image.put_in(&env.store("odd"), &format!("acme/odd:{n}"));
     }
-    let _ = env.run_line("pack odd --output odd.tar").success();
+    let _ = env.run_line("pack --force odd --output odd.tar").success();
     let images = listed(&env, "odd.tar")["images"].clone();
     for image in images.as_array().unwrap() {
         assert_eq!(image["platforms"], serde_json::json!([]), "{image}");
@@ -97,7 +102,7 @@ fn own_bytes_are_what_leaving_an_image_out_saves() {
             .collect();
         env.write("rest.txt", rest.join("\n"));
         let _ = env
-            .run_line("pack rest.txt --store store --output rest.tar")
+            .run_line("pack --force rest.txt --store store --output rest.tar")
             .success();
         let left = listed(&env, "rest.tar")["total_bytes"].as_u64().unwrap();
         assert_eq!(image["own_bytes"].as_u64().unwrap(), total - left, "{name}");
@@ -149,7 +154,9 @@ fn what_is_about_images_belongs_to_them() {
     about(sbom.top(), "x/seal", 3).put_in(&store, "acme/api");
     let tag = cosign_tag(image.digest(), "sig");
     signatures(&[7]).put_in(&store, &format!("acme/api:{tag}"));
-    let _ = env.run_line("pack store --output site.tar").success();
+    let _ = env
+        .run_line("pack --force store --output site.tar")
+        .success();
     let (from_store, from_bundle) = (listed(&env, "store"), listed(&env, "site.tar"));
     let images = from_bundle["images"].as_array().unwrap();
     assert_eq!(images.len(), 1, "{images:#?}");

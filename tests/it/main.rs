@@ -59,3 +59,4 @@ mod upload;
 mod volumes;
 mod weather;
 mod why;
+mod written;

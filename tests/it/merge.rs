@@ -32,7 +32,7 @@ fn deltas_merged_in_any_order_are_the_whole() {
     for order in orders(3) {
         let names = order.iter().map(|&at| ["1.tar", "d2.tar", "d3.tar"][at]);
         let names: Vec<&str> = names.collect();
-        let line = format!("bundle merge {} --output site.tar", names.join(" "));
+        let line = format!("bundle merge --force {} --output site.tar", names.join(" "));
         let _ = env.run_line(&line).success();
         assert_eq!(
             content(&env, "site.tar"),
@@ -49,7 +49,7 @@ fn deltas_merged_in_any_order_are_the_whole() {
     assert_same(&registry_tree(&env.path("merged")), &whole, "merged");
     let whole = fsx::read(&env.path("all.tar"), 1 << 30).unwrap();
     // All that is not said on the command line is as if it had been packed so.
-    let line = "bundle merge 1.tar d2.tar d3.tar --output all.tar --name all";
+    let line = "bundle merge --force 1.tar d2.tar d3.tar --output all.tar --name all";
     let _ = env.run_line(line).success();
     assert_eq!(
         manifest(&env, "all.tar").version,
@@ -63,7 +63,9 @@ fn deltas_merged_in_any_order_are_the_whole() {
 fn what_none_of_them_carries_stays_the_base() {
     let env = packed();
     let output = env
-        .run_line("bundle merge d2.tar d3.tar --output d.tar --name d --bundle-version 3 --json")
+        .run_line(
+            "bundle merge --force d2.tar d3.tar --output d.tar --name d --bundle-version 3 --json",
+        )
         .success();
     let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     let merged = manifest(&env, "d.tar");
@@ -95,7 +97,7 @@ fn differing() -> (TestEnv, [Image; 2]) {
     for (name, image) in ["a", "b"].iter().zip(&images) {
         image.put_in(&env.store(name), "acme/app:1");
         let _ = env
-            .run_line(&format!("pack {name} --output plain.tar"))
+            .run_line(&format!("pack --force {name} --output plain.tar"))
             .success();
         let to = format!("{name}.tar");
         pack_again(&env, ("plain.tar", &to), |plan| {
@@ -113,7 +115,7 @@ fn differing() -> (TestEnv, [Image; 2]) {
 #[test]
 fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
     let (env, [first, last]) = differing();
-    let output = env.run_line("bundle merge a.tar b.tar --output c.tar");
+    let output = env.run_line("bundle merge --force a.tar b.tar --output c.tar");
     assert!(!exists(&env.path("c.tar")));
     insta::assert_snapshot!(output.snapshot(&[]), @"
     exit code: 5
@@ -127,7 +129,7 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
           of the oldest with `--prefer first`
     ");
     for (prefer, image, file) in [("first", &first, "a"), ("last", &last, "b")] {
-        let line = format!("bundle merge a.tar b.tar --output c.tar --prefer {prefer}");
+        let line = format!("bundle merge --force a.tar b.tar --output c.tar --prefer {prefer}");
         let _ = env.run_line(&line).success();
         let merged = manifest(&env, "c.tar");
         assert_eq!(merged.images.len(), 1);
@@ -142,7 +144,7 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
         assert_eq!(digests, [Digest::of(file.as_bytes())]);
         let _ = env.run_line("verify c.tar").success();
     }
-    let output = env.run_line("bundle merge a.tar b.tar --output c.tar.zst");
+    let output = env.run_line("bundle merge --force a.tar b.tar --output c.tar.zst");
     insta::assert_snapshot!(output.snapshot(&[]), @"
     exit code: 2
     --- stdout
@@ -151,7 +153,9 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
 
     hint: it is not compressed, since layers are compressed already
     ");
-    let _ = env.run_line("bundle merge a.tar --output c.tar").exits(2);
+    let _ = env
+        .run_line("bundle merge --force a.tar --output c.tar")
+        .exits(2);
 }
 
 #[test]
@@ -162,15 +166,19 @@ fn a_layer_in_parts_is_whole_again() {
     let big = ImageBuilder::oci(1).layer(&big).build();
     big.put_in(&store, "acme/big:1");
     image(9).put_in(&env.store("other"), "acme/app:1");
-    let _ = env.run_line("pack store --output whole.tar").success();
-    let _ = env.run_line("pack other --output other.tar").success();
+    let _ = env
+        .run_line("pack --force store --output whole.tar")
+        .success();
+    let _ = env
+        .run_line("pack --force other --output other.tar")
+        .success();
     let n = pack_again(&env, ("whole.tar", "site.tar"), |plan| {
         plan.volume_size = Some(140_000);
     });
     assert!(n > 2);
     for line in [
-        "bundle merge other.tar site.002.tar --output merged.tar --fsync",
-        "pack site.001.tar --output merged.tar",
+        "bundle merge --force other.tar site.002.tar --output merged.tar --fsync",
+        "pack --force site.001.tar --output merged.tar",
     ] {
         let _ = env.run_line(line).success();
         let _ = env.run_line("verify merged.tar").success();
@@ -184,7 +192,7 @@ fn a_layer_in_parts_is_whole_again() {
     }
     fsx::remove_file(&env.path("site.002.tar")).unwrap();
     let output = env
-        .run_line("bundle merge other.tar site.001.tar --output no.tar")
+        .run_line("bundle merge --force other.tar site.001.tar --output no.tar")
         .exits(5);
     assert!(output.stderr.contains("is missing: 2"), "{}", output.stderr);
     let names = fsx::read_dir_names(&env.work()).unwrap();

@@ -45,9 +45,9 @@ fn damage(path: &Path, is_silent: bool) {
 #[test]
 fn a_store_that_was_written_to_is_found_when_it_is_packed() {
     let (env, _registry, path) = pulled();
-    let _ = env.run_line("pack store --output b.tar").success();
+    let _ = env.run_line("pack --force store --output b.tar").success();
     damage(&path, false);
-    let output = env.run_line("pack store --output c.tar").exits(4);
+    let output = env.run_line("pack --force store --output c.tar").exits(4);
     assert!(output.stderr.contains("is damaged"), "{}", output.stderr);
     assert!(!exists(&env.path("c.tar")));
 }
@@ -55,11 +55,13 @@ fn a_store_that_was_written_to_is_found_when_it_is_packed() {
 /// What is not read cannot be found; all that reads finds it, and from then on it is known.
 #[test]
 fn a_disk_that_lost_a_bit_is_found_by_all_that_read() {
-    for line in ["verify store", "pack store --rehash --output d.tar"] {
+    for line in ["verify store", "pack --force store --rehash --output d.tar"] {
         let (env, _registry, path) = pulled();
-        let _ = env.run_line("pack store --rehash --output b.tar").success();
+        let _ = env
+            .run_line("pack --force store --rehash --output b.tar")
+            .success();
         damage(&path, true);
-        let output = env.run_line("pack store --output c.tar");
+        let output = env.run_line("pack --force store --output c.tar");
         if !fsx::set_mark(&fsx::open(&path).unwrap(), "user.test", "") {
             // A file system that cannot remember: everything is read.
             let _ = output.exits(4);
@@ -71,7 +73,7 @@ fn a_disk_that_lost_a_bit_is_found_by_all_that_read() {
         let hex = hex.to_str().unwrap();
         assert!(output.stdout.contains(hex), "{}", output.stdout);
         let _ = env.run_line(line).exits(4);
-        let _ = env.run_line("pack store --output e.tar").exits(4);
+        let _ = env.run_line("pack --force store --output e.tar").exits(4);
     }
 }
 
@@ -86,10 +88,10 @@ fn reading_makes_no_difference_to_the_bundle() {
     }
     let mut packed = Vec::new();
     for (n, line) in [
-        "pack store",
-        "pack store --rehash",
-        "pack linked",
-        "pack copied",
+        "pack --force store",
+        "pack --force store --rehash",
+        "pack --force linked",
+        "pack --force copied",
         "pack 0/b.tar",
     ]
     .into_iter()
@@ -132,7 +134,7 @@ fn with_large_layers() -> TestEnv {
 #[test]
 fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
     let env = with_large_layers();
-    let line = "pack store --volume-size 256K --output";
+    let line = "pack --force store --volume-size 256K --output";
     fsx::create_dir_all(&env.path("a")).unwrap();
     let _ = env.run_line(&format!("{line} a/b.tar --jobs 1")).success();
     let expected = volumes(&env, "a");
@@ -163,7 +165,7 @@ fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
 fn a_lost_volume_is_made_again() {
     let env = with_large_layers();
     fsx::create_dir_all(&env.path("a")).unwrap();
-    let line = "pack store --volume-size 256K --output a/b.tar";
+    let line = "pack --force store --volume-size 256K --output a/b.tar";
     let _ = env.run_line(line).success();
     let expected = volumes(&env, "a");
     for (n, (name, _)) in expected.iter().enumerate() {
@@ -174,7 +176,7 @@ fn a_lost_volume_is_made_again() {
     }
     // Alone, too.
     let _ = env
-        .run_line("pack store --volume-size 256K --output b.tar --only-volume 2")
+        .run_line("pack --force store --volume-size 256K --output b.tar --only-volume 2")
         .success();
     assert!(read(&env.path("b.002.tar")) == expected[1].1);
     let output = env.run_line(&format!("{line} --no-tool --only-volume 99"));
@@ -182,7 +184,7 @@ fn a_lost_volume_is_made_again() {
     exit code: 1
     --- stdout
     --- stderr
-    error: there is no volume 99 of 9
+    error: there is no volume 99 of 10
 
     hint: give the `--volume-size` and the images with which the bundle was packed
     ");
@@ -213,7 +215,7 @@ fn more_files_are_carried_than_can_be_open() {
     }
     for name in ["b.tar", "b.tar.zst"] {
         let hod = env.hod().get_program().to_owned();
-        let line = format!("pack store --no-tool --file charts=charts --output {name}");
+        let line = format!("pack --force store --no-tool --file charts=charts --output {name}");
         let script = format!("ulimit -n 256 && exec \"$0\" {line}");
         let _ = finish(env.command("sh").arg("-c").arg(script).arg(hod)).success();
         let _ = env.run_line(&format!("verify {name}")).success();
@@ -233,7 +235,7 @@ fn more_files_are_carried_than_can_be_open() {
 fn volumes_of_an_earlier_bundle_are_named() {
     let env = with_large_layers();
     let said = "left by an earlier bundle";
-    let pack = "pack store --output a/b.tar";
+    let pack = "pack --force store --output a/b.tar";
     env.write("a/b.c.004.tar", "of another name");
     let output = env
         .run_line(&format!("{pack} --volume-size 256K"))
@@ -267,8 +269,8 @@ fn volumes_of_an_earlier_bundle_are_named() {
         "{}",
         output.stderr
     );
-    let _ = env.run_line("pack store --output c.tar").success();
-    let merge = "bundle merge a/b.tar c.tar --output a/b.tar --volume-size 512K";
+    let _ = env.run_line("pack --force store --output c.tar").success();
+    let merge = "bundle merge --force a/b.tar c.tar --output a/b.tar --volume-size 512K";
     let output = env.run_line(merge).success();
     assert!(output.stderr.contains(said), "{}", output.stderr);
 }
@@ -283,30 +285,30 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
         assert!(!output.stderr.contains(said), "{line}: {}", output.stderr);
     };
     // By the day: whole bundles, and what is none at all.
-    quiet("pack store --output acme.20250601.tar");
+    quiet("pack --force store --output acme.20250601.tar");
     env.write("acme.20250602.tar", "of another day");
     fsx::create_dir_all(&env.path("acme.20250603.tar")).unwrap();
-    quiet("pack store --output acme.tar");
-    quiet("pack store --output acme.tar --volume-size 512K");
+    quiet("pack --force store --output acme.tar");
+    quiet("pack --force store --output acme.tar --volume-size 512K");
     // A volume under the name of another, which hod gave it not.
     let second = read(&env.path("acme.002.tar"));
     env.write("copy.007.tar", second);
-    quiet("pack store --output copy.tar");
+    quiet("pack --force store --output copy.tar");
     // What was packed or merged is not what was left, by whatever path it was named.
-    quiet("pack store --output v.tar --volume-size 256K");
-    quiet("pack v.002.tar --output v.tar");
-    quiet("pack store --since v.003.tar --output v.tar");
-    quiet("pack store --file v.001.tar=volumes/ --output v.tar");
-    quiet("pack store --output d.tar --name other");
-    quiet("bundle merge ./v.001.tar d.tar --output v.tar");
+    quiet("pack --force store --output v.tar --volume-size 256K");
+    quiet("pack --force v.002.tar --output v.tar");
+    quiet("pack --force store --since v.003.tar --output v.tar");
+    quiet("pack --force store --file v.001.tar=volumes/ --output v.tar");
+    quiet("pack --force store --output d.tar --name other");
+    quiet("bundle merge --force ./v.001.tar d.tar --output v.tar");
     let whole = env.path("v.001.tar");
     quiet(&format!(
-        "bundle merge {} d.tar --output v.tar",
+        "bundle merge --force {} d.tar --output v.tar",
         whole.display()
     ));
     // Now it is.
     let output = env
-        .run_line("bundle merge d.tar d.tar --output v.tar")
+        .run_line("bundle merge --force d.tar d.tar --output v.tar")
         .success();
     assert!(output.stderr.contains("`v.001.tar`"), "{}", output.stderr);
 }
@@ -315,11 +317,14 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
 #[test]
 fn a_bundle_that_is_damaged_is_not_to_be_removed() {
     let env = with_large_layers();
-    let line = "pack store --output v.tar --volume-size 256K";
+    let line = "pack --force store --output v.tar --volume-size 256K";
     let _ = env.run_line(line).success();
     for (at, line) in [
-        (2, "pack v.001.tar --no-tool --output new.tar"),
-        (3, "bundle merge v.001.tar v.002.tar --output new.tar"),
+        (2, "pack --force v.001.tar --no-tool --output new.tar"),
+        (
+            3,
+            "bundle merge --force v.001.tar v.002.tar --output new.tar",
+        ),
     ] {
         let name = format!("v.00{at}.tar");
         let good = read(&env.path(&name));
@@ -344,7 +349,7 @@ fn a_bundle_that_is_damaged_is_not_to_be_removed() {
 fn a_file_with_the_bytes_of_a_blob_is_not_packed_in_its_place() {
     let (env, _registry, path) = pulled();
     env.write("layer", read(&path));
-    let pack = "pack store --no-tool --file layer=files/ --output";
+    let pack = "pack --force store --no-tool --file layer=files/ --output";
     damage(&path, false);
     for name in ["b.tar", "b.tar.zst"] {
         let output = env.run_line(&format!("{pack} {name}")).exits(4);
@@ -358,20 +363,20 @@ fn a_file_with_the_bytes_of_a_blob_is_not_packed_in_its_place() {
 #[test]
 fn what_is_read_is_not_written_over() {
     let (env, _registry, _) = pulled();
-    let _ = env.run_line("pack store --output a.tar").success();
+    let _ = env.run_line("pack --force store --output a.tar").success();
     let _ = env
-        .run_line("pack store --output v.tar --volume-size 500K")
+        .run_line("pack --force store --output v.tar --volume-size 500K")
         .success();
     let (from, to) = (env.path("a.tar"), env.path("link.tar"));
     let _ = fsx::link_file(&from, &to, fsx::LinkMode::Hard, &env.work()).unwrap();
     for line in [
-        "pack a.tar --output a.tar",
-        "pack a.tar --output link.tar",
-        "pack a.tar --output ./a.tar --dry-run",
-        "pack store --output a.tar --since a.tar",
-        "pack store --output a.tar --file a.tar=old/a.tar",
-        "pack v.002.tar --output v.tar --volume-size 600K",
-        "bundle merge a.tar v.001.tar --output a.tar",
+        "pack --force a.tar --output a.tar",
+        "pack --force a.tar --output link.tar",
+        "pack --force a.tar --output ./a.tar --dry-run",
+        "pack --force store --output a.tar --since a.tar",
+        "pack --force store --output a.tar --file a.tar=old/a.tar",
+        "pack --force v.002.tar --output v.tar --volume-size 600K",
+        "bundle merge --force a.tar v.001.tar --output a.tar",
     ] {
         let before = (read(&env.path("a.tar")), read(&env.path("v.001.tar")));
         let output = env.run_line(line).exits(2);

@@ -231,7 +231,7 @@ fn what_cannot_be_written_is_known_before_anything_is_done() {
     assert!(source.seen().is_empty() && !exists(&env.path("store")));
     for line in [
         "select list.txt --store s --output o",
-        "pack s --output b.tar",
+        "pack --force s --output b.tar",
     ] {
         let _ = env.run_line(&format!("{line} --report x.txt")).exits(2);
     }
@@ -245,7 +245,7 @@ fn every_verb_that_carries_reports() {
     let lines = [
         pull.clone(),
         "select list.txt --store store --output tree".to_owned(),
-        "pack tree --output b.tar".to_owned(),
+        "pack --force tree --output b.tar".to_owned(),
         "unpack b.tar --output unpacked".to_owned(),
         "export b.tar --output layouts".to_owned(),
         format!("push layouts {}", target.host()),

@@ -19,7 +19,9 @@ fn what_is_packed_is_unpacked() {
     assert_eq!(whole_images(&store).len(), zoo.lines.len());
     for bundle in ["b.tar", "b.tar.zst"] {
         let run = |line: String| zoo.env.run_line(&line).success();
-        let _ = run(format!("pack all.txt --store store --output {bundle}"));
+        let _ = run(format!(
+            "pack --force all.txt --store store --output {bundle}"
+        ));
         let _ = run(format!("verify {bundle}"));
         let _ = run(format!("unpack {bundle} --output {bundle}.d"));
         let unpacked = zoo.env.path(format!("{bundle}.d"));
@@ -36,7 +38,7 @@ fn a_compressed_bundle_is_the_same_tar() {
     let (zoo, _) = Zoo::pulled();
     for bundle in ["b.tar", "b.tar.zst"] {
         // Only the README says which of the two it is in.
-        let line = format!("pack all.txt --store store --output {bundle}");
+        let line = format!("pack --force all.txt --store store --output {bundle}");
         let _ = zoo.env.run_line(&line).success();
         let mut untar = zoo.env.command("tar");
         fsx::create_dir_all(&zoo.env.path(format!("{bundle}.d"))).unwrap();
@@ -73,8 +75,8 @@ fn the_whole_way_returns_the_same_bytes() {
     let host = second.host();
     for line in [
         "select site.txt --store store --output site".to_owned(),
-        "pack site --output site.tar".to_owned(),
-        "pack site --output site.tar.zst".to_owned(),
+        "pack --force site --output site.tar".to_owned(),
+        "pack --force site --output site.tar.zst".to_owned(),
         format!("push site.tar {host}"),
         format!("pull site.txt --source {host} --platform all --store again"),
         format!("push site.tar.zst {host}/z"),
@@ -113,7 +115,7 @@ fn equal_input_gives_equal_bytes() {
             random.shuffle(&mut lines);
             zoo.env.write("mixed.txt", lines.join("\n"));
             for source in ["mixed.txt --store store", "tree", "tree --fsync"] {
-                let line = format!("pack {source} --output {name} --jobs {jobs}");
+                let line = format!("pack --force {source} --output {name} --jobs {jobs}");
                 let _ = zoo.env.run_line(&line).success();
                 let bytes = read(&zoo.env.path(name));
                 let first = first.get_or_insert_with(|| bytes.clone());
@@ -195,11 +197,11 @@ fn a_second_select_unpack_export_and_push_change_nothing() {
     let (zoo, _) = Zoo::pulled();
     let _ = zoo
         .env
-        .run_line("pack all.txt --store store --output b.tar")
+        .run_line("pack --force all.txt --store store --output b.tar")
         .success();
     let _ = zoo
         .env
-        .run_line("pack all.txt --store store --output b.tar.zst")
+        .run_line("pack --force all.txt --store store --output b.tar.zst")
         .success();
     for (output, line) in [
         ("tree", "select all.txt --store store --output tree"),

@@ -242,7 +242,7 @@ fn extended_headers_without_end_are_refused() {
 fn other_files_are_no_bundles() {
     let good = good();
     let check = |bytes: &[u8], expect: &str| good.check(bytes, expect);
-    check(b"", "is empty: the copy is incomplete");
+    check(b"", "is not a hod bundle: it is empty");
     check(
         b"hello",
         "is not a hod bundle: it does not start as a tar does",
@@ -251,6 +251,13 @@ fn other_files_are_no_bundles() {
         &[0; 10240],
         "is not a hod bundle: it does not start as a tar does",
     );
+    for path in [".dockerenv", "bin/", "./etc/"] {
+        let export = entry(path, EntryType::Regular, b"");
+        check(
+            &[export, good.bytes.clone()].concat(),
+            "is not a hod bundle: it is the file system of a container, as `docker export` writes it",
+        );
+    }
     for path in ["/etc/passwd", "../x", "docker/registry/v2/"] {
         let evil = [entry(path, EntryType::Regular, b""), good.bytes.clone()].concat();
         check(

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::ops::{Checksums, Existing};
+
 /// What every verb that reads a bundle takes.
 #[derive(Debug, Default, Args)]
 pub(crate) struct BundleArgs {
@@ -35,6 +37,39 @@ pub(crate) struct SignArgs {
     /// Take the password of the secret key from stdin; also from `HOD_SIGN_PASSWORD`
     #[arg(long)]
     pub(crate) sign_password_stdin: bool,
+}
+
+/// What every verb that writes a bundle to files takes.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+
+    /// Hash the files that were written, print their checksums, and write `NAME.sha256` beside them,
+    /// for `sha256sum -c`
+    ///
+    /// This reads all of them, which takes longer than writing them.
+    #[arg(long)]
+    pub(crate) checksums: bool,
+}
+
+impl OutputArgs {
+    pub(crate) fn existing(&self) -> Existing {
+        if self.force {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        }
+    }
+
+    pub(crate) fn checksums(&self) -> Checksums {
+        if self.checksums {
+            Checksums::Beside
+        } else {
+            Checksums::None
+        }
+    }
 }
 
 /// Make a pair of keys, to sign bundles with and to verify them

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{BundleArgs, SignArgs, volume_size};
+use super::{BundleArgs, OutputArgs, SignArgs, volume_size};
 
 /// Make bundles of bundles
 #[derive(Debug, Args)]
@@ -51,6 +51,9 @@ pub(crate) struct MergeArgs {
     /// Wait until the file is on the disk: for drives that are pulled out
     #[arg(long)]
     pub(crate) fsync: bool,
+
+    #[command(flatten)]
+    pub(crate) written: OutputArgs,
 
     #[command(flatten)]
     pub(crate) sign: SignArgs,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, PlatformArgs, PreflightArgs,
+    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, OutputArgs, PlatformArgs, PreflightArgs,
     PullPlatformArgs, ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, SignArgs, UploadArgs,
     volume_size,
 };
@@ -82,9 +82,19 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The tree to select into; added to when it exists
+    /// The tree to select into; one that has other images is refused
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    /// Keep the images that the tree has, and add the selected ones
+    #[arg(long)]
+    pub(crate) add: bool,
+
+    /// Remove the images from the tree that are not selected
+    ///
+    /// Only where the store has their blobs as well, so that they can be selected again.
+    #[arg(long, conflicts_with = "add")]
+    pub(crate) replace: bool,
 
     /// How to take over blobs; never anything else than asked for
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
@@ -187,6 +197,9 @@ pub(crate) struct PackArgs {
     /// is copied unread. Whoever reads the bundle verifies it in any case.
     #[arg(long)]
     pub(crate) rehash: bool,
+
+    #[command(flatten)]
+    pub(crate) written: OutputArgs,
 
     #[command(flatten)]
     pub(crate) carry: CarryArgs,

@@ -1,6 +1,6 @@
 //! `hod bundle merge`
 
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, settings, written};
 use crate::cli::args::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::Durability;
@@ -40,6 +40,8 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
         } else {
             Durability::Deferred
         },
+        existing: args.written.existing(),
+        checksums: args.written.checksums(),
     };
     let merged = ops::merge(&session.local(), &options).await?;
     session.progress.finish();
@@ -47,7 +49,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
     match printer.format() {
         ResultFormat::Json => session.document(&merged)?,
         ResultFormat::Text => {
-            printer.result(format_args!("{} {}", merged.path.display(), merged.id))?;
+            written::print(session, &merged.files, (&merged.id, merged.signed_by))?;
         }
     }
     let base = if merged.base_blobs > 0 {

@@ -172,6 +172,9 @@ fn print(
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
     if n_failed == 0 && outcome.n_waiting() > 0 {
         printer.message(&Progressed { wording, outcome }.to_string());
+        if let Some(next) = next_volumes(&outcome.next_volumes) {
+            printer.message(&format!("next: {next}"));
+        }
         return Ok(exit_of(outcome));
     }
     if n_failed + outcome.n_waiting() > 0 {
@@ -374,11 +377,7 @@ impl fmt::Display for Progressed<'_> {
             Effect::Real => write!(f, "{done} {n_done} of {all}")?,
             Effect::DryRun => write!(f, "{n_done} of {all} would be {done}")?,
         }
-        list_waiting(f, outcome)?;
-        match next_volumes(&outcome.next_volumes) {
-            Some(next) => write!(f, "\nnext: {next}"),
-            None => Ok(()),
-        }
+        list_waiting(f, outcome)
     }
 }
 

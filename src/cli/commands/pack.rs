@@ -5,7 +5,7 @@ mod forecast;
 use std::path::Path;
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, settings, written};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
     let batch = batch(images, sizes);
     let written = outcome::write(session, Ok(&batch), asked);
-    print(session, &packed)?;
+    print(session, &packed, args.only_volume)?;
     let exit = outcome::print_failures(session, WORDING, &batch);
     written.map(|()| exit)
 }
@@ -112,6 +112,8 @@ fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandE
     let is_json = session.printer.format() == ResultFormat::Json;
     let (flag, problem) = if is_json && !args.dry_run {
         ("--json", "would write, too")
+    } else if args.written.checksums {
+        ("--checksums", "has no file to hash")
     } else if args.volume_size.is_some() {
         ("--volume-size", "cannot make several files")
     } else {
@@ -157,10 +159,16 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
         } else {
             Reading::Unverified
         },
+        existing: args.written.existing(),
+        checksums: args.written.checksums(),
     })
 }
 
-fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError> {
+fn print(
+    session: &Session<'_>,
+    packed: &PackOutcome,
+    only_volume: Option<u32>,
+) -> Result<(), CommandError> {
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -168,8 +176,16 @@ fn print(session: &Session<'_>, packed: &PackOutcome) -> Result<(), CommandError
         // Where the bundle went.
         ResultFormat::Text if fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {
-            printer.result(format_args!("{} {}", packed.path.display(), packed.id))?;
+            written::print(session, &packed.files, (&packed.id, packed.signed_by))?;
         }
+    }
+    if let Some(volume) = only_volume {
+        printer.message(&format!(
+            "packed volume {volume} of {}: {}",
+            packed.n_volumes,
+            format_len(packed.bytes),
+        ));
+        return Ok(());
     }
     let gain = if packed.bytes < packed.tar_bytes {
         let percent = 100 - packed.bytes.saturating_mul(100) / packed.tar_bytes;

@@ -5,7 +5,7 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
 use crate::oci::Registry;
-use crate::ops::{self, Effect, SelectOptions};
+use crate::ops::{self, Effect, Others, SelectOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -41,5 +41,10 @@ async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),
+        others: match (args.add, args.replace) {
+            (true, _) => Others::Keep,
+            (_, true) => Others::Remove,
+            _ => Others::Refuse,
+        },
     })
 }

@@ -1,16 +1,18 @@
 //! Logins: from flags, the environment, and the files of containers and Docker.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
 use super::environment;
 use super::path::path;
+use crate::bridge;
 use crate::fsx;
 use crate::oci::Registry;
 use crate::registry::{Credentials, Login, LoginFile};
+use crate::terminal::{self, Echo};
 
 /// The longest file of credentials that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -217,7 +219,17 @@ pub(crate) async fn creds_stdin() -> Result<Login, CommandError> {
 }
 
 /// All of stdin as a password, without the line break at its end.
+///
+/// What a person types there is not shown.
 pub(crate) async fn password_stdin() -> Result<String, CommandError> {
+    if std::io::stdin().is_terminal() {
+        let password = ask_hidden().await?;
+        return if password.is_empty() {
+            Err(CommandError::NoPassword)
+        } else {
+            Ok(password)
+        };
+    }
     let text = super::apart(|| {
         let mut text = String::new();
         std::io::stdin()
@@ -233,6 +245,12 @@ pub(crate) async fn password_stdin() -> Result<String, CommandError> {
         return Err(CommandError::NoPassword);
     }
     Ok(text.to_owned())
+}
+
+/// A line that a person types on the terminal, where it is not shown.
+pub(crate) async fn ask_hidden() -> Result<String, CommandError> {
+    let line = bridge::run(|| terminal::read_line(Echo::Hidden)).await;
+    line.map_err(CommandError::CredsRead)
 }
 
 /// The user and the password of the variables that are for every side, each if it is set.

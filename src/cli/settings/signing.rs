@@ -1,11 +1,12 @@
 //! Who signs bundles, and whose are read: from flags, the environment and files.
 
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
-use super::{config_home, environment, password_stdin, required_text};
+use super::{ask_hidden, config_home, environment, password_stdin, required_text};
 use crate::bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
 };
@@ -128,7 +129,18 @@ pub(crate) async fn signer(
             None => return Ok(None),
         },
     };
-    let password = password(args, lists).await?;
+    let password = match password(args, lists).await? {
+        None if is_sealed(&content) && std::io::stdin().is_terminal() => {
+            reporter.event(Event::Note {
+                text: &format!(
+                    "type the password of secret key `{}` (it is not shown)",
+                    path.display()
+                ),
+            });
+            Some(Password::new(ask_hidden().await?))
+        }
+        given => given,
+    };
     let key = SecretKey::open(&content, password.as_ref());
     let key = key.map_err(|source| key_error(&path, source))?;
     // A key that anybody can read is no reason not to work: CI systems mount them so.

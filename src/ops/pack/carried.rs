@@ -71,6 +71,8 @@ pub enum CarryError {
     Nothing { path: PathBuf },
     #[error("template `{}` is not UTF-8 text", path.display())]
     NotText { path: PathBuf },
+    #[error("no template uses `--set {key}`")]
+    Setting { key: String, known: Vec<String> },
     #[error("`{}` has more than {N_TEMPLATES_MAX} templates", path.display())]
     ManyTemplates { path: PathBuf },
 }
@@ -78,6 +80,9 @@ pub enum CarryError {
 impl Hint for CarryError {
     fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Setting { known, .. } => {
+                return Some(format!("The templates use `{}`.", known.join("` and `")));
+            }
             Self::Tool {
                 problem: NotATool::Dynamic,
                 ..
@@ -139,6 +144,13 @@ pub(super) fn gather(options: &CarryOptions) -> Result<Carried, super::OpsError>
     }
     if let Some(dir) = &options.template_dir {
         carried.gather_templates(dir)?;
+    }
+    let unused = template::unused_settings(options.set.keys(), &carried.templates);
+    if let Some((unused, known)) = unused
+        && let Some(key) = unused.first()
+    {
+        let (key, known) = ((*key).clone(), known.into_iter().collect());
+        return Err(CarryError::Setting { key, known }.into());
     }
     Ok(carried)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::batch::{existing_ancestor, is_zero};
 use super::super::{Context, ImageReport, OpsError};
-use super::{PackOptions, Prepared, require_room};
+use super::{PackOptions, Prepared, require_absent, require_room};
 use crate::bridge;
 use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile, WriteOptions};
 use crate::fsx;
@@ -78,8 +78,8 @@ pub struct ProjectNeed {
 
 /// Says what [`super::pack`] would do, without doing it.
 ///
-/// What would make it fail before it writes is an error here too, but for a lack of room, which is
-/// in the forecast. To tell the time it copies a little into a file beside the output, which is
+/// What would make it fail before it writes is an error here too, but for a lack of room and for
+/// outputs that exist, which are in the forecast. To tell the time it copies a little into a file beside the output, which is
 /// removed again.
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
     let Prepared {
@@ -90,7 +90,8 @@ pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecas
         ..
     } = Prepared::new(cx, options).await?;
     let manifest = planned.manifest();
-    let refusal = require_room(options, &files).err();
+    let room = require_room(options, &files);
+    let refusal = require_absent(options, &files).and(room).err();
     let is_stream = fsx::is_stream(&options.output)?;
     let volume = |file: PlannedFile| VolumeForecast {
         path: file.path,

@@ -7,7 +7,9 @@ use super::super::batch::Batch;
 use super::super::since::Since;
 use super::PackOptions;
 use super::carried::Carried;
-use crate::bundle::{self, BundleFile, BundleImage, Compression, PackBlob, PackPlan, Planned};
+use crate::bundle::{
+    self, BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
+};
 use crate::oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
 use crate::template::{BundleKind, Facts, ImageFacts};
 use crate::transfer::{Referrer, Resolved};
@@ -90,6 +92,7 @@ pub(super) fn pack_plan(
     images_facts.sort_by(|a, b| a.name.cmp(&b.name));
     let (n_blobs, n_base) = (divided.blobs.len(), divided.base.len());
     let len = sum_len(divided.blobs.iter().map(|blob| blob.size));
+    let base_titles: Vec<String> = divided.origins.iter().map(Origin::title).collect();
     let facts = |kind| Facts {
         name: name.clone(),
         version: options.version.clone(),
@@ -100,6 +103,7 @@ pub(super) fn pack_plan(
         n_blobs,
         len,
         n_base,
+        base: base_titles.clone(),
         tools: carried.tools.clone(),
         files: carried.files.clone(),
         set: carried.set.clone(),
@@ -135,7 +139,12 @@ pub(in crate::ops) fn with_files(
         plan.files.extend(files(kind)?);
         let sums = bundle::checksum_files(&plan);
         plan.files.extend(sums);
-        Ok::<_, OpsError>(plan.lay_out()?)
+        plan.lay_out().map_err(|error| match error {
+            BundleError::Text { field } if matches!(field, "name" | "version") => {
+                OpsError::BundleText { field }
+            }
+            error => error.into(),
+        })
     };
     let planned = fill(kind)?;
     if planned.manifest().n_volumes > 1 {

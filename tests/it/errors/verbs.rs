@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
 use hod::oci::Digest;
-use hod::ops::{BaseMissing, CarryError, HeldBy, MissingBlob, NotATool, OpsError, SourceKind};
+use hod::ops::{
+    BaseMissing, CarryError, FileKind, HeldBy, MissingBlob, NotATool, OpsError, SourceKind,
+};
 use hod::registry::RegistryError;
 use hod::store::StoreError;
 
@@ -48,8 +50,16 @@ fn base_missing(target: Option<&str>) -> BaseMissing {
 }
 
 /// Those of the verbs that only look.
-fn of_looking() -> [OpsError; 7] {
+fn of_looking() -> [OpsError; 9] {
     [
+        OpsError::LoginRefused {
+            registry: "harbor.corp".parse().unwrap(),
+            said: "401 UNAUTHORIZED".to_owned(),
+        },
+        OpsError::NotLoggedIn {
+            name: "harbor.corp/team".to_owned(),
+            path: path(),
+        },
         OpsError::NoCatalog {
             registry: "harbor.corp".parse().unwrap(),
             source: Box::new(RegistryError::Host {
@@ -92,6 +102,40 @@ fn wrong_source(verb: &'static str, kind: SourceKind) -> OpsError {
         path: path(),
         kind,
     }
+}
+
+fn not_a_directory(path: &str, kind: FileKind) -> OpsError {
+    OpsError::NotADirectory {
+        path: path.into(),
+        kind,
+    }
+}
+
+fn of_paths() -> Vec<OpsError> {
+    vec![
+        OpsError::OutputsExist {
+            paths: vec![path()],
+        },
+        OpsError::OutputsExist {
+            paths: vec![path(), path(), path()],
+        },
+        OpsError::OtherImages {
+            path: path(),
+            n_others: 4,
+        },
+        OpsError::BundleText { field: "name" },
+        OpsError::BundleText { field: "version" },
+        OpsError::ListWithoutStore {
+            path: "lists/a.txt".into(),
+        },
+        OpsError::Compression {
+            path: path(),
+            compression: "xz",
+        },
+        not_a_directory("-", FileKind::Pipe),
+        not_a_directory("one.tar", FileKind::Bundle),
+        not_a_directory("notes", FileKind::Other),
+    ]
 }
 
 /// Those of a server that does not start.
@@ -154,19 +198,12 @@ fn of_the_verbs() {
         OpsError::KeyExists { path: path() },
         OpsError::Key(KeyError::NoRandomness),
         OpsError::Piped,
-        OpsError::LoginRefused {
-            registry: "harbor.corp".parse().unwrap(),
-            said: "401 UNAUTHORIZED".to_owned(),
-        },
-        OpsError::NotLoggedIn {
-            name: "harbor.corp/team".to_owned(),
-            path: path(),
-        },
     ];
     let errors: Vec<OpsError> = of_serving()
         .into_iter()
         .chain(others)
         .chain(of_looking())
+        .chain(of_paths())
         .collect();
     for error in &errors {
         match error {
@@ -210,7 +247,13 @@ fn of_the_verbs() {
             | OpsError::Key(_)
             | OpsError::BaseMissing(_)
             | OpsError::Conflicts { .. }
-            | OpsError::OutputIsSource { .. } => {}
+            | OpsError::OutputIsSource { .. }
+            | OpsError::OutputsExist { .. }
+            | OpsError::OtherImages { .. }
+            | OpsError::BundleText { .. }
+            | OpsError::ListWithoutStore { .. }
+            | OpsError::Compression { .. }
+            | OpsError::NotADirectory { .. } => {}
         }
     }
     insta::assert_snapshot!(render(&errors));
@@ -248,6 +291,10 @@ fn of_what_is_carried() {
         CarryError::Nothing { path: path() },
         CarryError::NotText { path: path() },
         CarryError::ManyTemplates { path: path() },
+        CarryError::Setting {
+            key: "registy".to_owned(),
+            known: vec!["project".to_owned(), "registry".to_owned()],
+        },
     ];
     for error in &errors {
         match error {
@@ -260,6 +307,7 @@ fn of_what_is_carried() {
             | CarryError::Special { .. }
             | CarryError::Nothing { .. }
             | CarryError::NotText { .. }
+            | CarryError::Setting { .. }
             | CarryError::ManyTemplates { .. } => {}
         }
     }

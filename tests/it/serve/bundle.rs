@@ -361,7 +361,10 @@ fn a_bundle_that_counts_on_its_target_is_refused() {
     assert_eq!(missing[0]["digest"], layer.as_str());
     assert_eq!(missing[0]["images"], serde_json::json!(["team/app:1"]));
     let said = &refused.stderr;
-    assert!(said.contains("counts on its target for 1 blob"), "{said}");
+    assert!(
+        said.contains("requires 1 blob that it does not contain"),
+        "{said}"
+    );
     assert!(said.contains("hod bundle merge"), "{said}");
     // What it says to do helps.
     let _ = env

@@ -31,11 +31,11 @@ fn site() -> TestEnv {
     for line in [
         "keygen",
         "keygen --output other",
-        "pack store --output signed.tar --name site --sign hod.key",
-        "pack store --output other.tar --name site --sign other.key",
-        "pack store --output unsigned.tar --name site",
-        "pack store --output signed.tar.zst --name site --sign hod.key",
-        "pack store --output unsigned.tar.zst --name site",
+        "pack --force store --output signed.tar --name site --sign hod.key",
+        "pack --force store --output other.tar --name site --sign other.key",
+        "pack --force store --output unsigned.tar --name site",
+        "pack --force store --output signed.tar.zst --name site --sign hod.key",
+        "pack --force store --output unsigned.tar.zst --name site",
     ] {
         env.run_line(line).success();
     }
@@ -124,7 +124,7 @@ fn no_verb_uses_a_bundle_that_is_not_signed_by_a_trusted_key() {
             format!("ls {bundle}"),
             format!("unpack {bundle} --output out"),
             format!("export {bundle} --output out"),
-            format!("pack {bundle} --output out.tar"),
+            format!("pack --force {bundle} --output out.tar"),
             format!("push {bundle} {host}"),
             format!("push {bundle} {host} --dry-run"),
         ] {
@@ -251,7 +251,7 @@ fn every_flipped_bit_of_the_head_is_refused() {
 #[test]
 fn a_signature_is_that_of_one_bundle() {
     let env = site();
-    env.run_line("pack store --output more.tar --name more --sign hod.key")
+    env.run_line("pack --force store --output more.tar --name more --sign hod.key")
         .success();
     let (signed, more) = (bytes(&env, "signed.tar"), bytes(&env, "more.tar"));
     let mut swapped = signed.clone();
@@ -291,7 +291,7 @@ fn equal_bundles_have_equal_signatures() {
     assert_eq!(range(&first, SIGNED_HEAD[2]).len() as u64, SIGNATURE_LEN);
     let paths: Vec<String> = members(&first).into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths[..3], SIGNED_HEAD);
-    env.run_line("pack store --output signed.tar --name site --sign hod.key --jobs 8")
+    env.run_line("pack --force store --output signed.tar --name site --sign hod.key --jobs 8")
         .success();
     assert!(bytes(&env, "signed.tar") == first, "it is the same");
 }
@@ -303,7 +303,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
     run_with_input(&env, sealed, "correct horse\n").success();
     let pack = |variables: &[(&str, &str)]| {
         let mut command = env.hod();
-        command.args(["pack", "store", "--output", "b.tar"]);
+        command.args(["pack", "store", "--force", "--output", "b.tar"]);
         command.envs(variables.iter().copied());
         finish(&mut command)
     };
@@ -319,7 +319,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
         env.run_line(&format!("verify b.tar --verify-key {public}"))
             .success();
     }
-    let line = "pack store --output b.tar --sign sealed.key --sign-password-stdin";
+    let line = "pack --force store --output b.tar --sign sealed.key --sign-password-stdin";
     run_with_input(&env, line, "correct horse\n").success();
     env.run_line("verify b.tar --verify-key sealed.pub")
         .success();
@@ -327,25 +327,25 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
     for (output, because) in [
         (run_with_input(&env, line, "wrong\n"), "the password is not"),
         (
-            env.run_line("pack store --output b.tar --sign sealed.key"),
+            env.run_line("pack --force store --output b.tar --sign sealed.key"),
             "sealed with a password, and none was given",
         ),
         (
-            env.run_line("pack store --output b.tar --sign hod.pub"),
+            env.run_line("pack --force store --output b.tar --sign hod.pub"),
             "no secret key",
         ),
         (
-            env.run_line("pack store --output b.tar --sign-password-stdin"),
+            env.run_line("pack --force store --output b.tar --sign-password-stdin"),
             "no secret key",
         ),
         (
-            env.run_line("pack store --output b.tar --sign helper:a/b"),
+            env.run_line("pack --force store --output b.tar --sign helper:a/b"),
             "no name of a signing helper",
         ),
         (
             run_with_input(
                 &env,
-                "pack - --store store --output b.tar --sign sealed.key --sign-password-stdin",
+                "pack --force - --store store --output b.tar --sign sealed.key --sign-password-stdin",
                 "",
             ),
             "cannot both be stdin",
@@ -360,7 +360,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
 #[test]
 fn a_secret_key_that_others_may_read_is_told_of() {
     let env = site();
-    let pack = "pack store --output b.tar --sign";
+    let pack = "pack --force store --output b.tar --sign";
     let quiet = env.run_line(&format!("{pack} hod.key")).success();
     assert!(!quiet.stderr.contains("can be read by others"));
     env.write("copied.key", env.read("hod.key"));
@@ -381,7 +381,7 @@ fn a_helper_signs_a_bundle_that_minisign_checks() {
     }
     let env = site();
     let helper = minisign::helper(&env);
-    let line = format!("pack store --output b.tar --sign helper:{helper}");
+    let line = format!("pack --force store --output b.tar --sign helper:{helper}");
     env.run_line(&line).success();
     let key = env.read("public");
     let verify = format!("verify b.tar --verify-key {}", key.trim());
@@ -398,6 +398,7 @@ fn a_helper_signs_a_bundle_that_minisign_checks() {
     pack.args([
         "pack",
         "store",
+        "--force",
         "--output",
         "c.tar",
         "--sign",

@@ -1,0 +1,36 @@
+//! What is printed of a bundle that was written.
+
+use std::path::Path;
+
+use super::Session;
+use crate::bundle::KeyId;
+use crate::cli::ui::OutputError;
+use crate::oci::Digest;
+use crate::ops::WrittenFile;
+
+/// Prints a line for each file, as `sha256sum` does where it was hashed; then the bundle's id, which
+/// is not the checksum of any file, and who signed it.
+pub(super) fn print(
+    session: &Session<'_>,
+    files: &[WrittenFile],
+    (id, signed_by): (&Digest, Option<KeyId>),
+) -> Result<(), OutputError> {
+    let mut stdout = session.printer.stdout();
+    for WrittenFile {
+        path,
+        bytes,
+        sha256,
+    } in files
+    {
+        let path = Path::display(path);
+        match sha256 {
+            Some(hex) => stdout.line(format_args!("{hex}  {path}")),
+            None => stdout.line(format_args!("{path} {bytes} bytes")),
+        }
+    }
+    stdout.line(format_args!("bundle id {id}"));
+    if let Some(key) = signed_by {
+        stdout.line(format_args!("signed by key {key}"));
+    }
+    stdout.finish()
+}
