@@ -33,6 +33,10 @@ pub(super) fn platform_of(word: &str) -> Option<PlatformChoice> {
     if word == "all" {
         return Some(PlatformChoice::All);
     }
+    // Only Windows has versions; after anything else a colon begins a tag.
+    if word.contains(':') && !word.starts_with("windows/") {
+        return None;
+    }
     let one = |word: &str| {
         let platform = match word.split_once('/') {
             Some((os, _)) if SYSTEMS.contains(&os) => word.parse().ok()?,

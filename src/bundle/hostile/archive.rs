@@ -198,7 +198,11 @@ fn archives_that_end_early_are_refused() {
     }
     let Member { offset, path, .. } = &good.members[good.find("/data")];
     let expect = format!("member `{path}`: the archive ends within it");
-    good.check(&good.bytes[..at(offset + 10)], &expect);
+    // A file says how long it should be, a stream where it broke off.
+    for said in good.refusals(&good.bytes[..at(offset + 10)]) {
+        let is_file = said.contains(" bytes are there: the copy is incomplete");
+        assert!(is_file || said.contains(&expect), "{said}");
+    }
     // A compressed stream that breaks off.
     let compressed = zstd::encode_all(&good.bytes[..], 1).unwrap();
     for cut in [5, compressed.len() / 2, compressed.len() - 1] {
