@@ -52,7 +52,9 @@ pub use pack::{
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast, forecast, pack,
 };
 pub use platforms::{Mismatch, PlatformOptions};
-pub use preflight::{Check, Finding, NotReady, Preflight, ProjectReport};
+pub use preflight::{
+    Check, Finding, NotReady, Preflight, ProjectReport, SourceCheck, SourcesNotReady,
+};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, Recheck, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};

@@ -3,15 +3,15 @@
 //! ```text
 //! client       Client: one per run; sends, logs in, retries
 //!   endpoint   where a registry is, and where its answers point to
-//!   transport  deadlines, redirects         connections  certificates  proxies
+//!   transport  deadlines, redirects         connections  certificates  pinned  proxies
 //!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
 //!   mirrors    where it is really read from (registries.conf)
 //!   manifest   blob   upload   tags   catalog  the calls of the API
 //!   evidence   what an answer proves: the one judge of "the registry has it"
 //!   inspect    what `hod doctor` shows
 //!   limiter    how much at once, and when not at all     throttle   budget
-//!   retry      how often and how soon again    outage  error   advice   safe_url
-//!   harbor     what Harbor offers and says besides      probe   the first look
+//!   retry      how often and how soon again    outage  error   asked   advice   safe_url
+//!   harbor     what Harbor offers and says besides      probe   reach   the first look
 //! ```
 //!
 //! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
@@ -19,6 +19,7 @@
 //! to another origin, and no secret reaches an error or a log.
 
 mod advice;
+mod asked;
 mod auth;
 mod blob;
 mod budget;
@@ -39,9 +40,11 @@ mod manifest;
 mod mirrors;
 mod outage;
 mod pages;
+mod pinned;
 mod probe;
 mod proof;
 mod proxies;
+mod reach;
 mod referrers;
 mod retry;
 mod safe_url;
@@ -58,6 +61,7 @@ mod upload;
 
 use std::fmt;
 
+pub use asked::{Asked, LoginState, Purpose, Subject, Whom};
 pub use budget::Budget;
 pub use certificates::{CaFile, CertificatesError};
 pub use client::{Client, ClientOptions};
@@ -66,7 +70,7 @@ pub use credentials::{
     Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
     LoginOrigin, Secret,
 };
-pub use error::{ErrorBody, LoginRefusal, LoginState, RegistryError, TlsFailure};
+pub use error::{ErrorBody, LoginRefusal, RegistryError, TlsFailure};
 pub use evidence::Evidence;
 pub use harbor::{
     Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, Rights, StorageQuota,
@@ -80,6 +84,7 @@ pub use outage::HostState;
 pub use probe::Probe;
 pub use proof::LoginCheck;
 pub use proxies::ProxyOptions;
+pub use reach::ReadPlace;
 pub use referrers::ReferrerFinder;
 pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
 pub use safe_url::{RequestLine, SafeUrl};

@@ -37,7 +37,7 @@ use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
 use crate::bundle::ReadOptions;
-use crate::ops::{BaseMissing, Context, NotReady, OpsError};
+use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady};
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
 
@@ -159,6 +159,7 @@ struct Failed<'a> {
 #[serde(untagged)]
 enum Refusal<'a> {
     NotReady(&'a NotReady),
+    SourcesNotReady(&'a SourcesNotReady),
     BaseMissing(&'a BaseMissing),
 }
 
@@ -171,6 +172,9 @@ impl<'a> Failed<'a> {
             refusal: match error {
                 CommandError::Ops(OpsError::NotReady(not_ready)) => {
                     Some(Refusal::NotReady(not_ready))
+                }
+                CommandError::Ops(OpsError::SourcesNotReady(not_ready)) => {
+                    Some(Refusal::SourcesNotReady(not_ready))
                 }
                 CommandError::Ops(OpsError::BaseMissing(missing)) => {
                     Some(Refusal::BaseMissing(missing))

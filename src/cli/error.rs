@@ -45,6 +45,12 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    #[error("`{registry}` is a registry, not something to push")]
+    RegistryAsSource {
+        registry: String,
+        /// What was given as the target, if it is a file or directory.
+        source_path: Option<String>,
+    },
     #[error("`SOURCE_DATE_EPOCH` is `{value}`, which is not a number of seconds")]
     SourceDateEpoch { value: String },
     #[error("bundle `{}` must be named `.tar` or `.tar.zst`", path.display())]
@@ -164,6 +170,7 @@ impl CommandError {
             | Self::Stdin(_)
             | Self::Credentials { .. }
             | Self::Target { .. }
+            | Self::RegistryAsSource { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
             | Self::PackStdout { .. }
@@ -217,6 +224,7 @@ impl CommandError {
             | Self::NoLists { .. }
             | Self::NotText { .. }
             | Self::Target { .. }
+            | Self::RegistryAsSource { .. }
             | Self::SourceDateEpoch { .. }
             | Self::MergedName { .. }
             | Self::BundleName { .. }
@@ -261,6 +269,17 @@ impl CommandError {
             Self::Client(error) => error.hint(),
             Self::Target { .. } => Some(
                 "write it as in `harbor.corp:8443/offline`, without `https://` and without a tag"
+                    .to_owned(),
+            ),
+            Self::RegistryAsSource {
+                registry,
+                source_path: Some(path),
+            } => Some(format!(
+                "the source comes first: `hod push {path} {registry}`"
+            )),
+            Self::RegistryAsSource { .. } => Some(
+                "images of a registry are pulled into a store first (`hod pull LIST --store DIR \
+                 --source REGISTRY`), and pushed from there"
                     .to_owned(),
             ),
             Self::WhoseLogin { .. } => Some(

@@ -27,7 +27,7 @@ use crate::fsx;
 use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{
-    Client, ClientOptions, Credentials, Drain, LimitOptions, RegistriesConf, RetryPolicy,
+    Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, RetryPolicy,
     UploadOptions,
 };
 use crate::report::{Event, Reporter};
@@ -84,6 +84,7 @@ pub(crate) struct ClientFor<'a> {
     pub(crate) reach: Reach<'a>,
     /// What says where to read from.
     pub(crate) registries_conf: RegistriesConf,
+    pub(crate) purpose: Purpose,
 }
 
 /// A client with the user's credentials and trust, for one side of a transfer, which may be used by so
@@ -94,11 +95,11 @@ pub(crate) async fn client(
     reporter: &Arc<dyn Reporter>,
     purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
-    let credentials = credentials::credentials(args, &purpose.reach).await?;
+    let credentials = credentials::credentials(args, &purpose.reach, reporter.as_ref()).await?;
     build(
         (args, jobs),
         reporter,
-        (credentials, purpose.registries_conf),
+        (credentials, purpose.registries_conf, purpose.purpose),
     )
 }
 
@@ -113,7 +114,7 @@ pub(crate) fn client_without_logins(
 fn build(
     (args, jobs): (&RegistryArgs, usize),
     reporter: &Arc<dyn Reporter>,
-    (credentials, registries_conf): (Credentials, RegistriesConf),
+    (credentials, registries_conf, purpose): (Credentials, RegistriesConf, Purpose),
 ) -> Result<Client, CommandError> {
     for registry in &args.insecure {
         reporter.event(Event::Warning {
@@ -137,6 +138,7 @@ fn build(
         },
         reporter: Arc::clone(reporter),
         user_agent: concat!("hod/", env!("CARGO_PKG_VERSION")).to_owned(),
+        purpose,
     };
     Ok(Client::new(options)?)
 }

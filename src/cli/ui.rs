@@ -12,6 +12,7 @@ mod counters;
 mod error;
 mod printer;
 mod progress;
+mod repeats;
 mod screen;
 mod table;
 mod text;

@@ -1,5 +1,6 @@
 //! Platforms: operating system, architecture and variant (OCI image-spec, image-index.md).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -356,10 +357,11 @@ impl FromStr for PlatformChoice {
         if text == "all" {
             return Ok(Self::All);
         }
-        let mut platforms = Vec::new();
+        let mut platforms: Vec<Platform> = Vec::new();
+        let mut known = HashSet::new();
         for part in text.split(',') {
-            let platform = part.trim().parse()?;
-            if !platforms.contains(&platform) {
+            let platform: Platform = part.trim().parse()?;
+            if known.insert(platform.clone()) {
                 platforms.push(platform);
             }
         }
@@ -395,6 +397,18 @@ impl fmt::Display for PlatformChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubles_fold_however_many_there_are() {
+        // Comparing each with each would take minutes.
+        let many: Vec<String> = (0..200_000).map(|n| format!("linux/machine{n}")).collect();
+        let text = format!("{},linux/machine7,linux/machine0", many.join(","));
+        let PlatformChoice::These(platforms) = text.parse().unwrap() else {
+            panic!("that is not all");
+        };
+        assert_eq!(platforms.len(), 200_000);
+        assert_eq!(platforms[0].architecture, "machine0");
+    }
 
     #[test]
     fn a_request_accepts_what_runs_there() {

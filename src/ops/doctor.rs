@@ -86,8 +86,14 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
     let repository = options.repository.as_ref();
     let login = match client.find_login(registry, repository).await {
         Ok(found) => {
-            let text = login_text(found.as_ref(), &client.credential_files());
-            findings.add("login", ObservationStatus::Set, text);
+            let obstacle = client.login_obstacle(registry, repository);
+            let (status, text) = if let Some(obstacle) = obstacle.filter(|_| found.is_none()) {
+                (ObservationStatus::Warning, obstacle)
+            } else {
+                let text = login_text(found.as_ref(), &client.credential_files());
+                (ObservationStatus::Set, text)
+            };
+            findings.add("login", status, text);
             found
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::batch::BatchFailure;
-use super::{BaseMissing, CarryError, NotReady, SourceKind};
+use super::{BaseMissing, CarryError, NotReady, SourceKind, SourcesNotReady};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::Hint;
@@ -148,6 +148,8 @@ pub enum OpsError {
     /// A registry that cannot take what is to be pushed.
     #[error(transparent)]
     NotReady(Box<NotReady>),
+    #[error(transparent)]
+    SourcesNotReady(Box<SourcesNotReady>),
     /// A new pair of keys would replace one that is there.
     #[error("`{}` is there already; nothing was written", path.display())]
     KeyExists { path: PathBuf },
@@ -170,6 +172,12 @@ pub enum OpsError {
     /// A text of the bundle that comes from the command line.
     #[error("the {field} of the bundle is empty, too long or has control characters")]
     BundleText { field: &'static str },
+}
+
+impl From<SourcesNotReady> for OpsError {
+    fn from(not_ready: SourcesNotReady) -> Self {
+        Self::SourcesNotReady(Box::new(not_ready))
+    }
 }
 
 impl From<NotReady> for OpsError {
@@ -250,6 +258,7 @@ impl OpsError {
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } => ErrorClass::Network,
             Self::NotWritable { source, .. } => source.class(),
+            Self::SourcesNotReady(error) => error.class(),
             Self::Key(_) => ErrorClass::Internal,
         }
     }
@@ -276,7 +285,8 @@ impl OpsError {
             | Self::Store(StoreError::Foreign { .. } | StoreError::OnlyCopy { .. })
             | Self::Bundle(BundleError::VolumesMissing { .. })
             | Self::Exposed { .. }
-            | Self::NotReady(_) => true,
+            | Self::NotReady(_)
+            | Self::SourcesNotReady(_) => true,
             Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
             _ => false,
         }
@@ -466,6 +476,7 @@ impl Hint for OpsError {
                 Some("`hod doctor` shows which login is used and where it comes from".to_owned())
             }
             Self::NotReady(error) => error.hint(),
+            Self::SourcesNotReady(error) => error.hint(),
             Self::Bind { .. } | Self::Exposed { .. } | Self::NotWritable { .. } => {
                 Some(self.advice_to_a_server().to_owned())
             }

@@ -14,6 +14,7 @@ mod finding;
 mod harbor;
 mod partial;
 mod proxy_cache;
+mod sources;
 
 use serde::Serialize;
 
@@ -27,6 +28,8 @@ pub use finding::{Check, Finding, NotReady};
 use harbor::HarborState;
 pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;
+pub(super) use sources::check_sources;
+pub use sources::{SourceCheck, SourcesNotReady};
 
 /// Whether to look before a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

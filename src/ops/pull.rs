@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::batch::{Batch, require_space};
 use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
-use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError};
+use super::preflight::check_sources;
+use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError, SourceCheck};
 use crate::bridge;
 use crate::fsx::{self, Durability};
 use crate::list::{self, ImageList, ListEntry};
@@ -36,6 +37,7 @@ pub struct PullOptions {
     pub lock: Option<PathBuf>,
     pub effect: Effect,
     pub on_failure: OnFailure,
+    pub preflight: SourceCheck,
 }
 
 /// Pulls every image of the list into the store.
@@ -63,6 +65,9 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
             _ => None,
         }));
     expect_pulls(options, &wanted, known.clone()).await;
+    if options.preflight == SourceCheck::Run {
+        check_sources(cx, &options.client, &wanted, known.as_ref()).await?;
+    }
     let source = Source::Registry(RegistrySource {
         client: options.client.clone(),
         known,

@@ -1,10 +1,10 @@
 //! What to do about what goes wrong with a registry.
 
-use super::error::ErrorBody;
-use super::harbor::{database_down, harbor_hint};
-use super::{LoginState, RegistryError, RequestLine, TlsFailure};
+mod refusal;
+
+use super::harbor::database_down;
+use super::{RegistryError, TlsFailure};
 use crate::hint::Hint;
-use crate::oci::Registry;
 use crate::report::amount::format_eta;
 
 /// Where Harbor's token service is.
@@ -17,9 +17,9 @@ impl Hint for RegistryError {
                 request,
                 status,
                 body,
-                login,
+                asked,
                 ..
-            } => status_hint(request, (*status, body), login),
+            } => refusal::hint(request, (*status, body), asked),
             Self::Tls {
                 request, failure, ..
             } if *failure == TlsFailure::PlainAnswer && request.path() == HARBOR_TOKEN_PATH => {
@@ -69,14 +69,6 @@ impl Hint for RegistryError {
                  `{host}`, which may allow more",
                 format_eta(*wait)
             )),
-            Self::Transport { request, source } if source.is_connect() => Some(format!(
-                "check that `{}` is the right name and can be reached from here; running the \
-                 command again moves only what is missing",
-                request.host()
-            )),
-            Self::Transport { .. } | Self::Stalled { .. } | Self::Truncated { .. } => {
-                Some("running the command again moves only what is missing".to_owned())
-            }
             Self::Length { .. } | Self::DigestMismatch { .. } => Some(
                 "the registry, or a proxy in front of it, serves damaged content; nothing of it \
                  was kept"
@@ -101,6 +93,16 @@ impl Hint for RegistryError {
                  token in place of the password",
                 request.host()
             )),
+            Self::Token { request, .. } => Some(format!(
+                "check that there is a token server at `{}{}`; where clients are sent for tokens \
+                 is the realm in the registry's configuration (at a Harbor, its external URL)",
+                request.host(),
+                request.path()
+            )),
+            Self::Realm { registry, .. } => Some(format!(
+                "correct the realm in the configuration of `{registry}` (at a Harbor, its external \
+                 URL)"
+            )),
             Self::PlainRealm { registry, .. } => Some(format!(
                 "set the external URL of `{registry}` to https, or pass `--plain-http {registry}` \
                  if the login may be sent in the clear"
@@ -110,7 +112,7 @@ impl Hint for RegistryError {
                  of them in SSL_CERT_FILE"
                     .to_owned(),
             ),
-            _ => None,
+            other => connection_hint(other),
         }
     }
 }
@@ -120,6 +122,37 @@ pub(super) fn is_cut_short(username: &str) -> bool {
     username.starts_with("robot") && !username.contains('$')
 }
 
+/// What to do where no connection came about, or it broke.
+fn connection_hint(error: &RegistryError) -> Option<String> {
+    match error {
+        RegistryError::Transport { request, source } if source.is_connect() => Some(format!(
+            "check that `{}` is the right name and can be reached from here; running the \
+             command again moves only what is missing",
+            request.host()
+        )),
+        RegistryError::UnknownHost { host, .. } => Some(format!(
+            "check the spelling of `{host}` and the DNS servers of this machine \
+             (`/etc/resolv.conf`); a host without DNS can be named in `/etc/hosts`"
+        )),
+        RegistryError::Lookup { .. } => Some(
+            "check that the DNS servers of this machine (`/etc/resolv.conf`) can be reached; \
+             running the command again moves only what is missing"
+                .to_owned(),
+        ),
+        RegistryError::TooSlow { .. } => Some(
+            "everything but a blob must arrive within twice the `--stall-timeout`; a longer \
+             one gives a slow line more time"
+                .to_owned(),
+        ),
+        RegistryError::Transport { .. }
+        | RegistryError::Stalled { .. }
+        | RegistryError::Truncated { .. } => {
+            Some("running the command again moves only what is missing".to_owned())
+        }
+        _ => None,
+    }
+}
+
 fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
     match failure {
         TlsFailure::PlainAnswer => Some(format!(
@@ -127,14 +160,18 @@ fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
         )),
         TlsFailure::UnknownIssuer => Some(format!(
             "pass the CA of `{host}` with `--ca FILE`, or put it where Docker looks for it: \
-             `/etc/docker/certs.d/{host}/ca.crt`; `hod doctor {host}` shows who signed"
+             `/etc/docker/certs.d/{host}/ca.crt`; `hod doctor {host}` shows who signed; \
+             `--insecure {host}` connects without verifying anything"
         )),
         TlsFailure::CaCertificate => Some(format!(
-            "a self-signed certificate must say that it is a server's, even if it is trusted: \
-             make that of `{host}` with `openssl req -x509 -addext \
-             basicConstraints=critical,CA:FALSE ...`, or have a CA sign it"
+            "if it is self-signed, pass this very certificate with `--ca FILE`, or put it into \
+             `/etc/docker/certs.d/{host}/ca.crt` (`openssl s_client -connect {host} </dev/null | \
+             openssl x509` shows it); `--insecure {host}` connects without verifying anything"
         )),
-        TlsFailure::WrongName => Some("name the registry as its certificate does".to_owned()),
+        TlsFailure::WrongName => Some(format!(
+            "use a name that is in the certificate; `--insecure {host}` connects without verifying \
+             anything"
+        )),
         TlsFailure::Expired => Some("check this machine's clock, then the certificate".to_owned()),
         TlsFailure::ClientCertificate => Some(format!(
             "put the client's certificate and its key into a `certs.d`, as \
@@ -142,102 +179,4 @@ fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
         )),
         TlsFailure::Handshake => None,
     }
-}
-
-fn status_hint(
-    request: &RequestLine,
-    (status, body): (u16, &ErrorBody),
-    login: &LoginState,
-) -> Option<String> {
-    let host = request.host();
-    let again = "running the command again moves only what is missing";
-    if body.wants_tls() {
-        let is_loopback = host
-            .parse::<Registry>()
-            .is_ok_and(|registry| registry.is_loopback());
-        return Some(if is_loopback {
-            format!(
-                "`{host}` speaks TLS, and addresses of this machine are taken to be without: pass \
-                 its CA with `--ca FILE`, or `--insecure {host}`"
-            )
-        } else {
-            format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
-        });
-    }
-    if body.wants_certificate() {
-        return tls_hint(host, TlsFailure::ClientCertificate);
-    }
-    if let Some(hint) = harbor_hint(request, (status, body), login) {
-        return Some(hint);
-    }
-    let place = match project(request.path()) {
-        Some(project) => format!("`{project}`"),
-        None => "what is asked for".to_owned(),
-    };
-    match status {
-        401 if request.repository().is_none() => Some(match login {
-            LoginState::As(user) => format!(
-                "the password of `{user}` is wrong, or `{user}` may do nothing here: check it with \
-                 `hod login {host}`"
-            ),
-            LoginState::AsToken => format!(
-                "the token in the credentials is no longer good: log in again \
-                 (`hod login {host}`)"
-            ),
-            LoginState::Anonymous => {
-                format!("no login for `{host}` is known: log in (`hod login {host}`)")
-            }
-            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
-        }),
-        401 => Some(match login {
-            LoginState::As(user) => format!(
-                "either the password of `{user}` is wrong, or {place} does not exist or `{user}` \
-                 has no right to do this there: registries answer alike; {again}"
-            ),
-            LoginState::AsToken => format!(
-                "either the token in the credentials is no longer good, or {place} does not exist \
-                 or must not be used with it: registries answer alike; {again}"
-            ),
-            LoginState::Anonymous => format!(
-                "no login for `{host}` is known: either log in (`hod login {host}`), or {place} \
-                 does not exist: registries answer alike"
-            ),
-            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
-        }),
-        403 => Some(match login {
-            LoginState::As(user) => format!(
-                "`{host}` knows `{user}` and refuses: check the user's role in {place}, its quota, \
-                 and whether the registry is read-only; {again}"
-            ),
-            LoginState::AsToken => format!(
-                "`{host}` knows the token and refuses: check what it may do in {place}; {again}"
-            ),
-            LoginState::Anonymous => {
-                format!("`{host}` does not allow this without a login: `hod login {host}`")
-            }
-            LoginState::Unusable(reason) => format!("no login for `{host}`: {reason}"),
-        }),
-        404 if !request.is_read() => Some(format!(
-            "check that {place} exists on `{host}` and that `{host}` is a registry"
-        )),
-        404 => Some("check the name and the tag".to_owned()),
-        412 => Some(
-            "a rule of the registry is against it, such as a tag that must not change".to_owned(),
-        ),
-        413 => Some(format!(
-            "a proxy in front of `{host}` limits the size of requests: raise its limit (nginx: \
-             `client_max_body_size 0`); {again}"
-        )),
-        429 => Some(format!(
-            "`{host}` limits how much may be asked: wait, or log in for a higher limit; {again}"
-        )),
-        500..=599 => Some(format!("`{host}` is in trouble: see its log; {again}")),
-        _ => None,
-    }
-}
-
-/// The first component of the repository in a path of the API, which Harbor calls the project.
-fn project(path: &str) -> Option<&str> {
-    let project = path.strip_prefix("/v2/")?.split('/').next()?;
-    (!project.is_empty()).then_some(project)
 }

@@ -10,7 +10,7 @@ use super::pages::{Listed, PAGES_MAX, read_list};
 use super::scopes::Scopes;
 use super::token::basic;
 use super::transport::Call;
-use super::{Client, RegistryError};
+use super::{Client, RegistryError, RequestLine};
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Event;
 
@@ -113,10 +113,17 @@ impl Client {
         // Has a project of digits taken for a name, not for a number of the database.
         let is_name = HeaderName::from_static("x-is-resource-name");
         let mut names = Vec::new();
-        for page in 1..=PAGES_MAX {
+        for page in 1.. {
             let mut url = self.root(registry)?;
             url.set_path(&path);
             url.set_query(Some(&format!("page={page}&page_size={HARBOR_PAGE_NAMES}")));
+            if page > PAGES_MAX {
+                return Err(RegistryError::Endless {
+                    request: Box::new(RequestLine::new(&Method::GET, &url)),
+                    n_max: PAGES_MAX,
+                    what: "pages",
+                });
+            }
             let call = Call::new(Method::GET, url)
                 .header(is_name.clone(), HeaderValue::from_static("true"));
             let found: Vec<HarborRepository> = self
@@ -127,7 +134,7 @@ impl Client {
                     if answer.status().as_u16() != 200 {
                         return Err(self.refusal(&target, answer).await);
                     }
-                    read_list(answer, NO_LIST).await
+                    read_list(answer, NO_LIST).await.map(|(page, _)| page)
                 })
                 .await?;
             let is_last = found.len() < HARBOR_PAGE_NAMES;

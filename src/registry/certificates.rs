@@ -7,7 +7,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, Identity};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::pinned::ClientPair;
 use crate::fsx;
 use crate::hint::Hint;
 
@@ -28,6 +31,8 @@ pub enum CertificatesError {
     /// The cause is left out: it may quote the key.
     #[error("`{}` and `{}` are no client certificate and key in PEM form", certificate.display(), key.display())]
     Pair { certificate: PathBuf, key: PathBuf },
+    #[error("the certificates to trust cannot be used")]
+    Trust { source: rustls::Error },
 }
 
 impl Hint for CertificatesError {
@@ -44,7 +49,7 @@ impl Hint for CertificatesError {
                  its key in `*.key`"
                     .to_owned(),
             ),
-            Self::NoClientCertificate { .. } | Self::Pair { .. } => None,
+            Self::NoClientCertificate { .. } | Self::Pair { .. } | Self::Trust { .. } => None,
         }
     }
 }
@@ -53,21 +58,22 @@ impl Hint for CertificatesError {
 #[derive(Debug, Clone)]
 pub struct CaFile {
     path: PathBuf,
-    certificates: Vec<Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 impl CaFile {
     /// Reads a PEM file of one or more certificates; blocks.
     pub fn load(path: &Path) -> Result<Self, CertificatesError> {
         let bytes = fsx::read_input(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
-        let certificates = Certificate::from_pem_bundle(&bytes).unwrap_or_default();
-        // Looked at here: reqwest would refuse a bad one only as a part of the whole client.
-        let is_good = |certificate: &[u8]| x509_parser::parse_x509_certificate(certificate).is_ok();
-        let blocks = x509_parser::pem::Pem::iter_from_buffer(&bytes);
-        let are_good = blocks
-            .flatten()
-            .filter(|block| block.label == "CERTIFICATE")
-            .all(|block| is_good(&block.contents));
+        // Looked at here: later a bad one would be refused only as a part of the whole client.
+        let is_good = |certificate: &CertificateDer<'_>| {
+            x509_parser::parse_x509_certificate(certificate).is_ok()
+                && Certificate::from_der(certificate).is_ok()
+        };
+        let certificates: Result<Vec<CertificateDer<'static>>, _> =
+            CertificateDer::pem_slice_iter(&bytes).collect();
+        let certificates = certificates.unwrap_or_default();
+        let are_good = certificates.iter().all(is_good);
         if certificates.is_empty() || !are_good {
             return Err(CertificatesError::NoCertificate {
                 path: path.to_owned(),
@@ -84,8 +90,8 @@ impl CaFile {
         &self.path
     }
 
-    pub(super) fn certificates(&self) -> Vec<Certificate> {
-        self.certificates.clone()
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
     }
 }
 
@@ -95,7 +101,8 @@ pub(super) struct HostCertificates {
     pub(super) ca_files: Vec<CaFile>,
     /// Where the client's own is, and its key.
     pub(super) pair: Option<(PathBuf, PathBuf)>,
-    identity: Option<Identity>,
+    /// The PEM of both.
+    pair_pem: Vec<u8>,
 }
 
 impl HostCertificates {
@@ -121,7 +128,7 @@ impl HostCertificates {
                         });
                     }
                     if found.pair.is_none() {
-                        found.identity = Some(load_identity(&path, &key)?);
+                        found.pair_pem = load_pair(&path, &key)?;
                         found.pair = Some((path, key));
                     }
                 }
@@ -140,13 +147,28 @@ impl HostCertificates {
         Ok(found)
     }
 
-    pub(super) fn authorities(&self) -> Vec<Certificate> {
-        let files = self.ca_files.iter();
-        files.flat_map(CaFile::certificates).collect()
+    pub(super) fn authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.ca_files.iter().flat_map(CaFile::certificates)
     }
 
-    pub(super) fn into_identity(self) -> Option<Identity> {
-        self.identity
+    /// What the client shows of itself, for a connection that verifies the server.
+    pub(super) fn client_pair(&self) -> Result<Option<ClientPair>, CertificatesError> {
+        let Some((certificate, key)) = &self.pair else {
+            return Ok(None);
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.pair_pem).collect();
+        match (chain, PrivateKeyDer::from_pem_slice(&self.pair_pem)) {
+            (Ok(chain), Ok(key)) => Ok(Some(ClientPair { chain, key })),
+            _ => Err(CertificatesError::Pair {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }),
+        }
+    }
+
+    /// The same for a connection that does not.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        Identity::from_pem(&self.pair_pem).ok()
     }
 }
 
@@ -156,14 +178,17 @@ fn has(names: &[OsString], path: &Path) -> bool {
         .any(|name| Some(name.as_os_str()) == path.file_name())
 }
 
-fn load_identity(certificate: &Path, key: &Path) -> Result<Identity, CertificatesError> {
+fn load_pair(certificate: &Path, key: &Path) -> Result<Vec<u8>, CertificatesError> {
     let mut pem = fsx::read(certificate, PEM_LEN_MAX).map_err(CertificatesError::File)?;
     pem.push(b'\n');
     pem.extend(fsx::read(key, PEM_LEN_MAX).map_err(CertificatesError::File)?);
-    Identity::from_pem(&pem).map_err(|_| CertificatesError::Pair {
-        certificate: certificate.to_owned(),
-        key: key.to_owned(),
-    })
+    match Identity::from_pem(&pem) {
+        Ok(_) => Ok(pem),
+        Err(_) => Err(CertificatesError::Pair {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }),
+    }
 }
 
 /// What a server's certificate says of itself.
@@ -212,7 +237,10 @@ mod tests {
             }
             let found = HostCertificates::load(dir.path());
             let found = found
-                .map(|found| (found.authorities().len(), found.into_identity().is_some()))
+                .map(|found| {
+                    let pair = found.client_pair().unwrap();
+                    (found.authorities().count(), pair.is_some())
+                })
                 .map_err(|error| {
                     error
                         .to_string()

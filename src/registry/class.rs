@@ -1,14 +1,28 @@
 //! What kind of failure each of a registry's is.
 
-use super::{CredentialsError, ErrorBody, RegistryError, TlsFailure};
+use super::{CredentialsError, ErrorBody, RegistryError, TlsFailure, Whom};
 use crate::report::ErrorClass;
 
 impl RegistryError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Status { status, body, .. } => of_answer(*status, body),
+            Self::Status {
+                status,
+                body,
+                asked,
+                ..
+            } => match (&asked.whom, status) {
+                // It is not the image that is missing or forbidden.
+                (Whom::TokenServer { .. }, 404 | 405) | (Whom::Elsewhere { .. }, 400..=403) => {
+                    ErrorClass::Server
+                }
+                _ => of_answer(*status, body),
+            },
             Self::Transport { .. }
+            | Self::UnknownHost { .. }
+            | Self::Lookup { .. }
+            | Self::TooSlow { .. }
             | Self::Stalled { .. }
             | Self::Truncated { .. }
             | Self::NotARegistry { .. }
@@ -27,6 +41,7 @@ impl RegistryError {
             }
             Self::Manifest { .. }
             | Self::AnswerTooLong { .. }
+            | Self::Endless { .. }
             | Self::Protocol { .. }
             | Self::NotStored { .. }
             | Self::LoginForgotten { .. } => ErrorClass::Server,
@@ -61,6 +76,7 @@ fn of_answer(status: u16, body: &ErrorBody) -> ErrorClass {
     let message = body.message.as_deref().unwrap_or_default();
     let says = |text: &str| message.to_ascii_lowercase().contains(text);
     match status {
+        413 if body.code.as_deref() == Some("DENIED") || says("quota") => ErrorClass::Space,
         403 if body.harbor().is_some() && says("upper limit") => ErrorClass::Space,
         403 if body.harbor().is_some() && (says("proxy project") || says("read only")) => {
             ErrorClass::Policy

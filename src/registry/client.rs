@@ -1,6 +1,7 @@
 //! The client: what it is told once, and how a call gets through logins.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -15,12 +16,13 @@ use super::harbor::{HarborAnswer, said_once};
 use super::limiter::Limiter;
 use super::manifest::HonestHeads;
 use super::mirrors::MirrorState;
+use super::safe_url::authority;
 use super::scopes::Scopes;
-use super::transport::{Answer, Call, Transport};
+use super::transport::{Answer, Call, SentLogin, Transport};
 use super::upload::Uploads;
 use super::{
-    Budget, Credentials, LimitOptions, Login, LoginState, RegistriesConf, RegistryError, Repo,
-    RetryPolicy, TrustOptions,
+    Asked, Budget, Credentials, LimitOptions, Login, LoginState, Purpose, RegistriesConf,
+    RegistryError, Repo, RetryPolicy, Subject, TrustOptions, Whom,
 };
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Reporter;
@@ -44,6 +46,7 @@ pub struct ClientOptions {
     pub reporter: Arc<dyn Reporter>,
     /// `hod/0.1.0`.
     pub user_agent: String,
+    pub purpose: Purpose,
 }
 
 impl std::fmt::Debug for ClientOptions {
@@ -76,6 +79,8 @@ pub struct Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
     Full,
+    /// Nobody has answered yet, and a wrong name is likelier than bad weather.
+    Brief,
     /// There is another place to ask.
     Mirror,
 }
@@ -95,6 +100,8 @@ struct Inner {
     auth: Auth,
     mirrors: MirrorState,
     honest_heads: HonestHeads,
+    /// How often tags were asked for that resemble one that is not there.
+    n_similar_asked: AtomicUsize,
 }
 
 impl std::fmt::Debug for Client {
@@ -152,6 +159,7 @@ impl Client {
                 auth: Auth::default(),
                 mirrors: MirrorState::default(),
                 honest_heads: HonestHeads::default(),
+                n_similar_asked: AtomicUsize::new(0),
             }),
             access: Access::Read,
             patience: Patience::Full,
@@ -182,6 +190,11 @@ impl Client {
             patience,
             ..self.clone()
         }
+    }
+
+    /// Counts a question that is asked so many times in a run at most.
+    pub(super) fn may_ask_for_similar(&self, n_max: usize) -> bool {
+        self.inner.n_similar_asked.fetch_add(1, Ordering::Relaxed) < n_max
     }
 
     pub(super) fn uploads(&self) -> &Uploads {
@@ -341,6 +354,7 @@ impl Client {
     ) -> Result<Answer, RegistryError> {
         let mut target = target.clone();
         let mut login = LoginRounds::default();
+        let mut may_redirect_again = call.method == Method::GET;
         loop {
             let turn = self.turn(&target).await?;
             let authorization = self.authorization(&target).await?;
@@ -351,6 +365,11 @@ impl Client {
                 self.judge(&target, &turn, answer.status()).await?;
             }
             if is_ours && self.has_too_long_token(&target, &answer, authorization.as_ref()) {
+                continue;
+            }
+            // A signed URL may have expired on the way; the registry gives out another.
+            if !is_ours && answer.status().is_client_error() && may_redirect_again {
+                may_redirect_again = false;
                 continue;
             }
             if answer.status() != StatusCode::UNAUTHORIZED || !is_ours {
@@ -466,17 +485,32 @@ impl Client {
 
     /// The error that an answer means, with what its body says.
     pub(super) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
+        let request = answer.line.clone();
+        let root = self.root(target.registry);
+        let root = root.as_ref().map(authority).unwrap_or_default();
+        let subject = Subject::of(&request);
+        // Some token servers have it posted.
+        let was_sent = answer.sent_login() == SentLogin::Yes || subject == Subject::Token;
         let login = match self.login(target) {
+            Some(_) if !was_sent => LoginState::NotSent,
             Some(login) => match login.username() {
                 Some(username) => LoginState::As(username.to_owned()),
                 None => LoginState::AsToken,
             },
-            None => match self.credentials().obstacle(target.registry) {
+            None => match self
+                .credentials()
+                .obstacle(target.registry, target.repository)
+            {
                 Some(reason) => LoginState::Unusable(reason.into()),
                 None => LoginState::Anonymous,
             },
         };
-        let request = answer.line.clone();
+        let asked = Box::new(Asked {
+            subject,
+            whom: Whom::of(&request, (target.registry.as_str(), &root)),
+            purpose: self.inner.options.purpose,
+            login,
+        });
         let status = answer.status().as_u16();
         let retry_after = answer.retry_after();
         let closed = match status {
@@ -491,7 +525,8 @@ impl Client {
         // The status is the error, whatever becomes of its explanation.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
         let mut body = ErrorBody::parse(&body);
-        if self.is_harbor(target.registry) && !request.is_elsewhere(&self.root(target.registry)) {
+        let is_from_harbor = !matches!(asked.whom, Whom::Elsewhere { .. });
+        if self.is_harbor(target.registry) && is_from_harbor {
             body.message = body.message.take().map(said_once);
             let said = (status, challenge.as_ref(), body.message.as_deref());
             let doubt = self.doubt(target, said).await;
@@ -507,7 +542,7 @@ impl Client {
             status,
             body,
             retry_after,
-            login,
+            asked,
         };
         match closed {
             Some(closed) => RegistryError::Closed {

@@ -22,10 +22,10 @@ use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
 
-use super::RegistryError;
 use super::certificates::{CaFile, HostCertificates};
 use super::endpoint::registry_of;
 use super::proxies::ProxyOptions;
+use super::{CertificatesError, RegistryError, pinned};
 use crate::bridge;
 use crate::oci::Registry;
 
@@ -224,23 +224,27 @@ fn build(
         Route::Tls(_) => trust.proxies.apply(builder).map_err(setup)?.tls_info(true),
     };
     if let Route::Tls(tls) = route {
-        for file in &trust.ca_files {
-            builder = builder.tls_certs_merge(file.certificates());
-        }
-        if let Some(dir) = tls
-            .certs_of
-            .as_ref()
-            .and_then(|name| trust.certs_d.get(name))
-        {
-            let own = HostCertificates::load(dir)?;
-            builder = builder.tls_certs_merge(own.authorities());
-            if let Some(identity) = own.into_identity() {
-                builder = builder.identity(identity);
+        let own_dir = tls.certs_of.as_ref();
+        let own_dir = own_dir.and_then(|name| trust.certs_d.get(name));
+        let own = match own_dir {
+            Some(dir) => HostCertificates::load(dir)?,
+            None => HostCertificates::default(),
+        };
+        let named = trust.ca_files.iter().flat_map(CaFile::certificates);
+        let trusted: Vec<_> = named.chain(own.authorities()).cloned().collect();
+        builder = match tls.verify {
+            Verify::Yes if !trusted.is_empty() => {
+                let config = pinned::tls_config(trusted, own.client_pair()?)
+                    .map_err(|source| CertificatesError::Trust { source })?;
+                builder.tls_backend_preconfigured(config)
             }
-        }
-        if tls.verify == Verify::No {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
+            verify => {
+                if let Some(identity) = own.identity() {
+                    builder = builder.identity(identity);
+                }
+                builder.tls_danger_accept_invalid_certs(verify == Verify::No)
+            }
+        };
     }
     builder.build().map_err(setup)
 }

@@ -92,8 +92,12 @@ pub enum CredentialsError {
     /// Its causes are left out on purpose: serde quotes the value it stumbles over.
     #[error("credentials are not JSON of the expected shape, line {line} column {column}")]
     Json { line: usize, column: usize },
+    #[error("the file is empty")]
+    Empty,
     #[error("`auth` of `{key}` in the credentials is not base64 of `user:password`")]
     Auth { key: String },
+    #[error("the entry of `{key}` in the credentials is not of the expected shape")]
+    Entry { key: String },
 }
 
 /// What helpers answered, failures too: each question is asked once.
@@ -126,6 +130,11 @@ enum Lead<'a> {
         helper: &'a str,
         file: &'a str,
         is_store: bool,
+    },
+    /// An entry that cannot be used, which is no login.
+    Broken {
+        error: &'a CredentialsError,
+        file: &'a str,
     },
 }
 
@@ -246,6 +255,7 @@ impl Credentials {
     fn follow(&self, registry: &Registry, lead: Lead<'_>) -> Option<FoundLogin> {
         match lead {
             Lead::Login(found) => Some(found),
+            Lead::Broken { .. } => None,
             Lead::Ask { helper, file, .. } => {
                 let cell = self.answers.of(helper, &server_name(registry));
                 let answer = cell.get()?.as_ref().ok()?.clone();
@@ -286,6 +296,7 @@ impl Credentials {
                                     key: key.to_owned(),
                                 },
                             }),
+                            Clue::Broken(error) => Lead::Broken { error, file: name },
                             Clue::Helper(helper) => Lead::Ask {
                                 helper,
                                 file: name,
@@ -305,15 +316,23 @@ impl Credentials {
     }
 
     /// Why there is no login although the user may believe that there is one.
-    pub fn obstacle(&self, registry: &Registry) -> Option<String> {
-        self.leads(registry, None).into_iter().find_map(|lead| {
-            let Lead::Ask { helper, file, .. } = lead else {
-                return None;
-            };
-            let cell = self.answers.of(helper, &server_name(registry));
-            let error = cell.get()?.as_ref().err()?;
-            Some(format!("{error}, and `{file}` names it"))
-        })
+    pub fn obstacle(
+        &self,
+        registry: &Registry,
+        repository: Option<&RepositoryName>,
+    ) -> Option<String> {
+        self.leads(registry, repository)
+            .into_iter()
+            .find_map(|lead| {
+                let (helper, file) = match lead {
+                    Lead::Login(_) => return None,
+                    Lead::Broken { error, file } => return Some(format!("{error} (`{file}`)")),
+                    Lead::Ask { helper, file, .. } => (helper, file),
+                };
+                let cell = self.answers.of(helper, &server_name(registry));
+                let error = cell.get()?.as_ref().err()?;
+                Some(format!("{error}, and `{file}` names it"))
+            })
     }
 }
 

@@ -1,22 +1,27 @@
 //! What goes wrong with a registry, and what to do about it.
 
 mod body;
+mod connection;
+mod quoted;
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{CertificatesError, Failure, HelperError, RequestLine, SafeUrl, Transient};
+use super::{
+    Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
+};
 use crate::oci::{Digest, ManifestError, Registry};
 
 pub use body::ErrorBody;
+use body::StatusText;
+pub(super) use body::in_words;
+use connection::{failed_lookup, innermost, tls_failure};
+pub(super) use quoted::presentable;
 
 /// How much of an error's body is read, in bytes.
 pub(super) const ERROR_LEN_MAX: u64 = 64 * 1024;
-/// How much of a registry's message is shown, in characters.
-const MESSAGE_LEN_MAX: usize = 300;
 
 /// Why a registry could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +33,7 @@ pub enum RegistryError {
         status: u16,
         body: ErrorBody,
         retry_after: Option<Duration>,
-        login: LoginState,
+        asked: Box<Asked>,
     },
     /// A login that is wrong, whatever it is used for.
     #[error("`{registry}` refuses the login of {refusal}")]
@@ -67,6 +72,19 @@ pub enum RegistryError {
         request: Box<RequestLine>,
         source: Arc<reqwest::Error>,
     },
+    /// There is no host of this name.
+    #[error("{request}: host `{host}` not found")]
+    UnknownHost {
+        request: Box<RequestLine>,
+        host: String,
+    },
+    /// The name of the host could not be looked up; its cause is the innermost one only.
+    #[error("{request}: failed to look up host `{host}`: {problem}")]
+    Lookup {
+        request: Box<RequestLine>,
+        host: String,
+        problem: String,
+    },
     /// No connection that can be trusted.
     #[error("{request}: {failure}")]
     Tls {
@@ -79,6 +97,20 @@ pub enum RegistryError {
     Stalled {
         request: Box<RequestLine>,
         after: Duration,
+    },
+    /// An answer that comes too slowly to wait for its end; never that of a blob.
+    #[error("{request}: the answer is incomplete after {} seconds ({len} bytes)", after.as_secs())]
+    TooSlow {
+        request: Box<RequestLine>,
+        after: Duration,
+        len: usize,
+    },
+    /// A list whose pages do not end.
+    #[error("{request}: the list has more than {n_max} {what}")]
+    Endless {
+        request: Box<RequestLine>,
+        n_max: usize,
+        what: &'static str,
     },
     /// Fewer bytes than announced.
     #[error("{request}: the answer ended after {actual} of {expected} bytes")]
@@ -143,8 +175,12 @@ pub enum RegistryError {
     #[error("`{registry}` is no host that can be contacted")]
     Host { registry: Registry },
     /// The token server's answer has no token.
-    #[error("{request}: the answer has no usable token")]
-    Token { request: Box<RequestLine> },
+    #[error("{request}: {}", no_token(said.as_deref()))]
+    Token {
+        request: Box<RequestLine>,
+        /// What was sent in its place, if that was a web page.
+        said: Option<String>,
+    },
     /// The token server knows passwords only.
     #[error("{request}: {status}: the token server takes no identity tokens")]
     IdentityToken {
@@ -207,19 +243,6 @@ impl fmt::Display for LoginRefusal {
     }
 }
 
-/// As whom a refused request was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoginState {
-    /// No login is known for it.
-    Anonymous,
-    /// As this user.
-    As(String),
-    /// With a token that names no user.
-    AsToken,
-    /// There is something like a login, which cannot be used for this reason.
-    Unusable(Box<str>),
-}
-
 /// What is wrong with an encrypted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFailure {
@@ -253,51 +276,29 @@ impl fmt::Display for TlsFailure {
     }
 }
 
-/// A text from outside as it may be shown: one line, not too long; `None` for an empty one.
-pub(super) fn presentable(text: &str) -> Option<String> {
-    let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let line = words.join(" ");
-    let mut short: String = line.chars().take(MESSAGE_LEN_MAX).collect();
-    if short.len() < line.len() {
-        short.push('…');
+fn no_token(said: Option<&str>) -> String {
+    match said {
+        None => "the answer has no usable token".to_owned(),
+        Some("") => "the answer is a web page, not a token".to_owned(),
+        Some(said) => format!("the answer is a {said}, not a token"),
     }
-    (!short.is_empty()).then_some(short)
-}
-
-/// The code and the message, else what the status means.
-struct StatusText<'a> {
-    status: u16,
-    body: &'a ErrorBody,
-}
-
-impl fmt::Display for StatusText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = reqwest::StatusCode::from_u16(self.status).ok();
-        let reason = status.and_then(|status| status.canonical_reason());
-        match (&self.body.code, &self.body.message) {
-            (Some(code), Some(message)) => write!(f, "{code}: {message}"),
-            (Some(text), None) | (None, Some(text)) => f.write_str(text),
-            (None, None) => f.write_str(reason.unwrap_or("without a reason")),
-        }?;
-        match self.body.request_id() {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A refusal as the registry words it: `401 UNAUTHORIZED: ...`.
-pub(super) fn in_words(status: u16, body: &ErrorBody) -> String {
-    format!("{status} {}", StatusText { status, body })
 }
 
 impl RegistryError {
     /// Takes over what reqwest says, without the URL it was about: that may be signed.
     pub(super) fn transport(request: Box<RequestLine>, error: reqwest::Error) -> Self {
         let failure = tls_failure(&error);
+        if let Some(lookup) = failed_lookup(&error) {
+            let host = lookup.host.unwrap_or_else(|| request.host().to_owned());
+            return match lookup.problem {
+                None => Self::UnknownHost { request, host },
+                Some(problem) => Self::Lookup {
+                    request,
+                    host,
+                    problem,
+                },
+            };
+        }
         let source = Arc::new(error.without_url());
         match failure {
             Some(failure) => Self::Tls {
@@ -306,6 +307,28 @@ impl RegistryError {
                 source,
             },
             None => Self::Transport { request, source },
+        }
+    }
+
+    /// Notes that the refused manifest has layers that stay at other URLs.
+    pub(super) fn note_foreign_layers(&mut self) {
+        if let Self::Status { body, .. } = self {
+            body.details.get_or_insert_default().has_foreign_layers = true;
+        }
+    }
+
+    /// The request that failed, where it was one.
+    pub(super) fn request(&self) -> Option<&RequestLine> {
+        match self {
+            Self::Status { request, .. }
+            | Self::Transport { request, .. }
+            | Self::UnknownHost { request, .. }
+            | Self::Lookup { request, .. }
+            | Self::Tls { request, .. }
+            | Self::Stalled { request, .. }
+            | Self::Redirects { request } => Some(request),
+            Self::GaveUp { source, .. } => source.request(),
+            _ => None,
         }
     }
 
@@ -379,21 +402,33 @@ impl RegistryError {
                 request,
                 status,
                 body,
+                asked,
                 ..
             } => {
                 // What a registry says of a repository names it.
-                let message = body.message.clone().unwrap_or_default();
-                let message = match request.repository() {
-                    Some(repository) => message.replace(repository, ""),
-                    None => message,
+                let said = body.to_string();
+                let said = match request.repository() {
+                    Some(repository) => said.replace(repository, ""),
+                    None => said,
                 };
                 let project = request.repository().and_then(|name| name.split('/').next());
-                Some(format!(
-                    "{} {project:?} {status} {:?} {message}",
-                    request.host(),
-                    body.code
-                ))
+                // Without a login it is the login that is missing, in every project.
+                let is_known = matches!(asked.login, LoginState::As(_) | LoginState::AsToken);
+                let project = project.filter(|_| is_known || !matches!(status, 401 | 403));
+                Some(format!("{} {project:?} {status} {said}", request.host()))
             }
+            Self::Transport { request, source } => {
+                Some(format!("{} {}", request.host(), innermost(source.as_ref())))
+            }
+            Self::UnknownHost { request, host } | Self::Lookup { request, host, .. } => {
+                Some(format!("{} {host}", request.host()))
+            }
+            Self::Tls {
+                request, failure, ..
+            } => Some(format!("{} {failure}", request.host())),
+            Self::Stalled { request, .. } => Some(format!("{} stalled", request.host())),
+            Self::Token { request, .. } => Some(format!("{} token", request.host())),
+            Self::Closed { host, .. } => Some(format!("{host} closed")),
             Self::GaveUp { source, .. } => source.reason(),
             _ => None,
         }
@@ -488,6 +523,7 @@ impl RegistryError {
             }
             Self::Transport { source, .. } if source.is_builder() => Failure::Lasting,
             Self::Transport { .. }
+            | Self::Lookup { .. }
             | Self::Stalled { .. }
             | Self::Truncated { .. }
             | Self::LoginForgotten { .. } => Failure::Passing { retry_after: None },
@@ -527,7 +563,11 @@ impl Transient for RegistryError {
     }
 
     fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Transport { source, .. } if source.is_connect() || source.is_timeout())
+        match self {
+            Self::Transport { source, .. } => source.is_connect() || source.is_timeout(),
+            Self::UnknownHost { .. } | Self::Lookup { .. } => true,
+            _ => false,
+        }
     }
 
     fn gave_up(self, attempts: u32) -> Self {
@@ -538,58 +578,9 @@ impl Transient for RegistryError {
     }
 }
 
-/// Finds what TLS has to do with an error. An `io::Error` does not show what it wraps as its
-/// source, and one may wrap another, so each is opened.
-fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(classify_tls(tls));
-        }
-        let wrapped = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-fn classify_tls(error: &rustls::Error) -> TlsFailure {
-    use rustls::{AlertDescription, CertificateError as Certificate, InvalidMessage};
-    match error {
-        rustls::Error::InvalidMessage(
-            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => TlsFailure::PlainAnswer,
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                TlsFailure::WrongName
-            }
-            Certificate::Expired
-            | Certificate::ExpiredContext { .. }
-            | Certificate::NotValidYet
-            | Certificate::NotValidYetContext { .. } => TlsFailure::Expired,
-            // The type of the cause is rustls's own business; its name is all there is.
-            Certificate::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-                TlsFailure::CaCertificate
-            }
-            // Unknown issuers, and the many ways in which a home-made certificate is wrong.
-            _ => TlsFailure::UnknownIssuer,
-        },
-        rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA,
-        ) => TlsFailure::ClientCertificate,
-        _ => TlsFailure::Handshake,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{LoginState, Purpose, Subject, Whom};
     use super::*;
     use crate::hint::Hint as _;
 
@@ -601,7 +592,12 @@ mod tests {
             status,
             body: ErrorBody::parse(body.as_bytes()),
             retry_after: None,
-            login: LoginState::As("robot$ci".to_owned()),
+            asked: Box::new(Asked {
+                subject: Subject::of(&RequestLine::new(&method, &url)),
+                whom: Whom::Registry,
+                purpose: Purpose::Push,
+                login: LoginState::As("robot$ci".to_owned()),
+            }),
         }
     }
 
@@ -632,7 +628,12 @@ mod tests {
         );
         check(413, "<html>nginx</html>", "413 Payload Too Large");
         check(404, r#"{"errors":[]}"#, "404 Not Found");
-        check(418, r#"{"errors":"x"}"#, "418 I'm a teapot");
+        check(418, r#"{"errors":"x"}"#, "418 x");
+        check(418, "{}", "418 I'm a teapot");
+        let page = "<html><title>Blocked by policy</title>";
+        check(403, page, "403 Forbidden: web page \"Blocked by policy\"");
+        let page = "<html><title>502 Bad Gateway</title>";
+        check(502, page, "502 Bad Gateway");
         check(599, "", "599 without a reason");
         let long = "x".repeat(1000);
         let body = format!(r#"{{"errors":[{{"code":"DENIED","message":"{long}"}}]}}"#);
@@ -650,15 +651,8 @@ mod tests {
         check(
             "PUT",
             401,
-            "`offline` does not exist or `robot$ci` has no right",
+            "`offline` does not exist, or `robot$ci` may not push",
         );
-        check("PUT", 403, "check the user's role in `offline`");
-        check("PUT", 404, "check that `offline` exists on `harbor.corp`");
-        check("GET", 404, "check the name and the tag");
-        check("PUT", 412, "a tag that must not change");
-        check("PUT", 413, "client_max_body_size");
-        check("GET", 429, "log in for a higher limit");
-        check("GET", 502, "`harbor.corp` is in trouble");
         assert_eq!(status("GET", "/v2/", (400, "")).hint(), None);
         let body = "Client sent an HTTP request to an HTTPS server.\n";
         let hint = status("GET", "/v2/", (400, body)).hint();

@@ -198,6 +198,15 @@ impl Client {
         })
     }
 
+    /// Why there is no login although a file has something like one.
+    pub fn login_obstacle(
+        &self,
+        registry: &Registry,
+        repository: Option<&RepositoryName>,
+    ) -> Option<String> {
+        self.credentials().obstacle(registry, repository)
+    }
+
     /// Asks the root of the API, as nobody.
     pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
         let call = Call::new(Method::GET, self.root(registry)?);

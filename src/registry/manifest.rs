@@ -13,8 +13,8 @@ use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
 use super::transport::{Answer, Call};
 use super::{Client, Evidence, ManifestRef, RegistryError, Repo};
 use crate::oci::{
-    Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind, ReferrerTag,
-    Registry,
+    Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
+    ReferrerTag, Registry,
 };
 
 /// What a registry says of a manifest without sending it.
@@ -230,7 +230,11 @@ impl Client {
         };
         let answer = self.send(&target, &call).await?;
         if !answer.status().is_success() {
-            return Err(self.refusal(&target, answer).await);
+            let mut error = self.refusal(&target, answer).await;
+            if manifest.blobs().any(Descriptor::is_foreign) {
+                error.note_foreign_layers();
+            }
+            return Err(error);
         }
         let support = if answer.header("oci-subject").is_some() {
             SubjectSupport::Indexed

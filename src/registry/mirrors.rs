@@ -322,7 +322,7 @@ impl Client {
     }
 
     /// Finds out whether a registry that may lack TLS has it, once.
-    async fn find_scheme(&self, registry: &Registry) -> Result<(), RegistryError> {
+    pub(super) async fn find_scheme(&self, registry: &Registry) -> Result<(), RegistryError> {
         let cell = {
             let mut schemes = lock(&self.mirrors().schemes);
             Arc::clone(schemes.entry(registry.clone()).or_default())

@@ -7,12 +7,14 @@ use serde::de::DeserializeOwned;
 use super::client::Target;
 use super::endpoint::{resolve, same_origin};
 use super::transport::{Answer, Call};
-use super::{Client, RegistryError};
+use super::{Client, RegistryError, RequestLine};
 
 /// The longest page, in bytes.
 const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// How many pages are read before a registry is taken to go in circles.
+/// How many pages are read before a list is taken to have no end.
 pub(super) const PAGES_MAX: usize = 1000;
+/// How many bytes all pages of a list may have.
+const LIST_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// What is listed, for whoever asks and for messages.
 pub(super) struct Listed<'a> {
@@ -32,12 +34,28 @@ impl Client {
         mut take: impl FnMut(T),
     ) -> Result<(), RegistryError> {
         let mut next = Some(first);
-        let mut n_pages = 0;
+        let (mut n_pages, mut len) = (0, 0);
         while let Some(url) = next {
-            let (page, more) = self.fetch_page(listed, url).await?;
+            let request = || Box::new(RequestLine::new(&Method::GET, &url));
+            if n_pages == PAGES_MAX {
+                return Err(RegistryError::Endless {
+                    request: request(),
+                    n_max: PAGES_MAX,
+                    what: "pages",
+                });
+            }
+            let (page, more, page_len) = self.fetch_page(listed, url.clone()).await?;
+            len += page_len;
+            if len > LIST_LEN_MAX {
+                return Err(RegistryError::Endless {
+                    request: request(),
+                    n_max: LIST_LEN_MAX,
+                    what: "bytes",
+                });
+            }
             take(page);
             n_pages += 1;
-            next = more.filter(|_| n_pages < PAGES_MAX);
+            next = more;
         }
         Ok(())
     }
@@ -46,7 +64,7 @@ impl Client {
         &self,
         listed: &Listed<'_>,
         url: Url,
-    ) -> Result<(T, Option<Url>), RegistryError> {
+    ) -> Result<(T, Option<Url>, usize), RegistryError> {
         let call = Call::new(Method::GET, url);
         self.retry(listed.what, || async {
             let answer = self.send(&listed.target, &call).await?;
@@ -54,20 +72,24 @@ impl Client {
                 return Err(self.refusal(&listed.target, answer).await);
             }
             let next = next_page(&answer, &call.url);
-            Ok((read_list(answer, listed.problem).await?, next))
+            let (page, len) = read_list(answer, listed.problem).await?;
+            Ok((page, next, len))
         })
         .await
     }
 }
 
-/// Reads one page; `problem` says what is wrong with an answer that is none.
+/// Reads one page and says its length; `problem` says what is wrong with an answer that is none.
 pub(super) async fn read_list<T: DeserializeOwned>(
     answer: Answer,
     problem: &'static str,
-) -> Result<T, RegistryError> {
+) -> Result<(T, usize), RegistryError> {
     let request = answer.line.clone();
     let bytes = answer.read(PAGE_LEN_MAX).await?;
-    serde_json::from_slice(&bytes).map_err(|_| RegistryError::Protocol { request, problem })
+    match serde_json::from_slice(&bytes) {
+        Ok(page) => Ok((page, bytes.len())),
+        Err(_) => Err(RegistryError::Protocol { request, problem }),
+    }
 }
 
 /// Where the page after the one that was asked for at `asked` is.

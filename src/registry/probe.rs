@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use super::challenge::{Challenge, Challenged};
-use super::client::Target;
+use super::client::{Patience, Target};
 use super::evidence::{is_page, require_registry};
 use super::manifest::HeadManifest;
 use super::scopes::Scopes;
@@ -35,7 +35,9 @@ impl Client {
         let head = self.manifest_call(Method::HEAD, repo, at)?;
         match self.transport().send(&head, None).await {
             // It would be the same with the root.
-            Err(error) if error.is_tls() => return Err(error),
+            Err(error) if error.is_tls() || matches!(error, RegistryError::UnknownHost { .. }) => {
+                return Err(error);
+            }
             Err(_) => {}
             Ok(answer) => match answer.status().as_u16() {
                 // What may be anybody's page is not the last word.
@@ -57,23 +59,25 @@ impl Client {
         }
         let registry = &repo.registry;
         let call = Call::new(Method::GET, self.root(registry)?);
-        self.retry(registry.as_str(), || async {
-            let mut answer = self.transport().send(&call, None).await?;
-            require_registry(&mut answer).await?;
-            let status = answer.status().as_u16();
-            match status {
-                200..=299 => Ok(Probe::Open),
-                401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
-                408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
-                // It may be a server that expects TLS.
-                400 => match self.refusal(&Target::push(repo), answer).await {
-                    error if error.is_tls() => Err(error),
+        let brief = self.with_patience(Patience::Brief);
+        brief
+            .retry(registry.as_str(), || async {
+                let mut answer = self.transport().send(&call, None).await?;
+                require_registry(&mut answer).await?;
+                let status = answer.status().as_u16();
+                match status {
+                    200..=299 => Ok(Probe::Open),
+                    401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
+                    408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
+                    // It may be a server that expects TLS.
+                    400 => match self.refusal(&Target::push(repo), answer).await {
+                        error if error.is_tls() => Err(error),
+                        _ => Ok(Probe::Odd(status)),
+                    },
                     _ => Ok(Probe::Odd(status)),
-                },
-                _ => Ok(Probe::Odd(status)),
-            }
-        })
-        .await
+                }
+            })
+            .await
     }
 
     fn learn(&self, repo: &Repo, answer: &Answer) -> Option<Probe> {

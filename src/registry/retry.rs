@@ -18,6 +18,8 @@ pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 const PROGRESS_LEN_MIN: u64 = 1024 * 1024;
 /// Any progress at all does after this time: on a slow line too, what gets on is gone on with.
 const PROGRESS_TIME_MIN: Duration = Duration::from_mins(1);
+/// How often a host that cannot be reached is tried at first.
+const BRIEF_ATTEMPTS: u32 = 2;
 
 /// How transient failures are tried again: after `base`, doubled each time, at most `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,9 +230,15 @@ impl Client {
                 Some(error) => self.host_state(error, retries.began_at()),
                 None => HostState::Usual,
             };
-            let has_another = self.patience() == Patience::Mirror && error.is_unreachable();
-            let delay = match retries.failed(failure, 0, host) {
-                Decision::After(delay) | Decision::WhenHostAllows(delay) if !has_another => delay,
+            let decision = retries.failed(failure, 0, host);
+            let is_enough = error.is_unreachable()
+                && match self.patience() {
+                    Patience::Full => false,
+                    Patience::Brief => retries.n_all() >= BRIEF_ATTEMPTS,
+                    Patience::Mirror => true,
+                };
+            let delay = match decision {
+                Decision::After(delay) | Decision::WhenHostAllows(delay) if !is_enough => delay,
                 _ => {
                     let attempts = retries.n_all();
                     let is_weather = !matches!(failure, Failure::Lasting | Failure::Garbled);

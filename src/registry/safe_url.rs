@@ -38,6 +38,18 @@ pub struct RequestLine {
     method: Method,
     path: String,
     host: String,
+    errand: Errand,
+}
+
+/// How a request came to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Errand {
+    /// To what the caller asked for.
+    Direct,
+    /// To a token server, for a login.
+    Token,
+    /// To where the answer to the first request pointed.
+    Redirected(Box<RequestLine>),
 }
 
 impl RequestLine {
@@ -46,7 +58,41 @@ impl RequestLine {
             method: method.clone(),
             path: url.path().to_owned(),
             host: authority(url),
+            errand: Errand::Direct,
         }
+    }
+
+    /// The request to a token server.
+    pub(super) fn for_token(mut self) -> Self {
+        self.errand = Errand::Token;
+        self
+    }
+
+    /// The same request at `url`, to which it was redirected.
+    pub(super) fn redirected(&self, url: &Url) -> Self {
+        Self {
+            errand: Errand::Redirected(Box::new(self.first().clone())),
+            ..Self::new(&self.method, url)
+        }
+    }
+
+    /// The request before any redirect.
+    pub(super) fn first(&self) -> &Self {
+        match &self.errand {
+            Errand::Redirected(first) => first,
+            Errand::Direct | Errand::Token => self,
+        }
+    }
+
+    /// The host that redirected the request to another host.
+    pub(super) fn redirected_by(&self) -> Option<&str> {
+        let first = &self.first().host;
+        (*first != self.host).then_some(first)
+    }
+
+    /// Whether a token was asked for.
+    pub(super) fn is_for_token(&self) -> bool {
+        self.first().errand == Errand::Token
     }
 
     /// The host, with its port unless that is the scheme's own.
@@ -61,16 +107,11 @@ impl RequestLine {
 
     /// The repository that a request of the distribution API is about.
     pub(super) fn repository(&self) -> Option<&str> {
-        let path = self.path.strip_prefix("/v2/")?;
+        let path = self.first().path.strip_prefix("/v2/")?;
         ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
             .iter()
             .find_map(|kind| path.rsplit_once(kind))
             .map(|(name, _)| name)
-    }
-
-    /// Whether the request went to another host than that of `root`.
-    pub(super) fn is_elsewhere(&self, root: &Result<Url, super::RegistryError>) -> bool {
-        root.as_ref().is_ok_and(|root| authority(root) != self.host)
     }
 
     /// Whether the request stores what it brings.
@@ -86,11 +127,16 @@ impl RequestLine {
 
 impl fmt::Display for RequestLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} on {}", self.method, self.path, self.host)
+        write!(f, "{} {} on {}", self.method, self.path, self.host)?;
+        match self.redirected_by() {
+            Some(host) => write!(f, " (redirected by {host})"),
+            None => Ok(()),
+        }
     }
 }
 
-fn authority(url: &Url) -> String {
+/// The host of `url`, with its port unless that is the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),
@@ -129,6 +175,28 @@ mod tests {
             "https://harbor.corp:443/v2/a",
             "https://harbor.corp/v2/a",
             "GET /v2/a on harbor.corp",
+        );
+    }
+
+    #[test]
+    fn a_redirected_request_names_who_redirected() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let first = RequestLine::new(&Method::GET, &url("https://harbor.corp/v2/a/b/blobs/x"));
+        let second = first.redirected(&url("https://cdn.corp/1?sig=secret"));
+        let third = second.redirected(&url("https://cdn.corp/2?sig=secret"));
+        let near = first.redirected(&url("https://harbor.corp/elsewhere"));
+        assert_eq!(
+            third.to_string(),
+            "GET /2 on cdn.corp (redirected by harbor.corp)"
+        );
+        assert_eq!(near.to_string(), "GET /elsewhere on harbor.corp");
+        assert_eq!(third.repository(), Some("a/b"));
+        assert!(!third.is_for_token());
+        assert!(
+            first
+                .for_token()
+                .redirected(&url("https://x/"))
+                .is_for_token()
         );
     }
 }

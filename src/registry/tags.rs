@@ -1,9 +1,13 @@
 //! The tags of a repository.
 
+use std::time::Duration;
+
+use reqwest::Method;
 use serde::Deserialize;
 
 use super::endpoint::object_url;
-use super::pages::Listed;
+use super::pages::{Listed, read_list};
+use super::transport::Call;
 use super::{Client, RegistryError, Repo};
 use crate::oci::Tag;
 use crate::report::Event;
@@ -16,7 +20,40 @@ struct Page {
     tags: Option<Vec<String>>,
 }
 
+/// How many times in a run similar tags are looked for: enough to see what kind of mistake it is.
+const SIMILAR_ASKED_MAX: usize = 3;
+/// How many similar tags are named.
+const SIMILAR_MAX: usize = 5;
+/// How long is waited for them.
+const SIMILAR_TIME_MAX: Duration = Duration::from_secs(10);
+
 impl Client {
+    /// Returns tags of a repository that resemble `tag`, which it lacks: for a message, so with one
+    /// request, none after the first few calls, and none where the registry does not tell.
+    pub async fn similar_tags(&self, repo: &Repo, tag: &Tag) -> Vec<Tag> {
+        if !self.may_ask_for_similar(SIMILAR_ASKED_MAX) {
+            return Vec::new();
+        }
+        let asked = tokio::time::timeout(SIMILAR_TIME_MAX, self.first_tags(repo)).await;
+        let mut tags = asked.ok().flatten().unwrap_or_default();
+        tags.sort_by_cached_key(|other| std::cmp::Reverse(likeness(tag.as_str(), other.as_str())));
+        tags.truncate(SIMILAR_MAX);
+        tags
+    }
+
+    async fn first_tags(&self, repo: &Repo) -> Option<Vec<Tag>> {
+        let mut url = object_url(&self.root(&repo.registry).ok()?, repo, "tags", "list");
+        url.set_query(Some(&format!("n={PAGE_TAGS}")));
+        let call = Call::new(Method::GET, url);
+        let answer = self.send(&self.reading(repo), &call).await.ok()?;
+        if answer.status().as_u16() != 200 {
+            return None;
+        }
+        let (page, _) = read_list::<Page>(answer, "").await.ok()?;
+        let tags = page.tags.unwrap_or_default();
+        Some(tags.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+
     /// Lists all tags in the registry's order, following its pages.
     pub async fn list_tags(&self, repo: &Repo) -> Result<Vec<Tag>, RegistryError> {
         let mut url = object_url(&self.root(&repo.registry)?, repo, "tags", "list");
@@ -40,5 +77,37 @@ impl Client {
         };
         self.read_pages(&listed, url, take).await?;
         Ok(tags)
+    }
+}
+
+/// How many characters two tags have in common, at their start above all.
+fn likeness(tag: &str, other: &str) -> (usize, usize) {
+    let same = |a: char, b: char| a.eq_ignore_ascii_case(&b);
+    let start = tag.chars().zip(other.chars());
+    let end = tag.chars().rev().zip(other.chars().rev());
+    (
+        start.take_while(|(a, b)| same(*a, *b)).count(),
+        end.take_while(|(a, b)| same(*a, *b)).count(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likest_tag_is_the_first() {
+        #[track_caller]
+        fn check(tag: &str, tags: &[&str], expect: &str) {
+            let likest = tags.iter().max_by_key(|other| likeness(tag, other));
+            assert_eq!(likest, Some(&expect));
+        }
+        check(
+            "5.0.13-alpine",
+            &["7", "5.0.14", "5.0.14-alpine", "latest"],
+            "5.0.14-alpine",
+        );
+        check("v1.27.0", &["1.27.0", "v1.2", "v1.28.0"], "v1.28.0");
+        check("Latest", &["v1", "latest"], "latest");
     }
 }

@@ -187,6 +187,7 @@ fn client_with(config: &str, limits: LimitOptions, outage: Duration) -> (Client,
         limits,
         reporter: Arc::clone(&recorder) as Arc<dyn Reporter>,
         user_agent: "hod/test".to_owned(),
+        purpose: super::Purpose::Pull,
     })
     .unwrap();
     (client, recorder)

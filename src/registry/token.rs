@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::auth::{RegistryAuth, TokenKey};
 use super::challenge::Challenge;
 use super::client::{Client, Target};
 use super::credentials::{Login, Secret};
 use super::endpoint::resolve;
-use super::error::presentable;
+use super::error::{ErrorBody, presentable};
 use super::harbor::is_for_nobody;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call, Redirects};
@@ -38,21 +38,12 @@ pub(super) struct Token {
     fresh_until: Instant,
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    token: Option<String>,
-    access_token: Option<String>,
-    refresh_token: Option<String>,
-    expires_in: Option<f64>,
-}
-
 impl Token {
     /// Reads the answer of a token server, which came at `now`; the server's clock is not asked.
     fn parse(bytes: &[u8], now: Instant) -> Option<Self> {
-        let wire: Wire = serde_json::from_slice(bytes).ok()?;
-        let filled = |text: &String| !text.is_empty();
-        let token = wire.token.filter(filled);
-        let token = token.or_else(|| wire.access_token.filter(filled))?;
+        let wire: Value = serde_json::from_slice(bytes).ok()?;
+        let text = |name: &str| wire[name].as_str().filter(|text| !text.is_empty());
+        let token = text("token").or_else(|| text("access_token"))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
         authorization.set_sensitive(true);
         #[expect(
@@ -60,11 +51,11 @@ impl Token {
             clippy::cast_sign_loss,
             reason = "saturates, and is bounded below"
         )]
-        let life = wire.expires_in.unwrap_or_default() as u64;
+        let life = seconds(&wire["expires_in"]).unwrap_or_default() as u64;
         let life = Duration::from_secs(life.clamp(LIFE_MIN, LIFE_MAX));
         Some(Self {
             authorization,
-            refresh: wire.refresh_token.filter(filled).map(Secret::new),
+            refresh: text("refresh_token").map(|text| Secret::new(text.to_owned())),
             fetched_at: now,
             fresh_until: now + life.saturating_sub(MARGIN_MAX.min(life / 4)),
         })
@@ -90,6 +81,13 @@ impl Token {
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         now < self.fresh_until
     }
+}
+
+/// A number, which some servers send as a text.
+fn seconds(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// The header of a password challenge; `None` for a login without a password.
@@ -317,7 +315,16 @@ impl Client {
 async fn read(answer: Answer, now: Instant) -> Result<Token, RegistryError> {
     let line = answer.line.clone();
     let bytes: Bytes = answer.read(TOKEN_LEN_MAX).await?;
-    Token::parse(&bytes, now).ok_or(RegistryError::Token { request: line })
+    Token::parse(&bytes, now).ok_or_else(|| RegistryError::Token {
+        request: line,
+        // A token is not quoted, even if it is of no use.
+        said: is_page(&bytes).then(|| ErrorBody::parse(&bytes).to_string()),
+    })
+}
+
+/// Whether an answer is a web page, such as one to log in.
+fn is_page(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"<")
 }
 
 /// The header with the token of a token server's answer.

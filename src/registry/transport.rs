@@ -82,9 +82,34 @@ pub(super) struct Answer {
     limiter: Arc<Limiter>,
     /// Held while there may be a body to come.
     permit: Permit,
+    sent_login: SentLogin,
+}
+
+/// Whether the request that was answered carried a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SentLogin {
+    Yes,
+    No,
+}
+
+impl SentLogin {
+    pub(super) fn of(authorization: Option<&HeaderValue>) -> Self {
+        authorization.map_or(Self::No, |_| Self::Yes)
+    }
 }
 
 impl Answer {
+    /// Notes what is known of the request besides its URL.
+    pub(super) fn to(mut self, line: Box<RequestLine>, sent_login: SentLogin) -> Self {
+        self.line = line;
+        self.sent_login = sent_login;
+        self
+    }
+
+    pub(super) fn sent_login(&self) -> SentLogin {
+        self.sent_login
+    }
+
     pub(super) fn method(&self) -> &Method {
         &self.method
     }
@@ -153,19 +178,32 @@ impl Answer {
         }
     }
 
-    /// Reads the whole body, unless it has more than `len_max` bytes.
+    /// Reads the whole body, unless it has more than `len_max` bytes or takes more than twice the
+    /// time that is waited for progress.
     pub(super) async fn read(mut self, len_max: u64) -> Result<Bytes, RegistryError> {
+        let after = self.limiter.stall_timeout() * 2;
         let mut body = BytesMut::new();
+        match timeout(after, self.read_into(&mut body, len_max)).await {
+            Ok(result) => result.map(|()| body.freeze()),
+            Err(_) => Err(RegistryError::TooSlow {
+                request: self.line,
+                after,
+                len: body.len(),
+            }),
+        }
+    }
+
+    async fn read_into(&mut self, body: &mut BytesMut, len_max: u64) -> Result<(), RegistryError> {
         while let Some(chunk) = self.chunk().await? {
             if (body.len() + chunk.len()) as u64 > len_max {
                 return Err(RegistryError::AnswerTooLong {
-                    request: self.line,
+                    request: self.line.clone(),
                     len_max,
                 });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(())
     }
 }
 
@@ -249,6 +287,7 @@ impl Transport {
             response,
             limiter: Arc::clone(&self.limiter),
             permit,
+            sent_login: SentLogin::No,
         }
     }
 
@@ -264,10 +303,13 @@ impl Transport {
     ) -> Result<Answer, RegistryError> {
         let mut authorization = authorization.cloned();
         let mut url = call.url.clone();
+        let mut line = Box::new(RequestLine::new(&call.method, &url));
+        if call.behalf.is_some() {
+            line = Box::new(line.for_token());
+        }
         let mut redirects = 0;
         loop {
-            let line = || Box::new(RequestLine::new(&call.method, &url));
-            let answer_timeout = if line().is_read() {
+            let answer_timeout = if line.is_read() {
                 self.stall_timeout()
             } else {
                 COMMIT_TIMEOUT
@@ -284,17 +326,19 @@ impl Transport {
                         if error.is_timeout() {
                             permit.timed_out();
                         }
-                        return Err(RegistryError::transport(line(), error));
+                        return Err(RegistryError::transport(line, error));
                     }
                     Err(_) => {
                         permit.timed_out();
                         return Err(RegistryError::Stalled {
-                            request: line(),
+                            request: line,
                             after: answer_timeout,
                         });
                     }
                 };
-            let answer = self.answer((&call.method, url.clone()), response, permit);
+            let answer = self
+                .answer((&call.method, url.clone()), response, permit)
+                .to(line.clone(), SentLogin::of(authorization.as_ref()));
             let next = match answer.status().as_u16() {
                 301..=303 if answer.line.is_read() => answer.location(),
                 307 | 308 => answer.location(),
@@ -312,6 +356,7 @@ impl Transport {
                 });
             }
             authorization = authorization.filter(|_| same_origin(&url, &next));
+            line = Box::new(line.redirected(&next));
             url = next;
         }
     }

@@ -7,7 +7,7 @@ use crate::bundle::BundleError;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::{CollectionError, LayoutError, NoDockerImage};
-use crate::oci::{Digest, ManifestError, Tag};
+use crate::oci::{Digest, ManifestError, Registry, Tag};
 use crate::registry::{Failure, RegistryError};
 use crate::report::ErrorClass;
 use crate::store::StoreError;
@@ -33,8 +33,13 @@ pub enum TransferError {
     File(#[from] fsx::Error),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("image `{image}` is not there")]
-    ImageAbsent { image: String },
+    #[error("image not found{}", on(registry.as_ref()))]
+    ImageAbsent {
+        /// Where it was looked for, unless the source is local.
+        registry: Option<Registry>,
+        /// Tags of its repository that resemble the one that was asked for.
+        similar: Vec<Tag>,
+    },
     #[error(transparent)]
     ChildAbsent(Box<AbsentChild>),
     #[error("blob `{digest}` is not there")]
@@ -184,6 +189,10 @@ fn found(len: Option<u64>) -> String {
         Some(len) => format!("{len} bytes"),
         None => "other content".to_owned(),
     }
+}
+
+fn on(registry: Option<&Registry>) -> String {
+    registry.map_or_else(String::new, |registry| format!(" on `{registry}`"))
 }
 
 impl From<CollectionError> for TransferError {
@@ -378,6 +387,10 @@ impl Hint for TransferError {
             Self::NameTaken { .. } => Some(
                 "export them in two runs, each with a list of its own (`--only LIST`)".to_owned(),
             ),
+            Self::ImageAbsent { similar, .. } if !similar.is_empty() => {
+                let tags: Vec<String> = similar.iter().map(|tag| format!("`{tag}`")).collect();
+                Some(format!("check the tag; tags that exist: {}", tags.join(", ")))
+            }
             Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {
                 Some("run the same command again, which sends only what is missing, or push from the uncompressed `.tar` as a file".to_owned())

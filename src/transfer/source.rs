@@ -244,7 +244,8 @@ impl Source {
     /// Finds an image's top manifest, and where its blobs are.
     pub async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
         let absent = || TransferError::ImageAbsent {
-            image: wanted.name.clone(),
+            registry: None,
+            similar: Vec::new(),
         };
         match (self, &wanted.locate) {
             (Self::Registry(registry), Locate::Remote { repos, at }) => {
@@ -272,7 +273,17 @@ impl Source {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Err(refused.map_or_else(absent, TransferError::from))
+                match (refused, repos.first()) {
+                    (Some(error), _) => Err(error.into()),
+                    (None, Some(repo)) => Err(TransferError::ImageAbsent {
+                        registry: Some(repo.registry.clone()),
+                        similar: match at {
+                            ManifestRef::Tag(tag) => registry.client.similar_tags(repo, tag).await,
+                            ManifestRef::Digest(_) => Vec::new(),
+                        },
+                    }),
+                    (None, None) => Err(absent()),
+                }
             }
             (Self::Layouts(layouts), Locate::Layout(at)) => {
                 let layout = layouts.get(*at).ok_or_else(absent)?.path.clone();

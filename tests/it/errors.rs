@@ -147,7 +147,8 @@ fn of_the_way() {
         TransferError::File(absent_file()),
         TransferError::Manifest(ManifestError::Shapeless),
         TransferError::ImageAbsent {
-            image: "a/b:1".to_owned(),
+            registry: Some("harbor.corp".parse().unwrap()),
+            similar: vec!["1.0".parse().unwrap(), "1.1".parse().unwrap()],
         },
         TransferError::ChildAbsent(Box::new(AbsentChild {
             digest: digest(),

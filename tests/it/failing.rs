@@ -229,8 +229,11 @@ fn when_all_fails_nothing_is_left_and_the_exit_says_so() {
     let zoo = Zoo::new();
     zoo.registry
         .fail(Fault::on("*", any_path).does(Effect::Status(503)));
+    // Whether it is found before the images are asked for, or with each of them.
     let line = format!("{} --retries 0", zoo.pull_line("store"));
-    let output = zoo.env.run_line(&line).exits(1);
+    let output = zoo.env.run_line(&line).exits(5);
+    assert!(output.stderr.contains("503"), "{}", output.stderr);
+    let output = zoo.env.run_line(&format!("{line} --no-preflight")).exits(1);
     assert!(output.stderr.contains("503"), "{}", output.stderr);
     assert!(output.stderr.contains("hint:"), "{}", output.stderr);
     assert_eq!(output.stdout, "");

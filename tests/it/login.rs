@@ -134,7 +134,7 @@ fn skopeo_and_hod_read_each_others_logins() {
     let out = env.run_line(&format!("logout {host}")).success();
     assert!(!out.stderr.contains("still logged in"), "{}", out.stderr);
     let _ = skopeo::run(&env, &inspect).exits(1);
-    let _ = env.run_line(&pull_line(host)).exits(1);
+    let _ = env.run_line(&pull_line(host)).exits(5);
 
     // hod by what skopeo wrote.
     let line = format!("login --tls-verify=false --username {USER} --password {PASSWORD} {host}");
@@ -259,7 +259,7 @@ fn a_helper_keeps_gives_and_forgets() {
             .is_none()
     );
     // It has nothing now, which is no failure of its own.
-    let output = run(&env, &pull_line(host), "", &path).exits(1);
+    let output = run(&env, &pull_line(host), "", &path).exits(5);
     assert!(output.stderr.contains("no login for"), "{}", output.stderr);
 }
 
@@ -273,7 +273,7 @@ fn a_helper_that_fails_is_named_with_what_it_says() {
     fsx::write_file(&config_path, config.to_string().as_bytes()).unwrap();
     let path = helper(&env, "broken", "echo 'the vault is sealed'; exit 1\n");
     let path = [("PATH", path.as_str())];
-    let output = run(&env, &pull_line(host), "", &path).exits(1);
+    let output = run(&env, &pull_line(host), "", &path).exits(5);
     assert!(
         output
             .stderr
@@ -283,7 +283,7 @@ fn a_helper_that_fails_is_named_with_what_it_says() {
     );
     // A store that is not on this machine only explains why there is no login.
     fsx::write_file(&config_path, br#"{"credsStore": "desktop.exe"}"#).unwrap();
-    let output = run(&env, &pull_line(host), "", &path).exits(1);
+    let output = run(&env, &pull_line(host), "", &path).exits(5);
     assert!(
         output
             .stderr
@@ -312,7 +312,7 @@ fn what_is_given_for_this_run_counts_first() {
         let _ = remove_tree(&env.path("store"));
         run(&env, line, input, variables).exits(code)
     };
-    check(&line, "", &[], 1);
+    check(&line, "", &[], 5);
     check(&line, "", &[user, right], 0);
     let own = [
         ("HOD_SOURCE_USERNAME", USER),
@@ -323,7 +323,7 @@ fn what_is_given_for_this_run_counts_first() {
         ("HOD_TARGET_USERNAME", USER),
         ("HOD_TARGET_PASSWORD", PASSWORD),
     ];
-    check(&line, "", &other, 1);
+    check(&line, "", &other, 5);
     let stdin = format!("{line} --creds-stdin");
     check(&stdin, &format!("{USER}:{PASSWORD}\nrest"), &[user, bad], 0);
     let output = check(&stdin, "nonsense", &[], 2);
@@ -350,7 +350,7 @@ fn what_is_given_for_this_run_counts_first() {
     check(&format!("{line} --authfile auth.json"), "", &[], 0);
     check(&line, "", &[("REGISTRY_AUTH_FILE", "auth.json")], 0);
     env.write("empty.json", "{}");
-    let output = check(&format!("{line} --authfile empty.json"), "", &[], 1);
+    let output = check(&format!("{line} --authfile empty.json"), "", &[], 5);
     assert!(output.stderr.contains("no login for"), "{}", output.stderr);
     check(&format!("{line} --authfile absent.json"), "", &[], 1);
     let text = json!({"auths": {host: {"auth": encoded(PASSWORD)}}}).to_string();
@@ -382,16 +382,54 @@ fn what_is_given_for_this_run_counts_first() {
 }
 
 #[test]
-fn a_malformed_file_is_named_and_not_shown() {
+fn a_file_that_cannot_be_used_does_not_stop_who_does_not_need_it() {
     let (env, registry) = (TestEnv::new(), locked(basic));
+    let host = registry.host();
     env.write("list.txt", "team/app:1\n");
     let path = env.home().join(".config/containers/auth.json");
-    fsx::write_file(&path, br#"{"auths": {"a.b": "hunter2"}}"#).unwrap();
-    let output = env.run_line(&pull_line(registry.host())).exits(2);
-    let path = path.display().to_string();
-    assert!(output.stderr.contains(&path), "{}", output.stderr);
+    let docker = json!({"auths": {host: {"auth": encoded(PASSWORD)}}}).to_string();
+    fsx::write_file(&env.home().join(".docker/config.json"), docker.as_bytes()).unwrap();
+    let shown = path.display().to_string();
+    let check = |text: Option<&str>, warns: bool| {
+        let _ = remove_tree(&env.path("store"));
+        if let Some(text) = text {
+            fsx::write_file(&path, text.as_bytes()).unwrap();
+        } else {
+            fsx::remove_file(&path).unwrap();
+            fsx::create_dir_all(&path).unwrap();
+        }
+        let output = env.run_line(&pull_line(host)).success();
+        let warning = format!("warning: logins in `{shown}` are ignored");
+        assert_eq!(output.stderr.contains(&warning), warns, "{}", output.stderr);
+        assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+        // Named, it must be good.
+        let _ = remove_tree(&env.path("store"));
+        let named = env.run_line(&format!("{} --authfile {shown}", pull_line(host)));
+        assert_ne!(named.code, Some(0), "{text:?}");
+        assert!(!named.stderr.contains("hunter2"), "{}", named.stderr);
+    };
+    // The entry of another host.
+    check(Some(r#"{"auths": {"a.b": "hunter2"}}"#), false);
+    check(Some(r#"{"auths": {"a.b": {"auth": "hunter2!"}}}"#), false);
+    check(Some(""), true);
+    check(Some(r#"{"auths": "hunter2"}"#), true);
+    check(None, true);
+}
+
+#[test]
+fn a_bad_entry_of_the_host_itself_is_named() {
+    let (env, registry) = (TestEnv::new(), locked(basic));
+    let host = registry.host();
+    env.write("list.txt", "team/app:1\n");
+    let path = env.home().join(".docker/config.json");
+    let config = json!({"auths": {host: {"auth": "hunter2!"}}}).to_string();
+    fsx::write_file(&path, config.as_bytes()).unwrap();
+    let output = env.run_line(&pull_line(host)).exits(5);
+    let expect =
+        format!("no login for `{host}`: `auth` of `{host}` in the credentials is not base64");
+    let stderr = output.stderr.replace("\n      ", " ");
+    assert!(stderr.contains(&expect), "{stderr}");
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
-    assert!(registry.seen().is_empty());
 }
 
 #[test]
@@ -404,7 +442,7 @@ fn a_wrong_password_is_shown_once_in_a_run() {
         let config = json!({"auths": {host: {"auth": encoded("wr0ng")}}});
         let path = env.home().join(".docker/config.json");
         fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
-        let output = env.run_line(&pull_line(host)).exits(1);
+        let output = env.run_line(&pull_line(host)).exits(5);
         assert!(
             output
                 .stderr

@@ -41,6 +41,7 @@ mod push;
 mod readme;
 mod receipt;
 mod referrers;
+mod refusals;
 mod results;
 mod roundtrip;
 mod safety;

@@ -1,6 +1,7 @@
 //! `hod pull`: platforms, pins, names, reports, logins; and that nothing is fetched twice.
 
 mod platforms;
+mod preflight;
 
 use hod::fsx;
 use serde_json::Value;
@@ -240,7 +241,7 @@ fn logins_come_from_the_docker_configuration() {
         let registry = TestRegistry::with(options);
         registry.add("a/one:1", &image(200));
         env.write("list.txt", "a/one:1\n");
-        let refused = pull(&env, &registry, "").exits(1);
+        let refused = pull(&env, &registry, "").exits(5);
         assert!(refused.stderr.contains("401"), "{}", refused.stderr);
         let write = |password: &str| {
             let config = format!(
@@ -251,7 +252,7 @@ fn logins_come_from_the_docker_configuration() {
             fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes()).unwrap();
         };
         write("wrong-word");
-        let refused = pull(&env, &registry, "").exits(1);
+        let refused = pull(&env, &registry, "").exits(5);
         assert!(!refused.stderr.contains("wrong-word"), "{}", refused.stderr);
         write("s3cret-word");
         let output = pull(&env, &registry, "").success();

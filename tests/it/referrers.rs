@@ -414,8 +414,12 @@ fn an_unchanged_image_costs_few_requests() {
         let _ = pull(&env, &source, "").success();
         let _ = source.take_seen();
         let _ = pull(&env, &source, "").success();
-        // The manifest, what is about it, and the tags of each repository.
-        let expect = if has_api { 20 + 20 + 5 } else { 20 + 1 + 5 };
+        // The registry itself, the manifests, their referrers, and the tags of each repository.
+        let expect = if has_api {
+            1 + 20 + 20 + 5
+        } else {
+            1 + 20 + 1 + 5
+        };
         assert_eq!(source.seen().len(), expect, "{has_api}");
     }
 }

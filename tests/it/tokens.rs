@@ -185,7 +185,7 @@ fn rights_that_are_not_given_are_missed_at_the_registry() {
     let output = env.run_line(&format!("push store {host} --retries 0"));
     assert_ne!(output.code, Some(0));
     assert!(
-        output.stderr.contains("`carrier` has no right"),
+        output.stderr.contains("`carrier` may not push"),
         "{}",
         output.stderr
     );

@@ -77,6 +77,44 @@ fn a_private_ca_is_trusted_where_it_is_named() {
 }
 
 #[test]
+fn a_self_signed_certificate_is_trusted_for_itself() {
+    if !programs::are_here(&[docker_registry::PROGRAM]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let tls = Tls {
+        server: Authority::self_signed(&["127.0.0.1"]),
+        client_authority: None,
+    };
+    let registry = DockerRegistry::serve_tls(&env, "theirs", &tls);
+    let host = registry.host();
+    image(1).put_in(&env.store("mine"), "team/app:1");
+    let push = format!("push mine {host} --retries 0");
+    let named = |name: &str, pair: &crate::support::pki::Pair| {
+        let file = env.write(name, &pair.certificate);
+        format!("{push} --ca {}", file.display())
+    };
+    // Who makes hod speak TLS with an address of this machine.
+    write_certs(&env, host, &[("unrelated.txt", "x")]);
+    let _ = env.run_line(&named("own.pem", &tls.server)).success();
+    // One that looks the same is another.
+    let other = Authority::self_signed(&["127.0.0.1"]);
+    let output = env.run_line(&named("other.pem", &other)).exits(5);
+    let hint = format!("`--insecure {host}`");
+    assert!(output.stderr.contains(&hint), "{}", output.stderr);
+    write_certs(&env, host, &[("ca.crt", &tls.server.certificate)]);
+    let _ = env.run_line(&push).success();
+    // Its name still counts.
+    let (_, port) = host.rsplit_once(':').unwrap();
+    let by_name = format!("localhost:{port}");
+    write_certs(&env, &by_name, &[("ca.crt", &tls.server.certificate)]);
+    let output = env
+        .run_line(&format!("push mine {by_name} --retries 0"))
+        .exits(5);
+    assert!(output.stderr.contains("another name"), "{}", output.stderr);
+}
+
+#[test]
 fn a_client_certificate_is_shown_where_it_is_asked_for() {
     if !programs::are_here(&[docker_registry::PROGRAM]) {
         return;
@@ -191,9 +229,9 @@ fn proxies_lead_everywhere_but_to_this_machine() {
         let _ = pull_with(&env, &line(registry.host(), "here"), &[set]).success();
         assert_eq!(proxy.asked().len(), asked.len(), "{variable}");
         let no = ("NO_PROXY", "other.test,.registry.test");
-        let output = pull_with(&env, &line("registry.test:5000", "none"), &[set, no]).exits(1);
+        let output = pull_with(&env, &line("registry.test:5000", "none"), &[set, no]).exits(5);
         assert!(
-            output.stderr.contains("connection failed"),
+            output.stderr.contains("host `registry.test`"),
             "{}",
             output.stderr
         );

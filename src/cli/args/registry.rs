@@ -33,14 +33,14 @@ pub(crate) struct RegistryArgs {
     pub(crate) ca: Vec<PathBuf>,
 
     /// Do not verify the certificate of this registry; may be given several times
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub(crate) insecure: Vec<Registry>,
 
     /// Speak plain HTTP with this registry; may be given several times
     ///
     /// HTTPS is spoken with every registry but those on this machine (localhost, 127.0.0.0/8),
     /// and with those too that are `--insecure` or have certificates in a `certs.d`.
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub(crate) plain_http: Vec<Registry>,
 
     /// How often to retry after a transient failure [default: 5]
@@ -62,6 +62,20 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) stall_timeout: u64,
+}
+
+/// Reads a registry's host; says how to write it where it is something else.
+pub(super) fn parse_host(text: &str) -> Result<Registry, String> {
+    let error = match text.parse::<Registry>() {
+        Ok(registry) => return Ok(registry),
+        Err(error) => error,
+    };
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = bare.split('/').next().unwrap_or_default();
+    Err(match host.parse::<Registry>() {
+        Ok(host) => format!("{error}; write it as `{host}`, without a scheme or a path"),
+        Err(_) => format!("{error}; write it as in `harbor.corp:8443`"),
+    })
 }
 
 /// Reads `500K`, `10M`, `1.5G` or plain bytes; a `B`, `iB` or `/s` after it is fine.
@@ -94,7 +108,22 @@ fn parse_rate(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_rate;
+    use super::{parse_host, parse_rate};
+
+    #[test]
+    fn a_host_is_told_from_a_url() {
+        assert_eq!(parse_host("h.corp:8443").unwrap().as_str(), "h.corp:8443");
+        for text in [
+            "https://h.corp:8443",
+            "https://h.corp:8443/",
+            "h.corp:8443/x",
+        ] {
+            let error = parse_host(text).unwrap_err();
+            assert!(error.contains("write it as `h.corp:8443`"), "{error}");
+        }
+        let error = parse_host("").unwrap_err();
+        assert!(error.contains("`harbor.corp:8443`"), "{error}");
+    }
 
     #[test]
     fn rates_parse() {

@@ -42,6 +42,9 @@ pub(crate) struct PullArgs {
     pub(crate) no_registries_conf: bool,
 
     #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
+
+    #[command(flatten)]
     pub(crate) platforms: PullPlatformArgs,
 
     /// Write the list back to this file with every digest; the result is a list
@@ -64,6 +67,14 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
+}
+
+/// Whether to look before a pull.
+#[derive(Debug, Args)]
+pub(crate) struct SourceCheckArgs {
+    /// Pull without first asking each registry whether it can be reached and accepts the login
+    #[arg(long)]
+    pub(crate) no_preflight: bool,
 }
 
 /// Select images of a store into a tree of their own, by hardlink

@@ -5,6 +5,7 @@ use crate::cli::args::DoctorArgs;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
 use crate::ops::{self, DoctorOptions, ObservationStatus};
+use crate::registry::Purpose;
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = super::login::registry_name(&args.registry)?;
@@ -15,6 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             lists: &[],
         },
         registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
+        purpose: Purpose::Look,
     };
     let options = DoctorOptions {
         client: settings::client(&args.reach, session.jobs, &session.reporter(), purpose).await?,

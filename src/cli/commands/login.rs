@@ -8,7 +8,7 @@ use crate::cli::args::LoginArgs;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::oci::{Registry, RepositoryName};
 use crate::ops::{self, LoginOptions, OpsError};
-use crate::registry::{Kept, Login, RegistriesConf};
+use crate::registry::{Kept, Login, Purpose, RegistriesConf};
 use crate::terminal::{self, Echo};
 
 pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit, CommandError> {
@@ -22,6 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
                 lists: &[],
             },
             registries_conf: RegistriesConf::default(),
+            purpose: Purpose::Look,
         };
         let client =
             settings::client(&args.reach, session.jobs, &session.reporter(), purpose).await?;

@@ -34,7 +34,10 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
             session
                 .printer
                 .message(&format!("forgot the login for `{name}` in `{path}`"));
-            let rest = settings::stored_credentials(args.authfile.as_deref())?;
+            let rest = settings::stored_credentials(
+                args.authfile.as_deref(),
+                session.reporter().as_ref(),
+            )?;
             if let Some(origin) = rest.origin(registry, repository.as_ref()) {
                 session
                     .printer

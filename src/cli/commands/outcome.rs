@@ -1,5 +1,7 @@
 //! What became of a batch, for people and for programs.
 
+mod failures;
+
 use std::fmt;
 use std::path::Path;
 
@@ -10,7 +12,6 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::results::{Results, Run};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::hint::Hint as _;
 use crate::list::ImageList;
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
@@ -275,8 +276,7 @@ struct BatchFailed<'a> {
 impl std::error::Error for BatchFailed<'_> {}
 
 impl fmt::Display for BatchFailed<'_> {
-    /// The failures with their causes; a cause that repeats is said once, so that forty images
-    /// that miss one project are not forty riddles.
+    /// The failures with their causes, each cause once.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (n_all, n_failed) = (self.outcome.images.len(), self.outcome.n_failed());
         let n_waiting = self.outcome.n_waiting();
@@ -304,40 +304,16 @@ impl fmt::Display for BatchFailed<'_> {
             ", "
         };
         f.write_str(&parts.join(separator))?;
-        let failures: Vec<(&str, &str, String)> = self
-            .outcome
-            .images
-            .iter()
-            .filter_map(|image| match &image.status {
-                ImageStatus::Failed { error, text } => {
-                    let reason = error.reason().unwrap_or_else(|| text.clone());
-                    Some((image.image.as_str(), text.as_str(), reason))
-                }
-                _ => None,
-            })
-            .collect();
+        let groups = failures::groups(self.outcome);
         // When nothing came through for one reason, which images that were says nothing.
-        let (Some((_, text, first)), true) = (failures.first(), n_failed == n_all && n_all > 1)
-        else {
-            list(f, &failures)?;
-            return list_waiting(f, self.outcome);
-        };
-        if failures.iter().all(|(_, _, reason)| reason == first) {
-            return write!(f, ", all for one reason\n  {text}");
+        if let ([group], true) = (groups.as_slice(), n_failed == n_all && n_all > 1) {
+            return write!(f, ", all for one reason\n  {}", group.text);
         }
-        list(f, &failures)
+        for group in groups {
+            write!(f, "\n  {group}")?;
+        }
+        list_waiting(f, self.outcome)
     }
-}
-
-/// A line for each failure; one with the reason of the one before it is short.
-fn list(f: &mut fmt::Formatter<'_>, failures: &[(&str, &str, String)]) -> fmt::Result {
-    let mut last = None;
-    for (image, text, reason) in failures {
-        let shown = if last == Some(reason) { "same" } else { text };
-        write!(f, "\n  {image}: {shown}")?;
-        last = Some(reason);
-    }
-    Ok(())
 }
 
 /// A line for each image that waits.
@@ -395,15 +371,7 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
 
 /// What to do about the failures, each advice once.
 fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
-    let mut hints: Vec<String> = Vec::new();
-    for image in &outcome.images {
-        if let ImageStatus::Failed { error, .. } = &image.status
-            && let Some(hint) = error.hint()
-            && !hints.contains(&hint)
-        {
-            hints.push(hint);
-        }
-    }
+    let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
     let mut failures = outcome

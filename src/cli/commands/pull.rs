@@ -7,8 +7,8 @@ use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::list::{Destination, ImageList};
 use crate::oci::{Platform, PlatformChoice, Registry, RepositoryName};
-use crate::ops::{self, Effect, PullOptions};
-use crate::registry::RegistriesConf;
+use crate::ops::{self, Effect, PullOptions, SourceCheck};
+use crate::registry::{Purpose, RegistriesConf};
 use crate::report::Event;
 use crate::transfer::OnFailure;
 
@@ -70,6 +70,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
             lists: &args.list.lists,
         },
         registries_conf: conf,
+        purpose: Purpose::Pull,
     };
     let here = || PlatformChoice::These(vec![Platform::new("linux", std::env::consts::ARCH)]);
     Ok(PullOptions {
@@ -88,6 +89,11 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
             OnFailure::Stop
         } else {
             OnFailure::GoOn
+        },
+        preflight: if args.preflight.no_preflight {
+            SourceCheck::Skip
+        } else {
+            SourceCheck::Run
         },
     })
 }

@@ -1,13 +1,16 @@
 //! `hod push`
 
+use std::path::Path;
+
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{PreflightArgs, PushArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::fsx;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
 use crate::ops::{self, Effect, Preflight, PushOptions, Recheck};
-use crate::registry::{NewProject, RegistriesConf};
+use crate::registry::{NewProject, Purpose, RegistriesConf};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -36,6 +39,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
 }
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
+    require_source_first(args)?;
     let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
         text: args.target.clone(),
         source,
@@ -49,6 +53,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
             lists: &read,
         },
         registries_conf: RegistriesConf::default(),
+        purpose: Purpose::Push,
     };
     Ok(PushOptions {
         source: args.source.clone(),
@@ -72,6 +77,29 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         } else {
             Recheck::Skip
         },
+    })
+}
+
+/// Refuses a registry in the place of the source.
+fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
+    let is_there = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+    let Some(text) = args.source.to_str() else {
+        return Ok(());
+    };
+    if fsx::is_stdin(&args.source) || is_there(&args.source) || target(text).is_err() {
+        return Ok(());
+    }
+    let host = text.split('/').next().unwrap_or_default();
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let is_swapped = is_there(Path::new(&args.target));
+    if !is_swapped && !has_port {
+        return Ok(());
+    }
+    Err(CommandError::RegistryAsSource {
+        registry: text.to_owned(),
+        source_path: is_swapped.then(|| args.target.clone()),
     })
 }
 

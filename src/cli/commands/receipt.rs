@@ -9,7 +9,7 @@ use crate::cli::ui::{ResultFormat, format_count};
 use crate::fsx::{self, ResultFile};
 use crate::oci::Registry;
 use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
-use crate::registry::RegistriesConf;
+use crate::registry::{Purpose, RegistriesConf};
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
     settings::require_output(&args.output)?;
@@ -84,6 +84,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
             lists: &args.list,
         },
         registries_conf: RegistriesConf::default(),
+        purpose: Purpose::Look,
     };
     let client =
         settings::client(&args.registry, session.jobs, &session.reporter(), purpose).await?;

@@ -12,6 +12,7 @@ use crate::bridge;
 use crate::fsx;
 use crate::oci::Registry;
 use crate::registry::{Credentials, Login, LoginFile};
+use crate::report::{Event, Reporter};
 use crate::terminal::{self, Echo};
 
 /// The longest file of credentials that is read, in bytes.
@@ -43,6 +44,7 @@ pub(crate) struct Reach<'a> {
 pub(super) async fn credentials(
     args: &RegistryArgs,
     reach: &Reach<'_>,
+    reporter: &dyn Reporter,
 ) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
     if let Some((login, by)) = given_login(args, reach).await? {
@@ -59,13 +61,16 @@ pub(super) async fn credentials(
         let bytes = fsx::read_input(&path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;
     } else {
-        add_files(&mut credentials)?;
+        add_files(&mut credentials, reporter);
     }
     Ok(credentials)
 }
 
 /// The credentials of the files; one that the user named need not be there.
-pub(crate) fn stored_credentials(flag: Option<&Path>) -> Result<Credentials, CommandError> {
+pub(crate) fn stored_credentials(
+    flag: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
     match auth_file(flag)? {
         Some(path) => {
@@ -73,30 +78,53 @@ pub(crate) fn stored_credentials(flag: Option<&Path>) -> Result<Credentials, Com
                 add(&mut credentials, &path, &bytes)?;
             }
         }
-        None => add_files(&mut credentials)?,
+        None => add_files(&mut credentials, reporter),
     }
     Ok(credentials)
 }
 
-fn add_files(credentials: &mut Credentials) -> Result<(), CommandError> {
+/// Adds the files that there may be. One that cannot be used is passed over with a warning: the
+/// login that is needed may be elsewhere, or none may be needed.
+fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) {
     if let Some(text) = environment("DOCKER_AUTH_CONFIG") {
         let path = Path::new("DOCKER_AUTH_CONFIG");
-        add(credentials, path, text.to_string_lossy().as_bytes())?;
+        let added = add(credentials, path, text.to_string_lossy().as_bytes());
+        warn(reporter, path, added);
     }
     for path in config_files() {
-        if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
-            add(credentials, &path, &bytes)?;
-        }
+        let added = match fsx::try_read(&path, CONFIG_LEN_MAX) {
+            Ok(Some(bytes)) => add(credentials, &path, &bytes),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        warn(reporter, &path, added);
     }
     if let Some(home) = environment("HOME") {
         let path = Path::new(&home).join(".dockercfg");
-        if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
-            credentials
+        let added = match fsx::try_read(&path, CONFIG_LEN_MAX) {
+            Ok(Some(bytes)) => credentials
                 .add_dockercfg(path.display().to_string(), &bytes)
-                .map_err(|source| CommandError::Credentials { path, source })?;
-        }
+                .map_err(|source| CommandError::Credentials {
+                    path: path.clone(),
+                    source,
+                }),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        warn(reporter, &path, added);
     }
-    Ok(())
+}
+
+fn warn(reporter: &dyn Reporter, path: &Path, added: Result<(), CommandError>) {
+    if let Err(error) = added {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        let text = format!(
+            "logins in `{}` are ignored: {error}{}",
+            path.display(),
+            cause.unwrap_or_default()
+        );
+        reporter.event(Event::Warning { text: &text });
+    }
 }
 
 fn add(credentials: &mut Credentials, path: &Path, bytes: &[u8]) -> Result<(), CommandError> {

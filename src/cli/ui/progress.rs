@@ -14,6 +14,7 @@ use crate::report::{Event, Reporter};
 use super::colour::Label;
 use super::counters::{Counters, Meter};
 use super::printer::{Printer, Verbosity};
+use super::repeats::{Repeats, cause, with_short_digests};
 use super::screen::Motion;
 use super::totals::Totals;
 use crate::report::amount::format_duration;
@@ -50,6 +51,7 @@ struct State {
     warnings: Vec<String>,
     /// Names of the images that are complete at their destination.
     done: BTreeSet<String>,
+    repeats: Repeats,
     /// The bar's length, when it has one.
     bar_len: Option<u64>,
 }
@@ -177,7 +179,7 @@ impl Shared {
     }
 
     fn event(&self, event: Event<'_>, now: Instant) {
-        let is_new = {
+        let shown = {
             let mut state = self.state();
             if state.counters.moved_len() == 0 {
                 state.meter.rate(now, 0);
@@ -189,22 +191,27 @@ impl Shared {
                     if is_new && matches!(event, Event::Warning { .. }) {
                         state.warnings.push(text.to_owned());
                     }
-                    is_new
+                    is_new.then_some(0)
                 }
                 Event::ImageDone { image } => {
                     state.done.insert(image.to_owned());
-                    true
+                    Some(0)
                 }
-                _ => true,
+                Event::Retry { error, .. } => state.repeats.retry(cause(error), now),
+                Event::ImageFailed { error, .. } => {
+                    state.repeats.failure(cause(error)).then_some(0)
+                }
+                _ => Some(0),
             }
         };
         // Written without the lock: a slow terminal must not hold up those who only count.
-        if is_new {
-            self.say(event);
+        if let Some(n_hidden) = shown {
+            self.say(event, n_hidden);
         }
     }
 
-    fn say(&self, event: Event<'_>) {
+    /// Writes the line of an event, like which so many were left out.
+    fn say(&self, event: Event<'_>, n_hidden: usize) {
         let printer = &self.printer;
         if let Event::Warning { text } = event {
             printer.warning(text);
@@ -221,7 +228,11 @@ impl Shared {
                 error,
             } => {
                 let delay = format_duration(delay);
-                let text = format!("{what}: {error}; attempt {attempt} in {delay}");
+                let (what, cause) = (with_short_digests(what), cause(error));
+                let mut text = format!("{what}: {cause}; attempt {attempt} in {delay}");
+                if n_hidden > 0 {
+                    text = format!("{text}; {n_hidden} more for the same reason");
+                }
                 printer.labelled(Label::Aside, "retry:", &text);
             }
             Event::ImageFailed { image, error } => {

@@ -88,11 +88,16 @@ impl Finding {
         self
     }
 
+    /// What kind of failure it is, for programs.
+    pub(super) fn class(&self) -> ErrorClass {
+        self.check.class()
+    }
+
     /// That a registry cannot be spoken with.
     pub(super) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
-            _ if matches!(error, RegistryError::LoginRefused { .. }) => Check::Login,
+            _ if error.class() == ErrorClass::Auth && !error.is_tls() => Check::Login,
             _ if matches!(error, RegistryError::NotARegistry { .. }) => Check::Registry,
             _ if error.is_tls() => Check::Tls,
             _ => Check::Reachable,
@@ -135,33 +140,44 @@ impl fmt::Display for NotReady {
             "`{}` is not ready: {n} {things} in the way, and nothing was pushed",
             self.registry
         )?;
-        let rows = self.findings.iter().map(|finding| {
-            let cells = [finding.check.label(), &finding.what, &finding.problem];
-            cells.map(str::to_owned)
-        });
-        let head = ["CHECK", "WHAT", "PROBLEM"].map(str::to_owned);
-        let rows: Vec<[String; 3]> = std::iter::once(head).chain(rows).collect();
-        let width = |at: usize| {
-            let cells = rows.iter().map(|row| row[at].chars().count());
-            cells.max().unwrap_or_default()
-        };
-        let (first, second) = (width(0), width(1));
-        for [check, what, problem] in &rows {
-            write!(f, "\n  {check:first$}  {what:second$}  {problem}")?;
-        }
-        Ok(())
+        write_table(f, &self.findings)
     }
+}
+
+/// The findings as a table, a line each.
+pub(super) fn write_table(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result {
+    let rows = findings.iter().map(|finding| {
+        let cells = [finding.check.label(), &finding.what, &finding.problem];
+        cells.map(str::to_owned)
+    });
+    let head = ["CHECK", "WHAT", "PROBLEM"].map(str::to_owned);
+    let rows: Vec<[String; 3]> = std::iter::once(head).chain(rows).collect();
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| row[at].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let (first, second) = (width(0), width(1));
+    for [check, what, problem] in &rows {
+        write!(f, "\n  {check:first$}  {what:second$}  {problem}")?;
+    }
+    Ok(())
+}
+
+/// What to do about each of the findings, once.
+pub(super) fn fixes(findings: &[Finding]) -> impl Iterator<Item = String> {
+    let mut seen: Vec<String> = Vec::new();
+    for finding in findings {
+        if !finding.fix.is_empty() && !seen.contains(&finding.fix) {
+            seen.push(finding.fix.clone());
+        }
+    }
+    seen.into_iter()
 }
 
 impl Hint for NotReady {
     /// What to do about each, once.
     fn hint(&self) -> Option<String> {
-        let mut fixes: Vec<&str> = Vec::new();
-        for finding in &self.findings {
-            if !finding.fix.is_empty() && !fixes.contains(&finding.fix.as_str()) {
-                fixes.push(&finding.fix);
-            }
-        }
+        let fixes: Vec<String> = fixes(&self.findings).collect();
         (!fixes.is_empty()).then(|| fixes.join("\n"))
     }
 }

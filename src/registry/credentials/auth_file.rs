@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{CredentialsError, Login, Secret};
 use crate::oci::{Registry, RepositoryName};
@@ -32,7 +33,8 @@ pub(super) struct AuthFile {
 struct Entry {
     /// As the file has it.
     key: String,
-    login: Arc<Login>,
+    /// One that cannot be used harms nobody who does not need it.
+    login: Result<Arc<Login>, CredentialsError>,
 }
 
 /// What a file has for a registry: to be tried in order.
@@ -42,6 +44,8 @@ pub(super) enum Clue<'a> {
         key: &'a str,
         login: &'a Arc<Login>,
     },
+    /// An entry that cannot be used.
+    Broken(&'a CredentialsError),
     /// The helper of this host.
     Helper(&'a str),
     /// The helper of all hosts, which a file copied from another machine may name in vain.
@@ -52,7 +56,7 @@ pub(super) enum Clue<'a> {
 #[serde(rename_all = "camelCase")]
 struct WireFile {
     #[serde(default)]
-    auths: Option<BTreeMap<String, Option<WireEntry>>>,
+    auths: Option<BTreeMap<String, Value>>,
     #[serde(default)]
     cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -72,7 +76,7 @@ impl AuthFile {
     /// Parses a `config.json` or `auth.json`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, CredentialsError> {
         let file: WireFile = parse_json(bytes)?;
-        let mut parsed = Self::of_entries(file.auths.unwrap_or_default())?;
+        let mut parsed = Self::of_entries(file.auths.unwrap_or_default());
         parsed.creds_store = file.creds_store.filter(|name| !name.is_empty());
         for (host, helper) in file.cred_helpers.into_iter().flatten() {
             parsed.cred_helpers.insert(normalise(&host), helper);
@@ -82,21 +86,21 @@ impl AuthFile {
 
     /// Parses a `~/.dockercfg`, which has the entries at its top.
     pub(super) fn parse_dockercfg(bytes: &[u8]) -> Result<Self, CredentialsError> {
-        Self::of_entries(parse_json(bytes)?)
+        Ok(Self::of_entries(parse_json(bytes)?))
     }
 
     /// Of two keys for one host, the one that is written as the bare host wins.
-    fn of_entries(auths: BTreeMap<String, Option<WireEntry>>) -> Result<Self, CredentialsError> {
+    fn of_entries(auths: BTreeMap<String, Value>) -> Self {
         let mut entries = HashMap::new();
         for (key, wire) in auths {
-            let Some(login) = wire.map(|wire| wire.parse(&key)).transpose()?.flatten() else {
+            let Some(login) = parse_entry(wire, &key).transpose() else {
                 continue;
             };
             let name = normalise(&key);
             let is_bare = name == key;
             let entry = Entry {
                 key,
-                login: Arc::new(login),
+                login: login.map(Arc::new),
             };
             if is_bare {
                 entries.insert(name, entry);
@@ -104,10 +108,10 @@ impl AuthFile {
                 entries.entry(name).or_insert(entry);
             }
         }
-        Ok(Self {
+        Self {
             entries,
             ..Self::default()
-        })
+        }
     }
 
     /// What there is for a repository, or for a registry as a whole.
@@ -132,9 +136,12 @@ impl AuthFile {
             if key == host {
                 clues.extend(self.creds_store.as_deref().map(Clue::Store));
             }
-            clues.extend(self.entries.get(&key).map(|entry| Clue::Login {
-                key: &entry.key,
-                login: &entry.login,
+            clues.extend(self.entries.get(&key).map(|entry| match &entry.login {
+                Ok(login) => Clue::Login {
+                    key: &entry.key,
+                    login,
+                },
+                Err(error) => Clue::Broken(error),
             }));
             match key.rfind('/') {
                 Some(at) => key.truncate(at),
@@ -157,10 +164,25 @@ impl AuthFile {
 }
 
 fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CredentialsError> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(CredentialsError::Empty);
+    }
     serde_json::from_slice(bytes).map_err(|error| CredentialsError::Json {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// Reads one entry, which may be of any shape.
+fn parse_entry(value: Value, key: &str) -> Result<Option<Login>, CredentialsError> {
+    match serde_json::from_value::<Option<WireEntry>>(value) {
+        Ok(None) => Ok(None),
+        Ok(Some(entry)) => entry.parse(key),
+        // Its cause is left out: it may quote a secret.
+        Err(_) => Err(CredentialsError::Entry {
+            key: key.to_owned(),
+        }),
+    }
 }
 
 impl WireEntry {

@@ -69,23 +69,42 @@ fn bad_files_are_errors_that_tell_nothing() {
         assert_eq!(error.to_string(), expect);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
-    check(
-        r#"{"auths": {"a.b": "hunter2"}}"#,
-        "credentials are not JSON of the expected shape, line 1 column 27",
-    );
-    for auth in [
+    let shape = "credentials are not JSON of the expected shape, line 1 column";
+    check(r#"{"auths": "hunter2"}"#, &format!("{shape} 19"));
+    check("hunter2", &format!("{shape} 1"));
+    check(" \n", "the file is empty");
+    assert!(Credentials::default().add_dockercfg("x", b"[]").is_err());
+}
+
+#[test]
+fn a_bad_entry_matters_to_its_own_host_only() {
+    #[track_caller]
+    fn check(bad: &str, expect: &str) {
+        let good = encode("u:p");
+        let config =
+            format!(r#"{{"auths": {{"bad.corp": {bad}, "good.corp": {{"auth": "{good}"}}}}}}"#);
+        let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
+        let (bad, good) = ("bad.corp".parse().unwrap(), "good.corp".parse().unwrap());
+        assert!(credentials.lookup(&good, None).is_some());
+        assert_eq!(credentials.obstacle(&good, None), None);
+        assert_eq!(credentials.lookup(&bad, None), None);
+        let obstacle = credentials.obstacle(&bad, None).unwrap();
+        assert_eq!(obstacle, format!("{expect} (`config.json`)"));
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+    }
+    let auth = "`auth` of `bad.corp` in the credentials is not base64 of `user:password`";
+    for text in [
         "hunter2!",
         &encode("hunter2"),
         &encode(":hunter2"),
         "/w==", // not UTF-8
     ] {
-        check(
-            &format!(r#"{{"auths": {{"a.b": {{"auth": "{auth}"}}}}}}"#),
-            "`auth` of `a.b` in the credentials is not base64 of `user:password`",
-        );
+        check(&format!(r#"{{"auth": "{text}"}}"#), auth);
     }
-    let error = Credentials::default().add_dockercfg("x", br#"{"a.b": "hunter2"}"#);
-    assert!(error.is_err());
+    let shape = "the entry of `bad.corp` in the credentials is not of the expected shape";
+    check(r#""hunter2""#, shape);
+    check(r#"{"auth": 7}"#, shape);
+    check("[]", shape);
 }
 
 #[test]
@@ -105,6 +124,7 @@ fn clues_come_in_the_order_of_docker_and_containers() {
             .iter()
             .map(|clue| match clue {
                 Clue::Login { key, .. } => format!("key {key}"),
+                Clue::Broken(error) => error.to_string(),
                 Clue::Helper(name) => format!("helper {name}"),
                 Clue::Store(name) => format!("store {name}"),
             })
@@ -169,7 +189,7 @@ async fn a_helper_that_fails_is_an_error_and_a_store_that_is_not_there_is_none()
     let find = async |config: &str| {
         let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
         let found = credentials.find(&registry, None).await;
-        (found, credentials.obstacle(&registry))
+        (found, credentials.obstacle(&registry, None))
     };
     let (found, _) = find(r#"{"credHelpers": {"a.b": "nobody-has-this"}}"#).await;
     assert!(matches!(found, Err(HelperError::Absent { .. })));
@@ -235,7 +255,7 @@ fn a_file_that_cannot_be_read_is_not_written() {
     let path = dir.path().join("config.json");
     let file = LoginFile::new(path.clone());
     let registry: Registry = "a.b".parse().unwrap();
-    for text in ["{", "[]", r#"{"auths": {"x": "hunter2"}}"#] {
+    for text in ["{", "[]", r#"{"auths": "hunter2"}"#] {
         crate::fsx::write_file(&path, text.as_bytes()).unwrap();
         let error = file.keep(&registry, None, &Login::password("u", "p"));
         assert!(

@@ -159,7 +159,11 @@ async fn a_login_never_follows_a_redirect_to_another_origin() {
     let storage_host = storage.host();
     assert_eq!(
         error.to_string(),
-        format!("GET /data on {storage_host}: 10 bytes, or more, where the manifest says 1")
+        format!(
+            "GET /data on {storage_host} (redirected by {}): 10 bytes, or more, where the manifest \
+             says 1",
+            repo.registry
+        )
     );
     assert!(!format!("{error:?}").contains("secret"));
 }

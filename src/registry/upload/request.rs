@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use reqwest::{Method, StatusCode, Url};
 
 use super::data::{HELD_LEN_MAX, Part};
@@ -12,7 +14,7 @@ use super::verdict::Phase;
 use super::watch::{Watch, watched};
 use crate::registry::client::{LoginRounds, Target};
 use crate::registry::endpoint::same_origin;
-use crate::registry::transport::{Answer, with_login};
+use crate::registry::transport::{Answer, SentLogin, with_login};
 use crate::registry::{Client, RegistryError, RequestLine};
 
 /// How often one part is sent on to somewhere else.
@@ -135,6 +137,7 @@ impl Request<'_> {
         ));
         let body = watched(body, transport.throttle(), Arc::clone(&watch));
         let body = reqwest::Body::wrap_stream(body);
+        let sent_login = SentLogin::of(self.headers.get(AUTHORIZATION));
         let line = Box::new(self.line());
         let request = transport.request(self.method, self.url).await?;
         let request = request.headers(self.headers).body(body);
@@ -156,7 +159,8 @@ impl Request<'_> {
             (Err(error), None) => Err(RegistryError::transport(line, error)),
             (Ok(response), None) => {
                 let call = (self.method, self.url.clone());
-                Ok(transport.answer(call, response, permit))
+                let answer = transport.answer(call, response, permit);
+                Ok(answer.to(line, sent_login))
             }
         };
         if !matches!(&result, Ok(answer) if answer.status().is_success()) {

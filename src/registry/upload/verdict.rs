@@ -59,7 +59,7 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{ErrorBody, LoginState, RequestLine};
+    use crate::registry::{Asked, ErrorBody, LoginState, Purpose, RequestLine, Subject, Whom};
 
     #[test]
     fn failures_are_told_apart() {
@@ -72,7 +72,12 @@ mod tests {
                 status,
                 body: ErrorBody::parse(body.as_bytes()),
                 retry_after: None,
-                login: LoginState::Anonymous,
+                asked: Box::new(Asked {
+                    subject: Subject::Upload,
+                    whom: Whom::Registry,
+                    purpose: Purpose::Push,
+                    login: LoginState::Anonymous,
+                }),
             };
             let actual = [Phase::Whole, Phase::FirstChunk, Phase::Chunk, Phase::Close]
                 .map(|phase| verdict(&error, phase));

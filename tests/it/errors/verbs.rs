@@ -222,7 +222,8 @@ fn of_the_verbs() {
             | OpsError::Keep(_)
             | OpsError::Server(_)
             // Shown by the tests of `harbor`.
-            | OpsError::NotReady(_) => unreachable!(),
+            | OpsError::NotReady(_)
+            | OpsError::SourcesNotReady(_) => unreachable!(),
             OpsError::Bind { .. }
             | OpsError::Exposed { .. }
             | OpsError::NotWritable { .. }

@@ -127,7 +127,7 @@ fn lists_that_lie_are_refused() {
     let absent = format!(
         r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1}}]}}"#
     );
-    check(absent.as_bytes(), ("absent", "is not there"));
+    check(absent.as_bytes(), ("absent", "image not found"));
     let huge = vec![b' '; 17 << 20];
     check(&huge, ("huge", "at most 16777216 are read there"));
     let check = |list: &str, more: &[(&str, &[u8])], case: (&str, &str)| {

@@ -69,7 +69,7 @@ fn the_server_fails() {
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: 503 Service Unavailable
 
-    hint: `harbor.corp:443` is in trouble: see its log; running the command again moves only what is
+    hint: `harbor.corp:443` is failing: see its log; running the command again moves only what is
           missing
     ");
 }

@@ -221,7 +221,7 @@ fn an_image_is_not_there() {
     --- stdout
     --- stderr
     error: pulled 0 of 1 image; 1 failed
-      offline/absent:1: image `offline/absent:1` is not there
+      offline/absent:1: image not found on `harbor.corp:443`
 
     hint: check the name and the tag
           What was finished is kept; running the command again does only what is missing.
@@ -451,7 +451,7 @@ fn some_fail_for_one_reason() {
     --- stderr
     error: pushed 1 of 3 images; 2 failed
       absent/app:1: HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
-      absent/other:1: same
+        for the same reason: absent/other:1
 
     hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
           push into another with `--project`

@@ -30,7 +30,7 @@ const NEIGHBOURS: [(&str, &str); 10] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 33] = [
+const PATH_HOMES: [(&str, &[&str]); 34] = [
     ("axum", &["server"]),
     ("bcrypt", &["server"]),
     ("blake2", &["bundle"]),
@@ -51,6 +51,7 @@ const PATH_HOMES: [(&str, &[&str]); 33] = [
     ("ring", &["bundle"]),
     ("rustix", &["fsx"]),
     ("rustls", &["registry", "server"]),
+    ("rustls_platform_verifier", &["registry"]),
     ("scrypt", &["bundle"]),
     ("std::env", &["cli", "main"]),
     ("std::fs", &["fsx"]),

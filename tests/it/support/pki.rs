@@ -47,6 +47,17 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// A self-signed certificate that says it is an authority's, as `openssl req -x509` makes it.
+    pub(crate) fn self_signed(names: &[&str]) -> Pair {
+        let mut params = params(names, "self-signed");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Pair {
+            certificate: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         Pair {

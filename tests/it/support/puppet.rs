@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// An answer, spelt out.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Reply {
     /// `None` where the end of the connection is the end of the body.
     len: Option<u64>,
     is_endless: bool,
+    /// Between one byte and the next.
+    pause: Option<Duration>,
 }
 
 type Script = dyn Fn(&str, &str) -> Option<Reply> + Send + Sync;
@@ -49,6 +52,7 @@ impl Reply {
             len: Some(body.len() as u64),
             body,
             is_endless: false,
+            pause: None,
         }
     }
 
@@ -61,6 +65,14 @@ impl Reply {
     pub(crate) fn of_no_length(mut self) -> Self {
         self.len = None;
         self
+    }
+
+    /// Repeats the body, a byte now and then, for as long as anybody listens.
+    pub(crate) fn dripping(self) -> Self {
+        Self {
+            pause: Some(Duration::from_millis(100)),
+            ..self.endless()
+        }
     }
 
     /// Repeats the body for as long as anybody listens, and says nothing of its length.
@@ -155,6 +167,10 @@ fn answer(mut connection: TcpStream, script: &Script, shared: &Shared) -> std::i
     while reply.is_endless && !shared.is_over.load(Ordering::SeqCst) {
         connection.write_all(&reply.body)?;
         shared.n_sent.fetch_add(reply.body.len(), Ordering::SeqCst);
+        if let Some(pause) = reply.pause {
+            connection.flush()?;
+            std::thread::sleep(pause);
+        }
     }
     Ok(())
 }

@@ -1,0 +1,82 @@
+//! The failures of a batch, for people: each cause once, however many images it stops.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::hint::Hint as _;
+use crate::ops::{BatchOutcome, ImageStatus};
+use crate::report::amount::format_count;
+
+/// How many images are named besides the first that failed for the same reason.
+const OTHERS_SHOWN_MAX: usize = 5;
+/// How many pieces of advice are given.
+const HINTS_MAX: usize = 6;
+
+/// A reason, and the images that failed for it.
+pub(super) struct Group<'a> {
+    /// As the first image has it.
+    pub(super) text: &'a str,
+    images: Vec<&'a str>,
+}
+
+impl fmt::Display for Group<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.images.split_first() else {
+            return Ok(());
+        };
+        write!(f, "{first}: {}", self.text)?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let shown = &others[..others.len().min(OTHERS_SHOWN_MAX)];
+        write!(f, "\n    for the same reason: {}", shown.join(", "))?;
+        match others.len() - shown.len() {
+            0 => Ok(()),
+            n => write!(f, " and {}", format_count(n, "more image")),
+        }
+    }
+}
+
+/// The failures by reason, in the order in which each first occurs.
+pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for image in &outcome.images {
+        let ImageStatus::Failed { error, text } = &image.status else {
+            continue;
+        };
+        let reason = error.reason().unwrap_or_else(|| text.clone());
+        let at = *places.entry(reason).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push(Group {
+                text,
+                images: Vec::new(),
+            });
+        }
+        groups[at].images.push(&image.image);
+    }
+    groups
+}
+
+/// What to do about the failures, each advice once.
+pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
+    for image in &outcome.images {
+        if let ImageStatus::Failed { error, .. } = &image.status
+            && let Some(hint) = error.hint()
+            && seen.insert(hint.clone())
+        {
+            hints.push(hint);
+        }
+    }
+    let n_hidden = hints.len().saturating_sub(HINTS_MAX);
+    if n_hidden > 0 {
+        hints.truncate(HINTS_MAX);
+        hints.push(format!(
+            "{} left out; `--json` and `--report` have all of them",
+            format_count(n_hidden, "more hint")
+        ));
+    }
+    hints
+}

@@ -1,0 +1,125 @@
+//! Lines that say the same of one request after the other: most of them say nothing new.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a cause is not told again.
+const QUIET_PERIOD: Duration = Duration::from_secs(10);
+/// How many images are named, as they fail, for one cause; the summary names them again.
+const FAILURES_SHOWN_MAX: usize = 3;
+/// How many causes are remembered.
+const CAUSES_MAX: usize = 1000;
+
+const METHODS: [&str; 6] = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"];
+
+/// What was said of each cause.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    retries: HashMap<String, Retried>,
+    failures: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Retried {
+    said_at: Instant,
+    n_hidden: usize,
+}
+
+impl Repeats {
+    /// Whether a retry for `cause` is worth a line, and how many were left out since the last.
+    pub(super) fn retry(&mut self, cause: &str, now: Instant) -> Option<usize> {
+        if let Some(retried) = self.retries.get_mut(cause) {
+            if now.saturating_duration_since(retried.said_at) < QUIET_PERIOD {
+                retried.n_hidden += 1;
+                return None;
+            }
+            retried.said_at = now;
+            return Some(std::mem::take(&mut retried.n_hidden));
+        }
+        if self.retries.len() < CAUSES_MAX {
+            let retried = Retried {
+                said_at: now,
+                n_hidden: 0,
+            };
+            self.retries.insert(cause.to_owned(), retried);
+        }
+        Some(0)
+    }
+
+    /// Whether an image that fails for `cause` is worth a line.
+    pub(super) fn failure(&mut self, cause: &str) -> bool {
+        if self.failures.len() >= CAUSES_MAX {
+            return true;
+        }
+        let n = self.failures.entry(cause.to_owned()).or_default();
+        *n += 1;
+        *n <= FAILURES_SHOWN_MAX
+    }
+}
+
+/// The text of an error from its host on, which failures of one cause have in common: without what
+/// was asked of the host.
+pub(super) fn cause(text: &str) -> &str {
+    let start = METHODS
+        .iter()
+        .filter_map(|method| text.find(&format!("{method} /")))
+        .min();
+    let rest = start.and_then(|start| text[start..].split_once(" on "));
+    rest.map_or(text, |(_, rest)| rest)
+}
+
+/// The text with digests cut to 12 digits.
+pub(super) fn with_short_digests(text: &str) -> String {
+    let words = text
+        .split(' ')
+        .map(|word| match word.split_once("sha256:") {
+            Some((before, digits)) if digits.len() == 64 && digits.is_ascii() => {
+                format!("{before}sha256:{}", &digits[..12])
+            }
+            _ => word.to_owned(),
+        });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_now_and_then() {
+        let mut repeats = Repeats::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(repeats.retry("a", at(0)), Some(0));
+        assert_eq!(repeats.retry("b", at(1)), Some(0));
+        assert_eq!(repeats.retry("a", at(2)), None);
+        assert_eq!(repeats.retry("a", at(9)), None);
+        assert_eq!(repeats.retry("a", at(10)), Some(2));
+        assert_eq!(repeats.retry("a", at(21)), Some(0));
+        let told: Vec<bool> = (0..5).map(|_| repeats.failure("a")).collect();
+        assert_eq!(told, [true, true, true, false, false]);
+        assert!(repeats.failure("b"));
+    }
+
+    #[test]
+    fn a_cause_has_no_path() {
+        #[track_caller]
+        fn check(text: &str, expect: &str) {
+            assert_eq!(cause(text), expect);
+        }
+        check(
+            "GET /v2/a/manifests/1 on h: 502 Bad Gateway",
+            "h: 502 Bad Gateway",
+        );
+        check(
+            "gave up after 6 attempts: PATCH /v2/a/blobs/uploads/1 on h:5000: 503",
+            "h:5000: 503",
+        );
+        check("image not found on `h`", "image not found on `h`");
+        let digest = "1".repeat(64);
+        assert_eq!(
+            with_short_digests(&format!("h/a sha256:{digest}")),
+            format!("h/a sha256:{}", &digest[..12])
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Preflight of a pull: each registry that the images come from is asked once, before the list is.
+//!
+//! An image whose mirrors cannot be reached may still come from its registry, and the reverse; so
+//! only where none of an image's places can be used is something in the way.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use tokio::sync::OnceCell;
+
+use super::super::Context;
+use super::finding::{Finding, write_table};
+use crate::hint::Hint;
+use crate::oci::Registry;
+use crate::registry::{Client, ReadPlace, RegistryError};
+use crate::report::ErrorClass;
+use crate::report::amount::format_count;
+use crate::store::Store;
+use crate::transfer::{Locate, ReferrerMode, Wanted};
+
+/// How many registries are asked at once.
+const ASK_AT_ONCE: usize = 16;
+/// With how many images of a registry a token is asked for.
+const SAMPLES_MAX: usize = 3;
+
+/// Whether to look before a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceCheck {
+    Skip,
+    Run,
+}
+
+/// Registries that cannot be pulled from; nothing was pulled.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+pub struct SourcesNotReady {
+    /// How many registries the images come from.
+    #[serde(skip)]
+    n_sources: usize,
+    /// Those of them that cannot be used.
+    #[serde(serialize_with = "as_texts")]
+    pub registries: Vec<Registry>,
+    pub findings: Vec<Finding>,
+}
+
+fn as_texts<S: serde::Serializer>(registries: &[Registry], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(registries.iter().map(Registry::as_str))
+}
+
+impl SourcesNotReady {
+    /// What kind of failure the first of the findings is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        let first = self.findings.first();
+        first.map_or(ErrorClass::Network, Finding::class)
+    }
+}
+
+impl fmt::Display for SourcesNotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.registries.as_slice() {
+            [registry] => write!(f, "`{registry}` is not ready")?,
+            several => write!(
+                f,
+                "{} of {} registries are not ready",
+                several.len(),
+                self.n_sources
+            )?,
+        }
+        let problems = format_count(self.findings.len(), "problem");
+        write!(f, ": {problems}, and nothing was pulled")?;
+        write_table(f, &self.findings)
+    }
+}
+
+impl Hint for SourcesNotReady {
+    fn hint(&self) -> Option<String> {
+        let mut hints: Vec<String> = super::finding::fixes(&self.findings).collect();
+        if self.registries.len() < self.n_sources {
+            hints.push("`--no-preflight` pulls from the other registries all the same".to_owned());
+        }
+        (!hints.is_empty()).then(|| hints.join("\n"))
+    }
+}
+
+/// The places of some images, in the order in which they are asked.
+type Chain = Vec<Registry>;
+
+/// What is known of a registry by now.
+#[derive(Default)]
+struct Source {
+    /// Images to try, of different projects.
+    samples: Vec<ReadPlace>,
+    answer: OnceCell<Result<(), Arc<RegistryError>>>,
+}
+
+/// Asks every registry that the images of `wanted` come from; not for one that `known` has
+/// already, by its digest and alone.
+pub(in crate::ops) async fn check_sources(
+    cx: &Context,
+    client: &Client,
+    wanted: &[Wanted],
+    known: Option<&Store>,
+) -> Result<(), SourcesNotReady> {
+    let mut sources: BTreeMap<Registry, Source> = BTreeMap::new();
+    let mut chains: BTreeMap<Chain, Registry> = BTreeMap::new();
+    let mut projects: HashSet<(Registry, String)> = HashSet::new();
+    for image in wanted {
+        let Locate::Remote { repos, at } = &image.locate else {
+            continue;
+        };
+        let has_it = |store: &Store| match &image.pinned {
+            Some(digest) => store.find_manifest(digest).is_some(),
+            None => false,
+        };
+        if image.referrers == ReferrerMode::Leave && known.is_some_and(has_it) {
+            continue;
+        }
+        for repo in repos {
+            // What the user's rules forbid is the matter of that image.
+            let Ok(places) = client.read_places(repo, at) else {
+                continue;
+            };
+            let mut chain = Chain::new();
+            for place in places {
+                let project = repo.name.components().next().unwrap_or_default().to_owned();
+                if !chain.contains(&place.registry) {
+                    chain.push(place.registry.clone());
+                }
+                let is_new = projects.insert((place.registry.clone(), project));
+                let source = sources.entry(place.registry.clone()).or_default();
+                if is_new && source.samples.len() < SAMPLES_MAX {
+                    source.samples.push(place);
+                }
+            }
+            chains.insert(chain, repo.registry.clone());
+        }
+    }
+    if chains.is_empty() {
+        return Ok(());
+    }
+    let n_sources = chains.values().collect::<HashSet<_>>().len();
+    let names: Vec<&str> = sources.keys().map(Registry::as_str).collect();
+    cx.stage(&format!("asking {}", names.join(", ")));
+    let broken: Vec<Option<&Registry>> = futures_util::stream::iter(&chains)
+        .map(|(chain, registry)| {
+            let sources = &sources;
+            async move { is_broken(client, sources, chain).await.then_some(registry) }
+        })
+        .buffered(ASK_AT_ONCE)
+        .collect()
+        .await;
+    let mut registries: Vec<Registry> = broken.iter().flatten().copied().cloned().collect();
+    registries.dedup();
+    if registries.is_empty() {
+        return Ok(());
+    }
+    Err(SourcesNotReady {
+        n_sources,
+        findings: findings(&sources, &chains, &registries),
+        registries,
+    })
+}
+
+/// Whether none of the registries of `chain` can be used.
+async fn is_broken(client: &Client, sources: &BTreeMap<Registry, Source>, chain: &Chain) -> bool {
+    for registry in chain {
+        let Some(source) = sources.get(registry) else {
+            continue;
+        };
+        let answer = source
+            .answer
+            .get_or_init(|| async {
+                let checked = client.check_readable(&source.samples).await;
+                checked.map_err(Arc::new)
+            })
+            .await;
+        if answer.is_ok() {
+            return false;
+        }
+    }
+    true
+}
+
+/// One finding for each registry that was asked for the sake of `registries`, and failed.
+fn findings(
+    sources: &BTreeMap<Registry, Source>,
+    chains: &BTreeMap<Chain, Registry>,
+    registries: &[Registry],
+) -> Vec<Finding> {
+    let is_wanted = |(_, own): &(&Chain, &Registry)| registries.contains(own);
+    let mut asked: Vec<(&Registry, &Registry)> = Vec::new();
+    for (chain, own) in chains.iter().filter(is_wanted) {
+        for registry in chain {
+            if !asked.iter().any(|(known, _)| *known == registry) {
+                asked.push((registry, own));
+            }
+        }
+    }
+    let found = asked.into_iter().filter_map(|(registry, own)| {
+        let error = sources.get(registry)?.answer.get()?.as_ref().err()?;
+        let mut finding = Finding::of_error(registry, error);
+        if registry != own {
+            finding.what = format!("{registry} (mirror of {own})");
+        }
+        Some(finding)
+    });
+    found.collect()
+}
