@@ -37,6 +37,7 @@ use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
 use crate::bundle::ReadOptions;
+use crate::fsx;
 use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady};
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
@@ -247,22 +248,38 @@ pub(super) async fn run(
     interrupt: &Interrupt,
 ) -> Result<Exit, CommandError> {
     let progress = Arc::new(ProgressReporter::new(printer));
-    let session = Session {
+    let mut session = Session {
         printer,
         progress: Arc::clone(&progress),
         jobs: cli.jobs(),
         drain: Drain::default(),
         interrupt,
-        reading: reading(&cli.command)?,
+        reading: ReadOptions::default(),
     };
-    let result = dispatch(&session, &cli.command).await;
-    progress.finish();
-    match result {
-        Err(error) if !printer.has_document() && !matches!(error, CommandError::Output(_)) => {
-            session.document(&Failed::new(verb(&cli.command), &error))?;
-            Err(error)
+    let result = match reading(&cli.command) {
+        Ok(reading) => {
+            session.reading = reading;
+            dispatch(&session, &cli.command).await
         }
-        result => result,
+        Err(error) => Err(error),
+    };
+    progress.finish();
+    if let Err(error) = &result
+        && !printer.has_document()
+        && !matches!(error, CommandError::Output(_))
+        && !is_stdout_taken(&cli.command)
+    {
+        session.document(&Failed::new(verb(&cli.command), error))?;
+    }
+    result
+}
+
+/// Whether the result itself goes to stdout, where a document would be taken for a part of it.
+fn is_stdout_taken(command: &Command) -> bool {
+    match command {
+        Command::Pack(args) => fsx::is_stdout(&args.output),
+        Command::Receipt(args) => fsx::is_stdout(&args.output),
+        _ => false,
     }
 }
 

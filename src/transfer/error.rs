@@ -253,14 +253,14 @@ impl TransferError {
         }
     }
 
-    /// Whether content on this machine is not what its digest says.
+    /// Whether content on this machine is not what its digest says, or contradicts itself.
     pub fn is_damaged_source(&self) -> bool {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
             Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_damaged_source(),
-            Self::DamagedSource { .. } => true,
+            Self::DamagedSource { .. } | Self::BlobLength { .. } | Self::SizesDiffer { .. } => true,
             _ => false,
         }
     }

@@ -427,14 +427,14 @@ fn what_a_killed_run_left_is_swept_and_what_a_running_one_needs_is_not() {
         .first(1)
         .does(Effect::Delay(400));
     registry.fail(slow.clone());
-    site.env.write("new/.hod/tmp/blob-stale", "left by a kill");
+    site.env.write("new/.hod/tmp/blob-stale1", "left by a kill");
     site.env
-        .write("new/.hod/tmp/publish-stale/link", "left too");
+        .write("new/.hod/tmp/publish-stale2/link", "left too");
     let host = registry.host();
     let line = format!("pull all.txt --source {host} --platform all --store new");
     let mut first = site.start(&line);
     wait_for(&slow, 1);
-    assert!(!exists(&site.env.path("new/.hod/tmp/blob-stale")));
+    assert!(!exists(&site.env.path("new/.hod/tmp/blob-stale1")));
     // A second run comes and goes while the first one still has its files there.
     let _ = site.env.run_line(&line).success();
     assert!(first.wait().unwrap().success());

@@ -88,9 +88,10 @@ fn what_is_missing_or_cut_short_in_a_store_is_not_claimed() {
     let (gone, short) = (&image.blobs[0].digest, &image.blobs[2].digest);
     fsx::remove_file(&store.blob_path(gone)).unwrap();
     fsx::write_file(&store.blob_path(short), b"x").unwrap();
-    let _ = env.run_line("receipt store --output have.json").success();
+    let output = env.run_line("receipt store --output have.json").exits(3);
+    assert!(output.stderr.contains(short.as_str()), "{}", output.stderr);
     let receipt = read(&env, "have.json");
-    assert!(receipt.has(image.digest()) && receipt.has(&image.blobs[1].digest));
+    assert!(receipt.n_digests() > 0, "the other images are claimed");
     assert!(!receipt.has(gone) && !receipt.has(short));
 }
 

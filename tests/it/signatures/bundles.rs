@@ -164,7 +164,8 @@ fn keys_are_trusted_by_variable_and_by_directory() {
     let trusted = env.home().join(".config/hod/trusted.d");
     fsx::create_dir_all(&trusted).unwrap();
     fsx::write_file(&trusted.join("notes.txt"), b"not a key").unwrap();
-    verify(None, "unsigned.tar").success();
+    let output = verify(None, "unsigned.tar").exits(2);
+    assert!(output.stderr.contains("trusted.d"), "{}", output.stderr);
     fsx::write_file(&trusted.join("site.pub"), env.read("hod.pub").as_bytes()).unwrap();
     verify(None, "signed.tar").success();
     refused(verify(None, "unsigned.tar"), "is not signed");
