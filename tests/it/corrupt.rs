@@ -186,7 +186,9 @@ fn any_flipped_bit_of_a_bundle_is_named() {
         let hit = hit.or(members.last()).unwrap();
         let is_named = names(&output.stdout, &hit.path) || hit.path.starts_with("hod/");
         assert!(is_named, "{} {bit:?}: {}", hit.path, output.stdout);
-        assert!(!output.stdout.is_empty());
+        // Where the first header is hit, nothing shows that the file is a bundle.
+        let is_unknown = hit.path.starts_with("hod/") && output.stderr.contains("`b.tar`");
+        assert!(!output.stdout.is_empty() || is_unknown, "{bit:?}");
     }
 }
 

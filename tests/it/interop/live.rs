@@ -161,7 +161,7 @@ fn a_wrong_login_or_none_is_told_without_the_secret() {
         for (line, code) in [
             // Nothing is begun with a login that is not taken.
             (format!("push store {host}"), 5),
-            (format!("pull list.txt --store other --source {host}"), 1),
+            (format!("pull list.txt --store other --source {host}"), 5),
         ] {
             let output = env.run_line(&line).exits(code);
             assert!(output.stderr.contains("401"), "{}", output.stderr);
