@@ -181,7 +181,7 @@ fn stat_of(path: &Path) -> io::Result<FileStat> {
 }
 
 /// Follows links to where the file is, or would be: a path that is not there, or a link to one,
-/// is no error. A link to a file that a process has open is not followed: see [`is_open_file`].
+/// is no error. A link to a file that a process has open is not followed: see `is_open_file`.
 #[expect(clippy::disallowed_methods, reason = "the one home of links")]
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     let mut path = path.to_owned();
