@@ -332,11 +332,11 @@ impl RegistryError {
         }
     }
 
-    /// Whether no connection could be made that can be trusted.
+    /// Whether no connection could be made that both sides trust.
     pub fn is_tls(&self) -> bool {
         match self {
             Self::Tls { .. } => true,
-            Self::Status { body, .. } => body.wants_tls(),
+            Self::Status { body, .. } => body.wants_tls() || body.wants_certificate(),
             Self::GaveUp { source, .. } => source.is_tls(),
             _ => false,
         }

@@ -39,23 +39,15 @@ impl Client {
                 return Err(error);
             }
             Err(_) => {}
-            Ok(answer) => match answer.status().as_u16() {
-                // What may be anybody's page is not the last word.
-                200 | 404 if is_page(&answer) => {}
-                200 if answer.digest().is_none() => {}
-                200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => {
-                    // What else is wrong is the matter of that one image.
-                    let found = self.confirm_absence(repo, at).await;
-                    return Ok(Probe::Found(found.unwrap_or_default()));
+            Ok(answer) => {
+                let probe = match answer.status().as_u16() {
+                    401 => self.learn(repo, &answer),
+                    _ => self.found((repo, at), answer).await,
+                };
+                if let Some(probe) = probe {
+                    return Ok(probe);
                 }
-                401 => {
-                    if let Some(probe) = self.learn(repo, &answer) {
-                        return Ok(probe);
-                    }
-                }
-                _ => {}
-            },
+            }
         }
         let registry = &repo.registry;
         let call = Call::new(Method::GET, self.root(registry)?);
@@ -69,7 +61,7 @@ impl Client {
                     200..=299 => Ok(Probe::Open),
                     401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
                     408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
-                    // It may be a server that expects TLS.
+                    // It may be a server that expects TLS, or a client certificate.
                     400 => match self.refusal(&Target::push(repo), answer).await {
                         error if error.is_tls() => Err(error),
                         _ => Ok(Probe::Odd(status)),
@@ -78,6 +70,22 @@ impl Client {
                 }
             })
             .await
+    }
+
+    /// Judges the answer to a HEAD of a manifest; `None` where it decides nothing.
+    async fn found(&self, (repo, at): (&Repo, &ManifestRef), answer: Answer) -> Option<Probe> {
+        match answer.status().as_u16() {
+            // What may be anybody's page is not the last word.
+            200 | 404 if is_page(&answer) => None,
+            200 if answer.digest().is_none() => None,
+            200 => Some(Probe::Found(Some(HeadManifest::of(&answer)))),
+            404 => {
+                // What else is wrong is the matter of that one image.
+                let found = self.confirm_absence(repo, at).await;
+                Some(Probe::Found(found.unwrap_or_default()))
+            }
+            _ => None,
+        }
     }
 
     fn learn(&self, repo: &Repo, answer: &Answer) -> Option<Probe> {
@@ -115,19 +123,11 @@ impl Client {
         }
         let target = Target::push(repo);
         let head = self.manifest_call(Method::HEAD, repo, at)?;
-        if let Ok(answer) = self.send(&target, &head).await {
-            match answer.status().as_u16() {
-                200 | 404 if is_page(&answer) => {}
-                200 if answer.digest().is_none() => {}
-                200 => return Ok(Probe::Found(Some(HeadManifest::of(&answer)))),
-                404 => {
-                    // What else is wrong is the matter of that one image.
-                    let found = self.confirm_absence(repo, at).await;
-                    return Ok(Probe::Found(found.unwrap_or_default()));
-                }
-                // It may be the repository that is refused, not the login.
-                _ => {}
-            }
+        // It may be the repository that is refused, not the login.
+        if let Ok(answer) = self.send(&target, &head).await
+            && let Some(probe) = self.found((repo, at), answer).await
+        {
+            return Ok(probe);
         }
         let call = Call::new(Method::GET, self.root(&repo.registry)?);
         self.retry(repo.registry.as_str(), || async {

@@ -16,8 +16,6 @@ use crate::oci::Registry;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPlace {
     pub registry: Registry,
-    /// The registry that this one is a mirror of.
-    pub mirror_of: Option<Registry>,
     insecure: bool,
     sample: (Repo, ManifestRef),
 }
@@ -51,7 +49,6 @@ impl Client {
         };
         let place = |place: Place| ReadPlace {
             registry: place.repo.registry.clone(),
-            mirror_of: (place.repo.registry != repo.registry).then(|| repo.registry.clone()),
             insecure: place.insecure,
             sample: (place.repo, at.clone()),
         };
@@ -123,11 +120,9 @@ impl Client {
             }),
             408 | 429 | 500..=599 => Err(self.refusal(&target, answer).await),
             400 => match self.refusal(&target, answer).await {
-                RegistryError::Status { body, .. }
-                    if !body.wants_tls() && !body.wants_certificate() =>
-                {
-                    Ok(Greeting::Unsaid)
-                }
+                // It may be a server that expects TLS, or a client certificate.
+                error if error.is_tls() => Err(error),
+                RegistryError::Status { .. } => Ok(Greeting::Unsaid),
                 error => Err(error),
             },
             _ => Ok(Greeting::Unsaid),

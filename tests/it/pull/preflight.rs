@@ -99,6 +99,26 @@ fn a_host_without_tls_is_named() {
 }
 
 #[test]
+fn a_client_certificate_that_is_missing_is_found_by_pull_and_push() {
+    let front = Puppet::start(|_, _| {
+        let page = "<html><title>400 No required SSL certificate was sent</title></html>";
+        Some(Reply::status(400, page).header("Content-Type", "text/html"))
+    });
+    let pulled = check(
+        front.host(),
+        ("TLS", "No required SSL certificate was sent"),
+    );
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "proj/app:1");
+    let line = format!("push store {}", front.host());
+    let pushed = env.run_line(&line).exits(5);
+    for Output { stderr, .. } in [pulled, pushed] {
+        assert!(stderr.contains("\n  TLS "), "{stderr}");
+        assert!(stderr.contains("client.cert"), "{stderr}");
+    }
+}
+
+#[test]
 fn a_registry_that_gives_tokens_to_everyone_needs_no_login() {
     let open = RegistryOptions {
         auth: Auth::Bearer { login: None },
