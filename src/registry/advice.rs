@@ -6,6 +6,7 @@ use super::harbor::database_down;
 use super::{RegistryError, TlsFailure};
 use crate::hint::Hint;
 use crate::report::amount::format_eta;
+use refusal::AGAIN;
 
 /// Where Harbor's token service is.
 const HARBOR_TOKEN_PATH: &str = "/service/token";
@@ -126,19 +127,17 @@ pub(super) fn is_cut_short(username: &str) -> bool {
 fn connection_hint(error: &RegistryError) -> Option<String> {
     match error {
         RegistryError::Transport { request, source } if source.is_connect() => Some(format!(
-            "check that `{}` is the right name and can be reached from here; running the \
-             command again moves only what is missing",
+            "check that `{}` is the right name and can be reached from here; {AGAIN}",
             request.host()
         )),
         RegistryError::UnknownHost { host, .. } => Some(format!(
             "check the spelling of `{host}` and the DNS servers of this machine \
              (`/etc/resolv.conf`); a host without DNS can be named in `/etc/hosts`"
         )),
-        RegistryError::Lookup { .. } => Some(
+        RegistryError::Lookup { .. } => Some(format!(
             "check that the DNS servers of this machine (`/etc/resolv.conf`) can be reached; \
-             running the command again moves only what is missing"
-                .to_owned(),
-        ),
+             {AGAIN}"
+        )),
         RegistryError::TooSlow { .. } => Some(
             "everything but a blob must arrive within twice the `--stall-timeout`; a longer \
              one gives a slow line more time"
@@ -146,9 +145,7 @@ fn connection_hint(error: &RegistryError) -> Option<String> {
         ),
         RegistryError::Transport { .. }
         | RegistryError::Stalled { .. }
-        | RegistryError::Truncated { .. } => {
-            Some("running the command again moves only what is missing".to_owned())
-        }
+        | RegistryError::Truncated { .. } => Some(AGAIN.to_owned()),
         _ => None,
     }
 }

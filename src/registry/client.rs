@@ -12,7 +12,7 @@ use super::challenge::Challenged;
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
 use super::evidence::require_registry;
-use super::harbor::{HarborAnswer, said_once};
+use super::harbor::HarborAnswer;
 use super::limiter::Limiter;
 use super::manifest::HonestHeads;
 use super::mirrors::MirrorState;
@@ -527,7 +527,6 @@ impl Client {
         let mut body = ErrorBody::parse(&body);
         let is_from_harbor = !matches!(asked.whom, Whom::Elsewhere { .. });
         if self.is_harbor(target.registry) && is_from_harbor {
-            body.message = body.message.take().map(said_once);
             let said = (status, challenge.as_ref(), body.message.as_deref());
             let doubt = self.doubt(target, said).await;
             let details = body.details.get_or_insert_default();

@@ -18,7 +18,7 @@ pub use body::ErrorBody;
 use body::StatusText;
 pub(super) use body::in_words;
 use connection::{failed_lookup, innermost, tls_failure};
-pub(super) use quoted::presentable;
+pub(super) use quoted::{element, presentable};
 
 /// How much of an error's body is read, in bytes.
 pub(super) const ERROR_LEN_MAX: u64 = 64 * 1024;

@@ -159,17 +159,13 @@ struct WebPage {
 fn web_page(start: &[u8]) -> Option<WebPage> {
     let text = String::from_utf8_lossy(start);
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    // Of the same length as the text, so that positions in both are the same.
     let lower = text.to_ascii_lowercase();
     let is_page = ["<!doctype", "<html", "<head", "<body", "<!--", "<?xml"]
         .iter()
         .any(|tag| lower.starts_with(tag));
-    let title = || {
-        let start = lower.find("<title>")? + "<title>".len();
-        let end = start + lower[start..].find("</title>")?;
-        super::error::presentable(&text[start..end])
-    };
-    is_page.then(|| WebPage { title: title() })
+    is_page.then(|| WebPage {
+        title: super::error::element(text, "title"),
+    })
 }
 
 #[cfg(test)]
@@ -253,6 +249,7 @@ mod tests {
             "\u{feff}\n<html><head><TITLE>\n Access denied </title>",
             Ok("Access denied"),
         );
+        check("<html><title lang=\"en\">Sign in</title>", Ok("Sign in"));
         check("<html><title>cut", Ok(""));
     }
 }

@@ -20,7 +20,7 @@ use super::token::basic;
 use super::{Client, Repo};
 use crate::oci::{Registry, RepositoryName};
 
-pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint, said_once};
+pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{Created, Creation, NewProject, ProjectAccess, StorageQuota, SystemInfo};
 pub use creator::Creator;
 pub use rights::Rights;

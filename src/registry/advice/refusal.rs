@@ -5,7 +5,7 @@ use super::super::harbor::harbor_hint;
 use super::super::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
 use crate::oci::Registry;
 
-const AGAIN: &str = "running the command again moves only what is missing";
+pub(super) const AGAIN: &str = "running the command again moves only what is missing";
 
 /// What to do about the refusal of `request`.
 pub(super) fn hint(

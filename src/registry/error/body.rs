@@ -483,6 +483,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_repeats_itself_is_halved() {
+        let check = |message: &str, expect: &str| assert_eq!(halved(message), expect);
+        check(
+            "project x not found: project x not found",
+            "project x not found",
+        );
+        check("a: b: a: b", "a: b");
+        check("a: b", "a: b");
+        check("é: é", "é");
+        check("é: e", "é: e");
+        check(": ", "");
+        check("", "");
+    }
+
+    #[test]
     fn many_errors_are_cut_short() {
         let error = r#"{"code":"C#","message":"m"}"#;
         let errors: Vec<String> = (0..9).map(|n| error.replace('#', &n.to_string())).collect();

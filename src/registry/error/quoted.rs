@@ -92,7 +92,7 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// The content of the first `<name>` element of an XML or HTML document.
-pub(super) fn element(text: &str, name: &str) -> Option<String> {
+pub(in crate::registry) fn element(text: &str, name: &str) -> Option<String> {
     let text = head(text);
     // Of the same length, since only ASCII changes.
     let lower = text.to_ascii_lowercase();

@@ -154,18 +154,6 @@ fn unauthorized(
     }
 }
 
-/// A message of Harbor's without the repetition that its wrapped errors bring: `X: X` is `X`.
-pub(crate) fn said_once(message: String) -> String {
-    let separators = message.match_indices(": ");
-    for (at, separator) in separators {
-        let (first, second) = (&message[..at], &message[at + separator.len()..]);
-        if first == second {
-            return first.to_owned();
-        }
-    }
-    message
-}
-
 /// What to do while Harbor does not find its database.
 pub(crate) fn database_down(host: &str) -> String {
     format!(
@@ -187,25 +175,4 @@ pub(crate) fn login_refused(host: &str, user: &str) -> String {
          may have expired, and users that log in by OIDC need their CLI secret; Harbor also answers \
          like this while its database is down{quoting}"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::said_once;
-
-    #[test]
-    fn what_is_said_twice_is_shown_once() {
-        #[track_caller]
-        fn check(message: &str, expect: &str) {
-            assert_eq!(said_once(message.to_owned()), expect);
-        }
-        check(
-            "project x not found: project x not found",
-            "project x not found",
-        );
-        check("a: b: a: b", "a: b");
-        check("a: b", "a: b");
-        check(": ", "");
-        check("", "");
-    }
 }
