@@ -122,7 +122,9 @@ pub fn write<E: From<BundleError> + Send>(
     Ok(outcome(planned, files))
 }
 
-/// Writes the bundle that was laid out to `output` from start to end, as a pipe takes it; what was written before a failure is no whole bundle, and no reader takes it for one.
+/// Writes the bundle that was laid out to `output` from start to end, as a pipe takes it.
+///
+/// What was written before a failure is not a whole bundle, and no reader takes it for one.
 ///
 /// Of the options, durability is without influence.
 pub fn write_to<E: From<BundleError> + Send>(

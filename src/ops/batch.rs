@@ -1,9 +1,8 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+mod notes;
 mod room;
 mod target;
-
-mod notes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,7 +150,7 @@ impl BatchOutcome {
     pub fn n_failed(&self) -> usize {
         self.images
             .iter()
-            .filter(|i| matches!(i.status, ImageStatus::Failed { .. }))
+            .filter(|image| image.status.is_failed())
             .count()
     }
 }
@@ -192,6 +191,11 @@ impl ImageReport {
 }
 
 impl ImageStatus {
+    /// Whether the image was given up.
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
     pub(super) fn failed(error: Arc<TransferError>) -> Self {
         let text = error_chain(error.as_ref());
         Self::Failed { error, text }
@@ -330,13 +334,12 @@ impl Batch {
 
     /// Whether an image failed already and the batch is to stop at the first failure.
     pub(super) fn must_stop(&self) -> bool {
-        let failed = |report: &ImageReport| matches!(report.status, ImageStatus::Failed { .. });
-        self.on_failure == OnFailure::Stop && self.reports.iter().any(failed)
+        self.on_failure == OnFailure::Stop && self.has_failures()
     }
 
     /// How many images failed so far.
     pub(super) fn n_failed(&self) -> usize {
-        let failed = |report: &&ImageReport| matches!(report.status, ImageStatus::Failed { .. });
+        let failed = |report: &&ImageReport| report.status.is_failed();
         self.reports.iter().filter(failed).count()
     }
 

@@ -200,8 +200,8 @@ impl BlobWriter {
     /// Publishes the blob under `expected`, or leaves the store unchanged.
     ///
     /// Fails when the bytes have another digest, or are not `len`. A data file of the same length
-    /// that is there already is left as it is, unless it was changed after it was verified. A digest of another algorithm than the writer's
-    /// costs reading the bytes once more.
+    /// that is there already is left as it is, unless it was changed after it was verified. A digest
+    /// of another algorithm than the writer's costs reading the bytes once more.
     pub fn commit(
         self,
         expected: &Digest,

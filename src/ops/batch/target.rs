@@ -54,7 +54,7 @@ impl Batch {
         let error = Arc::new(error);
         for &image in images {
             let status = &mut self.reports[self.positions[image]].status;
-            if !matches!(status, ImageStatus::Failed { .. }) {
+            if !status.is_failed() {
                 *status = ImageStatus::failed(Arc::clone(&error));
             }
         }

@@ -79,8 +79,8 @@ pub struct ProjectNeed {
 /// Says what [`super::pack`] would do, without doing it.
 ///
 /// What would make it fail before it writes is an error here too, but for a lack of room and for
-/// outputs that exist, which are in the forecast. To tell the time it copies a little into a file beside the output, which is
-/// removed again.
+/// outputs that exist, which are in the forecast. To tell the time it copies a little into a file
+/// beside the output, which is removed again.
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
     let Prepared {
         batch,

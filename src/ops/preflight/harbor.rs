@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 
 use super::super::batch::error_chain;
-use super::{Check, Finding, Look, Present, ProjectReport};
+use super::{Check, Finding, Look, Present, ProjectReport, proxy_cache};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{Harbor, Project, RegistryError, SystemInfo};
 use crate::transfer::{Destination, Plan, RegistrySink};
@@ -266,14 +266,7 @@ impl Look<'_> {
     ) {
         let name = &project.name;
         match harbor.is_proxy_cache(project).await {
-            Ok(Some(true)) => {
-                return self.find(
-                    Finding::new(Check::ProxyCache, name, "is a cache of another registry").fix(
-                        "nothing can be pushed into a proxy cache: choose another project \
-                                 with `--project`",
-                    ),
-                );
-            }
+            Ok(Some(true)) => return self.find(proxy_cache::finding(name)),
             Ok(Some(false)) => {}
             Ok(None) => {
                 // Whoever may not see the project may not see its quota either.
@@ -291,6 +284,7 @@ impl Look<'_> {
             .await;
     }
 }
+
 /// The project of a name that Harbor allows. That a name is in lower case and has at most 255
 /// characters is so for every [`RepositoryName`].
 fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Project, Finding> {

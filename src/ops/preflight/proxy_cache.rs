@@ -24,10 +24,7 @@ pub(in crate::ops) async fn require_no_proxy_cache(
     let mut findings = Vec::new();
     for (name, project) in projects {
         if let Ok(Some(true)) = harbor.is_proxy_cache(&project).await {
-            let problem = "is a cache of another registry";
-            findings.push(Finding::new(Check::ProxyCache, name, problem).fix(
-                "nothing can be pushed into a proxy cache: choose another project with `--project`",
-            ));
+            findings.push(finding(&name));
         }
     }
     if findings.is_empty() {
@@ -37,4 +34,10 @@ pub(in crate::ops) async fn require_no_proxy_cache(
         registry: registry.clone(),
         findings,
     })
+}
+
+/// The finding that a project is a proxy cache.
+pub(super) fn finding(project: &str) -> Finding {
+    Finding::new(Check::ProxyCache, project, "is a cache of another registry")
+        .fix("nothing can be pushed into a proxy cache: choose another project with `--project`")
 }

@@ -22,8 +22,9 @@ pub(super) struct Closure {
     pub(super) blobs: BTreeMap<Digest, u64>,
 }
 
-/// All manifests of an image that its registry has, and the configs and layers that they name; none when it does not have
-/// the image. Children that an index names and that are not there are not claimed.
+/// All manifests of an image that its registry has, and the configs and layers that they name; none
+/// when it does not have the image. Children that an index names and that are not there are not
+/// claimed.
 pub(super) async fn closure(
     client: &Client,
     repo: &Repo,
