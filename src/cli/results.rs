@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::args::ResultsArgs;
 use super::error::CommandError;
 use super::exit::Exit;
+use super::ui::format_count;
 use crate::fsx::ResultFile;
 use crate::list::{self, ImageList, ListEntry};
 use crate::oci::Registry;
@@ -169,7 +170,9 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
         run.list.map_or(run.names.len(), |list| list.entries.len())
     };
     let n = entries.len() + lines.len();
-    let mut text = format!("# hod {verb}: {n} of {n_all} images are still to be done\n");
+    let are = if n == 1 { "is" } else { "are" };
+    let images = format_count(n_all, "image");
+    let mut text = format!("# hod {verb}: {n} of {images} {are} still to be done\n");
     text.push_str(&list::write_entries(&entries));
     for line in lines {
         text.push_str(&line);

@@ -42,7 +42,7 @@ pub enum TransferError {
     },
     #[error(transparent)]
     ChildAbsent(Box<AbsentChild>),
-    #[error("blob `{digest}` is not there")]
+    #[error("blob `{digest}` not found")]
     BlobAbsent { digest: Digest },
     #[error("blob `{digest}` has {actual} bytes where {claim} says {expected}")]
     BlobLength {
@@ -104,7 +104,7 @@ pub enum TransferError {
     #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
     TooMany { n_max: usize, len_max: u64 },
     /// Nobody may take what could not be asked for unsigned.
-    #[error("failed to look up what is about `{digest}` (signatures, attestations, SBOMs)")]
+    #[error("failed to list the referrers of `{digest}` (signatures, attestations, SBOMs)")]
     Referrers {
         digest: Digest,
         source: Box<TransferError>,

@@ -332,7 +332,7 @@ fn what_cannot_be_looked_up_is_not_taken_for_unsigned() {
         env.write("list.txt", "app/signed:1\n");
         source.fail(fault);
         let output = pull(&env, &source, "--platform all --retries 0").exits(1);
-        let said = "failed to look up what is about `sha256:";
+        let said = "failed to list the referrers of `sha256:";
         assert!(output.stderr.contains(said), "{what}: {}", output.stderr);
         assert!(
             output.stderr.contains("`--no-referrers` carries"),

@@ -133,7 +133,7 @@ fn a_push_goes_on_with_its_retry_list() {
     assert_eq!(report["images"][1]["destination"], "x/app/b:1");
     assert_eq!(
         env.read("retry.txt"),
-        "# hod push: 1 of 3 images are still to be done\napp/b:1\n"
+        "# hod push: 1 of 3 images is still to be done\napp/b:1\n"
     );
     target.heal();
     for only in ["@retry.txt", "retry.txt"] {

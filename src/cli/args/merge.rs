@@ -20,7 +20,7 @@ pub(crate) enum BundleVerb {
 
 /// Fold bundles into one, which has the images, blobs and files of all of them
 ///
-/// What one of them counts on (`hod pack --since`) and another carries is carried.
+/// A blob that one of them requires (`hod pack --since`) and another contains is included.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  hod bundle merge june.tar july.tar --output site.tar")]
 pub(crate) struct MergeArgs {

@@ -58,7 +58,7 @@ pub(crate) struct RegistryArgs {
 
     /// Give up a connection on which nothing moves for so many seconds, and try again
     ///
-    /// There is no limit on how long a transfer may take that gets on.
+    /// There is no limit on how long a transfer may take that makes progress.
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) stall_timeout: u64,

@@ -42,7 +42,7 @@ fn lines(found: &WhyOutcome) -> Vec<String> {
         lines.push(format!("  {noun} {}", numbers.join(", ")));
     }
     if found.is_base {
-        lines.push("  not in the bundle, which counts on it being at the target".to_owned());
+        lines.push("  not in the bundle, which requires it at the target".to_owned());
     }
     if let Some(diff_id) = &found.diff_id {
         lines.push(format!("  diff id {diff_id}"));
