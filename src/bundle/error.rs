@@ -191,6 +191,13 @@ pub enum BundleError {
         #[source]
         source: Box<BundleError>,
     },
+    /// Something in a bundle of one file.
+    #[error("bundle `{}` cannot be used", path.display())]
+    InBundle {
+        path: PathBuf,
+        #[source]
+        source: Box<BundleError>,
+    },
     /// Something in one of several volumes.
     #[error("volume `{}` of the bundle cannot be used", path.display())]
     InVolume {
@@ -334,7 +341,9 @@ impl BundleError {
     /// Whether it is about who signed.
     pub fn is_signature(&self) -> bool {
         match self {
-            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_signature(),
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => source.is_signature(),
             Self::Signature(_) => true,
             _ => false,
         }
@@ -344,7 +353,9 @@ impl BundleError {
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {
         match self {
-            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.is_content(),
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => source.is_content(),
             Self::Write { .. }
             | Self::ReadBlob { .. }
             | Self::ReadFile { .. }
@@ -387,7 +398,9 @@ impl BundleError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::InVolume { source, .. } | Self::InStream { source, .. } => source.class(),
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => source.class(),
             Self::Write { source, .. }
             | Self::ReadBlob { source, .. }
             | Self::ReadFile { source, .. }
@@ -445,7 +458,9 @@ fn where_damaged(files: &BlobFiles) -> String {
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::InVolume { source, .. } | Self::InStream { source, .. } => return source.hint(),
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => return source.hint(),
             Self::Signature(error) => return error.hint(),
             Self::Sign(error) => return error.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {

@@ -252,13 +252,14 @@ impl Bundle {
             return Ok(None);
         }
         let (volume, member) = self.member(spot);
-        let bytes = volume.read_small(member)?;
+        let wrap = |error| self.in_file(volume, error);
+        let bytes = volume.read_small(member).map_err(wrap)?;
         if !digest.matches(&bytes) {
             let problem = MemberProblem::Digest {
                 expected: digest.clone(),
                 actual: Digest::of(&bytes),
             };
-            return Err(BundleError::member(&member.path, problem));
+            return Err(wrap(BundleError::member(&member.path, problem)));
         }
         let mut images = self.head.manifest.images.iter();
         let declared = images.find(|image| image.digest == *digest);
@@ -274,7 +275,32 @@ impl Bundle {
             .try_for_each(|volume| self.check_volume(volume))
     }
 
+    /// Says of an error which volume it is about, where there are several.
+    pub(super) fn in_volume(&self, volume: &OpenVolume, error: BundleError) -> BundleError {
+        match self.head.manifest.n_volumes {
+            1 => error,
+            _ => self.in_file(volume, error),
+        }
+    }
+
+    /// Says of an error which file it is about, of several or the only one.
+    fn in_file(&self, volume: &OpenVolume, error: BundleError) -> BundleError {
+        let (path, source) = match error {
+            error @ (BundleError::Incomplete { .. } | BundleError::Read { .. }) => return error,
+            error => (volume.path().to_owned(), Box::new(error)),
+        };
+        match self.head.manifest.n_volumes {
+            1 => BundleError::InBundle { path, source },
+            _ => BundleError::InVolume { path, source },
+        }
+    }
+
     fn check_volume(&self, volume: &OpenVolume) -> Result<(), BundleError> {
+        let checked = self.check_members(volume);
+        checked.map_err(|error| self.in_file(volume, error))
+    }
+
+    fn check_members(&self, volume: &OpenVolume) -> Result<(), BundleError> {
         let mut buffer = vec![0; BUFFER_LEN];
         let members = volume.layout.members().iter().enumerate();
         for (at, member) in members.skip(self.head.n_members()) {

@@ -164,23 +164,11 @@ impl Task<'_> {
                 let checks = [volume.check_member(at), content];
                 let errors = checks.into_iter().filter_map(Result::err);
                 errors
-                    .map(|error| in_volume(bundle, volume, error))
+                    .map(|error| bundle.in_volume(volume, error))
                     .collect()
             }
             Self::Joined(at) => check_joined(bundle, at, buffer).err().into_iter().collect(),
         }
-    }
-}
-
-/// Says of an error which volume it is about, where there are several.
-fn in_volume(bundle: &Bundle, volume: &OpenVolume, error: BundleError) -> BundleError {
-    let names_file = matches!(error, BundleError::Incomplete { .. });
-    if names_file || bundle.manifest().n_volumes == 1 {
-        return error;
-    }
-    BundleError::InVolume {
-        path: volume.path().to_owned(),
-        source: Box::new(error),
     }
 }
 
@@ -192,7 +180,7 @@ fn verify_raw(
     let mut errors = run_all(&bundle, options);
     for volume in bundle.volumes() {
         let end = volume.check_end().err();
-        errors.extend(end.map(|error| in_volume(&bundle, volume, error)));
+        errors.extend(end.map(|error| bundle.in_volume(volume, error)));
     }
     let mut closure = Closure::new(bundle.manifest());
     // Every volume has them all.

@@ -10,7 +10,7 @@ use crate::fsx;
 use crate::hint::Hint;
 use crate::list::{ListError, TextError};
 use crate::oci::{Reference, ReferenceError};
-use crate::ops::{FoundVolumes, OpsError};
+use crate::ops::{FoundVolumes, OpsError, SourceKind};
 use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
 
@@ -83,6 +83,7 @@ pub(crate) enum CommandError {
     #[error("`{}` is damaged: {n_problems} ({what})", path.display())]
     Damaged {
         path: PathBuf,
+        kind: SourceKind,
         n_problems: String,
         what: String,
     },
@@ -341,12 +342,25 @@ impl CommandError {
                  with `--partial`."
                     .to_owned(),
             ),
-            Self::Damaged { .. } => Some(
-                "delete the named files of a store and pull or unpack again, which fetches only \
-                 what is missing; a damaged bundle must be copied or packed again"
-                    .to_owned(),
-            ),
+            Self::Damaged { kind, .. } => Some(where_damaged(*kind).to_owned()),
             _ => None,
+        }
+    }
+}
+
+/// What to do about damage that was found.
+fn where_damaged(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Store => {
+            "Delete the named files, then pull or unpack again, which fetches only what is \
+             missing."
+        }
+        SourceKind::Bundle | SourceKind::CompressedBundle | SourceKind::PipedBundle => {
+            "Copy the bundle, or the named volumes of it, again from where it was made, and \
+             compare the checksums there and here; if it is damaged there too, pack it again."
+        }
+        SourceKind::Layouts | SourceKind::Collection(_) => {
+            "Copy it again from where it is whole, or make it again with what made it."
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{FileKind, OpsError};
 use crate::archive::ArchiveError;
 use crate::bridge;
@@ -19,7 +21,8 @@ use crate::transfer::{
 };
 
 /// What a path was found to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum SourceKind {
     Store,
     Bundle,
@@ -28,6 +31,12 @@ pub enum SourceKind {
     PipedBundle,
     Layouts,
     Collection(CollectionKind),
+}
+
+impl From<SourceKind> for &'static str {
+    fn from(kind: SourceKind) -> Self {
+        kind.as_str()
+    }
 }
 
 impl SourceKind {

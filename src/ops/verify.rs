@@ -40,7 +40,7 @@ pub enum Extent {
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyOutcome {
-    pub kind: &'static str,
+    pub kind: SourceKind,
     pub n_images: usize,
     pub n_blobs: usize,
     /// Bytes that were hashed.
@@ -150,7 +150,7 @@ async fn verify_store(
         notes.extend(collisions.iter().map(ambiguous_name));
     }
     Ok(VerifyOutcome {
-        kind: SourceKind::Store.as_str(),
+        kind: SourceKind::Store,
         n_images: found.n_images,
         n_blobs: found.n_blobs,
         bytes: found.len,
@@ -200,7 +200,7 @@ async fn verify_piped(cx: &Context) -> Result<VerifyOutcome, OpsError> {
 
 fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
     VerifyOutcome {
-        kind: kind.as_str(),
+        kind,
         n_images: found.n_images,
         n_blobs: found.n_blobs,
         bytes: found.len,
@@ -254,7 +254,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
         }
     }
     Ok(VerifyOutcome {
-        kind: catalog.kind().as_str(),
+        kind: catalog.kind(),
         n_images: batch.reports().len(),
         n_blobs,
         bytes,
@@ -296,4 +296,5 @@ async fn hash(cx: &Context, source: &Source, blob: &PlannedBlob) -> Result<(), T
         })
     })
     .await
+    .map_err(|error| source.blame(&blob.from[0], &blob.descriptor.digest, error))
 }

@@ -63,9 +63,10 @@ async fn read(
     if config.digest.matches(&bytes) {
         return Ok(bytes);
     }
-    Err(TransferError::DigestMismatch {
+    let error = TransferError::DigestMismatch {
         expected: config.digest.clone(),
         actual: Digest::of(&bytes),
         len: bytes.len() as u64,
-    })
+    };
+    Err(source.blame(location, &config.digest, error))
 }

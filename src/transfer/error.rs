@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AbsentChild, SizeClaim, Source};
-use crate::bundle::BundleError;
+use crate::bundle::{BlobHolder, BundleError};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::layout::{CollectionError, LayoutError, NoDockerImage};
@@ -170,6 +170,7 @@ pub enum TransferError {
     DamagedSource {
         /// The file, or those that the blob is in.
         paths: Vec<std::path::PathBuf>,
+        holder: BlobHolder,
         digest: Digest,
         actual: Digest,
     },
@@ -260,7 +261,10 @@ impl TransferError {
             Self::Stream(error) => error.is_content(),
             Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_damaged_source(),
-            Self::DamagedSource { .. } | Self::BlobLength { .. } | Self::SizesDiffer { .. } => true,
+            Self::Store(StoreError::Corrupt { .. })
+            | Self::DamagedSource { .. }
+            | Self::BlobLength { .. }
+            | Self::SizesDiffer { .. } => true,
             _ => false,
         }
     }
@@ -315,6 +319,25 @@ impl TransferError {
     }
 }
 
+/// What to do about a blob that is damaged where it is.
+fn where_damaged(holder: BlobHolder) -> &'static str {
+    match holder {
+        BlobHolder::Store => {
+            "Remove that file, then pull or unpack its image again, which fetches only \
+             what is missing; `hod verify` names everything that is damaged."
+        }
+        BlobHolder::Bundle => {
+            "Copy the bundle, or this volume of it, again from where it was made, and \
+             compare its checksum there and here; `hod verify` names everything that is \
+             damaged."
+        }
+        BlobHolder::Other => {
+            "Copy it again from where it is whole, or make it again with what made it; \
+             `hod verify` names everything that is damaged."
+        }
+    }
+}
+
 impl Hint for TransferError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -344,7 +367,7 @@ impl Hint for TransferError {
             ),
             Self::PartialIndex { .. } => Some(
                 "`--index rewrite` pushes an index of what is carried, and `--platform \
-                 linux/amd64` one platform in its place; to push all of it, pull again with \
+                 OS/ARCH` one platform in its place; to push all of it, pull again with \
                  `--platform all`."
                     .to_owned(),
             ),
@@ -358,11 +381,7 @@ impl Hint for TransferError {
                  or pin the platform's own digest"
                     .to_owned(),
             ),
-            Self::DamagedSource { .. } => Some(
-                "copy it again from where it is whole, or pull the image again; `hod verify` names \
-                 everything that is damaged"
-                    .to_owned(),
-            ),
+            Self::DamagedSource { holder, .. } => Some(where_damaged(*holder).to_owned()),
             Self::TargetDamaged { .. } => Some(
                 "the registry's storage is damaged: delete the blob there together with the images \
                  that need it, run the registry's garbage collection, then push again"
@@ -377,7 +396,7 @@ impl Hint for TransferError {
                     .to_owned(),
             ),
             Self::NoDockerImage(NoDockerImage::Index) => Some(
-                "export one platform of it (`--platform linux/amd64`), or export with `--format \
+                "export one platform of it (`--platform OS/ARCH`), or export with `--format \
                  oci-archive`"
                     .to_owned(),
             ),

@@ -73,12 +73,13 @@ impl Sink {
         &self,
         content: &mut Content<'_>,
     ) -> Result<BlobRoute, TransferError> {
-        match self {
+        let put = match self {
             Self::Store(sink) => sink.put_blob(content).await,
             Self::Registry(sink) => sink.put_blob(content).await,
             Self::Layouts(sink) => sink.put_blob(content).await,
             Self::Oci(sink) => sink.put_blob(content).await,
-        }
+        };
+        put.map_err(|error| content.blame(error))
     }
 
     /// Makes images visible whose blobs are all there; one result for each position in `images`.
@@ -175,6 +176,14 @@ impl<'a> Content<'a> {
             None
         } else {
             source.blob_file(location, &blob.descriptor.digest)
+        }
+    }
+
+    fn blame(&self, error: TransferError) -> TransferError {
+        let Handover { source, blob, .. } = self.handover;
+        match blob.from.first() {
+            Some(location) => source.blame(location, &blob.descriptor.digest, error),
+            None => error,
         }
     }
 

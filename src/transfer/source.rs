@@ -9,13 +9,13 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::{IndexMode, PlannedBlob, ReferrerMode, SizeClaim, StreamedBundle, TransferError};
 use crate::bridge::{self, FileRange};
-use crate::bundle::Bundle;
-use crate::layout::{Collection, DirLayout, FoundLayout};
+use crate::bundle::{BlobHolder, Bundle};
+use crate::layout::{Collection, DirLayout, FoundLayout, LayoutError};
 use crate::oci::{
     Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag, sum_len,
 };
 use crate::registry::{Client, ManifestRef, RegistryError, Repo};
-use crate::store::{self, Soundness, Store};
+use crate::store::{self, Soundness, Store, StoreError};
 
 /// Where images come from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -449,6 +449,7 @@ impl Source {
         let mut last = TransferError::BlobAbsent {
             digest: digest.clone(),
         };
+        let holder = self.holder();
         for location in &blob.from {
             match self.open_blob(location, &blob.descriptor).await {
                 Ok(BlobContent::File(range)) => {
@@ -456,6 +457,7 @@ impl Source {
                         Soundness::Sound => Ok(()),
                         Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
                             paths: vec![range.path],
+                            holder,
                             digest,
                             actual,
                         }),
@@ -469,8 +471,46 @@ impl Source {
         Err(last)
     }
 
-    /// The files that have a blob which comes as a stream.
-    pub(super) fn paths_of(&self, digest: &Digest) -> Vec<PathBuf> {
+    /// Blames a local source, and the files that it has a blob in, for bytes that do not have the
+    /// blob's digest, in whatever words `error` says so; any other error stays as it is.
+    pub fn blame(
+        &self,
+        location: &Location,
+        digest: &Digest,
+        error: TransferError,
+    ) -> TransferError {
+        let actual = match &error {
+            TransferError::Store(StoreError::DigestMismatch { actual, .. })
+            | TransferError::Layout(LayoutError::DigestMismatch { actual, .. })
+            | TransferError::DigestMismatch { actual, .. } => Some(actual),
+            TransferError::Registry(error) => error.damaged_upload(),
+            _ => None,
+        };
+        match actual {
+            Some(actual) if !self.is_remote() => TransferError::DamagedSource {
+                paths: self.files_of(location, digest),
+                holder: self.holder(),
+                digest: digest.clone(),
+                actual: actual.clone(),
+            },
+            _ => error,
+        }
+    }
+
+    /// What kind of thing has its blobs, and so what to do about one that is damaged.
+    pub(super) fn holder(&self) -> BlobHolder {
+        match self {
+            Self::Store(_) => BlobHolder::Store,
+            Self::Bundle(_) | Self::BundleStream(_) => BlobHolder::Bundle,
+            Self::Registry(_) | Self::Collection(_) | Self::Layouts(_) => BlobHolder::Other,
+        }
+    }
+
+    /// The files that have a blob.
+    fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
+        if let Some(path) = self.blob_file(location, digest) {
+            return vec![path];
+        }
         match self {
             Self::Bundle(bundle) => {
                 let parts = bundle.open_blob(digest).unwrap_or_default();

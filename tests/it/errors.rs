@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
+use hod::bundle::{BlobHolder, BundleError, KeyError, ReceiptError, SignError, SignatureError};
 use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
@@ -108,14 +108,21 @@ fn of_the_store() {
     insta::assert_snapshot!(render(&errors));
 }
 
+fn damaged_source(holder: BlobHolder) -> TransferError {
+    TransferError::DamagedSource {
+        paths: vec![path()],
+        holder,
+        digest: digest(),
+        actual: Digest::of(b"x"),
+    }
+}
+
 /// Those of what a bundle counts on, and of damage at either end.
-fn of_bases() -> [TransferError; 5] {
+fn of_bases() -> [TransferError; 7] {
     [
-        TransferError::DamagedSource {
-            paths: vec![path()],
-            digest: digest(),
-            actual: Digest::of(b"x"),
-        },
+        damaged_source(BlobHolder::Store),
+        damaged_source(BlobHolder::Bundle),
+        damaged_source(BlobHolder::Other),
         TransferError::TargetDamaged {
             repository: "harbor.corp/site/app".to_owned(),
             digest: digest(),

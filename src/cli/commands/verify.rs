@@ -56,6 +56,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     let n_problems = format_count(found.problems.len(), "problem");
     let error = CommandError::Damaged {
         path: args.source.clone(),
+        kind: found.kind,
         n_problems,
         what,
     };

@@ -106,9 +106,9 @@ async fn write_layer(
     let absent = || TransferError::BlobAbsent {
         digest: layer.stored.digest.clone(),
     };
-    let content = source
-        .open_blob(location.ok_or_else(absent)?, &layer.stored)
-        .await?;
+    let location = location.ok_or_else(absent)?;
+    let stored = layer.stored.clone();
+    let content = source.open_blob(location, &stored).await?;
     let reporter = Arc::clone(&cx.reporter);
     let stream = content.into_stream().inspect(move |chunk| {
         if let Ok(chunk) = chunk {
@@ -125,6 +125,7 @@ async fn write_layer(
         Ok(writer)
     })
     .await
+    .map_err(|error| source.blame(location, &stored.digest, error))
 }
 
 /// The images with their configurations; those that are refused are out of the plan.
@@ -171,11 +172,12 @@ async fn docker_image(source: &Source, image: &Resolved) -> Result<DockerImage, 
         bytes.extend_from_slice(&chunk?);
     }
     if !config.digest.matches(&bytes) {
-        return Err(TransferError::DigestMismatch {
+        let error = TransferError::DigestMismatch {
             expected: config.digest.clone(),
             actual: Digest::of(&bytes),
             len: bytes.len() as u64,
-        });
+        };
+        return Err(source.blame(&image.location, &config.digest, error));
     }
     if bytes.is_empty() {
         return Err(absent());

@@ -23,7 +23,7 @@ impl Look<'_> {
             let there = image.platforms();
             let one = there
                 .first()
-                .map_or_else(|| "linux/amd64".to_owned(), ToString::to_string);
+                .map_or_else(|| "OS/ARCH".to_owned(), ToString::to_string);
             let problem = format!(
                 "Harbor refuses an index that lists manifests which are not carried: {}",
                 lacking(image)

@@ -53,7 +53,7 @@ pub(super) async fn verify(
         }
     }
     Ok(VerifyOutcome {
-        kind: catalog.kind().as_str(),
+        kind: catalog.kind(),
         n_images: batch.reports().len(),
         n_blobs,
         bytes,

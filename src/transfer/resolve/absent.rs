@@ -103,7 +103,7 @@ impl Hint for AbsentChild {
             ),
             (Wish::Whole, None, Holder::Repository(_)) => {
                 "`--index rewrite` carries what is there under a new digest, and `--platform \
-                 linux/amd64` one platform alone."
+                 OS/ARCH` one platform alone."
                     .to_owned()
             }
             (_, None, Holder::Archive) => {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{Content, Handover};
+use super::Content;
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -277,29 +277,17 @@ impl RegistrySink {
         content: &mut Content<'_>,
     ) -> Result<(), TransferError> {
         let _slot = self.upload_slot().await;
-        let Handover { source, blob, .. } = content.handover;
-        let digest = &blob.descriptor.digest;
-        let (body, paths) = match content.open().await? {
-            BlobContent::File(range) => {
-                let path = range.path.clone();
-                (UploadBody::File(range), vec![path])
-            }
+        let blob = content.handover.blob;
+        let body = match content.open().await? {
+            BlobContent::File(range) => UploadBody::File(range),
             BlobContent::Stream(stream) => {
-                let stream = stream.map_err(std::io::Error::other).boxed();
-                (UploadBody::Stream(stream), source.paths_of(digest))
+                UploadBody::Stream(stream.map_err(std::io::Error::other).boxed())
             }
         };
         let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
         let Err(error) = uploaded.await else {
             return Ok(());
         };
-        if let Some(actual) = error.damaged_upload() {
-            return Err(TransferError::DamagedSource {
-                paths,
-                digest: digest.clone(),
-                actual: actual.clone(),
-            });
-        }
         Err(match error {
             // What failed to read has its own words for it.
             RegistryError::UploadSource { request, source } => {

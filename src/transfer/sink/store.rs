@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use super::Content;
 use crate::bridge::{self, FileRange};
+use crate::bundle::BlobHolder;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use crate::report::{BlobRoute, Event};
-use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store, StoreError};
+use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, SizeClaim, TransferError};
 
@@ -172,19 +173,7 @@ impl StoreSink {
             }
             Err(error) => {
                 content.lost(moved.load(Ordering::Relaxed));
-                Err(match (error, content.file()) {
-                    (
-                        TransferError::Store(StoreError::DigestMismatch {
-                            expected, actual, ..
-                        }),
-                        Some(path),
-                    ) if !content.handover.source.is_remote() => TransferError::DamagedSource {
-                        paths: vec![path],
-                        digest: expected,
-                        actual,
-                    },
-                    (error, _) => error,
-                })
+                Err(error)
             }
         }
     }
@@ -197,6 +186,7 @@ impl StoreSink {
     ) -> Result<BlobRoute, TransferError> {
         let store = self.store.clone();
         let descriptor = content.handover.blob.descriptor.clone();
+        let holder = content.handover.source.holder();
         let is_new = bridge::run(move || {
             let digest = &descriptor.digest;
             let absent = || TransferError::BlobAbsent {
@@ -211,7 +201,7 @@ impl StoreSink {
                     actual: stat.len,
                 });
             }
-            require_sound(digest, &path)?;
+            require_sound(digest, &path, holder)?;
             Ok(store.import_file(&path, digest, mode)?)
         })
         .await?;
@@ -257,7 +247,11 @@ impl StoreSink {
 }
 
 /// Hashes a file that is to be linked and was changed after it was verified.
-pub(super) fn require_sound(digest: &Digest, path: &Path) -> Result<(), TransferError> {
+pub(super) fn require_sound(
+    digest: &Digest,
+    path: &Path,
+    holder: BlobHolder,
+) -> Result<(), TransferError> {
     let range = FileRange {
         file: Arc::new(fsx::open(path)?),
         path: path.to_owned(),
@@ -268,6 +262,7 @@ pub(super) fn require_sound(digest: &Digest, path: &Path) -> Result<(), Transfer
         Soundness::Sound => Ok(()),
         Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
             paths: vec![range.path],
+            holder,
             digest: digest.clone(),
             actual,
         }),

@@ -122,6 +122,10 @@ fn of_volumes() -> Vec<BundleError> {
             index: 7,
             n_volumes: 3,
         },
+        BundleError::InBundle {
+            path: path(),
+            source: Box::new(member(MemberProblem::Padding)),
+        },
         BundleError::OtherSibling {
             path: volume(),
             expected: digest(),
@@ -214,6 +218,7 @@ fn of_bundles() {
             | BundleError::VolumesEnd { .. }
             | BundleError::InStream { .. }
             | BundleError::InVolume { .. }
+            | BundleError::InBundle { .. }
             | BundleError::Signature(_)
             | BundleError::Sign(_)
             | BundleError::Stopped

@@ -123,3 +123,80 @@ fn every_kind_of_damaged_source_is_named_and_not_sent_twice() {
         assert_eq!(digests, None, "{source}");
     }
 }
+
+/// What a verb that reads a damaged source is asked to do with it; `N` is another output each time.
+const READERS: [&str; 6] = [
+    "push SOURCE REGISTRY --retries 3",
+    "unpack SOURCE --output N",
+    "export SOURCE --output N --link copy",
+    "export SOURCE --output N.oci --format oci --link copy",
+    "export SOURCE --output N.o.tar --format oci-archive",
+    "pack SOURCE --output N.tar --no-tool",
+];
+
+#[test]
+fn every_verb_names_the_damaged_file_of_its_source() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    let large = layer(731, 400_000, Compression::Uncompressed);
+    let bad = ImageBuilder::oci(731).layer(&large).build();
+    image(730).put_in(&store, "a/good:1");
+    bad.put_in(&store, "a/bad:1");
+    drop(store);
+    for line in [
+        "pack store --output b.tar --no-tool",
+        "pack store --output v.tar --volume-size 200000 --no-tool",
+    ] {
+        env.run_line(line).success();
+    }
+    let registry = TestRegistry::start();
+    let mut n = 0;
+    for content in [&layer_of(&bad).bytes[..], &bad.top().bytes()[..]] {
+        for (source, prefix) in [
+            ("store", "store/"),
+            ("b.tar", "b.tar"),
+            ("v.001.tar", "v.0"),
+        ] {
+            let is_bundle = source != "store";
+            let is_of_source = |path: &PathBuf| {
+                let name = path.strip_prefix(env.work()).unwrap();
+                name.to_str().unwrap().starts_with(prefix)
+            };
+            let files = files(&env.work()).into_iter().filter(is_of_source);
+            let whole: Vec<(PathBuf, Vec<u8>)> =
+                files.map(|path| (path.clone(), read(&path))).collect();
+            let hurt: Vec<PathBuf> = whole
+                .iter()
+                .flat_map(|(path, _)| damage(path, content))
+                .collect();
+            assert!(!hurt.is_empty(), "{source}");
+            for reader in READERS {
+                if reader.starts_with("unpack") && !is_bundle {
+                    continue;
+                }
+                n += 1;
+                let line = reader
+                    .replace("SOURCE", source)
+                    .replace("REGISTRY", registry.host())
+                    .replace('N', &format!("out{n}"));
+                let stderr = env.run_line(&line).exits(4).stderr;
+                let is_named = |path: &PathBuf| {
+                    let name = path.strip_prefix(env.work()).unwrap();
+                    stderr.contains(&format!("{}`", name.display()))
+                };
+                assert!(hurt.iter().any(is_named), "{line}: {stderr}");
+                assert!(stderr.contains("hint: "), "{line}: {stderr}");
+                assert!(!stderr.contains("same command again"), "{line}: {stderr}");
+                if is_bundle {
+                    assert!(!stderr.contains("pull"), "{line}: {stderr}");
+                }
+            }
+            let stderr = env.run_line(&format!("verify {source}")).exits(4).stderr;
+            assert_eq!(stderr.contains("opy the bundle"), is_bundle, "{stderr}");
+            for (path, bytes) in whole {
+                fsx::remove_file(&path).unwrap();
+                fsx::write_file(&path, &bytes).unwrap();
+            }
+        }
+    }
+}

@@ -167,7 +167,7 @@ fn every_verb_takes_a_platform_and_rewrites() {
     }
     let line = "export saved.tar --format docker-archive --output docker.tar";
     let refused = env.run_line(line).exits(1);
-    assert_says(&refused.stderr, &["`--platform linux/amd64`"]);
+    assert_says(&refused.stderr, &["`--platform OS/ARCH`"]);
     let _ = env
         .run_line(&format!("{line} --platform linux/amd64"))
         .success();
