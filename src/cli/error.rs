@@ -70,6 +70,8 @@ pub(crate) enum CommandError {
     OutputStream { path: PathBuf },
     #[error("output `{}` is also an input; choose another path", path.display())]
     OutputIsInput { path: PathBuf },
+    #[error("output `{}` is given twice; choose another path", path.display())]
+    OutputTwice { path: PathBuf },
     #[error("report `{}` must be named `.json` or `.xml`", path.display())]
     ReportName { path: PathBuf },
     /// The run itself is over, whatever became of it.
@@ -179,6 +181,7 @@ impl CommandError {
             | Self::OutputPath { .. }
             | Self::OutputStream { .. }
             | Self::OutputIsInput { .. }
+            | Self::OutputTwice { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
@@ -233,6 +236,7 @@ impl CommandError {
             | Self::OutputPath { .. }
             | Self::OutputStream { .. }
             | Self::OutputIsInput { .. }
+            | Self::OutputTwice { .. }
             | Self::ReportName { .. }
             | Self::ManyTrees
             | Self::WhoseLogin { .. }

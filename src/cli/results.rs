@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::args::ResultsArgs;
 use super::error::CommandError;
 use super::exit::Exit;
+use super::settings::RunFiles;
 use super::ui::format_count;
 use crate::fsx::ResultFile;
 use crate::list::{self, ImageList, ListEntry};
@@ -75,7 +76,12 @@ pub(super) struct Run<'a> {
 
 impl Results {
     /// Begins the files; refuses a report whose name does not say what to write.
-    pub(super) fn begin(verb: &'static str, args: &ResultsArgs) -> Result<Self, CommandError> {
+    pub(super) fn begin(
+        verb: &'static str,
+        args: &ResultsArgs,
+        files: &RunFiles<'_>,
+    ) -> Result<Self, CommandError> {
+        files.require_apart(args)?;
         let format = args.report.as_deref().map(Format::of).transpose()?;
         Ok(Self {
             verb,

@@ -10,7 +10,7 @@ pub(crate) use credentials::{
     Reach, Side, ask_hidden, creds_stdin, environment_login, login_file, password_stdin,
     stored_credentials,
 };
-pub(crate) use outputs::{require_file, require_others, require_output};
+pub(crate) use outputs::{RunFiles, require_file, require_others, require_output};
 pub(crate) use path::without_secrets;
 pub(crate) use signing::{reading, signer};
 

@@ -117,6 +117,9 @@ pub struct BatchOutcome {
     /// Which volumes were read, where images wait for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub present_volumes: Option<PresentVolumes>,
+    /// What is wrong with a bundle from a pipe behind the last blob that was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_damage: Option<String>,
     /// Files that the bundle carries besides images, which were left in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
@@ -260,6 +263,7 @@ pub(super) struct Batch {
     on_failure: OnFailure,
     pub(super) next_volumes: Vec<u32>,
     pub(super) present_volumes: Option<PresentVolumes>,
+    source_damage: Option<String>,
 }
 
 impl Batch {
@@ -287,6 +291,7 @@ impl Batch {
             on_failure,
             next_volumes: Vec::new(),
             present_volumes: None,
+            source_damage: None,
         };
         let mut images = Vec::new();
         let (mut n_unsigned, mut n_left) = (0, 0);
@@ -471,14 +476,16 @@ impl Batch {
         self.record(vec![Ok(()); self.plan.images.len()]);
     }
 
-    /// Reads a bundle that comes once to its end, and warns of what is wrong behind the last blob
-    /// that was wanted: all that was carried is verified by then.
-    pub(super) async fn warn_of_the_rest(&self, cx: &Context, source: &Source) {
+    /// Reads a bundle that comes once to its end, and notes what is wrong behind the last blob that
+    /// was wanted. All that was carried is verified by then, but the sender may have failed.
+    pub(super) async fn check_the_rest(&mut self, cx: &Context, source: &Source) {
         if let Source::BundleStream(bundle) = source
             && !self.must_stop()
             && let Ended::Untold(error) = bundle.end().await
         {
-            cx.warn(&error_chain(&error));
+            let text = error_chain(&error);
+            cx.warn(&text);
+            self.source_damage = Some(text);
         }
     }
 
@@ -517,6 +524,7 @@ impl Batch {
             would_move: None,
             next_volumes: self.next_volumes,
             present_volumes: self.present_volumes,
+            source_damage: self.source_damage,
             left_files: Vec::new(),
             projects: Vec::new(),
             images: self.reports,

@@ -282,7 +282,6 @@ impl OpsError {
             | Self::Conflicts { .. }
             | Self::OutputsExist { .. }
             | Self::OtherImages { .. }
-            | Self::Store(StoreError::Foreign { .. } | StoreError::OnlyCopy { .. })
             | Self::Bundle(BundleError::VolumesMissing { .. })
             | Self::Exposed { .. }
             | Self::NotReady(_)
@@ -386,9 +385,7 @@ impl OpsError {
                 Some("Pass `--force` to replace it, or choose another output.".to_owned())
             }
             Self::OtherImages { .. } => Some(
-                "Pass `--add` to select into it besides them, `--replace` to remove them from it, \
-                 or choose another output."
-                    .to_owned(),
+                "Pass `--add` to select into it besides them, or choose a new output.".to_owned(),
             ),
             Self::BundleText { field: "version" } => {
                 Some("Give another one with `--bundle-version VERSION`.".to_owned())

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::base;
-use super::batch::{Batch, existing_ancestor, require_same_filesystem, require_space};
+use super::batch::{
+    Batch, existing_ancestor, require_other, require_same_filesystem, require_space,
+};
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
@@ -64,6 +66,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
             kind: catalog.kind(),
         });
     }
+    require_other(&options.output, [options.source.as_path()])?;
     let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
@@ -117,6 +120,6 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     batch
         .run(cx, catalog.source(), Sink::Layouts(Arc::new(sink)))
         .await;
-    batch.warn_of_the_rest(cx, catalog.source()).await;
+    batch.check_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
 }

@@ -140,7 +140,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         let unchanged = images.filter(|(at, image)| is_unchanged(*at, image));
         let unchanged: Vec<usize> = unchanged.map(|(at, _)| at).collect();
         batch.mark_unchanged(unchanged);
-        batch.warn_of_the_rest(cx, catalog.source()).await;
+        batch.check_the_rest(cx, catalog.source()).await;
     }
     let mut outcome = batch.finish();
     outcome.projects = projects;

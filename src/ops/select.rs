@@ -1,5 +1,6 @@
 //! `select`: store → store, by hardlink.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,14 +8,13 @@ use super::batch::{Batch, require_other, require_same_filesystem, require_space}
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
-use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
+use crate::oci::{Manifest, Tag};
 use crate::report::amount::format_count;
-use crate::store::{Kept, Store, StoredImage};
+use crate::store::{Store, StoredImage};
 use crate::transfer::{
-    Destination, OnFailure, Plan, ReferrerMode, Sink, Source, StoreSink, StoreSinkOptions,
-    Visibility,
+    Destination, OnFailure, Plan, ReferrerMode, Sink, StoreSink, StoreSinkOptions, Visibility,
 };
 
 /// What to select, and how.
@@ -36,15 +36,13 @@ pub enum Others {
     /// The selection is refused where there are any.
     Refuse,
     Keep,
-    Remove,
 }
 
 /// Puts the listed images' blobs and link files into the output tree.
 ///
 /// Blob data is linked as `link` says, never otherwise; link files are always new. What an earlier run
-/// of the same selection left is completed. Images that are in the tree and not selected are removed
-/// only if `others` says so, when all that is selected is there, and only where the store has their
-/// blobs as well. Not synced: a tree can be made again in no time.
+/// of the same selection left is completed. Nothing is ever removed from a tree. Not synced: a tree
+/// can be made again in no time.
 pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcome, OpsError> {
     require_store_path(&options.output)?;
     for warning in &options.list.warnings {
@@ -66,8 +64,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     if batch.plan.is_empty() {
         return Ok(batch.finish());
     }
-    let kept = kept(&batch.plan);
-    let n_others = n_others(&options.output, &kept)?;
+    let n_others = n_others(&options.output, &batch.plan)?;
     if n_others > 0 && options.others == Others::Refuse {
         return Err(OpsError::OtherImages {
             path: options.output.clone(),
@@ -84,13 +81,6 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;
     let store = cx.open_store(&options.output, Store::create).await?;
-    let surplus = match (options.others, catalog.source()) {
-        (Others::Remove, Source::Store(origin)) => {
-            let (store, origin) = (store.clone(), origin.clone());
-            Some(bridge::run(move || store.surplus(&kept, &origin)).await?)
-        }
-        _ => None,
-    };
     let sink_options = StoreSinkOptions {
         link: Some(options.link),
         durability: Durability::Deferred,
@@ -100,47 +90,43 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     batch.run(cx, catalog.source(), sink).await;
     let outcome = batch.finish();
     if outcome.n_failed() == 0 {
-        if let Some(surplus) = surplus {
-            bridge::run(move || surplus.remove()).await?;
-        }
         tell_rest(cx, options, n_others)?;
     }
     Ok(outcome)
 }
 
-/// What the tree has when the selection is in it and nothing else.
-fn kept(plan: &Plan) -> Kept {
-    let mut kept = Kept::default();
-    for image in &plan.images {
-        let Destination { repository, tag } = &image.wanted.destination;
-        if let Some(tag) = tag {
-            kept.add_tag(repository, tag, image.top().digest());
-        }
-        for manifest in image.all_manifests() {
-            kept.add_manifest(repository, manifest.digest());
-        }
-        let of_referrers = image.referrers.iter().flat_map(|r| &r.blobs);
-        for blob in image.blobs.iter().chain(of_referrers) {
-            kept.add_blob(repository, &blob.digest);
-        }
-        for referrer in &image.referrers {
-            for manifest in referrer.with_top() {
-                kept.add_manifest(repository, manifest.digest());
-            }
-            kept.add_tag(repository, &referrer.tag, referrer.top().digest());
-        }
-    }
-    kept
-}
-
 /// How many images the output has that are not selected.
-fn n_others(output: &Path, kept: &Kept) -> Result<usize, OpsError> {
+fn n_others(output: &Path, plan: &Plan) -> Result<usize, OpsError> {
     if !Store::detect(output)? {
         return Ok(0);
     }
+    let mut selected = HashSet::new();
+    for image in &plan.images {
+        let Destination { repository, tag } = &image.wanted.destination;
+        let mut add = |tag: Option<&Tag>, manifest: &Manifest| {
+            selected.insert((repository.clone(), tag.cloned(), manifest.digest().clone()));
+        };
+        add(tag.as_ref(), image.top());
+        // By digest, every manifest of a selected image is one that the tree is to have.
+        for manifest in image.all_manifests() {
+            add(None, manifest);
+        }
+        for referrer in &image.referrers {
+            add(Some(&referrer.tag), &referrer.top());
+            for manifest in referrer.with_top() {
+                add(None, &manifest);
+            }
+        }
+    }
     let images = Store::open(output)?.images()?;
-    let is_other =
-        |image: &&StoredImage| !kept.has(&image.repository, image.tag.as_ref(), &image.digest);
+    let is_other = |image: &&StoredImage| {
+        let name = (
+            image.repository.clone(),
+            image.tag.clone(),
+            image.digest.clone(),
+        );
+        !selected.contains(&name)
+    };
     Ok(images.images.iter().filter(is_other).count() + images.unreadable.len())
 }
 
@@ -152,9 +138,8 @@ fn tell_rest(cx: &Context, options: &SelectOptions, n_others: usize) -> Result<(
     let n_all = Store::open(&options.output)?.images()?.images.len();
     let path = options.output.display();
     let n_all = format_count(n_all, "image");
-    cx.note(&match options.others {
-        Others::Remove => format!("`{path}` now has {n_all}; {n_others} were removed from it"),
-        _ => format!("`{path}` now has {n_all}, {n_others} of them from before"),
-    });
+    cx.note(&format!(
+        "`{path}` now has {n_all}, {n_others} of them from before"
+    ));
     Ok(())
 }

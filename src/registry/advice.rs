@@ -3,8 +3,9 @@
 mod refusal;
 
 use super::harbor::database_down;
-use super::{RegistryError, TlsFailure};
+use super::{LoginRefusal, RegistryError, TlsFailure};
 use crate::hint::Hint;
+use crate::oci::Registry;
 use crate::report::amount::format_eta;
 use refusal::AGAIN;
 
@@ -35,28 +36,7 @@ impl Hint for RegistryError {
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
             Self::Certificates(error) => error.hint(),
-            Self::LoginRefused { registry, refusal } => {
-                // Harbor's token service.
-                let secrets = if refusal.request.path() == HARBOR_TOKEN_PATH {
-                    "; a robot's secret is shown only once and may have expired, and users that \
-                     log in by OIDC need their CLI secret; Harbor also answers like this while its \
-                     database is down"
-                } else {
-                    ""
-                };
-                // Whose `$` arrived was quoted well.
-                let quotes = if is_cut_short(&refusal.username) {
-                    "; in a shell a robot's name needs single quotes ('robot$name'), since `$name` \
-                     would be replaced by nothing"
-                } else {
-                    ""
-                };
-                Some(format!(
-                    "the login comes from {}: log in anew with `hod login {registry}`{secrets}{quotes}; \
-                     nothing more was tried with it, so as not to lock the user out",
-                    refusal.origin
-                ))
-            }
+            Self::LoginRefused { registry, refusal } => Some(refused_login(registry, refusal)),
             Self::LoginForgotten { registry, .. } => Some(database_down(registry.as_str())),
             Self::Blocked { .. } => {
                 Some("`--no-registries-conf` pulls as if there were no such file".to_owned())
@@ -150,11 +130,42 @@ fn connection_hint(error: &RegistryError) -> Option<String> {
     }
 }
 
+fn refused_login(registry: &Registry, refusal: &LoginRefusal) -> String {
+    // Harbor's token service.
+    let secrets = if refusal.request.path() == HARBOR_TOKEN_PATH {
+        "; a robot's secret is shown only once and may have expired, and users that \
+                     log in by OIDC need their CLI secret; Harbor also answers like this while its \
+                     database is down"
+    } else {
+        ""
+    };
+    // Whose `$` arrived was quoted well.
+    let quotes = if is_cut_short(&refusal.username) {
+        "; in a shell a robot's name needs single quotes ('robot$name'), since `$name` \
+                     would be replaced by nothing"
+    } else {
+        ""
+    };
+    let fix = if refusal.origin.contains("HOD_") {
+        "correct the variable and its password, or unset both to use the login that \
+                     `hod login` stored"
+            .to_owned()
+    } else {
+        format!("log in again with `hod login {registry}`")
+    };
+    format!(
+        "the login comes from {}: {fix}{secrets}{quotes}; nothing more was tried with \
+                     it, so as not to lock the user out",
+        refusal.origin
+    )
+}
+
 fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
     match failure {
         TlsFailure::PlainAnswer => Some(format!(
             "if `{host}` is meant to be without TLS, pass `--plain-http {host}`"
         )),
+        TlsFailure::TlsAnswer => Some(refusal::wants_tls(host)),
         TlsFailure::UnknownIssuer => Some(format!(
             "pass the CA of `{host}` with `--ca FILE`, or put it where Docker looks for it: \
              `/etc/docker/certs.d/{host}/ca.crt`; `hod doctor {host}` shows who signed; \

@@ -29,6 +29,7 @@ impl RegistryError {
             | Self::Redirects { .. } => ErrorClass::Network,
             Self::Tls { failure, .. } => match failure {
                 TlsFailure::PlainAnswer
+                | TlsFailure::TlsAnswer
                 | TlsFailure::UnknownIssuer
                 | TlsFailure::CaCertificate
                 | TlsFailure::WrongName

@@ -17,7 +17,7 @@ use crate::oci::{Digest, ManifestError, Registry};
 pub use body::ErrorBody;
 use body::StatusText;
 pub(super) use body::in_words;
-use connection::{failed_lookup, innermost, tls_failure};
+use connection::{failed_lookup, innermost, tls_answer, tls_failure};
 pub(super) use quoted::{element, presentable};
 
 /// How much of an error's body is read, in bytes.
@@ -248,6 +248,8 @@ impl fmt::Display for LoginRefusal {
 pub enum TlsFailure {
     /// The other side does not speak TLS.
     PlainAnswer,
+    /// The other side does not speak HTTP, and most likely TLS.
+    TlsAnswer,
     /// Its certificate comes from nobody who is trusted here.
     UnknownIssuer,
     /// Its certificate is one for a CA, which no server may show.
@@ -266,6 +268,7 @@ impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PlainAnswer => "expected TLS, and the server answered in plain text",
+            Self::TlsAnswer => "expected plain HTTP, and the server answered in TLS",
             Self::UnknownIssuer => "the server's certificate is not trusted here",
             Self::CaCertificate => "the server's certificate is that of a CA",
             Self::WrongName => "the server's certificate is for another name",
@@ -287,7 +290,7 @@ fn no_token(said: Option<&str>) -> String {
 impl RegistryError {
     /// Takes over what reqwest says, without the URL it was about: that may be signed.
     pub(super) fn transport(request: Box<RequestLine>, error: reqwest::Error) -> Self {
-        let failure = tls_failure(&error);
+        let failure = tls_failure(&error).or_else(|| tls_answer(&error));
         if let Some(lookup) = failed_lookup(&error) {
             let host = lookup.host.unwrap_or_else(|| request.host().to_owned());
             return match lookup.problem {

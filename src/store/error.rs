@@ -19,12 +19,6 @@ pub enum StoreError {
     /// A store opened for reading was to be changed.
     #[error("store `{}` is open for reading only", path.display())]
     ReadOnly { path: PathBuf },
-    /// Something in a tree from which only what is known may be removed.
-    #[error("`{}` is not a file of a finished registry tree", path.display())]
-    Foreign { path: PathBuf },
-    /// A blob that would be lost if it was removed.
-    #[error("`{}` is not in `{}` as well", path.display(), origin.display())]
-    OnlyCopy { path: PathBuf, origin: PathBuf },
     /// The file system refused.
     #[error(transparent)]
     File(#[from] fsx::Error),
@@ -73,7 +67,6 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotAStore { .. } | Self::InsideTree { .. } => ErrorClass::Usage,
-            Self::Foreign { .. } | Self::OnlyCopy { .. } => ErrorClass::Policy,
             Self::ReadOnly { .. } => ErrorClass::Internal,
             Self::File(error) => error.class(),
             Self::BadLink { .. }
@@ -98,11 +91,6 @@ impl Hint for StoreError {
             Self::InsideTree { .. } => {
                 Some("give the directory that has `docker/registry/v2` in it".to_owned())
             }
-            Self::Foreign { .. } | Self::OnlyCopy { .. } => Some(
-                "Nothing was removed, since it could not be made again from the store. Select into \
-                 a new directory, and remove the old one yourself."
-                    .to_owned(),
-            ),
             Self::ReadOnly { .. } => None,
             Self::File(error) => error.hint(),
             Self::BadLink { path, .. } | Self::Corrupt { path, .. } => Some(format!(

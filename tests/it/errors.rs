@@ -52,11 +52,6 @@ fn of_the_store() {
         StoreError::NotAStore { path: path() },
         StoreError::InsideTree { path: path() },
         StoreError::ReadOnly { path: path() },
-        StoreError::Foreign { path: path() },
-        StoreError::OnlyCopy {
-            path: path(),
-            origin: "store".into(),
-        },
         StoreError::File(absent_file()),
         StoreError::BadLink {
             path: path(),
@@ -92,8 +87,6 @@ fn of_the_store() {
             StoreError::NotAStore { .. }
             | StoreError::InsideTree { .. }
             | StoreError::ReadOnly { .. }
-            | StoreError::Foreign { .. }
-            | StoreError::OnlyCopy { .. }
             | StoreError::File(_)
             | StoreError::BadLink { .. }
             | StoreError::DigestMismatch { .. }

@@ -11,7 +11,7 @@ use hod::fsx;
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
 use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, read};
+use crate::support::tree::{exists, read, tree};
 
 fn site() -> TestEnv {
     let env = TestEnv::in_memory();
@@ -236,4 +236,53 @@ fn missing_directories_of_an_output_are_made() {
     assert_ne!(output.code, Some(0));
     let _ = env.run_line("pack nothing --output gone/y/b.tar").exits(2);
     assert!(!exists(&env.path("gone/y")));
+}
+
+#[test]
+fn no_report_replaces_what_a_run_reads_or_writes() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "app/a:1");
+    let _ = env
+        .run_line("pack store --output b.tar --no-tool")
+        .success();
+    env.write("list.txt", "app/a:1\n");
+    env.write("auth.json", "{}");
+    let _ = env.run_line("keygen --output k").success();
+    let before = tree(&env.work());
+    for line in [
+        "push b.tar 127.0.0.1:1 --retries 0 --retry-list b.tar",
+        "push b.tar 127.0.0.1:1 --retries 0 --digest-file b.tar",
+        "push b.tar 127.0.0.1:1 --retries 0 --authfile auth.json --digest-file auth.json",
+        "push b.tar 127.0.0.1:1 --retries 0 --report r.json --digest-file r.json",
+        "export b.tar --output out --digest-file b.tar",
+        "export b.tar --format oci-archive --output o.tar --digest-file o.tar",
+        "unpack b.tar --output new --digest-file b.tar",
+        "pack store --output o.tar --no-tool --digest-file o.tar",
+        "pack store --output o.tar --no-tool --sign k.key --digest-file k.key",
+        "select list.txt --store store --output tree --digest-file list.txt",
+        "pull list.txt --store new --source 127.0.0.1:1 --digest-file list.txt",
+        "receipt b.tar --output b.tar",
+    ] {
+        let _ = env.run_line(line).exits(2);
+        assert_eq!(tree(&env.work()), before, "{line}");
+    }
+}
+
+#[test]
+fn an_archive_never_replaces_a_bundle() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("store"), "app/a:1");
+    for bundle in ["b.tar", "other.tar"] {
+        let line = format!("pack store --output {bundle} --no-tool");
+        let _ = env.run_line(&line).success();
+    }
+    let before = tree(&env.work());
+    for format in ["oci-archive", "docker-archive"] {
+        for output in ["b.tar", "other.tar"] {
+            let line = format!("export b.tar --format {format} --output {output}");
+            let output = env.run_line(&line);
+            assert_ne!(output.code, Some(0), "{line}");
+            assert_eq!(tree(&env.work()), before, "{line}");
+        }
+    }
 }

@@ -141,7 +141,7 @@ fn a_name_that_no_bundle_can_have_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_tree_with_other_images_is_added_to_or_replaced_only_when_asked() {
+fn a_tree_with_other_images_is_added_to_only_when_asked() {
     let env = with_images();
     let select = |list: &str, rest: &str| {
         env.run_line(&format!("select {list} --store store --output tree {rest}"))
@@ -170,42 +170,7 @@ fn a_tree_with_other_images_is_added_to_or_replaced_only_when_asked() {
         "{added}"
     );
     assert_eq!(names(), "a/one:1 a/two:1 b/three:1");
-    let replaced = select("a.txt", "--replace").success().stderr;
-    assert!(replaced.contains("`tree` now has 2 images"), "{replaced}");
-    assert_eq!(
-        tree(&env.path("tree")),
-        first,
-        "nothing of the other is left"
-    );
     let _ = env.run_line("verify tree").success();
-    let _ = select("a.txt", "--replace --add").exits(2);
-}
-
-#[test]
-fn only_what_the_store_has_as_well_is_removed_from_a_tree() {
-    let env = with_images();
-    let select = "select b.txt --store store --output tree --replace";
-    let _ = env
-        .run_line("select a.txt --store store --output tree")
-        .success();
-    image(9).put_in(&env.store("tree"), "own/image:1");
-    let before = tree(&env.path("tree"));
-    let said = env.run_line(select).exits(5).stderr;
-    assert!(said.contains("is not in `store` as well"), "{said}");
-    assert_eq!(tree(&env.path("tree")), before);
-    // Nor anything that is not a tree's.
-    let env = with_images();
-    let _ = env
-        .run_line("select a.txt --store store --output tree")
-        .success();
-    env.write("tree/docker/registry/v2/notes.txt", "precious");
-    let before = tree(&env.path("tree"));
-    let said = env.run_line(select).exits(5).stderr;
-    assert!(
-        said.contains("notes.txt` is not a file of a finished"),
-        "{said}"
-    );
-    assert_eq!(tree(&env.path("tree")), before);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) struct ResultsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write the images that are still to be done to this file: a list, for `--only @FILE`
+    /// Write the images that are still to be done to this file: a list, which the same verb takes as `@FILE` (push and export: `--only @FILE`)
     ///
     /// It is written whatever the run comes to, with nothing but a comment when all is done.
     #[arg(long, value_name = "FILE")]

@@ -101,12 +101,6 @@ pub(crate) struct SelectArgs {
     #[arg(long)]
     pub(crate) add: bool,
 
-    /// Remove the images from the tree that are not selected
-    ///
-    /// Only where the store has their blobs as well, so that they can be selected again.
-    #[arg(long, conflicts_with = "add")]
-    pub(crate) replace: bool,
-
     /// How to take over blobs; never anything else than asked for
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,

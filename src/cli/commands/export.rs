@@ -4,6 +4,7 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
+use crate::fsx;
 use crate::ops::{self, Effect, ExportFormat, ExportOptions};
 use crate::transfer::OnFailure;
 
@@ -13,7 +14,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         done: "exported",
         effect: Effect::Real,
     };
-    let results = Results::begin(wording.verb, &args.results)?;
+    let files = settings::RunFiles {
+        inputs: vec![&args.source],
+        lists: &args.only.only,
+        outputs: vec![&args.output],
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
     let options = match session.interruptible(options(args)).await {
         Ok(options) => options,
         Err(error) => {
@@ -35,6 +41,11 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
 async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
     settings::require_one_stdin(&args.source, &args.only)?;
     let format = args.format.into();
+    if fsx::is_stdout(&args.output) {
+        return Err(CommandError::OutputStream {
+            path: args.output.clone(),
+        });
+    }
     if matches!(
         format,
         ExportFormat::OciArchive | ExportFormat::DockerArchive

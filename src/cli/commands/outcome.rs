@@ -135,7 +135,7 @@ fn exit_of(outcome: &BatchOutcome) -> Exit {
         ImageStatus::Failed { error, .. } => error.is_damaged_source(),
         _ => false,
     };
-    if outcome.images.iter().any(is_damaged) {
+    if outcome.source_damage.is_some() || outcome.images.iter().any(is_damaged) {
         return Exit::NotVerified;
     }
     let n_missed = outcome.n_failed() + outcome.n_not_tried();
@@ -216,7 +216,7 @@ fn print(
         ),
     };
     printer.message(&what);
-    Ok(Exit::Done)
+    Ok(exit_of(outcome))
 }
 
 /// A line an image: its name at the destination, its digest, and the digest it replaced.

@@ -2,7 +2,7 @@
 
 mod forecast;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings, written};
@@ -21,7 +21,16 @@ const WORDING: Wording = Wording {
 };
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
-    let results = Results::begin("pack", &args.results)?;
+    let key = args.sign.sign.as_deref().map(Path::new);
+    let files = settings::RunFiles {
+        inputs: key
+            .into_iter()
+            .chain(args.since.iter().map(PathBuf::as_path))
+            .collect(),
+        lists: &args.inputs,
+        outputs: vec![&args.output],
+    };
+    let results = Results::begin("pack", &args.results, &files)?;
     let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
@@ -73,6 +82,7 @@ fn batch(
         would_move: None,
         next_volumes: Vec::new(),
         present_volumes: None,
+        source_damage: None,
         left_files: Vec::new(),
         projects: Vec::new(),
     }

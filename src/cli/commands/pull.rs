@@ -1,5 +1,7 @@
 //! `hod pull`
 
+use std::path::PathBuf;
+
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::PullArgs;
@@ -18,7 +20,13 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         done: "pulled",
         effect: Effect::of(args.dry_run),
     };
-    let results = Results::begin(wording.verb, &args.results)?;
+    let ca = args.registry.ca.iter().map(PathBuf::as_path);
+    let files = settings::RunFiles {
+        inputs: ca.chain(args.registry.authfile.as_deref()).collect(),
+        lists: &args.list.lists,
+        outputs: args.lock.as_deref().into_iter().collect(),
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
     let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {

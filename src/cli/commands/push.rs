@@ -1,5 +1,7 @@
 //! `hod push`
 
+use std::path::PathBuf;
+
 use std::path::Path;
 
 use super::outcome::{self, Asked, Wording};
@@ -19,7 +21,14 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         done: "pushed",
         effect: Effect::of(args.dry_run),
     };
-    let results = Results::begin(wording.verb, &args.results)?;
+    let ca = args.registry.ca.iter().map(PathBuf::as_path);
+    let read = ca.chain(args.registry.authfile.as_deref());
+    let files = settings::RunFiles {
+        inputs: read.chain([args.source.as_path()]).collect(),
+        lists: &args.only.only,
+        outputs: Vec::new(),
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
     let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {

@@ -13,6 +13,8 @@ use crate::registry::{Purpose, RegistriesConf};
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
     settings::require_output(&args.output)?;
+    let inputs = [&args.list[..], &[PathBuf::from(&args.holder)]].concat();
+    settings::require_others(&[&args.output], &inputs)?;
     let list = if args.list.is_empty() {
         None
     } else {

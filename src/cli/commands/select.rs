@@ -13,7 +13,11 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         done: "selected",
         effect: Effect::Real,
     };
-    let results = Results::begin(wording.verb, &args.results)?;
+    let files = settings::RunFiles {
+        lists: &args.list.lists,
+        ..settings::RunFiles::default()
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
     let options = match session.interruptible(options(args)).await {
         Ok(options) => options,
         Err(error) => {
@@ -41,10 +45,10 @@ async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),
-        others: match (args.add, args.replace) {
-            (true, _) => Others::Keep,
-            (_, true) => Others::Remove,
-            _ => Others::Refuse,
+        others: if args.add {
+            Others::Keep
+        } else {
+            Others::Refuse
         },
     })
 }

@@ -1,7 +1,7 @@
 //! `hod unpack`
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session};
+use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::UnpackArgs;
 use crate::cli::results::Results;
 use crate::ops::{self, Effect, UnpackOptions};
@@ -12,7 +12,11 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
         done: "unpacked",
         effect: Effect::Real,
     };
-    let results = Results::begin(wording.verb, &args.results)?;
+    let files = settings::RunFiles {
+        inputs: vec![&args.bundle],
+        ..settings::RunFiles::default()
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
     let options = UnpackOptions {
         bundle: args.bundle.clone(),
         output: args.output.clone(),

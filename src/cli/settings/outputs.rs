@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
 use crate::fsx::{self, OutputKind};
 
@@ -20,6 +21,42 @@ pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
         OutputKind::Stream => Err(CommandError::OutputStream {
             path: path.to_owned(),
         }),
+    }
+}
+
+/// What a run reads and writes besides its reports.
+#[derive(Debug, Default)]
+pub(crate) struct RunFiles<'a> {
+    pub(crate) inputs: Vec<&'a Path>,
+    /// Lists, which a retry list may replace: a loop goes on with what is left.
+    pub(crate) lists: &'a [PathBuf],
+    pub(crate) outputs: Vec<&'a Path>,
+}
+
+impl RunFiles<'_> {
+    /// Refuses reports that would replace what the run reads, its result, or each other.
+    pub(crate) fn require_apart(&self, args: &ResultsArgs) -> Result<(), CommandError> {
+        let inputs: Vec<PathBuf> = self.inputs.iter().map(|path| path.to_path_buf()).collect();
+        let retry_list = args.retry_list.as_deref();
+        let others = [args.report.as_deref(), args.digest_file.as_deref()];
+        let others: Vec<&Path> = others.into_iter().flatten().collect();
+        require_others(&others, &[&inputs, self.lists].concat())?;
+        require_others(retry_list.as_slice(), &inputs)?;
+        let mut seen = Vec::new();
+        let all = self.outputs.iter().copied().chain(others).chain(retry_list);
+        for output in all.filter(|output| !fsx::is_stdout(output)) {
+            let path = fsx::resolve(output)?;
+            if fsx::try_stat(&path)?.is_some_and(|stat| !stat.is_file) {
+                continue;
+            }
+            if seen.contains(&path) {
+                return Err(CommandError::OutputTwice {
+                    path: output.to_owned(),
+                });
+            }
+            seen.push(path);
+        }
+        Ok(())
     }
 }
 

@@ -147,24 +147,27 @@ impl ArchiveBlob {
     }
 }
 
-/// Refuses to replace what is no tar.
+/// Refuses to replace what is not a tar, and a bundle, which has more in it than an archive.
 pub(in crate::layout) fn look_at(destination: &Path) -> Result<(), LayoutError> {
-    let foreign = || LayoutError::Foreign {
+    let foreign = |found: Option<String>| LayoutError::Foreign {
         path: destination.to_owned(),
         format: "an archive",
-        found: None,
+        found,
     };
     let Some(stat) = fsx::try_stat(destination)? else {
         return Ok(());
     };
     if !stat.is_file {
-        return Err(foreign());
+        return Err(foreign(None));
     }
     let mut reader =
         crate::archive::Reader::open(destination).map_err(crate::layout::CollectionError::from)?;
     match reader.next_member() {
+        Ok(Some(member)) if member.path.as_str().starts_with("hod/") => {
+            Err(foreign(Some(member.path.to_string())))
+        }
         Ok(_) => Ok(()),
-        Err(_) => Err(foreign()),
+        Err(_) => Err(foreign(None)),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn hint(
     }
 }
 
-fn wants_tls(host: &str) -> String {
+pub(super) fn wants_tls(host: &str) -> String {
     let is_loopback = host
         .parse::<Registry>()
         .is_ok_and(|registry| registry.is_loopback());

@@ -65,6 +65,14 @@ pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     None
 }
 
+/// Finds an answer that is not HTTP where plain HTTP was spoken: a TLS server ends so. The types of
+/// the HTTP parser are reqwest's own business; their text is all there is.
+pub(super) fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
+    let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
+    let is_answer = innermost(error) == "invalid HTTP version parsed";
+    (is_plain && is_answer).then_some(TlsFailure::TlsAnswer)
+}
+
 fn classify_tls(error: &rustls::Error) -> TlsFailure {
     use rustls::{AlertDescription, CertificateError as Certificate, InvalidMessage};
     match error {
