@@ -26,43 +26,37 @@ pub fn walk(
     root: &Path,
     enter: impl Fn(&Path) -> bool,
 ) -> impl Iterator<Item = Result<WalkEntry, Error>> {
-    // What is still to be looked at, the next last.
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut dir = Some(root.to_owned());
+    let mut entries = walkdir::WalkDir::new(root)
+        .min_depth(1)
+        .sort_by_file_name()
+        .into_iter();
+    let root = root.to_owned();
     std::iter::from_fn(move || {
         loop {
-            if let Some(dir) = dir.take() {
-                match super::try_read_dir_names(&dir) {
-                    Ok(names) => {
-                        let names = names.unwrap_or_default();
-                        paths.extend(names.iter().rev().map(|name| dir.join(name)));
+            match entries.next()? {
+                Ok(entry) => {
+                    let kind = match entry.file_type() {
+                        kind if kind.is_dir() => WalkKind::Dir,
+                        kind if kind.is_file() => WalkKind::File,
+                        _ => WalkKind::Special,
+                    };
+                    if kind == WalkKind::Dir && !enter(entry.path()) {
+                        entries.skip_current_dir();
                     }
-                    Err(error) => return Some(Err(error)),
+                    return Some(Ok(WalkEntry {
+                        path: entry.into_path(),
+                        kind,
+                    }));
                 }
-            }
-            let path = paths.pop()?;
-            match kind_of(&path) {
-                Ok(Some(kind)) => {
-                    if kind == WalkKind::Dir && enter(&path) {
-                        dir = Some(path.clone());
+                Err(error) => {
+                    let path = error.path().unwrap_or(&root).to_owned();
+                    let source: std::io::Error = error.into();
+                    // The root itself, or an entry removed since its name was read.
+                    if source.kind() != std::io::ErrorKind::NotFound {
+                        return Some(Err(Error::new("list", &path, source)));
                     }
-                    return Some(Ok(WalkEntry { path, kind }));
                 }
-                // Removed since its name was read.
-                Ok(None) => {}
-                Err(error) => return Some(Err(error)),
             }
         }
     })
-}
-
-#[expect(clippy::disallowed_methods, reason = "links are not followed")]
-fn kind_of(path: &Path) -> Result<Option<WalkKind>, Error> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(Some(WalkKind::Dir)),
-        Ok(metadata) if metadata.is_file() => Ok(Some(WalkKind::File)),
-        Ok(_) => Ok(Some(WalkKind::Special)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::new("look at", path, source)),
-    }
 }

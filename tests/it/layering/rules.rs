@@ -30,7 +30,7 @@ const NEIGHBOURS: [(&str, &str); 10] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 34] = [
+const PATH_HOMES: [(&str, &[&str]); 35] = [
     ("axum", &["server"]),
     ("bcrypt", &["server"]),
     ("blake2", &["bundle"]),
@@ -63,6 +63,7 @@ const PATH_HOMES: [(&str, &[&str]); 34] = [
     ("tokio::fs", &[]),
     ("tokio_rustls", &["server"]),
     ("toml", &["registry"]),
+    ("walkdir", &["fsx"]),
     ("x509_parser", &["registry"]),
     ("zstd", &["archive", "bundle"]),
 ];
