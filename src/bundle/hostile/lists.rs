@@ -45,7 +45,10 @@ fn sizes_that_lie_are_refused() {
     let [placed, ..] = good.refusals(&evil);
     assert_eq!(
         placed,
-        format!("bundle member `{path}`: it has 5000 bytes instead of 5001")
+        format!(
+            "bundle `{}` cannot be used: bundle member `{path}`: it has 5000 bytes instead of 5001",
+            good.sample.path("evil.tar").display()
+        )
     );
     let mut header = Header::new_ustar();
     let block = at(good.members[layer].offset) - 512..at(good.members[layer].offset);
