@@ -151,7 +151,7 @@ fn refused_login(registry: &Registry, refusal: &LoginRefusal) -> String {
                      `hod login` stored"
             .to_owned()
     } else {
-        format!("log in again with `hod login {registry}`")
+        format!("log in anew with `hod login {registry}`")
     };
     format!(
         "the login comes from {}: {fix}{secrets}{quotes}; nothing more was tried with \

@@ -263,8 +263,9 @@ impl TransferError {
             Self::Referrers { source, .. } => source.is_damaged_source(),
             Self::Store(StoreError::Corrupt { .. })
             | Self::DamagedSource { .. }
-            | Self::BlobLength { .. }
             | Self::SizesDiffer { .. } => true,
+            // Of a child in a registry's index it is not known which manifest says so.
+            Self::BlobLength { claim, .. } => *claim != SizeClaim::SomeManifest,
             _ => false,
         }
     }
