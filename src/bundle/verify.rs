@@ -68,7 +68,7 @@ impl std::fmt::Debug for VerifyOptions<'_> {
 ///
 /// A raw bundle is read by several threads and all its problems are listed; a compressed one is
 /// read up to its first. Volumes that are not found are no problem: see
-/// [`BundleVerifyOutcome::partial`]. Fails only when a file cannot be read or is no bundle at all.
+/// [`BundleVerifyOutcome::partial`]. Fails only when a file cannot be read or is not a bundle.
 pub fn verify(
     path: &Path,
     options: &VerifyOptions<'_>,

@@ -84,7 +84,7 @@ impl OutputParents {
 
 impl Drop for OutputParents {
     fn drop(&mut self) {
-        // An empty directory more is no harm, and what is wrong is being reported.
+        // One more empty directory is harmless, and the failure itself is being reported.
         let _ = self.made.remove_empty();
     }
 }

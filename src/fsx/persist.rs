@@ -41,7 +41,7 @@ impl TempFile {
     /// Creates an empty file in `dir` that is for its owner only (mode 0600), named `prefix` and six
     /// random characters.
     ///
-    /// Locked, so that nobody takes it for what a killed run left.
+    /// Locked, so that no other run takes it for a leftover of a killed one.
     pub(super) fn create_private_in(dir: &Path, prefix: &str) -> Result<Self, Error> {
         loop {
             let inner = tempfile::Builder::new()
@@ -267,7 +267,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Removes a file; one that is not there is no error.
+/// Removes a file; a file that is not found is not an error.
 #[expect(clippy::disallowed_methods, reason = "the one home of removing")]
 pub fn remove_file(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
