@@ -165,7 +165,7 @@ pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned, PlannedFile
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
 pub use rehearsal::rehearse;
-pub use siblings::{stray_volumes, volume_path};
+pub use siblings::{fold_volumes, stray_volumes, volume_path};
 pub use sign::{
     KEY_LEN_MAX, KeyError, KeyId, Password, PublicKey, SIGNATURE_LEN, SecretKey, SignError,
     SignHelper, SignatureError, Signed, Signer, Trust,

@@ -27,6 +27,7 @@ use interrupt::Interrupt;
 use ui::{OutputError, Printer, PrinterOptions};
 
 use crate::bridge;
+use crate::bundle;
 
 /// How long threads that are in the middle of a write may take to clean up.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ const N_THREADS_MIN: usize = 6;
     reason = "the one place that enters the runtime"
 )]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = bundle::fold_volumes(arguments.into_iter().collect());
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(mut error) => {

@@ -5,6 +5,7 @@
 //! found by name is looked for in every `.tar` of those directories.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,28 @@ fn stem_of(path: &Path) -> Option<&str> {
     let (stem, number) = name.rsplit_once('.')?;
     let is_number = number.len() >= WIDTH_MIN && number.bytes().all(|b| b.is_ascii_digit());
     is_number.then_some(stem)
+}
+
+/// Leaves of arguments that name several volumes of one bundle one after the other, as a shell makes
+/// them of `NAME.*.tar`, the first: with it the others are found.
+pub fn fold_volumes(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut folded: Vec<OsString> = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let is_next = folded.last().is_some_and(|first| {
+            let (first, next) = (Path::new(first), Path::new(&argument));
+            let are_named = stem_of(next).is_some()
+                && stem_of(first) == stem_of(next)
+                && first.parent() == next.parent()
+                && first != next;
+            are_named
+                && volume_of(first)
+                    .is_some_and(|(id, _)| volume_of(next).is_some_and(|n| n.0 == id))
+        });
+        if !is_next {
+            folded.push(argument);
+        }
+    }
+    folded
 }
 
 /// The volumes of other bundles that are named like volumes of the bundle at `output`: an earlier one

@@ -285,3 +285,37 @@ fn a_volume_of_a_delta_is_refused_without_its_base_and_waits_for_the_others_with
         .success();
     assert_eq!(whole_images(registry.store().path()).len(), images().len());
 }
+
+#[test]
+fn what_a_shell_makes_of_a_pattern_is_one_bundle() {
+    let env = divided();
+    for at in 1..=N_VOLUMES {
+        let name = format!("site.00{at}.tar");
+        fsx::rename(&env.path(volume(at)), &env.path(&name)).unwrap();
+    }
+    let all = "site.001.tar site.002.tar site.003.tar site.004.tar";
+    let registry = TestRegistry::start();
+    for line in [
+        format!("verify {all}"),
+        format!("ls {all}"),
+        format!("unpack {all} --output unpacked"),
+        format!("export --output layouts {all}"),
+        format!("push {all} {}", registry.host()),
+    ] {
+        let one = line
+            .replace(all, "site.001.tar")
+            .replace("layouts", "again");
+        let output = env.run_line(&line).success();
+        if line.starts_with("verify") || line.starts_with("ls") {
+            assert_eq!(output.stdout, env.run_line(&one).success().stdout, "{line}");
+        }
+    }
+    assert_eq!(whole_images(registry.store().path()).len(), images().len());
+    assert_eq!(whole_images(&env.path("unpacked")).len(), images().len());
+    // Those of another bundle are not among them.
+    let _ = env
+        .run_line("pack store --output whole.001.tar --force")
+        .success();
+    fsx::rename(&env.path("whole.001.tar"), &env.path("site.005.tar")).unwrap();
+    let _ = env.run_line(&format!("verify {all} site.005.tar")).exits(2);
+}
