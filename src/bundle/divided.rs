@@ -319,15 +319,12 @@ fn volumes_that_are_too_small_say_how_large_they_must_be() {
     else {
         panic!("{error}");
     };
+    sample.plan.volume_size = Some(needed - 512);
+    let less = sample.try_write("b.tar", Compression::Raw, 2).unwrap_err();
+    let is_too_small = matches!(less, BundleError::VolumeTooSmall { needed: n, .. } if n == needed);
+    assert!(is_too_small, "{less}");
     sample.plan.volume_size = Some(needed);
-    while let Err(error) = sample.try_write("b.tar", Compression::Raw, 2) {
-        // Each thing that is too large for a volume says so in its turn.
-        let BundleError::VolumeTooSmall { needed, .. } = error else {
-            panic!("{error}");
-        };
-        assert!(Some(needed) > sample.plan.volume_size, "{needed}");
-        sample.plan.volume_size = Some(needed);
-    }
+    let _ = sample.try_write("b.tar", Compression::Raw, 2).unwrap();
     assert!(
         sample.plan.volume_size < Some(150_000),
         "{:?}",

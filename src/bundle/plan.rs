@@ -8,7 +8,7 @@ use super::error::BundleError;
 use super::format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
 };
-use super::header::ALIGNMENT;
+use super::header::{ALIGNMENT, BLOCK_LEN};
 use super::json::{self, HeadDigests};
 use super::pieces::Pieces;
 use super::siblings::volume_path;
@@ -176,6 +176,18 @@ impl PackPlan {
         if single.len() <= volume_size {
             return Ok(planned);
         }
+        match self.divide(&planned, volume_size) {
+            Err(BundleError::VolumeTooSmall { size, .. }) => Err(BundleError::VolumeTooSmall {
+                size,
+                needed: self.size_needed(&planned, size)?,
+            }),
+            divided => divided,
+        }
+    }
+
+    /// Divides what `planned` has in one volume.
+    fn divide(&self, planned: &Planned, volume_size: u64) -> Result<Planned, BundleError> {
+        let single = &planned.volumes[0];
         // Part of the json files' lengths depends on the division; what one volume needs is nearly
         // all, and the rest is added when it turns out to be too little.
         let mut common = single.common_len(&planned.manifest);
@@ -192,6 +204,37 @@ impl PackPlan {
             common += excess.next_multiple_of(ALIGNMENT);
         }
         Err(BundleError::TooLarge)
+    }
+
+    /// A size of volumes that is large enough where `too_small` is not, while one block less is not
+    /// enough either.
+    fn size_needed(&self, planned: &Planned, too_small: u64) -> Result<u64, BundleError> {
+        // One volume is.
+        let whole = planned.volumes[0].len();
+        let (mut fails, mut works) = (too_small / BLOCK_LEN, too_small / BLOCK_LEN + 1);
+        while works * BLOCK_LEN < whole {
+            let step = match self.divide(planned, works * BLOCK_LEN) {
+                Ok(_) => break,
+                Err(BundleError::VolumeTooSmall { needed, .. }) => {
+                    (needed / BLOCK_LEN).saturating_sub(works)
+                }
+                Err(BundleError::TooManyVolumes { .. } | BundleError::TooLarge) => works,
+                Err(error) => return Err(error),
+            };
+            fails = works;
+            works += step.max(1);
+        }
+        while works - fails > 1 {
+            let middle = fails + (works - fails) / 2;
+            let is_enough =
+                middle * BLOCK_LEN >= whole || self.divide(planned, middle * BLOCK_LEN).is_ok();
+            if is_enough {
+                works = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        Ok(works * BLOCK_LEN)
     }
 
     fn sorted(&self) -> (BundleManifest, Vec<FileContent>) {

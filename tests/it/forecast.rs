@@ -195,6 +195,21 @@ fn what_cannot_be_packed_cannot_be_foreseen() {
     assert!(!exists(&env.path("nowhere")));
 }
 
+#[test]
+fn the_size_that_volumes_need_is_the_smallest_that_works() {
+    let env = site();
+    let line = |size: u64| format!("pack store --no-tool --output b.tar --volume-size {size}");
+    let before = names(&env);
+    let said = env.run_line(&line(4096)).exits(5).stderr;
+    assert_eq!(names(&env), before);
+    let (_, rest) = said.split_once("too small: ").unwrap();
+    let needed: u64 = rest.split(' ').next().unwrap().parse().unwrap();
+    let _ = env.run_line(&line(needed - 1)).exits(5);
+    assert_eq!(names(&env), before);
+    let _ = env.run_line(&line(needed)).success();
+    let _ = env.run_line("verify b.001.tar").success();
+}
+
 /// As on FAT32, for which there may be no driver here.
 #[test]
 fn a_file_that_may_not_be_so_long_is_told_with_what_to_do() {
