@@ -20,6 +20,7 @@ mod output_dir;
 mod output_file;
 mod owned;
 mod persist;
+mod pinned;
 mod private;
 mod read;
 mod scratch;
@@ -46,12 +47,13 @@ pub use persist::{
     Durability, TempFile, TempName, create_dir_all, remove_dir_if_empty, remove_file, rename,
     rename_new, sync_dir, sync_filesystem, write_file,
 };
+pub use pinned::{PinnedDir, try_stat_link};
 pub use private::{
     create_private_dir_all, make_private, sweep_private, write_new_pair, write_private,
 };
 pub use read::{
-    FileStat, dir_of, len_of, open, read, read_at, read_dir_names, read_input, read_range, resolve,
-    stat, try_open, try_read, try_read_dir_names, try_stat,
+    FileStat, dir_of, is_within, len_of, open, read, read_at, read_dir_names, read_input,
+    read_range, resolve, stat, try_open, try_read, try_read_dir_names, try_stat,
 };
 pub use scratch::{TempDir, memory_file};
 pub use space::{available, file_len_max, same_filesystem};

@@ -33,7 +33,7 @@ mod written;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
-    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target, WouldMove,
+    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target, WouldMove,
 };
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;

@@ -20,6 +20,7 @@ mod image;
 mod layout;
 mod original;
 mod partial;
+mod prune;
 mod publish;
 mod referrers;
 mod repository;
@@ -36,6 +37,7 @@ pub use blob::{BlobWriter, Holding, StagedBlob};
 pub use error::StoreError;
 pub use image::{Closure, StoredImage, StoredImages, UnreadableTag};
 pub use partial::{Partial, PartialBlob};
+pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
 pub use publish::Publication;
 pub use stamp::{Soundness, examine};
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
@@ -133,6 +135,48 @@ impl Store {
 
     /// Opens the store as [`Store::create`] does, and says what it had to make for it.
     pub fn create_new(path: &Path) -> Result<(Self, Made), StoreError> {
+        Self::create_as(path, Sharing::WithOthers)
+    }
+
+    /// Opens the store as [`Store::create_new`] does, alone: while it is open nobody else has it
+    /// open for writing. Fails with [`StoreError::InUse`] when somebody has.
+    pub fn create_alone(path: &Path) -> Result<(Self, Made), StoreError> {
+        Self::create_as(path, Sharing::Alone)
+    }
+
+    /// Holds the lock of the store with those who write to it, so that nobody removes anything from
+    /// it; waits for somebody who does. `None` when the store has no lock: no run of ours has ever
+    /// written to it.
+    pub fn hold(&self) -> Result<Option<DirLock>, StoreError> {
+        // Of the inside of a tree, it is that of the store around it.
+        let root = if self.path() == self.tree().root() {
+            self.path().join("../../..")
+        } else {
+            self.path().to_owned()
+        };
+        Ok(DirLock::join(&root.join(STATE_DIR).join("lock"))?)
+    }
+
+    /// Whether a directory of the tree is the same as that of another one, by whatever name.
+    pub fn shares_directory(&self, other: &Self) -> Result<bool, StoreError> {
+        let dirs = |store: &Self| {
+            [
+                store.tree().root().to_owned(),
+                store.tree().blobs(),
+                store.tree().repositories(),
+            ]
+        };
+        for (ours, theirs) in dirs(self).iter().zip(&dirs(other)) {
+            if let (Some(ours), Some(theirs)) = (fsx::try_stat(ours)?, fsx::try_stat(theirs)?)
+                && ours.identity == theirs.identity
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn create_as(path: &Path, sharing: Sharing) -> Result<(Self, Made), StoreError> {
         if Tree::look(path)? == Some(PathKind::Tree) {
             return Err(StoreError::InsideTree {
                 path: path.to_owned(),
@@ -143,7 +187,7 @@ impl Store {
             outer: MadeDirs::default(),
             inner: MadeDirs::default(),
         };
-        match Self::open_for_writing(path, &mut made) {
+        match Self::open_for_writing(path, sharing, &mut made) {
             Ok(store) => Ok((store, made)),
             Err(error) => {
                 // The error that mattered is returned, whatever stays.
@@ -153,15 +197,21 @@ impl Store {
         }
     }
 
-    fn open_for_writing(path: &Path, made: &mut Made) -> Result<Self, StoreError> {
+    fn open_for_writing(
+        path: &Path,
+        sharing: Sharing,
+        made: &mut Made,
+    ) -> Result<Self, StoreError> {
         let tree = Tree::below(path);
         let state = path.join(STATE_DIR);
-        let lock = lock_state(&state, made)?;
+        let lock = lock_state(&state, sharing, made)?;
         if let HeldLock::Alone(lock) = &lock {
             fsx::sweep_scratch(&state.join(TEMP_DIR))?;
             partial::sweep(path, &tree)?;
             original::sweep(path)?;
-            lock.share(&made.lock_path)?;
+            if sharing == Sharing::WithOthers {
+                lock.share(&made.lock_path)?;
+            }
         }
         let temp_dir = state.join(TEMP_DIR);
         for dir in [&tree.blobs(), &tree.repositories(), &temp_dir] {
@@ -215,6 +265,13 @@ impl Store {
     }
 }
 
+/// Whether others may have a store open for writing at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    WithOthers,
+    Alone,
+}
+
 /// The lock of a store, as it was got.
 enum HeldLock {
     /// Nobody else has the store open.
@@ -231,7 +288,7 @@ impl HeldLock {
 }
 
 /// Makes the directory of the state, checks it and those in it, and locks it.
-fn lock_state(state: &Path, made: &mut Made) -> Result<HeldLock, StoreError> {
+fn lock_state(state: &Path, sharing: Sharing, made: &mut Made) -> Result<HeldLock, StoreError> {
     loop {
         made.outer.make(state)?;
         fsx::open_own_dir(state)?;
@@ -240,6 +297,10 @@ fn lock_state(state: &Path, made: &mut Made) -> Result<HeldLock, StoreError> {
         }
         let lock = match DirLock::try_acquire(&made.lock_path, LockMode::Exclusive) {
             Ok(Some(lock)) => Ok(HeldLock::Alone(lock)),
+            Ok(None) if sharing == Sharing::Alone => {
+                let path = state.parent().unwrap_or(state).to_owned();
+                return Err(StoreError::InUse { path });
+            }
             Ok(None) => DirLock::acquire(&made.lock_path, LockMode::Shared).map(HeldLock::Shared),
             Err(error) => Err(error),
         };

@@ -29,7 +29,8 @@ pub use resolve::{
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use sink::{
-    LayoutSink, LinkChoice, OciSink, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility,
+    LayoutSink, LinkChoice, OciSink, ReferrerTags, RegistrySink, Sink, StoreSink, StoreSinkOptions,
+    Visibility, publications,
 };
 pub use sizes::SizeClaim;
 pub use source::{

@@ -100,6 +100,21 @@ impl DirLock {
         }
     }
 
+    /// Takes the lock on a file that is there, with others who share, waiting for it; changes
+    /// nothing. `None` when the file is not found.
+    pub fn join(path: &Path) -> Result<Option<Self>, Error> {
+        loop {
+            let Some(file) = super::try_open(path)? else {
+                return Ok(None);
+            };
+            match flock(&file, FlockOperation::LockShared) {
+                Ok(()) if is_current(&file, path)? => return Ok(Some(Self { file })),
+                Ok(()) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(Error::new("lock", path, errno.into())),
+            }
+        }
+    }
+
     /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind. `None`
     /// on file systems that cannot lock directories (some network ones).
     pub fn of_dir(path: &Path) -> Result<Option<Self>, Error> {

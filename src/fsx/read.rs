@@ -205,6 +205,31 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     Err(Error::new("follow", &path, source))
 }
 
+/// Whether `path`, or the nearest directory above it that is there, is the directory `dir` or inside
+/// it, however the two are named.
+#[expect(clippy::disallowed_methods, reason = "the one home of links")]
+pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
+    let Some(dir) = try_stat(dir)? else {
+        return Ok(false);
+    };
+    let mut existing = path;
+    while try_stat(existing)?.is_none() {
+        existing = match existing.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) => Path::new("."),
+            None => return Ok(false),
+        };
+    }
+    let real = std::fs::canonicalize(existing);
+    let real = real.map_err(|source| Error::new("look at", existing, source))?;
+    for above in real.ancestors() {
+        if try_stat(above)?.is_some_and(|stat| stat.identity == dir.identity) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether a path is how a process names a file that it has open, such as `/dev/fd/3`; the link
 /// itself, not one that leads to it.
 pub(super) fn is_open_file(path: &Path) -> Result<bool, Error> {

@@ -1,5 +1,6 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+mod lacking;
 mod notes;
 mod room;
 mod target;
@@ -120,12 +121,24 @@ pub struct BatchOutcome {
     /// What is wrong with a bundle from a pipe behind the last blob that was wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_damage: Option<String>,
-    /// Files that the bundle carries besides images, which were left in it.
+    /// Images that are not selected, and were removed from the tree or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedImage>,
+    /// Files that are not images: of a bundle, those that were left in it; of a tree, those that
+    /// hod did not write.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
+}
+
+/// An image that was removed from a tree, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemovedImage {
+    /// `repository:tag`, or `repository@digest` of one without a tag.
+    pub image: String,
+    pub digest: Digest,
 }
 
 /// The volumes of a bundle that a run had.
@@ -525,6 +538,7 @@ impl Batch {
             next_volumes: self.next_volumes,
             present_volumes: self.present_volumes,
             source_damage: self.source_damage,
+            removed: Vec::new(),
             left_files: Vec::new(),
             projects: Vec::new(),
             images: self.reports,

@@ -18,6 +18,9 @@ use crate::store::StoreError;
 use crate::template::TemplateError;
 use crate::transfer::TransferError;
 
+/// How many of many lines are shown.
+const LINES_MAX: usize = 20;
+
 /// A verb that did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
@@ -169,6 +172,16 @@ pub enum OpsError {
     /// A tree that has images besides those that are selected.
     #[error("`{}` has {} not in this selection; nothing was changed", path.display(), if *n_others == 1 { "1 image that is".to_owned() } else { format!("{n_others} images that are") })]
     OtherImages { path: PathBuf, n_others: usize },
+    /// Images that are to be removed from a tree, and that could not be selected again.
+    #[error("`{}` has {} that `{}` does not have; nothing was changed\n{}", path.display(), format_count(images.len(), "image"), store.display(), indent(&shortened(images)))]
+    WouldLose {
+        path: PathBuf,
+        store: PathBuf,
+        images: Vec<String>,
+    },
+    /// The images are selected, and others are still beside them.
+    #[error("not all that is not selected could be removed from `{}`", path.display())]
+    NotRemoved { path: PathBuf, source: StoreError },
     /// A text of the bundle that comes from the command line.
     #[error("the {field} of the bundle is empty, too long or has control characters")]
     BundleText { field: &'static str },
@@ -208,6 +221,15 @@ fn exist(paths: &[PathBuf]) -> String {
     }
 }
 
+/// The first lines, and how many there are besides.
+fn shortened(lines: &[String]) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(LINES_MAX).cloned().collect();
+    if lines.len() > LINES_MAX {
+        shown.push(format!("and {} more", lines.len() - LINES_MAX));
+    }
+    shown
+}
+
 fn indent(lines: &[String]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
     lines.join("\n")
@@ -230,7 +252,9 @@ impl OpsError {
             Self::Batch(failure) => failure.error.class(),
             Self::File(error) | Self::Server(ServerError::File(error)) => error.class(),
             Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
-            Self::Conflicts { .. } | Self::Exposed { .. } => ErrorClass::Policy,
+            Self::Conflicts { .. } | Self::Exposed { .. } | Self::WouldLose { .. } => {
+                ErrorClass::Policy
+            }
             Self::NoSource { .. }
             | Self::NoImages { .. }
             | Self::NoSuchDigest { .. }
@@ -257,7 +281,7 @@ impl OpsError {
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } => ErrorClass::Network,
-            Self::NotWritable { source, .. } => source.class(),
+            Self::NotWritable { source, .. } | Self::NotRemoved { source, .. } => source.class(),
             Self::SourcesNotReady(error) => error.class(),
             Self::Key(_) => ErrorClass::Internal,
         }
@@ -282,7 +306,18 @@ impl OpsError {
             | Self::Conflicts { .. }
             | Self::OutputsExist { .. }
             | Self::OtherImages { .. }
-            | Self::Bundle(BundleError::VolumesMissing { .. })
+            | Self::WouldLose { .. }
+            | Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::Indirect { .. }
+                | StoreError::SameDirectory { .. }
+                | StoreError::Changed { .. },
+            )
+            | Self::Bundle(
+                BundleError::VolumesMissing { .. }
+                | BundleError::VolumeTooSmall { .. }
+                | BundleError::TooManyVolumes { .. },
+            )
             | Self::Exposed { .. }
             | Self::NotReady(_)
             | Self::SourcesNotReady(_) => true,
@@ -385,8 +420,21 @@ impl OpsError {
                 Some("Pass `--force` to replace it, or choose another output.".to_owned())
             }
             Self::OtherImages { .. } => Some(
-                "Pass `--add` to select into it besides them, or choose a new output.".to_owned(),
+                "Pass `--add` to keep them, `--replace` to remove them, or choose a new output."
+                    .to_owned(),
             ),
+            Self::WouldLose { .. } => Some(
+                "They would be lost for good. Pass `--add` to keep them, select into another \
+                 directory, or pull them into the store first."
+                    .to_owned(),
+            ),
+            Self::NotRemoved { source, .. } => Some(format!(
+                "The selected images are complete; running the command again removes the rest.{}",
+                source
+                    .hint()
+                    .map(|hint| format!("\n{hint}"))
+                    .unwrap_or_default()
+            )),
             Self::BundleText { field: "version" } => {
                 Some("Give another one with `--bundle-version VERSION`.".to_owned())
             }

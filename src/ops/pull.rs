@@ -16,8 +16,8 @@ use crate::oci::{Digest, ManifestBody, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, RegistrySource, Sink, Source,
-    StoreSink, StoreSinkOptions, Visibility, Wanted,
+    Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, ReferrerTags, RegistrySource,
+    Sink, Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
 
 /// What to pull, and how.
@@ -90,13 +90,19 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     let missing_len = missing_len(options, &batch.plan).await?;
     require_space(&options.store, missing_len)?;
     if options.effect == Effect::DryRun {
-        return Ok(batch.finish());
+        let path = options.store.clone();
+        let known = bridge::run(move || open_known(&path)).await?;
+        let would_move = batch.forecast(&source, known).await?;
+        let mut outcome = batch.finish();
+        outcome.would_move = Some(would_move);
+        return Ok(outcome);
     }
     let store = cx.open_store(&options.store, Store::create).await?;
     let sink_options = StoreSinkOptions {
         link: None,
         durability: Durability::Synced,
         visibility: Visibility::Growing,
+        referrers: ReferrerTags::Joined,
     };
     let sink = StoreSink::new(store.clone(), sink_options);
     batch.run(cx, &source, Sink::Store(Arc::new(sink))).await;

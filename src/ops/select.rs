@@ -1,20 +1,21 @@
 //! `select`: store → store, by hardlink.
 
-use std::collections::HashSet;
+mod replace;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_other, require_same_filesystem, require_space};
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
-use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
+use super::{BatchOutcome, Catalog, Context, Effect, OpsError, SourceKind};
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
-use crate::oci::{Manifest, Tag};
 use crate::report::amount::format_count;
-use crate::store::{Store, StoredImage};
+use crate::store::{Kept, Store};
 use crate::transfer::{
-    Destination, OnFailure, Plan, ReferrerMode, Sink, StoreSink, StoreSinkOptions, Visibility,
+    OnFailure, Plan, ReferrerMode, ReferrerTags, Sink, StoreSink, StoreSinkOptions, Visibility,
+    publications,
 };
 
 /// What to select, and how.
@@ -28,6 +29,7 @@ pub struct SelectOptions {
     pub referrers: ReferrerMode,
     pub platforms: PlatformOptions,
     pub others: Others,
+    pub effect: Effect,
 }
 
 /// What becomes of images that the output tree has and that are not selected.
@@ -36,13 +38,14 @@ pub enum Others {
     /// The selection is refused where there are any.
     Refuse,
     Keep,
+    /// They are removed, where the store has them as well.
+    Remove,
 }
 
 /// Puts the listed images' blobs and link files into the output tree.
 ///
 /// Blob data is linked as `link` says, never otherwise; link files are always new. What an earlier run
-/// of the same selection left is completed. Nothing is ever removed from a tree. Not synced: a tree
-/// can be made again in no time.
+/// of the same selection left is completed. Not synced: a tree can be made again in no time.
 pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcome, OpsError> {
     require_store_path(&options.output)?;
     for warning in &options.list.warnings {
@@ -57,19 +60,18 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
             kind,
         });
     }
+    // Until the end, so that nobody removes from the store what is relied on.
+    let hold = |path: &Path| Store::open(path)?.hold();
+    let _held = match options.others {
+        Others::Remove => cx.open_store(&options.store, hold).await?,
+        Others::Refuse | Others::Keep => None,
+    };
     let mut wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
     options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.plan.is_empty() {
         return Ok(batch.finish());
-    }
-    let n_others = n_others(&options.output, &batch.plan)?;
-    if n_others > 0 && options.others == Others::Refuse {
-        return Err(OpsError::OtherImages {
-            path: options.output.clone(),
-            n_others,
-        });
     }
     match options.link {
         LinkMode::Hard => {
@@ -80,14 +82,26 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     }
     platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;
+    if options.others == Others::Remove {
+        return replace::replace(cx, options, (&catalog, batch)).await;
+    }
+    let n_others = n_others(&options.output, &batch.plan)?;
+    if n_others > 0 && options.others == Others::Refuse {
+        return Err(OpsError::OtherImages {
+            path: options.output.clone(),
+            n_others,
+        });
+    }
+    if options.effect == Effect::DryRun {
+        let tree = existing(&options.output)?;
+        let would_move = batch.forecast(catalog.source(), tree).await?;
+        let mut outcome = batch.finish();
+        outcome.would_move = Some(would_move);
+        return Ok(outcome);
+    }
     let store = cx.open_store(&options.output, Store::create).await?;
-    let sink_options = StoreSinkOptions {
-        link: Some(options.link),
-        durability: Durability::Deferred,
-        visibility: Visibility::Growing,
-    };
-    let sink = Sink::Store(Arc::new(StoreSink::new(store, sink_options)));
-    batch.run(cx, catalog.source(), sink).await;
+    let at = (store, ReferrerTags::Joined);
+    run(cx, options, (&catalog, &mut batch), at).await;
     let outcome = batch.finish();
     if outcome.n_failed() == 0 {
         tell_rest(cx, options, n_others)?;
@@ -95,39 +109,39 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     Ok(outcome)
 }
 
+async fn run(
+    cx: &Context,
+    options: &SelectOptions,
+    (catalog, batch): (&Catalog, &mut Batch),
+    (tree, referrers): (Store, ReferrerTags),
+) {
+    let sink_options = StoreSinkOptions {
+        link: Some(options.link),
+        durability: Durability::Deferred,
+        visibility: Visibility::Growing,
+        referrers,
+    };
+    let sink = Sink::Store(Arc::new(StoreSink::new(tree, sink_options)));
+    batch.run(cx, catalog.source(), sink).await;
+}
+
+/// The tree, if it is there.
+fn existing(output: &Path) -> Result<Option<Store>, OpsError> {
+    if Store::detect(output)? {
+        return Ok(Some(Store::open(output)?));
+    }
+    Ok(None)
+}
+
 /// How many images the output has that are not selected.
 fn n_others(output: &Path, plan: &Plan) -> Result<usize, OpsError> {
-    if !Store::detect(output)? {
+    let Some(tree) = existing(output)? else {
         return Ok(0);
-    }
-    let mut selected = HashSet::new();
-    for image in &plan.images {
-        let Destination { repository, tag } = &image.wanted.destination;
-        let mut add = |tag: Option<&Tag>, manifest: &Manifest| {
-            selected.insert((repository.clone(), tag.cloned(), manifest.digest().clone()));
-        };
-        add(tag.as_ref(), image.top());
-        // By digest, every manifest of a selected image is one that the tree is to have.
-        for manifest in image.all_manifests() {
-            add(None, manifest);
-        }
-        for referrer in &image.referrers {
-            add(Some(&referrer.tag), &referrer.top());
-            for manifest in referrer.with_top() {
-                add(None, &manifest);
-            }
-        }
-    }
-    let images = Store::open(output)?.images()?;
-    let is_other = |image: &&StoredImage| {
-        let name = (
-            image.repository.clone(),
-            image.tag.clone(),
-            image.digest.clone(),
-        );
-        !selected.contains(&name)
     };
-    Ok(images.images.iter().filter(is_other).count() + images.unreadable.len())
+    let selected = Kept::of(&publications(plan));
+    let images = tree.images()?;
+    let others = images.images.iter().filter(|image| !selected.has(image));
+    Ok(others.count() + images.unreadable.len())
 }
 
 /// Says what became of images that were in the tree before.

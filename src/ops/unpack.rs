@@ -15,8 +15,8 @@ use crate::list::RenameRules;
 use crate::report::amount::format_count;
 use crate::store::{Made, Store};
 use crate::transfer::{
-    Ended, OnFailure, ReferrerMode, Sink, Source, StoreSink, StoreSinkOptions, TransferError,
-    Visibility,
+    Ended, OnFailure, ReferrerMode, ReferrerTags, Sink, Source, StoreSink, StoreSinkOptions,
+    TransferError, Visibility,
 };
 
 /// How often, and how long apart, to try to take away what a refused bundle left.
@@ -143,6 +143,7 @@ async fn fill(
         link: None,
         durability: Durability::Synced,
         visibility: Visibility::AllOrNothing,
+        referrers: ReferrerTags::Joined,
     };
     let sink = Arc::new(StoreSink::new(store, sink_options));
     batch

@@ -19,6 +19,18 @@ pub enum StoreError {
     /// A store opened for reading was to be changed.
     #[error("store `{}` is open for reading only", path.display())]
     ReadOnly { path: PathBuf },
+    /// A store that was to be opened alone.
+    #[error("`{}` is in use by another hod process", path.display())]
+    InUse { path: PathBuf },
+    /// A path of the store that leads elsewhere.
+    #[error("`{}` is not a directory of its own", path.display())]
+    Indirect { path: PathBuf },
+    /// A tree whose files are those of the store that it is to be compared with.
+    #[error("`{}` is a directory of `{}` as well", path.display(), origin.display())]
+    SameDirectory { path: PathBuf, origin: PathBuf },
+    /// A file that was removed from a tree is not in the store any more either; it was put back.
+    #[error("`{}` was changed meanwhile", path.display())]
+    Changed { path: PathBuf },
     /// The file system refused.
     #[error(transparent)]
     File(#[from] fsx::Error),
@@ -67,6 +79,10 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotAStore { .. } | Self::InsideTree { .. } => ErrorClass::Usage,
+            Self::InUse { .. }
+            | Self::Indirect { .. }
+            | Self::SameDirectory { .. }
+            | Self::Changed { .. } => ErrorClass::Policy,
             Self::ReadOnly { .. } => ErrorClass::Internal,
             Self::File(error) => error.class(),
             Self::BadLink { .. }
@@ -91,6 +107,17 @@ impl Hint for StoreError {
             Self::InsideTree { .. } => {
                 Some("give the directory that has `docker/registry/v2` in it".to_owned())
             }
+            Self::InUse { .. } => Some("wait until that process has ended".to_owned()),
+            Self::Indirect { .. } | Self::SameDirectory { .. } => Some(
+                "nothing is removed through a symbolic link or from the store itself: choose a \
+                 new directory"
+                    .to_owned(),
+            ),
+            Self::Changed { .. } => Some(
+                "no other program may write to the store or the tree: stop it, then run the \
+                 command again"
+                    .to_owned(),
+            ),
             Self::ReadOnly { .. } => None,
             Self::File(error) => error.hint(),
             Self::BadLink { path, .. } | Self::Corrupt { path, .. } => Some(format!(

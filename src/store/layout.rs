@@ -56,6 +56,11 @@ impl Tree {
         }
     }
 
+    /// `docker/registry/v2`
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// `blobs`
     pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use layouts::LayoutSink;
 pub use oci::OciSink;
 pub use registry::RegistrySink;
-pub use store::{StoreSink, StoreSinkOptions, Visibility};
+pub use store::{ReferrerTags, StoreSink, StoreSinkOptions, Visibility, publications};
 pub use take_over::LinkChoice;
 
 use super::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};

@@ -52,6 +52,13 @@ fn of_the_store() {
         StoreError::NotAStore { path: path() },
         StoreError::InsideTree { path: path() },
         StoreError::ReadOnly { path: path() },
+        StoreError::InUse { path: path() },
+        StoreError::Indirect { path: path() },
+        StoreError::SameDirectory {
+            path: path(),
+            origin: "store".into(),
+        },
+        StoreError::Changed { path: path() },
         StoreError::File(absent_file()),
         StoreError::BadLink {
             path: path(),
@@ -87,6 +94,10 @@ fn of_the_store() {
             StoreError::NotAStore { .. }
             | StoreError::InsideTree { .. }
             | StoreError::ReadOnly { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Indirect { .. }
+            | StoreError::SameDirectory { .. }
+            | StoreError::Changed { .. }
             | StoreError::File(_)
             | StoreError::BadLink { .. }
             | StoreError::DigestMismatch { .. }

@@ -1,6 +1,7 @@
 //! Success needs evidence: what lies, what is damaged, and what was lost meanwhile.
 
 mod answers;
+mod forecasts;
 mod second_runs;
 mod sources;
 mod stores;

@@ -42,6 +42,7 @@ mod readme;
 mod receipt;
 mod referrers;
 mod refusals;
+mod replace;
 mod results;
 mod roundtrip;
 mod safety;

@@ -22,8 +22,8 @@ const VERBS: &[(&[&str], &str)] = &[
     ),
     (
         &["delete", "rm", "rmi", "prune", "gc"],
-        "hod removes no images; `hod select LIST --store STORE --output TREE` makes a tree without \
-         them",
+        "hod removes no images from a store; `hod select LIST --store STORE --output TREE` makes a \
+         tree without them, and with `--replace` removes them from a tree that is there",
     ),
     (
         &["save"],

@@ -84,7 +84,8 @@ pub(crate) struct SourceCheckArgs {
 #[command(after_long_help = "\
 Examples:
   hod select site-a.txt --store store --output site-a
-  hod select site-a.txt --store store --output /mnt/usb/site-a --link copy")]
+  hod select site-a.txt --store store --output /mnt/usb/site-a --link copy
+  hod select site-a.txt --store store --output site-a --replace --dry-run")]
 pub(crate) struct SelectArgs {
     #[command(flatten)]
     pub(crate) list: ListArgs,
@@ -93,7 +94,7 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The tree to select into; one that has other images is refused
+    /// The tree to select into; one that has other images is refused without `--add` or `--replace`
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
 
@@ -101,9 +102,21 @@ pub(crate) struct SelectArgs {
     #[arg(long)]
     pub(crate) add: bool,
 
+    /// Remove the images that are not selected from the tree, once all selected ones are in it
+    ///
+    /// An image is removed only if the store has all of it, so that it can be selected again;
+    /// otherwise nothing is changed. Files that hod does not know stay. No other program may write
+    /// to the tree meanwhile.
+    #[arg(long, conflicts_with = "add")]
+    pub(crate) replace: bool,
+
     /// How to take over blobs; never anything else than asked for
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
+
+    /// Say what would be selected and removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) platforms: PlatformArgs,

@@ -83,6 +83,7 @@ fn batch(
         next_volumes: Vec::new(),
         present_volumes: None,
         source_damage: None,
+        removed: Vec::new(),
         left_files: Vec::new(),
         projects: Vec::new(),
     }

@@ -11,7 +11,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
     let wording = Wording {
         verb: "select",
         done: "selected",
-        effect: Effect::Real,
+        effect: Effect::of(args.dry_run),
     };
     let files = settings::RunFiles {
         lists: &args.list.lists,
@@ -45,10 +45,11 @@ async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),
-        others: if args.add {
-            Others::Keep
-        } else {
-            Others::Refuse
+        others: match (args.add, args.replace) {
+            (true, _) => Others::Keep,
+            (_, true) => Others::Remove,
+            _ => Others::Refuse,
         },
+        effect: Effect::of(args.dry_run),
     })
 }

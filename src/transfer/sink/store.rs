@@ -1,22 +1,24 @@
 //! A store as a sink: `pull`, `select` and `unpack`.
 
 mod partial;
+mod publications;
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+
+pub use publications::publications;
+use publications::write_images;
 
 use super::Content;
 use crate::bridge::{self, FileRange};
 use crate::bundle::BlobHolder;
 use crate::fsx::{self, Durability, LinkMode};
-use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
+use crate::oci::Digest;
 use crate::report::{BlobRoute, Event};
-use crate::store::{self, Holding, Publication, Soundness, StagedBlob, Store};
-use crate::transfer::referrers::make_index;
-use crate::transfer::{BlobContent, Plan, PlannedBlob, Referrer, SizeClaim, TransferError};
+use crate::store::{self, Holding, Soundness, StagedBlob, Store};
+use crate::transfer::{BlobContent, Plan, PlannedBlob, SizeClaim, TransferError};
 
 /// Takes images into a store.
 #[derive(Debug)]
@@ -36,6 +38,16 @@ pub struct StoreSinkOptions {
     pub link: Option<LinkMode>,
     pub durability: Durability,
     pub visibility: Visibility,
+    pub referrers: ReferrerTags,
+}
+
+/// What the tags list that lead to referrers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferrerTags {
+    /// What is carried, and what the store has about the same manifest already.
+    Joined,
+    /// What is carried and no more.
+    Carried,
 }
 
 /// When what arrived can be seen.
@@ -221,9 +233,9 @@ impl StoreSink {
             return images.into_iter().map(|at| (at, Ok(()))).collect();
         }
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
-        let durability = self.options.durability;
+        let options = self.options;
         let batch = images.clone();
-        let result = bridge::run(move || write_images(&store, &plan, &batch, durability)).await;
+        let result = bridge::run(move || write_images(&store, &plan, &batch, options)).await;
         let result = result.map_err(Arc::new);
         images.into_iter().map(|at| (at, result.clone())).collect()
     }
@@ -234,13 +246,13 @@ impl StoreSink {
     pub async fn reveal(&self, plan: &Arc<Plan>) -> Result<(), TransferError> {
         let staged = std::mem::take(&mut *self.staged.lock().expect("no panic while staging"));
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
-        let durability = self.options.durability;
+        let options = self.options;
         bridge::run(move || {
             for blob in staged {
-                blob.publish(durability)?;
+                blob.publish(options.durability)?;
             }
             let all: Vec<usize> = (0..plan.images.len()).collect();
-            write_images(&store, &plan, &all, durability)
+            write_images(&store, &plan, &all, options)
         })
         .await
     }
@@ -267,77 +279,4 @@ pub(super) fn require_sound(
             actual,
         }),
     }
-}
-
-fn write_images(
-    store: &Store,
-    plan: &Plan,
-    images: &[usize],
-    durability: Durability,
-) -> Result<(), TransferError> {
-    let digests = |blobs: &[Descriptor]| blobs.iter().map(|blob| blob.digest.clone()).collect();
-    let mut publications = Vec::with_capacity(images.len());
-    let mut subjects = HashMap::new();
-    for &at in images {
-        let image = &plan.images[at];
-        let destination = &image.wanted.destination;
-        // Before the image, so that its tag is the last.
-        for referrer in &image.referrers {
-            let known = match subjects.entry(&destination.repository) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(store.subjects(&destination.repository)?),
-            };
-            let (top, manifests) = referrer_manifests(store, known, referrer)?;
-            for manifest in &manifests {
-                store.write_manifest(manifest)?;
-            }
-            publications.push(Publication {
-                repository: destination.repository.clone(),
-                tag: Some(referrer.tag.clone()),
-                top,
-                manifests: manifests.iter().map(|m| m.digest().clone()).collect(),
-                blobs: digests(&referrer.blobs),
-            });
-        }
-        for manifest in &image.manifests {
-            store.write_manifest(manifest)?;
-        }
-        publications.push(Publication {
-            repository: destination.repository.clone(),
-            tag: destination.tag.clone(),
-            top: image.top().digest().clone(),
-            manifests: image
-                .manifests
-                .iter()
-                .map(Manifest::digest)
-                .cloned()
-                .collect(),
-            blobs: digests(&image.blobs),
-        });
-    }
-    store.publish(&publications, durability)?;
-    Ok(())
-}
-
-/// The manifests of a referrer, with the top last: an index lists what the repository has about
-/// the same subject, too.
-fn referrer_manifests(
-    store: &Store,
-    known: &[(Digest, Digest)],
-    referrer: &Referrer,
-) -> Result<(Digest, Vec<Manifest>), TransferError> {
-    if referrer.kind == ReferrerTagKind::Cosign {
-        return Ok((referrer.top().digest().clone(), referrer.manifests.clone()));
-    }
-    let mut entries = referrer.entries();
-    for (digest, _) in known.iter().filter(|(_, about)| *about == referrer.subject) {
-        if let Some(manifest) = store.read_manifest(digest)? {
-            entries.push(ReferrerEntry::of(&manifest));
-        }
-    }
-    let index = make_index(entries);
-    let top = index.digest().clone();
-    let mut manifests = referrer.manifests.clone();
-    manifests.push(index);
-    Ok((top, manifests))
 }

@@ -123,6 +123,17 @@ fn of_paths() -> Vec<OpsError> {
             path: path(),
             n_others: 4,
         },
+        OpsError::WouldLose {
+            path: path(),
+            store: "store".into(),
+            images: (1..=22)
+                .map(|n| format!("a/one:{n} (`ab12` is not there)"))
+                .collect(),
+        },
+        OpsError::NotRemoved {
+            path: path(),
+            source: StoreError::Changed { path: path() },
+        },
         OpsError::BundleText { field: "name" },
         OpsError::BundleText { field: "version" },
         OpsError::ListWithoutStore {
@@ -251,6 +262,8 @@ fn of_the_verbs() {
             | OpsError::OutputIsSource { .. }
             | OpsError::OutputsExist { .. }
             | OpsError::OtherImages { .. }
+            | OpsError::WouldLose { .. }
+            | OpsError::NotRemoved { .. }
             | OpsError::BundleText { .. }
             | OpsError::ListWithoutStore { .. }
             | OpsError::Compression { .. }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 9] = [
+const SET_UP: [&str; 10] = [
     "bsdtar",
     "busybox",
     "docker-registry",
@@ -14,6 +14,7 @@ const SET_UP: [&str; 9] = [
     "openssl",
     "shellcheck",
     "skopeo",
+    "strace",
     "zstd",
 ];
 

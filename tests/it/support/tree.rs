@@ -86,6 +86,18 @@ pub(crate) fn assert_same(left: &Tree, right: &Tree, what: &str) {
 /// place says, and when there is any file that a registry would not have.
 #[track_caller]
 pub(crate) fn whole_images(store: &Path) -> BTreeMap<String, Digest> {
+    images(store, |_| true)
+}
+
+/// The tags of a store as [`whole_images`] has them, less those that name nothing: they are being
+/// removed.
+#[track_caller]
+pub(crate) fn visible_images(store: &Path) -> BTreeMap<String, Digest> {
+    images(store, |tag| exists(&tag.join("current/link")))
+}
+
+#[track_caller]
+fn images(store: &Path, is_wanted: impl Fn(&Path) -> bool) -> BTreeMap<String, Digest> {
     let root = store.join(TREE);
     for path in files(&root) {
         let name = path.file_name().unwrap();
@@ -98,7 +110,8 @@ pub(crate) fn whole_images(store: &Path) -> BTreeMap<String, Digest> {
     let repositories = root.join("repositories");
     let mut images = BTreeMap::new();
     for (path, is_file) in entries(&repositories) {
-        if is_file || path.parent().and_then(Path::file_name) != Some("tags".as_ref()) {
+        let is_tag = path.parent().and_then(Path::file_name) == Some("tags".as_ref());
+        if is_file || !is_tag || !is_wanted(&path) {
             continue;
         }
         let repository = path.ancestors().nth(3).unwrap();

@@ -1,0 +1,223 @@
+//! A directory that is held open, below which nothing is reached through a symbolic link.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Error, FileStat};
+
+/// A directory that stays the same whatever becomes of its path.
+///
+/// The paths that its methods take are relative to it and may have only names in them. A path that
+/// leads through anything but real directories is not found.
+#[derive(Debug)]
+pub struct PinnedDir {
+    dir: File,
+    path: PathBuf,
+}
+
+impl PinnedDir {
+    /// Opens a directory; a link at `path` itself is followed.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            dir: super::open(path)?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The path of the directory when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks at what is at `relative` without following a link there.
+    pub fn stat(&self, relative: &Path) -> Result<Option<FileStat>, Error> {
+        let Some((dir, name)) = self.locate(relative)? else {
+            return Ok(None);
+        };
+        match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(file_stat(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error("look at", relative, errno)),
+        }
+    }
+
+    /// Looks at the directory that `relative` is in.
+    pub fn stat_parent(&self, relative: &Path) -> Result<Option<FileStat>, Error> {
+        let Some((dir, _)) = self.locate(relative)? else {
+            return Ok(None);
+        };
+        let stat = rustix::fs::fstat(&dir);
+        let stat = stat.map_err(|errno| self.error("look at", relative, errno))?;
+        Ok(Some(file_stat(&stat)))
+    }
+
+    /// Removes the name `relative` of a file; its other names stay. Idempotent.
+    pub fn remove_file(&self, relative: &Path) -> Result<(), Error> {
+        self.remove(relative, AtFlags::empty(), &[Errno::NOENT])
+    }
+
+    /// Removes a directory that is empty; one that is not, or is not found, stays as it is.
+    pub fn remove_dir_if_empty(&self, relative: &Path) -> Result<(), Error> {
+        let kept = [Errno::NOENT, Errno::NOTEMPTY, Errno::EXIST, Errno::NOTDIR];
+        self.remove(relative, AtFlags::REMOVEDIR, &kept)
+    }
+
+    fn remove(&self, relative: &Path, flags: AtFlags, fine: &[Errno]) -> Result<(), Error> {
+        let Some((dir, name)) = self.locate(relative)? else {
+            return Ok(());
+        };
+        match rustix::fs::unlinkat(&dir, &name, flags) {
+            Err(errno) if !fine.contains(&errno) => Err(self.error("remove", relative, errno)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames what is at `from` to `to`, where nothing may be.
+    pub fn rename_new(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let missing = |path: &Path| self.error("rename", path, Errno::NOENT);
+        let (from_dir, from_name) = self.locate(from)?.ok_or_else(|| missing(from))?;
+        let (to_dir, to_name) = self.locate(to)?.ok_or_else(|| missing(to))?;
+        let flags = RenameFlags::NOREPLACE;
+        let renamed =
+            match rustix::fs::renameat_with(&from_dir, &from_name, &to_dir, &to_name, flags) {
+                // A file system that cannot tell (some network ones).
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if self.stat(to)?.is_none() => {
+                    rustix::fs::renameat(&from_dir, &from_name, &to_dir, &to_name)
+                }
+                renamed => renamed,
+            };
+        renamed.map_err(|errno| {
+            let (from, to) = (self.path.join(from), self.path.join(to));
+            Error::with_destination("rename", &from, &to, errno.into())
+        })
+    }
+
+    /// Opens the directory that `relative` is in; `None` when there is no real one.
+    fn locate(&self, relative: &Path) -> Result<Option<(File, OsString)>, Error> {
+        let mut names: Vec<&OsStr> = Vec::new();
+        for component in relative.components() {
+            match component {
+                Component::Normal(name) => names.push(name),
+                _ => return Ok(None),
+            }
+        }
+        let Some((name, parents)) = names.split_last() else {
+            return Ok(None);
+        };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        let mut dir = None;
+        for parent in parents {
+            let within = dir.as_ref().unwrap_or(&self.dir);
+            match rustix::fs::openat(within, *parent, flags, Mode::empty()) {
+                Ok(child) => dir = Some(File::from(child)),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+                Err(errno) => return Err(self.error("open", relative, errno)),
+            }
+        }
+        let dir = match dir {
+            Some(dir) => dir,
+            None => self
+                .dir
+                .try_clone()
+                .map_err(|source| Error::new("open", &self.path, source))?,
+        };
+        Ok(Some((dir, (*name).to_owned())))
+    }
+
+    fn error(&self, verb: &'static str, relative: &Path, errno: Errno) -> Error {
+        Error::new(verb, &self.path.join(relative), errno.into())
+    }
+}
+
+fn file_stat(stat: &rustix::fs::Stat) -> FileStat {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let seconds = u64::try_from(stat.st_mtime).ok().map(Duration::from_secs);
+    FileStat {
+        len: u64::try_from(stat.st_size).unwrap_or_default(),
+        is_file: kind == FileType::RegularFile,
+        is_dir: kind == FileType::Directory,
+        mode: stat.st_mode,
+        identity: (stat.st_dev, stat.st_ino),
+        n_links: stat.st_nlink,
+        modified: seconds
+            .map(|since| since + Duration::from_nanos(stat.st_mtime_nsec))
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)),
+    }
+}
+
+/// Looks at a path without following a link there; `None` when it is not found.
+#[expect(clippy::disallowed_methods, reason = "links are not followed")]
+pub fn try_stat_link(path: &Path) -> Result<Option<FileStat>, Error> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(FileStat {
+            len: metadata.len(),
+            is_file: metadata.is_file(),
+            is_dir: metadata.is_dir(),
+            mode: metadata.mode(),
+            identity: (metadata.dev(), metadata.ino()),
+            n_links: metadata.nlink(),
+            modified: metadata.modified().ok(),
+        })),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(source) => Err(Error::new("look at", path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx;
+
+    #[test]
+    fn nothing_is_reached_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::write_file(&path("tree/a/file"), b"1").unwrap();
+        fsx::write_file(&path("precious/file"), b"1").unwrap();
+        std::os::unix::fs::symlink(path("precious"), path("tree/link")).unwrap();
+        std::os::unix::fs::symlink(path("precious/file"), path("tree/a/leaf")).unwrap();
+        std::os::unix::fs::symlink(path("tree"), path("alias")).unwrap();
+        let dir = PinnedDir::open(&path("alias")).unwrap();
+        let stat = |name: &str| dir.stat(Path::new(name)).unwrap();
+        let known = fsx::stat(&path("tree/a/file")).unwrap();
+        assert_eq!(stat("a/file"), Some(known));
+        assert_eq!(stat("link/file"), None);
+        assert_eq!(stat("../precious/file"), None);
+        assert!(!stat("a/leaf").unwrap().is_file);
+        for name in ["link/file", "../precious/file"] {
+            dir.remove_file(Path::new(name)).unwrap();
+            assert!(
+                dir.rename_new(Path::new(name), Path::new("a/new")).is_err(),
+                "{name}"
+            );
+        }
+        // Of a link, the link itself.
+        dir.remove_file(Path::new("a/leaf")).unwrap();
+        assert_eq!(fsx::read(&path("precious/file"), 1).unwrap(), b"1");
+        dir.remove_dir_if_empty(Path::new("a")).unwrap();
+        dir.remove_dir_if_empty(Path::new("link")).unwrap();
+        dir.rename_new(Path::new("a/file"), Path::new("moved"))
+            .unwrap();
+        fsx::write_file(&path("tree/other"), b"2").unwrap();
+        let refused = dir.rename_new(Path::new("moved"), Path::new("other"));
+        assert_eq!(refused.unwrap_err().kind(), fsx::IoKind::Exists);
+        dir.remove_dir_if_empty(Path::new("a")).unwrap();
+        assert_eq!(
+            fsx::read_dir_names(&path("tree")).unwrap(),
+            ["link", "moved", "other"]
+        );
+    }
+}

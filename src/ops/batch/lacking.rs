@@ -1,0 +1,66 @@
+//! What a store lacks of a plan.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use super::{Batch, WouldMove};
+use crate::bridge;
+use crate::oci::sum_len;
+use crate::ops::OpsError;
+use crate::store::{Holding, Store, StoreError};
+use crate::transfer::{PlannedBlob, Source};
+
+/// How many blobs of the source are looked at at once.
+const CHECKED_AT_ONCE: usize = 16;
+
+impl Batch {
+    /// Finds out, for a dry run, which blobs `store` lacks, or has damaged; nothing is in a store
+    /// that is not there. Images that would fail since `source` cannot provide one of them are
+    /// noted. Hashes the files that were changed after they were verified.
+    pub(in crate::ops) async fn forecast(
+        &mut self,
+        source: &Source,
+        store: Option<Store>,
+    ) -> Result<WouldMove, OpsError> {
+        let plan = Arc::clone(&self.plan);
+        let lacking = bridge::run(move || {
+            let blobs = plan.blobs.iter().enumerate();
+            let lacking = blobs.filter_map(|(at, blob)| {
+                let lacks = lacks(store.as_ref(), blob).transpose()?;
+                Some(lacks.map(|bytes| (at, bytes)))
+            });
+            lacking.collect::<Result<Vec<(usize, u64)>, StoreError>>()
+        });
+        let lacking = lacking.await?;
+        let would_move = WouldMove {
+            blobs: lacking.len(),
+            bytes: sum_len(lacking.iter().map(|(_, bytes)| *bytes)),
+        };
+        let plan = Arc::clone(&self.plan);
+        let blobs = lacking.into_iter().map(|(at, _)| &plan.blobs[at]);
+        let checked = futures_util::stream::iter(blobs)
+            .map(|blob| async move { (blob, source.check_blob(blob).await) })
+            .buffered(CHECKED_AT_ONCE);
+        let checked: Vec<_> = checked.collect().await;
+        for (blob, checked) in checked {
+            if let Err(error) = checked {
+                self.mark_failed(&blob.images, error);
+            }
+        }
+        Ok(would_move)
+    }
+}
+
+/// How many bytes of a blob a store would get; `None` when it has the blob.
+fn lacks(store: Option<&Store>, blob: &PlannedBlob) -> Result<Option<u64>, StoreError> {
+    let blob = &blob.descriptor;
+    let Some(store) = store else {
+        return Ok(Some(blob.size));
+    };
+    if store.holding(blob)? == Holding::Sound {
+        return Ok(None);
+    }
+    let kept = store.partial_len(&blob.digest)?;
+    Ok(Some(blob.size.saturating_sub(kept)))
+}

@@ -1,0 +1,181 @@
+//! `select --replace`: afterwards the tree holds the selected images and no others.
+
+use std::path::Path;
+
+use super::{SelectOptions, run};
+use crate::bridge;
+use crate::fsx;
+use crate::ops::batch::Batch;
+use crate::ops::{BatchOutcome, Catalog, Context, Effect, OpsError, RemovedImage};
+use crate::report::amount::{format_count, format_len};
+use crate::store::{Kept, Store, Surplus};
+use crate::transfer::{ReferrerTags, publications};
+
+/// How many images or files are named in a line.
+const SHOWN_MAX: usize = 5;
+
+/// Selects the images of the batch into a tree of which nobody else has hold, then removes all
+/// other images from it.
+///
+/// Refused, with nothing changed, when the store does not have all of an image that would go: what
+/// is removed can be selected again. Nothing is removed when an image failed.
+pub(super) async fn replace(
+    cx: &Context,
+    options: &SelectOptions,
+    (catalog, mut batch): (&Catalog, Batch),
+) -> Result<BatchOutcome, OpsError> {
+    require_apart(&options.store, &options.output)?;
+    let origin = Store::open(&options.store)?;
+    if options.effect == Effect::DryRun {
+        let tree = super::existing(&options.output)?;
+        let surplus = match &tree {
+            Some(tree) => Some(survey(cx, options, &batch, (tree, &origin)).await?),
+            None => None,
+        };
+        let would_move = batch.forecast(catalog.source(), tree).await?;
+        let mut outcome = batch.finish();
+        outcome.would_move = Some(would_move);
+        if let Some(surplus) = surplus {
+            describe(cx, options, &surplus, &mut outcome);
+        }
+        return Ok(outcome);
+    }
+    let tree = cx.open_store(&options.output, Store::create_alone).await;
+    let (tree, mut made) = tree?;
+    let surplus = survey(cx, options, &batch, (&tree, &origin)).await;
+    let surplus = match surplus {
+        Ok(surplus) => surplus,
+        Err(error) => {
+            drop(tree);
+            if let Err(error) = bridge::run(move || made.discard()).await {
+                cx.warn(&format!("empty directories stay in the output: {error}"));
+            }
+            return Err(error);
+        }
+    };
+    run(
+        cx,
+        options,
+        (catalog, &mut batch),
+        (tree.clone(), ReferrerTags::Carried),
+    )
+    .await;
+    let mut outcome = batch.finish();
+    if outcome.n_failed() > 0 {
+        if !surplus.images().is_empty() {
+            cx.warn(&format!(
+                "nothing was removed from `{}`, since not all images were selected",
+                options.output.display()
+            ));
+        }
+        return Ok(outcome);
+    }
+    describe(cx, options, &surplus, &mut outcome);
+    cx.stage("removing what is not selected");
+    let removal = bridge::run_stoppable(move |stop| surplus.remove(&stop)).await;
+    let removal = removal.map_err(|source| OpsError::NotRemoved {
+        path: options.output.clone(),
+        source,
+    })?;
+    outcome.left_files = removal
+        .left
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if removal.n_blobs > 0 {
+        cx.note(&format!(
+            "{} ({}) that no selected image has were removed from `{}`",
+            format_count(removal.n_blobs, "blob"),
+            format_len(removal.len),
+            options.output.display()
+        ));
+    }
+    Ok(outcome)
+}
+
+/// Finds out what is to be removed; refuses when an image would be lost for good.
+async fn survey(
+    cx: &Context,
+    options: &SelectOptions,
+    batch: &Batch,
+    (tree, origin): (&Store, &Store),
+) -> Result<Surplus, OpsError> {
+    require_apart(&options.store, &options.output)?;
+    cx.stage("comparing the tree with the store");
+    let kept = Kept::of(&publications(&batch.plan));
+    let (tree, origin) = (tree.clone(), origin.clone());
+    let surplus = bridge::run_stoppable(move |stop| tree.surplus(&kept, &origin, &stop)).await?;
+    if surplus.lost().is_empty() {
+        return Ok(surplus);
+    }
+    Err(OpsError::WouldLose {
+        path: options.output.clone(),
+        store: options.store.clone(),
+        images: surplus.lost().iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Says which images go, and what stays that is not an image.
+fn describe(cx: &Context, options: &SelectOptions, surplus: &Surplus, outcome: &mut BatchOutcome) {
+    let path = options.output.display();
+    let images = surplus.images();
+    if !images.is_empty() {
+        let names: Vec<String> = images.iter().map(ToString::to_string).collect();
+        let verb = match options.effect {
+            Effect::Real => "removing",
+            Effect::DryRun => "would remove",
+        };
+        let n_images = format_count(images.len(), "image");
+        cx.note(&format!(
+            "{verb} {n_images} from `{path}`: {}",
+            some(&names)
+        ));
+    }
+    outcome.removed = images
+        .iter()
+        .map(|image| RemovedImage {
+            image: image.to_string(),
+            digest: image.digest.clone(),
+        })
+        .collect();
+    let left: Vec<String> = surplus
+        .left()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if !left.is_empty() {
+        let n_files = format_count(left.len(), "file");
+        cx.warn(&format!(
+            "{n_files} in `{path}` that `select` did not write stay: {}",
+            some(&left)
+        ));
+    }
+    outcome.left_files = left;
+}
+
+/// The first of some names, and how many there are besides.
+fn some(names: &[String]) -> String {
+    let shown = names.len().min(SHOWN_MAX);
+    let text = names[..shown].join(", ");
+    match names.len() - shown {
+        0 => text,
+        n => format!("{text} and {n} more"),
+    }
+}
+
+/// Refuses when the store and the output are one directory, however they are named, or one is
+/// inside the other.
+fn require_apart(store: &Path, output: &Path) -> Result<(), OpsError> {
+    let refused = || OpsError::OutputIsSource {
+        path: output.to_owned(),
+    };
+    for (inner, outer) in [(store, output), (output, store)] {
+        if fsx::is_within(inner, outer)? {
+            return Err(refused());
+        }
+    }
+    if Store::detect(output)? && Store::open(output)?.shares_directory(&Store::open(store)?)? {
+        return Err(refused());
+    }
+    Ok(())
+}

@@ -1,0 +1,462 @@
+//! Removing from a tree what is not to be in it any more, without losing anything.
+//!
+//! Content is removed only where another store, the origin, has it as well: a blob when the origin
+//! has a name of the same inode, or a file of its own that was verified; an index also when it can
+//! be made again from what the origin has. Of a tree that has images besides, nothing is removed.
+//!
+//! The tree is open alone, the origin held, and every file is looked at again before it goes: its
+//! path is walked without following links, and a blob leaves its place by a rename that is undone
+//! when the origin's copy went with it. What a finished tree does not have is never touched.
+
+mod proof;
+mod removal;
+mod shape;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{Publication, Store, StoreError, StoredImage};
+use crate::bridge::Stop;
+use crate::fsx::{self, WalkKind};
+use crate::oci::{Digest, Manifest, RepositoryName, Tag};
+use proof::{Prover, Verdict};
+use removal::Planned;
+pub use removal::Removal;
+use shape::{TreeDir, TreeFile};
+
+/// How many digits of a digest are shown.
+const DIGITS_SHOWN: usize = 12;
+
+/// What a tree is to hold.
+#[derive(Debug, Default)]
+pub struct Kept {
+    repositories: HashMap<RepositoryName, KeptLinks>,
+    /// Blobs and manifests of all repositories.
+    blobs: HashSet<Digest>,
+}
+
+#[derive(Debug, Default)]
+struct KeptLinks {
+    tags: HashMap<Tag, Digest>,
+    revisions: HashSet<Digest>,
+    layers: HashSet<Digest>,
+}
+
+impl Kept {
+    /// All that publishing these images puts into a tree.
+    pub fn of(images: &[Publication]) -> Self {
+        let mut kept = Self::default();
+        for image in images {
+            let links = kept.repositories.entry(image.repository.clone());
+            let links = links.or_default();
+            if let Some(tag) = &image.tag {
+                links.tags.insert(tag.clone(), image.top.clone());
+            }
+            let manifests = || image.manifests.iter().chain([&image.top]).cloned();
+            links.revisions.extend(manifests());
+            links.layers.extend(image.blobs.iter().cloned());
+            kept.blobs.extend(manifests());
+            kept.blobs.extend(image.blobs.iter().cloned());
+        }
+        kept
+    }
+
+    /// Whether an image is one of those, by its tag or, when it has none, as a manifest.
+    pub fn has(&self, image: &StoredImage) -> bool {
+        let Some(links) = self.repositories.get(&image.repository) else {
+            return false;
+        };
+        match &image.tag {
+            Some(tag) => links.tags.get(tag) == Some(&image.digest),
+            None => links.revisions.contains(&image.digest),
+        }
+    }
+
+    fn keeps(&self, file: &TreeFile) -> bool {
+        let links = |repository| self.repositories.get(repository);
+        match file {
+            TreeFile::Blob(digest) => self.blobs.contains(digest),
+            TreeFile::Layer(name, digest) => links(name).is_some_and(|l| l.layers.contains(digest)),
+            TreeFile::Revision(name, digest) => {
+                links(name).is_some_and(|l| l.revisions.contains(digest))
+            }
+            TreeFile::Current(name, tag) => links(name).is_some_and(|l| l.tags.contains_key(tag)),
+            TreeFile::Past(name, tag, digest) => {
+                links(name).is_some_and(|l| l.tags.get(tag) == Some(digest))
+            }
+        }
+    }
+}
+
+/// What a tree has besides what it is to hold.
+#[derive(Debug)]
+pub struct Surplus {
+    /// What is to be removed, in this order.
+    files: Vec<Planned>,
+    /// Directories with nothing in them.
+    empty_dirs: Vec<PathBuf>,
+    /// The repositories that stay.
+    kept: HashSet<RepositoryName>,
+    tree: Store,
+    images: Vec<StoredImage>,
+    lost: Vec<Lost>,
+    left: Vec<PathBuf>,
+}
+
+/// An image that would be lost for good.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lost {
+    pub image: StoredImage,
+    /// What of it the origin lacks.
+    pub digest: Digest,
+    pub why: WhyLost,
+}
+
+/// What the origin lacks of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyLost {
+    Absent,
+    Damaged,
+    /// It has the bytes of a manifest, which belong to no repository.
+    Unlinked,
+}
+
+impl fmt::Display for Lost {
+    /// "a/one:1 (`ab12…` is damaged there)"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = &self.digest.hex()[..DIGITS_SHOWN];
+        let why = match self.why {
+            WhyLost::Absent => "is not there",
+            WhyLost::Damaged => "is damaged there",
+            WhyLost::Unlinked => "belongs to no repository there",
+        };
+        write!(f, "{} (`{digits}` {why})", self.image)
+    }
+}
+
+impl Surplus {
+    /// The images that are to be removed, sorted.
+    pub fn images(&self) -> &[StoredImage] {
+        &self.images
+    }
+
+    /// The images of which the origin does not have everything, sorted: with any of them, nothing
+    /// may be removed.
+    pub fn lost(&self) -> &[Lost] {
+        &self.lost
+    }
+
+    /// What no finished tree has, and blobs of no image that the origin lacks: they stay.
+    pub fn left(&self) -> &[PathBuf] {
+        &self.left
+    }
+}
+
+impl Store {
+    /// Lists what the tree has besides what it is to hold, and proves that `origin` has it, too.
+    ///
+    /// Changes nothing but stamps. Hashes the origin's copies that are not known to be right.
+    pub fn surplus(&self, kept: &Kept, origin: &Self, stop: &Stop) -> Result<Surplus, StoreError> {
+        let root = self.tree().root();
+        if root == self.path() {
+            let path = root.to_owned();
+            return Err(StoreError::InsideTree { path });
+        }
+        let dir = removal::open_tree(self.path(), root)?;
+        let mut found = Vec::new();
+        let mut left = Vec::new();
+        let mut empty_dirs = BTreeSet::new();
+        for entry in fsx::walk(root, |_| true) {
+            let entry = entry?;
+            let within = entry.path.strip_prefix(root).unwrap_or(&entry.path);
+            if let Some(parent) = entry.path.parent() {
+                empty_dirs.remove(parent);
+            }
+            let file = match entry.kind {
+                WalkKind::Dir => {
+                    if TreeDir::parse(within).is_some() {
+                        empty_dirs.insert(entry.path);
+                    }
+                    continue;
+                }
+                WalkKind::File => TreeFile::parse(within),
+                WalkKind::Special => None,
+            };
+            match file {
+                Some(file) if kept.keeps(&file) => {}
+                Some(file) => found.extend(Planned::new(file, &entry.path, &dir)?),
+                None => left.push(entry.path),
+            }
+        }
+        let listed = self.images()?;
+        let mut images = listed.images;
+        images.retain(|image| !kept.has(image));
+        let mut survey = Survey {
+            kept,
+            manifests: HashMap::new(),
+            surplus: found.iter().filter_map(Planned::blob).cloned().collect(),
+            verdicts: HashMap::new(),
+            prover: Prover::new(self, origin),
+        };
+        for planned in &found {
+            if stop.is_set() {
+                break;
+            }
+            survey.judge(planned)?;
+        }
+        if stop.is_set() {
+            // Nobody waits for the answer, and it is not one.
+            found.clear();
+        }
+        let lost = survey.lost(&images, &found)?;
+        let order = survey.order(&found)?;
+        let mut verdicts = survey.verdicts;
+        let mut files = Vec::with_capacity(found.len());
+        for mut planned in found {
+            if let Some(digest) = planned.blob() {
+                match verdicts.remove(digest) {
+                    Some(Verdict::Copied(copy)) => planned.copy = Some(copy),
+                    Some(Verdict::Derived) => {}
+                    Some(Verdict::Lost(_)) | None => {
+                        left.push(planned.path);
+                        continue;
+                    }
+                }
+            }
+            files.push(planned);
+        }
+        files.sort_by_cached_key(|planned| planned.rank(&order));
+        Ok(Surplus {
+            files,
+            empty_dirs: empty_dirs.into_iter().collect(),
+            kept: kept.repositories.keys().cloned().collect(),
+            tree: self.clone(),
+            images,
+            lost,
+            left,
+        })
+    }
+}
+
+/// What is found out about the blobs of a tree.
+struct Survey<'a> {
+    kept: &'a Kept,
+    manifests: HashMap<Digest, Option<Manifest>>,
+    /// The blobs that are not kept.
+    surplus: HashSet<Digest>,
+    verdicts: HashMap<Digest, Verdict>,
+    prover: Prover<'a>,
+}
+
+impl Survey<'_> {
+    /// Reads a manifest of the tree; one that cannot be understood has nothing below it.
+    fn manifest(&mut self, digest: &Digest) -> Result<Option<&Manifest>, StoreError> {
+        if !self.manifests.contains_key(digest) {
+            let read = match self.prover.tree.read_manifest(digest) {
+                Err(error @ StoreError::File(_)) => return Err(error),
+                read => read.ok().flatten(),
+            };
+            self.manifests.insert(digest.clone(), read);
+        }
+        Ok(self.manifests[digest].as_ref())
+    }
+
+    fn judge(&mut self, planned: &Planned) -> Result<(), StoreError> {
+        let Some(digest) = planned.blob() else {
+            return Ok(());
+        };
+        let mut verdict = self.prover.prove(digest, planned)?;
+        if let Verdict::Lost(_) = verdict
+            && let Some(manifest) = self.manifest(digest)?.cloned()
+            && self.prover.can_make(&manifest, &self.kept.blobs)?
+        {
+            verdict = Verdict::Derived;
+        }
+        self.verdicts.insert(digest.clone(), verdict);
+        Ok(())
+    }
+
+    /// What the origin lacks of a manifest of the tree, apart from its children.
+    fn lacks(&mut self, digest: &Digest) -> Result<Option<(Digest, WhyLost)>, StoreError> {
+        let mut needed = vec![digest.clone()];
+        if let Some(manifest) = self.manifest(digest)? {
+            needed.extend(manifest.stored_blobs().map(|blob| blob.digest.clone()));
+        }
+        for needed in needed {
+            if let Some(Verdict::Lost(why)) = self.verdicts.get(&needed) {
+                return Ok(Some((needed, *why)));
+            }
+        }
+        let is_surplus = self.surplus.contains(digest);
+        let is_derived = matches!(self.verdicts.get(digest), Some(Verdict::Derived));
+        if is_surplus && !is_derived && !self.prover.has_revision(digest)? {
+            return Ok(Some((digest.clone(), WhyLost::Unlinked)));
+        }
+        Ok(None)
+    }
+
+    /// The images that would be lost, and the manifests without a tag that would.
+    fn lost(&mut self, images: &[StoredImage], found: &[Planned]) -> Result<Vec<Lost>, StoreError> {
+        let mut explained: HashSet<Digest> = HashSet::new();
+        let mut lost = Vec::new();
+        for image in images {
+            let (mut seen, mut queue) = (BTreeSet::new(), vec![image.digest.clone()]);
+            let mut lacking = None;
+            while let Some(digest) = queue.pop() {
+                if !seen.insert(digest.clone()) {
+                    continue;
+                }
+                let lacks = self.lacks(&digest)?;
+                lacking = lacking.or(lacks);
+                let manifest = self.manifest(&digest)?;
+                let children = manifest.into_iter().flat_map(Manifest::children);
+                queue.extend(children.map(|child| child.digest.clone()));
+            }
+            if let Some((digest, why)) = lacking {
+                explained.extend(seen);
+                let image = image.clone();
+                lost.push(Lost { image, digest, why });
+            }
+        }
+        for planned in found {
+            let TreeFile::Revision(repository, digest) = &planned.file else {
+                continue;
+            };
+            if !explained.contains(digest)
+                && let Some((lacking, why)) = self.lacks(digest)?
+            {
+                let image = StoredImage {
+                    repository: repository.clone(),
+                    tag: None,
+                    digest: digest.clone(),
+                };
+                let digest = lacking;
+                lost.push(Lost { image, digest, why });
+            }
+        }
+        lost.sort_unstable();
+        Ok(lost)
+    }
+
+    /// Puts the manifests that go in an order in which an index comes before what it lists.
+    fn order(&mut self, found: &[Planned]) -> Result<HashMap<Digest, usize>, StoreError> {
+        let mut children: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for planned in found {
+            if let TreeFile::Revision(_, digest) = &planned.file {
+                let manifest = self.manifest(digest)?;
+                let below = manifest.into_iter().flat_map(Manifest::children);
+                let below = below.map(|child| child.digest.clone()).collect();
+                children.insert(digest.clone(), below);
+            }
+        }
+        let mut n_parents: HashMap<Digest, usize> = HashMap::new();
+        for child in children.values().flatten() {
+            *n_parents.entry(child.clone()).or_default() += 1;
+        }
+        let is_top = |digest: &&Digest| !n_parents.contains_key(*digest);
+        let mut queue: Vec<Digest> = children.keys().filter(is_top).cloned().collect();
+        let mut order = HashMap::new();
+        while let Some(digest) = queue.pop() {
+            for child in children.get(&digest).into_iter().flatten() {
+                if let Some(n) = n_parents.get_mut(child) {
+                    *n -= 1;
+                    if *n == 0 {
+                        queue.push(child.clone());
+                    }
+                }
+            }
+            order.insert(digest, order.len());
+        }
+        Ok(order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx::{Durability, TempDir};
+    use crate::oci::Algorithm;
+
+    /// Puts an image of one layer under `a:1`; returns the digests of its parts.
+    fn fill(store: &Store, seed: &str) -> Publication {
+        let put = |bytes: &[u8]| {
+            let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
+            writer.write(bytes).unwrap();
+            let digest = Digest::of(bytes);
+            writer.commit(&digest, None, Durability::Synced).unwrap();
+            digest
+        };
+        let blob = put(seed.as_bytes());
+        let size = seed.len();
+        let entry = |kind: &str| {
+            let media_type = format!("application/vnd.oci.image.{kind}");
+            format!(r#"{{"mediaType":"{media_type}","digest":"{blob}","size":{size}}}"#)
+        };
+        let (config, layer) = (entry("config.v1+json"), entry("layer.v1.tar"));
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let text = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{media_type}","config":{config},"layers":[{layer}]}}"#
+        );
+        let top = put(text.as_bytes());
+        let publication = Publication {
+            repository: "a".parse().unwrap(),
+            tag: Some(seed.parse().unwrap()),
+            top: top.clone(),
+            manifests: vec![top],
+            blobs: vec![blob],
+        };
+        let images = std::slice::from_ref(&publication);
+        store.publish(images, Durability::Deferred).unwrap();
+        publication
+    }
+
+    #[test]
+    fn a_blob_whose_copy_has_gone_is_put_back() {
+        let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+        let store = |name: &str| Store::create(&root.path().join(name)).unwrap();
+        let (origin, tree) = (store("origin"), store("tree"));
+        for store in [&origin, &tree] {
+            fill(store, "gone");
+        }
+        let kept = Kept::of(&[fill(&tree, "kept")]);
+        let stop = Stop::default();
+        let surplus = tree.surplus(&kept, &origin, &stop).unwrap();
+        assert_eq!(surplus.lost(), []);
+        assert_eq!(surplus.images()[0].to_string(), "a:gone");
+        let blob = Digest::of(b"gone");
+        fsx::remove_file(&origin.blob_path(&blob)).unwrap();
+        let error = surplus.remove(&stop).unwrap_err();
+        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        assert_eq!(
+            tree.read_blob(&blob, 9).unwrap().as_deref(),
+            Some(&b"gone"[..])
+        );
+        // And the next time it stays, though no image has it.
+        let surplus = tree.surplus(&kept, &origin, &stop).unwrap();
+        assert_eq!(surplus.lost(), []);
+        assert_eq!(surplus.left(), [tree.blob_path(&blob)]);
+        let removal = surplus.remove(&stop).unwrap();
+        assert_eq!(removal.left, [tree.blob_path(&blob)]);
+        assert!(tree.blob_len(&blob).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_store_may_be_open_alone() {
+        let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+        let shared = Store::create(root.path()).unwrap();
+        let refused = Store::create_alone(root.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+        drop(shared);
+        let (alone, _) = Store::create_alone(root.path()).unwrap();
+        let refused = Store::create_alone(root.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+        drop(alone);
+        let held = Store::open(root.path()).unwrap().hold().unwrap();
+        assert!(held.is_some());
+        assert!(Store::create(root.path()).is_ok());
+        assert!(Store::create_alone(root.path()).is_err());
+        let inside = root.path().join("docker/registry/v2");
+        assert!(Store::open(&inside).unwrap().hold().unwrap().is_some());
+    }
+}

@@ -1,0 +1,267 @@
+//! The removal itself, file by file.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::Surplus;
+use super::proof::Copy;
+use super::shape::{TreeDir, TreeFile};
+use crate::bridge::Stop;
+use crate::fsx::{PinnedDir, TempDir};
+use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
+use crate::store::StoreError;
+
+/// A file that is to be removed, as it was found.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) file: TreeFile,
+    pub(super) path: PathBuf,
+    pub(super) identity: (u64, u64),
+    pub(super) len: u64,
+    /// The identity of the directory that it is in.
+    pub(super) parent: (u64, u64),
+    /// Of a blob: what the origin has, unless it can make it again.
+    pub(super) copy: Option<Copy>,
+}
+
+impl Planned {
+    /// Looks at a file; `None` when it is gone, or is not a regular file that is reached without a
+    /// link.
+    pub(super) fn new(
+        file: TreeFile,
+        path: &Path,
+        dir: &PinnedDir,
+    ) -> Result<Option<Self>, StoreError> {
+        let within = path.strip_prefix(dir.path()).unwrap_or(path);
+        let (stat, parent) = (dir.stat(within)?, dir.stat_parent(within)?);
+        let (Some(stat), Some(parent)) = (stat.filter(|stat| stat.is_file), parent) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            file,
+            path: path.to_owned(),
+            identity: stat.identity,
+            len: stat.len,
+            parent: parent.identity,
+            copy: None,
+        }))
+    }
+
+    pub(super) fn blob(&self) -> Option<&Digest> {
+        match &self.file {
+            TreeFile::Blob(digest) => Some(digest),
+            _ => None,
+        }
+    }
+
+    /// The directory of a tag whose present link it is.
+    fn tag_dir(&self) -> Option<&Path> {
+        match &self.file {
+            TreeFile::Current(..) => self.path.parent()?.parent(),
+            _ => None,
+        }
+    }
+
+    /// Where it comes in the order of removal: what names others goes first, so that whatever can
+    /// be seen is complete at any time. Tags of images come before those of referrers, and an index
+    /// before what it lists.
+    pub(super) fn rank(&self, order: &HashMap<Digest, usize>) -> (Step, TreeFile) {
+        let step = match &self.file {
+            TreeFile::Current(name, tag) | TreeFile::Past(name, tag, _) => {
+                let is_referrer = ReferrerTag::parse(tag).is_some();
+                Step::Tag(is_referrer, name.clone(), tag.clone())
+            }
+            TreeFile::Revision(_, digest) => {
+                Step::Revision(order.get(digest).copied().unwrap_or(usize::MAX))
+            }
+            TreeFile::Layer(..) => Step::Layer,
+            TreeFile::Blob(_) => Step::Blob,
+        };
+        (step, self.file.clone())
+    }
+}
+
+/// A step of the removal.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// All of a tag; first what it names now.
+    Tag(bool, RepositoryName, Tag),
+    Revision(usize),
+    Layer,
+    Blob,
+}
+
+/// What became of a surplus.
+#[derive(Debug, Default)]
+pub struct Removal {
+    pub n_blobs: usize,
+    /// The bytes of these blobs, which are free where they have no other name.
+    pub len: u64,
+    /// What was not touched: files that no finished tree has, and those that were changed meanwhile.
+    pub left: Vec<PathBuf>,
+    /// Whether it was stopped before the end.
+    pub is_stopped: bool,
+}
+
+/// Opens the directory of a store so that its tree is reached without following a link.
+pub(super) fn open_tree(path: &Path, tree: &Path) -> Result<PinnedDir, StoreError> {
+    let dir = PinnedDir::open(path)?;
+    let within = tree.strip_prefix(path).unwrap_or(tree);
+    let inner = [within.join("blobs"), within.join("repositories")];
+    for within in within.ancestors().chain(inner.iter().map(PathBuf::as_path)) {
+        if within.as_os_str().is_empty() {
+            continue;
+        }
+        if !dir.stat(within)?.is_some_and(|stat| stat.is_dir) {
+            return Err(StoreError::Indirect {
+                path: path.join(within),
+            });
+        }
+    }
+    Ok(dir)
+}
+
+impl Surplus {
+    /// Removes the files one by one, and then the directories that are empty.
+    ///
+    /// Fails with [`StoreError::Changed`], and puts the blob back, when the origin's copy of a blob
+    /// is not there any more once the tree's is out of its place. A kill or a failure leaves a tree
+    /// in which all that can be seen is complete, and the same again goes on.
+    pub fn remove(self, stop: &Stop) -> Result<Removal, StoreError> {
+        let mut removal = Removal {
+            left: self.left,
+            ..Removal::default()
+        };
+        let root = self.tree.tree().root().to_owned();
+        let dir = open_tree(self.tree.path(), &root)?;
+        let temp_dir = self.tree.temp_path()?;
+        let temp = TempDir::create_in(temp_dir, "gone-")?;
+        // Not its own path, which is absolute.
+        let aside = temp_dir.strip_prefix(dir.path()).unwrap_or(temp_dir);
+        let aside = &aside
+            .join(temp.path().file_name().unwrap_or_default())
+            .join("data");
+        let mut emptied: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut files = self.files.into_iter().peekable();
+        while let Some(planned) = files.next() {
+            if stop.is_set() {
+                removal.is_stopped = true;
+                return Ok(removal);
+            }
+            let tag_dir = planned.tag_dir().map(Path::to_owned);
+            let is_inside = |path: &PathBuf| tag_dir.as_ref().is_some_and(|d| path.starts_with(d));
+            if let Some(tag_dir) = &tag_dir
+                && !removal.left.iter().any(is_inside)
+            {
+                let mut parts = vec![planned.path];
+                while let Some(past) = files.next_if(|next| next.path.starts_with(tag_dir)) {
+                    parts.push(past.path);
+                }
+                if !remove_tag((&dir, aside), tag_dir, &parts)? {
+                    removal.left.push(tag_dir.clone());
+                }
+                remove_empty(&dir, &self.kept, &root, tag_dir)?;
+                continue;
+            }
+            let within = planned
+                .path
+                .strip_prefix(dir.path())
+                .unwrap_or(&planned.path);
+            let stat = dir.stat(within)?;
+            match stat {
+                None => continue,
+                Some(stat) if !stat.is_file || stat.identity != planned.identity => {
+                    removal.left.push(planned.path);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            match &planned.copy {
+                Some(copy) => {
+                    dir.rename_new(within, aside)?;
+                    let stands = copy.stands();
+                    if !matches!(stands, Ok(true)) {
+                        dir.rename_new(aside, within)?;
+                        stands?;
+                        return Err(StoreError::Changed {
+                            path: copy.path.clone(),
+                        });
+                    }
+                    dir.remove_file(aside)?;
+                }
+                None => dir.remove_file(within)?,
+            }
+            if planned.blob().is_some() {
+                removal.n_blobs += 1;
+                removal.len += planned.len;
+            }
+            emptied.extend(planned.path.parent().map(Path::to_owned));
+        }
+        for path in emptied.iter().chain(&self.empty_dirs).rev() {
+            remove_empty(&dir, &self.kept, &root, &path.join("link"))?;
+        }
+        Ok(removal)
+    }
+}
+
+/// Removes a tag at one stroke: its directory leaves its place, then `parts`, all the files in it,
+/// are removed one by one. Returns false, and puts it back, when something else has come into it.
+fn remove_tag(
+    (dir, aside): (&PinnedDir, &Path),
+    tag_dir: &Path,
+    parts: &[PathBuf],
+) -> Result<bool, StoreError> {
+    let within = tag_dir.strip_prefix(dir.path()).unwrap_or(tag_dir);
+    dir.rename_new(within, aside)?;
+    for part in parts {
+        let part = aside.join(part.strip_prefix(tag_dir).unwrap_or(part));
+        dir.remove_file(&part)?;
+        for above in part.ancestors().skip(1) {
+            if !above.starts_with(aside) {
+                break;
+            }
+            dir.remove_dir_if_empty(above)?;
+        }
+    }
+    if dir.stat(aside)?.is_none() {
+        return Ok(true);
+    }
+    dir.rename_new(aside, within)?;
+    Ok(false)
+}
+
+/// Removes the directories above `path` that are empty, as far as they are those of a tree.
+fn remove_empty(
+    dir: &PinnedDir,
+    kept: &HashSet<RepositoryName>,
+    root: &Path,
+    path: &Path,
+) -> Result<(), StoreError> {
+    for above in path.ancestors().skip(1) {
+        let Ok(within) = above.strip_prefix(root) else {
+            break;
+        };
+        let stays = match TreeDir::parse(within) {
+            None => true,
+            Some(TreeDir::Of(name)) if kept.contains(&name) => {
+                // What publishing makes of each repository.
+                let is_own = |part: &str| {
+                    within == Path::new("repositories").join(name.to_string()).join(part)
+                };
+                ["", "_layers", "_manifests"]
+                    .iter()
+                    .any(|part| is_own(part))
+            }
+            Some(_) => false,
+        };
+        let within = above.strip_prefix(dir.path()).unwrap_or(above);
+        if stays {
+            break;
+        }
+        dir.remove_dir_if_empty(within)?;
+        if dir.stat(within)?.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,594 @@
+//! `select --replace`: afterwards the tree holds what was selected, and nothing is lost for it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use hod::fsx;
+use hod::oci::Digest;
+use hod::store::Store;
+use serde_json::Value;
+
+use crate::support::env::{Output, TestEnv, finish};
+use crate::support::images::{
+    Compression, Format, Image, ImageBuilder, image, index, layer, menagerie,
+};
+use crate::support::programs::are_here;
+use crate::support::random::Random;
+use crate::support::referrers::{about, cosign_tag, signatures};
+use crate::support::tree::{
+    Tree, assert_same, exists, read, registry_tree, tree, visible_images, whole_images,
+};
+
+/// The inside of a store.
+const INNER: &str = "docker/registry/v2";
+
+/// A store with `a/one`, `a/two` and `b/three`, which share a layer, and a list of each.
+fn site() -> TestEnv {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    for (at, name) in ["a/one", "a/two", "b/three"].into_iter().enumerate() {
+        build(at as u64).put_in(&store, &format!("{name}:1"));
+        let list = format!("{}.txt", &name[2..]);
+        env.write(list, format!("{name}:1\n"));
+    }
+    env.write("some.txt", "a/one:1\na/two:1\n");
+    env
+}
+
+fn build(seed: u64) -> Image {
+    let shared = layer(500, 3_000, Compression::Uncompressed);
+    let own = layer(600 + seed, 5_000, Compression::Gzip);
+    ImageBuilder::oci(seed).layer(&shared).layer(&own).build()
+}
+
+#[must_use = "check the exit code, or say `.success()`"]
+fn replace(env: &TestEnv, list: &str, rest: &str) -> Output {
+    let line = format!("select {list} --store store --output tree --replace {rest}");
+    env.run_line(&line)
+}
+
+/// Selects the first two images into `tree`, by `--link copy` so that it has bytes of its own.
+fn copied(env: &TestEnv) {
+    let line = "select some.txt --store store --output tree --link copy";
+    let _ = env.run_line(line).success();
+}
+
+fn blob_path(env: &TestEnv, store: &str, digest: &Digest) -> PathBuf {
+    Store::open(&env.path(store)).unwrap().blob_path(digest)
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_replaced_tree_is_what_a_new_one_would_be() {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    let mut names = Vec::new();
+    for (kind, image) in menagerie() {
+        let name = format!("zoo/{kind}:1");
+        image.put_in(&store, &name);
+        names.push(name);
+    }
+    let signed = image(70);
+    for name in ["app:1", "app:2", "app/sub:1"] {
+        signed.put_in(&store, name);
+        names.push(name.to_owned());
+    }
+    signatures(&[1]).put_in(
+        &store,
+        &format!("app:{}", cosign_tag(signed.digest(), "sig")),
+    );
+    for seed in [71, 72] {
+        about(signed.top(), "application/x", seed).put_in(&store, "app");
+    }
+    let platforms = index(
+        Format::Oci,
+        &[("amd64", 73), ("arm64", 74)].map(|(platform, seed)| {
+            let builder = ImageBuilder::oci(seed).platform("linux", platform);
+            builder.layer(&layer(seed, 900, Compression::Gzip)).build()
+        }),
+    );
+    platforms.put_in(&store, "multi:1");
+    names.push("multi:1".to_owned());
+    drop(store);
+    let before = tree(&env.path("store"));
+    let mut random = Random::new();
+    for round in 0..12 {
+        random.shuffle(&mut names);
+        let n = 1 + random.below(names.len());
+        env.write("list.txt", names[..n].join("\n"));
+        let flags = [
+            "",
+            "--link copy",
+            "--no-referrers",
+            "--rename library/app=other/app",
+            "--rename zoo/*=zoo/sub/*",
+        ][random.below(5)];
+        let flags = if flags.contains("--rename") {
+            // A rule that matches nothing is refused.
+            env.write("list.txt", names.join("\n"));
+            flags
+        } else {
+            flags
+        };
+        let select = "select list.txt --store store --output";
+        let dry = replace(&env, "list.txt", &format!("{flags} --dry-run --json"));
+        let real = replace(&env, "list.txt", &format!("{flags} --json"));
+        let (dry, real) = (json(&dry.success()), json(&real.success()));
+        assert_eq!(dry["removed"], real["removed"], "{round}: {flags}");
+        let _ = env
+            .run_line(&format!("{select} new-{round} {flags}"))
+            .success();
+        let new = registry_tree(&env.path(format!("new-{round}")));
+        assert_same(&registry_tree(&env.path("tree")), &new, flags);
+        let again = json(&replace(&env, "list.txt", &format!("{flags} --json")).success());
+        assert!(again.get("removed").is_none(), "{again}");
+        let _ = env.run_line("verify tree").success();
+        let _ =
+            fsx::read_dir_names(&env.path("tree/.hod/tmp")).map(|left| assert!(left.is_empty()));
+    }
+    assert_eq!(tree(&env.path("store")), before);
+    let _ = env.run_line("verify store").success();
+}
+
+#[test]
+fn what_a_platform_leaves_of_an_index_can_be_replaced() {
+    let env = TestEnv::in_memory();
+    let children = [("amd64", 1), ("arm64", 2), ("s390x", 3)]
+        .map(|(platform, seed)| ImageBuilder::oci(seed).platform("linux", platform).build());
+    let store = env.store("store");
+    index(Format::Oci, &children).put_in(&store, "multi:1");
+    image(9).put_in(&store, "a:1");
+    drop(store);
+    env.write("multi.txt", "multi:1\n");
+    env.write("a.txt", "a:1\n");
+    let _ = replace(&env, "multi.txt", "--platform linux/amd64,linux/arm64").success();
+    let _ = replace(&env, "a.txt", "").success();
+    assert_eq!(whole_images(&env.path("tree")).len(), 1);
+    // An index that somebody else made is not a part of one.
+    let store = env.store("tree");
+    index(Format::Oci, &[children[1].clone(), children[0].clone()]).put_in(&store, "multi:1");
+    drop(store);
+    let said = replace(&env, "a.txt", "").exits(5).stderr;
+    assert!(said.contains("multi:1 ("), "{said}");
+}
+
+#[test]
+fn people_are_told_what_goes_and_programs_too() {
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    let before = tree(&env.work());
+    let dry = replace(&env, "three.txt", "--dry-run").success();
+    assert!(
+        dry.stderr
+            .contains("would remove 2 images from `tree`: a/one:1, a/two:1\n"),
+        "{}",
+        dry.stderr
+    );
+    assert_eq!(tree(&env.work()), before);
+    let real = replace(&env, "three.txt", "--json").success();
+    assert!(
+        real.stderr
+            .contains("removing 2 images from `tree`: a/one:1, a/two:1\n"),
+        "{}",
+        real.stderr
+    );
+    let real = json(&real);
+    assert_eq!(real["removed"][0]["image"], "a/one:1");
+    assert_eq!(real["removed"][0]["digest"], build(0).digest().as_str());
+    assert_eq!(real["removed"][1]["image"], "a/two:1");
+    assert!(real.get("left_files").is_none(), "{real}");
+    let _ = replace(&env, "three.txt", "--add").exits(2);
+    // A dry run makes nothing.
+    let line = "select one.txt --store store --output none --replace --dry-run";
+    let _ = env.run_line(line).success();
+    assert!(!exists(&env.path("none")));
+}
+
+/// The digest of the layer that no other image has.
+fn own(image: &Image) -> &Digest {
+    &image.blobs.last().unwrap().digest
+}
+
+/// What is done to a site, and what the refusal says.
+type Case = (&'static str, fn(&TestEnv), i32, &'static str);
+
+#[test]
+fn nothing_is_removed_that_could_not_be_selected_again() {
+    let cases: [Case; 8] = [
+        (
+            "a layer is gone",
+            |env| fsx::remove_file(&blob_path(env, "store", own(&build(1)))).unwrap(),
+            5,
+            "a/two:1 (`",
+        ),
+        (
+            "a layer is damaged",
+            |env| {
+                let path = blob_path(env, "store", own(&build(1)));
+                let mut bytes = read(&path);
+                bytes[7] ^= 1;
+                fsx::write_file(&path, &bytes).unwrap();
+            },
+            5,
+            "is damaged there)",
+        ),
+        (
+            "a layer is cut",
+            |env| {
+                let path = blob_path(env, "store", own(&build(0)));
+                fsx::write_file(&path, b"short").unwrap();
+            },
+            5,
+            "a/one:1 (`",
+        ),
+        (
+            "a layer is a link to the tree's",
+            |env| {
+                let path = blob_path(env, "store", own(&build(0)));
+                fsx::remove_file(&path).unwrap();
+                symlink(blob_path(env, "tree", own(&build(0))), path).unwrap();
+            },
+            5,
+            "a/one:1 (`",
+        ),
+        (
+            "a manifest is gone",
+            |env| {
+                let path = blob_path(env, "store", build(1).digest());
+                fsx::remove_file(&path).unwrap();
+            },
+            5,
+            "a/two:1 (`",
+        ),
+        (
+            "a manifest belongs to no repository",
+            |env| {
+                let store = env.store("store");
+                let name = "a/two".parse().unwrap();
+                store.delete_revision(&name, build(1).digest()).unwrap();
+            },
+            5,
+            "belongs to no repository there)",
+        ),
+        (
+            "an image is only in the tree",
+            |env| build(90).put_in(&env.store("tree"), "c/own:1"),
+            5,
+            "c/own:1 (`",
+        ),
+        (
+            "a manifest without a tag is only in the tree",
+            |env| {
+                let store = env.store("tree");
+                build(91).put_in(&store, "a/one:1");
+                build(0).put_in(&store, "a/one:1");
+            },
+            5,
+            "a/one@sha256:",
+        ),
+    ];
+    for (what, harm, code, says) in cases {
+        let env = site();
+        copied(&env);
+        harm(&env);
+        let before = files_and_links(&env.work());
+        for rest in ["", "--dry-run"] {
+            let said = replace(&env, "three.txt", rest).exits(code).stderr;
+            assert!(said.contains(says), "{what}: {said}");
+            assert!(said.contains("nothing was changed"), "{what}: {said}");
+            assert!(said.contains("`--add`"), "{what}: {said}");
+            assert_eq!(files_and_links(&env.work()), before, "{what} {rest}");
+        }
+        // As the hint says.
+        let line = "select three.txt --store store --output tree --add";
+        let _ = env.run_line(line).success();
+    }
+}
+
+/// How an output is made, and its name.
+type Place = (&'static str, fn(&TestEnv), &'static str);
+
+#[test]
+fn a_store_is_never_its_own_output() {
+    let places: [Place; 9] = [
+        ("the store", |_| (), "store"),
+        ("its inside", |_| (), "store/docker/registry/v2"),
+        ("in it", |_| (), "store/new"),
+        (
+            "a link to it",
+            |env| symlink("store", env.path("tree")).unwrap(),
+            "tree",
+        ),
+        (
+            "a link above it",
+            |env| symlink(".", env.path("here")).unwrap(),
+            "here/store",
+        ),
+        (
+            "its tree by a link",
+            |env| {
+                fsx::create_dir_all(&env.path("tree")).unwrap();
+                symlink("../store/docker", env.path("tree/docker")).unwrap();
+            },
+            "tree",
+        ),
+        (
+            "its blobs by a link",
+            |env| {
+                fsx::create_dir_all(&env.path("tree").join(INNER).join("repositories")).unwrap();
+                let blobs = env.path("store").join(INNER).join("blobs");
+                symlink(blobs, env.path("tree").join(INNER).join("blobs")).unwrap();
+            },
+            "tree",
+        ),
+        (
+            "where its blobs are by a link",
+            |env| {
+                copied(env);
+                let below = "blobs/sha256";
+                let (ours, theirs) = (
+                    env.path("store").join(INNER).join(below),
+                    env.path("tree").join(INNER).join(below),
+                );
+                fsx::rename(&ours, &env.path("aside")).unwrap();
+                symlink(theirs, &ours).unwrap();
+            },
+            "tree",
+        ),
+        (
+            "around it",
+            |env| {
+                fsx::create_dir_all(&env.path("tree")).unwrap();
+                fsx::rename(&env.path("store"), &env.path("tree/store")).unwrap();
+                symlink("tree/store", env.path("store")).unwrap();
+            },
+            "tree",
+        ),
+    ];
+    for (what, make, output) in places {
+        let env = site();
+        make(&env);
+        let before = files_and_links(&env.work());
+        for rest in ["", "--dry-run"] {
+            let line = format!("select one.txt --store store --output {output} --replace {rest}");
+            let refused = env.run_line(&line);
+            assert!(
+                matches!(refused.code, Some(2 | 5)),
+                "{what}: {:?}: {}",
+                refused.code,
+                refused.stderr
+            );
+            assert_eq!(files_and_links(&env.work()), before, "{what} {rest}");
+        }
+    }
+}
+
+/// Everything below a directory by its path, links as they are, with what tells one file from
+/// another.
+fn files_and_links(root: &Path) -> BTreeMap<PathBuf, (u64, u64, u64)> {
+    let walk = walkdir::WalkDir::new(root).min_depth(1).into_iter();
+    walk.map(|entry| {
+        use std::os::unix::fs::MetadataExt as _;
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        let len = if metadata.is_file() {
+            metadata.len()
+        } else {
+            0
+        };
+        (entry.into_path(), (metadata.dev(), metadata.ino(), len))
+    })
+    .filter(|(path, _)| !path.components().any(|part| part.as_os_str() == ".hod"))
+    .collect()
+}
+
+#[test]
+fn a_removed_name_leaves_the_file_and_its_other_names() {
+    let env = site();
+    let line = "select some.txt --store store --output tree";
+    let _ = env.run_line(line).success();
+    let second = line.replace("tree", "second");
+    let _ = env.run_line(&second).success();
+    // Damaged everywhere, since it is one file: nothing good is lost with a name of it.
+    let path = blob_path(&env, "store", own(&build(0)));
+    let n_links = |path: &Path| fsx::stat(path).unwrap().n_links;
+    assert_eq!(n_links(&path), 3);
+    let (before, second) = (tree(&env.path("store")), tree(&env.path("second")));
+    let _ = replace(&env, "three.txt", "").success();
+    assert_eq!(n_links(&path), 2);
+    assert_eq!(tree(&env.path("store")), before);
+    assert_eq!(tree(&env.path("second")), second);
+    assert_eq!(whole_images(&env.path("tree")).len(), 1);
+}
+
+#[test]
+fn what_hod_did_not_write_stays_and_is_named() {
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    let hex = "ab".repeat(32);
+    let files = [
+        format!("blobs/sha256/ab/{hex}/notes.txt"),
+        "repositories/a/one/_uploads/1/data".to_owned(),
+        "repositories/a/one/_manifests/tags/1/README".to_owned(),
+        "repositories/a/notes.txt".to_owned(),
+        // A blob that the store lacks, and no image has.
+        format!("blobs/sha256/ab/{hex}/data"),
+    ];
+    let inner = env.path("tree").join(INNER);
+    for file in &files {
+        fsx::write_file(&inner.join(file), b"precious").unwrap();
+    }
+    fsx::create_dir_all(&env.path("elsewhere/current")).unwrap();
+    env.write("elsewhere/current/link", "precious");
+    let tag = inner.join("repositories/a/two/_manifests/tags/9");
+    symlink(env.path("elsewhere"), &tag).unwrap();
+    let output = replace(&env, "three.txt", "--json").success();
+    assert!(
+        output.stderr.contains("6 files in `tree`"),
+        "{}",
+        output.stderr
+    );
+    let left = json(&output);
+    let left = left["left_files"].as_array().unwrap();
+    assert_eq!(left.len(), 6, "{left:?}");
+    for file in &files {
+        assert_eq!(read(&inner.join(file)), b"precious", "{file}");
+        let named = |left: &Value| left.as_str().unwrap().ends_with(file.as_str());
+        assert!(left.iter().any(named), "{file}");
+    }
+    assert_eq!(env.read("elsewhere/current/link"), "precious");
+    assert!(exists(&tag));
+    // What cannot be read is named.
+    let listed = json(&env.run_line("ls tree --json").exits(3));
+    assert_eq!(listed["images"].as_array().unwrap().len(), 1, "{listed}");
+    // Nor is it in the way the next time.
+    let _ = replace(&env, "some.txt", "").success();
+    let _ = replace(&env, "three.txt", "").success();
+}
+
+#[test]
+fn nothing_is_removed_when_an_image_fails() {
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    fsx::write_file(&blob_path(&env, "store", own(&build(2))), b"short").unwrap();
+    env.write("list.txt", "a/one:1\nb/three:1\n");
+    let before = whole_images(&env.path("tree"));
+    let output = replace(&env, "list.txt", "");
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("nothing was removed"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(whole_images(&env.path("tree")), before);
+}
+
+#[test]
+fn a_tree_in_use_is_left_alone() {
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    let before = registry_tree(&env.path("tree"));
+    let held = env.store("tree");
+    let said = replace(&env, "three.txt", "").exits(5).stderr;
+    assert!(said.contains("`tree` is in use"), "{said}");
+    drop(held);
+    assert_eq!(registry_tree(&env.path("tree")), before);
+    // The store may be used, but not replaced.
+    let held = env.store("store");
+    let _ = replace(&env, "three.txt", "").success();
+    let line = "select one.txt --store tree --output store --replace";
+    let _ = env.run_line(line).exits(5);
+    drop(held);
+}
+
+#[test]
+fn many_at_once_end_with_whole_images() {
+    let env = site();
+    for _ in 0..4 {
+        let lines = [
+            "some.txt --replace",
+            "three.txt --replace",
+            "one.txt --add",
+            "three.txt --add",
+            "two.txt --replace --link copy",
+        ];
+        let children: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let line = format!("select --store store --output tree {line}");
+                let mut command = env.hod();
+                command.args(line.split_whitespace());
+                command.stdout(Stdio::null()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        for (child, line) in children.into_iter().zip(lines) {
+            let output = child.wait_with_output().unwrap();
+            let code = output.status.code();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(matches!(code, Some(0 | 5)), "{line}: {code:?}: {said}");
+        }
+        let _ = whole_images(&env.path("tree"));
+        let _ = env.run_line("verify tree").success();
+    }
+    let _ = replace(&env, "some.txt", "").success();
+    let _ = env
+        .run_line("select some.txt --store store --output new")
+        .success();
+    let new = registry_tree(&env.path("new"));
+    assert_same(&registry_tree(&env.path("tree")), &new, "at last");
+    let _ = env.run_line("verify store").success();
+}
+
+/// Kills a run at the n-th call of each kind that changes a tree, for many n, and lets the next one
+/// end the work.
+#[test]
+fn a_killed_replacement_goes_on() {
+    if !are_here(&["strace"]) {
+        return;
+    }
+    let env = site();
+    let amd64 = ImageBuilder::oci(30).platform("linux", "amd64").build();
+    let arm64 = ImageBuilder::oci(31).platform("linux", "arm64").build();
+    let store = env.store("store");
+    index(Format::Oci, &[amd64, arm64]).put_in(&store, "m/multi:1");
+    signatures(&[1]).put_in(
+        &store,
+        &format!("a/two:{}", cosign_tag(build(1).digest(), "sig")),
+    );
+    about(build(1).top(), "application/x", 40).put_in(&store, "a/two");
+    drop(store);
+    env.write("some.txt", "a/one:1\na/two:1\nm/multi:1\n");
+    env.write("other.txt", "a/one:1\nb/three:1\n");
+    let known = whole_images(&env.path("store"));
+    let before = registry_tree(&env.path("store"));
+    let expect = |list: &str, name: &str| {
+        let line = format!("select {list} --store store --output {name}");
+        let _ = env.run_line(&line).success();
+        registry_tree(&env.path(name))
+    };
+    let end: Tree = expect("other.txt", "end");
+    let _ = expect("some.txt", "tree");
+    let line = "select other.txt --store store --output tree --replace";
+    let mut n_killed = 0;
+    for call in [
+        "unlinkat",
+        "renameat2",
+        "rename",
+        "linkat",
+        "mkdir",
+        "openat",
+    ] {
+        for n in (1..).step_by(if call == "openat" { 97 } else { 3 }) {
+            let mut strace = env.command("strace");
+            let inject = format!("inject={call}:signal=SIGKILL:when={n}");
+            strace.args(["-f", "-q", "-o", "/dev/null", "-e", &inject]);
+            strace.arg(env!("CARGO_BIN_EXE_hod"));
+            let killed = finish(strace.args(line.split_whitespace())).code.is_none();
+            for (name, digest) in visible_images(&env.path("tree")) {
+                let is_referrer = name.contains(":sha256-");
+                assert!(is_referrer || known.get(&name) == Some(&digest), "{name}");
+            }
+            let _ = env.run_line("verify tree").success();
+            let _ = env.run_line(line).success();
+            assert_same(&registry_tree(&env.path("tree")), &end, &inject);
+            let left = fsx::read_dir_names(&env.path("tree/.hod/tmp")).unwrap();
+            assert!(left.is_empty(), "{inject}: {left:?}");
+            if !killed {
+                break;
+            }
+            n_killed += 1;
+            let back = line.replace("other.txt", "some.txt");
+            let _ = env.run_line(&back).success();
+        }
+        let back = line.replace("other.txt", "some.txt");
+        let _ = env.run_line(&back).success();
+    }
+    assert!(n_killed > 20, "{n_killed}");
+    assert_eq!(registry_tree(&env.path("store")), before);
+}
