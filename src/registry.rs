@@ -73,8 +73,8 @@ pub use credentials::{
 pub use error::{ErrorBody, LoginRefusal, RegistryError, TlsFailure};
 pub use evidence::Evidence;
 pub use harbor::{
-    Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, Rights, StorageQuota,
-    SystemInfo,
+    Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, ProjectKind, Rights,
+    StorageQuota, SystemInfo,
 };
 pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
 pub use limiter::LimitOptions;

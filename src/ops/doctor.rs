@@ -9,8 +9,8 @@ use super::{Context, OpsError};
 use crate::hint::Hint as _;
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{
-    Client, FoundLogin, Greeting, LoginCheck, Project, RegistryError, RegistryKind, Repo, Route,
-    Security, Wants,
+    Client, FoundLogin, Greeting, LoginCheck, Project, ProjectKind, RegistryError, RegistryKind,
+    Repo, Route, Security, Wants,
 };
 use crate::report::amount::format_count;
 
@@ -294,7 +294,14 @@ async fn add_project(
     else {
         return true;
     };
-    let found = match harbor.has_project(&project).await {
+    let looked_up = async {
+        let visible = harbor.visible_projects([&project]).await?;
+        match visible.get(&project.name) {
+            Some(kind) => Ok((Some(true), *kind)),
+            None => Ok((harbor.has_project(&project).await?, ProjectKind::Own)),
+        }
+    };
+    let (found, kind) = match looked_up.await {
         Ok(found) => found,
         Err(error) => {
             findings.fail("project", &error);
@@ -319,6 +326,13 @@ async fn add_project(
                 hint: Some("`hod push --create-projects` creates missing projects".to_owned()),
             });
             return false;
+        }
+        _ if kind == ProjectKind::ProxyCache => {
+            let text = format!(
+                "`{shown}` is a cache of another registry: it can be pulled from, and nothing can \
+                 be pushed into it"
+            );
+            findings.add("project", ObservationStatus::Warning, text);
         }
         (_, Some(true)) => {
             let text = format!("`{shown}` exists, and `{user}` may push into it");

@@ -105,8 +105,10 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     };
     let unchanged = at_target(&[Present::Same, Present::SameToRecheck]);
     let sink = sink.rechecking(at_target(&[Present::SameToRecheck]));
-    let repositories = unchanged.iter().map(|destination| &destination.repository);
-    require_no_proxy_cache((&options.client, &options.registry), repositories).await?;
+    if look.is_none() {
+        let repositories = unchanged.iter().map(|destination| &destination.repository);
+        require_no_proxy_cache((&options.client, &options.registry), repositories).await?;
+    }
     batch.settle(
         answers
             .into_iter()

@@ -21,7 +21,9 @@ use super::{Client, Repo};
 use crate::oci::{Registry, RepositoryName};
 
 pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
-pub use api::{Created, Creation, NewProject, ProjectAccess, StorageQuota, SystemInfo};
+pub use api::{
+    Created, Creation, NewProject, ProjectAccess, ProjectKind, StorageQuota, SystemInfo,
+};
 pub use creator::Creator;
 pub use rights::Rights;
 pub(super) use rights::is_for_nobody;
@@ -112,7 +114,14 @@ impl Client {
         // A right that is missing comes with a challenge, and a missing project with its name.
         let is_about_rights =
             challenge.is_some() || names_project || doubt == Doubt::ProjectMissing;
-        if status == 401 && !is_about_rights && self.has_accepted_login(target) {
+        // Without a login, only its words tell.
+        let is_sure = match self.login(target) {
+            Some(_) => self.has_accepted_login(target),
+            None => message.is_some(),
+        };
+        if status == 401 && !is_about_rights && is_sure {
+            // Those that it gave meanwhile allow nothing.
+            self.auth().of(target.registry).forget_tokens();
             return Doubt::DatabaseDown;
         }
         doubt

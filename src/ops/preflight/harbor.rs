@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use super::super::batch::error_chain;
 use super::{Check, Finding, Look, Present, ProjectReport, proxy_cache};
 use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Harbor, Project, RegistryError, SystemInfo};
+use crate::registry::{Harbor, Project, ProjectKind, RegistryError, SystemInfo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 pub(in crate::ops) use missing::would_create;
 use quota::Needs;
@@ -117,7 +117,23 @@ impl Look<'_> {
 
     async fn look_for_projects(&mut self, state: &mut HarborState, needs: &Needs) {
         let harbor = &state.harbor;
-        let answers: Vec<_> = futures_util::stream::iter(state.projects.values_mut())
+        let visible = harbor.visible_projects(state.projects.values().map(|(project, _)| project));
+        let visible = match visible.await {
+            Ok(visible) => visible,
+            Err(error) => return self.find_error(&error),
+        };
+        let mut unseen = Vec::new();
+        for (name, (project, presence)) in &mut state.projects {
+            match visible.get(name) {
+                Some(ProjectKind::Own) => *presence = Presence::There,
+                Some(ProjectKind::ProxyCache) => {
+                    *presence = Presence::Closed;
+                    self.find(proxy_cache::finding(name));
+                }
+                None => unseen.push((project, presence)),
+            }
+        }
+        let answers: Vec<_> = futures_util::stream::iter(unseen)
             .map(|(project, presence)| async move {
                 let answer = harbor.has_project(project).await;
                 (project, presence, answer)
@@ -128,6 +144,7 @@ impl Look<'_> {
         let mut unknown = None;
         for (project, presence, answer) in answers {
             match answer {
+                // Whatever it is, this login cannot see that.
                 Ok(Some(true)) => *presence = Presence::There,
                 Ok(Some(false)) => *presence = Presence::Missing,
                 Ok(None) => unknown = Some(project.clone()),
@@ -245,7 +262,7 @@ impl Look<'_> {
             };
             match presence {
                 Presence::There | Presence::Unknown => {
-                    self.look_at_project((&state.harbor, project), (sink, plan, need))
+                    self.look_at_quota((&state.harbor, project), (sink, plan, need))
                         .await;
                 }
                 Presence::Created
@@ -257,31 +274,6 @@ impl Look<'_> {
         self.look_for_immutable_tags(&state, (sink, plan, present))
             .await;
         self.harbor = Some(state);
-    }
-
-    async fn look_at_project(
-        &mut self,
-        (harbor, project): (&Harbor, &Project),
-        (sink, plan, need): (&RegistrySink, &Plan, u64),
-    ) {
-        let name = &project.name;
-        match harbor.is_proxy_cache(project).await {
-            Ok(Some(true)) => return self.find(proxy_cache::finding(name)),
-            Ok(Some(false)) => {}
-            Ok(None) => {
-                // Whoever may not see the project may not see its quota either.
-                return self
-                    .unseen
-                    .push(format!("whether `{name}` is a proxy cache, and its quota"));
-            }
-            Err(error) => {
-                return self
-                    .unseen
-                    .push(format!("project `{name}` ({})", error_chain(&error)));
-            }
-        }
-        self.look_at_quota((harbor, project), (sink, plan, need))
-            .await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Check, Finding, NotReady};
 use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Client, Project};
+use crate::registry::{Client, Project, ProjectKind};
 
 /// Fails where a repository that seems to have its image is in a proxy cache of a Harbor.
 ///
@@ -21,12 +21,13 @@ pub(in crate::ops) async fn require_no_proxy_cache(
         .filter_map(|name| Project::of(registry, name))
         .map(|project| (project.name.clone(), project))
         .collect();
-    let mut findings = Vec::new();
-    for (name, project) in projects {
-        if let Ok(Some(true)) = harbor.is_proxy_cache(&project).await {
-            findings.push(finding(&name));
-        }
-    }
+    // What cannot be asked is not held against the push.
+    let visible = harbor.visible_projects(projects.values()).await;
+    let caches = visible.unwrap_or_default().into_iter();
+    let findings: Vec<Finding> = caches
+        .filter(|(_, kind)| *kind == ProjectKind::ProxyCache)
+        .map(|(name, _)| finding(&name))
+        .collect();
     if findings.is_empty() {
         return Ok(());
     }

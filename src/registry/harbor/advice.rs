@@ -24,7 +24,8 @@ pub(crate) enum Doubt {
     ProjectMissing,
     RightMissing,
     LoginRefused,
-    /// The login was accepted earlier in this run, and the refusal is not about rights.
+    /// The refusal is not about rights, and the login was accepted earlier in this run or there
+    /// is none.
     DatabaseDown,
 }
 
@@ -61,6 +62,12 @@ pub(crate) fn harbor_hint(
             "`{host}` takes this for a browser's session: something on the way adds a `sid` \
              cookie, which hod never sends; have the proxy in front no longer do that"
         ),
+        (403, _) if says("system admin can create") => {
+            "at this Harbor only administrators create projects, and robots with the system \
+             permission to (Administration, Robot Accounts): ask an administrator to create the \
+             project"
+                .to_owned()
+        }
         (403, _) if says("upper limit") => format!(
             "the storage quota of project `{project}` is used up: raise it in Harbor \
              (Administration, Project Quotas) or delete what the project no longer needs"
@@ -129,11 +136,14 @@ fn unauthorized(
     harbor: &HarborAnswer,
     login: &LoginState,
 ) -> Option<String> {
+    if harbor.doubt == Doubt::DatabaseDown {
+        return Some(database_down(host));
+    }
     let LoginState::As(user) = login else {
         return None;
     };
     match harbor.doubt {
-        Doubt::None => None,
+        Doubt::None | Doubt::DatabaseDown => None,
         Doubt::ProjectMissing if harbor.access == Access::Read => Some(format!(
             "project `{project}` does not exist on `{host}`: check the name"
         )),
@@ -150,15 +160,14 @@ fn unauthorized(
              role Developer or, to a robot, the permission to push and pull repositories"
         )),
         Doubt::LoginRefused => Some(login_refused(host, user)),
-        Doubt::DatabaseDown => Some(database_down(host)),
     }
 }
 
 /// What to do while Harbor does not find its database.
 pub(crate) fn database_down(host: &str) -> String {
     format!(
-        "`{host}` accepted the login earlier in this run: Harbor also answers like this while its \
-         database is down; see the logs of its `core` and its database"
+        "`{host}` answers like this while its database is down: see the logs of its `core` and its \
+         database"
     )
 }
 

@@ -3,6 +3,8 @@
 //! Quotas and immutable tags are not in the facts; they follow Harbor's own description of its API
 //! (`api/v2.0/swagger.yaml`): `ProjectSummary`, `ImmutableRule`, `Tag`.
 
+use std::collections::BTreeMap;
+
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -19,6 +21,11 @@ use crate::oci::Tag;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// How many projects are asked for at once; no page of Harbor's has more.
+const PAGE_LEN: usize = 100;
+/// How long the names of projects in one request may be together, in bytes: proxies take lines of a
+/// few KiB.
+const NAMES_LEN_MAX: usize = 2048;
 /// Has a name of digits taken for a name, not for a number of the database.
 const IS_NAME: (HeaderName, HeaderValue) = (
     HeaderName::from_static("x-is-resource-name"),
@@ -92,9 +99,28 @@ impl StorageQuota {
     }
 }
 
+/// What a project holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectKind {
+    /// What was pushed into it.
+    Own,
+    /// What the registry behind it has; nothing can be pushed into it.
+    ProxyCache,
+}
+
 #[derive(Deserialize)]
 struct WireProject {
+    name: String,
     registry_id: Option<i64>,
+}
+
+impl WireProject {
+    fn kind(&self) -> ProjectKind {
+        match self.registry_id {
+            Some(id) if id > 0 => ProjectKind::ProxyCache,
+            _ => ProjectKind::Own,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -102,7 +128,7 @@ struct WireSummary {
     quota: Option<WireQuota>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct WireQuota {
     hard: Option<WireResources>,
     used: Option<WireResources>,
@@ -220,22 +246,54 @@ impl Harbor {
         Ok(created)
     }
 
-    /// Whether the project is a cache of another registry, into which nothing is pushed; `None`
-    /// when this login may not see it.
-    pub async fn is_proxy_cache(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
-        let found: Option<WireProject> = self
-            .read(project, &format!("projects/{}", project.name))
-            .await?;
-        Ok(found.map(|found| found.registry_id.is_some_and(|id| id > 0)))
+    /// Those of the projects that this login may see, by name. Robots may list their project even
+    /// where they may not read it.
+    ///
+    /// To a wrong login Harbor lists what is public, so that an answer proves no login.
+    pub async fn visible_projects(
+        &self,
+        projects: impl IntoIterator<Item = &Project>,
+    ) -> Result<BTreeMap<String, ProjectKind>, RegistryError> {
+        let projects = projects.into_iter().filter(|one| one.has_valid_name());
+        let projects: Vec<&Project> = projects.collect();
+        let mut visible = BTreeMap::new();
+        let mut rest = projects.as_slice();
+        while let Some(first) = rest.first() {
+            let mut len = 0;
+            let fits = |project: &&&Project| {
+                len += project.name.len();
+                len <= NAMES_LEN_MAX
+            };
+            let n = rest.iter().take(PAGE_LEN).take_while(fits).count();
+            let (page, others) = rest.split_at(n.max(1));
+            // Quoted, or Harbor reads names of digits as numbers.
+            let names: Vec<String> = page
+                .iter()
+                .map(|one| format!("%22{}%22", one.name))
+                .collect();
+            let path = format!(
+                "projects?q=name%3D%7B{}%7D&page_size={PAGE_LEN}&with_detail=false",
+                names.join("+")
+            );
+            let found: Option<Vec<WireProject>> = self.read(first, &path).await?;
+            for found in found.unwrap_or_default() {
+                let kind = found.kind();
+                visible.insert(found.name, kind);
+            }
+            rest = others;
+        }
+        Ok(visible)
     }
 
-    /// The project's quota; `None` when this login may not see it, or Harbor counts nothing.
+    /// The project's quota; `None` when this login may not see it.
     pub async fn quota(&self, project: &Project) -> Result<Option<StorageQuota>, RegistryError> {
         let path = format!("projects/{}/summary", project.name);
         let found: Option<WireSummary> = self.read(project, &path).await?;
-        let Some(quota) = found.and_then(|found| found.quota) else {
+        let Some(found) = found else {
             return Ok(None);
         };
+        // Without one, this Harbor counts nothing.
+        let quota = found.quota.unwrap_or_default();
         // -1 is without a limit.
         let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
         Ok(Some(StorageQuota {

@@ -17,9 +17,7 @@ pub enum Creator {
     ProjectRobot,
     /// It is a user, and this Harbor lets only administrators create projects.
     NotAdmin,
-    /// It is a system robot without the permission, and this Harbor asks for it.
-    RobotWithoutPermission,
-    /// Harbor does not tell.
+    /// Harbor does not tell; it tells system robots nothing of their own permissions.
     Unknown,
 }
 
@@ -75,7 +73,7 @@ impl Harbor {
                 }
                 Ok(match self.account(project).await? {
                     Account::Robot if has_project => Creator::ProjectRobot,
-                    Account::Robot => Creator::RobotWithoutPermission,
+                    Account::Robot => Creator::Unknown,
                     Account::User | Account::Unknown => Creator::NotAdmin,
                 })
             }

@@ -352,7 +352,7 @@ fn no_right_to_push() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 things stand in the way, and nothing was pushed
       CHECK       WHAT    PROBLEM
-      push right  open    does not exist, or `oidc` may not push into it
+      push right  open    `oidc` may not push into it
       push right  theirs  does not exist, or `oidc` may not push into it
 
     hint: give the user the project's role Developer or, to a robot, the permissions to pull and push
@@ -416,11 +416,15 @@ fn a_project_is_a_proxy_cache() {
 
 #[test]
 fn what_a_proxy_cache_shows_is_not_pushed() {
-    for flags in ["", "--no-preflight", "--dry-run"] {
+    let who = [(Kind::Admin, "boss"), (Kind::ProjectRobot, "robot$hub+ci")];
+    let flags = ["", "--no-preflight", "--dry-run"];
+    for ((kind, name), flags) in who.iter().flat_map(|who| flags.map(|flags| (*who, flags))) {
         let site = Site::fresh();
         site.add("hub/app:1", &app());
+        site.harbor.add_account(kind, name, "pw");
+        site.log_in(name, "pw");
         let mut state = site.harbor.state();
-        let hub = state.add_project("hub", &[]);
+        let hub = state.add_project("hub", &[(name, Role::Developer)]);
         hub.is_proxy = true;
         hub.upstream
             .insert("app:1".to_owned(), app().top().descriptor());
@@ -529,18 +533,18 @@ fn all_is_found_at_once() {
     error: `harbor.corp:443` is not ready: 5 things stand in the way, and nothing was pushed
       CHECK        WHAT      PROBLEM
       name         quay--io  is not a valid project name
+      proxy cache  hub       is a cache of another registry
       project      absent    does not exist
       push right   closed    `robot$offline+ci` may not push into it
-      proxy cache  hub       is a cache of another registry
       quota        small     up to 6.5 KiB would be added, and 10 B of 10 B are free
 
     hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
           `-`: choose another with `--project` or `--rename`
+          nothing can be pushed into a proxy cache: choose another project with `--project`
           create missing projects with `--create-projects`, or push into another project with
           `--project`
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories
-          nothing can be pushed into a proxy cache: choose another project with `--project`
           raise the quota (Administration, Project Quotas) or delete what the project no longer needs
     ");
     let output = site.push("--json").exits(5);
@@ -550,7 +554,7 @@ fn all_is_found_at_once() {
         .iter()
         .map(|finding| finding["check"].as_str().unwrap())
         .collect();
-    assert_eq!(checks, ["name", "project", "right", "proxy_cache", "quota"]);
+    assert_eq!(checks, ["name", "proxy_cache", "project", "right", "quota"]);
     assert_eq!(document["verb"], "push");
     assert_eq!(document["registry"], site.harbor.host());
     assert!(findings.iter().all(|finding| {

@@ -2,7 +2,7 @@
 
 use super::{Site, app};
 use crate::support::env::{Output, TestEnv};
-use crate::support::harbor::{Kind, Refusal};
+use crate::support::harbor::{Kind, Refusal, Role};
 use crate::support::images::image;
 use crate::support::puppet::{Puppet, Reply};
 
@@ -18,6 +18,8 @@ fn doctor_takes_what_push_and_login_take() {
     site.add("offline/app:1", &app());
     site.push("").success();
     site.harbor.state().add_project("theirs", &[]);
+    let robot = [("robot$offline+ci", Role::Developer)];
+    site.harbor.state().add_project("hub", &robot).is_proxy = true;
     let host = site.harbor.host();
     let cases = [
         (
@@ -29,6 +31,7 @@ fn doctor_takes_what_push_and_login_take() {
         ("/offline/none", 0, "`offline/none` has no images itself"),
         ("/offline/deep/er", 0, "may push into it"),
         ("/theirs", 0, "`robot$offline+ci` may not push into it"),
+        ("/hub", 0, "`hub` is a cache of another registry"),
         ("/absent", 1, "`absent` does not exist"),
         ("/absent/app", 1, "`absent` does not exist"),
     ];

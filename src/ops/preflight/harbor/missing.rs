@@ -52,9 +52,14 @@ impl Look<'_> {
                 Err(_) => Creator::Unknown,
             };
             let user = self.client.username(project.repo()).unwrap_or_default();
-            match not_allowed(&project.name, &user, creator) {
-                Some(finding) => self.find(finding),
-                None => *presence = Presence::WouldBeCreated,
+            if let Some(finding) = not_allowed(&project.name, &user, creator) {
+                self.find(finding);
+                continue;
+            }
+            *presence = Presence::WouldBeCreated;
+            if creator == Creator::Unknown && self.effect == Effect::DryRun {
+                let name = &project.name;
+                self.unseen.push(format!("whether it may create `{name}`"));
             }
         }
     }
@@ -141,10 +146,6 @@ fn not_allowed(project: &str, user: &str, creator: Creator) -> Option<Finding> {
              everyone to (Configuration, Project Creation)"
                 .to_owned()
         }
-        Creator::RobotWithoutPermission => format!(
-            "give `{user}` the system permission to create projects (Administration, Robot \
-             Accounts), or ask an administrator to create the project"
-        ),
     };
     let problem = format!("does not exist, and `{user}` may not create it");
     Some(Finding::new(Check::Project, project, problem).fix(fix))

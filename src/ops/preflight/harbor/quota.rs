@@ -74,7 +74,7 @@ impl Look<'_> {
         let name = &project.name;
         let quota = match harbor.quota(project).await {
             Ok(Some(quota)) => quota,
-            Ok(None) => return,
+            Ok(None) => return self.unseen.push(format!("the quota of `{name}`")),
             Err(error) => {
                 let unseen = format!("the quota of `{name}` ({})", error_chain(&error));
                 return self.unseen.push(unseen);

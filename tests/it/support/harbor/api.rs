@@ -35,6 +35,7 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
     match (method, parts.as_slice()) {
         ("GET", ["ping"]) => plain(200, "\"Pong\""),
         ("GET", ["systeminfo"]) => system_info(state, user.as_ref()),
+        ("GET", ["projects"]) => projects(state, user.as_ref(), &parameter(seen, "q")),
         (_, ["projects"] | ["users", "current", ..]) if user.is_none() => {
             error(401, "UNAUTHORIZED", "unauthorized")
         }
@@ -78,6 +79,10 @@ fn parameters(seen: &Seen, name: &str) -> Vec<String> {
                 .replace("%2F", "/")
                 .replace("%2C", ",")
                 .replace("%24", "$")
+                .replace("%3D", "=")
+                .replace("%7B", "{")
+                .replace("%7D", "}")
+                .replace("%22", "\"")
         })
         .collect()
 }
@@ -154,7 +159,7 @@ fn system_permissions(user: &Account) -> Value {
             {"resource": "project", "action": "create"},
             {"resource": "project", "action": "list"},
         ]),
-        Kind::ProjectCreator => json!([{"resource": "project", "action": "create"}]),
+        // Robots are told nothing, whatever they may do.
         _ => json!([]),
     }
 }
@@ -244,6 +249,29 @@ fn create(state: &mut HarborState, user: &Account, body: &[u8]) -> Response {
         .headers_mut()
         .insert("location", location.parse().unwrap());
     response
+}
+
+/// Those of the named projects that someone may see; without a login, or with a wrong one, the
+/// public ones.
+fn projects(state: &HarborState, user: Option<&Account>, query: &str) -> Response {
+    let names = query.strip_prefix("name={").unwrap().strip_suffix('}');
+    let names: Vec<&str> = names.unwrap().split(' ').collect();
+    // A name of digits would be a number, and that no name.
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with('"') && name.ends_with('"'))
+    );
+    let is_visible = |(name, found): &(&String, &ProjectState)| {
+        let is_member =
+            |user: &Account| user.kind == Kind::Admin || found.members.contains_key(&user.name);
+        names.contains(&format!("\"{name}\"").as_str())
+            && (found.public || user.is_some_and(is_member))
+    };
+    let found = state.projects.iter().filter(is_visible).map(|(name, found)| {
+        json!({"project_id": found.born, "name": name, "registry_id": i32::from(found.is_proxy)})
+    });
+    json_answer(200, &found.collect())
 }
 
 /// Whether someone may read the project itself: of robots, hardly any may.

@@ -217,7 +217,7 @@ fn principal(state: &HarborState, given: Option<&str>, about: Option<&About>) ->
 
 fn about(seen: &Seen) -> Checked<Option<About>> {
     let path = seen.path.strip_prefix("/v2/").unwrap_or_default();
-    let marker = ["/manifests/", "/blobs/", "/tags/"]
+    let marker = ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
         .iter()
         .find_map(|marker| Some((path.rfind(marker)?, marker.len())));
     let Some((at, len)) = marker else {
