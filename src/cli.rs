@@ -19,6 +19,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue};
 use tokio::runtime::{Builder, Runtime};
 
 use args::Cli;
@@ -28,6 +29,7 @@ use ui::{OutputError, Printer, PrinterOptions};
 
 use crate::bridge;
 use crate::bundle;
+use crate::redact::Secrets;
 
 /// How long threads that are in the middle of a write may take to clean up.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
@@ -46,13 +48,14 @@ const N_THREADS_MIN: usize = 6;
 )]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments = bundle::fold_volumes(arguments.into_iter().collect());
+    ui::conceal(settings::secrets(&arguments));
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(mut error) => {
             args::tips::improve(&mut error);
             // Help and version go to stdout and are no failure; clap knows which is which. A
             // closed pipe is no news to anybody.
-            let written = match settings::without_secrets(&error.to_string(), &arguments) {
+            let written = match usage_without_secrets(&error, &arguments) {
                 None => error.print().and_then(|()| io::stdout().flush()),
                 Some(text) => {
                     let stderr = std::io::stderr();
@@ -98,6 +101,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             error.exit().code()
         }
     }
+}
+
+/// The text of clap's error, where secrets had to be taken out of it.
+fn usage_without_secrets(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let mut text = error.to_string();
+    let plain = text.clone();
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && settings::is_login_argument(word, arguments)
+    {
+        let mut login = Secrets::default();
+        login.add_login(word);
+        text = login.hide(&text).into_owned();
+    }
+    let text = ui::concealed(&text).into_owned();
+    (error.use_stderr() && text != plain).then_some(text)
 }
 
 /// Starts the runtime, and the thread that receives signals.

@@ -3,7 +3,7 @@
 //! The codemap, lowest floor first; modules import downward only (`tests/it/layering.rs` holds it):
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
-//!   [`hint`] (what to do about it)
+//!   [`hint`] (what to do about it), [`redact`] (secrets in texts)
 //! - system: [`fsx`] (the file system), [`archive`] (other people's tars), [`program`] (other
 //!   programs), [`terminal`] (questions), [`bridge`] (async ⇄ blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
@@ -24,6 +24,7 @@ pub mod list;
 pub mod oci;
 pub mod ops;
 pub mod program;
+pub mod redact;
 pub mod registry;
 pub mod report;
 pub mod server;

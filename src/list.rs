@@ -18,7 +18,6 @@ mod fix;
 mod foreign;
 mod gather;
 mod lock;
-mod login;
 mod rename;
 mod shape;
 mod text;

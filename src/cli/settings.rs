@@ -11,7 +11,7 @@ pub(crate) use credentials::{
     stored_credentials,
 };
 pub(crate) use outputs::{RunFiles, require_file, require_others, require_output};
-pub(crate) use path::without_secrets;
+pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
 
 use std::ffi::OsString;

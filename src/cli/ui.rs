@@ -24,5 +24,5 @@ pub use error::render_error;
 pub use printer::{OutputError, Printer, PrinterOptions, ResultFormat, Stdout, Verbosity};
 pub use progress::ProgressReporter;
 pub use table::{Align, Table};
-pub(super) use text::visible_json;
+pub(super) use text::{conceal, concealed, visible_json};
 pub use totals::Totals;

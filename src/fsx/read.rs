@@ -230,6 +230,26 @@ pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// The link to nothing because of which there is nothing at `path`: the path itself, or a directory
+/// above it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "links are looked at, not followed"
+)]
+pub fn broken_link(path: &Path) -> Result<Option<PathBuf>, Error> {
+    for part in path.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+        let found = absent_as_none(std::fs::symlink_metadata(part));
+        match found.map_err(|source| Error::new("look at", part, source))? {
+            None => {}
+            Some(metadata) if metadata.is_symlink() && try_stat(part)?.is_none() => {
+                return Ok(Some(part.to_owned()));
+            }
+            Some(_) => break,
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a path is how a process names a file that it has open, such as `/dev/fd/3`; the link
 /// itself, not one that leads to it.
 pub(super) fn is_open_file(path: &Path) -> Result<bool, Error> {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::oci::{Digest, PlatformChoice, Registry, RepositoryName, Tag};
+use crate::redact;
 
 use super::foreign::ForeignFormat;
 use super::text::{Bad, ImageLine, Line, parse_line};
-use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs, login};
+use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs};
 
 /// Collects the lines of lists.
 pub(super) struct Gatherer<'a> {
@@ -58,7 +59,7 @@ impl<'a> Gatherer<'a> {
                 Ok(Line::Section(name)) => section = Some(self.open_section(name)),
                 Ok(Line::Heading(text)) => self.warnings.push(format!(
                     "{origin}: `{}` is taken for a comment, since a section's name is one word",
-                    super::error::visible(login::masked(text).as_deref().unwrap_or(text))
+                    super::error::visible(redact::without_logins(text).as_deref().unwrap_or(text))
                 )),
                 Ok(Line::Image(image)) => self.add_image(*image, section.clone(), origin),
                 Err(bad) => self.add_problem(origin, bad),

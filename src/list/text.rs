@@ -1,8 +1,9 @@
 //! One line of a list.
 
 use crate::oci::{PlatformChoice, Reference, ReferenceError};
+use crate::redact;
 
-use super::{Destination, column, fix, login, shape};
+use super::{Destination, column, fix, shape};
 
 /// What a line is.
 #[derive(Debug, PartialEq)]
@@ -58,7 +59,7 @@ pub(super) fn parse_line(line: &str) -> Result<Line<'_>, Bad> {
     if code.is_empty() {
         return Ok(Line::Blank);
     }
-    if let Some(masked) = login::masked(code) {
+    if let Some(masked) = redact::without_logins(code) {
         let reason = "has a login in it; log in with `hod login` instead";
         return Err(Bad::new(&masked, reason));
     }

@@ -26,33 +26,203 @@ fn run(env: &TestEnv, line: &str, variables: Variables<'_>, more: &[&str]) -> Ou
     finish(command.envs(variables.iter().copied()))
 }
 
+/// Contents of files, in each of which `Secret0` is what must not be seen.
+fn contents() -> Vec<String> {
+    let json = format!(r#"{{"auths":{{"h":{{"auth":"{SECRET}"}}}}}}"#);
+    // `alice:hod-Secret0-`
+    let encoded = "YWxpY2U6aG9kLVNlY3JldDAt";
+    vec![
+        SECRET.to_owned(),
+        format!("{SECRET}\n"),
+        format!("\"{SECRET}\""),
+        format!("'{SECRET}'"),
+        format!("untrusted comment: minisign secret key\n{SECRET}\n"),
+        format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"),
+        format!("robot\n{SECRET}"),
+        json.clone(),
+        format!("'{json}'"),
+        "alice:$2y$05$Secret0abcdefghijklmnopqrstuv/ABCDEFGHIJKLMNOPQRSTUVWXY".to_owned(),
+        encoded.to_owned(),
+    ]
+}
+
+/// What of the contents must not be seen.
+const HIDDEN: [&str; 3] = ["Secret0", "YWxpY2U6aG9k", "hod-Secret"];
+
+#[track_caller]
+fn check_hidden(env: &TestEnv, output: &Output, what: &str) {
+    let report = fsx::try_read(&env.path("report.json"), 1 << 20).unwrap();
+    let junit = fsx::try_read(&env.path("report.xml"), 1 << 20).unwrap();
+    let files = [report, junit].map(Option::unwrap_or_default);
+    let files = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said = [output.stdout.as_str(), &output.stderr, &files[0], &files[1]].concat();
+    for hidden in HIDDEN {
+        assert!(!said.contains(hidden), "{what}: {said}");
+    }
+    assert_ne!(output.code, Some(0), "{what}");
+    if output.stdout.starts_with('{') {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(&output.stdout);
+        assert!(parsed.is_ok(), "{what}: {}", output.stdout);
+    }
+}
+
+const NAMES: [&str; 6] = [
+    "HOD_SIGN_KEY",
+    "HOD_VERIFY_KEY",
+    "REGISTRY_AUTH_FILE",
+    "CONTAINERS_REGISTRIES_CONF",
+    "SOURCE_DATE_EPOCH",
+    "HTTPS_PROXY",
+];
+
+/// Where people may put a secret by mistake; `{}` is where it goes.
+const LINES: [&[&str]; 33] = [
+    &["pack", "store", "--output", "s.tar", "--sign", "{}"],
+    &["pack", "store", "--output", "s.tar", "--sign", "helper:{}"],
+    &["pack", "store", "--output", "s.tar", "--sign={}"],
+    &["pack", "store", "--output", "{}"],
+    &["pack", "store", "--output", "s.tar", "--volume-size", "{}"],
+    &["pack", "store", "--output", "s.tar", "--since", "{}"],
+    &["verify", "b.tar", "--verify-key", "{}"],
+    &["verify", "b.tar", "--verify-key={}"],
+    &["verify", "{}"],
+    &["verify", "{}", "--json"],
+    &["ls", "{}"],
+    &["why", "abc", "{}"],
+    &["unpack", "{}", "--output", "u"],
+    &["export", "b.tar", "--output", "e", "--format", "{}"],
+    &["select", "{}", "--store", "store", "--output", "o"],
+    &["pull", "{}", "--store", "s"],
+    &["pull", "list.txt", "--store", "s", "--source", "{}"],
+    &["pull", "list.txt", "--store", "s", "--report", "{}"],
+    &["push", "store", "{}"],
+    &["push", "store", "{}", "--json", "--report", "report.json"],
+    &["push", "store", "{}", "--report", "report.xml"],
+    &["push", "{}", "127.0.0.1:1", "--report", "report.json"],
+    &["push", "store", "127.0.0.1:1", "--authfile", "{}"],
+    &["push", "store", "127.0.0.1:1", "--ca", "{}"],
+    &["push", "store", "127.0.0.1:1", "--insecure", "{}"],
+    &["push", "store", "127.0.0.1:1", "--creds-stdin={}"],
+    &["login", "127.0.0.1:1", "--password={}"],
+    &["login", "127.0.0.1:1", "--password-stdin", "{}"],
+    &["login", "{}", "--username", "alice", "--password-stdin"],
+    &["logout", "{}"],
+    &["doctor", "{}"],
+    &[
+        "serve",
+        "store",
+        "--listen",
+        "127.0.0.1:0",
+        "--htpasswd",
+        "{}",
+    ],
+    &["keygen", "--output", "gone/{}"],
+];
+
+fn with(env: &TestEnv, words: &[&str], value: &str) -> Output {
+    let mut command = env.hod();
+    command.args(words.iter().map(|word| word.replace("{}", value)));
+    finish(&mut command)
+}
+
 #[test]
-fn a_secret_in_the_place_of_a_path_is_not_shown() {
+fn no_content_of_a_file_is_shown() {
     let env = site();
-    let key = format!("untrusted comment: minisign secret key\n{SECRET}\n");
-    let login = format!("{{\"auths\":{{\"h\":{{\"auth\":\"{SECRET}\"}}}}}}");
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n");
-    let lines = format!("robot\n{SECRET}");
-    let pack = "pack store --output s.tar --no-tool";
-    let push = "push store 127.0.0.1:1 --retries 0";
-    for value in [&key, &login, &pem, &lines, SECRET] {
-        let table: [(&str, Variables<'_>, &[&str]); 8] = [
-            (pack, &[("HOD_SIGN_KEY", value)], &[]),
-            (pack, &[], &["--sign", value]),
-            ("verify b.tar", &[("HOD_VERIFY_KEY", value)], &[]),
-            ("verify b.tar", &[], &["--verify-key", value]),
-            (push, &[("REGISTRY_AUTH_FILE", value)], &[]),
-            (push, &[], &["--authfile", value]),
-            ("logout 127.0.0.1:1", &[("REGISTRY_AUTH_FILE", value)], &[]),
-            (push, &[], &["--ca", value]),
-        ];
-        for (line, variables, more) in table {
-            let output = run(&env, line, variables, more).exits(2);
-            let said = format!("{}{}", output.stdout, output.stderr);
-            assert!(!said.contains("Secret"), "{line}: {said}");
+    env.write("list.txt", "app/a:1\n");
+    for value in contents() {
+        for words in LINES {
+            // A secret of several lines is a list of images where one is expected, word by word.
+            let output = with(&env, words, &value);
+            check_hidden(&env, &output, &format!("{words:?} {value}"));
+        }
+        for name in NAMES {
+            let line = match name {
+                "HOD_VERIFY_KEY" => "verify b.tar --json",
+                "HOD_SIGN_KEY" | "SOURCE_DATE_EPOCH" => "pack store --output s.tar --json",
+                "CONTAINERS_REGISTRIES_CONF" => "pull list.txt --store s",
+                _ => "push store gone.invalid --retries 0 --report report.json",
+            };
+            let output = run(&env, line, &[(name, &value)], &[]);
+            check_hidden(&env, &output, &format!("{name} {value}"));
         }
     }
     assert!(fsx::try_stat(&env.path("s.tar")).unwrap().is_none());
+}
+
+/// A login where a file of secrets is expected, or a flag that takes none.
+#[test]
+fn no_login_is_shown_in_the_place_of_a_file() {
+    let env = site();
+    for value in ["alice:Secret0", "alice:Sec/Secret0", "\"alice:Secret0\""] {
+        let lines: [&[&str]; 9] = [
+            &["pack", "store", "--output", "s.tar", "--sign", "{}"],
+            &["verify", "b.tar", "--verify-key", "{}"],
+            &["push", "store", "127.0.0.1:1", "--authfile", "{}"],
+            &["push", "store", "127.0.0.1:1", "--ca", "{}"],
+            &["push", "store", "127.0.0.1:1", "--creds-stdin={}"],
+            &["push", "store", "127.0.0.1:1", "--creds={}"],
+            &["login", "127.0.0.1:1", "--creds-stdin", "{}"],
+            &["logout", "127.0.0.1:1", "--authfile", "{}"],
+            &[
+                "serve",
+                "store",
+                "--listen",
+                "127.0.0.1:0",
+                "--htpasswd",
+                "{}",
+            ],
+        ];
+        for words in lines {
+            let output = with(&env, words, value).exits(2);
+            check_hidden(&env, &output, &format!("{words:?} {value}"));
+        }
+        for (name, line) in [
+            ("HOD_SIGN_KEY", "pack store --output s.tar"),
+            ("HOD_VERIFY_KEY", "verify b.tar"),
+            ("REGISTRY_AUTH_FILE", "push store 127.0.0.1:1"),
+            ("REGISTRY_AUTH_FILE", "logout 127.0.0.1:1"),
+            ("REGISTRY_AUTH_FILE", "doctor 127.0.0.1:1"),
+        ] {
+            let output = run(&env, line, &[(name, value)], &[]).exits(2);
+            check_hidden(&env, &output, &format!("{name} {value}"));
+        }
+    }
+}
+
+/// A login before the `@` of an address.
+#[test]
+fn no_password_of_an_address_is_shown() {
+    let env = site();
+    for value in [
+        "alice:Secret0@127.0.0.1:1",
+        "alice:Secret0@host",
+        "https://alice:Secret0@harbor.corp/app",
+        "https://Secret0@harbor.corp",
+        "alice:p@Secret0/x@harbor.corp/a",
+        "docker://alice:Secret0@host/a:1",
+    ] {
+        env.write("list.txt", format!("app/a:1\n{value}/app/b:1\n"));
+        let lines: [&[&str]; 14] = [
+            &["push", "store", "{}"],
+            &["push", "store", "{}", "--json", "--report", "report.json"],
+            &["push", "store", "{}", "--report", "report.xml"],
+            &["push", "{}", "harbor.corp"],
+            &["pull", "{}", "--store", "s"],
+            &["pull", "list.txt", "--store", "s"],
+            &["pull", "list.txt", "--store", "s", "--source", "{}"],
+            &["push", "store", "h.corp", "--insecure", "{}"],
+            &["push", "store", "h.corp", "--plain-http", "{}"],
+            &["login", "{}", "--username", "alice", "--password-stdin"],
+            &["logout", "{}"],
+            &["doctor", "{}"],
+            &["doctor", "{}", "--json"],
+            &["receipt", "{}", "--output", "r.json"],
+        ];
+        for words in lines {
+            let output = with(&env, words, value);
+            check_hidden(&env, &output, &format!("{words:?} {value}"));
+        }
+    }
 }
 
 #[test]
@@ -116,6 +286,13 @@ fn trusted_keys_that_cannot_be_read_turn_nothing_off() {
         (
             "mkdir ~/.config/hod/trusted.d && mkdir ~/.config/hod/trusted.d/site.pub",
             1,
+        ),
+        ("ln -s gone ~/.config/hod/trusted.d", 2),
+        ("ln -s trusted.d ~/.config/hod/trusted.d", 1),
+        ("rmdir ~/.config/hod && ln -s gone ~/.config/hod", 2),
+        (
+            "mkdir ~/.config/keys && ln -s ../keys ~/.config/hod/trusted.d",
+            0,
         ),
         // No key, and no wish for one.
         ("mkdir ~/.config/hod/trusted.d", 0),

@@ -1,16 +1,22 @@
 //! `hod serve`
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CommandError, Exit, Session};
+use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ServeArgs;
 use crate::cli::ui::Printer;
 use crate::fsx::AppendFile;
 use crate::ops::{self, Exposure, ServeOptions};
 use crate::server::{Access, AccessLog};
+
+/// A path that must not be a secret.
+fn path(name: &'static str, given: Option<&PathBuf>) -> Result<Option<PathBuf>, CommandError> {
+    let path = given.map(|path| settings::path(name, path.as_os_str()));
+    path.transpose()
+}
 
 pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit, CommandError> {
     let options = ServeOptions {
@@ -21,8 +27,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
             (true, false) => Access::Push,
             (true, true) => Access::PushAndDelete,
         },
-        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
-        htpasswd: args.htpasswd.clone(),
+        tls: path("--tls-cert", args.tls_cert.as_ref())?
+            .zip(path("--tls-key", args.tls_key.as_ref())?),
+        htpasswd: path("--htpasswd", args.htpasswd.as_ref())?,
         allow_hosts: args.allow_host.clone(),
         exposure: if args.insecure {
             Exposure::Accepted

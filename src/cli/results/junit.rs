@@ -6,6 +6,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::document::{Document, Failure, ReportedImage, Status};
+use crate::cli::ui::concealed;
 use crate::oci::Reference;
 
 type Xml = Writer<Vec<u8>>;
@@ -150,7 +151,8 @@ fn failure(xml: &mut Xml, element: &str, failure: &Failure) -> io::Result<()> {
 /// The text without the characters that XML 1.0 cannot have, however they are escaped.
 fn clean(text: &str) -> String {
     let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars()
+    concealed(text)
+        .chars()
         .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
         .collect()
 }

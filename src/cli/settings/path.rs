@@ -1,55 +1,89 @@
-//! Values that must be paths: a secret in the place of a path is never printed.
+//! Values that must be paths, and the secrets that people give in their place.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::super::error::CommandError;
+use super::raw_environment;
+use crate::fsx;
+use crate::redact::{self, Secrets};
 
-/// The length of the shortest key or token that is recognised, in characters.
-const KEY_LEN_MIN: usize = 50;
+/// Variables that name a file, or whose value is in messages.
+const VARIABLES: [&str; 6] = [
+    "CONTAINERS_REGISTRIES_CONF",
+    "DOCKER_CONFIG",
+    "HOD_SIGN_KEY",
+    "HOD_VERIFY_KEY",
+    "REGISTRY_AUTH_FILE",
+    "SOURCE_DATE_EPOCH",
+];
+
+/// Flags, of hod and of others, behind which people write a login or a password.
+const LOGIN_FLAGS: [&str; 19] = [
+    "--creds",
+    "--creds-stdin",
+    "--dcreds",
+    "--dest-creds",
+    "--dest-password",
+    "--dest-registry-token",
+    "--get-login",
+    "--pass",
+    "--password",
+    "--password-stdin",
+    "--registry-token",
+    "--screds",
+    "--sign-password-stdin",
+    "--src-creds",
+    "--src-password",
+    "--src-registry-token",
+    "--user",
+    "-p",
+    "-u",
+];
 
 /// Takes `value`, given by the flag or variable `name`, as a path; refuses what can only be the
 /// content of the file. The name of a file that cannot be opened is printed, and its content, where
 /// the two were mistaken for one another, may be a secret.
 pub(crate) fn path(name: &'static str, value: &OsStr) -> Result<PathBuf, CommandError> {
-    match content_of(&value.to_string_lossy()) {
+    let path = PathBuf::from(value);
+    let text = value.to_string_lossy();
+    let is_login = || redact::is_like_login(&text) && !matches!(fsx::try_stat(&path), Ok(Some(_)));
+    let content = redact::content_kind(&text).or_else(|| is_login().then_some("a login"));
+    match content {
         Some(content) => Err(CommandError::NotAPath { name, content }),
-        None => Ok(PathBuf::from(value)),
+        None => Ok(path),
     }
 }
 
-/// Takes out of a message about `arguments` those that are contents of files; `None` where there are
-/// none in it.
-pub(crate) fn without_secrets(message: &str, arguments: &[OsString]) -> Option<String> {
-    let texts = arguments.iter().filter_map(|argument| argument.to_str());
-    let contents: Vec<&str> = texts.filter(|text| content_of(text).is_some()).collect();
-    let shown = contents
-        .iter()
-        .fold(message.to_owned(), |shown, text| shown.replace(text, "***"));
-    (shown != message).then_some(shown)
-}
-
-/// What a text is, where it is not a path.
-fn content_of(text: &str) -> Option<&'static str> {
-    let text = text.trim_start();
-    if text.starts_with("untrusted comment:") || is_key(text) {
-        Some("a minisign key")
-    } else if text.starts_with("-----BEGIN") {
-        Some("PEM")
-    } else if text.starts_with('{') {
-        Some("JSON")
-    } else if text.contains(['\n', '\r']) {
-        Some("several lines")
-    } else {
-        None
+/// The secrets among the arguments and in the variables of the environment.
+pub(crate) fn secrets(arguments: &[OsString]) -> Secrets {
+    let mut secrets = Secrets::default();
+    let variables = VARIABLES.into_iter().filter_map(raw_environment);
+    for variable in variables {
+        secrets.add(&variable.to_string_lossy());
     }
+    for argument in arguments.iter().skip(1) {
+        let text = argument.to_string_lossy();
+        secrets.add(&text);
+        if let Some((flag, value)) = text.split_once('=').filter(|_| text.starts_with('-')) {
+            secrets.add(value);
+            if LOGIN_FLAGS.contains(&flag) {
+                secrets.add_login(value);
+            }
+        } else if text.starts_with('-')
+            && let Some(value) = text.get(2..)
+        {
+            secrets.add(value);
+        }
+    }
+    secrets
 }
 
-/// Whether a text is base64 that begins as keys of minisign do.
-fn is_key(text: &str) -> bool {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let text = text.trim_end();
-    text.starts_with("RW") && text.len() >= KEY_LEN_MIN && text.chars().all(is_base64)
+/// Whether a word that clap did not expect stands where people write a login or a password.
+pub(crate) fn is_login_argument(word: &str, arguments: &[OsString]) -> bool {
+    let is_flag = |flag: &OsString| LOGIN_FLAGS.iter().any(|known| flag == known);
+    let mut pairs = arguments.windows(2);
+    pairs.any(|pair| is_flag(&pair[0]) && pair[1] == word)
 }
 
 #[cfg(test)]
@@ -58,24 +92,13 @@ mod tests {
 
     #[test]
     fn contents_are_not_paths() {
-        let table = [
+        for (text, expect) in [
             ("/etc/hod/site.key", None),
-            ("RW.key", None),
-            ("keys/RW/site key", None),
-            ("a:b{c", None),
-            (
-                "untrusted comment: minisign secret key RWQAAEIy",
-                Some("a minisign key"),
-            ),
-            (
-                "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n",
-                Some("a minisign key"),
-            ),
-            (" {\"auths\":{}}", Some("JSON")),
-            ("-----BEGIN CERTIFICATE-----\nMIIB", Some("PEM")),
+            ("keys/a:b", None),
+            ("Cargo.toml", None),
             ("robot\nsecret", Some("several lines")),
-        ];
-        for (text, expect) in table {
+            ("u:p", Some("a login")),
+        ] {
             let found = match path("HOD_SIGN_KEY", OsStr::new(text)) {
                 Ok(path) => {
                     assert_eq!(path, PathBuf::from(text));
@@ -86,5 +109,18 @@ mod tests {
             };
             assert_eq!(found, expect, "{text}");
         }
+    }
+
+    #[test]
+    fn logins_follow_their_flags() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        let arguments = words("hod login host --creds-stdin u:p --json x");
+        assert!(is_login_argument("u:p", &arguments));
+        assert!(!is_login_argument("x", &arguments));
+        let hidden = secrets(&words("hod push --creds=robot:geheim u:passwort@host a"));
+        assert_eq!(
+            hidden.hide("robot:geheim geheim passwort a"),
+            "*** *** *** a"
+        );
     }
 }

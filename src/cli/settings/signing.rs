@@ -55,12 +55,18 @@ fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
 /// The files of a directory of trusted keys, if it exists. A directory without a key is an error,
 /// as its owner means something by it; a `README` is allowed.
 fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let Some(stat) = fsx::try_stat(dir)? else {
-        return Ok(Vec::new());
-    };
     let no_keys = |problem| CommandError::TrustedDir {
         path: dir.to_owned(),
         problem,
+    };
+    let Some(stat) = fsx::try_stat(dir)? else {
+        return match fsx::broken_link(dir)? {
+            None => Ok(Vec::new()),
+            Some(path) => Err(CommandError::TrustedDir {
+                path,
+                problem: "is a link to something that does not exist",
+            }),
+        };
     };
     if !stat.is_dir {
         return Err(no_keys("is not a directory"));
@@ -82,6 +88,8 @@ fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
 /// A public key, or a file that has one, as the flag or variable `name` gives it.
 fn given_key(name: &'static str, given: &str) -> Result<PublicKey, CommandError> {
     let (prefix, len) = PUBLIC_KEY;
+    // CI systems keep the quotes of a variable.
+    let given = given.trim().trim_matches(['"', '\'']);
     if given.len() == len && given.starts_with(prefix) {
         return given.parse().map_err(|source| CommandError::Key {
             name: given.to_owned(),

@@ -2,13 +2,42 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use crate::redact::{self, Secrets};
+
+/// What this process must not show.
+static SECRETS: OnceLock<Secrets> = OnceLock::new();
+
+/// Keeps `secrets` from being shown, until the process ends.
+pub(in crate::cli) fn conceal(secrets: Secrets) {
+    // There is one command line.
+    let _ = SECRETS.set(secrets);
+}
+
+/// A text without secrets and logins.
+pub(in crate::cli) fn concealed(text: &str) -> Cow<'_, str> {
+    conceal_with(text, redact::without_likely_logins)
+}
+
+fn conceal_with(text: &str, without_logins: fn(&str) -> Option<String>) -> Cow<'_, str> {
+    let shown = match SECRETS.get() {
+        Some(secrets) => secrets.hide(text),
+        None => Cow::Borrowed(text),
+    };
+    match without_logins(&shown) {
+        Some(shown) => Cow::Owned(shown),
+        None => shown,
+    }
+}
 
 /// Shows control characters as escapes, so that text from a server or a file cannot drive the
-/// terminal; line breaks stay.
+/// terminal; line breaks stay. Secrets and logins are not shown.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let text = concealed(text);
     let hidden = |c: char| (c.is_control() && c != '\n') || is_direction(c);
     if !text.contains(hidden) {
-        return Cow::Borrowed(text);
+        return text;
     }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -53,11 +82,13 @@ pub(super) fn indented(text: &str) -> String {
     shown
 }
 
-/// JSON with escapes in place of the control characters that it allows in strings, and only there.
+/// JSON with escapes in place of the control characters that it allows in strings, and only there;
+/// without secrets and logins.
 pub(in crate::cli) fn visible_json(json: &str) -> Cow<'_, str> {
+    let json = conceal_with(json, redact::json_without_logins);
     let hidden = |c: char| (c.is_control() && c > '\u{7e}') || is_direction(c);
     if !json.contains(hidden) {
-        return Cow::Borrowed(json);
+        return json;
     }
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
@@ -73,7 +104,7 @@ pub(in crate::cli) fn visible_json(json: &str) -> Cow<'_, str> {
 /// As [`visible`], on one line.
 pub(super) fn visible_line(text: &str) -> Cow<'_, str> {
     if text.contains('\n') {
-        Cow::Owned(visible(&text.replace('\n', " ")).into_owned())
+        Cow::Owned(visible(text).replace('\n', " "))
     } else {
         visible(text)
     }

@@ -5,7 +5,7 @@ use super::source::Source;
 
 /// From the ground up; a module may import those on lower floors.
 const FLOORS: [&[&str]; 6] = [
-    &["hint", "list", "oci", "report"],
+    &["hint", "list", "oci", "redact", "report"],
     &["archive", "bridge", "fsx", "program", "terminal"],
     &[
         "bundle", "layout", "registry", "server", "store", "template",
@@ -16,12 +16,13 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 10] = [
+const NEIGHBOURS: [(&str, &str); 11] = [
     ("archive", "bridge"),
     ("archive", "fsx"),
     ("bridge", "fsx"),
     ("list", "hint"),
     ("list", "oci"),
+    ("list", "redact"),
     ("oci", "hint"),
     ("report", "oci"),
     ("server", "bundle"),

@@ -1,0 +1,380 @@
+//! Secrets in texts: how they are recognised, and what is shown in their place.
+//!
+//! People mistake the content of a file for its name, and write passwords into addresses. The
+//! error that follows is shown on screens and kept in the logs of CI systems.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+/// The length of the shortest minisign key that is recognised, in characters.
+const KEY_LEN_MIN: usize = 50;
+/// The length of the shortest base64 text that is tried, in characters.
+const BASE64_LEN_MIN: usize = 12;
+/// Shorter pieces of secrets stay visible: they occur in other words too.
+const PIECE_LEN_MIN: usize = 4;
+const LINE_LEN_MIN: usize = 8;
+const RUN_LEN_MIN: usize = 12;
+/// How password hashes of htpasswd files begin, after `user:`.
+const HASHES: [&str; 4] = [":$2", ":$apr1$", ":{SHA}", ":$5$"];
+/// What may stand before a value in a message.
+const QUOTES: [char; 6] = ['`', '\'', '"', '(', '\\', '='];
+
+/// Returns what a text is, where it can only be the content of a file, and not its name.
+pub fn content_kind(text: &str) -> Option<&'static str> {
+    let text = bare(text);
+    if text.starts_with("untrusted comment:") || is_key(text) {
+        Some("a minisign key")
+    } else if text.starts_with("-----BEGIN") {
+        Some("PEM")
+    } else if text.starts_with('{') {
+        Some("JSON")
+    } else if text.contains(['\n', '\r']) {
+        Some("several lines")
+    } else if HASHES.iter().any(|hash| text.contains(hash)) {
+        Some("a password hash")
+    } else if is_encoded_login(text) {
+        Some("a login in base64")
+    } else {
+        None
+    }
+}
+
+/// Whether a text reads like `user:password`, which a relative path may do as well.
+pub fn is_like_login(text: &str) -> bool {
+    let first = bare(text).split('/').next().unwrap_or_default();
+    let login = first.split_once(':');
+    login.is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
+}
+
+/// Returns the password of the address `user:password@host`, perhaps with a scheme before it.
+pub fn password(text: &str) -> Option<&str> {
+    let (rest, after) = text.rsplit_once('@')?;
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let (_, password) = rest.split_once(':')?;
+    (!is_like_digest(after)).then_some(password)
+}
+
+/// Returns the line with every login in it replaced by `***`, or `None` when it has none.
+///
+/// A login is what stands before the `@` of `user:password@host/…`; what stands before the `@` of a
+/// digest is not.
+pub fn without_logins(line: &str) -> Option<String> {
+    replace_logins(line, is_login)
+}
+
+/// As [`without_logins`], and what may be a login besides: a tag before an `@` reads like a
+/// password, and in a message a mask too many does no harm.
+pub fn without_likely_logins(text: &str) -> Option<String> {
+    replace_logins(text, |before, after| {
+        let login = login_of(before).split_once(':');
+        let has_password = login.is_some_and(|(user, _)| !user.is_empty());
+        has_password || before.contains("://") || is_login(before, after)
+    })
+}
+
+fn replace_logins(line: &str, is_login: impl Fn(&str, &str) -> bool) -> Option<String> {
+    if !line.contains('@') {
+        return None;
+    }
+    let mut found = false;
+    let words = line.split_inclusive(char::is_whitespace).map(|word| {
+        let (rest, digest) = match word.rsplit_once('@') {
+            Some((rest, after)) if is_like_digest(after) => (rest, &word[rest.len()..]),
+            _ => (word, ""),
+        };
+        match rest.rsplit_once('@') {
+            Some((before, after)) if is_login(before, after) => {
+                found = true;
+                let shown = before.len() - login_of(before).len();
+                format!("{}{MASK}@{after}{digest}", &before[..shown])
+            }
+            _ => word.to_owned(),
+        }
+    });
+    let masked: String = words.collect();
+    found.then_some(masked)
+}
+
+/// JSON without the logins in its strings; it stays JSON.
+pub fn json_without_logins(json: &str) -> Option<String> {
+    if !json.contains('@') {
+        return None;
+    }
+    let (mut shown, mut found) = (String::new(), false);
+    let mut rest = json;
+    // Outside of strings there are no quotes, and escapes inside.
+    while let Some(start) = rest.find('"') {
+        let (before, after) = rest.split_at(start + 1);
+        let mut is_escaped = false;
+        let end = after.find(|c| {
+            let is_end = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_end
+        });
+        let (string, after) = after.split_at(end.unwrap_or(after.len()));
+        let masked = without_likely_logins(string);
+        found |= masked.is_some();
+        shown.push_str(before);
+        shown.push_str(masked.as_deref().unwrap_or(string));
+        let n_quotes = after.len().min(1);
+        shown.push_str(&after[..n_quotes]);
+        rest = &after[n_quotes..];
+    }
+    shown.push_str(rest);
+    found.then_some(shown)
+}
+
+/// Secrets that must not be shown.
+#[derive(Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Adds what of `text` is secret, if it can only be the content of a file, or has a password.
+    pub fn add(&mut self, text: &str) {
+        if content_kind(text).is_some() {
+            self.add_pieces(text);
+        } else if let Some(password) = password(text) {
+            self.add_password(password);
+        }
+    }
+
+    /// Adds a login, `user:password`, or a password.
+    pub fn add_login(&mut self, login: &str) {
+        self.add_pieces(login);
+        if let Some((_, password)) = login.split_once(':') {
+            self.add_password(password);
+        }
+    }
+
+    /// Adds a password, and the parts of it that stand alone where it is read as an address.
+    fn add_password(&mut self, password: &str) {
+        self.add_piece(password, PIECE_LEN_MIN);
+        for piece in password.split(['@', '/', ':']) {
+            self.add_piece(piece, PIECE_LEN_MIN);
+        }
+    }
+
+    /// Adds the whole, and what of it a message may quote.
+    fn add_pieces(&mut self, text: &str) {
+        self.add_piece(text.trim(), 1);
+        self.add_piece(bare(text), PIECE_LEN_MIN);
+        for line in text.lines() {
+            self.add_piece(line.trim(), LINE_LEN_MIN);
+        }
+        for run in text.split(|c| !is_base64(c)) {
+            self.add_piece(run, RUN_LEN_MIN);
+            // What is read as a path is quoted in parts.
+            for part in run.split('/') {
+                self.add_piece(part, RUN_LEN_MIN);
+            }
+        }
+    }
+
+    fn add_piece(&mut self, piece: &str, len_min: usize) {
+        if piece.len() >= len_min && !self.0.iter().any(|known| known == piece) {
+            self.0.push(piece.to_owned());
+            // The longest first, since others may be parts of it.
+            self.0.sort_by_key(|known| std::cmp::Reverse(known.len()));
+        }
+    }
+
+    /// A text without these secrets.
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.iter().fold(Cow::Borrowed(text), |shown, secret| {
+            if shown.contains(secret.as_str()) {
+                Cow::Owned(shown.replace(secret.as_str(), MASK))
+            } else {
+                shown
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
+
+/// A value without what people leave around it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix("helper:").unwrap_or(text);
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+}
+
+/// Whether a text is base64 that begins as keys of minisign do.
+fn is_key(text: &str) -> bool {
+    text.starts_with("RW") && text.len() >= KEY_LEN_MIN && text.chars().all(is_base64)
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
+}
+
+/// Whether a text is the `auth` of a file of logins.
+fn is_encoded_login(text: &str) -> bool {
+    if text.len() < BASE64_LEN_MIN || !text.chars().all(is_base64) {
+        return false;
+    }
+    let decoded = BASE64.decode(text).ok();
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.is_some_and(|text| is_like_login(&text) && !text.contains(char::is_control))
+}
+
+/// What of `https://user:password`, or of the same after a quote, is the login.
+fn login_of(before: &str) -> &str {
+    match before.split_once("://") {
+        Some((_, login)) => login,
+        None => before.trim_start_matches(QUOTES),
+    }
+}
+
+fn is_like_digest(text: &str) -> bool {
+    let text = text.trim_end();
+    match text.split_once(':') {
+        Some((algorithm, _)) => {
+            matches!(algorithm.to_ascii_lowercase().as_str(), "sha256" | "sha512")
+        }
+        None => text.bytes().all(|b| b.is_ascii_hexdigit()),
+    }
+}
+
+fn is_login(before: &str, after: &str) -> bool {
+    let host = after.split('/').next().unwrap_or_default();
+    let is_host = after.contains('/') || host.contains('.') || host.starts_with("localhost");
+    !login_of(before).is_empty() && is_host
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_replaced_and_digests_are_not() {
+        #[track_caller]
+        fn check(line: &str, expect: Option<&str>) {
+            assert_eq!(without_logins(line).as_deref(), expect, "{line}");
+        }
+        let digest = format!("sha256:{}", "a".repeat(64));
+        check("admin:pw@host/app:1", Some("***@host/app:1"));
+        check("https://admin:pw@host/app", Some("https://***@host/app"));
+        check("a:1 u:p@h.io/x # y", Some("a:1 ***@h.io/x # y"));
+        check("admin:p@s/s@host/app:1", Some("***@host/app:1"));
+        check("token@ghcr.io/a/b", Some("***@ghcr.io/a/b"));
+        check("u:p@harbor.corp", Some("***@harbor.corp"));
+        check(
+            &format!("u:p@h/x@{digest}\tplatform=all"),
+            Some(&format!("***@h/x@{digest}\tplatform=all")),
+        );
+        check(&format!("nginx:1.27@{digest}"), None);
+        check(&format!("nginx@{}", "a".repeat(64)), None);
+        check("nginx@sha256:3f4a", None);
+        check("nginx@latest", None);
+        check("app@sha256:../../etc/passwd", None);
+        check("a:1 b@c", None);
+        check("@host/app", None);
+    }
+
+    #[test]
+    fn messages_hide_likely_logins_too() {
+        #[track_caller]
+        fn check(text: &str, expect: Option<&str>) {
+            assert_eq!(without_likely_logins(text).as_deref(), expect, "{text}");
+        }
+        check("target `u:p@host` is not", Some("target `***@host` is not"));
+        check("`https://token@host`", Some("`https://***@host`"));
+        check("'u:p'w@host'", Some("'***@host'"));
+        check("nginx:1.27@latest", Some("***@latest"));
+        let digest = format!("sha256:{}", "a".repeat(64));
+        check(&format!("`nginx:1.27@{digest}`: no"), None);
+        check("nginx@latest", None);
+        check("a:1 b@c", None);
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({
+            "a": "target `u:p@host/x` is \"not\"",
+            "b": ["https://u:p@host", "\\", "u:p\"q@host.io\n", "plain"],
+            "u:p@host": 1,
+        });
+        let masked = json_without_logins(&value.to_string()).unwrap();
+        let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        assert_eq!(parsed["a"], "target `***@host/x` is \"not\"");
+        assert_eq!(parsed["b"][0], "https://***@host");
+        assert!(!masked.contains("u:p"), "{masked}");
+        assert_eq!(json_without_logins("{\"a\": \"b@c\"}"), None);
+    }
+
+    #[test]
+    fn contents_are_told_from_paths() {
+        let key = "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+        let table: [(&str, Option<&str>); 18] = [
+            ("/etc/hod/site.key", None),
+            ("RW.key", None),
+            ("keys/RW/site key", None),
+            ("a:b{c", None),
+            ("bundles/2026-07-31.tar", None),
+            ("storestorestore1", None),
+            (
+                "untrusted comment: minisign secret key RWQAAEIy",
+                Some("a minisign key"),
+            ),
+            (key, Some("a minisign key")),
+            (&format!("{key}\n"), Some("a minisign key")),
+            (&format!("\"{key}\""), Some("a minisign key")),
+            (&format!("helper:'{key}'"), Some("a minisign key")),
+            (" {\"auths\":{}}", Some("JSON")),
+            ("'{\"auths\":{}}'", Some("JSON")),
+            ("-----BEGIN CERTIFICATE-----\nMIIB", Some("PEM")),
+            ("robot\nsecret", Some("several lines")),
+            ("alice:$2y$05$ab/cd", Some("a password hash")),
+            ("YWxpY2U6c2VjcmV0", Some("a login in base64")),
+            ("", None),
+        ];
+        for (text, expect) in table {
+            assert_eq!(content_kind(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn logins_are_told_from_paths() {
+        for (text, expect) in [
+            ("u:p", true),
+            ("\"u:p\"", true),
+            ("u:p/w", true),
+            ("dir/a:b", false),
+            ("/a:b", false),
+            (":b", false),
+            ("a:", false),
+            ("a", false),
+        ] {
+            assert_eq!(is_like_login(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_hidden_whole_and_in_part() {
+        let mut secrets = Secrets::default();
+        secrets.add("nginx:1.27@sha256:3f4a");
+        secrets.add("store");
+        assert_eq!(secrets.hide("store nginx:1.27"), "store nginx:1.27");
+        secrets.add("https://robot:geheim@host");
+        secrets.add("robot\nsecond-line");
+        secrets.add_login("alice:wonder");
+        for (text, expect) in [
+            ("port `geheim`", "port `***`"),
+            ("robot", "robot"),
+            ("line `second-line`", "line `***`"),
+            ("robot\nsecond-line", "***"),
+            ("`alice:wonder`, `wonder`", "`***`, `***`"),
+        ] {
+            assert_eq!(secrets.hide(text), expect);
+        }
+    }
+}
