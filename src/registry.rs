@@ -47,6 +47,7 @@ mod proxies;
 mod reach;
 mod referrers;
 mod retry;
+mod root;
 mod safe_url;
 mod scopes;
 mod tags;

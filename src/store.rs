@@ -39,7 +39,7 @@ pub use image::{Closure, StoredImage, StoredImages, UnreadableTag};
 pub use partial::{Partial, PartialBlob};
 pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
 pub use publish::Publication;
-pub use stamp::{Soundness, examine};
+pub use stamp::{Soundness, examine, examine_foreign};
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
 use crate::fsx::{self, DirLock, LockMode, MadeDirs};

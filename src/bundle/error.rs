@@ -349,6 +349,17 @@ impl BundleError {
         }
     }
 
+    /// The blob whose bytes are not what its digest says.
+    pub fn damaged_blob(&self) -> Option<&Digest> {
+        match self {
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => source.damaged_blob(),
+            Self::BlobDamaged { digest, .. } => Some(digest),
+            _ => None,
+        }
+    }
+
     /// Whether the content of a bundle, or of a blob to be packed, is at fault: it was read and is
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {

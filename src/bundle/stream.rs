@@ -155,6 +155,12 @@ impl Pass<'_, '_> {
             BundleError::NotABundle { .. } => true,
             error => error.is_content(),
         };
+        if count == 1 && matches!(error, BundleError::Member { .. }) {
+            return BundleError::InBundle {
+                path: self.input.path().to_owned(),
+                source: Box::new(error),
+            };
+        }
         if count == 1 || !is_of_this {
             return error;
         }

@@ -139,7 +139,15 @@ impl LayoutError {
     pub fn is_content(&self) -> bool {
         match self {
             Self::Collection(error) => error.is_content(),
-            Self::DigestMismatch { .. } | Self::DiffIdMismatch { .. } => true,
+            // Any other reason is that of whoever made the image.
+            Self::BadManifest { source, .. } => {
+                matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
+            }
+            Self::Corrupt { .. }
+            | Self::DigestMismatch { .. }
+            | Self::DiffIdMismatch { .. }
+            | Self::LayerRead { .. }
+            | Self::WrongLength { .. } => true,
             _ => false,
         }
     }

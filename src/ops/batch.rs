@@ -5,7 +5,7 @@ mod notes;
 mod room;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -272,6 +272,8 @@ pub(super) struct Batch {
     reports: Vec<ImageReport>,
     /// The position in `reports` of each image of the plan.
     positions: Vec<usize>,
+    /// The images that their destination has, with their positions in `reports`.
+    unchanged: Vec<(usize, Resolved)>,
     pub(super) plan: Arc<Plan>,
     on_failure: OnFailure,
     pub(super) next_volumes: Vec<u32>,
@@ -300,6 +302,7 @@ impl Batch {
         let mut batch = Self {
             reports: Vec::with_capacity(results.len()),
             positions: Vec::new(),
+            unchanged: Vec::new(),
             plan: Arc::new(Plan::new(Vec::new())),
             on_failure,
             next_volumes: Vec::new(),
@@ -392,7 +395,11 @@ impl Batch {
                     rest.push(image);
                     positions.push(position);
                 }
-                Ok(Standing::Unchanged) => self.reports[position].status = ImageStatus::Unchanged,
+                Ok(Standing::Unchanged) => {
+                    self.reports[position].status = ImageStatus::Unchanged;
+                    let image = self.plan.images[at].clone();
+                    self.unchanged.push((position, image));
+                }
                 Err(error) => self.reports[position].status = ImageStatus::failed(Arc::new(error)),
             }
         }
@@ -482,6 +489,33 @@ impl Batch {
             self.reports[position].seconds = took.map(|took| took.as_secs_f64());
         }
         self.record(outcomes);
+        self.fail_unchanged(cx);
+    }
+
+    /// Takes the images that failed out of the plan, so that the others can be tried again, if the
+    /// failures are those of single images of the source.
+    pub(super) fn leave_failed(&mut self) -> Result<(), BatchFailure> {
+        let (mut rest, mut positions) = (Vec::new(), Vec::new());
+        for (image, &position) in self.plan.images.iter().zip(&self.positions) {
+            let report = &mut self.reports[position];
+            match &report.status {
+                ImageStatus::Failed { error, .. } if error.is_damaged_source() => {}
+                ImageStatus::Failed { error, .. } => {
+                    return Err(BatchFailure {
+                        image: report.image.clone(),
+                        error: Arc::clone(error),
+                    });
+                }
+                _ => {
+                    report.status = ImageStatus::Planned;
+                    rest.push(image.clone());
+                    positions.push(position);
+                }
+            }
+        }
+        self.positions = positions;
+        self.plan = Arc::new(Plan::new(rest));
+        Ok(())
     }
 
     /// Records that everything planned was moved by other means than [`Batch::run`].
@@ -499,6 +533,30 @@ impl Batch {
             let text = error_chain(&error);
             cx.warn(&text);
             self.source_damage = Some(text);
+        }
+    }
+
+    /// Fails the unchanged images that have a blob which another image has shown to be damaged.
+    fn fail_unchanged(&mut self, cx: &Context) {
+        let mut damaged: HashMap<Digest, Arc<TransferError>> = HashMap::new();
+        for report in &self.reports {
+            if let ImageStatus::Failed { error, .. } = &report.status
+                && let Some(digest) = error.damaged_blob()
+            {
+                let error = Arc::clone(error);
+                damaged.entry(digest.clone()).or_insert(error);
+            }
+        }
+        for (position, image) in &self.unchanged {
+            let mut blobs = image.all_blobs();
+            let found = blobs.find_map(|(blob, _)| damaged.get(&blob.digest));
+            let Some(error) = found else { continue };
+            let status = ImageStatus::failed(Arc::clone(error));
+            if let ImageStatus::Failed { text, .. } = &status {
+                let image = &image.wanted.name;
+                cx.reporter.event(Event::ImageFailed { image, error: text });
+            }
+            self.reports[*position].status = status;
         }
     }
 

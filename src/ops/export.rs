@@ -52,8 +52,8 @@ pub enum ExportFormat {
 /// one layout or archive at `OUTPUT`.
 ///
 /// A layout or archive appears when it is complete; `dir:` layouts of one output share their blobs
-/// by hardlink. An image that the format cannot hold fails alone; any other failure leaves no
-/// archive at all.
+/// by hardlink. An image that the format cannot hold, or that is damaged, fails alone; any other
+/// failure leaves no archive at all.
 pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);

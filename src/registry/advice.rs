@@ -3,7 +3,7 @@
 mod refusal;
 
 use super::harbor::database_down;
-use super::{LoginRefusal, RegistryError, TlsFailure};
+use super::{LoginRefusal, RegistryError, Subject, TlsFailure};
 use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::report::amount::format_eta;
@@ -50,6 +50,16 @@ impl Hint for RegistryError {
                  `{host}`, which may allow more",
                 format_eta(*wait)
             )),
+            Self::Length { request, .. } | Self::DigestMismatch { request, .. }
+                if Subject::of(request) == Subject::Blob =>
+            {
+                let host = request.host();
+                Some(format!(
+                    "`{host}`, or a proxy in front of it, has a damaged or truncated copy of this \
+                     blob, of which nothing was kept: repair it with `hod push SOURCE {host} \
+                     --recheck` from where the image is whole, or pull it from another registry"
+                ))
+            }
             Self::Length { .. } | Self::DigestMismatch { .. } => Some(
                 "the registry, or a proxy in front of it, serves damaged content; nothing of it \
                  was kept"

@@ -51,7 +51,7 @@ pub(super) struct Auth {
     registries: Mutex<HashMap<Registry, Arc<RegistryAuth>>>,
 }
 
-/// What is known of how to log in to one registry.
+/// What is known of one registry, above all of how to log in to it.
 #[derive(Debug, Default)]
 pub(super) struct RegistryAuth {
     challenge: Mutex<Option<Challenge>>,
@@ -66,6 +66,8 @@ pub(super) struct RegistryAuth {
     pub(super) identity: tokio::sync::Mutex<()>,
     /// Whether passwords are to be posted, since the token server does not take them otherwise.
     posts_passwords: AtomicBool,
+    /// Whether an answer has proved that it is a registry.
+    is_proven: AtomicBool,
     /// What became clear of the projects for which Harbor refused something.
     pub(super) doubts: tokio::sync::Mutex<HashMap<String, Doubt>>,
 }
@@ -260,6 +262,14 @@ impl RegistryAuth {
 
     pub(super) fn post_passwords(&self) {
         self.posts_passwords.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn prove(&self) {
+        self.is_proven.store(true, Ordering::Relaxed);
     }
 
     /// Drops every token: Harbor takes none that is older than the project (facts D4).

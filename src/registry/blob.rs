@@ -8,10 +8,14 @@ use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
 use super::client::Target;
 use super::endpoint::object_url;
-use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
+use super::evidence::{AskedBy, Facts, is_page};
+use super::root::page_of;
 use super::transport::{Answer, Call};
 use super::{Client, Evidence, RegistryError, Repo};
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, DigestHasher};
+
+/// How much is read, in bytes, to find out whether a blob or what its manifest says of it is wrong.
+const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
 
 impl Client {
     /// Asks what a repository has of a blob.
@@ -38,7 +42,7 @@ impl Client {
                 answer = self.send(&target, &get).await?;
             }
             match (judge(&answer), answer.status().as_u16()) {
-                (Evidence::Unknown, 200) if is_page(&answer) => Err(not_a_registry(&answer)),
+                (Evidence::Unknown, 200) if is_page(&answer) => Err(page_of(answer).await),
                 (Evidence::Unknown, 200) => Err(RegistryError::Protocol {
                     request: answer.line,
                     problem: "the answer does not say how long the blob is",
@@ -146,17 +150,44 @@ impl Client {
             return Err(self.refusal(target, answer).await);
         }
         if let Some(actual) = answer.content_length().filter(|&len| len != blob.size) {
-            return Err(RegistryError::Length {
-                request: answer.line,
-                expected: blob.size,
-                actual,
-            });
+            return Err(other_length(answer, blob, actual).await);
         }
         Ok(Body {
             answer,
             at: 0,
             size: blob.size,
         })
+    }
+}
+
+/// Why the body of an answer has another length than the manifest says: where the bytes have the
+/// right digest, the manifest is wrong, else the bytes are.
+async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> RegistryError {
+    let (request, expected) = (answer.line.clone(), blob.size);
+    let damaged = RegistryError::Length {
+        request: request.clone(),
+        expected,
+        actual,
+    };
+    if actual > expected.max(HASHED_LEN_MAX) {
+        return damaged;
+    }
+    let mut hasher = DigestHasher::new(blob.digest.algorithm());
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => hasher.update(&chunk),
+            Ok(None) => break,
+            // It is tried again.
+            Err(_) => return damaged,
+        }
+    }
+    if hasher.finish() != blob.digest {
+        return damaged;
+    }
+    RegistryError::WrongClaim {
+        request,
+        expected,
+        actual,
     }
 }
 

@@ -37,9 +37,10 @@ impl RegistryError {
                 | TlsFailure::Handshake => ErrorClass::Network,
                 TlsFailure::ClientCertificate => ErrorClass::Auth,
             },
-            Self::Length { .. } | Self::DigestMismatch { .. } | Self::DamagedUpload { .. } => {
-                ErrorClass::Verify
-            }
+            Self::Length { .. }
+            | Self::WrongClaim { .. }
+            | Self::DigestMismatch { .. }
+            | Self::DamagedUpload { .. } => ErrorClass::Verify,
             Self::Manifest { .. }
             | Self::AnswerTooLong { .. }
             | Self::Endless { .. }

@@ -11,7 +11,6 @@ use super::auth::Auth;
 use super::challenge::Challenged;
 use super::endpoint::{Scheme, api_root, same_origin};
 use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
-use super::evidence::require_registry;
 use super::harbor::HarborAnswer;
 use super::limiter::Limiter;
 use super::manifest::HonestHeads;
@@ -246,7 +245,9 @@ impl Client {
         let call = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
             let mut answer = self.send(&target, &call).await?;
-            require_registry(&mut answer).await?;
+            let sent = self.authorization(&target).await?;
+            self.require_registry(registry, &mut answer, sent.as_ref())
+                .await?;
             if answer.status().is_success() {
                 Ok(())
             } else {

@@ -126,6 +126,13 @@ pub enum RegistryError {
         expected: u64,
         actual: u64,
     },
+    /// The same, and the bytes have the right digest.
+    #[error("{request}: the blob has {actual} bytes, where the manifest says {expected}")]
+    WrongClaim {
+        request: Box<RequestLine>,
+        expected: u64,
+        actual: u64,
+    },
     /// Other bytes than the digest names.
     #[error("{request}: expected `{expected}`, got `{actual}`")]
     DigestMismatch {
@@ -469,6 +476,14 @@ impl RegistryError {
     /// Whether a rule of the registry, such as "only signed images are pulled", hides what is there.
     pub fn is_hidden_by_policy(&self) -> bool {
         self.status() == Some(412) || self.code() == Some("PROJECTPOLICYVIOLATION")
+    }
+
+    /// Whether the bytes that came are not the manifest that was asked for.
+    pub(super) fn is_not_a_manifest(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest { .. } | Self::DigestMismatch { .. } | Self::NotARegistry { .. }
+        )
     }
 
     /// The digest that the data to upload was found to have, where it is not the right one.

@@ -8,11 +8,7 @@
 use reqwest::header::CONTENT_TYPE;
 
 use super::transport::Answer;
-use super::{RegistryError, SafeUrl};
 use crate::oci::Digest;
-
-/// How much of a page is read to see whether it is one, in bytes.
-const PAGE_LEN_MAX: usize = 1024;
 
 /// What a registry has under a name, compared with what is wanted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,70 +100,6 @@ pub(super) fn is_page(answer: &Answer) -> bool {
         .any(|page| media_type.eq_ignore_ascii_case(page))
 }
 
-/// Fails unless an answer to `GET /v2/` comes from a registry, as far as that can be told; refusals
-/// (401, 403, 5xx) are left to the caller.
-///
-/// Quay sends its `true` as a web page, so the content decides.
-pub(super) async fn require_registry(answer: &mut Answer) -> Result<(), RegistryError> {
-    let found = match answer.status().as_u16() {
-        200 if !matches!(answer.url.path(), "/v2/" | "/v2") => {
-            format!("it redirects to `{}`", SafeUrl::new(&answer.url))
-        }
-        status @ (200 | 404) => {
-            let start = start_of_body(answer).await?;
-            let Some(page) = web_page(&start) else {
-                return Ok(());
-            };
-            match page.title {
-                Some(title) => format!("it answers {status} with the web page \"{title}\""),
-                None => format!("it answers {status} with a web page"),
-            }
-        }
-        status @ 100..=399 => format!("it answers {status} where a registry answers 200 or 401"),
-        _ => return Ok(()),
-    };
-    Err(RegistryError::NotARegistry {
-        request: answer.line.clone(),
-        found,
-    })
-}
-
-/// The error of an answer that is a web page where a registry would have answered otherwise.
-pub(super) fn not_a_registry(answer: &Answer) -> RegistryError {
-    RegistryError::NotARegistry {
-        request: answer.line.clone(),
-        found: format!("it answers {} with a web page", answer.status().as_u16()),
-    }
-}
-
-async fn start_of_body(answer: &mut Answer) -> Result<Vec<u8>, RegistryError> {
-    let mut start = Vec::new();
-    while start.len() < PAGE_LEN_MAX
-        && let Some(chunk) = answer.chunk().await?
-    {
-        start.extend_from_slice(&chunk[..chunk.len().min(PAGE_LEN_MAX - start.len())]);
-    }
-    Ok(start)
-}
-
-/// A web page.
-struct WebPage {
-    title: Option<String>,
-}
-
-/// Reads the start of what may be a web page.
-fn web_page(start: &[u8]) -> Option<WebPage> {
-    let text = String::from_utf8_lossy(start);
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    let lower = text.to_ascii_lowercase();
-    let is_page = ["<!doctype", "<html", "<head", "<body", "<!--", "<?xml"]
-        .iter()
-        .any(|tag| lower.starts_with(tag));
-    is_page.then(|| WebPage {
-        title: super::error::element(text, "title"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,25 +163,5 @@ mod tests {
         assert!(facts(201, None, None).is_created(&right));
         assert!(!facts(201, None, Some("other")).is_created(&right));
         assert!(!facts(204, None, None).is_created(&right));
-    }
-
-    #[test]
-    fn web_pages_are_known_by_their_start() {
-        #[track_caller]
-        fn check(text: &str, expect: Result<&str, &str>) {
-            let actual = web_page(text.as_bytes()).map(|page| page.title.unwrap_or_default());
-            let actual = actual.as_deref().ok_or("not a page");
-            assert_eq!(actual, expect, "{text}");
-        }
-        for text in ["{}", "true", "", "[1 < 2]"] {
-            check(text, Err("not a page"));
-        }
-        check("<!DOCTYPE html>\n<HTML>", Ok(""));
-        check(
-            "\u{feff}\n<html><head><TITLE>\n Access denied </title>",
-            Ok("Access denied"),
-        );
-        check("<html><title lang=\"en\">Sign in</title>", Ok("Sign in"));
-        check("<html><title>cut", Ok(""));
     }
 }

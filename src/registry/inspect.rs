@@ -9,7 +9,6 @@ use reqwest::{Method, StatusCode};
 use super::certificates::{HostCertificates, ServerCertificate};
 use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
-use super::evidence::require_registry;
 use super::mirrors::Place;
 use super::transport::Call;
 use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
@@ -211,7 +210,7 @@ impl Client {
     pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
         let call = Call::new(Method::GET, self.root(registry)?);
         let mut answer = self.transport().send(&call, None).await?;
-        require_registry(&mut answer).await?;
+        self.require_registry(registry, &mut answer, None).await?;
         let (address, certificate) = (answer.remote_address(), answer.certificate());
         let status = answer.status();
         if !status.is_success() && status != StatusCode::UNAUTHORIZED {

@@ -9,9 +9,10 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 
 use super::client::Target;
 use super::endpoint::object_url;
-use super::evidence::{AskedBy, Facts, is_page, not_a_registry};
+use super::evidence::{AskedBy, Facts, is_page};
+use super::root::{not_a_registry, page_of};
 use super::transport::{Answer, Call};
-use super::{Client, Evidence, ManifestRef, RegistryError, Repo};
+use super::{Client, Evidence, ManifestRef, RegistryError, Repo, RequestLine};
 use crate::oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
     ReferrerTag, Registry,
@@ -100,7 +101,7 @@ impl Client {
             .await
     }
 
-    async fn head_manifest_at(
+    pub(super) async fn head_manifest_at(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
@@ -111,7 +112,7 @@ impl Client {
         let head = self.retry(&what, || async {
             let answer = self.send(&target, &call).await?;
             match answer.status().as_u16() {
-                200 if is_page(&answer) => Err(not_a_registry(&answer)),
+                200 if is_page(&answer) => Err(page_of(answer).await),
                 200 => Ok(Some(HeadManifest::of(&answer))),
                 404 => Ok(None),
                 _ => Err(self.refusal(&target, answer).await),
@@ -119,6 +120,15 @@ impl Client {
         });
         match head.await {
             Ok(None) => self.confirm_absence(repo, reference).await,
+            // Any server answers 200; the bytes tell whether they are a manifest.
+            Ok(Some(HeadManifest { digest: None, .. })) => {
+                let found = match self.fetch_manifest_at(repo, reference).await {
+                    // Then a PUT replaces it.
+                    Err(error) if self.is_for_push() && error.is_not_a_manifest() => None,
+                    result => result?,
+                };
+                Ok(found.as_ref().map(HeadManifest::from))
+            }
             // A GET may get through, or tell the reason in its body: 400 is what TLS says to plain
             // http, 412 what Harbor says of an image that a policy lets nobody pull.
             Err(error)
@@ -185,7 +195,10 @@ impl Client {
             let answer = self.send(&target, &call).await?;
             match answer.status().as_u16() {
                 200 => read_manifest(answer, reference).await.map(Some),
-                404 => Ok(None),
+                404 => {
+                    self.note_absence(&repo.registry, answer).await;
+                    Ok(None)
+                }
                 _ => Err(self.refusal(&target, answer).await),
             }
         })
@@ -223,7 +236,7 @@ impl Client {
             // Neither is one with control characters any registry's manifest media type.
             Err(_) => {
                 return Err(RegistryError::Protocol {
-                    request: Box::new(super::RequestLine::new(&call.method, &call.url)),
+                    request: Box::new(RequestLine::new(&call.method, &call.url)),
                     problem: "the manifest's media type cannot be sent",
                 });
             }
@@ -285,52 +298,54 @@ fn content_type(answer: &Answer) -> Option<MediaType> {
 }
 
 async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
+    let (request, status) = (answer.line.clone(), answer.status().as_u16());
+    let (declared, named) = (content_type(&answer), answer.digest());
+    let is_page = is_page(&answer);
+    let bytes = match answer.read(MANIFEST_LEN_MAX).await {
+        Err(RegistryError::AnswerTooLong { .. }) if is_page => {
+            return Err(not_a_registry(request, status, &[]));
+        }
+        result => result?,
+    };
     // Some registries send manifests under any media type, so the bytes decide first.
-    let page = is_page(&answer).then(|| not_a_registry(&answer));
-    let read = read_checked(answer, reference).await;
-    read.map_err(|error| match (error, page) {
-        (
-            RegistryError::Manifest { .. }
-            | RegistryError::DigestMismatch { .. }
-            | RegistryError::AnswerTooLong { .. },
-            Some(page),
-        ) => page,
-        (error, _) => error,
+    let read = read_checked(&bytes, (reference, named.as_ref()), (&declared, &request));
+    read.map_err(|error| {
+        if is_page && error.is_not_a_manifest() {
+            not_a_registry(request, status, &bytes)
+        } else {
+            error
+        }
     })
 }
 
-async fn read_checked(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
-    let request = answer.line.clone();
-    let declared = content_type(&answer);
-    let named = answer.digest();
-    let bytes: Bytes = answer.read(MANIFEST_LEN_MAX).await?;
+fn read_checked(
+    bytes: &Bytes,
+    (reference, named): (&ManifestRef, Option<&Digest>),
+    (declared, request): (&Option<MediaType>, &RequestLine),
+) -> Result<Manifest, RegistryError> {
+    let wrong = |source| RegistryError::Manifest {
+        request: Box::new(request.clone()),
+        source,
+    };
     // Its digest is not that of its bytes, so that it must be refused by name before it is hashed.
     if declared
         .as_ref()
         .is_some_and(|m| m.kind() == MediaTypeKind::Schema1)
     {
-        return Err(RegistryError::Manifest {
-            request,
-            source: ManifestError::Schema1,
-        });
+        return Err(wrong(ManifestError::Schema1));
     }
     let digest = match reference {
-        ManifestRef::Digest(expected) => check(&bytes, expected, &request)?,
-        ManifestRef::Tag(_) => Digest::of(&bytes),
+        ManifestRef::Digest(expected) => check(bytes, expected, request)?,
+        ManifestRef::Tag(_) => Digest::of(bytes),
     };
-    if let Some(named) = &named {
-        check(&bytes, named, &request)?;
+    if let Some(named) = named {
+        check(bytes, named, request)?;
     }
-    Manifest::parse_as(bytes, digest, declared.as_ref())
-        .map_err(|source| RegistryError::Manifest { request, source })
+    Manifest::parse_as(bytes.clone(), digest, declared.as_ref()).map_err(wrong)
 }
 
 /// Returns `expected` when it is the digest of `bytes`.
-fn check(
-    bytes: &[u8],
-    expected: &Digest,
-    request: &super::RequestLine,
-) -> Result<Digest, RegistryError> {
+fn check(bytes: &[u8], expected: &Digest, request: &RequestLine) -> Result<Digest, RegistryError> {
     let mut hasher = crate::oci::DigestHasher::new(expected.algorithm());
     hasher.update(bytes);
     let actual = hasher.finish();

@@ -4,8 +4,9 @@ use reqwest::Method;
 
 use super::challenge::{Challenge, Challenged};
 use super::client::{Patience, Target};
-use super::evidence::{is_page, require_registry};
+use super::evidence::is_page;
 use super::manifest::HeadManifest;
+use super::root::Root;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, ManifestRef, RegistryError, Repo};
@@ -23,6 +24,15 @@ pub enum Probe {
     WantsToken,
     /// With this status, which says nothing of logins.
     Odd(u16),
+}
+
+impl Probe {
+    fn of(challenge: &Challenge) -> Self {
+        match challenge {
+            Challenge::Basic => Self::WantsPassword,
+            Challenge::Bearer { .. } => Self::WantsToken,
+        }
+    }
 }
 
 impl Client {
@@ -49,27 +59,12 @@ impl Client {
                 }
             }
         }
-        let registry = &repo.registry;
-        let call = Call::new(Method::GET, self.root(registry)?);
         let brief = self.with_patience(Patience::Brief);
-        brief
-            .retry(registry.as_str(), || async {
-                let mut answer = self.transport().send(&call, None).await?;
-                require_registry(&mut answer).await?;
-                let status = answer.status().as_u16();
-                match status {
-                    200..=299 => Ok(Probe::Open),
-                    401 => Ok(self.learn(repo, &answer).unwrap_or(Probe::Odd(status))),
-                    408 | 429 | 500..=599 => Err(self.refusal(&Target::push(repo), answer).await),
-                    // It may be a server that expects TLS, or a client certificate.
-                    400 => match self.refusal(&Target::push(repo), answer).await {
-                        error if error.is_tls() => Err(error),
-                        _ => Ok(Probe::Odd(status)),
-                    },
-                    _ => Ok(Probe::Odd(status)),
-                }
-            })
-            .await
+        match brief.ask_root(&Target::push(repo)).await? {
+            Root::Open => Ok(Probe::Open),
+            Root::Wants(challenge) => Ok(Probe::of(&challenge)),
+            Root::Odd(status) => Ok(Probe::Odd(status)),
+        }
     }
 
     /// Judges the answer to a HEAD of a manifest; `None` where it decides nothing.
@@ -80,9 +75,12 @@ impl Client {
             200 if answer.digest().is_none() => None,
             200 => Some(Probe::Found(Some(HeadManifest::of(&answer)))),
             404 => {
+                self.note_absence(&repo.registry, answer).await;
                 // What else is wrong is the matter of that one image.
-                let found = self.confirm_absence(repo, at).await;
-                Some(Probe::Found(found.unwrap_or_default()))
+                let found = self.confirm_absence(repo, at).await.unwrap_or_default();
+                // Any web server answers 404.
+                let is_proved = found.is_some() || self.is_proven(&repo.registry);
+                is_proved.then_some(Probe::Found(found))
             }
             _ => None,
         }
@@ -90,10 +88,7 @@ impl Client {
 
     fn learn(&self, repo: &Repo, answer: &Answer) -> Option<Probe> {
         let challenge = Challenged::parse(answer.headers()).challenge?;
-        let probe = match challenge {
-            Challenge::Basic => Probe::WantsPassword,
-            Challenge::Bearer { .. } => Probe::WantsToken,
-        };
+        let probe = Probe::of(&challenge);
         self.auth().of(&repo.registry).learn(challenge);
         Some(probe)
     }
@@ -132,7 +127,9 @@ impl Client {
         let call = Call::new(Method::GET, self.root(&repo.registry)?);
         self.retry(repo.registry.as_str(), || async {
             let mut answer = self.send(&target, &call).await?;
-            require_registry(&mut answer).await?;
+            let sent = self.authorization(&target).await?;
+            self.require_registry(&repo.registry, &mut answer, sent.as_ref())
+                .await?;
             match answer.status().as_u16() {
                 401 => Err(self.refusal(&target, answer).await),
                 // Whatever else it says, it says to those who are let in.

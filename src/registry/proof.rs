@@ -14,7 +14,6 @@ use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
 use super::endpoint::resolve;
 use super::error::{ERROR_LEN_MAX, presentable};
-use super::evidence::require_registry;
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
@@ -176,11 +175,10 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED {
             // It may be what was asked for alone that is refused.
             let call = Call::new(Method::GET, self.root(target.registry)?);
-            let mut answer = self
-                .transport()
-                .send(&call, basic(&turn.login).as_ref())
+            let sent = basic(&turn.login);
+            let mut answer = self.transport().send(&call, sent.as_ref()).await?;
+            self.require_registry(target.registry, &mut answer, sent.as_ref())
                 .await?;
-            require_registry(&mut answer).await?;
             self.conclude(target, turn, answer).await
         } else {
             if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
@@ -294,7 +292,7 @@ impl Client {
         let root = Call::new(Method::GET, self.root(registry)?);
         self.retry(registry.as_str(), || async {
             let mut answer = self.transport().send(&root, None).await?;
-            require_registry(&mut answer).await?;
+            self.require_registry(registry, &mut answer, None).await?;
             if answer.status().is_success() {
                 return Ok(LoginCheck::NotNeeded);
             }
@@ -323,8 +321,9 @@ impl Client {
         root: &Call,
         authorization: Option<HeaderValue>,
     ) -> Result<LoginCheck, RegistryError> {
-        let mut answer = self.transport().send(root, authorization.as_ref()).await?;
-        require_registry(&mut answer).await?;
+        let sent = authorization.as_ref();
+        let mut answer = self.transport().send(root, sent).await?;
+        self.require_registry(registry, &mut answer, sent).await?;
         match answer.status().as_u16() {
             401 | 403 => Ok(LoginCheck::Refused(said(answer).await)),
             status if status < 400 || status == 404 => Ok(LoginCheck::Accepted),

@@ -3,13 +3,12 @@
 
 use reqwest::Method;
 
-use super::challenge::{Challenge, Challenged};
+use super::challenge::Challenge;
 use super::client::{Patience, Target};
-use super::endpoint::same_origin;
-use super::evidence::{is_page, require_registry};
 use super::mirrors::Place;
-use super::transport::{Answer, Call};
-use super::{Client, ManifestRef, RegistryError, Repo};
+use super::root::Root;
+use super::transport::Call;
+use super::{Client, ManifestRef, RegistryError, Repo, RequestLine};
 use crate::oci::Registry;
 
 /// A registry that images may be read from, and some of them.
@@ -18,17 +17,6 @@ pub struct ReadPlace {
     pub registry: Registry,
     insecure: bool,
     sample: (Repo, ManifestRef),
-}
-
-/// What the root of the API says to somebody whom it does not know.
-enum Greeting {
-    /// It lets everyone in.
-    Open,
-    Wants(Challenge),
-    /// Nothing that decides: a status of its own kind, or the answer of another host.
-    Unsaid,
-    /// A web page.
-    Page(Box<RegistryError>),
 }
 
 impl Client {
@@ -65,67 +53,13 @@ impl Client {
         if first.insecure {
             client.find_scheme(&first.registry).await?;
         }
-        match client.greeting(&first.registry).await? {
-            Greeting::Open | Greeting::Unsaid => Ok(()),
-            Greeting::Wants(Challenge::Basic) => client.check_password(first).await,
-            Greeting::Wants(Challenge::Bearer { .. }) => client.check_tokens(places).await,
-            Greeting::Page(error) => client.check_manifest(first, *error).await,
-        }
-    }
-
-    async fn greeting(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
-        let call = Call::new(Method::GET, self.root(registry)?);
-        self.retry(registry.as_str(), || async {
-            let answer = match self.transport().send(&call, None).await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    // Some registries send people on to their web site.
-                    let is_elsewhere =
-                        |request: &super::RequestLine| request.redirected_by().is_some();
-                    return if error.request().is_some_and(is_elsewhere) {
-                        Ok(Greeting::Unsaid)
-                    } else {
-                        Err(error)
-                    };
-                }
-            };
-            if !same_origin(&answer.url, &call.url) {
-                return Ok(Greeting::Unsaid);
-            }
-            self.judge_greeting(registry, answer).await
-        })
-        .await
-    }
-
-    async fn judge_greeting(
-        &self,
-        registry: &Registry,
-        mut answer: Answer,
-    ) -> Result<Greeting, RegistryError> {
-        let target = Target::root(registry);
-        match require_registry(&mut answer).await {
-            Err(error @ RegistryError::NotARegistry { .. }) => {
-                return Ok(Greeting::Page(Box::new(error)));
-            }
-            result => result?,
-        }
-        match answer.status().as_u16() {
-            200..=299 => Ok(Greeting::Open),
-            401 => Ok(match Challenged::parse(answer.headers()).challenge {
-                Some(challenge) => {
-                    self.auth().of(registry).learn(challenge.clone());
-                    Greeting::Wants(challenge)
-                }
-                None => Greeting::Unsaid,
-            }),
-            408 | 429 | 500..=599 => Err(self.refusal(&target, answer).await),
-            400 => match self.refusal(&target, answer).await {
-                // It may be a server that expects TLS, or a client certificate.
-                error if error.is_tls() => Err(error),
-                RegistryError::Status { .. } => Ok(Greeting::Unsaid),
-                error => Err(error),
-            },
-            _ => Ok(Greeting::Unsaid),
+        match client.ask_root(&Target::root(&first.registry)).await {
+            Ok(Root::Open | Root::Odd(_)) => Ok(()),
+            Ok(Root::Wants(Challenge::Basic)) => client.check_password(first).await,
+            Ok(Root::Wants(Challenge::Bearer { .. })) => client.check_tokens(places).await,
+            // Some registries send people on to their web site.
+            Err(error) if leads_elsewhere(&error) => client.check_manifest(first, error).await,
+            Err(error) => Err(error),
         }
     }
 
@@ -164,19 +98,25 @@ impl Client {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Fails with `otherwise` unless an image can be had, or is said not to be there.
+    /// Fails with `otherwise` unless an image can be had, or a registry says that it does not
+    /// exist.
     async fn check_manifest(
         &self,
         place: &ReadPlace,
         otherwise: RegistryError,
     ) -> Result<(), RegistryError> {
         let (repo, at) = &place.sample;
-        let call = self.manifest_call(Method::HEAD, repo, at)?;
-        match self.send(&self.reading(repo), &call).await {
-            Ok(answer) if matches!(answer.status().as_u16(), 200 | 404) && !is_page(&answer) => {
-                Ok(())
-            }
+        match self.head_manifest_at(repo, at).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if self.is_proven(&repo.registry) => Ok(()),
             _ => Err(otherwise),
         }
     }
+}
+
+/// Whether the root of the API is not where the registry is.
+fn leads_elsewhere(error: &RegistryError) -> bool {
+    let is_redirected = |request: &RequestLine| request.redirected_by().is_some();
+    matches!(error, RegistryError::NotARegistry { .. })
+        || error.request().is_some_and(is_redirected)
 }

@@ -41,7 +41,8 @@ pub use drain::Drain;
 
 use super::client::Target;
 use super::endpoint::upload_url;
-use super::evidence::{Facts, is_page, not_a_registry};
+use super::evidence::{Facts, is_page};
+use super::root::page_of;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, SafeUrl};
@@ -242,7 +243,7 @@ impl Client {
                         problem: "the answer does not say where to upload to",
                     }),
                 },
-                status if status.is_success() && is_page(&answer) => Err(not_a_registry(&answer)),
+                status if status.is_success() && is_page(&answer) => Err(page_of(answer).await),
                 status if status.is_success() => Err(RegistryError::Protocol {
                     request: answer.line,
                     problem: "the answer to the start of an upload is neither 201 nor 202",

@@ -241,16 +241,30 @@ impl TransferError {
         }
     }
 
-    /// Whether a blob is longer or shorter than was said.
+    /// Whether a blob is longer or shorter than was said, and is not damaged.
     pub(super) fn is_wrong_length(&self) -> bool {
+        matches!(
+            self,
+            Self::Registry(RegistryError::WrongClaim { .. })
+                | Self::Store(StoreError::LengthMismatch { .. })
+                | Self::BlobLength { .. }
+        )
+    }
+
+    /// The blob that is damaged where it is, and no use to any image.
+    pub fn damaged_blob(&self) -> Option<&Digest> {
         match self {
-            Self::Registry(RegistryError::GaveUp { source, .. }) => {
-                matches!(**source, RegistryError::Length { .. })
-            }
-            Self::Registry(RegistryError::Length { .. })
-            | Self::Store(StoreError::LengthMismatch { .. })
-            | Self::BlobLength { .. } => true,
-            _ => false,
+            Self::DamagedSource { digest, .. }
+            | Self::TargetDamaged { digest, .. }
+            | Self::Store(StoreError::Corrupt { digest, .. })
+            | Self::Layout(LayoutError::Corrupt { digest, .. }) => Some(digest),
+            Self::Layout(LayoutError::Collection(error)) => match &**error {
+                CollectionError::Corrupt { digest, .. } => Some(digest),
+                _ => None,
+            },
+            Self::Bundle(error) => error.damaged_blob(),
+            Self::Stream(error) => error.damaged_blob(),
+            _ => None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod answers;
 mod forecasts;
+mod local;
+mod lost;
 mod second_runs;
 mod sources;
 mod stores;

@@ -304,7 +304,10 @@ fn an_answer_that_drips_is_given_up() {
             .contains("/manifests/")
             .then(|| Reply::ok(" ").header("Content-Type", name).dripping())
     };
-    let registry = Puppet::start(move |_, target| drip(target));
+    let registry = Puppet::start(move |_, target| match target {
+        "/v2/" => Some(Reply::ok("{}").header("Docker-Distribution-Api-Version", "registry/2.0")),
+        _ => drip(target),
+    });
     let env = TestEnv::new();
     env.write("list.txt", "proj/app:1\n");
     let line = format!(

@@ -114,6 +114,13 @@ impl<'a> Builder<'a> {
         let config_file = self.file(&entry.config)?;
         let config_bytes = self.config_bytes(config_file)?;
         let config_digest = Digest::of(&config_bytes);
+        if let Some(digest) = named_digest(&entry.config).filter(|named| *named != config_digest) {
+            return Err(CollectionError::Corrupt {
+                path: self.path.clone(),
+                member: config_file.place.member.to_string(),
+                digest,
+            });
+        }
         let diff_ids = oci::diff_ids(&config_bytes).map_err(|source| CollectionError::Json {
             path: self.path.clone(),
             member: config_file.place.member.to_string(),
@@ -336,6 +343,15 @@ fn join(above: &str, path: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
+}
+
+/// The digest that the name of a configuration is: `<hex>.json` with Docker and Podman,
+/// `sha256:<hex>` with others; some give it a plain name.
+fn named_digest(name: &str) -> Option<Digest> {
+    let name = name.rsplit('/').next()?;
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    format!("sha256:{hex}").parse().ok()
 }
 
 /// The manifest of an image: its fields in Docker's order.

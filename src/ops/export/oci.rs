@@ -14,7 +14,7 @@ use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved, Sink};
 /// What only Docker's media types have.
 const DOCKER: &str = "vnd.docker.";
 
-/// Writes the images of the batch; a directory gets those that are complete, an archive all or none.
+/// Writes the images of the batch that are complete.
 pub(super) async fn write(
     cx: &Context,
     (options, link): (&ExportOptions, LinkChoice),
@@ -29,35 +29,52 @@ pub(super) async fn write(
             format_count(n_docker, "image")
         ));
     }
+    if options.format == ExportFormat::OciArchive {
+        return write_archive(cx, options, (catalog, batch)).await;
+    }
     let output = options.output.clone();
-    let is_archive = options.format == ExportFormat::OciArchive;
-    let sink = if is_archive {
-        let plan = OciSink::archive_plan(&batch.plan, options.mtime);
-        if plan.images.is_empty() {
-            return Ok(());
-        }
-        require_space(&options.output, plan.archive_len())?;
-        let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
-        OciSink::archive(create.await?)
-    } else {
-        let create = bridge::run(move || OciDirWriter::create(&output));
-        OciSink::directory(create.await?, link)
-    };
-    let sink = Arc::new(sink);
-    let n_refused = batch.n_failed();
+    let create = bridge::run(move || OciDirWriter::create(&output));
+    let sink = Arc::new(OciSink::directory(create.await?, link));
     batch
         .run(cx, catalog.source(), Sink::Oci(Arc::clone(&sink)))
         .await;
-    if is_archive && batch.n_failed() > n_refused {
-        // Half an archive helps nobody; the failure is that of one image and costs all.
-        return match batch.first_failure() {
-            Some(failure) => Err(failure.into()),
-            None => Ok(()),
-        };
-    }
     if options.on_failure == OnFailure::Stop && batch.has_failures() {
         return Ok(());
     }
     bridge::run(move || sink.finish(Durability::Synced)).await?;
     Ok(())
+}
+
+/// Writes an archive. One with a damaged blob in it helps nobody, so it is begun anew without the
+/// images of that blob, where the source can be read again.
+async fn write_archive(
+    cx: &Context,
+    options: &ExportOptions,
+    (catalog, batch): (&Catalog, &mut Batch),
+) -> Result<(), OpsError> {
+    loop {
+        let plan = OciSink::archive_plan(&batch.plan, options.mtime);
+        if plan.images.is_empty() || options.on_failure == OnFailure::Stop && batch.has_failures() {
+            return Ok(());
+        }
+        require_space(&options.output, plan.archive_len())?;
+        let output = options.output.clone();
+        let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
+        let sink = Arc::new(OciSink::archive(create.await?));
+        let n_refused = batch.n_failed();
+        batch
+            .run(cx, catalog.source(), Sink::Oci(Arc::clone(&sink)))
+            .await;
+        if batch.n_failed() == n_refused {
+            bridge::run(move || sink.finish(Durability::Synced)).await?;
+            return Ok(());
+        }
+        if catalog.source().is_sequential() {
+            return match batch.first_failure() {
+                Some(failure) => Err(failure.into()),
+                None => Ok(()),
+            };
+        }
+        batch.leave_failed()?;
+    }
 }

@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::{VerifyOutcome, ambiguous_name, hash};
 use crate::bridge;
+use crate::bundle::BlobHolder;
 use crate::layout::{Collection, LayoutError};
 use crate::oci::{Digest, DigestHasher};
 use crate::ops::batch::{Batch, error_chain};
@@ -129,10 +130,11 @@ fn hash_in_order(
         if actual == expected {
             return Ok(());
         }
-        Err(TransferError::DigestMismatch {
-            expected: expected.clone(),
+        Err(TransferError::DamagedSource {
+            paths: vec![collection.path().to_owned()],
+            holder: BlobHolder::Other,
+            digest: expected.clone(),
             actual: actual.clone(),
-            len: *len,
         })
     };
     Ok(plan.blobs.iter().map(result).collect())

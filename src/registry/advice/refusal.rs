@@ -174,6 +174,13 @@ fn registry(
                  configuration, or all with `validation.disabled: true`"
             )
         }
+        (502..=504, _) if purpose == Purpose::Look => format!(
+            "a proxy answers in place of `{host}`, which is down, starting or overloaded: look at \
+             it and at the log of the proxy, then run the command again"
+        ),
+        (500..=599, _) if purpose == Purpose::Look => {
+            format!("`{host}` is failing: see its log, then run the command again")
+        }
         (500..=599, _) => format!("`{host}` is failing: see its log; {AGAIN}"),
         _ => return None,
     })
@@ -270,8 +277,8 @@ fn limited(host: &str) -> String {
 /// How a registry that lost content gets it back.
 fn push_again(host: &str) -> String {
     format!(
-        "push the image to `{host}` again from where it is complete, or pull it from another \
-         registry"
+        "push the image again from where it is complete, with `hod push SOURCE {host} \
+         --recheck`, which asks for every blob, or pull it from another registry"
     )
 }
 

@@ -258,7 +258,8 @@ impl StoreSink {
     }
 }
 
-/// Hashes a file that is to be linked and was changed after it was verified.
+/// Hashes a file that is to be linked, if another tool wrote it or it was changed after it was
+/// verified.
 pub(super) fn require_sound(
     digest: &Digest,
     path: &Path,
@@ -270,7 +271,11 @@ pub(super) fn require_sound(
         offset: 0,
         len: 0,
     };
-    match store::examine(digest, &range)? {
+    let found = match holder {
+        BlobHolder::Other => store::examine_foreign(digest, &range)?,
+        BlobHolder::Store | BlobHolder::Bundle => store::examine(digest, &range)?,
+    };
+    match found {
         Soundness::Sound => Ok(()),
         Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
             paths: vec![range.path],

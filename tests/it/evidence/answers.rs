@@ -35,6 +35,82 @@ fn impostors() -> Vec<(&'static str, Puppet)> {
         ),
         ("nothing", always(|| Reply::status(204, ""))),
         ("web server", Puppet::start(move |_, _| Some(page(404)))),
+        ("ok", always(|| typed("OK", "text/plain"))),
+        ("empty", always(|| Reply::ok(""))),
+        (
+            "empty data",
+            always(|| typed("", "application/octet-stream")),
+        ),
+        ("object", always(|| typed("{}", "application/json"))),
+        (
+            "list",
+            always(|| typed("[]", "application/json; charset=utf-8")),
+        ),
+        ("true", always(|| Reply::ok("true"))),
+        (
+            "health",
+            always(|| {
+                typed(
+                    r#"{"status":"UP"}"#,
+                    "application/vnd.oci.image.manifest.v1+json",
+                )
+            }),
+        ),
+        ("no length", always(|| Reply::ok("OK").of_no_length())),
+        (
+            "not found",
+            always(|| Reply::status(404, "404 page not found\n")),
+        ),
+        (
+            "gone",
+            always(|| Reply::status(404, r#"{"error":"no such route"}"#)),
+        ),
+        (
+            "api",
+            Puppet::start(|_, target| match target {
+                "/v2/" => Some(typed("{}", "application/json")),
+                _ => Some(page_of_404()),
+            }),
+        ),
+    ]
+}
+
+fn typed(body: &str, media_type: &str) -> Reply {
+    Reply::ok(body).header("Content-Type", media_type)
+}
+
+fn page_of_404() -> Reply {
+    Reply::status(404, PAGE).header("Content-Type", "text/html")
+}
+
+/// What a registry may leave out and still be one; each with what it answers.
+fn plain_registries() -> Vec<(&'static str, Puppet)> {
+    let errors = |code| format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
+    vec![
+        (
+            "no version header",
+            Puppet::start(move |method, target| match (method, target) {
+                (_, "/v2/") => Some(Reply::ok("{}")),
+                ("GET", _) => Some(Reply::status(404, errors("NAME_UNKNOWN"))),
+                _ => None,
+            }),
+        ),
+        (
+            "no bodies",
+            Puppet::start(|_, target| (target == "/v2/").then(|| Reply::ok(""))),
+        ),
+        (
+            "no root",
+            Puppet::start(move |_, _| Some(Reply::status(404, errors("NOT_FOUND")))),
+        ),
+        (
+            "version header",
+            Puppet::start(|_, target| {
+                let version = ("Docker-Distribution-Api-Version", "registry/2.0");
+                let reply = Reply::ok("OK").header(version.0, version.1);
+                (target == "/v2/").then_some(reply)
+            }),
+        ),
     ]
 }
 
@@ -54,12 +130,15 @@ fn what_answers_everything_is_not_a_registry() {
     env.run_line("pack store --output b.tar").success();
     for (name, puppet) in impostors() {
         let host = puppet.host();
-        let verbs: [(String, i32); 5] = [
+        env.write("list.txt", format!("{host}/a/b:1\n"));
+        let verbs: [(String, i32); 7] = [
             (format!("push b.tar {host}"), 5),
             (format!("push b.tar {host} --dry-run"), 5),
             (format!("push store {host}"), 5),
             (format!("doctor {host}"), 1),
             (format!("doctor {host}/a/b"), 1),
+            ("pull list.txt --store pulled".to_owned(), 5),
+            ("pull list.txt --store pulled --dry-run".to_owned(), 5),
         ];
         let mut outputs: Vec<(String, Output)> = Vec::new();
         for (line, code) in verbs {
@@ -83,6 +162,43 @@ fn what_answers_everything_is_not_a_registry() {
         .run_line(&format!("push b.tar {}", titled.host()))
         .exits(5);
     assert!(output.stderr.contains("Access denied"), "{}", output.stderr);
+}
+
+#[test]
+fn a_registry_may_leave_out_its_version_header() {
+    let env = TestEnv::new();
+    image(706).put_in(&env.store("store"), "a/b:1");
+    for (name, puppet) in plain_registries() {
+        let host = puppet.host();
+        env.run_line(&format!("push store {host} --dry-run"))
+            .success();
+        // There an answer is wanted.
+        if name == "no root" {
+            continue;
+        }
+        let doctor = env.run_line(&format!("doctor {host}"));
+        assert_eq!(doctor.code, Some(0), "{name}: {}", doctor.stdout);
+        let output = login(&env, host);
+        assert_eq!(output.code, Some(0), "{name}: {}", output.stderr);
+    }
+}
+
+/// Not one request more than before is sent to a registry that says what it is.
+#[test]
+fn what_says_that_it_is_a_registry_is_not_tested() {
+    let env = TestEnv::new();
+    image(707).put_in(&env.store("store"), "a/b:1");
+    let registry = TestRegistry::start();
+    let host = registry.host();
+    env.run_line(&format!("push store {host} --dry-run"))
+        .success();
+    env.run_line(&format!("doctor {host}")).success();
+    login(&env, host).success();
+    env.run_line(&format!("push store {host}")).success();
+    env.write("list.txt", format!("{host}/a/b:1\n"));
+    env.run_line("pull list.txt --store pulled").success();
+    let tests = registry.count("HEAD", |path| path.contains(&"0".repeat(64)));
+    assert_eq!(tests, 0);
 }
 
 /// Makes the registry's own copy of a blob another one.
@@ -164,6 +280,14 @@ fn what_the_registry_keeps_damaged_fails_its_images_by_name() {
     );
     assert!(output.stdout.contains("e/f:1"), "{}", output.stdout);
     assert!(!output.stdout.contains("c/d:1"), "{}", output.stdout);
+    // What the registry has of this image is as damaged, though its tag is as it was.
+    let output = env.run_line(&format!("{push} --json")).exits(3);
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    for image in report["images"].as_array().unwrap() {
+        let is_sound = image["image"] == "e/f:1";
+        let expect = if is_sound { "unchanged" } else { "failed" };
+        assert_eq!(image["status"], expect, "{image}");
+    }
     // Nor is it claimed to be there.
     env.write("all.txt", "a/b:1\ne/f:1\n");
     let line = format!("receipt {host} --list all.txt --output have.json");

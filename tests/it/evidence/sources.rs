@@ -11,7 +11,7 @@ use crate::support::registry::TestRegistry;
 use crate::support::tree::{files, read};
 
 /// Flips a bit in the middle of `content` wherever a file has it; returns the files.
-fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
+pub(super) fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
     let needle = &content[..content.len().min(200)];
     let is_file = fsx::stat(root).unwrap().is_file;
     let candidates = if is_file {
@@ -33,7 +33,7 @@ fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
 }
 
 /// The largest blob of an image, which is a layer.
-fn layer_of(image: &Image) -> &crate::support::images::Blob {
+pub(super) fn layer_of(image: &Image) -> &crate::support::images::Blob {
     image
         .blobs
         .iter()
