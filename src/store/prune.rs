@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use super::{Publication, Store, StoreError, StoredImage};
 use crate::bridge::Stop;
-use crate::fsx::{self, WalkKind};
+use crate::fsx::{self, TempDir, WalkKind};
 use crate::oci::{Digest, Manifest, RepositoryName, Tag};
 use proof::{Prover, Verdict};
 use removal::Planned;
@@ -154,6 +154,23 @@ impl Surplus {
 }
 
 impl Store {
+    /// Refuses a tree that is `origin` under another name, which its devices and inodes may not
+    /// tell (network mounts, overlays): what is made in one must not be seen in the other.
+    pub fn require_apart(&self, origin: &Self) -> Result<(), StoreError> {
+        let dirs = |store: &Self| [store.tree().blobs(), store.tree().repositories()];
+        for (ours, theirs) in dirs(self).into_iter().zip(dirs(origin)) {
+            let probe = TempDir::create_in(&ours, "probe-")?;
+            let name = probe.path().file_name().unwrap_or_default();
+            if fsx::try_stat_link(&theirs.join(name))?.is_some() {
+                return Err(StoreError::SameDirectory {
+                    path: ours,
+                    origin: origin.path().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Lists what the tree has besides what it is to hold, and proves that `origin` has it, too.
     ///
     /// Changes nothing but stamps. Hashes the origin's copies that are not known to be right.
@@ -375,7 +392,7 @@ impl Survey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx::{Durability, TempDir};
+    use crate::fsx::Durability;
     use crate::oci::Algorithm;
 
     /// Puts an image of one layer under `a:1`; returns the digests of its parts.
@@ -439,6 +456,20 @@ mod tests {
         let removal = surplus.remove(&stop).unwrap();
         assert_eq!(removal.left, [tree.blob_path(&blob)]);
         assert!(tree.blob_len(&blob).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_tree_is_probed_for_being_its_origin() {
+        let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+        let store = |name: &str| Store::create(&root.path().join(name)).unwrap();
+        let (origin, tree) = (store("origin"), store("tree"));
+        tree.require_apart(&origin).unwrap();
+        for dir in [tree.tree().blobs(), tree.tree().repositories()] {
+            assert!(fsx::read_dir_names(&dir).unwrap().is_empty());
+        }
+        let same = tree.require_apart(&Store::open(tree.path()).unwrap());
+        let error = same.unwrap_err();
+        assert!(matches!(error, StoreError::SameDirectory { .. }), "{error}");
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub(super) async fn replace(
     }
     let tree = cx.open_store(&options.output, Store::create_alone).await;
     let (tree, mut made) = tree?;
-    let surplus = survey(cx, options, &batch, (&tree, &origin)).await;
+    let surplus = match tree.require_apart(&origin) {
+        Ok(()) => survey(cx, options, &batch, (&tree, &origin)).await,
+        Err(error) => Err(error.into()),
+    };
     let surplus = match surplus {
         Ok(surplus) => surplus,
         Err(error) => {
