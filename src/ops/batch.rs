@@ -1,11 +1,12 @@
 //! What the batches have in common: resolve, plan, move, and say what became of each image.
 
+mod damage;
 mod lacking;
 mod notes;
 mod room;
 mod target;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -492,32 +493,6 @@ impl Batch {
         self.fail_unchanged(cx);
     }
 
-    /// Takes the images that failed out of the plan, so that the others can be tried again, if the
-    /// failures are those of single images of the source.
-    pub(super) fn leave_failed(&mut self) -> Result<(), BatchFailure> {
-        let (mut rest, mut positions) = (Vec::new(), Vec::new());
-        for (image, &position) in self.plan.images.iter().zip(&self.positions) {
-            let report = &mut self.reports[position];
-            match &report.status {
-                ImageStatus::Failed { error, .. } if error.is_damaged_source() => {}
-                ImageStatus::Failed { error, .. } => {
-                    return Err(BatchFailure {
-                        image: report.image.clone(),
-                        error: Arc::clone(error),
-                    });
-                }
-                _ => {
-                    report.status = ImageStatus::Planned;
-                    rest.push(image.clone());
-                    positions.push(position);
-                }
-            }
-        }
-        self.positions = positions;
-        self.plan = Arc::new(Plan::new(rest));
-        Ok(())
-    }
-
     /// Records that everything planned was moved by other means than [`Batch::run`].
     pub(super) fn mark_done(&mut self) {
         self.record(vec![Ok(()); self.plan.images.len()]);
@@ -533,30 +508,6 @@ impl Batch {
             let text = error_chain(&error);
             cx.warn(&text);
             self.source_damage = Some(text);
-        }
-    }
-
-    /// Fails the unchanged images that have a blob which another image has shown to be damaged.
-    fn fail_unchanged(&mut self, cx: &Context) {
-        let mut damaged: HashMap<Digest, Arc<TransferError>> = HashMap::new();
-        for report in &self.reports {
-            if let ImageStatus::Failed { error, .. } = &report.status
-                && let Some(digest) = error.damaged_blob()
-            {
-                let error = Arc::clone(error);
-                damaged.entry(digest.clone()).or_insert(error);
-            }
-        }
-        for (position, image) in &self.unchanged {
-            let mut blobs = image.all_blobs();
-            let found = blobs.find_map(|(blob, _)| damaged.get(&blob.digest));
-            let Some(error) = found else { continue };
-            let status = ImageStatus::failed(Arc::clone(error));
-            if let ImageStatus::Failed { text, .. } = &status {
-                let image = &image.wanted.name;
-                cx.reporter.event(Event::ImageFailed { image, error: text });
-            }
-            self.reports[*position].status = status;
         }
     }
 
