@@ -1,9 +1,9 @@
 //! Image lists: what to carry, as text, and where it goes.
 //!
-//! One image a line, `[registry/]repository[:tag][@digest]`, then optionally where it goes and
-//! `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of a line or after a
-//! blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark are fine.
-//! `--platform=X` may also stand in front, as in lists for `docker pull`.
+//! One image a line, `[registry/]repository[:tag][@digest]`, then optionally where it goes and how
+//! it is carried, such as `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of
+//! a line or after a blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark
+//! are fine. `--platform=X` may also stand in front, as in lists for `docker pull`.
 //!
 //! A line that can be read in two usual ways is refused, with both readings.
 //!
@@ -17,17 +17,19 @@ mod error;
 mod fix;
 mod foreign;
 mod gather;
-mod lock;
+mod options;
 mod rename;
 mod shape;
 mod text;
+mod write;
 
 pub use decode::{TextError, decode};
 pub use entry::{Destination, ListEntry, Origin, StoredAs};
 pub use error::{BadLine, ListError};
 pub use foreign::ForeignFormat;
-pub use lock::{write_entries, write_locked};
+pub use options::{IndexChoice, LineOptions};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
+pub use write::write_entries;
 
 use crate::oci::Registry;
 
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(perl.origin.to_string(), "lists/a.txt:7");
         assert_eq!(perl.section.as_deref(), Some("example-images-images"));
         assert_eq!(
-            perl.platforms.as_ref().unwrap().to_string(),
+            perl.options.platforms.as_ref().unwrap().to_string(),
             "linux/amd64,linux/arm64"
         );
     }

@@ -22,4 +22,6 @@ pub use manifest::{
 pub use media_type::{MediaType, MediaTypeKind};
 pub use platform::{Platform, PlatformChoice, PlatformError};
 pub use reference::{Reference, ReferenceError, Registry, RepositoryName, Tag};
-pub use referrers::{ReferrerEntry, ReferrerTag, ReferrerTagKind, referrers_index, with_referrers};
+pub use referrers::{
+    ReferrerEntry, ReferrerMode, ReferrerTag, ReferrerTagKind, referrers_index, with_referrers,
+};

@@ -17,10 +17,11 @@ mod sizes;
 mod source;
 mod timing;
 
+pub use crate::oci::ReferrerMode;
 pub(crate) use config::platform_of;
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
-pub use referrers::{LocalReferrers, Referrer, ReferrerMode};
+pub use referrers::{LocalReferrers, Referrer};
 pub(crate) use referrers::{join as join_referrers, layout_name};
 pub use resolve::{
     AbsentChild, Holder, IndexMode, Resolution, Resolved, Wish, is_about_another, resolve,

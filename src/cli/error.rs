@@ -8,8 +8,8 @@ use super::ui::OutputError;
 use crate::bundle::{KeyError, SignError};
 use crate::fsx;
 use crate::hint::Hint;
-use crate::list::{ListError, TextError};
-use crate::oci::{Reference, ReferenceError};
+use crate::list::{ListError, Origin, TextError};
+use crate::oci::{Reference, ReferenceError, Registry};
 use crate::ops::{FoundVolumes, OpsError, SourceKind};
 use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
@@ -142,6 +142,18 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    /// Every line of the list says something else than the option.
+    #[error(
+        "`{option}` contradicts the list, in which every image is pinned: `{origin}` has `{line}`"
+    )]
+    Locked {
+        option: String,
+        origin: Origin,
+        line: String,
+    },
+    /// In front of a name it would be read as a part of the name.
+    #[error("a list cannot name `{registry}` as a registry, so that no lock can be written")]
+    LockSource { registry: Registry },
     /// A key of a bundle, by its path or, if it is public, by itself.
     #[error("key `{name}` cannot be used")]
     Key { name: String, source: KeyError },
@@ -201,7 +213,9 @@ impl CommandError {
             | Self::NoHome
             | Self::Proxy { .. }
             | Self::RegistriesConf(_)
-            | Self::RegistryName { .. } => Exit::Usage,
+            | Self::RegistryName { .. }
+            | Self::Locked { .. }
+            | Self::LockSource { .. } => Exit::Usage,
             Self::Ops(_)
             | Self::File(_)
             | Self::Client(_)
@@ -255,7 +269,9 @@ impl CommandError {
             | Self::NoHome
             | Self::Proxy { .. }
             | Self::RegistriesConf(_)
-            | Self::RegistryName { .. } => ErrorClass::Usage,
+            | Self::RegistryName { .. }
+            | Self::Locked { .. }
+            | Self::LockSource { .. } => ErrorClass::Usage,
             Self::Runtime(_) | Self::Rendering { .. } => ErrorClass::Internal,
             Self::Interrupted { .. } => ErrorClass::Interrupted,
         }
@@ -305,6 +321,14 @@ impl CommandError {
                 "write it as in `harbor.corp:8443`, without `https://` and without a tag"
                     .to_owned(),
             ),
+            Self::Locked { .. } => Some(
+                "Leave the option out: a lock says all that decides what is pulled. To pull it in \
+                 another way, pull the list that it was made from, with `--lock`."
+                    .to_owned(),
+            ),
+            Self::LockSource { registry } => {
+                Some(format!("Name it with its port: `--source {registry}:443`."))
+            }
             Self::ReportName { .. } => Some(
                 "the name says what to write: JSON, or JUnit's XML, which CI systems show"
                     .to_owned(),

@@ -134,7 +134,8 @@ fn other_reading(column: &str, reference: &Reference) -> Option<(String, Option<
     None
 }
 
-fn parse(column: &str) -> Result<Destination, Bad> {
+/// Parses a destination, whatever else it looks like.
+pub(super) fn parse(column: &str) -> Result<Destination, Bad> {
     if column.contains('@') {
         let (name, _) = column.split_once('@').unwrap_or_default();
         return Err(Bad {

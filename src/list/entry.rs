@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::oci::{PlatformChoice, Reference, RepositoryName, Tag};
+use crate::oci::{Digest, Reference, Registry, RepositoryName, Tag};
+
+use super::LineOptions;
 
 /// One image to carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +13,8 @@ pub struct ListEntry {
     pub reference: Reference,
     /// The second column: the name under which it is kept.
     pub destination: Option<Destination>,
-    /// Which platforms, where the line says so.
-    pub platforms: Option<PlatformChoice>,
+    /// How it is carried, where the line says so.
+    pub options: LineOptions,
     /// The section it stands in.
     pub section: Option<String>,
     /// Where it stands.
@@ -68,6 +70,36 @@ impl ListEntry {
                 tag,
             },
         }
+    }
+
+    /// The entry that names the same image by its registry and digest, for the same name in the
+    /// store.
+    #[must_use]
+    pub fn pinned(
+        &self,
+        (registry, repository): (&Registry, &RepositoryName),
+        digest: &Digest,
+    ) -> Self {
+        let mut entry = Self {
+            reference: Reference {
+                registry: Some(registry.clone()),
+                repository: repository.clone(),
+                tag: self.reference.tag.clone(),
+                digest: Some(digest.clone()),
+            },
+            destination: None,
+            ..self.clone()
+        };
+        let stored = self.stored();
+        if entry.reference.stored_name().as_ref() != Ok(&stored.repository)
+            || entry.reference.tag != stored.tag
+        {
+            entry.destination = Some(Destination {
+                repository: stored.repository,
+                tag: stored.tag,
+            });
+        }
+        entry
     }
 }
 

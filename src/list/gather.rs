@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::oci::{Digest, PlatformChoice, Registry, RepositoryName, Tag};
+use crate::oci::{Digest, Registry, RepositoryName, Tag};
 use crate::redact;
 
 use super::foreign::ForeignFormat;
@@ -95,7 +95,7 @@ impl<'a> Gatherer<'a> {
         let mut entry = ListEntry {
             reference: image.reference,
             destination: image.destination,
-            platforms: image.platforms,
+            options: image.options,
             section,
             origin,
         };
@@ -127,14 +127,15 @@ impl<'a> Gatherer<'a> {
 
     /// Takes an entry whose name `first` has already: the same image folds, another is a problem.
     fn add_claimant(&mut self, first: &ListEntry, entry: ListEntry, written: &str) {
+        let (known, other) = (first.options.normalised(), entry.options.normalised());
+        let origin = &first.origin;
         let reason = if self.identity(first) != self.identity(&entry) {
             let (stored, holder) = (entry.stored(), &first.reference);
-            format!(
-                "goes to `{stored}`, where `{holder}` of {} goes",
-                first.origin
-            )
-        } else if platform_set(first) != platform_set(&entry) {
-            format!("is listed at {} with other platforms", first.origin)
+            format!("goes to `{stored}`, where `{holder}` of {origin} goes")
+        } else if known.platforms != other.platforms {
+            format!("is listed at {origin} with other platforms")
+        } else if known != other {
+            format!("is listed at {origin} with other options")
         } else {
             return;
         };
@@ -236,14 +237,4 @@ impl<'a> Gatherer<'a> {
             warnings: self.warnings,
         })
     }
-}
-
-/// The platforms in one order; an empty set for `all`, `None` where the line says nothing.
-fn platform_set(entry: &ListEntry) -> Option<Vec<String>> {
-    let mut texts: Vec<String> = match entry.platforms.as_ref()? {
-        PlatformChoice::All => Vec::new(),
-        PlatformChoice::These(platforms) => platforms.iter().map(ToString::to_string).collect(),
-    };
-    texts.sort_unstable();
-    Some(texts)
 }

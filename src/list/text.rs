@@ -1,9 +1,9 @@
 //! One line of a list.
 
-use crate::oci::{PlatformChoice, Reference, ReferenceError};
+use crate::oci::{Reference, ReferenceError};
 use crate::redact;
 
-use super::{Destination, column, fix, shape};
+use super::{Destination, LineOptions, column, fix, options, shape};
 
 /// What a line is.
 #[derive(Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub(super) enum Line<'a> {
 pub(super) struct ImageLine {
     pub(super) reference: Reference,
     pub(super) destination: Option<Destination>,
-    pub(super) platforms: Option<PlatformChoice>,
+    pub(super) options: LineOptions,
 }
 
 /// What is wrong with a line.
@@ -104,7 +104,7 @@ fn parse_comment<'a>(line: &'a str, comment: &'a str) -> Line<'a> {
 
 fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
     let columns: Vec<&str> = code.split_whitespace().collect();
-    let (mut platforms, columns) = leading_platform(&columns)?;
+    let (mut options, columns) = leading_platform(&columns)?;
     let (first, rest) = columns.split_first().unwrap_or((&"", &[]));
     if matches!(*first, "-" | "image:" | "-image:") {
         let reason = "a line starts with the image's reference, without YAML";
@@ -126,22 +126,18 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
     let mut destination = None;
     for (n, column) in rest.iter().enumerate() {
         match column.trim_start_matches("--").split_once('=') {
-            Some(("platform", _)) if platforms.is_some() => {
-                return Err(Bad::new(column, "`platform=` is given twice"));
+            Some(("as", _)) if destination.is_some() => {
+                return Err(Bad::new(column, "a destination is given twice"));
             }
-            Some(("platform", value)) => {
-                platforms = Some(parse_platforms(value, &rest[n..])?);
-            }
-            Some((key, value)) => {
-                let reason = format!("`{key}=` is unknown; only `platform=` is known");
-                return Err(Bad {
-                    fix: is_like_platform(key, value).then(|| format!("platform={value}")),
-                    ..Bad::new(column, reason)
-                });
-            }
+            Some(("as", value)) => destination = Some(column::parse(value)?),
+            Some(option) => options.set(option, &rest[n..])?,
             None if n == 0 => destination = Some(column::destination(column, &reference)?),
-            None if platforms.is_some() => {
-                return Err(Bad::new(column, "unexpected column after `platform=`"));
+            None if options != LineOptions::default() => {
+                let after = rest[n - 1].split_once('=').unwrap_or_default().0;
+                return Err(Bad::new(
+                    column,
+                    format!("unexpected column after `{after}=`"),
+                ));
             }
             None => return Err(Bad::new(column, "unexpected third column")),
         }
@@ -149,28 +145,27 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
     Ok(ImageLine {
         reference,
         destination,
-        platforms,
+        options,
     })
 }
 
 /// Takes `--platform=X` or `--platform X` off the front, where scripts around `docker pull` have it.
-fn leading_platform<'c, 'a>(
-    columns: &'c [&'a str],
-) -> Result<(Option<PlatformChoice>, &'c [&'a str]), Bad> {
+fn leading_platform<'c, 'a>(columns: &'c [&'a str]) -> Result<(LineOptions, &'c [&'a str]), Bad> {
+    let none = LineOptions::default();
     let [flag, rest @ ..] = columns else {
-        return Ok((None, columns));
+        return Ok((none, columns));
     };
     let Some(name) = flag.strip_prefix("--") else {
-        return Ok((None, columns));
+        return Ok((none, columns));
+    };
+    let of = |value: &str, column: &str| {
+        let platforms = Some(options::platforms(value, &[column])?);
+        Ok(LineOptions { platforms, ..none })
     };
     match (name.split_once('='), rest) {
-        (Some(("platform", value)), _) => {
-            let column = [&flag[2..]];
-            Ok((Some(parse_platforms(value, &column)?), rest))
-        }
+        (Some(("platform", value)), _) => Ok((of(value, &flag[2..])?, rest)),
         (None, [value, rest @ ..]) if name == "platform" => {
-            let column = format!("platform={value}");
-            Ok((Some(parse_platforms(value, &[&column])?), rest))
+            Ok((of(value, &format!("platform={value}"))?, rest))
         }
         _ => {
             let reason = "is an unknown option; only `--platform=` is known, and the second column \
@@ -178,42 +173,6 @@ fn leading_platform<'c, 'a>(
             Err(Bad::new(flag, reason))
         }
     }
-}
-
-fn parse_platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad> {
-    let error = match value.parse::<PlatformChoice>() {
-        Ok(platforms) => return Ok(platforms),
-        Err(error) => error,
-    };
-    let column = columns[0];
-    let all = columns.concat();
-    let all = all.trim_start_matches("--");
-    let is_split = columns.len() > 1 && (value.ends_with(',') || columns[1].starts_with(','));
-    if is_split && is_like_platform("platform", &all["platform=".len()..]) {
-        return Err(Bad {
-            fix: Some(all.to_owned()),
-            ..Bad::new(column, "no blanks are allowed between platforms")
-        });
-    }
-    let fixed = value.to_lowercase().replace('，', ",");
-    let fixed = fixed
-        .trim_end_matches([',', ';', '"', '\''])
-        .trim_start_matches(['"', '\'']);
-    let fix = match error.meant() {
-        Some(meant) if !value.contains([',', '，']) => Some(format!("platform={meant}")),
-        _ => is_like_platform("platform", fixed).then(|| format!("platform={fixed}")),
-    };
-    Err(Bad {
-        fix,
-        ..Bad::new(column, error.to_string())
-    })
-}
-
-/// Whether `key=value` was likely meant to be `platform=value`.
-fn is_like_platform(key: &str, value: &str) -> bool {
-    let key = key.to_lowercase();
-    let is_key = key.trim_start_matches('-').starts_with("platform") || key == "arch";
-    is_key && value.parse::<PlatformChoice>().is_ok()
 }
 
 #[cfg(test)]
@@ -230,9 +189,8 @@ mod tests {
                 Line::Heading(text) => format!("heading {text}"),
                 Line::Image(image) => {
                     let to = image.destination.map(|to| format!(" to {to}"));
-                    let platforms = image.platforms.map(|platforms| format!(" for {platforms}"));
-                    let (to, platforms) = (to.unwrap_or_default(), platforms.unwrap_or_default());
-                    format!("{}{to}{platforms}", image.reference)
+                    let to = to.unwrap_or_default();
+                    format!("{}{to}{}", image.reference, image.options)
                 }
             };
             assert_eq!(got, expect, "{line:?}");
@@ -297,12 +255,12 @@ mod tests {
         check("a:1 b:-", "`-` is not a valid tag", None);
         check(
             "a:1 platforms=linux/arm64",
-            "`platforms=` is unknown; only `platform=` is known",
+            "`platforms=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known",
             Some("platform=linux/arm64"),
         );
         check(
             "a:1 x=y",
-            "`x=` is unknown; only `platform=` is known",
+            "`x=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known",
             None,
         );
         check(

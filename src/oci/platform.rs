@@ -120,6 +120,18 @@ pub enum PlatformChoice {
     These(Vec<Platform>),
 }
 
+impl PlatformChoice {
+    /// The same choice with its platforms in one order.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let mut choice = self.clone();
+        if let Self::These(platforms) = &mut choice {
+            platforms.sort();
+        }
+        choice
+    }
+}
+
 impl PlatformError {
     /// The platform that was likely meant.
     pub fn meant(&self) -> Option<&str> {

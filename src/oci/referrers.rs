@@ -17,6 +17,13 @@ const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 /// How much of a digest's hex is in the tag of an index of referrers.
 const HEX_LEN_MAX: usize = 64;
 
+/// Whether what is about an image is carried with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferrerMode {
+    Carry,
+    Leave,
+}
+
 /// A tag that by its form leads to what is about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferrerTag {

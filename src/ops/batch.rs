@@ -525,9 +525,15 @@ impl Batch {
         }
     }
 
-    /// The digest of each image's top manifest, by position in the list; `None` where it failed.
+    /// What became of each image so far, in the order of the list.
     pub(super) fn reports(&self) -> &[ImageReport] {
         &self.reports
+    }
+
+    /// The images of the plan that are complete at their destination, by position in the list.
+    pub(super) fn done(&self) -> impl Iterator<Item = (usize, &Resolved)> {
+        let images = self.positions.iter().copied().zip(&self.plan.images);
+        images.filter(|(at, _)| matches!(self.reports[*at].status, ImageStatus::Done))
     }
 
     pub(super) fn finish(mut self) -> BatchOutcome {

@@ -12,7 +12,10 @@ use crate::bridge;
 use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError, NamedImage};
-use crate::list::{self, Collision, ImageList, Landing, ListEntry, RenameError, RenameRules};
+use crate::list::{
+    self, Collision, ImageList, IndexChoice, Landing, LineOptions, ListEntry, RenameError,
+    RenameRules,
+};
 use crate::oci::{Digest, PlatformChoice, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
@@ -245,10 +248,15 @@ impl Catalog {
                 name: image.name,
                 locate: image.locate,
                 platforms: PlatformChoice::All,
-                line_platforms: image.platforms,
+                line_platforms: image.options.platforms,
                 index_mode: IndexMode::Keep,
                 pinned: None,
-                referrers,
+                rewritten: None,
+                // Either may leave them.
+                referrers: match image.options.referrers {
+                    Some(ReferrerMode::Leave) => ReferrerMode::Leave,
+                    _ => referrers,
+                },
                 destination,
             });
         }
@@ -294,12 +302,17 @@ impl Catalog {
             .filter_map(RepositoryName::without_library)
             .collect();
         names.extend(bare);
+        // What a rewritten index was made of is at its registry only.
+        let digest = match &entry.options.index {
+            Some(IndexChoice::Rewrite(Some(rewritten))) => Some(rewritten),
+            _ => entry.reference.digest.as_ref(),
+        };
         for repository in names {
             for tag in [&stored.tag, &entry.reference.tag] {
                 let sought = Sought {
                     repository: &repository,
                     tag: tag.as_ref(),
-                    digest: entry.reference.digest.as_ref(),
+                    digest,
                 };
                 let images = self.look_up(&sought, known)?;
                 if !images.is_empty() {
@@ -311,7 +324,7 @@ impl Catalog {
                             tag: stored.tag.clone(),
                         },
                         digest,
-                        platforms: entry.platforms.clone(),
+                        options: entry.options.clone(),
                     };
                     return Ok(images.into_iter().map(image).collect());
                 }
@@ -402,7 +415,7 @@ impl Catalog {
                         },
                         locate: Locate::unreadable(tag.error),
                         digest: None,
-                        platforms: None,
+                        options: LineOptions::default(),
                     });
                 }
                 Ok(found)
@@ -424,7 +437,7 @@ impl Catalog {
                         locate,
                         destination: Destination { repository, tag },
                         digest,
-                        platforms: None,
+                        options: LineOptions::default(),
                     });
                 }
                 Ok(found)
@@ -439,7 +452,7 @@ impl Catalog {
                         tag: image.tag.clone(),
                     },
                     digest: None,
-                    platforms: None,
+                    options: LineOptions::default(),
                 });
                 Ok(images.chain(unreadable).collect())
             }
@@ -527,7 +540,7 @@ struct Found {
     /// `None` for one that cannot be read.
     digest: Option<Digest>,
     /// What its line of a list asks for.
-    platforms: Option<PlatformChoice>,
+    options: LineOptions,
 }
 
 impl Found {
@@ -546,7 +559,7 @@ impl Found {
             },
             destination: Destination { repository, tag },
             digest: Some(image.digest.clone()),
-            platforms: None,
+            options: LineOptions::default(),
         }
     }
 
@@ -561,7 +574,7 @@ impl Found {
             locate,
             destination: Destination { repository, tag },
             digest: Some(digest),
-            platforms: None,
+            options: LineOptions::default(),
         }
     }
 }

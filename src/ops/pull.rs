@@ -1,5 +1,7 @@
 //! `pull`: registries → store.
 
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +10,11 @@ use super::batch::{Batch, require_space};
 use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
 use super::preflight::check_sources;
-use super::{BatchOutcome, Context, Effect, ImageStatus, OpsError, SourceCheck};
+use super::{BatchOutcome, Context, Effect, OpsError, SourceCheck};
 use crate::bridge;
-use crate::fsx::{self, Durability};
-use crate::list::{self, ImageList, ListEntry};
-use crate::oci::{Digest, ManifestBody, PlatformChoice, Registry, Tag, sum_len};
+use crate::fsx::Durability;
+use crate::list::{ImageList, IndexChoice, ListEntry};
+use crate::oci::{Digest, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
@@ -112,7 +114,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         platforms::check(cx, &Source::Store(store), &mut batch, options.mismatch).await;
     }
     if let Some(path) = &options.lock {
-        write_lock(cx, path, options, &batch)?;
+        lock::write(cx, path, &options.list.entries, &batch)?;
     }
     Ok(batch.finish())
 }
@@ -137,17 +139,24 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
         (None, None) => ManifestRef::Tag(Tag::latest()),
     };
     let stored = entry.stored();
+    let line = &entry.options;
+    let (index_mode, rewritten) = match &line.index {
+        None => (options.index_mode, None),
+        Some(IndexChoice::Keep) => (IndexMode::Keep, None),
+        Some(IndexChoice::Rewrite(digest)) => (IndexMode::Rewrite, digest.clone()),
+    };
     Wanted {
         name: reference.to_string(),
         locate: Locate::Remote { repos, at },
-        platforms: entry
+        platforms: line
             .platforms
             .clone()
             .unwrap_or_else(|| options.platforms.clone()),
-        line_platforms: entry.platforms.clone(),
-        index_mode: options.index_mode,
+        line_platforms: line.platforms.clone(),
+        index_mode,
         pinned: reference.digest.clone(),
-        referrers: options.referrers,
+        rewritten,
+        referrers: line.referrers.unwrap_or(options.referrers),
         destination: Destination {
             repository: stored.repository,
             tag: stored.tag,
@@ -248,46 +257,4 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
         Ok(len)
     })
     .await
-}
-
-fn write_lock(
-    cx: &Context,
-    path: &std::path::Path,
-    options: &PullOptions,
-    batch: &Batch,
-) -> Result<(), OpsError> {
-    let mut locked: Vec<(&ListEntry, &Digest)> = Vec::new();
-    let mut n_rewritten = 0;
-    for (entry, report) in options.list.entries.iter().zip(batch.reports()) {
-        let (ImageStatus::Done | ImageStatus::Unchanged, Some(digest)) =
-            (&report.status, &report.digest)
-        else {
-            continue;
-        };
-        // A rewritten index exists in the store alone; what a registry can serve is its original.
-        let is_index = batch.plan.images.iter().any(|image| {
-            image.wanted.name == report.image
-                && matches!(image.top().body(), ManifestBody::Index(_))
-        });
-        match &report.original_digest {
-            Some(original) if is_index => {
-                n_rewritten += 1;
-                locked.push((entry, original));
-            }
-            _ => locked.push((entry, digest)),
-        }
-    }
-    if n_rewritten > 0 {
-        let (lines, them) = if n_rewritten == 1 {
-            ("1 line of the lock pins".to_owned(), "it")
-        } else {
-            (format!("{n_rewritten} lines of the lock pin"), "them")
-        };
-        cx.warn(&format!(
-            "{lines} an index of which only some platforms were carried; pull {them} with \
-             `--index keep`, or with all platforms"
-        ));
-    }
-    let text = list::write_locked(&locked);
-    Ok(fsx::ResultFile::create(path)?.write(text.as_bytes())?)
 }

@@ -99,6 +99,11 @@ pub enum TransferError {
         "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
     )]
     PinnedIndex { digest: Digest, platforms: String },
+    /// Other platforms or attestations are there than when the list was locked.
+    #[error(
+        "the index of what is carried has digest `{actual}`, and the list says `index=rewrite@{expected}`"
+    )]
+    Rewritten { expected: Digest, actual: Digest },
     #[error("indexes are nested more than {depth_max} deep")]
     TooDeep { depth_max: usize },
     #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
@@ -311,6 +316,7 @@ impl TransferError {
             Self::TargetDamaged { .. } => ErrorClass::Server,
             Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
             Self::PinnedIndex { .. }
+            | Self::Rewritten { .. }
             | Self::TooDeep { .. }
             | Self::TooMany { .. }
             | Self::TooManyReferrers { .. }
@@ -394,6 +400,12 @@ impl Hint for TransferError {
             Self::PinnedIndex { .. } => Some(
                 "carry every platform with `--platform all`, keep the index with `--index keep`, \
                  or pin the platform's own digest"
+                    .to_owned(),
+            ),
+            Self::Rewritten { .. } => Some(
+                "The registry lacks a part of the index that it had when the list was written, or \
+                 has one that it lacked then. To take what it has now, pull the original list \
+                 with `--lock` again."
                     .to_owned(),
             ),
             Self::DamagedSource { holder, .. } => Some(where_damaged(*holder).to_owned()),

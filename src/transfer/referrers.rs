@@ -28,13 +28,6 @@ use crate::report::{Event, Reporter};
 /// How many look-ups of one image are under way at once.
 const LOOKUPS_AT_ONCE: usize = 8;
 
-/// Whether what is about an image is carried with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReferrerMode {
-    Carry,
-    Leave,
-}
-
 /// What is about one manifest and found in one way.
 #[derive(Debug, Clone)]
 pub struct Referrer {

@@ -12,8 +12,8 @@ use futures_util::StreamExt as _;
 
 use self::some::Part;
 use self::walk::Walk;
-use super::referrers::{Finder, Referrer, ReferrerMode};
-use super::{Locate, Location, OnFailure, Source, TransferError, Wanted, sizes};
+use super::referrers::{Finder, Referrer};
+use super::{Locate, Location, OnFailure, ReferrerMode, Source, TransferError, Wanted, sizes};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform, PlatformChoice};
 use crate::report::{Event, Reporter};
 pub(super) use absent::role;
@@ -270,7 +270,18 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     // What one manifest leaves at its URLs may be a layer like any other of the next.
     let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
     resolved.foreign.retain(|blob| !is_stored(blob));
-    if resolved.top().digest() != original.digest() {
+    let top = resolved.top().digest();
+    if let Some(expected) = wanted
+        .rewritten
+        .as_ref()
+        .filter(|&expected| expected != top)
+    {
+        return Err(TransferError::Rewritten {
+            expected: expected.clone(),
+            actual: top.clone(),
+        });
+    }
+    if top != original.digest() {
         refuse_pin(wanted, &original)?;
         resolved.original = Some(original.digest().clone());
         resolved.original_manifest = Some(original);
@@ -278,16 +289,19 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     Ok(resolved)
 }
 
-/// A pinned index must stay as it is: any other top would make the pinned digest unservable.
+/// A pinned index must stay as it is, unless what takes its place is pinned too: any other top would
+/// make the pinned digest unservable.
 fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
     match (&wanted.pinned, wanted.index_mode) {
-        (Some(_), IndexMode::Fitting | IndexMode::Rewrite) => Err(TransferError::PinnedIndex {
-            digest: found.digest().clone(),
-            platforms: match &wanted.platforms {
-                PlatformChoice::All => "a part of it".to_owned(),
-                platforms @ PlatformChoice::These(_) => platforms.to_string(),
-            },
-        }),
+        (Some(_), IndexMode::Fitting | IndexMode::Rewrite) if wanted.rewritten.is_none() => {
+            Err(TransferError::PinnedIndex {
+                digest: found.digest().clone(),
+                platforms: match &wanted.platforms {
+                    PlatformChoice::All => "a part of it".to_owned(),
+                    platforms @ PlatformChoice::These(_) => platforms.to_string(),
+                },
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -163,6 +163,8 @@ pub struct Wanted {
     pub index_mode: IndexMode,
     /// The digest that the user pinned, which must stay servable.
     pub pinned: Option<Digest>,
+    /// The digest that the index must have which takes the place of the pinned one.
+    pub rewritten: Option<Digest>,
     /// Whether what is about it is carried with it.
     pub referrers: ReferrerMode,
     pub destination: Destination,

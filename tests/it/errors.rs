@@ -211,6 +211,10 @@ fn of_the_way() {
             digest: digest(),
             platforms: "linux/amd64".to_owned(),
         },
+        TransferError::Rewritten {
+            expected: digest(),
+            actual: Digest::of(b"x"),
+        },
         TransferError::TooDeep { depth_max: 8 },
         TransferError::TooMany {
             n_max: 1000,
@@ -273,6 +277,7 @@ fn of_the_way() {
             | TransferError::NoPlatform { .. }
             | TransferError::OtherPlatform { .. }
             | TransferError::PinnedIndex { .. }
+            | TransferError::Rewritten { .. }
             | TransferError::TooDeep { .. }
             | TransferError::TooMany { .. }
             | TransferError::Referrers { .. }

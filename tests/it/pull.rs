@@ -1,5 +1,6 @@
 //! `hod pull`: platforms, pins, names, reports, logins; and that nothing is fetched twice.
 
+mod lock;
 mod platforms;
 mod preflight;
 
@@ -195,21 +196,21 @@ fn the_lock_is_a_list_of_the_same_images() {
     registry.add("a/one:1", &image(200));
     registry.add("a/two:1", &image(210));
     env.write("list.txt", "##first\na/one:1\n##second\na/two:1  b/two:2\n");
-    let first = pull(&env, &registry, "--lock lock.txt").success();
+    let first = pull(&env, &registry, "--platform linux/amd64 --lock lock.txt").success();
+    let host = registry.host();
+    let options = "platform=linux/amd64 referrers=yes";
     assert_eq!(
         env.read("lock.txt"),
         format!(
-            "##first\na/one:1@{}\n##second\na/two:1@{} b/two:2\n",
+            "##first\n{host}/a/one:1@{} a/one:1 {options}\n\
+             ##second\n{host}/a/two:1@{} b/two:2 {options}\n",
             image(200).digest(),
             image(210).digest()
         )
     );
     // The tags move on; the lock does not.
     registry.add("a/one:1", &image(220));
-    let host = registry.host();
-    let second = env
-        .run_line(&format!("pull lock.txt --store again --source {host}"))
-        .success();
+    let second = env.run_line("pull lock.txt --store again").success();
     assert_eq!(second.stdout, first.stdout);
     let select = env
         .run_line("select lock.txt --store store --output tree")

@@ -15,7 +15,7 @@ pub(crate) struct ListArgs {
     ///
     /// One image a line, `[registry/]repository[:tag][@digest]`, with an optional second column for
     /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment,
-    /// and a line `##name` opens a section.
+    /// and a line `##name` opens a section. A lock of `hod pull --lock` is a list too.
     #[arg(required = true, value_name = "LIST")]
     pub(crate) lists: Vec<PathBuf>,
 

@@ -47,7 +47,10 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(crate) platforms: PullPlatformArgs,
 
-    /// Write the list back to this file with every digest; the result is a list
+    /// Write a list to this file that pulls the same again, without any options
+    ///
+    /// Each line has the image's registry and digest, its name in the store, and what the options
+    /// decided: `platform=`, `index=`, `referrers=`. An option that contradicts it is an error.
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
 

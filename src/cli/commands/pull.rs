@@ -1,5 +1,7 @@
 //! `hod pull`
 
+mod locked;
+
 use std::path::PathBuf;
 
 use super::outcome::{self, Asked, Wording};
@@ -53,8 +55,10 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
     if let Some(lock) = &args.lock {
         settings::require_output(lock)?;
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
+        locked::require_nameable(&source)?;
     }
     let mut list = settings::image_list(&args.list, &source).await?;
+    locked::require_agreement(&list, args, is_named.then_some(&source))?;
     if let Some(prefix) = &prefix {
         put_below(&mut list, (&source, prefix))?;
     }

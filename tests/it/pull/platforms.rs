@@ -199,25 +199,3 @@ fn nested_indexes_are_searched_and_rewritten() {
     pull(&env, &registry, "--platform all").success();
     assert_eq!(stored(&env), *outer.digest());
 }
-
-#[test]
-fn the_lock_of_a_rewritten_index_says_how_to_pull_it() {
-    let (env, registry, multi, _) = three();
-    let options = "--platform linux/amd64,linux/arm64";
-    let output = pull(&env, &registry, &format!("{options} --lock lock.txt")).success();
-    assert_eq!(
-        output.stderr.lines().next(),
-        Some(
-            "warning: 1 line of the lock pins an index of which only some platforms were carried; \
-             pull it with `--index keep`, or with all platforms"
-        )
-    );
-    assert_eq!(
-        env.read("lock.txt"),
-        format!("a/multi:1@{}\n", multi.digest())
-    );
-    let host = registry.host();
-    let again = format!("pull lock.txt --store again --source {host} {options}");
-    let _ = env.run_line(&again).exits(1);
-    let _ = env.run_line(&format!("{again} --index keep")).success();
-}

@@ -1,0 +1,144 @@
+//! The `key=value` columns of a line: what is carried of an image.
+
+use std::fmt;
+
+use crate::oci::{Digest, PlatformChoice, ReferrerMode};
+
+use super::text::Bad;
+
+/// What a line says of how its image is carried; the user's flags decide what it leaves open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineOptions {
+    /// `platform=`
+    pub platforms: Option<PlatformChoice>,
+    /// `index=`
+    pub index: Option<IndexChoice>,
+    /// `referrers=`
+    pub referrers: Option<ReferrerMode>,
+}
+
+/// What becomes of an index of which not every platform is carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexChoice {
+    /// It keeps its bytes.
+    Keep,
+    /// It is written anew with what is carried, and must then have this digest, if one is given.
+    Rewrite(Option<Digest>),
+}
+
+impl LineOptions {
+    /// The same options in one form: the order of platforms does not matter.
+    pub(super) fn normalised(&self) -> Self {
+        Self {
+            platforms: self.platforms.as_ref().map(PlatformChoice::sorted),
+            ..self.clone()
+        }
+    }
+
+    /// Takes a column `key=value`; `columns` are it and all that follow it.
+    pub(super) fn set(&mut self, (key, value): (&str, &str), columns: &[&str]) -> Result<(), Bad> {
+        let column = columns[0];
+        let twice = || Bad::new(column, format!("`{key}=` is given twice"));
+        let unknown = |known: &str| {
+            let reason = format!("`{key}={value}` is unknown; {known} are known");
+            Bad::new(column, reason)
+        };
+        match key {
+            "platform" if self.platforms.is_some() => Err(twice()),
+            "platform" => {
+                self.platforms = Some(platforms(value, columns)?);
+                Ok(())
+            }
+            "index" if self.index.is_some() => Err(twice()),
+            "index" => {
+                self.index = Some(match value.split_once('@') {
+                    None if value == "keep" => IndexChoice::Keep,
+                    None if value == "rewrite" => IndexChoice::Rewrite(None),
+                    Some(("rewrite", digest)) => {
+                        let digest = digest.parse::<Digest>();
+                        let digest = digest.map_err(|error| Bad::new(column, error.to_string()))?;
+                        IndexChoice::Rewrite(Some(digest))
+                    }
+                    _ => return Err(unknown("`keep`, `rewrite` and `rewrite@DIGEST`")),
+                });
+                Ok(())
+            }
+            "referrers" if self.referrers.is_some() => Err(twice()),
+            "referrers" => {
+                self.referrers = Some(match value {
+                    "yes" => ReferrerMode::Carry,
+                    "no" => ReferrerMode::Leave,
+                    _ => return Err(unknown("`yes` and `no`")),
+                });
+                Ok(())
+            }
+            _ => Err(Bad {
+                fix: is_like_platform(key, value).then(|| format!("platform={value}")),
+                ..Bad::new(
+                    column,
+                    format!(
+                        "`{key}=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known"
+                    ),
+                )
+            }),
+        }
+    }
+}
+
+impl fmt::Display for LineOptions {
+    /// Writes the columns, each with a blank before it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let yes_no = |is_yes: bool| if is_yes { "yes" } else { "no" };
+        if let Some(platforms) = &self.platforms {
+            write!(f, " platform={platforms}")?;
+        }
+        match &self.index {
+            None => {}
+            Some(IndexChoice::Keep) => f.write_str(" index=keep")?,
+            Some(IndexChoice::Rewrite(None)) => f.write_str(" index=rewrite")?,
+            Some(IndexChoice::Rewrite(Some(digest))) => write!(f, " index=rewrite@{digest}")?,
+        }
+        if let Some(referrers) = self.referrers {
+            let carried = yes_no(referrers == ReferrerMode::Carry);
+            write!(f, " referrers={carried}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the value of `platform=`; a value that blanks have split is told from one that is wrong.
+pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad> {
+    let error = match value.parse::<PlatformChoice>() {
+        Ok(platforms) => return Ok(platforms),
+        Err(error) => error,
+    };
+    let column = columns[0];
+    let all = columns.concat();
+    let all = all.trim_start_matches("--");
+    let is_split = columns.len() > 1 && (value.ends_with(',') || columns[1].starts_with(','));
+    if is_split && is_like_platform("platform", &all["platform=".len()..]) {
+        return Err(Bad {
+            fix: Some(all.to_owned()),
+            ..Bad::new(column, "no blanks are allowed between platforms")
+        });
+    }
+    let fixed = value.to_lowercase().replace('，', ",");
+    let fixed = fixed
+        .trim_end_matches([',', ';', '"', '\''])
+        .trim_start_matches(['"', '\'']);
+    let fix = match error.meant() {
+        Some(meant) if !value.contains([',', '，']) => Some(format!("platform={meant}")),
+        _ => is_like_platform("platform", fixed).then(|| format!("platform={fixed}")),
+    };
+    Err(Bad {
+        fix,
+        ..Bad::new(column, error.to_string())
+    })
+}
+
+/// Whether `key=value` was likely meant to be `platform=value`.
+fn is_like_platform(key: &str, value: &str) -> bool {
+    let key = key.to_lowercase();
+    let is_key = key.trim_start_matches('-').starts_with("platform") || key == "arch";
+    is_key && value.parse::<PlatformChoice>().is_ok()
+}

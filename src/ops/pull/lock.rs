@@ -1,0 +1,71 @@
+//! The lock: a list that gives the same bytes again, whatever flags it is pulled with.
+
+use std::path::Path;
+
+use super::{Batch, Context, OpsError};
+use crate::fsx;
+use crate::list::{self, IndexChoice, LineOptions, ListEntry};
+use crate::oci::{Digest, ManifestBody, PlatformChoice};
+use crate::report::amount::format_count;
+use crate::transfer::{IndexMode, Location, Resolved};
+
+/// Writes the images that were pulled as a list in which each line has its registry, its digest and
+/// all that decides what is carried of it.
+pub(super) fn write(
+    cx: &Context,
+    path: &Path,
+    entries: &[ListEntry],
+    batch: &Batch,
+) -> Result<(), OpsError> {
+    let locked = batch.done().map(|(at, image)| lock(&entries[at], image));
+    let locked: Vec<ListEntry> = locked.collect();
+    let n_missing = entries.len() - locked.len();
+    if n_missing > 0 {
+        cx.warn(&format!(
+            "`{}` lacks {}, which failed",
+            path.display(),
+            format_count(n_missing, "image")
+        ));
+    }
+    let text = list::write_entries(&locked.iter().collect::<Vec<_>>());
+    Ok(fsx::ResultFile::create(path)?.write(text.as_bytes())?)
+}
+
+fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {
+    let (digest, index, platforms) = pin(image);
+    let mut locked = match &image.location {
+        Location::Repo(repo) => entry.pinned((&repo.registry, &repo.name), digest),
+        Location::Pool | Location::Layout(_) => entry.clone(),
+    };
+    locked.options = LineOptions {
+        platforms: Some(platforms.clone()),
+        index,
+        referrers: Some(image.wanted.referrers),
+    };
+    locked
+}
+
+/// The digest that the registry can serve, what becomes of it if it is an index's, and which
+/// platforms are taken of it.
+fn pin(image: &Resolved) -> (&Digest, Option<IndexChoice>, &PlatformChoice) {
+    let (top, wanted) = (image.top(), &image.wanted);
+    if matches!(top.body(), ManifestBody::Image(_)) {
+        return (top.digest(), None, &wanted.platforms);
+    }
+    match &image.original {
+        None => (top.digest(), Some(IndexChoice::Keep), &wanted.platforms),
+        // An index that an index lists for one platform is carried whole.
+        Some(_) if is_one(&wanted.platforms) && wanted.index_mode == IndexMode::Fitting => {
+            (top.digest(), Some(IndexChoice::Keep), &PlatformChoice::All)
+        }
+        Some(original) => (
+            original,
+            Some(IndexChoice::Rewrite(Some(top.digest().clone()))),
+            &wanted.platforms,
+        ),
+    }
+}
+
+fn is_one(platforms: &PlatformChoice) -> bool {
+    matches!(platforms, PlatformChoice::These(platforms) if platforms.len() == 1)
+}
