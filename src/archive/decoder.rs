@@ -50,13 +50,62 @@ pub fn decoder_of<'a>(
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(input),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        Compression::Gzip => Box::new(Members {
+            decoder: Some(flate2::bufread::GzDecoder::new(input)),
+        }),
         Compression::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(input)?;
             decoder.window_log_max(WINDOW_LOG_MAX)?;
             Box::new(decoder)
         }
     })
+}
+
+/// The members of a gzip file as one stream. Zeros behind one are padding, as for `gzip` itself.
+struct Members<R> {
+    /// `None` at the end.
+    decoder: Option<flate2::bufread::GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(mut decoder) = self.decoder.take() {
+            let result = decoder.read(buffer);
+            if !matches!(result, Ok(0)) || buffer.is_empty() {
+                self.decoder = Some(decoder);
+                return result;
+            }
+            match skip_zeros(decoder.get_mut()) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let next = flate2::bufread::GzDecoder::new(decoder.into_inner());
+                    self.decoder = Some(next);
+                }
+                Err(error) => {
+                    self.decoder = Some(decoder);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Passes over zeros; returns whether anything comes behind them.
+fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        let n_zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        if n_zeros < bytes.len() || bytes.is_empty() {
+            let is_more = !bytes.is_empty();
+            input.consume(n_zeros);
+            return Ok(is_more);
+        }
+        input.consume(n_zeros);
+    }
 }
 
 #[cfg(test)]
@@ -86,9 +135,20 @@ mod tests {
         check(&gzip(b"one"), (Compression::Gzip, b"one"));
         let two = [gzip(b"one"), gzip(b"two")].concat();
         check(&two, (Compression::Gzip, b"onetwo"));
+        let padded = [gzip(b"one"), vec![0; 100_000], gzip(b"two"), vec![0; 512]].concat();
+        check(&padded, (Compression::Gzip, b"onetwo"));
         let frame = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
         check(&frame(b"one"), (Compression::Zstd, b"one"));
         let two = [frame(b"one"), frame(b"two")].concat();
         check(&two, (Compression::Zstd, b"onetwo"));
+    }
+
+    #[test]
+    fn what_follows_a_member_and_is_neither_a_member_nor_zeros_is_an_error() {
+        for tail in [&b"x"[..], b"\0\0x", b"\x1f\x8b\x08"] {
+            let bytes = [&gzip(b"one"), tail].concat();
+            let (_, mut content) = decoder(&bytes[..]).unwrap();
+            assert!(content.read_to_end(&mut Vec::new()).is_err(), "{tail:?}");
+        }
     }
 }
