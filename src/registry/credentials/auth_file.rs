@@ -164,6 +164,8 @@ impl AuthFile {
 }
 
 fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CredentialsError> {
+    // Editors on Windows put a byte order mark in front.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.trim_ascii().is_empty() {
         return Err(CredentialsError::Empty);
     }
@@ -211,7 +213,9 @@ impl WireEntry {
 }
 
 fn parse_auth(auth: &str) -> Option<Login> {
-    let text = String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok()?;
+    // `base64` wraps its lines, and Docker reads what it wrote.
+    let auth: String = auth.split_ascii_whitespace().collect();
+    let text = String::from_utf8(BASE64.decode(auth).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     // Docker's own files have been seen with trailing NULs, and Docker trims them.
     let password = password.trim_end_matches('\0');
@@ -223,10 +227,16 @@ fn parse_auth(auth: &str) -> Option<Login> {
 /// Old keys are URLs, of which only the host counts; `host/v1/` and `host/v2/` are such without
 /// their scheme.
 pub(super) fn normalise(key: &str) -> String {
+    let key = key.trim();
+    let is_scheme = |scheme: &str| {
+        ["https", "http"]
+            .iter()
+            .any(|s| scheme.eq_ignore_ascii_case(s))
+    };
     let bare = key
-        .strip_prefix("https://")
-        .or_else(|| key.strip_prefix("http://"));
-    let (is_url, rest) = (bare.is_some(), bare.unwrap_or(key));
+        .split_once("://")
+        .filter(|(scheme, _)| is_scheme(scheme));
+    let (is_url, rest) = bare.map_or((false, key), |(_, rest)| (true, rest));
     let rest = rest.trim_end_matches('/');
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.to_ascii_lowercase();

@@ -268,3 +268,23 @@ fn a_file_that_cannot_be_read_is_not_written() {
     file.keep(&registry, None, &Login::password("u", "p"))
         .unwrap();
 }
+
+#[test]
+fn what_editors_and_base64_do_to_a_file_does_no_harm() {
+    let wrapped = encode(&format!("user:{}", "p".repeat(80)));
+    let wrapped = format!("{}\\n{}\\n", &wrapped[..60], &wrapped[60..]);
+    let config = format!(
+        "\u{feff}{{\"auths\": {{\" wide.corp \": {{\"auth\": \"{}\"}}, \"HTTPS://Loud.corp/v1/\": \
+         {{\"auth\": \"{}\"}}, \"wrapped.corp\": {{\"auth\": \"{wrapped}\"}}}}}}",
+        encode("wide:w"),
+        encode("loud:l"),
+    );
+    let credentials = Credentials::parse_docker_config(config.as_bytes()).unwrap();
+    let found = |registry: &str| {
+        let login = credentials.lookup(&registry.parse().unwrap(), None);
+        login.map(|login| shown(&login)).unwrap()
+    };
+    assert_eq!(found("wide.corp"), "wide w");
+    assert_eq!(found("loud.corp"), "loud l");
+    assert_eq!(found("wrapped.corp"), format!("user {}", "p".repeat(80)));
+}
