@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::{TransferError, config};
 use super::absent::{Wish, is_about_another, role, stated};
-use super::walk::{Collected, Found, Walk};
+use super::walk::{Collected, Found, Walk, too_deep};
 use super::{DEPTH_MAX, SHOWN_MAX, no_platform};
 use crate::oci::{Descriptor, Manifest, MediaTypeKind, Platform};
 
@@ -21,6 +21,18 @@ struct Offer {
 /// Children, each with the index that lists it.
 type Orphans = Vec<(Arc<Manifest>, Descriptor)>;
 
+/// What was found below an index.
+#[derive(Default)]
+struct Below {
+    offers: Vec<Offer>,
+    /// Those that do not say what they are for.
+    unstated: Orphans,
+    /// Indexes that were not found.
+    lost: Orphans,
+    /// Whether there are indexes deeper than is looked.
+    is_deeper: bool,
+}
+
 impl Walk<'_> {
     /// The manifest of one platform, as the last of what it lists.
     pub(super) async fn one(
@@ -29,7 +41,12 @@ impl Walk<'_> {
         platform: &Platform,
     ) -> Result<Collected, TransferError> {
         let index = Arc::new(index.clone());
-        let (mut offers, unstated, mut lost) = self.offers(&index).await?;
+        let Below {
+            mut offers,
+            unstated,
+            mut lost,
+            is_deeper,
+        } = self.offers(&index).await?;
         if !offers.iter().any(|offer| platform.accepts(&offer.platform)) {
             for (index, child) in unstated {
                 match self.find(&child).await? {
@@ -48,6 +65,9 @@ impl Walk<'_> {
         }
         let best = best(&offers, platform);
         let Some(first) = best.first() else {
+            if is_deeper {
+                return Err(too_deep());
+            }
             if let Some((index, child)) = lost.first() {
                 return Err(self.missing(index, child, Wish::Platform).await);
             }
@@ -73,13 +93,9 @@ impl Walk<'_> {
         Ok(collected)
     }
 
-    /// What an index and those that it lists without a platform offer; the children that do not say
-    /// what they are for; and indexes that were not found.
-    async fn offers(
-        &self,
-        top: &Arc<Manifest>,
-    ) -> Result<(Vec<Offer>, Orphans, Orphans), TransferError> {
-        let (mut offers, mut unstated, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    /// What an index and those that it lists without a platform offer.
+    async fn offers(&self, top: &Arc<Manifest>) -> Result<Below, TransferError> {
+        let mut all = Below::default();
         let mut seen = BTreeSet::new();
         let mut level = vec![Arc::clone(top)];
         for depth in 0..=DEPTH_MAX {
@@ -88,7 +104,7 @@ impl Walk<'_> {
                 for child in index.children() {
                     let is_index = child.media_type.kind() == MediaTypeKind::Index;
                     match stated(child) {
-                        Some(platform) => offers.push(Offer {
+                        Some(platform) => all.offers.push(Offer {
                             index: Arc::clone(&index),
                             child: child.clone(),
                             platform: platform.clone(),
@@ -99,7 +115,8 @@ impl Walk<'_> {
                                 below.push((Arc::clone(&index), child.clone()));
                             }
                         }
-                        None => unstated.push((Arc::clone(&index), child.clone())),
+                        None if is_index => all.is_deeper = true,
+                        None => all.unstated.push((Arc::clone(&index), child.clone())),
                     }
                 }
             }
@@ -107,11 +124,11 @@ impl Walk<'_> {
             for (index, child) in below {
                 match self.find(&child).await? {
                     Found::Here(nested) => level.push(nested),
-                    Found::Absent => lost.push((index, child)),
+                    Found::Absent => all.lost.push((index, child)),
                 }
             }
         }
-        Ok((offers, unstated, lost))
+        Ok(all)
     }
 }
 

@@ -280,9 +280,13 @@ impl<'a> Walk<'a> {
 
 pub(super) fn check_depth(depth: usize) -> Result<(), TransferError> {
     if depth > DEPTH_MAX {
-        return Err(TransferError::TooDeep {
-            depth_max: DEPTH_MAX,
-        });
+        return Err(too_deep());
     }
     Ok(())
+}
+
+pub(super) fn too_deep() -> TransferError {
+    TransferError::TooDeep {
+        depth_max: DEPTH_MAX,
+    }
 }

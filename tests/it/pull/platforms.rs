@@ -199,3 +199,17 @@ fn nested_indexes_are_searched_and_rewritten() {
     pull(&env, &registry, "--platform all").success();
     assert_eq!(stored(&env), *outer.digest());
 }
+
+#[test]
+fn indexes_that_nest_too_deep_are_named_whatever_is_wanted() {
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    let inner = index(Format::Oci, &[platform_image(400, "amd64")]);
+    let deep = (0..12).fold(inner, |inner, _| index(Format::Oci, &[inner]));
+    registry.add("a/multi:1", &deep);
+    env.write("list.txt", "a/multi:1\n");
+    for platforms in ["linux/amd64", "linux/amd64,linux/arm64", "all"] {
+        let output = pull(&env, &registry, &format!("--platform {platforms}")).exits(1);
+        let expected = "indexes are nested more than 8 deep";
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
+    }
+}
