@@ -13,7 +13,7 @@ mod reference;
 mod referrers;
 
 pub use config::{ImageConfig, diff_ids};
-pub use descriptor::{Descriptor, sum_len};
+pub use descriptor::{Descriptor, ForeignLayers, sum_len};
 pub use digest::{Algorithm, Digest, DigestError, DigestHasher};
 pub use manifest::{
     ImageManifest, IndexEntry, IndexManifest, MANIFEST_LEN_MAX, Manifest, ManifestBody,

@@ -33,6 +33,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod evidence;
+mod foreign;
 mod harbor;
 mod inspect;
 mod limiter;

@@ -50,8 +50,8 @@ pub enum NoDockerImage {
     Artifact { media_type: String },
     #[error("it has no tag, and such an archive knows images by their tags only")]
     NoTag,
-    #[error("it has a layer that registries do not hold")]
-    Foreign,
+    #[error("its foreign layer `{digest}` is not in the source")]
+    Foreign { digest: Digest },
     #[error("its layer `{digest}` is encrypted")]
     Encrypted { digest: Digest },
     #[error("its configuration does not say what its layers are")]
@@ -75,9 +75,6 @@ impl DockerImage {
         if !image.config.media_type.is_image_config() {
             let media_type = format!("`{}`", image.config.media_type);
             return Err(NoDockerImage::Artifact { media_type });
-        }
-        if image.layers.iter().any(Descriptor::is_foreign) {
-            return Err(NoDockerImage::Foreign);
         }
         let is_encrypted = |layer: &&Descriptor| layer.media_type.as_str().ends_with(ENCRYPTED);
         if let Some(layer) = image.layers.iter().find(is_encrypted) {

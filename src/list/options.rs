@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::oci::{Digest, PlatformChoice, ReferrerMode};
+use crate::oci::{Digest, ForeignLayers, PlatformChoice, ReferrerMode};
 
 use super::text::Bad;
 
@@ -15,6 +15,8 @@ pub struct LineOptions {
     pub index: Option<IndexChoice>,
     /// `referrers=`
     pub referrers: Option<ReferrerMode>,
+    /// `foreign-layers=`
+    pub foreign_layers: Option<ForeignLayers>,
 }
 
 /// What becomes of an index of which not every platform is carried.
@@ -72,12 +74,22 @@ impl LineOptions {
                 });
                 Ok(())
             }
+            "foreign-layers" if self.foreign_layers.is_some() => Err(twice()),
+            "foreign-layers" => {
+                self.foreign_layers = Some(match value {
+                    "yes" => ForeignLayers::Fetch,
+                    "no" => ForeignLayers::Leave,
+                    _ => return Err(unknown("`yes` and `no`")),
+                });
+                Ok(())
+            }
             _ => Err(Bad {
                 fix: is_like_platform(key, value).then(|| format!("platform={value}")),
                 ..Bad::new(
                     column,
                     format!(
-                        "`{key}=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known"
+                        "`{key}=` is unknown; `platform=`, `index=`, `referrers=`, \
+                         `foreign-layers=` and `as=` are known"
                     ),
                 )
             }),
@@ -101,6 +113,10 @@ impl fmt::Display for LineOptions {
         if let Some(referrers) = self.referrers {
             let carried = yes_no(referrers == ReferrerMode::Carry);
             write!(f, " referrers={carried}")?;
+        }
+        if let Some(foreign_layers) = self.foreign_layers {
+            let fetched = yes_no(foreign_layers == ForeignLayers::Fetch);
+            write!(f, " foreign-layers={fetched}")?;
         }
         Ok(())
     }

@@ -221,7 +221,9 @@ impl Pattern {
             return Err("a side has more than one `*`");
         }
         if text.contains(':') {
-            return Err("tags cannot be renamed, and stored names write a port as `host_5000`");
+            return Err(
+                "tags are renamed by the second column of a list (`--only`), and stored names write a port as `host_5000`",
+            );
         }
         if !text.bytes().all(|b| b == b'*' || is_name_like(b)) {
             return Err("a side has characters that no repository name has");
@@ -451,7 +453,7 @@ mod tests {
         check("A=b", "a side has characters that no repository name has");
         check(
             "r:5000/*=b/*",
-            "tags cannot be renamed, and stored names write a port as `host_5000`",
+            "tags are renamed by the second column of a list (`--only`), and stored names write a port as `host_5000`",
         );
         check(
             "docker.io/*=b/*",

@@ -132,14 +132,14 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
             Some(("as", value)) => destination = Some(column::parse(value)?),
             Some(option) => options.set(option, &rest[n..])?,
             None if n == 0 => destination = Some(column::destination(column, &reference)?),
-            None if options != LineOptions::default() => {
-                let after = rest[n - 1].split_once('=').unwrap_or_default().0;
-                return Err(Bad::new(
-                    column,
-                    format!("unexpected column after `{after}=`"),
-                ));
+            None => {
+                let before = rest[n - 1].trim_start_matches("--").split_once('=');
+                let reason = match before {
+                    Some((key, _)) => format!("unexpected column after `{key}=`"),
+                    None => "unexpected third column".to_owned(),
+                };
+                return Err(Bad::new(column, reason));
             }
-            None => return Err(Bad::new(column, "unexpected third column")),
         }
     }
     Ok(ImageLine {
@@ -255,12 +255,14 @@ mod tests {
         check("a:1 b:-", "`-` is not a valid tag", None);
         check(
             "a:1 platforms=linux/arm64",
-            "`platforms=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known",
+            "`platforms=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=` and \
+             `as=` are known",
             Some("platform=linux/arm64"),
         );
         check(
             "a:1 x=y",
-            "`x=` is unknown; `platform=`, `index=`, `referrers=` and `as=` are known",
+            "`x=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=` and \
+             `as=` are known",
             None,
         );
         check(

@@ -63,8 +63,8 @@ mod tests {
             "bare:1\np@{digest}\n\
              ##b\nx/y:1 other/y\nlast:1 as=windows/amd64:1803 referrers=no\n\
              ##a\nz:2@{digest} q:3 platform=linux/arm64,windows/amd64:10.0 \
-             index=rewrite@{digest} referrers=yes\n\
-             k:1 platform=all index=keep\nr:1 index=rewrite\n"
+             index=rewrite@{digest} referrers=yes foreign-layers=yes\n\
+             k:1 platform=all index=keep foreign-layers=no\nr:1 index=rewrite\n"
         );
         let entries = read(&text);
         assert_eq!(entries.len(), 7);
@@ -124,10 +124,10 @@ mod tests {
             &format!("h.io/a/b@{digest} a/b"),
         );
         check(
-            "windows/amd64:1803",
-            ("h.io", "windows/amd64"),
+            "x/y:1 as=windows/amd64:1803",
+            ("h.io", "x/y"),
             &digest,
-            &format!("h.io/windows/amd64:1803@{digest} as=windows/amd64:1803"),
+            &format!("h.io/x/y:1@{digest} as=windows/amd64:1803"),
         );
         check(
             &format!("linux/amd64@{digest}"),

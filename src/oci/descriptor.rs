@@ -28,6 +28,13 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Whether layers that registries need not hold are fetched with their image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignLayers {
+    Fetch,
+    Leave,
+}
+
 fn no_media_type() -> MediaType {
     MediaType::new("")
 }
@@ -59,7 +66,7 @@ impl Descriptor {
         }
     }
 
-    /// Whether the blob is a layer that registries refer to and do not hold.
+    /// Whether the blob is a layer that registries refer to and need not hold.
     ///
     /// The media type alone is not enough: a foreign layer without `urls` has nowhere else to be,
     /// so registries store it and it is carried like any other.

@@ -216,7 +216,7 @@ impl Manifest {
             .flat_map(|image| std::iter::once(&image.config).chain(&image.layers))
     }
 
-    /// The blobs that a registry holds: [`Manifest::blobs`] less the foreign layers.
+    /// The blobs that a registry must hold: [`Manifest::blobs`] less the foreign layers.
     pub fn stored_blobs(&self) -> impl Iterator<Item = &Descriptor> {
         self.blobs().filter(|blob| !blob.is_foreign())
     }

@@ -317,7 +317,7 @@ impl Batch {
                 Resolution::Resolved(image) => {
                     let image = *image;
                     if !image.foreign.is_empty() {
-                        cx.note(&notes::foreign_note(&image));
+                        cx.note(&notes::foreign_note(source, &image));
                     }
                     for text in &image.warnings {
                         cx.warn(&format!("{}: {text}", image.wanted.name));

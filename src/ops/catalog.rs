@@ -1,5 +1,7 @@
 //! What a local source holds, whatever kind it is, and how a list's lines are found in it.
 
+mod near;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use crate::list::{
     self, Collision, ImageList, IndexChoice, Landing, LineOptions, ListEntry, RenameError,
     RenameRules,
 };
-use crate::oci::{Digest, PlatformChoice, ReferrerTag, RepositoryName, Tag};
+use crate::oci::{Digest, ForeignLayers, PlatformChoice, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
     Destination, IndexMode, LocalReferrers, Locate, ReferrerMode, Source, StreamedBundle, Wanted,
@@ -138,7 +140,8 @@ impl Catalog {
                 source,
             });
         }
-        Err(OpsError::UnknownSource { path })
+        let tree = near::tree_near(&path)?;
+        Err(OpsError::UnknownSource { path, tree })
     }
 
     /// Opens `path` if it is what another tool has put together.
@@ -252,11 +255,11 @@ impl Catalog {
                 index_mode: IndexMode::Keep,
                 pinned: None,
                 rewritten: None,
-                // Either may leave them.
                 referrers: match image.options.referrers {
                     Some(ReferrerMode::Leave) => ReferrerMode::Leave,
                     _ => referrers,
                 },
+                foreign_layers: ForeignLayers::Leave,
                 destination,
             });
         }
@@ -500,7 +503,7 @@ fn unknown(path: PathBuf) -> Result<OpsError, OpsError> {
     Ok(
         match known.find(|(magic, _)| start[..n].starts_with(magic)) {
             Some((_, compression)) => OpsError::Compression { path, compression },
-            None => OpsError::UnknownSource { path },
+            None => OpsError::UnknownSource { path, tree: None },
         },
     )
 }

@@ -92,7 +92,11 @@ pub enum OpsError {
     NotWritable { path: PathBuf, source: StoreError },
     /// Nothing of a known kind at the path.
     #[error("`{}` is no store, registry tree, bundle, layout or archive of images", path.display())]
-    UnknownSource { path: PathBuf },
+    UnknownSource {
+        path: PathBuf,
+        /// The directory that has a registry's tree, where it is close by.
+        tree: Option<PathBuf>,
+    },
     /// A file in a compression that is not read.
     #[error("`{}` is compressed with {compression}, which hod cannot read", path.display())]
     Compression {
@@ -406,6 +410,12 @@ impl OpsError {
                     }
                 })
             }
+            Self::UnknownSource {
+                tree: Some(tree), ..
+            } => Some(format!(
+                "The registry tree is at `{}`: name that.",
+                tree.display()
+            )),
             Self::UnknownSource { .. } => Some(
                 "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
                  that `hod pack` wrote, a `dir:` layout has a `manifest.json`, an OCI layout an \

@@ -14,7 +14,7 @@ use super::{BatchOutcome, Context, Effect, OpsError, SourceCheck};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::list::{ImageList, IndexChoice, ListEntry};
-use crate::oci::{Digest, PlatformChoice, Registry, Tag, sum_len};
+use crate::oci::{Digest, ForeignLayers, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
@@ -35,6 +35,7 @@ pub struct PullOptions {
     pub index_mode: IndexMode,
     pub mismatch: Mismatch,
     pub referrers: ReferrerMode,
+    pub foreign_layers: ForeignLayers,
     /// Where to write the list with every digest.
     pub lock: Option<PathBuf>,
     pub effect: Effect,
@@ -157,6 +158,7 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
         pinned: reference.digest.clone(),
         rewritten,
         referrers: line.referrers.unwrap_or(options.referrers),
+        foreign_layers: line.foreign_layers.unwrap_or(options.foreign_layers),
         destination: Destination {
             repository: stored.repository,
             tag: stored.tag,

@@ -35,6 +35,9 @@ impl Hint for RegistryError {
                 request, failure, ..
             } => tls_hint(request.host(), *failure),
             Self::GaveUp { source, .. } => source.hint(),
+            Self::ForeignLayer { .. } => Some(
+                "Without `--foreign-layers` the image is carried without this layer.".to_owned(),
+            ),
             Self::Certificates(error) => error.hint(),
             Self::LoginRefused { registry, refusal } => Some(refused_login(registry, refusal)),
             Self::LoginForgotten { registry, .. } => Some(database_down(registry.as_str())),

@@ -83,34 +83,27 @@ impl Client {
         let target = self.reading(repo);
         let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
         let whole = Call::new(Method::GET, url);
-        let part = self.fetch_part(&target, &whole, (blob, from)).await?;
-        let body = if let Some(body) = part {
-            body
-        } else {
-            let answer = self.send(&target, &whole).await?;
-            self.whole_body(&target, answer, blob).await?
-        };
+        // A part is asked for at the registry's own URL, which may redirect: where it leads to is
+        // signed for a moment only.
+        if from > 0 {
+            let answer = self.send(&target, &part_of(&whole, from)).await?;
+            if let Some(body) = self.part_body(&target, answer, (blob, from)).await? {
+                return Ok(stream(body, from));
+            }
+        }
+        let answer = self.send(&target, &whole).await?;
+        let body = self.whole_body(&target, answer, blob).await?;
         Ok(stream(body, from))
     }
 
-    /// Asks for a blob from `from` on; `None` where the answer is of no use.
-    ///
-    /// The part is asked for at the registry's own URL, which may redirect: where it leads to is
-    /// signed for a moment only.
-    async fn fetch_part(
+    /// The body of an answer to a request for a blob from `from` on; `None` where the answer is of
+    /// no use.
+    pub(super) async fn part_body(
         &self,
         target: &Target<'_>,
-        whole: &Call,
+        answer: Answer,
         (blob, from): (&Descriptor, u64),
     ) -> Result<Option<Body>, RegistryError> {
-        if from == 0 {
-            return Ok(None);
-        }
-        let range =
-            HeaderValue::try_from(format!("bytes={from}-")).expect("a number is legal in a header");
-        let answer = self
-            .send(target, &whole.clone().header(RANGE, range))
-            .await?;
         let status = answer.status().as_u16();
         if status == 200 {
             return self.whole_body(target, answer, blob).await.map(Some);
@@ -140,7 +133,7 @@ impl Client {
     }
 
     /// The body of an answer that should have all of a blob.
-    async fn whole_body(
+    pub(super) async fn whole_body(
         &self,
         target: &Target<'_>,
         answer: Answer,
@@ -191,15 +184,25 @@ async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> Reg
     }
 }
 
+/// The request for the bytes from `from` on of what `whole` asks for.
+pub(super) fn part_of(whole: &Call, from: u64) -> Call {
+    let range =
+        HeaderValue::try_from(format!("bytes={from}-")).expect("a number is legal in a header");
+    whole.clone().header(RANGE, range)
+}
+
 /// The body of an answer, and where in the blob it is.
-struct Body {
+pub(super) struct Body {
     answer: Answer,
     at: u64,
     size: u64,
 }
 
 /// The chunks of a body from the byte `from` of its blob on.
-fn stream(body: Body, from: u64) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
+pub(super) fn stream(
+    body: Body,
+    from: u64,
+) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
     try_unfold(body, move |mut body| async move {
         loop {
             let Some(mut chunk) = body.answer.chunk().await? else {

@@ -54,7 +54,8 @@ impl RegistryError {
             | Self::Token { .. }
             | Self::Realm { .. }
             | Self::PlainRealm { .. } => ErrorClass::Auth,
-            Self::Blocked { .. } => ErrorClass::Policy,
+            Self::ForeignLayer { source, .. } => source.class(),
+            Self::Blocked { .. } | Self::ForeignUrl { .. } => ErrorClass::Policy,
             Self::Closed { .. } => ErrorClass::RateLimit,
             Self::UploadSource { source, .. } => source
                 .get_ref()

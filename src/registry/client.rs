@@ -313,6 +313,11 @@ impl Client {
         })
     }
 
+    /// The registries that the user wants spoken to without TLS.
+    pub(super) fn plain_http(&self) -> &[Registry] {
+        &self.inner.options.plain_http
+    }
+
     pub(super) fn credentials(&self) -> &Credentials {
         &self.inner.options.credentials
     }

@@ -224,6 +224,22 @@ pub enum RegistryError {
         attempts: u32,
         source: Box<RegistryError>,
     },
+    /// A layer that the registry lacks, and its URLs too.
+    #[error(
+        "foreign layer `{digest}` is not on `{registry}`{}",
+        super::foreign::elsewhere(tried)
+    )]
+    ForeignLayer {
+        digest: Digest,
+        registry: Registry,
+        /// The URLs that failed before the last one, and why.
+        tried: Vec<String>,
+        /// What became of the last URL, or of asking the registry where there is none.
+        source: Box<RegistryError>,
+    },
+    /// A URL of a manifest that hod does not fetch.
+    #[error("`{url}` is not fetched: {problem}")]
+    ForeignUrl { url: String, problem: &'static str },
     /// No HTTP client could be set up.
     #[error("cannot set up connections")]
     Setup { source: Arc<reqwest::Error> },
@@ -509,6 +525,7 @@ impl RegistryError {
     /// What kind of failure it is, as far as trying again goes.
     pub fn failure(&self) -> Failure {
         match self {
+            Self::ForeignLayer { source, .. } => source.failure(),
             Self::Status {
                 request,
                 status,

@@ -26,7 +26,7 @@ use crate::oci::Digest;
 /// How long a registry may think about what was written to it: it may have to hash gigabytes, or
 /// to wait for its quota database (Harbor: five minutes).
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
-const REDIRECTS_MAX: usize = 10;
+pub(super) const REDIRECTS_MAX: usize = 10;
 
 /// One request, which can be sent again.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub(super) enum Redirects {
     Anywhere,
     /// To the same scheme, host and port, since the body is a secret.
     WithinOrigin,
+    /// Nowhere: the caller looks at each place first.
+    Nowhere,
 }
 
 impl Call {
@@ -344,8 +346,11 @@ impl Transport {
                 307 | 308 => answer.location(),
                 _ => None,
             };
-            let is_allowed =
-                |next: &Url| call.redirects == Redirects::Anywhere || same_origin(&url, next);
+            let is_allowed = |next: &Url| match call.redirects {
+                Redirects::Anywhere => true,
+                Redirects::WithinOrigin => same_origin(&url, next),
+                Redirects::Nowhere => false,
+            };
             let Some(next) = next.filter(is_allowed) else {
                 return Ok(answer);
             };

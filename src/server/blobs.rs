@@ -102,7 +102,7 @@ pub(super) async fn delete(
         }
         for revision in store.revisions(&repository)? {
             let manifest = store.read_manifest(&revision)?;
-            let mut blobs = manifest.iter().flat_map(Manifest::stored_blobs);
+            let mut blobs = manifest.iter().flat_map(Manifest::blobs);
             if blobs.any(|blob| blob.digest == digest) {
                 let message = format!("manifest `{revision}` needs the blob: delete that first");
                 return Err(ApiError::new(Code::BlobUsed, message));

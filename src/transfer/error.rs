@@ -136,6 +136,9 @@ pub enum TransferError {
         digest: Digest,
         other: Digest,
     },
+    /// A bundle says of each digest whether it is a manifest.
+    #[error("its blob `{digest}` is the manifest of an image in the same bundle")]
+    ManifestAsBlob { digest: Digest },
     #[error("index cannot be rewritten")]
     Rewrite,
     #[error(
@@ -317,6 +320,7 @@ impl TransferError {
             Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
             Self::PinnedIndex { .. }
             | Self::Rewritten { .. }
+            | Self::ManifestAsBlob { .. }
             | Self::TooDeep { .. }
             | Self::TooMany { .. }
             | Self::TooManyReferrers { .. }
@@ -425,6 +429,11 @@ impl Hint for TransferError {
             Self::NoDockerImage(NoDockerImage::Index) => Some(
                 "export one platform of it (`--platform OS/ARCH`), or export with `--format \
                  oci-archive`"
+                    .to_owned(),
+            ),
+            Self::NoDockerImage(NoDockerImage::Foreign { .. }) => Some(
+                "pull the image with `--foreign-layers` and export that, or export with `--format \
+                 oci-archive`, which need not hold the layer"
                     .to_owned(),
             ),
             Self::NoDockerImage(_) => Some(

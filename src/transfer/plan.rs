@@ -50,6 +50,10 @@ impl Plan {
                     images: Vec::new(),
                     presence: Presence::Source,
                 });
+                // Where it is had from may be said by one manifest only.
+                if descriptor.is_foreign() {
+                    planned.descriptor = descriptor.clone();
+                }
                 // A referrer may have a blob of its image's, or of another referrer's.
                 if planned.images.last() != Some(&at) {
                     planned.images.push(at);

@@ -14,7 +14,10 @@ use self::some::Part;
 use self::walk::Walk;
 use super::referrers::{Finder, Referrer};
 use super::{Locate, Location, OnFailure, ReferrerMode, Source, TransferError, Wanted, sizes};
-use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform, PlatformChoice};
+use crate::bridge;
+use crate::oci::{
+    Descriptor, Digest, ForeignLayers, Manifest, ManifestBody, Platform, PlatformChoice,
+};
 use crate::report::{Event, Reporter};
 pub(super) use absent::role;
 pub use absent::{AbsentChild, Holder, Wish, is_about_another};
@@ -49,7 +52,7 @@ pub struct Resolved {
     pub manifests: Vec<Manifest>,
     /// Every blob to carry, once.
     pub blobs: Vec<Descriptor>,
-    /// Layers that registries do not hold and that stay at their URLs.
+    /// Foreign layers that are not carried.
     pub foreign: Vec<Descriptor>,
     /// Children that a kept index names and that are not carried.
     pub absent: Vec<Descriptor>,
@@ -125,7 +128,7 @@ impl Resolved {
             .filter(|child| carried.contains(&child.digest))
             .filter_map(|child| child.platform.clone())
             .chain(self.platform.clone())
-            .filter(|platform| platform.os != "unknown")
+            .filter(|platform| platform.os != "unknown" && platform.is_printable())
             .collect();
         platforms.sort();
         platforms.dedup();
@@ -270,6 +273,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
     // What one manifest leaves at its URLs may be a layer like any other of the next.
     let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
     resolved.foreign.retain(|blob| !is_stored(blob));
+    carry_foreign(source, &mut resolved).await?;
     let top = resolved.top().digest();
     if let Some(expected) = wanted
         .rewritten
@@ -287,6 +291,34 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         resolved.original_manifest = Some(original);
     }
     Ok(resolved)
+}
+
+/// Makes ordinary blobs of the foreign layers that are to be carried.
+async fn carry_foreign(source: &Source, resolved: &mut Resolved) -> Result<(), TransferError> {
+    if resolved.foreign.is_empty() {
+        return Ok(());
+    }
+    let foreign = std::mem::take(&mut resolved.foreign);
+    let (carried, left) = if source.is_remote() {
+        match resolved.wanted.foreign_layers {
+            ForeignLayers::Fetch => (foreign, Vec::new()),
+            ForeignLayers::Leave => (Vec::new(), foreign),
+        }
+    } else {
+        let (source, location) = (source.clone(), resolved.location.clone());
+        let look = bridge::run(move || {
+            let (mut carried, mut left) = (Vec::new(), Vec::new());
+            for layer in foreign {
+                let is_here = source.blob_len(&location, &layer.digest)? == Some(layer.size);
+                if is_here { &mut carried } else { &mut left }.push(layer);
+            }
+            Ok::<_, TransferError>((carried, left))
+        });
+        look.await?
+    };
+    resolved.blobs.extend(carried);
+    resolved.foreign = left;
+    Ok(())
 }
 
 /// A pinned index must stay as it is, unless what takes its place is pinned too: any other top would

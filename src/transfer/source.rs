@@ -12,7 +12,8 @@ use crate::bridge::{self, FileRange};
 use crate::bundle::{BlobHolder, Bundle};
 use crate::layout::{Collection, DirLayout, FoundLayout, LayoutError};
 use crate::oci::{
-    Descriptor, Digest, Manifest, MediaType, PlatformChoice, RepositoryName, Tag, sum_len,
+    Descriptor, Digest, ForeignLayers, Manifest, MediaType, PlatformChoice, RepositoryName, Tag,
+    sum_len,
 };
 use crate::registry::{Client, ManifestRef, RegistryError, Repo};
 use crate::store::{self, Soundness, Store, StoreError};
@@ -167,6 +168,9 @@ pub struct Wanted {
     pub rewritten: Option<Digest>,
     /// Whether what is about it is carried with it.
     pub referrers: ReferrerMode,
+    /// Whether foreign layers of a registry's image are fetched; those of a local source are carried
+    /// where they are there.
+    pub foreign_layers: ForeignLayers,
     pub destination: Destination,
 }
 
@@ -393,6 +397,12 @@ impl Source {
     ) -> Result<BlobContent, TransferError> {
         let digest = descriptor.digest.clone();
         let range = match (self, location) {
+            (Self::Registry(registry), Location::Repo(repo)) if descriptor.is_foreign() => {
+                let client = &registry.client;
+                let stream = client.fetch_foreign_layer(repo, descriptor, from).await?;
+                let stream = stream.map(|item| item.map_err(TransferError::from));
+                return Ok(BlobContent::Stream(Box::pin(stream)));
+            }
             (Self::Registry(registry), Location::Repo(repo)) => {
                 let stream = registry.client.fetch_blob(repo, descriptor, from).await?;
                 let stream = stream.map(|item| item.map_err(TransferError::from));

@@ -246,6 +246,7 @@ fn of_the_way() {
             digest: digest(),
             other: Digest::of(b"x"),
         },
+        TransferError::ManifestAsBlob { digest: digest() },
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
@@ -285,6 +286,7 @@ fn of_the_way() {
             | TransferError::ReferrersTag { .. }
             | TransferError::ReferrerDiffers { .. }
             | TransferError::NoDockerImage(_)
+            | TransferError::ManifestAsBlob { .. }
             | TransferError::Rewrite
             | TransferError::ReadOnce { .. }
             | TransferError::BaseLost { .. }

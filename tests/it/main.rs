@@ -16,6 +16,7 @@ mod export_formats;
 mod failing;
 mod fixtures;
 mod forecast;
+mod foreign_layers;
 mod golden;
 mod harbor;
 mod hostile;

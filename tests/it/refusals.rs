@@ -343,3 +343,28 @@ fn a_list_without_an_end_is_an_error() {
     assert_says(&output, &["the list has more than 1000 pages"]);
     assert!(registry.seen().len() < 1100);
 }
+
+#[test]
+fn a_path_near_a_registry_tree_is_told_where_the_tree_is() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("data/registry"), "a/b:1");
+    for (path, tree) in [
+        ("data", "data/registry"),
+        ("data/registry/docker", "data/registry"),
+        ("data/registry/docker/registry", "data/registry"),
+    ] {
+        let output = env.run_line(&format!("ls {path}")).exits(2);
+        assert_says(&output, &[&format!("The registry tree is at `{tree}`")]);
+    }
+    let _ = env
+        .run_line("ls data/registry/docker/registry/v2")
+        .success();
+    // With two of them, neither is meant for sure.
+    image(2).put_in(&env.store("data/other"), "a/b:1");
+    let output = env.run_line("ls data").exits(2);
+    assert!(
+        !output.stderr.contains("The registry tree"),
+        "{}",
+        output.stderr
+    );
+}

@@ -50,7 +50,7 @@ pub(crate) struct PullArgs {
     /// Write a list to this file that pulls the same again, without any options
     ///
     /// Each line has the image's registry and digest, its name in the store, and what the options
-    /// decided: `platform=`, `index=`, `referrers=`. An option that contradicts it is an error.
+    /// decided: `platform=`, `index=`, `referrers=`, `foreign-layers=`. An option that contradicts it is an error.
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
 
@@ -64,6 +64,13 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
+
+    /// Fetch the layers too that manifests only refer to, such as Windows base layers
+    ///
+    /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
+    /// named by `--plain-http`, without any login, and never on this machine unless it is named.
+    #[arg(long)]
+    pub(crate) foreign_layers: bool,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,

@@ -3,17 +3,24 @@
 use super::super::Context;
 use crate::oci::sum_len;
 use crate::report::amount::{format_count, format_len};
-use crate::transfer::Resolved;
+use crate::transfer::{Resolved, Source};
 
-/// Says of an image's foreign layers that they are left where they are.
-pub(super) fn foreign_note(image: &Resolved) -> String {
+/// Says of an image's foreign layers that they are not carried, and how they can be.
+pub(super) fn foreign_note(source: &Source, image: &Resolved) -> String {
     let n = image.foreign.len();
     let len = sum_len(image.foreign.iter().map(|layer| layer.size));
     format!(
-        "{}: not carried: {} of {}, which the target must get from the URLs in the manifest",
+        "{}: {} ({}) {} not carried, and the target must get {} from the URLs in the manifest; {}",
         image.wanted.name,
         format_count(n, "foreign layer"),
         format_len(len),
+        if n == 1 { "is" } else { "are" },
+        if n == 1 { "it" } else { "them" },
+        if source.is_remote() {
+            "`--foreign-layers` fetches foreign layers"
+        } else {
+            "`hod pull --foreign-layers` fetches foreign layers into a store"
+        }
     )
 }
 

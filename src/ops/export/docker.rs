@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use super::{Batch, ExportOptions, OpsError};
 use crate::bridge::{self, Chunks};
 use crate::fsx::Durability;
-use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
+use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError, NoDockerImage};
 use crate::oci::Digest;
 use crate::ops::batch::require_space;
 use crate::ops::{Catalog, Context};
@@ -159,11 +159,15 @@ async fn images(cx: &Context, source: &Source, batch: &mut Batch) -> Vec<DockerI
 async fn docker_image(source: &Source, image: &Resolved) -> Result<DockerImage, TransferError> {
     let destination = &image.wanted.destination;
     let config = DockerImage::config_of(image.top())?;
+    if let Some(layer) = image.foreign.first() {
+        let digest = layer.digest.clone();
+        return Err(NoDockerImage::Foreign { digest }.into());
+    }
     let absent = || TransferError::BlobAbsent {
         digest: config.digest.clone(),
     };
     if config.size > CONFIG_LEN_MAX {
-        return Err(crate::layout::NoDockerImage::Config.into());
+        return Err(NoDockerImage::Config.into());
     }
     let content = source.open_blob(&image.location, config).await?;
     let mut stream = content.into_stream();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Batch, Context, OpsError};
 use crate::fsx;
 use crate::list::{self, IndexChoice, LineOptions, ListEntry};
-use crate::oci::{Digest, ManifestBody, PlatformChoice};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
 use crate::report::amount::format_count;
 use crate::transfer::{IndexMode, Location, Resolved};
 
@@ -37,10 +37,13 @@ fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {
         Location::Repo(repo) => entry.pinned((&repo.registry, &repo.name), digest),
         Location::Pool | Location::Layout(_) => entry.clone(),
     };
+    let mut layers = image.manifests.iter().flat_map(Manifest::blobs);
+    let has_foreign = layers.any(Descriptor::is_foreign);
     locked.options = LineOptions {
         platforms: Some(platforms.clone()),
         index,
         referrers: Some(image.wanted.referrers),
+        foreign_layers: has_foreign.then_some(image.wanted.foreign_layers),
     };
     locked
 }
@@ -53,6 +56,12 @@ fn pin(image: &Resolved) -> (&Digest, Option<IndexChoice>, &PlatformChoice) {
         return (top.digest(), None, &wanted.platforms);
     }
     match &image.original {
+        // There was nothing to rewrite.
+        None if wanted.index_mode == IndexMode::Rewrite => (
+            top.digest(),
+            Some(IndexChoice::Rewrite(Some(top.digest().clone()))),
+            &wanted.platforms,
+        ),
         None => (top.digest(), Some(IndexChoice::Keep), &wanted.platforms),
         // An index that an index lists for one platform is carried whole.
         Some(_) if is_one(&wanted.platforms) && wanted.index_mode == IndexMode::Fitting => {

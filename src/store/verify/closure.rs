@@ -133,6 +133,9 @@ impl Check<'_> {
             for blob in manifest.stored_blobs() {
                 self.blob(name, links, (&manifest, blob));
             }
+            // Foreign layers may be there.
+            let blobs = manifest.blobs().map(|blob| blob.digest.clone());
+            self.needed.extend(blobs);
         }
         n_images + rootless.len()
     }

@@ -170,7 +170,10 @@ fn of_serving() -> [OpsError; 3] {
 #[test]
 fn of_the_verbs() {
     let others = [
-        OpsError::UnknownSource { path: path() },
+        OpsError::UnknownSource {
+            path: path(),
+            tree: None,
+        },
         OpsError::NoSource { path: path() },
         wrong_source("select", SourceKind::Bundle),
         wrong_source("serve", SourceKind::CompressedBundle),

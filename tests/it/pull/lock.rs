@@ -13,6 +13,7 @@ use crate::support::tree::{assert_same, registry_tree};
 /// What lists have: names with and without a registry, tags, digests, destinations, platforms; and
 /// names that a second column cannot have.
 fn list(host: &str, pinned: &Digest) -> String {
+    let odd = image(130).digest().clone();
     format!(
         "plain:1\n\
          a/one:1\n\
@@ -22,7 +23,7 @@ fn list(host: &str, pinned: &Digest) -> String {
          {host}/a/multi:1  team/multi:9\n\
          a/nested:1\n\
          a/windows:1\n\
-         windows/amd64:1803  \n\
+         linux/amd64@{odd}\n\
          ##pinned\n\
          a/one@{pinned}\n\
          a/one:1@{pinned}  team/pinned:1\n"
@@ -35,7 +36,7 @@ fn registry() -> (TestRegistry, Digest) {
     registry.add("library/plain:1", &image(100));
     registry.add("a/one:1", &image(110));
     registry.add("a/one:2", &image(120));
-    registry.add("windows/amd64:1803", &image(130));
+    registry.add("linux/amd64:1803", &image(130));
     let multi = IndexBuilder::new(200)
         .platform("linux/amd64")
         .attestation(0)
@@ -282,4 +283,37 @@ fn locks_of_hod_0_1_are_read_with_their_flags() {
     let _ = env
         .run_line(&format!("pull old.lock --store a {flags}"))
         .success();
+}
+
+#[test]
+fn columns_that_cannot_be_read_are_refused_with_what_can() {
+    let env = TestEnv::new();
+    for (line, reason) in [
+        (
+            "a:1 index=all",
+            "`keep`, `rewrite` and `rewrite@DIGEST` are known",
+        ),
+        (
+            "a:1 index=rewrite@sha256:12",
+            "digest has 2 of 64 hex characters",
+        ),
+        ("a:1 index=keep index=keep", "`index=` is given twice"),
+        ("a:1 referrers=none", "`yes` and `no` are known"),
+        ("a:1 foreign-layers=1", "`yes` and `no` are known"),
+        ("a:1 b:1 as=c/d:1", "a destination is given twice"),
+        ("a:1 as=A/b", "uppercase letter"),
+        ("a:1 index=keep b:1", "unexpected column after `index=`"),
+        (
+            "--platform=linux/amd64 a:1 b:1 c:1",
+            "unexpected third column",
+        ),
+        (
+            "a:1 index=keep\na:1 index=rewrite",
+            "is listed at list.txt:1 with other options",
+        ),
+    ] {
+        env.write("list.txt", format!("{line}\n"));
+        let output = env.run_line("pull list.txt --store store").exits(2);
+        assert!(output.stderr.contains(reason), "{line}: {}", output.stderr);
+    }
 }

@@ -359,6 +359,16 @@ impl ImageBuilder {
         self
     }
 
+    /// Adds a foreign layer that may be had at these URLs, and that the registry does not hold.
+    pub(crate) fn foreign_at(mut self, layer: &Layer, urls: &[String]) -> Self {
+        let media_type = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        let mut descriptor = layer.blob.descriptor(media_type);
+        descriptor["urls"] = json!(urls);
+        self.diff_ids.push(layer.diff_id.clone());
+        self.layers.push((descriptor, None));
+        self
+    }
+
     /// Repeats the config's bytes in its descriptor's `data`.
     pub(crate) fn inline_config(mut self) -> Self {
         self.inline_config = true;

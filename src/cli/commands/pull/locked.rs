@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::cli::args::PullArgs;
 use crate::list::{ImageList, IndexChoice, LineOptions, ListEntry};
-use crate::oci::{PlatformChoice, Reference, ReferrerMode, Registry};
+use crate::oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
 use crate::transfer::IndexMode;
 
 /// Refuses options that no line of a lock leaves anything to and that every line contradicts.
@@ -40,6 +40,15 @@ pub(super) fn require_agreement(
             None => Line::Open,
             Some(ReferrerMode::Leave) => Line::Agrees,
             Some(ReferrerMode::Carry) => Line::Differs("referrers=yes".to_owned()),
+        })?;
+    }
+    if args.foreign_layers {
+        let option = "--foreign-layers".to_owned();
+        // A locked image without such layers does not say.
+        require(list, option, |entry| match entry.options.foreign_layers {
+            None => Line::Silent,
+            Some(ForeignLayers::Fetch) => Line::Agrees,
+            Some(ForeignLayers::Leave) => Line::Differs("foreign-layers=no".to_owned()),
         })?;
     }
     let (option, mode) = match args.platforms.index_mode() {

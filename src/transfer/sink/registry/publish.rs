@@ -241,7 +241,14 @@ impl RegistrySink {
                 self.client.try_put_manifest(put.repo, &name, child).await?;
             }
         }
-        for blob in put.manifest.stored_blobs() {
+        let is_planned = |blob: &Descriptor| {
+            let mut planned = put.plan.blobs.iter();
+            planned.any(|planned| planned.descriptor.digest == blob.digest)
+        };
+        for blob in put.manifest.blobs() {
+            if blob.is_foreign() && !is_planned(blob) {
+                continue;
+            }
             let is_lost = if missing.is_empty() {
                 self.client.head_blob(put.repo, blob).await? != Evidence::Present
             } else {

@@ -1,0 +1,40 @@
+//! A registry's tree close to a path that is none itself.
+
+use std::path::{Path, PathBuf};
+
+use super::OpsError;
+use crate::fsx;
+use crate::store::Store;
+
+/// How many directories above a path may be the one with the tree: that of `docker/registry`.
+const ABOVE_MAX: usize = 2;
+/// How many directories below a path are looked at.
+const BELOW_MAX: usize = 1000;
+
+/// Finds the directory that should have been named for `path`: one above it, where it is a part of
+/// a tree, or the only one below it that has a tree, as `/data/registry` of a Harbor.
+pub(super) fn tree_near(path: &Path) -> Result<Option<PathBuf>, OpsError> {
+    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
+        return Ok(None);
+    }
+    for above in path.ancestors().skip(1).take(ABOVE_MAX) {
+        let is_part = path.strip_prefix(above).is_ok_and(|part| {
+            let tree = Path::new("docker/registry/v2");
+            tree.starts_with(part)
+        });
+        if is_part && Store::detect(above)? {
+            let is_here = above.as_os_str().is_empty();
+            return Ok(Some(
+                if is_here { Path::new(".") } else { above }.to_owned(),
+            ));
+        }
+    }
+    let mut found = None;
+    for name in fsx::read_dir_names(path)?.into_iter().take(BELOW_MAX) {
+        let below = path.join(name);
+        if Store::detect(&below)? && found.replace(below).is_some() {
+            return Ok(None);
+        }
+    }
+    Ok(found)
+}

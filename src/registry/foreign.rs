@@ -1,0 +1,205 @@
+//! Foreign layers: asked of the registry first, which may hold them all the same (Microsoft's does
+//! since 2023), then fetched from the URLs in their manifest.
+//!
+//! The URLs are whatever the author of an image wrote there:
+//! - Only `https` is fetched, unless the user named the host as one that is spoken to without TLS.
+//!   A name that leads into this machine or network then ends at a certificate for another name.
+//! - Nothing on this machine, and no link-local address (where clouds keep secrets), unless the user
+//!   named the host.
+//! - No login is sent, to no host, and none that stands in a URL.
+//! - Each redirect is looked at in the same way, and there are few of them.
+//! - Who writes the bytes hashes them, as with any blob.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use reqwest::{Method, Url};
+
+use super::blob::{part_of, stream};
+use super::endpoint::registry_of;
+use super::transport::{Answer, Call, REDIRECTS_MAX, Redirects};
+use super::{Client, RegistryError, Repo, SafeUrl};
+use crate::oci::Descriptor;
+
+/// How many URLs of a layer are tried.
+const URLS_MAX: usize = 5;
+/// How much of a URL that cannot be parsed is shown, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// The bytes of a layer, from wherever they are.
+type LayerStream = BoxStream<'static, Result<Bytes, RegistryError>>;
+
+impl Client {
+    /// Fetches a foreign layer from the byte `from` on, as [`Client::fetch_blob`] does a blob.
+    pub async fn fetch_foreign_layer(
+        &self,
+        repo: &Repo,
+        layer: &Descriptor,
+        from: u64,
+    ) -> Result<LayerStream, RegistryError> {
+        let mut last = match self.fetch_blob(repo, layer, from).await {
+            Ok(stream) => return Ok(stream.boxed()),
+            Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => error,
+            Err(error) => return Err(error),
+        };
+        let mut tried = Vec::new();
+        for (n, text) in layer.urls.iter().take(URLS_MAX).enumerate() {
+            match self.fetch_from_url(repo, (text, layer, from)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    let before = std::mem::replace(&mut last, error);
+                    if n > 0 {
+                        tried.push(before.to_string());
+                    }
+                }
+            }
+        }
+        Err(RegistryError::ForeignLayer {
+            digest: layer.digest.clone(),
+            registry: repo.registry.clone(),
+            tried,
+            source: Box::new(last),
+        })
+    }
+
+    async fn fetch_from_url(
+        &self,
+        repo: &Repo,
+        (text, layer, from): (&str, &Descriptor, u64),
+    ) -> Result<LayerStream, RegistryError> {
+        let url = text.parse::<Url>().map_err(|_| RegistryError::ForeignUrl {
+            url: text.chars().take(SHOWN_MAX).collect(),
+            problem: "it is not a URL",
+        })?;
+        let target = self.reading(repo);
+        let whole = Call::new(Method::GET, url);
+        if from > 0 {
+            let answer = self.follow(part_of(&whole, from)).await?;
+            if let Some(body) = self.part_body(&target, answer, (layer, from)).await? {
+                return Ok(stream(body, from).boxed());
+            }
+        }
+        let answer = self.follow(whole).await?;
+        let body = self.whole_body(&target, answer, layer).await?;
+        Ok(stream(body, from).boxed())
+    }
+
+    /// Sends a call without any login, and follows where it leads as far as that is allowed.
+    async fn follow(&self, mut call: Call) -> Result<Answer, RegistryError> {
+        call.redirects = Redirects::Nowhere;
+        for _ in 0..=REDIRECTS_MAX {
+            self.require_fetchable(&call.url)?;
+            let answer = self.transport().send(&call, None).await?;
+            let next = match answer.status().as_u16() {
+                301..=303 | 307 | 308 => answer.location(),
+                _ => None,
+            };
+            match next {
+                None => return Ok(answer),
+                Some(next) => call.url = next,
+            }
+        }
+        Err(RegistryError::Redirects {
+            request: Box::new(super::RequestLine::new(&call.method, &call.url)),
+        })
+    }
+
+    /// Refuses a URL that the author of an image should not have this machine fetch.
+    fn require_fetchable(&self, url: &Url) -> Result<(), RegistryError> {
+        let refuse = |problem| {
+            Err(RegistryError::ForeignUrl {
+                url: SafeUrl::new(url).to_string(),
+                problem,
+            })
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("it has a login in it");
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if self.is_plain(url) => return Ok(()),
+            "http" => {
+                return refuse("it is not encrypted; `--plain-http HOST` allows it for a host");
+            }
+            _ => return refuse("it is not an `https` URL"),
+        }
+        let trust = self.transport().connections().trust();
+        let is_named = trust.is_insecure(url) || trust.certs_dir(url).is_some();
+        if !is_named && url.host_str().is_none_or(is_here) {
+            return refuse("it leads to this machine or its own link");
+        }
+        Ok(())
+    }
+
+    /// Whether the user named the host as one to speak plain HTTP with.
+    fn is_plain(&self, url: &Url) -> bool {
+        let registry = registry_of(url);
+        registry.is_some_and(|registry| self.plain_http().contains(&registry))
+    }
+}
+
+/// Where else a layer was looked for in vain, in words.
+pub(super) fn elsewhere(tried: &[String]) -> String {
+    match tried {
+        [] => String::new(),
+        tried => format!(", nor at {}", tried.join("; ")),
+    }
+}
+
+/// Whether a host is this machine, or an address that means something on the local link only.
+fn is_here(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(ip) = bare.parse::<IpAddr>() else {
+        let name = host.trim_end_matches('.');
+        return name == "localhost" || name.ends_with(".localhost");
+    };
+    let ip = ip.to_canonical();
+    ip.is_loopback()
+        || ip.is_unspecified()
+        || ip.is_multicast()
+        || match ip {
+            IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_this_machine_are_known() {
+        #[track_caller]
+        fn check(url: &str, expect: bool) {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(is_here(url.host_str().unwrap()), expect, "{url}");
+        }
+        for url in [
+            "https://localhost/",
+            "https://LOCALHOST./",
+            "https://a.localhost:8443/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0.0.0.0/",
+            "https://169.254.169.254/latest",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[fe80::1]/",
+            "https://224.0.0.1/",
+        ] {
+            check(url, true);
+        }
+        for url in [
+            "https://go.microsoft.com/fwlink/?linkid=837858",
+            "https://10.0.0.7/",
+            "https://[2001:db8::1]/",
+            "https://localhost.example.com/",
+        ] {
+            check(url, false);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Foreign layers: asked of the registry, then fetched from their URLs, and carried from there on.
+
+use hod::fsx;
+use hod::store::Store;
+
+use crate::support::env::{Output, TestEnv};
+use crate::support::images::{Compression, Image, ImageBuilder, Layer, layer, repository};
+use crate::support::puppet::{Puppet, Reply};
+use crate::support::registry::TestRegistry;
+
+fn base() -> Layer {
+    layer(900, 4_000, Compression::Gzip)
+}
+
+/// An image of which the base may be had at these URLs.
+fn image(urls: &[String]) -> Image {
+    ImageBuilder::docker(910)
+        .platform("windows", "amd64")
+        .foreign_at(&base(), urls)
+        .layer(&layer(911, 300, Compression::Gzip))
+        .build()
+}
+
+/// A server that has the base at `/base`, and leads to it or astray from elsewhere.
+fn vendor() -> Puppet {
+    Puppet::start(|_, target| {
+        let bytes = base().blob.bytes.to_vec();
+        let moved = |to: &str| Reply::status(302, "").header("Location", to);
+        Some(match target {
+            "/base" | "/base?key=secret" => Reply::ok(bytes),
+            "/moved" => moved("/base"),
+            "/loop" => moved("/loop"),
+            "/inside" => moved("https://169.254.169.254/latest"),
+            "/file" => moved("file:///etc/passwd"),
+            "/other" => Reply::ok(vec![b'x'; bytes.len()]),
+            "/short" => Reply::ok("x"),
+            "/endless" => Reply::ok(vec![b'x'; 1000]).endless(),
+            _ => return None,
+        })
+    })
+}
+
+fn pull(env: &TestEnv, registry: &TestRegistry, options: &str) -> Output {
+    env.write("list.txt", "win/app:1\n");
+    let host = registry.host();
+    env.run_line(&format!(
+        "pull list.txt --store store --source {host} --platform all --retries 0 {options}"
+    ))
+}
+
+fn has_base(store: &Store, name: &str) -> bool {
+    let digest = base().blob.digest;
+    store.blob_len(&digest).unwrap().is_some()
+        && store.has_layer(&repository(name), &digest).unwrap()
+}
+
+#[test]
+fn the_urls_are_asked_when_the_registry_lacks_the_layer() {
+    let vendor = vendor();
+    let host = vendor.host();
+    let named = format!("--plain-http {host}");
+    #[rustfmt::skip]
+    let table = [
+        // (URLs, options, whether the layer is carried, what is said)
+        (vec![format!("http://{host}/base")], named.as_str(), true, ""),
+        (vec![format!("http://{host}/base?key=secret")], &named, true, ""),
+        (vec![format!("http://{host}/moved")], &named, true, ""),
+        (vec![format!("http://{host}/none"), format!("http://{host}/base")], &named, true, ""),
+        (vec!["file:///etc/passwd".to_owned(), format!("http://{host}/base")], &named, true, ""),
+        (vec![format!("http://{host}/none")], &named, false, "404"),
+        (vec![format!("http://{host}/base")], "", false, "it is not encrypted"),
+        (vec![format!("https://{host}/base")], "", false, "it leads to this machine"),
+        (vec![format!("https://localhost:{host}/base")], "", false, "it is not a URL"),
+        (vec![format!("http://user:secret@{host}/base")], &named, false, "it has a login in it"),
+        (vec!["file:///etc/passwd".to_owned()], "", false, "it is not an `https` URL"),
+        (vec!["https://169.254.169.254/".to_owned()], "", false, "it leads to this machine"),
+        (vec![format!("http://{host}/inside")], &named, false, "it leads to this machine"),
+        (vec![format!("http://{host}/file")], &named, false, "302"),
+        (vec![format!("http://{host}/loop")], &named, false, "redirected too often"),
+        (vec![format!("http://{host}/other")], &named, false, "sha256"),
+        (vec![format!("http://{host}/short")], &named, false, "where the manifest says"),
+        (vec![format!("http://{host}/endless")], &named, false, "where the manifest says"),
+    ];
+    for (urls, options, is_carried, said) in table {
+        let (env, registry) = (TestEnv::new(), TestRegistry::start());
+        registry.add("win/app:1", &image(&urls));
+        let output = pull(&env, &registry, &format!("--foreign-layers {options}"));
+        let what = format!("{urls:?}\n{}", output.stderr);
+        assert_eq!(output.code == Some(0), is_carried, "{what}");
+        assert!(output.stderr.contains(said), "{what}");
+        assert!(!output.stderr.contains("secret"), "{what}");
+        let stored = Store::open(&env.path("store")).unwrap();
+        assert_eq!(has_base(&stored, "win/app"), is_carried, "{what}");
+    }
+}
+
+#[test]
+fn a_registry_that_has_the_layer_is_believed_and_nobody_else_asked() {
+    let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), vendor());
+    let url = format!("http://{}/base", vendor.host());
+    registry.add("win/app:1", &image(&[url]));
+    // Under another image, so that the repository has it.
+    let holder = ImageBuilder::docker(920).layer(&base()).build();
+    registry.add("win/app:holder", &holder);
+    let _ = pull(&env, &registry, "--foreign-layers").success();
+    assert!(has_base(&env.store("store"), "win/app"));
+    assert_eq!(vendor.seen(), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_never_goes_to_the_url() {
+    let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), TestRegistry::start());
+    vendor.add(
+        "x/base:1",
+        &ImageBuilder::docker(920).layer(&base()).build(),
+    );
+    let url = format!(
+        "http://{}/v2/x/base/blobs/{}",
+        vendor.host(),
+        base().blob.digest
+    );
+    registry.add("win/app:1", &image(&[url]));
+    let config = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, vendor.host());
+    fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes()).unwrap();
+    let options = format!("--foreign-layers --plain-http {}", vendor.host());
+    let _ = pull(&env, &registry, &options).success();
+    let seen = vendor.seen();
+    assert!(!seen.is_empty());
+    for request in seen {
+        assert_eq!(request.header("authorization"), None, "{request:?}");
+    }
+}
+
+#[test]
+fn what_is_in_the_store_goes_all_the_way() {
+    let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), vendor());
+    let url = format!("http://{}/base", vendor.host());
+    registry.add("win/app:1", &image(&[url]));
+    let without = pull(&env, &registry, "").success();
+    assert!(
+        without.stderr.contains("note: win/app:1: 1 foreign layer")
+            && without.stderr.contains("`--foreign-layers`"),
+        "{}",
+        without.stderr
+    );
+    assert!(!has_base(&env.store("store"), "win/app"));
+    let archive = "export store --format docker-archive --output app.tar";
+    let refused = env.run_line(archive).exits(1);
+    assert!(
+        refused.stderr.contains("--foreign-layers"),
+        "{}",
+        refused.stderr
+    );
+
+    let options = format!(
+        "--foreign-layers --plain-http {} --lock one.lock",
+        vendor.host()
+    );
+    let _ = pull(&env, &registry, &options).success();
+    assert!(has_base(&env.store("store"), "win/app"));
+    let lock = env.read("one.lock");
+    assert!(lock.contains(" foreign-layers=yes\n"), "{lock}");
+    let again = format!("pull one.lock --store again --plain-http {}", vendor.host());
+    let _ = env.run_line(&again).success();
+    assert!(has_base(&env.store("again"), "win/app"));
+
+    let _ = env.run_line("verify store").success();
+    let _ = env
+        .run_line("select list.txt --store store --output tree")
+        .success();
+    assert!(has_base(&env.store("tree"), "win/app"));
+    let _ = env
+        .run_line("pack tree --output site.tar --no-tool")
+        .success();
+    let _ = env.run_line("verify site.tar").success();
+    let _ = env.run_line("unpack site.tar --output unpacked").success();
+    assert!(has_base(&env.store("unpacked"), "win/app"));
+    for source in ["store", "site.tar"] {
+        let target = TestRegistry::start();
+        let _ = env
+            .run_line(&format!("push {source} {}", target.host()))
+            .success();
+        assert!(has_base(target.store(), "win/app"), "{source}");
+    }
+    for format in ["dir", "oci", "oci-archive"] {
+        let output = format!("export site.tar --format {format} --output out-{format}");
+        let _ = env.run_line(&output).success();
+        let target = TestRegistry::start();
+        let push = format!("push out-{format} {}", target.host());
+        let _ = env.run_line(&push).success();
+        assert!(has_base(target.store(), "win/app"), "{format}");
+    }
+    let _ = env.run_line(archive).success();
+    let _ = env.run_line("verify app.tar").success();
+}
