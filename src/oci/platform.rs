@@ -181,9 +181,10 @@ impl Platform {
             && self.effective_os_version() == offered.effective_os_version()
     }
 
-    /// Whether it says what it runs on: descriptors and configurations may leave it empty.
+    /// Whether it says what it runs on: descriptors and configurations may leave it empty, or hold
+    /// anything.
     pub fn is_stated(&self) -> bool {
-        !self.os.is_empty() && !self.architecture.is_empty()
+        !self.architecture.is_empty() && self.is_printable()
     }
 
     /// Whether it is what tools write that have no platform to name, as for attestations.

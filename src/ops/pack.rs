@@ -11,6 +11,7 @@ pub use carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use elf::NotATool;
 pub use forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast, forecast};
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use crate::fsx::{self, Durability};
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Digest, sum_len};
 use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::{OnFailure, ReferrerMode, Source};
+use crate::transfer::{OnFailure, ReferrerMode, Resolved, Source, TransferError};
 
 /// What to pack, and how.
 #[derive(Debug)]
@@ -204,7 +205,7 @@ impl Prepared {
         }
         let catalog = Catalog::open(&options.source, &cx.reading);
         let catalog = catalog.map_err(|error| match error {
-            OpsError::UnknownSource { path } if is_like_list(&path) => {
+            OpsError::UnknownSource { path, .. } if is_like_list(&path) => {
                 OpsError::ListWithoutStore { path }
             }
             error => error,
@@ -222,6 +223,7 @@ impl Prepared {
         options.platforms.apply(&mut wanted);
         let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
         platforms::check(cx, source, &mut batch, options.platforms.mismatch).await;
+        refuse_manifests_as_blobs(cx, &mut batch);
         if let Some(error) = batch.first_failure().filter(|_| batch.plan.is_empty()) {
             return Err(error.into());
         }
@@ -321,6 +323,24 @@ impl Writing {
         let open = |digest: &Digest| sources::open(&self.source, &self.made, digest);
         work(&open, &options)
     }
+}
+
+/// Refuses images that have a manifest for a config or layer: a bundle holds each digest as one or
+/// the other.
+fn refuse_manifests_as_blobs(cx: &Context, batch: &mut Batch) {
+    let manifests = batch.plan.images.iter().flat_map(Resolved::all_manifests);
+    let manifests: HashSet<Digest> = manifests
+        .map(|manifest| manifest.digest().clone())
+        .collect();
+    batch.narrow(cx, |image| {
+        let mut blobs = image.all_blobs();
+        match blobs.find(|(blob, _)| manifests.contains(&blob.digest)) {
+            None => Ok(()),
+            Some((blob, _)) => Err(TransferError::ManifestAsBlob {
+                digest: blob.digest.clone(),
+            }),
+        }
+    });
 }
 
 fn is_like_list(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use super::inventory::{CONFIG_LEN_MAX, Group, Inventory, read_range};
 use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::Place;
-use crate::oci::{Descriptor, Digest, Manifest, ManifestBody};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
 use crate::transfer::{BlobContent, Source};
 
 /// How many hex characters of a digest must be given at least.
@@ -277,7 +277,8 @@ impl Walk<'_> {
             ManifestBody::Index(_) => (Role::Index, "index"),
             ManifestBody::Image(_) => (Role::Manifest, "manifest"),
         };
-        let what = match platform.filter(|platform| platform.os != "unknown") {
+        let is_shown = |platform: &&Platform| platform.os != "unknown" && platform.is_printable();
+        let what = match platform.filter(is_shown) {
             Some(platform) => format!("{kind} {platform}"),
             None => kind.to_owned(),
         };

@@ -6,7 +6,8 @@ use hod::fsx;
 use super::{says, write_layout, write_tar};
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
+use crate::support::images::{Blob, Compression, ImageBuilder, image, layer};
+use crate::support::indexes::IndexBuilder;
 use crate::support::registry::TestRegistry;
 use crate::support::tree::exists;
 
@@ -206,4 +207,50 @@ fn fail_fast_says_what_was_done_and_what_was_not_tried() {
     let n_done = output.stdout.lines().count();
     let output = output.exits(if n_done == 0 { 1 } else { 3 });
     says(&output, &[&format!("pulled {n_done} of 2 images")]);
+}
+
+#[test]
+fn what_an_image_says_of_its_platform_stops_nothing() {
+    let long = format!("linux/{}", "a".repeat(400));
+    for (config, entry) in [
+        ("linux/amd64", "lin\nux/amd64"),
+        ("linux/amd64", "linux/amd64:1\u{1b}[2J"),
+        ("lin\u{7}ux/amd64", "linux/amd64"),
+        ("lin\u{7}ux/amd64", "linux/\u{7f}"),
+        ("linux/amd64", long.as_str()),
+    ] {
+        let env = TestEnv::new();
+        let store = env.store("store");
+        image(1).put_in(&store, "a/good:1");
+        let index = IndexBuilder::new(10).child(config, Some(entry)).build();
+        index.put_in(&store, "a/index:1");
+        let target = TestRegistry::start();
+        for line in [
+            "pack store --output site.tar --no-tool",
+            "verify site.tar",
+            "ls site.tar",
+            "ls store",
+            &format!("why {} store", index.manifests[0].digest()),
+            &format!("push site.tar {}", target.host()),
+        ] {
+            let output = env.run_line(line).success();
+            let text = output.stdout + &output.stderr;
+            let is_strange = |c: char| c.is_control() && c != '\n';
+            assert!(!text.contains(is_strange), "{line}: {text:?}");
+            assert!(!text.contains("lin\nux"), "{line}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_among_the_layers_fails_that_image_alone() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    image(1).put_in(&store, "a/good:1");
+    let manifest = Blob::new(image(1).top().bytes().to_vec());
+    let odd = ImageBuilder::oci(10).raw_layer(manifest).build();
+    odd.put_in(&store, "a/odd:1");
+    let output = env.run_line("pack store --output site.tar --no-tool");
+    says(&output.exits(3), &["packed 1 of 2 images", "a/odd:1: "]);
+    let _ = env.run_line("verify site.tar").success();
 }
