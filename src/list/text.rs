@@ -207,16 +207,22 @@ mod tests {
         check("redis:7\t# comment", "redis:7");
         check("redis:7 x/y", "redis:7 to x/y");
         check("redis:7 harbor.corp/y:2 # z", "redis:7 to harbor.corp/y:2");
-        check("redis:7 platform=all", "redis:7 for all");
-        check("redis:7 --platform=linux/arm64", "redis:7 for linux/arm64");
-        check("--platform=linux/arm64 redis:7", "redis:7 for linux/arm64");
+        check("redis:7 platform=all", "redis:7 platform=all");
+        check(
+            "redis:7 --platform=linux/arm64",
+            "redis:7 platform=linux/arm64",
+        );
+        check(
+            "--platform=linux/arm64 redis:7",
+            "redis:7 platform=linux/arm64",
+        );
         check(
             "--platform linux/arm64 redis:7 x/y # z",
-            "redis:7 to x/y for linux/arm64",
+            "redis:7 to x/y platform=linux/arm64",
         );
         check(
             "r.io:80/a/b y:2 platform=linux/arm/v7",
-            "r.io:80/a/b to y:2 for linux/arm/v7",
+            "r.io:80/a/b to y:2 platform=linux/arm/v7",
         );
     }
 
