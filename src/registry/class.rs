@@ -54,14 +54,15 @@ impl RegistryError {
             | Self::Token { .. }
             | Self::Realm { .. }
             | Self::PlainRealm { .. } => ErrorClass::Auth,
-            Self::ForeignLayer { source, .. } => source.class(),
             Self::Blocked { .. } | Self::ForeignUrl { .. } => ErrorClass::Policy,
             Self::Closed { .. } => ErrorClass::RateLimit,
             Self::UploadSource { source, .. } => source
                 .get_ref()
                 .and_then(|source| source.downcast_ref::<Self>())
                 .map_or(ErrorClass::File, Self::class),
-            Self::GaveUp { source, .. } | Self::ReadOnce { source } => source.class(),
+            Self::ForeignLayer { source, .. }
+            | Self::GaveUp { source, .. }
+            | Self::ReadOnce { source } => source.class(),
             Self::Setup { .. } | Self::UserAgent { .. } => ErrorClass::Internal,
         }
     }

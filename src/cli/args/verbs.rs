@@ -10,6 +10,7 @@ use super::{
     PullPlatformArgs, ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, SignArgs, UploadArgs,
     volume_size,
 };
+use crate::oci::ForeignLayers;
 
 /// Pull the images of lists from registries into a store
 ///
@@ -65,12 +66,8 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
 
-    /// Fetch the layers too that manifests only refer to, such as Windows base layers
-    ///
-    /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
-    /// named by `--plain-http`, without any login, and never on this machine unless it is named.
-    #[arg(long)]
-    pub(crate) foreign_layers: bool,
+    #[command(flatten)]
+    pub(crate) foreign_layers: ForeignLayersArgs,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
@@ -85,6 +82,27 @@ pub(crate) struct SourceCheckArgs {
     /// Pull without first asking each registry whether it can be reached and accepts the login
     #[arg(long)]
     pub(crate) no_preflight: bool,
+}
+
+/// Whether foreign layers are pulled.
+#[derive(Debug, Args)]
+pub(crate) struct ForeignLayersArgs {
+    /// Fetch the layers too that manifests only refer to, such as Windows base layers
+    ///
+    /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
+    /// named by `--plain-http`, without any login, and never on this machine unless it is named.
+    #[arg(long)]
+    foreign_layers: bool,
+}
+
+impl ForeignLayersArgs {
+    pub(crate) fn mode(&self) -> ForeignLayers {
+        if self.foreign_layers {
+            ForeignLayers::Fetch
+        } else {
+            ForeignLayers::Leave
+        }
+    }
 }
 
 /// Select images of a store into a tree of their own, by hardlink

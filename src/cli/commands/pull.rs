@@ -10,7 +10,7 @@ use crate::cli::args::PullArgs;
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::list::{Destination, ImageList};
-use crate::oci::{ForeignLayers, Platform, PlatformChoice, Registry, RepositoryName};
+use crate::oci::{Platform, PlatformChoice, Registry, RepositoryName};
 use crate::ops::{self, Effect, PullOptions, SourceCheck};
 use crate::registry::{Purpose, RegistriesConf};
 use crate::report::Event;
@@ -95,11 +95,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         index_mode: args.platforms.index_mode(),
         mismatch: args.platforms.mismatch(),
         referrers: args.referrers.mode(),
-        foreign_layers: if args.foreign_layers {
-            ForeignLayers::Fetch
-        } else {
-            ForeignLayers::Leave
-        },
+        foreign_layers: args.foreign_layers.mode(),
         lock: args.lock.clone(),
         effect: Effect::of(args.dry_run),
         on_failure: if args.fail_fast {

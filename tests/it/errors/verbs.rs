@@ -167,13 +167,17 @@ fn of_serving() -> [OpsError; 3] {
     ]
 }
 
+fn unknown_source() -> OpsError {
+    OpsError::UnknownSource {
+        path: path(),
+        tree: None,
+    }
+}
+
 #[test]
 fn of_the_verbs() {
     let others = [
-        OpsError::UnknownSource {
-            path: path(),
-            tree: None,
-        },
+        unknown_source(),
         OpsError::NoSource { path: path() },
         wrong_source("select", SourceKind::Bundle),
         wrong_source("serve", SourceKind::CompressedBundle),

@@ -42,7 +42,7 @@ pub(super) fn require_agreement(
             Some(ReferrerMode::Carry) => Line::Differs("referrers=yes".to_owned()),
         })?;
     }
-    if args.foreign_layers {
+    if args.foreign_layers.mode() == ForeignLayers::Fetch {
         let option = "--foreign-layers".to_owned();
         // A locked image without such layers does not say.
         require(list, option, |entry| match entry.options.foreign_layers {
