@@ -313,7 +313,6 @@ impl Client {
         })
     }
 
-    /// The registries that the user wants spoken to without TLS.
     pub(super) fn plain_http(&self) -> &[Registry] {
         &self.inner.options.plain_http
     }

@@ -17,6 +17,7 @@ use crate::oci::{Digest, ManifestError, Registry};
 pub use body::ErrorBody;
 use body::StatusText;
 pub(super) use body::in_words;
+pub use connection::TlsFailure;
 use connection::{failed_lookup, innermost, tls_answer, tls_failure};
 pub(super) use quoted::{element, presentable};
 
@@ -263,42 +264,6 @@ impl fmt::Display for LoginRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = in_words(self.status, &self.body);
         write!(f, "`{}`: {said}", self.username)
-    }
-}
-
-/// What is wrong with an encrypted connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsFailure {
-    /// The other side does not speak TLS.
-    PlainAnswer,
-    /// The other side does not speak HTTP, and most likely TLS.
-    TlsAnswer,
-    /// Its certificate comes from nobody who is trusted here.
-    UnknownIssuer,
-    /// Its certificate is one for a CA, which no server may show.
-    CaCertificate,
-    /// Its certificate is for another name.
-    WrongName,
-    /// Its certificate is not valid today.
-    Expired,
-    /// It wants to see a certificate of ours, or does not take the one it saw.
-    ClientCertificate,
-    /// Anything else.
-    Handshake,
-}
-
-impl fmt::Display for TlsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PlainAnswer => "expected TLS, and the server answered in plain text",
-            Self::TlsAnswer => "expected plain HTTP, and the server answered in TLS",
-            Self::UnknownIssuer => "the server's certificate is not trusted here",
-            Self::CaCertificate => "the server's certificate is that of a CA",
-            Self::WrongName => "the server's certificate is for another name",
-            Self::Expired => "the server's certificate is not valid at this time",
-            Self::ClientCertificate => "the server asks for a client certificate that it knows",
-            Self::Handshake => "no encrypted connection could be made",
-        })
     }
 }
 

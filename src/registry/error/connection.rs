@@ -1,9 +1,45 @@
 //! Why no connection came about: what the errors of others say.
 
 use std::error::Error;
-use std::io;
+use std::{fmt, io};
 
-use super::{TlsFailure, presentable};
+use super::presentable;
+
+/// What is wrong with an encrypted connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The other side does not speak TLS.
+    PlainAnswer,
+    /// The other side does not speak HTTP, and most likely TLS.
+    TlsAnswer,
+    /// Its certificate comes from nobody who is trusted here.
+    UnknownIssuer,
+    /// Its certificate is one for a CA, which no server may show.
+    CaCertificate,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate is not valid today.
+    Expired,
+    /// It wants to see a certificate of ours, or does not take the one it saw.
+    ClientCertificate,
+    /// Anything else.
+    Handshake,
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PlainAnswer => "expected TLS, and the server answered in plain text",
+            Self::TlsAnswer => "expected plain HTTP, and the server answered in TLS",
+            Self::UnknownIssuer => "the server's certificate is not trusted here",
+            Self::CaCertificate => "the server's certificate is that of a CA",
+            Self::WrongName => "the server's certificate is for another name",
+            Self::Expired => "the server's certificate is not valid at this time",
+            Self::ClientCertificate => "the server asks for a client certificate that it knows",
+            Self::Handshake => "no encrypted connection could be made",
+        })
+    }
+}
 
 /// The cause behind all others.
 pub(super) fn innermost(error: &dyn Error) -> String {
