@@ -34,6 +34,7 @@ mod endpoint;
 mod error;
 mod evidence;
 mod foreign;
+mod forgotten;
 mod harbor;
 mod inspect;
 mod limiter;

@@ -1,8 +1,11 @@
 //! Blobs: head and fetch.
 
+use std::future::ready;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bytes::{Buf as _, Bytes};
-use futures_util::Stream;
 use futures_util::stream::try_unfold;
+use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
@@ -49,6 +52,41 @@ impl Client {
                 }),
                 (Evidence::Unknown, _) => Err(self.refusal(&target, answer).await),
                 (evidence, _) => Ok(evidence),
+            }
+        })
+        .await
+    }
+
+    /// Asks what a repository has of a blob by fetching its last byte, which only content has.
+    ///
+    /// The answer to a HEAD may outlive the content: distribution keeps the lengths of blobs in
+    /// memory or in Redis, where it also notes those of uploads that it then throws away.
+    pub async fn probe_blob(
+        &self,
+        repo: &Repo,
+        blob: &Descriptor,
+    ) -> Result<Evidence, RegistryError> {
+        let Some(last) = blob.size.checked_sub(1) else {
+            return self.head_blob(repo, blob).await;
+        };
+        let n_cut = &AtomicU32::new(0);
+        let what = format!("{repo} {}", blob.digest);
+        self.retry(&what, || async move {
+            let body = match self.fetch_blob_at(repo, blob, last).await {
+                Ok(body) => body,
+                Err(error) if error.status() == Some(404) => return Ok(Evidence::Absent),
+                Err(RegistryError::Length { actual, .. }) => {
+                    return Ok(Evidence::Differs { len: Some(actual) });
+                }
+                Err(error) => return Err(error),
+            };
+            match body.try_for_each(|_| ready(Ok(()))).await {
+                Ok(()) => Ok(Evidence::Present),
+                // A line may be cut at this very place; twice is what the registry has.
+                Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
+                    Ok(Evidence::Differs { len: None })
+                }
+                Err(error) => Err(error),
             }
         })
         .await

@@ -17,7 +17,7 @@ use super::challenge::Challenge;
 use super::client::Target;
 use super::endpoint::same_origin;
 use super::token::basic;
-use super::{Client, Repo};
+use super::{Client, Repo, RequestLine};
 use crate::oci::{Registry, RepositoryName};
 
 pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
@@ -134,15 +134,25 @@ impl Client {
         let (401, Some(project)) = (status, project) else {
             return Doubt::None;
         };
-        if self.login(target).is_none() {
+        let Some(login) = self.login(target) else {
             return Doubt::None;
-        }
+        };
         let auth = self.auth().of(target.registry);
+        let proof = auth.proof(&login);
         let mut doubts = auth.doubts.lock().await;
         if let Some(doubt) = doubts.get(&project.name) {
             return *doubt;
         }
+        if !proof.may_be_shown() {
+            return Doubt::None;
+        }
         let doubt = self.ask_about(target, &project).await;
+        if doubt == Doubt::LoginRefused
+            && self.has_accepted_login(target)
+            && let Ok(call) = api::head_project(self, &project)
+        {
+            proof.note_forgotten(&RequestLine::new(&call.method, &call.url));
+        }
         // The others may be otherwise a moment later.
         if matches!(doubt, Doubt::ProjectMissing | Doubt::RightMissing) {
             doubts.insert(project.name, doubt);

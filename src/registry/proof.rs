@@ -4,7 +4,8 @@
 //! things at once. So the first request that shows a password is alone until it is answered; and
 //! once a login is refused for good, no further request is made with it in this run.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
@@ -14,6 +15,7 @@ use super::challenge::{Challenge, Challenged};
 use super::client::{Client, Target};
 use super::endpoint::resolve;
 use super::error::{ERROR_LEN_MAX, presentable};
+use super::forgotten::{Forgotten, Memory};
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
@@ -24,6 +26,7 @@ use crate::oci::Registry;
 pub(super) struct Proof {
     verdict: Mutex<Verdict>,
     gate: Arc<tokio::sync::Mutex<()>>,
+    forgotten: Mutex<Forgotten>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -63,22 +66,37 @@ pub enum LoginCheck {
 impl Proof {
     /// Whether the login is known to be good; an error when it is known to be refused.
     fn is_accepted(&self) -> Result<bool, Refusal> {
-        match &*self
-            .verdict
-            .lock()
-            .expect("nothing panics while it holds the lock")
-        {
+        match &*lock(&self.verdict) {
             Verdict::Unknown => Ok(false),
             Verdict::Accepted => Ok(true),
             Verdict::Refused(refusal) => Err(refusal.clone()),
         }
     }
 
+    /// Whether a login that was accepted may be shown at this moment.
+    pub(super) fn may_be_shown(&self) -> bool {
+        lock(&self.forgotten).may_ask(Instant::now())
+    }
+
+    /// Notes that a login that was accepted, and was shown with `request`, is not known any more.
+    pub(super) fn note_forgotten(&self, request: &RequestLine) {
+        let memory = lock(&self.forgotten).again(Instant::now());
+        if memory == Memory::Lost {
+            self.conclude(Verdict::Refused(Refusal {
+                request: Box::new(request.clone()),
+                status: 401,
+                body: ErrorBody::default(),
+            }));
+        }
+    }
+
+    /// Notes that a login that was accepted is known.
+    pub(super) fn note_known(&self) {
+        lock(&self.forgotten).over();
+    }
+
     fn conclude(&self, verdict: Verdict) {
-        *self
-            .verdict
-            .lock()
-            .expect("nothing panics while it holds the lock") = verdict;
+        *lock(&self.verdict) = verdict;
     }
 
     /// Waits for the turn to be the first; `None` when the login is known to be good.
@@ -330,6 +348,12 @@ impl Client {
             _ => Err(self.refusal(&Target::root(registry), answer).await),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .expect("nothing panics while it holds the lock")
 }
 
 /// A refusal in the words of who refuses.

@@ -264,7 +264,7 @@ impl Client {
 
     /// Notes a failure, and returns the state of its host for an operation that has failed since
     /// `began`.
-    pub(super) fn host_state(&self, error: &RegistryError, began: Instant) -> HostState {
+    pub fn host_state(&self, error: &RegistryError, began: Instant) -> HostState {
         let Some(host) = error.host() else {
             return HostState::Usual;
         };

@@ -167,25 +167,29 @@ impl Client {
                 return Ok(token);
             }
             let login = needed.login.as_ref();
+            let accepted = login.filter(|_| self.has_accepted_login(target));
+            let accepted = accepted.map(|login| auth.proof(login));
+            if accepted.as_ref().is_some_and(|proof| !proof.may_be_shown()) {
+                return Err(self.forgotten(target, login)?);
+            }
             let fetch = self.fetch_token(target, server, (login, &need.scopes));
             match self.prove(target, login, fetch).await {
                 // Harbor knows nobody while its database is down, and says so to nobody.
                 Ok(token)
                     if auth.is_harbor()
-                        && self.has_accepted_login(target)
+                        && let Some(proof) = &accepted
                         && is_for_nobody(token.authorization().as_bytes()) =>
                 {
-                    let username = login.and_then(|login| login.username());
-                    return Err(RegistryError::LoginForgotten {
-                        registry: target.registry.clone(),
-                        username: username.unwrap_or_default().to_owned(),
-                        request: Box::new(RequestLine::new(
-                            &Method::GET,
-                            &self.root(target.registry)?,
-                        )),
-                    });
+                    let error = self.forgotten(target, login)?;
+                    if let RegistryError::LoginForgotten { request, .. } = &error {
+                        proof.note_forgotten(request);
+                    }
+                    return Err(error);
                 }
                 Ok(token) => {
+                    if let Some(proof) = &accepted {
+                        proof.note_known();
+                    }
                     auth.keep(need.key, token.clone());
                     return Ok(token);
                 }
@@ -198,6 +202,20 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// That the login is not known any more.
+    fn forgotten(
+        &self,
+        target: &Target<'_>,
+        login: Option<&Arc<Login>>,
+    ) -> Result<RegistryError, RegistryError> {
+        let username = login.and_then(|login| login.username());
+        Ok(RegistryError::LoginForgotten {
+            registry: target.registry.clone(),
+            username: username.unwrap_or_default().to_owned(),
+            request: Box::new(RequestLine::new(&Method::GET, &self.root(target.registry)?)),
+        })
     }
 
     async fn fetch_token(

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::sink::{Batching, Content, Handover};
 use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential, sizes};
 use crate::oci::Digest;
-use crate::registry::{Decision, Failure, HostState, Retries, RetryPolicy};
+use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
@@ -231,7 +231,8 @@ impl Transfer {
             } else {
                 Failure::Lasting
             };
-            let decision = retries.failed(failure, content.progress, HostState::Usual);
+            let host = self.source.host_state(&error, retries.began_at());
+            let decision = retries.failed(failure, content.progress, host);
             let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
                 return Err(Arc::new(error));
             };

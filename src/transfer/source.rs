@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -15,7 +16,7 @@ use crate::oci::{
     Descriptor, Digest, ForeignLayers, Manifest, MediaType, PlatformChoice, RepositoryName, Tag,
     sum_len,
 };
-use crate::registry::{Client, ManifestRef, RegistryError, Repo};
+use crate::registry::{Client, HostState, ManifestRef, RegistryError, Repo};
 use crate::store::{self, Soundness, Store, StoreError};
 
 /// Where images come from. Cheap to clone.
@@ -217,6 +218,17 @@ impl Source {
     /// Whether what comes from it comes over a network.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Registry(_))
+    }
+
+    /// Notes a failure to read a blob, and returns the state of the host that it is read from, for
+    /// a move that has failed since `began`.
+    pub(super) fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
+        match (self, error) {
+            (Self::Registry(registry), TransferError::Registry(error)) => {
+                registry.client.host_state(error, began)
+            }
+            _ => HostState::Usual,
+        }
     }
 
     /// Whether it is read from front to back, so that a blob is had only when its turn comes.

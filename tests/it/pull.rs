@@ -1,6 +1,7 @@
 //! `hod pull`: platforms, pins, names, reports, logins; and that nothing is fetched twice.
 
 mod lock;
+mod outage;
 mod platforms;
 mod preflight;
 

@@ -59,7 +59,7 @@ impl Harbor {
             }),
             Some(Creation::Everyone) => Ok(Creator::Allowed),
             Some(Creation::AdminOnly) => {
-                let path = "users/current/permissions?scope=/system&relative=true";
+                let path = "users/current/permissions?scope=/system";
                 let found: Option<Vec<WirePermission>> = self.read(project, path).await?;
                 let Some(found) = found else {
                     return Ok(Creator::Unknown);

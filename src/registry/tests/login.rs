@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 use super::super::test_server::{Reply, Request, TestServer, client, start_plain};
@@ -330,6 +332,44 @@ async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
         nobody.check_login(&registry, &login).await.unwrap()
     };
     assert!(matches!(check("wrong").await, LoginCheck::Refused(_)));
+}
+
+/// A login that was accepted and is not known any more may count as a wrong password wherever it is
+/// shown.
+#[tokio::test]
+async fn a_login_that_is_forgotten_is_shown_once_a_while() {
+    let n_given = AtomicUsize::new(0);
+    let server = TestServer::start(move |request| {
+        if request.line.starts_with("GET /service/token") {
+            // Tokens name the login that they were given to; the second is for nobody.
+            let has_scope = request.line.contains("scope=");
+            let is_known = !has_scope || n_given.fetch_add(1, Ordering::Relaxed) == 0;
+            let claims = if is_known { r#"{"sub":"u"}"# } else { "{}" };
+            let claims = URL_SAFE_NO_PAD.encode(claims);
+            let token = if is_known { "known" } else { "nobody" };
+            return Reply::new(200).body(format!(r#"{{"token":"{token}.{claims}.x"}}"#));
+        }
+        let bearer = request.header("authorization").unwrap_or_default();
+        if bearer.starts_with("Bearer known") && request.line.contains("/first/") {
+            return manifest_reply();
+        }
+        Reply::new(401)
+            .header(r#"WWW-Authenticate: Bearer realm="/service/token",service="harbor-registry""#)
+    })
+    .await;
+    let (client, _) = client(&config_of(&server.host(), "u", "right"));
+    let first = client.fetch_manifest(&server.repo("first/a"), &tag()).await;
+    assert!(first.unwrap().is_some());
+    for name in ["second/a", "second/b", "third/c"] {
+        let error = client.fetch_manifest(&server.repo(name), &tag()).await;
+        let error = error.unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("while its database is down"), "{hint}");
+    }
+    let lines = server.lines();
+    let shown = lines.iter().filter(|line| line.contains("/service/token"));
+    // Its check, the token for the first, and one for nobody, whatever else was wanted.
+    assert_eq!(shown.count(), 3, "{lines:#?}");
 }
 
 #[tokio::test]

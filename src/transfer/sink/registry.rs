@@ -154,8 +154,22 @@ impl RegistrySink {
         repository: &RepositoryName,
         blob: &Descriptor,
     ) -> Result<bool, TransferError> {
+        Ok(self.ask(repository, blob).await? == Evidence::Present)
+    }
+
+    /// Asks what a repository has of a blob; of those that are rechecked, by reading.
+    async fn ask(
+        &self,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+    ) -> Result<Evidence, RegistryError> {
         let repo = self.repo(repository);
-        Ok(self.client.head_blob(&repo, blob).await? == Evidence::Present)
+        let mut rechecked = self.rechecked.iter();
+        if rechecked.any(|destination| destination.repository == *repository) {
+            self.client.probe_blob(&repo, blob).await
+        } else {
+            self.client.head_blob(&repo, blob).await
+        }
     }
 
     pub(super) async fn put_blob(
@@ -179,7 +193,7 @@ impl RegistrySink {
         };
         let repo = self.repo(first);
         let mut route = BlobRoute::Present;
-        let seen = self.client.head_blob(&repo, blob).await?;
+        let seen = self.ask(first, blob).await?;
         if seen != Evidence::Present {
             match self.client.start_upload(&repo, blob, None).await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
@@ -199,7 +213,7 @@ impl RegistrySink {
                 let destination = &handover.plan.images[at].wanted.destination;
                 self.rechecks(destination)
             });
-            if is_rechecked && self.client.head_blob(&repo, blob).await? == Evidence::Present {
+            if is_rechecked && self.ask(name, blob).await? == Evidence::Present {
                 continue;
             }
             self.note_sent(handover.images_in(name));
@@ -221,8 +235,9 @@ impl RegistrySink {
     /// Fails where the registry still shows something else after a blob was sent.
     ///
     /// A registry may keep damaged content under the digest and throw away what it is sent, since
-    /// it has the digest already: distribution does so for all repositories alike. So blobs are
-    /// asked for again that were seen to be damaged, and those whose upload took longer than that.
+    /// it has the digest already: distribution does so for all repositories alike, and notes the
+    /// length of what it was sent. So blobs are read again that were seen to be damaged or are
+    /// rechecked, and those asked for again whose upload took longer than that.
     async fn require_arrival(
         &self,
         repo: &Repo,
@@ -232,7 +247,11 @@ impl RegistrySink {
         if seen == Evidence::Absent && blob.size < CONFIRMED_LEN_MIN {
             return Ok(());
         }
-        match self.client.head_blob(repo, blob).await? {
+        let now = match seen {
+            Evidence::Differs { .. } => self.client.probe_blob(repo, blob).await?,
+            _ => self.ask(&repo.name, blob).await?,
+        };
+        match now {
             Evidence::Differs { len } => Err(TransferError::TargetDamaged {
                 repository: repo.to_string(),
                 digest: blob.digest.clone(),

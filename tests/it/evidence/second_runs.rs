@@ -251,6 +251,36 @@ fn a_target_that_lost_something_is_mended() {
     assert!(dry.stderr.contains("nothing to move"), "{}", dry.stderr);
 }
 
+/// A registry with a cache of lengths: every HEAD is right, and the content of a blob is gone.
+#[test]
+fn what_a_cache_knows_is_no_proof_of_a_repair() {
+    // How many reads find nothing: two before the blob is sent again, and those after it.
+    let cases = [
+        (2, 0, "moved"),
+        (usize::MAX, 1, "even after it was sent again"),
+    ];
+    for (n_reads, code, says) in cases {
+        let (env, registry) = (TestEnv::new(), TestRegistry::start());
+        let store = env.store("store");
+        let image = image(775);
+        image.put_in(&store, "a/plain:1");
+        drop(store);
+        let push = format!("push store {}", registry.host());
+        env.run_line(&push).success();
+        let lost = image.blobs[1].digest.to_string();
+        let read = move |path: &str| path.contains("/blobs/") && path.ends_with(&lost);
+        registry.fail(
+            Fault::on("GET", read)
+                .first(n_reads)
+                .does(Effect::CutBody(0)),
+        );
+        let mended = env.run_line(&format!("{push} --recheck"));
+        assert_eq!(mended.code, Some(code), "{}", mended.stderr);
+        assert!(mended.stderr.contains(says), "{}", mended.stderr);
+        assert!(!mended.stderr.contains("unchanged"), "{}", mended.stderr);
+    }
+}
+
 #[test]
 fn only_referrers_that_are_missing_are_put() {
     let (env, registry) = (TestEnv::new(), TestRegistry::start());

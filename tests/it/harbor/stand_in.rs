@@ -208,7 +208,7 @@ fn who_may_create_projects() {
         let ask = |method: &str, target: &str, body: &str| {
             send(harbor.host(), method, target, (&[login], body.as_bytes()))
         };
-        let permissions = "/api/v2.0/users/current/permissions?scope=/system&relative=true";
+        let permissions = "/api/v2.0/users/current/permissions?scope=/system";
         let permissions = ask("GET", permissions, "").json();
         let mut permissions = permissions.as_array().unwrap().iter();
         let creates =

@@ -250,7 +250,7 @@ impl RegistrySink {
                 continue;
             }
             let is_lost = if missing.is_empty() {
-                self.client.head_blob(put.repo, blob).await? != Evidence::Present
+                self.client.probe_blob(put.repo, blob).await? != Evidence::Present
             } else {
                 missing.contains(&blob.digest)
             };

@@ -49,7 +49,10 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
         },
         ("GET", ["users", "current"]) => user.as_ref().map_or_else(|| plain(401, ""), current_user),
         ("GET", ["users", "current", "permissions"]) => match user {
-            Some(user) if parameter(seen, "scope") == "/system" => {
+            Some(user)
+                if parameter(seen, "scope") == "/system"
+                    && parameter(seen, "relative").is_empty() =>
+            {
                 json_answer(200, &system_permissions(&user))
             }
             _ => json_answer(200, &json!([])),
