@@ -49,10 +49,10 @@ const N_THREADS_MIN: usize = 6;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments = bundle::fold_volumes(arguments.into_iter().collect());
     ui::conceal(settings::secrets(&arguments));
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::try_parse_from(&arguments).and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(mut error) => {
-            args::tips::improve(&mut error);
+            args::tips::improve(&mut error, &arguments);
             // Help and version go to stdout and are no failure; clap knows which is which. A
             // closed pipe is no news to anybody.
             let written = match usage_without_secrets(&error, &arguments) {

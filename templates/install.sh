@@ -538,7 +538,8 @@ end() {
 install.sh ends with the exit code $status of this command${log:+; the log is $log}"
     if [ -n "$registry" ] && [ -z "$creds_stdin" ] && [ "$status" != 4 ]; then
         say "No login was given. If the registry requires one, run install.sh again with --creds-stdin and
-the line USER:PASSWORD on stdin, from a file: sh install.sh ... --creds-stdin <login.txt"
+the line USER:PASSWORD on stdin, from a file: sh install.sh ... --creds-stdin <login.txt
+(\`hod login\`, where it is advised above, requires a hod that is installed.)"
     fi
     exit "$status"
 }

@@ -475,8 +475,8 @@ impl Hint for BundleError {
             Self::Signature(error) => return error.hint(),
             Self::Sign(error) => return error.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
-                "the disk is full: free some space and run the same command again; no part of the \
-                 bundle was left behind"
+                "The disk is full: free some space on it, or choose another output. No part of the \
+                 bundle was left behind."
             }
             Self::Write { source, .. } if source.kind() == IoKind::TooLarge => {
                 "the file system, or `ulimit -f`, allows no file so long: name the output `.tar` and \
@@ -495,6 +495,11 @@ impl Hint for BundleError {
             Self::NotABundle { found, .. } if found.contains(ROOT_FILE_SYSTEM) => {
                 "An image is not in it: save the image with `docker save IMAGE`, which keeps its \
                  layers and configuration."
+            }
+            Self::NotABundle { path, .. } if path.as_os_str() == fsx::STDIN => {
+                "From a pipe, hod reads bundles only. Write other archives, such as those of `docker \
+                 save`, to a file and name that: `docker save IMAGE --output image.tar`, `hod push \
+                 image.tar REGISTRY`."
             }
             Self::NotABundle { .. } => {
                 "if it is a tar of a registry's storage, extract it and use the directory in its \

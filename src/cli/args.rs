@@ -16,7 +16,8 @@ mod upload;
 mod verbs;
 mod volume_size;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{BundleArgs, KeygenArgs, OutputArgs, SignArgs};
 pub(crate) use carry::CarryArgs;
@@ -37,11 +38,14 @@ pub(crate) use verbs::{
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
 
+/// How many large blobs are moved at once by default.
+const JOBS_DEFAULT: u8 = 6;
+
 /// Carry container images from registries, over an air gap, into a registry
 ///
-/// A list goes in, a bundle comes out, the registry at the other end is full. Every byte is
-/// verified; nothing is downloaded, stored, carried or uploaded twice; every digest arrives
-/// unchanged.
+/// Give it a list of images; it pulls them, packs them into a bundle, and pushes every one into the
+/// registry at the other end. Every byte is verified, and nothing is downloaded, stored, carried or
+/// uploaded twice. Digests stay the same, except where only some platforms of an image are carried.
 #[derive(Debug, Parser)]
 #[command(
     name = "hod",
@@ -50,18 +54,19 @@ use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
     arg_required_else_help = true,
     max_term_width = 100,
     after_long_help = "\
-The way of the data:
+How the data flows:
 
   hod pull   images-list.txt --store store       registries -> store
   hod pack   images-list.txt --store store --output site.tar
-                                                 store -> one file, for the air gap
-  hod push   site.tar harbor.corp                the file -> registry, without unpacking it
+                                              store -> one file, for the air gap
+  hod push   site.tar harbor.corp             the file -> registry, as it is
 
-Exit codes: 0 done, 1 failed, 2 usage (flags or lists), 3 some images failed and the rest are done,
-4 content did not verify, 5 refused before starting, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage (flags or lists), 3 some images failed and
+the rest are done, 4 content did not verify, 5 refused before starting, 130
+interrupted.
 
-Results go to stdout, everything else to stderr. Running a command again is always safe: it goes on
-where the last run ended."
+Results go to stdout, everything else to stderr. Running a command again is
+always safe: it continues where the last run stopped."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -86,10 +91,10 @@ struct GlobalArgs {
     #[arg(long, global = true, value_enum, default_value_t = ColourArg::Auto, value_name = "WHEN")]
     color: ColourArg,
 
-    /// How many large blobs to move, or to hash, at once
-    #[arg(long, short, global = true, default_value_t = 6, value_name = "N",
+    /// How many large blobs to move, or to hash, at once [default: 6]
+    #[arg(long, short, global = true, value_name = "N",
           value_parser = clap::value_parser!(u8).range(1..=64))]
-    jobs: u8,
+    jobs: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -142,17 +147,101 @@ impl Cli {
         })
     }
 
+    /// Refuses `--jobs` for verbs that move and hash nothing.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        let is_idle = matches!(
+            self.command,
+            Command::Keygen(_)
+                | Command::Login(_)
+                | Command::Logout(_)
+                | Command::Doctor(_)
+                | Command::Completions(_)
+        );
+        if is_idle && self.global.jobs.is_some() {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "`--jobs` has no effect here: this verb moves and hashes no blobs",
+            ));
+        }
+        Ok(self)
+    }
+
     pub(crate) fn jobs(&self) -> usize {
-        self.global.jobs.into()
+        self.global.jobs.unwrap_or(JOBS_DEFAULT).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _, Parser as _};
+
+    use super::Cli;
+
+    /// Every verb, those of `bundle` too.
+    fn verbs() -> Vec<Command> {
+        let mut found = Vec::new();
+        let mut rest: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(verb) = rest.pop() {
+            rest.extend(verb.get_subcommands().cloned());
+            found.push(verb);
+        }
+        found
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_in_groups_of_their_own() {
+        let groups = [
+            ("Reading bundles", &["verify_key", "volume_dir"][..]),
+            ("Signing", &["sign", "sign_password_stdin"]),
+            ("Referrers", &["no_referrers"]),
+            ("Choosing images", &["only"]),
+            ("Platforms", &["platform", "index", "strict_platform"]),
+            ("Names", &["strip_host", "project", "rename"]),
+        ];
+        for verb in verbs() {
+            for arg in verb.get_arguments() {
+                let (name, id) = (verb.get_name(), arg.get_id().as_str());
+                let heading = arg.get_help_heading();
+                for (group, ids) in groups {
+                    assert!(
+                        !ids.contains(&id) || heading == Some(group),
+                        "{name} {id}: {heading:?}"
+                    );
+                    let is_foreign =
+                        heading == Some(group) && !ids.contains(&id) && id != "section";
+                    assert!(!is_foreign, "{name} {id}: {heading:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn examples_fit_a_terminal_of_80_columns() {
+        for verb in verbs().into_iter().chain([Cli::command()]) {
+            let text = verb.get_after_long_help().map(ToString::to_string);
+            for line in text.iter().flat_map(|text| text.lines()) {
+                let len = line.chars().count();
+                assert!(len <= 80, "{}: {len}: {line}", verb.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn jobs_are_refused_where_nothing_is_moved() {
+        for (line, is_refused) in [
+            ("hod logout h -j 3", true),
+            ("hod -j 3 keygen", true),
+            ("hod doctor h -j 3", true),
+            ("hod ls s -j 3", false),
+            ("hod logout h", false),
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' ')).unwrap().checked();
+            assert_eq!(parsed.is_err(), is_refused, "{line}");
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! Why a command failed, and the exit code that says so.
 
+mod missing;
+
+pub(crate) use missing::transport;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +13,9 @@ use crate::bundle::{KeyError, SignError};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::list::{ListError, Origin, TextError};
-use crate::oci::{Reference, ReferenceError, Registry};
-use crate::ops::{FoundVolumes, OpsError, SourceKind};
-use crate::registry::{CredentialsError, RegistriesConfError, RegistryError};
+use crate::oci::{ReferenceError, Registry};
+use crate::ops::{OpsError, SourceKind};
+use crate::registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
 
 /// A command that did not do its work.
@@ -27,10 +31,30 @@ pub(crate) enum CommandError {
     Client(#[from] RegistryError),
     #[error(transparent)]
     Output(#[from] OutputError),
-    #[error("image list `{}` cannot be read", path.display())]
+    /// A file or directory that a flag or a variable names.
+    #[error("`{}` (`{by}`) {}", path.display(), unusable(source))]
+    Given {
+        by: &'static str,
+        path: PathBuf,
+        source: fsx::Error,
+    },
+    #[error("`{}` (`{by}`) is not a directory", path.display())]
+    GivenNoDirectory { by: &'static str, path: PathBuf },
+    #[error("`{}` (`--ca`) cannot be used", path.display())]
+    Ca {
+        path: PathBuf,
+        source: CertificatesError,
+    },
+    #[error("image list `{}` {}", path.display(), unusable(source))]
     List { path: PathBuf, source: fsx::Error },
+    #[error("`{}` is {kind}, not an image list", path.display())]
+    NotAList { path: PathBuf, kind: &'static str },
     #[error("`{}` has no `*.list` or `*.txt` files", path.display())]
-    NoLists { path: PathBuf },
+    NoLists {
+        path: PathBuf,
+        /// Directories in it that have some.
+        below: Vec<PathBuf>,
+    },
     #[error("image list `{}` is not text that can be read", path.display())]
     NotText { path: PathBuf, source: TextError },
     #[error("failed to read the list from stdin")]
@@ -66,6 +90,8 @@ pub(crate) enum CommandError {
     /// A directory, or a name that no file can have.
     #[error("output `{}` cannot be written", path.display())]
     OutputPath { path: PathBuf, source: fsx::Error },
+    #[error("output `{}` has the transport `{transport}:`, and an output is a path", path.display())]
+    OutputTransport { path: PathBuf, transport: String },
     #[error("output `{}` is a stream, and this output requires a regular file", path.display())]
     OutputStream { path: PathBuf },
     #[error("output `{}` is also an input; choose another path", path.display())]
@@ -90,11 +116,8 @@ pub(crate) enum CommandError {
         what: String,
     },
     /// What was found is as it was packed.
-    #[error("`{}` is incomplete: {volumes}", path.display())]
-    Incomplete {
-        path: PathBuf,
-        volumes: FoundVolumes,
-    },
+    #[error("`{}` is incomplete: volumes are missing", path.display())]
+    Incomplete { path: PathBuf },
     /// A login for this run, and no single registry that it could be for.
     #[error("`{by}` gives a login for one registry, and the list names {}: {}", registries.len(), registries.join(", "))]
     WhoseLogin {
@@ -129,7 +152,7 @@ pub(crate) enum CommandError {
     CredsStdin,
     #[error("there is no password on stdin")]
     NoPassword,
-    #[error("there is nobody to ask for the {what}: stdin is no terminal")]
+    #[error("cannot ask for the {what}: stdin is not a terminal")]
     NobodyToAsk { what: &'static str },
     #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so that no file of logins is known")]
     NoHome,
@@ -179,7 +202,11 @@ impl CommandError {
             Self::Incomplete { .. } => Exit::Refused,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::Lists(_)
+            | Self::Given { .. }
+            | Self::GivenNoDirectory { .. }
+            | Self::Ca { .. }
             | Self::List { .. }
+            | Self::NotAList { .. }
             | Self::NoLists { .. }
             | Self::NotText { .. }
             | Self::Stdin(_)
@@ -191,6 +218,7 @@ impl CommandError {
             | Self::PackStdout { .. }
             | Self::MergedName { .. }
             | Self::OutputPath { .. }
+            | Self::OutputTransport { .. }
             | Self::OutputStream { .. }
             | Self::OutputIsInput { .. }
             | Self::OutputTwice { .. }
@@ -231,14 +259,19 @@ impl CommandError {
     pub(crate) fn class(&self) -> ErrorClass {
         match self {
             Self::Ops(error) => error.class(),
-            Self::File(error) | Self::Results { source: error, .. } => error.class(),
+            Self::File(error)
+            | Self::Results { source: error, .. }
+            | Self::Given { source: error, .. } => error.class(),
             Self::Client(error) => error.class(),
             Self::Credentials { source, .. } => source.class(),
             Self::Damaged { .. } => ErrorClass::Verify,
             Self::Incomplete { .. } => ErrorClass::NotFound,
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
+            | Self::GivenNoDirectory { .. }
+            | Self::Ca { .. }
             | Self::List { .. }
+            | Self::NotAList { .. }
             | Self::NoLists { .. }
             | Self::NotText { .. }
             | Self::Target { .. }
@@ -248,6 +281,7 @@ impl CommandError {
             | Self::BundleName { .. }
             | Self::PackStdout { .. }
             | Self::OutputPath { .. }
+            | Self::OutputTransport { .. }
             | Self::OutputStream { .. }
             | Self::OutputIsInput { .. }
             | Self::OutputTwice { .. }
@@ -280,18 +314,12 @@ impl CommandError {
     /// What to do now.
     pub(crate) fn advice(&self) -> Option<String> {
         match self {
+            Self::Ops(OpsError::NoSource { path }) => missing::source_hint(path),
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
-            Self::List { path, source } if source.kind() == fsx::IoKind::NotFound => {
-                image_in_place_of_a_list(path)
-            }
             Self::NotText { source, .. } => source.hint(),
             Self::File(error) => error.hint(),
             Self::Client(error) => error.hint(),
-            Self::Target { .. } => Some(
-                "write it as in `harbor.corp:8443/offline`, without `https://` and without a tag"
-                    .to_owned(),
-            ),
             Self::RegistryAsSource {
                 registry,
                 source_path: Some(path),
@@ -317,10 +345,6 @@ impl CommandError {
             Self::RegistriesConf(_) => {
                 Some("`--no-registries-conf` goes on as if there were no such file".to_owned())
             }
-            Self::RegistryName { .. } => Some(
-                "write it as in `harbor.corp:8443`, without `https://` and without a tag"
-                    .to_owned(),
-            ),
             Self::Locked { .. } => Some(
                 "Leave the option out: a lock says all that decides what is pulled. To pull it in \
                  another way, pull the list that it was made from, with `--lock`."
@@ -334,8 +358,8 @@ impl CommandError {
                     .to_owned(),
             ),
             Self::EmptyVariable { name } => Some(format!(
-                "Set `{name}` to a key, or unset it: empty, it would turn signatures off without a \
-                 word."
+                "Set `{name}` to a key, or unset it: an empty one would turn signatures off \
+                 silently."
             )),
             Self::NotAPath { name, .. } => Some(match *name {
                 "HOD_SIGN_KEY" | "--sign" => {
@@ -354,7 +378,6 @@ impl CommandError {
             Self::Key { source, .. } => source.hint(),
             Self::Sign(error) => error.hint(),
             Self::NoSignKey => Some("pass it with `--sign KEY`".to_owned()),
-            Self::Results { source, .. } => source.hint(),
             Self::PackStdout { .. } => {
                 Some("name a file as the output; one that is called `-` is `./-.tar`".to_owned())
             }
@@ -362,7 +385,7 @@ impl CommandError {
                 Some("it is not compressed, since layers are compressed already".to_owned())
             }
             Self::BundleName { .. } => {
-                Some("the name says whether to compress, so that nobody has to guess".to_owned())
+                Some("the name says whether the bundle is compressed".to_owned())
             }
             Self::Incomplete { .. } => Some(
                 "The volumes that are present are as they were packed. Put the missing ones beside \
@@ -371,6 +394,48 @@ impl CommandError {
                     .to_owned(),
             ),
             Self::Damaged { kind, .. } => Some(where_damaged(*kind).to_owned()),
+            _ => self.advice_on_arguments(),
+        }
+    }
+
+    /// What to do about paths and names that were given.
+    fn advice_on_arguments(&self) -> Option<String> {
+        match self {
+            Self::Given { path, source, .. } if is_absent(source) => missing::source_hint(path),
+            Self::Ca { source, .. } => source.hint(),
+            Self::List { path, source } if is_absent(source) => missing::list_hint(path),
+            Self::NotAList { path, kind } => Some(instead_of_a_list(path, kind)),
+            Self::NoLists { below, .. } => Some(below_hint(below)),
+            Self::Target { text, .. } => Some(match missing::meant_registry(text) {
+                Some(meant) => format!(
+                    "Write it as `{meant}`, without a scheme and without a tag. Images keep their \
+                     names below it; `--project` and `--rename` change them."
+                ),
+                None => {
+                    "Write it as in `harbor.corp:8443/offline`, without `https://` and without a \
+                         tag."
+                        .to_owned()
+                }
+            }),
+            Self::RegistryName { text, .. } => Some(format!(
+                "Write it as {}, without a scheme and without a tag.",
+                match missing::meant_registry(text) {
+                    Some(meant) => format!("`{meant}`"),
+                    None => "in `harbor.corp:8443`".to_owned(),
+                }
+            )),
+            Self::OutputTransport { transport, .. } => Some(match transport.as_str() {
+                "docker" | "docker-daemon" | "containers-storage" => {
+                    "`hod push SRC REGISTRY[/PREFIX]` pushes into a registry; `--format \
+                     docker-archive` writes a file for `docker load`."
+                        .to_owned()
+                }
+                format => format!("Name the path alone, and pass `--format {format}`."),
+            }),
+            Self::Given { source, .. }
+            | Self::List { source, .. }
+            | Self::OutputPath { source, .. }
+            | Self::Results { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -393,14 +458,41 @@ fn where_damaged(kind: SourceKind) -> &'static str {
     }
 }
 
-/// What to do with the reference of an image where a file is expected.
-fn image_in_place_of_a_list(path: &Path) -> Option<String> {
-    let reference: Reference = path.to_str()?.parse().ok()?;
-    let is_image = reference.tag.is_some() || reference.digest.is_some();
-    is_image.then(|| {
-        format!(
-            "If `{reference}` is an image, pass it as a list on stdin: \
-             `echo '{reference}' | hod pull - --store STORE`."
-        )
-    })
+/// What is wrong with a path that was named.
+fn unusable(error: &fsx::Error) -> &'static str {
+    if is_absent(error) {
+        "not found"
+    } else {
+        "cannot be read"
+    }
+}
+
+fn is_absent(error: &fsx::Error) -> bool {
+    error.kind() == fsx::IoKind::NotFound
+}
+
+/// What to do with something that holds images where a list is expected.
+fn instead_of_a_list(path: &Path, kind: &str) -> String {
+    let path = path.display();
+    match kind {
+        STORE => format!(
+            "`hod push {path} REGISTRY` pushes its images, `hod ls {path}` lists them, and `hod \
+             select LIST --store {path} --output TREE` takes a part of them."
+        ),
+        _ => format!(
+            "`hod push {path} REGISTRY` pushes its images, `hod ls {path}` lists them, and `hod \
+             unpack {path} --output STORE` makes a store of it."
+        ),
+    }
+}
+
+/// What a directory is that has `docker/registry/v2` in it.
+pub(crate) const STORE: &str = "a store";
+
+fn below_hint(below: &[PathBuf]) -> String {
+    let read = "Of a directory, hod reads the lists in it and not those in its subdirectories.";
+    match below.first() {
+        None => read.to_owned(),
+        Some(dir) => format!("{read} Name `{}` itself.", dir.display()),
+    }
 }

@@ -1,6 +1,8 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
 mod credentials;
+mod given;
+mod lists;
 mod outputs;
 mod path;
 mod signing;
@@ -10,30 +12,28 @@ pub(crate) use credentials::{
     Reach, Side, ask_hidden, creds_stdin, environment_login, login_file, password_stdin,
     stored_credentials,
 };
+pub(crate) use given::{require_directory, require_given, require_path};
+pub(crate) use lists::{image_list, only_list, read_lists, require_one_stdin};
 pub(crate) use outputs::{RunFiles, require_file, require_others, require_output};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{ListArgs, OnlyArgs, RegistryArgs, RenameArgs, UploadArgs};
+use super::args::{RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
 use crate::bridge;
-use crate::fsx;
-use crate::list::{self, HostPart, ImageList, ListSource, RenameRules};
-use crate::oci::{Registry, RepositoryName};
+use crate::list::{self, HostPart, RenameRules};
+use crate::oci::RepositoryName;
 use crate::registry::{
     Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, RetryPolicy,
     UploadOptions,
 };
 use crate::report::{Event, Reporter};
 
-/// The longest list that is read, in bytes.
-const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// How many requests one host may get at once, however few the jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;
 
@@ -119,8 +119,8 @@ fn build(
     for registry in &args.insecure {
         reporter.event(Event::Warning {
             text: &format!(
-                "the certificate of `{registry}` is not verified: whoever is in between can read \
-                 the login and change what is asked"
+                "the certificate of `{registry}` is not verified: anyone on the network between can \
+                 read the login and change the data"
             ),
         });
     }
@@ -193,48 +193,6 @@ fn config_home() -> Option<PathBuf> {
     }
 }
 
-/// Reads and parses lists that a verb needs.
-///
-/// `source` is the registry of names that name none, which decides what is a duplicate.
-pub(crate) async fn image_list(
-    args: &ListArgs,
-    source: &Registry,
-) -> Result<ImageList, CommandError> {
-    read_lists(&args.lists, &args.section, source).await
-}
-
-/// Reads and parses lists that narrow a verb, if there are any.
-pub(crate) async fn only_list(args: &OnlyArgs) -> Result<Option<ImageList>, CommandError> {
-    if args.only.is_empty() {
-        return Ok(None);
-    }
-    let list = read_lists(&args.only, &args.section, &Registry::docker_hub()).await?;
-    Ok(Some(list))
-}
-
-/// Refuses a source and lists to narrow it that are both `-`.
-pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), CommandError> {
-    if fsx::is_stdin(source) && only.only.iter().any(|path| fsx::is_stdin(path)) {
-        return Err(CommandError::StdinTwice { flag: "--only" });
-    }
-    Ok(())
-}
-
-/// Reads every file, every list of every directory, and stdin for `-`; parses them as one.
-pub(crate) async fn read_lists(
-    paths: &[PathBuf],
-    sections: &[String],
-    source: &Registry,
-) -> Result<ImageList, CommandError> {
-    let paths = paths.to_owned();
-    let texts = apart(move || list_texts(&paths)).await?;
-    let sources: Vec<ListSource<'_>> = texts
-        .iter()
-        .map(|(name, text)| ListSource { name, text })
-        .collect();
-    Ok(list::parse_from(source, &sources, sections)?)
-}
-
 /// Runs `read`, which may wait for a pipe or a person, on a thread of its own, so that an interrupt
 /// ends the command all the same.
 async fn apart<T: Send + 'static>(
@@ -245,51 +203,7 @@ async fn apart<T: Send + 'static>(
         .map_err(CommandError::Runtime)?
 }
 
-/// The text of each list, with its name.
-fn list_texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, CommandError> {
-    let mut texts: Vec<(String, String)> = Vec::new();
-    for path in paths {
-        // `@retry.txt` is the file, as many tools write it; `./@retry.txt` has it in its name.
-        let path = &match path.to_str().and_then(|text| text.strip_prefix('@')) {
-            Some(file) => PathBuf::from(file),
-            None => path.clone(),
-        };
-        if path.as_os_str() == "-" {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .take(LIST_LEN_MAX)
-                .read_to_end(&mut bytes)
-                .map_err(CommandError::Stdin)?;
-            texts.push(("<stdin>".to_owned(), text(Path::new("<stdin>"), bytes)?));
-            continue;
-        }
-        let mut files = vec![path.clone()];
-        if fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
-            files = fsx::read_dir_names(path)?
-                .into_iter()
-                .map(|name| path.join(name))
-                .collect();
-            files.retain(|file| {
-                file.extension()
-                    .is_some_and(|extension| extension == "list" || extension == "txt")
-            });
-            if files.is_empty() {
-                return Err(CommandError::NoLists { path: path.clone() });
-            }
-        }
-        for file in files {
-            let bytes =
-                fsx::read_input(&file, LIST_LEN_MAX).map_err(|source| CommandError::List {
-                    path: file.clone(),
-                    source,
-                })?;
-            texts.push((file.display().to_string(), text(&file, bytes)?));
-        }
-    }
-    Ok(texts)
-}
-
+/// The text of a file that is one.
 fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
     list::decode(bytes).map_err(|source| CommandError::NotText {
         path: path.to_owned(),

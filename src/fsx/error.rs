@@ -35,9 +35,13 @@ pub enum IoKind {
     Exists,
     /// The user may not.
     Permission,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// A part of the path is a file, not a directory.
+    NotDirectory,
     /// More bytes were expected than the file has.
     Truncated,
-    /// The path is not there.
+    /// The path does not exist.
     NotFound,
     /// Another process has it.
     Busy,
@@ -103,9 +107,9 @@ impl Error {
             io::ErrorKind::CrossesDevices => IoKind::CrossDevice,
             io::ErrorKind::Unsupported => IoKind::Unsupported,
             io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => IoKind::Exists,
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                IoKind::Permission
-            }
+            io::ErrorKind::PermissionDenied => IoKind::Permission,
+            io::ErrorKind::ReadOnlyFilesystem => IoKind::ReadOnly,
+            io::ErrorKind::NotADirectory => IoKind::NotDirectory,
             io::ErrorKind::UnexpectedEof => IoKind::Truncated,
             io::ErrorKind::NotFound => IoKind::NotFound,
             io::ErrorKind::WouldBlock => IoKind::Busy,
@@ -115,6 +119,8 @@ impl Error {
     }
 }
 
+/// What the creation of a directory is called.
+pub(super) const CREATE_DIR: &str = "create directory";
 /// What an attempt at a hardlink is called.
 pub(super) const HARDLINK: &str = "hardlink";
 
@@ -147,6 +153,8 @@ impl Error {
             | IoKind::Unsupported
             | IoKind::Exists
             | IoKind::Permission
+            | IoKind::ReadOnly
+            | IoKind::NotDirectory
             | IoKind::Truncated
             | IoKind::Unspecified => ErrorClass::File,
         }
@@ -155,12 +163,10 @@ impl Error {
 
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
+        let path = self.to.as_ref().unwrap_or(&self.path).display();
         match self.kind() {
-            IoKind::NoSpace => Some(
-                "the disk is full: free some space and run the same command again; what was \
-                 finished is kept and is not done twice"
-                    .to_owned(),
-            ),
+            // The error names the path: in a batch, each blob has another one.
+            IoKind::NoSpace => Some("The disk is full: free some space on it.".to_owned()),
             IoKind::CannotLink => Some(
                 "a hardlink stays within one file system and one mount, requires a file of the \
                  same user, and a file has a limited number of them: pass `--link copy`, which \
@@ -177,12 +183,23 @@ impl Hint for Error {
                 self.path.display()
             )),
             IoKind::IsDirectory => Some(format!(
-                "a directory is where a file belongs: check what is in `{}` and move it away",
-                self.to.as_ref().unwrap_or(&self.path).display()
+                "`{path}` is a directory, and a file is expected there: check what is in it and \
+                 move it away"
             )),
             IoKind::Permission => Some(format!(
-                "check who owns `{}` and its mode",
-                self.path.display()
+                "The user who runs hod may not {} `{path}`. Check the owner and mode of it and of \
+                 the directories above it (`namei -l {path}`), or choose another path.",
+                self.verb
+            )),
+            IoKind::ReadOnly => Some(format!(
+                "`{path}` is on a file system that is mounted read-only. Choose a path on another \
+                 one, or have it mounted writable."
+            )),
+            IoKind::Exists if self.verb == CREATE_DIR => Some(format!(
+                "`{path}` is a file, and a directory is expected there. Check the path."
+            )),
+            IoKind::NotDirectory => Some(format!(
+                "A part of `{path}` is a file, and a directory is expected there. Check the path."
             )),
             _ => None,
         }
@@ -194,6 +211,26 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+
+    #[test]
+    fn what_the_system_refuses_gets_a_hint_with_the_path() {
+        for (errno, expect) in [
+            (Errno::ACCESS, "may not open `a/b`"),
+            (Errno::PERM, "owner and mode"),
+            (
+                Errno::ROFS,
+                "`a/b` is on a file system that is mounted read-only",
+            ),
+            (Errno::NOTDIR, "part of `a/b` is a file"),
+            (Errno::NOSPC, "The disk is full"),
+            (Errno::DQUOT, "The disk is full"),
+            (Errno::ISDIR, "`a/b` is a directory"),
+        ] {
+            let error = Error::new("open", Path::new("a/b"), errno.into());
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains(expect), "{errno}: {hint}");
+        }
+    }
 
     #[test]
     fn a_hardlink_that_is_refused_is_told_from_other_failures() {

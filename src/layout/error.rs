@@ -193,7 +193,7 @@ impl Hint for LayoutError {
             }
             Self::Busy { .. } => Some("wait for the other run to end, then run again".to_owned()),
             Self::Corrupt { .. } => {
-                Some("make the layout anew from where the image came from".to_owned())
+                Some("make the layout again from where the image came from".to_owned())
             }
             _ => None,
         }

@@ -140,13 +140,26 @@ impl Hint for ListError {
                 "no list has sections; a line `##name` opens one, up to the next such line"
                     .to_owned(),
             ),
-            Self::UnknownSection { known, .. } => {
-                Some(format!("the sections are {}", ticked(known, "and")))
+            Self::UnknownSection { known, unknown, .. } => {
+                Some(match comma_separated(unknown, known) {
+                    Some(flags) => format!("Pass `--section` once for each section: `{flags}`."),
+                    None => format!("the sections are {}", ticked(known, "and")),
+                })
             }
             Self::Foreign { format, .. } => Some(format.hint()),
             Self::Empty { .. } => None,
         }
     }
+}
+
+/// The flags for sections that were given with commas between them.
+fn comma_separated(unknown: &[String], known: &[String]) -> Option<String> {
+    let joined = unknown.iter().find(|name| name.contains(','))?;
+    let parts: Vec<&str> = joined.split(',').map(str::trim).collect();
+    let are_known = parts
+        .iter()
+        .all(|part| known.iter().any(|name| name == part));
+    are_known.then(|| format!("--section {}", parts.join(" --section ")))
 }
 
 fn has(files: &[String]) -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::oci::Reference;
+
 /// What a file is that is not a list of one image a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignFormat {
@@ -36,7 +38,7 @@ impl ForeignFormat {
             Self::Kubernetes
         } else if has("services") {
             Self::Compose
-        } else if has("images") || text.lines().any(is_json_pair) {
+        } else if (has("images") && has("auth")) || json_pairs(text) {
             Self::ImageSyncer
         } else {
             Self::Json
@@ -50,7 +52,7 @@ impl ForeignFormat {
                 .any(|line| line.depth == depth && line.key == Some(key))
         };
         let is_pair = |line: &&YamlLine<'_>| {
-            line.depth == Depth::Top && line.key.is_some_and(|key| key.contains('/'))
+            line.depth == Depth::Top && line.key.is_some_and(is_image_with_path)
         };
         if has(Depth::Top, "apiVersion") {
             if has(Depth::Top, "kind") {
@@ -65,7 +67,9 @@ impl ForeignFormat {
             .any(|key| has(Depth::Below, key))
         {
             Self::SkopeoSync
-        } else if lines.iter().any(|line| is_pair(&line)) || has(Depth::Top, "images") {
+        } else if lines.iter().any(|line| is_pair(&line))
+            || (has(Depth::Top, "images") && has(Depth::Top, "auth"))
+        {
             Self::ImageSyncer
         } else if has(Depth::Below, "repository") {
             Self::HelmValues
@@ -114,12 +118,20 @@ fn is_json(text: &str) -> bool {
         && matches!(characters.next(), Some('"' | '{' | '[' | '}' | ']'))
 }
 
-/// `"quay.io/a/b:1": "harbor.corp/a/b"`, or a list of destinations.
-fn is_json_pair(line: &str) -> bool {
-    let Some((source, destination)) = line.split_once("\":") else {
-        return false;
-    };
-    source.contains('/') && destination.trim_start().starts_with(['"', '['])
+/// Whether there are pairs such as `"quay.io/a/b:1": "harbor.corp/a/b"`, perhaps with several
+/// destinations.
+fn json_pairs(text: &str) -> bool {
+    let quoted: Vec<&str> = text.split('"').collect();
+    quoted.windows(3).any(|window| {
+        let between = window[1].trim();
+        let is_pair = between.starts_with(':') && matches!(between[1..].trim(), "" | "[");
+        is_pair && is_image_with_path(window[0]) && window[2].parse::<Reference>().is_ok()
+    })
+}
+
+/// Whether a text names an image by more than one word, which other files seldom have as keys.
+fn is_image_with_path(text: &str) -> bool {
+    text.contains('/') && text.parse::<Reference>().is_ok()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +227,18 @@ mod tests {
             Some(HelmValues),
         );
         check("[\"nginx:1.27\", \"redis:7\"]", Some(Json));
-        check("---\nimages:\n- nginx:1.27\n", Some(ImageSyncer));
+        check("{\"images\": [\"nginx:1.27\"]}", Some(Json));
+        check(
+            "{\"a/b:1\": [\"h.corp/a/b\", \"x.corp/b\"]}",
+            Some(ImageSyncer),
+        );
+        check("{\"dependencies\": {\"@types/node\": \"^18\"}}", Some(Json));
+        check("---\nimages:\n- nginx:1.27\n", Some(Yaml));
+        check("images:\n- name: nginx\n  newTag: v1\n", Some(Yaml));
+        check(
+            "auth:\n  h.corp:\n    username: u\nimages:\n  a/b: c/d\n",
+            Some(ImageSyncer),
+        );
         check("list:\n- nginx:1.27\n", Some(Yaml));
         check("nginx:1.27\nredis\nquay.io/a/b:1 x/y:1\n", None);
         check("- nginx:1.27\n- redis:7\n", None);

@@ -43,7 +43,7 @@ impl Effect {
 
 /// What became of an image.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "snake_case", tag = "status")]
+#[serde(rename_all = "kebab-case", tag = "status")]
 pub enum ImageStatus {
     /// It is complete at its destination.
     Done,

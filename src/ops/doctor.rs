@@ -390,7 +390,7 @@ async fn add_login(
         if greeting.wants == Wants::Nothing {
             return true;
         }
-        let text = "nobody: what is public can be read, and nothing written";
+        let text = "none: what is public can be read, and nothing written";
         findings.add("logged in", ObservationStatus::Warning, text);
         if let Some(finding) = findings.0.last_mut() {
             finding.hint = Some(format!("log in with `hod login {registry}`"));

@@ -44,7 +44,7 @@ pub enum OpsError {
     Receipt { path: PathBuf, source: ReceiptError },
     #[error("`{}` and `{}` are receipts, which hold no images to compare", old.display(), new.display())]
     TwoReceipts { old: PathBuf, new: PathBuf },
-    #[error("`{text}` is no digest and no start of one")]
+    #[error("`{text}` is not a digest or digest prefix")]
     BadDigest { text: String },
     /// Several digests start so.
     #[error("{n_found} digests in `{}` start with `{text}`:\n{}", path.display(), indent(found))]
@@ -91,7 +91,7 @@ pub enum OpsError {
     #[error("`{}` cannot be written to", path.display())]
     NotWritable { path: PathBuf, source: StoreError },
     /// Nothing of a known kind at the path.
-    #[error("`{}` is no store, registry tree, bundle, layout or archive of images", path.display())]
+    #[error("`{}` is not a store, registry tree, bundle, layout or archive of images", path.display())]
     UnknownSource {
         path: PathBuf,
         /// The directory that has a registry's tree, where it is close by.
@@ -109,7 +109,7 @@ pub enum OpsError {
     /// A text file where a tree or bundle is expected, most likely a list.
     #[error("`{}` is not a tree or a bundle that can be packed", path.display())]
     ListWithoutStore { path: PathBuf },
-    #[error("`{}` is not there", path.display())]
+    #[error("`{}` not found", path.display())]
     NoSource { path: PathBuf },
     /// Stdin where a source is read more than once, or in any order.
     #[error("a bundle from stdin (`-`) is read once, and that is not enough here")]
@@ -173,6 +173,9 @@ pub enum OpsError {
     /// Files that would be replaced; never empty.
     #[error("{}; nothing was written", exist(paths))]
     OutputsExist { paths: Vec<PathBuf> },
+    /// A registry's storage where layouts are to be written.
+    #[error("`{}` is a store, and layouts do not belong in it; nothing was changed", path.display())]
+    OutputIsStore { path: PathBuf },
     /// A tree that has images besides those that are selected.
     #[error("`{}` has {} not in this selection; nothing was changed", path.display(), if *n_others == 1 { "1 image that is".to_owned() } else { format!("{n_others} images that are") })]
     OtherImages { path: PathBuf, n_others: usize },
@@ -276,6 +279,7 @@ impl OpsError {
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
             | Self::OutputsExist { .. }
+            | Self::OutputIsStore { .. }
             | Self::OtherImages { .. }
             | Self::BundleText { .. }
             | Self::Template(_)
@@ -309,6 +313,7 @@ impl OpsError {
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }
             | Self::OutputsExist { .. }
+            | Self::OutputIsStore { .. }
             | Self::OtherImages { .. }
             | Self::WouldLose { .. }
             | Self::Store(
@@ -429,6 +434,11 @@ impl OpsError {
             Self::OutputsExist { .. } => {
                 Some("Pass `--force` to replace it, or choose another output.".to_owned())
             }
+            Self::OutputIsStore { path } => Some(format!(
+                "Choose another output. `hod select` and `hod unpack` write into stores; `hod ls {}` \
+                 lists what this one has.",
+                path.display()
+            )),
             Self::OtherImages { .. } => Some(
                 "Pass `--add` to keep them, `--replace` to remove them, or choose a new output."
                     .to_owned(),

@@ -15,6 +15,7 @@ use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
 use crate::layout::CollectionKind;
 use crate::list::{ImageList, RenameRules};
+use crate::store::Store;
 use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
 
 /// What to export, and where to.
@@ -67,6 +68,11 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         });
     }
     require_other(&options.output, [options.source.as_path()])?;
+    if Store::detect(&options.output)? {
+        return Err(OpsError::OutputIsStore {
+            path: options.output.clone(),
+        });
+    }
     let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
     options.platforms.apply(&mut wanted);
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;

@@ -235,7 +235,7 @@ async fn of_registry(
                 named.extend(blobs.map(|(digest, len)| ((&asked.repo, digest), len)));
                 if let Some(error) = answer.unread {
                     found.unread.push(DamagedImage {
-                        image: format!("what is about {}", asked.name),
+                        image: format!("referrers of {}", asked.name),
                         error: error_chain(&error),
                     });
                 }

@@ -168,7 +168,13 @@ enum Made {
 
 /// Opens what is at `path`; a directory is a store, or becomes one when it may be written to.
 fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, Made), OpsError> {
-    if fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+    let stat = fsx::try_stat(path)?;
+    if stat.is_none() && access == Access::ReadOnly {
+        return Err(OpsError::NoSource {
+            path: path.to_owned(),
+        });
+    }
+    if stat.is_some_and(|stat| stat.is_file) {
         let catalog = Catalog::open(path, reading)?;
         return match catalog.source() {
             Source::Bundle(bundle) => {

@@ -242,7 +242,7 @@ impl Client {
                 Err(_) => {
                     return Err(RegistryError::Protocol {
                         request: Box::new(super::RequestLine::new(&Method::GET, &url)),
-                        problem: "a page of referrers is not there",
+                        problem: "a page of referrers is not found",
                     });
                 }
             };

@@ -13,7 +13,7 @@ use crate::report::ErrorClass;
 use crate::store::StoreError;
 
 /// What else to do about referrers.
-const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without what is about it";
+const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without its referrers";
 
 /// A failed transfer of an image or of one of its parts.
 #[derive(Debug, thiserror::Error)]
@@ -383,7 +383,7 @@ impl Hint for TransferError {
             )),
             Self::TooManyReferrers { .. } => Some(WITHOUT_REFERRERS.to_owned()),
             Self::ReferrersTag { .. } => Some(format!(
-                "delete that tag at the registry if nobody needs it; {WITHOUT_REFERRERS}"
+                "delete that tag at the registry if it is not needed; {WITHOUT_REFERRERS}"
             )),
             Self::NoPlatform { .. } => Some(
                 "choose with `--platform`, or `platform=` on the image's line; `all` carries \
@@ -452,7 +452,7 @@ impl Hint for TransferError {
             }
             Self::SizesDiffer { .. } | Self::WrongSize { .. } => Some(
                 "the manifest is wrong: no registry and no copy can put it right, so have the image \
-                 built or pushed anew by whoever publishes it"
+                 built or pushed again by its publisher"
                     .to_owned(),
             ),
             Self::ChildAbsent(absent) => absent.hint(),

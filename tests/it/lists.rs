@@ -95,7 +95,7 @@ fn an_image_where_a_list_is_expected_is_told_from_a_file() {
         .exits(2)
         .stderr;
     assert!(
-        said.contains("`echo 'nginx:1.27' | hod pull - --store STORE`"),
+        said.contains("put `echo 'nginx:1.27' |` in front of"),
         "{said}"
     );
     let said = env.run_line("pull list.txt --store store").exits(2).stderr;

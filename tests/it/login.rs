@@ -171,7 +171,7 @@ fn a_login_is_checked_before_it_is_kept() {
         registry.take_seen();
         let output = run(&env, &format!("login {host}"), "", &[]).exits(2);
         assert!(
-            output.stderr.contains("stdin is no terminal"),
+            output.stderr.contains("stdin is not a terminal"),
             "{}",
             output.stderr
         );
@@ -192,7 +192,7 @@ fn an_open_registry_cannot_check() {
     let (env, registry) = (TestEnv::new(), TestRegistry::start());
     let output = login(&env, registry.host()).success();
     assert!(
-        output.stderr.contains("asks nobody for a login"),
+        output.stderr.contains("does not ask for logins"),
         "{}",
         output.stderr
     );
@@ -352,7 +352,7 @@ fn what_is_given_for_this_run_counts_first() {
     env.write("empty.json", "{}");
     let output = check(&format!("{line} --authfile empty.json"), "", &[], 5);
     assert!(output.stderr.contains("no login for"), "{}", output.stderr);
-    check(&format!("{line} --authfile absent.json"), "", &[], 1);
+    check(&format!("{line} --authfile absent.json"), "", &[], 2);
     let text = json!({"auths": {host: {"auth": encoded(PASSWORD)}}}).to_string();
     check(&line, "", &[("DOCKER_AUTH_CONFIG", &text)], 0);
     // For the other side.

@@ -163,7 +163,7 @@ fn a_list_is_looked_for_where_a_push_would_put_it() {
         ))
         .success();
     assert!(
-        output.stderr.contains("team/absent:2: not there"),
+        output.stderr.contains("team/absent:2: not found"),
         "{}",
         output.stderr
     );
@@ -225,7 +225,7 @@ fn what_is_about_an_image_and_cannot_be_found_is_reported() {
     registry.fail(Fault::on("GET", path_contains("/referrers/")).does(Effect::Status(403)));
     let line = format!("receipt {} --retries 0 --output have.json", registry.host());
     let output = env.run_line(&line).exits(3);
-    let said = "what is about team/app:1: left out";
+    let said = "referrers of team/app:1: left out";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     let receipt = read(&env, "have.json");
     assert!(digests(&image).iter().all(|digest| receipt.has(digest)));
@@ -260,11 +260,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
         None
     );
     let nowhere = env.run_line("receipt nowhere --output no.json").exits(2);
-    assert!(
-        nowhere.stderr.contains("is not there"),
-        "{}",
-        nowhere.stderr
-    );
+    assert!(nowhere.stderr.contains("not found"), "{}", nowhere.stderr);
 }
 
 #[test]

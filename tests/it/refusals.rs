@@ -1,5 +1,7 @@
 //! What a person is told when another side refuses: in its own words, once, with a hint that fits.
 
+mod arguments;
+
 use hod::oci::MediaType;
 use serde_json::json;
 
@@ -285,7 +287,7 @@ fn a_registry_in_the_place_of_the_source_is_told() {
         .exits(2);
     assert_says(
         &output,
-        &["write it as in `harbor.corp:8443`, without `https://`"],
+        &["Write it as `harbor.corp:8443`, without a scheme"],
     );
     let output = env
         .run_line("pull list.txt --store s --insecure https://harbor.corp:8443/")

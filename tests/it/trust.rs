@@ -176,7 +176,7 @@ fn a_file_without_certificates_is_told() {
     let env = TestEnv::new();
     env.write("ca.pem", "nothing");
     image(1).put_in(&env.store("mine"), "team/app:1");
-    let output = env.run_line("push mine harbor.test --ca ca.pem").exits(1);
+    let output = env.run_line("push mine harbor.test --ca ca.pem").exits(2);
     assert!(
         output
             .stderr
@@ -186,7 +186,7 @@ fn a_file_without_certificates_is_told() {
     );
     let _ = env
         .run_line("push mine harbor.test --ca absent.pem")
-        .exits(1);
+        .exits(2);
 }
 
 fn pull_with(env: &TestEnv, line: &str, variables: &[(&str, &str)]) -> Output {

@@ -7,16 +7,16 @@ use crate::oci::Digest;
 /// Why a key cannot be used. Says nothing of what is in a secret one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    #[error("it is no public key of minisign: {problem}")]
+    #[error("it is not a minisign public key: {problem}")]
     Public { problem: &'static str },
-    #[error("it is no secret key of minisign: {problem}")]
+    #[error("it is not a minisign secret key: {problem}")]
     Secret { problem: &'static str },
     /// Anybody can sign for such a key.
     #[error("key `{id}` is weak: it accepts signatures that its owner did not make")]
     Weak { id: KeyId },
-    #[error("the secret key is sealed with a password, and none was given")]
+    #[error("the secret key is encrypted with a password, and none was given")]
     PasswordNeeded,
-    #[error("the password is not that of the secret key, or the key is damaged")]
+    #[error("the password does not fit the secret key, or the key is damaged")]
     PasswordWrong,
     #[error("the secret key is damaged")]
     Damaged,
@@ -52,7 +52,7 @@ impl Hint for KeyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// A name with which another program than a helper would be run.
-    #[error("`{helper}` is no name of a signing helper")]
+    #[error("`{helper}` is not the name of a signing helper")]
     HelperName { helper: String },
     #[error("signing helper `{program}` is not on PATH")]
     HelperAbsent { program: String },
@@ -95,7 +95,7 @@ pub enum SignatureError {
     )]
     Unsigned { trusted: Vec<KeyId> },
     #[error(
-        "the bundle is signed by key `{key}`, and trusted is {}",
+        "the bundle is signed by key `{key}`, which is not trusted; trusted: {}",
         list(trusted)
     )]
     UnknownKey { key: KeyId, trusted: Vec<KeyId> },
@@ -106,7 +106,7 @@ pub enum SignatureError {
     /// The second signature, which holds the first one and the comment together.
     #[error("the trusted comment of `hod/bundle.json.minisig` is not what key `{key}` signed")]
     Comment { key: KeyId },
-    #[error("the bundle is signed in minisign's old way, without hashing first")]
+    #[error("the bundle has a legacy minisign signature, which is not prehashed")]
     Legacy,
     #[error("`hod/bundle.json.minisig` is not a signature as hod writes it: {problem}")]
     Format { problem: &'static str },
@@ -124,8 +124,9 @@ impl Hint for SignatureError {
                  `--verify-key`, `HOD_VERIFY_KEY` and files in `trusted.d`"
             }
             Self::UnknownKey { .. } => {
-                "nothing of it was used; if the key is right, get its public key from whoever \
-                 made the bundle, on another way than the bundle, and pass `--verify-key FILE`"
+                "Nothing of it was used. If this key is the right one, get its public key from the \
+                 maker of the bundle, through another channel than the bundle, and pass \
+                 `--verify-key FILE`."
             }
             Self::Legacy => "nothing of it was used; pack it again with `--sign KEY`",
             Self::Altered { .. }
@@ -134,8 +135,8 @@ impl Hint for SignatureError {
             | Self::Format { .. }
             | Self::Missing { .. }
             | Self::Disagrees { .. } => {
-                "nothing of it was used; somebody or something changed it after it was signed: \
-                 get it again from where it was made"
+                "Nothing of it was used. It was changed after it was signed: get it again from where it \
+                 was made."
             }
         };
         Some(text.to_owned())
@@ -154,6 +155,6 @@ fn list(keys: &[KeyId]) -> String {
 fn says(listed: Option<KeyId>) -> String {
     match listed {
         Some(key) => format!("key `{key}` signed it"),
-        None => "nobody signed it".to_owned(),
+        None => "it is not signed".to_owned(),
     }
 }

@@ -13,6 +13,8 @@ use super::sealed::COMMENT_PREFIX;
 
 /// "Ed", the name and the key.
 const LEN: usize = 2 + 8 + 32;
+/// The length of a secret key, in characters of base64.
+const SECRET_KEY_LEN: usize = 212;
 const ALGORITHM: &[u8; 2] = b"Ed";
 
 /// The points of small order, as libsodium lists them, without the bit of the sign. A signature by
@@ -101,7 +103,7 @@ impl FromStr for PublicKey {
         let line = match text.split_once('\n') {
             None => text,
             Some((comment, line)) if comment.starts_with(COMMENT_PREFIX) => line,
-            Some(_) => return wrong("its first line is no `untrusted comment:`"),
+            Some(_) => return wrong("its first line is not `untrusted comment:`"),
         };
         if line.contains('\n') {
             return wrong("it has more than two lines");
@@ -110,7 +112,11 @@ impl FromStr for PublicKey {
             return wrong("its last line is not base64");
         };
         let Ok(bytes) = <[u8; LEN]>::try_from(bytes) else {
-            return wrong("it has not the 42 bytes of a key");
+            return wrong(if line.len() == SECRET_KEY_LEN {
+                "it is a secret key, and its public key is expected here"
+            } else {
+                "it does not have the 42 bytes of a key"
+            });
         };
         if !bytes.starts_with(ALGORITHM) {
             return wrong("it is not for Ed25519");
@@ -168,15 +174,19 @@ mod tests {
             assert_eq!(text.parse::<PublicKey>(), expect, "{text}");
         }
         let line = MINISIGN.lines().last().unwrap();
-        check("", "it has not the 42 bytes of a key");
-        check("\n", "it has not the 42 bytes of a key");
-        check(&line[..52], "it has not the 42 bytes of a key");
+        check("", "it does not have the 42 bytes of a key");
+        check("\n", "it does not have the 42 bytes of a key");
+        check(&line[..52], "it does not have the 42 bytes of a key");
+        check(
+            &"A".repeat(SECRET_KEY_LEN),
+            "it is a secret key, and its public key is expected here",
+        );
         check(&format!(" {line}"), "its last line is not base64");
         check(&format!("{line} x"), "its last line is not base64");
         check(&line.replace("RW", "RX"), "it is not for Ed25519");
         check(
             &format!("comment\n{line}"),
-            "its first line is no `untrusted comment:`",
+            "its first line is not `untrusted comment:`",
         );
         check(&format!("{MINISIGN}{line}\n"), "it has more than two lines");
     }

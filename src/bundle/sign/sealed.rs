@@ -23,6 +23,8 @@ const SCRYPT: &[u8; 2] = b"Sc";
 const UNSEALED: &[u8; 2] = &[0, 0];
 const CHECKSUM: &[u8; 2] = b"B2";
 const LEN: usize = 6 + 32 + 8 + 8 + SECRET_LEN;
+/// The length of a public key in bytes.
+const PUBLIC_KEY_LEN: usize = 42;
 /// From the key id on.
 const SECRET_LEN: usize = 8 + 64 + 32;
 
@@ -65,13 +67,16 @@ pub(super) fn open(text: &str, password: Option<&Password>) -> Result<Parts, Key
     let line = match text.split_once('\n') {
         None => text,
         Some((comment, line)) if comment.starts_with(COMMENT_PREFIX) => line,
-        Some(_) => return wrong("its first line is no `untrusted comment:`"),
+        Some(_) => return wrong("its first line is not `untrusted comment:`"),
     };
     let Ok(bytes) = BASE64.decode(line) else {
         return wrong("its last line is not base64");
     };
+    if bytes.len() == PUBLIC_KEY_LEN {
+        return wrong("it is a public key, and its secret key is expected here");
+    }
     let Ok(bytes) = <[u8; LEN]>::try_from(bytes) else {
-        return wrong("it has not the 158 bytes of a key");
+        return wrong("it does not have the 158 bytes of a key");
     };
     let (algorithms, rest) = bytes.split_at(6);
     let (salt, rest) = rest.split_at(32);

@@ -143,12 +143,16 @@ mod tests {
             let expect = KeyError::Secret { problem };
             assert_eq!(SecretKey::open(text, None).unwrap_err(), expect, "{text}");
         }
-        check("", "it has not the 158 bytes of a key");
-        check("x\ny", "its first line is no `untrusted comment:`");
+        check("", "it does not have the 158 bytes of a key");
+        check("x\ny", "its first line is not `untrusted comment:`");
+        check(
+            &"A".repeat(56),
+            "it is a public key, and its secret key is expected here",
+        );
         check("untrusted comment: \n*", "its last line is not base64");
         check(
             "untrusted comment: \nAAAA",
-            "it has not the 158 bytes of a key",
+            "it does not have the 158 bytes of a key",
         );
         check(&format!("{MINISIGN}more\n"), "its last line is not base64");
         let with = |n: usize, byte: u8| changed(MINISIGN, move |bytes| bytes[n] = byte);

@@ -8,6 +8,7 @@ use crate::ops::{Checksums, Existing};
 
 /// What every verb that reads a bundle takes.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Reading bundles")]
 pub(crate) struct BundleArgs {
     /// Read only bundles that this public key signed: a file, or the key itself; may be given
     /// several times
@@ -18,14 +19,15 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "FILE|KEY")]
     pub(crate) verify_key: Vec<String>,
 
-    /// Look for the other volumes of a bundle in this directory, too, not only beside the one that
-    /// is named; may be given several times
+    /// Look for the other volumes of a bundle in this directory too, besides the directory of the
+    /// volume that is named; may be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) volume_dir: Vec<PathBuf>,
 }
 
 /// What every verb that writes a bundle takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Signing")]
 pub(crate) struct SignArgs {
     /// Sign the bundle with this secret key, of `hod keygen` or `minisign -G`; or with the program
     /// `hod-sign-NAME`
@@ -75,7 +77,7 @@ impl OutputArgs {
 /// Make a pair of keys, to sign bundles with and to verify them
 ///
 /// Writes `hod.key`, for `hod pack --sign`, and `hod.pub`, for `--verify-key` at the other end, in
-/// minisign's form; prints the public key. Whoever has `hod.key` can sign: without a password it
+/// minisign's form; prints the public key. Anyone who has `hod.key` can sign: without a password it
 /// is protected by its mode alone.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -91,7 +93,7 @@ pub(crate) struct KeygenArgs {
     #[arg(long, short, value_name = "NAME", default_value = "hod")]
     pub(crate) output: PathBuf,
 
-    /// Seal the secret key with a password, from stdin
+    /// Encrypt the secret key with a password from stdin
     #[arg(long)]
     pub(crate) password_stdin: bool,
 }

@@ -1,6 +1,6 @@
 //! Flags for what a bundle carries beside images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -21,7 +21,7 @@ pub(crate) struct CarryArgs {
     ///
     /// The hod that packs is carried too, where it is static, as `make dist` builds it.
     #[arg(long, value_name = "FILE")]
-    tool: Vec<PathBuf>,
+    pub(crate) tool: Vec<PathBuf>,
 
     /// Do not carry the hod that packs
     #[arg(long)]
@@ -30,11 +30,11 @@ pub(crate) struct CarryArgs {
     /// Take the bundle's texts from this directory: README.txt, install.sh and the like in place of
     /// hod's, all others besides
     ///
-    /// They are templates as Jinja has them, with the names `name`, `version`, `title`, `stem`,
+    /// They are Jinja templates, with the variables `name`, `version`, `title`, `stem`,
     /// `kind` (one, volumes, compressed), `tool_version`, `n_images`, `n_blobs`, `size`, `images`
     /// (name, digest, size), `tools` (arch, sha256), `files` (path, sha256, size) and `set`.
     #[arg(long, value_name = "DIR")]
-    template_dir: Option<PathBuf>,
+    pub(crate) template_dir: Option<PathBuf>,
 
     /// Set what templates know as `set.KEY`; may be given several times
     ///
@@ -44,6 +44,11 @@ pub(crate) struct CarryArgs {
 }
 
 impl CarryArgs {
+    /// The files and directories to carry.
+    pub(crate) fn file_sources(&self) -> impl Iterator<Item = &Path> {
+        self.file.iter().map(|file| file.0.source.as_path())
+    }
+
     pub(crate) fn options(&self) -> CarryOptions {
         CarryOptions {
             files: self.file.iter().map(|file| file.0.clone()).collect(),

@@ -9,7 +9,7 @@ use crate::registry::ProjectAccess;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Preflight")]
 pub(crate) struct PreflightArgs {
-    /// Create the projects that are missing at a Harbor, `private` unless `=public` is said
+    /// Create the projects that are missing at a Harbor, `private` unless `=public` is given
     #[arg(long, value_enum, value_name = "ACCESS", num_args = 0..=1, require_equals = true,
           default_missing_value = "private")]
     pub(crate) create_projects: Option<AccessArg>,
@@ -18,7 +18,7 @@ pub(crate) struct PreflightArgs {
     #[arg(long, value_name = "SIZE", requires = "create_projects")]
     pub(crate) project_quota: Option<QuotaArg>,
 
-    /// Push without first looking for what would stop the push
+    /// Push without first checking for what would stop the push
     #[arg(long, conflicts_with = "create_projects")]
     pub(crate) no_preflight: bool,
 }

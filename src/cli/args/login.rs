@@ -14,7 +14,7 @@ use super::RegistryArgs;
 Examples:
   hod login harbor.corp
   hod login harbor.corp --username 'robot$ci' --password-stdin < token
-  hod login harbor.corp/offline --username 'robot$offline+ci' --password-stdin < token
+  hod login harbor.corp/offline -u 'robot$offline+ci' --password-stdin < token
   hod login harbor.corp --get-login")]
 pub(crate) struct LoginArgs {
     /// The registry, or a project or repository in it

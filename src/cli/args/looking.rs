@@ -9,8 +9,9 @@ use crate::ops::ImageOrder;
 
 /// List images with their platforms, digests and sizes
 ///
-/// OWN is what no other image here has, so what leaving the image out would save; SHARED is what
-/// others have too. A bundle says all of this itself, and nothing else of it is read.
+/// OWN is the size of blobs that no other image here has: what leaving the image out would save.
+/// SHARED is the size of blobs that others have too; BASE, in a delta, the size of those that the
+/// target must have. Of a bundle, only its index is read.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -49,7 +50,7 @@ impl From<ByArg> for ImageOrder {
 /// Say what differs between two bundles, stores, trees or layouts
 ///
 /// One line an image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
-/// its layers that are nowhere in OLD; then what a delta for who has OLD would weigh. One of the
+/// its layers that are nowhere in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Exits 0 whether or not they differ, unless `--exit-code` is given.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -80,7 +81,7 @@ pub(crate) struct DiffArgs {
 /// Say what a digest is and which images need it
 ///
 /// For a layer also what made it, where the image's configuration tells. Exits 1 when the digest
-/// is not there.
+/// is not found.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -108,10 +109,10 @@ pub(crate) struct WhyArgs {
 Examples:
   hod receipt harbor.corp/offline --list images-list.txt --output have.json
   hod receipt store --output have.json
-  hod receipt harbor.corp --project offline --list images-list.txt --compact --output -
+  hod receipt harbor.corp --list images-list.txt --compact --output -
 
-With `--compact` the receipt is text for a mail or a form: line breaks in it do not matter, and a
-mistyped character is found.")]
+With `--compact` the receipt is text for a mail or a form: line breaks in it do
+not matter, and a mistyped character is found.")]
 pub(crate) struct ReceiptArgs {
     /// A registry and a prefix for all names, as for `hod push`; or a store, tree or bundle
     #[arg(value_name = "REGISTRY[/PREFIX]|STORE|BUNDLE")]

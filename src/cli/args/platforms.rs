@@ -19,7 +19,7 @@ pub(crate) struct PullPlatformArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
     pub(crate) platform: Option<PlatformChoice>,
 
-    /// What becomes of an index when not all that it lists is carried
+    /// What to do with an index when not all that it lists is carried
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 
@@ -51,7 +51,7 @@ pub(crate) struct PlatformArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
     platform: Option<PlatformChoice>,
 
-    /// What becomes of an index when not all that it lists is carried; by default it is kept,
+    /// What to do with an index when not all that it lists is carried; by default it is kept,
     /// unless `--platform` is given
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,

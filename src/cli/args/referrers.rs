@@ -1,15 +1,16 @@
-//! The flag for what is about images.
+//! The flag for referrers.
 
 use clap::Args;
 
 use crate::transfer::ReferrerMode;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Referrers")]
 pub(crate) struct ReferrerArgs {
-    /// Leave behind what is about the images: signatures, attestations, SBOMs
+    /// Leave out the referrers of images: signatures, attestations, SBOMs
     ///
-    /// By default they are carried with each image: those with a `subject`, those that cosign
-    /// tags, and those about them. Where that cannot be looked up, the image fails.
+    /// By default each image is carried with its referrers: manifests with a `subject`, those that
+    /// cosign tags, and their own referrers. An image fails if they cannot be listed.
     #[arg(long)]
     no_referrers: bool,
 }

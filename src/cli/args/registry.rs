@@ -18,7 +18,7 @@ pub(crate) struct RegistryArgs {
 
     /// Take the login from the first line of stdin, `user:password`
     ///
-    /// It counts before the variables `HOD_SOURCE_USERNAME` and `HOD_SOURCE_PASSWORD` (for what is
+    /// It takes precedence over the variables `HOD_SOURCE_USERNAME` and `HOD_SOURCE_PASSWORD` (for what is
     /// read), `HOD_TARGET_USERNAME` and `HOD_TARGET_PASSWORD` (for what is written), then
     /// `HOD_USERNAME` and `HOD_PASSWORD`, and these before all files.
     #[arg(long)]
@@ -36,10 +36,10 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub(crate) insecure: Vec<Registry>,
 
-    /// Speak plain HTTP with this registry; may be given several times
+    /// Use plain HTTP for this registry; may be given several times
     ///
-    /// HTTPS is spoken with every registry but those on this machine (localhost, 127.0.0.0/8),
-    /// and with those too that are `--insecure` or have certificates in a `certs.d`.
+    /// HTTPS is used for every registry except those on this machine (localhost, 127.0.0.0/8), and
+    /// for those too if they are `--insecure` or have certificates in a `certs.d`.
     #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub(crate) plain_http: Vec<Registry>,
 
@@ -58,7 +58,7 @@ pub(crate) struct RegistryArgs {
 
     /// Give up a connection on which nothing moves for so many seconds, and try again
     ///
-    /// There is no limit on how long a transfer may take that makes progress.
+    /// A transfer that makes progress may take as long as it needs.
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) stall_timeout: u64,

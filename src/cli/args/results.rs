@@ -7,15 +7,16 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results for machines")]
 pub(crate) struct ResultsArgs {
-    /// Write what became of each image to this file: JSON (`.json`) or JUnit's XML (`.xml`)
+    /// Write the outcome of each image to this file: JSON (`.json`) or JUnit's XML (`.xml`)
     ///
-    /// It is written whatever the run comes to, an interrupt included.
+    /// It is written however the run ends, also when it is interrupted.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write the images that are still to be done to this file: a list, which the same verb takes as `@FILE` (push and export: `--only @FILE`)
+    /// Write the images that are still to be done to this file, as a list for the same verb: `@FILE`, or
+    /// `--only @FILE` for push and export
     ///
-    /// It is written whatever the run comes to, with nothing but a comment when all is done.
+    /// It is written however the run ends; when all is done, it holds nothing but a comment.
     #[arg(long, value_name = "FILE")]
     pub(crate) retry_list: Option<PathBuf>,
 

@@ -11,7 +11,8 @@ use crate::oci::RepositoryName;
 /// Lists that a verb cannot do without.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Lists of images: files, directories with `*.list` and `*.txt`, or `-` for stdin
+    /// Lists of images: files, directories (their `*.list` and `*.txt` files, not those in
+    /// subdirectories), or `-` for stdin
     ///
     /// One image a line, `[registry/]repository[:tag][@digest]`, with an optional second column for
     /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment,
@@ -26,6 +27,7 @@ pub(crate) struct ListArgs {
 
 /// Lists that narrow what a source has.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Choosing images")]
 pub(crate) struct OnlyArgs {
     /// Only the images of this list: a file (`@` before it is fine), a directory, or `-` for stdin;
     /// may be given several times
@@ -40,19 +42,43 @@ pub(crate) struct OnlyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Names")]
 pub(crate) struct RenameArgs {
-    /// Take the registry off stored names: `quay.io/coreos/etcd` becomes `coreos/etcd`
+    /// Remove the registry from stored names: `quay.io/coreos/etcd` becomes `coreos/etcd`
     #[arg(long)]
     pub(crate) strip_host: bool,
 
     /// Put everything into this project: `library/nginx` becomes `P/nginx`, `coreos/etcd` becomes
     /// `P/coreos/etcd`
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = parse_project)]
     pub(crate) project: Option<RepositoryName>,
 
     /// Rename what matches, `*` standing for any rest; the first match wins; may be given several
     /// times
     #[arg(long, value_name = "'quay.io/*=platform/*'")]
     pub(crate) rename: Vec<RenameRule>,
+}
+
+/// Reads the name of a project; says how to write it where it cannot be one.
+fn parse_project(text: &str) -> Result<RepositoryName, String> {
+    let error = match text.parse() {
+        Ok(name) => return Ok(name),
+        Err(error) => error,
+    };
+    let meant: String = text.trim().to_lowercase();
+    let meant: String = meant
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-/".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let allowed = "a project has lowercase letters, digits, `.`, `_` and `-`";
+    Err(match meant.parse::<RepositoryName>() {
+        Ok(meant) => format!("{error}; {allowed}; did you mean `{meant}`?"),
+        Err(_) => format!("{error}; {allowed}"),
+    })
 }
 
 /// How to take over a blob that is a file.
@@ -72,6 +98,26 @@ impl From<LinkArg> for LinkMode {
             LinkArg::Hard => Self::Hard,
             LinkArg::Reflink => Self::Reflink,
             LinkArg::Copy => Self::Copy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_project;
+
+    #[test]
+    fn a_project_that_cannot_be_one_is_told_how_to_be_written() {
+        assert_eq!(parse_project("team/a").unwrap().as_str(), "team/a");
+        for (text, expect) in [
+            ("Bad Name", "did you mean `bad-name`?"),
+            ("P", "did you mean `p`?"),
+            ("a:b", "did you mean `a-b`?"),
+            ("", "lowercase letters"),
+            ("-", "lowercase letters"),
+        ] {
+            let error = parse_project(text).unwrap_err();
+            assert!(error.contains(expect), "{text}: {error}");
         }
     }
 }

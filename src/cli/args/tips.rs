@@ -2,134 +2,43 @@
 //!
 //! clap suggests what is spelled alike, which sends people the wrong way: `delete` is not `select`.
 
+mod words;
+
+use std::ffi::OsString;
+
+use clap::CommandFactory as _;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const VERBS: &[(&[&str], &str)] = &[
-    (
-        &["copy", "cp", "sync", "mirror"],
-        "`hod pull LIST --store STORE`, then `hod push STORE REGISTRY`, copies images between \
-         registries",
-    ),
-    (
-        &["inspect", "list", "images", "show"],
-        "`hod ls PATH` lists the images of a store or bundle, and `hod why DIGEST PATH` what uses a \
-         blob",
-    ),
-    (
-        &["list-tags", "tags"],
-        "hod does not list the tags of a registry; `hod receipt REGISTRY` writes down what it has",
-    ),
-    (
-        &["delete", "rm", "rmi", "prune", "gc"],
-        "hod removes no images from a store; `hod select LIST --store STORE --output TREE` makes a \
-         tree without them, and with `--replace` removes them from a tree that is there",
-    ),
-    (
-        &["save"],
-        "`hod pack` writes a bundle, and `hod export --format docker-archive` a file for \
-         `docker load`",
-    ),
-    (
-        &["load", "import"],
-        "`hod unpack FILE --output STORE` makes a store of a bundle or an archive, and `hod push` \
-         reads it as it is",
-    ),
-    (
-        &["merge"],
-        "`hod bundle merge A.tar B.tar --output FILE` merges bundles",
-    ),
-    (&["version"], "`hod --version` prints the version"),
-];
+use words::{FLAGS, Tip, VERBS};
 
-const FLAGS: &[(&[&str], &str)] = &[
-    (
-        &[
-            "--tls-verify",
-            "--src-tls-verify",
-            "--dest-tls-verify",
-            "--no-tls-verify",
-            "-k",
-        ],
-        "`--insecure HOST` accepts any certificate of a registry, and `--plain-http HOST` uses \
-         HTTP",
-    ),
-    (
-        &["-p", "--password", "--registry-token"],
-        "passwords are not passed on the command line; `hod login REGISTRY` asks for one, and \
-         `hod login --password-stdin` reads it from stdin",
-    ),
-    (
-        &[
-            "--creds",
-            "--src-creds",
-            "--dest-creds",
-            "--screds",
-            "--dcreds",
-            "-u",
-            "--user",
-            "--username",
-            "--src-username",
-            "--dest-username",
-            "--src-password",
-            "--dest-password",
-        ],
-        "passwords are not passed on the command line; log in with `hod login REGISTRY`, or pass \
-         `--creds-stdin` and `USER:PASSWORD` on stdin",
-    ),
-    (
-        &[
-            "--cert-dir",
-            "--src-cert-dir",
-            "--dest-cert-dir",
-            "--cacert",
-        ],
-        "`--ca FILE` trusts a CA; certificates in `/etc/containers/certs.d` are read",
-    ),
-    (
-        &["--src-authfile", "--dest-authfile"],
-        "the variable `REGISTRY_AUTH_FILE` names the file of logins",
-    ),
-    (
-        &["-a", "--all", "--multi-arch", "--all-platforms"],
-        "`hod pull --platform all` carries every platform",
-    ),
-    (
-        &[
-            "--override-os",
-            "--override-arch",
-            "--override-variant",
-            "--arch",
-            "--os",
-        ],
-        "`hod pull --platform OS/ARCHITECTURE` chooses the platform",
-    ),
-    (
-        &["-s", "--src", "-d", "--dest", "--scoped"],
-        "the first argument is what is read; `hod pull --source REGISTRY` names the registry to \
-         pull from",
-    ),
-    (&["--retry-times"], "`--retries N` says how often to retry"),
-    (&["--digestfile"], "`--digest-file FILE` writes the digests"),
-    (
-        &["--insecure-policy", "--policy", "--keep-going"],
-        "hod needs no such flag: leave it out",
-    ),
-    (&["--overwrite"], "`--force` replaces the output"),
-];
+/// Flags that take a host, which other tools have without one.
+const HOST_FLAGS: &[&str] = &["--insecure", "--plain-http"];
 
-/// Puts hod's tip for a foreign verb or flag in the place of clap's.
-pub(crate) fn improve(error: &mut clap::Error) {
-    let (kind, table) = match error.kind() {
-        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, VERBS),
-        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, FLAGS),
+/// Puts hod's tip for a foreign verb or flag in the place of clap's. `arguments` begin with the
+/// program's name.
+pub(crate) fn improve(error: &mut clap::Error, arguments: &[OsString]) {
+    let verb = verb_of(arguments);
+    let text = match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let Some(given) = word(error, ContextKind::InvalidSubcommand) else {
+                return;
+            };
+            find(VERBS, verb.as_deref(), &given).map(str::to_owned)
+        }
+        ErrorKind::UnknownArgument => {
+            let Some(given) = word(error, ContextKind::InvalidArg) else {
+                return;
+            };
+            // Its advice to pass the flag as a value is never what was meant.
+            error.remove(ContextKind::TrailingArg);
+            error.remove(ContextKind::Suggested);
+            unknown_argument(verb.as_deref(), &given)
+        }
+        ErrorKind::InvalidValue | ErrorKind::MissingRequiredArgument => host_flag(arguments),
         _ => return,
     };
-    let Some(ContextValue::String(given)) = error.get(kind) else {
-        return;
-    };
-    let given = given.split('=').next().unwrap_or_default();
-    let Some((_, tip)) = table.iter().find(|(names, _)| names.contains(&given)) else {
+    let Some(text) = text else {
         return;
     };
     for kind in [
@@ -141,8 +50,64 @@ pub(crate) fn improve(error: &mut clap::Error) {
     ] {
         error.remove(kind);
     }
-    let tip = ContextValue::StyledStrs(vec![StyledStr::from(*tip)]);
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(usage) = verb.and_then(|verb| usage(&verb))
+    {
+        // clap's has the flag that it suggests.
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    }
+    let tip = ContextValue::StyledStrs(vec![StyledStr::from(text)]);
     error.insert(ContextKind::Suggested, tip);
+}
+
+/// The word that clap could not use, without a value.
+fn word(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(given)) => {
+            Some(given.split('=').next().unwrap_or_default().to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn find(tips: &'static [Tip], verb: Option<&str>, word: &str) -> Option<&'static str> {
+    let is_after =
+        |tip: &&Tip| tip.after.is_empty() || verb.is_some_and(|v| tip.after.contains(&v));
+    let mut fitting = tips.iter().filter(is_after);
+    Some(fitting.find(|tip| tip.words.contains(&word))?.text)
+}
+
+fn unknown_argument(verb: Option<&str>, given: &str) -> Option<String> {
+    if let Some(text) = find(FLAGS, verb, given) {
+        return Some(text.to_owned());
+    }
+    let takes_output = verb.is_some_and(|verb| matches!(verb, "unpack" | "export" | "keygen"));
+    (takes_output && !given.starts_with('-'))
+        .then(|| format!("the output is named with a flag: `--output {given}`"))
+}
+
+/// What to say of `--insecure` and the like without a host; the flag may have taken another argument
+/// for its host.
+fn host_flag(arguments: &[OsString]) -> Option<String> {
+    let flag = arguments.iter().filter_map(|argument| argument.to_str());
+    let flag = flag.rev().find(|flag| HOST_FLAGS.contains(flag))?;
+    Some(format!(
+        "`{flag}` is followed by the host of the registry that it is for: `{flag} harbor.corp:8443`"
+    ))
+}
+
+/// The verb of a command line.
+fn verb_of(arguments: &[OsString]) -> Option<String> {
+    let command = super::Cli::command();
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let verb = words.find(|word| command.find_subcommand(word).is_some())?;
+    Some(verb.to_owned())
+}
+
+fn usage(verb: &str) -> Option<StyledStr> {
+    let mut command = super::Cli::command();
+    command.build();
+    Some(command.find_subcommand_mut(verb)?.render_usage())
 }
 
 #[cfg(test)]
@@ -152,35 +117,100 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> String {
-        let words = std::iter::once("hod").chain(line.split(' '));
-        let mut error = crate::cli::args::Cli::try_parse_from(words).unwrap_err();
-        improve(&mut error);
+        let words: Vec<OsString> = std::iter::once("hod")
+            .chain(line.split(' '))
+            .map(OsString::from)
+            .collect();
+        let mut error = crate::cli::args::Cli::try_parse_from(&words).unwrap_err();
+        improve(&mut error, &words);
         error.to_string()
     }
 
     #[test]
     fn words_of_other_tools_get_their_own_tips() {
-        for (names, tip) in VERBS {
-            for name in *names {
+        for tip in VERBS {
+            for name in tip.words {
                 let said = said(&format!("{name} a b"));
                 assert_eq!(said.matches("tip: ").count(), 1, "{said}");
-                assert!(said.contains(&format!("tip: {tip}")), "{said}");
+                assert!(said.contains(&format!("tip: {}", tip.text)), "{said}");
             }
         }
-        for (names, tip) in FLAGS {
-            for name in names.iter().filter(|name| **name != "--source") {
-                for line in [format!("push s r {name}"), format!("push s r {name}=x")] {
+        for tip in FLAGS {
+            let verbs = if tip.after.is_empty() {
+                &["why"]
+            } else {
+                tip.after
+            };
+            for (verb, name) in verbs
+                .iter()
+                .flat_map(|v| tip.words.iter().map(move |n| (v, n)))
+            {
+                let arguments = match *verb {
+                    "keygen" => "",
+                    "unpack" | "verify" | "ls" | "serve" | "receipt" | "export" => " a",
+                    "bundle" => " merge a b",
+                    _ => " a b",
+                };
+                for line in [
+                    format!("{verb}{arguments} {name}"),
+                    format!("{verb}{arguments} {name}=x"),
+                ] {
                     let said = said(&line);
                     assert_eq!(said.matches("tip: ").count(), 1, "{line}: {said}");
-                    assert!(said.contains(&format!("tip: {tip}")), "{line}: {said}");
+                    assert!(
+                        said.contains(&format!("tip: {}", tip.text)),
+                        "{line}: {said}"
+                    );
                 }
             }
         }
     }
 
     #[test]
+    fn neighbours_and_slips_get_a_tip_that_fits() {
+        for (line, expect) in [
+            ("pull l -o s", "`--store DIR` names the store to pull into"),
+            ("pull l --store s --debug", "`hod doctor REGISTRY`"),
+            ("pull l --store s -v", "`hod doctor REGISTRY`"),
+            ("push s h --force", "a push replaces tags without a flag"),
+            ("select l --store s -o t --force", "`--add` adds"),
+            ("push s h --timeout 5", "`--stall-timeout SECONDS`"),
+            ("ls s --sort size", "`hod ls --by size`"),
+            (
+                "pack s -o f.tar --split 4G",
+                "`hod pack --volume-size SIZE`",
+            ),
+            ("pack s -o f.tar --compress", "named `.tar.zst`"),
+            ("push s h --registry r", "`hod push SRC REGISTRY`"),
+            (
+                "pull l --store s --registry r",
+                "`--source REGISTRY[/PREFIX]`",
+            ),
+            ("push s h --prefix p", "`REGISTRY/PREFIX`"),
+            ("tag a b", "`--rename 'OLD/*=NEW/*'`"),
+            ("unpack b s", "`--output s`"),
+            ("push s h --insecure", "`--insecure harbor.corp:8443`"),
+            ("push s --plain-http h", "`--plain-http harbor.corp:8443`"),
+            ("serve s -p 5000", "`--listen [ADDRESS]:PORT`"),
+            ("push s h --dest-tls-verify=false", "`--insecure HOST`"),
+        ] {
+            let said = said(line);
+            assert!(said.contains(expect), "{line}: {said}");
+            assert!(!said.contains("as a value, use"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_usage_has_no_flag_that_was_not_given() {
+        let said = said("pull l --store s --all");
+        assert!(!said.contains("--stall-timeout"), "{said}");
+        assert!(said.contains("Usage: hod pull [OPTIONS]"), "{said}");
+    }
+
+    #[test]
     fn other_slips_keep_the_similar_word() {
         assert!(said("pussh s r").contains("a similar subcommand exists: 'push'"));
         assert!(said("push s r --creds-stdim").contains("'--creds-stdin'"));
+        assert!(!said("pull l --store s --xyz").contains("as a value, use"));
     }
 }

@@ -9,8 +9,8 @@ use crate::registry::CHUNK_LEN_DEFAULT;
 pub(crate) struct UploadArgs {
     /// Upload larger blobs in chunks of this size, `16MiB`; 0 sends each in one request
     ///
-    /// A push that was stopped goes on after the last chunk that the registry has. Where a proxy
-    /// in between takes only smaller requests (413), smaller chunks are sent without being told.
+    /// A push that was stopped resumes after the last chunk that the registry has. If a proxy in
+    /// between accepts only smaller requests (413), hod sends smaller chunks by itself.
     #[arg(long, value_name = "SIZE", value_parser = parse_chunk_len,
           default_value_t = ChunkLen(CHUNK_LEN_DEFAULT))]
     pub(crate) chunk_size: ChunkLen,

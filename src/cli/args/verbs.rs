@@ -42,12 +42,6 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     pub(crate) no_registries_conf: bool,
 
-    #[command(flatten)]
-    pub(crate) preflight: SourceCheckArgs,
-
-    #[command(flatten)]
-    pub(crate) platforms: PullPlatformArgs,
-
     /// Write a list to this file that pulls the same again, without any options
     ///
     /// Each line has the image's registry and digest, its name in the store, and what the options
@@ -62,6 +56,12 @@ pub(crate) struct PullArgs {
     /// Say what would be pulled, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
+
+    #[command(flatten)]
+    pub(crate) platforms: PullPlatformArgs,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
@@ -173,8 +173,9 @@ Examples:
   hod pack site-a --output site-a.tar --volume-size dvd --dry-run
   hod pack site-a --output - | ssh site hod push - harbor.corp
 
-A file named `.tar.zst` is the same tar as one zstd stream. Layers are compressed already, so it is
-hardly smaller, and it can only be read from front to back."
+A file named `.tar.zst` is the same tar as one zstd stream. Layers are
+compressed already, so it is hardly smaller, and it can only be read from front
+to back."
 )]
 pub(crate) struct PackArgs {
     /// Lists of images to pack from the store, or, without --store, the tree to pack whole
@@ -194,11 +195,10 @@ pub(crate) struct PackArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// Say how large the bundle would be, in which volumes, how long packing would take and what
-    /// the target will need, and pack nothing
+    /// Say how large the bundle would be, in which volumes, how long packing would take and how much
+    /// space the target requires, and pack nothing
     ///
-    /// To tell the time, for a second or two a little is copied into a file beside the output, which
-    /// is removed again.
+    /// To estimate the time, hod writes a small temporary file beside the output for a second or two.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -232,7 +232,7 @@ pub(crate) struct PackArgs {
 
     /// Wait until the file is on the disk: for drives that are pulled out
     ///
-    /// Without it the system writes the last of the file in its own time, as it does after `cp`
+    /// Without it, the end of the file may still be only in memory when hod exits, as after `cp`
     /// and `tar`.
     #[arg(long)]
     pub(crate) fsync: bool,
@@ -240,7 +240,7 @@ pub(crate) struct PackArgs {
     /// Read and hash every blob, also those that are known to be right
     ///
     /// Without it a blob that was verified when it came into the store, and was not written since,
-    /// is copied unread. Whoever reads the bundle verifies it in any case.
+    /// is copied unread. Every reader of the bundle verifies it in any case.
     #[arg(long)]
     pub(crate) rehash: bool,
 
@@ -550,9 +550,20 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let ip = match host {
         "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        _ => return Err("expected an IP address of this machine before the port".to_owned()),
+        _ => match host.trim_matches(['[', ']']).parse() {
+            Ok(ip) => ip,
+            Err(_) => {
+                return Err("expected an IP address of this machine before the port".to_owned());
+            }
+        },
     };
-    let number = port(number).ok_or("expected ADDRESS:PORT, :PORT or PORT")?;
+    let number = match port(number) {
+        Some(number) => number,
+        None if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(format!("port {number} is too large: the largest is 65535"));
+        }
+        None => return Err("expected ADDRESS:PORT, :PORT or PORT".to_owned()),
+    };
     Ok(SocketAddr::new(ip, number))
 }
 
@@ -575,6 +586,8 @@ mod tests {
             ("127.0.0.1", None),
             ("registry.corp:5000", None),
             (":65536", None),
+            ("127.0.0.1:99999", None),
+            ("127.0.0.1:http", None),
             ("-1", None),
         ] {
             let parsed = parse_listen(text).ok();

@@ -10,7 +10,9 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     let list = if args.list.is_empty() {
         None
     } else {
-        Some(settings::read_lists(&args.list, &[], &Registry::docker_hub()).await?)
+        let reporter = session.reporter();
+        let hub = Registry::docker_hub();
+        Some(settings::read_lists((&args.list, &[]), &hub, reporter.as_ref()).await?)
     };
     let options = DiffOptions {
         old: args.old.clone(),

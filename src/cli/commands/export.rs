@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         outputs: vec![&args.output],
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(args)).await {
+    let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -38,9 +38,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
     outcome::finish(session, wording, found, asked)
 }
 
-async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptions, CommandError> {
     settings::require_one_stdin(&args.source, &args.only)?;
     let format = args.format.into();
+    settings::require_path(&args.output)?;
     if fsx::is_stdout(&args.output) {
         return Err(CommandError::OutputStream {
             path: args.output.clone(),
@@ -57,7 +58,7 @@ async fn options(args: &ExportArgs) -> Result<ExportOptions, CommandError> {
         output: args.output.clone(),
         format,
         mtime: settings::source_date_epoch()?,
-        list: settings::only_list(&args.only).await?,
+        list: settings::only_list(&args.only, session.reporter().as_ref()).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),

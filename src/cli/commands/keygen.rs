@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit
     let sealed = if made.is_sealed {
         "sealed with the password"
     } else {
-        "not sealed: whoever can read it can sign"
+        "not encrypted: anyone who can read it can sign"
     };
     printer.message(&format!(
         "made key `{}`: `{}` is the secret key, {sealed}; `{}` is for those who verify",

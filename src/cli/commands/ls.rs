@@ -3,6 +3,7 @@
 use super::{CommandError, Exit, Session};
 use crate::cli::args::{ByArg, LsArgs};
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
+use crate::oci::Digest;
 use crate::ops::{self, ImagesOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, CommandError> {
@@ -12,7 +13,12 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     match printer.format() {
         ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => {
-            printer.block(table(&found))?;
+            let form = if printer.is_read_by_a_person() {
+                Form::Short
+            } else {
+                Form::Whole
+            };
+            printer.block(table(&found, form))?;
         }
     }
     let mut said = format!(
@@ -44,8 +50,33 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     })
 }
 
-/// A line an image; how much is about it, and what it counts on, only where there is any.
-fn table(found: &ImagesOutcome) -> String {
+/// How much of each cell is shown.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Whole,
+    /// Digests of 12 digits, and platforms without `linux/`, so that a line fits most terminals.
+    Short,
+}
+
+impl Form {
+    fn platforms(self, platforms: &[String]) -> String {
+        let joined = platforms.join(",");
+        match self {
+            Self::Whole => joined,
+            Self::Short => joined.replace("linux/", ""),
+        }
+    }
+
+    fn digest(self, digest: &Digest) -> String {
+        match self {
+            Self::Whole => digest.to_string(),
+            Self::Short => digest.short().to_owned(),
+        }
+    }
+}
+
+/// A line for each image; its referrers, and what a delta requires for it, only where there is any.
+fn table(found: &ImagesOutcome, form: Form) -> String {
     let mut table = Table::new([
         ("IMAGE", Align::Left),
         ("PLATFORMS", Align::Left),
@@ -58,8 +89,8 @@ fn table(found: &ImagesOutcome) -> String {
     for image in &found.images {
         table.row([
             image.image.clone(),
-            image.platforms.join(","),
-            image.digest.to_string(),
+            form.platforms(&image.platforms),
+            form.digest(&image.digest),
             format_len(image.own_bytes),
             format_len(image.shared_bytes),
             image.referrers.to_string(),
@@ -73,4 +104,20 @@ fn table(found: &ImagesOutcome) -> String {
         table.hide("BASE");
     }
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_a_person_is_short() {
+        let platforms = ["linux/amd64", "linux/arm64", "windows/amd64:10.0.1"].map(str::to_owned);
+        let digest = Digest::of(b"");
+        let short = Form::Short.platforms(&platforms);
+        assert_eq!(short, "amd64,arm64,windows/amd64:10.0.1");
+        assert!(Form::Short.digest(&digest).len() < 20);
+        assert_eq!(Form::Whole.digest(&digest), digest.to_string());
+        assert_eq!(Form::Whole.platforms(&platforms), platforms.join(","));
+    }
 }

@@ -200,13 +200,20 @@ fn print(
                 Some(found) => (format_count(found.blobs, "blob"), found.bytes),
                 None => (format_count(outcome.n_blobs, "unique blob"), outcome.bytes),
             };
-            format!(
-                "{} would be {}{unchanged}: {} in {blobs}, {} saved by sharing",
-                format_count(n_all - n_unchanged, "image"),
-                wording.done,
-                format_len(bytes),
-                format_len(outcome.shared_bytes),
-            )
+            let n_images = format_count(n_all - n_unchanged, "image");
+            if bytes == 0 {
+                format!(
+                    "{n_images} would be {}{unchanged}: nothing to move",
+                    wording.done
+                )
+            } else {
+                format!(
+                    "{n_images} would be {}{unchanged}: {} in {blobs}, {} saved by sharing",
+                    wording.done,
+                    format_len(bytes),
+                    format_len(outcome.shared_bytes),
+                )
+            }
         }
         Effect::Real => format!(
             "{} {}{unchanged}: {}",

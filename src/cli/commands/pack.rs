@@ -133,13 +133,41 @@ fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandE
     Err(CommandError::PackStdout { flag, problem })
 }
 
+/// Refuses flags that name what is not there.
+fn require_inputs(args: &PackArgs) -> Result<(), CommandError> {
+    if let Some(store) = &args.store {
+        settings::require_given("--store", store)?;
+    }
+    for path in &args.since {
+        settings::require_given("--since", path)?;
+    }
+    for path in &args.carry.tool {
+        settings::require_given("--tool", path)?;
+    }
+    for path in args.carry.file_sources() {
+        settings::require_given("--file", path)?;
+    }
+    if let Some(dir) = &args.carry.template_dir {
+        settings::require_directory("--template-dir", dir)?;
+    }
+    Ok(())
+}
+
 async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, CommandError> {
+    require_inputs(args)?;
     // Before the lists, of which one may be stdin.
     let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
     let (source, list) = match (&args.store, &args.inputs[..]) {
         (Some(store), lists) => (
             store.clone(),
-            Some(settings::read_lists(lists, &args.section, &Registry::docker_hub()).await?),
+            Some(
+                settings::read_lists(
+                    (lists, &args.section),
+                    &Registry::docker_hub(),
+                    session.reporter().as_ref(),
+                )
+                .await?,
+            ),
         ),
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),

@@ -57,7 +57,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
         locked::require_nameable(&source)?;
     }
-    let mut list = settings::image_list(&args.list, &source).await?;
+    let mut list = settings::image_list(&args.list, &source, session.reporter().as_ref()).await?;
     locked::require_agreement(&list, args, is_named.then_some(&source))?;
     if let Some(prefix) = &prefix {
         put_below(&mut list, (&source, prefix))?;

@@ -70,7 +70,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
             .await?
             .with_uploads(settings::uploads(&args.upload, &session.drain)),
-        list: settings::only_list(&args.only).await?,
+        list: settings::only_list(&args.only, session.reporter().as_ref()).await?,
         renames: settings::rename_rules(&args.rename, prefix),
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),

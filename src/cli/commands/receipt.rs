@@ -19,7 +19,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         None
     } else {
         let hub = Registry::docker_hub();
-        Some(settings::read_lists(&args.list, &args.section, &hub).await?)
+        let lists = (&args.list[..], &args.section[..]);
+        Some(settings::read_lists(lists, &hub, session.reporter().as_ref()).await?)
     };
     let options = ReceiptOptions {
         holder: holder(session, args).await?,
@@ -44,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         }
     }
     for image in &found.absent {
-        printer.note(&format!("{image}: not there"));
+        printer.note(&format!("{image}: not found"));
     }
     for unread in &found.unread {
         printer.warning(&format!("{}: left out: {}", unread.image, unread.error));

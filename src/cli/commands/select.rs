@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         ..settings::RunFiles::default()
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(args)).await {
+    let options = match session.interruptible(options(session, args)).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
@@ -36,9 +36,11 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
     outcome::finish(session, wording, found, asked)
 }
 
-async fn options(args: &SelectArgs) -> Result<SelectOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<SelectOptions, CommandError> {
+    settings::require_given("--store", &args.store)?;
+    let (hub, reporter) = (Registry::docker_hub(), session.reporter());
     Ok(SelectOptions {
-        list: settings::image_list(&args.list, &Registry::docker_hub()).await?,
+        list: settings::image_list(&args.list, &hub, reporter.as_ref()).await?,
         store: args.store.clone(),
         output: args.output.clone(),
         link: args.link.into(),

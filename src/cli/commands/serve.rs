@@ -12,10 +12,14 @@ use crate::fsx::AppendFile;
 use crate::ops::{self, Exposure, ServeOptions};
 use crate::server::{Access, AccessLog};
 
-/// A path that must not be a secret.
+/// A file that must exist, by a path that must not be a secret.
 fn path(name: &'static str, given: Option<&PathBuf>) -> Result<Option<PathBuf>, CommandError> {
-    let path = given.map(|path| settings::path(name, path.as_os_str()));
-    path.transpose()
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    let path = settings::path(name, given.as_os_str())?;
+    settings::require_given(name, &path)?;
+    Ok(Some(path))
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit, CommandError> {

@@ -45,10 +45,9 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
         printer.message(&format!("verified `{source}`: {what}"));
         return Ok(Exit::Done);
     }
-    if let (true, Some(volumes)) = (found.is_only_incomplete(), &found.volumes) {
+    if found.is_only_incomplete() {
         let error = CommandError::Incomplete {
             path: args.source.clone(),
-            volumes: volumes.clone(),
         };
         printer.error(&error, error.advice().as_deref());
         return Ok(Exit::Refused);

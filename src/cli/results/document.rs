@@ -28,7 +28,7 @@ pub(in crate::cli) struct Amounts {
 impl From<Totals> for Amounts {
     fn from(totals: Totals) -> Self {
         Self {
-            moved_bytes: totals.moved_len,
+            moved_bytes: totals.fresh_len(),
             linked_bytes: totals.linked_len,
             mounted_bytes: totals.mounted_len,
             present_bytes: totals.present_len,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
 use super::environment;
+use super::given::read_given;
 use super::path::path;
 use crate::bridge;
 use crate::fsx;
@@ -57,8 +58,8 @@ pub(super) async fn credentials(
         };
         credentials.give(registry.clone(), login, by);
     }
-    if let Some(path) = auth_file(args.authfile.as_deref())? {
-        let bytes = fsx::read_input(&path, CONFIG_LEN_MAX)?;
+    if let Some((by, path)) = auth_file(args.authfile.as_deref())? {
+        let bytes = read_given(by, &path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;
     } else {
         add_files(&mut credentials, reporter);
@@ -73,7 +74,7 @@ pub(crate) fn stored_credentials(
 ) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
     match auth_file(flag)? {
-        Some(path) => {
+        Some((_, path)) => {
             if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
                 add(&mut credentials, &path, &bytes)?;
             }
@@ -137,17 +138,20 @@ fn add(credentials: &mut Credentials, path: &Path, bytes: &[u8]) -> Result<(), C
 }
 
 /// The one file that the user named, by flag or by variable.
-fn auth_file(flag: Option<&Path>) -> Result<Option<PathBuf>, CommandError> {
+fn auth_file(flag: Option<&Path>) -> Result<Option<(&'static str, PathBuf)>, CommandError> {
     let given = match flag {
         Some(path) => Some(("--authfile", path.as_os_str().to_owned())),
         None => environment("REGISTRY_AUTH_FILE").map(|value| ("REGISTRY_AUTH_FILE", value)),
     };
-    given.map(|(by, value)| path(by, &value)).transpose()
+    given
+        .map(|(by, value)| Ok((by, path(by, &value)?)))
+        .transpose()
 }
 
 /// The file that `hod login` writes: the one that the user named, else Docker's, which all read.
 pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError> {
     auth_file(flag)?
+        .map(|(_, path)| path)
         .or_else(docker_config)
         .map(LoginFile::new)
         .ok_or(CommandError::NoHome)

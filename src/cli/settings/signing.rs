@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
+use super::given::{read_given, require_directory};
 use super::{ask_hidden, config_home, environment, password_stdin, required_text};
 use crate::bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
@@ -21,6 +22,9 @@ const PUBLIC_KEY: (&str, usize) = ("RW", 56);
 
 /// How bundles are read.
 pub(crate) fn reading(args: &BundleArgs) -> Result<ReadOptions, CommandError> {
+    for dir in &args.volume_dir {
+        require_directory("--volume-dir", dir)?;
+    }
     Ok(ReadOptions {
         volume_dirs: args.volume_dir.clone(),
         trust: trust(args)?,
@@ -97,7 +101,7 @@ fn given_key(name: &'static str, given: &str) -> Result<PublicKey, CommandError>
         });
     }
     let path = super::path::path(name, OsStr::new(given))?;
-    let bytes = fsx::read_input(&path, KEY_LEN_MAX)?;
+    let bytes = read_given(name, &path, KEY_LEN_MAX)?;
     public_key(&path, bytes)
 }
 
@@ -128,7 +132,7 @@ pub(crate) async fn signer(
     let (path, content) = match given {
         Some(path) => {
             let path = super::path::path(by, OsStr::new(&path))?;
-            let content = super::text(&path, fsx::read_input(&path, KEY_LEN_MAX)?)?;
+            let content = super::text(&path, read_given(by, &path, KEY_LEN_MAX)?)?;
             (path, content)
         }
         None => match required_text("HOD_SIGN_KEY_DATA")? {
@@ -155,8 +159,7 @@ pub(crate) async fn signer(
     if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(
-                "secret key `{}` can be read by others than its owner, and is not sealed with a \
-                 password",
+                "secret key `{}` can be read by other users, and is not encrypted with a password",
                 path.display()
             ),
         });

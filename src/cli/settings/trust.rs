@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
+use super::given::read_given;
 use super::path::path;
 use super::{config_home, environment};
 use crate::fsx;
 use crate::registry::{
-    Aliases, CaFile, ConfFile, ProxyOptions, RegistriesConf, RegistryError, TrustOptions,
+    Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, RegistriesConf, TrustOptions,
 };
 
 /// The longest `registries.conf` that is read, in bytes.
@@ -20,7 +21,7 @@ pub(super) fn trust(args: &RegistryArgs) -> Result<TrustOptions, CommandError> {
     let mut ca_files = Vec::new();
     for given in &args.ca {
         let path = path("--ca", given.as_os_str())?;
-        ca_files.push(CaFile::load(&path).map_err(RegistryError::from)?);
+        ca_files.push(CaFile::load(&path).map_err(|error| ca_error(&path, error))?);
     }
     Ok(TrustOptions {
         ca_files,
@@ -28,6 +29,18 @@ pub(super) fn trust(args: &RegistryArgs) -> Result<TrustOptions, CommandError> {
         certs_d: certs_d(),
         proxies: proxies()?,
     })
+}
+
+fn ca_error(path: &Path, error: CertificatesError) -> CommandError {
+    let path = path.to_owned();
+    match error {
+        CertificatesError::File(source) => CommandError::Given {
+            by: "--ca",
+            path,
+            source,
+        },
+        source => CommandError::Ca { path, source },
+    }
 }
 
 /// For each host the directory with its certificates: the first that has it, and the others not.
@@ -113,7 +126,11 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     for (n, (path, aliases)) in files.into_iter().enumerate() {
         // One that the user names must be there.
         let bytes = if n == 0 && has_named {
-            Some(fsx::read(&path, CONF_LEN_MAX)?)
+            Some(read_given(
+                "CONTAINERS_REGISTRIES_CONF",
+                &path,
+                CONF_LEN_MAX,
+            )?)
         } else {
             fsx::try_read(&path, CONF_LEN_MAX)?
         };

@@ -150,6 +150,11 @@ impl Printer {
         stdout.finish()
     }
 
+    /// Whether results go to a terminal.
+    pub fn is_read_by_a_person(&self) -> bool {
+        self.options.format == ResultFormat::Text && std::io::stdout().is_terminal()
+    }
+
     /// Writes a result that is a file's content, in whichever format.
     pub fn raw(&self, bytes: &[u8]) -> Result<(), OutputError> {
         self.write_stdout(bytes)

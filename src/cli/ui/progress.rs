@@ -14,7 +14,7 @@ use crate::report::{Event, Reporter};
 use super::colour::Label;
 use super::counters::{Counters, Meter};
 use super::printer::{Printer, Verbosity};
-use super::repeats::{Repeats, cause, with_short_digests};
+use super::repeats::{Repeats, brief, cause, with_short_digests};
 use super::screen::Motion;
 use super::totals::Totals;
 use crate::report::amount::format_duration;
@@ -228,7 +228,7 @@ impl Shared {
                 error,
             } => {
                 let delay = format_duration(delay);
-                let (what, cause) = (with_short_digests(what), cause(error));
+                let (what, cause) = (with_short_digests(what), brief(cause(error), what));
                 let mut text = format!("{what}: {cause}; attempt {attempt} in {delay}");
                 if n_hidden > 0 {
                     text = format!("{text}; {n_hidden} more for the same reason");

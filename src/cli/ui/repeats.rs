@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 /// How many images are named, as they fail, for one cause; the summary names them again.
 const FAILURES_SHOWN_MAX: usize = 3;
+/// The most characters of a cause that a retry shows; the error at the end has all of it.
+const CAUSE_LEN_MAX: usize = 80;
 /// How many causes are remembered.
 const CAUSES_MAX: usize = 1000;
 
@@ -68,6 +70,19 @@ pub(super) fn cause(text: &str) -> &str {
     rest.map_or(text, |(_, rest)| rest)
 }
 
+/// The cause as one short text, without the host where `what` names it already.
+pub(super) fn brief(cause: &str, what: &str) -> String {
+    let rest = match cause.split_once(": ") {
+        Some((host, rest)) if what.contains(host) => rest,
+        _ => cause,
+    };
+    let mut shown: String = rest.chars().take(CAUSE_LEN_MAX).collect();
+    if shown.len() < rest.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// The text with digests cut to 12 digits.
 pub(super) fn with_short_digests(text: &str) -> String {
     let words = text
@@ -115,6 +130,12 @@ mod tests {
             "gave up after 6 attempts: PATCH /v2/a/blobs/uploads/1 on h:5000: 503",
             "h:5000: 503",
         );
+        assert_eq!(
+            brief("h: 502 Bad Gateway", "blob a of h"),
+            "502 Bad Gateway"
+        );
+        assert_eq!(brief("h: 502 Bad Gateway", "x"), "h: 502 Bad Gateway");
+        assert_eq!(brief(&"é".repeat(99), "x"), format!("{}…", "é".repeat(80)));
         check("image not found on `h`", "image not found on `h`");
         let digest = "1".repeat(64);
         assert_eq!(

@@ -53,7 +53,7 @@ pub enum CollectionError {
         source: ManifestError,
     },
     /// A file that is named and not there.
-    #[error("`{}` in `{}` names `{}`, which is not there", member.escape_debug(), path.display(), name.escape_debug())]
+    #[error("`{}` in `{}` names `{}`, which is not found", member.escape_debug(), path.display(), name.escape_debug())]
     Absent {
         path: PathBuf,
         member: String,
@@ -97,7 +97,7 @@ impl Hint for CollectionError {
             Self::Archive(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Corrupt { .. } | Self::Absent { .. } => {
-                Some("make it anew with the tool that made it, or copy it again".to_owned())
+                Some("make it again with the tool that made it, or copy it again".to_owned())
             }
             Self::TooMuch { .. } => {
                 Some("decompress it with `gzip -d` or `zstd -d` and give the tar".to_owned())

@@ -112,7 +112,7 @@ impl Collection {
         let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
         if let Some(pair) = gap {
             collection.notes.push(format!(
-                "of the archives beside `{path}` the one with number {} is not there",
+                "archive number {} of those beside `{path}` is not found",
                 pair[0] + 1
             ));
         }

@@ -67,7 +67,7 @@ pub enum CarryError {
     Twice { path: PathBuf, destination: String },
     #[error("`{}` is neither a file nor a directory", path.display())]
     Special { path: PathBuf },
-    #[error("`{}` is not there, or has no files in it", path.display())]
+    #[error("`{}` has no files in it", path.display())]
     Nothing { path: PathBuf },
     #[error("template `{}` is not UTF-8 text", path.display())]
     NotText { path: PathBuf },

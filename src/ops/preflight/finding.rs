@@ -1,4 +1,4 @@
-//! What stands in the way of a push, as data, and as the one table that people see.
+//! What would stop a push, as data, and as the one table that people see.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::registry::RegistryError;
 use crate::report::ErrorClass;
+use crate::report::amount::format_count;
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,14 +63,14 @@ impl Check {
     }
 }
 
-/// One thing that stands in the way.
+/// One thing that would stop the push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub check: Check,
     /// The registry, project or image it is about.
     pub what: String,
     pub problem: String,
-    /// What to do about it; empty where nobody knows.
+    /// What to do about it; empty where that is not known.
     pub fix: String,
 }
 
@@ -129,15 +130,10 @@ fn as_text<S: serde::Serializer>(registry: &Registry, to: S) -> Result<S::Ok, S:
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n = self.findings.len();
-        let things = if n == 1 {
-            "thing stands"
-        } else {
-            "things stand"
-        };
+        let problems = format_count(self.findings.len(), "problem");
         write!(
             f,
-            "`{}` is not ready: {n} {things} in the way, and nothing was pushed",
+            "`{}` is not ready: {problems}, and nothing was pushed",
             self.registry
         )?;
         write_table(f, &self.findings)

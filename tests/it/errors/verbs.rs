@@ -113,6 +113,9 @@ fn not_a_directory(path: &str, kind: FileKind) -> OpsError {
 
 fn of_paths() -> Vec<OpsError> {
     vec![
+        OpsError::OutputIsSource { path: path() },
+        OpsError::OutputIsStore { path: path() },
+        OpsError::KeyExists { path: path() },
         OpsError::OutputsExist {
             paths: vec![path()],
         },
@@ -212,8 +215,6 @@ fn of_the_verbs() {
                 format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
             ],
         },
-        OpsError::OutputIsSource { path: path() },
-        OpsError::KeyExists { path: path() },
         OpsError::Key(KeyError::NoRandomness),
         OpsError::Piped,
     ];
@@ -268,6 +269,7 @@ fn of_the_verbs() {
             | OpsError::Conflicts { .. }
             | OpsError::OutputIsSource { .. }
             | OpsError::OutputsExist { .. }
+            | OpsError::OutputIsStore { .. }
             | OpsError::OtherImages { .. }
             | OpsError::WouldLose { .. }
             | OpsError::NotRemoved { .. }

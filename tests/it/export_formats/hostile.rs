@@ -140,7 +140,7 @@ fn lists_that_lie_are_refused() {
     check(
         one,
         &[],
-        ("no config", "names `c.json`, which is not there"),
+        ("no config", "names `c.json`, which is not found"),
     );
     check(
         one,
@@ -151,14 +151,14 @@ fn lists_that_lie_are_refused() {
     check(
         &away,
         &[none],
-        ("away", "names `../c.json`, which is not there"),
+        ("away", "names `../c.json`, which is not found"),
     );
     let config = format!("{{\"rootfs\":{{\"diff_ids\":[\"{digest}\"]}}}}");
     let config: (&str, &[u8]) = ("c.json", config.as_bytes());
     check(
         one,
         &[config],
-        ("no layer", "names `l.tar`, which is not there"),
+        ("no layer", "names `l.tar`, which is not found"),
     );
     let wrong: (&str, &[u8]) = ("l.tar", b"y");
     check_wrong(
@@ -190,7 +190,7 @@ fn links_in_circles_lead_nowhere() {
         }));
     }
     bytes.extend([0; 1024]);
-    check_refused(&env, &bytes, ("circle", "names `a`, which is not there"));
+    check_refused(&env, &bytes, ("circle", "names `a`, which is not found"));
 }
 
 fn tar_with_end(files: &[(&str, &[u8])]) -> Vec<u8> {

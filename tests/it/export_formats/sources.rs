@@ -64,7 +64,7 @@ fn a_registry_in_several_archives_is_one() {
     hod::fsx::remove_file(&env.path("carried/mirror_000002.tar")).unwrap();
     let output = env.run_line("ls carried");
     assert!(
-        output.stderr.contains("the one with number 2 is not there"),
+        output.stderr.contains("archive number 2 of those beside"),
         "{output:?}"
     );
 }

@@ -136,6 +136,6 @@ fn a_port_with_tls_on_this_machine_is_one_finding() {
     let host = puppet.host();
     let output = env.run_line(&format!("push store {host}")).exits(5);
     let words = words(&output);
-    assert!(words.contains("1 thing stands in the way"), "{words}");
+    assert!(words.contains("1 problem"), "{words}");
     assert!(words.contains("pass its CA with `--ca FILE`"), "{words}");
 }

@@ -192,7 +192,7 @@ fn fail_fast_says_what_was_done_and_what_was_not_tried() {
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(document["images"][0]["status"], "failed");
     for at in 1..61 {
-        assert_eq!(document["images"][at]["status"], "not_tried", "{at}");
+        assert_eq!(document["images"][at]["status"], "not-tried", "{at}");
     }
     // What was published before is said to be.
     env.write("two.txt", "a/i0:1\na/i1:1\n");

@@ -84,12 +84,12 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
         ("--file f=README.txt", "two files are to be `README.txt`"),
         ("--file f=a --file f=a", "two files are to be `a`"),
         ("--file empty=a", "has no files in it"),
-        ("--file none=a", "is not there"),
+        ("--file none=a", "not found"),
         ("--file f", "expected a file and its path"),
         ("--tool f", "it is no Linux program"),
         (&format!("--tool {dynamic}"), "it is linked dynamically"),
         ("--set 1=2", "expected `KEY=VALUE`"),
-        ("--template-dir none", "is not there"),
+        ("--template-dir none", "not found"),
     ] {
         let output = env
             .run_line(&format!("pack store --output out.tar {flags}"))

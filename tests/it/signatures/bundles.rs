@@ -326,14 +326,17 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
         .success();
     fsx::remove_file(&env.path("b.tar")).unwrap();
     for (output, because) in [
-        (run_with_input(&env, line, "wrong\n"), "the password is not"),
+        (
+            run_with_input(&env, line, "wrong\n"),
+            "the password does not fit",
+        ),
         (
             env.run_line("pack --force store --output b.tar --sign sealed.key"),
-            "sealed with a password, and none was given",
+            "encrypted with a password, and none was given",
         ),
         (
             env.run_line("pack --force store --output b.tar --sign hod.pub"),
-            "no secret key",
+            "it is a public key",
         ),
         (
             env.run_line("pack --force store --output b.tar --sign-password-stdin"),
@@ -363,10 +366,13 @@ fn a_secret_key_that_others_may_read_is_told_of() {
     let env = site();
     let pack = "pack --force store --output b.tar --sign";
     let quiet = env.run_line(&format!("{pack} hod.key")).success();
-    assert!(!quiet.stderr.contains("can be read by others"));
+    assert!(!quiet.stderr.contains("can be read by other"));
     env.write("copied.key", env.read("hod.key"));
     let told = env.run_line(&format!("{pack} copied.key")).success();
-    assert!(told.stderr.contains("`copied.key` can be read by others"));
+    assert!(
+        told.stderr
+            .contains("`copied.key` can be read by other users")
+    );
     let sealed = "keygen --output sealed --password-stdin";
     run_with_input(&env, sealed, "x\n").success();
     env.write("copied.key", env.read("sealed.key"));

@@ -46,8 +46,8 @@ fn a_pair_of_keys_is_made_here() {
     assert_eq!(
         made.stderr,
         format!(
-            "made key `{}`: `hod.key` is the secret key, not sealed: whoever can read it can \
-             sign; `hod.pub` is for those who verify\n",
+            "made key `{}`: `hod.key` is the secret key, not encrypted: anyone who can read it \
+             can sign; `hod.pub` is for those who verify\n",
             public.id()
         )
     );

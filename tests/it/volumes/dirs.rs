@@ -23,7 +23,7 @@ fn spread() -> TestEnv {
     env
 }
 
-const DIRS: &str = "--volume-dir nowhere --volume-dir empty --volume-dir second --volume-dir third";
+const DIRS: &str = "--volume-dir empty --volume-dir second --volume-dir third";
 
 #[test]
 fn volumes_are_found_in_all_directories_by_every_verb() {
@@ -83,7 +83,7 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     let env = spread();
     let registry = TestRegistry::start();
     let host = registry.host();
-    let dirs = "--volume-dir nowhere --volume-dir third";
+    let dirs = "--volume-dir empty --volume-dir third";
     let output = env.run_line(&format!("unpack here/site.001.tar --output out {dirs}"));
     insta::assert_snapshot!(output.snapshot(&[]), @"
     exit code: 5
@@ -115,11 +115,11 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     let line = format!("verify here/site.002.tar {dirs}");
     let output = env.run_line(&line).exits(5);
     assert_eq!(output.stdout, format!("{present}\n"));
-    let said = format!("error: `here/site.002.tar` is incomplete: {present}\n");
-    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    let said = "error: `here/site.002.tar` is incomplete: volumes are missing\n";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
     // Quiet or not, for people or for programs.
     let quiet = env.run_line(&format!("{line} -q")).exits(5);
-    assert!(quiet.stderr.contains(&said), "{}", quiet.stderr);
+    assert!(quiet.stderr.contains(said), "{}", quiet.stderr);
     let output = env.run_line(&format!("{line} --json")).exits(5);
     let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(json["problems"], serde_json::json!([present]));

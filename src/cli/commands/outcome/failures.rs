@@ -1,6 +1,6 @@
 //! The failures of a batch, for people: each cause once, however many images it stops.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::hint::Hint as _;
@@ -60,16 +60,30 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
 
 /// What to do about the failures, each advice once.
 pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
-    let mut hints: Vec<String> = Vec::new();
-    let mut seen = HashSet::new();
+    let mut found: Vec<(String, &str, usize)> = Vec::new();
+    let mut places = HashMap::new();
     for image in &outcome.images {
         if let ImageStatus::Failed { error, .. } = &image.status
             && let Some(hint) = error.hint()
-            && seen.insert(hint.clone())
         {
-            hints.push(hint);
+            let at = *places.entry(hint.clone()).or_insert(found.len());
+            if at == found.len() {
+                found.push((hint, &image.image, 0));
+            } else {
+                found[at].2 += 1;
+            }
         }
     }
+    let is_one = found.len() == 1;
+    let mut hints: Vec<String> = found
+        .into_iter()
+        .map(|(hint, first, n_others)| match n_others {
+            // With one hint, it is plain what it is for.
+            _ if is_one => hint,
+            0 => format!("{first}: {hint}"),
+            n => format!("{first} and {}: {hint}", format_count(n, "more image")),
+        })
+        .collect();
     let n_hidden = hints.len().saturating_sub(HINTS_MAX);
     if n_hidden > 0 {
         hints.truncate(HINTS_MAX);

@@ -1,0 +1,205 @@
+//! What to do about a path that does not exist: it may be an image, a registry, or be written as
+//! another tool writes it.
+
+use std::path::Path;
+
+use crate::oci::{Reference, Registry, RepositoryName};
+
+/// What skopeo and podman write in front of a path; hod recognises what a path holds.
+const PATH_TRANSPORTS: &[&str] = &["dir", "oci", "oci-archive", "docker-archive"];
+/// Where images are that hod does not read.
+const DAEMONS: &[(&str, &str)] = &[
+    ("docker-daemon", "docker save"),
+    ("containers-storage", "podman save"),
+];
+/// How names of files end that are most likely just misspelt.
+const FILE_EXTENSIONS: &[&str] = &[
+    "txt", "list", "lock", "tar", "zst", "gz", "tgz", "json", "yaml", "yml", "xml", "pem", "crt",
+    "key", "pub",
+];
+
+/// What to do where a local source of images is expected.
+pub(super) fn source_hint(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    if let Some(hint) = transport_hint(text) {
+        return Some(hint);
+    }
+    let bare = without_scheme(text);
+    if bare == text && !is_like_registry(text) {
+        return image_hint(text);
+    }
+    let host = bare.split('/').next()?;
+    let _: Registry = host.parse().ok()?;
+    Some(format!(
+        "If `{host}` is a registry: it is read by `hod pull LIST --store STORE --source {host}`, \
+         which fetches images into a store; `hod receipt {host} --output FILE` writes down which \
+         images it has, and `hod diff FILE STORE` compares that; `hod push STORE {host} --dry-run` \
+         says what a push would change."
+    ))
+}
+
+/// What to do where an image that is in a registry stands for a local source.
+fn image_hint(text: &str) -> Option<String> {
+    let image: Reference = text.parse().ok()?;
+    let is_image = image.tag.is_some() || image.digest.is_some();
+    is_image.then(|| {
+        format!(
+            "If it is an image, pull it into a store first: `echo '{text}' | hod pull - --store \
+             STORE`."
+        )
+    })
+}
+
+/// What to do where a list is expected.
+pub(super) fn list_hint(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    if let Some(hint) = transport_hint(text) {
+        return Some(hint);
+    }
+    let bare = without_scheme(text);
+    let reference: Reference = bare.parse().ok()?;
+    let is_image = reference.tag.is_some() || reference.digest.is_some();
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_file = extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension));
+    if text.starts_with(['.', '/']) || (!is_image && is_file) {
+        return None;
+    }
+    Some(format!(
+        "If it is an image, pass it as a list on stdin: put `echo '{bare}' |` in front of the command \
+         and `-` in the place of `{text}`."
+    ))
+}
+
+/// The registry and prefix that a text is meant to name, as hod writes them; `None` where nothing is
+/// wrong with it, or too much.
+pub(super) fn meant_registry(text: &str) -> Option<String> {
+    let bare = without_scheme(text).trim_end_matches('/');
+    let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
+    let path = path.split('@').next()?.split(':').next()?;
+    let host: Registry = host.parse().ok()?;
+    let meant = match path {
+        "" => host.to_string(),
+        path => format!("{host}/{}", path.parse::<RepositoryName>().ok()?),
+    };
+    (meant != text).then_some(meant)
+}
+
+/// The transport of a text, if it has one of those that skopeo takes.
+pub(crate) fn transport(text: &str) -> Option<&str> {
+    let (transport, rest) = text.split_once(':')?;
+    let is_daemon = DAEMONS.iter().any(|(name, _)| *name == transport);
+    let is_docker = transport == "docker" && rest.starts_with("//");
+    (is_docker || is_daemon || PATH_TRANSPORTS.contains(&transport)).then_some(transport)
+}
+
+fn transport_hint(text: &str) -> Option<String> {
+    let (transport, rest) = (transport(text)?, text.split_once(':')?.1);
+    if let Some((_, save)) = DAEMONS.iter().find(|(name, _)| *name == transport) {
+        return Some(format!(
+            "hod does not read from `{transport}:`. `{save} --output FILE {rest}` writes a file that \
+             `hod push`, `hod unpack` and `hod ls` read."
+        ));
+    }
+    PATH_TRANSPORTS.contains(&transport).then(|| {
+        format!("hod recognises what a path holds: write `{rest}`, without `{transport}:`.")
+    })
+}
+
+fn without_scheme(text: &str) -> &str {
+    let schemes = ["docker://", "https://", "http://", "oci://"];
+    schemes
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text)
+}
+
+/// Whether it is a usual port rather than a tag such as `20`.
+fn is_port(text: &str) -> bool {
+    let is_number = text.parse::<u16>().is_ok();
+    is_number && (matches!(text, "80" | "443") || text.len() >= 4)
+}
+
+/// Whether a text names a host, as in references, rather than a file.
+fn is_like_registry(text: &str) -> bool {
+    let host = text.split('/').next().unwrap_or_default();
+    let extension = Path::new(text).extension().and_then(|e| e.to_str());
+    let is_file = extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension));
+    let is_path = text.starts_with(['.', '/']) || is_file;
+    let is_host = match host.rsplit_once(':') {
+        // `node:20` has a tag.
+        Some((name, port)) => name.contains('.') || is_port(port),
+        None => host == "localhost" || host.contains('.'),
+    };
+    !is_path && is_host
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_missing_may_be_something_else() {
+        #[track_caller]
+        fn check(path: &str, expect: Option<&str>) {
+            let hint = source_hint(Path::new(path));
+            match (&hint, expect) {
+                (Some(hint), Some(expect)) => assert!(hint.contains(expect), "{path}: {hint}"),
+                (None, None) => {}
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        check("127.0.0.1:5000", Some("--source 127.0.0.1:5000"));
+        check("harbor.corp", Some("hod receipt harbor.corp --output"));
+        check("harbor.corp/offline", Some("--source harbor.corp`"));
+        check("docker://harbor.corp/x:1", Some("--source harbor.corp`"));
+        check("https://harbor.corp", Some("--source harbor.corp`"));
+        check("node:20", Some("`echo 'node:20' | hod pull -"));
+        check("harbor:8443", Some("--source harbor:8443`"));
+        check("nginx:1.27", Some("`echo 'nginx:1.27' | hod pull -"));
+        check("site.tar", None);
+        check("./harbor.corp", None);
+        check("store", None);
+        check("dir:layouts/a", Some("write `layouts/a`"));
+        check("docker-archive:a.tar", Some("write `a.tar`"));
+        check(
+            "docker-daemon:nginx:1",
+            Some("`docker save --output FILE nginx:1`"),
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_missing_may_be_an_image() {
+        for (path, expect) in [
+            ("nginx", Some("`echo 'nginx' |`")),
+            ("nginx:1.27", Some("`echo 'nginx:1.27' |`")),
+            (
+                "quay.io/coreos/etcd",
+                Some("`echo 'quay.io/coreos/etcd' |`"),
+            ),
+            ("docker://h.corp/a:1", Some("`echo 'h.corp/a:1' |`")),
+            ("images.txt", None),
+            ("./nginx", None),
+            ("oci:layout", Some("write `layout`")),
+        ] {
+            let hint = list_hint(Path::new(path));
+            match expect {
+                None => assert_eq!(hint, None, "{path}"),
+                Some(expect) => assert!(hint.unwrap().contains(expect), "{path}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_registry_is_read_out_of_other_spellings() {
+        for (text, expect) in [
+            ("docker://h.corp/x:1", Some("h.corp/x")),
+            ("https://h.corp:8443/", Some("h.corp:8443")),
+            ("h.corp/x:1", Some("h.corp/x")),
+            ("h.corp/x@sha256:00", Some("h.corp/x")),
+            ("h.corp/x", None),
+            ("h.corp/X Y", None),
+        ] {
+            assert_eq!(meant_registry(text).as_deref(), expect, "{text}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Files and directories that flags and variables name.
+
+use std::path::Path;
+
+use crate::cli::error::{CommandError, transport};
+use crate::fsx;
+
+/// Reads a file of at most `len_max` bytes that the flag or variable `by` names.
+pub(super) fn read_given(
+    by: &'static str,
+    path: &Path,
+    len_max: u64,
+) -> Result<Vec<u8>, CommandError> {
+    fsx::read_input(path, len_max).map_err(|source| given(by, path, source))
+}
+
+/// Refuses what the flag `by` names where nothing is there; stdin is let through.
+pub(crate) fn require_given(by: &'static str, path: &Path) -> Result<(), CommandError> {
+    if fsx::is_stdin(path) {
+        return Ok(());
+    }
+    fsx::stat(path)
+        .map(drop)
+        .map_err(|source| given(by, path, source))
+}
+
+/// Refuses what the flag `by` names where that is not a directory.
+pub(crate) fn require_directory(by: &'static str, path: &Path) -> Result<(), CommandError> {
+    let stat = fsx::stat(path).map_err(|source| given(by, path, source))?;
+    if stat.is_dir {
+        return Ok(());
+    }
+    Err(CommandError::GivenNoDirectory {
+        by,
+        path: path.to_owned(),
+    })
+}
+
+/// Refuses an output that another tool would take for a registry, or for a path with a transport.
+pub(crate) fn require_path(output: &Path) -> Result<(), CommandError> {
+    match output.to_str().and_then(transport) {
+        None => Ok(()),
+        Some(transport) => Err(CommandError::OutputTransport {
+            path: output.to_owned(),
+            transport: transport.to_owned(),
+        }),
+    }
+}
+
+fn given(by: &'static str, path: &Path, source: fsx::Error) -> CommandError {
+    CommandError::Given {
+        by,
+        path: path.to_owned(),
+        source,
+    }
+}

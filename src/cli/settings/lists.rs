@@ -1,0 +1,191 @@
+//! Image lists: from files, the lists in a directory, and stdin.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::{apart, text};
+use crate::cli::args::{ListArgs, OnlyArgs};
+use crate::cli::error::{CommandError, STORE};
+use crate::fsx;
+use crate::list::{self, ImageList, ListSource};
+use crate::oci::Registry;
+use crate::report::{Event, Reporter};
+
+/// The longest list that is read, in bytes.
+const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// How archives and compressed files begin, by offset.
+const ARCHIVES: &[(usize, &[u8])] = &[
+    (257, b"ustar"),
+    (0, b"\x1f\x8b"),
+    (0, b"\x28\xb5\x2f\xfd"),
+    (0, b"\xfd7zXZ\0"),
+    (0, b"BZh"),
+    (0, b"PK\x03\x04"),
+];
+
+/// Reads and parses lists that a verb needs.
+///
+/// `source` is the registry of names that name none, which decides what is a duplicate.
+pub(crate) async fn image_list(
+    args: &ListArgs,
+    source: &Registry,
+    reporter: &dyn Reporter,
+) -> Result<ImageList, CommandError> {
+    read_lists((&args.lists, &args.section), source, reporter).await
+}
+
+/// Reads and parses lists that narrow a verb, if there are any.
+pub(crate) async fn only_list(
+    args: &OnlyArgs,
+    reporter: &dyn Reporter,
+) -> Result<Option<ImageList>, CommandError> {
+    if args.only.is_empty() {
+        return Ok(None);
+    }
+    let list = read_lists(
+        (&args.only, &args.section),
+        &Registry::docker_hub(),
+        reporter,
+    )
+    .await?;
+    Ok(Some(list))
+}
+
+/// Refuses a source and lists to narrow it that are both `-`.
+pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), CommandError> {
+    if fsx::is_stdin(source) && only.only.iter().any(|path| fsx::is_stdin(path)) {
+        return Err(CommandError::StdinTwice { flag: "--only" });
+    }
+    Ok(())
+}
+
+/// Reads every file, every list of every directory, and stdin for `-`; parses them as one.
+///
+/// Warns of subdirectories with lists, which are not read.
+pub(crate) async fn read_lists(
+    (paths, sections): (&[PathBuf], &[String]),
+    source: &Registry,
+    reporter: &dyn Reporter,
+) -> Result<ImageList, CommandError> {
+    let named = paths.to_owned();
+    let paths = named.clone();
+    let found = apart(move || list_texts(&paths)).await?;
+    for dir in found.unread.iter().filter(|dir| !named.contains(dir)) {
+        let text = format!("lists in `{}` are not read: name it, too", dir.display());
+        reporter.event(Event::Warning { text: &text });
+    }
+    let sources: Vec<ListSource<'_>> = found
+        .texts
+        .iter()
+        .map(|(name, text)| ListSource { name, text })
+        .collect();
+    Ok(list::parse_from(source, &sources, sections)?)
+}
+
+/// What lists there are.
+#[derive(Debug, Default)]
+struct FoundLists {
+    /// The text of each, with its name.
+    texts: Vec<(String, String)>,
+    /// Directories with lists, below those that were read.
+    unread: Vec<PathBuf>,
+}
+
+/// Reads the lists.
+fn list_texts(paths: &[PathBuf]) -> Result<FoundLists, CommandError> {
+    let mut found = FoundLists::default();
+    for path in paths {
+        // `@retry.txt` is the file, as many tools write it; `./@retry.txt` has it in its name.
+        let path = &match path.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(file) => PathBuf::from(file),
+            None => path.clone(),
+        };
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .lock()
+                .take(LIST_LEN_MAX)
+                .read_to_end(&mut bytes)
+                .map_err(CommandError::Stdin)?;
+            let name = Path::new("<stdin>");
+            require_text(name, &bytes)?;
+            let text = text(name, bytes)?;
+            found.texts.push((name.display().to_string(), text));
+            continue;
+        }
+        let mut files = vec![path.clone()];
+        if fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
+            let (lists, below) = lists_of(path)?;
+            if lists.is_empty() {
+                return Err(no_lists(path, below)?);
+            }
+            files = lists;
+            found.unread.extend(below);
+        }
+        for file in files {
+            let bytes =
+                fsx::read_input(&file, LIST_LEN_MAX).map_err(|source| CommandError::List {
+                    path: file.clone(),
+                    source,
+                })?;
+            require_text(&file, &bytes)?;
+            let text = text(&file, bytes)?;
+            found.texts.push((file.display().to_string(), text));
+        }
+    }
+    Ok(found)
+}
+
+/// The lists of a directory, and the directories in it that have some.
+fn lists_of(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), CommandError> {
+    let is_list = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "list" || extension == "txt")
+    };
+    let (mut lists, mut below) = (Vec::new(), Vec::new());
+    for name in fsx::read_dir_names(dir)? {
+        let path = dir.join(name);
+        let is_dir = fsx::try_stat(&path)?.is_some_and(|stat| stat.is_dir);
+        if !is_dir {
+            lists.extend(Some(path).filter(is_list));
+            continue;
+        }
+        // One that may not be read is not asked for.
+        let names = fsx::try_read_dir_names(&path).ok().flatten();
+        let has_lists = |names: Vec<_>| names.into_iter().map(PathBuf::from).any(|n| is_list(&n));
+        if names.is_some_and(has_lists) {
+            below.push(path);
+        }
+    }
+    Ok((lists, below))
+}
+
+/// Why a directory is no place to take lists from.
+fn no_lists(path: &Path, below: Vec<PathBuf>) -> Result<CommandError, CommandError> {
+    let has = |name: &str| fsx::try_stat(&path.join(name)).map(|stat| stat.is_some());
+    let kind = if has("docker/registry/v2")? {
+        STORE
+    } else if has("index.json")? || has("manifest.json")? {
+        "a layout"
+    } else {
+        let path = path.to_owned();
+        return Ok(CommandError::NoLists { path, below });
+    };
+    Ok(CommandError::NotAList {
+        path: path.to_owned(),
+        kind,
+    })
+}
+
+/// Refuses what is an archive.
+fn require_text(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let is_archive =
+        |(at, magic): &(usize, &[u8])| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic));
+    if ARCHIVES.iter().any(is_archive) {
+        return Err(CommandError::NotAList {
+            path: path.to_owned(),
+            kind: "an archive",
+        });
+    }
+    Ok(())
+}
