@@ -198,7 +198,7 @@ mod tests {
         let groups = [
             ("Reading bundles", &["verify_key", "volume_dir"][..]),
             ("Signing", &["sign", "sign_password_stdin"]),
-            ("Referrers", &["no_referrers"]),
+            ("Referrers and layers", &["no_referrers", "foreign_layers"]),
             ("Choosing images", &["only"]),
             ("Platforms", &["platform", "index", "strict_platform"]),
             ("Names", &["strip_host", "project", "rename"]),

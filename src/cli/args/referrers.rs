@@ -5,7 +5,7 @@ use clap::Args;
 use crate::transfer::ReferrerMode;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Referrers")]
+#[command(next_help_heading = "Referrers and layers")]
 pub(crate) struct ReferrerArgs {
     /// Leave out the referrers of images: signatures, attestations, SBOMs
     ///

@@ -86,6 +86,7 @@ pub(crate) struct SourceCheckArgs {
 
 /// Whether foreign layers are pulled.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Referrers and layers")]
 pub(crate) struct ForeignLayersArgs {
     /// Fetch the layers too that manifests only refer to, such as Windows base layers
     ///

@@ -344,7 +344,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
         ),
         (
             env.run_line("pack --force store --output b.tar --sign helper:a/b"),
-            "no name of a signing helper",
+            "is not the name of a signing helper",
         ),
         (
             run_with_input(
