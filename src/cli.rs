@@ -47,7 +47,11 @@ const N_THREADS_MIN: usize = 6;
     reason = "the one place that enters the runtime"
 )]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = bundle::fold_volumes(arguments.into_iter().collect());
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    // It joins them itself.
+    if !arguments.iter().any(|argument| argument == "merge") {
+        arguments = bundle::fold_volumes(arguments);
+    }
     ui::conceal(settings::secrets(&arguments));
     let cli = match Cli::try_parse_from(&arguments).and_then(Cli::checked) {
         Ok(cli) => cli,

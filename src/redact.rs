@@ -70,6 +70,10 @@ pub fn without_logins(line: &str) -> Option<String> {
 /// password, and in a message a mask too many does no harm.
 pub fn without_likely_logins(text: &str) -> Option<String> {
     replace_logins(text, |before, after| {
+        // As in `repository[:tag][@digest]`, which messages explain.
+        if before.ends_with('[') {
+            return false;
+        }
         let login = login_of(before).split_once(':');
         let has_password = login.is_some_and(|(user, _)| !user.is_empty());
         has_password || before.contains("://") || is_login(before, after)

@@ -28,6 +28,9 @@ use shape::{TreeDir, TreeFile};
 /// How many digits of a digest are shown.
 const DIGITS_SHOWN: usize = 12;
 
+/// How the directories are named by which a tree is told from its origin.
+const PROBE: &str = "probe-";
+
 /// What a tree is to hold.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -159,7 +162,13 @@ impl Store {
     pub fn require_apart(&self, origin: &Self) -> Result<(), StoreError> {
         let dirs = |store: &Self| [store.tree().blobs(), store.tree().repositories()];
         for (ours, theirs) in dirs(self).into_iter().zip(dirs(origin)) {
-            let probe = TempDir::create_in(&ours, "probe-")?;
+            // Those of runs that were killed.
+            for name in fsx::read_dir_names(&ours)? {
+                if name.as_encoded_bytes().starts_with(PROBE.as_bytes()) {
+                    fsx::remove_dir_if_empty(&ours.join(name))?;
+                }
+            }
+            let probe = TempDir::create_in(&ours, PROBE)?;
             let name = probe.path().file_name().unwrap_or_default();
             if fsx::try_stat_link(&theirs.join(name))?.is_some() {
                 return Err(StoreError::SameDirectory {

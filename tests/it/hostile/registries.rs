@@ -58,6 +58,10 @@ impl Script {
 
     fn start(self) -> Puppet {
         Puppet::start(move |_, target| {
+            if target == "/v2/" {
+                let version = ("Docker-Distribution-Api-Version", "registry/2.0");
+                return Some(Reply::ok("{}").header(version.0, version.1));
+            }
             let end = target
                 .find("/manifests/")
                 .or_else(|| target.find("/blobs/"));
