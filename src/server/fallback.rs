@@ -1,14 +1,15 @@
 //! The tags `<alg>-<hex>` of indexes of referrers (distribution-spec 1.1, "Referrers Tag Schema").
 //!
-//! The referrers API answers from the manifests and needs none. A store that was pulled or unpacked
-//! has them, for registries without the API that serve it too; there they are kept in step with what
-//! is pushed and deleted.
+//! The referrers API answers from the manifests and needs none. Registries without the API find
+//! referrers by these tags alone, and the garbage collection of others removes what no tag leads to,
+//! so that the tree has them for every referrer: they follow what is pushed and deleted.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::oci::{
-    Digest, Manifest, ReferrerEntry, ReferrerTag, RepositoryName, referrers_index, with_referrers,
+    Digest, Manifest, ManifestBody, ReferrerEntry, ReferrerTag, ReferrerTagKind, RepositoryName,
+    Tag, referrers_index, with_referrers,
 };
 use crate::store::Publication;
 
@@ -19,8 +20,10 @@ use super::error::ApiError;
 #[derive(Debug, Default)]
 pub(super) struct Fallback(Mutex<()>);
 
-/// Rewrites the index of the referrers of `subject`, if the repository has one, after a referrer was
-/// pushed or deleted. Blocks.
+/// Rewrites the index of the referrers of `subject` after a referrer was pushed or deleted; makes it
+/// with the first, and removes it with the last. Blocks.
+///
+/// A tag of this form that names an image is somebody's, and stays.
 pub(super) fn update(
     server: &Server,
     repository: &RepositoryName,
@@ -33,9 +36,17 @@ pub(super) fn update(
         .unwrap_or_else(PoisonError::into_inner);
     let store = server.store()?;
     let tag = ReferrerTag::index_of(subject);
-    let Some(old_digest) = store.resolve_tag(repository, &tag)? else {
-        return Ok(());
+    let old_digest = store.resolve_tag(repository, &tag)?;
+    let old = match &old_digest {
+        Some(digest) => store.read_manifest(digest)?,
+        None => None,
     };
+    if matches!(
+        old.as_ref().map(Manifest::body),
+        Some(ManifestBody::Image(_))
+    ) {
+        return Ok(());
+    }
     let mut entries = Vec::new();
     for digest in server
         .subjects
@@ -45,11 +56,12 @@ pub(super) fn update(
         entries.extend(manifest.as_ref().map(ReferrerEntry::of));
     }
     if entries.is_empty() {
-        store.delete_tag(repository, &tag)?;
-        store.delete_revision(repository, &old_digest)?;
+        if let Some(old_digest) = old_digest {
+            store.delete_tag(repository, &tag)?;
+            store.delete_revision(repository, &old_digest)?;
+        }
         return Ok(());
     }
-    let old = store.read_manifest(&old_digest)?;
     let bytes = match &old {
         Some(old) if lists_no_more_than(old, &entries) => with_referrers(old, &entries),
         _ => Some(referrers_index(entries)),
@@ -70,8 +82,25 @@ pub(super) fn update(
         blobs: Vec::new(),
     };
     store.publish(&[publication], server.options.durability)?;
-    if *index.digest() != old_digest {
+    if let Some(old_digest) = old_digest.filter(|old| old != index.digest()) {
         store.delete_revision(repository, &old_digest)?;
+    }
+    Ok(())
+}
+
+/// Completes the index of referrers that a client has put to `tags`, which lists what the client
+/// knew of. Blocks.
+pub(super) fn complete(
+    server: &Server,
+    repository: &RepositoryName,
+    tags: &[Tag],
+) -> Result<(), ApiError> {
+    for tag in tags.iter().filter_map(ReferrerTag::parse) {
+        if tag.kind == ReferrerTagKind::Index
+            && let Some(subject) = tag.subject()
+        {
+            update(server, repository, &subject)?;
+        }
     }
     Ok(())
 }

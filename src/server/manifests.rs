@@ -98,7 +98,7 @@ pub(super) async fn put(
     let location = format!("/v2/{repository}/manifests/{digest}");
     let subject = manifest.subject().map(|subject| subject.digest.clone());
     let server = Arc::clone(server);
-    bridge::run(move || publish(&server, &repository, tags, &manifest)).await?;
+    bridge::run(move || publish(&server, &repository, &tags, &manifest)).await?;
     let mut response = created(location, &digest);
     for tag in accepted {
         response.headers_mut().append(OCI_TAG, ascii(tag));
@@ -185,7 +185,7 @@ fn is_media_type(declared: &str, media_type: &HeaderValue) -> bool {
 fn publish(
     server: &Server,
     repository: &RepositoryName,
-    tags: Vec<Tag>,
+    tags: &[Tag],
     manifest: &Manifest,
 ) -> Result<(), ApiError> {
     let store = server.store()?;
@@ -200,9 +200,10 @@ fn publish(
         // Linked when they were pushed, as `check_references` saw.
         blobs: Vec::new(),
     };
-    let all_tags = tags.into_iter().map(Some).chain(untagged);
+    let all_tags = tags.iter().cloned().map(Some).chain(untagged);
     let publications: Vec<Publication> = all_tags.map(publication).collect();
     store.publish(&publications, server.options.durability)?;
+    fallback::complete(server, repository, tags)?;
     match manifest.subject() {
         Some(subject) => fallback::update(server, repository, &subject.digest),
         None => Ok(()),

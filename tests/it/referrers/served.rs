@@ -1,7 +1,12 @@
 //! `hod serve` answers for referrers (distribution-spec 1.1, "Listing Referrers").
 
-use crate::support::images::image;
-use crate::support::referrers::about;
+use std::collections::BTreeSet;
+
+use crate::support::docker_registry::{self, DockerRegistry};
+use crate::support::env::{TestEnv, finish};
+use crate::support::images::{Image, image};
+use crate::support::programs;
+use crate::support::referrers::{about, index_tag};
 use crate::support::registry::TestRegistry;
 
 #[test]
@@ -26,19 +31,9 @@ fn the_api_lists_what_says_it_is_about_a_digest() {
         about(subject.top(), "x/seal", 3),
     );
     for artifact in [&sbom, &seal] {
-        for blob in &artifact.blobs {
-            let path = format!("/v2/app/blobs/uploads/?digest={}", blob.digest);
-            assert_eq!(
-                registry.send_with("POST", &path, (&[], &blob.bytes)).status,
-                201
-            );
-        }
         // Before its subject, as the specification allows.
-        let path = format!("/v2/app/manifests/{}", artifact.digest());
-        let answer = registry.send_with("PUT", &path, (&[], artifact.top().bytes()));
-        assert_eq!(answer.status, 201);
-        let subject = subject.digest().as_str();
-        assert_eq!(answer.header("oci-subject"), Some(subject));
+        let named = push(&registry, artifact);
+        assert_eq!(named.as_deref(), Some(subject.digest().as_str()));
     }
     registry.add("app:1", &subject);
     let (all, filters) = list("");
@@ -56,6 +51,98 @@ fn the_api_lists_what_says_it_is_about_a_digest() {
     let path = format!("/v2/app/manifests/{}", seal.digest());
     assert_eq!(registry.send("DELETE", &path).status, 202);
     assert_eq!(list("").0.len(), 1);
+}
+
+/// Pushes an artifact over the API, as clients do; returns the subject that the answer names.
+#[track_caller]
+fn push(registry: &TestRegistry, artifact: &Image) -> Option<String> {
+    for blob in &artifact.blobs {
+        let path = format!("/v2/app/blobs/uploads/?digest={}", blob.digest);
+        let answer = registry.send_with("POST", &path, (&[], &blob.bytes));
+        assert_eq!(answer.status, 201);
+    }
+    let path = format!("/v2/app/manifests/{}", artifact.digest());
+    let answer = registry.send_with("PUT", &path, (&[], artifact.top().bytes()));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.header("oci-subject").map(str::to_owned)
+}
+
+#[test]
+fn the_tag_for_registries_without_the_api_follows() {
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    let subject = image(1);
+    registry.add("app:1", &subject);
+    let [sbom, seal, scan] = [2, 3, 4].map(|seed| about(subject.top(), "x/y", seed));
+    let tag = index_tag(subject.digest());
+    let path = format!("/v2/app/manifests/{tag}");
+    let listed = || {
+        let answer = registry.send("GET", &path);
+        let json = (answer.status == 200).then(|| answer.json())?;
+        let entries = json["manifests"].as_array().unwrap().iter();
+        let digests = entries.map(|entry| entry["digest"].as_str().unwrap().to_owned());
+        Some(digests.collect::<BTreeSet<_>>())
+    };
+    let these = |artifacts: &[&Image]| {
+        let digests = artifacts.iter().map(|one| one.digest().to_string());
+        Some(digests.collect::<BTreeSet<_>>())
+    };
+    let delete = |artifact: &Image| {
+        let path = format!("/v2/app/manifests/{}", artifact.digest());
+        assert_eq!(registry.send("DELETE", &path).status, 202);
+    };
+    assert_eq!(listed(), None);
+    for artifact in [&sbom, &seal] {
+        assert!(push(&registry, artifact).is_some());
+    }
+    assert_eq!(listed(), these(&[&sbom, &seal]));
+    // A client that keeps the tag itself, and knows of one alone.
+    let own = hod::oci::referrers_index(vec![hod::oci::ReferrerEntry::of(sbom.top())]);
+    let answer = registry.send_with("PUT", &path, (&[], &own));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(listed(), these(&[&sbom, &seal]));
+    push(&registry, &scan);
+    assert_eq!(listed(), these(&[&sbom, &seal, &scan]));
+    delete(&seal);
+    assert_eq!(listed(), these(&[&sbom, &scan]));
+    // As after a pull: hod finds nothing to object to, and the real registry finds them.
+    let tree = registry.store().path().to_owned();
+    let mut verify = env.hod();
+    finish(verify.arg("verify").arg(&tree)).success();
+    if programs::are_here(&[docker_registry::PROGRAM]) {
+        let theirs = DockerRegistry::serve(&env, &tree);
+        let index = theirs.get(&path).json();
+        assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
+        for artifact in [&sbom, &scan] {
+            theirs.assert_serves_by_digest("app", artifact);
+        }
+        drop(theirs);
+    }
+    delete(&sbom);
+    delete(&scan);
+    assert_eq!(listed(), None);
+    // The indexes that it was are gone with it.
+    let revisions = registry.store().revisions(&"app".parse().unwrap()).unwrap();
+    let own = |digest: &hod::oci::Digest| digest == subject.digest();
+    assert!(revisions.iter().all(own), "{revisions:?}");
+}
+
+#[test]
+fn a_tag_that_is_somebodys_image_is_not_rewritten() {
+    let registry = TestRegistry::start();
+    let (subject, theirs) = (image(1), image(2));
+    let tag = index_tag(subject.digest());
+    registry.add("app:1", &subject);
+    registry.add(&format!("app:{tag}"), &theirs);
+    let sbom = about(subject.top(), "x/sbom", 3);
+    push(&registry, &sbom);
+    let named = || {
+        let answer = registry.send("HEAD", &format!("/v2/app/manifests/{tag}"));
+        answer.header("docker-content-digest").map(str::to_owned)
+    };
+    assert_eq!(named().as_deref(), Some(theirs.digest().as_str()));
+    let path = format!("/v2/app/manifests/{}", sbom.digest());
+    assert_eq!(registry.send("DELETE", &path).status, 202);
+    assert_eq!(named().as_deref(), Some(theirs.digest().as_str()));
 }
 
 #[test]
