@@ -9,8 +9,8 @@ use super::{Context, OpsError};
 use crate::hint::Hint as _;
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{
-    Client, FoundLogin, Greeting, LoginCheck, Project, ProjectKind, RegistryError, RegistryKind,
-    Repo, Route, Security, Wants,
+    Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind, RegistryError,
+    RegistryKind, Repo, Route, Security, Wants,
 };
 use crate::report::amount::format_count;
 
@@ -28,6 +28,8 @@ pub struct DoctorOutcome {
     pub registry: String,
     /// Whether nothing failed.
     pub usable: bool,
+    /// Whether images may be pushed; `None` where nothing tells.
+    pub pushable: Option<bool>,
     pub findings: Vec<Observation>,
 }
 
@@ -56,11 +58,14 @@ pub enum ObservationStatus {
 }
 
 #[derive(Default)]
-struct Observations(Vec<Observation>);
+struct Observations {
+    found: Vec<Observation>,
+    pushable: Option<bool>,
+}
 
 impl Observations {
     fn add(&mut self, check: &'static str, status: ObservationStatus, text: impl Into<String>) {
-        self.0.push(Observation {
+        self.found.push(Observation {
             check,
             status,
             text: text.into(),
@@ -68,8 +73,14 @@ impl Observations {
         });
     }
 
+    /// Adds a reason for which images cannot be pushed; they may be pulled.
+    fn refuse_push(&mut self, check: &'static str, text: impl Into<String>) {
+        self.add(check, ObservationStatus::Warning, text);
+        self.pushable = Some(false);
+    }
+
     fn fail(&mut self, check: &'static str, error: &RegistryError) {
-        self.0.push(Observation {
+        self.found.push(Observation {
             check,
             status: ObservationStatus::Failed,
             text: chain(error),
@@ -119,8 +130,9 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
     let is_failed = |finding: &Observation| finding.status == ObservationStatus::Failed;
     Ok(DoctorOutcome {
         registry: registry.to_string(),
-        usable: !findings.0.iter().any(is_failed),
-        findings: findings.0,
+        usable: !findings.found.iter().any(is_failed),
+        pushable: findings.pushable,
+        findings: findings.found,
     })
 }
 
@@ -238,18 +250,18 @@ async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Opt
         findings.add("server", ObservationStatus::Ok, text);
     }
     add_greeting(findings, &greeting);
-    let is_in = add_login(findings, options, (login, &greeting)).await;
-    let Some(name) = options.repository.as_ref().filter(|_| is_in) else {
-        return;
-    };
-    if greeting.kind == RegistryKind::Harbor
-        && login.is_some()
-        && !add_project(findings, options, name).await
-    {
+    if !add_login(findings, options, (login, &greeting)).await {
         return;
     }
+    let is_harbor = greeting.kind == RegistryKind::Harbor;
+    if is_harbor && login.is_some() && !add_harbor(findings, options).await {
+        return;
+    }
+    let Some(name) = &options.repository else {
+        return;
+    };
     // A name of one component is a project there.
-    if greeting.kind != RegistryKind::Harbor || name.components().nth(1).is_some() {
+    if !is_harbor || name.components().nth(1).is_some() {
         add_repository(findings, options, name).await;
     }
 }
@@ -278,27 +290,48 @@ async fn add_repository(
     }
 }
 
-/// Looks at the project of a name at a Harbor; returns whether it may be there.
-async fn add_project(
-    findings: &mut Observations,
-    options: &DoctorOptions,
-    name: &RepositoryName,
-) -> bool {
+/// Asks a Harbor what a push would ask it; returns whether the project may be there.
+async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> bool {
     let (client, registry) = (&options.client, &options.registry);
     // The greeting was not the client's to remember.
     if let Err(error) = client.ping(registry).await {
         findings.fail("project", &error);
         return false;
     }
-    let (Some(harbor), Some(project)) = (client.harbor(registry), Project::holding(registry, name))
-    else {
+    let Some(harbor) = client.harbor(registry) else {
         return true;
     };
+    // Which project it is matters only to the login.
+    let any = "library".parse().ok();
+    let name = options.repository.as_ref().or(any.as_ref());
+    let Some(project) = name.and_then(|name| Project::holding(registry, name)) else {
+        return true;
+    };
+    match harbor.system_info(&project).await {
+        Ok(info) => {
+            if info.and_then(|info| info.read_only) == Some(true) {
+                findings.refuse_push(
+                    "read-only",
+                    "Harbor is in read-only mode, and takes nothing",
+                );
+            }
+        }
+        Err(error) => findings.fail("read-only", &error),
+    }
+    options.repository.is_none() || add_project(findings, options, (&harbor, &project)).await
+}
+
+/// Looks at a project; returns whether it may be there.
+async fn add_project(
+    findings: &mut Observations,
+    options: &DoctorOptions,
+    (harbor, project): (&Harbor, &Project),
+) -> bool {
     let looked_up = async {
-        let visible = harbor.visible_projects([&project]).await?;
+        let visible = harbor.visible_projects([project]).await?;
         match visible.get(&project.name) {
             Some(kind) => Ok((Some(true), *kind)),
-            None => Ok((harbor.has_project(&project).await?, ProjectKind::Own)),
+            None => Ok((harbor.has_project(project).await?, ProjectKind::Own)),
         }
     };
     let (found, kind) = match looked_up.await {
@@ -308,7 +341,7 @@ async fn add_project(
             return false;
         }
     };
-    let rights = match harbor.rights(std::slice::from_ref(&project)).await {
+    let rights = match harbor.rights(std::slice::from_ref(project)).await {
         Ok(rights) => rights,
         Err(error) => {
             findings.fail("project", &error);
@@ -316,10 +349,10 @@ async fn add_project(
         }
     };
     let shown = &project.name;
-    let user = client.username(project.repo()).unwrap_or_default();
-    match (found, rights.may_push(&project)) {
+    let user = options.client.username(project.repo()).unwrap_or_default();
+    match (found, rights.may_push(project)) {
         (Some(false), _) => {
-            findings.0.push(Observation {
+            findings.found.push(Observation {
                 check: "project",
                 status: ObservationStatus::Failed,
                 text: format!("`{shown}` does not exist"),
@@ -332,22 +365,27 @@ async fn add_project(
                 "`{shown}` is a cache of another registry: it can be pulled from, and nothing can \
                  be pushed into it"
             );
-            findings.add("project", ObservationStatus::Warning, text);
+            findings.refuse_push("project", text);
         }
         (_, Some(true)) => {
+            findings.pushable.get_or_insert(true);
             let text = format!("`{shown}` exists, and `{user}` may push into it");
             findings.add("project", ObservationStatus::Ok, text);
         }
         (Some(true), Some(false)) => {
             let text = format!("`{shown}` exists, and `{user}` may not push into it");
-            findings.add("project", ObservationStatus::Warning, text);
+            findings.refuse_push("project", text);
         }
         (Some(true), None) => {
             let text = format!("`{shown}` exists");
             findings.add("project", ObservationStatus::Ok, text);
         }
-        (None, _) => {
+        (None, Some(false)) => {
             let text = format!("`{shown}` does not exist, or `{user}` may not push into it");
+            findings.refuse_push("project", text);
+        }
+        (None, None) => {
+            let text = format!("`{user}` may not see whether `{shown}` exists");
             findings.add("project", ObservationStatus::Warning, text);
         }
     }
@@ -392,7 +430,7 @@ async fn add_login(
         }
         let text = "none: what is public can be read, and nothing written";
         findings.add("logged in", ObservationStatus::Warning, text);
-        if let Some(finding) = findings.0.last_mut() {
+        if let Some(finding) = findings.found.last_mut() {
             finding.hint = Some(format!("log in with `hod login {registry}`"));
         }
         return greeting.wants != Wants::Password;
@@ -412,7 +450,7 @@ async fn add_login(
         }
         Ok(LoginCheck::NotNeeded) => true,
         Ok(LoginCheck::Refused(said)) => {
-            findings.0.push(Observation {
+            findings.found.push(Observation {
                 check: "logged in",
                 status: ObservationStatus::Failed,
                 text: format!("the login is refused: {said}"),

@@ -56,11 +56,19 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             printer.message(&format!("{}: {hint}", finding.check));
         }
     }
-    if found.usable {
-        printer.message(&format!("`{}` can be used", found.registry));
-        Ok(Exit::Done)
-    } else {
-        printer.message(&format!("`{}` cannot be used like this", found.registry));
-        Ok(Exit::Failed)
+    let registry = &found.registry;
+    if !found.usable {
+        printer.message(&format!("`{registry}` cannot be used like this"));
+        return Ok(Exit::Failed);
     }
+    printer.message(&match found.pushable {
+        Some(false) => {
+            format!(
+                "`{registry}` can be reached; `hod push {}` would fail",
+                args.registry
+            )
+        }
+        Some(true) | None => format!("`{registry}` can be used"),
+    });
+    Ok(Exit::Done)
 }

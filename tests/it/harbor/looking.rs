@@ -22,6 +22,7 @@ fn doctor_takes_what_push_and_login_take() {
     site.harbor.state().add_project("hub", &robot).is_proxy = true;
     let host = site.harbor.host();
     let cases = [
+        ("", 0, "can be used"),
         (
             "/offline",
             0,
@@ -39,6 +40,60 @@ fn doctor_takes_what_push_and_login_take() {
         let output = site.env.run_line(&format!("doctor {host}{name}"));
         assert_eq!(output.code, Some(code), "{name}: {}", words(&output));
         assert!(words(&output).contains(says), "{name}: {}", words(&output));
+    }
+}
+
+#[test]
+fn doctor_says_what_push_would_say() {
+    let site = Site::new();
+    let robot = [("robot$offline+ci", Role::Developer)];
+    let reader = [("robot$offline+ci", Role::Guest)];
+    site.harbor.state().add_project("hub", &robot).is_proxy = true;
+    site.harbor.state().add_project("read", &reader);
+    site.harbor.state().add_project("theirs", &[]);
+    let host = site.harbor.host().to_owned();
+    #[track_caller]
+    fn check(site: &Site, host: &str, (name, pushable): (&str, bool)) {
+        let output = site.env.run_line(&format!("doctor {host}{name} --json"));
+        let found: serde_json::Value = serde_json::from_str(&output.success().stdout).unwrap();
+        let expect = if name.is_empty() && pushable {
+            serde_json::Value::Null
+        } else {
+            pushable.into()
+        };
+        assert_eq!(found["pushable"], expect, "{name}");
+        let output = site.env.run_line(&format!("doctor {host}{name}")).success();
+        let last = if pushable {
+            format!("`{host}` can be used")
+        } else {
+            format!("`{host}` can be reached; `hod push {host}{name}` would fail")
+        };
+        assert!(
+            output.stderr.trim_end().ends_with(&last),
+            "{}",
+            output.stderr
+        );
+        if name.is_empty() {
+            return;
+        }
+        let target = format!("{host}{name}");
+        let push = site.env.run_line(&format!("push store {target} --dry-run"));
+        let code = if pushable { 0 } else { 5 };
+        assert_eq!(push.code, Some(code), "{name}: {}", push.stderr);
+    }
+    site.add("app:1", &app());
+    let all = [
+        ("/offline", true),
+        ("/hub", false),
+        ("/read", false),
+        ("/theirs", false),
+    ];
+    for case in all.into_iter().chain([("", true)]) {
+        check(&site, &host, case);
+    }
+    site.harbor.state().read_only = true;
+    for name in ["", "/offline"] {
+        check(&site, &host, (name, false));
     }
 }
 
