@@ -129,6 +129,22 @@ fn a_quota_is_given_to_new_projects() {
     assert_eq!(site.harbor.state().projects["new"].limit, None);
     let told = "project `new` has no quota, not 5.0 GiB: Harbor lets only system administrators";
     assert!(output.stderr.contains(told), "{}", output.stderr);
+    // To robots it does not show it.
+    for (kind, limit) in [
+        (Kind::SystemRobot, None),
+        (Kind::ProjectCreator, Some(5 << 30)),
+    ] {
+        let site = Site::fresh();
+        site.harbor.add_account(kind, "robot$sync", "pw");
+        site.log_in("robot$sync", "pw");
+        site.add("new/app:1", &app());
+        let output = site
+            .push("--create-projects --project-quota 5GiB")
+            .success();
+        assert_eq!(site.harbor.state().projects["new"].limit, limit);
+        let told = "`robot$sync` may not see whether project `new` has the quota of 5.0 GiB";
+        assert!(output.stderr.contains(told), "{}", output.stderr);
+    }
 }
 
 #[test]

@@ -116,9 +116,14 @@ impl Look<'_> {
         let Some(wanted) = new.storage_limit else {
             return;
         };
-        // What cannot be seen is not warned of.
         let Ok(Some(quota)) = harbor.quota(project).await else {
-            return;
+            let user = self.client.username(project.repo()).unwrap_or_default();
+            return self.cx.warn(&format!(
+                "`{user}` may not see whether project `{}` has the quota of {}: Harbor lets only \
+                 system administrators choose, and robots with the permission to create projects",
+                project.name,
+                format_len(wanted)
+            ));
         };
         if quota.limit != Some(wanted) {
             let limit = quota.limit.map_or("no quota".to_owned(), |limit| {
