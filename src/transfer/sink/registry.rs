@@ -40,6 +40,8 @@ pub struct RegistrySink {
     rechecked: BTreeSet<Destination>,
     /// Images of the plan for which something was sent.
     sent: Mutex<HashSet<usize>>,
+    /// Repositories of no image of the plan that were seen to have a blob.
+    elsewhere: Mutex<HashMap<Digest, RepositoryName>>,
 }
 
 impl std::fmt::Debug for RegistrySink {
@@ -64,6 +66,7 @@ impl RegistrySink {
             origin: None,
             rechecked: BTreeSet::new(),
             sent: Mutex::default(),
+            elsewhere: Mutex::default(),
         }
     }
 
@@ -84,6 +87,17 @@ impl RegistrySink {
     pub fn has_sent(&self, image: usize) -> bool {
         let sent = self.sent.lock().expect("no panic while noting");
         sent.contains(&image)
+    }
+
+    /// Has a blob mounted from `repository`, which was seen to have it, in place of sending it.
+    pub fn note_elsewhere(&self, blob: &Digest, repository: &RepositoryName) {
+        let mut elsewhere = self.elsewhere.lock().expect("no panic while noting");
+        elsewhere.insert(blob.clone(), repository.clone());
+    }
+
+    fn elsewhere(&self, blob: &Digest) -> Option<RepositoryName> {
+        let elsewhere = self.elsewhere.lock().expect("no panic while noting");
+        elsewhere.get(blob).cloned()
     }
 
     fn note_sent(&self, images: impl IntoIterator<Item = usize>) {
@@ -195,7 +209,11 @@ impl RegistrySink {
         let mut route = BlobRoute::Present;
         let seen = self.ask(first, blob).await?;
         if seen != Evidence::Present {
-            match self.client.start_upload(&repo, blob, None).await? {
+            // What is damaged, or may be, would only be mounted again.
+            let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
+            let from = self.elsewhere(&blob.digest).filter(|_| is_sound);
+            let start = self.client.start_upload(&repo, blob, from.as_ref());
+            match start.await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
                 UploadStart::Session(session) => {
                     self.upload(session, content).await?;

@@ -92,7 +92,19 @@ fn content_under_other_names_counts_for_the_quota() {
     limit(used + (64 << 10));
     site.env.write("list.txt", "offline/second:1\n");
     site.add("offline/second:1", &build(2));
+    let _ = site.harbor.take_seen();
     site.push("--only list.txt").success();
+    // What was found there is mounted from there.
+    let mounts = site.harbor.take_seen().into_iter().filter_map(|seen| {
+        let query = seen.query.filter(|query| query.contains("mount="))?;
+        Some((query.contains("from=offline/first"), seen.status, query))
+    });
+    let mounts: Vec<_> = mounts.collect();
+    let digest = base.blob.digest.as_str();
+    let is_base = |(from_first, status, query): &(bool, u16, String)| {
+        (*from_first, *status) == (true, 201) && query.contains(digest)
+    };
+    assert!(mounts.iter().any(is_base), "{mounts:#?}");
     // What nobody has is too much all the same.
     let other = layer(2, 2 << 20, Compression::Uncompressed);
     let third = ImageBuilder::oci(3).layer(&base).layer(&other).build();

@@ -147,7 +147,7 @@ impl Look<'_> {
     }
 
     /// The bytes of blobs that other repositories of the project have, largest first, until these
-    /// are `excess` bytes; and whether all was asked.
+    /// are `excess` bytes; and whether all was asked. The sink mounts them from there.
     async fn in_others(
         &self,
         sink: &RegistrySink,
@@ -171,8 +171,10 @@ impl Look<'_> {
                 .buffered(ASK_AT_ONCE)
                 .collect()
                 .await;
-            if answers.contains(&true) {
+            let mut having = repositories.iter().zip(answers);
+            if let Some((name, _)) = having.find(|(_, has)| *has) {
                 found = found.saturating_add(blob.descriptor.size);
+                sink.note_elsewhere(&blob.descriptor.digest, name);
             }
         }
         (found, is_all)
