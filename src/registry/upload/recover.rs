@@ -136,7 +136,7 @@ impl Upload<'_> {
     /// Looks whether the blob arrived although the answer did not, and begins again otherwise.
     async fn look_and_restart(&mut self, error: RegistryError) -> Result<Recovered, RegistryError> {
         if self.client.head_blob(&self.repo, self.blob).await? == Evidence::Present {
-            let left = self.blob.size - self.moved;
+            let left = self.blob.size - self.moved - self.kept;
             let event = Event::BytesMoved { len: left };
             self.client.reporter().event(event);
             return Ok(Recovered::Landed);
@@ -164,8 +164,7 @@ impl Upload<'_> {
 
     /// Begins a new session with nothing in it.
     pub(super) async fn begin(&mut self) -> Result<(), RegistryError> {
-        let len = std::mem::take(&mut self.moved);
-        self.lost(len);
+        self.lose_all();
         self.offset = 0;
         self.forget().await;
         let url = upload_url(&self.client.root(&self.repo.registry)?, &self.repo);
@@ -199,7 +198,9 @@ impl Upload<'_> {
     pub(super) async fn go_on_with_earlier_run(&mut self) -> Result<bool, RegistryError> {
         match self.progress().await? {
             Some((has, location)) if self.data.has(has) => {
-                self.offset = 0;
+                self.kept = has;
+                let event = Event::BytesKept { len: has };
+                self.client.reporter().event(event);
                 self.move_to(has, location);
                 let text = format!(
                     "{}: blob {} goes on after {} of {}",
@@ -216,16 +217,16 @@ impl Upload<'_> {
     }
 
     fn move_to(&mut self, has: u64, location: Option<Url>) {
-        let event = match has.checked_sub(self.offset) {
-            Some(len) => Event::BytesMoved { len },
-            None => Event::BytesLost {
-                len: self.offset - has,
-            },
-        };
-        if has != self.offset {
-            self.client.reporter().event(event);
+        if let Some(len) = self.kept.checked_sub(has).filter(|len| *len > 0) {
+            self.client.reporter().event(Event::KeptLost { len });
+            self.kept = has;
         }
-        self.moved = has;
+        let moved = has - self.kept;
+        if let Some(len) = moved.checked_sub(self.moved).filter(|len| *len > 0) {
+            self.client.reporter().event(Event::BytesMoved { len });
+        }
+        self.lost(self.moved.saturating_sub(moved));
+        self.moved = moved;
         self.offset = has;
         if let Some(location) = location {
             self.location = location;

@@ -33,6 +33,8 @@ pub(super) struct Upload<'a> {
     pub(super) offset: u64,
     /// How many of them were reported as moved.
     pub(super) moved: u64,
+    /// How many were there from an earlier run, as was reported.
+    pub(super) kept: u64,
     pub(super) chunk_len_min: u64,
     /// What this upload alone was found to need, besides the registry's limit.
     pub(super) chunk_len_max: u64,
@@ -93,6 +95,7 @@ impl<'a> Upload<'a> {
             location,
             offset: kept.as_ref().map_or(0, |kept| kept.offset),
             moved: 0,
+            kept: 0,
             chunk_len_min,
             chunk_len_max: u64::MAX,
             is_of_earlier_run: kept.is_some(),
@@ -110,8 +113,7 @@ impl<'a> Upload<'a> {
     pub(super) async fn run(mut self) -> Result<(), RegistryError> {
         let result = self.send_all().await;
         if result.is_err() {
-            let len = std::mem::take(&mut self.moved);
-            self.lost(len);
+            self.lose_all();
         }
         result
     }
@@ -251,6 +253,19 @@ impl<'a> Upload<'a> {
         self.moved -= end - has;
         self.offset = has;
         Ok(())
+    }
+
+    /// Takes back all that was reported of the session.
+    pub(super) fn lose_all(&mut self) {
+        let (moved, kept) = (
+            std::mem::take(&mut self.moved),
+            std::mem::take(&mut self.kept),
+        );
+        self.lost(moved);
+        if kept > 0 {
+            let event = Event::KeptLost { len: kept };
+            self.client.reporter().event(event);
+        }
     }
 
     pub(super) fn lost(&self, len: u64) {
