@@ -150,6 +150,12 @@ pub enum OpsError {
     /// A password that the registry does not take; nothing was kept.
     #[error("`{registry}` does not take this login: {said}")]
     LoginRefused { registry: Registry, said: String },
+    /// A registry of which nothing could be read, so that there is no receipt.
+    #[error("nothing of `{registry}` could be read; no receipt was written")]
+    NothingRead {
+        registry: Registry,
+        source: Box<RegistryError>,
+    },
     #[error("`{}` has no login for `{name}`", path.display())]
     NotLoggedIn { name: String, path: PathBuf },
     /// A registry that cannot take what is to be pushed.
@@ -286,6 +292,7 @@ impl OpsError {
             | Self::Carry(_)
             | Self::Server(_) => ErrorClass::Usage,
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
+            Self::NothingRead { source, .. } => source.class(),
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } => ErrorClass::Network,
@@ -503,6 +510,7 @@ impl Hint for OpsError {
                     .to_owned(),
             ),
             Self::Receipt { source, .. } => source.hint(),
+            Self::NothingRead { source, .. } => source.hint(),
             Self::BaseMissing(missing) => missing.hint(),
             Self::Conflicts { .. } => Some(
                 "take those of the newest with `--prefer last`, with the bundles in the order of \

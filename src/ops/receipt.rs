@@ -14,6 +14,7 @@ use super::inventory::{Inventoried, Inventory};
 use super::{Context, DamagedImage, OpsError};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
+use crate::hint::Hint;
 use crate::list::{ImageList, RenameRules};
 use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
@@ -63,6 +64,9 @@ pub struct ReceiptOutcome {
     pub absent: Vec<String>,
     /// Images that could not be read, and are not in the receipt.
     pub unread: Vec<DamagedImage>,
+    /// What to do about the first of those.
+    #[serde(skip)]
+    pub hint: Option<String>,
     #[serde(skip)]
     pub receipt: Receipt,
 }
@@ -74,9 +78,18 @@ struct Found {
     n_images: usize,
     absent: Vec<String>,
     unread: Vec<DamagedImage>,
+    /// Why the first of those could not be read.
+    first_error: Option<RegistryError>,
 }
 
 impl Found {
+    /// Notes what could not be read.
+    fn leave_out(&mut self, image: String, error: RegistryError) {
+        let text = error_chain(&error);
+        self.unread.push(DamagedImage { image, error: text });
+        self.first_error.get_or_insert(error);
+    }
+
     fn outcome(mut self, of: Origin) -> ReceiptOutcome {
         self.repositories.retain(|_, digests| !digests.is_empty());
         let receipt = Receipt::new(of.clone(), self.repositories);
@@ -87,6 +100,7 @@ impl Found {
             n_digests: receipt.n_digests(),
             absent: self.absent,
             unread: self.unread,
+            hint: self.first_error.as_ref().and_then(Hint::hint),
             receipt,
         }
     }
@@ -234,19 +248,22 @@ async fn of_registry(
                 let blobs = answer.blobs.into_iter();
                 named.extend(blobs.map(|(digest, len)| ((&asked.repo, digest), len)));
                 if let Some(error) = answer.unread {
-                    found.unread.push(DamagedImage {
-                        image: format!("referrers of {}", asked.name),
-                        error: error_chain(&error),
-                    });
+                    found.leave_out(format!("referrers of {}", asked.name), error);
                 }
             }
-            Err(error) => found.unread.push(DamagedImage {
-                image: asked.name.clone(),
-                error: error_chain(&error),
-            }),
+            Err(error) => found.leave_out(asked.name.clone(), error),
         }
     }
     drop(answers);
+    // A receipt of nothing would have the next bundle carry everything again.
+    if found.n_images == 0
+        && let Some(source) = found.first_error
+    {
+        return Err(OpsError::NothingRead {
+            registry: registry.clone(),
+            source: Box::new(source),
+        });
+    }
     claim_blobs(cx, holder, named, &mut found).await;
     let name = match &holder.prefix {
         Some(prefix) => format!("{registry}/{prefix}"),
@@ -403,10 +420,7 @@ async fn tagged(
             })),
             // A repository whose tags are all deleted.
             Err(error) if error.status() == Some(404) => {}
-            Err(error) => found.unread.push(DamagedImage {
-                image: repo.name.to_string(),
-                error: error_chain(&error),
-            }),
+            Err(error) => found.leave_out(repo.name.to_string(), error),
         }
     }
     Ok(asked)

@@ -250,6 +250,17 @@ fn what_cannot_be_read_is_left_out_and_reported() {
     );
     let receipt = read(&env, "have.json");
     assert!(receipt.has(good.digest()) && !receipt.has(bad.digest()));
+    // Of nothing that could be read there is no receipt.
+    registry.fail(Fault::on("GET", path_contains("/good/")).does(Effect::Status(403)));
+    let nothing = env
+        .run_line(&format!("receipt {host} --retries 0 --output no.json"))
+        .exits(1);
+    let said = "could be read; no receipt was written";
+    assert!(nothing.stderr.contains(said), "{}", nothing.stderr);
+    assert_eq!(
+        fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
+        None
+    );
     registry.fail(Fault::on("GET", path_contains("/_catalog")).does(Effect::Status(403)));
     let refused = env
         .run_line(&format!("receipt {host} --retries 0 --output no.json"))

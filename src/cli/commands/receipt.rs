@@ -50,6 +50,11 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     for unread in &found.unread {
         printer.warning(&format!("{}: left out: {}", unread.image, unread.error));
     }
+    if let Some(hint) = &found.hint {
+        printer.note(&format!(
+            "{hint}; `hod pack --since` takes an earlier bundle in place of a receipt too"
+        ));
+    }
     printer.message(&format!(
         "{} in {} of {}",
         format_count(found.n_digests, "digest"),

@@ -50,7 +50,7 @@ fn base_missing(target: Option<&str>) -> BaseMissing {
 }
 
 /// Those of the verbs that only look.
-fn of_looking() -> [OpsError; 9] {
+fn of_looking() -> [OpsError; 10] {
     [
         OpsError::LoginRefused {
             registry: "harbor.corp".parse().unwrap(),
@@ -61,6 +61,12 @@ fn of_looking() -> [OpsError; 9] {
             path: path(),
         },
         OpsError::NoCatalog {
+            registry: "harbor.corp".parse().unwrap(),
+            source: Box::new(RegistryError::Host {
+                registry: "harbor.corp".parse().unwrap(),
+            }),
+        },
+        OpsError::NothingRead {
             registry: "harbor.corp".parse().unwrap(),
             source: Box::new(RegistryError::Host {
                 registry: "harbor.corp".parse().unwrap(),
@@ -258,6 +264,7 @@ fn of_the_verbs() {
             | OpsError::NotLoggedIn { .. }
             | OpsError::Piped
             | OpsError::NoCatalog { .. }
+            | OpsError::NothingRead { .. }
             | OpsError::Receipt { .. }
             | OpsError::TwoReceipts { .. }
             | OpsError::BadDigest { .. }
