@@ -30,6 +30,17 @@ pub(super) async fn write(
         ));
     }
     if options.format == ExportFormat::OciArchive {
+        if batch
+            .plan
+            .images
+            .iter()
+            .any(|image| !image.referrers.is_empty())
+        {
+            cx.note(
+                "the archive has signatures or other referrers, at which `ctr images import` of \
+                 containerd fails: export with `--no-referrers`, or import with `--no-unpack`",
+            );
+        }
         return write_archive(cx, options, (catalog, batch)).await;
     }
     let output = options.output.clone();
