@@ -14,7 +14,7 @@ use crate::report::{Event, Reporter};
 use super::colour::Label;
 use super::counters::{Counters, Meter};
 use super::printer::{Printer, Verbosity};
-use super::repeats::{Repeats, brief, cause, with_short_digests};
+use super::repeats::{Repeats, brief, cause, common, with_short_digests};
 use super::screen::Motion;
 use super::totals::Totals;
 use crate::report::amount::format_duration;
@@ -197,7 +197,7 @@ impl Shared {
                     state.done.insert(image.to_owned());
                     Some(0)
                 }
-                Event::Retry { error, .. } => state.repeats.retry(cause(error), now),
+                Event::Retry { error, .. } => state.repeats.retry(&common(cause(error)), now),
                 Event::ImageFailed { error, .. } => {
                     state.repeats.failure(cause(error)).then_some(0)
                 }
@@ -393,6 +393,23 @@ mod tests {
         images 1/2, 1.0/10.0 GiB, 205 MiB/s, eta 45s
         failed: b: 401
         ");
+    }
+
+    #[test]
+    fn a_retry_names_its_host_once_whatever_the_id_of_the_request() {
+        let (printer, stderr) = lines_printer(Verbosity::Normal);
+        let reporter = ProgressReporter::new(&printer);
+        for id in ["1c26", "9f00"] {
+            reporter.event(Event::Retry {
+                what: "h:5000",
+                attempt: 1,
+                delay: Duration::from_millis(500),
+                error: &format!("GET /v2/ on h:5000: 502 Bad Gateway (request {id})"),
+            });
+        }
+        reporter.finish();
+        let said = "retry: h:5000: 502 Bad Gateway (request 1c26); attempt 1 in 0.5 s\n";
+        assert_eq!(stderr.text(), said);
     }
 
     #[test]

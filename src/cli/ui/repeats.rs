@@ -83,6 +83,16 @@ pub(super) fn brief(cause: &str, what: &str) -> String {
     shown
 }
 
+/// The text without the ids of requests, which differ where all else is the same.
+pub(super) fn common(text: &str) -> String {
+    let mut parts = text.split(" (request ");
+    let mut common = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        common += part.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    common
+}
+
 /// The text with digests cut to 12 digits.
 pub(super) fn with_short_digests(text: &str) -> String {
     let words = text
@@ -137,6 +147,8 @@ mod tests {
         assert_eq!(brief("h: 502 Bad Gateway", "x"), "h: 502 Bad Gateway");
         assert_eq!(brief(&"é".repeat(99), "x"), format!("{}…", "é".repeat(80)));
         check("image not found on `h`", "image not found on `h`");
+        assert_eq!(common("h: 502 (request 1c26): x"), "h: 502: x");
+        assert_eq!(common("h: 502 (request 9f00)"), common("h: 502"));
         let digest = "1".repeat(64);
         assert_eq!(
             with_short_digests(&format!("h/a sha256:{digest}")),

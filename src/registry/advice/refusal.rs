@@ -27,7 +27,7 @@ pub(super) fn hint(
                 .to_owned(),
         );
     }
-    match &asked.whom {
+    let hint = match &asked.whom {
         Whom::TokenServer { of } => Some(token_server(
             (host, request.path(), of),
             status,
@@ -36,6 +36,11 @@ pub(super) fn hint(
         Whom::Elsewhere { by } => Some(elsewhere((host, by), status, asked)),
         Whom::Registry => harbor_hint(request, (status, body), &asked.login)
             .or_else(|| registry(request, (status, body), asked)),
+    };
+    // Who only looks moves nothing.
+    match asked.purpose {
+        Purpose::Look => hint.map(|hint| hint.replace(AGAIN, "then run the command again")),
+        Purpose::Pull | Purpose::Push => hint,
     }
 }
 
