@@ -277,7 +277,7 @@ fn they_can_be_left_behind() {
     let sig = cosign_tag(signed.index.digest(), "sig");
     assert!(!exists(&env.path(format!("layouts/app/signed:{sig}"))));
     // containerd takes what an archive names for images, signatures too.
-    for (output, flags, is_said) in [("a.tar", "", true), ("b.tar", "--no-referrers", false)] {
+    for (output, flags, is_said) in [("all.tar", "", true), ("bare.tar", "--no-referrers", false)] {
         let line = format!("export store --format oci-archive --output {output} {flags}");
         let output = env.run_line(&line).success();
         let says = output.stderr.contains("`ctr images import`");
