@@ -256,7 +256,7 @@ impl OpsError {
             Self::Bundle(error) => error.class(),
             Self::Layout(error) => error.class(),
             Self::Registry(error) => error.class(),
-            Self::NoCatalog { source, .. } => source.class(),
+            Self::NoCatalog { source, .. } | Self::NothingRead { source, .. } => source.class(),
             Self::Receipt { source, .. } => source.class(),
             Self::TwoReceipts { .. } | Self::BadDigest { .. } | Self::AmbiguousDigest { .. } => {
                 ErrorClass::Usage
@@ -292,7 +292,6 @@ impl OpsError {
             | Self::Carry(_)
             | Self::Server(_) => ErrorClass::Usage,
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
-            Self::NothingRead { source, .. } => source.class(),
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::Bind { .. } => ErrorClass::Network,

@@ -43,6 +43,37 @@ fn doctor_takes_what_push_and_login_take() {
     }
 }
 
+/// `doctor` says of a name what `push` to it says.
+#[track_caller]
+fn assert_push_agrees(site: &Site, host: &str, (name, pushable): (&str, bool)) {
+    let output = site.env.run_line(&format!("doctor {host}{name} --json"));
+    let found: serde_json::Value = serde_json::from_str(&output.success().stdout).unwrap();
+    let expect = if name.is_empty() && pushable {
+        serde_json::Value::Null
+    } else {
+        pushable.into()
+    };
+    assert_eq!(found["pushable"], expect, "{name}");
+    let output = site.env.run_line(&format!("doctor {host}{name}")).success();
+    let last = if pushable {
+        format!("`{host}` can be used")
+    } else {
+        format!("`{host}` can be reached; `hod push {host}{name}` would fail")
+    };
+    assert!(
+        output.stderr.trim_end().ends_with(&last),
+        "{}",
+        output.stderr
+    );
+    if name.is_empty() {
+        return;
+    }
+    let target = format!("{host}{name}");
+    let push = site.env.run_line(&format!("push store {target} --dry-run"));
+    let code = if pushable { 0 } else { 5 };
+    assert_eq!(push.code, Some(code), "{name}: {}", push.stderr);
+}
+
 #[test]
 fn doctor_says_what_push_would_say() {
     let site = Site::new();
@@ -52,35 +83,6 @@ fn doctor_says_what_push_would_say() {
     site.harbor.state().add_project("read", &reader);
     site.harbor.state().add_project("theirs", &[]);
     let host = site.harbor.host().to_owned();
-    #[track_caller]
-    fn check(site: &Site, host: &str, (name, pushable): (&str, bool)) {
-        let output = site.env.run_line(&format!("doctor {host}{name} --json"));
-        let found: serde_json::Value = serde_json::from_str(&output.success().stdout).unwrap();
-        let expect = if name.is_empty() && pushable {
-            serde_json::Value::Null
-        } else {
-            pushable.into()
-        };
-        assert_eq!(found["pushable"], expect, "{name}");
-        let output = site.env.run_line(&format!("doctor {host}{name}")).success();
-        let last = if pushable {
-            format!("`{host}` can be used")
-        } else {
-            format!("`{host}` can be reached; `hod push {host}{name}` would fail")
-        };
-        assert!(
-            output.stderr.trim_end().ends_with(&last),
-            "{}",
-            output.stderr
-        );
-        if name.is_empty() {
-            return;
-        }
-        let target = format!("{host}{name}");
-        let push = site.env.run_line(&format!("push store {target} --dry-run"));
-        let code = if pushable { 0 } else { 5 };
-        assert_eq!(push.code, Some(code), "{name}: {}", push.stderr);
-    }
     site.add("app:1", &app());
     let all = [
         ("/offline", true),
@@ -89,11 +91,11 @@ fn doctor_says_what_push_would_say() {
         ("/theirs", false),
     ];
     for case in all.into_iter().chain([("", true)]) {
-        check(&site, &host, case);
+        assert_push_agrees(&site, &host, case);
     }
     site.harbor.state().read_only = true;
     for name in ["", "/offline"] {
-        check(&site, &host, (name, false));
+        assert_push_agrees(&site, &host, (name, false));
     }
 }
 
