@@ -29,8 +29,6 @@ const ASK_AT_ONCE: usize = 16;
 const HOLDERS_MAX: usize = 32;
 /// How many blobs are named.
 const BLOBS_SHOWN_MAX: usize = 3;
-/// How many digits of a digest are shown.
-const DIGITS_SHOWN: usize = 12;
 /// How many of the images that need a blob are named.
 const IMAGES_SHOWN_MAX: usize = 3;
 
@@ -132,7 +130,7 @@ impl fmt::Display for BaseMissing {
             )?,
         }
         for blob in self.blobs.iter().take(BLOBS_SHOWN_MAX) {
-            let digest = &blob.digest.hex()[..DIGITS_SHOWN];
+            let digest = blob.digest.short();
             write!(f, "\n  {digest} ({})", format_len(blob.size))?;
             let shown = &blob.images[..blob.images.len().min(IMAGES_SHOWN_MAX)];
             write!(f, ", for {}", shown.join(", "))?;

@@ -25,9 +25,6 @@ use removal::Planned;
 pub use removal::Removal;
 use shape::{TreeDir, TreeFile};
 
-/// How many digits of a digest are shown.
-const DIGITS_SHOWN: usize = 12;
-
 /// How the directories are named by which a tree is told from its origin.
 const PROBE: &str = "probe-";
 
@@ -128,7 +125,7 @@ pub enum WhyLost {
 impl fmt::Display for Lost {
     /// "a/one:1 (`ab12…` is damaged there)"
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = &self.digest.hex()[..DIGITS_SHOWN];
+        let digits = self.digest.short();
         let why = match self.why {
             WhyLost::Absent => "is not there",
             WhyLost::Damaged => "is damaged there",
