@@ -193,7 +193,7 @@ pub enum OpsError {
         images: Vec<String>,
     },
     /// The images are selected, and others are still beside them.
-    #[error("not all that is not selected could be removed from `{}`", path.display())]
+    #[error("some images that are not selected could not be removed from `{}`", path.display())]
     NotRemoved { path: PathBuf, source: StoreError },
     /// A text of the bundle that comes from the command line.
     #[error("the {field} of the bundle is empty, too long or has control characters")]

@@ -23,13 +23,13 @@ pub enum StoreError {
     #[error("`{}` is in use by another hod process", path.display())]
     InUse { path: PathBuf },
     /// A path of the store that leads elsewhere.
-    #[error("`{}` is not a directory of its own", path.display())]
+    #[error("`{}` is not a real directory (perhaps a symbolic link)", path.display())]
     Indirect { path: PathBuf },
     /// A tree whose files are those of the store that it is to be compared with.
-    #[error("`{}` is a directory of `{}` as well", path.display(), origin.display())]
+    #[error("`{}` and `{}` are the same directory", path.display(), origin.display())]
     SameDirectory { path: PathBuf, origin: PathBuf },
     /// A file that was removed from a tree is not in the store any more either; it was put back.
-    #[error("`{}` was changed meanwhile", path.display())]
+    #[error("`{}` changed while hod was running", path.display())]
     Changed { path: PathBuf },
     /// The file system refused.
     #[error(transparent)]

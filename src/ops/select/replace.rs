@@ -67,7 +67,7 @@ pub(super) async fn replace(
     if outcome.n_failed() > 0 {
         if !surplus.images().is_empty() {
             cx.warn(&format!(
-                "nothing was removed from `{}`, since not all images were selected",
+                "nothing was removed from `{}`: some images failed",
                 options.output.display()
             ));
         }
@@ -87,7 +87,7 @@ pub(super) async fn replace(
         .collect();
     if removal.n_blobs > 0 {
         cx.note(&format!(
-            "{} ({}) that no selected image has were removed from `{}`",
+            "removed {} ({}) that no selected image uses from `{}`",
             format_count(removal.n_blobs, "blob"),
             format_len(removal.len),
             options.output.display()
