@@ -1,11 +1,10 @@
 //! Blobs: head and fetch.
 
-use std::future::ready;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{Buf as _, Bytes};
+use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 
@@ -69,19 +68,35 @@ impl Client {
         let Some(last) = blob.size.checked_sub(1) else {
             return self.head_blob(repo, blob).await;
         };
+        let target = &self.reading(repo);
+        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
+        let whole = &Call::new(Method::GET, url);
         let n_cut = &AtomicU32::new(0);
         let what = format!("{repo} {}", blob.digest);
         self.retry(&what, || async move {
-            let body = match self.fetch_blob_at(repo, blob, last).await {
+            let answer = self.send(target, &part_of(whole, last)).await?;
+            let body = match self.part_body(target, answer, (blob, last)).await {
+                Ok(Some(body)) => Ok(body),
+                // The registry sends no such part.
+                Ok(None) => {
+                    let answer = self.send(target, whole).await?;
+                    self.whole_body(target, answer, blob).await
+                }
+                Err(error) => Err(error),
+            };
+            let mut body = match body {
                 Ok(body) => body,
                 Err(error) if error.status() == Some(404) => return Ok(Evidence::Absent),
-                Err(RegistryError::Length { actual, .. }) => {
-                    return Ok(Evidence::Differs { len: Some(actual) });
-                }
+                Err(
+                    RegistryError::Length { actual, .. } | RegistryError::WrongClaim { actual, .. },
+                ) => return Ok(Evidence::Differs { len: Some(actual) }),
                 Err(error) => return Err(error),
             };
-            match body.try_for_each(|_| ready(Ok(()))).await {
-                Ok(()) => Ok(Evidence::Present),
+            // Where all is sent, the start has to do: the rest would cost as much as a pull.
+            match body.answer.chunk().await {
+                Ok(Some(_)) => Ok(Evidence::Present),
+                Ok(None) => Ok(Evidence::Differs { len: None }),
+                Err(error @ RegistryError::Stalled { .. }) => Err(error),
                 // A line may be cut at this very place; twice is what the registry has.
                 Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
                     Ok(Evidence::Differs { len: None })

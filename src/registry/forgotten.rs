@@ -25,24 +25,41 @@ pub(super) enum Memory {
 pub(super) struct Forgotten {
     n: u32,
     ask_at: Option<Instant>,
+    noted_at: Option<Instant>,
 }
 
 impl Forgotten {
-    /// Whether the login may be shown at `now`.
-    pub(super) fn may_ask(&self, now: Instant) -> bool {
-        self.ask_at.is_none_or(|at| at <= now)
+    /// Takes the turn to show the login at `now`; without one, somebody else has it or it is too
+    /// early. A login that was not forgotten may be shown by all.
+    pub(super) fn take_turn(&mut self, now: Instant) -> bool {
+        match self.ask_at {
+            Some(at) if at > now => false,
+            Some(_) => {
+                self.ask_at = Some(now + self.wait());
+                true
+            }
+            None => true,
+        }
     }
 
-    /// Notes that the login was shown at `now` and is not known.
-    pub(super) fn again(&mut self, now: Instant) -> Memory {
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.n));
-        self.ask_at = Some(now + wait.min(WAIT_MAX));
-        self.n += 1;
+    /// Notes at `now` that the login was shown at `shown_at` and is not known. What several find
+    /// that had shown it at the same time counts once.
+    pub(super) fn note(&mut self, shown_at: Instant, now: Instant) -> Memory {
+        if self.noted_at.is_none_or(|noted_at| shown_at >= noted_at) {
+            self.ask_at = Some(now + self.wait());
+            self.noted_at = Some(now);
+            self.n += 1;
+        }
         if self.n < N_MAX {
             Memory::MayReturn
         } else {
             Memory::Lost
         }
+    }
+
+    fn wait(&self) -> Duration {
+        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.n));
+        wait.min(WAIT_MAX)
     }
 
     /// Notes that the login is known again.
@@ -62,17 +79,34 @@ mod tests {
         let mut asked_at = Vec::new();
         for second in 0..600 {
             let now = start + Duration::from_secs(second);
-            if !forgotten.may_ask(now) {
+            if !forgotten.take_turn(now) {
                 continue;
             }
+            // The turn is one's own.
+            assert!(second == 0 || !forgotten.take_turn(now));
             asked_at.push(second);
-            if forgotten.again(now) == Memory::Lost {
+            if forgotten.note(now, now) == Memory::Lost {
                 break;
             }
         }
         assert_eq!(asked_at, [0, 1, 3, 7, 15, 31, 63, 95, 127]);
         forgotten.over();
-        assert!(forgotten.may_ask(start));
-        assert_eq!(forgotten.again(start), Memory::MayReturn);
+        assert!(forgotten.take_turn(start));
+        assert_eq!(forgotten.note(start, start), Memory::MayReturn);
+    }
+
+    #[test]
+    fn what_many_find_at_once_counts_once() {
+        let start = Instant::now();
+        let mut forgotten = Forgotten::default();
+        for _ in 0..100 {
+            assert!(forgotten.take_turn(start));
+        }
+        let later = start + Duration::from_millis(20);
+        for _ in 0..100 {
+            assert_eq!(forgotten.note(start, later), Memory::MayReturn);
+        }
+        assert!(!forgotten.take_turn(later));
+        assert!(forgotten.take_turn(later + FIRST_WAIT));
     }
 }

@@ -13,6 +13,8 @@ mod api;
 mod creator;
 mod rights;
 
+use std::time::Instant;
+
 use super::challenge::Challenge;
 use super::client::Target;
 use super::endpoint::same_origin;
@@ -143,7 +145,8 @@ impl Client {
         if let Some(doubt) = doubts.get(&project.name) {
             return *doubt;
         }
-        if !proof.may_be_shown() {
+        let shown_at = Instant::now();
+        if !proof.take_turn(shown_at) {
             return Doubt::None;
         }
         let doubt = self.ask_about(target, &project).await;
@@ -151,7 +154,7 @@ impl Client {
             && self.has_accepted_login(target)
             && let Ok(call) = api::head_project(self, &project)
         {
-            proof.note_forgotten(&RequestLine::new(&call.method, &call.url));
+            proof.note_forgotten(&RequestLine::new(&call.method, &call.url), shown_at);
         }
         // The others may be otherwise a moment later.
         if matches!(doubt, Doubt::ProjectMissing | Doubt::RightMissing) {

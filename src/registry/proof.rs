@@ -73,14 +73,15 @@ impl Proof {
         }
     }
 
-    /// Whether a login that was accepted may be shown at this moment.
-    pub(super) fn may_be_shown(&self) -> bool {
-        lock(&self.forgotten).may_ask(Instant::now())
+    /// Takes the turn to show, at `now`, a login that was accepted.
+    pub(super) fn take_turn(&self, now: Instant) -> bool {
+        lock(&self.forgotten).take_turn(now)
     }
 
-    /// Notes that a login that was accepted, and was shown with `request`, is not known any more.
-    pub(super) fn note_forgotten(&self, request: &RequestLine) {
-        let memory = lock(&self.forgotten).again(Instant::now());
+    /// Notes that a login that was accepted, and was shown with `request` at `shown_at`, is not
+    /// known any more.
+    pub(super) fn note_forgotten(&self, request: &RequestLine, shown_at: Instant) {
+        let memory = lock(&self.forgotten).note(shown_at, Instant::now());
         if memory == Memory::Lost {
             self.conclude(Verdict::Refused(Refusal {
                 request: Box::new(request.clone()),

@@ -169,7 +169,11 @@ impl Client {
             let login = needed.login.as_ref();
             let accepted = login.filter(|_| self.has_accepted_login(target));
             let accepted = accepted.map(|login| auth.proof(login));
-            if accepted.as_ref().is_some_and(|proof| !proof.may_be_shown()) {
+            let shown_at = Instant::now();
+            if accepted
+                .as_ref()
+                .is_some_and(|proof| !proof.take_turn(shown_at))
+            {
                 return Err(self.forgotten(target, login)?);
             }
             let fetch = self.fetch_token(target, server, (login, &need.scopes));
@@ -182,7 +186,7 @@ impl Client {
                 {
                     let error = self.forgotten(target, login)?;
                     if let RegistryError::LoginForgotten { request, .. } = &error {
-                        proof.note_forgotten(request);
+                        proof.note_forgotten(request, shown_at);
                     }
                     return Err(error);
                 }

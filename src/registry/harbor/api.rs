@@ -276,7 +276,9 @@ impl Harbor {
                 names.join("+")
             );
             let found: Option<Vec<WireProject>> = self.read(first, &path).await?;
-            for found in found.unwrap_or_default() {
+            // A proxy may have dropped the filter.
+            let is_asked = |found: &WireProject| page.iter().any(|one| one.name == found.name);
+            for found in found.unwrap_or_default().into_iter().filter(is_asked) {
                 let kind = found.kind();
                 visible.insert(found.name, kind);
             }
