@@ -52,8 +52,9 @@ pub use private::{
     create_private_dir_all, make_private, sweep_private, write_new_pair, write_private,
 };
 pub use read::{
-    FileStat, broken_link, dir_of, is_within, len_of, open, read, read_at, read_dir_names,
-    read_input, read_range, resolve, stat, try_open, try_read, try_read_dir_names, try_stat,
+    FileStat, broken_link, dir_of, is_within, len_of, open, open_input, read, read_at,
+    read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open, try_read,
+    try_read_dir_names, try_stat,
 };
 pub use scratch::{TempDir, memory_file};
 pub use space::{available, file_len_max, same_filesystem};

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -95,12 +95,15 @@ fn open_now(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a whole file of at most `len_max` bytes that the user named, which may be a pipe such as
-/// `<(command)`. Waits for its writer.
+/// Opens a file that the user named, which may be a pipe such as `<(command)`. Waits for its writer.
 #[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+pub fn open_input(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|source| Error::new("open", path, source))
+}
+
+/// Reads a whole file of at most `len_max` bytes, opened as [`open_input`] does.
 pub fn read_input(path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
-    let file = File::open(path).map_err(|source| Error::new("open", path, source))?;
-    read_open(&file, path, len_max)
+    read_open(&open_input(path)?, path, len_max)
 }
 
 /// Reads a whole file of at most `len_max` bytes; a longer one is an error.
@@ -117,16 +120,17 @@ pub fn try_read(path: &Path, len_max: u64) -> Result<Option<Vec<u8>>, Error> {
 }
 
 fn read_open(file: &File, path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
+    read_to_end(file, len_max).map_err(|source| Error::new("read", path, source))
+}
+
+/// Reads to the end, which must come after at most `len_max` bytes.
+pub fn read_to_end(input: impl Read, len_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(len_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::new("read", path, source))?;
+    let mut input = input.take(len_max.saturating_add(1));
+    input.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > len_max {
-        let source = io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("the file has more than the {len_max} bytes that are allowed here"),
-        );
-        return Err(Error::new("read", path, source));
+        let text = format!("it has more than the {len_max} bytes that are allowed here");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(bytes)
 }

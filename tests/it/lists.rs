@@ -1,6 +1,8 @@
 //! Lists as people have them: what is read, what is refused, and what is said of it.
 
-use crate::support::env::TestEnv;
+use hod::fsx;
+
+use crate::support::env::{TestEnv, finish};
 use crate::support::images::image;
 use crate::support::registry::TestRegistry;
 
@@ -45,6 +47,32 @@ fn refused(list: &[u8]) -> String {
     assert!(registry.seen().is_empty());
     assert_eq!(output.stdout, "");
     output.stderr
+}
+
+#[test]
+fn files_longer_than_any_list_are_refused_for_what_they_are() {
+    let len = 17 << 20;
+    let mut tar = vec![0; len];
+    tar[257..262].copy_from_slice(b"ustar");
+    let text = b"redis:5.0\n".repeat(len / 10);
+    let table: [(&[u8], &str); 2] = [
+        (&tar, "is an archive, not an image list"),
+        (
+            &text,
+            "it has more than the 16777216 bytes that are allowed",
+        ),
+    ];
+    for (bytes, said) in table {
+        let env = TestEnv::new();
+        env.write("list.txt", bytes);
+        for list in ["list.txt", "-"] {
+            let stdin = fsx::open(&env.path("list.txt")).unwrap();
+            let mut hod = env.hod();
+            hod.args(["pull", list, "--store", "store", "--source", "127.0.0.1:1"]);
+            let output = finish(hod.stdin(stdin)).exits(2);
+            assert!(output.stderr.contains(said), "{list}: {}", output.stderr);
+        }
+    }
 }
 
 #[test]

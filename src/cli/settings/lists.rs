@@ -1,6 +1,6 @@
 //! Image lists: from files, the lists in a directory, and stdin.
 
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{apart, text};
@@ -13,6 +13,8 @@ use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// How much of a list is looked at before the rest is read, in bytes.
+const HEAD_LEN: u64 = 512;
 /// How archives and compressed files begin, by offset.
 const ARCHIVES: &[(usize, &[u8])] = &[
     (257, b"ustar"),
@@ -71,7 +73,8 @@ pub(crate) async fn read_lists(
     let paths = named.clone();
     let found = apart(move || list_texts(&paths)).await?;
     for dir in found.unread.iter().filter(|dir| !named.contains(dir)) {
-        let text = format!("lists in `{}` are not read: name it, too", dir.display());
+        let dir = dir.display();
+        let text = format!("lists in `{dir}` are not read; add `{dir}` to the command");
         reporter.event(Event::Warning { text: &text });
     }
     let sources: Vec<ListSource<'_>> = found
@@ -101,15 +104,8 @@ fn list_texts(paths: &[PathBuf]) -> Result<FoundLists, CommandError> {
             None => path.clone(),
         };
         if path.as_os_str() == "-" {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .take(LIST_LEN_MAX)
-                .read_to_end(&mut bytes)
-                .map_err(CommandError::Stdin)?;
             let name = Path::new("<stdin>");
-            require_text(name, &bytes)?;
-            let text = text(name, bytes)?;
+            let text = read_list(name, io::stdin().lock(), CommandError::Stdin)?;
             found.texts.push((name.display().to_string(), text));
             continue;
         }
@@ -123,17 +119,32 @@ fn list_texts(paths: &[PathBuf]) -> Result<FoundLists, CommandError> {
             found.unread.extend(below);
         }
         for file in files {
-            let bytes =
-                fsx::read_input(&file, LIST_LEN_MAX).map_err(|source| CommandError::List {
-                    path: file.clone(),
-                    source,
-                })?;
-            require_text(&file, &bytes)?;
-            let text = text(&file, bytes)?;
+            let unreadable = |source| CommandError::List {
+                path: file.clone(),
+                source,
+            };
+            let open = fsx::open_input(&file).map_err(unreadable)?;
+            let text = read_list(&file, open, |source| {
+                unreadable(fsx::Error::new("read", &file, source))
+            })?;
             found.texts.push((file.display().to_string(), text));
         }
     }
     Ok(found)
+}
+
+/// Reads a list, unless it begins as an archive does.
+fn read_list(
+    path: &Path,
+    mut input: impl Read,
+    unreadable: impl Fn(io::Error) -> CommandError,
+) -> Result<String, CommandError> {
+    let mut head = Vec::new();
+    let begin = input.by_ref().take(HEAD_LEN).read_to_end(&mut head);
+    begin.map_err(&unreadable)?;
+    require_text(path, &head)?;
+    let bytes = fsx::read_to_end(head.as_slice().chain(input), LIST_LEN_MAX).map_err(unreadable)?;
+    text(path, bytes)
 }
 
 /// The lists of a directory, and the directories in it that have some.

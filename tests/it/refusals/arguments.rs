@@ -234,7 +234,7 @@ fn lists_in_subdirectories_are_told_of() {
     let output = env.run_line(line).success();
     assert_says(
         &output,
-        &["warning: lists in `lists/deep` are not read: name it, too"],
+        &["warning: lists in `lists/deep` are not read; add `lists/deep` to the command"],
     );
     let output = env.run_line(&format!("{line} lists/deep/")).success();
     assert!(!output.stderr.contains("warning"), "{}", output.stderr);
