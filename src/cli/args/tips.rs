@@ -35,7 +35,14 @@ pub(crate) fn improve(error: &mut clap::Error, arguments: &[OsString]) {
             error.remove(ContextKind::Suggested);
             unknown_argument(verb.as_deref(), &given)
         }
-        ErrorKind::InvalidValue | ErrorKind::MissingRequiredArgument => host_flag(arguments),
+        ErrorKind::InvalidValue => {
+            let given = word(error, ContextKind::InvalidArg).unwrap_or_default();
+            let flag = given.split(' ').next();
+            flag.filter(|flag| HOST_FLAGS.contains(flag)).map(host_tip)
+        }
+        ErrorKind::MissingRequiredArgument if lacks_words_only(error) => {
+            taker_of_last_word(verb.as_deref(), arguments).map(host_tip)
+        }
         _ => return,
     };
     let Some(text) = text else {
@@ -86,14 +93,48 @@ fn unknown_argument(verb: Option<&str>, given: &str) -> Option<String> {
         .then(|| format!("the output is named with a flag: `--output {given}`"))
 }
 
-/// What to say of `--insecure` and the like without a host; the flag may have taken another argument
-/// for its host.
-fn host_flag(arguments: &[OsString]) -> Option<String> {
-    let flag = arguments.iter().filter_map(|argument| argument.to_str());
-    let flag = flag.rev().find(|flag| HOST_FLAGS.contains(flag))?;
-    Some(format!(
+/// What to say of `--insecure` and the like without a host.
+fn host_tip(flag: &str) -> String {
+    format!(
         "`{flag}` is followed by the host of the registry that it is for: `{flag} harbor.corp:8443`"
-    ))
+    )
+}
+
+/// Whether no flag is missing.
+fn lacks_words_only(error: &clap::Error) -> bool {
+    matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::Strings(missing)) if missing.iter().all(|name| name.starts_with('<'))
+    )
+}
+
+/// The host flag that has the last word of a command line, apart from values of other flags, for its
+/// host.
+fn taker_of_last_word<'a>(verb: Option<&str>, arguments: &'a [OsString]) -> Option<&'a str> {
+    let mut command = super::Cli::command();
+    command.build();
+    let verb = command.find_subcommand(verb?)?;
+    let takes_value = |flag: &str| {
+        verb.get_arguments()
+            .filter(|arg| arg.get_action().takes_values())
+            .any(|arg| {
+                let long = arg.get_long().map(|long| format!("--{long}"));
+                let short = arg.get_short().map(|short| format!("-{short}"));
+                [long, short].iter().flatten().any(|name| name == flag)
+            })
+    };
+    let (mut before, mut taker) = (None, None);
+    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
+        match before.take() {
+            Some(flag) if HOST_FLAGS.contains(&flag) => taker = Some(flag),
+            Some(_) => {}
+            None if word.starts_with('-') && word != "-" => {
+                before = Some(word).filter(|flag| takes_value(flag));
+            }
+            None => taker = None,
+        }
+    }
+    taker
 }
 
 /// The verb of a command line.
@@ -198,6 +239,32 @@ mod tests {
             assert!(said.contains(expect), "{line}: {said}");
             assert!(!said.contains("as a value, use"), "{line}: {said}");
         }
+    }
+
+    #[test]
+    fn a_flag_with_its_host_does_not_hide_other_advice() {
+        for (line, has_tip) in [
+            ("push s --insecure h", true),
+            ("push s --insecure h -q --jobs 4", true),
+            ("push s h --insecure --dry-run", true),
+            ("pull --plain-http l --store s", true),
+            ("push --insecure h s", false),
+            ("push s h --insecure h --color nevr", false),
+            ("push s h --progress --insecure h", false),
+            ("pull l --plain-http h", false),
+        ] {
+            let said = said(line);
+            assert_eq!(
+                said.contains("is followed by the host"),
+                has_tip,
+                "{line}: {said}"
+            );
+        }
+        let colour = said("push s h --insecure h --color nevr");
+        assert!(
+            colour.contains("a similar value exists: 'never'"),
+            "{colour}"
+        );
     }
 
     #[test]
