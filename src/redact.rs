@@ -16,6 +16,8 @@ const KEY_LEN_MIN: usize = 50;
 const BASE64_LEN_MIN: usize = 12;
 /// Shorter pieces of secrets stay visible: they occur in other words too.
 const PIECE_LEN_MIN: usize = 4;
+/// The length of the shortest digest without an algorithm that is told from a host, in digits.
+const HEX_LEN_MIN: usize = 32;
 const LINE_LEN_MIN: usize = 8;
 const RUN_LEN_MIN: usize = 12;
 /// How password hashes of htpasswd files begin, after `user:`.
@@ -71,7 +73,7 @@ pub fn without_logins(line: &str) -> Option<String> {
 pub fn without_likely_logins(text: &str) -> Option<String> {
     replace_logins(text, |before, after| {
         // As in `repository[:tag][@digest]`, which messages explain.
-        if before.ends_with('[') {
+        if before.ends_with('[') || is_path(before) {
             return false;
         }
         let login = login_of(before).split_once(':');
@@ -189,10 +191,12 @@ impl Secrets {
     /// A text without these secrets.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.0.iter().fold(Cow::Borrowed(text), |shown, secret| {
-            if shown.contains(secret.as_str()) {
-                Cow::Owned(shown.replace(secret.as_str(), MASK))
-            } else {
+            if !shown.contains(secret.as_str()) {
                 shown
+            } else if secret.len() < PIECE_LEN_MIN {
+                Cow::Owned(without_quoted(&shown, secret))
+            } else {
+                Cow::Owned(shown.replace(secret.as_str(), MASK))
             }
         })
     }
@@ -202,6 +206,19 @@ impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} secrets", self.0.len())
     }
+}
+
+/// A text without a secret that is so short that it may be part of any word: only where it is quoted,
+/// as what a flag was given, is it the secret.
+fn without_quoted(text: &str, secret: &str) -> String {
+    ["'", "`"].iter().fold(text.to_owned(), |shown, quote| {
+        shown
+            .replace(
+                &format!("{quote}{secret}{quote}"),
+                &format!("{quote}{MASK}{quote}"),
+            )
+            .replace(&format!("={secret}{quote}"), &format!("={MASK}{quote}"))
+    })
 }
 
 /// A value without what people leave around it.
@@ -238,13 +255,20 @@ fn login_of(before: &str) -> &str {
     }
 }
 
+/// Whether a text can only be a path.
+fn is_path(text: &str) -> bool {
+    let text = text.trim_start_matches(QUOTES);
+    let is_absolute = text.starts_with('/') && !text.starts_with("//");
+    (is_absolute || text.starts_with("./") || text.starts_with("../")) && !text.contains("://")
+}
+
 fn is_like_digest(text: &str) -> bool {
     let text = text.trim_end();
     match text.split_once(':') {
         Some((algorithm, _)) => {
             matches!(algorithm.to_ascii_lowercase().as_str(), "sha256" | "sha512")
         }
-        None => text.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => text.len() >= HEX_LEN_MIN && text.bytes().all(|b| b.is_ascii_hexdigit()),
     }
 }
 
@@ -282,6 +306,7 @@ mod tests {
         check("app@sha256:../../etc/passwd", None);
         check("a:1 b@c", None);
         check("@host/app", None);
+        check("nginx:1.27@3f4a", None);
     }
 
     #[test]
@@ -298,6 +323,13 @@ mod tests {
         check(&format!("`nginx:1.27@{digest}`: no"), None);
         check("nginx@latest", None);
         check("a:1 b@c", None);
+        check("u:p@", Some("***@"));
+        check("u:p@cafe", Some("***@cafe"));
+        check("`//u:p@host/a`", Some("`***@host/a`"));
+        check("/mnt/https://u:p@host/a", Some("/mnt/https://***@host/a"));
+        check("/mnt/usb:1/a@b/store", None);
+        check("`../usb:1/a@b.d/store`", None);
+        check("./usb:1/a@b/store", None);
     }
 
     #[test]
@@ -306,11 +338,13 @@ mod tests {
             "a": "target `u:p@host/x` is \"not\"",
             "b": ["https://u:p@host", "\\", "u:p\"q@host.io\n", "plain"],
             "u:p@host": 1,
+            "c": "/mnt/usb:1/a@b/store",
         });
         let masked = json_without_logins(&value.to_string()).unwrap();
         let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
         assert_eq!(parsed["a"], "target `***@host/x` is \"not\"");
         assert_eq!(parsed["b"][0], "https://***@host");
+        assert_eq!(parsed["c"], "/mnt/usb:1/a@b/store");
         assert!(!masked.contains("u:p"), "{masked}");
         assert_eq!(json_without_logins("{\"a\": \"b@c\"}"), None);
     }
@@ -377,6 +411,24 @@ mod tests {
             ("line `second-line`", "line `***`"),
             ("robot\nsecond-line", "***"),
             ("`alice:wonder`, `wonder`", "`***`, `***`"),
+        ] {
+            assert_eq!(secrets.hide(text), expect);
+        }
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_only_where_they_were_given() {
+        let mut secrets = Secrets::default();
+        secrets.add_login("a");
+        secrets.add_login("u:p");
+        for (text, expect) in [
+            (
+                "an argument 'a' of a command",
+                "an argument '***' of a command",
+            ),
+            ("`--creds=a`", "`--creds=***`"),
+            ("'u:p' of menu:page", "'***' of menu:page"),
+            ("{\"name\":\"a\"}", "{\"name\":\"a\"}"),
         ] {
             assert_eq!(secrets.hide(text), expect);
         }
