@@ -233,9 +233,10 @@ pub enum RegistryError {
     ForeignLayer {
         digest: Digest,
         registry: Registry,
-        /// The URLs that failed before the last one, and why.
+        /// The other URLs that failed, and why.
         tried: Vec<String>,
-        /// What became of the last URL, or of asking the registry where there is none.
+        /// What became of the last URL that may be reached later, or else of the last one; of asking
+        /// the registry where there is none.
         source: Box<RegistryError>,
     },
     /// A URL of a manifest that hod does not fetch.

@@ -39,28 +39,29 @@ impl Client {
         layer: &Descriptor,
         from: u64,
     ) -> Result<LayerStream, RegistryError> {
-        let mut last = match self.fetch_blob(repo, layer, from).await {
+        let absent = match self.fetch_blob(repo, layer, from).await {
             Ok(stream) => return Ok(stream.boxed()),
             Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => error,
             Err(error) => return Err(error),
         };
-        let mut tried = Vec::new();
-        for (n, text) in layer.urls.iter().take(URLS_MAX).enumerate() {
+        let mut failed = Vec::new();
+        for text in layer.urls.iter().take(URLS_MAX) {
             match self.fetch_from_url(repo, (text, layer, from)).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    let before = std::mem::replace(&mut last, error);
-                    if n > 0 {
-                        tried.push(before.to_string());
-                    }
-                }
+                Err(error) => failed.push(error),
             }
         }
+        // One that may pass decides whether all is tried again.
+        let passing = failed.iter().rposition(RegistryError::is_transient);
+        let source = match passing {
+            Some(n) => failed.remove(n),
+            None => failed.pop().unwrap_or(absent),
+        };
         Err(RegistryError::ForeignLayer {
             digest: layer.digest.clone(),
             registry: repo.registry.clone(),
-            tried,
-            source: Box::new(last),
+            tried: failed.iter().map(ToString::to_string).collect(),
+            source: Box::new(source),
         })
     }
 
@@ -121,14 +122,14 @@ impl Client {
             "https" => {}
             "http" if self.is_plain(url) => return Ok(()),
             "http" => {
-                return refuse("it is not encrypted; `--plain-http HOST` allows it for a host");
+                return refuse("it is plain HTTP; `--plain-http HOST` allows that");
             }
             _ => return refuse("it is not an `https` URL"),
         }
         let trust = self.transport().connections().trust();
         let is_named = trust.is_insecure(url) || trust.certs_dir(url).is_some();
         if !is_named && url.host_str().is_none_or(is_here) {
-            return refuse("it leads to this machine or its own link");
+            return refuse("its host is this machine or a link-local address");
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Foreign layers: asked of the registry, then fetched from their URLs, and carried from there on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hod::fsx;
 use hod::store::Store;
 
@@ -44,7 +46,7 @@ fn pull(env: &TestEnv, registry: &TestRegistry, options: &str) -> Output {
     env.write("list.txt", "win/app:1\n");
     let host = registry.host();
     env.run_line(&format!(
-        "pull list.txt --store store --source {host} --platform all --retries 0 {options}"
+        "pull list.txt --store store --source {host} --platform all {options}"
     ))
 }
 
@@ -68,13 +70,13 @@ fn the_urls_are_asked_when_the_registry_lacks_the_layer() {
         (vec![format!("http://{host}/none"), format!("http://{host}/base")], &named, true, ""),
         (vec!["file:///etc/passwd".to_owned(), format!("http://{host}/base")], &named, true, ""),
         (vec![format!("http://{host}/none")], &named, false, "404"),
-        (vec![format!("http://{host}/base")], "", false, "it is not encrypted"),
-        (vec![format!("https://{host}/base")], "", false, "it leads to this machine"),
+        (vec![format!("http://{host}/base")], "", false, "it is plain HTTP"),
+        (vec![format!("https://{host}/base")], "", false, "its host is this machine"),
         (vec![format!("https://localhost:{host}/base")], "", false, "it is not a URL"),
         (vec![format!("http://user:secret@{host}/base")], &named, false, "it has a login in it"),
         (vec!["file:///etc/passwd".to_owned()], "", false, "it is not an `https` URL"),
-        (vec!["https://169.254.169.254/".to_owned()], "", false, "it leads to this machine"),
-        (vec![format!("http://{host}/inside")], &named, false, "it leads to this machine"),
+        (vec!["https://169.254.169.254/".to_owned()], "", false, "its host is this machine"),
+        (vec![format!("http://{host}/inside")], &named, false, "its host is this machine"),
         (vec![format!("http://{host}/file")], &named, false, "302"),
         (vec![format!("http://{host}/loop")], &named, false, "redirected too often"),
         (vec![format!("http://{host}/other")], &named, false, "sha256"),
@@ -84,7 +86,11 @@ fn the_urls_are_asked_when_the_registry_lacks_the_layer() {
     for (urls, options, is_carried, said) in table {
         let (env, registry) = (TestEnv::new(), TestRegistry::start());
         registry.add("win/app:1", &image(&urls));
-        let output = pull(&env, &registry, &format!("--foreign-layers {options}"));
+        let output = pull(
+            &env,
+            &registry,
+            &format!("--foreign-layers --retries 0 {options}"),
+        );
         let what = format!("{urls:?}\n{}", output.stderr);
         assert_eq!(output.code == Some(0), is_carried, "{what}");
         assert!(output.stderr.contains(said), "{what}");
@@ -92,6 +98,24 @@ fn the_urls_are_asked_when_the_registry_lacks_the_layer() {
         let stored = Store::open(&env.path("store")).unwrap();
         assert_eq!(has_base(&stored, "win/app"), is_carried, "{what}");
     }
+}
+
+#[test]
+fn a_url_that_may_be_reached_later_is_tried_again_whatever_the_next_one_says() {
+    let n_asked = AtomicUsize::new(0);
+    let vendor = Puppet::start(move |_, target| {
+        (target == "/base").then(|| match n_asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::status(503, ""),
+            _ => Reply::ok(base().blob.bytes.to_vec()),
+        })
+    });
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    let urls = ["base", "none"].map(|name| format!("http://{}/{name}", vendor.host()));
+    registry.add("win/app:1", &image(&urls));
+    let options = format!("--foreign-layers --plain-http {}", vendor.host());
+    let _ = pull(&env, &registry, &format!("{options} --retries 1")).success();
+    assert!(has_base(&env.store("store"), "win/app"));
+    assert_eq!(vendor.seen(), ["GET /base", "GET /none", "GET /base"]);
 }
 
 #[test]
