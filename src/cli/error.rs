@@ -154,7 +154,7 @@ pub(crate) enum CommandError {
     NoPassword,
     #[error("cannot ask for the {what}: stdin is not a terminal")]
     NobodyToAsk { what: &'static str },
-    #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so that no file of logins is known")]
+    #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so no file of logins is known")]
     NoHome,
     #[error("the variable `{variable}` names no proxy")]
     Proxy { variable: &'static str },
@@ -175,7 +175,7 @@ pub(crate) enum CommandError {
         line: String,
     },
     /// In front of a name it would be read as a part of the name.
-    #[error("a list cannot name `{registry}` as a registry, so that no lock can be written")]
+    #[error("a list cannot name `{registry}` as a registry, so no lock can be written")]
     LockSource { registry: Registry },
     /// A key of a bundle, by its path or, if it is public, by itself.
     #[error("key `{name}` cannot be used")]

@@ -32,7 +32,7 @@ pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome,
     match &check {
         LoginCheck::Accepted => {}
         LoginCheck::NotNeeded => cx.warn(&format!(
-            "`{registry}` does not ask for logins, so that this one could not be checked"
+            "`{registry}` does not ask for logins, so this one could not be checked"
         )),
         LoginCheck::Refused(said) => {
             return Err(OpsError::LoginRefused {

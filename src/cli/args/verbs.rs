@@ -88,10 +88,11 @@ pub(crate) struct SourceCheckArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Referrers and layers")]
 pub(crate) struct ForeignLayersArgs {
-    /// Fetch the layers too that manifests only refer to, such as Windows base layers
+    /// Also fetch foreign layers, such as Windows base layers
     ///
     /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
-    /// named by `--plain-http`, without any login, and never on this machine unless it is named.
+    /// named by `--plain-http`, without any login, and never from this machine, unless a flag names
+    /// the host.
     #[arg(long)]
     foreign_layers: bool,
 }

@@ -358,7 +358,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "-z",
             "-J",
         ],
-        "an output named `.tar.zst` is compressed; layers are compressed already, so that it is \
+        "an output named `.tar.zst` is compressed; layers are compressed already, so it is \
          hardly smaller",
     ),
     after(
