@@ -211,6 +211,26 @@ fn options_that_contradict_a_lock_are_refused() {
         "--source other.example.com",
         &format!("`{host}/library/plain:1@"),
     );
+    // One line that agrees does not make up for one that does not.
+    let mixed = format!("{}a/windows:1 index=rewrite\n", list(host, &pinned)).replacen(
+        "a/windows:1\n",
+        "",
+        1,
+    );
+    env.write("mixed.txt", mixed);
+    let lock = pull
+        .replace("list.txt", "mixed.txt")
+        .replace("store a", "store m");
+    let _ = env.run_line(&lock).success();
+    for has in ["`index=keep`", "`index=rewrite`"] {
+        let option = if has == "`index=keep`" {
+            "rewrite"
+        } else {
+            "keep"
+        };
+        check_refused(&env, &format!("--index {option}"), has);
+    }
+    let _ = env.run_line(&pull).success();
     // The order of platforms is not a contradiction; nor is what a line leaves open.
     let _ = env
         .run_line("pull one.lock --store b --platform linux/arm64,linux/amd64")

@@ -57,7 +57,8 @@ pub(super) fn require_agreement(
         IndexMode::Rewrite => ("--index rewrite", Some("index=rewrite")),
     };
     if let Some(mode) = mode {
-        // A pinned manifest of one platform has no index to keep or to rewrite.
+        // A pinned manifest of one platform has no index to keep or to rewrite. An index that is
+        // pinned has a column, so that the option decides nothing, and one line is enough to differ.
         require(list, option.to_owned(), |entry| {
             let column = match entry.options.index {
                 None => return Line::Silent,
@@ -65,7 +66,7 @@ pub(super) fn require_agreement(
                 Some(IndexChoice::Rewrite(_)) => "index=rewrite",
             };
             if column == mode {
-                Line::Agrees
+                Line::Silent
             } else {
                 Line::Differs(column.to_owned())
             }
@@ -86,7 +87,7 @@ pub(super) fn require_agreement(
 enum Line {
     /// Nothing, so that the option decides.
     Open,
-    /// Nothing, and the option decides nothing either.
+    /// Nothing that matters to the others, and the option decides nothing either.
     Silent,
     Agrees,
     /// Something else, in these words.
