@@ -9,7 +9,7 @@ use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
-use crate::report::amount::format_bytes;
+use crate::report::amount::{format_bytes, format_missing};
 
 /// What is found in what `docker export` and `podman export` write.
 pub(super) const ROOT_FILE_SYSTEM: &str = "the file system of a container";
@@ -174,10 +174,10 @@ pub enum BundleError {
         actual: Digest,
     },
     /// Volumes that do not come one after the other where they must.
-    #[error("volume {expected} of the bundle should come, and volume {found} does")]
+    #[error("expected volume {expected}, found volume {found}")]
     VolumeOrder { expected: u32, found: u32 },
     /// A joined bundle that breaks off between two volumes.
-    #[error("bundle `{}` is not complete: volume {expected} of {count} should come, and nothing does", path.display())]
+    #[error("bundle `{}` is not complete: {}", path.display(), format_missing(&(*expected..=*count).collect::<Vec<_>>(), *count))]
     VolumesEnd {
         path: PathBuf,
         expected: u32,

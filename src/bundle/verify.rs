@@ -209,7 +209,9 @@ fn verify_raw(
         outcome.partial = Some(Partial {
             missing,
             n_volumes: bundle.manifest().n_volumes,
-            n_complete: n_complete_images(&bundle),
+            n_complete: n_complete_images(bundle.manifest(), |blob| {
+                bundle.open_blob(&blob.digest).is_some()
+            }),
         });
         let blobs = bundle.manifest().blobs.iter();
         let here = blobs.filter(|blob| bundle.open_blob(&blob.digest).is_some());
@@ -228,16 +230,17 @@ fn verify_raw(
 }
 
 /// How many images have all of their blobs in the volumes that were found.
-fn n_complete_images(bundle: &Bundle) -> usize {
-    let blobs = bundle.manifest().blobs.iter().map(|blob| &blob.digest);
+fn n_complete_images(manifest: &BundleManifest, is_here: impl Fn(&BundleBlob) -> bool) -> usize {
+    let blobs = manifest.blobs.iter();
     let missing: HashSet<&Digest> = blobs
-        .filter(|digest| bundle.open_blob(digest).is_none())
+        .filter(|blob| !is_here(blob))
+        .map(|blob| &blob.digest)
         .collect();
     let is_complete = |image: &&BundleImage| {
         let mut needed = image.manifests.iter().chain(&image.blobs);
         !needed.any(|digest| missing.contains(digest))
     };
-    bundle.manifest().images.iter().filter(is_complete).count()
+    manifest.images.iter().filter(is_complete).count()
 }
 
 /// Checks all that stands in the volumes behind their heads; the errors are in the order of the
@@ -356,6 +359,8 @@ fn check_joined(bundle: &Bundle, at: usize, buffer: &mut [u8]) -> Result<(), Bun
 
 /// A sink that keeps nothing.
 struct Witness<'a> {
+    /// What was announced.
+    manifest: Option<BundleManifest>,
     on_bytes: &'a (dyn Fn(u64) + Sync),
     buffer: Vec<u8>,
 }
@@ -363,7 +368,8 @@ struct Witness<'a> {
 impl StreamSink for Witness<'_> {
     type Error = BundleError;
 
-    fn start(&mut self, _: &BundleManifest) -> Result<(), BundleError> {
+    fn start(&mut self, manifest: &BundleManifest) -> Result<(), BundleError> {
+        self.manifest = Some(manifest.clone());
         Ok(())
     }
 
@@ -385,12 +391,40 @@ fn verify_stream(
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let mut witness = Witness {
+        manifest: None,
         on_bytes: options.on_bytes,
         buffer: vec![0; BUFFER_LEN],
     };
     let input = BufReader::new(input);
     let trust = &options.read.trust;
-    let manifest = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness)?;
-    let signed = trust.standing(manifest.signed_by);
-    Ok(outcome(&manifest, signed))
+    let read = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness);
+    match (read, witness.manifest) {
+        (Ok(manifest), _) => {
+            let signed = trust.standing(manifest.signed_by);
+            Ok(outcome(&manifest, signed))
+        }
+        // All that came before is as it was packed.
+        (Err(BundleError::VolumesEnd { expected, .. }), Some(manifest)) => {
+            let signed = trust.standing(manifest.signed_by);
+            Ok(first_volumes(&manifest, expected, signed))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// What was found where only the volumes before `end` came.
+fn first_volumes(manifest: &BundleManifest, end: u32, signed: Signed) -> BundleVerifyOutcome {
+    let is_here = |blob: &BundleBlob| blob.volumes().iter().all(|volume| *volume < end);
+    let here = manifest.blobs.iter().filter(|blob| is_here(blob));
+    let (n_blobs, len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
+    BundleVerifyOutcome {
+        n_blobs,
+        len,
+        partial: Some(Partial {
+            missing: (end..=manifest.n_volumes).collect(),
+            n_volumes: manifest.n_volumes,
+            n_complete: n_complete_images(manifest, is_here),
+        }),
+        ..outcome(manifest, signed)
+    }
 }

@@ -116,8 +116,12 @@ pub(crate) enum CommandError {
         what: String,
     },
     /// What was found is as it was packed.
-    #[error("`{}` is incomplete: volumes are missing", path.display())]
-    Incomplete { path: PathBuf },
+    #[error("`{}` is incomplete: {missing}", path.display())]
+    Incomplete {
+        path: PathBuf,
+        /// Which volumes are missing, in words.
+        missing: String,
+    },
     /// A login for this run, and no single registry that it could be for.
     #[error("`{by}` gives a login for one registry, and the list names {}: {}", registries.len(), registries.join(", "))]
     WhoseLogin {
@@ -387,6 +391,11 @@ impl CommandError {
             Self::BundleName { .. } => {
                 Some("the name says whether the bundle is compressed".to_owned())
             }
+            Self::Incomplete { path, .. } if fsx::is_stdin(path) => Some(
+                "The volumes that came are as they were packed. Join all of them in order, as \
+                 `cat NAME.*.tar` does, or verify only what came with `--partial`."
+                    .to_owned(),
+            ),
             Self::Incomplete { .. } => Some(
                 "The volumes that are present are as they were packed. Put the missing ones beside \
                  them, name their directory with `--volume-dir`, or verify only what is present \

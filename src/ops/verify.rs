@@ -17,7 +17,7 @@ use crate::fsx;
 use crate::list::Collision;
 use crate::oci::DigestHasher;
 use crate::report::Event;
-use crate::report::amount::{format_count, format_volumes};
+use crate::report::amount::{format_count, format_missing, format_volumes};
 use crate::store;
 use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
 
@@ -81,10 +81,11 @@ impl VerifyOutcome {
         self
     }
 
-    /// Whether volumes are missing that should have been there, and nothing else is wrong.
-    pub fn is_only_incomplete(&self) -> bool {
-        let text = self.volumes.as_ref().map(ToString::to_string);
-        text.is_some_and(|text| self.problems == [text])
+    /// Which volumes are missing, if they should have been there and nothing else is wrong.
+    pub fn only_missing(&self) -> Option<String> {
+        let volumes = self.volumes.as_ref()?;
+        (self.problems == [volumes.to_string()])
+            .then(|| format_missing(&volumes.missing, volumes.n_volumes))
     }
 }
 
@@ -109,7 +110,7 @@ impl fmt::Display for FoundVolumes {
 pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
     let path = options.source.clone();
     if fsx::is_stdin(&path) {
-        return verify_piped(cx).await;
+        return Ok(verify_piped(cx).await?.judged(options.extent));
     }
     if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)?
         && let Source::Collection(collection) = catalog.source()

@@ -119,6 +119,12 @@ pub fn format_volumes(volumes: &[u32]) -> String {
     }
 }
 
+/// Which volumes are missing: "volumes 2, 3 and 4 of 4 are missing".
+pub fn format_missing(missing: &[u32], count: u32) -> String {
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    format!("{} of {count} {verb} missing", format_volumes(missing))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

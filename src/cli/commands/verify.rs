@@ -45,9 +45,10 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
         printer.message(&format!("verified `{source}`: {what}"));
         return Ok(Exit::Done);
     }
-    if found.is_only_incomplete() {
+    if let Some(missing) = found.only_missing() {
         let error = CommandError::Incomplete {
             path: args.source.clone(),
+            missing,
         };
         printer.error(&error, error.advice().as_deref());
         return Ok(Exit::Refused);

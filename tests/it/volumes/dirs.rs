@@ -115,7 +115,7 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     let line = format!("verify here/site.002.tar {dirs}");
     let output = env.run_line(&line).exits(5);
     assert_eq!(output.stdout, format!("{present}\n"));
-    let said = "error: `here/site.002.tar` is incomplete: volumes are missing\n";
+    let said = "error: `here/site.002.tar` is incomplete: volume 3 of 4 is missing\n";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     // Quiet or not, for people or for programs.
     let quiet = env.run_line(&format!("{line} -q")).exits(5);
