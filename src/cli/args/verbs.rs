@@ -33,8 +33,8 @@ pub(crate) struct PullArgs {
     /// The registry of names that have none, docker.io by default, and a prefix for all of them
     ///
     /// The prefix is not part of the names in the store: with `--source harbor.corp/offline`, what
-    /// `hod push ... harbor.corp/offline` pushed is pulled back by the same list. A login given for
-    /// this run is for this registry.
+    /// `hod push ... harbor.corp/offline` pushed is pulled back by the same list, except images that
+    /// were renamed or whose line names a registry. A login given for this run is for this registry.
     #[arg(long, value_name = "REGISTRY[/PREFIX]")]
     pub(crate) source: Option<String>,
 
@@ -309,7 +309,7 @@ Examples:
   hod export site.tar --output layouts
   hod export site.tar --format oci-archive --output site-oci.tar
   hod export site.tar --format docker-archive --only app.txt --output app.tar
-  skopeo sync --all --scoped --src dir --dest docker layouts harbor.corp/offline")]
+  skopeo sync --all --preserve-digests --scoped --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
     /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]
