@@ -27,7 +27,7 @@ pub struct PlatformOptions {
     pub mismatch: Mismatch,
 }
 
-/// What becomes of an image without an index that is for another platform than the one asked for.
+/// What becomes of an image without an index that is not for every platform asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mismatch {
     /// It is carried, with a warning.
@@ -54,42 +54,49 @@ impl PlatformOptions {
     }
 }
 
-/// Finds images without an index that are for another platform than those asked for, which would
-/// fail only where they are run.
+/// Finds images without an index that are not for every platform asked for, which would fail only
+/// where they are run.
 pub(super) async fn check(cx: &Context, source: &Source, batch: &mut Batch, mismatch: Mismatch) {
     let mut found = Vec::with_capacity(batch.plan.images.len());
     for image in &batch.plan.images {
-        found.push(other_platform(source, image).await);
+        found.push(missing_platforms(source, image).await);
     }
     if mismatch == Mismatch::Fail {
         let mut found = found.into_iter();
-        batch.narrow(cx, |image| {
-            let other = found.next().expect("one for each image")?;
-            match other {
-                None => Ok(()),
-                Some(platform) => Err(TransferError::OtherPlatform {
-                    platform: platform.to_string(),
-                    wanted: image.wanted.platforms.to_string(),
-                }),
-            }
+        batch.narrow(cx, |_| match found.next().expect("one for each image")? {
+            None => Ok(()),
+            Some(missing) => Err(TransferError::from(missing)),
         });
         return;
     }
-    for (at, other) in found.into_iter().enumerate() {
+    for (at, missing) in found.into_iter().enumerate() {
         // What cannot be read fails the image by itself.
-        if let Ok(Some(platform)) = other {
-            let wanted = &batch.plan.images[at].wanted.platforms;
-            let text = format!("the image is for {platform} only, not for {wanted}");
-            batch.warn(cx, at, text);
+        if let Ok(Some(missing)) = missing {
+            batch.warn(cx, at, TransferError::from(missing).to_string());
         }
     }
 }
 
-/// What an image is for, if that is nothing that was asked for.
-async fn other_platform(
+/// What an image without an index is for, and what it is not for.
+struct Missing {
+    platform: Platform,
+    missing: PlatformChoice,
+}
+
+impl From<Missing> for TransferError {
+    fn from(Missing { platform, missing }: Missing) -> Self {
+        Self::OtherPlatform {
+            platform: platform.to_string(),
+            missing: missing.to_string(),
+        }
+    }
+}
+
+/// The platforms that were asked for and that an image without an index is not for, if any.
+async fn missing_platforms(
     source: &Source,
     image: &Resolved,
-) -> Result<Option<Platform>, TransferError> {
+) -> Result<Option<Missing>, TransferError> {
     let (PlatformChoice::These(wanted), ManifestBody::Image(_), None) =
         (&image.wanted.platforms, image.top().body(), &image.original)
     else {
@@ -101,11 +108,17 @@ async fn other_platform(
         let read = platform_of(source, &image.location, image.top()).await?;
         read.into_iter().collect()
     };
-    let is_wanted = |has: &Platform| wanted.iter().any(|wanted| wanted.accepts(has));
-    if platforms.iter().any(is_wanted) {
+    let is_missing = |wanted: &&Platform| !platforms.iter().any(|has| wanted.accepts(has));
+    let missing: Vec<Platform> = wanted.iter().filter(is_missing).cloned().collect();
+    if missing.is_empty() {
         return Ok(None);
     }
-    Ok(platforms.into_iter().next())
+    // What does not say what it is for is not for another platform either.
+    let first = platforms.into_iter().next();
+    Ok(first.map(|platform| Missing {
+        platform,
+        missing: PlatformChoice::These(missing),
+    }))
 }
 
 /// What a bundle says of an image that it has.

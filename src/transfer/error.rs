@@ -93,8 +93,8 @@ pub enum TransferError {
         lacking: String,
         source: Box<RegistryError>,
     },
-    #[error("the image is for {platform} only, not for {wanted}")]
-    OtherPlatform { platform: String, wanted: String },
+    #[error("the image is for {platform} only, not for {missing}")]
+    OtherPlatform { platform: String, missing: String },
     #[error(
         "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
     )]

@@ -205,7 +205,7 @@ fn of_the_way() {
         },
         TransferError::OtherPlatform {
             platform: "linux/amd64".to_owned(),
-            wanted: "linux/arm64".to_owned(),
+            missing: "linux/arm64".to_owned(),
         },
         TransferError::PinnedIndex {
             digest: digest(),

@@ -9,7 +9,7 @@ use hod::store::Store;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Image, repository, tag};
+use crate::support::images::{Image, ImageBuilder, repository, tag};
 use crate::support::indexes::IndexBuilder;
 use crate::support::registry::TestRegistry;
 
@@ -180,6 +180,72 @@ fn what_was_not_asked_of_a_store_fails_nothing() {
         let line = format!("push store {} --only list.txt --json", registry.host());
         let output = env.run_line(&format!("{line} {}", wish.flags)).exits(3);
         check_all(&output, wish, registry.store());
+    }
+}
+
+const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm64", "linux/s390x"];
+
+/// What is said of an image without an index, for one platform, that is carried as wished.
+fn said_of_one(wish: &Wish, platform: &str) -> Option<String> {
+    let wanted = wish.flags.split(' ').nth(1).unwrap().split(',');
+    let missing: Vec<&str> = wanted.filter(|wanted| *wanted != platform).collect();
+    (!wish.is_all() && !missing.is_empty()).then(|| {
+        let missing = missing.join(",");
+        format!("the image is for {platform} only, not for {missing}")
+    })
+}
+
+#[test]
+fn an_image_for_one_platform_is_not_for_all_that_were_asked_for() {
+    let (registry, target) = (TestRegistry::start(), TestRegistry::start());
+    let env = TestEnv::in_memory();
+    let mut list = String::new();
+    for (seed, platform) in (10..).zip(PLATFORMS) {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        let image = ImageBuilder::oci(seed).platform(os, architecture).build();
+        registry.add(&format!("one/{architecture}:1"), &image);
+        list = list + "one/" + architecture + ":1\n";
+    }
+    env.write("list.txt", list);
+    let (host, to) = (registry.host(), target.host());
+    let line = format!("pull list.txt --store store --source {host} --platform all");
+    let _ = env.run_line(&line).success();
+    let _ = env
+        .run_line("pack store --output b.tar --no-tool")
+        .success();
+    for (n, wish) in WISHES.iter().enumerate() {
+        for line in [
+            format!("pull list.txt --store pulled{n} --source {host}"),
+            format!("pull list.txt --store pulled{n} --source {host} --dry-run"),
+            format!("push store {to}/a{n}"),
+            format!("push b.tar {to}/b{n}"),
+            format!("pack store --output packed{n}.tar --no-tool --force"),
+        ] {
+            let line = format!("{line} {}", wish.flags);
+            let all: Vec<Option<String>> = PLATFORMS.map(|one| said_of_one(wish, one)).to_vec();
+            let n_failed = all.iter().flatten().count();
+            let code = match n_failed {
+                0 => 0,
+                3 => 1,
+                _ => 3,
+            };
+            let strict = env.run_line(&format!("{line} --strict-platform"));
+            assert_eq!(strict.code, Some(code), "{line}: {}", strict.stderr);
+            let warned = env.run_line(&line).success();
+            for (platform, said) in PLATFORMS.iter().zip(&all) {
+                let architecture = platform.split_once('/').unwrap().1;
+                let about = format!("one/{architecture}:1: the image is for ");
+                for (output, before) in [(&strict, ""), (&warned, "warning: ")] {
+                    let begin = format!("{before}{about}");
+                    let mut lines = output.stderr.lines();
+                    let line_of_it = lines.find(|line| line.contains(&begin));
+                    assert_eq!(line_of_it.is_some(), said.is_some(), "{line}: {begin}");
+                    if let (Some(found), Some(said)) = (line_of_it, said) {
+                        assert!(found.ends_with(said), "{line}: {found}");
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct PullPlatformArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 
-    /// Fail an image that is not for the platform asked for, instead of carrying it with a warning
+    /// Fail an image that is not for every platform asked for, instead of carrying it with a warning
     #[arg(long)]
     strict_platform: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) struct PlatformArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 
-    /// Fail an image that is not for the platform asked for, instead of carrying it with a warning
+    /// Fail an image that is not for every platform asked for, instead of carrying it with a warning
     #[arg(long, requires = "platform")]
     strict_platform: bool,
 }

@@ -240,6 +240,20 @@ fn an_image_of_another_platform_fails_where_that_is_wanted() {
     let _ = env.run_line(&select).exits(3);
     let pack = format!("pack store --output some.tar --no-tool {strict}");
     let _ = env.run_line(&pack).exits(3);
+    // One of two is not both.
+    let both = "--platform linux/amd64,linux/arm64 --strict-platform";
+    for line in [
+        format!("export b.tar --output both-layouts {both}"),
+        format!("export layouts-store --output both-copies {both}"),
+        format!("select list.txt --store store --output both-tree {both}"),
+        format!("unpack b.tar --output no {both}"),
+    ] {
+        let output = env.run_line(&line).exits(1);
+        let text = "the image is for linux/amd64 only, not for linux/arm64";
+        let other = "the image is for linux/arm64 only, not for linux/amd64";
+        let says = output.stderr.contains(text) || output.stderr.contains(other);
+        assert!(says, "{line}: {}", output.stderr);
+    }
     // This does all or nothing.
     let unpack = format!("unpack b.tar --output no {strict}");
     let _ = env.run_line(&unpack).exits(1);
