@@ -57,7 +57,8 @@ pub(super) enum Present {
     Same,
     /// The very image, and not all that is about it.
     SameWithoutReferrers,
-    /// The very image, of which every part is to be asked for.
+    /// The very image, of which every part is to be asked for: that is wanted, or a foreign layer
+    /// was not found.
     SameToRecheck,
     /// Another image, with this digest where the registry says so.
     Other(Option<Digest>),

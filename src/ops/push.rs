@@ -50,8 +50,9 @@ pub enum Recheck {
 /// Pushes images to a registry.
 ///
 /// First all is looked for that would stop it, unless that is not wanted. An image whose tag names
-/// the same digest already costs one HEAD, unless all its parts are to be asked for. Otherwise each blob is looked
-/// for, uploaded once and mounted into the other repositories; then the children, and the tag last.
+/// the same digest already costs one HEAD, and one for each foreign layer that the source has,
+/// unless all its parts are to be asked for. Otherwise each blob is looked for, uploaded once and
+/// mounted into the other repositories; then the children, and the tag last.
 pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
@@ -275,6 +276,9 @@ async fn ask(
             };
             match (present, recheck) {
                 (Present::Same, Recheck::All) => Ok(Present::SameToRecheck),
+                (Present::Same, Recheck::Skip) if !has_foreign_layers(sink, image).await? => {
+                    Ok(Present::SameToRecheck)
+                }
                 (Present::Same, Recheck::Skip) if !sink.has_referrers(image).await? => {
                     Ok(Present::SameWithoutReferrers)
                 }
@@ -284,4 +288,16 @@ async fn ask(
         .buffered(ASK_AT_ONCE)
         .collect()
         .await
+}
+
+/// Whether a destination that has the manifests of an image has the foreign layers of the source,
+/// too: a registry takes a manifest without them.
+async fn has_foreign_layers(sink: &RegistrySink, image: &Resolved) -> Result<bool, TransferError> {
+    let repository = &image.wanted.destination.repository;
+    for layer in image.blobs.iter().filter(|blob| blob.is_foreign()) {
+        if !sink.has_blob(repository, layer).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -217,3 +217,30 @@ fn what_is_in_the_store_goes_all_the_way() {
     let _ = env.run_line(archive).success();
     let _ = env.run_line("verify app.tar").success();
 }
+
+#[test]
+fn a_target_that_has_the_manifest_gets_the_layer_that_was_fetched_later() {
+    let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), vendor());
+    let url = format!("http://{}/base", vendor.host());
+    registry.add("win/app:1", &image(&[url]));
+    let target = TestRegistry::start();
+    let push = format!("push store {} --json", target.host());
+    let status = |output: &Output| -> String {
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        json["images"][0]["status"].as_str().unwrap().to_owned()
+    };
+    let _ = pull(&env, &registry, "").success();
+    let _ = env.run_line(&push).success();
+    assert!(!has_base(target.store(), "win/app"));
+
+    let options = format!("--foreign-layers --plain-http {}", vendor.host());
+    let _ = pull(&env, &registry, &options).success();
+    let forecast = env.run_line(&format!("{push} --dry-run")).success();
+    assert_eq!(status(&forecast), "planned", "{}", forecast.stdout);
+    assert!(!has_base(target.store(), "win/app"));
+    let pushed = env.run_line(&push).success();
+    assert_eq!(status(&pushed), "done", "{}", pushed.stdout);
+    assert!(has_base(target.store(), "win/app"));
+    let again = env.run_line(&push).success();
+    assert_eq!(status(&again), "unchanged", "{}", again.stdout);
+}
