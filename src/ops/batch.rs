@@ -126,7 +126,7 @@ pub struct BatchOutcome {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<RemovedImage>,
     /// Files that are not images: of a bundle, those that were left in it; of a tree, those that
-    /// hod did not write.
+    /// hod did not write, and the links of tags that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
     /// Projects of a Harbor that were created, or would be.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{Publication, Store, StoreError, StoredImage};
+use super::{Publication, Store, StoreError, StoredImage, UnreadableTag};
 use crate::bridge::Stop;
 use crate::fsx::{self, TempDir, WalkKind};
 use crate::oci::{Digest, Manifest, RepositoryName, Tag};
@@ -102,6 +102,8 @@ pub struct Surplus {
     images: Vec<StoredImage>,
     lost: Vec<Lost>,
     left: Vec<PathBuf>,
+    unreadable: Vec<UnreadableTag>,
+    unreadable_files: Vec<PathBuf>,
 }
 
 /// An image that would be lost for good.
@@ -150,6 +152,16 @@ impl Surplus {
     /// What no finished tree has, and blobs of no image that the origin lacks: they stay.
     pub fn left(&self) -> &[PathBuf] {
         &self.left
+    }
+
+    /// The tags that are not to be there and of which it cannot be told what they name: they stay.
+    pub fn unreadable(&self) -> &[UnreadableTag] {
+        &self.unreadable
+    }
+
+    /// The links of these tags.
+    pub fn unreadable_files(&self) -> &[PathBuf] {
+        &self.unreadable_files
     }
 }
 
@@ -215,6 +227,19 @@ impl Store {
         let listed = self.images()?;
         let mut images = listed.images;
         images.retain(|image| !kept.has(image));
+        let mut unreadable = listed.unreadable;
+        let mut unreadable_files = Vec::new();
+        unreadable.retain(|tag| {
+            let is_current = |planned: &Planned| planned.file.is_current_of(tag);
+            found.iter().any(is_current)
+        });
+        found.retain(|planned| {
+            let is_left = unreadable.iter().any(|tag| planned.file.is_of(tag));
+            if is_left {
+                unreadable_files.push(planned.path.clone());
+            }
+            !is_left
+        });
         let mut survey = Survey {
             kept,
             manifests: HashMap::new(),
@@ -235,8 +260,18 @@ impl Store {
         let lost = survey.lost(&images, &found)?;
         let order = survey.order(&found)?;
         let mut verdicts = survey.verdicts;
+        let is_lost = |(_, verdict): &(&Digest, &Verdict)| matches!(verdict, Verdict::Lost(_));
+        let lacking = verdicts.iter().filter(is_lost);
+        let lacking: HashSet<Digest> = lacking.map(|(digest, _)| digest.clone()).collect();
         let mut files = Vec::with_capacity(found.len());
         for mut planned in found {
+            // A foreign layer of an image that stays.
+            if let TreeFile::Layer(_, digest) = &planned.file
+                && lacking.contains(digest)
+            {
+                left.push(planned.path);
+                continue;
+            }
             if let Some(digest) = planned.blob() {
                 match verdicts.remove(digest) {
                     Some(Verdict::Copied(copy)) => planned.copy = Some(copy),
@@ -258,6 +293,8 @@ impl Store {
             images,
             lost,
             left,
+            unreadable,
+            unreadable_files,
         })
     }
 }
@@ -304,7 +341,8 @@ impl Survey<'_> {
     fn lacks(&mut self, digest: &Digest) -> Result<Option<(Digest, WhyLost)>, StoreError> {
         let mut needed = vec![digest.clone()];
         if let Some(manifest) = self.manifest(digest)? {
-            needed.extend(manifest.stored_blobs().map(|blob| blob.digest.clone()));
+            // Foreign layers, too: whether the tree has them is seen from the verdicts.
+            needed.extend(manifest.blobs().map(|blob| blob.digest.clone()));
         }
         for needed in needed {
             if let Some(Verdict::Lost(why)) = self.verdicts.get(&needed) {

@@ -244,3 +244,31 @@ fn a_target_that_has_the_manifest_gets_the_layer_that_was_fetched_later() {
     let again = env.run_line(&push).success();
     assert_eq!(status(&again), "unchanged", "{}", again.stdout);
 }
+
+#[test]
+fn an_image_whose_foreign_layer_the_store_lacks_is_not_removed() {
+    let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), vendor());
+    let url = format!("http://{}/base", vendor.host());
+    registry.add("win/app:1", &image(&[url]));
+    ImageBuilder::docker(930)
+        .build()
+        .put_in(&env.store("store"), "other:1");
+    let options = format!("--foreign-layers --plain-http {}", vendor.host());
+    let _ = pull(&env, &registry, &options).success();
+    let select = "select list.txt --store store --output tree";
+    let _ = env.run_line(&format!("{select} --link copy")).success();
+    let stored = env.store("store").blob_path(&base().blob.digest);
+    fsx::remove_file(&stored).unwrap();
+    env.write("other.txt", "other:1\n");
+    let other = select.replace("list.txt", "other.txt");
+    let refused = env.run_line(&format!("{other} --replace")).exits(5);
+    assert!(
+        refused.stderr.contains("win/app:1 (`"),
+        "{}",
+        refused.stderr
+    );
+    assert!(has_base(&env.store("tree"), "win/app"));
+    // Of an image that stays, too.
+    let _ = env.run_line(&format!("{select} --replace")).success();
+    assert!(has_base(&env.store("tree"), "win/app"));
+}

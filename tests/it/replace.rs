@@ -458,6 +458,14 @@ fn nothing_is_removed_when_an_image_fails() {
     fsx::write_file(&blob_path(&env, "store", own(&build(2))), b"short").unwrap();
     env.write("list.txt", "a/one:1\nb/three:1\n");
     let before = whole_images(&env.path("tree"));
+    let dry = replace(&env, "list.txt", "--dry-run --json");
+    assert_eq!(dry.code, Some(4), "{}", dry.stderr);
+    assert!(
+        dry.stderr.contains("nothing would be removed"),
+        "{}",
+        dry.stderr
+    );
+    assert!(json(&dry).get("removed").is_none(), "{}", dry.stdout);
     let output = replace(&env, "list.txt", "");
     assert_eq!(output.code, Some(4), "{}", output.stderr);
     assert!(
@@ -466,6 +474,36 @@ fn nothing_is_removed_when_an_image_fails() {
         output.stderr
     );
     assert_eq!(whole_images(&env.path("tree")), before);
+}
+
+#[test]
+fn a_tag_that_cannot_be_read_stays_and_is_named() {
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    let tag = env.path("tree").join(INNER);
+    let link = tag.join("repositories/a/two/_manifests/tags/1/current/link");
+    fsx::write_file(&link, b"").unwrap();
+    for rest in ["--dry-run --json", "--json"] {
+        let output = replace(&env, "three.txt", rest).success();
+        assert!(
+            output.stderr.contains("tag `a/two:1` in `tree` stays"),
+            "{}",
+            output.stderr
+        );
+        let output = json(&output);
+        let removed = output["removed"].as_array().unwrap();
+        assert_eq!(removed.len(), 1, "{output}");
+        let left = output["left_files"].as_array().unwrap();
+        let is_named = |left: &Value| {
+            Path::new(left.as_str().unwrap())
+                .ends_with("repositories/a/two/_manifests/tags/1/current/link")
+        };
+        assert!(left.iter().any(is_named), "{output}");
+        assert_eq!(read(&link), b"");
+    }
+    // One that the list has is written again.
+    let _ = replace(&env, "some.txt", "").success();
+    assert_eq!(whole_images(&env.path("tree")).len(), 2);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{SelectOptions, run};
 use crate::bridge;
 use crate::fsx;
-use crate::ops::batch::Batch;
+use crate::ops::batch::{Batch, error_chain};
 use crate::ops::{BatchOutcome, Catalog, Context, Effect, OpsError, RemovedImage};
 use crate::report::amount::{format_count, format_len};
 use crate::store::{Kept, Store, Surplus};
@@ -35,7 +35,9 @@ pub(super) async fn replace(
         let would_move = batch.forecast(catalog.source(), tree).await?;
         let mut outcome = batch.finish();
         outcome.would_move = Some(would_move);
-        if let Some(surplus) = surplus {
+        if let Some(surplus) = surplus
+            && may_remove(cx, options, &surplus, &outcome)
+        {
             describe(cx, options, &surplus, &mut outcome);
         }
         return Ok(outcome);
@@ -64,13 +66,7 @@ pub(super) async fn replace(
     )
     .await;
     let mut outcome = batch.finish();
-    if outcome.n_failed() > 0 {
-        if !surplus.images().is_empty() {
-            cx.warn(&format!(
-                "nothing was removed from `{}`: some images failed",
-                options.output.display()
-            ));
-        }
+    if !may_remove(cx, options, &surplus, &outcome) {
         return Ok(outcome);
     }
     describe(cx, options, &surplus, &mut outcome);
@@ -118,6 +114,29 @@ async fn survey(
     })
 }
 
+/// Whether the surplus may go: not when an image failed, which is said.
+fn may_remove(
+    cx: &Context,
+    options: &SelectOptions,
+    surplus: &Surplus,
+    outcome: &BatchOutcome,
+) -> bool {
+    if outcome.n_failed() == 0 {
+        return true;
+    }
+    if !surplus.images().is_empty() {
+        let verb = match options.effect {
+            Effect::Real => "was",
+            Effect::DryRun => "would be",
+        };
+        cx.warn(&format!(
+            "nothing {verb} removed from `{}`: some images failed",
+            options.output.display()
+        ));
+    }
+    false
+}
+
 /// Says which images go, and what stays that is not an image.
 fn describe(cx: &Context, options: &SelectOptions, surplus: &Surplus, outcome: &mut BatchOutcome) {
     let path = options.output.display();
@@ -141,7 +160,11 @@ fn describe(cx: &Context, options: &SelectOptions, surplus: &Surplus, outcome: &
             digest: image.digest.clone(),
         })
         .collect();
-    let left: Vec<String> = surplus
+    for tag in surplus.unreadable() {
+        let cause = error_chain(&tag.error);
+        cx.warn(&format!("tag `{tag}` in `{path}` stays: {cause}"));
+    }
+    let mut left: Vec<String> = surplus
         .left()
         .iter()
         .map(|path| path.display().to_string())
@@ -153,6 +176,8 @@ fn describe(cx: &Context, options: &SelectOptions, surplus: &Surplus, outcome: &
             some(&left)
         ));
     }
+    let tags = surplus.unreadable_files().iter();
+    left.extend(tags.map(|path| path.display().to_string()));
     outcome.left_files = left;
 }
 

@@ -97,7 +97,8 @@ pub struct Removal {
     pub n_blobs: usize,
     /// The bytes of these blobs, which are free where they have no other name.
     pub len: u64,
-    /// What was not touched: files that no finished tree has, and those that were changed meanwhile.
+    /// What was not touched: files that no finished tree has, those of tags that cannot be read, and
+    /// those that were changed meanwhile.
     pub left: Vec<PathBuf>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
@@ -132,6 +133,7 @@ impl Surplus {
             left: self.left,
             ..Removal::default()
         };
+        removal.left.extend(self.unreadable_files);
         let root = self.tree.tree().root().to_owned();
         let dir = open_tree(self.tree.path(), &root)?;
         let temp_dir = self.tree.temp_path()?;

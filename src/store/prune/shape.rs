@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::oci::{Digest, RepositoryName, Tag};
+use crate::store::UnreadableTag;
 
 /// A file of a finished tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,21 @@ impl TreeFile {
                 }
             }
             _ => None,
+        }
+    }
+
+    /// Whether it is what a tag names now.
+    pub(super) fn is_current_of(&self, unreadable: &UnreadableTag) -> bool {
+        matches!(self, Self::Current(..)) && self.is_of(unreadable)
+    }
+
+    /// Whether it belongs to a tag.
+    pub(super) fn is_of(&self, unreadable: &UnreadableTag) -> bool {
+        match self {
+            Self::Current(name, tag) | Self::Past(name, tag, _) => {
+                (name, tag) == (&unreadable.repository, &unreadable.tag)
+            }
+            Self::Revision(..) | Self::Layer(..) | Self::Blob(_) => false,
         }
     }
 }
