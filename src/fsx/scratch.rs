@@ -19,6 +19,7 @@ pub struct TempDir {
     /// The directory that it is in, whatever is at that path by now.
     parent: File,
     name: OsString,
+    is_kept: bool,
 }
 
 impl TempDir {
@@ -31,17 +32,30 @@ impl TempDir {
             .map_err(|source| Error::new("create a directory in", dir, source))?
             .keep();
         let name = path.file_name().unwrap_or_default().to_owned();
-        Ok(Self { path, parent, name })
+        Ok(Self {
+            path,
+            parent,
+            name,
+            is_kept: false,
+        })
     }
 
     /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Leaves the directory where it is, with all in it.
+    pub fn keep(mut self) {
+        self.is_kept = true;
+    }
 }
 
 impl Drop for TempDir {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         // What stays is swept by the next run.
         let _ = remove_at(&self.parent, &self.name, &self.path);
     }

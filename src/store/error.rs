@@ -31,6 +31,13 @@ pub enum StoreError {
     /// A file that was removed from a tree is not in the store any more either; it was put back.
     #[error("`{}` changed while hod was running", path.display())]
     Changed { path: PathBuf },
+    /// Something that should stay in a tree had left its place, and could not get back there.
+    #[error("`{}` could not be put back and is kept as `{}`", path.display(), kept.display())]
+    NotPutBack {
+        path: PathBuf,
+        kept: PathBuf,
+        source: Box<fsx::Error>,
+    },
     /// The file system refused.
     #[error(transparent)]
     File(#[from] fsx::Error),
@@ -85,6 +92,7 @@ impl StoreError {
             | Self::Changed { .. } => ErrorClass::Policy,
             Self::ReadOnly { .. } => ErrorClass::Internal,
             Self::File(error) => error.class(),
+            Self::NotPutBack { source, .. } => source.class(),
             Self::BadLink { .. }
             | Self::DigestMismatch { .. }
             | Self::LengthMismatch { .. }
@@ -118,6 +126,11 @@ impl Hint for StoreError {
                  command again"
                     .to_owned(),
             ),
+            Self::NotPutBack { path, kept, .. } => Some(format!(
+                "move `{}` to `{}` before anything else",
+                kept.display(),
+                path.display()
+            )),
             Self::ReadOnly { .. } => None,
             Self::File(error) => error.hint(),
             Self::BadLink { path, .. } | Self::Corrupt { path, .. } => Some(format!(

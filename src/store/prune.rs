@@ -229,10 +229,7 @@ impl Store {
         images.retain(|image| !kept.has(image));
         let mut unreadable = listed.unreadable;
         let mut unreadable_files = Vec::new();
-        unreadable.retain(|tag| {
-            let is_current = |planned: &Planned| planned.file.is_current_of(tag);
-            found.iter().any(is_current)
-        });
+        unreadable.retain(|tag| found.iter().any(|planned| planned.file.is_current_of(tag)));
         found.retain(|planned| {
             let is_left = unreadable.iter().any(|tag| planned.file.is_of(tag));
             if is_left {

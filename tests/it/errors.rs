@@ -59,6 +59,11 @@ fn of_the_store() {
             origin: "store".into(),
         },
         StoreError::Changed { path: path() },
+        StoreError::NotPutBack {
+            path: path(),
+            kept: "store/.hod/tmp/kept.gone-a1b2c3/data".into(),
+            source: Box::new(absent_file()),
+        },
         StoreError::File(absent_file()),
         StoreError::BadLink {
             path: path(),
@@ -98,6 +103,7 @@ fn of_the_store() {
             | StoreError::Indirect { .. }
             | StoreError::SameDirectory { .. }
             | StoreError::Changed { .. }
+            | StoreError::NotPutBack { .. }
             | StoreError::File(_)
             | StoreError::BadLink { .. }
             | StoreError::DigestMismatch { .. }

@@ -506,6 +506,32 @@ fn a_tag_that_cannot_be_read_stays_and_is_named() {
     assert_eq!(whole_images(&env.path("tree")).len(), 2);
 }
 
+/// As on an overlay, whose lower layers have directories that cannot be renamed.
+#[test]
+fn a_tag_whose_directory_cannot_be_renamed_is_removed_in_place() {
+    if !are_here(&["strace"]) {
+        return;
+    }
+    let env = site();
+    let _ = replace(&env, "some.txt", "").success();
+    let line = "select three.txt --store store --output tree --replace";
+    let tags = "repositories/a/one/_manifests/tags";
+    let mut strace = env.command("strace");
+    strace.args(["-f", "-q", "-o", "strace.log", "-P"]);
+    strace.arg(env.path("tree").join(INNER).join(tags));
+    strace.args(["-e", "inject=renameat2:error=EXDEV"]);
+    strace.arg(env!("CARGO_BIN_EXE_hod"));
+    let _ = finish(strace.args(line.split_whitespace())).success();
+    let log = env.read("strace.log");
+    assert!(log.contains("EXDEV"), "{log}");
+    assert_eq!(whole_images(&env.path("tree")).len(), 1);
+    let _ = env
+        .run_line("select three.txt --store store --output new")
+        .success();
+    let new = registry_tree(&env.path("new"));
+    assert_same(&registry_tree(&env.path("tree")), &new, "in place");
+}
+
 #[test]
 fn a_tree_in_use_is_left_alone() {
     let env = site();

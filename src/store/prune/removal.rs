@@ -7,9 +7,12 @@ use super::Surplus;
 use super::proof::Copy;
 use super::shape::{TreeDir, TreeFile};
 use crate::bridge::Stop;
-use crate::fsx::{PinnedDir, TempDir};
+use crate::fsx::{self, IoKind, PinnedDir, TempDir};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::StoreError;
+
+/// How the name begins under which what could not be put back is kept.
+const KEPT: &str = "kept.";
 
 /// A file that is to be removed, as it was found.
 #[derive(Debug)]
@@ -136,13 +139,7 @@ impl Surplus {
         removal.left.extend(self.unreadable_files);
         let root = self.tree.tree().root().to_owned();
         let dir = open_tree(self.tree.path(), &root)?;
-        let temp_dir = self.tree.temp_path()?;
-        let temp = TempDir::create_in(temp_dir, "gone-")?;
-        // Not its own path, which is absolute.
-        let aside = temp_dir.strip_prefix(dir.path()).unwrap_or(temp_dir);
-        let aside = &aside
-            .join(temp.path().file_name().unwrap_or_default())
-            .join("data");
+        let mut aside = Aside::new(&dir, self.tree.temp_path()?)?;
         let mut emptied: BTreeSet<PathBuf> = BTreeSet::new();
         let mut files = self.files.into_iter().peekable();
         while let Some(planned) = files.next() {
@@ -159,7 +156,7 @@ impl Surplus {
                 while let Some(past) = files.next_if(|next| next.path.starts_with(tag_dir)) {
                     parts.push(past.path);
                 }
-                if !remove_tag((&dir, aside), tag_dir, &parts)? {
+                if !remove_tag(&mut aside, tag_dir, &parts)? {
                     removal.left.push(tag_dir.clone());
                 }
                 remove_empty(&dir, &self.kept, &root, tag_dir)?;
@@ -180,16 +177,16 @@ impl Surplus {
             }
             match &planned.copy {
                 Some(copy) => {
-                    dir.rename_new(within, aside)?;
+                    aside.take(within)?;
                     let stands = copy.stands();
                     if !matches!(stands, Ok(true)) {
-                        dir.rename_new(aside, within)?;
+                        aside.put_back(within)?;
                         stands?;
                         return Err(StoreError::Changed {
                             path: copy.path.clone(),
                         });
                     }
-                    dir.remove_file(aside)?;
+                    dir.remove_file(&aside.data)?;
                 }
                 None => dir.remove_file(within)?,
             }
@@ -206,30 +203,108 @@ impl Surplus {
     }
 }
 
+/// Where one thing at a time is kept that has left its place and is not removed yet.
+#[derive(Debug)]
+struct Aside<'a> {
+    dir: &'a PinnedDir,
+    /// `None` once it is to stay.
+    temp: Option<TempDir>,
+    /// The directory, and the place in it, both within `dir`.
+    within: PathBuf,
+    data: PathBuf,
+}
+
+impl<'a> Aside<'a> {
+    fn new(dir: &'a PinnedDir, temp_dir: &Path) -> Result<Self, StoreError> {
+        let temp = TempDir::create_in(temp_dir, "gone-")?;
+        // Not its own path, which is absolute.
+        let within = temp_dir.strip_prefix(dir.path()).unwrap_or(temp_dir);
+        let within = within.join(temp.path().file_name().unwrap_or_default());
+        Ok(Self {
+            dir,
+            temp: Some(temp),
+            data: within.join("data"),
+            within,
+        })
+    }
+
+    fn take(&self, from: &Path) -> Result<(), fsx::Error> {
+        self.dir.rename_new(from, &self.data)
+    }
+
+    /// Puts what was taken back; when that is impossible it is kept under a name that nobody
+    /// sweeps, which the error says.
+    fn put_back(&mut self, to: &Path) -> Result<(), StoreError> {
+        let Err(source) = self.dir.rename_new(&self.data, to) else {
+            return Ok(());
+        };
+        if let Some(temp) = self.temp.take() {
+            temp.keep();
+        }
+        let name = self.within.file_name().unwrap_or_default();
+        let mut kept_name = KEPT.to_owned();
+        kept_name.push_str(&name.to_string_lossy());
+        let kept = self.within.with_file_name(kept_name);
+        let kept = match self.dir.rename_new(&self.within, &kept) {
+            Ok(()) => kept,
+            Err(_) => self.within.clone(),
+        };
+        Err(StoreError::NotPutBack {
+            path: self.dir.path().join(to),
+            kept: self.dir.path().join(kept).join("data"),
+            source: Box::new(source),
+        })
+    }
+}
+
 /// Removes a tag at one stroke: its directory leaves its place, then `parts`, all the files in it,
-/// are removed one by one. Returns false, and puts it back, when something else has come into it.
+/// are removed one by one, first what it names now. Returns false, and puts it back, when something
+/// else has come into it.
+///
+/// A directory that cannot be renamed, as one of a lower layer of an overlay, is emptied in place.
 fn remove_tag(
-    (dir, aside): (&PinnedDir, &Path),
+    aside: &mut Aside<'_>,
     tag_dir: &Path,
     parts: &[PathBuf],
 ) -> Result<bool, StoreError> {
+    let dir = aside.dir;
     let within = tag_dir.strip_prefix(dir.path()).unwrap_or(tag_dir);
-    dir.rename_new(within, aside)?;
+    let parts = || {
+        let parts = parts.iter();
+        parts.map(|part| part.strip_prefix(tag_dir).unwrap_or(part))
+    };
+    match aside.take(within) {
+        Err(error) if error.kind() == IoKind::CrossDevice => {
+            return Ok(remove_parts((dir, within), parts())?);
+        }
+        taken => taken?,
+    }
+    match remove_parts((dir, &aside.data), parts()) {
+        Ok(true) => Ok(true),
+        left => {
+            aside.put_back(within)?;
+            Ok(left?)
+        }
+    }
+}
+
+/// Removes these files below `top`, and the directories that are empty then, up to `top`; whether
+/// nothing is left.
+fn remove_parts<'p>(
+    (dir, top): (&PinnedDir, &Path),
+    parts: impl Iterator<Item = &'p Path>,
+) -> Result<bool, fsx::Error> {
     for part in parts {
-        let part = aside.join(part.strip_prefix(tag_dir).unwrap_or(part));
+        let part = top.join(part);
         dir.remove_file(&part)?;
         for above in part.ancestors().skip(1) {
-            if !above.starts_with(aside) {
+            if !above.starts_with(top) {
                 break;
             }
             dir.remove_dir_if_empty(above)?;
         }
     }
-    if dir.stat(aside)?.is_none() {
-        return Ok(true);
-    }
-    dir.rename_new(aside, within)?;
-    Ok(false)
+    Ok(dir.stat(top)?.is_none())
 }
 
 /// Removes the directories above `path` that are empty, as far as they are those of a tree.
@@ -266,4 +341,31 @@ fn remove_empty(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_put_back_is_kept() {
+        let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::write_file(&path("tree/data"), b"last copy").unwrap();
+        fsx::create_dir_all(&path("tmp")).unwrap();
+        let dir = PinnedDir::open(root.path()).unwrap();
+        let mut aside = Aside::new(&dir, &path("tmp")).unwrap();
+        let within = Path::new("tree/data");
+        aside.take(within).unwrap();
+        fsx::write_file(&path("tree/data"), b"other").unwrap();
+        let error = aside.put_back(within).unwrap_err();
+        drop(aside);
+        let StoreError::NotPutBack { kept, .. } = &error else {
+            panic!("{error}");
+        };
+        fsx::sweep_scratch(&path("tmp")).unwrap();
+        assert_eq!(fsx::read(kept, 9).unwrap(), b"last copy");
+        assert!(error.to_string().contains(&kept.display().to_string()));
+        assert_eq!(fsx::read(&path("tree/data"), 9).unwrap(), b"other");
+    }
 }
