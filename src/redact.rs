@@ -71,14 +71,17 @@ pub fn without_logins(line: &str) -> Option<String> {
 /// As [`without_logins`], and what may be a login besides: a tag before an `@` reads like a
 /// password, and in a message a mask too many does no harm.
 pub fn without_likely_logins(text: &str) -> Option<String> {
-    replace_logins(text, |before, after| {
+    replace_logins(text, |before, _| {
         // As in `repository[:tag][@digest]`, which messages explain.
         if before.ends_with('[') || is_path(before) {
             return false;
         }
         let login = login_of(before).split_once(':');
-        let has_password = login.is_some_and(|(user, _)| !user.is_empty());
-        has_password || before.contains("://") || is_login(before, after)
+        // Neither a directory (`ws/job@2/a.tar`) nor a name without a password is one.
+        let has_password = login.is_some_and(|(user, _)| {
+            !user.is_empty() && !user.trim_start_matches("//").contains('/')
+        });
+        has_password || before.contains("://")
     })
 }
 
@@ -314,6 +317,16 @@ mod tests {
         #[track_caller]
         fn check(text: &str, expect: Option<&str>) {
             assert_eq!(without_likely_logins(text).as_deref(), expect, "{text}");
+        }
+        // As Jenkins names a second workspace, and other names of files.
+        for path in [
+            "ws/job@2/acme.tar",
+            "/home/ci/job@2/a.tar",
+            "me@work.tar",
+            "ws/a:b@c.tar",
+        ] {
+            check(path, None);
+            check(&format!("`{path}` not found"), None);
         }
         check("target `u:p@host` is not", Some("target `***@host` is not"));
         check("`https://token@host`", Some("`https://***@host`"));

@@ -91,7 +91,7 @@ impl Client {
     async fn follow(&self, mut call: Call) -> Result<Answer, RegistryError> {
         call.redirects = Redirects::Nowhere;
         for _ in 0..=REDIRECTS_MAX {
-            self.require_fetchable(&call.url)?;
+            self.require_fetchable(&call.url).await?;
             let answer = self.transport().send(&call, None).await?;
             let next = match answer.status().as_u16() {
                 301..=303 | 307 | 308 => answer.location(),
@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// Refuses a URL that the author of an image should not have this machine fetch.
-    fn require_fetchable(&self, url: &Url) -> Result<(), RegistryError> {
+    async fn require_fetchable(&self, url: &Url) -> Result<(), RegistryError> {
         let refuse = |problem| {
             Err(RegistryError::ForeignUrl {
                 url: SafeUrl::new(url).to_string(),
@@ -128,7 +128,12 @@ impl Client {
         }
         let trust = self.transport().connections().trust();
         let is_named = trust.is_insecure(url) || trust.certs_dir(url).is_some();
-        if !is_named && url.host_str().is_none_or(is_here) {
+        let is_here = match url.host_str() {
+            _ if is_named => false,
+            Some(host) => is_here(host) || leads_here(host, url.port_or_known_default()).await,
+            None => true,
+        };
+        if is_here {
             return refuse("its host is this machine or a link-local address");
         }
         Ok(())
@@ -156,6 +161,18 @@ fn is_here(host: &str) -> bool {
         let name = host.trim_end_matches('.');
         return name == "localhost" || name.ends_with(".localhost");
     };
+    is_local(ip)
+}
+
+/// Whether a name leads to such an address. One that changes between this look and the request still
+/// has to show a certificate for the name.
+async fn leads_here(host: &str, port: Option<u16>) -> bool {
+    // What cannot be looked up, as behind a proxy, is for the request to say.
+    let found = tokio::net::lookup_host((host, port.unwrap_or_default())).await;
+    found.is_ok_and(|mut found| found.any(|address| is_local(address.ip())))
+}
+
+fn is_local(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     ip.is_loopback()
         || ip.is_unspecified()
@@ -169,6 +186,14 @@ fn is_here(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a test's own runtime")]
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_known() {
+        assert!(leads_here("localhost", Some(443)).await);
+        assert!(leads_here("127.0.0.1", None).await);
+        assert!(!leads_here("no.such.host.invalid", None).await);
+    }
 
     #[test]
     fn hosts_of_this_machine_are_known() {
