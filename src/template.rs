@@ -122,6 +122,9 @@ pub fn unused_settings<'s>(
             match name.strip_prefix("set.") {
                 Some(key) => drop(used.insert(key.split('.').next().unwrap_or(key).to_owned())),
                 None if name == "set" => return None,
+                None if name == "mirror" || name.starts_with("mirror.") => {
+                    used.extend(["registry", "project"].map(str::to_owned));
+                }
                 None => {}
             }
         }

@@ -86,6 +86,20 @@ impl Facts {
         }
     }
 
+    /// Where machines find the images: the registry without its path, and what stands in front of
+    /// every name there, as a push to `set.registry` with `--project` of `set.project` has it.
+    fn mirror(&self) -> Value {
+        let given = |key: &str| self.set.get(key).map_or("", |text| text.trim_matches('/'));
+        let registry = given("registry");
+        let (host, path) = registry.split_once('/').unwrap_or((registry, ""));
+        let parts = [path, given("project")];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        context! {
+            host => if host.is_empty() { "REGISTRY" } else { host },
+            prefix => parts.join("/"),
+        }
+    }
+
     pub(super) fn context(&self) -> Value {
         let title = self.title();
         let arches: Vec<&str> = self.tools.iter().map(|tool| tool.arch.as_str()).collect();
@@ -122,6 +136,7 @@ impl Facts {
             tools => tools.collect::<Vec<_>>(),
             files => files.collect::<Vec<_>>(),
             set => self.set,
+            mirror => self.mirror(),
         }
     }
 }

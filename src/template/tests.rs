@@ -170,3 +170,84 @@ fn the_readme_of_a_delta_says_what_it_requires() {
         assert!(!whole.contains(said), "{whole}");
     }
 }
+
+/// What the clients of a site are told to ask their registry for.
+#[test]
+fn mirrors_are_asked_where_a_push_puts_images() {
+    /// The request of containerd for `name`, by an address of its hosts.toml.
+    #[track_caller]
+    fn asked(text: &str, mirror_of: &str, name: &str) -> String {
+        let (_, text) = text.split_once(mirror_of).unwrap();
+        let (_, text) = text.split_once("[host.\"https://").unwrap();
+        let (address, rest) = text.split_once("\"]\n").unwrap();
+        let mut settings = rest.lines().map(str::trim).take(4);
+        if settings.any(|line| line == "override_path = true") {
+            format!("{address}/{name}/manifests/1")
+        } else {
+            format!("{address}/v2/{name}/manifests/1")
+        }
+    }
+    /// The request of k3s for `name`.
+    #[track_caller]
+    fn rewritten(text: &str, mirror_of: &str, name: &str) -> String {
+        let (_, text) = text.split_once(&format!("      {mirror_of}:\n")).unwrap();
+        let mut lines = text.lines();
+        let endpoint = lines.next().unwrap().trim();
+        let host = endpoint.strip_prefix("endpoint: [\"https://").unwrap();
+        let host = host.strip_suffix("\"]").unwrap();
+        let name = match lines.next().unwrap().trim() {
+            "rewrite:" => {
+                let rule = lines.next().unwrap().trim();
+                let to = rule.strip_prefix("\"(.*)\": \"").unwrap();
+                to.strip_suffix('"').unwrap().replace("$1", name)
+            }
+            _ => name.to_owned(),
+        };
+        format!("{host}/v2/{name}/manifests/1")
+    }
+    #[track_caller]
+    fn check(registry: Option<&str>, project: Option<&str>, host: &str, prefix: &str) {
+        let mut facts = facts(BundleKind::One);
+        let set = [("registry", registry), ("project", project)];
+        let set = set.map(|(key, value)| Some((key.to_owned(), value?.to_owned())));
+        facts.set = set.into_iter().flatten().collect();
+        let below = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
+        let of_docker = format!("{host}/v2/{below}acme/api/manifests/1");
+        let of_quay = format!("{host}/v2/{below}quay.io/coreos/etcd/manifests/1");
+        let hosts = text(&facts, "hosts.toml");
+        assert_eq!(asked(&hosts, "registry-1.docker.io", "acme/api"), of_docker);
+        let mirrors = text(&facts, "MIRRORS.txt");
+        assert_eq!(asked(&mirrors, "server =", "coreos/etcd"), of_quay);
+        assert_eq!(rewritten(&mirrors, "docker.io", "acme/api"), of_docker);
+        assert_eq!(rewritten(&mirrors, "quay.io", "coreos/etcd"), of_quay);
+        assert!(
+            mirrors.contains(&format!("    configs:\n      \"{host}\":\n")),
+            "{mirrors}"
+        );
+        let mirror_of_docker = format!("\"registry-mirrors\": [\"https://{host}\"]");
+        assert_eq!(mirrors.contains(&mirror_of_docker), prefix.is_empty());
+        let front = format!("name images with\n{host}/{prefix} in front.");
+        assert_eq!(mirrors.contains(&front), !prefix.is_empty(), "{mirrors}");
+        let location = format!("location = \"{host}/{below}quay.io\"\n");
+        assert!(mirrors.contains(&location), "{mirrors}");
+    }
+    check(None, None, "REGISTRY", "");
+    check(None, Some("p"), "REGISTRY", "p");
+    check(Some("h.corp:5000"), None, "h.corp:5000", "");
+    check(Some("h.corp"), Some("p"), "h.corp", "p");
+    check(Some("h.corp/a/b"), None, "h.corp", "a/b");
+    check(Some("h.corp/a/b/"), Some("p"), "h.corp", "a/b/p");
+}
+
+#[test]
+fn a_text_that_names_the_mirror_uses_the_settings_behind_it() {
+    let mine = ["README.txt", "install.sh", "MIRRORS.txt", "hosts.toml"];
+    let mine = mine.map(|name| own(name, "{{ mirror.host }}\n"));
+    let keys = ["registry", "project", "other"].map(str::to_owned);
+    let (unused, _) = unused_settings(&keys, &mine).unwrap();
+    assert_eq!(unused, [&keys[2]]);
+}
