@@ -20,11 +20,11 @@ Where to (each also from the variable in parentheses):
   --registry HOST[/PREFIX]  the registry, and a prefix for all names (HOD_INSTALL_REGISTRY)
   --project NAME            put everything into this project (HOD_INSTALL_PROJECT)
   --create-projects[=public]
-                            create what projects are missing at a Harbor
+                            create missing projects at a Harbor
                             (HOD_INSTALL_CREATE_PROJECTS=private, or =public)
   --rename 'FROM/*=TO/*'    rename what matches; may be given several times
-                            (HOD_INSTALL_RENAME, with blanks between several)
-  --strip-host              take registries off names: quay.io/a/b becomes a/b
+                            (HOD_INSTALL_RENAME, separated by spaces)
+  --strip-host              remove the registry from names: quay.io/a/b becomes a/b
                             (HOD_INSTALL_STRIP_HOST=1)
 
 How to reach it:
@@ -529,6 +529,19 @@ must_run() {
     [ "$status" = 0 ] || end
 }
 
+# Whether the command that was run last was told 401 by the registry, as the log has it.
+wants_login() {
+    [ -f "$log" ] || return 1
+    found=1
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+            '$ hod '*) found=1 ;;
+            *' 401' | *' 401 '* | *' 401:'*) found=0 ;;
+        esac
+    done <"$log"
+    return "$found"
+}
+
 # Ends with the exit code of the command that was run last.
 end() {
     case $status in
@@ -536,8 +549,8 @@ end() {
     esac
     say "
 install.sh ends with the exit code $status of this command${log:+; the log is $log}"
-    if [ -n "$registry" ] && [ -z "$creds_stdin" ] && [ "$status" != 4 ]; then
-        say "No login was given. If the registry requires one, run install.sh again with --creds-stdin and
+    if [ -n "$registry" ] && [ -z "$creds_stdin" ] && wants_login; then
+        say "No login was given, and the registry requires one: run install.sh again with --creds-stdin and
 the line USER:PASSWORD on stdin, from a file: sh install.sh ... --creds-stdin <login.txt
 (\`hod login\`, where it is advised above, requires a hod that is installed.)"
     fi

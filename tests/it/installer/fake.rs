@@ -40,6 +40,27 @@ fn exit_codes_are_hods() {
 }
 
 #[test]
+fn a_login_is_advised_where_the_registry_asked_for_one() {
+    let site = Site::new("site");
+    let hod = fake(&site, "echo \"$SAID\"; exit \"$CODE\"");
+    let check = |said: &str, code: i32, is_advised: bool| {
+        let mut command = site.install(&["dash"]);
+        command.env("HOD", &hod).env("SAID", said);
+        command.env("CODE", code.to_string());
+        let output = finish(command.args(["--registry", "r.corp", "--skip-verify"])).exits(code);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert_eq!(all.contains("No login was given"), is_advised, "{all}");
+    };
+    for code in [1, 3, 5] {
+        check("error: `r.corp` answered 401 Unauthorized", code, true);
+        // What an earlier run was told is in the log still.
+        check("error: cannot connect to `r.corp`", code, false);
+        check("error: blob `sha256:401` is damaged", code, false);
+        check("error: `r.corp` answered 403 Forbidden", code, false);
+    }
+}
+
+#[test]
 fn options_and_variables_say_the_same() {
     if !programs::are_here(&["busybox"]) {
         return;
