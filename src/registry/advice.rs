@@ -163,8 +163,10 @@ fn refused_login(registry: &Registry, refusal: &LoginRefusal) -> String {
         "correct the variable and its password, or unset both to use the login that \
                      `hod login` stored"
             .to_owned()
+    } else if refusal.origin.contains("--creds-stdin") {
+        "check the user and password on the first line of stdin".to_owned()
     } else {
-        format!("log in anew with `hod login {registry}`")
+        format!("log in again with `hod login {registry}`")
     };
     format!(
         "the login comes from {}: {fix}{secrets}{quotes}; nothing more was tried with \

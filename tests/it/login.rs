@@ -326,6 +326,15 @@ fn what_is_given_for_this_run_counts_first() {
     check(&line, "", &other, 5);
     let stdin = format!("{line} --creds-stdin");
     check(&stdin, &format!("{USER}:{PASSWORD}\nrest"), &[user, bad], 0);
+    let output = check(&stdin, &format!("{USER}:wrong"), &[], 5);
+    let hint = "check the user and password on the first line of stdin";
+    let said = output
+        .stderr
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(said.contains(hint), "{said}");
+    assert!(!said.contains("log in again"), "{said}");
     let output = check(&stdin, "nonsense", &[], 2);
     assert!(output.stderr.contains("user:password"), "{}", output.stderr);
     let output = check(&line, "", &[user], 2);
@@ -564,6 +573,13 @@ fn a_person_is_asked_on_a_terminal() {
     assert!(said.contains("logged in to"), "{said}");
     assert!(said.trim_end().ends_with("\necho"), "{said}");
     assert!(config(&env).contains(&encoded(PASSWORD)));
+    // The terminal is as it was, and was asked for what nobody shall see.
+    env.write("list.txt", "team/app:1\n");
+    let line = format!("{} --creds-stdin", pull_line(host));
+    let output = on_a_terminal(&env, &line, &format!("{USER}:{PASSWORD}\n")).success();
+    let said = &output.stdout;
+    assert!(said.contains("USER:PASSWORD (it is not shown):"), "{said}");
+    assert!(said.trim_end().ends_with("\necho"), "{said}");
 }
 
 /// What a login that was killed left has passwords in it; it is removed by name, and only that.

@@ -71,7 +71,7 @@ async fn given_login(
     registry: &Registry,
 ) -> Result<Login, CommandError> {
     if args.reach.creds_stdin {
-        return settings::creds_stdin().await;
+        return settings::creds_stdin(&*session.reporter()).await;
     }
     let (own_user, own_password) = settings::environment_login();
     let is_person = std::io::stdin().is_terminal() && !args.password_stdin;

@@ -48,7 +48,7 @@ pub(super) async fn credentials(
     reporter: &dyn Reporter,
 ) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
-    if let Some((login, by)) = given_login(args, reach).await? {
+    if let Some((login, by)) = given_login(args, reach, reporter).await? {
         let [registry] = reach.registries.as_slice() else {
             let registries = reach.registries.iter().map(ToString::to_string);
             return Err(CommandError::WhoseLogin {
@@ -182,6 +182,7 @@ fn docker_config() -> Option<PathBuf> {
 async fn given_login(
     args: &RegistryArgs,
     reach: &Reach<'_>,
+    reporter: &dyn Reporter,
 ) -> Result<Option<(Login, &'static str)>, CommandError> {
     if args.creds_stdin {
         if reach.lists.iter().any(|path| path.as_os_str() == "-") {
@@ -189,7 +190,7 @@ async fn given_login(
                 flag: "--creds-stdin",
             });
         }
-        return Ok(Some((creds_stdin().await?, "--creds-stdin")));
+        return Ok(Some((creds_stdin(reporter).await?, "--creds-stdin")));
     }
     let source = ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD");
     let target = ("HOD_TARGET_USERNAME", "HOD_TARGET_PASSWORD");
@@ -230,17 +231,26 @@ async fn given_login(
 }
 
 /// The first line of stdin as `user:password`.
-pub(crate) async fn creds_stdin() -> Result<Login, CommandError> {
-    let line = super::apart(|| {
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .take(STDIN_LEN_MAX)
-            .read_line(&mut line)
-            .map_err(CommandError::CredsRead)?;
-        Ok(line)
-    })
-    .await?;
+///
+/// What a person types there is not shown.
+pub(crate) async fn creds_stdin(reporter: &dyn Reporter) -> Result<Login, CommandError> {
+    let line = if std::io::stdin().is_terminal() {
+        reporter.event(Event::Note {
+            text: "type USER:PASSWORD (it is not shown):",
+        });
+        ask_hidden().await?
+    } else {
+        super::apart(|| {
+            let mut line = String::new();
+            std::io::stdin()
+                .lock()
+                .take(STDIN_LEN_MAX)
+                .read_line(&mut line)
+                .map_err(CommandError::CredsRead)?;
+            Ok(line)
+        })
+        .await?
+    };
     let line = line.trim_end_matches(['\r', '\n']);
     match line.split_once(':') {
         Some((user, password)) if !user.is_empty() && !password.is_empty() => {

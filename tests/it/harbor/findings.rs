@@ -122,7 +122,7 @@ fn a_plain_registry_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in anew with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
+          log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
           lock the user out
     ");
     assert!(registry.seen().iter().all(|seen| seen.status == 401));
@@ -143,7 +143,7 @@ fn a_plain_registry_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in anew with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
+          log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
           lock the user out
     ");
     // The last asks whether it is the login that is refused.
@@ -164,7 +164,7 @@ fn harbor_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
+          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
           expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
           while its database is down; nothing more was tried with it, so as not to lock the user out
     ");
@@ -185,7 +185,7 @@ fn harbor_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in anew with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
+          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
           expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
           while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
           since `$name` would be replaced by nothing; nothing more was tried with it, so as not to lock
