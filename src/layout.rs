@@ -168,11 +168,11 @@ mod tests {
         }
         check(
             "notes.txt",
-            "is there already and is not a `dir:` layout: it has `notes.txt`",
+            "already exists and is not a `dir:` layout: it has `notes.txt`",
         );
-        check("version", "is there already and is not a `dir:` layout");
+        check("version", "already exists and is not a `dir:` layout");
         let hex = "a".repeat(64);
-        let expect = format!("is there already and is not a `dir:` layout: it has `{hex}`");
+        let expect = format!("already exists and is not a `dir:` layout: it has `{hex}`");
         check(&format!("{hex}/file"), &expect);
     }
 

@@ -51,7 +51,7 @@ fn is_unsupported(errno: Errno) -> bool {
 /// Whether `path` still names the open file.
 pub(super) fn is_current(file: &File, path: &Path) -> Result<bool, Error> {
     let metadata = file.metadata();
-    let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+    let metadata = metadata.map_err(|source| Error::new("stat", path, source))?;
     let identity = (metadata.dev(), metadata.ino());
     Ok(super::try_stat(path)?.is_some_and(|stat| stat.identity == identity))
 }

@@ -129,7 +129,7 @@ fn explain(path: &Path, source: io::Error, wrong_kind: NotOwn) -> Error {
 
 fn metadata(file: &File, path: &Path) -> Result<std::fs::Metadata, Error> {
     let metadata = file.metadata();
-    metadata.map_err(|source| Error::new("look at", path, source))
+    metadata.map_err(|source| Error::new("stat", path, source))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl PinnedDir {
         match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(file_stat(&stat))),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.error("look at", relative, errno)),
+            Err(errno) => Err(self.error("stat", relative, errno)),
         }
     }
 
@@ -53,7 +53,7 @@ impl PinnedDir {
             return Ok(None);
         };
         let stat = rustix::fs::fstat(&dir);
-        let stat = stat.map_err(|errno| self.error("look at", relative, errno))?;
+        let stat = stat.map_err(|errno| self.error("stat", relative, errno))?;
         Ok(Some(file_stat(&stat)))
     }
 
@@ -172,7 +172,7 @@ pub fn try_stat_link(path: &Path) -> Result<Option<FileStat>, Error> {
         {
             Ok(None)
         }
-        Err(source) => Err(Error::new("look at", path, source)),
+        Err(source) => Err(Error::new("stat", path, source)),
     }
 }
 

@@ -156,18 +156,18 @@ pub fn read_range(file: &File, path: &Path, offset: u64, len: usize) -> Result<V
 /// The length in bytes of an open file, whatever became of its path.
 pub fn len_of(file: &File, path: &Path) -> Result<u64, Error> {
     let metadata = file.metadata();
-    let metadata = metadata.map_err(|source| Error::new("look at", path, source))?;
+    let metadata = metadata.map_err(|source| Error::new("stat", path, source))?;
     Ok(metadata.len())
 }
 
 /// Looks at a path, following links.
 pub fn stat(path: &Path) -> Result<FileStat, Error> {
-    stat_of(path).map_err(|source| Error::new("look at", path, source))
+    stat_of(path).map_err(|source| Error::new("stat", path, source))
 }
 
 /// Looks at a path, following links; `None` when it is not there.
 pub fn try_stat(path: &Path) -> Result<Option<FileStat>, Error> {
-    absent_as_none(stat_of(path)).map_err(|source| Error::new("look at", path, source))
+    absent_as_none(stat_of(path)).map_err(|source| Error::new("stat", path, source))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one home of metadata")]
@@ -225,7 +225,7 @@ pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
         };
     }
     let real = std::fs::canonicalize(existing);
-    let real = real.map_err(|source| Error::new("look at", existing, source))?;
+    let real = real.map_err(|source| Error::new("stat", existing, source))?;
     for above in real.ancestors() {
         if try_stat(above)?.is_some_and(|stat| stat.identity == dir.identity) {
             return Ok(true);
@@ -243,7 +243,7 @@ pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
 pub fn broken_link(path: &Path) -> Result<Option<PathBuf>, Error> {
     for part in path.ancestors().filter(|part| !part.as_os_str().is_empty()) {
         let found = absent_as_none(std::fs::symlink_metadata(part));
-        match found.map_err(|source| Error::new("look at", part, source))? {
+        match found.map_err(|source| Error::new("stat", part, source))? {
             None => {}
             Some(metadata) if metadata.is_symlink() && try_stat(part)?.is_none() => {
                 return Ok(Some(part.to_owned()));
@@ -261,7 +261,7 @@ pub(super) fn is_open_file(path: &Path) -> Result<bool, Error> {
     match statfs(dir_of(path)) {
         Ok(stat) => Ok(stat.filesystem_type() == PROC_SUPER_MAGIC),
         Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(false),
-        Err(errno) => Err(Error::new("look at", path, errno.into())),
+        Err(errno) => Err(Error::new("stat", path, errno.into())),
     }
 }
 

@@ -200,7 +200,7 @@ fn stat_at(dir: &File, name: &OsStr, path: &Path) -> Result<Option<rustix::fs::S
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Error::new("look at", path, errno.into())),
+        Err(errno) => Err(Error::new("stat", path, errno.into())),
     }
 }
 

@@ -40,14 +40,14 @@ pub enum LayoutError {
     #[error("{}", list_names(.0))]
     BadNames(Vec<BadName>),
     /// Something that is not ours to replace.
-    #[error("`{}` is there already and is not a `dir:` layout{}", path.display(), found.as_ref().map(|name| format!(": it has `{name}`")).unwrap_or_default())]
+    #[error("`{}` already exists and is not a `dir:` layout{}", path.display(), found.as_ref().map(|name| format!(": it has `{name}`")).unwrap_or_default())]
     Occupied {
         path: PathBuf,
         /// What no layout has.
         found: Option<String>,
     },
     /// The same, for other formats.
-    #[error("`{}` is there already and is not {format}{}", path.display(), found.as_ref().map(|name| format!(": it has `{}`", name.escape_debug())).unwrap_or_default())]
+    #[error("`{}` already exists and is not {format}{}", path.display(), found.as_ref().map(|name| format!(": it has `{}`", name.escape_debug())).unwrap_or_default())]
     Foreign {
         path: PathBuf,
         /// With an article.

@@ -138,7 +138,8 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
 
 fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     match found {
-        None => format!("none is known{}", among(files)),
+        None if files.is_empty() => "none; no login file exists".to_owned(),
+        None => none_in("none", files),
         Some(found) => {
             let who = match found.login.username() {
                 Some(username) => format!("`{username}`"),
@@ -149,13 +150,13 @@ fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     }
 }
 
-/// Where something was looked for in vain.
-fn among(files: &[impl std::fmt::Display]) -> String {
+/// That there is none in the places where it was looked for.
+fn none_in(none: &str, files: &[impl std::fmt::Display]) -> String {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     if files.is_empty() {
-        ", and there is no file that could say it".to_owned()
+        none.to_owned()
     } else {
-        format!(" to {}", files.join(", "))
+        format!("{none} in {}", files.join(", "))
     }
 }
 
@@ -208,7 +209,7 @@ fn add_mirrors(findings: &mut Observations, options: &DoctorOptions) -> bool {
         }
         Ok(plan) => {
             let text = match plan.rule {
-                None => format!("none is known{}", among(&plan.files)),
+                None => none_in("none configured", &plan.files),
                 Some((file, prefix)) => {
                     let mut places = plan.by_tag.join(", then ");
                     if plan.by_digest != plan.by_tag {

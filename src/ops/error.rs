@@ -124,7 +124,7 @@ pub enum OpsError {
     #[error("`{}` holds no images", path.display())]
     NoImages { path: PathBuf },
     /// Images that a list names and the source lacks; nothing was done.
-    #[error("{} of {n_wanted} images are not in `{}`; nothing was done\n{}", missing.len(), path.display(), indent(missing))]
+    #[error("{} of {} {} not in `{}`; nothing was done\n{}", missing.len(), format_count(*n_wanted, "image"), if *n_wanted == 1 { "is" } else { "are" }, path.display(), indent(missing))]
     Missing {
         path: PathBuf,
         n_wanted: usize,
@@ -164,7 +164,7 @@ pub enum OpsError {
     #[error(transparent)]
     SourcesNotReady(Box<SourcesNotReady>),
     /// A new pair of keys would replace one that is there.
-    #[error("`{}` is there already; nothing was written", path.display())]
+    #[error("`{}` already exists; nothing was written", path.display())]
     KeyExists { path: PathBuf },
     #[error("failed to make a key")]
     Key(#[source] KeyError),
@@ -174,7 +174,7 @@ pub enum OpsError {
     /// Blobs that a bundle left out, and that are not where they must be.
     #[error(transparent)]
     BaseMissing(Box<BaseMissing>),
-    #[error("output `{}` is what is read for it; name another", path.display())]
+    #[error("output `{}` is also an input; choose another path", path.display())]
     OutputIsSource { path: PathBuf },
     /// Files that would be replaced; never empty.
     #[error("{}; nothing was written", exist(paths))]

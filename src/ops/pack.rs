@@ -352,9 +352,8 @@ fn is_like_list(path: &Path) -> bool {
 fn warn_of_tool(cx: &Context, carried: &Carried) {
     if let Some(problem) = carried.left {
         cx.warn(&format!(
-            "this hod is not carried in the bundle: {problem}; the site needs a hod of its own. \
-             `make dist` builds one that can be carried, `--tool FILE` carries it, and `--no-tool` \
-             says that none is wanted"
+            "hod is not included, because {problem}: build a static one (`make dist`), pass \
+             `--tool FILE`, or `--no-tool`"
         ));
     }
 }

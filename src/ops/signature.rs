@@ -29,11 +29,11 @@ impl fmt::Display for SignatureFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = self.key;
         if self.is_verified {
-            write!(f, "signed by key `{key}`, which is trusted")
+            write!(f, "is signed by the trusted key `{key}`")
         } else {
             write!(
                 f,
-                "says that key `{key}` signed it, which was not verified: no key is trusted"
+                "claims to be signed by key `{key}`; not verified, because no key is trusted"
             )
         }
     }

@@ -15,7 +15,7 @@ use crate::oci::{Registry, RepositoryName};
 use crate::report::Event;
 
 /// What is wrong with an answer that lists no repositories.
-const NO_LIST: &str = "the answer is no list of repositories";
+const NO_LIST: &str = "the answer is not a list of repositories";
 /// How many names are asked for at once; more than this many some refuse.
 const PAGE_NAMES: usize = 1000;
 /// The same at a Harbor, which allows no more.

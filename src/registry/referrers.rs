@@ -299,7 +299,7 @@ impl Client {
             Err(_) if !is_index => Ok(Err(Answered::Nowhere)),
             Err(_) => Err(RegistryError::Protocol {
                 request,
-                problem: "the answer is no list of referrers",
+                problem: "the answer is not a list of referrers",
             }),
         }
     }

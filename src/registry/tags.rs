@@ -61,7 +61,7 @@ impl Client {
         let listed = Listed {
             target: self.reading(repo),
             what: &format!("{repo} tags"),
-            problem: "the answer is no list of tags",
+            problem: "the answer is not a list of tags",
         };
         let mut tags = Vec::new();
         let take = |page: Page| {

@@ -228,7 +228,7 @@ fn what_is_not_ours_is_not_replaced() {
     env.write("dir/notes.txt", "precious");
     env.write("file.tar", "precious");
     let before = tree(&env.work());
-    let other = "is there already and is not";
+    let other = "already exists and is not";
     let directory = "output `dir` cannot be written";
     for (format, output, (code, said)) in [
         ("oci", "dir", (1, other)),

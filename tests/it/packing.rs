@@ -380,7 +380,7 @@ fn what_is_read_is_not_written_over() {
     ] {
         let before = (read(&env.path("a.tar")), read(&env.path("v.001.tar")));
         let output = env.run_line(line).exits(2);
-        let said = "is what is read for it; name another";
+        let said = "is also an input; choose another path";
         assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
         assert!(
             before == (read(&env.path("a.tar")), read(&env.path("v.001.tar"))),

@@ -26,9 +26,9 @@ pub(crate) struct PreflightArgs {
 /// Who may pull from a project that is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AccessArg {
-    /// Its members
+    /// Only members can pull
     Private,
-    /// Everyone
+    /// Everyone can pull
     Public,
 }
 

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::RegistryArgs;
 
-/// Log in to a registry: check the password, then keep it
+/// Log in to a registry: check the password, then store it
 ///
-/// It is kept where Docker keeps it, `~/.docker/config.json`, which skopeo and podman read too, or
+/// It is stored where Docker keeps it, `~/.docker/config.json`, which skopeo and podman read too, or
 /// by the helper that this file names. The password comes from stdin, from `HOD_PASSWORD`, or is
 /// asked for; it is never an argument.
 #[derive(Debug, Args)]
@@ -37,14 +37,14 @@ pub(crate) struct LoginArgs {
     pub(crate) reach: RegistryArgs,
 }
 
-/// Forget the login of a registry
+/// Remove the login of a registry
 #[derive(Debug, Args)]
 pub(crate) struct LogoutArgs {
     /// The registry, or the project or repository in it that was logged in to
     #[arg(value_name = "REGISTRY[/REPOSITORY]", required_unless_present = "all")]
     pub(crate) registry: Option<String>,
 
-    /// Forget all logins of the file
+    /// Remove all logins of the file
     #[arg(long, conflicts_with = "registry")]
     pub(crate) all: bool,
 

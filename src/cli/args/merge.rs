@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{BundleArgs, OutputArgs, SignArgs, volume_size};
 
-/// Make bundles of bundles
+/// Combine bundles
 #[derive(Debug, Args)]
 pub(crate) struct BundleVerbArgs {
     #[command(subcommand)]
@@ -18,7 +18,7 @@ pub(crate) enum BundleVerb {
     Merge(MergeArgs),
 }
 
-/// Fold bundles into one, which has the images, blobs and files of all of them
+/// Merge bundles into one, which has the images, blobs and files of all of them
 ///
 /// A blob that one of them requires (`hod pack --since`) and another contains is included.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) struct MergeArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// Whose image or file to take where the bundles differ; without it that is refused
+    /// Which bundle wins where they differ; without it the merge is refused
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) prefer: Option<PreferArg>,
 

@@ -84,7 +84,7 @@ fn parse_project(text: &str) -> Result<RepositoryName, String> {
 /// How to take over a blob that is a file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LinkArg {
-    /// A second name of the same file: costs nothing, needs one file system
+    /// Hardlink: uses no space; same file system only
     Hard,
     /// A copy that shares its blocks: needs XFS, Btrfs or the like
     Reflink,

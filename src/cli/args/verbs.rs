@@ -140,7 +140,7 @@ pub(crate) struct SelectArgs {
     #[arg(long, conflicts_with = "add")]
     pub(crate) replace: bool,
 
-    /// How to take over blobs; never anything else than asked for
+    /// How blobs are placed in the output; hod never falls back to another mode
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
 
@@ -207,7 +207,7 @@ pub(crate) struct PackArgs {
     /// Leave out what the target has: receipts (`hod receipt`), earlier bundles (any volume of
     /// each) or stores; may be given several times
     ///
-    /// Before anything is written, push and unpack look whether the target has all that was left
+    /// Before anything is written, push and unpack check that the target has all that was left
     /// out.
     #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',')]
     pub(crate) since: Vec<PathBuf>,
@@ -239,7 +239,7 @@ pub(crate) struct PackArgs {
     #[arg(long)]
     pub(crate) fsync: bool,
 
-    /// Read and hash every blob, also those that are known to be right
+    /// Read and hash every blob, including those already verified
     ///
     /// Without it a blob that was verified when it came into the store, and was not written since,
     /// is copied unread. Every reader of the bundle verifies it in any case.
@@ -353,9 +353,9 @@ pub(crate) struct ExportArgs {
 /// Push images into a registry
 ///
 /// The source may be a store, a selected tree, a bundle (which is not unpacked), or a directory of
-/// `dir:` layouts. An image that is there unchanged costs one request. What would stop the push (a
-/// wrong login; at a Harbor also missing projects or rights, quotas, names, read-only mode, proxy
-/// caches, immutable tags) is looked for before anything moves, and all of it is said at once.
+/// `dir:` layouts. An image that the registry already has costs one request. Problems (a wrong
+/// login; at a Harbor also missing projects or rights, quotas, names, read-only mode, proxy caches,
+/// immutable tags) are looked for before anything moves, and reported all at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -16,7 +16,7 @@ pub enum NotATool {
     NotLinux,
     #[error("it is for a kind of machine that hod does not know")]
     UnknownMachine,
-    #[error("it is linked dynamically: it needs libraries that a site may not have")]
+    #[error("it is dynamically linked")]
     Dynamic,
 }
 

@@ -164,9 +164,10 @@ fn harbor_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
-          expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
-          while its database is down; nothing more was tried with it, so as not to lock the user out
+          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
+          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
+          this while its database is down; nothing more was tried with it, so as not to lock the user
+          out
     ");
     // A public project would let nobody push either.
     site.harbor
@@ -185,9 +186,9 @@ fn harbor_does_not_take_the_login() {
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
-          expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
-          while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
+          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
+          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
+          this while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
           since `$name` would be replaced by nothing; nothing more was tried with it, so as not to lock
           the user out
     ");

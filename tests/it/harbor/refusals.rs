@@ -414,9 +414,10 @@ fn a_401_is_one_of_three() {
       `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
     hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may have
-          expired, and users that log in by OIDC need their CLI secret; Harbor also answers like this
-          while its database is down; nothing more was tried with it, so as not to lock the user out
+          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
+          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
+          this while its database is down; nothing more was tried with it, so as not to lock the user
+          out
           What was finished is kept; running the command again does only what is missing.
     ");
 }

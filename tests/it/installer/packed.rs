@@ -134,7 +134,7 @@ fn a_dynamic_hod_is_not_carried_and_a_static_one_is() {
     let output = env.run_line("pack store --output a.tar").success();
     contains(
         &output,
-        "this hod is not carried in the bundle: it is linked dynamically",
+        "hod is not included, because it is dynamically linked",
     );
     contains(&output, "make dist");
     assert!(member(&env, "a.tar", "README.txt").contains("carries no hod"));

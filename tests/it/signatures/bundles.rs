@@ -92,7 +92,7 @@ fn a_signed_bundle_is_read_where_its_key_is_trusted() {
         // One of several is enough.
         let line = format!("verify {bundle} --verify-key other.pub --verify-key hod.pub");
         let said = env.run_line(&line).success().stderr;
-        assert!(said.contains("which is trusted"), "{said}");
+        assert!(said.contains("signed by the trusted key"), "{said}");
         let json = env
             .run_line(&format!("verify {bundle} --verify-key hod.pub --json"))
             .success();
@@ -105,7 +105,7 @@ fn a_signed_bundle_is_read_where_its_key_is_trusted() {
         assert!(said.contains("was not verified"), "{said}");
     }
     let unsigned = env.run_line("verify unsigned.tar").success().stderr;
-    assert!(!unsigned.contains("signed it"), "{unsigned}");
+    assert!(!unsigned.contains("signed by"), "{unsigned}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn keys_of_the_machine_are_trusted_by_all_its_users() {
         return;
     }
     let said = output.success().stderr;
-    assert!(said.contains("which is trusted"), "{said}");
+    assert!(said.contains("signed by the trusted key"), "{said}");
     for (line, because) in [
         ("verify unsigned.tar", "is not signed"),
         ("unpack unsigned.tar --output out", "is not signed"),

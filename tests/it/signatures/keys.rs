@@ -89,7 +89,7 @@ fn no_key_is_ever_replaced() {
         exit code: 2
         --- stdout
         --- stderr
-        error: `[NAME]` is there already; nothing was written
+        error: `[NAME]` already exists; nothing was written
 
         hint: bundles that it signed could not be verified any more, were it replaced: choose another name
               with `--output NAME`, or remove both files first

@@ -67,7 +67,7 @@ fn target(needs: &TargetNeeds) -> String {
     };
     format!(
         "the target needs {} for the bundle, which is pushed from where it lies, and {} in its \
-         registry{by_project}; the largest blob has {}",
+         registry{by_project}; the largest blob is {}",
         format_len(needs.bundle_bytes),
         format_len(needs.registry_bytes),
         format_len(needs.largest_blob_bytes),
