@@ -206,7 +206,10 @@ fn any_flipped_bit_of_a_compressed_bundle_is_found() {
             continue;
         }
         // What is not known for a compressed bundle by its first bytes is refused as another file.
-        let refusals = ["is not a hod bundle", "is no store, registry tree, bundle"];
+        let refusals = [
+            "is not a hod bundle",
+            "is not a store, registry tree, bundle",
+        ];
         let is_refused = refusals.iter().any(|text| output.stderr.contains(text));
         let output = if is_refused && bit.at < 4096 {
             assert!(matches!(output.code, Some(1 | 2)), "{bit:?}: {output:?}");

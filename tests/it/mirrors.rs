@@ -254,7 +254,7 @@ fn a_file_that_cannot_be_read_stops_before_anything_is_asked() {
     let mut command = site.env.hod();
     command.env("CONTAINERS_REGISTRIES_CONF", "/nonexistent.conf");
     command.args(["pull", "list.txt", "--store", "store"]);
-    let output = crate::support::env::finish(&mut command).exits(1);
+    let output = crate::support::env::finish(&mut command).exits(2);
     assert!(
         output.stderr.contains("/nonexistent.conf"),
         "{}",

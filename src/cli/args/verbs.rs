@@ -309,7 +309,8 @@ Examples:
   hod export site.tar --output layouts
   hod export site.tar --format oci-archive --output site-oci.tar
   hod export site.tar --format docker-archive --only app.txt --output app.tar
-  skopeo sync --all --preserve-digests --scoped --src dir --dest docker layouts harbor.corp/offline")]
+  skopeo sync --all --preserve-digests --scoped \\
+    --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
     /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
     #[arg(value_name = "SRC")]

@@ -87,7 +87,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
         ("--file none=a", "not found"),
         ("--file f", "expected a file and its path"),
         ("--tool f", "it is no Linux program"),
-        (&format!("--tool {dynamic}"), "it is linked dynamically"),
+        (&format!("--tool {dynamic}"), "it is dynamically linked"),
         ("--set 1=2", "expected `KEY=VALUE`"),
         ("--template-dir none", "not found"),
     ] {

@@ -34,7 +34,7 @@ fn pushes_and_deletes_are_accepted_only_when_asked_for() {
 #[test]
 fn a_store_is_created_only_when_it_may_be_written_to() {
     let env = TestEnv::new();
-    let _ = env.run_line("serve stor").exits(1);
+    let _ = env.run_line("serve stor").exits(2);
     let _ = env.run_line("serve stor --allow-delete").exits(2);
     let _ = env.run_line("serve stor --read-only --writable").exits(2);
     assert!(!exists(&env.path("stor")));

@@ -414,7 +414,7 @@ fn a_compressed_bundle_is_refused_with_what_to_do() {
     exit code: 2
     --- stdout
     --- stderr
-    error: `other.txt` is no store, registry tree, bundle, layout or archive of images
+    error: `other.txt` is not a store, registry tree, bundle, layout or archive of images
 
     hint: a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` that `hod pack`
           wrote, a `dir:` layout has a `manifest.json`, an OCI layout an `index.json`, and so have the
