@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -98,7 +97,7 @@ impl PinnedDir {
         })
     }
 
-    /// Opens the directory that `relative` is in; `None` when there is no real one.
+    /// Opens the directory that `relative` is in; `None` unless it is a real directory.
     fn locate(&self, relative: &Path) -> Result<Option<(File, OsString)>, Error> {
         let mut names: Vec<&OsStr> = Vec::new();
         for component in relative.components() {
@@ -155,15 +154,7 @@ fn file_stat(stat: &rustix::fs::Stat) -> FileStat {
 #[expect(clippy::disallowed_methods, reason = "links are not followed")]
 pub fn try_stat_link(path: &Path) -> Result<Option<FileStat>, Error> {
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(FileStat {
-            len: metadata.len(),
-            is_file: metadata.is_file(),
-            is_dir: metadata.is_dir(),
-            mode: metadata.mode(),
-            identity: (metadata.dev(), metadata.ino()),
-            n_links: metadata.nlink(),
-            modified: metadata.modified().ok(),
-        })),
+        Ok(metadata) => Ok(Some(FileStat::from(&metadata))),
         Err(error)
             if matches!(
                 error.kind(),

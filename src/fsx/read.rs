@@ -172,16 +172,21 @@ pub fn try_stat(path: &Path) -> Result<Option<FileStat>, Error> {
 
 #[expect(clippy::disallowed_methods, reason = "the one home of metadata")]
 fn stat_of(path: &Path) -> io::Result<FileStat> {
-    let metadata = std::fs::metadata(path)?;
-    Ok(FileStat {
-        len: metadata.len(),
-        is_file: metadata.is_file(),
-        is_dir: metadata.is_dir(),
-        mode: metadata.mode(),
-        identity: (metadata.dev(), metadata.ino()),
-        n_links: metadata.nlink(),
-        modified: metadata.modified().ok(),
-    })
+    std::fs::metadata(path).map(|metadata| FileStat::from(&metadata))
+}
+
+impl From<&std::fs::Metadata> for FileStat {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            len: metadata.len(),
+            is_file: metadata.is_file(),
+            is_dir: metadata.is_dir(),
+            mode: metadata.mode(),
+            identity: (metadata.dev(), metadata.ino()),
+            n_links: metadata.nlink(),
+            modified: metadata.modified().ok(),
+        }
+    }
 }
 
 /// Follows links to where the file is, or would be: a path that is not there, or a link to one,

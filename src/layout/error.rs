@@ -139,7 +139,7 @@ impl LayoutError {
     pub fn is_content(&self) -> bool {
         match self {
             Self::Collection(error) => error.is_content(),
-            // Any other reason is that of whoever made the image.
+            // Any other reason lies in how the image was made.
             Self::BadManifest { source, .. } => {
                 matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
             }

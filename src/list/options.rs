@@ -45,6 +45,11 @@ impl LineOptions {
             let reason = format!("`{key}={value}` is unknown; {known} are known");
             Bad::new(column, reason)
         };
+        let is_yes = || match value {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            _ => Err(unknown("`yes` and `no`")),
+        };
         match key {
             "platform" if self.platforms.is_some() => Err(twice()),
             "platform" => {
@@ -67,19 +72,19 @@ impl LineOptions {
             }
             "referrers" if self.referrers.is_some() => Err(twice()),
             "referrers" => {
-                self.referrers = Some(match value {
-                    "yes" => ReferrerMode::Carry,
-                    "no" => ReferrerMode::Leave,
-                    _ => return Err(unknown("`yes` and `no`")),
+                self.referrers = Some(if is_yes()? {
+                    ReferrerMode::Carry
+                } else {
+                    ReferrerMode::Leave
                 });
                 Ok(())
             }
             "foreign-layers" if self.foreign_layers.is_some() => Err(twice()),
             "foreign-layers" => {
-                self.foreign_layers = Some(match value {
-                    "yes" => ForeignLayers::Fetch,
-                    "no" => ForeignLayers::Leave,
-                    _ => return Err(unknown("`yes` and `no`")),
+                self.foreign_layers = Some(if is_yes()? {
+                    ForeignLayers::Fetch
+                } else {
+                    ForeignLayers::Leave
                 });
                 Ok(())
             }

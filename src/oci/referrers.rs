@@ -17,7 +17,7 @@ const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 /// How much of a digest's hex is in the tag of an index of referrers.
 const HEX_LEN_MAX: usize = 64;
 
-/// Whether what is about an image is carried with it.
+/// Whether the referrers of an image are carried with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferrerMode {
     Carry,

@@ -150,7 +150,7 @@ pub enum OpsError {
     /// A password that the registry does not take; nothing was kept.
     #[error("`{registry}` does not take this login: {said}")]
     LoginRefused { registry: Registry, said: String },
-    /// A registry of which nothing could be read, so that there is no receipt.
+    /// Nothing could be read from the registry, so no receipt was written.
     #[error("nothing of `{registry}` could be read; no receipt was written")]
     NothingRead {
         registry: Registry,

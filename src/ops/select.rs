@@ -60,7 +60,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
             kind,
         });
     }
-    // Until the end, so that nobody removes from the store what is relied on.
+    // Until the end, so that nothing that is relied on is removed from the store.
     let hold = |path: &Path| Store::open(path)?.hold();
     let _held = match options.others {
         Others::Remove => cx.open_store(&options.store, hold).await?,

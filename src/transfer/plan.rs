@@ -33,7 +33,7 @@ pub enum Presence {
     /// The target alone: a registry in these repositories, from which it is mounted into the
     /// others; a store in its pool.
     Target(Vec<RepositoryName>),
-    /// Nobody for now: the images that need it are not published.
+    /// Neither has it: the images that need it are not published.
     Nowhere,
 }
 

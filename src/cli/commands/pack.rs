@@ -133,7 +133,7 @@ fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandE
     Err(CommandError::PackStdout { flag, problem })
 }
 
-/// Refuses flags that name what is not there.
+/// Refuses flags that name a missing file or directory.
 fn require_inputs(args: &PackArgs) -> Result<(), CommandError> {
     if let Some(store) = &args.store {
         settings::require_given("--store", store)?;

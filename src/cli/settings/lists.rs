@@ -171,7 +171,7 @@ fn lists_of(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), CommandError> {
     Ok((lists, below))
 }
 
-/// Why a directory is no place to take lists from.
+/// Why no lists can be taken from a directory.
 fn no_lists(path: &Path, below: Vec<PathBuf>) -> Result<CommandError, CommandError> {
     let has = |name: &str| fsx::try_stat(&path.join(name)).map(|stat| stat.is_some());
     let kind = if has("docker/registry/v2")? {

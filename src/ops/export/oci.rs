@@ -56,7 +56,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Writes an archive. One with a damaged blob in it helps nobody, so it is begun anew without the
+/// Writes an archive. One with a damaged blob in it is of no use, so it is begun again without the
 /// images of that blob, where the source can be read again.
 async fn write_archive(
     cx: &Context,

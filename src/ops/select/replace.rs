@@ -14,7 +14,7 @@ use crate::transfer::{ReferrerTags, publications};
 /// How many images or files are named in a line.
 const SHOWN_MAX: usize = 5;
 
-/// Selects the images of the batch into a tree of which nobody else has hold, then removes all
+/// Selects the images of the batch into a tree that is locked for this run, then removes all
 /// other images from it.
 ///
 /// Refused, with nothing changed, when the store does not have all of an image that would go: what
