@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use blob::{BlobWriter, Holding, StagedBlob};
 pub use error::StoreError;
-pub use image::{Closure, StoredImage, StoredImages, UnreadableTag};
+pub use image::{StoredImage, StoredImages, UnreadableTag};
 pub use partial::{Partial, PartialBlob};
 pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
 pub use publish::Publication;

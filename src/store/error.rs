@@ -67,12 +67,6 @@ pub enum StoreError {
         digest: Digest,
         source: ManifestError,
     },
-    /// A manifest whose bytes are not in the store.
-    #[error("manifest `{digest}` is not in the store")]
-    MissingManifest { digest: Digest },
-    /// An index of which nothing is there.
-    #[error("index `{digest}` is in the store, but none of the manifests it lists is")]
-    NoChildren { digest: Digest },
     /// An image was to be published before all of it was there.
     #[error("`{repository}` cannot be published: blob `{digest}` is not in the store")]
     MissingBlob {
@@ -98,9 +92,7 @@ impl StoreError {
             | Self::LengthMismatch { .. }
             | Self::Corrupt { .. }
             | Self::BadManifest { .. } => ErrorClass::Verify,
-            Self::MissingManifest { .. } | Self::NoChildren { .. } | Self::MissingBlob { .. } => {
-                ErrorClass::NotFound
-            }
+            Self::MissingBlob { .. } => ErrorClass::NotFound,
         }
     }
 }
@@ -140,7 +132,7 @@ impl Hint for StoreError {
             Self::DigestMismatch { .. } | Self::LengthMismatch { .. } => Some(
                 "nothing of this blob was kept; running the same command again is safe".to_owned(),
             ),
-            Self::MissingManifest { .. } | Self::NoChildren { .. } | Self::MissingBlob { .. } => {
+            Self::MissingBlob { .. } => {
                 Some("pull the image again: what is there already is not fetched twice".to_owned())
             }
             Self::BadManifest { source, .. } => match source {

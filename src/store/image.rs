@@ -1,9 +1,9 @@
-//! Images: what a store offers to carry on, and all that belongs to one.
+//! Images: what a store offers to carry on.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::oci::{Descriptor, Digest, Manifest, MediaTypeKind, RepositoryName, Tag};
+use crate::oci::{Digest, Manifest, RepositoryName, Tag};
 
 use super::{Store, StoreError};
 
@@ -46,18 +46,6 @@ impl fmt::Display for UnreadableTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.repository, self.tag.as_str())
     }
-}
-
-/// A manifest and all below it.
-#[derive(Debug, Clone)]
-pub struct Closure {
-    pub top: Manifest,
-    /// Children before those that list them, `top` last, each once.
-    pub manifests: Vec<Manifest>,
-    /// What an index lists and the store does not have (a sparse index).
-    pub absent_children: Vec<Descriptor>,
-    /// The configs and layers that registries hold, each once, in the order of the manifests.
-    pub blobs: Vec<Descriptor>,
 }
 
 impl Store {
@@ -132,112 +120,5 @@ impl Store {
                 digest,
             }));
         Ok(())
-    }
-
-    /// Reads the manifest `top` and all below it, each verified.
-    ///
-    /// A child whose bytes are not there is absent, as long as one beside it is there; an index
-    /// with none is an error. Does not look whether the blobs are there.
-    pub fn image_closure(&self, top: &Digest) -> Result<Closure, StoreError> {
-        let top = self
-            .read_manifest(top)?
-            .ok_or_else(|| StoreError::MissingManifest {
-                digest: top.clone(),
-            })?;
-        let mut walk = Walk {
-            store: self,
-            seen: BTreeSet::new(),
-            manifests: Vec::new(),
-            absent_children: Vec::new(),
-            blobs: Vec::new(),
-            seen_blobs: BTreeSet::new(),
-        };
-        // A stack of our own: how deep indexes nest is for their author to say.
-        let mut stack = vec![walk.enter(top.clone())?];
-        while let Some(level) = stack.last_mut() {
-            match level.children.pop() {
-                // Another index may have led to it since it was read.
-                Some(child) if walk.seen.contains(child.digest()) => {}
-                Some(child) => {
-                    let below = walk.enter(child)?;
-                    stack.push(below);
-                }
-                None => walk
-                    .manifests
-                    .extend(stack.pop().map(|level| level.manifest)),
-            }
-        }
-        for manifest in &walk.manifests {
-            for blob in manifest.stored_blobs() {
-                if walk.seen_blobs.insert(blob.digest.clone()) {
-                    walk.blobs.push(blob.clone());
-                }
-            }
-        }
-        Ok(Closure {
-            top,
-            manifests: walk.manifests,
-            absent_children: walk.absent_children,
-            blobs: walk.blobs,
-        })
-    }
-}
-
-/// A walk down from a top manifest.
-struct Walk<'a> {
-    store: &'a Store,
-    seen: BTreeSet<Digest>,
-    manifests: Vec<Manifest>,
-    absent_children: Vec<Descriptor>,
-    blobs: Vec<Descriptor>,
-    seen_blobs: BTreeSet<Digest>,
-}
-
-/// A manifest whose children are being walked.
-struct Level {
-    manifest: Manifest,
-    /// Those yet to come, last first.
-    children: Vec<Manifest>,
-}
-
-impl Walk<'_> {
-    /// Reads the children of `manifest` that were not entered before.
-    fn enter(&mut self, manifest: Manifest) -> Result<Level, StoreError> {
-        self.seen.insert(manifest.digest().clone());
-        let mut children = Vec::new();
-        let mut any_present = manifest.children().is_empty();
-        for child in manifest.children() {
-            if self.seen.contains(&child.digest) {
-                any_present = true;
-                continue;
-            }
-            // Build caches list layers in an index.
-            let kind = child.media_type.kind();
-            if kind == MediaTypeKind::Blob && !child.media_type.as_str().is_empty() {
-                if self.store.blob_len(&child.digest)?.is_none() {
-                    self.absent_children.push(child.clone());
-                } else {
-                    any_present = true;
-                    if self.seen_blobs.insert(child.digest.clone()) {
-                        self.blobs.push(child.clone());
-                    }
-                }
-                continue;
-            }
-            match self.store.read_manifest(&child.digest)? {
-                Some(read) => {
-                    any_present = true;
-                    children.push(read);
-                }
-                None => self.absent_children.push(child.clone()),
-            }
-        }
-        if !any_present {
-            return Err(StoreError::NoChildren {
-                digest: manifest.digest().clone(),
-            });
-        }
-        children.reverse();
-        Ok(Level { manifest, children })
     }
 }

@@ -293,8 +293,8 @@ fn trees_of_other_tools_can_be_read() {
         let images = store.images().unwrap().images;
         assert_eq!(images.len(), 1);
         assert_eq!(images[0].to_string(), "redis:7.0");
-        let closure = store.image_closure(&images[0].digest).unwrap();
-        assert_eq!(closure.blobs.len(), 3);
+        let manifest = store.read_manifest(&images[0].digest).unwrap().unwrap();
+        assert_eq!(manifest.stored_blobs().count(), 3);
         assert!(matches!(store.temp_dir(), Err(StoreError::ReadOnly { .. })));
     }
     assert!(matches!(
@@ -316,29 +316,8 @@ fn images_that_cannot_be_carried_are_listed_and_not_walked() {
     image.tag = None;
     scratch.publish(&image);
     assert_eq!(scratch.store.images().unwrap().images[0].digest, image.top);
-    let error = scratch.store.image_closure(&image.top).unwrap_err();
+    let error = scratch.store.read_manifest(&image.top).unwrap_err();
     assert!(matches!(error, StoreError::BadManifest { .. }), "{error}");
-}
-
-#[test]
-fn a_closure_has_children_first_and_each_once() {
-    let scratch = scratch();
-    let (a, b) = (scratch.image("a").top, scratch.image("b").top);
-    let inner = scratch.index(&[&b]);
-    let gone = Digest::of(b"gone");
-    let outer = scratch.index(&[&inner, &a, &b, &gone]);
-    let closure = scratch.store.image_closure(&outer).unwrap();
-    let order: Vec<&Digest> = closure.manifests.iter().map(Manifest::digest).collect();
-    assert_eq!(order, [&b, &inner, &a, &outer]);
-    assert_eq!(closure.absent_children[0].digest, gone);
-    assert_eq!(closure.absent_children.len(), 1);
-    assert_eq!(closure.blobs.len(), 4);
-
-    let hollow = scratch.index(&[&gone]);
-    let error = scratch.store.image_closure(&hollow).unwrap_err();
-    assert!(matches!(error, StoreError::NoChildren { .. }), "{error}");
-    let empty = scratch.index(&[]);
-    assert!(scratch.store.image_closure(&empty).is_ok());
 }
 
 #[test]
