@@ -6,7 +6,14 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Base64 as people paste it: the padding may be lost.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
@@ -25,9 +32,17 @@ const HASHES: [&str; 4] = [":$2", ":$apr1$", ":{SHA}", ":$5$"];
 /// What may stand before a value in a message.
 const QUOTES: [char; 6] = ['`', '\'', '"', '(', '\\', '='];
 
+/// What people write before the content of a file: `curl` reads the file after an `@`, and scripts
+/// put `./` before what they take for a path.
+const PREFIXES: [&str; 7] = ["helper:", "file://", "file:", "base64:", "@", "./", "key="];
+
 /// Returns what a text is, where it can only be the content of a file, and not its name.
 pub fn content_kind(text: &str) -> Option<&'static str> {
-    let text = bare(text);
+    let text = without_prefixes(text);
+    plain_content(text).or_else(|| encoded_content(text))
+}
+
+fn plain_content(text: &str) -> Option<&'static str> {
     if text.starts_with("untrusted comment:") || is_key(text) {
         Some("a minisign key")
     } else if text.starts_with("-----BEGIN") {
@@ -38,8 +53,8 @@ pub fn content_kind(text: &str) -> Option<&'static str> {
         Some("several lines")
     } else if HASHES.iter().any(|hash| text.contains(hash)) {
         Some("a password hash")
-    } else if is_encoded_login(text) {
-        Some("a login in base64")
+    } else if text.starts_with("eyJ") && text.matches('.').count() >= 2 {
+        Some("a token")
     } else {
         None
     }
@@ -47,9 +62,16 @@ pub fn content_kind(text: &str) -> Option<&'static str> {
 
 /// Whether a text reads like `user:password`, which a relative path may do as well.
 pub fn is_like_login(text: &str) -> bool {
-    let first = bare(text).split('/').next().unwrap_or_default();
+    let text = bare(text).trim_start_matches('@');
+    let first = text.split('/').next().unwrap_or_default();
     let login = first.split_once(':');
     login.is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
+}
+
+/// Returns what stands after the `?` of an address, if it sets anything, as in `host?token=…`.
+fn query(word: &str) -> Option<&str> {
+    let (address, query) = word.split_once('?')?;
+    (!address.is_empty() && query.contains('=')).then_some(query)
 }
 
 /// Returns the password of the address `user:password@host`, perhaps with a scheme before it.
@@ -68,9 +90,35 @@ pub fn without_logins(line: &str) -> Option<String> {
     replace_logins(line, is_login)
 }
 
-/// As [`without_logins`], and what may be a login besides: a tag before an `@` reads like a
-/// password, and in a message a mask too many does no harm.
+/// As [`without_logins`], and what may be a secret besides: the query of an address, and a tag before
+/// an `@`, which reads like a password. In a message a mask too many does no harm.
 pub fn without_likely_logins(text: &str) -> Option<String> {
+    let unqueried = without_queries(text);
+    let masked = without_passwords(unqueried.as_deref().unwrap_or(text));
+    masked.or(unqueried)
+}
+
+/// Replaces the queries of addresses by `***`.
+fn without_queries(text: &str) -> Option<String> {
+    if !text.contains('?') {
+        return None;
+    }
+    let mut found = false;
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let Some(query) = query(word) else {
+            return Cow::Borrowed(word);
+        };
+        found = true;
+        let address = &word[..word.len() - query.len()];
+        let is_end = |c: char| matches!(c, '`' | '\'' | '"' | ')' | '\\') || c.is_whitespace();
+        let rest = &query[query.find(is_end).unwrap_or(query.len())..];
+        Cow::Owned(format!("{address}{MASK}{rest}"))
+    });
+    let masked: String = words.collect();
+    found.then_some(masked)
+}
+
+fn without_passwords(text: &str) -> Option<String> {
     replace_logins(text, |before, _| {
         // As in `repository[:tag][@digest]`, which messages explain.
         if before.ends_with('[') || is_path(before) {
@@ -108,9 +156,9 @@ fn replace_logins(line: &str, is_login: impl Fn(&str, &str) -> bool) -> Option<S
     found.then_some(masked)
 }
 
-/// JSON without the logins in its strings; it stays JSON.
+/// JSON without the logins and queries in its strings; it stays JSON.
 pub fn json_without_logins(json: &str) -> Option<String> {
-    if !json.contains('@') {
+    if !json.contains(['@', '?']) {
         return None;
     }
     let (mut shown, mut found) = (String::new(), false);
@@ -148,6 +196,8 @@ impl Secrets {
             self.add_pieces(text);
         } else if let Some(password) = password(text) {
             self.add_password(password);
+        } else if let Some(query) = query(text) {
+            self.add_piece(query, PIECE_LEN_MIN);
         }
     }
 
@@ -231,6 +281,15 @@ fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
 }
 
+/// A value without what people write before the content of a file.
+fn without_prefixes(text: &str) -> &str {
+    let mut text = bare(text);
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = bare(rest);
+    }
+    text
+}
+
 /// Whether a text is base64 that begins as keys of minisign do.
 fn is_key(text: &str) -> bool {
     text.starts_with("RW") && text.len() >= KEY_LEN_MIN && text.chars().all(is_base64)
@@ -240,14 +299,21 @@ fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
 }
 
-/// Whether a text is the `auth` of a file of logins.
-fn is_encoded_login(text: &str) -> bool {
+/// Returns what a text in base64 holds: the `auth` of a file of logins, or a file that was encoded
+/// to fit into a variable of a CI system.
+fn encoded_content(text: &str) -> Option<&'static str> {
     if text.len() < BASE64_LEN_MIN || !text.chars().all(is_base64) {
-        return false;
+        return None;
     }
-    let decoded = BASE64.decode(text).ok();
-    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.is_some_and(|text| is_like_login(&text) && !text.contains(char::is_control))
+    let decoded = String::from_utf8(BASE64.decode(text).ok()?).ok()?;
+    if decoded.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
+        return None;
+    }
+    match plain_content(decoded.trim()) {
+        Some("several lines") => None,
+        Some(_) => Some("a secret in base64"),
+        None => is_like_login(&decoded).then_some("a login in base64"),
+    }
 }
 
 /// What of `https://user:password`, or of the same after a quote, is the login.
@@ -340,6 +406,11 @@ mod tests {
         check("u:p@cafe", Some("***@cafe"));
         check("`//u:p@host/a`", Some("`***@host/a`"));
         check("/mnt/https://u:p@host/a", Some("/mnt/https://***@host/a"));
+        check("`h.io?token=pw`: no", Some("`h.io?***`: no"));
+        check("'https://h/a?x=1&y=2'", Some("'https://h/a?***'"));
+        check("u:p@h.io/a?b=c d", Some("***@h.io/a?*** d"));
+        check("what is it? a=b", None);
+        check("`a?b`", None);
         check("/mnt/usb:1/a@b/store", None);
         check("`../usb:1/a@b.d/store`", None);
         check("./usb:1/a@b/store", None);
@@ -365,7 +436,8 @@ mod tests {
     #[test]
     fn contents_are_told_from_paths() {
         let key = "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
-        let table: [(&str, Option<&str>); 18] = [
+        let encoded = BASE64.encode(format!("{key}\n"));
+        let table: [(&str, Option<&str>); 29] = [
             ("/etc/hod/site.key", None),
             ("RW.key", None),
             ("keys/RW/site key", None),
@@ -386,6 +458,20 @@ mod tests {
             ("robot\nsecret", Some("several lines")),
             ("alice:$2y$05$ab/cd", Some("a password hash")),
             ("YWxpY2U6c2VjcmV0", Some("a login in base64")),
+            (&format!("@{key}"), Some("a minisign key")),
+            (&format!("./{key}"), Some("a minisign key")),
+            (&format!("@./{key}"), Some("a minisign key")),
+            (&BASE64.encode(key), Some("a secret in base64")),
+            (encoded.trim_end_matches('='), Some("a secret in base64")),
+            (
+                &BASE64.encode("{\"auths\": {}}"),
+                Some("a secret in base64"),
+            ),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIi.c2ln", Some("a token")),
+            ("@keys/site.key", None),
+            ("./site.key", None),
+            ("@gone", None),
+            ("eyJ.txt", None),
             ("", None),
         ];
         for (text, expect) in table {
@@ -399,6 +485,8 @@ mod tests {
             ("u:p", true),
             ("\"u:p\"", true),
             ("u:p/w", true),
+            ("@u:p", true),
+            ("./u:p", false),
             ("dir/a:b", false),
             ("/a:b", false),
             (":b", false),

@@ -133,10 +133,13 @@ pub(crate) enum CommandError {
         has: &'static str,
         lacks: &'static str,
     },
+    /// The user is not shown, since the password stands behind the colon.
+    #[error("the user in `{by}` has a colon, as in `USER:PASSWORD`")]
+    UserColon { by: &'static str },
     #[error("`{name}` is set, but empty")]
     EmptyVariable { name: &'static str },
     /// Not shown, since it may be a secret.
-    #[error("`{name}` takes the path of a file, but its value is {content}")]
+    #[error("`{name}` takes a path, but its value is {content}")]
     NotAPath {
         name: &'static str,
         content: &'static str,
@@ -230,6 +233,7 @@ impl CommandError {
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
+            | Self::UserColon { .. }
             | Self::EmptyVariable { .. }
             | Self::NotAPath { .. }
             | Self::TrustedDir { .. }
@@ -293,6 +297,7 @@ impl CommandError {
             | Self::ManyTrees
             | Self::WhoseLogin { .. }
             | Self::HalfLogin { .. }
+            | Self::UserColon { .. }
             | Self::EmptyVariable { .. }
             | Self::NotAPath { .. }
             | Self::TrustedDir { .. }
@@ -365,15 +370,6 @@ impl CommandError {
                 "Set `{name}` to a key, or unset it: an empty one would turn signatures off \
                  silently."
             )),
-            Self::NotAPath { name, .. } => Some(match *name {
-                "HOD_SIGN_KEY" | "--sign" => {
-                    "Write it to a file of its own, or set `HOD_SIGN_KEY_DATA` to the key.".to_owned()
-                }
-                "REGISTRY_AUTH_FILE" | "--authfile" => {
-                    "Write it to a file of its own, or set `DOCKER_AUTH_CONFIG` to it.".to_owned()
-                }
-                _ => "Write it to a file of its own.".to_owned(),
-            }),
             Self::TrustedDir { .. } => Some(
                 "Every `*.pub` file of this directory is a key that bundles must be signed with. Remove \
                  the directory to read bundles that are not signed."
@@ -410,6 +406,30 @@ impl CommandError {
     /// What to do about paths and names that were given.
     fn advice_on_arguments(&self) -> Option<String> {
         match self {
+            Self::UserColon { by: "--username" } => Some(
+                "Pass the user alone, and the password on stdin with `--password-stdin`.".to_owned(),
+            ),
+            Self::UserColon { .. } => Some(
+                "Set it to the user alone, and the variable of the password to the password."
+                    .to_owned(),
+            ),
+            Self::NotAPath { name, content } => Some(match *name {
+                "HOD_SIGN_KEY" | "--sign" => {
+                    "Write it to a file of its own, or set `HOD_SIGN_KEY_DATA` to the key.".to_owned()
+                }
+                "HOD_VERIFY_KEY" | "--verify-key" => {
+                    "Pass the public key alone, or the path of a file that holds it.".to_owned()
+                }
+                "REGISTRY_AUTH_FILE" | "DOCKER_CONFIG" | "--authfile" if *content == "JSON" => {
+                    "Write it to a file of its own, or set `DOCKER_AUTH_CONFIG` to it.".to_owned()
+                }
+                "REGISTRY_AUTH_FILE" | "DOCKER_CONFIG" | "--authfile" => {
+                    "Pass the path of a file of logins, such as `hod login` writes; a login for one run \
+                     is read from stdin with `--creds-stdin`."
+                        .to_owned()
+                }
+                _ => "Write it to a file of its own.".to_owned(),
+            }),
             Self::Given { path, source, .. } if is_absent(source) => missing::source_hint(path),
             Self::Ca { source, .. } => source.hint(),
             Self::List { path, source } if is_absent(source) => missing::list_hint(path),

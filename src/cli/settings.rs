@@ -10,7 +10,7 @@ mod trust;
 
 pub(crate) use credentials::{
     Reach, Side, ask_hidden, creds_stdin, environment_login, login_file, password_stdin,
-    stored_credentials,
+    require_user, stored_credentials,
 };
 pub(crate) use given::{require_directory, require_given, require_path};
 pub(crate) use lists::{image_list, only_list, read_lists, require_one_stdin};

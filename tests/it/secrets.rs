@@ -43,11 +43,19 @@ fn contents() -> Vec<String> {
         format!("'{json}'"),
         "alice:$2y$05$Secret0abcdefghijklmnopqrstuv/ABCDEFGHIJKLMNOPQRSTUVWXY".to_owned(),
         encoded.to_owned(),
+        format!("@{SECRET}"),
+        format!("./{SECRET}"),
+        // The key in base64, as variables of CI systems hold it.
+        ENCODED_SECRET.to_owned(),
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJTZWNyZXQwIn0.Secret0".to_owned(),
     ]
 }
 
+const ENCODED_SECRET: &str =
+    "UldRQUFFSXlBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQTBTZWNyZXQw";
+
 /// What of the contents must not be seen.
-const HIDDEN: [&str; 3] = ["Secret0", "YWxpY2U6aG9k", "hod-Secret"];
+const HIDDEN: [&str; 4] = ["Secret0", "YWxpY2U6aG9k", "hod-Secret", "UldRQUFFSXlBQUFB"];
 
 #[track_caller]
 fn check_hidden(env: &TestEnv, output: &Output, what: &str) {
@@ -153,8 +161,14 @@ fn no_content_of_a_file_is_shown() {
 #[test]
 fn no_login_is_shown_in_the_place_of_a_file() {
     let env = site();
-    for value in ["alice:Secret0", "alice:Sec/Secret0", "\"alice:Secret0\""] {
-        let lines: [&[&str]; 9] = [
+    env.write("list.txt", "app/a:1\n");
+    for value in [
+        "@alice:Secret0",
+        "alice:Secret0",
+        "alice:Sec/Secret0",
+        "\"alice:Secret0\"",
+    ] {
+        let lines: [&[&str]; 12] = [
             &["pack", "store", "--output", "s.tar", "--sign", "{}"],
             &["verify", "b.tar", "--verify-key", "{}"],
             &["push", "store", "127.0.0.1:1", "--authfile", "{}"],
@@ -163,6 +177,9 @@ fn no_login_is_shown_in_the_place_of_a_file() {
             &["push", "store", "127.0.0.1:1", "--creds={}"],
             &["login", "127.0.0.1:1", "--creds-stdin", "{}"],
             &["logout", "127.0.0.1:1", "--authfile", "{}"],
+            &["login", "127.0.0.1:1", "--username", "{}"],
+            &["login", "127.0.0.1:1", "--username={}", "--password-stdin"],
+            &["login", "127.0.0.1:1", "-u", "{}", "--password-stdin"],
             &[
                 "serve",
                 "store",
@@ -182,14 +199,47 @@ fn no_login_is_shown_in_the_place_of_a_file() {
             ("REGISTRY_AUTH_FILE", "push store 127.0.0.1:1"),
             ("REGISTRY_AUTH_FILE", "logout 127.0.0.1:1"),
             ("REGISTRY_AUTH_FILE", "doctor 127.0.0.1:1"),
+            ("DOCKER_CONFIG", "doctor 127.0.0.1:1"),
+            ("DOCKER_CONFIG", "push store 127.0.0.1:1"),
+            ("DOCKER_CONFIG", "login 127.0.0.1:1 -u a --password-stdin"),
+            ("CONTAINERS_REGISTRIES_CONF", "pull list.txt --store s"),
+            ("HOD_USERNAME", "push store 127.0.0.1:1"),
+            ("HOD_USERNAME", "login 127.0.0.1:1"),
         ] {
-            let output = run(&env, line, &[(name, value)], &[]).exits(2);
+            let password = ("HOD_PASSWORD", "wonder");
+            let is_user = name == "HOD_USERNAME";
+            let variables: &[_] = &[(name, value), password];
+            let variables = &variables[..=usize::from(is_user)];
+            let output = run(&env, line, variables, &[]).exits(2);
             check_hidden(&env, &output, &format!("{name} {value}"));
         }
     }
 }
 
-/// A login before the `@` of an address.
+/// What is only a path is named, so that it can be corrected.
+#[test]
+fn a_missing_file_is_named() {
+    let env = site();
+    for path in [
+        "gone/site.key",
+        "/gone/alice:1/site.key",
+        "./alice:1.key",
+        "@gone",
+    ] {
+        let lines: [&[&str]; 4] = [
+            &["pack", "store", "--output", "s.tar", "--sign", "{}"],
+            &["verify", "b.tar", "--verify-key", "{}"],
+            &["push", "store", "127.0.0.1:1", "--authfile", "{}"],
+            &["push", "store", "127.0.0.1:1", "--ca", "{}"],
+        ];
+        for words in lines {
+            let output = with(&env, words, path).exits(2);
+            assert!(output.stderr.contains(path), "{words:?}: {}", output.stderr);
+        }
+    }
+}
+
+/// A login before the `@` of an address, or a token behind its `?`.
 #[test]
 fn no_password_of_an_address_is_shown() {
     let env = site();
@@ -200,6 +250,8 @@ fn no_password_of_an_address_is_shown() {
         "https://Secret0@harbor.corp",
         "alice:p@Secret0/x@harbor.corp/a",
         "docker://alice:Secret0@host/a:1",
+        "harbor.corp?token=Secret0",
+        "https://harbor.corp/app?user=a&token=Secret0",
     ] {
         env.write("list.txt", format!("app/a:1\n{value}/app/b:1\n"));
         let lines: [&[&str]; 14] = [

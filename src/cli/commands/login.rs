@@ -75,8 +75,13 @@ async fn given_login(
     }
     let (own_user, own_password) = settings::environment_login();
     let is_person = std::io::stdin().is_terminal() && !args.password_stdin;
-    let username = match args.username.clone().or(own_user) {
-        Some(username) => username,
+    let given = match (&args.username, own_user) {
+        (Some(username), _) => Some(("--username", username.clone())),
+        (None, Some(username)) => Some(("HOD_USERNAME", username)),
+        (None, None) => None,
+    };
+    let username = match given {
+        Some((by, username)) => settings::require_user(by, username)?,
         None if is_person => {
             session.printer.message(&format!("user for `{registry}`:"));
             ask(Echo::Shown).await?

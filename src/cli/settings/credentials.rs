@@ -62,7 +62,7 @@ pub(super) async fn credentials(
         let bytes = read_given(by, &path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;
     } else {
-        add_files(&mut credentials, reporter);
+        add_files(&mut credentials, reporter)?;
     }
     Ok(credentials)
 }
@@ -79,20 +79,20 @@ pub(crate) fn stored_credentials(
                 add(&mut credentials, &path, &bytes)?;
             }
         }
-        None => add_files(&mut credentials, reporter),
+        None => add_files(&mut credentials, reporter)?,
     }
     Ok(credentials)
 }
 
 /// Adds the files that there may be. One that cannot be used is passed over with a warning: the
 /// login that is needed may be elsewhere, or none may be needed.
-fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) {
+fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) -> Result<(), CommandError> {
     if let Some(text) = environment("DOCKER_AUTH_CONFIG") {
         let path = Path::new("DOCKER_AUTH_CONFIG");
         let added = add(credentials, path, text.to_string_lossy().as_bytes());
         warn(reporter, path, added);
     }
-    for path in config_files() {
+    for path in config_files()? {
         let added = match fsx::try_read(&path, CONFIG_LEN_MAX) {
             Ok(Some(bytes)) => add(credentials, &path, &bytes),
             Ok(None) => Ok(()),
@@ -114,6 +114,7 @@ fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) {
         };
         warn(reporter, &path, added);
     }
+    Ok(())
 }
 
 fn warn(reporter: &dyn Reporter, path: &Path, added: Result<(), CommandError>) {
@@ -150,32 +151,32 @@ fn auth_file(flag: Option<&Path>) -> Result<Option<(&'static str, PathBuf)>, Com
 
 /// The file that `hod login` writes: the one that the user named, else Docker's, which all read.
 pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError> {
-    auth_file(flag)?
-        .map(|(_, path)| path)
-        .or_else(docker_config)
-        .map(LoginFile::new)
-        .ok_or(CommandError::NoHome)
+    let file = match auth_file(flag)? {
+        Some((_, path)) => Some(path),
+        None => docker_config()?,
+    };
+    file.map(LoginFile::new).ok_or(CommandError::NoHome)
 }
 
 /// The files of containers, then Docker's.
-fn config_files() -> Vec<PathBuf> {
+fn config_files() -> Result<Vec<PathBuf>, CommandError> {
     let runtime = environment("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.map(|dir| dir.join("containers"));
     let runtime =
         runtime.unwrap_or_else(|| Path::new("/run/containers").join(fsx::user_id().to_string()));
     let mut files = vec![runtime.join("auth.json")];
     files.extend(super::config_home().map(|dir| dir.join("containers/auth.json")));
-    files.extend(docker_config());
-    files
+    files.extend(docker_config()?);
+    Ok(files)
 }
 
 /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-fn docker_config() -> Option<PathBuf> {
+fn docker_config() -> Result<Option<PathBuf>, CommandError> {
     let dir = match environment("DOCKER_CONFIG") {
-        Some(dir) => PathBuf::from(dir),
-        None => Path::new(&environment("HOME")?).join(".docker"),
+        Some(dir) => Some(path("DOCKER_CONFIG", &dir)?),
+        None => environment("HOME").map(|home| Path::new(&home).join(".docker")),
     };
-    Some(dir.join("config.json"))
+    Ok(dir.map(|dir| dir.join("config.json")))
 }
 
 /// The login that was given for this run alone, and by what.
@@ -209,7 +210,8 @@ async fn given_login(
                         .into_string()
                         .map_err(|_| CommandError::NotUtf8 { name })
                 };
-                let login = Login::password(text(username, user)?, text(secret, password)?);
+                let username = require_user(user, text(username, user)?)?;
+                let login = Login::password(username, text(secret, password)?);
                 return Ok(Some((login, user)));
             }
             (Some(_), None) => {
@@ -228,6 +230,16 @@ async fn given_login(
         }
     }
     Ok(None)
+}
+
+/// Refuses a user that the flag or variable `by` gives together with a password, which would be shown:
+/// users have no colons (RFC 7617).
+pub(crate) fn require_user(by: &'static str, username: String) -> Result<String, CommandError> {
+    if username.contains(':') {
+        Err(CommandError::UserColon { by })
+    } else {
+        Ok(username)
+    }
 }
 
 /// The first line of stdin as `user:password`.

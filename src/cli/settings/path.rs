@@ -19,7 +19,7 @@ const VARIABLES: [&str; 6] = [
 ];
 
 /// Flags, of hod and of others, behind which people write a login or a password.
-const LOGIN_FLAGS: [&str; 19] = [
+const LOGIN_FLAGS: [&str; 20] = [
     "--creds",
     "--creds-stdin",
     "--dcreds",
@@ -37,6 +37,7 @@ const LOGIN_FLAGS: [&str; 19] = [
     "--src-password",
     "--src-registry-token",
     "--user",
+    "--username",
     "-p",
     "-u",
 ];
@@ -65,6 +66,10 @@ pub(crate) fn secrets(arguments: &[OsString]) -> Secrets {
     for argument in arguments.iter().skip(1) {
         let text = argument.to_string_lossy();
         secrets.add(&text);
+        // As in `login HOST --username USER:PASSWORD`.
+        if is_login_argument(&text, arguments) && redact::is_like_login(&text) {
+            secrets.add_login(&text);
+        }
         if let Some((flag, value)) = text.split_once('=').filter(|_| text.starts_with('-')) {
             secrets.add(value);
             if LOGIN_FLAGS.contains(&flag) {
@@ -98,6 +103,8 @@ mod tests {
             ("Cargo.toml", None),
             ("robot\nsecret", Some("several lines")),
             ("u:p", Some("a login")),
+            ("/gone/u:p", None),
+            ("./u:p", None),
         ] {
             let found = match path("HOD_SIGN_KEY", OsStr::new(text)) {
                 Ok(path) => {

@@ -15,6 +15,8 @@ use crate::registry::{
 
 /// The longest `registries.conf` that is read, in bytes.
 const CONF_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// The variable that names a `registries.conf`.
+const REGISTRIES_CONF: &str = "CONTAINERS_REGISTRIES_CONF";
 const SYSTEM_CONTAINERS: &str = "/etc/containers";
 
 pub(super) fn trust(args: &RegistryArgs) -> Result<TrustOptions, CommandError> {
@@ -105,14 +107,15 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
         _ => None,
     };
     let mut files: Vec<(PathBuf, Aliases)> = Vec::new();
-    if let Some(path) = environment("CONTAINERS_REGISTRIES_CONF") {
-        files.push((PathBuf::from(path), Aliases::Heed));
+    let named = environment(REGISTRIES_CONF);
+    let has_named = named.is_some();
+    if let Some(named) = named {
+        files.push((path(REGISTRIES_CONF, &named)?, Aliases::Heed));
     } else if let Some(path) = &own {
         files.push((path.clone(), Aliases::Heed));
     } else {
         files.push((system.join("registries.conf"), Aliases::Ignore));
     }
-    let has_named = environment("CONTAINERS_REGISTRIES_CONF").is_some();
     if own.is_none() || has_named {
         files.extend(drop_ins(
             &system.join("registries.conf.d"),
@@ -126,11 +129,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     for (n, (path, aliases)) in files.into_iter().enumerate() {
         // One that the user names must be there.
         let bytes = if n == 0 && has_named {
-            Some(read_given(
-                "CONTAINERS_REGISTRIES_CONF",
-                &path,
-                CONF_LEN_MAX,
-            )?)
+            Some(read_given(REGISTRIES_CONF, &path, CONF_LEN_MAX)?)
         } else {
             fsx::try_read(&path, CONF_LEN_MAX)?
         };
