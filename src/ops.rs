@@ -5,6 +5,7 @@
 
 mod base;
 mod batch;
+mod carry;
 mod catalog;
 mod context;
 mod diff;

@@ -5,6 +5,7 @@ mod diff;
 mod doctor;
 mod export;
 mod keygen;
+mod locked;
 mod login;
 mod logout;
 mod ls;

@@ -173,9 +173,7 @@ pub(crate) enum CommandError {
         source: ReferenceError,
     },
     /// Every line of the list says something else than the option.
-    #[error(
-        "`{option}` contradicts the list, in which every image is pinned: `{origin}` has `{line}`"
-    )]
+    #[error("`{option}` contradicts the lock: `{origin}` has `{line}`")]
     Locked {
         option: String,
         origin: Origin,
@@ -355,8 +353,8 @@ impl CommandError {
                 Some("`--no-registries-conf` goes on as if there were no such file".to_owned())
             }
             Self::Locked { .. } => Some(
-                "Leave the option out: a lock says all that decides what is pulled. To pull it in \
-                 another way, pull the list that it was made from, with `--lock`."
+                "Leave the option out: a lock says all that decides what is carried. To carry it in \
+                 another way, use the list that it was made from."
                     .to_owned(),
             ),
             Self::LockSource { registry } => {

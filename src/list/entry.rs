@@ -72,6 +72,14 @@ impl ListEntry {
         }
     }
 
+    /// Whether the line says all that a line of a lock says.
+    pub fn is_locked(&self) -> bool {
+        self.reference.registry.is_some()
+            && self.reference.digest.is_some()
+            && self.options.platforms.is_some()
+            && self.options.referrers.is_some()
+    }
+
     /// The entry that names the same image by its registry and digest, for the same name in the
     /// store.
     #[must_use]

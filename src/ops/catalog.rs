@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::carry::Carry;
+use super::platforms::PlatformOptions;
 use super::{FileKind, OpsError};
 use crate::archive::ArchiveError;
 use crate::bridge;
@@ -18,11 +20,10 @@ use crate::list::{
     self, Collision, ImageList, IndexChoice, Landing, LineOptions, ListEntry, RenameError,
     RenameRules,
 };
-use crate::oci::{Digest, ForeignLayers, PlatformChoice, ReferrerTag, RepositoryName, Tag};
+use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, IndexMode, LocalReferrers, Locate, ReferrerMode, Source, StreamedBundle, Wanted,
-    layout_name,
+    Destination, LocalReferrers, Locate, ReferrerMode, Source, StreamedBundle, Wanted, layout_name,
 };
 
 /// What a path was found to be.
@@ -187,13 +188,13 @@ impl Catalog {
         &self,
         list: Option<&ImageList>,
         rules: &RenameRules,
-        referrers: ReferrerMode,
+        carry: &Carry<'_>,
     ) -> Result<Vec<Wanted>, OpsError> {
         let found = match list {
             Some(list) => self.find_listed(list)?,
             None => self.without_referrers(self.all()?)?,
         };
-        let (wanted, landings) = self.land(found, rules, referrers)?;
+        let (wanted, landings) = self.land(found, rules, carry)?;
         let collisions = list::collisions(&landings);
         if !collisions.is_empty() {
             return Err(RenameError::Collisions(collisions).into());
@@ -215,7 +216,9 @@ impl Catalog {
     pub fn survey(&self) -> Result<(Vec<Wanted>, Vec<Collision>), OpsError> {
         let found = self.without_referrers(self.all()?)?;
         let rules = RenameRules::default();
-        let (wanted, landings) = self.land(found, &rules, ReferrerMode::Carry)?;
+        let everything = PlatformOptions::default();
+        let carry = Carry::local(&everything, ReferrerMode::Carry);
+        let (wanted, landings) = self.land(found, &rules, &carry)?;
         Ok((wanted, list::collisions(&landings)))
     }
 
@@ -224,7 +227,7 @@ impl Catalog {
         &self,
         found: Vec<Found>,
         rules: &RenameRules,
-        referrers: ReferrerMode,
+        carry: &Carry<'_>,
     ) -> Result<(Vec<Wanted>, Vec<Landing>), OpsError> {
         if found.is_empty() {
             return Err(OpsError::NoImages {
@@ -247,21 +250,8 @@ impl Catalog {
                 tag: destination.tag.clone(),
                 digest: image.digest,
             });
-            wanted.push(Wanted {
-                name: image.name,
-                locate: image.locate,
-                platforms: PlatformChoice::All,
-                line_platforms: image.options.platforms,
-                index_mode: IndexMode::Keep,
-                pinned: None,
-                rewritten: None,
-                referrers: match image.options.referrers {
-                    Some(ReferrerMode::Leave) => ReferrerMode::Leave,
-                    _ => referrers,
-                },
-                foreign_layers: ForeignLayers::Leave,
-                destination,
-            });
+            let carried = carry.of(&image.options);
+            wanted.push(carried.wanted(image.name, image.locate, destination));
         }
         Ok((wanted, landings))
     }

@@ -10,6 +10,7 @@ use super::base;
 use super::batch::{
     Batch, existing_ancestor, require_other, require_same_filesystem, require_space,
 };
+use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
@@ -73,8 +74,11 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
             path: options.output.clone(),
         });
     }
-    let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-    options.platforms.apply(&mut wanted);
+    let wanted = catalog.wanted(
+        options.list.as_ref(),
+        &options.renames,
+        &Carry::local(&options.platforms, options.referrers),
+    )?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {

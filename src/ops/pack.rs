@@ -21,6 +21,7 @@ use self::carried::Carried;
 pub(super) use self::plan::with_files;
 use self::sources::{Known, Made};
 use super::batch::{Batch, is_zero, require_file_len, require_other, require_space};
+use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::since::Since;
 use super::written::{self, Checksums, Existing, WrittenFile};
@@ -218,9 +219,11 @@ impl Prepared {
                 kind: catalog.kind(),
             });
         }
-        let mut wanted =
-            catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-        options.platforms.apply(&mut wanted);
+        let wanted = catalog.wanted(
+            options.list.as_ref(),
+            &options.renames,
+            &Carry::local(&options.platforms, options.referrers),
+        )?;
         let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
         platforms::check(cx, source, &mut batch, options.platforms.mismatch).await;
         refuse_manifests_as_blobs(cx, &mut batch);

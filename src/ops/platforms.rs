@@ -5,7 +5,7 @@ use super::Context;
 use super::batch::Batch;
 use crate::oci::{ManifestBody, Platform, PlatformChoice};
 use crate::report::amount::format_count;
-use crate::transfer::{IndexMode, Resolved, Source, TransferError, Wanted, platform_of};
+use crate::transfer::{IndexMode, Resolved, Source, TransferError, platform_of};
 
 /// How many images, and how many children of each, a warning names.
 const SHOWN_MAX: usize = 5;
@@ -35,23 +35,6 @@ pub enum Mismatch {
     Warn,
     /// It fails.
     Fail,
-}
-
-impl PlatformOptions {
-    /// Asks for these platforms; a line of the list that chooses its own keeps them.
-    pub(super) fn apply(&self, wanted: &mut [Wanted]) {
-        let index_mode = match (self.index, &self.platforms) {
-            (Some(mode), _) => mode,
-            (None, Some(_)) => IndexMode::Fitting,
-            (None, None) => return,
-        };
-        for image in wanted {
-            image.index_mode = index_mode;
-            if let Some(choice) = &self.platforms {
-                image.platforms = image.line_platforms.as_ref().unwrap_or(choice).clone();
-            }
-        }
-    }
 }
 
 /// Finds images without an index that are not for every platform asked for, which would fail only

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_space};
+use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
 use super::preflight::check_sources;
 use super::{BatchOutcome, Context, Effect, OpsError, SourceCheck};
 use crate::bridge;
 use crate::fsx::Durability;
-use crate::list::{ImageList, IndexChoice, ListEntry};
+use crate::list::{ImageList, ListEntry};
 use crate::oci::{Digest, ForeignLayers, PlatformChoice, Registry, Tag, sum_len};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
@@ -140,29 +141,22 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
         (None, None) => ManifestRef::Tag(Tag::latest()),
     };
     let stored = entry.stored();
-    let line = &entry.options;
-    let (index_mode, rewritten) = match &line.index {
-        None => (options.index_mode, None),
-        Some(IndexChoice::Keep) => (IndexMode::Keep, None),
-        Some(IndexChoice::Rewrite(digest)) => (IndexMode::Rewrite, digest.clone()),
+    let destination = Destination {
+        repository: stored.repository,
+        tag: stored.tag,
     };
+    let carry = Carry {
+        platforms: Some(&options.platforms),
+        index: Some(options.index_mode),
+        referrers: options.referrers,
+        foreign_layers: options.foreign_layers,
+    };
+    let locate = Locate::Remote { repos, at };
     Wanted {
-        name: reference.to_string(),
-        locate: Locate::Remote { repos, at },
-        platforms: line
-            .platforms
-            .clone()
-            .unwrap_or_else(|| options.platforms.clone()),
-        line_platforms: line.platforms.clone(),
-        index_mode,
         pinned: reference.digest.clone(),
-        rewritten,
-        referrers: line.referrers.unwrap_or(options.referrers),
-        foreign_layers: line.foreign_layers.unwrap_or(options.foreign_layers),
-        destination: Destination {
-            repository: stored.repository,
-            tag: stored.tag,
-        },
+        ..carry
+            .of(&entry.options)
+            .wanted(reference.to_string(), locate, destination)
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::base;
 use super::batch::{Batch, Standing, WouldMove};
+use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::preflight::{Look, Present, require_no_proxy_cache, would_create};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, Preflight, ProjectReport};
@@ -58,8 +59,11 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         cx.warn(warning);
     }
     let catalog = Catalog::open_once(&options.source, &cx.reading).await?;
-    let mut wanted = catalog.wanted(options.list.as_ref(), &options.renames, options.referrers)?;
-    options.platforms.apply(&mut wanted);
+    let wanted = catalog.wanted(
+        options.list.as_ref(),
+        &options.renames,
+        &Carry::local(&options.platforms, options.referrers),
+    )?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {

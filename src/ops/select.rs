@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::batch::{Batch, require_other, require_same_filesystem, require_space};
+use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, Effect, OpsError, SourceKind};
@@ -66,8 +67,11 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         Others::Remove => cx.open_store(&options.store, hold).await?,
         Others::Refuse | Others::Keep => None,
     };
-    let mut wanted = catalog.wanted(Some(&options.list), &options.renames, options.referrers)?;
-    options.platforms.apply(&mut wanted);
+    let wanted = catalog.wanted(
+        Some(&options.list),
+        &options.renames,
+        &Carry::local(&options.platforms, options.referrers),
+    )?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.plan.is_empty() {

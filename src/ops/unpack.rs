@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::base;
 use super::batch::{Batch, require_space};
+use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
@@ -58,8 +59,11 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         bundle.require_complete()?;
         bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
-    let mut wanted = catalog.wanted(None, &RenameRules::default(), ReferrerMode::Carry)?;
-    options.platforms.apply(&mut wanted);
+    let wanted = catalog.wanted(
+        None,
+        &RenameRules::default(),
+        &Carry::local(&options.platforms, ReferrerMode::Carry),
+    )?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if let Some(error) = batch.first_failure() {

@@ -299,11 +299,10 @@ async fn carry_foreign(source: &Source, resolved: &mut Resolved) -> Result<(), T
         return Ok(());
     }
     let foreign = std::mem::take(&mut resolved.foreign);
-    let (carried, left) = if source.is_remote() {
-        match resolved.wanted.foreign_layers {
-            ForeignLayers::Fetch => (foreign, Vec::new()),
-            ForeignLayers::Leave => (Vec::new(), foreign),
-        }
+    let (carried, left) = if resolved.wanted.foreign_layers == ForeignLayers::Leave {
+        (Vec::new(), foreign)
+    } else if source.is_remote() {
+        (foreign, Vec::new())
     } else {
         let (source, location) = (source.clone(), resolved.location.clone());
         let look = bridge::run(move || {

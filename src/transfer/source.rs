@@ -160,8 +160,6 @@ pub struct Wanted {
     pub name: String,
     pub locate: Locate,
     pub platforms: PlatformChoice,
-    /// Those that the image's line of a list asks for.
-    pub line_platforms: Option<PlatformChoice>,
     pub index_mode: IndexMode,
     /// The digest that the user pinned, which must stay servable.
     pub pinned: Option<Digest>,
@@ -169,8 +167,8 @@ pub struct Wanted {
     pub rewritten: Option<Digest>,
     /// Whether what is about it is carried with it.
     pub referrers: ReferrerMode,
-    /// Whether foreign layers of a registry's image are fetched; those of a local source are carried
-    /// where they are there.
+    /// Whether foreign layers are carried: fetched from a registry, and taken from a local source where
+    /// it has them.
     pub foreign_layers: ForeignLayers,
     pub destination: Destination,
 }

@@ -26,6 +26,7 @@ mod interop;
 mod interrupt;
 mod layering;
 mod limits;
+mod line_options;
 mod lists;
 mod login;
 mod ls;

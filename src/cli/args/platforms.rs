@@ -42,7 +42,8 @@ impl PullPlatformArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Platforms")]
 pub(crate) struct PlatformArgs {
-    /// The platforms to carry: one, several, or `all`; by default all that the source has
+    /// The platforms to carry: one, several, or `all`; by default those of the list's line, or all
+    /// that the source has
     ///
     /// With one, the tag names that platform's manifest. With several, it names an index of them.
     /// With `all`, an index keeps its bytes, and an image fails that lacks a part of its index. A
@@ -52,7 +53,7 @@ pub(crate) struct PlatformArgs {
     platform: Option<PlatformChoice>,
 
     /// What to do with an index when not all that it lists is carried; by default it is kept,
-    /// unless `--platform` is given
+    /// unless platforms are chosen
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 

@@ -1,7 +1,7 @@
 //! `hod export`
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, locked, settings};
 use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
 use crate::fsx;
@@ -53,7 +53,7 @@ async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptio
     ) {
         settings::require_file(&args.output)?;
     }
-    Ok(ExportOptions {
+    let options = ExportOptions {
         source: args.source.clone(),
         output: args.output.clone(),
         format,
@@ -68,5 +68,10 @@ async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptio
         } else {
             OnFailure::GoOn
         },
-    })
+    };
+    let flags = locked::Flags::local(&options.platforms, options.referrers);
+    if let Some(list) = &options.list {
+        locked::require_agreement(list, &flags)?;
+    }
+    Ok(options)
 }

@@ -5,7 +5,7 @@ mod forecast;
 use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings, written};
+use super::{CommandError, Exit, Session, locked, settings, written};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
@@ -172,7 +172,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),
     };
-    Ok(PackOptions {
+    let options = PackOptions {
         source,
         list,
         since: args.since.clone(),
@@ -200,7 +200,12 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
         },
         existing: args.written.existing(),
         checksums: args.written.checksums(),
-    })
+    };
+    let flags = locked::Flags::local(&options.platforms, options.referrers);
+    if let Some(list) = &options.list {
+        locked::require_agreement(list, &flags)?;
+    }
+    Ok(options)
 }
 
 fn print(

@@ -1,11 +1,9 @@
 //! `hod pull`
 
-mod locked;
-
 use std::path::PathBuf;
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, locked, settings};
 use crate::cli::args::PullArgs;
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
@@ -58,7 +56,14 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         locked::require_nameable(&source)?;
     }
     let mut list = settings::image_list(&args.list, &source, session.reporter().as_ref()).await?;
-    locked::require_agreement(&list, args, is_named.then_some(&source))?;
+    let flags = locked::Flags {
+        platforms: args.platforms.platform.as_ref(),
+        index: Some(args.platforms.index_mode()),
+        referrers: args.referrers.mode(),
+        foreign_layers: args.foreign_layers.mode(),
+        source: is_named.then_some(&source),
+    };
+    locked::require_agreement(&list, &flags)?;
     if let Some(prefix) = &prefix {
         put_below(&mut list, (&source, prefix))?;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::path::Path;
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, locked, settings};
 use crate::cli::args::{PreflightArgs, PushArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
@@ -64,7 +64,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         registries_conf: RegistriesConf::default(),
         purpose: Purpose::Push,
     };
-    Ok(PushOptions {
+    let options = PushOptions {
         source: args.source.clone(),
         registry,
         client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
@@ -86,7 +86,12 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         } else {
             Recheck::Skip
         },
-    })
+    };
+    let flags = locked::Flags::local(&options.platforms, options.referrers);
+    if let Some(list) = &options.list {
+        locked::require_agreement(list, &flags)?;
+    }
+    Ok(options)
 }
 
 /// Refuses a registry in the place of the source.

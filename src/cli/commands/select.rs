@@ -1,7 +1,7 @@
 //! `hod select`
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::{CommandError, Exit, Session, locked, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
 use crate::oci::Registry;
@@ -39,7 +39,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
 async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<SelectOptions, CommandError> {
     settings::require_given("--store", &args.store)?;
     let (hub, reporter) = (Registry::docker_hub(), session.reporter());
-    Ok(SelectOptions {
+    let options = SelectOptions {
         list: settings::image_list(&args.list, &hub, reporter.as_ref()).await?,
         store: args.store.clone(),
         output: args.output.clone(),
@@ -53,5 +53,8 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<SelectOptio
             _ => Others::Refuse,
         },
         effect: Effect::of(args.dry_run),
-    })
+    };
+    let flags = locked::Flags::local(&options.platforms, options.referrers);
+    locked::require_agreement(&options.list, &flags)?;
+    Ok(options)
 }

@@ -186,9 +186,10 @@ fn a_line_of_the_list_chooses_for_itself() {
         .success();
     assert_eq!(stored(&env, "tree", "a/multi"), digests[2]);
     assert_eq!(stored(&env, "tree", "b/multi"), digests[1]);
-    // Without the flag, all is carried as it is.
+    // Without the flag, what the other line leaves open is carried as it is.
     let _ = env.run_line(&format!("{select} whole")).success();
-    assert_eq!(stored(&env, "whole", "b/multi"), *index.digest());
+    assert_eq!(stored(&env, "whole", "a/multi"), *index.digest());
+    assert_eq!(stored(&env, "whole", "b/multi"), digests[1]);
 }
 
 #[test]

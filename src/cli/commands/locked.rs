@@ -1,28 +1,48 @@
 //! Options that contradict a lock, and registries that a lock cannot name.
 
 use super::CommandError;
-use crate::cli::args::PullArgs;
 use crate::list::{ImageList, IndexChoice, LineOptions, ListEntry};
 use crate::oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
+use crate::ops::PlatformOptions;
 use crate::transfer::IndexMode;
 
-/// Refuses options that no line of a lock leaves anything to and that every line contradicts.
-///
-/// In a list that has lines without a digest, a line takes precedence over an option.
-pub(super) fn require_agreement(
-    list: &ImageList,
-    args: &PullArgs,
-    source: Option<&Registry>,
-) -> Result<(), CommandError> {
-    let is_pinned = |entry: &ListEntry| entry.reference.digest.is_some();
-    if !list.entries.iter().all(is_pinned) {
-        return Ok(());
+/// The options that say what is carried of every image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flags<'a> {
+    pub(super) platforms: Option<&'a PlatformChoice>,
+    pub(super) index: Option<IndexMode>,
+    pub(super) referrers: ReferrerMode,
+    pub(super) foreign_layers: ForeignLayers,
+    pub(super) source: Option<&'a Registry>,
+}
+
+impl<'a> Flags<'a> {
+    /// Those of verbs that read a local source.
+    pub(super) fn local(platforms: &'a PlatformOptions, referrers: ReferrerMode) -> Self {
+        Self {
+            platforms: platforms.platforms.as_ref(),
+            index: platforms.index,
+            referrers,
+            foreign_layers: ForeignLayers::Leave,
+            source: None,
+        }
     }
-    if let Some(platforms) = &args.platforms.platform {
+}
+
+/// Refuses options that a line of a lock contradicts and that no other such line agrees with.
+///
+/// Lines of other lists take precedence over an option, or leave it to decide.
+pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(), CommandError> {
+    let is_pinned = |entry: &ListEntry| entry.reference.digest.is_some();
+    let is_lock = list.entries.iter().all(is_pinned);
+    let judged = list.entries.iter();
+    let judged = judged.filter(|entry| is_lock || entry.is_locked());
+    let judged: Vec<&ListEntry> = judged.collect();
+    if let Some(platforms) = flags.platforms {
         let wanted = Some(platforms.sorted());
         let option = format!("--platform {platforms}");
         let said = |entry: &ListEntry| entry.options.platforms.as_ref().map(PlatformChoice::sorted);
-        require(list, option, |entry| match said(entry) {
+        require(&judged, option, |entry| match said(entry) {
             None => Line::Open,
             has if has == wanted => Line::Agrees,
             platforms => Line::Differs(
@@ -34,32 +54,34 @@ pub(super) fn require_agreement(
             ),
         })?;
     }
-    if args.referrers.mode() == ReferrerMode::Leave {
+    if flags.referrers == ReferrerMode::Leave {
         let option = "--no-referrers".to_owned();
-        require(list, option, |entry| match entry.options.referrers {
+        require(&judged, option, |entry| match entry.options.referrers {
             None => Line::Open,
             Some(ReferrerMode::Leave) => Line::Agrees,
             Some(ReferrerMode::Carry) => Line::Differs("referrers=yes".to_owned()),
         })?;
     }
-    if args.foreign_layers.mode() == ForeignLayers::Fetch {
+    if flags.foreign_layers == ForeignLayers::Fetch {
         let option = "--foreign-layers".to_owned();
         // A locked image without such layers does not say.
-        require(list, option, |entry| match entry.options.foreign_layers {
-            None => Line::Silent,
-            Some(ForeignLayers::Fetch) => Line::Agrees,
-            Some(ForeignLayers::Leave) => Line::Differs("foreign-layers=no".to_owned()),
+        require(&judged, option, |entry| {
+            match entry.options.foreign_layers {
+                None => Line::Silent,
+                Some(ForeignLayers::Fetch) => Line::Agrees,
+                Some(ForeignLayers::Leave) => Line::Differs("foreign-layers=no".to_owned()),
+            }
         })?;
     }
-    let (option, mode) = match args.platforms.index_mode() {
-        IndexMode::Fitting => ("", None),
-        IndexMode::Keep => ("--index keep", Some("index=keep")),
-        IndexMode::Rewrite => ("--index rewrite", Some("index=rewrite")),
+    let (option, mode) = match flags.index {
+        None | Some(IndexMode::Fitting) => ("", None),
+        Some(IndexMode::Keep) => ("--index keep", Some("index=keep")),
+        Some(IndexMode::Rewrite) => ("--index rewrite", Some("index=rewrite")),
     };
     if let Some(mode) = mode {
         // A pinned manifest of one platform has no index to keep or to rewrite. An index that is
         // pinned has a column, so that the option decides nothing, and one line is enough to differ.
-        require(list, option.to_owned(), |entry| {
+        require(&judged, option.to_owned(), |entry| {
             let column = match entry.options.index {
                 None => return Line::Silent,
                 Some(IndexChoice::Keep) => "index=keep",
@@ -72,9 +94,15 @@ pub(super) fn require_agreement(
             }
         })?;
     }
-    if let Some(source) = source {
+    if let Some(source) = flags.source {
+        // It is for every line without a registry, and so for those that are not of a lock, too.
+        let all: Vec<&ListEntry> = if judged.is_empty() {
+            Vec::new()
+        } else {
+            list.entries.iter().collect()
+        };
         let option = format!("--source {source}");
-        require(list, option, |entry| match &entry.reference.registry {
+        require(&all, option, |entry| match &entry.reference.registry {
             None => Line::Open,
             Some(registry) if registry == source => Line::Agrees,
             Some(_) => Line::Differs(entry.reference.to_string()),
@@ -96,12 +124,12 @@ enum Line {
 
 /// Refuses an option that at least one line contradicts, and that decides nothing anywhere.
 fn require(
-    list: &ImageList,
+    entries: &[&ListEntry],
     option: String,
     says: impl Fn(&ListEntry) -> Line,
 ) -> Result<(), CommandError> {
     let mut first = None;
-    for entry in &list.entries {
+    for &entry in entries {
         match says(entry) {
             Line::Open | Line::Agrees => return Ok(()),
             Line::Silent => {}
