@@ -4,8 +4,13 @@
 //! not grow with the size of a blob. **A closed channel is not the end of the data**: an
 //! interrupted sender closes it too. Who reads must know how much to expect, and check it.
 
+mod pool;
+
+pub use pool::{refusal, wait_until_idle};
+
 use std::io;
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -20,15 +25,25 @@ pub const CHUNKS_MAX: usize = 4;
 pub const CHUNK_LEN: usize = 256 * 1024;
 
 /// Runs `work` on a thread that may block, and returns what it returns; its panic is ours.
-#[expect(clippy::disallowed_methods, reason = "the one home of spawn_blocking")]
+///
+/// Never completes when the system makes no thread for it: [`refusal`] does then.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that shuts down cancels a blocking task, and then nobody waits here.
-            Err(_) => std::future::pending().await,
-        },
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let context = tokio::runtime::Handle::try_current().ok();
+    let job = move || {
+        // Nobody waits any more, so that it must not begin.
+        if sender.is_closed() {
+            return;
+        }
+        let _context = context.as_ref().map(tokio::runtime::Handle::enter);
+        let _ = sender.send(std::panic::catch_unwind(AssertUnwindSafe(work)));
+    };
+    pool::submit(Box::new(job)).await;
+    match receiver.await {
+        Ok(Ok(value)) => value,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // A job sends unless nobody waits.
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -251,23 +266,28 @@ impl<E> ChunkSink<E> {
 /// Streams what `work`, on a thread that may block, sends; its error is the stream's last item.
 ///
 /// The work starts when the stream is first polled.
-#[expect(clippy::disallowed_methods, reason = "the one home of spawn_blocking")]
 pub fn stream_from_blocking<E: Send + 'static>(
     work: impl FnOnce(&ChunkSink<E>) -> Result<(), E> + Send + 'static,
 ) -> impl Stream<Item = Result<Bytes, E>> + Send {
     let mut work = Some(work);
     let mut receiver = None;
+    let mut running = None;
     futures_util::stream::poll_fn(move |context| {
         if let Some(work) = work.take() {
             let (sender, new_receiver) = mpsc::channel(CHUNKS_MAX);
-            tokio::task::spawn_blocking(move || {
+            running = Some(Box::pin(run(move || {
                 let sink = ChunkSink { sender };
                 if let Err(error) = work(&sink) {
                     // Nobody listening is no reason to fail: the stream was dropped.
                     let _ = sink.sender.blocking_send(Err(error));
                 }
-            });
+            })));
             receiver = Some(new_receiver);
+        }
+        if let Some(work) = &mut running
+            && work.as_mut().poll(context).is_ready()
+        {
+            running = None;
         }
         match &mut receiver {
             Some(receiver) => receiver.poll_recv(context),

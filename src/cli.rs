@@ -85,13 +85,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return Exit::Failed.code();
         }
     };
-    let result = runtime.block_on(commands::run(&cli, &printer, &interrupt));
+    let result = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            result = commands::run(&cli, &printer, &interrupt) => result,
+            error = bridge::refusal() => Err(CommandError::Runtime(error)),
+        }
+    });
     if crate::terminal::restore() {
         // A thread waits for an answer that will not come.
         runtime.shutdown_background();
     } else {
         // Threads that are in the middle of a write see their channel close and clean up.
         runtime.shutdown_timeout(CLEAN_UP_MAX);
+        bridge::wait_until_idle(CLEAN_UP_MAX);
     }
     match result {
         Ok(exit) => exit.code(),
@@ -126,9 +133,26 @@ fn usage_without_secrets(error: &clap::Error, arguments: &[OsString]) -> Option<
 fn start(printer: &Printer) -> io::Result<(Runtime, Interrupt)> {
     bridge::require_threads(N_THREADS_MIN)?;
     let interrupt = Interrupt::watch(printer)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    Ok((runtime, interrupt))
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all();
+    end_on_panic(printer.clone());
+    let runtime = builder.build();
+    drop(std::panic::take_hook());
+    Ok((runtime?, interrupt))
+}
+
+/// Has a panic end the process as a failed start does: a runtime that gets no thread panics, which
+/// nothing can prevent that was looked at before.
+#[expect(clippy::exit, reason = "a panic cannot be returned from")]
+fn end_on_panic(printer: Printer) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic
+            .payload_as_str()
+            .unwrap_or("a thread cannot be started");
+        printer.error(
+            &CommandError::Runtime(io::Error::other(text.to_owned())),
+            None,
+        );
+        std::process::exit(Exit::Failed.code().into());
+    }));
 }

@@ -37,6 +37,7 @@ use super::interrupt::Interrupt;
 use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
+use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx;
 use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady};
@@ -79,6 +80,7 @@ impl Session<'_> {
     {
         tokio::select! {
             result = &mut work => return Ok(result?),
+            error = bridge::refusal() => return Err(CommandError::Runtime(error)),
             () = self.interrupt.request(1) => {}
         }
         if !self.drain.is_idle() {

@@ -1,0 +1,135 @@
+//! The threads that may block.
+//!
+//! tokio's own panic where the system makes no more threads, or leave work waiting for ever.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+/// How long a thread waits for more work.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How many threads there are at most; further work waits for them.
+const THREADS_MAX: usize = 512;
+/// How often the system is asked again for a thread that it refused.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long it may refuse while no other work ends either.
+const REFUSED_MAX: Duration = Duration::from_secs(2);
+
+static POOL: Pool = Pool {
+    state: Mutex::new(State {
+        jobs: VecDeque::new(),
+        n_threads: 0,
+        n_waiting: 0,
+        n_ended: 0,
+    }),
+    more: Condvar::new(),
+    ended: Condvar::new(),
+};
+static REFUSAL: Mutex<Option<io::Error>> = Mutex::new(None);
+static REFUSED: Notify = Notify::const_new();
+
+struct Pool {
+    state: Mutex<State>,
+    /// There is a job.
+    more: Condvar,
+    /// A job has ended.
+    ended: Condvar,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    n_threads: usize,
+    /// How many of the threads wait for a job.
+    n_waiting: usize,
+    n_ended: u64,
+}
+
+fn state() -> MutexGuard<'static, State> {
+    POOL.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands `job` to a thread. Completes when one has it or will have it for sure; never when the
+/// system refuses a thread for too long, which [`refusal`] then tells.
+pub(super) async fn submit(job: Job) {
+    let n_ended = {
+        let mut state = state();
+        state.jobs.push_back(job);
+        state.n_ended
+    };
+    let mut seen = (n_ended, Instant::now());
+    while let Err(error) = call_thread() {
+        tokio::time::sleep(ASK_AGAIN).await;
+        let n_ended = state().n_ended;
+        if n_ended != seen.0 {
+            seen = (n_ended, Instant::now());
+        } else if seen.1.elapsed() > REFUSED_MAX {
+            *REFUSAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            REFUSED.notify_waiters();
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Completes when the system refused a thread for too long; tells each refusal once.
+pub async fn refusal() -> io::Error {
+    loop {
+        let refused = REFUSED.notified();
+        let error = REFUSAL
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match error {
+            Some(error) => return error,
+            None => refused.await,
+        }
+    }
+}
+
+/// Waits until no thread works any more, for at most `max`.
+pub fn wait_until_idle(max: Duration) {
+    let is_busy = |state: &mut State| state.n_waiting < state.n_threads;
+    // Whether it was long enough does not matter: nobody waits longer.
+    let _ = POOL.ended.wait_timeout_while(state(), max, is_busy);
+}
+
+/// Sees to it that there is a thread for each job.
+fn call_thread() -> io::Result<()> {
+    let mut state = state();
+    if state.jobs.len() <= state.n_waiting || state.n_threads >= THREADS_MAX {
+        POOL.more.notify_one();
+        return Ok(());
+    }
+    let thread = std::thread::Builder::new().name("hod-work".to_owned());
+    thread.spawn(work)?;
+    state.n_threads += 1;
+    Ok(())
+}
+
+fn work() {
+    let mut state = state();
+    loop {
+        if let Some(job) = state.jobs.pop_front() {
+            drop(state);
+            job();
+            state = self::state();
+            state.n_ended += 1;
+            continue;
+        }
+        state.n_waiting += 1;
+        POOL.ended.notify_all();
+        let waited = POOL.more.wait_timeout(state, KEEP_ALIVE);
+        let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        state = next;
+        state.n_waiting -= 1;
+        if timeout.timed_out() && state.jobs.is_empty() {
+            state.n_threads -= 1;
+            return;
+        }
+    }
+}
