@@ -206,6 +206,7 @@ impl Store {
         let state = path.join(STATE_DIR);
         let lock = lock_state(&state, sharing, made)?;
         if let HeldLock::Alone(lock) = &lock {
+            prune::restore(path, &state.join(TEMP_DIR), |digest| tree.blob(digest))?;
             fsx::sweep_scratch(&state.join(TEMP_DIR))?;
             partial::sweep(path, &tree)?;
             original::sweep(path)?;

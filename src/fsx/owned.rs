@@ -1,6 +1,7 @@
 //! Files and directories that must be the user's own: opened without following a symbolic link,
 //! and checked before anything in them is touched.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -49,6 +50,14 @@ pub fn open_own_dir(path: &Path) -> Result<Option<File>, Error> {
         Ok(Some(dir))
     } else {
         Err(NotOwn::OtherUser(uid).error(path))
+    }
+}
+
+/// The names in a directory that is real and this user's; none where there is no directory.
+pub fn own_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
+    match open_own_dir(path)? {
+        Some(dir) => super::read::names_in(&dir, path),
+        None => Ok(Vec::new()),
     }
 }
 

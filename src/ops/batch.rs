@@ -140,6 +140,9 @@ pub struct RemovedImage {
     /// `repository:tag`, or `repository@digest` of one without a tag.
     pub image: String,
     pub digest: Digest,
+    /// The store has it without a tag, so that it is found there by its digest only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untagged_in_store: bool,
 }
 
 /// The volumes of a bundle that a run had.

@@ -23,6 +23,7 @@ use crate::oci::{Digest, Manifest, RepositoryName, Tag};
 use proof::{Prover, Verdict};
 use removal::Planned;
 pub use removal::Removal;
+pub(super) use removal::restore;
 use shape::{TreeDir, TreeFile};
 
 /// How the directories are named by which a tree is told from its origin.
@@ -100,6 +101,8 @@ pub struct Surplus {
     kept: HashSet<RepositoryName>,
     tree: Store,
     images: Vec<StoredImage>,
+    /// The manifests that no tag of the origin names.
+    untagged: HashSet<Digest>,
     lost: Vec<Lost>,
     left: Vec<PathBuf>,
     unreadable: Vec<UnreadableTag>,
@@ -120,7 +123,7 @@ pub struct Lost {
 pub enum WhyLost {
     Absent,
     Damaged,
-    /// It has the bytes of a manifest, which belong to no repository.
+    /// It has the bytes of a manifest, which belong to no repository and have no tag.
     Unlinked,
 }
 
@@ -141,6 +144,12 @@ impl Surplus {
     /// The images that are to be removed, sorted.
     pub fn images(&self) -> &[StoredImage] {
         &self.images
+    }
+
+    /// Whether no tag of the origin names an image that is to be removed, so that it can be selected
+    /// by its digest only.
+    pub fn is_untagged(&self, image: &StoredImage) -> bool {
+        self.untagged.contains(&image.digest)
     }
 
     /// The images of which the origin does not have everything, sorted: with any of them, nothing
@@ -255,6 +264,7 @@ impl Store {
             found.clear();
         }
         let lost = survey.lost(&images, &found)?;
+        let untagged = survey.untagged(&images)?;
         let order = survey.order(&found)?;
         let mut verdicts = survey.verdicts;
         let is_lost = |(_, verdict): &(&Digest, &Verdict)| matches!(verdict, Verdict::Lost(_));
@@ -288,6 +298,7 @@ impl Store {
             kept: kept.repositories.keys().cloned().collect(),
             tree: self.clone(),
             images,
+            untagged,
             lost,
             left,
             unreadable,
@@ -348,7 +359,7 @@ impl Survey<'_> {
         }
         let is_surplus = self.surplus.contains(digest);
         let is_derived = matches!(self.verdicts.get(digest), Some(Verdict::Derived));
-        if is_surplus && !is_derived && !self.prover.has_revision(digest)? {
+        if is_surplus && !is_derived && !self.prover.has_image(digest)? {
             return Ok(Some((digest.clone(), WhyLost::Unlinked)));
         }
         Ok(None)
@@ -395,6 +406,19 @@ impl Survey<'_> {
         }
         lost.sort_unstable();
         Ok(lost)
+    }
+
+    /// The manifests of images that the origin has no tag of, nor makes again.
+    fn untagged(&mut self, images: &[StoredImage]) -> Result<HashSet<Digest>, StoreError> {
+        let mut untagged = HashSet::new();
+        for image in images {
+            let digest = &image.digest;
+            let is_derived = matches!(self.verdicts.get(digest), Some(Verdict::Derived));
+            if image.tag.is_some() && !is_derived && !self.prover.has_tag_of(digest)? {
+                untagged.insert(digest.clone());
+            }
+        }
+        Ok(untagged)
     }
 
     /// Puts the manifests that go in an order in which an index comes before what it lists.

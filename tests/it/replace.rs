@@ -18,7 +18,7 @@ use crate::support::programs::are_here;
 use crate::support::random::Random;
 use crate::support::referrers::{about, cosign_tag, signatures};
 use crate::support::tree::{
-    Tree, assert_same, exists, read, registry_tree, tree, visible_images, whole_images,
+    Tree, assert_same, exists, files, read, registry_tree, tree, visible_images, whole_images,
 };
 
 /// The inside of a store.
@@ -162,18 +162,18 @@ fn people_are_told_what_goes_and_programs_too() {
     let env = site();
     let _ = replace(&env, "some.txt", "").success();
     let before = tree(&env.work());
+    let (one, two) = (build(0).digest().clone(), build(1).digest().clone());
+    let going = format!("2 images from `tree`:\n  a/one:1@{one}\n  a/two:1@{two}\n");
     let dry = replace(&env, "three.txt", "--dry-run").success();
     assert!(
-        dry.stderr
-            .contains("would remove 2 images from `tree`: a/one:1, a/two:1\n"),
+        dry.stderr.contains(&format!("would remove {going}")),
         "{}",
         dry.stderr
     );
     assert_eq!(tree(&env.work()), before);
     let real = replace(&env, "three.txt", "--json").success();
     assert!(
-        real.stderr
-            .contains("removing 2 images from `tree`: a/one:1, a/two:1\n"),
+        real.stderr.contains(&format!("removing {going}")),
         "{}",
         real.stderr
     );
@@ -288,6 +288,94 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
         let line = "select three.txt --store store --output tree --add";
         let _ = env.run_line(line).success();
     }
+}
+
+/// What is done to the store, whether `a/two:1` may go, and whether it is said that the store has it
+/// without a tag.
+type Naming = (&'static str, fn(&TestEnv), i32, bool);
+
+#[test]
+fn what_only_a_digest_finds_again_is_said() {
+    let cases: [Naming; 5] = [
+        ("all is there", |_| (), 0, false),
+        (
+            "it has no tag",
+            |env| {
+                let store = env.store("store");
+                store
+                    .delete_tag(&"a/two".parse().unwrap(), &"1".parse().unwrap())
+                    .unwrap();
+            },
+            0,
+            true,
+        ),
+        (
+            "another image has its tag",
+            |env| build(50).put_in(&env.store("store"), "a/two:1"),
+            0,
+            true,
+        ),
+        (
+            "it has another name and the tag is gone",
+            |env| {
+                let store = env.store("store");
+                build(1).put_in(&store, "moved/two:9");
+                build(50).put_in(&store, "a/two:1");
+            },
+            0,
+            false,
+        ),
+        (
+            "it has neither tag nor revision",
+            |env| {
+                let store = env.store("store");
+                store
+                    .delete_revision(&"a/two".parse().unwrap(), build(1).digest())
+                    .unwrap();
+            },
+            5,
+            false,
+        ),
+    ];
+    for (what, change, code, is_said) in cases {
+        let env = site();
+        copied(&env);
+        change(&env);
+        for rest in ["--dry-run --json", "--json"] {
+            let output = replace(&env, "three.txt", rest).exits(code);
+            let says = output.stderr.contains("(the store has it without a tag");
+            assert_eq!(says, is_said, "{what}: {}", output.stderr);
+            if code == 0 {
+                let removed = &json(&output)["removed"];
+                let is_untagged = removed[1].get("untagged_in_store").is_some();
+                assert_eq!(is_untagged, is_said, "{what}: {removed}");
+                assert_eq!(removed[1]["digest"], build(1).digest().as_str());
+            }
+        }
+        if code == 0 {
+            // As it says.
+            let digest = build(1).digest().clone();
+            env.write("again.txt", format!("a/two@{digest} a/two:1\n"));
+            let again = "select again.txt --store store --output again";
+            let _ = env.run_line(again).success();
+        }
+    }
+}
+
+/// A tag is enough to select an image, so that it is enough to remove one.
+#[test]
+fn a_tag_without_a_revision_link_is_found() {
+    let env = site();
+    copied(&env);
+    let revisions = "repositories/a/two/_manifests/revisions/sha256";
+    let link = env.path("store").join(INNER).join(revisions);
+    let digest = build(1).digest().clone();
+    fsx::remove_file(&link.join(digest.hex()).join("link")).unwrap();
+    env.write("two.txt", "a/two:1\n");
+    let _ = env
+        .run_line("select two.txt --store store --output found")
+        .success();
+    let _ = replace(&env, "three.txt", "").success();
 }
 
 /// How an output is made, and its name.
@@ -655,4 +743,52 @@ fn a_killed_replacement_goes_on() {
     }
     assert!(n_killed > 20, "{n_killed}");
     assert_eq!(registry_tree(&env.path("store")), before);
+}
+
+/// A blob is set aside when the run is killed, and the store loses its copy in the same moment: the
+/// tree has it again from the next run on, whatever that does.
+#[test]
+fn a_blob_that_was_set_aside_is_put_back() {
+    if !are_here(&["strace"]) {
+        return;
+    }
+    let mut n_aside = 0;
+    for (n, next) in (1..)
+        .step_by(2)
+        .zip(["--replace", "--add"].into_iter().cycle())
+    {
+        let env = site();
+        copied(&env);
+        let blobs = |store: &str| -> BTreeMap<Digest, Vec<u8>> {
+            let store = Store::open(&env.path(store)).unwrap();
+            let images = [build(0), build(1)];
+            let digests = images.iter().flat_map(|image| &image.blobs);
+            let digests = digests.map(|blob| (blob.digest.clone(), store.blob_path(&blob.digest)));
+            let there = digests.filter(|(_, path)| exists(path));
+            there.map(|(digest, path)| (digest, read(&path))).collect()
+        };
+        let before = blobs("tree");
+        let mut strace = env.command("strace");
+        let inject = format!("inject=unlinkat:signal=SIGKILL:when={n}");
+        strace.args(["-f", "-q", "-o", "/dev/null", "-e", &inject]);
+        strace.arg(env!("CARGO_BIN_EXE_hod"));
+        let line = "select three.txt --store store --output tree --replace";
+        if finish(strace.args(line.split_whitespace())).code.is_some() {
+            break;
+        }
+        let left = files(&env.path("tree/.hod/tmp"));
+        let aside = left
+            .iter()
+            .find_map(|path| path.to_str()?.rsplit('/').next()?.parse().ok());
+        let Some(aside): Option<Digest> = aside else {
+            continue;
+        };
+        n_aside += 1;
+        fsx::remove_file(&blob_path(&env, "store", &aside)).unwrap();
+        let next = format!("select three.txt --store store --output tree {next}");
+        let _ = env.run_line(&next);
+        assert_eq!(blobs("tree").get(&aside), before.get(&aside), "{next} {n}");
+        assert_eq!(files(&env.path("tree/.hod/tmp")), Vec::<PathBuf>::new());
+    }
+    assert!(n_aside > 2, "{n_aside}");
 }

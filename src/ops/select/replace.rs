@@ -11,7 +11,7 @@ use crate::report::amount::{format_count, format_len};
 use crate::store::{Kept, Store, Surplus};
 use crate::transfer::{ReferrerTags, publications};
 
-/// How many images or files are named in a line.
+/// How many files are named in a line.
 const SHOWN_MAX: usize = 5;
 
 /// Selects the images of the batch into a tree that is locked for this run, then removes all
@@ -142,22 +142,33 @@ fn describe(cx: &Context, options: &SelectOptions, surplus: &Surplus, outcome: &
     let path = options.output.display();
     let images = surplus.images();
     if !images.is_empty() {
-        let names: Vec<String> = images.iter().map(ToString::to_string).collect();
         let verb = match options.effect {
             Effect::Real => "removing",
             Effect::DryRun => "would remove",
         };
-        let n_images = format_count(images.len(), "image");
-        cx.note(&format!(
-            "{verb} {n_images} from `{path}`: {}",
-            some(&names)
-        ));
+        let mut text = format!(
+            "{verb} {} from `{path}`:",
+            format_count(images.len(), "image")
+        );
+        for image in images {
+            text.push('\n');
+            text.push_str(&image.to_string());
+            if image.tag.is_some() {
+                text.push('@');
+                text.push_str(image.digest.as_str());
+            }
+            if surplus.is_untagged(image) {
+                text.push_str(" (the store has it without a tag: select it by its digest)");
+            }
+        }
+        cx.note(&text);
     }
     outcome.removed = images
         .iter()
         .map(|image| RemovedImage {
             image: image.to_string(),
             digest: image.digest.clone(),
+            untagged_in_store: surplus.is_untagged(image),
         })
         .collect();
     for tag in surplus.unreadable() {

@@ -56,6 +56,7 @@ pub(super) struct Prover<'a> {
     pub(super) tree: &'a Store,
     origin: &'a Store,
     revisions: Option<HashSet<Digest>>,
+    tagged: Option<HashSet<Digest>>,
     indexes: Option<Vec<Manifest>>,
 }
 
@@ -65,6 +66,7 @@ impl<'a> Prover<'a> {
             tree,
             origin,
             revisions: None,
+            tagged: None,
             indexes: None,
         }
     }
@@ -106,8 +108,22 @@ impl<'a> Prover<'a> {
         }
     }
 
-    /// Whether a manifest belongs to any repository of the origin.
-    pub(super) fn has_revision(&mut self, digest: &Digest) -> Result<bool, StoreError> {
+    /// Whether an image can be found in the origin, as a manifest of a repository or by a tag.
+    pub(super) fn has_image(&mut self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.has_revision(digest)? || self.has_tag_of(digest)?)
+    }
+
+    /// Whether a tag of the origin names a manifest.
+    pub(super) fn has_tag_of(&mut self, digest: &Digest) -> Result<bool, StoreError> {
+        if self.tagged.is_none() {
+            let images = self.origin.images()?.images.into_iter();
+            let tagged = images.filter(|image| image.tag.is_some());
+            self.tagged = Some(tagged.map(|image| image.digest).collect());
+        }
+        Ok(self.tagged.get_or_insert_default().contains(digest))
+    }
+
+    fn has_revision(&mut self, digest: &Digest) -> Result<bool, StoreError> {
         Ok(self.revisions()?.contains(digest))
     }
 
@@ -131,7 +147,7 @@ impl<'a> Prover<'a> {
     ) -> Result<bool, StoreError> {
         let mut children = Vec::new();
         for child in index.children() {
-            if !kept.contains(&child.digest) && !self.has_revision(&child.digest)? {
+            if !kept.contains(&child.digest) && !self.has_image(&child.digest)? {
                 return Ok(false);
             }
             let Ok(Some(child)) = self.origin.read_manifest(&child.digest) else {

@@ -11,6 +11,8 @@ use crate::fsx::{self, IoKind, PinnedDir, TempDir};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::StoreError;
 
+/// How the directories are named in which things are set aside.
+const ASIDE: &str = "gone-";
 /// How the name begins under which what could not be put back is kept.
 const KEPT: &str = "kept.";
 
@@ -175,20 +177,20 @@ impl Surplus {
                 }
                 Some(_) => {}
             }
-            match &planned.copy {
-                Some(copy) => {
-                    aside.take(within)?;
+            match (&planned.copy, planned.blob()) {
+                (Some(copy), Some(digest)) => {
+                    let data = aside.take(within, digest.as_str())?;
                     let stands = copy.stands();
                     if !matches!(stands, Ok(true)) {
-                        aside.put_back(within)?;
+                        aside.put_back(&data, within)?;
                         stands?;
                         return Err(StoreError::Changed {
                             path: copy.path.clone(),
                         });
                     }
-                    dir.remove_file(&aside.data)?;
+                    dir.remove_file(&data)?;
                 }
-                None => dir.remove_file(within)?,
+                _ => dir.remove_file(within)?,
             }
             if planned.blob().is_some() {
                 removal.n_blobs += 1;
@@ -203,39 +205,41 @@ impl Surplus {
     }
 }
 
-/// Where one thing at a time is kept that has left its place and is not removed yet.
+/// Where one thing at a time is kept that has left its place and is not removed yet: a blob under
+/// its digest, so that [`restore`] can put it back after a kill.
 #[derive(Debug)]
 struct Aside<'a> {
     dir: &'a PinnedDir,
     /// `None` once it is to stay.
     temp: Option<TempDir>,
-    /// The directory, and the place in it, both within `dir`.
+    /// The directory, within `dir`.
     within: PathBuf,
-    data: PathBuf,
 }
 
 impl<'a> Aside<'a> {
     fn new(dir: &'a PinnedDir, temp_dir: &Path) -> Result<Self, StoreError> {
-        let temp = TempDir::create_in(temp_dir, "gone-")?;
+        let temp = TempDir::create_in(temp_dir, ASIDE)?;
         // Not its own path, which is absolute.
         let within = temp_dir.strip_prefix(dir.path()).unwrap_or(temp_dir);
         let within = within.join(temp.path().file_name().unwrap_or_default());
         Ok(Self {
             dir,
             temp: Some(temp),
-            data: within.join("data"),
             within,
         })
     }
 
-    fn take(&self, from: &Path) -> Result<(), fsx::Error> {
-        self.dir.rename_new(from, &self.data)
+    /// Returns where it is now.
+    fn take(&self, from: &Path, name: &str) -> Result<PathBuf, fsx::Error> {
+        let data = self.within.join(name);
+        self.dir.rename_new(from, &data)?;
+        Ok(data)
     }
 
     /// Puts what was taken back; when that is impossible it is kept under a name that nobody
     /// sweeps, which the error says.
-    fn put_back(&mut self, to: &Path) -> Result<(), StoreError> {
-        let Err(source) = self.dir.rename_new(&self.data, to) else {
+    fn put_back(&mut self, data: &Path, to: &Path) -> Result<(), StoreError> {
+        let Err(source) = self.dir.rename_new(data, to) else {
             return Ok(());
         };
         if let Some(temp) = self.temp.take() {
@@ -251,10 +255,51 @@ impl<'a> Aside<'a> {
         };
         Err(StoreError::NotPutBack {
             path: self.dir.path().join(to),
-            kept: self.dir.path().join(kept).join("data"),
+            kept: self
+                .dir
+                .path()
+                .join(kept)
+                .join(data.file_name().unwrap_or_default()),
             source: Box::new(source),
         })
     }
+}
+
+/// Puts the blobs back that a killed removal set aside: what was to be removed only while the origin
+/// had it may be the last copy by now. One that has other names is not.
+pub(in crate::store) fn restore(
+    path: &Path,
+    temp_dir: &Path,
+    place: impl Fn(&Digest) -> PathBuf,
+) -> Result<(), StoreError> {
+    let dir = PinnedDir::open(path)?;
+    for aside in fsx::own_dir_names(temp_dir)? {
+        if !fsx::is_scratch_name(&aside) || !aside.as_encoded_bytes().starts_with(ASIDE.as_bytes())
+        {
+            continue;
+        }
+        let aside = temp_dir.join(aside);
+        let within = |at: &Path| at.strip_prefix(path).unwrap_or(at).to_owned();
+        if !dir.stat(&within(&aside))?.is_some_and(|stat| stat.is_dir) {
+            continue;
+        }
+        for name in fsx::own_dir_names(&aside)? {
+            let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
+            let Some(digest) = digest else {
+                continue;
+            };
+            let (from, to) = (aside.join(name), place(&digest));
+            let (from, within_to) = (within(&from), within(&to));
+            let stat = dir.stat(&from)?;
+            if stat.is_some_and(|stat| stat.is_file && stat.n_links == 1)
+                && dir.stat(&within_to)?.is_none()
+            {
+                fsx::create_dir_all(fsx::dir_of(&to))?;
+                dir.rename_new(&from, &within_to)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a tag at one stroke: its directory leaves its place, then `parts`, all the files in it,
@@ -273,16 +318,16 @@ fn remove_tag(
         let parts = parts.iter();
         parts.map(|part| part.strip_prefix(tag_dir).unwrap_or(part))
     };
-    match aside.take(within) {
+    let data = match aside.take(within, "tag") {
         Err(error) if error.kind() == IoKind::CrossDevice => {
             return Ok(remove_parts((dir, within), parts())?);
         }
         taken => taken?,
-    }
-    match remove_parts((dir, &aside.data), parts()) {
+    };
+    match remove_parts((dir, &data), parts()) {
         Ok(true) => Ok(true),
         left => {
-            aside.put_back(within)?;
+            aside.put_back(&data, within)?;
             Ok(left?)
         }
     }
@@ -356,9 +401,9 @@ mod tests {
         let dir = PinnedDir::open(root.path()).unwrap();
         let mut aside = Aside::new(&dir, &path("tmp")).unwrap();
         let within = Path::new("tree/data");
-        aside.take(within).unwrap();
+        let data = aside.take(within, "data").unwrap();
         fsx::write_file(&path("tree/data"), b"other").unwrap();
-        let error = aside.put_back(within).unwrap_err();
+        let error = aside.put_back(&data, within).unwrap_err();
         drop(aside);
         let StoreError::NotPutBack { kept, .. } = &error else {
             panic!("{error}");
