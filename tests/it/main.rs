@@ -24,6 +24,7 @@ mod identity;
 mod installer;
 mod interop;
 mod interrupt;
+mod kernel;
 mod layering;
 mod limits;
 mod line_options;
