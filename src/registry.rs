@@ -73,7 +73,7 @@ pub use credentials::{
     Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
     LoginOrigin, Secret,
 };
-pub use error::{ErrorBody, LoginRefusal, RegistryError, TlsFailure};
+pub use error::{ConnectionError, ErrorBody, LoginRefusal, RegistryError, TlsFailure};
 pub use evidence::Evidence;
 pub use harbor::{
     Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, ProjectKind, Rights,
@@ -86,7 +86,7 @@ pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use outage::HostState;
 pub use probe::Probe;
 pub use proof::LoginCheck;
-pub use proxies::ProxyOptions;
+pub use proxies::{ProxyOptions, ProxyVariable, UsedProxy};
 pub use reach::ReadPlace;
 pub use referrers::ReferrerFinder;
 pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};

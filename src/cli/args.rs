@@ -79,7 +79,7 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
-    /// Say nothing but warnings, errors and results
+    /// Print only warnings, errors and results
     #[arg(long, short, global = true)]
     quiet: bool,
 

@@ -81,16 +81,15 @@ pub enum OpsError {
         address: std::net::SocketAddr,
         source: std::io::Error,
     },
-    /// Pushes in the clear.
     #[error("other machines could push to `{address}` without {lacking}; nothing is served")]
     Exposed {
         address: std::net::SocketAddr,
         lacking: &'static str,
     },
-    /// A store that exists.
+    #[error("`{}` is a file, which is served read-only", path.display())]
+    ReadOnlyBundle { path: PathBuf },
     #[error("`{}` cannot be written to", path.display())]
     NotWritable { path: PathBuf, source: StoreError },
-    /// Nothing of a known kind at the path.
     #[error("`{}` is not a store, registry tree, bundle, layout or archive of images", path.display())]
     UnknownSource {
         path: PathBuf,
@@ -281,6 +280,7 @@ impl OpsError {
             | Self::NotADirectory { .. }
             | Self::Piped
             | Self::WrongSource { .. }
+            | Self::ReadOnlyBundle { .. }
             | Self::CrossDevice { .. }
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
@@ -355,6 +355,7 @@ impl OpsError {
                 | Self::NoSource { .. }
                 | Self::Piped
                 | Self::WrongSource { .. }
+                | Self::ReadOnlyBundle { .. }
                 | Self::KeyExists { .. }
                 | Self::OutputIsSource { .. }
                 | Self::BundleText { .. }
@@ -386,6 +387,9 @@ impl OpsError {
             Self::Exposed { .. } => {
                 "Use `--tls-cert`, `--tls-key` and `--htpasswd`, or leave out `--writable`. \
                  `--insecure` lets everybody push who can reach the port."
+            }
+            Self::ReadOnlyBundle { .. } => {
+                "Leave out `--writable`, or unpack it with `hod unpack` and serve the store."
             }
             Self::NotWritable { .. } => {
                 "Leave out `--writable` to serve it read-only, which writes nothing."
@@ -549,9 +553,10 @@ impl Hint for OpsError {
             }
             Self::NotReady(error) => error.hint(),
             Self::SourcesNotReady(error) => error.hint(),
-            Self::Bind { .. } | Self::Exposed { .. } | Self::NotWritable { .. } => {
-                Some(self.advice_to_a_server().to_owned())
-            }
+            Self::Bind { .. }
+            | Self::Exposed { .. }
+            | Self::ReadOnlyBundle { .. }
+            | Self::NotWritable { .. } => Some(self.advice_to_a_server().to_owned()),
             Self::Piped => Some(
                 "push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
                  else, write it to a file first"

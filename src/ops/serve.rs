@@ -60,7 +60,7 @@ pub enum Exposure {
 /// Serves the source until `shutdown` completes; `on_ready` gets the URL to reach it at.
 ///
 /// A store that may be written to is created when it does not exist; one that other machines may
-/// write to without encryption and passwords is refused. A bundle is never written to; what is in it
+/// write to without encryption and passwords is refused, and so are pushes to a bundle. What is in it
 /// but configs and layers is verified before it is served, and those when they are sent. A delta is
 /// refused: half of its images could not be pulled.
 pub async fn serve(
@@ -82,9 +82,6 @@ pub async fn serve(
     let (content, made) = cx
         .open_store(&options.source, move |path| open(path, access, &reading))
         .await?;
-    if matches!(content, Content::Bundle(_)) && access != Access::ReadOnly {
-        cx.note("a bundle is served read-only: pushes are refused");
-    }
     if made == Made::Now {
         let path = options.source.display();
         cx.note(&format!("created `{path}`, an empty store"));
@@ -128,9 +125,9 @@ fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> 
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let is_bundle = fsx::try_stat(&options.source)?.is_some_and(|stat| stat.is_file);
-    let is_writable = options.access != Access::ReadOnly && !is_bundle;
-    if is_writable && options.exposure == Exposure::Refused {
+    let is_file = fsx::try_stat(&options.source)?.is_some_and(|stat| stat.is_file);
+    // A file is refused as read-only.
+    if options.access != Access::ReadOnly && !is_file && options.exposure == Exposure::Refused {
         return Err(OpsError::Exposed { address, lacking });
     }
     cx.warn(&format!(
@@ -175,6 +172,11 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, 
         });
     }
     if stat.is_some_and(|stat| stat.is_file) {
+        if access != Access::ReadOnly {
+            return Err(OpsError::ReadOnlyBundle {
+                path: path.to_owned(),
+            });
+        }
         let catalog = Catalog::open(path, reading)?;
         return match catalog.source() {
             Source::Bundle(bundle) => {

@@ -2,12 +2,12 @@
 
 mod refusal;
 
+use super::endpoint::DOCKER_HUB_HOST;
 use super::harbor::database_down;
 use super::{LoginRefusal, RegistryError, Subject, TlsFailure};
 use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::report::amount::format_eta;
-use refusal::AGAIN;
 
 /// Where Harbor's token service is.
 const HARBOR_TOKEN_PATH: &str = "/service/token";
@@ -119,27 +119,55 @@ pub(super) fn is_cut_short(username: &str) -> bool {
 /// What to do where no connection came about, or it broke.
 fn connection_hint(error: &RegistryError) -> Option<String> {
     match error {
-        RegistryError::Transport { request, source } if source.is_connect() => Some(format!(
-            "check that `{}` is the right name and can be reached from here; {AGAIN}",
-            request.host()
+        RegistryError::Transport {
+            request,
+            proxy: Some(proxy),
+            ..
+        } => Some(format!(
+            "correct the proxy in `{}`, or add `{}` to `NO_PROXY` to connect without a proxy",
+            proxy.variable,
+            without_port(request.host())
+        )),
+        RegistryError::Transport {
+            request, source, ..
+        } if source.is_connect() => Some(format!(
+            "check that `{0}` is the right name and can be reached from here{1}",
+            request.host(),
+            default_registry(request.host())
         )),
         RegistryError::UnknownHost { host, .. } => Some(format!(
             "check the spelling of `{host}` and the DNS servers of this machine \
-             (`/etc/resolv.conf`); a host without DNS can be named in `/etc/hosts`"
+             (`/etc/resolv.conf`); a host without DNS can be named in `/etc/hosts`{}",
+            default_registry(host)
         )),
-        RegistryError::Lookup { .. } => Some(format!(
-            "check that the DNS servers of this machine (`/etc/resolv.conf`) can be reached; \
-             {AGAIN}"
+        RegistryError::Lookup { host, .. } => Some(format!(
+            "check that the DNS servers of this machine (`/etc/resolv.conf`) can be reached{}",
+            default_registry(host)
         )),
         RegistryError::TooSlow { .. } => Some(
             "everything but a blob must arrive within twice the `--stall-timeout`; a longer \
              one gives a slow line more time"
                 .to_owned(),
         ),
-        RegistryError::Transport { .. }
-        | RegistryError::Stalled { .. }
-        | RegistryError::Truncated { .. } => Some(AGAIN.to_owned()),
         _ => None,
+    }
+}
+
+/// A host without its port, as `NO_PROXY` takes it.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// How names without a registry come to be looked for at Docker Hub, where `host` is its own.
+fn default_registry(host: &str) -> &'static str {
+    if host == DOCKER_HUB_HOST {
+        "; names without a registry come from docker.io, unless `hod pull --source REGISTRY` names \
+         another"
+    } else {
+        ""
     }
 }
 

@@ -118,6 +118,7 @@ mod tests {
             (429, ErrorClass::RateLimit),
             (500, ErrorClass::Server),
             (504, ErrorClass::Network),
+            (507, ErrorClass::Space),
         ] {
             assert_eq!(of_status(status), expect, "{status}");
         }

@@ -8,7 +8,7 @@ use super::Repo;
 use crate::oci::{Digest, Registry};
 
 /// Where Docker Hub's API is; `docker.io` itself is a web site.
-const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+pub(super) const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 
 /// How a registry is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,14 +11,14 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
+    UsedProxy,
 };
 use crate::oci::{Digest, ManifestError, Registry};
 
 pub use body::ErrorBody;
 use body::StatusText;
 pub(super) use body::in_words;
-pub use connection::TlsFailure;
-use connection::{failed_lookup, innermost, tls_answer, tls_failure};
+pub use connection::{ConnectionError, TlsFailure};
 pub(super) use quoted::{element, presentable};
 
 /// How much of an error's body is read, in bytes.
@@ -68,10 +68,12 @@ pub enum RegistryError {
         source: Option<Box<RegistryError>>,
     },
     /// No answer, or only a part of it.
-    #[error("{request}: the connection failed")]
+    #[error("{request}: the connection{} failed", through(proxy.as_deref()))]
     Transport {
         request: Box<RequestLine>,
-        source: Arc<reqwest::Error>,
+        /// The proxy that was to connect, where no connection came about.
+        proxy: Option<Box<UsedProxy>>,
+        source: ConnectionError,
     },
     /// There is no host of this name.
     #[error("{request}: host `{host}` not found")]
@@ -91,7 +93,7 @@ pub enum RegistryError {
     Tls {
         request: Box<RequestLine>,
         failure: TlsFailure,
-        source: Arc<reqwest::Error>,
+        source: ConnectionError,
     },
     /// Nothing came or went for too long.
     #[error("{request}: no progress for {} seconds", after.as_secs())]
@@ -268,6 +270,10 @@ impl fmt::Display for LoginRefusal {
     }
 }
 
+fn through(proxy: Option<&UsedProxy>) -> String {
+    proxy.map_or_else(String::new, |proxy| format!(" through proxy {proxy}"))
+}
+
 fn no_token(said: Option<&str>) -> String {
     match said {
         None => "the answer has no usable token".to_owned(),
@@ -277,31 +283,6 @@ fn no_token(said: Option<&str>) -> String {
 }
 
 impl RegistryError {
-    /// Takes over what reqwest says, without the URL it was about: that may be signed.
-    pub(super) fn transport(request: Box<RequestLine>, error: reqwest::Error) -> Self {
-        let failure = tls_failure(&error).or_else(|| tls_answer(&error));
-        if let Some(lookup) = failed_lookup(&error) {
-            let host = lookup.host.unwrap_or_else(|| request.host().to_owned());
-            return match lookup.problem {
-                None => Self::UnknownHost { request, host },
-                Some(problem) => Self::Lookup {
-                    request,
-                    host,
-                    problem,
-                },
-            };
-        }
-        let source = Arc::new(error.without_url());
-        match failure {
-            Some(failure) => Self::Tls {
-                request,
-                failure,
-                source,
-            },
-            None => Self::Transport { request, source },
-        }
-    }
-
     /// Notes that the refused manifest has layers that stay at other URLs.
     pub(super) fn note_foreign_layers(&mut self) {
         if let Self::Status { body, .. } = self {
@@ -409,9 +390,14 @@ impl RegistryError {
                 let project = project.filter(|_| is_known || !matches!(status, 401 | 403));
                 Some(format!("{} {project:?} {status} {said}", request.host()))
             }
-            Self::Transport { request, source } => {
-                Some(format!("{} {}", request.host(), innermost(source.as_ref())))
-            }
+            Self::Transport {
+                request,
+                proxy: Some(proxy),
+                ..
+            } => Some(format!("{} {proxy}", request.host())),
+            Self::Transport {
+                request, source, ..
+            } => Some(format!("{} {source}", request.host())),
             Self::UnknownHost { request, host } | Self::Lookup { request, host, .. } => {
                 Some(format!("{} {host}", request.host()))
             }
@@ -522,7 +508,7 @@ impl RegistryError {
                     _ => Failure::Lasting,
                 }
             }
-            Self::Transport { source, .. } if source.is_builder() => Failure::Lasting,
+            Self::Transport { source, .. } if source.is_lasting() => Failure::Lasting,
             Self::Transport { .. }
             | Self::Lookup { .. }
             | Self::Stalled { .. }

@@ -121,7 +121,7 @@ impl Client {
             } else {
                 Security::Verified
             },
-            proxy: trust.proxies.proxy_of(&root),
+            proxy: trust.proxies.proxy_of(&root).map(|proxy| proxy.url),
             certs_dir: certs_dir.clone(),
             ca_files: Vec::new(),
             client_certificate: None,

@@ -8,22 +8,47 @@ use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 /// Hosts to which nothing goes through a proxy, whatever the user says: this machine.
 const NEVER: &str = "localhost,127.0.0.0/8,::1";
 
-/// The proxies that the user's environment names. Their URLs may hold passwords, and are not shown.
-#[derive(Clone, Default)]
+/// The proxies that the user's environment names.
+#[derive(Debug, Clone, Default)]
 pub struct ProxyOptions {
     /// For plain http, http or SOCKS (`socks5://`, `socks5h://`).
-    pub http: Option<String>,
+    pub http: Option<ProxyVariable>,
     /// For https.
-    pub https: Option<String>,
+    pub https: Option<ProxyVariable>,
     /// For both, where there is none of their own.
-    pub all: Option<String>,
+    pub all: Option<ProxyVariable>,
     /// Hosts, domains and networks that are reached without, separated by commas; `*` for all.
     pub no: String,
 }
 
-impl fmt::Debug for ProxyOptions {
+/// A variable of the environment that names a proxy. Its URL may hold a password, and is not shown.
+#[derive(Clone)]
+pub struct ProxyVariable {
+    pub name: &'static str,
+    pub url: String,
+}
+
+impl fmt::Debug for ProxyVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxyOptions").finish_non_exhaustive()
+        f.debug_struct("ProxyVariable")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The proxy on the way to a host, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedProxy {
+    /// Without its login.
+    pub url: String,
+    pub host: String,
+    /// The variable that names it.
+    pub variable: &'static str,
+}
+
+impl fmt::Display for UsedProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (`{}`)", self.url, self.variable)
     }
 }
 
@@ -54,9 +79,9 @@ impl ProxyOptions {
     ) -> Result<ClientBuilder, reqwest::Error> {
         let no = NoProxy::from_string(&self.no_proxy());
         let proxies = [
-            self.http.as_ref().map(Proxy::http),
-            self.https.as_ref().map(Proxy::https),
-            self.all.as_ref().map(Proxy::all),
+            self.http.as_ref().map(|proxy| Proxy::http(&proxy.url)),
+            self.https.as_ref().map(|proxy| Proxy::https(&proxy.url)),
+            self.all.as_ref().map(|proxy| Proxy::all(&proxy.url)),
         ];
         for proxy in proxies.into_iter().flatten() {
             builder = builder.proxy(proxy?.no_proxy(no.clone()));
@@ -64,9 +89,12 @@ impl ProxyOptions {
         Ok(builder)
     }
 
-    /// The proxy on the way to `url`, as it may be shown.
-    pub(super) fn proxy_of(&self, url: &Url) -> Option<String> {
-        let text = |proxy: &Option<String>| proxy.clone().unwrap_or_default();
+    /// Returns the proxy on the way to `url`.
+    pub(super) fn proxy_of(&self, url: &Url) -> Option<UsedProxy> {
+        let text = |proxy: &Option<ProxyVariable>| {
+            let url = proxy.as_ref().map(|proxy| proxy.url.clone());
+            url.unwrap_or_default()
+        };
         let matcher = Matcher::builder()
             .http(text(&self.http))
             .https(text(&self.https))
@@ -75,7 +103,15 @@ impl ProxyOptions {
             .build();
         let found = matcher.intercept(&url.as_str().parse::<http::Uri>().ok()?)?;
         let uri = found.uri();
-        Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
+        let own = match url.scheme() {
+            "https" => &self.https,
+            _ => &self.http,
+        };
+        Some(UsedProxy {
+            url: format!("{}://{}", uri.scheme_str()?, uri.authority()?),
+            host: uri.host()?.to_owned(),
+            variable: own.as_ref().or(self.all.as_ref())?.name,
+        })
     }
 }
 
@@ -88,31 +124,52 @@ mod tests {
         #[track_caller]
         fn check(proxies: &ProxyOptions, url: &str, expect: Option<&str>) {
             let actual = proxies.proxy_of(&url.parse().unwrap());
+            let actual = actual.map(|proxy| proxy.to_string());
             assert_eq!(actual.as_deref(), expect, "{url}");
             assert!(!format!("{proxies:?}").contains("hunter2"));
             let builder = proxies.apply(reqwest::Client::builder());
             assert!(builder.is_ok());
         }
+        let proxy = |name, url: &str| {
+            let url = url.to_owned();
+            Some(ProxyVariable { name, url })
+        };
         let proxies = ProxyOptions {
-            http: Some("plain.proxy:3128".to_owned()),
-            https: Some("http://user:hunter2@tls.proxy:8080".to_owned()),
+            http: proxy("http_proxy", "plain.proxy:3128"),
+            https: proxy("HTTPS_PROXY", "http://user:hunter2@tls.proxy:8080"),
             all: None,
             no: "inside.corp, 10.0.0.0/8".to_owned(),
         };
         let all = ProxyOptions {
-            all: Some("socks5h://user:hunter2@gate:1080".to_owned()),
+            all: proxy("ALL_PROXY", "socks5h://user:hunter2@gate:1080"),
             ..ProxyOptions::default()
         };
         let none = ProxyOptions {
             no: "*".to_owned(),
             ..all.clone()
         };
-        check(&proxies, "http://quay.io/", Some("http://plain.proxy:3128"));
-        check(&proxies, "https://quay.io/", Some("http://tls.proxy:8080"));
+        check(
+            &proxies,
+            "http://quay.io/",
+            Some("`http://plain.proxy:3128` (`http_proxy`)"),
+        );
+        check(
+            &proxies,
+            "https://quay.io/",
+            Some("`http://tls.proxy:8080` (`HTTPS_PROXY`)"),
+        );
         check(&proxies, "https://harbor.inside.corp/", None);
         check(&proxies, "https://10.1.2.3/", None);
-        check(&all, "http://quay.io/", Some("socks5h://gate:1080"));
-        check(&all, "https://quay.io:8443/", Some("socks5h://gate:1080"));
+        check(
+            &all,
+            "http://quay.io/",
+            Some("`socks5h://gate:1080` (`ALL_PROXY`)"),
+        );
+        check(
+            &all,
+            "https://quay.io:8443/",
+            Some("`socks5h://gate:1080` (`ALL_PROXY`)"),
+        );
         for proxies in [&proxies, &all] {
             for host in [
                 "127.0.0.1:5000",

@@ -492,6 +492,16 @@ mod tests {
             r#"{"token": "t", "expires_in": 300}"#,
             Some(("Bearer t", 225)),
         );
+        for text in [r#""300""#, r#"" 300 ""#] {
+            check(
+                &format!(r#"{{"token": "t", "expires_in": {text}}}"#),
+                Some(("Bearer t", 225)),
+            );
+        }
+        check(
+            r#"{"token": "t", "expires_in": "soon"}"#,
+            Some(("Bearer t", 45)),
+        );
         check(
             r#"{"token": "t", "expires_in": 1800.5, "issued_at": "?"}"#,
             Some(("Bearer t", 1500)),

@@ -169,7 +169,7 @@ impl Answer {
                 }
                 Ok(chunk)
             }
-            Ok(Err(error)) => Err(RegistryError::transport(self.line.clone(), error)),
+            Ok(Err(error)) => Err(RegistryError::transport(self.line.clone(), error, None)),
             Err(_) => {
                 self.permit.timed_out();
                 Err(RegistryError::Stalled {
@@ -328,7 +328,7 @@ impl Transport {
                         if error.is_timeout() {
                             permit.timed_out();
                         }
-                        return Err(RegistryError::transport(line, error));
+                        return Err(self.failed(&url, line, error));
                     }
                     Err(_) => {
                         permit.timed_out();
@@ -364,6 +364,17 @@ impl Transport {
             line = Box::new(line.redirected(&next));
             url = next;
         }
+    }
+
+    /// The error of a request to which no answer came.
+    pub(super) fn failed(
+        &self,
+        url: &Url,
+        line: Box<RequestLine>,
+        error: reqwest::Error,
+    ) -> RegistryError {
+        let proxy = self.connections.trust().proxies.proxy_of(url);
+        RegistryError::transport(line, error, proxy)
     }
 
     /// Begins a request, without headers.

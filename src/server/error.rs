@@ -19,6 +19,7 @@ pub(super) enum Code {
     BlobUploadUnknown,
     BlobUsed,
     Denied,
+    BadRequest,
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestInvalid,
@@ -61,14 +62,17 @@ impl Code {
             Self::TagInvalid => "TAG_INVALID",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unauthorized => "UNAUTHORIZED",
-            Self::Unknown | Self::NoSpace | Self::PreconditionFailed => "UNKNOWN",
+            Self::BadRequest | Self::Unknown | Self::NoSpace | Self::PreconditionFailed => {
+                "UNKNOWN"
+            }
             Self::Unsupported => "UNSUPPORTED",
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
-            Self::BlobUploadInvalid
+            Self::BadRequest
+            | Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestBlobUnknown
             | Self::ManifestInvalid

@@ -24,7 +24,7 @@ use super::bodies::{Answered, Received};
 use super::connections::{Activity, Connection, Connections, Watched};
 use super::error::ApiError;
 use super::logins::Logins;
-use super::origin::{Hosts, check_origin};
+use super::origin::{Hosts, check_host, check_origin};
 use super::tls::Tls;
 use super::{Server, respond};
 
@@ -214,6 +214,7 @@ impl Door {
 
     /// Returns the user who sends a request that may be answered.
     async fn admit(&self, parts: &Parts) -> Result<Option<String>, ApiError> {
+        check_host(parts.version, &parts.headers)?;
         self.front.hosts.check(&parts.uri, &parts.headers)?;
         check_origin(&parts.method, &parts.uri, &parts.headers)?;
         match &self.front.logins {

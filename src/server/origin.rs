@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::header::{self, HeaderMap};
-use axum::http::{Method, Uri};
+use axum::http::{Method, Uri, Version};
 
 use super::error::{ApiError, Code};
 use super::reply::header_text;
@@ -39,6 +39,16 @@ impl Hosts {
         );
         Err(ApiError::new(Code::Misdirected, message))
     }
+}
+
+/// Refuses a request that does not say which host it is for, or says it twice (RFC 9112, 3.2).
+pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
+    let problem = match headers.get_all(header::HOST).iter().count() {
+        0 if version == Version::HTTP_11 => "the request has no Host header",
+        0 | 1 => return Ok(()),
+        _ => "the request has several Host headers",
+    };
+    Err(ApiError::new(Code::BadRequest, problem))
 }
 
 /// Refuses what changes something at the wish of a page from elsewhere.

@@ -226,10 +226,25 @@ impl TransferError {
 
     /// Whether running the same command again is sure to fail again.
     pub fn is_for_good(&self) -> bool {
-        matches!(
-            self,
-            Self::PartialIndex { .. } | Self::NoPlatform { .. } | Self::OtherPlatform { .. }
-        )
+        match self {
+            Self::PartialIndex { .. }
+            | Self::NoPlatform { .. }
+            | Self::OtherPlatform { .. }
+            | Self::PinnedIndex { .. }
+            | Self::Rewritten { .. }
+            | Self::TooDeep { .. }
+            | Self::TooMany { .. }
+            | Self::TooManyReferrers { .. }
+            | Self::NoDockerImage(_)
+            | Self::NameTaken { .. }
+            | Self::ManifestAsBlob { .. }
+            | Self::WrongSize { .. }
+            | Self::Registry(RegistryError::Blocked { .. } | RegistryError::ForeignUrl { .. }) => {
+                true
+            }
+            Self::Referrers { source, .. } => source.is_for_good(),
+            _ => self.is_damaged_source(),
+        }
     }
 
     /// Whether content is not what its digest says.
@@ -363,6 +378,20 @@ fn where_damaged(holder: BlobHolder) -> &'static str {
     }
 }
 
+/// What to do about an image that was not found.
+fn where_absent(registry: Option<&Registry>, similar: &[Tag]) -> String {
+    if !similar.is_empty() {
+        let tags: Vec<String> = similar.iter().map(|tag| format!("`{tag}`")).collect();
+        return format!("check the tag; tags that exist: {}", tags.join(", "));
+    }
+    if registry.is_some_and(Registry::is_docker_hub) {
+        return "check the name and the tag; names without a registry come from docker.io, unless \
+                `--source REGISTRY` names another"
+            .to_owned();
+    }
+    "check the name and the tag".to_owned()
+}
+
 impl Hint for TransferError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -442,11 +471,9 @@ impl Hint for TransferError {
             Self::NameTaken { .. } => Some(
                 "export them in two runs, each with a list of its own (`--only LIST`)".to_owned(),
             ),
-            Self::ImageAbsent { similar, .. } if !similar.is_empty() => {
-                let tags: Vec<String> = similar.iter().map(|tag| format!("`{tag}`")).collect();
-                Some(format!("check the tag; tags that exist: {}", tags.join(", ")))
+            Self::ImageAbsent { registry, similar } => {
+                Some(where_absent(registry.as_ref(), similar))
             }
-            Self::ImageAbsent { .. } => Some("check the name and the tag".to_owned()),
             Self::ReadOnce { .. } => {
                 Some("run the same command again, which sends only what is missing, or push from the uncompressed `.tar` as a file".to_owned())
             }

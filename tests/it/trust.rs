@@ -249,6 +249,33 @@ fn proxies_lead_everywhere_but_to_this_machine() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_reached_is_named() {
+    let env = TestEnv::new();
+    env.write("list.txt", "team/app:1\n");
+    let https = "pull list.txt --retries 0 --source registry.test:5000 --store s";
+    let http = &format!("{https} --plain-http registry.test:5000");
+    for (variable, line, host) in [
+        ("HTTPS_PROXY", https, "127.0.0.1:1"),
+        ("https_proxy", https, "proxy.invalid:1"),
+        ("HTTP_PROXY", http, "127.0.0.1:1"),
+        ("ALL_PROXY", https, "127.0.0.1:1"),
+        ("ALL_PROXY", http, "proxy.invalid:1"),
+    ] {
+        let proxy = format!("http://user:hunter2@{host}");
+        let output = pull_with(&env, line, &[(variable, &proxy)]).exits(5);
+        let said = &output.stderr;
+        let named = format!("through proxy `http://{host}` (`{variable}`) failed");
+        assert!(said.contains(&named), "{said}");
+        assert!(said.contains("add `registry.test` to `NO_PROXY`"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        // As the hint says.
+        let no = ("NO_PROXY", "registry.test");
+        let output = pull_with(&env, line, &[(variable, &proxy), no]).exits(5);
+        assert!(!output.stderr.contains("proxy"), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn tls_goes_through_a_tunnel_with_the_name_that_was_asked_for() {
     if !programs::are_here(&[docker_registry::PROGRAM]) {
         return;

@@ -120,15 +120,19 @@ impl Hint for SignatureError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Unsigned { .. } => {
-                "nothing of it was used; pack it again with `--sign KEY`. Keys are trusted by \
-                 `--verify-key`, `HOD_VERIFY_KEY` and files in `trusted.d`"
+                "Nothing of it was used. Ask the maker of the bundle for a signed one (`hod pack \
+                 --sign KEY`). To use it unsigned, leave out `--verify-key`, unset \
+                 `HOD_VERIFY_KEY`, and remove the keys in `trusted.d`."
             }
             Self::UnknownKey { .. } => {
                 "Nothing of it was used. If this key is the right one, get its public key from the \
                  maker of the bundle, through another channel than the bundle, and pass \
                  `--verify-key FILE`."
             }
-            Self::Legacy => "nothing of it was used; pack it again with `--sign KEY`",
+            Self::Legacy => {
+                "Nothing of it was used. Ask the maker of the bundle to sign it with `hod pack --sign \
+                 KEY`, or with `minisign -S` of version 0.10 or later."
+            }
             Self::Altered { .. }
             | Self::OtherBundle { .. }
             | Self::Comment { .. }

@@ -77,7 +77,7 @@ impl OutputArgs {
 /// Make a pair of keys, to sign bundles with and to verify them
 ///
 /// Writes `hod.key`, for `hod pack --sign`, and `hod.pub`, for `--verify-key` at the other end, in
-/// minisign's form; prints the public key. Anyone who has `hod.key` can sign: without a password it
+/// minisign's format; prints the public key. Anyone who has `hod.key` can sign: without a password it
 /// is protected by its mode alone.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -89,7 +89,7 @@ A bundle's signature can be checked without hod, too:
   tar xf site.tar hod/bundle.json hod/bundle.json.minisig
   minisign -V -p hod.pub -m hod/bundle.json")]
 pub(crate) struct KeygenArgs {
-    /// Write NAME.key and NAME.pub; files that are there are not replaced
+    /// Write NAME.key and NAME.pub; existing files are not replaced
     #[arg(long, short, value_name = "NAME", default_value = "hod")]
     pub(crate) output: PathBuf,
 

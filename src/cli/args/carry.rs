@@ -10,7 +10,7 @@ use crate::ops::{CarriedFile, CarryOptions, OwnTool};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Installer")]
 pub(crate) struct CarryArgs {
-    /// Carry this file or directory too, at this path in the bundle; may be given several times
+    /// Add this file or directory to the bundle, at this path; may be given several times
     ///
     /// With a slash at its end, DST is the directory to put it in. Files stay executable.
     #[arg(long, value_name = "SRC=DST")]
@@ -19,16 +19,16 @@ pub(crate) struct CarryArgs {
     /// Carry this hod for the site's machines: a static one, for any architecture; may be given
     /// several times
     ///
-    /// The hod that packs is carried too, where it is static, as `make dist` builds it.
+    /// By default the running hod is added if it is static, as `make dist` builds it.
     #[arg(long, value_name = "FILE")]
     pub(crate) tool: Vec<PathBuf>,
 
-    /// Do not carry the hod that packs
+    /// Do not add the running hod to the bundle
     #[arg(long)]
     no_tool: bool,
 
-    /// Take the bundle's texts from this directory: README.txt, install.sh and the like in place of
-    /// hod's, all others besides
+    /// Take templates from this directory: a file with the name of one of hod's, such as README.txt or
+    /// install.sh, replaces it; all others are added
     ///
     /// They are Jinja templates, with the variables `name`, `version`, `title`, `stem`,
     /// `kind` (one, volumes, compressed), `tool_version`, `n_images`, `n_blobs`, `size`, `images`
@@ -36,9 +36,9 @@ pub(crate) struct CarryArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) template_dir: Option<PathBuf>,
 
-    /// Set what templates know as `set.KEY`; may be given several times
+    /// Set the variable `set.KEY` of templates; may be given several times
     ///
-    /// In hod's own, `registry` and `project` are where install.sh pushes to by default.
+    /// In hod's own templates, `registry` and `project` set where install.sh pushes to by default.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
 }

@@ -34,7 +34,7 @@ pub(crate) struct LsArgs {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum ByArg {
     Name,
-    /// What leaving it out would save most, first
+    /// Largest OWN size first
     Size,
 }
 
@@ -49,7 +49,7 @@ impl From<ByArg> for ImageOrder {
 
 /// Say what differs between two bundles, stores, trees or layouts
 ///
-/// One line an image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
+/// One line per image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
 /// its layers that are nowhere in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Exits 0 whether or not they differ, unless `--exit-code` is given.
 #[derive(Debug, Args)]
@@ -80,8 +80,8 @@ pub(crate) struct DiffArgs {
 
 /// Say what a digest is and which images need it
 ///
-/// For a layer also what made it, where the image's configuration tells. Exits 1 when the digest
-/// is not found.
+/// For a layer, also shows the command that created it, if the image's configuration records it.
+/// Exits 1 when the digest is not found.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -101,9 +101,9 @@ pub(crate) struct WhyArgs {
 
 /// Write down what a registry, store or bundle has
 ///
-/// The receipt lists the digests of each repository, and is what the next bundle need not carry.
-/// It claims only what is there. Without `--list`, a registry is asked for all its repositories and
-/// tags, which many show to administrators only; what no tag leads to is not found.
+/// The receipt lists the digests of each repository; `hod pack --since` leaves them out of the next
+/// bundle. Without `--list`, a registry is asked for all its repositories and tags, which many show to
+/// administrators only; untagged images are not found.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

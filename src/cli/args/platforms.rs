@@ -67,7 +67,7 @@ pub(crate) struct PlatformArgs {
 enum IndexArg {
     /// A new index of what is carried; its digest is new, and both are printed
     Rewrite,
-    /// The index as it is; most registries refuse it for the manifests that it lacks
+    /// The index as it is; most registries refuse it, since its other manifests are missing
     Keep,
 }
 

@@ -11,8 +11,8 @@ use crate::oci::Registry;
 pub(crate) struct RegistryArgs {
     /// Take logins from this file and no other: containers' `auth.json` or Docker's `config.json`
     ///
-    /// Else from the file that `REGISTRY_AUTH_FILE` names, and no other; else from all that
-    /// containers and Docker use, the first that has one for the registry.
+    /// Without it, from the file that `REGISTRY_AUTH_FILE` names, and no other; if that is not set, from the
+    /// first file of containers or Docker that has a login for the registry.
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 
@@ -50,13 +50,13 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 
-    /// Move no more than so many bytes a second, in both directions together: `500K`, `10M`, `1G`
+    /// Limit the bytes per second, of both directions together: `500K`, `10M`, `1G`
     ///
     /// K, M and G are powers of 1024. By default there is no limit.
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) max_rate: Option<u64>,
 
-    /// Give up a connection on which nothing moves for so many seconds, and try again
+    /// Give up a connection after this many seconds without progress, and retry
     ///
     /// A transfer that makes progress may take as long as it needs.
     #[arg(long, value_name = "SECONDS", default_value_t = 60,

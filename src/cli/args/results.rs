@@ -9,20 +9,21 @@ use clap::Args;
 pub(crate) struct ResultsArgs {
     /// Write the outcome of each image to this file: JSON (`.json`) or JUnit's XML (`.xml`)
     ///
-    /// It is written however the run ends, also when it is interrupted.
+    /// It is also written when the run fails or is interrupted.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write the images that are still to be done to this file, as a list for the same verb: `@FILE`, or
-    /// `--only @FILE` for push and export
+    /// Write a list of the images that are not done yet to this file, to run the verb again with:
+    /// `hod pull @FILE`, `hod push ... --only @FILE`
     ///
-    /// It is written however the run ends; when all is done, it holds nothing but a comment.
+    /// It is written however the run ends. When nothing is left to do, it has only a comment. `hod unpack`
+    /// takes no list: run it again on the whole bundle.
     #[arg(long, value_name = "FILE")]
     pub(crate) retry_list: Option<PathBuf>,
 
     /// Write `repository:tag digest` for each image that was carried to this file
     ///
-    /// When the run is about one image, the file is its digest and nothing else, as skopeo's.
+    /// If the run was for one image, the file has only its digest, as with skopeo.
     #[arg(long, value_name = "FILE")]
     pub(crate) digest_file: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ pub(crate) struct ListArgs {
     /// Lists of images: files, directories (their `*.list` and `*.txt` files, not those in
     /// subdirectories), or `-` for stdin
     ///
-    /// One image a line, `[registry/]repository[:tag][@digest]`, with an optional second column for
+    /// One image per line, `[registry/]repository[:tag][@digest]`, with an optional second column for
     /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment,
     /// and a line `##name` opens a section. A lock of `hod pull --lock` is a list too.
     #[arg(required = true, value_name = "LIST")]
@@ -29,7 +29,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choosing images")]
 pub(crate) struct OnlyArgs {
-    /// Only the images of this list: a file (`@` before it is fine), a directory, or `-` for stdin;
+    /// Only the images of this list: a file (also as `@FILE`), a directory, or `-` for stdin;
     /// may be given several times
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Vec<PathBuf>,

@@ -26,11 +26,11 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(crate) list: ListArgs,
 
-    /// The store to pull into; made when it is missing
+    /// The store to pull into; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The registry of names that have none, docker.io by default, and a prefix for all of them
+    /// The registry for names that have none, and a prefix for all names; by default docker.io
     ///
     /// The prefix is not part of the names in the store: with `--source harbor.corp/offline`, what
     /// `hod push ... harbor.corp/offline` pushed is pulled back by the same list, except images that
@@ -42,7 +42,7 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     pub(crate) no_registries_conf: bool,
 
-    /// Write a list to this file that pulls the same again, without any options
+    /// Write a list to this file that pulls exactly the same images again, without any options
     ///
     /// Each line has the image's registry and digest, its name in the store, and what the options
     /// decided: `platform=`, `index=`, `referrers=`, `foreign-layers=`. An option that contradicts it is an error.
@@ -109,7 +109,7 @@ impl ForeignLayersArgs {
 
 /// Select images of a store into a tree of their own, by hardlink
 ///
-/// The tree is a registry's storage tree again, holds just the chosen images, and costs no space.
+/// The tree is a registry's storage tree with only the selected images; hardlinks take no extra space.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -140,7 +140,7 @@ pub(crate) struct SelectArgs {
     #[arg(long, conflicts_with = "add")]
     pub(crate) replace: bool,
 
-    /// How blobs are placed in the output; hod never falls back to another mode
+    /// How blobs are placed in the output; hod never switches to another mode by itself
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
 
@@ -167,7 +167,7 @@ pub(crate) struct SelectArgs {
 /// can be pushed, listed and verified without unpacking. Equal input gives equal bytes.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "hod pack LIST... --store DIR --output FILE\n       hod pack TREE --output FILE",
+    override_usage = "hod pack [OPTIONS] LIST... --store DIR --output FILE\n       hod pack [OPTIONS] TREE --output FILE",
     after_long_help = "\
 Examples:
   hod pack images-list.txt --store store --output site.tar
@@ -212,14 +212,14 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',')]
     pub(crate) since: Vec<PathBuf>,
 
-    /// Divide the bundle into volumes of at most so many bytes, `NAME.001.tar` and so on
+    /// Divide the bundle into volumes of at most this size, `NAME.001.tar` and so on
     ///
     /// `4G` is 4 GiB, `25GB` 25,000,000,000 bytes; or what a medium holds: fat32, cd, dvd, dvd-dl,
     /// bd, bd-dl. A layer that is larger is cut into parts.
     #[arg(long, value_name = "SIZE", value_parser = volume_size::parse)]
     pub(crate) volume_size: Option<u64>,
 
-    /// Write this volume only, as it was when the same was packed: for one that was lost
+    /// Write only this volume again, byte for byte, for example because it was lost
     #[arg(long, value_name = "N", requires = "volume_size",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) only_volume: Option<u32>,
@@ -232,10 +232,10 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "VERSION")]
     pub(crate) bundle_version: Option<String>,
 
-    /// Wait until the file is on the disk: for drives that are pulled out
+    /// Wait until the file is on the disk: for drives that are unplugged right afterwards
     ///
-    /// Without it, the end of the file may still be only in memory when hod exits, as after `cp`
-    /// and `tar`.
+    /// Without it, the last part of the file may not be on the disk yet when hod exits, as with `cp` and
+    /// `tar`.
     #[arg(long)]
     pub(crate) fsync: bool,
 
@@ -324,7 +324,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "dir")]
     pub(crate) format: FormatArg,
 
-    /// How to take over blobs; by default hardlinks where they are possible and copies otherwise
+    /// How blobs are placed in the output; by default as hardlinks where possible, otherwise as copies
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) link: Option<LinkArg>,
 
@@ -423,7 +423,7 @@ pub(crate) struct PushArgs {
 
 /// Hash everything again, and check that every image is complete
 ///
-/// Prints what is wrong, one problem a line. Exits with 4 if content is damaged, and with 5 if
+/// Prints what is wrong, one problem per line. Exits with 4 if content is damaged, and with 5 if
 /// volumes of a bundle are missing.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -506,7 +506,7 @@ pub(crate) struct CompletionsArgs {
 /// What images are exported as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FormatArg {
-    /// A `dir:` layout an image, as skopeo has them
+    /// One `dir:` layout per image, as skopeo writes them
     Dir,
     /// One OCI layout with all images, added to when it exists
     Oci,

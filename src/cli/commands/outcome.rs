@@ -381,22 +381,16 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
-    let mut failures = outcome
-        .images
-        .iter()
-        .filter_map(|image| match &image.status {
-            ImageStatus::Failed { error, .. } => Some(error),
-            _ => None,
-        });
-    let is_for_good = outcome.n_waiting() == 0 && failures.all(|error| error.is_for_good());
+    let may_pass = |image: &ImageReport| match &image.status {
+        ImageStatus::Failed { error, .. } => !error.is_for_good(),
+        _ => false,
+    };
     let kept = match effect {
-        // The same again would end the same.
-        Effect::Real if is_for_good || exit_of(outcome) == Exit::NotVerified => {
-            "What was finished is kept."
-        }
-        Effect::Real => {
+        Effect::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
             "What was finished is kept; running the command again does only what is missing."
         }
+        // The same again would end the same.
+        Effect::Real => "What was finished is kept.",
         Effect::DryRun => "This was a dry run: nothing was changed.",
     };
     hints.push(kept.to_owned());

@@ -28,8 +28,8 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     if bare == text && !is_like_registry(text) {
         return image_hint(text);
     }
-    let host = bare.split('/').next()?;
-    let _: Registry = host.parse().ok()?;
+    let host = meant_registry(text).unwrap_or_else(|| text.to_owned());
+    let _: Registry = host.split('/').next()?.parse().ok()?;
     Some(format!(
         "If `{host}` is a registry: it is read by `hod pull LIST --store STORE --source {host}`, \
          which fetches images into a store; `hod receipt {host} --output FILE` writes down which \
@@ -150,8 +150,8 @@ mod tests {
         }
         check("127.0.0.1:5000", Some("--source 127.0.0.1:5000"));
         check("harbor.corp", Some("hod receipt harbor.corp --output"));
-        check("harbor.corp/offline", Some("--source harbor.corp`"));
-        check("docker://harbor.corp/x:1", Some("--source harbor.corp`"));
+        check("harbor.corp/offline", Some("--source harbor.corp/offline`"));
+        check("docker://harbor.corp/x:1", Some("--source harbor.corp/x`"));
         check("https://harbor.corp", Some("--source harbor.corp`"));
         check("node:20", Some("`echo 'node:20' | hod pull -"));
         check("harbor:8443", Some("--source harbor:8443`"));

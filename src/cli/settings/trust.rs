@@ -10,7 +10,8 @@ use super::path::path;
 use super::{config_home, environment};
 use crate::fsx;
 use crate::registry::{
-    Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, RegistriesConf, TrustOptions,
+    Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, ProxyVariable, RegistriesConf,
+    TrustOptions,
 };
 
 /// The longest `registries.conf` that is read, in bytes.
@@ -78,7 +79,7 @@ fn proxies() -> Result<ProxyOptions, CommandError> {
         match found {
             None => Ok(None),
             Some((name, value)) => match value.into_string() {
-                Ok(text) if ProxyOptions::is_proxy(&text) => Ok(Some(text)),
+                Ok(url) if ProxyOptions::is_proxy(&url) => Ok(Some(ProxyVariable { name, url })),
                 // The text stays unsaid: it may have a password.
                 _ => Err(CommandError::Proxy { variable: name }),
             },

@@ -5,8 +5,6 @@ use super::super::harbor::harbor_hint;
 use super::super::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
 use crate::oci::Registry;
 
-pub(super) const AGAIN: &str = "running the command again moves only what is missing";
-
 /// What to do about the refusal of `request`.
 pub(super) fn hint(
     request: &RequestLine,
@@ -27,7 +25,7 @@ pub(super) fn hint(
                 .to_owned(),
         );
     }
-    let hint = match &asked.whom {
+    match &asked.whom {
         Whom::TokenServer { of } => Some(token_server(
             (host, request.path(), of),
             status,
@@ -36,11 +34,6 @@ pub(super) fn hint(
         Whom::Elsewhere { by } => Some(elsewhere((host, by), status, asked)),
         Whom::Registry => harbor_hint(request, (status, body), &asked.login)
             .or_else(|| registry(request, (status, body), asked)),
-    };
-    // Who only looks moves nothing.
-    match asked.purpose {
-        Purpose::Look => hint.map(|hint| hint.replace(AGAIN, "then run the command again")),
-        Purpose::Pull | Purpose::Push => hint,
     }
 }
 
@@ -80,7 +73,7 @@ fn token_server(
         },
         429 => limited(host),
         500..=599 => {
-            format!("the token server of `{registry}` at `{host}` is failing: see its log; {AGAIN}")
+            format!("the token server of `{registry}` at `{host}` is failing: see its log")
         }
         _ => format!(
             "`{registry}` sends clients to `{host}{path}` for tokens, where there is no usable \
@@ -95,12 +88,11 @@ fn elsewhere((host, by): (&str, &str), status: u16, asked: &Asked) -> String {
     match (asked.subject, status) {
         (_, 429) => limited(host),
         (_, 500..=599) => format!(
-            "`{by}` sent the request on to `{host}`, which is failing: see the log of `{host}`; \
-             {AGAIN}"
+            "`{by}` sent the request on to `{host}`, which is failing: see the log of `{host}`"
         ),
         (Subject::Upload, 413) => format!(
             "`{by}` sent the upload on to `{host}`, where a proxy limits the size of requests: \
-             raise its limit (nginx: `client_max_body_size 0`); {AGAIN}"
+             raise its limit (nginx: `client_max_body_size 0`)"
         ),
         (Subject::Upload, _) => format!(
             "`{by}` sent the upload on to `{host}`: check that this address is right (the external \
@@ -169,7 +161,7 @@ fn registry(
         }
         (413, _) if !request.is_read() => format!(
             "a proxy in front of `{host}` limits the size of requests: raise its limit (nginx: \
-             `client_max_body_size 0`); {AGAIN}"
+             `client_max_body_size 0`)"
         ),
         (429, _) => limited(host),
         (400 | 500, Subject::Manifest) if body.has_foreign_layers() && !request.is_read() => {
@@ -186,7 +178,7 @@ fn registry(
         (500..=599, _) if purpose == Purpose::Look => {
             format!("`{host}` is failing: see its log, then run the command again")
         }
-        (500..=599, _) => format!("`{host}` is failing: see its log; {AGAIN}"),
+        (500..=599, _) => format!("`{host}` is failing: see its log"),
         _ => return None,
     })
 }
@@ -214,12 +206,12 @@ fn unauthorized(host: &str, place: &str, asked: &Asked) -> String {
     match &asked.login {
         LoginState::As(user) => format!(
             "either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
-             not {} there: registries answer alike; {AGAIN}",
+             not {} there: registries answer alike",
             verb(asked.purpose)
         ),
         LoginState::AsToken => format!(
             "either the token in the credentials has expired, or {place} does not exist, or the \
-             token may not be used there: registries answer alike; {AGAIN}"
+             token may not be used there: registries answer alike"
         ),
         LoginState::Anonymous => format!(
             "no login for `{host}` is known: log in (`hod login {host}`); registries answer the \
@@ -234,7 +226,7 @@ fn forbidden(host: &str, place: &str, asked: &Asked) -> String {
     match (&asked.login, asked.purpose) {
         (LoginState::As(user), Purpose::Push) => format!(
             "`{host}` accepts the login of `{user}`, but refuses this: check the role of `{user}` \
-             in {place}, its quota, and whether the registry is read-only; {AGAIN}"
+             in {place}, its quota, and whether the registry is read-only"
         ),
         (LoginState::As(user), _) => format!(
             "`{host}` accepts the login of `{user}`, but refuses this: check that `{user}` may \
@@ -276,7 +268,7 @@ fn unusable(host: &str, reason: &str) -> String {
 }
 
 fn limited(host: &str) -> String {
-    format!("`{host}` limits the number of requests: wait, or log in for a higher limit; {AGAIN}")
+    format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
 }
 
 /// How a registry that lost content gets it back.

@@ -1,9 +1,11 @@
 //! Why no connection came about: what the errors of others say.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::{fmt, io};
 
-use super::presentable;
+use super::super::{RequestLine, UsedProxy};
+use super::{RegistryError, presentable};
 
 /// What is wrong with an encrypted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,106 @@ impl fmt::Display for TlsFailure {
     }
 }
 
+/// What reqwest says about a connection: the innermost cause only, since the others name its own
+/// layers.
+#[derive(Debug, Clone)]
+pub struct ConnectionError {
+    inner: Arc<reqwest::Error>,
+    /// The host of the proxy, where there is no such host.
+    unknown_proxy: Option<String>,
+}
+
+impl ConnectionError {
+    /// Takes over an error without the URL that it was about, which may be signed.
+    fn new(error: reqwest::Error) -> Self {
+        Self {
+            inner: Arc::new(error.without_url()),
+            unknown_proxy: None,
+        }
+    }
+
+    fn unknown_proxy(error: reqwest::Error, host: &str) -> Self {
+        Self {
+            unknown_proxy: Some(host.to_owned()),
+            ..Self::new(error)
+        }
+    }
+
+    /// Whether no connection came about.
+    pub(in crate::registry) fn is_connect(&self) -> bool {
+        self.inner.is_connect()
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        self.inner.is_timeout()
+    }
+
+    /// Whether nothing was sent at all.
+    pub(super) fn is_builder(&self) -> bool {
+        self.inner.is_builder()
+    }
+
+    /// Whether trying again is of no use.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.is_builder() || self.unknown_proxy.is_some()
+    }
+}
+
+impl Error for ConnectionError {}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.unknown_proxy {
+            Some(host) => write!(f, "host `{host}` not found"),
+            None => f.write_str(&innermost(self.inner.as_ref())),
+        }
+    }
+}
+
+impl RegistryError {
+    /// Takes over what reqwest says about a request that `proxy` was to pass on, if any.
+    pub(in crate::registry) fn transport(
+        request: Box<RequestLine>,
+        error: reqwest::Error,
+        proxy: Option<UsedProxy>,
+    ) -> Self {
+        let proxy = proxy.filter(|_| error.is_connect()).map(Box::new);
+        if let Some(lookup) = failed_lookup(&error) {
+            let host = lookup.host.unwrap_or_else(|| request.host().to_owned());
+            let is_proxy = proxy.as_ref().is_some_and(|proxy| proxy.host == host);
+            return match lookup.problem {
+                None if is_proxy => Self::Transport {
+                    request,
+                    proxy,
+                    source: ConnectionError::unknown_proxy(error, &host),
+                },
+                None => Self::UnknownHost { request, host },
+                Some(problem) => Self::Lookup {
+                    request,
+                    host,
+                    problem,
+                },
+            };
+        }
+        let failure = tls_failure(&error).or_else(|| tls_answer(&error));
+        let source = ConnectionError::new(error);
+        match failure {
+            Some(failure) => Self::Tls {
+                request,
+                failure,
+                source,
+            },
+            None => Self::Transport {
+                request,
+                proxy,
+                source,
+            },
+        }
+    }
+}
+
 /// The cause behind all others.
-pub(super) fn innermost(error: &dyn Error) -> String {
+fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -51,16 +151,16 @@ pub(super) fn innermost(error: &dyn Error) -> String {
 }
 
 /// A name that could not be looked up.
-pub(super) struct FailedLookup {
+struct FailedLookup {
     /// It may be that of a proxy.
-    pub(super) host: Option<String>,
+    host: Option<String>,
     /// `None` where there is no such name.
-    pub(super) problem: Option<String>,
+    problem: Option<String>,
 }
 
 /// Finds the lookup of a name in an error. The types of the resolver are reqwest's own business;
 /// their texts are all there is.
-pub(super) fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
+fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
     let mut is_lookup = false;
     let mut next = error.source();
     let mut innermost = String::new();
@@ -84,7 +184,7 @@ pub(super) fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
 
 /// Finds what TLS has to do with an error. An `io::Error` does not show what it wraps as its
 /// source, and one may wrap another, so each is opened.
-pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
+fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -103,7 +203,7 @@ pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
 
 /// Finds an answer that is not HTTP where plain HTTP was spoken: a TLS server ends so. The types of
 /// the HTTP parser are reqwest's own business; their text is all there is.
-pub(super) fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
+fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
     let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
     let is_answer = innermost(error) == "invalid HTTP version parsed";
     (is_plain && is_answer).then_some(TlsFailure::TlsAnswer)

@@ -156,7 +156,7 @@ impl Request<'_> {
                 request: line,
                 source,
             }),
-            (Err(error), None) => Err(RegistryError::transport(line, error)),
+            (Err(error), None) => Err(transport.failed(self.url, line, error)),
             (Ok(response), None) => {
                 let call = (self.method, self.url.clone());
                 let answer = transport.answer(call, response, permit);

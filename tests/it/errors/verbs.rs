@@ -159,7 +159,7 @@ fn of_paths() -> Vec<OpsError> {
 }
 
 /// Those of a server that does not start.
-fn of_serving() -> [OpsError; 3] {
+fn of_serving() -> [OpsError; 4] {
     [
         OpsError::Bind {
             address: "127.0.0.1:5000".parse().unwrap(),
@@ -169,6 +169,7 @@ fn of_serving() -> [OpsError; 3] {
             address: "0.0.0.0:5000".parse().unwrap(),
             lacking: "encryption or passwords",
         },
+        OpsError::ReadOnlyBundle { path: path() },
         OpsError::NotWritable {
             path: path(),
             source: StoreError::File(absent_file()),
@@ -181,6 +182,26 @@ fn unknown_source() -> OpsError {
         path: path(),
         tree: None,
     }
+}
+
+fn of_disks() -> [OpsError; 3] {
+    [
+        OpsError::NoSpace {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+        OpsError::FileTooLong {
+            path: "/media/stick/site.tar".into(),
+            len: 5 << 30,
+            max: u64::from(u32::MAX),
+        },
+        OpsError::CrossDevice {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
+    ]
 }
 
 #[test]
@@ -198,21 +219,6 @@ fn of_the_verbs() {
             n_wanted: 3,
             missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
         },
-        OpsError::NoSpace {
-            path: path(),
-            needed: 20 << 30,
-            available: 11 << 30,
-        },
-        OpsError::FileTooLong {
-            path: "/media/stick/site.tar".into(),
-            len: 5 << 30,
-            max: u64::from(u32::MAX),
-        },
-        OpsError::CrossDevice {
-            path: path(),
-            needed: 20 << 30,
-            available: 11 << 30,
-        },
         OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
         OpsError::BaseMissing(Box::new(base_missing(None))),
         OpsError::Conflicts {
@@ -227,6 +233,7 @@ fn of_the_verbs() {
     let errors: Vec<OpsError> = of_serving()
         .into_iter()
         .chain(others)
+        .chain(of_disks())
         .chain(of_looking())
         .chain(of_paths())
         .collect();
@@ -251,6 +258,7 @@ fn of_the_verbs() {
             | OpsError::SourcesNotReady(_) => unreachable!(),
             OpsError::Bind { .. }
             | OpsError::Exposed { .. }
+            | OpsError::ReadOnlyBundle { .. }
             | OpsError::NotWritable { .. }
             | OpsError::UnknownSource { .. }
             | OpsError::NoSource { .. }

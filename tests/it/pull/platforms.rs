@@ -167,6 +167,11 @@ fn a_pinned_index_must_stay_servable() {
             "{}",
             output.stderr
         );
+        assert!(
+            !output.stderr.contains("running the command again"),
+            "{}",
+            output.stderr
+        );
         assert!(output.stderr.contains("--index keep"), "{}", output.stderr);
     }
     pull(&env, &registry, "--platform linux/amd64 --index keep").success();

@@ -122,6 +122,21 @@ fn a_part_of_a_blob_can_be_had() {
 }
 
 #[test]
+fn a_bundle_cannot_be_served_for_writing() {
+    let env = TestEnv::in_memory();
+    images::image(1).put_in(&env.store("store"), "app:1");
+    let _ = env.run_line("pack store --output site.tar").success();
+    for flags in [
+        "--writable",
+        "--writable --allow-delete",
+        "--writable --listen :0",
+    ] {
+        let output = env.run_line(&format!("serve site.tar {flags}")).exits(2);
+        assert!(output.stderr.contains("read-only"), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn what_is_not_there_is_said_by_code_and_nothing_is_written() {
     let env = TestEnv::in_memory();
     let (here, other) = (images::image(1), images::image(100));
@@ -130,7 +145,7 @@ fn what_is_not_there_is_said_by_code_and_nothing_is_written() {
     other.put_in(&store, "team/other:1");
     let _ = env.run_line("pack store --output site.tar").success();
     let before = fsx::stat(&env.path("site.tar")).unwrap();
-    let served = Served::with(&env, "site.tar", "--writable");
+    let served = Served::start(&env, "site.tar");
     let check = |target: String, expect: &str| {
         let answer = served.send("GET", &target);
         assert_eq!((answer.status, answer.code().as_str()), (404, expect));

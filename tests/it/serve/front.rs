@@ -79,6 +79,30 @@ fn files_of_users_are_checked_before_anything_is_served() {
 }
 
 #[test]
+fn a_request_names_one_host() {
+    let env = site();
+    let served = Served::start(&env, "store");
+    for (version, hosts, expect) in [
+        ("1.1", "", "400"),
+        ("1.1", "Host: localhost\r\n", "200"),
+        ("1.1", "Host: localhost\r\nHost: localhost\r\n", "400"),
+        ("1.0", "", "200"),
+        ("1.0", "Host: localhost\r\nHost: other\r\n", "400"),
+    ] {
+        let mut connection = TcpStream::connect(&served.host).unwrap();
+        write!(
+            connection,
+            "GET /v2/ HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1);
+        assert_eq!(status, Some(expect), "{version} {hosts:?}");
+    }
+}
+
+#[test]
 fn it_can_be_encrypted() {
     let env = site();
     let authority = pki::Authority::new("site");
