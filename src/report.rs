@@ -2,11 +2,13 @@
 
 pub mod amount;
 mod class;
+mod reason;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 pub use class::ErrorClass;
+pub use reason::without_ids;
 
 use crate::oci::Digest;
 

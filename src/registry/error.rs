@@ -14,6 +14,7 @@ use super::{
     UsedProxy,
 };
 use crate::oci::{Digest, ManifestError, Registry};
+use crate::report::without_ids;
 
 pub use body::ErrorBody;
 use body::StatusText;
@@ -378,16 +379,19 @@ impl RegistryError {
                 asked,
                 ..
             } => {
+                let is_known = matches!(asked.login, LoginState::As(_) | LoginState::AsToken);
+                if !is_known && matches!(status, 401 | 403) {
+                    // It is the login that is missing, in every project.
+                    return Some(format!("{} {status} {:?}", request.host(), body.code));
+                }
                 // What a registry says of a repository names it.
                 let said = body.to_string();
                 let said = match request.repository() {
                     Some(repository) => said.replace(repository, ""),
                     None => said,
                 };
+                let said = without_ids(&said);
                 let project = request.repository().and_then(|name| name.split('/').next());
-                // Without a login it is the login that is missing, in every project.
-                let is_known = matches!(asked.login, LoginState::As(_) | LoginState::AsToken);
-                let project = project.filter(|_| is_known || !matches!(status, 401 | 403));
                 Some(format!("{} {project:?} {status} {said}", request.host()))
             }
             Self::Transport {

@@ -199,7 +199,7 @@ impl Shared {
                 }
                 Event::Retry { error, .. } => state.repeats.retry(&common(cause(error)), now),
                 Event::ImageFailed { error, .. } => {
-                    state.repeats.failure(cause(error)).then_some(0)
+                    state.repeats.failure(&common(cause(error))).then_some(0)
                 }
                 _ => Some(0),
             }

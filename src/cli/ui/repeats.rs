@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::report::without_ids;
+
 /// How long a cause is not told again.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 /// How many images are named, as they fail, for one cause; the summary names them again.
@@ -83,14 +85,13 @@ pub(super) fn brief(cause: &str, what: &str) -> String {
     shown
 }
 
-/// The text without the ids of requests, which differ where all else is the same.
-pub(super) fn common(text: &str) -> String {
-    let mut parts = text.split(" (request ");
-    let mut common = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        common += part.split_once(')').map_or("", |(_, rest)| rest);
+/// The text of a cause without what differs from request to request. The host in front tells causes
+/// apart, and stays.
+pub(super) fn common(cause: &str) -> String {
+    match cause.split_once(": ") {
+        Some((host, said)) => format!("{host}: {}", without_ids(said)),
+        None => cause.to_owned(),
     }
-    common
 }
 
 /// The text with digests cut to 12 digits.
@@ -147,8 +148,9 @@ mod tests {
         assert_eq!(brief("h: 502 Bad Gateway", "x"), "h: 502 Bad Gateway");
         assert_eq!(brief(&"é".repeat(99), "x"), format!("{}…", "é".repeat(80)));
         check("image not found on `h`", "image not found on `h`");
-        assert_eq!(common("h: 502 (request 1c26): x"), "h: 502: x");
-        assert_eq!(common("h: 502 (request 9f00)"), common("h: 502"));
+        let said = |id| format!("h:5000: 502 (request {id}): x");
+        assert_eq!(common(&said("1c26")), common(&said("9f00")));
+        assert_ne!(common("127.0.0.1:5000: 502"), common("127.0.0.1:5001: 502"));
         let digest = "1".repeat(64);
         assert_eq!(
             with_short_digests(&format!("h/a sha256:{digest}")),
