@@ -4,7 +4,6 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::challenge::Challenged;
 use super::client::Target;
 use super::pages::{Listed, PAGES_MAX, read_list};
 use super::scopes::Scopes;
@@ -41,7 +40,8 @@ impl Client {
         registry: &Registry,
         prefix: Option<&RepositoryName>,
     ) -> Result<Vec<RepositoryName>, RegistryError> {
-        self.learn_challenge(registry).await?;
+        // It says how to log in, and so whether it is a Harbor.
+        self.ask_root(&Target::root(registry)).await?;
         let texts = if self.is_harbor(registry) {
             self.harbor_names(registry, prefix).await?
         } else {
@@ -60,21 +60,6 @@ impl Client {
             }
         }
         Ok(names)
-    }
-
-    /// Learns from the root of the API how to log in, and so whether it is a Harbor.
-    async fn learn_challenge(&self, registry: &Registry) -> Result<(), RegistryError> {
-        let call = Call::new(Method::GET, self.root(registry)?);
-        self.retry(registry.as_str(), || async {
-            let answer = self.transport().send(&call, None).await?;
-            if answer.status().as_u16() == 401
-                && let Some(challenge) = Challenged::parse(answer.headers()).challenge
-            {
-                self.auth().of(registry).learn(challenge);
-            }
-            Ok(())
-        })
-        .await
     }
 
     async fn catalog_names(&self, registry: &Registry) -> Result<Vec<String>, RegistryError> {

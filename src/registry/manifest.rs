@@ -183,7 +183,7 @@ impl Client {
             .await
     }
 
-    async fn fetch_manifest_at(
+    pub(super) async fn fetch_manifest_at(
         &self,
         repo: &Repo,
         reference: &ManifestRef,

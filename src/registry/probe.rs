@@ -6,7 +6,7 @@ use super::challenge::{Challenge, Challenged};
 use super::client::{Patience, Target};
 use super::evidence::is_page;
 use super::manifest::HeadManifest;
-use super::root::Root;
+use super::root::{Root, says_version};
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, ManifestRef, RegistryError, Repo};
@@ -43,6 +43,7 @@ impl Client {
     /// asked, and an error is its.
     pub async fn probe(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
         let head = self.manifest_call(Method::HEAD, repo, at)?;
+        let mut unproved = None;
         match self.transport().send(&head, None).await {
             // It would be the same with the root.
             Err(error) if error.is_tls() || matches!(error, RegistryError::UnknownHost { .. }) => {
@@ -50,18 +51,22 @@ impl Client {
             }
             Err(_) => {}
             Ok(answer) => {
+                let is_registry = says_version(&answer) || self.is_proven(&repo.registry);
                 let probe = match answer.status().as_u16() {
                     401 => self.learn(repo, &answer),
                     _ => self.found((repo, at), answer).await,
                 };
-                if let Some(probe) = probe {
-                    return Ok(probe);
+                match probe {
+                    // Any server answers 200, and a header is soon written.
+                    Some(Probe::Found(Some(_))) if !is_registry => unproved = probe,
+                    Some(probe) => return Ok(probe),
+                    None => {}
                 }
             }
         }
         let brief = self.with_patience(Patience::Brief);
         match brief.ask_root(&Target::push(repo)).await? {
-            Root::Open => Ok(Probe::Open),
+            Root::Open => Ok(unproved.unwrap_or(Probe::Open)),
             Root::Wants(challenge) => Ok(Probe::of(&challenge)),
             Root::Odd(status) => Ok(Probe::Odd(status)),
         }

@@ -98,17 +98,25 @@ impl Client {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Fails with `otherwise` unless an image can be had, or a registry says that it does not
-    /// exist.
+    /// Fails with `otherwise` unless an image can be had, by its bytes where nothing has proved yet
+    /// that it is a registry, or a registry says that it does not exist.
     async fn check_manifest(
         &self,
         place: &ReadPlace,
         otherwise: RegistryError,
     ) -> Result<(), RegistryError> {
         let (repo, at) = &place.sample;
-        match self.head_manifest_at(repo, at).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) if self.is_proven(&repo.registry) => Ok(()),
+        let found = match self.head_manifest_at(repo, at).await {
+            Ok(Some(_)) if !self.is_proven(&repo.registry) => {
+                let fetched = self.fetch_manifest_at(repo, at).await;
+                fetched.map(|manifest| manifest.is_some())
+            }
+            Ok(head) => Ok(head.is_some()),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(true) => Ok(()),
+            Ok(false) if self.is_proven(&repo.registry) => Ok(()),
             _ => Err(otherwise),
         }
     }

@@ -82,6 +82,8 @@ impl Client {
                 let start = start_of_body(answer).await?;
                 if let Some(page) = WebPage::parse(&start) {
                     page.found(status)
+                } else if status == 200 && is_error_of_spec(&start) {
+                    "it answers 200 with an error in its body".to_owned()
                 } else if self.is_proven(registry) || vouches(answer, &start) {
                     self.auth().of(registry).prove();
                     return Ok(());
@@ -170,7 +172,12 @@ pub(super) fn not_a_registry(request: Box<RequestLine>, status: u16, body: &[u8]
 
 /// Whether an answer with this body can come only from a registry.
 fn vouches(answer: &Answer, body: &[u8]) -> bool {
-    answer.header("docker-distribution-api-version").is_some() || is_error_of_spec(body)
+    says_version(answer) || is_error_of_spec(body)
+}
+
+/// Whether an answer has the header by which registries are known.
+pub(super) fn says_version(answer: &Answer) -> bool {
+    answer.header("docker-distribution-api-version").is_some()
 }
 
 /// Whether a body is an error in the form that the specification gives it.

@@ -66,6 +66,23 @@ fn impostors() -> Vec<(&'static str, Puppet)> {
             always(|| Reply::status(404, r#"{"error":"no such route"}"#)),
         ),
         (
+            "error of a registry",
+            always(|| {
+                typed(
+                    r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#,
+                    "application/json",
+                )
+            }),
+        ),
+        (
+            "any digest",
+            always(|| {
+                let digest = format!("sha256:{}", "1".repeat(64));
+                typed("{}", "application/vnd.oci.image.manifest.v1+json")
+                    .header("Docker-Content-Digest", &digest)
+            }),
+        ),
+        (
             "api",
             Puppet::start(|_, target| match target {
                 "/v2/" => Some(typed("{}", "application/json")),
@@ -131,7 +148,7 @@ fn what_answers_everything_is_not_a_registry() {
     for (name, puppet) in impostors() {
         let host = puppet.host();
         env.write("list.txt", format!("{host}/a/b:1\n"));
-        let verbs: [(String, i32); 7] = [
+        let verbs: [(String, i32); 10] = [
             (format!("push b.tar {host}"), 5),
             (format!("push b.tar {host} --dry-run"), 5),
             (format!("push store {host}"), 5),
@@ -139,6 +156,15 @@ fn what_answers_everything_is_not_a_registry() {
             (format!("doctor {host}/a/b"), 1),
             ("pull list.txt --store pulled".to_owned(), 5),
             ("pull list.txt --store pulled --dry-run".to_owned(), 5),
+            (format!("receipt {host} --output have.json"), 5),
+            (
+                format!("receipt {host} --list list.txt --output have.json"),
+                5,
+            ),
+            (
+                format!("receipt {host}/a --list list.txt --output have.json --json"),
+                5,
+            ),
         ];
         let mut outputs: Vec<(String, Output)> = Vec::new();
         for (line, code) in verbs {
