@@ -128,7 +128,8 @@ impl Store {
     ///
     /// Several processes may have it open so. The first of them removes the temporary files of
     /// those that were killed. Fails, and touches nothing, when `.hod` or a directory in it is not
-    /// a real directory of this user's.
+    /// a real directory of this user's, or a directory of the tree is a symbolic link; `path` itself
+    /// may be one.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::create_new(path)?.0)
     }
@@ -203,6 +204,7 @@ impl Store {
         made: &mut Made,
     ) -> Result<Self, StoreError> {
         let tree = Tree::below(path);
+        tree.require_real(path)?;
         let state = path.join(STATE_DIR);
         let lock = lock_state(&state, sharing, made)?;
         if let HeldLock::Alone(lock) = &lock {

@@ -91,11 +91,7 @@ impl Error {
 
     /// What kind of failure it was.
     pub fn kind(&self) -> IoKind {
-        if self
-            .source
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotOwn>)
-        {
+        if NotOwn::of(&self.source).is_some() {
             return IoKind::NotOwn;
         }
         if self.verb == HARDLINK && self.source.raw_os_error().is_some_and(is_refused_link) {
@@ -117,6 +113,15 @@ impl Error {
             _ => IoKind::Unspecified,
         }
     }
+}
+
+/// The directory of hod's own state that a file is in, which can be removed as a whole, else the file
+/// itself.
+fn of_state(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    above
+        .find(|above| above.file_name().is_some_and(|name| name == ".hod"))
+        .unwrap_or(path)
 }
 
 /// What the creation of a directory is called.
@@ -177,6 +182,12 @@ impl Hint for Error {
                 "the two paths are on different file systems or mounts: put both on the same one"
                     .to_owned(),
             ),
+            IoKind::NotOwn if NotOwn::of(&self.source) == Some(NotOwn::Linked) => Some(format!(
+                "The directory was perhaps copied with hardlinks (`cp -al`), so that both have the \
+                 same file. In the copy, remove `{}`, which hod makes again; or copy the directory \
+                 with `cp -a`.",
+                of_state(&self.path).display()
+            )),
             IoKind::NotOwn => Some(format!(
                 "hod uses only real directories and files of the user it runs as here: check what \
                  `{}` is and move it away, or run hod as its owner",

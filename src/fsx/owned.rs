@@ -27,6 +27,11 @@ pub(super) enum NotOwn {
 }
 
 impl NotOwn {
+    /// Why `source` is not taken for our own, if that is what it says.
+    pub(super) fn of(source: &io::Error) -> Option<Self> {
+        source.get_ref()?.downcast_ref().copied()
+    }
+
     fn error(self, path: &Path) -> Error {
         Error::new("use", path, io::Error::other(self))
     }
@@ -59,6 +64,28 @@ pub fn own_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
         Some(dir) => super::read::names_in(&dir, path),
         None => Ok(Vec::new()),
     }
+}
+
+/// Fails if a directory between `root` and `path` is a symbolic link; `root` itself may be one, and
+/// what is not found is not.
+pub fn require_real_dirs(root: &Path, path: &Path) -> Result<(), Error> {
+    let Ok(relative) = path.strip_prefix(root) else {
+        return Ok(());
+    };
+    let mut at = root.to_owned();
+    for part in relative.parent().into_iter().flat_map(Path::iter) {
+        at.push(part);
+        match super::try_stat_link(&at)? {
+            None => return Ok(()),
+            Some(stat) if stat.is_dir => {}
+            Some(_) => {
+                // Which of them it is.
+                open_own_dir(&at)?;
+                return Err(NotOwn::Symlink.error(&at));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Creates the directory at `path`, whose parent must exist, or checks that the one that is there
@@ -168,6 +195,28 @@ mod tests {
             }
         }
         assert!(fsx::try_stat(&path("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn links_below_a_root_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::write_file(&path("tree/a/b/file"), b"x").unwrap();
+        for (target, link) in [
+            ("tree", "named"),
+            ("a", "tree/link"),
+            ("none", "tree/dangling"),
+        ] {
+            std::os::unix::fs::symlink(target, path(link)).unwrap();
+        }
+        let check = |inner: &str| require_real_dirs(&path("named"), &path("named").join(inner));
+        for inner in ["", "a", "a/b/file", "new/b/file", "link", "a/file"] {
+            check(inner).unwrap();
+        }
+        for inner in ["link/file", "link/b/file", "dangling/file", "a/b/file/x"] {
+            let error = check(inner).unwrap_err();
+            assert_eq!(error.kind(), IoKind::NotOwn, "{inner}: {error:?}");
+        }
     }
 
     #[test]

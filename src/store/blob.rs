@@ -149,6 +149,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let temp_dir = self.temp_path()?;
         let path = self.blob_path(digest);
+        fsx::require_real_dirs(self.tree().root(), &path)?;
         if fsx::link_file(source, &path, mode, temp_dir)? {
             return Ok(true);
         }
@@ -294,6 +295,9 @@ pub(super) fn put_with(
     persist: impl FnOnce() -> Result<(), fsx::Error>,
 ) -> Result<(), StoreError> {
     let dirs: Vec<&Path> = path.ancestors().skip(1).take(4).collect();
+    if let Some(root) = path.ancestors().nth(5) {
+        fsx::require_real_dirs(root, path)?;
+    }
     if let Some(dir) = dirs.first() {
         fsx::create_dir_all(dir)?;
     }

@@ -108,10 +108,14 @@ impl Hint for StoreError {
                 Some("give the directory that has `docker/registry/v2` in it".to_owned())
             }
             Self::InUse { .. } => Some("wait until that process has ended".to_owned()),
-            Self::Indirect { .. } | Self::SameDirectory { .. } => Some(
-                "nothing is removed through a symbolic link or from the store itself: choose a \
-                 new directory"
+            Self::Indirect { .. } => Some(
+                "In a store or tree, nothing is written or removed through a symbolic link; one at \
+                 the store itself, or above it, is followed. Put a real directory there, or choose \
+                 another store."
                     .to_owned(),
+            ),
+            Self::SameDirectory { .. } => Some(
+                "nothing is removed from the store itself: choose a new directory".to_owned(),
             ),
             Self::Changed { .. } => Some(
                 "no other program may write to the store or the tree: stop it, then run the \

@@ -56,6 +56,25 @@ impl Tree {
         }
     }
 
+    /// Fails if a directory of the tree is a symbolic link, or leads through one below `path`, as far
+    /// as that can be seen without looking at every blob and repository.
+    pub(super) fn require_real(&self, path: &Path) -> Result<(), StoreError> {
+        let mut ends = vec![self.repositories().join("-")];
+        for algorithm in ["sha256", "sha384", "sha512"] {
+            ends.push(self.blobs().join(algorithm).join("-"));
+        }
+        for end in ends {
+            let found = fsx::require_real_dirs(path, &end);
+            found.map_err(|error| match error.kind() {
+                fsx::IoKind::NotOwn => StoreError::Indirect {
+                    path: error.path().to_owned(),
+                },
+                _ => error.into(),
+            })?;
+        }
+        Ok(())
+    }
+
     /// `docker/registry/v2`
     pub(super) fn root(&self) -> &Path {
         &self.root

@@ -194,7 +194,6 @@ impl Store {
                     origin: origin.path().to_owned(),
                 });
             }
-            probe.remove()?;
         }
         Ok(())
     }

@@ -55,6 +55,7 @@ impl Store {
         let temp = TempDir::create_in(self.temp_path()?, "publish-")?;
         let wanted = self.gather(images)?;
         let mut batch = Batch {
+            root: self.tree().root(),
             temp: &temp,
             n_names: 0,
         };
@@ -62,6 +63,8 @@ impl Store {
         let mut built = Vec::new();
         for (name, wanted) in &wanted {
             let target = self.tree().repository(name);
+            batch.require_real(&target.layers())?;
+            batch.require_real(&target.tags())?;
             if stands(&target)? {
                 batch.link(&target, wanted)?;
                 standing.push((target, wanted));
@@ -101,6 +104,7 @@ impl Store {
         }
         let temp = TempDir::create_in(self.temp_path()?, "link-")?;
         let batch = Batch {
+            root: self.tree().root(),
             temp: &temp,
             n_names: 0,
         };
@@ -156,11 +160,18 @@ impl Store {
 
 /// The private directory of one call of [`Store::publish`].
 struct Batch<'a> {
+    /// Of the tree, below which nothing is written through a link.
+    root: &'a Path,
     temp: &'a TempDir,
     n_names: u32,
 }
 
 impl Batch<'_> {
+    /// Fails if a directory of the tree is a link, `dir` included.
+    fn require_real(&self, dir: &Path) -> Result<(), StoreError> {
+        Ok(fsx::require_real_dirs(self.root, &dir.join("-"))?)
+    }
+
     /// Links blobs and manifests into a repository that stands.
     fn link(&self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
         fsx::create_dir_all(&target.layers())?;
@@ -196,6 +207,7 @@ impl Batch<'_> {
     fn tag(&mut self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
         for (tag, digest) in &wanted.tags {
             let dir = target.tag(tag);
+            self.require_real(dir.path())?;
             if fsx::try_stat(dir.path())?.is_none() {
                 let aside = TagDir::new(self.temp.path().join(self.new_name()));
                 build_tag(&aside, digest)?;
@@ -218,6 +230,7 @@ impl Batch<'_> {
         let mut temp = TempFile::create_in(self.temp.path(), "link-")?;
         temp.write_all(bytes)?;
         if let Some(dir) = path.parent() {
+            self.require_real(dir)?;
             fsx::create_dir_all(dir)?;
         }
         Ok(temp.persist(path, Durability::Deferred)?)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Content, LinkChoice};
 use crate::bridge;
-use crate::fsx::{Durability, MadeDirs};
+use crate::fsx::{self, Durability, MadeDirs};
 use crate::layout::{DirWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
@@ -118,6 +118,7 @@ impl LayoutSink {
                 }
                 None => {
                     let path = self.output.join(&layout.name);
+                    fsx::require_real_dirs(&self.output, &path)?;
                     let mut parents = self.parents.lock().expect("no panic while exporting");
                     parents.0.make(path.parent().unwrap_or(&self.output))?;
                     let writer = Arc::new(DirWriter::create(&path)?);
