@@ -117,6 +117,7 @@ mod check;
 mod checksums;
 mod closure;
 mod copy;
+mod delta;
 mod error;
 mod format;
 mod hashing;
@@ -155,6 +156,7 @@ mod sample;
 pub use crate::archive::{EntryPath, EntryPathError};
 pub use checksums::checksum_files;
 pub use copy::{Knowledge, NoKnowledge};
+pub use delta::Delta;
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::closure::Closure;
+use super::delta::Delta;
 use super::error::{BlobProblem, BundleError, MemberProblem};
 use super::format::{BundleBlob, BundleImage, BundleManifest};
 use super::hashing::BUFFER_LEN;
@@ -33,6 +34,8 @@ pub struct BundleVerifyOutcome {
     pub partial: Option<Partial>,
     /// Whether it is signed; `None` where that was not to be read.
     pub signed: Option<Signed>,
+    /// What it requires at its target, if it is a delta.
+    pub delta: Option<Delta>,
 }
 
 /// What was found of a bundle of which volumes are missing.
@@ -130,6 +133,7 @@ fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
         notes: Vec::new(),
         partial: None,
         signed: Some(signed),
+        delta: manifest.delta(),
     }
 }
 

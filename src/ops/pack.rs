@@ -108,6 +108,9 @@ pub struct PackOutcome {
     pub tar_bytes: u64,
     /// Bytes that packing each image by itself would have cost besides.
     pub shared_bytes: u64,
+    /// Files that the bundle it was made from carries besides images, and that were left in that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_files: Vec<String>,
     /// What was packed, an image each.
     #[serde(skip)]
     pub images: Vec<ImageReport>,
@@ -133,6 +136,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         mut batch,
         planned,
         files,
+        left_files,
         inputs,
         writing,
     } = Prepared::new(cx, options).await?;
@@ -152,6 +156,7 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
         base_blobs: manifest.base.len(),
         base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
         shared_bytes: batch.plan.shared_len(),
+        left_files,
         images: Vec::new(),
     };
     cx.reporter.event(Event::Planned {
@@ -194,6 +199,8 @@ struct Prepared {
     planned: Planned,
     /// What is to be written, none of which is among the inputs.
     files: Vec<PlannedFile>,
+    /// Files of the source that are not packed.
+    left_files: Vec<String>,
     /// What it is made from.
     inputs: Vec<PathBuf>,
     writing: Writing,
@@ -232,6 +239,7 @@ impl Prepared {
         }
         platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
         base::require_whole(source, &options.source, &batch.plan)?;
+        let left_files = sources::warn_of_rest(cx, source, options);
         // Whoever lists the bundle need not read them, and cannot where they are left out.
         inventory::read_platforms(source, &mut batch).await;
         let since = Since::read(cx, &options.since).await?;
@@ -257,6 +265,7 @@ impl Prepared {
             batch,
             planned,
             files,
+            left_files,
             inputs,
             writing,
         })

@@ -97,7 +97,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
 
 /// The files of whoever packed, which have no place in a store; hod's own and the texts are not
 /// worth mentioning.
-fn files_besides(source: &Source) -> Vec<String> {
+pub(super) fn files_besides(source: &Source) -> Vec<String> {
     let files = source.document().into_iter().flat_map(|doc| &doc.files);
     files
         .filter(|file| file.volume.is_some() && !file.path.as_str().starts_with("hod/"))

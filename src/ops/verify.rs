@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::batch::Batch;
 use super::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, SourceKind};
 use crate::bridge;
-use crate::bundle::{self, Bundle, BundleVerifyOutcome};
+use crate::bundle::{self, Bundle, BundleVerifyOutcome, Delta};
 use crate::fsx;
 use crate::list::Collision;
 use crate::oci::DigestHasher;
@@ -55,6 +55,9 @@ pub struct VerifyOutcome {
     /// Who signed it, if it is a bundle that somebody signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
+    /// What it requires at its target, if it is a bundle that does not contain all of its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Delta>,
 }
 
 /// The volumes of a bundle of which some are missing.
@@ -159,6 +162,7 @@ async fn verify_store(
         notes,
         volumes: None,
         signature: None,
+        delta: None,
     })
 }
 
@@ -214,6 +218,7 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
             n_complete_images: partial.n_complete,
         }),
         signature: found.signed.and_then(SignatureFacts::of),
+        delta: found.delta,
     }
 }
 
@@ -263,6 +268,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
         notes: Vec::new(),
         volumes: None,
         signature: None,
+        delta: None,
     })
 }
 

@@ -53,7 +53,10 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     };
     let images = std::mem::take(&mut packed.images);
     let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
-    let batch = batch(images, sizes);
+    let batch = BatchOutcome {
+        left_files: packed.left_files.clone(),
+        ..batch(images, sizes)
+    };
     let written = outcome::write(session, Ok(&batch), asked);
     print(session, &packed, args.only_volume)?;
     let exit = outcome::print_failures(session, WORDING, &batch);

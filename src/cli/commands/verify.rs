@@ -33,6 +33,9 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     if let Some(signature) = &found.signature {
         printer.note(&format!("`{}` {signature}", args.source.display()));
     }
+    if let Some(delta) = &found.delta {
+        printer.note(&format!("`{}` {delta}", args.source.display()));
+    }
     let what = format!(
         "{}, {}, {} hashed in {}",
         format_count(found.n_images, "image"),

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::OpsError;
 use super::super::batch::Batch;
-use super::Reading;
+use super::super::unpack::files_besides;
+use super::super::{Context, OpsError};
+use super::{PackOptions, Reading};
 use crate::bridge::FileRange;
 use crate::bundle::{self, Pieces};
 use crate::fsx;
 use crate::layout::LayoutError;
 use crate::oci::{Digest, MediaTypeKind, ReferrerTagKind};
+use crate::report::amount::format_count;
 use crate::transfer::{Referrer, Source, TransferError};
+
+/// How many files that are not packed are named.
+const NAMES_SHOWN_MAX: usize = 5;
 
 /// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
 /// in parallel.
@@ -21,6 +26,41 @@ pub(super) fn is_in_place(source: &Source) -> bool {
         Source::Store(_) | Source::Bundle(_) => true,
         Source::Collection(collection) => !collection.is_sequential(),
         _ => false,
+    }
+}
+
+/// Says which parts of a bundle are not packed again: its signature, unless the new bundle is signed
+/// too, and the files of whoever packed it, which are returned.
+pub(super) fn warn_of_rest(cx: &Context, source: &Source, options: &PackOptions) -> Vec<String> {
+    let Some(document) = source.document() else {
+        return Vec::new();
+    };
+    let path = options.source.display();
+    if document.signed_by.is_some() && options.signer.is_none() {
+        cx.warn(&format!(
+            "`{path}` is signed, and the new bundle is not: a site that requires a signature will \
+             refuse it. Sign it with `--sign KEY`"
+        ));
+    }
+    let left = files_besides(source);
+    if !left.is_empty() {
+        cx.warn(&format!(
+            "{} that `{path}` carries besides images {} not packed: {}. Carry {} with `--file`",
+            format_count(left.len(), "file"),
+            if left.len() == 1 { "is" } else { "are" },
+            shown(&left),
+            if left.len() == 1 { "it" } else { "them" },
+        ));
+    }
+    left
+}
+
+/// The first names, and how many there are besides.
+fn shown(names: &[String]) -> String {
+    let first = &names[..names.len().min(NAMES_SHOWN_MAX)];
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        n => format!("{} and {n} more", first.join(", ")),
     }
 }
 

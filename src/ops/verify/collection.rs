@@ -62,6 +62,7 @@ pub(super) async fn verify(
         notes: Vec::new(),
         volumes: None,
         signature: None,
+        delta: None,
     })
 }
 

@@ -453,3 +453,47 @@ fn what_is_untarred_can_be_checked_with_sha256sum() {
             .is_none()
     );
 }
+
+#[test]
+fn what_is_not_packed_again_is_named() {
+    let env = site();
+    env.write("notes.txt", "note");
+    env.run_line(
+        "pack store --output full.tar --name site --sign hod.key --no-tool --file notes.txt=docs/",
+    )
+    .success();
+    let warned = |line: &str| {
+        let output = env.run_line(line).success();
+        let stderr = output.stderr.replace("\n         ", " ");
+        let is_signature = stderr.contains("`full.tar` is signed, and the new bundle is not");
+        let is_file = stderr.contains(
+            "1 file that `full.tar` carries besides images is not packed: docs/notes.txt",
+        );
+        (is_signature, is_file, output.stdout)
+    };
+    let pack = "pack full.tar --force --no-tool --output again.tar";
+    for (flags, expect) in [
+        ("", (true, true)),
+        ("--dry-run", (true, true)),
+        ("--sign hod.key", (false, true)),
+        ("--report r.json", (true, true)),
+        ("--json", (true, true)),
+    ] {
+        let (signature, file, stdout) = warned(&format!("{pack} {flags}"));
+        assert_eq!((signature, file), expect, "{flags}");
+        if flags == "--json" {
+            let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            assert_eq!(
+                document["left_files"],
+                serde_json::json!(["docs/notes.txt"])
+            );
+            assert_eq!(document["warnings"].as_array().map(Vec::len), Some(2));
+        }
+    }
+    assert!(
+        env.read("r.json")
+            .contains("is signed, and the new bundle is not")
+    );
+    let (signature, file, _) = warned("pack store --force --no-tool --output again.tar");
+    assert!(!signature && !file);
+}
