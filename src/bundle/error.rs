@@ -360,6 +360,21 @@ impl BundleError {
         }
     }
 
+    /// Whether volumes are missing, or cannot be made as they were asked for: nothing was done.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::InVolume { source, .. }
+            | Self::InBundle { source, .. }
+            | Self::InStream { source, .. } => source.is_refusal(),
+            Self::VolumesMissing { .. }
+            | Self::VolumesEnd { .. }
+            | Self::VolumeTooSmall { .. }
+            | Self::NoSuchVolume { .. }
+            | Self::TooManyVolumes { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the content of a bundle, or of a blob to be packed, is at fault: it was read and is
     /// wrong, so that trying again is no use.
     pub fn is_content(&self) -> bool {

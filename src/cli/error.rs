@@ -2,7 +2,7 @@
 
 mod missing;
 
-pub(crate) use missing::transport;
+pub(crate) use missing::{names_file, transport};
 
 use std::io;
 use std::path::{Path, PathBuf};

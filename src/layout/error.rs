@@ -173,6 +173,13 @@ impl LayoutError {
     }
 }
 
+impl LayoutError {
+    /// Whether what is at the output was left as it was.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Occupied { .. } | Self::Foreign { .. })
+    }
+}
+
 impl Hint for LayoutError {
     fn hint(&self) -> Option<String> {
         match self {

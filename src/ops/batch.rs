@@ -19,6 +19,7 @@ pub use target::{Target, WouldMove};
 use super::{Context, ProjectReport};
 use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
+use crate::report::amount::format_count;
 use crate::transfer::{
     Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
@@ -285,6 +286,24 @@ pub(super) struct Batch {
     source_damage: Option<String>,
 }
 
+/// Resolves images, and reports nothing of them yet.
+pub(super) async fn resolve_images(
+    cx: &Context,
+    source: &Source,
+    wanted: Vec<Wanted>,
+    on_failure: OnFailure,
+) -> Vec<Resolution> {
+    if let Source::Collection(collection) = source {
+        collection.notes().iter().for_each(|note| cx.note(note));
+    }
+    cx.stage(&format!(
+        "resolving {}",
+        format_count(wanted.len(), "image")
+    ));
+    let limits = (RESOLVE_AT_ONCE, on_failure);
+    resolve_all(source, wanted, limits, &cx.reporter).await
+}
+
 impl Batch {
     /// Resolves all images and plans their blobs.
     pub(super) async fn resolve(
@@ -293,18 +312,18 @@ impl Batch {
         wanted: Vec<Wanted>,
         on_failure: OnFailure,
     ) -> Self {
-        let n_images = wanted.len();
-        if let Source::Collection(collection) = source {
-            collection.notes().iter().for_each(|note| cx.note(note));
-        }
-        cx.stage(&format!(
-            "resolving {n_images} image{}",
-            if n_images == 1 { "" } else { "s" }
-        ));
-        let limits = (RESOLVE_AT_ONCE, on_failure);
-        let results = resolve_all(source, wanted, limits, &cx.reporter).await;
+        let resolutions = resolve_images(cx, source, wanted, on_failure).await;
+        Self::of(cx, source, (resolutions, on_failure))
+    }
+
+    /// Plans the blobs of images that are resolved, and reports those that failed.
+    pub(super) fn of(
+        cx: &Context,
+        source: &Source,
+        (resolutions, on_failure): (Vec<Resolution>, OnFailure),
+    ) -> Self {
         let mut batch = Self {
-            reports: Vec::with_capacity(results.len()),
+            reports: Vec::with_capacity(resolutions.len()),
             positions: Vec::new(),
             unchanged: Vec::new(),
             plan: Arc::new(Plan::new(Vec::new())),
@@ -315,8 +334,8 @@ impl Batch {
         };
         let mut images = Vec::new();
         let (mut n_unsigned, mut n_left) = (0, 0);
-        for result in results {
-            match result {
+        for resolution in resolutions {
+            match resolution {
                 Resolution::Resolved(image) => {
                     let image = *image;
                     if !image.foreign.is_empty() {

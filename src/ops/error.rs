@@ -328,14 +328,17 @@ impl OpsError {
                 | StoreError::SameDirectory { .. }
                 | StoreError::Changed { .. },
             )
-            | Self::Bundle(
-                BundleError::VolumesMissing { .. }
-                | BundleError::VolumeTooSmall { .. }
-                | BundleError::TooManyVolumes { .. },
-            )
+            | Self::KeyExists { .. }
+            | Self::NoSuchDigest { .. }
             | Self::Exposed { .. }
+            | Self::NoCatalog { .. }
+            | Self::NothingRead { .. }
             | Self::NotReady(_)
             | Self::SourcesNotReady(_) => true,
+            Self::Bundle(error) => error.is_refusal(),
+            Self::Layout(error) => error.is_refusal(),
+            Self::Transfer(error) => error.is_refusal(),
+            Self::Batch(failure) => failure.error.is_refusal(),
             Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
             _ => false,
         }
@@ -356,7 +359,6 @@ impl OpsError {
                 | Self::Piped
                 | Self::WrongSource { .. }
                 | Self::ReadOnlyBundle { .. }
-                | Self::KeyExists { .. }
                 | Self::OutputIsSource { .. }
                 | Self::BundleText { .. }
                 | Self::Receipt { .. }

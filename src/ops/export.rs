@@ -3,7 +3,7 @@
 mod docker;
 mod oci;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::base;
@@ -14,7 +14,7 @@ use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
 use crate::fsx::{self, LinkMode};
-use crate::layout::CollectionKind;
+use crate::layout::{CollectionKind, LayoutError};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
 use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
@@ -73,6 +73,16 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         return Err(OpsError::OutputIsStore {
             path: options.output.clone(),
         });
+    }
+    let is_file = |path: &Path| {
+        let stat = fsx::try_stat(path)?;
+        Ok::<_, OpsError>(stat.is_some_and(|stat| !stat.is_dir))
+    };
+    if options.format == ExportFormat::Dir && is_file(&options.output)? {
+        return Err(OpsError::Layout(LayoutError::Occupied {
+            path: options.output.clone(),
+            found: None,
+        }));
     }
     let wanted = catalog.wanted(
         options.list.as_ref(),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::inventory::{Inventoried, Inventory};
 use super::{Context, OpsError, SignatureFacts};
+use crate::bundle::{BundleManifest, Delta};
 use crate::oci::{Digest, sum_len};
 use crate::transfer::Source;
 
@@ -50,6 +51,9 @@ pub struct ImagesOutcome {
     /// Who signed it, if it is a bundle that somebody signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
+    /// What it requires at its target, if it is a bundle that does not contain all of its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Delta>,
 }
 
 /// The volumes of a bundle.
@@ -65,6 +69,9 @@ pub struct VolumeFacts {
 pub struct DamagedImage {
     pub image: String,
     pub error: String,
+    /// Equal for images that cannot be read for one cause, where the errors differ.
+    #[serde(skip)]
+    pub reason: Option<String>,
 }
 
 /// In which order images are listed.
@@ -135,6 +142,7 @@ pub async fn images(
             _ => None,
         },
         signature: signature(&inventory.source),
+        delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
         damaged: inventory.damaged,
     })

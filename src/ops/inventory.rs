@@ -164,6 +164,7 @@ async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError>
             inventory.damaged.push(DamagedImage {
                 image: report.image.clone(),
                 error: text.clone(),
+                reason: None,
             });
         }
     }

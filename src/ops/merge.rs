@@ -16,7 +16,7 @@ use crate::bundle::{
     self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
     Held, KeyId, Origin, PackBlob, PackPlan, Pieces, Planned, Signer,
 };
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
 use crate::report::Event;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
@@ -97,6 +97,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     let bundles: Vec<Bundle> = bridge::run(move || {
         let mut bundles = Vec::with_capacity(paths.len());
         for path in &paths {
+            if fsx::try_stat(path)?.is_none() {
+                return Err(OpsError::NoSource { path: path.clone() });
+            }
             let bundle = Bundle::open(path, &reading)?;
             bundle.require_complete()?;
             bundles.push(bundle);

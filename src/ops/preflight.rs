@@ -28,8 +28,8 @@ pub use finding::{Check, Finding, NotReady};
 use harbor::HarborState;
 pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;
-pub(super) use sources::check_sources;
 pub use sources::{SourceCheck, SourcesNotReady};
+pub(super) use sources::{check_source, check_sources, no_receipt, require_access};
 
 /// Whether to look before a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::{Batch, require_space};
+use super::batch::{Batch, require_space, resolve_images};
 use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
-use super::preflight::check_sources;
+use super::preflight::{check_sources, require_access};
 use super::{BatchOutcome, Context, Effect, OpsError, SourceCheck};
 use crate::bridge;
 use crate::fsx::Durability;
@@ -76,12 +76,16 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         client: options.client.clone(),
         known,
     });
-    let mut batch = Batch::resolve(cx, &source, wanted, options.on_failure).await;
+    let resolutions = resolve_images(cx, &source, wanted, options.on_failure).await;
+    if options.preflight == SourceCheck::Run {
+        require_access(&resolutions)?;
+    }
+    let mut batch = Batch::of(cx, &source, (resolutions, options.on_failure));
     // Manifests are what registries count; all are fetched by now.
     for (host, budget) in options.client.budgets() {
         cx.note(&format!("`{host}`: {budget}"));
     }
-    if batch.must_stop() {
+    if batch.must_stop() || (batch.plan.is_empty() && batch.has_failures()) {
         return Ok(batch.finish());
     }
     if options.effect == Effect::DryRun || options.mismatch == Mismatch::Fail {

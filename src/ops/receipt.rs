@@ -11,6 +11,7 @@ use serde::Serialize;
 use self::closure::{about, closure};
 use super::batch::error_chain;
 use super::inventory::{Inventoried, Inventory};
+use super::preflight::{check_source, no_receipt};
 use super::{Context, DamagedImage, OpsError};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
@@ -85,8 +86,11 @@ struct Found {
 impl Found {
     /// Notes what could not be read.
     fn leave_out(&mut self, image: String, error: RegistryError) {
-        let text = error_chain(&error);
-        self.unread.push(DamagedImage { image, error: text });
+        self.unread.push(DamagedImage {
+            image,
+            error: error_chain(&error),
+            reason: error.reason(),
+        });
         self.first_error.get_or_insert(error);
     }
 
@@ -187,7 +191,11 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
                 Holding::Damaged { actual } => {
                     let image = format!("blob {} of {}", digest.short(), image.name);
                     let error = format!("damaged: its bytes have digest {actual}");
-                    damaged.push(DamagedImage { image, error });
+                    damaged.push(DamagedImage {
+                        image,
+                        error,
+                        reason: None,
+                    });
                 }
             }
         }
@@ -231,6 +239,10 @@ async fn of_registry(
     };
     let repos: Vec<Repo> = asked.iter().map(|asked| asked.repo.clone()).collect();
     holder.client.expect(&repos);
+    if list.is_some() {
+        let asked = asked.iter().map(|asked| (&asked.repo, &asked.at));
+        check_source(cx, &holder.client, asked).await?;
+    }
     cx.stage(&format!("asking {registry} what it has"));
     let finder = &ReferrerFinder::new(holder.client.clone());
     let mut answers = futures_util::stream::iter(&asked)
@@ -299,6 +311,7 @@ async fn claim_blobs(
         .buffered(ASK_AT_ONCE);
     while let Some((repo, blob, answer)) = answers.next().await {
         let (digest, len) = (blob.digest, blob.size);
+        let mut reason = None;
         let error = match answer {
             Ok(Evidence::Present) => {
                 let name = repo.name.clone();
@@ -312,11 +325,15 @@ async fn claim_blobs(
                 "something else is there".to_owned()
             }
             Ok(Evidence::Absent) => "not found".to_owned(),
-            Err(error) => error_chain(&error),
+            Err(error) => {
+                reason = error.reason();
+                error_chain(&error)
+            }
         };
         found.unread.push(DamagedImage {
             image: format!("blob {} of {}", digest.short(), repo.name),
             error,
+            reason,
         });
     }
 }
@@ -394,7 +411,7 @@ async fn tagged(
             registry: registry.clone(),
             source: Box::new(source),
         },
-        _ => source.into(),
+        _ => no_receipt(registry, &source).into(),
     })?;
     let repos: Vec<Repo> = names
         .into_iter()

@@ -247,6 +247,19 @@ impl TransferError {
         }
     }
 
+    /// Whether nothing was done for the image: it is not found, its volumes are missing, or what is
+    /// at its output was left as it was.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            // What a local source lists and lacks is damage.
+            Self::ImageAbsent { registry, .. } => registry.is_some(),
+            Self::Bundle(error) => error.is_refusal(),
+            Self::Stream(error) => error.is_refusal(),
+            Self::Layout(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+
     /// Whether content is not what its digest says.
     pub fn is_unverified(&self) -> bool {
         match self {
@@ -354,6 +367,10 @@ impl TransferError {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.reason(),
+            Self::Referrers { source, .. } => {
+                let reason = source.reason()?;
+                Some(format!("referrers {reason}"))
+            }
             _ => None,
         }
     }

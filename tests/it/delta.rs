@@ -451,3 +451,43 @@ fn a_registry_of_docker_takes_a_delta() {
         registry.assert_serves(&format!("site/{name}"), image);
     }
 }
+
+#[test]
+fn a_delta_says_that_it_is_one() {
+    let env = packed();
+    let said = "`d2.tar` is a delta: it requires ";
+    let of = "that it does not contain, from bundle `1 1.0` (bundle id sha256:";
+    for line in ["verify d2.tar", "ls d2.tar"] {
+        let output = env.run_line(line).success();
+        let stderr = output.stderr.replace("\n      ", " ");
+        assert!(
+            stderr.contains(said) && stderr.contains(of),
+            "{line}: {stderr}"
+        );
+        let json = env.run_line(&format!("{line} --json")).success().stdout;
+        let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let delta = &document["delta"];
+        assert_eq!(
+            delta["required_blobs"],
+            manifest(&env, "d2.tar").base.len(),
+            "{delta}"
+        );
+        assert_eq!(delta["origins"][0]["name"], "1");
+        assert!(delta["required_bytes"].as_u64().is_some_and(|len| len > 0));
+        assert!(
+            delta["origins"][0]["id"]
+                .as_str()
+                .is_some_and(|id| id.len() == 71)
+        );
+    }
+    for line in ["verify 1.tar", "ls 1.tar", "verify 1", "ls 1"] {
+        let output = env.run_line(line).success();
+        assert!(
+            !output.stderr.contains("delta"),
+            "{line}: {}",
+            output.stderr
+        );
+        let json = env.run_line(&format!("{line} --json")).success().stdout;
+        assert!(!json.contains("\"delta\""), "{line}: {json}");
+    }
+}

@@ -231,11 +231,11 @@ fn what_is_not_ours_is_not_replaced() {
     let other = "already exists and is not";
     let directory = "output `dir` cannot be written";
     for (format, output, (code, said)) in [
-        ("oci", "dir", (1, other)),
-        ("oci", "file.tar", (1, other)),
-        ("oci-archive", "file.tar", (1, other)),
+        ("oci", "dir", (5, other)),
+        ("oci", "file.tar", (5, other)),
+        ("oci-archive", "file.tar", (5, other)),
         ("oci-archive", "dir", (2, directory)),
-        ("docker-archive", "file.tar", (1, other)),
+        ("docker-archive", "file.tar", (5, other)),
         ("docker-archive", "dir", (2, directory)),
     ] {
         let line = format!("export store --format {format} --output {output}");

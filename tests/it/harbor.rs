@@ -1,5 +1,6 @@
 //! Pushing into a Harbor, against a stand-in that follows Harbor's source.
 
+mod anonymous;
 mod findings;
 mod looking;
 mod names;

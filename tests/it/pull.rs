@@ -167,7 +167,7 @@ fn a_batch_goes_on_past_a_failed_image_or_stops_at_it() {
     assert_eq!(document["moved_bytes"], 0);
     let other = TestEnv::new();
     other.write("list.txt", "a/missing:1\na/one:1\n");
-    let output = pull(&other, &registry, "--fail-fast").exits(1);
+    let output = pull(&other, &registry, "--fail-fast").exits(5);
     assert_eq!(output.stdout, "");
     let expect =
         "error: pulled 0 of 2 images; stopped at the first failure; 1 not tried\n  a/missing:1: ";

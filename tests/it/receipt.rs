@@ -254,7 +254,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
     registry.fail(Fault::on("GET", path_contains("/good/")).does(Effect::Status(403)));
     let nothing = env
         .run_line(&format!("receipt {host} --retries 0 --output no.json"))
-        .exits(1);
+        .exits(5);
     let said = "could be read; no receipt was written";
     assert!(nothing.stderr.contains(said), "{}", nothing.stderr);
     assert_eq!(
@@ -264,7 +264,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
     registry.fail(Fault::on("GET", path_contains("/_catalog")).does(Effect::Status(403)));
     let refused = env
         .run_line(&format!("receipt {host} --retries 0 --output no.json"))
-        .exits(1);
+        .exits(5);
     assert!(refused.stderr.contains("--list"), "{}", refused.stderr);
     assert_eq!(
         fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
@@ -327,7 +327,7 @@ fn a_harbor_lists_by_its_own_api_what_a_login_may_see() {
     let refused = site
         .env
         .run_line(&format!("receipt {host}/offline --output no.json"))
-        .exits(1);
+        .exits(5);
     assert!(refused.stderr.contains("--list"), "{}", refused.stderr);
     site.env.write("list.txt", "app:1\n");
     let _ = site

@@ -196,7 +196,7 @@ fn an_image_that_is_not_found_is_told_with_the_tags_that_exist() {
     let host = registry.host();
     env.write("list.txt", "redis:5.0.13-alpine\n");
     let line = format!("pull list.txt --store store --source {host}");
-    let output = env.run_line(&line).exits(1);
+    let output = env.run_line(&line).exits(5);
     let found = format!("redis:5.0.13-alpine: image not found on `{host}`");
     assert_says(
         &output,
@@ -205,7 +205,7 @@ fn an_image_that_is_not_found_is_told_with_the_tags_that_exist() {
     // The digest stands in each line once.
     let digest = format!("sha256:{}", "1".repeat(64));
     env.write("list.txt", format!("redis@{digest}\n"));
-    let output = env.run_line(&line).exits(1);
+    let output = env.run_line(&line).exits(5);
     let lines = output.stderr.lines();
     assert!(
         lines.clone().any(|line| line.contains(&digest)),

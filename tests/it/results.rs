@@ -285,7 +285,7 @@ fn the_digest_of_one_image_stands_alone() {
     let _ = env.run_line(&line).success();
     assert_eq!(env.read("d.txt"), image(100).digest().as_str());
     source.fail(Fault::on("*", manifest_path).does(Effect::Status(404)));
-    let _ = env.run_line(&line).exits(1);
+    let _ = env.run_line(&line).exits(5);
     assert_eq!(env.read("d.txt"), "", "no digest of an earlier run");
 }
 
@@ -294,7 +294,7 @@ fn what_was_not_tried_any_more_is_still_to_be_done() {
     let (env, source) = three();
     env.write("list.txt", "app/a:1\napp/missing:1\napp/c:1\n");
     let line = format!("{} --fail-fast {FILES}", pull_line(&source, "list.txt"));
-    let _ = env.run_line(&line).exits(1);
+    let _ = env.run_line(&line).exits(5);
     let statuses: Vec<String> = outcomes(&json(&env, "r.json"))
         .into_iter()
         .map(|(status, _)| status)
@@ -310,8 +310,12 @@ fn failures_have_classes() {
         let (env, source) = three();
         env.write("one.txt", "app/a:1\n");
         source.fail(fault);
-        let line = format!("{} --report r.json", pull_line(&source, "one.txt"));
-        let _ = env.run_line(&line).exits(1);
+        let line = format!(
+            "{} --no-preflight --report r.json",
+            pull_line(&source, "one.txt")
+        );
+        let code = if expect == "not-found" { 5 } else { 1 };
+        let _ = env.run_line(&line).exits(code);
         let expect = ("failed".to_owned(), expect.to_owned());
         assert_eq!(outcomes(&json(&env, "r.json")), [expect]);
     }
@@ -344,4 +348,40 @@ fn a_report_appears_whole_and_leaves_nothing_behind() {
         names,
         ["digests.txt", "list.txt", "r.json", "retry.txt", "store"]
     );
+}
+
+/// A killed run leaves the files that it began; the next one with the same outputs removes them, and
+/// nothing that hod did not name.
+#[test]
+fn what_a_killed_run_left_of_its_results_is_removed() {
+    let (env, source) = three();
+    let outputs = ["r.json", "retry.txt", "digests.txt", "list.lock"];
+    let strangers = [
+        ".r.json.partial-notes",
+        ".other.json.partial-abcdef",
+        "r.json.partial",
+    ];
+    for name in outputs {
+        env.write(format!(".{name}.partial-aB3dE6"), "{");
+    }
+    for name in strangers {
+        env.write(name, "precious");
+    }
+    fsx::create_dir_all(&env.path(".r.json.partial-direct")).unwrap();
+    std::os::unix::fs::symlink("list.txt", env.path(".r.json.partial-linked")).unwrap();
+    let line = pull_line(&source, "list.txt");
+    env.run_line(&format!("{line} {FILES} --lock list.lock"))
+        .success();
+    for name in outputs {
+        assert!(exists(&env.path(name)), "{name}");
+        assert!(
+            !exists(&env.path(format!(".{name}.partial-aB3dE6"))),
+            "{name}"
+        );
+    }
+    for name in strangers {
+        assert_eq!(env.read(name), "precious");
+    }
+    assert!(exists(&env.path(".r.json.partial-direct")));
+    assert!(exists(&env.path(".r.json.partial-linked")));
 }

@@ -174,7 +174,7 @@ fn the_start_of_a_digest_is_enough_and_a_wrong_one_is_answered_with_what_is_like
         '0'
     };
     let mistyped = format!("{}{other}", &digest.as_str()[..digest.as_str().len() - 1]);
-    let near = env.run_line(&format!("why {mistyped} site.tar")).exits(1);
+    let near = env.run_line(&format!("why {mistyped} site.tar")).exits(5);
     let hint = format!("did you mean `{digest}`?");
     assert!(
         near.stderr.replace("\n      ", " ").contains(&hint),
@@ -183,8 +183,8 @@ fn the_start_of_a_digest_is_enough_and_a_wrong_one_is_answered_with_what_is_like
     );
     let _ = env
         .run_line(&format!("why sha512:{} site.tar", digest.hex()))
-        .exits(1);
-    let _ = env.run_line("why 000000000000 site.tar").exits(1);
+        .exits(5);
+    let _ = env.run_line("why 000000000000 site.tar").exits(5);
     for short in ["12", "sha256:12345678901", "latest", "sha256:zzzzzzzzzzzz"] {
         let _ = env.run_line(&format!("why {short} site.tar")).exits(2);
     }

@@ -40,6 +40,9 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     if let Some(signature) = &found.signature {
         printer.message(&format!("`{}` {signature}", args.source.display()));
     }
+    if let Some(delta) = &found.delta {
+        printer.note(&format!("`{}` {delta}", args.source.display()));
+    }
     for damaged in &found.damaged {
         printer.warning(&format!("{}: {}", damaged.image, damaged.error));
     }

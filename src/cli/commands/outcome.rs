@@ -2,6 +2,8 @@
 
 mod failures;
 
+pub(super) use failures::by_reason;
+
 use std::fmt;
 use std::path::Path;
 
@@ -121,14 +123,15 @@ pub(super) fn print_failures(
     if outcome.n_failed() > 0 {
         let advice = advice(wording.effect, outcome);
         let failed = BatchFailed { wording, outcome };
-        session.printer.error(&failed, Some(&advice));
+        session.printer.error(&failed, advice.as_deref());
     }
     exit_of(outcome)
 }
 
 /// How a batch ends.
 ///
-/// A damaged source counts most: running the command again does not mend it, while a registry may
+/// It is a refusal when nothing was done for any image, for a reason that is known before anything
+/// is done. A damaged source counts most: running the command again does not mend it, while a registry may
 /// send right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     let is_damaged = |image: &ImageReport| match &image.status {
@@ -138,8 +141,13 @@ fn exit_of(outcome: &BatchOutcome) -> Exit {
     if outcome.source_damage.is_some() || outcome.images.iter().any(is_damaged) {
         return Exit::NotVerified;
     }
+    let is_refusal = |image: &ImageReport| match &image.status {
+        ImageStatus::Failed { error, .. } => error.is_refusal(),
+        status => matches!(status, ImageStatus::NotTried),
+    };
     let n_missed = outcome.n_failed() + outcome.n_not_tried();
     match n_missed {
+        1.. if outcome.images.iter().all(is_refusal) => Exit::Refused,
         0 if outcome.n_waiting() == 0 => Exit::Done,
         _ if n_missed == outcome.images.len() => Exit::Failed,
         _ => Exit::SomeFailed,
@@ -180,7 +188,7 @@ fn print(
     }
     if n_failed + outcome.n_waiting() > 0 {
         let advice = advice(wording.effect, outcome);
-        printer.error(&BatchFailed { wording, outcome }, Some(&advice));
+        printer.error(&BatchFailed { wording, outcome }, advice.as_deref());
         return Ok(exit_of(outcome));
     }
     let is_unchanged = |image: &&ImageReport| matches!(image.status, ImageStatus::Unchanged);
@@ -377,7 +385,7 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
 }
 
 /// What to do about the failures, each advice once.
-fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
+fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
@@ -393,6 +401,8 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> String {
         Effect::Real => "What was finished is kept.",
         Effect::DryRun => "This was a dry run: nothing was changed.",
     };
-    hints.push(kept.to_owned());
-    hints.join("\n")
+    if effect == Effect::DryRun || exit_of(outcome) != Exit::Refused {
+        hints.push(kept.to_owned());
+    }
+    (!hints.is_empty()).then(|| hints.join("\n"))
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, Exit, Session, push, settings};
+use super::{CommandError, Exit, Session, outcome, push, settings};
 use crate::cli::args::ReceiptArgs;
+use crate::cli::error::names_file;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
 use crate::fsx::{self, ResultFile};
@@ -47,8 +48,14 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     for image in &found.absent {
         printer.note(&format!("{image}: not found"));
     }
-    for unread in &found.unread {
-        printer.warning(&format!("{}: left out: {}", unread.image, unread.error));
+    let unread = found.unread.iter();
+    let texts: Vec<String> = unread
+        .map(|unread| format!("left out: {}", unread.error))
+        .collect();
+    let unread = found.unread.iter().zip(&texts);
+    let unread = unread.map(|(of, text)| (of.reason.clone(), of.image.as_str(), text.as_str()));
+    for group in outcome::by_reason(unread) {
+        printer.warning(&group.to_string());
     }
     if let Some(hint) = &found.hint {
         printer.note(&format!(
@@ -106,7 +113,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
 
 /// Whether a text is of the kind that names hosts, as in references.
 fn names_registry(text: &str) -> bool {
-    let is_path = text.starts_with(['.', '/']);
+    let is_path = text.starts_with(['.', '/']) || names_file(text);
     let first = Path::new(text)
         .iter()
         .next()

@@ -59,9 +59,7 @@ pub(super) fn list_hint(path: &Path) -> Option<String> {
     let bare = without_scheme(text);
     let reference: Reference = bare.parse().ok()?;
     let is_image = reference.tag.is_some() || reference.digest.is_some();
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let is_file = extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension));
-    if text.starts_with(['.', '/']) || (!is_image && is_file) {
+    if text.starts_with(['.', '/']) || (!is_image && names_file(text)) {
         return None;
     }
     Some(format!(
@@ -119,12 +117,16 @@ fn is_port(text: &str) -> bool {
     is_number && (matches!(text, "80" | "443") || text.len() >= 4)
 }
 
+/// Whether a text ends as the names of files do that hod reads or writes.
+pub(crate) fn names_file(text: &str) -> bool {
+    let extension = Path::new(text).extension().and_then(|e| e.to_str());
+    extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension))
+}
+
 /// Whether a text names a host, as in references, rather than a file.
 fn is_like_registry(text: &str) -> bool {
     let host = text.split('/').next().unwrap_or_default();
-    let extension = Path::new(text).extension().and_then(|e| e.to_str());
-    let is_file = extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension));
-    let is_path = text.starts_with(['.', '/']) || is_file;
+    let is_path = text.starts_with(['.', '/']) || names_file(text);
     let is_host = match host.rsplit_once(':') {
         // `node:20` has a tag.
         Some((name, port)) => name.contains('.') || is_port(port),

@@ -1,4 +1,5 @@
-//! Preflight of a pull: each registry that the images come from is asked once, before the list is.
+//! Preflight of a pull or receipt: each registry that the images come from is asked once, before the
+//! list is.
 //!
 //! An image whose mirrors cannot be reached may still come from its registry, and the reverse; so
 //! only where none of an image's places can be used is something in the way.
@@ -15,11 +16,11 @@ use super::super::Context;
 use super::finding::{Finding, write_table};
 use crate::hint::Hint;
 use crate::oci::Registry;
-use crate::registry::{Client, ReadPlace, RegistryError};
+use crate::registry::{Client, ManifestRef, ReadPlace, RegistryError, Repo};
 use crate::report::ErrorClass;
 use crate::report::amount::format_count;
 use crate::store::Store;
-use crate::transfer::{Locate, ReferrerMode, Wanted};
+use crate::transfer::{Locate, ReferrerMode, Resolution, TransferError, Wanted};
 
 /// How many registries are asked at once.
 const ASK_AT_ONCE: usize = 16;
@@ -33,12 +34,15 @@ pub enum SourceCheck {
     Run,
 }
 
-/// Registries that cannot be pulled from; nothing was pulled.
+/// Registries that cannot be read from; nothing was done.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 pub struct SourcesNotReady {
     /// How many registries the images come from.
     #[serde(skip)]
     n_sources: usize,
+    /// What was therefore not done.
+    #[serde(skip)]
+    undone: &'static str,
     /// Those of them that cannot be used.
     #[serde(serialize_with = "as_texts")]
     pub registries: Vec<Registry>,
@@ -69,7 +73,7 @@ impl fmt::Display for SourcesNotReady {
             )?,
         }
         let problems = format_count(self.findings.len(), "problem");
-        write!(f, ": {problems}, and nothing was pulled")?;
+        write!(f, ": {problems}, and {}", self.undone)?;
         write_table(f, &self.findings)
     }
 }
@@ -95,6 +99,10 @@ struct Source {
     answer: OnceCell<Result<(), Arc<RegistryError>>>,
 }
 
+/// What a preflight promises of a run that it refuses.
+const NOTHING_PULLED: &str = "nothing was pulled";
+const NO_RECEIPT: &str = "no receipt was written";
+
 /// Asks every registry that the images of `wanted` come from; not for one that `known` has
 /// already, by its digest and alone.
 pub(in crate::ops) async fn check_sources(
@@ -103,20 +111,107 @@ pub(in crate::ops) async fn check_sources(
     wanted: &[Wanted],
     known: Option<&Store>,
 ) -> Result<(), SourcesNotReady> {
-    let mut sources: BTreeMap<Registry, Source> = BTreeMap::new();
-    let mut chains: BTreeMap<Chain, Registry> = BTreeMap::new();
-    let mut projects: HashSet<(Registry, String)> = HashSet::new();
-    for image in wanted {
+    let asked = wanted.iter().filter_map(|image| {
         let Locate::Remote { repos, at } = &image.locate else {
-            continue;
+            return None;
         };
         let has_it = |store: &Store| match &image.pinned {
             Some(digest) => store.find_manifest(digest).is_some(),
             None => false,
         };
-        if image.referrers == ReferrerMode::Leave && known.is_some_and(has_it) {
+        let is_here = image.referrers == ReferrerMode::Leave && known.is_some_and(has_it);
+        (!is_here).then_some((repos.as_slice(), at))
+    });
+    check(cx, client, asked, NOTHING_PULLED).await
+}
+
+/// Asks the registry of which a receipt is to be made, with the images that it is to be asked for.
+pub(in crate::ops) async fn check_source<'a>(
+    cx: &Context,
+    client: &Client,
+    asked: impl Iterator<Item = (&'a Repo, &'a ManifestRef)>,
+) -> Result<(), SourcesNotReady> {
+    let asked = asked.map(|(repo, at)| (std::slice::from_ref(repo), at));
+    check(cx, client, asked, NO_RECEIPT).await
+}
+
+/// That no receipt can be made of a registry.
+pub(in crate::ops) fn no_receipt(registry: &Registry, error: &RegistryError) -> SourcesNotReady {
+    SourcesNotReady {
+        n_sources: 1,
+        undone: NO_RECEIPT,
+        registries: vec![registry.clone()],
+        findings: vec![Finding::of_error(registry, error)],
+    }
+}
+
+/// Refuses a pull when a registry lets this client read none of the images that come from it.
+///
+/// Whether it does is known when all manifests were asked for, and not before: many registries give
+/// everyone a token, and an image that nobody may read may stand beside one for all.
+pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), SourcesNotReady> {
+    let mut seen: BTreeMap<&Registry, Access<'_>> = BTreeMap::new();
+    for resolution in resolutions {
+        let (wanted, error) = match resolution {
+            Resolution::Resolved(image) => (&image.wanted, None),
+            Resolution::Failed(wanted, error) => (wanted, Some(&**error)),
+            // As it stops at the first failure, it says so in few words.
+            Resolution::NotTried(_) => return Ok(()),
+        };
+        let Locate::Remote { repos, .. } = &wanted.locate else {
             continue;
+        };
+        let Some(repo) = repos.first() else { continue };
+        let access = seen.entry(&repo.registry).or_default();
+        match error {
+            Some(TransferError::Registry(error))
+                if error.class() == ErrorClass::Auth && !error.is_tls() =>
+            {
+                access.refusal.get_or_insert(error);
+            }
+            // What may not be read is often said not to exist.
+            Some(error) if error.class() == ErrorClass::NotFound => {}
+            _ => access.is_given = true,
         }
+    }
+    let n_sources = seen.len();
+    let refused = seen
+        .into_iter()
+        .filter(|(_, access)| !access.is_given)
+        .filter_map(|(registry, access)| Some((registry, access.refusal?)));
+    let (registries, findings): (Vec<Registry>, Vec<Finding>) = refused
+        .map(|(registry, error)| (registry.clone(), Finding::of_error(registry, error)))
+        .unzip();
+    if registries.is_empty() {
+        return Ok(());
+    }
+    Err(SourcesNotReady {
+        n_sources,
+        undone: NOTHING_PULLED,
+        registries,
+        findings,
+    })
+}
+
+/// What a registry lets this client do with the images that come from it.
+#[derive(Default)]
+struct Access<'a> {
+    /// Whether one of them could be read, or failed for another reason than a right.
+    is_given: bool,
+    refusal: Option<&'a RegistryError>,
+}
+
+/// Asks every registry that images may come from, each by any of these repositories.
+async fn check<'a>(
+    cx: &Context,
+    client: &Client,
+    asked: impl Iterator<Item = (&'a [Repo], &'a ManifestRef)>,
+    undone: &'static str,
+) -> Result<(), SourcesNotReady> {
+    let mut sources: BTreeMap<Registry, Source> = BTreeMap::new();
+    let mut chains: BTreeMap<Chain, Registry> = BTreeMap::new();
+    let mut projects: HashSet<(Registry, String)> = HashSet::new();
+    for (repos, at) in asked {
         for repo in repos {
             // What the user's rules forbid is the matter of that image.
             let Ok(places) = client.read_places(repo, at) else {
@@ -158,6 +253,7 @@ pub(in crate::ops) async fn check_sources(
     }
     Err(SourcesNotReady {
         n_sources,
+        undone,
         findings: findings(&sources, &chains, &registries),
         registries,
     })

@@ -83,10 +83,10 @@ fn no_key_is_ever_replaced() {
     for name in ["hod.key", "hod.pub"] {
         let env = TestEnv::new();
         env.write(name, "precious");
-        let output = env.run_line("keygen").exits(2);
+        let output = env.run_line("keygen").exits(5);
         insta::allow_duplicates!(insta::assert_snapshot!(
             output.snapshot(&[(name, "[NAME]")]), @"
-        exit code: 2
+        exit code: 5
         --- stdout
         --- stderr
         error: `[NAME]` already exists; nothing was written

@@ -13,7 +13,7 @@ const OTHERS_SHOWN_MAX: usize = 5;
 const HINTS_MAX: usize = 6;
 
 /// A reason, and the images that failed for it.
-pub(super) struct Group<'a> {
+pub(in crate::cli::commands) struct Group<'a> {
     /// As the first image has it.
     pub(super) text: &'a str,
     images: Vec<&'a str>,
@@ -39,13 +39,24 @@ impl fmt::Display for Group<'_> {
 
 /// The failures by reason, in the order in which each first occurs.
 pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
+    let failed = outcome.images.iter().filter_map(|image| {
+        let ImageStatus::Failed { error, text } = &image.status else {
+            return None;
+        };
+        Some((error.reason(), image.image.as_str(), text.as_str()))
+    });
+    by_reason(failed)
+}
+
+/// Puts together what failed for one reason: the reason, if there is more to it than the text, the
+/// image and the text of each.
+pub(in crate::cli::commands) fn by_reason<'a>(
+    failed: impl Iterator<Item = (Option<String>, &'a str, &'a str)>,
+) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for image in &outcome.images {
-        let ImageStatus::Failed { error, text } = &image.status else {
-            continue;
-        };
-        let reason = error.reason().unwrap_or_else(|| text.clone());
+    for (reason, image, text) in failed {
+        let reason = reason.unwrap_or_else(|| text.to_owned());
         let at = *places.entry(reason).or_insert(groups.len());
         if at == groups.len() {
             groups.push(Group {
@@ -53,7 +64,7 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
                 images: Vec::new(),
             });
         }
-        groups[at].images.push(&image.image);
+        groups[at].images.push(image);
     }
     groups
 }
