@@ -170,7 +170,7 @@ impl TempFile {
 
 impl TempFile {
     /// Renames the file to `destination`, where nothing may be yet; data, then name, are on the
-    /// disk on return. On failure the temporary file is gone.
+    /// disk on return. On failure neither file is there.
     pub(super) fn persist_new(self, destination: &Path) -> Result<(), Error> {
         self.sync()?;
         let from = self.inner.path().to_owned();
@@ -178,7 +178,10 @@ impl TempFile {
             .persist_noclobber(destination)
             .map_err(|error| Error::with_destination("rename", &from, destination, error.error))?;
         match destination.parent() {
-            Some(parent) => sync_dir(parent),
+            Some(parent) => sync_dir(parent).inspect_err(|_| {
+                // It is ours: nothing was there before.
+                let _ = remove_file(destination);
+            }),
             None => Ok(()),
         }
     }

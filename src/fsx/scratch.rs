@@ -45,6 +45,12 @@ impl TempDir {
         &self.path
     }
 
+    /// Removes the directory with all in it, for a place where nothing may stay unseen.
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.is_kept = true;
+        remove_at(&self.parent, &self.name, &self.path)
+    }
+
     /// Leaves the directory where it is, with all in it.
     pub fn keep(mut self) {
         self.is_kept = true;

@@ -194,6 +194,7 @@ impl Store {
                     origin: origin.path().to_owned(),
                 });
             }
+            probe.remove()?;
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ mod indirect;
 mod installer;
 mod interop;
 mod interrupt;
+mod kernel;
 mod layering;
 mod limits;
 mod line_options;

@@ -98,6 +98,11 @@ pub(crate) fn other_registry() -> Option<std::ffi::OsString> {
     environment("HOD_TEST_REGISTRY").filter(|value| !value.is_empty())
 }
 
+/// Whether every error is to be tried at many places instead of some, which takes an hour.
+pub(crate) fn is_sweep() -> bool {
+    environment("HOD_TEST_SWEEP").is_some()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one reader of the environment that the tests run in"
