@@ -380,9 +380,7 @@ impl OpsError {
             _ => false,
         }
     }
-}
 
-impl OpsError {
     /// What to do about a server that did not start.
     fn advice_to_a_server(&self) -> &'static str {
         match self {
