@@ -181,7 +181,7 @@ fn a_lost_volume_is_made_again() {
     assert!(read(&env.path("b.002.tar")) == expected[1].1);
     let output = env.run_line(&format!("{line} --no-tool --only-volume 99"));
     insta::assert_snapshot!(output.snapshot(&[]), @"
-    exit code: 1
+    exit code: 5
     --- stdout
     --- stderr
     error: there is no volume 99 of 10

@@ -266,12 +266,14 @@ fn a_pipe_that_breaks_off_says_in_which_volume() {
     for (len, expect) in cuts {
         let bytes = &joined[..len];
         let (output, _) = feed(env, "unpack - --output out", bytes);
-        let code = output.code;
-        assert!(
-            matches!(code, Some(1 | 4)),
-            "{len}: {code:?} {}",
-            output.stderr
-        );
+        // Between two volumes the bundle is incomplete; within one it is damaged.
+        let code = if expect.ends_with("are missing") {
+            5
+        } else {
+            4
+        };
+        let is_right = output.code == Some(code) || (len < first && output.code == Some(1));
+        assert!(is_right, "{len}: {:?} {}", output.code, output.stderr);
         assert!(output.stderr.contains(&expect), "{len}: {}", output.stderr);
         assert!(!exists(&env.path("out")), "{len}");
 

@@ -331,7 +331,8 @@ fn a_list_without_an_end_is_an_error() {
     let n = std::sync::atomic::AtomicUsize::new(0);
     let registry = Puppet::start(move |_, target| {
         if target == "/v2/" {
-            return Some(Reply::ok("{}"));
+            let version = ("Docker-Distribution-Api-Version", "registry/2.0");
+            return Some(Reply::ok("{}").header(version.0, version.1));
         }
         let n = n.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let page = json!({"repositories": [format!("a/r{n}")], "name": "a/b", "tags": []});

@@ -516,7 +516,7 @@ fn a_token_server_that_means_harm_is_refused() {
         Some(Reply::status(401, "").header("WWW-Authenticate", &challenge))
     });
     host.set(puppet.host().to_owned()).unwrap();
-    let output = pull(&puppet, ("app:evil\n", "")).exits(1);
+    let output = pull(&puppet, ("app:evil\n", "")).exits(5);
     assert!(output.stderr.contains("401"), "{}", output.stderr);
     assert!(puppet.seen().len() < 20, "{:?}", puppet.seen());
 }

@@ -181,14 +181,14 @@ fn fail_fast_says_what_was_done_and_what_was_not_tried() {
         "pull list.txt --source {} --fail-fast --store",
         registry.host()
     );
-    let output = env.run_line(&format!("{pull} s")).exits(1);
+    let output = env.run_line(&format!("{pull} s")).exits(5);
     assert_eq!(output.stdout, "");
     let text = "pulled 0 of 61 images; stopped at the first failure; 60 not tried";
     says(&output, &[text]);
     let n_asked = registry.count("GET", manifest_path) + registry.count("HEAD", manifest_path);
     assert!(n_asked < 60, "{n_asked} manifests were asked for");
     assert_eq!(registry.count("GET", blob_path), 0);
-    let output = env.run_line(&format!("{pull} s --json")).exits(1);
+    let output = env.run_line(&format!("{pull} s --json")).exits(5);
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(document["images"][0]["status"], "failed");
     for at in 1..61 {
