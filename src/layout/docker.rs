@@ -201,12 +201,18 @@ impl DockerWriter {
             inner: content,
             hasher: DigestHasher::new(layer.stored.digest.algorithm()),
             len: 0,
+            has_failed: false,
         };
         let read_error = |source: io::Error| LayoutError::LayerRead {
             digest: layer.stored.digest.clone(),
             source,
         };
         let unpacked = self.unpack(&mut stored, layer);
+        // What was read until then says nothing about the blob.
+        if stored.has_failed {
+            let unread = || read_error(io::ErrorKind::UnexpectedEof.into());
+            return Err(unpacked.err().unwrap_or_else(unread));
+        }
         // What a decoder leaves behind its last frame belongs to the blob too.
         io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
         // A blob that is damaged is said to be that, whatever it unpacks to.
@@ -278,11 +284,16 @@ struct Hashing<R> {
     inner: R,
     hasher: DigestHasher,
     len: u64,
+    /// Whether the bytes could not be read to their end.
+    has_failed: bool,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
+        let read = self.inner.read(buffer);
+        let is_broken = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
+        self.has_failed |= read.as_ref().is_err_and(is_broken);
+        let n = read?;
         self.hasher.update(&buffer[..n]);
         self.len += n as u64;
         Ok(n)
