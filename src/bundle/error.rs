@@ -11,6 +11,8 @@ use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_missing};
 
+/// What a bundle is found to be that was compressed with another tool.
+pub(super) const GZIPPED: &str = "it is compressed with gzip";
 /// What is found in what `docker export` and `podman export` write.
 pub(super) const ROOT_FILE_SYSTEM: &str = "the file system of a container";
 
@@ -510,6 +512,9 @@ impl Hint for BundleError {
             Self::NotABundle { found, .. } if found.contains(ROOT_FILE_SYSTEM) => {
                 "An image is not in it: save the image with `docker save IMAGE`, which keeps its \
                  layers and configuration."
+            }
+            Self::NotABundle { found, .. } if found == GZIPPED => {
+                "Decompress it first, with `gunzip` or, in front of a pipe, with `gunzip -c`."
             }
             Self::NotABundle { path, .. } if path.as_os_str() == fsx::STDIN => {
                 "From a pipe, hod reads bundles only. Write other archives, such as those of `docker \

@@ -1,7 +1,7 @@
 //! The json files at the start of a volume, and all that follows from them.
 
 use super::check;
-use super::error::{BlobProblem, BundleError, MemberProblem, ROOT_FILE_SYSTEM};
+use super::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
 use super::format::BundleManifest;
 use super::header::{BLOCK_LEN, padded};
 use super::input::Input;
@@ -66,7 +66,7 @@ fn read_rest(
     let mut signature = None;
     if trust.is_required() {
         let Some(found) = read_signature(input)? else {
-            return Err(trust.refuse_unsigned().into());
+            return Err(trust.refuse_unsigned(input.path()).into());
         };
         trust.verify(&bundle_json.content, &found.content)?;
         signature = Some(found);
@@ -304,6 +304,7 @@ fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
             path.escape_debug()
         )),
         None if names_volume(first) => None,
+        None if first.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
         None => Some("it does not start as a tar does".to_owned()),
     };
     if let Some(found) = found {

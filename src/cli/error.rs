@@ -350,7 +350,7 @@ impl CommandError {
                 "write it as in `http://proxy.corp:3128` or `socks5h://gate.corp:1080`".to_owned(),
             ),
             Self::RegistriesConf(_) => {
-                Some("`--no-registries-conf` goes on as if there were no such file".to_owned())
+                Some("Pass `--no-registries-conf` to ignore the file.".to_owned())
             }
             Self::Locked { .. } => Some(
                 "Leave the option out: a lock says all that decides what is carried. To carry it in \
@@ -459,6 +459,13 @@ impl CommandError {
                 }
                 format => format!("Name the path alone, and pass `--format {format}`."),
             }),
+            Self::OutputPath { path, source } if source.kind() == fsx::IoKind::IsDirectory => {
+                Some(format!(
+                    "`{}` is a directory: name a file, as in `{}`.",
+                    path.display(),
+                    path.join("FILE").display()
+                ))
+            }
             Self::Given { source, .. }
             | Self::List { source, .. }
             | Self::OutputPath { source, .. }

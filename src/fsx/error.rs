@@ -47,7 +47,8 @@ pub enum IoKind {
     Busy,
     /// A directory is where a file belongs.
     IsDirectory,
-    /// What is there is not a real directory or a file of this user's, and is not touched.
+    /// The existing entry is not a real directory, or not a file of this user, and is left
+    /// untouched.
     NotOwn,
     /// Anything else.
     Unspecified,
@@ -124,10 +125,12 @@ fn of_state(path: &Path) -> &Path {
         .unwrap_or(path)
 }
 
-/// What the creation of a directory is called.
+/// The verb of errors about creating a directory.
 pub(super) const CREATE_DIR: &str = "create directory";
-/// What an attempt at a hardlink is called.
+/// The verb of errors about making a hardlink.
 pub(super) const HARDLINK: &str = "hardlink";
+/// The verb of errors about making a reflink.
+pub(super) const REFLINK: &str = "reflink";
 
 /// Whether `link` fails so for a reason that copying does not have.
 fn is_refused_link(errno: i32) -> bool {
@@ -178,6 +181,11 @@ impl Hint for Error {
                  requires the full size again"
                     .to_owned(),
             ),
+            IoKind::CrossDevice | IoKind::Unsupported if self.verb == REFLINK => Some(
+                "A reflink requires that both paths are on the same file system, and that it is one \
+                 with reflinks (Btrfs, XFS). Pass `--link copy`, which requires the full size again."
+                    .to_owned(),
+            ),
             IoKind::CrossDevice => Some(
                 "the two paths are on different file systems or mounts: put both on the same one"
                     .to_owned(),
@@ -189,8 +197,8 @@ impl Hint for Error {
                 of_state(&self.path).display()
             )),
             IoKind::NotOwn => Some(format!(
-                "hod uses only real directories and files of the user it runs as here: check what \
-                 `{}` is and move it away, or run hod as its owner",
+                "Check what `{}` is and move it away, or run hod as its owner: here it uses only real \
+                 directories and files of the user who runs it.",
                 self.path.display()
             )),
             IoKind::IsDirectory => Some(format!(
@@ -253,6 +261,8 @@ mod tests {
             (HARDLINK, Errno::ACCESS, IoKind::Permission),
             (HARDLINK, Errno::NOSPC, IoKind::NoSpace),
             (HARDLINK, Errno::NOENT, IoKind::NotFound),
+            (REFLINK, Errno::XDEV, IoKind::CrossDevice),
+            (REFLINK, Errno::OPNOTSUPP, IoKind::Unsupported),
             ("rename", Errno::XDEV, IoKind::CrossDevice),
             ("rename", Errno::PERM, IoKind::Permission),
             ("rename", Errno::ISDIR, IoKind::IsDirectory),
@@ -262,7 +272,8 @@ mod tests {
             assert_eq!(error.kind(), expect, "{verb}: {errno}");
             let hint = error.hint().unwrap_or_default();
             let names_it = hint.contains("`--link copy`");
-            assert_eq!(names_it, expect == IoKind::CannotLink, "{verb}: {hint}");
+            let takes_link_mode = expect == IoKind::CannotLink || verb == REFLINK;
+            assert_eq!(names_it, takes_link_mode, "{verb}: {hint}");
         }
     }
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::error::HARDLINK;
+use super::error::{HARDLINK, REFLINK};
 use super::{Durability, Error, IoKind, TempFile};
 
-/// How a file comes to stand in a second place. There is no fallback from one to another.
+/// How a file is duplicated: hardlink, reflink or copy. None falls back to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkMode {
     /// A second name of the same inode: costs nothing, needs one file system.
@@ -74,7 +74,7 @@ fn link_once(
         LinkMode::Hard | LinkMode::Copy => io::copy(&mut &file, &mut temp.file()).map(|_| ()),
     };
     let verb = if mode == LinkMode::Reflink {
-        "reflink"
+        REFLINK
     } else {
         "copy"
     };

@@ -153,12 +153,14 @@ impl Hint for BaseMissing {
     fn hint(&self) -> Option<String> {
         let text = match &self.target {
             Some(_) => {
-                "push or unpack the earlier bundle first, or pack again with `--since` a receipt \
-                 of this target (`hod receipt`), or without `--since`"
+                "Push or unpack the earlier bundle first. If it is not here, ask whoever delivered \
+                 this bundle for it, or for one that is packed with `--since` a receipt of this \
+                 target (`hod receipt`) or without `--since`."
             }
             None => {
-                "fold it and the earlier bundles into one with `hod bundle merge`, or unpack them \
-                 into one store, the earlier ones first"
+                "Merge it with the earlier bundles (`hod bundle merge`), or unpack them into one \
+                 store, the earlier ones first. If an earlier one is not here, ask whoever delivered \
+                 this bundle for it."
             }
         };
         Some(text.to_owned())

@@ -157,7 +157,7 @@ impl Catalog {
             return Ok(None);
         };
         if reading.trust.is_required() {
-            return Err(BundleError::from(reading.trust.refuse_unsigned()).into());
+            return Err(BundleError::from(reading.trust.refuse_unsigned(path)).into());
         }
         Ok(Some(Self {
             path: path.to_owned(),
@@ -483,7 +483,8 @@ fn unknown(path: PathBuf) -> Result<OpsError, OpsError> {
     let mut start = [0; 6];
     let n = fsx::read_at(&file, &path, &mut start, 0)?;
     let compressions = [
-        (&b"\xfd7zXZ\0"[..], "xz"),
+        (&b"\x1f\x8b"[..], "gzip"),
+        (b"\xfd7zXZ\0", "xz"),
         (b"BZh", "bzip2"),
         (b"\x04\x22\x4d\x18", "lz4"),
         (b"7z\xbc\xaf\x27\x1c", "7z"),

@@ -6,7 +6,7 @@ use super::batch::BatchFailure;
 use super::{BaseMissing, CarryError, NotReady, SourceKind, SourcesNotReady};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
-use crate::hint::Hint;
+use crate::hint::{Hint, sentence};
 use crate::layout::LayoutError;
 use crate::list::{ListError, RenameError};
 use crate::oci::Registry;
@@ -97,7 +97,7 @@ pub enum OpsError {
         tree: Option<PathBuf>,
     },
     /// A file in a compression that is not read.
-    #[error("`{}` is compressed with {compression}, which hod cannot read", path.display())]
+    #[error("`{}` cannot be read while it is compressed with {compression}", path.display())]
     Compression {
         path: PathBuf,
         compression: &'static str,
@@ -402,8 +402,9 @@ impl OpsError {
     fn path_hint(&self) -> Option<String> {
         match self {
             Self::Compression { compression, .. } => Some(format!(
-                "Decompress it first{}; gzip and zstd are read as they are.",
+                "Decompress it first{}.",
                 match *compression {
+                    "gzip" => " with `gunzip`",
                     "xz" => " with `xz -d`",
                     "bzip2" => " with `bzip2 -d`",
                     "lz4" => " with `lz4 -d`",
@@ -462,7 +463,7 @@ impl OpsError {
                 "The selected images are complete; running the command again removes the rest.{}",
                 source
                     .hint()
-                    .map(|hint| format!("\n{hint}"))
+                    .map(|hint| format!("\n{}", sentence(&hint)))
                     .unwrap_or_default()
             )),
             Self::BundleText { field: "version" } => {
@@ -523,10 +524,9 @@ impl Hint for OpsError {
             Self::TwoReceipts { .. } => {
                 Some("compare a receipt with a store, tree or bundle".to_owned())
             }
-            Self::BadDigest { .. } => Some(
-                "write `sha256:` and 64 hex characters, or the first 12 or more of these"
-                    .to_owned(),
-            ),
+            Self::BadDigest { .. } => {
+                Some("Write `sha256:` and 64 hex characters, or the first 12 or more.".to_owned())
+            }
             Self::AmbiguousDigest { .. } => Some("give more of it".to_owned()),
             Self::NoSuchDigest { near, .. } if !near.is_empty() => {
                 Some(format!("did you mean `{}`?", near.join("` or `")))

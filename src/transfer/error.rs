@@ -443,8 +443,8 @@ impl Hint for TransferError {
                     .to_owned(),
             ),
             Self::OtherPlatform { .. } => Some(
-                "Without `--strict-platform` the image is carried as it is; `platform=` on its \
-                 line says which platform is meant."
+                "Leave out `--strict-platform` to carry the image as it is, or write the platform that \
+                 is meant on its line: `platform=OS/ARCH`."
                     .to_owned(),
             ),
             Self::PinnedIndex { .. } => Some(

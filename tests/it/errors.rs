@@ -330,28 +330,28 @@ fn of_receipts() {
     ## NotAReceipt
     error: it is no receipt: it has no `format`
 
-    hint: `hod receipt REGISTRY --output have.json` writes one
+    hint: `hod receipt REGISTRY --output have.json` writes one.
 
     ## Json
     error: it is not valid JSON
       caused by: invalid type: map, expected u32 at line 1 column 0
 
-    hint: `hod receipt REGISTRY --output have.json` writes one
+    hint: `hod receipt REGISTRY --output have.json` writes one.
 
     ## Unsupported
     error: it has format 2, which this version of hod does not know
 
-    hint: use the version of hod that wrote it, or a later one
+    hint: Use the version of hod that wrote it, or a later one.
 
     ## Damaged
     error: the compact receipt is damaged: its checksum is wrong
 
-    hint: copy it again, all of it, from `hod-receipt-1:` to its end; line breaks do not matter
+    hint: Copy it again, all of it, from `hod-receipt-1:` to its end; line breaks do not matter.
 
     ## TooLong
     error: it is longer than 67108864 bytes
 
-    hint: `hod receipt --list` limits a receipt to the images of lists
+    hint: `hod receipt --list` limits a receipt to the images of lists.
     ");
 }
 
@@ -416,6 +416,7 @@ fn of_keys_and_signatures() {
     let other = || "F0123456789ABCDE".parse().unwrap();
     let signatures = [
         SignatureError::Unsigned {
+            path: PathBuf::from("/data/site.tar"),
             trusted: vec![key()],
         },
         SignatureError::UnknownKey {

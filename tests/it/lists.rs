@@ -87,7 +87,7 @@ fn a_column_with_two_readings_is_refused_with_both() {
       line 4: `harbor.corp`: could be a registry or the destination (`library/harbor.corp`); write the one that you mean
       line 5: `linux/arm64`: is a platform; a line starts with the image
 
-    hint: did you mean `redis:5.0` (line 1), `redis platform=linux/arm64` (line 3) and
+    hint: Did you mean `redis:5.0` (line 1), `redis platform=linux/arm64` (line 3) and
           `redis platform=linux/arm64` (line 5)?
     "
     );

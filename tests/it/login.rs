@@ -260,7 +260,7 @@ fn a_helper_keeps_gives_and_forgets() {
     );
     // It has nothing now, which is no failure of its own.
     let output = run(&env, &pull_line(host), "", &path).exits(5);
-    assert!(output.stderr.contains("no login for"), "{}", output.stderr);
+    assert!(output.stderr.contains("No login for"), "{}", output.stderr);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn what_is_given_for_this_run_counts_first() {
     let stdin = format!("{line} --creds-stdin");
     check(&stdin, &format!("{USER}:{PASSWORD}\nrest"), &[user, bad], 0);
     let output = check(&stdin, &format!("{USER}:wrong"), &[], 5);
-    let hint = "check the user and password on the first line of stdin";
+    let hint = "the user and password on the first line of stdin";
     let said = output
         .stderr
         .split_whitespace()
@@ -360,7 +360,7 @@ fn what_is_given_for_this_run_counts_first() {
     check(&line, "", &[("REGISTRY_AUTH_FILE", "auth.json")], 0);
     env.write("empty.json", "{}");
     let output = check(&format!("{line} --authfile empty.json"), "", &[], 5);
-    assert!(output.stderr.contains("no login for"), "{}", output.stderr);
+    assert!(output.stderr.contains("No login for"), "{}", output.stderr);
     check(&format!("{line} --authfile absent.json"), "", &[], 2);
     let text = json!({"auths": {host: {"auth": encoded(PASSWORD)}}}).to_string();
     check(&line, "", &[("DOCKER_AUTH_CONFIG", &text)], 0);
@@ -435,7 +435,7 @@ fn a_bad_entry_of_the_host_itself_is_named() {
     fsx::write_file(&path, config.as_bytes()).unwrap();
     let output = env.run_line(&pull_line(host)).exits(5);
     let expect =
-        format!("no login for `{host}`: `auth` of `{host}` in the credentials is not base64");
+        format!("No login for `{host}`: `auth` of `{host}` in the credentials is not base64");
     let stderr = output.stderr.replace("\n      ", " ");
     assert!(stderr.contains(&expect), "{stderr}");
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);

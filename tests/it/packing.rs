@@ -186,7 +186,7 @@ fn a_lost_volume_is_made_again() {
     --- stderr
     error: there is no volume 99 of 10
 
-    hint: give the `--volume-size` and the images with which the bundle was packed
+    hint: Give the `--volume-size` and the images with which the bundle was packed.
     ");
     // Of other content it would be no volume of that bundle.
     fsx::remove_file(&env.path("a/b.002.tar")).unwrap();

@@ -384,7 +384,14 @@ fn verbs_that_cannot_read_once_refuse_a_pipe() {
     }
     assert_eq!(fsx::read_dir_names(&env.work()).unwrap(), ["some.txt"]);
     for line in ["unpack - --output out", "verify -", "ls -"] {
-        for (bytes, what) in [(&b""[..], "it is empty"), (b"docker", "it does not start")] {
+        for (bytes, what) in [
+            (&b""[..], "it is empty"),
+            (b"docker", "it does not start"),
+            (
+                b"\x1f\x8b\x08",
+                "it is compressed with gzip\n\nhint: Decompress it first, with `gunzip`",
+            ),
+        ] {
             let (output, _) = feed(&env, line, bytes);
             let output = output.exits(1);
             let expect = format!("`<stdin>` is not a hod bundle: {what}");

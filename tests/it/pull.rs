@@ -142,7 +142,7 @@ error: image list `list.txt` has 3 invalid lines; nothing was moved
   line 3: `nginx@sha256:12`: digest has 2 of 64 hex characters
   line 6: `c/d:1`: goes to `x/y:1`, where `a/b:1` of list.txt:5 goes
 
-hint: did you mean `team/app:1`?
+hint: Did you mean `team/app:1`?
 "
     );
     assert!(registry.seen().is_empty() && fsx::try_stat(&env.path("store")).unwrap().is_none());

@@ -150,7 +150,7 @@ fn a_token_server_that_is_none_is_named() {
         &[
             "404 404 page not found",
             "no usable token server",
-            "correct the realm",
+            "Correct the realm",
         ],
     );
     check(
@@ -182,7 +182,7 @@ fn whatever_the_registry_says_of_a_push_is_quoted() {
             413,
             r#"{"errors":[{"code":"DENIED","message":"quota exceeded"}]}"#,
         ),
-        &["413 DENIED: quota exceeded", "the storage quota at"],
+        &["413 DENIED: quota exceeded", "storage quota at"],
     );
     check((422, "no, thank you"), &["422 no, thank you"]);
 }
@@ -272,7 +272,7 @@ fn a_registry_in_the_place_of_the_source_is_told() {
     let output = env.run_line("push harbor.corp:8443 mine").exits(2);
     assert_says(
         &output,
-        &["the source comes first: `hod push mine harbor.corp:8443`"],
+        &["The source comes first: `hod push mine harbor.corp:8443`"],
     );
     let output = env.run_line("push harbor.corp:8443 other.corp").exits(2);
     assert_says(

@@ -1,5 +1,7 @@
 //! Outputs that exist, and what is said of those that were written.
 
+use std::process::Command;
+
 use hod::fsx;
 use serde_json::Value;
 
@@ -205,6 +207,13 @@ fn slips_that_would_change_nothing_are_refused() {
     let said = env.run_line("pull a.txt --store one.tar").exits(2).stderr;
     assert!(
         said.contains("`hod unpack one.tar --output STORE`"),
+        "{said}"
+    );
+    let gzip = Command::new("gzip").arg(env.path("one.tar")).status();
+    assert!(gzip.unwrap().success());
+    let said = env.run_line("ls one.tar.gz").exits(2).stderr;
+    assert!(
+        said.contains("is compressed with gzip\n\nhint: Decompress it first with `gunzip`."),
         "{said}"
     );
     env.write("one.tar.xz", b"\xfd7zXZ\0and more");

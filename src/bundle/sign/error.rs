@@ -1,5 +1,7 @@
 //! What can go wrong with keys and signatures.
 
+use std::path::PathBuf;
+
 use super::key_id::KeyId;
 use crate::hint::Hint;
 use crate::oci::Digest;
@@ -90,10 +92,11 @@ impl Hint for SignError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     #[error(
-        "the bundle is not signed, and only those that are signed by {} are trusted",
+        "`{}` is not signed, and only bundles that are signed by {} are trusted",
+        path.display(),
         list(trusted)
     )]
-    Unsigned { trusted: Vec<KeyId> },
+    Unsigned { path: PathBuf, trusted: Vec<KeyId> },
     #[error(
         "the bundle is signed by key `{key}`, which is not trusted; trusted: {}",
         list(trusted)

@@ -1,5 +1,7 @@
 //! Whose bundles are read.
 
+use std::path::Path;
+
 use super::error::SignatureError;
 use super::key_id::KeyId;
 use super::public_key::PublicKey;
@@ -64,8 +66,9 @@ impl Trust {
     }
 
     /// Why a bundle without a signature is refused.
-    pub fn refuse_unsigned(&self) -> SignatureError {
+    pub fn refuse_unsigned(&self, path: &Path) -> SignatureError {
         SignatureError::Unsigned {
+            path: path.to_owned(),
             trusted: self.names(),
         }
     }

@@ -234,6 +234,15 @@ mod tests {
             ("push s --plain-http h", "`--plain-http harbor.corp:8443`"),
             ("serve s -p 5000", "`--listen [ADDRESS]:PORT`"),
             ("push s h --dest-tls-verify=false", "`--insecure HOST`"),
+            ("ls s --format json", "`--json` prints"),
+            ("pull l --store s --format json", "`--json` prints"),
+            ("pull l -s st", "`--store DIR`"),
+            ("push s h -s st", "the first argument is what is read"),
+            ("push s h --all", "leave the flag out"),
+            ("pull l --store s --all", "`hod pull --platform all`"),
+            ("select l --store s --tree t", "`--output DIR`"),
+            ("push --tree t h", "the tree is the first argument"),
+            ("ls s --tree", "`hod ls` has one form"),
         ] {
             let said = said(line);
             assert!(said.contains(expect), "{line}: {said}");

@@ -4,6 +4,7 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DoctorArgs;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
+use crate::hint::sentence;
 use crate::ops::{self, DoctorOptions, ObservationStatus};
 use crate::registry::Purpose;
 
@@ -53,7 +54,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     }
     for finding in &found.findings {
         if let Some(hint) = &finding.hint {
-            printer.message(&format!("{}: {hint}", finding.check));
+            printer.message(&format!("{}: {}", finding.check, sentence(hint)));
         }
     }
     let registry = &found.registry;

@@ -8,6 +8,7 @@ use crate::cli::error::names_file;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
 use crate::fsx::{self, ResultFile};
+use crate::hint::sentence;
 use crate::oci::Registry;
 use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
 use crate::registry::{Purpose, RegistriesConf};
@@ -59,7 +60,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     }
     if let Some(hint) = &found.hint {
         printer.note(&format!(
-            "{hint}; `hod pack --since` takes an earlier bundle in place of a receipt too"
+            "{} `hod pack --since` takes an earlier bundle in place of a receipt, too.",
+            sentence(hint)
         ));
     }
     printer.message(&format!(

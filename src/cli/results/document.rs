@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Run;
 use crate::cli::error::CommandError;
 use crate::cli::ui::{Totals, visible_json};
-use crate::hint::Hint as _;
+use crate::hint::{Hint as _, sentence};
 use crate::oci::Digest;
 use crate::ops::{ImageReport, ImageStatus};
 use crate::report::ErrorClass;
@@ -132,7 +132,7 @@ impl Failure {
         Self {
             class: error.class(),
             message,
-            hint: error.advice(),
+            hint: error.advice().map(|hint| sentence(&hint)),
         }
     }
 }
@@ -232,7 +232,7 @@ impl ReportedImage {
                 let failure = Failure {
                     class: error.class(),
                     message: text.clone(),
-                    hint: error.hint(),
+                    hint: error.hint().map(|hint| sentence(&hint)),
                 };
                 (Status::Failed, Some(failure))
             }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::colour::{Colour, Label};
 use super::text::{hang, indented, visible, wrap};
+use crate::hint::sentence;
 
 /// How wide a hint is at most.
 const HINT_WIDTH: usize = 100;
@@ -26,7 +27,8 @@ pub(super) fn render(error: &dyn Error, hint: Option<&str>, colour: Colour) -> S
     }
     if let Some(hint) = hint.filter(|hint| !hint.trim().is_empty()) {
         let indent = "hint: ".len();
-        let lines = wrap(&visible(hint), HINT_WIDTH - indent).join("\n");
+        let hint = sentence(hint);
+        let lines = wrap(&visible(&hint), HINT_WIDTH - indent).join("\n");
         let label = colour.paint(Label::Advice, "hint:");
         write!(text, "\n\n{label} {}", hang(&lines, indent)).expect("a string takes all text");
     }
@@ -86,7 +88,7 @@ mod tests {
           caused by: failed to hardlink `/data/ab` to `/mnt/usb/ab`
           caused by: Invalid cross-device link (os error 18)
 
-        hint: hardlinks stay within one filesystem and `/mnt/usb` is another. Put the output below `/data`,
+        hint: Hardlinks stay within one filesystem and `/mnt/usb` is another. Put the output below `/data`,
               or pass `--link copy` (needs 18.4 GiB; `/mnt/usb` has 11.0 GiB free). `/mnt/usb/site-a` was
               left as it was.
         ");
@@ -116,7 +118,7 @@ mod tests {
           line 17: `X`: bad
           line 31: `Y`: worse
 
-        hint: did you mean `x`?
+        hint: Did you mean `x`?
               or `y`?
         ");
     }
@@ -135,10 +137,10 @@ mod tests {
     #[test]
     fn colour_is_on_labels_only() {
         let error = failure("it failed", None);
-        let text = render(&error, Some("try"), Colour::Ansi);
+        let text = render(&error, Some("try it"), Colour::Ansi);
         assert_eq!(
             text,
-            "\u{1b}[1;31merror:\u{1b}[0m it failed\n\n\u{1b}[1;36mhint:\u{1b}[0m try"
+            "\u{1b}[1;31merror:\u{1b}[0m it failed\n\n\u{1b}[1;36mhint:\u{1b}[0m Try it."
         );
     }
 }

@@ -149,6 +149,10 @@ fn of_paths() -> Vec<OpsError> {
             path: "lists/a.txt".into(),
         },
         OpsError::Compression {
+            path: "site.tar.gz".into(),
+            compression: "gzip",
+        },
+        OpsError::Compression {
             path: path(),
             compression: "xz",
         },

@@ -53,7 +53,7 @@ fn nobody_is_there() {
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: the connection failed: Connection refused (os error 111)
 
-    hint: check that `harbor.corp:443` is the right name and can be reached from here
+    hint: Check that `harbor.corp:443` is the right name and can be reached from here.
     ");
 }
 
@@ -68,7 +68,7 @@ fn the_server_fails() {
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: 503 Service Unavailable
 
-    hint: `harbor.corp:443` is failing: see its log
+    hint: `harbor.corp:443` is failing: see its log.
     ");
 }
 
@@ -85,7 +85,7 @@ fn the_other_side_does_not_speak_tls() {
       CHECK  WHAT           PROBLEM
       TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, and the server answered in plain text: received corrupt message of type InvalidContentType
 
-    hint: if `hub.corp:5000` is meant to be without TLS, pass `--plain-http hub.corp:5000`
+    hint: If `hub.corp:5000` is meant to be without TLS, pass `--plain-http hub.corp:5000`.
     ");
 }
 
@@ -108,7 +108,7 @@ fn a_plain_registry_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /v2/ on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
 
-    hint: no login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`)
+    hint: No login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`).
     ");
     log_in(&env, registry.host());
     assert_snapshot!(refused_by(&env, registry.host()), @"
@@ -119,9 +119,9 @@ fn a_plain_registry_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
-          lock the user out
+          lock the user out.
     ");
     assert!(registry.seen().iter().all(|seen| seen.status == 401));
     let auth = Auth::Bearer {
@@ -140,9 +140,9 @@ fn a_plain_registry_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
-          lock the user out
+          lock the user out.
     ");
     // The last asks whether it is the login that is refused.
     assert_eq!(registry.seen().len(), 3, "{:?}", registry.seen());
@@ -161,11 +161,11 @@ fn harbor_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
           have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
           this while its database is down; nothing more was tried with it, so as not to lock the user
-          out
+          out.
     ");
     // A public project would let nobody push either.
     site.harbor
@@ -183,12 +183,12 @@ fn harbor_does_not_take_the_login() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
-    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
           have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
           this while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
           since `$name` would be replaced by nothing; nothing more was tried with it, so as not to lock
-          the user out
+          the user out.
     ");
 }
 
@@ -205,7 +205,7 @@ fn nobody_has_logged_in() {
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: no login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`)
+    hint: No login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`).
     ");
 }
 
@@ -225,7 +225,7 @@ fn names_that_harbor_does_not_allow() {
       name   a__b  is not a valid project name
 
     hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
-          `-`: choose another with `--project` or `--rename`
+          `-`: choose another with `--project` or `--rename`.
     ");
 }
 
@@ -244,8 +244,8 @@ fn projects_that_are_not_there() {
       project  platform  does not exist
       project  tools     does not exist
 
-    hint: create missing projects with `--create-projects`, or push into another project with
-          `--project`
+    hint: Create missing projects with `--create-projects`, or push into another project with
+          `--project`.
     ");
     // A robot of one project may never create another.
     assert_snapshot!(refused(&site, "--create-projects"), @r"
@@ -258,7 +258,7 @@ fn projects_that_are_not_there() {
       project  tools     does not exist, and `robot$offline+ci` may not create it
 
     hint: `robot$offline+ci` is a robot of one project and cannot create others: create the project on
-          Harbor's web pages, or log in as a user or a system robot
+          Harbor's web pages, or log in as a user or a system robot.
     ");
     site.harbor.add_account(Kind::User, "dev", "pw");
     site.log_in("dev", "pw");
@@ -273,10 +273,10 @@ fn projects_that_are_not_there() {
       project     tools     does not exist, and `dev` may not create it
       push right  offline   `dev` may not push into it
 
-    hint: at this Harbor only administrators create projects: ask one to create it, or to allow everyone
+    hint: At this Harbor only administrators create projects: ask one to create it, or to allow everyone
           to (Configuration, Project Creation)
           give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories
+          repositories.
     ");
 }
 
@@ -313,7 +313,7 @@ fn a_dry_run_says_which_projects_it_would_create() {
       quota  platform  up to 6.5 KiB would be added, and 100 B of 100 B are free
       quota  tools     up to 6.5 KiB would be added, and 100 B of 100 B are free
 
-    hint: give new projects more with `--project-quota`
+    hint: Give new projects more with `--project-quota`.
     ");
     assert!(site.harbor.state().projects.is_empty());
 }
@@ -340,8 +340,8 @@ fn no_right_to_push() {
       push right  open    `guest` may not push into it
       push right  theirs  `guest` may not push into it
 
-    hint: give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories
+    hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
+          repositories.
     ");
     // Who may not ask whether a project is there learns that it is one or the other.
     site.log_in("oidc", "pw");
@@ -354,8 +354,8 @@ fn no_right_to_push() {
       push right  open    `oidc` may not push into it
       push right  theirs  does not exist, or `oidc` may not push into it
 
-    hint: give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories
+    hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
+          repositories.
     ");
 }
 
@@ -373,7 +373,7 @@ fn harbor_is_read_only() {
       read-only  harbor.corp:443  takes nothing, since it is in read-only mode
 
     hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
-          Settings)
+          Settings).
     ");
     let site = Site::fresh();
     site.add("new/app:1", &app());
@@ -387,7 +387,7 @@ fn harbor_is_read_only() {
       read-only  harbor.corp:443  takes nothing, since it is in read-only mode
 
     hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
-          Settings)
+          Settings).
     ");
 }
 
@@ -409,7 +409,7 @@ fn a_project_is_a_proxy_cache() {
       CHECK        WHAT     PROBLEM
       proxy cache  offline  is a cache of another registry
 
-    hint: nothing can be pushed into a proxy cache: choose another project with `--project`
+    hint: Nothing can be pushed into a proxy cache: choose another project with `--project`.
     ");
 }
 
@@ -459,7 +459,7 @@ fn a_quota_is_too_small() {
       CHECK  WHAT     PROBLEM
       quota  offline  up to 2.0 MiB would be added, and 1.0 MiB of 1.0 MiB are free
 
-    hint: raise the quota (Administration, Project Quotas) or delete what the project no longer needs
+    hint: Raise the quota (Administration, Project Quotas) or delete what the project no longer needs.
     ");
     // What is there already needs no room: only the tag is new.
     site.harbor
@@ -504,8 +504,8 @@ fn tags_are_immutable() {
       CHECK      WHAT                   PROBLEM
       immutable  offline/deep/er/app:1  is immutable, and names another image
 
-    hint: push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), or change
-          the project's rule (Policy, Tag Immutability)
+    hint: Push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), or change
+          the project's rule (Policy, Tag Immutability).
     ");
 }
 
@@ -544,7 +544,7 @@ fn all_is_found_at_once() {
           `--project`
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories
-          raise the quota (Administration, Project Quotas) or delete what the project no longer needs
+          raise the quota (Administration, Project Quotas) or delete what the project no longer needs.
     ");
     let output = site.push("--json").exits(5);
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
@@ -581,8 +581,8 @@ fn without_a_preflight_each_image_says_it_for_itself() {
     error: pushed 0 of 2 images; 2 failed, all for one reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`
+    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
+          push into another with `--project`.
           What was finished is kept; running the command again does only what is missing.
     ");
     let usage = site.push("--no-preflight --create-projects").exits(2);

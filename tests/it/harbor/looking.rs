@@ -169,7 +169,7 @@ fn an_external_url_with_tls_is_named() {
     let site = Site::new();
     site.add("offline/app:1", &image(600));
     site.harbor.state().is_https_outside = true;
-    let says = "the external URL of the Harbor at";
+    let says = "external URL of the Harbor at";
     let host = site.harbor.host();
     for (output, code) in [
         (site.push("--create-projects"), 5),

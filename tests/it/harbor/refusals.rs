@@ -53,8 +53,8 @@ fn the_quota_is_used_up() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: adding 0 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 0 B. (request req-[ID])
 
-    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs
+    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs.
           What was finished is kept; running the command again does only what is missing.
     ");
     // With the blob.
@@ -70,8 +70,8 @@ fn the_quota_is_used_up() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 403 DENIED: adding 2098688 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 1048576 B. (request req-[ID])
 
-    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs
+    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs.
           What was finished is kept; running the command again does only what is missing.
     ");
     // With the manifest.
@@ -84,8 +84,8 @@ fn the_quota_is_used_up() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 403 DENIED: adding 694 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 5961 B. (request req-[ID])
 
-    hint: the storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs
+    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
+          Quotas) or delete what the project no longer needs.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -97,7 +97,7 @@ fn a_mount_counts_for_the_quota_too() {
     site.harbor.state().add_project("small", &members).limit = Some(100);
     site.add("small/app:1", &app());
     let output = site.push("--no-preflight --retries 0").exits(1);
-    let hint = "the storage quota of project `small` is used up";
+    let hint = "storage quota of project `small` is used up";
     assert!(output.stderr.contains(hint), "{}", output.stderr);
 }
 
@@ -111,7 +111,7 @@ fn the_project_is_a_proxy_cache() {
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: denied: can not push artifact to a proxy project: offline (request req-[ID])
 
     hint: `offline` is a proxy cache, into which nothing can be pushed: push into another project with
-          `--project`
+          `--project`.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -128,7 +128,7 @@ fn harbor_is_in_read_only_mode() {
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: The system is in read only mode. Any modification is prohibited. (request req-[ID])
 
     hint: `harbor.corp:443` is in read-only mode, as during maintenance: an administrator ends it
-          (Configuration, System Settings)
+          (Configuration, System Settings).
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -152,8 +152,8 @@ fn the_tag_is_immutable() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 412 PRECONDITION: Failed to process request due to 'app:1' configured as immutable. (request req-[ID])
 
-    hint: an immutability rule of project `offline` keeps this tag as it is: push under another tag, or
-          change the rule (the project's Policy, Tag Immutability)
+    hint: An immutability rule of project `offline` keeps this tag as it is: push under another tag, or
+          change the rule (the project's Policy, Tag Immutability).
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -176,8 +176,8 @@ fn a_policy_keeps_an_image_from_being_pulled() {
     error: pulled 0 of 1 image; 1 failed
       offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 412 PROJECTPOLICYVIOLATION: current image with 12 vulnerabilities cannot be pulled due to configured policy (request req-[ID])
 
-    hint: a policy of project `offline` lets nobody pull this image (its vulnerabilities, or a missing
-          signature): see the project's Configuration in Harbor, or carry another version
+    hint: A policy of project `offline` lets nobody pull this image (its vulnerabilities, or a missing
+          signature): see the project's Configuration in Harbor, or carry another version.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -194,7 +194,7 @@ fn what_is_written_is_being_collected() {
       offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 404 NOT_FOUND: the asking blob is in GC, mark it as non existing, request id: x (request req-[ID])
 
     hint: Harbor's garbage collection has marked what is to be written: run the command again later, in
-          two hours at the latest
+          two hours at the latest.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -208,7 +208,7 @@ fn a_name_has_no_project() {
     error: pulled 0 of 1 image; 1 failed
       nginx:1: GET /v2/nginx/manifests/1 on harbor.corp:443: 400 BAD_REQUEST: bad request: invalid repository name: nginx (request req-[ID])
 
-    hint: at a Harbor every image is in a project, and `nginx` names none: write it as `PROJECT/nginx`
+    hint: At a Harbor every image is in a project, and `nginx` names none: write it as `PROJECT/nginx`.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -223,7 +223,7 @@ fn an_image_is_not_there() {
     error: pulled 0 of 1 image; 1 failed
       offline/absent:1: image not found on `harbor.corp:443`
 
-    hint: check the name and the tag
+    hint: Check the name and the tag.
     ");
 }
 
@@ -242,7 +242,7 @@ fn a_manifest_is_none_for_harbor() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_INVALID: manifest invalid (request req-[ID])
 
     hint: Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave the image
-          out of the list
+          out of the list.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -258,7 +258,7 @@ fn harbor_does_not_do_this() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 UNSUPPORTED: the operation is unsupported (request req-[ID])
 
-    hint: Harbor does not offer this, such as deleting a tag: do it on its web pages
+    hint: Harbor does not offer this, such as deleting a tag: do it on its web pages.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -278,7 +278,7 @@ fn the_storage_has_lost_what_harbor_takes_for_present() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_BLOB_UNKNOWN: blob unknown (request req-[ID])
 
     hint: Harbor's storage has lost parts of the image that Harbor takes for present, as after a garbage
-          collection: if it stays so, delete `offline/app` in Harbor and push again
+          collection: if it stays so, delete `offline/app` in Harbor and push again.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -298,7 +298,7 @@ fn replicas_do_not_know_of_each_other() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 404 NOT_FOUND: artifact not found (request req-[ID])
 
     hint: Harbor misses a part of the image that was there a moment ago: see whether its replicas share
-          one storage and one Redis
+          one storage and one Redis.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -317,7 +317,7 @@ fn a_proxy_cache_is_limited() {
       offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 429 TOO_MANY_REQUEST: too many requests to upstream (request req-[ID])
 
     hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits how much may be
-          asked: wait, and run the command again
+          asked: wait, and run the command again.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -337,7 +337,7 @@ fn harbor_fails() {
     error: pushed 0 of 2 images; 2 failed, all for one reason
       POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
-    hint: Harbor says why only in the log of its `core` service, under the id of the request
+    hint: Harbor says why only in the log of its `core` service, under the id of the request.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -356,7 +356,7 @@ fn the_core_log_has_the_reason() {
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
-    hint: Harbor says why only in the log of its `core` service, under the id of the request
+    hint: Harbor says why only in the log of its `core` service, under the id of the request.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -377,8 +377,8 @@ fn a_401_is_one_of_three() {
     error: pushed 0 of 2 images; 2 failed, all for one reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`
+    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
+          push into another with `--project`.
           What was finished is kept; running the command again does only what is missing.
     ");
     let seen = site.harbor.take_seen();
@@ -397,8 +397,8 @@ fn a_401_is_one_of_three() {
     error: pushed 0 of 2 images; 2 failed, all for one reason
       POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
 
-    hint: project `absent` exists, and `robot$offline+ci` has no right to do this in it: give it the
-          role Developer or, to a robot, the permission to push and pull repositories
+    hint: Project `absent` exists, and `robot$offline+ci` has no right to do this in it: give it the
+          role Developer or, to a robot, the permission to push and pull repositories.
           What was finished is kept; running the command again does only what is missing.
     ");
     // No login.
@@ -412,11 +412,11 @@ fn a_401_is_one_of_three() {
     error: pushed 0 of 2 images; 2 failed, all for one reason
       `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: the login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
           log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
           have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
           this while its database is down; nothing more was tried with it, so as not to lock the user
-          out
+          out.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -433,7 +433,7 @@ fn a_session_cookie_comes_from_somewhere() {
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 FORBIDDEN: CSRF token not found in request (request req-[ID])
 
     hint: `harbor.corp:443` takes this for a browser's session: something on the way adds a `sid`
-          cookie, which hod never sends; have the proxy in front no longer do that
+          cookie, which hod never sends; have the proxy in front no longer do that.
           What was finished is kept; running the command again does only what is missing.
     ");
 }
@@ -453,8 +453,8 @@ fn some_fail_for_one_reason() {
       absent/app:1: HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
         for the same reason: absent/other:1
 
-    hint: project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`
+    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
+          push into another with `--project`.
           What was finished is kept; running the command again does only what is missing.
     ");
 }

@@ -76,7 +76,7 @@ fn a_host_that_cannot_be_used_is_found_at_once() {
     let locked = TestRegistry::with(locked);
     let output = check(locked.host(), ("login", "401 UNAUTHORIZED"));
     let hint = format!(
-        "no login for `{0}` is known: log in (`hod login {0}`)",
+        "No login for `{0}` is known: log in (`hod login {0}`)",
         locked.host()
     );
     assert!(output.stderr.contains(&hint), "{}", output.stderr);

@@ -114,8 +114,8 @@ fn no_verb_uses_a_bundle_that_is_not_signed_by_a_trusted_key() {
     let registry = TestRegistry::start();
     let host = registry.host();
     for (bundle, because) in [
-        ("unsigned.tar", "is not signed"),
-        ("unsigned.tar.zst", "is not signed"),
+        ("unsigned.tar", "`unsigned.tar` is not signed"),
+        ("unsigned.tar.zst", "`unsigned.tar.zst` is not signed"),
         ("signed.tar", "is signed by key"),
         ("signed.tar.zst", "is signed by key"),
     ] {

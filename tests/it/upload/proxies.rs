@@ -233,7 +233,7 @@ fn a_compressed_bundle_says_why_it_cannot_go_on() {
         output.stderr
     );
     assert!(
-        output.stderr.contains("push from the uncompressed `.tar`"),
+        output.stderr.contains("from the uncompressed `.tar`"),
         "{}",
         output.stderr
     );

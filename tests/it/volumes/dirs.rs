@@ -91,8 +91,8 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     --- stderr
     error: bundle `here/site.001.tar` is not complete: 1 of its 4 volumes is missing: 3
 
-    hint: put the missing volumes beside this one, or name the directories they are in with
-          `--volume-dir`
+    hint: Put the missing volumes beside this one, or name the directories they are in with
+          `--volume-dir`.
     ");
     let said = "bundle `here/site.002.tar` is not complete: 1 of its 4 volumes is missing: 3\n";
     for line in ["export", "pack"] {

@@ -89,6 +89,41 @@ pub(super) const FLAGS: &[Tip] = &[
         "`--store DIR` names the store to pull into",
     ),
     after(
+        &["pull", "select", "pack"],
+        &["-s"],
+        "the store is named in full: `--store DIR`",
+    ),
+    after(
+        &["unpack", "select"],
+        &["--tree"],
+        "`--output DIR` names the directory to write the tree to",
+    ),
+    after(
+        &["push", "export", "verify", "serve"],
+        &["--tree"],
+        "the tree is the first argument, without a flag",
+    ),
+    after(
+        &["pack"],
+        &["--tree"],
+        "`hod pack TREE --output FILE` packs a tree: it is an argument, without a flag",
+    ),
+    after(
+        &["push", "pack", "export", "unpack"],
+        &["--all"],
+        "without a list, all images are carried: leave the flag out",
+    ),
+    after(
+        &["ls", "verify", "why"],
+        &["--all", "-a"],
+        "all images are read anyway: leave the flag out",
+    ),
+    after(
+        &["ls", "verify", "why", "diff", "doctor", "unpack", "receipt"],
+        &["--format"],
+        "`--json` prints the results as JSON",
+    ),
+    after(
         &["unpack"],
         &["--store", "--dest", "-d", "--dir", "-C"],
         "`--output DIR` names the store to unpack into",
@@ -364,8 +399,8 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["pull", "pack", "select", "push"],
         &["--format"],
-        "`hod export --format` writes layouts and archives for other tools; bundles and stores have \
-         one format",
+        "`--json` prints the results as JSON; `hod export --format` writes layouts and archives for \
+         other tools",
     ),
     after(
         &["pack", "bundle"],

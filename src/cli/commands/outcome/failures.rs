@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::hint::Hint as _;
+use crate::hint::{Hint as _, sentence};
 use crate::ops::{BatchOutcome, ImageStatus};
 use crate::report::amount::format_count;
 
@@ -77,6 +77,7 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
         if let ImageStatus::Failed { error, .. } = &image.status
             && let Some(hint) = error.hint()
         {
+            let hint = sentence(&hint);
             let at = *places.entry(hint.clone()).or_insert(found.len());
             if at == found.len() {
                 found.push((hint, &image.image, 0));
@@ -91,15 +92,15 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
         .map(|(hint, first, n_others)| match n_others {
             // With one hint, it is plain what it is for.
             _ if is_one => hint,
-            0 => format!("{first}: {hint}"),
-            n => format!("{first} and {}: {hint}", format_count(n, "more image")),
+            0 => format!("`{first}`: {hint}"),
+            n => format!("`{first}` and {}: {hint}", format_count(n, "more image")),
         })
         .collect();
     let n_hidden = hints.len().saturating_sub(HINTS_MAX);
     if n_hidden > 0 {
         hints.truncate(HINTS_MAX);
         hints.push(format!(
-            "{} left out; `--json` and `--report` have all of them",
+            "{} left out; `--json` and `--report` have all of them.",
             format_count(n_hidden, "more hint")
         ));
     }
