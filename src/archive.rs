@@ -1,11 +1,11 @@
-//! The framing of other people's tars: reading any, in one pass, and writing plain ones.
+//! The framing of tars that other tools wrote: reads any, in one pass, and writes plain ones.
 //!
-//! [`Reader`] goes through a tar that may be compressed with gzip or zstd, member by member; of a
-//! plain one what is not asked for is not read. Everything in it is hostile: paths come as
-//! [`EntryPath`] or not at all, lengths are held against the file's, what a header may make us keep
-//! in memory is bounded, and devices, pipes and sparse files are refused. [`TarWriter`] writes the
-//! same bytes for the same members. What a member means is for the floors above to know; a bundle,
-//! whose every byte is prescribed, has a reader of its own.
+//! [`Reader`] goes through a tar that may be compressed with gzip or zstd, member by member; in a
+//! plain one, content that is not requested is skipped. Everything in it is hostile: only a valid
+//! [`EntryPath`] is a path, lengths are checked against the file's, memory for headers is bounded,
+//! and devices, pipes and sparse files are refused. [`TarWriter`] writes the same bytes for the
+//! same members. The meaning of members is left to higher floors; a bundle, whose every byte is
+//! prescribed, has its own reader.
 
 mod decoder;
 mod entry_path;

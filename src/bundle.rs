@@ -1,7 +1,7 @@
 //! The bundle, format 1: one tar, or several, that carry images over an air gap.
 //!
-//! This page, with those of `json.rs` and `header.rs`, describes every byte, for whoever writes
-//! another reader or writer. `fixtures/bundles/v1` has bundles to try it on.
+//! This page, with those of `json.rs` and `header.rs`, describes every byte, so that another reader
+//! or writer can be written from it. `fixtures/bundles/v1` has bundles for testing one.
 //!
 //! # Volumes
 //!

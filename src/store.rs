@@ -45,7 +45,7 @@ pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 use crate::fsx::{self, DirLock, LockMode, MadeDirs};
 use layout::{PathKind, Tree};
 
-/// Our own state, beside the tree.
+/// The directory of hod's own state, next to the tree.
 const STATE_DIR: &str = ".hod";
 /// The directories in it.
 const TEMP_DIR: &str = "tmp";
@@ -65,15 +65,15 @@ struct Shared {
     writing: Option<Writing>,
 }
 
-/// What a store that may be changed has besides.
+/// The additional state of a store that may be changed.
 #[derive(Debug)]
 struct Writing {
     temp_dir: PathBuf,
-    /// Held while the store is open, so that nobody sweeps our temporary files away.
+    /// Held while the store is open, so that no other process removes our temporary files.
     _lock: DirLock,
 }
 
-/// What [`Store::create_new`] had to make, to be removed again by [`Made::discard`].
+/// The directories that [`Store::create_new`] created, to be removed by [`Made::discard`].
 #[derive(Debug)]
 pub struct Made {
     lock_path: PathBuf,
@@ -98,7 +98,7 @@ impl Made {
         };
         self.inner.remove_empty()?;
         if self.outer.contains(state) {
-            // Last of all that the lock guards: whoever waited for it sees that it is gone, and
+            // The lock file is removed last: a process that waited for it sees that it is gone and
             // starts again.
             fsx::remove_file(&self.lock_path)?;
         }
@@ -139,14 +139,14 @@ impl Store {
         Self::create_as(path, Sharing::WithOthers)
     }
 
-    /// Opens the store as [`Store::create_new`] does, alone: while it is open nobody else has it
-    /// open for writing. Fails with [`StoreError::InUse`] when somebody has.
+    /// Opens the store as [`Store::create_new`] does, exclusively: while it is open, no other
+    /// process has it open for writing. Fails with [`StoreError::InUse`] when one has.
     pub fn create_alone(path: &Path) -> Result<(Self, Made), StoreError> {
         Self::create_as(path, Sharing::Alone)
     }
 
-    /// Holds the lock of the store with those who write to it, so that nobody removes anything from
-    /// it; waits for somebody who does. `None` when the store has no lock: no run of ours has ever
+    /// Takes a shared lock on the store, so that nothing is removed from it, and waits for a
+    /// process that holds it exclusively. `None` when the store has no lock file: hod has never
     /// written to it.
     pub fn hold(&self) -> Result<Option<DirLock>, StoreError> {
         // Of the inside of a tree, it is that of the store around it.
@@ -158,7 +158,7 @@ impl Store {
         Ok(DirLock::join(&root.join(STATE_DIR).join("lock"))?)
     }
 
-    /// Whether a directory of the tree is the same as that of another one, by whatever name.
+    /// Whether the two stores share a directory of the tree, under any name.
     pub fn shares_directory(&self, other: &Self) -> Result<bool, StoreError> {
         let dirs = |store: &Self| {
             [
@@ -191,7 +191,7 @@ impl Store {
         match Self::open_for_writing(path, sharing, &mut made) {
             Ok(store) => Ok((store, made)),
             Err(error) => {
-                // The error that mattered is returned, whatever stays.
+                // The original error is returned, not that of cleaning up.
                 let _ = made.discard();
                 Err(error)
             }
@@ -247,7 +247,8 @@ impl Store {
         &self.shared.path
     }
 
-    /// The directory for temporary files on the store's file system; swept when nobody writes.
+    /// The directory for temporary files on the store's file system; swept when no process writes
+    /// to the store.
     ///
     /// Fails with [`StoreError::ReadOnly`] on a store opened for reading.
     pub fn temp_dir(&self) -> Result<PathBuf, StoreError> {
@@ -277,7 +278,7 @@ enum Sharing {
 
 /// The lock of a store, as it was got.
 enum HeldLock {
-    /// Nobody else has the store open.
+    /// No other process has the store open.
     Alone(DirLock),
     Shared(DirLock),
 }

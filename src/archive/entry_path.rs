@@ -15,7 +15,7 @@ const COMPONENT_LEN_MAX: usize = 255;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryPath(Box<str>);
 
-/// Why a text is no path for a member of an archive.
+/// Why a text is not a valid path of an archive member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a safe path: {reason}", path.escape_debug())]
 pub struct EntryPathError {

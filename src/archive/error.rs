@@ -14,7 +14,7 @@ pub enum ArchiveError {
     /// The file system refused.
     #[error(transparent)]
     File(#[from] fsx::Error),
-    /// What stands where a header belongs is none.
+    /// The bytes where a header is expected are not a header.
     #[error("`{}` is no tar, or damaged: what is at byte {offset} is not a header", path.display())]
     BadHeader { path: PathBuf, offset: u64 },
     /// It ends before it says that it does.

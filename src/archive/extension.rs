@@ -1,8 +1,8 @@
-//! What stands before a header and adds to it: GNU's long names and pax records.
+//! Headers that extend the next one: GNU's long names and pax records.
 
 use tar::{EntryType, PaxExtensions};
 
-/// What the headers before a member's own say of it.
+/// The extended headers collected for the next member.
 #[derive(Debug, Default)]
 pub(super) struct Extension {
     pub(super) path: Option<Vec<u8>>,
@@ -25,7 +25,7 @@ impl Extension {
 
     /// Takes in the content of an extending member.
     pub(super) fn add(&mut self, kind: EntryType, content: &[u8]) -> Result<(), Malformed> {
-        // What is said of all members is a comment in every archive that there is.
+        // In practice, global extensions contain comments only.
         if kind.is_pax_global_extensions() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ArchiveError, Compression, decoder_of};
 use crate::fsx::{self, File};
 
-/// How much is read at once of what is only passed over.
+/// Buffer size for skipping content.
 const SKIP_LEN: usize = 64 * 1024;
 
 /// An archive that is read in order; a plain one jumps over what is skipped.
@@ -103,7 +103,7 @@ impl Input {
     }
 }
 
-/// What the system says has a number; what it does not comes from the decoder.
+/// Errors of the system have a number; those without one come from the decoder.
 fn wrap(path: &Path, source: io::Error) -> ArchiveError {
     if source.raw_os_error().is_some() {
         return fsx::Error::new("read", path, source).into();

@@ -7,8 +7,8 @@ use super::EntryPath;
 use super::writer::{padded, tar_header, tar_trailer};
 use crate::fsx::{self, Durability, OutputFile};
 
-/// A tar in the making: its headers are written, its members are filled in, by several threads if
-/// need be; then it appears at its destination. Members stand in the order of their paths.
+/// A tar that is being built: its headers are written first, its members are filled in, possibly by
+/// several threads; then it appears at its destination. Members are sorted by path.
 #[derive(Debug)]
 pub struct PlannedTar {
     output: OutputFile,

@@ -23,7 +23,7 @@ const EXTENSION_LEN_MAX: u64 = 1024 * 1024;
 pub struct Reader {
     input: Input,
     path: PathBuf,
-    /// Where the next header is, in the tar that the file may be compressed from.
+    /// The offset of the next header, in the decompressed tar.
     next: u64,
     /// The end of what the current member has, and how far it was read.
     end: u64,
@@ -38,7 +38,7 @@ pub struct Reader {
 pub struct Member {
     pub path: EntryPath,
     pub kind: MemberKind,
-    /// Where its content starts in the tar, decompressed.
+    /// The offset of its content in the decompressed tar.
     pub offset: u64,
     /// The length of its content in bytes; 0 for a link.
     pub len: u64,
@@ -74,10 +74,10 @@ impl Reader {
         self.input.compression()
     }
 
-    /// Goes on to the next member, over what is left of this one; `None` at the end.
+    /// Skips the rest of the current member and returns the next one; `None` at the end.
     ///
-    /// What comes behind the two empty blocks that end a tar is not looked at. A tar without them
-    /// is cut off.
+    /// Bytes after the two empty blocks that end a tar are not read. A tar without them is
+    /// truncated.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extension = Extension::default();
         while !self.is_over {
@@ -140,7 +140,7 @@ impl Reader {
                 len_max,
             });
         }
-        // Grows as the bytes arrive, whatever the header says.
+        // Grows as the bytes arrive, since the length in the header is not trustworthy.
         let mut bytes = Vec::new();
         let mut chunk = vec![0; usize::try_from(len.min(64 * 1024)).unwrap_or_default()];
         loop {
@@ -151,7 +151,7 @@ impl Reader {
         }
     }
 
-    /// Where a member of a plain tar is in its file; `None` for a compressed one.
+    /// The range of a plain tar's member in its file; `None` for a compressed tar.
     pub fn range(&self, offset: u64, len: u64) -> Option<FileRange> {
         let Input::Plain { file, .. } = &self.input else {
             return None;

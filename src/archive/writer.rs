@@ -16,9 +16,9 @@ pub(super) fn padded(len: u64) -> u64 {
     len.next_multiple_of(BLOCK_LEN)
 }
 
-/// What stands before the content of a file: mode 0644, owner 0, no names.
+/// The header of a file: mode 0644, owner 0, no names.
 ///
-/// A path that a plain header does not hold gets one of GNU's long names, which every tar reads.
+/// A path that does not fit a plain header gets a GNU long name, which every tar reads.
 pub(super) fn tar_header(path: &EntryPath, len: u64, mtime: u64) -> Vec<u8> {
     let mut header = new_header(EntryType::Regular, len, mtime);
     let mut bytes = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn tar_header(path: &EntryPath, len: u64, mtime: u64) -> Vec<u8> {
     bytes
 }
 
-/// What ends a tar.
+/// The two empty blocks at the end of a tar.
 pub(super) fn tar_trailer() -> [u8; 1024] {
     [0; 1024]
 }
@@ -68,7 +68,7 @@ fn padded_usize(len: usize) -> usize {
 pub struct TarWriter {
     output: OutputFile,
     mtime: u64,
-    /// How long the tar is.
+    /// The current length of the tar.
     at: u64,
     /// The header of the member that is being written, and where its content starts.
     open: Option<(EntryPath, u64, u64)>,
@@ -90,7 +90,7 @@ impl TarWriter {
     pub fn begin(&mut self, path: &EntryPath) -> Result<(), fsx::Error> {
         self.end()?;
         let start = self.at;
-        // The length is filled in at the end, and takes the same room whatever it is.
+        // The length is filled in at the end; the size of the header does not depend on it.
         let header = tar_header(path, 0, self.mtime);
         self.append(&header)?;
         self.open = Some((path.clone(), start, self.at));

@@ -78,7 +78,8 @@ fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
             return Err(BundleError::member(file.path.as_str(), problem));
         }
     }
-    // The volumes out of which a blob goes on, into which one does, and that have whole ones.
+    // The volumes that a blob continues from, those that one continues into, and those that have
+    // whole blobs.
     let (mut out, mut into, mut whole) = (HashSet::new(), HashSet::new(), HashSet::new());
     for blob in &manifest.blobs {
         let is_good = match &blob.place {
@@ -103,7 +104,7 @@ fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
             return Err(blob_problem(blob, BlobProblem::Place));
         }
     }
-    // In the middle of a blob there is nothing else.
+    // A volume in the middle of a blob has no other blobs.
     for blob in &manifest.blobs {
         let parts = blob.parts();
         let middle = parts.get(1..parts.len().saturating_sub(1));

@@ -8,7 +8,7 @@ use super::error::{BundleError, ImageProblem};
 use super::format::{BundleImage, BundleManifest};
 use crate::oci::{Digest, Manifest, MediaType};
 
-/// What the manifests of a bundle refer to, gathered as they are read.
+/// The references in the manifests of a bundle, collected while they are read.
 #[derive(Debug)]
 pub(super) struct Closure<'a> {
     manifest: &'a BundleManifest,
@@ -28,7 +28,7 @@ struct References {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<BundleError>,
-    /// What is left out, as it may be.
+    /// Content that is permitted to be absent.
     pub(super) notes: Vec<String>,
 }
 

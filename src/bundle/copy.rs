@@ -20,8 +20,8 @@ use crate::oci::{Algorithm, Digest, DigestHasher};
 /// After how many bytes of a blob the kernel is told to begin writing them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
-/// What is known of the blobs that are packed, before and after they are read; of files of the user's
-/// nothing is asked, or told.
+/// What is known about the blobs to be packed, before and after they are read. It is not used for
+/// the user's own files.
 pub trait Knowledge: Sync {
     /// Whether the blob is known to be what its digest names, so that it need not be read.
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool;
@@ -53,7 +53,7 @@ pub(super) struct Place<'a> {
     pub(super) digest: &'a Digest,
     pub(super) len: u64,
     pub(super) offset: u64,
-    /// What has the bytes, where it is no blob of the source.
+    /// The source of the bytes of a member that is not a blob of the source.
     pub(super) content: Option<&'a FileContent>,
 }
 
@@ -70,7 +70,7 @@ impl Place<'_> {
     }
 }
 
-/// What one thread is to do at a time.
+/// A unit of work for one thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
     /// The blob, and where its bytes or those of its part go.
@@ -109,7 +109,7 @@ pub(super) fn copy_blobs<E: From<BundleError> + Send>(
     open: &OpenBlob<'_, E>,
     options: &WriteOptions<'_>,
 ) -> Result<HashMap<PartId, Digest>, E> {
-    // Largest first, so that no thread is left alone with a large one at the end.
+    // Largest first, so that a large blob at the end does not keep one thread busy alone.
     works.sort_by_key(|work| std::cmp::Reverse(work.len()));
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
@@ -198,8 +198,8 @@ pub(super) fn is_verified(
     known(place, pieces).is_some_and(|range| knowledge.is_verified(place.digest, range))
 }
 
-/// Where a blob lies of which something may be known: in one range, and in no file of the user's, which
-/// is nobody's to mark.
+/// The file range of a blob that may have a stamp: it must be one range, and not in a user's file,
+/// which must not be marked.
 fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
     pieces.whole().filter(|_| !place.is_file())
 }
@@ -219,7 +219,7 @@ pub(super) fn conclude(
     checked
 }
 
-/// The bytes of a buffer that nobody else has.
+/// The content of a buffer that has no other owner.
 pub(super) fn own(buffer: &mut Arc<Vec<u8>>) -> &mut [u8] {
     Arc::get_mut(buffer).expect("whoever had the buffer gave it back")
 }

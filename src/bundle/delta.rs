@@ -8,7 +8,7 @@ use super::{BundleManifest, Origin, OriginKind};
 use crate::oci::sum_len;
 use crate::report::amount::{format_count, format_len};
 
-/// That a bundle is a delta: the configs and layers that it requires, and who had them when it was
+/// Describes a delta: the configs and layers that the bundle requires, and who had them when it was
 /// packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delta {
@@ -20,7 +20,7 @@ pub struct Delta {
 }
 
 impl BundleManifest {
-    /// What it requires; `None` for a bundle that is complete by itself.
+    /// The content that it requires; `None` for a bundle that is complete.
     pub fn delta(&self) -> Option<Delta> {
         (!self.base.is_empty()).then(|| Delta {
             required_blobs: self.base.len(),

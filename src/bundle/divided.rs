@@ -228,7 +228,7 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
                     is_here
                 );
             }
-            // What is there is as it was packed, and that is all that is said of it.
+            // The volumes that are present are correct, and nothing else is reported.
             let outcome = check(&divided.paths[keep[0]]);
             assert_eq!((outcome.problems, outcome.notes), (vec![], vec![]));
             let is_here = |digest: &Digest| bytes_of(&bundle, digest).is_some();

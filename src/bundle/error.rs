@@ -11,9 +11,9 @@ use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_missing};
 
-/// What a bundle is found to be that was compressed with another tool.
+/// The description of a file that is compressed with gzip.
 pub(super) const GZIPPED: &str = "it is compressed with gzip";
-/// What is found in what `docker export` and `podman export` write.
+/// The description of the output of `docker export` and `podman export`.
 pub(super) const ROOT_FILE_SYSTEM: &str = "the file system of a container";
 
 /// A bundle that cannot be written, or that cannot be read or trusted.
@@ -102,16 +102,16 @@ pub enum BundleError {
     /// The bundle's own id is not that of its contents.
     #[error("bundle member `hod/bundle.json` does not have the id `{expected}` but `{actual}`")]
     Id { expected: Digest, actual: Digest },
-    /// A text of `hod/bundle.json` that no bundle has.
+    /// A text in `hod/bundle.json` that is not permitted.
     #[error("bundle has a {field} that is empty, too long or has control characters")]
     Text { field: &'static str },
-    /// A path of `hod/bundle.json` or `hod/volume.json` that no member may have.
+    /// A path in `hod/bundle.json` or `hod/volume.json` that is not permitted.
     #[error("bundle has a member with an unsafe path")]
     Path(#[source] EntryPathError),
     /// A member of the archive is not what it must be.
     #[error("bundle member `{}`: {problem}", path.escape_debug())]
     Member {
-        /// As it stands in the archive; it may hold anything.
+        /// The raw text from the archive; it may contain anything.
         path: String,
         problem: MemberProblem,
     },
@@ -137,7 +137,7 @@ pub enum BundleError {
     /// A volume is asked for that the bundle does not have.
     #[error("there is no volume {index} of {n_volumes}")]
     NoSuchVolume { index: u32, n_volumes: u32 },
-    /// A volume would stand beside those of another bundle.
+    /// A volume would be written next to those of another bundle.
     #[error(
         "`{}` is of the bundle `{actual}`, and this would be `{expected}`: they differ in {what}",
         path.display()
@@ -148,10 +148,10 @@ pub enum BundleError {
         actual: Digest,
         what: &'static str,
     },
-    /// What no volume of the wanted size can hold.
+    /// A part of the bundle cannot be divided and does not fit a volume of the given size.
     #[error("volumes of {size} bytes are too small: {needed} bytes are needed")]
     VolumeTooSmall { size: u64, needed: u64 },
-    /// The parts of a blob are known when all is read, and stand in the head of every volume.
+    /// Digests of parts are known only at the end, and the head of every volume contains them.
     #[error(
         "a bundle that is written from start to end, compressed or to stdout, cannot be divided into volumes"
     )]
@@ -213,7 +213,7 @@ pub enum BundleError {
     /// The bundle could not be signed; nothing is left of it.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// Nobody waits for the bundle any more; nothing is left of it.
+    /// Writing was stopped by the caller; nothing of the bundle is left.
     #[error("writing the bundle was stopped")]
     Stopped,
     /// More than a tar, or this machine, can hold.
@@ -377,8 +377,8 @@ impl BundleError {
         }
     }
 
-    /// Whether the content of a bundle, or of a blob to be packed, is at fault: it was read and is
-    /// wrong, so that trying again is no use.
+    /// Whether the content of a bundle, or of a blob to be packed, is wrong, so that trying again
+    /// does not help.
     pub fn is_content(&self) -> bool {
         match self {
             Self::InVolume { source, .. }
@@ -467,7 +467,7 @@ impl BundleError {
     }
 }
 
-/// What to do about a blob that is damaged where it was to be packed from.
+/// Advice about a blob that is damaged at its source.
 fn where_damaged(files: &BlobFiles) -> String {
     let first = files.paths.first().map(|path| path.display());
     match (files.holder, first) {

@@ -11,10 +11,10 @@ use crate::oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
 /// The most volumes that a bundle may have.
 pub(super) const N_VOLUMES_MAX: u32 = 9999;
 
-/// An image that a bundle carries.
+/// An image in a bundle.
 ///
-/// What is about an image, a signature say, is one of its own, under the tag that leads to it:
-/// cosign's, or that of an index of what has a `subject` ([`ReferrerTag`]).
+/// A referrer, such as a signature, is listed as an image of its own, under the tag that leads to
+/// it: cosign's, or that of an index of manifests with a `subject` ([`ReferrerTag`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleImage {
     pub repository: RepositoryName,
@@ -26,7 +26,7 @@ pub struct BundleImage {
     pub media_type: MediaType,
     /// Every manifest of the image that is carried, children first, the top last.
     pub manifests: Vec<Digest>,
-    /// What it runs on, as far as known; for people.
+    /// Its platforms as far as they are known; informational.
     #[serde(default)]
     pub platforms: Vec<Platform>,
     /// Every config and layer of the image, each once; what is not carried is in the base.
@@ -44,7 +44,7 @@ pub struct BundleBlob {
     pub place: Place,
 }
 
-/// Which volumes a blob is in; they are counted from 1.
+/// The volumes that contain a blob, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// In every one, at the same offset: so it is with manifests.
@@ -69,11 +69,11 @@ pub struct BaseBlob {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// Who had it when this was packed, in the order of the origins.
+    /// Where the blob was when the bundle was packed, in the order of the origins.
     pub held: Vec<Held>,
 }
 
-/// Where a blob of the base was.
+/// A place that had a blob of the base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// A position in [`BundleManifest::origins`].
@@ -113,7 +113,7 @@ pub enum OriginKind {
     Registry,
 }
 
-/// A file beside the blobs that a bundle carries, as the bundle lists it.
+/// A file other than a blob, as the bundle lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleFileEntry {
     pub path: EntryPath,
@@ -125,7 +125,7 @@ pub struct BundleFileEntry {
     pub volume: Option<u32>,
 }
 
-/// What a bundle says of itself: `hod/bundle.json`.
+/// The description of a bundle: `hod/bundle.json`.
 #[derive(Debug, Clone)]
 pub struct BundleManifest {
     /// The digest of `hod/bundle.json` with zeros in place of this digest: it names every byte of
@@ -137,7 +137,7 @@ pub struct BundleManifest {
     pub tool_version: String,
     /// The time of every member, in seconds since 1970.
     pub created: u64,
-    /// How many volumes it has.
+    /// The number of volumes.
     pub n_volumes: u32,
     /// The key that signed it, as the bundle says; a claim until the signature is verified.
     pub signed_by: Option<KeyId>,
@@ -149,12 +149,12 @@ pub struct BundleManifest {
     pub files: Vec<BundleFileEntry>,
     /// Who had what is in the base, in the order in which they were named.
     pub origins: Vec<Origin>,
-    /// What the target must have already, sorted by digest.
+    /// Blobs that the target must have already, sorted by digest.
     pub base: Vec<BaseBlob>,
 }
 
 impl BundleManifest {
-    /// How many images there are that are not about another of them, by their tags.
+    /// The number of images that are not referrers of another, judged by their tags.
     pub fn n_images(&self) -> usize {
         let members: HashSet<(&RepositoryName, &Digest)> = self
             .images
@@ -174,7 +174,7 @@ impl BundleManifest {
         self.images.len() - self.images.iter().filter(is_referrer).count()
     }
 
-    /// Whether it carries a config or layer, in whatever volume.
+    /// Whether it contains a config or layer, in any volume.
     pub fn has_blob(&self, digest: &Digest) -> bool {
         self.blob(digest, false).is_some()
     }

@@ -10,7 +10,7 @@ use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// The length of a buffer: it stays in the cache between being read, hashed and written.
 pub(super) const BUFFER_LEN: usize = 256 * 1024;
-/// How many buffers one copy has: how far hashing may lag behind.
+/// Number of buffers per copy, which is how far hashing may lag behind.
 const N_BUFFERS: usize = 4;
 
 /// A thread that hashes what it is sent, and the buffers that travel to it and back.
@@ -54,7 +54,7 @@ impl HashThread {
         self.send(Task::Start(algorithm));
     }
 
-    /// Returns a buffer that nobody else has, waiting until one is hashed.
+    /// Returns a buffer without another owner, waiting until one is hashed.
     pub(super) fn buffer(&mut self) -> Arc<Vec<u8>> {
         match self.free.pop() {
             Some(buffer) => buffer,

@@ -13,19 +13,19 @@ use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
 
-/// What a volume says of itself and of its bundle, checked: it makes sense and lies where it says.
+/// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) manifest: BundleManifest,
     pub(super) known: HeadDigests,
-    /// Whether it is signed, and what that is worth.
+    /// Whether it is signed, and whether the signature was checked.
     pub(super) signed: Signed,
     lens: HeadLens,
     /// As listed, of all volumes.
     offsets: Offsets,
 }
 
-/// What a volume has besides what is the same in all.
+/// The part of the head that differs between volumes.
 #[derive(Debug)]
 pub(super) struct VolumeHead {
     pub(super) volume: Volume,
@@ -40,9 +40,9 @@ struct Found {
     padding: Vec<u8>,
 }
 
-/// Reads the head of any volume; `input` is then behind it.
+/// Reads the head of any volume; `input` is then positioned after it.
 ///
-/// Where keys are trusted, nothing of it is parsed before one of them is known to have signed it.
+/// Where keys are trusted, nothing of it is parsed until one of them is known to have signed it.
 pub(super) fn read(
     input: &mut Input<'_>,
     trust: &Trust,
@@ -117,11 +117,12 @@ impl Head {
         self.manifest.signed_by.is_some()
     }
 
-    /// Reads the head of another volume of the bundle; all but `hod/volume.json` must be the same.
+    /// Reads the head of another volume of the bundle; everything except `hod/volume.json` must be
+    /// equal.
     ///
-    /// `None` at the end of the input. One that says it is of another bundle is refused, and where it
-    /// matters why, with `examine`, for the first reason there is: one that was altered, or that
-    /// nobody signed who is trusted, may say anything.
+    /// `None` at the end of the input. A volume that claims to belong to another bundle is refused.
+    /// With `examine` the first reason is determined, since an altered volume, or one that is not
+    /// signed by a trusted key, may claim anything.
     pub(super) fn read_next(
         &self,
         input: &mut Input<'_>,

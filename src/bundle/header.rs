@@ -1,4 +1,4 @@
-//! What stands before the content of a member: its ustar header, and what that cannot say.
+//! The headers of a member: its ustar header, and the extensions that precede it.
 //!
 //! A header is a block of 512 bytes:
 //!
@@ -42,7 +42,7 @@ use tar::{EntryType, Header};
 
 /// The unit of a tar.
 pub(super) const BLOCK_LEN: u64 = 512;
-/// What blobs are aligned to: the block size of file systems, so that blobs can be cloned.
+/// The alignment of blobs: the block size of file systems, so that blobs can be cloned.
 pub(super) const ALIGNMENT: u64 = 4096;
 /// The longest that a lead can be: three headers, a long path and an alignment's worth of comment.
 pub(super) const LEAD_LEN_MAX: u64 = 16 * 1024;

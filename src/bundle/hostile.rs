@@ -1,4 +1,4 @@
-//! Archives that nobody honest wrote: every one must be refused, by the name of what is wrong.
+//! Hostile archives: every one must be refused with an error that names what is wrong.
 
 mod archive;
 mod lists;
@@ -230,7 +230,7 @@ fn stream(bytes: &[u8]) -> String {
     text(&error.unwrap_err())
 }
 
-/// An entry as any tar might have it, whatever its path.
+/// An entry with an arbitrary path, valid or not.
 fn entry(path: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());

@@ -10,7 +10,7 @@ use super::volume::{END_LEN, Member, Volume};
 use crate::fsx;
 use crate::oci::Digest;
 
-/// What a zstd frame starts with.
+/// The first bytes of a zstd frame.
 pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest window that is decompressed: 16 MiB, for archives that others have compressed anew.
 const WINDOW_LOG_MAX: u32 = 24;
@@ -58,7 +58,7 @@ impl<'a> Input<'a> {
             match self.inner.read(buffer) {
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What the system says has a number; what it does not comes from the decoder.
+                // Errors of the system have a number; those without one come from the decoder.
                 Err(source) if self.is_compressed && source.raw_os_error().is_none() => {
                     return Err(BundleError::Decompress {
                         path: self.path.clone(),

@@ -1,6 +1,6 @@
-//! Says what stands in an archive where something else belongs.
+//! Describes an unexpected member of an archive.
 //!
-//! Only for messages: what is looked at here is refused in any case.
+//! Only for messages: the archive is refused in any case.
 
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -9,8 +9,8 @@ use super::header::{BLOCK_LEN, padded};
 use super::volume::{Content, END_LEN, Member};
 use crate::archive::EntryPath;
 
-/// Names what is wrong where `members[at]` should start; `found` is what is there instead, as long
-/// as any headers may be or to the end of the archive.
+/// Names the problem where `members[at]` should start; `found` is the content at that offset, long
+/// enough for any headers or up to the end of the archive.
 pub(super) fn examine(members: &[Member], at: usize, found: &[u8]) -> BundleError {
     let expected = &members[at];
     let wrong = |problem| BundleError::member(&expected.path, problem);
@@ -80,7 +80,8 @@ pub(super) fn examine_end(members: &[Member], found: &[u8]) -> Result<(), Bundle
     Err(BundleError::member(last, problem))
 }
 
-/// Returns the path of the first member in `found`, for a message about a file that is no bundle.
+/// Returns the path of the first member in `found`, for a message about a file that is not a
+/// bundle.
 pub(super) fn first_path(found: &[u8]) -> Option<String> {
     Some(read_entry(found).ok()??.path)
 }

@@ -91,7 +91,7 @@ pub(super) const VOLUME_PATH: &str = "hod/volume.json";
 pub(super) const BUNDLE_PATH: &str = "hod/bundle.json";
 /// The path of the member that signs the bundle.
 pub(super) const SIGNATURE_PATH: &str = "hod/bundle.json.minisig";
-/// What `hod/bundle.json` starts with, up to the 64 hex characters of the id.
+/// The first bytes of `hod/bundle.json`, up to the 64 hex characters of the id.
 const ID_PREFIX: &[u8] = br#"{"format":1,"id":"sha256:"#;
 const ID_HEX_LEN: usize = 64;
 
@@ -112,7 +112,7 @@ struct BundleDoc {
     files: Vec<FileDoc>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     origins: Vec<Origin>,
-    /// What must be at the target already.
+    /// Blobs that the target must have already.
     base: Vec<BaseBlob>,
 }
 
@@ -173,7 +173,7 @@ struct MemberDoc {
     digest: Option<Digest>,
 }
 
-/// Where each blob and file starts, in the order of the manifest's: one offset, or that of each
+/// The offset of each blob and file, in the order of the manifest: one offset, or one for each
 /// part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
@@ -343,7 +343,7 @@ fn render(doc: &impl Serialize, path: &'static str) -> Result<Vec<u8>, BundleErr
     Ok(bytes)
 }
 
-/// The digests of what stands before all else and is listed in no other place.
+/// The digests of the first members, which are not listed elsewhere.
 #[derive(Debug, Clone)]
 pub(super) struct HeadDigests {
     /// Of `hod/bundle.json`.
@@ -391,7 +391,7 @@ fn zero_id() -> Digest {
 
 /// Reads `hod/bundle.json`, whose id must be right; returns it with the offsets as listed.
 ///
-/// What it says is not yet checked for sense: see [`super::check::check`].
+/// The content is not validated yet: see [`super::check::check`].
 pub(super) fn parse_bundle(bytes: &[u8]) -> Result<(BundleManifest, Offsets), BundleError> {
     check_format(bytes, BUNDLE_PATH)?;
     let doc: BundleDoc = parse(bytes, BUNDLE_PATH)?;
@@ -435,7 +435,7 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], member: &'static str) -> Resul
     serde_json::from_slice(bytes).map_err(|source| BundleError::Json { member, source })
 }
 
-/// Looks at the format alone, since a later one may have any shape.
+/// Checks only the format number, since a later format may have any shape.
 fn check_format(bytes: &[u8], member: &'static str) -> Result<(), BundleError> {
     #[derive(Deserialize)]
     struct Format {
@@ -493,7 +493,7 @@ pub(super) fn check_volume(
     }
 }
 
-/// Which volume it is, and of which bundle: what `hod/volume.json` says for itself.
+/// The position of a volume and the id of its bundle, as `hod/volume.json` states them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct VolumeIdentity {
     pub(super) bundle: Digest,

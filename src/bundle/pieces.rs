@@ -15,7 +15,7 @@ pub struct Pieces {
     holder: BlobHolder,
 }
 
-/// What has a blob, and so what to do when it is damaged there.
+/// The kind of place that holds a blob; decides the advice when it is damaged there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobHolder {
     /// A store, which has a file for each blob and is filled by pulling.

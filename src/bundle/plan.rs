@@ -20,12 +20,13 @@ use crate::bridge::FileRange;
 use crate::fsx;
 use crate::oci::Digest;
 
-/// How often the lengths of the json files may change each other, mostly by digits of offsets.
+/// Maximum number of rounds until the lengths of the json files, which depend on each other (mostly
+/// by digits of offsets), are stable.
 const ROUNDS_MAX: usize = 64;
-/// How often they may become smaller by it, too.
+/// Number of rounds in which they may also become smaller.
 const ROUNDS_FREE: usize = 8;
 
-/// All that goes into a bundle; equal plans make equal bytes, whatever the order of what they list.
+/// The content of a bundle; equal plans make equal bytes, regardless of the order of their lists.
 #[derive(Debug, Clone)]
 pub struct PackPlan {
     pub name: String,
@@ -36,9 +37,9 @@ pub struct PackPlan {
     pub files: Vec<BundleFile>,
     /// Who had what is in the base.
     pub origins: Vec<Origin>,
-    /// What the target must have already.
+    /// Blobs that the target must have already.
     pub base: Vec<BaseBlob>,
-    /// How many bytes a volume may have; one volume of any length when there is none.
+    /// Maximum size of a volume in bytes; `None` for one volume of any length.
     pub volume_size: Option<u64>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
@@ -58,7 +59,7 @@ pub struct PackBlob {
     pub is_manifest: bool,
 }
 
-/// A file that goes into a bundle beside the images.
+/// A file, other than a blob, that goes into a bundle.
 #[derive(Debug, Clone)]
 pub struct BundleFile {
     pub path: EntryPath,
@@ -68,7 +69,7 @@ pub struct BundleFile {
     pub is_everywhere: bool,
 }
 
-/// What is in a [`BundleFile`].
+/// The content of a [`BundleFile`].
 #[derive(Debug, Clone)]
 pub enum FileContent {
     Bytes(Vec<u8>),
@@ -162,7 +163,7 @@ pub struct PlannedFile {
 impl PackPlan {
     /// Sorts and checks the plan, divides it into volumes, and computes every offset.
     ///
-    /// No blob is read: the digests of parts, which nobody knows yet, are zeros until the bundle is
+    /// No blob is read: the digests of parts are not known yet and are zeros until the bundle is
     /// written.
     pub fn lay_out(&self) -> Result<Planned, BundleError> {
         let (mut manifest, files) = self.sorted();
@@ -188,8 +189,8 @@ impl PackPlan {
     /// Divides what `planned` has in one volume.
     fn divide(&self, planned: &Planned, volume_size: u64) -> Result<Planned, BundleError> {
         let single = &planned.volumes[0];
-        // Part of the json files' lengths depends on the division; what one volume needs is nearly
-        // all, and the rest is added when it turns out to be too little.
+        // The lengths of the json files depend on the division. Start from their lengths in one
+        // volume, which are nearly right, and increase them when they turn out too small.
         let mut common = single.common_len(&planned.manifest);
         for _ in 0..ROUNDS_MAX {
             let mut manifest = planned.manifest.clone();

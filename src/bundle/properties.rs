@@ -142,7 +142,7 @@ impl Written {
     }
 }
 
-/// What `verify` says of the bundle at a path; nothing when all is well.
+/// The output of `verify` for the bundle at a path; empty when it found no problem.
 fn said_of(path: &Path) -> String {
     let options = VerifyOptions {
         read: &ReadOptions::default(),
@@ -177,7 +177,7 @@ fn offsets_of(member: &Member) -> Vec<u64> {
 fn every_flipped_bit_is_found_in_its_volume_and_member() {
     let written = cut();
     assert_eq!(written.paths.len(), 3);
-    // Each volume by itself: the others are not needed to see it.
+    // Each volume separately: the others are not needed for this.
     let alone = written.sample.path("alone");
     fsx::create_dir_all(&alone).unwrap();
     let mut n = 0;
@@ -254,7 +254,7 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                     &mut blobs,
                 );
                 let error = text(&read.unwrap_err());
-                // What ends between two volumes lacks all that follow.
+                // A stream that ends between two volumes lacks all that follow.
                 let number = match (at, len) {
                     (1, 0) => "volumes 2 and 3 of 3 are missing".to_owned(),
                     (2, 0) => "volume 3 of 3 is missing".to_owned(),

@@ -25,11 +25,11 @@ struct Output {
     file: OutputFile,
 }
 
-/// Writes the volumes, or the one that is asked for; returns their paths and lengths.
+/// Writes all volumes, or the requested one; returns their paths and lengths.
 ///
-/// They get their names when all of them are complete, the first last: without it there is nothing
-/// to begin with. Older ones stay until then; see [`replace`]. What a kill leaves is under other
-/// names, and is swept by the next run.
+/// They are renamed into place when all of them are complete, the first one last: without it a
+/// reader cannot start. Older ones stay until then; see [`replace`]. A kill leaves files under
+/// other names, which the next run removes.
 pub(super) fn write<E: From<BundleError> + Send>(
     planned: &mut Planned,
     open: &OpenBlob<'_, E>,
@@ -63,7 +63,7 @@ fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, 
     let mut outputs = Vec::new();
     for PlannedFile { at, path, len } in planned.files(options.output, options.only_volume)? {
         let file = OutputFile::create(&path).and_then(|file| {
-            // What is not written below, the padding, reads as zeros.
+            // The padding is not written below and reads as zeros.
             file.shared().allocate(len)?;
             Ok(file)
         });
@@ -96,7 +96,7 @@ fn works<'a>(planned: &'a Planned, outputs: &'a [Output]) -> Vec<Work<'a>> {
                     len: member.len,
                 };
                 if number == 0 {
-                    // That the whole is right is seen beside.
+                    // A separate work item verifies the whole blob.
                     works.push(Work {
                         place,
                         output: None,
@@ -124,7 +124,7 @@ fn works<'a>(planned: &'a Planned, outputs: &'a [Output]) -> Vec<Work<'a>> {
     works
 }
 
-/// Refuses to put a volume beside those of another bundle.
+/// Refuses to write a volume next to those of another bundle.
 fn check_siblings(
     planned: &Planned,
     outputs: &[Output],
@@ -155,7 +155,7 @@ fn exists(path: &Path, options: &WriteOptions<'_>) -> Result<bool, BundleError> 
     Ok(stat.is_some())
 }
 
-/// What two bundles differ in, in a few words.
+/// A short description of how two bundles differ.
 fn difference(
     there: &super::format::BundleManifest,
     here: &super::format::BundleManifest,

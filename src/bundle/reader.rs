@@ -22,7 +22,7 @@ use crate::bridge::FileRange;
 use crate::fsx::{self, File};
 use crate::oci::{Digest, Manifest};
 
-/// How a tar is stored.
+/// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleKind {
     /// As it is.
@@ -34,7 +34,7 @@ pub enum BundleKind {
 /// How to read bundles.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// Where else volumes may be than beside the one that is named.
+    /// Further directories in which volumes are searched, besides that of the given one.
     pub volume_dirs: Vec<PathBuf>,
     /// By whom bundles must be signed.
     pub trust: Trust,
@@ -51,7 +51,8 @@ pub struct Bundle {
     volumes: Vec<Option<OpenVolume>>,
     /// From a blob to its position in the manifest.
     blobs: HashMap<Digest, usize>,
-    /// Where each blob is, by position in the manifest: its parts, or the one place of a whole one.
+    /// The places of each blob, by position in the manifest: its parts, or the single place of a
+    /// whole blob.
     spots: Vec<Vec<Spot>>,
 }
 
@@ -108,11 +109,11 @@ impl Bundle {
         Ok(is_tar.then_some(kind))
     }
 
-    /// Opens a raw bundle by any one of its volumes; reads the json files of all that are found,
-    /// and compares their lengths with what they say.
+    /// Opens a raw bundle by any of its volumes; reads the json files of all volumes that are
+    /// found, and checks the lengths of these.
     ///
-    /// The others are looked for beside it and in the directories of `options`. Volumes that are
-    /// not found are no error here: see [`Bundle::missing_volumes`].
+    /// The others are searched in the same directory and in those of `options`. A missing volume is
+    /// not an error here: see [`Bundle::missing_volumes`].
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let bundle = Self::open_any_len(path, options)?;
         for volume in bundle.volumes() {
@@ -162,12 +163,12 @@ impl Bundle {
         self.volumes().map(|volume| volume.len).sum()
     }
 
-    /// What is in it, volumes that are missing included.
+    /// Its description, which includes missing volumes.
     pub fn manifest(&self) -> &BundleManifest {
         &self.head.manifest
     }
 
-    /// Whether it is signed, and what that is worth.
+    /// Whether it is signed, and whether the signature was checked.
     pub fn signed(&self) -> Signed {
         self.head.signed
     }
@@ -198,8 +199,8 @@ impl Bundle {
         })
     }
 
-    /// Where a blob lies: in one range, or in one for each of its parts; its bytes are not verified.
-    /// `None` when the bundle does not have it, or not all of it was found.
+    /// The ranges of a blob: one, or one for each of its parts; its bytes are not verified. `None`
+    /// when the bundle does not contain the blob, or not all of it was found.
     pub fn open_blob(&self, digest: &Digest) -> Option<Vec<FileRange>> {
         let at = *self.blobs.get(digest)?;
         let n_parts = self.head.manifest.blobs[at].parts().len().max(1);
@@ -207,8 +208,8 @@ impl Bundle {
         (spots.len() == n_parts).then(|| spots.iter().map(|spot| self.range(*spot)).collect())
     }
 
-    /// Where a file lies that is carried beside the blobs; its bytes are not verified. `None` when
-    /// the bundle does not have it, or its volume was not found.
+    /// The range of a file other than a blob; its bytes are not verified. `None` when the bundle
+    /// does not contain it, or its volume was not found.
     pub fn open_file(&self, path: &EntryPath) -> Option<FileRange> {
         let files = &self.head.manifest.files;
         let at = files.iter().position(|file| file.path == *path)?;
@@ -267,15 +268,15 @@ impl Bundle {
         closure::parse_manifest(digest, bytes, declared).map(Some)
     }
 
-    /// Checks every byte that is not a blob's, in all volumes that were found: headers, padding,
-    /// links, the files for people, the end. Refuses members that are no files, that are not
-    /// listed, that are there twice, or whose paths are not safe.
+    /// Checks every byte outside of blobs, in all volumes that were found: headers, padding, links,
+    /// other files, the end. Refuses members that are not files, not listed, duplicated, or have an
+    /// unsafe path.
     pub fn check_all_but_blobs(&self) -> Result<(), BundleError> {
         self.volumes()
             .try_for_each(|volume| self.check_volume(volume))
     }
 
-    /// Says of an error which volume it is about, where there are several.
+    /// Adds to an error the volume it occurred in, where there are several.
     pub(super) fn in_volume(&self, volume: &OpenVolume, error: BundleError) -> BundleError {
         match self.head.manifest.n_volumes {
             1 => error,
@@ -283,7 +284,7 @@ impl Bundle {
         }
     }
 
-    /// Says of an error which file it is about, of several or the only one.
+    /// Adds to an error the file it occurred in, even if it is the only one.
     fn in_file(&self, volume: &OpenVolume, error: BundleError) -> BundleError {
         let (path, source) = match error {
             error @ (BundleError::Incomplete { .. } | BundleError::Read { .. }) => return error,
@@ -439,7 +440,7 @@ pub(super) fn open_file(path: &Path) -> Result<(File, u64), BundleError> {
     Ok((file, len))
 }
 
-/// Where the blobs are, of the volumes that were found; parts in order.
+/// The places of the blobs in the volumes that were found; parts in order.
 fn spots(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<Spot>> {
     let mut spots: Vec<Vec<Spot>> = vec![Vec::new(); manifest.blobs.len()];
     for (volume, open) in volumes.iter().enumerate() {

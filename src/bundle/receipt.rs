@@ -1,4 +1,4 @@
-//! Receipts: what a target says it has already, so that a bundle need not carry it.
+//! Receipts: list the content that a target has already, so that a bundle need not contain it.
 //!
 //! ```text
 //! {"format":1,"kind":"receipt",
@@ -8,11 +8,11 @@
 //!
 //! For a channel that carries only text, the same is written compactly: `hod-receipt-1:` and the
 //! base64 of 8 bytes of a checksum and a zstd stream, in which each digest is cut to 12 bytes. 96
-//! bits do not collide by chance, and whoever could make them collide could as well write a false
-//! receipt. Blanks and line breaks in it count for nothing; a changed character is found.
+//! bits do not collide by chance, and an attacker who can make them collide could also write a
+//! false receipt. Blanks and line breaks in it are ignored; a changed character is detected.
 //!
-//! A receipt is a claim. What is left out of a bundle on its word is checked at the target before
-//! anything is written there.
+//! A receipt is a claim. Content that is left out of a bundle because of it is checked at the
+//! target before anything is written there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
@@ -28,10 +28,10 @@ use crate::report::ErrorClass;
 
 /// The longest receipt that is read, unpacked, in bytes.
 pub const RECEIPT_LEN_MAX: u64 = 64 * 1024 * 1024;
-/// What a compact receipt starts with; another format has another number.
+/// Prefix of a compact receipt; another format has another number.
 const COMPACT_PREFIX: &str = "hod-receipt-";
 const COMPACT_VERSION: &str = "1";
-/// How many bytes of each digest are in a compact one.
+/// Number of bytes of each digest in a compact receipt.
 const CUT_LEN: usize = 12;
 const CHECKSUM_LEN: usize = 8;
 /// As base64 is broken in mails (RFC 2045, 6.8).
@@ -40,10 +40,10 @@ const FORMAT: u64 = 1;
 const KIND: &str = "receipt";
 const ZSTD_LEVEL: i32 = 19;
 
-/// What a target has, by its repositories.
+/// The content of a target, by its repositories.
 #[derive(Debug, Clone)]
 pub struct Receipt {
-    /// Whose it is.
+    /// The target that it describes.
     pub of: Origin,
     repositories: BTreeMap<RepositoryName, BTreeSet<Held>>,
     /// The repositories that may have a digest, by its start.
@@ -57,7 +57,7 @@ struct Held {
     hex: Box<str>,
 }
 
-/// A text that is no receipt, or a damaged one.
+/// A text that is not a receipt, or a damaged one.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
     #[error("it is no receipt: {found}")]
@@ -224,8 +224,8 @@ impl Receipt {
         text
     }
 
-    /// Whose it is as JSON, then each repository: its name, how many digests, these. Lengths are
-    /// four bytes, the lowest first.
+    /// The target as JSON, then each repository: its name, the number of digests, the digests.
+    /// Lengths are four bytes, little-endian.
     fn payload(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         let of = serde_json::to_vec(&self.of).expect("names are JSON");
@@ -271,7 +271,7 @@ impl Held {
     }
 }
 
-/// Looks at kind and format alone, since a later one may have any shape.
+/// Checks only kind and format, since a later format may have any shape.
 fn check_format(bytes: &[u8]) -> Result<(), ReceiptError> {
     #[derive(Deserialize)]
     struct Head {

@@ -13,11 +13,11 @@ use super::writer::{Compression, OpenBlob, WriteOptions};
 use crate::fsx::OutputFile;
 use crate::oci::sum_len;
 
-/// How much of a large blob is copied at first, and at most: by doubling, a slow disk is known as
-/// such soon, and a fast one gets more to do than its cache takes in an instant.
+/// Size of the first sample of a large blob; it doubles up to a maximum, so that a slow disk is
+/// recognised soon and a fast one gets more than its cache absorbs in an instant.
 const SAMPLE_LEN_MIN: u64 = 1024 * 1024;
 const SAMPLE_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// How many large blobs, and how many small ones.
+/// Number of large blobs to sample, and of small ones.
 const N_LARGE: usize = 32;
 const N_SMALL: usize = 64;
 /// When no more of them are begun.
@@ -39,10 +39,11 @@ enum Doing {
     Read,
 }
 
-/// Says how long [`super::write`] would take until all is on the disk, by copying samples, as it
-/// would, into a file beside the output that is removed again. Takes a second or two.
+/// Estimates how long [`super::write`] takes until all is on the disk, by copying samples in the
+/// same way into a temporary file next to the output. Takes a second or two.
 ///
-/// Blobs of up to 256 KiB are counted, larger ones weighed.
+/// The time for blobs of up to 256 KiB is estimated by their number, that for larger ones by their
+/// size.
 pub fn rehearse<E: From<BundleError> + Send>(
     planned: &Planned,
     open: &OpenBlob<'_, E>,
@@ -116,7 +117,7 @@ struct Rehearsal<'a, E> {
     open: &'a OpenBlob<'a, E>,
     options: &'a WriteOptions<'a>,
     output: OutputFile,
-    /// How long the output is by now.
+    /// The current length of the output.
     end: u64,
     encoder: Option<zstd::Encoder<'static, io::Sink>>,
 }

@@ -1,9 +1,9 @@
-//! Putting the volumes of a bundle in the place of older ones of the same names.
+//! Replaces the volumes of a bundle by new ones of the same names.
 //!
-//! No file system renames several files at once. So the older volumes are moved aside first, then
-//! the new ones get their names, from the last to the first, then the older ones are removed:
-//! whenever that is cut short, all volumes of the one bundle or of the other are there. A volume
-//! that was moved aside is called `NAME.001.old-1.tar`; readers find it by what is in it.
+//! No file system renames several files atomically. So the older volumes are moved aside first,
+//! then the new ones are renamed into place, from the last to the first, then the older ones are
+//! removed: after an interruption all volumes of one of the two bundles are present. A volume that
+//! was moved aside is named `NAME.001.old-1.tar`; readers find it by its content.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,9 @@ pub(super) struct Finished {
     pub(super) file: OutputFile,
 }
 
-/// Gives the volumes, in their order, their names.
+/// Renames the volumes into place, in their order.
 ///
-/// On failure the volumes that were there are there again, and the new ones are not.
+/// On failure the previous volumes are in place again, and the new ones are removed.
 pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<(), fsx::Error> {
     let mut left = Vec::new();
     let mut moved = Moved::default();
@@ -35,7 +35,7 @@ pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<
         file.commit_with(durability)?;
         moved.replaced.push(path);
     }
-    // Those that earlier runs left are of no use any more, either.
+    // Those that earlier runs left are obsolete, too.
     let mut old = moved.give_up().into_iter().chain(left);
     old.try_for_each(|path| fsx::remove_file(&path))
 }
@@ -76,7 +76,7 @@ impl Drop for Moved {
         if self.moved.is_empty() {
             return;
         }
-        // What is wrong is being reported; whatever cannot be moved back stays aside.
+        // The original error is being returned; a volume that cannot be moved back stays aside.
         for path in &self.replaced {
             let _ = fsx::remove_file(path);
         }
@@ -139,7 +139,7 @@ mod tests {
     fn a_set_takes_the_place_of_another() {
         let dir = tempfile::tempdir().unwrap();
         for content in ["first", "second"] {
-            // What a kill left of an even earlier set.
+            // Left by a killed run from an even earlier set.
             fsx::write_file(&dir.path().join("b.002.old-7.tar"), b"x").unwrap();
             replace(volumes(dir.path(), content), Durability::Synced).unwrap();
             assert_eq!(contents(dir.path()), set(content));

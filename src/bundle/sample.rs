@@ -184,7 +184,7 @@ pub(super) fn sample() -> Sample {
     builder.finish()
 }
 
-/// Adds an index of manifests that are there, or that are not and have the size 7.
+/// Adds an index of manifests; those that do not exist get the size 7.
 pub(super) fn index_of(builder: &mut Builder, children: &[&Digest]) -> Digest {
     let size = |digest: &Digest| {
         let mut blobs = builder.blobs.iter();

@@ -16,12 +16,12 @@ use crate::oci::Digest;
 
 /// The highest level; those above need more memory than we have.
 const LEVEL_MAX: i32 = 19;
-/// The window of the compressor, and of whoever decompresses: 1 MiB.
+/// The window of the compressor, which the decompressor needs as well: 1 MiB.
 const WINDOW_LOG: u32 = 20;
-/// How much one worker compresses at a time. Fixed, since the bytes that come out depend on it.
+/// Number of bytes that one worker compresses at a time. Fixed, since the output depends on it.
 const PART_LEN: u32 = 1024 * 1024;
 
-/// How many workers compress: as many as asked for, within 64 MiB of memory.
+/// Number of workers for compression: as many as requested, within 64 MiB of memory.
 ///
 /// Measured: one takes 3 MiB up to level 4, 8 MiB at level 6, 12 MiB at 9 and 18 MiB at 19.
 fn n_workers(level: i32, jobs: usize) -> u32 {
@@ -91,7 +91,7 @@ impl Write for Counted<'_> {
     }
 }
 
-/// A compressor at this level, clamped, that writes the same bytes whatever the jobs.
+/// A compressor at this level, clamped; its output does not depend on the number of jobs.
 pub(super) fn encoder<W: Write>(
     output: W,
     level: i32,
@@ -153,7 +153,7 @@ pub(super) fn write_samples<'a, E: From<BundleError> + Send>(
     })
 }
 
-/// What takes the bytes of a tar in order.
+/// Writes the bytes of a tar in order.
 struct TarStream<'a> {
     hashing: HashThread,
     output: &'a mut dyn Write,
@@ -185,7 +185,7 @@ impl<'a> TarStream<'a> {
         self.put(&vec![0; len])
     }
 
-    /// Copies a blob, hashed beside it unless it is known to be right.
+    /// Copies a blob, and hashes it in another thread unless it is known to be right.
     fn put_blob(&mut self, place: Place<'_>, pieces: &Pieces) -> Result<(), BundleError> {
         copy::check_len(place, pieces)?;
         match self.copy(place, pieces)? {

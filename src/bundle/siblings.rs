@@ -1,8 +1,8 @@
-//! Finding the other volumes of a bundle by one of them.
+//! Finds the other volumes of a bundle, given one of them.
 //!
-//! By name first: `NAME.002.tar` beside `NAME.001.tar`, and in the directories that the user names.
-//! Media may not keep names as they were (ISO 9660 makes them short and upper case), so what is not
-//! found by name is looked for in every `.tar` of those directories.
+//! By name first: `NAME.002.tar` next to `NAME.001.tar`, and in the directories that the user
+//! names. Media may change names (ISO 9660 makes them short and upper case), so a volume that is
+//! not found by name is searched in every `.tar` of those directories.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use crate::oci::Digest;
 /// The fewest digits of a volume's number.
 const WIDTH_MIN: usize = 3;
 pub(super) const EXTENSION: &str = ".tar";
-/// What stands between the name of a volume that was moved aside and a number.
+/// The infix between the name of a volume that was moved aside and a number.
 pub(super) const OLD_INFIX: &str = ".old-";
 
 /// The path of a volume of the bundle that is to be written at `output`, `NAME.tar`:
@@ -73,11 +73,11 @@ pub fn fold_volumes(arguments: Vec<OsString>) -> Vec<OsString> {
     folded
 }
 
-/// The volumes of other bundles that are named like volumes of the bundle at `output`: an earlier one
-/// had more volumes, or had volumes and this has none (`n_volumes` is `None`).
+/// The volumes of other bundles that are named like volumes of the bundle at `output`: an earlier
+/// one had more volumes, or had volumes and this one has none (`n_volumes` is `None`).
 ///
-/// A file of that name that is no such volume is not among them, nor is one of `inputs` or of a bundle
-/// that one of these is a volume of.
+/// Files that are not such volumes are left out, and so are `inputs` and the volumes of their
+/// bundles.
 pub fn stray_volumes(
     output: &Path,
     n_volumes: Option<u32>,
@@ -103,7 +103,7 @@ pub fn stray_volumes(
         return Ok(Vec::new());
     }
     let identity = |path: &PathBuf| Some(fsx::try_stat(path).ok()??.identity);
-    // What was written may have the name of an input by now.
+    // A file that was just written may have replaced an input of the same name.
     let files: BTreeSet<(u64, u64)> = inputs.iter().filter_map(identity).collect();
     let ids: BTreeSet<Digest> = inputs
         .iter()
@@ -116,16 +116,16 @@ pub fn stray_volumes(
     Ok(strays.map(|(path, _)| path).collect())
 }
 
-/// The id of the bundle that a file is of, and the name that hod would have given the file if it is one
-/// of several volumes; `None` for what is no bundle.
+/// The id of the bundle that a file belongs to, and its canonical name if it is one of several
+/// volumes; `None` for a file that is not part of a bundle.
 fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
-    // Looked at first: opening what is no file, a pipe, may wait for ever.
+    // Checked first, since opening a pipe may block forever.
     if !fsx::stat(path).is_ok_and(|stat| stat.is_file) {
         return None;
     }
     let (file, _) = open_file(path).ok()?;
     let mut input = Input::new(BufReader::new(&file), path).ok()?;
-    // Whoever signed it, nothing in it is used.
+    // The signature is not checked, since nothing of the content is used.
     let (head, own) = head::read(&mut input, &Trust::default()).ok()?;
     let (index, count) = (own.volume.index(), head.manifest.n_volumes);
     let stem = stem_of(path).filter(|_| count > 1);
@@ -133,10 +133,10 @@ fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     Some((head.manifest.id, name))
 }
 
-/// Opens the volumes that are not open yet and can be found.
+/// Opens the missing volumes that can be found.
 ///
-/// A file that is no volume of this bundle is passed over. One that bears the name of a volume and
-/// is another bundle's is an error when the right one is nowhere else.
+/// A file that is not a volume of this bundle is skipped. One with the name of a volume that
+/// belongs to another bundle is an error if the right one is not found elsewhere.
 pub(super) fn find(
     head: &Head,
     path: &Path,
@@ -172,7 +172,7 @@ pub(super) fn find(
         if volumes.iter().all(Option::is_some) {
             return Ok(());
         }
-        // A directory that is not there, an empty drive say, has no volumes.
+        // A directory that does not exist, such as an unmounted drive, has no volumes.
         for name in fsx::read_dir_names(dir).unwrap_or_default() {
             let candidate = dir.join(&name);
             let is_tar = name

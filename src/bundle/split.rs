@@ -10,12 +10,12 @@ use super::header::{ALIGNMENT, BLOCK_LEN, padded};
 use super::volume::{END_LEN, Volume};
 use crate::oci::Digest;
 
-/// The most that stands before a blob or file: padding to its alignment, and headers.
+/// Maximum length of the headers and padding before a blob or file.
 const LEAD_LEN: u64 = 2 * ALIGNMENT;
 /// The least that is put into a part, so that no volume gets a few bytes of a blob.
 const PART_LEN_MIN: u64 = 16 * ALIGNMENT;
 
-/// What a volume can hold besides the common part and its end.
+/// The capacity of a volume besides the common part and the end.
 #[derive(Debug, Clone, Copy)]
 struct Capacity {
     /// The length that a volume may have.
@@ -48,7 +48,7 @@ impl Capacity {
 #[derive(Debug, Clone, Copy)]
 struct Bin {
     free: u64,
-    /// Whether a blob that is cut goes on in the next volume, so that nothing may follow it.
+    /// Whether a blob that is cut continues in the next volume, so that nothing may follow it.
     is_closed: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn assign(
         is_closed: false,
     };
     let mut bins = vec![empty];
-    // The tools, which the first volume's installer runs, and whatever else is to be at hand.
+    // The tools, which the installer in the first volume runs, and other files.
     for file in manifest.files.iter().filter(|f| f.volume.is_some()) {
         capacity.check(cost(file.size))?;
         let tools = file.path.as_str().starts_with("hod/bin/");
@@ -115,7 +115,7 @@ pub(super) fn assign(
     Ok(())
 }
 
-/// Cuts a blob into parts that begin in the last of the volumes and go on in new ones.
+/// Cuts a blob into parts that begin in the last of the volumes and continue in new ones.
 fn cut(size: u64, bins: &mut Vec<Bin>, empty: Bin) -> Result<Vec<Part>, BundleError> {
     let mut parts = Vec::new();
     let mut left = size;
@@ -135,8 +135,8 @@ fn cut(size: u64, bins: &mut Vec<Bin>, empty: Bin) -> Result<Vec<Part>, BundleEr
         let len = left.min(room);
         left -= len;
         last.free -= cost(len).min(last.free);
-        // Whatever lies behind a part that goes on, or around one in the middle, would stand
-        // between two parts in one pass.
+        // A member after a part that continues, or next to a part in the middle, would come between
+        // two parts in one pass.
         last.is_closed = left > 0 && !parts.is_empty();
         parts.push(Part {
             volume: number(bins.len() - 1),
@@ -186,7 +186,7 @@ fn place_whole(manifest: &mut BundleManifest, bins: &mut Vec<Bin>, empty: Bin) {
     }
 }
 
-/// The most that a member of this length takes, with what stands before it.
+/// Maximum length of a member with its headers and padding.
 fn cost(len: u64) -> u64 {
     padded(len.min(u64::MAX / 4)) + LEAD_LEN
 }

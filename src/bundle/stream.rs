@@ -14,7 +14,7 @@ use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// Takes what a bundle holds, in the order in which it comes.
 pub trait StreamSink {
-    /// What may go wrong with the sink, and with the bundle.
+    /// An error of the sink or of the bundle.
     type Error: From<BundleError>;
 
     /// Takes the list of what is to come: it makes sense, and nothing has been checked against it.
@@ -70,7 +70,7 @@ pub fn read_stream<R: Read, S: StreamSink>(
     Ok(head.manifest)
 }
 
-/// Whose fault it is.
+/// Whether the sink or the bundle failed.
 enum Failure<E> {
     Bundle(BundleError),
     Sink(E),
@@ -129,13 +129,13 @@ fn check_closure(closure: Option<Closure<'_>>) -> Result<(), BundleError> {
     problems.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
-/// Where the reader is.
+/// The state of the reader.
 struct Pass<'a, 'h> {
     input: Input<'a>,
     head: &'h Head,
     trust: &'h Trust,
     own: VolumeHead,
-    /// The number of the volume that is being read, of whose head perhaps not all is there.
+    /// The number of the volume that is being read, whose head may still be incomplete.
     reached: u32,
     /// The position of the next member of the volume.
     at: usize,
@@ -146,12 +146,12 @@ impl Pass<'_, '_> {
         self.own.volume.index() == 1
     }
 
-    /// Says of an error which volume it is about, where there are several.
+    /// Adds to an error the volume it occurred in, where there are several.
     fn locate(&self, error: BundleError) -> BundleError {
         let count = self.head.manifest.n_volumes;
         let is_of_this = match &error {
             BundleError::Image { .. } | BundleError::Manifest { .. } => false,
-            // Something came that is no volume.
+            // The input at this point is not a volume.
             BundleError::NotABundle { .. } => true,
             error => error.is_content(),
         };
@@ -213,9 +213,9 @@ impl Pass<'_, '_> {
         Ok(true)
     }
 
-    /// Goes on to the part of a blob in the next volume, past what stands before it.
+    /// Skips to the part of a blob in the next volume.
     fn next_part(&mut self, blob: usize, part: usize) -> Result<Member, BundleError> {
-        // The part that goes on in another volume is the last of its own.
+        // A part that continues in another volume is the last member of its own.
         while let Some(member) = self.next_member()? {
             self.read_plain(&member)?;
         }
@@ -231,7 +231,7 @@ impl Pass<'_, '_> {
         Err(BundleError::Blob { digest, problem })
     }
 
-    /// Reads and verifies a member whose bytes nobody wants, with its padding.
+    /// Reads and verifies a member whose content is not used, with its padding.
     fn read_plain(&mut self, member: &Member) -> Result<(), BundleError> {
         if let Content::Link(digest) = &member.content {
             if self.input.read_vec(member.len, &member.path)? != digest.as_str().as_bytes() {
@@ -308,8 +308,8 @@ fn read_blob<S: StreamSink>(
     })
 }
 
-/// The content of one blob: goes on from part to part, ends where it ends, and remembers why it
-/// could not be read.
+/// The content of one blob: continues from part to part, ends with the last one, and remembers why
+/// it could not be read.
 struct ContentReader<'p, 'a, 'h> {
     pass: &'p mut Pass<'a, 'h>,
     member: Member,

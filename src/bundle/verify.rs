@@ -19,7 +19,7 @@ use crate::bridge;
 use crate::fsx;
 use crate::oci::{Digest, DigestHasher};
 
-/// What is in a bundle, and what is wrong with it.
+/// The result of verifying a bundle.
 #[derive(Debug, Clone, Default)]
 pub struct BundleVerifyOutcome {
     pub n_blobs: usize,
@@ -28,17 +28,17 @@ pub struct BundleVerifyOutcome {
     pub len: u64,
     /// One line each, naming the member or the image; empty when all is well.
     pub problems: Vec<String>,
-    /// What is left out, as it may be.
+    /// Content that is permitted to be absent.
     pub notes: Vec<String>,
-    /// Which volumes were not found, if any.
+    /// The volumes that were not found, if any.
     pub partial: Option<Partial>,
     /// Whether it is signed; `None` where that was not to be read.
     pub signed: Option<Signed>,
-    /// What it requires at its target, if it is a delta.
+    /// The content required at the target, if it is a delta.
     pub delta: Option<Delta>,
 }
 
-/// What was found of a bundle of which volumes are missing.
+/// The result for a bundle with missing volumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
     /// The numbers of the missing volumes, counted from 1; never empty.
@@ -67,10 +67,10 @@ impl std::fmt::Debug for VerifyOptions<'_> {
     }
 }
 
-/// Reads every byte of the bundle at `path`, of all its volumes that are found.
+/// Reads every byte of the bundle at `path`, in all its volumes that are found.
 ///
 /// A raw bundle is read by several threads and all its problems are listed; a compressed one is
-/// read up to its first. Volumes that are not found are no problem: see
+/// read up to its first problem. A missing volume is not a problem: see
 /// [`BundleVerifyOutcome::partial`]. Fails only when a file cannot be read or is not a bundle.
 pub fn verify(
     path: &Path,
@@ -99,7 +99,7 @@ pub fn verify_once(
     as_outcome(verify_stream((input, path), options))
 }
 
-/// What is wrong with the content is what was to be found out.
+/// Wrong content is a result, not an error.
 fn as_outcome(
     verified: Result<BundleVerifyOutcome, BundleError>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
@@ -137,12 +137,12 @@ fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
     }
 }
 
-/// Something that one thread checks by itself.
+/// A unit of work for one thread.
 #[derive(Clone, Copy)]
 enum Task<'a> {
     /// The member of a volume at a position.
     Member(&'a OpenVolume, usize),
-    /// What the parts of a blob, by its position, are when they are joined.
+    /// The joined parts of a blob, by its position.
     Joined(usize),
 }
 
@@ -154,7 +154,7 @@ impl Task<'_> {
         }
     }
 
-    /// What is wrong, at most two things.
+    /// Returns the problems found, at most two.
     fn run(
         self,
         bundle: &Bundle,
@@ -233,7 +233,7 @@ fn verify_raw(
     Ok(outcome)
 }
 
-/// How many images have all of their blobs in the volumes that were found.
+/// The number of images whose blobs are all in the volumes that were found.
 fn n_complete_images(manifest: &BundleManifest, is_here: impl Fn(&BundleBlob) -> bool) -> usize {
     let blobs = manifest.blobs.iter();
     let missing: HashSet<&Digest> = blobs
@@ -247,8 +247,8 @@ fn n_complete_images(manifest: &BundleManifest, is_here: impl Fn(&BundleBlob) ->
     manifest.images.iter().filter(is_complete).count()
 }
 
-/// Checks all that stands in the volumes behind their heads; the errors are in the order of the
-/// volumes and of what is in them.
+/// Checks everything after the heads of the volumes; the errors are in the order of the volumes and
+/// of their members.
 fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
     let n_head = bundle.head().n_members();
     let mut tasks: Vec<Task<'_>> = Vec::new();
@@ -274,7 +274,7 @@ fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
     };
     std::thread::scope(|scope| {
         for _ in 1..options.jobs {
-            // Where the system makes no more threads, the others do the work.
+            // If the system cannot start more threads, the existing ones do the work.
             if bridge::spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -416,7 +416,7 @@ fn verify_stream(
     }
 }
 
-/// What was found where only the volumes before `end` came.
+/// The result when only the volumes before `end` are present.
 fn first_volumes(manifest: &BundleManifest, end: u32, signed: Signed) -> BundleVerifyOutcome {
     let is_here = |blob: &BundleBlob| blob.volumes().iter().all(|volume| *volume < end);
     let here = manifest.blobs.iter().filter(|blob| is_here(blob));

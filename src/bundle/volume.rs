@@ -1,4 +1,4 @@
-//! Where every member of a volume lies: computed from the plan, before the first byte.
+//! The layout of a volume: computed from the plan, before the first byte is written.
 //!
 //! ```text
 //! hod/volume.json  hod/bundle.json  [its signature]  common files  manifests    the same in every volume
@@ -23,8 +23,8 @@ pub(super) const END_LEN: u64 = 2 * BLOCK_LEN;
 /// The storage of a registry, below the root of the archive.
 const TREE: &str = "docker/registry/v2";
 
-/// The lengths of what stands before all else, in bytes; of a volume's and of the bundle's json they
-/// are the same in every volume.
+/// The lengths of the first members, in bytes; those of the two json files are the same in every
+/// volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct HeadLens {
     pub(super) volume_json: u64,
@@ -47,9 +47,9 @@ pub(super) struct Volume {
 pub(super) struct Member {
     pub(super) path: String,
     pub(super) content: Content,
-    /// Where its headers start.
+    /// The offset of its headers.
     pub(super) lead_offset: u64,
-    /// Where its content starts.
+    /// The offset of its content.
     pub(super) offset: u64,
     /// The length of its content in bytes.
     pub(super) len: u64,
@@ -183,7 +183,8 @@ impl Volume {
     }
 
     /// Lays out the blobs of this volume: first the part of one that began before, last the part of
-    /// one that goes on, so that one pass over all volumes meets all parts side by side.
+    /// one that continues, so that one pass over all volumes meets the parts of a blob
+    /// consecutively.
     fn push_blobs(&mut self, manifest: &BundleManifest) -> Result<(), BundleError> {
         let index = self.index;
         let part = |at: usize| -> Option<(usize, &Part)> {
@@ -248,7 +249,7 @@ impl Volume {
         self.len
     }
 
-    /// The offset behind what is the same in every volume: that of the first member of its own.
+    /// The offset of the first member that is not the same in every volume.
     pub(super) fn common_len(&self, manifest: &BundleManifest) -> u64 {
         let is_own = |member: &&Member| match &member.content {
             Content::File(at, _) => manifest.files[*at].volume.is_some(),

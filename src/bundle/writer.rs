@@ -18,7 +18,7 @@ use crate::oci::Digest;
 /// Opens a blob that is to be packed; called from several threads.
 pub type OpenBlob<'a, E> = dyn Fn(&Digest) -> Result<Pieces, E> + Sync + 'a;
 
-/// How the tar is stored.
+/// The container format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// As it is: readers seek in it.
@@ -30,12 +30,12 @@ pub enum Compression {
 /// How to write a bundle.
 #[derive(Clone, Copy)]
 pub struct WriteOptions<'a> {
-    /// Where the bundle appears once it is complete, in several volumes under names made from this:
-    /// see [`super::volume_path`]. Its directory must exist.
+    /// The path at which the bundle appears once it is complete; the names of several volumes are
+    /// derived from it: see [`super::volume_path`]. Its directory must exist.
     pub output: &'a Path,
     pub compression: Compression,
-    /// How many blobs are copied, or parts compressed, at the same time. Of no influence on the
-    /// bytes that are written.
+    /// The number of blobs that are copied, or of parts that are compressed, at the same time. Does
+    /// not affect the output.
     pub jobs: usize,
     /// Whether the bundle is on the disk, or only in the kernel's hands, when the call returns.
     pub durability: Durability,
@@ -101,11 +101,11 @@ impl WriteOptions<'_> {
     }
 }
 
-/// Writes the bundle that was laid out, with the blobs that `open` gives.
+/// Writes the bundle that was laid out, with the blobs that `open` returns.
 ///
-/// Each file appears complete, replacing what was there, or not at all, and the first volume after
-/// all others. A blob that is not known to be right is hashed as it passes; one that is not what its
-/// digest says ends the work. Equal plans make equal bytes, whatever the jobs.
+/// Each file appears complete, replacing an existing one, or not at all, and the first volume after
+/// all others. A blob that is not known to be right is hashed while it is copied; one with a wrong
+/// digest ends the work. Equal plans make equal bytes, regardless of the number of jobs.
 pub fn write<E: From<BundleError> + Send>(
     mut planned: Planned,
     open: &OpenBlob<'_, E>,
@@ -122,11 +122,11 @@ pub fn write<E: From<BundleError> + Send>(
     Ok(outcome(planned, files))
 }
 
-/// Writes the bundle that was laid out to `output` from start to end, as a pipe takes it.
+/// Writes the bundle that was laid out to `output` from start to end, as into a pipe.
 ///
-/// What was written before a failure is not a whole bundle, and no reader takes it for one.
+/// After a failure the output is incomplete, and every reader refuses it.
 ///
-/// Of the options, durability is without influence.
+/// Of the options, durability is ignored.
 pub fn write_to<E: From<BundleError> + Send>(
     mut planned: Planned,
     output: &mut dyn Write,
@@ -149,7 +149,7 @@ fn outcome(planned: Planned, files: Vec<(PathBuf, u64)>) -> WriteOutcome {
 }
 
 impl Planned {
-    /// The content of a member that is no blob, if it is in memory.
+    /// The content of a member other than a blob, if it is in memory.
     pub(super) fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
         match &member.content {
             Content::VolumeJson => &self.volume_jsons[volume],
@@ -164,7 +164,7 @@ impl Planned {
         }
     }
 
-    /// Where the bytes of a member go that are read from a file.
+    /// The source of a member's bytes, if it is a file.
     pub(super) fn place<'a>(&'a self, member: &Member) -> Option<Place<'a>> {
         let (digest, content) = match member.content {
             Content::Blob(at) => (&self.manifest.blobs[at].digest, None),

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::{Error, TempFile, read_at};
 
-/// How much the kernel is asked to copy at once: so much passes between two calls for progress.
+/// Number of bytes that the kernel is asked to copy at once; progress is reported between two
+/// calls.
 const STEP_LEN: u64 = 16 * 1024 * 1024;
-/// What file systems that share blocks share: ranges that begin and end at multiples of this.
+/// Block size of file systems that share blocks: only ranges aligned to it are shared.
 const BLOCK_LEN: u64 = 4096;
-/// How much is read and written at once where the kernel cannot copy.
+/// Number of bytes read and written at once where the kernel cannot copy.
 const BUFFER_LEN: usize = 256 * 1024;
 
 /// A range of an open file that is to be copied.
@@ -77,8 +78,8 @@ impl RangeCopier {
     }
 }
 
-/// How much of `len` bytes is copied at once: whole blocks as long as there are any, since kernels
-/// before 4.20 share the blocks of all of a range or of none.
+/// Number of bytes of `len` to copy in one call: whole blocks as long as possible, since kernels
+/// before 4.20 share either all blocks of a range or none.
 fn step_len(len: u64) -> usize {
     let whole = len - len % BLOCK_LEN;
     let step = if whole == 0 { len } else { whole.min(STEP_LEN) };

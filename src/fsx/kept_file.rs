@@ -8,10 +8,10 @@ use super::lock::{Locked, is_current, lock_now};
 use super::owned::open_own_file;
 use super::{Durability, Error, len_of, read_at, remove_file, sync_dir};
 
-/// A file under a name of its own that stays when it is dropped, so that a later run can go on
-/// with it. A lock on it, which dies with its process, keeps everybody else away.
+/// A uniquely named file that is kept when it is dropped, so that a later run can continue it. An
+/// exclusive lock on it, which ends with its process, excludes all other processes.
 ///
-/// What is in it was not synced: after a power cut it may hold anything.
+/// Its content is not synced: after a power cut it may contain anything.
 #[derive(Debug)]
 pub struct KeptFile {
     file: File,
@@ -19,14 +19,14 @@ pub struct KeptFile {
     len: u64,
 }
 
-/// What came of the wish to write a [`KeptFile`].
+/// The result of opening a [`KeptFile`] for writing.
 #[derive(Debug)]
 pub enum Keeping {
     /// It is ours until it is dropped.
     Ours(KeptFile),
     /// Somebody else writes it.
     Busy,
-    /// Its file system cannot lock (some network ones): nobody may write it.
+    /// The file system cannot lock (some network ones), so the file must not be written.
     NoLocks,
 }
 
@@ -42,7 +42,8 @@ impl KeptFile {
                 Locked::ByAnother => return Ok(Keeping::Busy),
                 Locked::Unsupported => return Ok(Keeping::NoLocks),
             }
-            // Who had it before may have renamed or removed it between our opening and our lock.
+            // The previous owner may have renamed or removed the file between our opening and our
+            // lock.
             if is_current(&file, path)? {
                 let len = len_of(&file, path)?;
                 return Ok(Keeping::Ours(Self {
@@ -59,7 +60,7 @@ impl KeptFile {
         &self.path
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }

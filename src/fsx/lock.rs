@@ -19,7 +19,7 @@ pub enum LockMode {
     Exclusive,
 }
 
-/// What came of the wish to lock an open file.
+/// The result of trying to lock an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locked {
     /// It is locked until it is closed.
@@ -29,9 +29,9 @@ pub(super) enum Locked {
     Unsupported,
 }
 
-/// Locks an open file, alone, without waiting.
+/// Locks an open file exclusively, without waiting.
 ///
-/// The lock belongs to the open file and its duplicates, and ends with the last of them.
+/// The lock belongs to the open file and its duplicates, and ends when the last of them is closed.
 pub(super) fn lock_now(file: &File, path: &Path) -> Result<Locked, Error> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Locked::Yes),
@@ -100,8 +100,8 @@ impl DirLock {
         }
     }
 
-    /// Takes the lock on a file that is there, with others who share, waiting for it; changes
-    /// nothing. `None` when the file is not found.
+    /// Takes a shared lock on an existing file, waiting for it; changes nothing. `None` when the
+    /// file is not found.
     pub fn join(path: &Path) -> Result<Option<Self>, Error> {
         loop {
             let Some(file) = super::try_open(path)? else {
@@ -115,7 +115,7 @@ impl DirLock {
         }
     }
 
-    /// Takes a directory itself as the lock, alone, waiting for it; leaves nothing behind. `None`
+    /// Takes an exclusive lock on a directory itself, waiting for it; leaves nothing behind. `None`
     /// on file systems that cannot lock directories (some network ones).
     pub fn of_dir(path: &Path) -> Result<Option<Self>, Error> {
         let file = super::open(path)?;

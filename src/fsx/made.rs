@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, remove_dir_if_empty, try_stat};
 
-/// Directories that this run made, each inside or beside those before it.
+/// Directories that this run created, in the order of creation.
 ///
-/// A directory is among them only if creating it succeeded, so that what another process made at
-/// the same time is not.
+/// A directory is recorded only if creating it succeeded, so one that another process created at
+/// the same time is not among them.
 #[derive(Debug, Default)]
 pub struct MadeDirs {
     dirs: Vec<PathBuf>,

@@ -1,7 +1,7 @@
 //! Marks: short texts that files carry as extended attributes, beside their content.
 //!
-//! They belong to the file, not to a name of it, so that hardlinks share them. Not every file system
-//! has them, nor may every user set them: a mark can save work, and never be relied on.
+//! They belong to the file, not to one of its names, so hardlinks share them. Not every file system
+//! has them and not every user may set them, so a mark may save work but must not be relied on.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,7 +34,7 @@ pub fn modified(file: &File) -> Option<SystemTime> {
     file.metadata().ok()?.modified().ok()
 }
 
-/// When anything about an open file was last changed, which nobody can set.
+/// The time of the last change of an open file's data or metadata (ctime), which cannot be set.
 pub fn changed(file: &File) -> Option<SystemTime> {
     let seconds = u64::try_from(file.metadata().ok()?.ctime()).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))

@@ -30,10 +30,10 @@ pub struct OutputDir {
 }
 
 impl OutputDir {
-    /// Starts a directory that is to become `destination`, whose parents are created.
+    /// Starts building the directory that becomes `destination`, whose parents are created.
     ///
-    /// Returns `None` when another process is building it. Fails when what is there under the name
-    /// of the directory in the making belongs to somebody else, or has something else in it.
+    /// Returns `None` when another process is building it. Fails when the temporary directory
+    /// exists already and belongs to another user or has unexpected content.
     pub fn create(destination: &Path, is_member: IsMember) -> Result<Option<Self>, Error> {
         let path = beside(destination, "partial");
         let there = super::try_read_dir_names(destination)?;
@@ -64,12 +64,12 @@ impl OutputDir {
         }
     }
 
-    /// Where it is built.
+    /// The temporary path that it is built at.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where it is to be.
+    /// The final path.
     pub fn destination(&self) -> &Path {
         &self.destination
     }
@@ -84,14 +84,15 @@ impl OutputDir {
         self.sync_name(durability)
     }
 
-    /// Gives it its name in place of the directory that is there, which is removed.
+    /// Moves it to its final path in place of the existing directory, which is removed.
     ///
-    /// Atomic where the file system can exchange two names; elsewhere the destination is absent
-    /// for an instant. What is in the old directory under other names than ours stays, with an
-    /// error that says where.
+    /// Atomic where the file system can exchange two names; elsewhere the destination is absent for
+    /// an instant. Entries of the old directory that are not ours are kept, and an error names
+    /// where.
     pub fn replace(mut self, durability: Durability) -> Result<(), Error> {
         self.sync_content(durability)?;
-        // The old directory is about to stand where others look for one in the making.
+        // The old directory is moved to the path where other processes expect one that is being
+        // built.
         let old_open = open_own_dir(&self.destination)?;
         if let Some(old) = &old_open {
             lock_now(old, &self.destination)?;

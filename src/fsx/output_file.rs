@@ -12,7 +12,7 @@ use super::made::OutputParents;
 use super::sweep::sweep_beside;
 use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve};
 
-/// What is at the path of an output, or will be.
+/// The kind of an output path, which may not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputKind {
     /// Nothing or a regular file, at this path once links are followed: it is replaced.
@@ -22,7 +22,7 @@ pub enum OutputKind {
 }
 
 impl OutputKind {
-    /// Looks at what is at `path`; a directory, or a name that no file can have, is an error.
+    /// Determines the kind of `path`; a directory, or a name that no file can have, is an error.
     pub fn of(path: &Path) -> Result<Self, Error> {
         if is_stdout(path) {
             return Ok(Self::Stream);
@@ -45,7 +45,7 @@ impl OutputKind {
     }
 }
 
-/// Whether an output is written from start to end, into what is there; see [`OutputKind`].
+/// Whether an output is written from start to end into an existing stream; see [`OutputKind`].
 pub fn is_stream(path: &Path) -> Result<bool, Error> {
     Ok(OutputKind::of(path)? == OutputKind::Stream)
 }

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::{Error, dir_of, user_id};
 
-/// Why a file or directory is not taken for our own.
+/// Why a file or directory is not treated as our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOwn {
     #[error("it is a symbolic link")]
@@ -27,7 +27,7 @@ pub(super) enum NotOwn {
 }
 
 impl NotOwn {
-    /// Why `source` is not taken for our own, if that is what it says.
+    /// The reason that `source` carries, if it is one of these.
     pub(super) fn of(source: &io::Error) -> Option<Self> {
         source.get_ref()?.downcast_ref().copied()
     }
@@ -58,7 +58,7 @@ pub fn open_own_dir(path: &Path) -> Result<Option<File>, Error> {
     }
 }
 
-/// The names in a directory that is real and this user's; none where there is no directory.
+/// The names in a real directory of this user; empty when there is no directory.
 pub fn own_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
     match open_own_dir(path)? {
         Some(dir) => super::read::names_in(&dir, path),
@@ -79,7 +79,7 @@ pub fn require_real_dirs(root: &Path, path: &Path) -> Result<(), Error> {
             None => return Ok(()),
             Some(stat) if stat.is_dir => {}
             Some(_) => {
-                // Which of them it is.
+                // Opening it distinguishes the two cases.
                 open_own_dir(&at)?;
                 return Err(NotOwn::Symlink.error(&at));
             }
@@ -88,8 +88,8 @@ pub fn require_real_dirs(root: &Path, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Creates the directory at `path`, whose parent must exist, or checks that the one that is there
-/// is real and this user's.
+/// Creates the directory at `path`, whose parent must exist, or checks that the existing one is
+/// real and belongs to this user.
 #[expect(clippy::disallowed_methods, reason = "the home of owned directories")]
 pub fn make_own_dir(path: &Path) -> Result<(), Error> {
     loop {
@@ -108,7 +108,7 @@ pub fn make_own_dir(path: &Path) -> Result<(), Error> {
 /// it must be a regular file of this user's with no other name.
 #[expect(clippy::disallowed_methods, reason = "the home of owned files")]
 pub(super) fn open_own_file(path: &Path, mode: u32) -> Result<File, Error> {
-    // A pipe that nobody reads must not hold us up.
+    // Opening a pipe without a reader must not block.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = std::fs::OpenOptions::new()
         .create(true)
@@ -132,8 +132,8 @@ pub(super) fn open_own_file(path: &Path, mode: u32) -> Result<File, Error> {
     Err(refused.error(path))
 }
 
-/// Whether a file that belongs to `uid` is this user's, as the file system of `dir` has it: some
-/// (FAT, network ones) give every file the same owner, whoever makes it.
+/// Whether a file that belongs to `uid` is this user's, as the file system of `dir` reports it:
+/// some (FAT, network ones) give every file the same owner, regardless of who creates it.
 pub(super) fn is_own(uid: u32, dir: &Path) -> bool {
     let made_here = || {
         let made = tempfile::tempfile_in(dir);

@@ -19,7 +19,7 @@ pub enum Durability {
     Deferred,
 }
 
-/// A file under a name of its own that disappears on drop unless it is persisted.
+/// A uniquely named file that is removed on drop unless it is persisted.
 ///
 /// Mode 0644. A killed process leaves it behind; [`super::sweep_scratch`] removes such files.
 #[derive(Debug)]
@@ -145,8 +145,8 @@ impl TempFile {
         self.persist_with(destination, durability, |_| ())
     }
 
-    /// Renames the file as [`TempFile::persist`] does, and shows it to `on_disk` when its data are
-    /// on the disk and nobody sees it yet; never with [`Durability::Deferred`].
+    /// Renames the file as [`TempFile::persist`] does, and passes it to `on_disk` after its data
+    /// are synced and before it is visible; never with [`Durability::Deferred`].
     pub fn persist_with(
         self,
         destination: &Path,
@@ -169,8 +169,8 @@ impl TempFile {
 }
 
 impl TempFile {
-    /// Renames the file to `destination`, where nothing may be yet; data, then name, are on the
-    /// disk on return. On failure neither file is there.
+    /// Renames the file to `destination`, which must not exist; data, then name, are on the disk on
+    /// return. On failure neither file exists.
     pub(super) fn persist_new(self, destination: &Path) -> Result<(), Error> {
         self.sync()?;
         let from = self.inner.path().to_owned();
@@ -281,7 +281,7 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a directory that is empty; one that is not, or is not there, is no error.
+/// Removes an empty directory; one that is not empty or does not exist is not an error.
 #[expect(clippy::disallowed_methods, reason = "the one home of removing")]
 pub fn remove_dir_if_empty(path: &Path) -> Result<(), Error> {
     match std::fs::remove_dir(path) {

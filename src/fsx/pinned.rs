@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::{Error, FileStat};
 
-/// A directory that stays the same whatever becomes of its path.
+/// An open directory, which stays the same when its path is renamed or replaced.
 ///
-/// The paths that its methods take are relative to it and may have only names in them. A path that
-/// leads through anything but real directories is not found.
+/// The paths that its methods take are relative to it and consist of names only. A path that leads
+/// through anything other than real directories is not found.
 #[derive(Debug)]
 pub struct PinnedDir {
     dir: File,

@@ -24,8 +24,8 @@ pub fn sweep_private(dir: &Path) -> Result<(), Error> {
     sweep_beside(dir, PREFIX, None)
 }
 
-/// Takes a file that has secrets in it away from all but its owner: mode 0600. One that is not
-/// found, or that nobody else may read or write, is left as it is.
+/// Sets the mode of a file with secrets to 0600. A file that does not exist, or that only its owner
+/// can read and write, is left as it is.
 pub fn make_private(path: &Path) -> Result<(), Error> {
     let Some(file) = super::try_open(path)? else {
         return Ok(());
@@ -49,11 +49,11 @@ pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Resul
     file.persist(path, durability)
 }
 
-/// Writes a new pair of small files, one of them with mode 0600, where neither may be there yet.
+/// Writes a new pair of small files, one of them with mode 0600; neither may exist.
 ///
-/// Each is whole and synced when it appears, the private one last: if it is there, both are. On
-/// failure neither is. A kill may leave the other one, or temporary files, which are swept by the
-/// next call for the same directory.
+/// Each is complete and synced when it appears, the private one last: if it exists, both do. On
+/// failure neither exists. A kill may leave the other one, or temporary files, which are removed by
+/// the next call for the same directory.
 pub fn write_new_pair(
     (private, private_bytes): (&Path, &[u8]),
     (other, other_bytes): (&Path, &[u8]),

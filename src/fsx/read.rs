@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::Error;
 
-/// What is known of a path without reading it; links are followed.
+/// Metadata of a path; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
     /// The length in bytes.
@@ -23,7 +23,7 @@ pub struct FileStat {
     pub mode: u32,
     /// Device and inode: equal means the same file.
     pub identity: (u64, u64),
-    /// How many names the file has.
+    /// The number of hardlinks of the file.
     pub n_links: u64,
     /// When it was last written, where that is known.
     pub modified: Option<SystemTime>,
@@ -111,7 +111,7 @@ pub fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, Error> {
     read_open(&open(path)?, path, len_max)
 }
 
-/// Reads a whole file of at most `len_max` bytes; `None` when it is not there.
+/// Reads a whole file of at most `len_max` bytes; `None` when it is not found.
 pub fn try_read(path: &Path, len_max: u64) -> Result<Option<Vec<u8>>, Error> {
     let Some(file) = try_open(path)? else {
         return Ok(None);
@@ -153,7 +153,7 @@ pub fn read_range(file: &File, path: &Path, offset: u64, len: usize) -> Result<V
     Ok(bytes)
 }
 
-/// The length in bytes of an open file, whatever became of its path.
+/// The length in bytes of an open file, even if its path no longer exists.
 pub fn len_of(file: &File, path: &Path) -> Result<u64, Error> {
     let metadata = file.metadata();
     let metadata = metadata.map_err(|source| Error::new("stat", path, source))?;
@@ -165,7 +165,7 @@ pub fn stat(path: &Path) -> Result<FileStat, Error> {
     stat_of(path).map_err(|source| Error::new("stat", path, source))
 }
 
-/// Looks at a path, following links; `None` when it is not there.
+/// Returns the metadata of a path, following links; `None` when it is not found.
 pub fn try_stat(path: &Path) -> Result<Option<FileStat>, Error> {
     absent_as_none(stat_of(path)).map_err(|source| Error::new("stat", path, source))
 }
@@ -189,8 +189,9 @@ impl From<&std::fs::Metadata> for FileStat {
     }
 }
 
-/// Follows links to where the file is, or would be: a path that is not there, or a link to one,
-/// is no error. A link to a file that a process has open is not followed: see `is_open_file`.
+/// Follows links to where the file is, or would be created: a path that does not exist, or a
+/// dangling link, is not an error. A link to a file that a process has open is not followed: see
+/// `is_open_file`.
 #[expect(clippy::disallowed_methods, reason = "the one home of links")]
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     let mut path = path.to_owned();
@@ -214,8 +215,8 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     Err(Error::new("follow", &path, source))
 }
 
-/// Whether `path`, or the nearest directory above it that is there, is the directory `dir` or inside
-/// it, however the two are named.
+/// Whether `path`, or its nearest existing ancestor, is the directory `dir` or inside it,
+/// regardless of how the two are written.
 #[expect(clippy::disallowed_methods, reason = "the one home of links")]
 pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
     let Some(dir) = try_stat(dir)? else {
@@ -239,8 +240,7 @@ pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The link to nothing because of which there is nothing at `path`: the path itself, or a directory
-/// above it.
+/// The dangling link that makes `path` unreachable: the path itself, or a directory above it.
 #[expect(
     clippy::disallowed_methods,
     reason = "links are looked at, not followed"
@@ -276,7 +276,7 @@ pub fn read_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
     names_in(&names, path)
 }
 
-/// Returns the names in a directory, sorted; `None` when it is not there.
+/// Returns the names in a directory, sorted; `None` when it is not found.
 pub fn try_read_dir_names(path: &Path) -> Result<Option<Vec<OsString>>, Error> {
     match list_error(path, absent_as_none(open_dir(path)))? {
         Some(dir) => names_in(&dir, path).map(Some),

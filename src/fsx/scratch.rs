@@ -10,13 +10,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::Error;
 use super::sweep::remove_at;
 
-/// A directory under a name of its own that is removed on drop with all that is still in it.
+/// A uniquely named directory that is removed on drop with everything that is still in it.
 ///
 /// A killed process leaves it behind; [`super::sweep_scratch`] removes it.
 #[derive(Debug)]
 pub struct TempDir {
     path: PathBuf,
-    /// The directory that it is in, whatever is at that path by now.
+    /// The open parent directory, even if another one is at its path by now.
     parent: File,
     name: OsString,
     is_kept: bool,
@@ -62,7 +62,7 @@ impl Drop for TempDir {
         if self.is_kept {
             return;
         }
-        // What stays is swept by the next run.
+        // The next run removes whatever remains.
         let _ = remove_at(&self.parent, &self.name, &self.path);
     }
 }

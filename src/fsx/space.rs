@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn files_on_fat_are_short() {
-        // What `stat -f` says of a FAT32 drive.
+        // The type that `stat -f` reports for a FAT32 drive.
         assert_eq!(len_max_of(FsType(0x4d44)), Some(4_294_967_295));
         // exFAT.
         assert_eq!(len_max_of(FsType(0x2011_bab0)), None);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Error;
 
-/// What stdin is called in messages.
+/// The name of stdin in messages.
 pub const STDIN: &str = "<stdin>";
 
 /// Whether a path on the command line means stdin; a file of that name is `./-`.
@@ -19,9 +19,9 @@ pub fn is_stdin(path: &Path) -> bool {
 /// Whether somebody has it already.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Opens stdin, from where it stands; nobody else may have read some of it into a buffer.
+/// Opens stdin at its current position; no buffered reader may have consumed any of it.
 ///
-/// A terminal is an error: nobody types what is read here. So is a second time.
+/// Fails on a terminal, since bundles are not typed, and on the second call.
 pub fn stdin() -> Result<File, Error> {
     let wrap = |source| Error::new("read", Path::new(STDIN), source);
     let refuse = |text| wrap(io::Error::other(text));

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Error;
 
-/// What stdout is called in messages.
+/// The name of stdout in messages.
 pub const STDOUT: &str = "<stdout>";
 
 /// Whether a path on the command line is `-`, which means stdout; a file of that name is `./-`.
@@ -15,9 +15,9 @@ pub fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Opens stdout, past all buffers.
+/// Opens stdout without a buffer.
 ///
-/// A terminal is an error: nobody wants to see what is written here.
+/// Fails on a terminal, since the output is binary.
 pub fn stdout() -> Result<File, Error> {
     let wrap = |source| Error::new("write", Path::new(STDOUT), source);
     let stdout = io::stdout();

@@ -14,7 +14,7 @@ use super::owned::is_own;
 use super::read::names_in;
 use super::{Error, open_own_dir};
 
-/// How many random characters are at the end of a temporary name.
+/// Number of random characters at the end of a temporary name.
 const RANDOM_LEN: usize = 6;
 
 /// Whether `name` is `prefix` and random characters.
@@ -49,18 +49,18 @@ pub fn sweep_scratch(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is to become of a file that a run left.
+/// Whether a file that an earlier run left is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
     /// Its name is not one that hod gives: it stays.
     Foreign,
-    /// It may be of use for a while.
+    /// A later run may still use it.
     Useful,
     Useless,
 }
 
-/// Removes the files in `dir`, which must be real and this user's, that are useless, or that
-/// nobody has written for `age`; a directory that is not found is not an error.
+/// Removes the files in `dir`, which must be real and this user's, that are useless or have not
+/// been written for `age`; a directory that is not found is not an error.
 pub fn sweep_older(
     dir: &Path,
     age: Duration,

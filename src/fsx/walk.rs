@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// What an entry of a walk is; symbolic links are not followed.
+/// The kind of an entry of a walk; symbolic links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalkKind {
     File,

@@ -32,9 +32,9 @@ pub struct Collection {
     kind: CollectionKind,
     images: Vec<NamedImage>,
     unreadable: Vec<UnreadableImage>,
-    /// What the media type of an image's manifest is said to be.
+    /// The media type that each image's manifest was declared with.
     declared: HashMap<Digest, MediaType>,
-    /// What is at hand: manifests that were made here, or all.
+    /// Manifests in memory: those that were made here, or all.
     held: BTreeMap<Digest, Manifest>,
     /// Manifests of a compressed archive whose bytes are not what their names say.
     corrupt: BTreeSet<Digest>,
@@ -52,7 +52,7 @@ pub struct UnreadableImage {
     pub error: Arc<CollectionError>,
 }
 
-/// What tool put it together, as far as it matters.
+/// The tool that wrote it, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CollectionKind {
     OciLayout,
@@ -101,7 +101,7 @@ struct Place {
 struct TopManifest {
     image: NamedImage,
     media_type: Option<MediaType>,
-    /// Whether it has a name of its own.
+    /// Whether the image itself is named.
     is_named: bool,
 }
 
@@ -134,7 +134,7 @@ impl Collection {
         &self.unreadable
     }
 
-    /// What to tell who uses it, a line each.
+    /// Notes for the user, one per line.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -144,13 +144,13 @@ impl Collection {
         matches!(self.blobs, Blobs::Sequential { .. })
     }
 
-    /// Manifests that no file has, since the format has none.
+    /// Manifests that are not in a file, since the format has none.
     pub fn made_manifests(&self) -> impl Iterator<Item = &Manifest> {
         let is_made = self.kind == CollectionKind::DockerArchive;
         self.held.values().filter(move |_| is_made)
     }
 
-    /// Reads and verifies a manifest; `None` when it is not there.
+    /// Reads and verifies a manifest; `None` when it is not found.
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, CollectionError> {
         if let Some(manifest) = self.held.get(digest) {
             return Ok(Some(manifest.clone()));
@@ -195,8 +195,8 @@ impl Collection {
             })
     }
 
-    /// Where a blob is; its bytes are not verified. `None` when it is not there, or when it has to
-    /// be waited for.
+    /// The range of a blob; its bytes are not verified. `None` when it is not found, or was not
+    /// reached yet.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, CollectionError> {
         match &self.blobs {
             Blobs::Directory => {
@@ -247,7 +247,7 @@ impl Collection {
         matches!(self.blobs, Blobs::Directory).then(|| self.blob_path(digest))
     }
 
-    /// What has the blob, for messages.
+    /// The member that contains the blob, for messages.
     pub fn member_of(&self, digest: &Digest) -> String {
         match &self.blobs {
             Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {
@@ -258,7 +258,7 @@ impl Collection {
         }
     }
 
-    /// Whether a manifest is there.
+    /// Whether a manifest is present.
     fn has(&self, digest: &Digest) -> bool {
         match &self.blobs {
             Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {

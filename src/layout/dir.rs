@@ -52,7 +52,7 @@ impl DirLayout {
             .map_err(|source| LayoutError::BadManifest { path, source })
     }
 
-    /// Reads the manifest with this digest, the top one or a child; `None` when it is not there.
+    /// Reads the manifest with this digest, the top one or a child; `None` when it is not found.
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, LayoutError> {
         let children = file_name::blob_names(digest)
             .map(|name| self.path.join(format!("{name}.{}", file_name::MANIFEST)));
@@ -75,7 +75,7 @@ impl DirLayout {
         }
     }
 
-    /// Opens a config or a layer; `None` when it is not there. Its bytes are not verified.
+    /// Opens a config or a layer; `None` when it is not found. Its bytes are not verified.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, LayoutError> {
         for name in file_name::blob_names(digest) {
             let path = self.path.join(name);

@@ -20,7 +20,7 @@ use crate::oci::{
     self, Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag,
 };
 
-/// What the media type of an encrypted layer ends with.
+/// The suffix of the media type of an encrypted layer.
 const ENCRYPTED: &str = "+encrypted";
 /// How much of a layer is decompressed at once.
 const CHUNK_LEN: usize = 256 * 1024;
@@ -208,14 +208,14 @@ impl DockerWriter {
             source,
         };
         let unpacked = self.unpack(&mut stored, layer);
-        // What was read until then says nothing about the blob.
+        // After a read error the digest of the bytes so far is meaningless.
         if stored.has_failed {
             let unread = || read_error(io::ErrorKind::UnexpectedEof.into());
             return Err(unpacked.err().unwrap_or_else(unread));
         }
-        // What a decoder leaves behind its last frame belongs to the blob too.
+        // Bytes after the decoder's last frame belong to the blob, too.
         io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
-        // A blob that is damaged is said to be that, whatever it unpacks to.
+        // A damaged blob is reported as such, whatever it decompresses to.
         stored.check(&layer.stored.digest)?;
         let (hasher, len) = unpacked?;
         let actual = hasher.finish();
@@ -264,7 +264,7 @@ impl DockerWriter {
         Ok(self.tar.commit(durability)?)
     }
 
-    /// Writes what stands before a layer, or before the end, and takes the layer off the list.
+    /// Writes the headers before a layer, or the end, and takes the layer off the list.
     fn write_until(&mut self, layer: Option<&DockerLayer>) -> Result<(), LayoutError> {
         while let Some((path, content)) = self.members.pop_first() {
             match content {

@@ -24,7 +24,7 @@ pub enum LayoutError {
     /// A version file that is malformed or from the future.
     #[error("`{}` says `{}`; versions up to 1.2 can be read", path.display(), text.escape_debug())]
     UnknownVersion { path: PathBuf, text: String },
-    /// A file that is no manifest.
+    /// A file that is not a manifest.
     #[error("`{}` cannot be read as a manifest", path.display())]
     BadManifest {
         path: PathBuf,
@@ -36,14 +36,14 @@ pub enum LayoutError {
     /// A directory, device or pipe where a blob belongs.
     #[error("`{}` is not a file", path.display())]
     NotAFile { path: PathBuf },
-    /// Directories whose names are no references.
+    /// Directories whose names are not valid references.
     #[error("{}", list_names(.0))]
     BadNames(Vec<BadName>),
     /// Something that is not ours to replace.
     #[error("`{}` already exists and is not a `dir:` layout{}", path.display(), found.as_ref().map(|name| format!(": it has `{name}`")).unwrap_or_default())]
     Occupied {
         path: PathBuf,
-        /// What no layout has.
+        /// A file or directory that does not belong in a layout.
         found: Option<String>,
     },
     /// The same, for other formats.
@@ -52,7 +52,7 @@ pub enum LayoutError {
         path: PathBuf,
         /// With an article.
         format: &'static str,
-        /// What none has.
+        /// A file or directory that does not belong in a layout.
         found: Option<String>,
     },
     /// Another process makes the same layout.
@@ -97,14 +97,14 @@ pub enum LayoutError {
     },
 }
 
-/// A layout whose directory has a name that is no reference.
+/// A layout in a directory whose name is not a valid reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadName {
     pub path: PathBuf,
     pub reason: BadNameReason,
 }
 
-/// Why a directory's name is no reference.
+/// Why a directory's name is not a valid reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadNameReason {
     #[error("the name is not valid UTF-8")]

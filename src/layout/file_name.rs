@@ -6,9 +6,9 @@ use crate::oci::{Algorithm, Digest};
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The file that makes a directory a layout that may be replaced.
 pub(super) const VERSION: &str = "version";
-/// What the version file of a layout with sha256 only holds.
+/// The content of the version file of a layout with sha256 only.
 pub(super) const VERSION_1_1: &str = "Directory Transport Version: 1.1\n";
-/// What it holds when a file has its algorithm in its name.
+/// Its content when a file name contains the algorithm.
 pub(super) const VERSION_1_2: &str = "Directory Transport Version: 1.2\n";
 /// The longest version file that is read, in bytes.
 pub(super) const VERSION_LEN_MAX: u64 = 256;

@@ -9,9 +9,9 @@ use super::dir::is_layout;
 use super::error::BadNameReason;
 use super::{BadName, LayoutError};
 
-/// A layout and the reference that its path stands for.
+/// A layout and the reference that its path corresponds to.
 ///
-/// A digest in the reference is what was asked for when the layout was made: skopeo puts one
+/// A digest in the reference is the one requested when the layout was made: skopeo stores one
 /// platform's manifest under the digest of its index unless told to take all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundLayout {
@@ -53,8 +53,8 @@ pub fn detect(path: &Path) -> Result<bool, LayoutError> {
 
 /// The layouts below `root`, in the order of their paths' components.
 fn layouts_below(root: &Path) -> impl Iterator<Item = Result<PathBuf, LayoutError>> {
-    // Blobs lie flat in a layout, and there is nothing to find below one. An error in looking is
-    // met again, and reported, when the entry itself is looked at.
+    // A layout contains no directories with further layouts. An error here occurs again, and is
+    // reported, when the entry itself is examined.
     let enter = |path: &Path| !is_hidden(path) && !is_layout(path).unwrap_or(false);
     fsx::walk(root, enter).filter_map(|entry| match entry {
         Ok(entry) if entry.kind == WalkKind::Dir && !is_hidden(&entry.path) => {

@@ -25,7 +25,7 @@ const MARKER_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 
-/// Where a blob stands in a layout.
+/// The path of a blob in a layout.
 fn blob_member(digest: &Digest) -> String {
     let algorithm = digest.algorithm().as_str();
     format!("{BLOBS}/{algorithm}/{}", digest.hex())

@@ -8,10 +8,10 @@ use crate::oci::{Algorithm, Digest, DigestHasher, Manifest};
 use super::LayoutError;
 use super::file_name;
 
-/// A layout in the making, in a hidden directory beside its destination.
+/// A layout that is being built, in a hidden directory next to its destination.
 ///
-/// Blobs may be added from several threads. Dropped, it leaves nothing behind; what a killed
-/// process left is removed when the same layout is made again.
+/// Blobs may be added from several threads. Dropped, it leaves nothing behind; the files of a
+/// killed process are removed when the same layout is made again.
 #[derive(Debug)]
 pub struct DirWriter {
     output: fsx::OutputDir,
@@ -19,7 +19,7 @@ pub struct DirWriter {
     children: Vec<Manifest>,
 }
 
-/// What came of finishing a layout.
+/// The result of finishing a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
     /// It is new.
@@ -40,7 +40,7 @@ pub struct BlobWriter {
     len: u64,
 }
 
-/// What is at a destination.
+/// The state of a destination.
 enum Destination {
     Free,
     Layout(Vec<String>),
@@ -49,8 +49,8 @@ enum Destination {
 impl DirWriter {
     /// Starts a layout at `destination`, whose parents are created.
     ///
-    /// What is there must be a layout (with a version file and nothing foreign in it) or an empty
-    /// directory, and stays until [`DirWriter::commit`].
+    /// An existing destination must be a layout (with a version file and without foreign files) or
+    /// an empty directory, and stays until [`DirWriter::commit`].
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
         match fsx::OutputDir::create(destination, is_member)? {
@@ -65,7 +65,7 @@ impl DirWriter {
         }
     }
 
-    /// Where the layout is to be.
+    /// The final path of the layout.
     pub fn destination(&self) -> &Path {
         self.output.destination()
     }
@@ -86,7 +86,7 @@ impl DirWriter {
         Ok(())
     }
 
-    /// Where a blob stands while the layout is being built.
+    /// The path of a blob while the layout is being built.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.output.path().join(file_name::blob(digest))
     }
@@ -238,7 +238,7 @@ impl BlobWriter {
         self.len
     }
 
-    /// Whether there are no bytes yet.
+    /// Whether it is empty so far.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -277,7 +277,7 @@ fn look_at(path: &Path) -> Result<Destination, LayoutError> {
     }
     let mut names = Vec::new();
     for name in fsx::try_read_dir_names(path)?.unwrap_or_default() {
-        // No layout has directories, whatever their names.
+        // A layout never contains directories.
         let is_dir = fsx::try_stat(&path.join(&name))?.is_some_and(|stat| stat.is_dir);
         match name.into_string() {
             Ok(name) if file_name::is_layout_file(&name) && !is_dir => names.push(name),

@@ -10,7 +10,7 @@ use crate::oci::{Algorithm, Descriptor, Digest, DigestHasher, MANIFEST_LEN_MAX, 
 use super::stamp::{Soundness, Stamp};
 use super::{Store, StoreError, stamp};
 
-/// What a store has of a blob.
+/// Whether the store has a blob, and whether it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holding {
     /// Nothing, or a file of another length.
@@ -21,23 +21,23 @@ pub enum Holding {
     Damaged { actual: Digest },
 }
 
-/// How many bytes are read at once for hashing.
+/// Number of bytes read at once for hashing.
 pub(super) const READ_LEN: usize = 256 * 1024;
 
 impl Store {
-    /// The path of a blob's data, whether it is there or not.
+    /// The path of a blob's data; the blob need not exist.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.tree().blob(digest)
     }
 
-    /// The length of a blob in bytes; `None` when it is not there.
+    /// The length of a blob in bytes; `None` when it is not found.
     pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let stat = fsx::try_stat(&self.blob_path(digest))?;
         Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
     }
 
-    /// What the store has of a blob. A file that was changed after it was verified is hashed, which
-    /// blocks for as long as that takes; otherwise its length is believed.
+    /// Returns whether the store has a blob. A file that was changed after it was verified is
+    /// hashed, which blocks; otherwise only its length is compared.
     pub fn holding(&self, blob: &Descriptor) -> Result<Holding, StoreError> {
         let Some(range) = self.open_blob(&blob.digest)? else {
             return Ok(Holding::Absent);
@@ -68,7 +68,7 @@ impl Store {
         Ok(self.blob_len(digest)? == Some(len) && !self.is_suspect(digest)?)
     }
 
-    /// Opens a blob; `None` when it is not there. Who reads must hash: nothing is verified here.
+    /// Opens a blob; `None` when it is not found. Nothing is verified here: the reader must hash.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
         let Some(len) = self.blob_len(digest)? else {
             return Ok(None);
@@ -82,7 +82,7 @@ impl Store {
         }))
     }
 
-    /// Reads a blob of at most `len_max` bytes, verified; `None` when it is not there.
+    /// Reads a blob of at most `len_max` bytes, verified; `None` when it is not found.
     pub fn read_blob(&self, digest: &Digest, len_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.blob_path(digest);
         let Some(bytes) = fsx::try_read(&path, len_max)? else {
@@ -137,10 +137,10 @@ impl Store {
         put(temp, (&path, digest), Durability::Deferred)
     }
 
-    /// Puts the file at `source`, which must hold `digest`, into the store; not synced.
+    /// Puts the file at `source`, which must contain `digest`, into the store; not synced.
     ///
-    /// Returns whether it is new here. A file that is there already is left, unless its length is
-    /// not the source's, or it was changed after it was verified: then it is replaced.
+    /// Returns whether it is new here. An existing file is kept, unless its length differs from the
+    /// source's or it was changed after it was verified: then it is replaced.
     pub fn import_file(
         &self,
         source: &Path,
@@ -183,7 +183,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// How many bytes were written so far.
+    /// The number of bytes written so far.
     pub fn len(&self) -> u64 {
         self.len
     }

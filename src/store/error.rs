@@ -19,7 +19,7 @@ pub enum StoreError {
     /// A store opened for reading was to be changed.
     #[error("store `{}` is open for reading only", path.display())]
     ReadOnly { path: PathBuf },
-    /// A store that was to be opened alone.
+    /// The store could not be opened exclusively.
     #[error("`{}` is in use by another hod process", path.display())]
     InUse { path: PathBuf },
     /// A path of the store that leads elsewhere.

@@ -25,7 +25,7 @@ impl fmt::Display for StoredImage {
     }
 }
 
-/// What a store lists.
+/// The images of a store, and what could not be listed.
 #[derive(Debug, Default)]
 pub struct StoredImages {
     /// Sorted.
@@ -49,10 +49,10 @@ impl fmt::Display for UnreadableTag {
 }
 
 impl Store {
-    /// Lists the images, sorted: all tags, and the manifests that stand on their own.
+    /// Lists the images, sorted: all tags, and the untagged top-level manifests.
     ///
-    /// The latter are those that no tag of the repository names or once named and no other manifest
-    /// of it lists.
+    /// The latter are those that no tag of the repository names or once named and that no other
+    /// manifest of it lists.
     pub fn images(&self) -> Result<StoredImages, StoreError> {
         let mut listed = StoredImages::default();
         for repository in self.repositories()? {
@@ -74,7 +74,7 @@ impl Store {
                 Ok(Some(digest)) => digest,
                 Ok(None) => continue,
                 Err(error) => {
-                    // What it named is not an image of its own for that.
+                    // A digest that the tag named earlier is not listed as an image.
                     for digest in self.tag_history(repository, &tag)? {
                         rootless.remove(&digest);
                     }
@@ -88,7 +88,7 @@ impl Store {
                 }
             };
             rootless.remove(&digest);
-            // The history is worth reading only while something is left to explain.
+            // The history need not be read when no manifests remain to be explained.
             if !rootless.is_empty() {
                 for digest in self.tag_history(repository, &tag)? {
                     rootless.remove(&digest);

@@ -1,4 +1,4 @@
-//! Where everything stands in distribution's tree (registry/storage/paths.go).
+//! Paths in distribution's tree (registry/storage/paths.go).
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::oci::{Digest, RepositoryName, Tag};
 
 use super::StoreError;
 
-/// Where the tree is below a registry's `rootdirectory`.
+/// The path of the tree below a registry's `rootdirectory`.
 const TREE: &str = "docker/registry/v2";
 
 /// The `docker/registry/v2` directory.
@@ -40,10 +40,10 @@ impl Tree {
         }
     }
 
-    /// Looks what `path` is; `None` when it is neither.
+    /// Determines whether `path` is a root or a tree; `None` when it is neither.
     ///
-    /// The tree itself must have both of its directories: one alone is seen elsewhere too (an OCI
-    /// layout has `blobs/`, a developer's home has `repositories/`).
+    /// The tree must have both of its directories: one alone also occurs elsewhere (an OCI layout
+    /// has `blobs/`, a developer's home may have `repositories/`).
     pub(super) fn look(path: &Path) -> Result<Option<PathKind>, StoreError> {
         let is_dir =
             |path: &Path| Ok::<_, StoreError>(fsx::try_stat(path)?.is_some_and(|s| s.is_dir));
@@ -103,7 +103,7 @@ impl Tree {
     }
 }
 
-/// The directory of one repository, in the tree or being built beside it.
+/// The directory of one repository, in the tree or in a temporary place where it is built.
 #[derive(Debug, Clone)]
 pub(super) struct RepositoryDir {
     path: PathBuf,
@@ -156,7 +156,7 @@ impl RepositoryDir {
     }
 }
 
-/// The directory of one tag, in the tree or being built beside it.
+/// The directory of one tag, in the tree or in a temporary place where it is built.
 #[derive(Debug, Clone)]
 pub(super) struct TagDir {
     path: PathBuf,

@@ -15,7 +15,7 @@ use super::{ORIGINALS_DIR, STATE_DIR, Store, StoreError};
 const STALE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 impl Store {
-    /// Keeps a manifest beside the tree; idempotent, not synced.
+    /// Stores a manifest next to the tree; idempotent, not synced.
     pub fn keep_original(&self, manifest: &Manifest) -> Result<(), StoreError> {
         if self.find_manifest(manifest.digest()).is_some() {
             return Ok(());
@@ -29,8 +29,8 @@ impl Store {
         Ok(temp.persist(&path, Durability::Deferred)?)
     }
 
-    /// Reads a manifest that is in the tree or beside it; `None` when it is not there, or is
-    /// damaged, since it can be fetched.
+    /// Reads a manifest in the tree or next to it; `None` when it is not found or is damaged, since
+    /// it can be fetched again.
     pub fn find_manifest(&self, digest: &Digest) -> Option<Manifest> {
         if let Ok(Some(manifest)) = self.read_manifest(digest) {
             return Some(manifest);
@@ -50,7 +50,8 @@ impl Store {
     }
 }
 
-/// Removes originals that are to be fetched anew; nobody else may have the store open.
+/// Removes originals, which can be fetched again; requires that no other process has the store
+/// open.
 pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
     let dir = store.join(STATE_DIR).join(ORIGINALS_DIR);
     let judge = |name: &std::ffi::OsStr| match digest_of(name) {

@@ -16,13 +16,13 @@ use super::blob::{READ_LEN, put_with};
 use super::layout::Tree;
 use super::{PARTIAL_DIR, STATE_DIR, Store, StoreError, stamp};
 
-/// After how long what nobody went on with is thrown away.
+/// Age at which an abandoned partial blob is removed.
 const STALE_AFTER: Duration = Duration::from_hours(7 * 24);
 
-/// What came of the wish to go on with a blob.
+/// The result of opening a partial blob.
 #[derive(Debug)]
 pub enum Partial {
-    /// It is ours to go on with, from [`PartialBlob::len`].
+    /// It is locked by this run, which continues it at [`PartialBlob::len`].
     Ours(Box<PartialBlob>),
     /// The store has the whole blob.
     Present,
@@ -44,9 +44,9 @@ pub struct PartialBlob {
 }
 
 impl Store {
-    /// Opens what is there of a blob, hashed; nothing is there at first.
+    /// Opens the partial content of a blob, which is hashed; it is empty at first.
     ///
-    /// Blocks for as long as hashing takes, unless `stop` is set: then the answer means nothing.
+    /// Blocks while it is hashed, unless `stop` is set: then the result is meaningless.
     pub fn partial_blob(&self, blob: &Descriptor, stop: &Stop) -> Result<Partial, StoreError> {
         // Refuses a store that is open for reading only.
         self.temp_path()?;
@@ -62,7 +62,7 @@ impl Store {
             }
             Keeping::NoLocks => return Ok(Partial::Unkept),
         };
-        // Whoever had it may have published it just now.
+        // The previous owner may have published it just now.
         if self.keeps(&blob.digest, blob.size)? {
             file.remove()?;
             return Ok(Partial::Present);
@@ -81,7 +81,7 @@ impl Store {
         Ok(Partial::Ours(partial))
     }
 
-    /// How many bytes of a blob an earlier run left.
+    /// The number of bytes of a blob that an earlier run left.
     pub fn partial_len(&self, digest: &Digest) -> Result<u64, StoreError> {
         let stat = fsx::try_stat(&self.partial_path(digest))?;
         Ok(stat.map_or(0, |stat| stat.len))
@@ -95,17 +95,17 @@ impl Store {
 }
 
 impl PartialBlob {
-    /// How many bytes are there.
+    /// The number of bytes present.
     pub fn len(&self) -> u64 {
         self.file.len()
     }
 
-    /// Whether nothing is there.
+    /// Whether no bytes are present.
     pub fn is_empty(&self) -> bool {
         self.file.is_empty()
     }
 
-    /// Whether all bytes are there, right or wrong.
+    /// Whether all bytes are present, verified or not.
     pub fn is_whole(&self) -> bool {
         self.file.len() == self.size
     }
@@ -177,7 +177,7 @@ impl PartialBlob {
     }
 }
 
-/// Throws away what nobody will go on with; nobody else may have the store open.
+/// Removes stale partial blobs; requires that no other process has the store open.
 pub(super) fn sweep(store: &std::path::Path, tree: &Tree) -> Result<(), StoreError> {
     let dir = store.join(STATE_DIR).join(PARTIAL_DIR);
     let judge = |name: &OsStr| match digest_of(name) {

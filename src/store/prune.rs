@@ -1,12 +1,13 @@
-//! Removing from a tree what is not to be in it any more, without losing anything.
+//! Removes surplus content from a tree without losing anything.
 //!
 //! Content is removed only where another store, the origin, has it as well: a blob when the origin
-//! has a name of the same inode, or a file of its own that was verified; an index also when it can
-//! be made again from what the origin has. Of a tree that has images besides, nothing is removed.
+//! has a name of the same inode or its own verified file; an index also when it can be made again
+//! from what the origin has. Nothing is removed from a tree that contains further images.
 //!
-//! The tree is open alone, the origin held, and every file is looked at again before it goes: its
-//! path is walked without following links, and a blob leaves its place by a rename that is undone
-//! when the origin's copy went with it. What a finished tree does not have is never touched.
+//! The tree is locked exclusively and the origin is locked shared. Every file is checked again
+//! before it is removed: its path is walked without following links, and a blob is first renamed
+//! away, which is undone when the origin's copy has disappeared meanwhile. Files that do not occur
+//! in a finished tree are never touched.
 
 mod proof;
 mod removal;
@@ -26,10 +27,10 @@ pub use removal::Removal;
 pub(super) use removal::restore;
 use shape::{TreeDir, TreeFile};
 
-/// How the directories are named by which a tree is told from its origin.
+/// Prefix of the directories that tell a tree from its origin.
 const PROBE: &str = "probe-";
 
-/// What a tree is to hold.
+/// The content that the tree is to keep.
 #[derive(Debug, Default)]
 pub struct Kept {
     repositories: HashMap<RepositoryName, KeptLinks>,
@@ -90,10 +91,10 @@ impl Kept {
     }
 }
 
-/// What a tree has besides what it is to hold.
+/// The content of a tree that is not to be kept.
 #[derive(Debug)]
 pub struct Surplus {
-    /// What is to be removed, in this order.
+    /// The files to remove, in this order.
     files: Vec<Planned>,
     /// Directories with nothing in them.
     empty_dirs: Vec<PathBuf>,
@@ -109,16 +110,16 @@ pub struct Surplus {
     unreadable_files: Vec<PathBuf>,
 }
 
-/// An image that would be lost for good.
+/// An image that would be lost.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lost {
     pub image: StoredImage,
-    /// What of it the origin lacks.
+    /// The manifest or blob that the origin lacks.
     pub digest: Digest,
     pub why: WhyLost,
 }
 
-/// What the origin lacks of an image.
+/// What kind of content the origin lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WhyLost {
     Absent,
@@ -158,7 +159,8 @@ impl Surplus {
         &self.lost
     }
 
-    /// What no finished tree has, and blobs of no image that the origin lacks: they stay.
+    /// Files that do not occur in a finished tree, and unreferenced blobs that the origin lacks:
+    /// they are kept.
     pub fn left(&self) -> &[PathBuf] {
         &self.left
     }
@@ -261,7 +263,7 @@ impl Store {
             survey.judge(planned)?;
         }
         if stop.is_set() {
-            // Nobody waits for the answer, and it is not one.
+            // The run was stopped, so the incomplete result is discarded.
             found.clear();
         }
         let lost = survey.lost(&images, &found)?;
@@ -308,7 +310,7 @@ impl Store {
     }
 }
 
-/// What is found out about the blobs of a tree.
+/// State of the survey of a tree's blobs.
 struct Survey<'a> {
     kept: &'a Kept,
     manifests: HashMap<Digest, Option<Manifest>>,
@@ -346,7 +348,7 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// What the origin lacks of a manifest of the tree, apart from its children.
+    /// The first digest of a manifest of the tree, apart from its children, that the origin lacks.
     fn lacks(&mut self, digest: &Digest) -> Result<Option<(Digest, WhyLost)>, StoreError> {
         let mut needed = vec![digest.clone()];
         if let Some(manifest) = self.manifest(digest)? {
@@ -409,7 +411,7 @@ impl Survey<'_> {
         Ok(lost)
     }
 
-    /// The manifests of images that the origin has no tag of, nor makes again.
+    /// The manifests of images that the origin neither tags nor can make again.
     fn untagged(&mut self, images: &[StoredImage]) -> Result<HashSet<Digest>, StoreError> {
         let mut untagged = HashSet::new();
         for image in images {
@@ -515,7 +517,7 @@ mod tests {
             tree.read_blob(&blob, 9).unwrap().as_deref(),
             Some(&b"gone"[..])
         );
-        // And the next time it stays, though no image has it.
+        // It is kept the next time, too, although no image references it.
         let surplus = tree.surplus(&kept, &origin, &stop).unwrap();
         assert_eq!(surplus.lost(), []);
         assert_eq!(surplus.left(), [tree.blob_path(&blob)]);

@@ -1,8 +1,8 @@
-//! Publishing: making images visible, each at once and whole.
+//! Publishing: makes images visible, each atomically and complete.
 //!
-//! A repository that is not there yet is built in `.hod/tmp` and appears by two renames, a tag that
-//! is not there yet by one; a link in a repository that stands is renamed into place. So a reader
-//! sees no empty link and no half image, and a kill leaves nothing that must be repaired.
+//! A new repository is built in `.hod/tmp` and appears by two renames, a new tag by one; a link in
+//! an existing repository is replaced by rename. So a reader sees neither an empty link nor half an
+//! image, and a kill leaves nothing to repair.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::{Store, StoreError};
 pub struct Publication {
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
-    /// What the tag is to name.
+    /// The digest that the tag will name.
     pub top: Digest,
     /// The manifests, children before those that list them, `top` among them.
     pub manifests: Vec<Digest>,
@@ -40,10 +40,10 @@ struct Wanted<'a> {
 impl Store {
     /// Makes images visible: their blobs' links, their manifests' links, then their tags.
     ///
-    /// Idempotent: a link that is right is left alone. With [`Durability::Synced`] all that a tag
-    /// leads to is on the disk before the tag is, and the tags are on return; data written earlier
-    /// without a sync is covered. Fails with [`StoreError::MissingBlob`], and changes nothing, when
-    /// a blob or manifest is not in the store.
+    /// Idempotent: a correct link is left alone. With [`Durability::Synced`] everything that a tag
+    /// leads to is on the disk before the tag is, and the tags are on return; this includes data
+    /// written earlier without a sync. Fails with [`StoreError::MissingBlob`], and changes nothing,
+    /// when a blob or manifest is not in the store.
     pub fn publish(
         &self,
         images: &[Publication],
@@ -115,7 +115,7 @@ impl Store {
         batch.link(&self.tree().repository(repository), &wanted)
     }
 
-    /// Sorts a batch by repository, and makes sure that everything is there.
+    /// Sorts a batch by repository, and checks that everything is present.
     fn gather<'a>(
         &self,
         images: &'a [Publication],
@@ -172,7 +172,7 @@ impl Batch<'_> {
         Ok(fsx::require_real_dirs(self.root, &dir.join("-"))?)
     }
 
-    /// Links blobs and manifests into a repository that stands.
+    /// Links blobs and manifests into an existing repository.
     fn link(&self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
         fsx::create_dir_all(&target.layers())?;
         fsx::create_dir_all(&target.manifests())?;
@@ -203,7 +203,7 @@ impl Batch<'_> {
         Ok(dir)
     }
 
-    /// Points tags of a repository that stands at their new digests.
+    /// Points tags of an existing repository to their new digests.
     fn tag(&mut self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
         for (tag, digest) in &wanted.tags {
             let dir = target.tag(tag);
@@ -221,7 +221,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Puts a link into a tree that others read, by rename; one that is right is left alone.
+    /// Replaces a link in a tree that others read, by rename; a correct one is left alone.
     fn put_link(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
         let bytes = digest.as_str().as_bytes();
         if has_content(path, bytes)? {
@@ -255,21 +255,22 @@ fn appear(source: &RepositoryDir, target: &RepositoryDir) -> Result<bool, StoreE
     if rename_new(source.path(), target.path())? {
         return Ok(true);
     }
-    // The directory is there for the repositories below it. Blobs come before manifests, which
-    // hold the tags.
+    // The directory exists already because of repositories below it. Blobs come before manifests,
+    // whose directory contains the tags.
     Ok(rename_new(&source.layers(), &target.layers())?
         && rename_new(&source.manifests(), &target.manifests())?)
 }
 
-/// Writes a new tag's links into a directory that nobody reads yet.
+/// Writes a new tag's links into a directory that is not visible yet.
 fn build_tag(dir: &TagDir, digest: &Digest) -> Result<(), StoreError> {
     build_link(&dir.past(digest), digest)?;
     build_link(&dir.current(), digest)
 }
 
-/// Writes a link into a directory that nobody reads yet.
+/// Writes a link into a directory that is not visible yet.
 fn build_link(path: &Path, digest: &Digest) -> Result<(), StoreError> {
-    // Nearly every link has a directory of its own, so it is made without trying first.
+    // Nearly every link has its own directory, so the directory is created without trying to write
+    // first.
     if let Some(dir) = path.parent() {
         fsx::create_dir_all(dir)?;
     }

@@ -5,14 +5,14 @@ use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName};
 
 use super::{Store, StoreError};
 
-/// What is in every manifest that has a subject, as far as it is ASCII.
+/// A substring of every manifest that has a subject, unless it is escaped.
 const FIELD: &[u8] = b"subject";
 
 impl Store {
     /// Lists the manifests of a repository that have a subject, each with that subject; sorted.
     ///
-    /// Reads every manifest of the repository and verifies none: what cannot be understood has no
-    /// subject. Whoever uses one reads it again.
+    /// Reads every manifest of the repository and verifies none: one that cannot be parsed has no
+    /// subject. Callers that use one must read it again.
     pub fn subjects(
         &self,
         repository: &RepositoryName,
@@ -26,7 +26,7 @@ impl Store {
         Ok(subjects)
     }
 
-    /// Reads what a manifest says that it is about; `None` when it says nothing, or is not there.
+    /// Reads the subject of a manifest; `None` when it has none, or is not found.
     pub fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, StoreError> {
         let path = self.blob_path(digest);
         if fsx::try_stat(&path)?.is_none_or(|stat| stat.len > MANIFEST_LEN_MAX) {

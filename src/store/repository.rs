@@ -109,7 +109,7 @@ fn file_name(path: &Path) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether a link is there, as a file that is not empty (what a crash may leave of one).
+/// Whether a link exists, as a file that is not empty (a crash may leave an empty one).
 fn is_link(path: &Path) -> Result<bool, StoreError> {
     Ok(fsx::try_stat(path)?.is_some_and(|stat| stat.is_file && stat.len > 0))
 }
@@ -131,7 +131,7 @@ pub(super) fn linked(dir: &Path) -> Result<Vec<Digest>, StoreError> {
     Ok(digests)
 }
 
-/// Reads the digest in a link file; `None` when it is not there.
+/// Reads the digest in a link file; `None` when it is not found.
 ///
 /// Tolerates white space around it, which other tools leave and registries do not.
 pub(super) fn read_link(path: &Path) -> Result<Option<Digest>, StoreError> {

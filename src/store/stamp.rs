@@ -1,24 +1,24 @@
-//! Stamps: which blob files need not be read again to know what is in them.
+//! Stamps: record which blob files were verified and need not be read again.
 //!
 //! ```text
 //! user.hod.verified = sha256:0123456789abcdef 1732479429.000000000
 //! ```
 //!
 //! An extended attribute of the data file, so that hardlinks share it: the start of the digest that
-//! the file was found to have, and when it had last been written. Short, so that ext4 has room for
-//! it in the inode. It holds as long as the file has that time. Whoever writes to the file changes
-//! the time; whoever damages the disk below it does not, so that `verify` reads everything, and
-//! replaces a stamp that was wrong by `damaged`, which never holds. Readers of a bundle verify all
-//! bytes, whatever a stamp said.
+//! the file was verified to have, and the time of its last modification. It is short, so that ext4
+//! has room for it in the inode. It is valid as long as the file has that modification time.
+//! Writing to the file changes the time; damage to the disk does not, so `verify` reads everything,
+//! and replaces a wrong stamp by `damaged`, which is never valid. Readers of a bundle verify all
+//! bytes regardless of stamps.
 //!
-//! A stamp that does not hold makes a file suspect: it was verified once and changed since, so that
-//! whoever relies on it hashes it first. A file without a stamp is not suspect, and its length is
-//! believed: another tool wrote it, or the file system has no attributes, or they were lost in a
-//! copy. Hashing those each time would make every run over a foreign tree as long as `verify`.
+//! An invalid stamp makes a file suspect: it was verified once and changed since, so it is hashed
+//! before it is used. A file without a stamp is not suspect, and only its length is checked:
+//! another tool wrote it, or the file system has no attributes, or they were lost in a copy.
+//! Hashing those each time would make every run over a foreign tree as long as `verify`.
 //!
-//! A file is stamped when its data are on the disk and its time is one that no later write can
-//! leave as it is: before it gets its name, with its time set back, or when nobody has written it
-//! for long.
+//! A file is stamped when its data are on the disk and its modification time is one that every
+//! later write changes: before it gets its name, with its time set back, or when it has not been
+//! written for long.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -31,16 +31,16 @@ use super::{STATE_DIR, Store};
 
 /// The name of the attribute.
 const NAME: &str = "user.hod.verified";
-/// How many hex digits of the digest are in a stamp: enough for an accident, not for an attack,
-/// against which the readers of a bundle verify it.
+/// Number of hex digits of the digest in a stamp: enough to detect accidents, not attacks, against
+/// which the readers of a bundle verify it.
 const HEX_LEN: usize = 16;
 /// The stamp of a file that was found to be damaged.
 const DAMAGED: &str = "damaged";
-/// How long nobody may have changed a file before it is taken to be on the disk: longer than any
-/// kernel keeps what is to be written, and longer than reading it takes.
+/// Time without changes after which a file is taken to be on the disk: longer than any kernel keeps
+/// dirty pages, and longer than reading it takes.
 const SETTLED_AFTER: Duration = Duration::from_hours(24);
 
-/// What a stamp tells of a file.
+/// The state of a file according to its stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
     /// It was verified and not written since.
@@ -50,7 +50,7 @@ pub(super) enum Stamp {
     Absent,
 }
 
-/// What a file that should hold a blob was found to be.
+/// The state of a blob's file after reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Soundness {
     /// Nothing speaks against it.
@@ -91,7 +91,7 @@ fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
     }
 }
 
-/// What the stamp of an open file tells.
+/// Reads the stamp of an open file.
 pub(super) fn read(file: &File, digest: &Digest) -> Stamp {
     let Some(mark) = fsx::read_mark(file, NAME) else {
         return Stamp::Absent;
@@ -123,14 +123,14 @@ impl Store {
     }
 }
 
-/// Stamps a file that was verified, is on the disk, and that nobody else sees yet.
+/// Stamps a file that was verified, is on the disk, and is not visible yet.
 pub(super) fn set_on_new(file: &File, digest: &Digest) {
     if let Some(text) = fsx::set_back(file).and_then(|modified| text(digest, modified)) {
         fsx::set_mark(file, NAME, &text);
     }
 }
 
-/// Stamps the file of a blob that stands in the store at `root`, and was found to be right.
+/// Stamps the file of a blob in the store at `root` that was verified.
 pub(super) fn note_verified(root: &Path, file: &File, digest: &Digest) {
     note_verified_at(SystemTime::now(), (root, file), digest);
 }
@@ -146,7 +146,7 @@ fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Dige
     }
 }
 
-/// Stamps a file that was found to be damaged, so that nobody relies on it.
+/// Stamps a file that was found to be damaged, so that it is not relied on.
 pub(super) fn note_damaged(root: &Path, file: &File) {
     if is_ours(root) || fsx::read_mark(file, NAME).is_some() {
         fsx::set_mark(file, NAME, DAMAGED);
@@ -201,7 +201,7 @@ mod tests {
         let other = Digest::of(b"other");
         let blob = store.open_blob(&digest).unwrap().unwrap();
         assert!(!store.is_verified(&other, &blob));
-        // Even with the byte that is there.
+        // Even writing the same byte.
         opened_for_writing(&store, &digest).write_all(b"h").unwrap();
         assert!(!is_verified(&store, &digest));
     }
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(holding(&foreign), Holding::Sound);
         opened_for_writing(&store, &foreign).set_len(4).unwrap();
         assert_eq!(holding(&foreign), Holding::Absent);
-        // What a verification has found counts from then on.
+        // The result of a verification is remembered.
         let range = store.open_blob(&foreign).unwrap().unwrap();
         store.note_damaged(&range);
         assert!(store.is_suspect(&foreign).unwrap());

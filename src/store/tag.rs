@@ -23,7 +23,7 @@ impl Store {
         Ok(tags)
     }
 
-    /// Returns the digest that a tag names; `None` when there is no such tag.
+    /// Returns the digest that a tag names; `None` when the tag does not exist.
     pub fn resolve_tag(
         &self,
         repository: &RepositoryName,

@@ -169,7 +169,7 @@ fn publishing_again_leaves_every_inode_and_a_moved_tag_gets_a_new_one() {
     let store = &scratch.store;
     let history = store.tag_history(&image.repository, &tag("1")).unwrap();
     assert_eq!(history.len(), 2);
-    // What a tag once named is no image of its own.
+    // A former digest of a tag is not listed as an image.
     assert_eq!(store.images().unwrap().images.len(), 1);
     assert!(store.has_revision(&image.repository, &first.top).unwrap());
 }

@@ -21,31 +21,32 @@ use crate::fsx;
 use crate::oci::Digest;
 use tree::BlobFile;
 
-/// What was verified, and what is wrong with it.
+/// The result of verifying a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyOutcome {
     pub n_blobs: usize,
-    /// Tags, and manifests that stand on their own.
+    /// Number of tags and of untagged top-level manifests.
     pub n_images: usize,
     /// The bytes of all blobs.
     pub len: u64,
-    /// What makes a registry fail or an image not arrive whole; sorted, each once.
+    /// Problems that make a registry fail or an image incomplete; sorted, without duplicates.
     pub problems: Vec<Problem>,
-    /// What is unusual and does no harm.
+    /// Unusual but harmless findings.
     pub notes: Vec<String>,
 }
 
-/// What the parts of a verification found, in any order.
+/// The findings of the parts of a verification, in any order.
 #[derive(Debug, Default)]
 struct Findings {
     problems: Vec<Problem>,
     notes: Vec<String>,
 }
 
-/// Verifies all of a store with `jobs` threads, and tells `on_bytes` of each piece hashed.
+/// Verifies all of a store with `jobs` threads, and calls `on_bytes` for each piece hashed.
 ///
-/// Fails only when the tree cannot be walked; whatever is wrong in it is in the outcome. Changes
-/// nothing but stamps (see `stamp.rs`). While somebody publishes or deletes, it may report what is in between.
+/// Fails only when the tree cannot be walked; everything wrong in it is in the outcome. Changes
+/// nothing but stamps (see `stamp.rs`). While another process publishes or deletes, it may report a
+/// state in between.
 pub fn verify(
     store: &Store,
     jobs: usize,
@@ -57,7 +58,7 @@ pub fn verify(
     let blobs = tree::scan_blobs(&store.tree().blobs(), &mut findings)?;
 
     let mut queue: Vec<(&Digest, &BlobFile)> = blobs.iter().collect();
-    // The largest first, so that no thread is left alone with one at the end.
+    // The largest first, so that the last blob does not keep one thread busy alone.
     queue.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.len));
     let damage = hash_all(
         &queue,
@@ -96,7 +97,7 @@ fn hash_all<'a>(
         damage
     };
     std::thread::scope(|scope| {
-        // Where the system makes no more threads, the others do the work.
+        // If the system cannot start more threads, the existing ones do the work.
         let workers: Vec<_> = (1..jobs.clamp(1, queue.len().max(1)))
             .map_while(|_| bridge::spawn_scoped(scope, work).ok())
             .collect();

@@ -6,7 +6,7 @@ use super::key_id::KeyId;
 use crate::hint::Hint;
 use crate::oci::Digest;
 
-/// Why a key cannot be used. Says nothing of what is in a secret one.
+/// Why a key cannot be used. Contains nothing of a secret key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     #[error("it is not a minisign public key: {problem}")]
@@ -64,7 +64,7 @@ pub enum SignError {
     HelperKey { program: String, source: KeyError },
     #[error("signing helper `{program}` did not answer with 64 bytes in base64")]
     HelperAnswer { program: String },
-    /// What a helper, or a broken machine, made.
+    /// A helper, or faulty hardware, made a wrong signature.
     #[error("the signature that was made does not verify with the public key `{key}`")]
     Wrong { key: KeyId },
 }

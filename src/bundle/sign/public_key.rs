@@ -69,7 +69,7 @@ impl PublicKey {
         Ok(Self { id, key })
     }
 
-    /// What it is called.
+    /// Its id.
     pub fn id(&self) -> KeyId {
         self.id
     }

@@ -28,8 +28,8 @@ const PUBLIC_KEY_LEN: usize = 42;
 /// From the key id on.
 const SECRET_LEN: usize = 8 + 64 + 32;
 
-/// What minisign calls the limits of scrypt. Those that hod writes mean N = 2^17, r = 8, p = 1:
-/// 128 MiB, as OWASP advises. minisign writes 1 GiB, and the crate 32 MiB; all are read.
+/// The limits of scrypt in minisign's terms. Those that hod writes mean N = 2^17, r = 8, p = 1: 128
+/// MiB, as OWASP advises. minisign writes 1 GiB, and the crate 32 MiB; all are read.
 const OPERATIONS: u64 = 4 << 20;
 const MEMORY: u64 = 128 << 20;
 /// 1 GiB with r = 8, minisign's own.
@@ -149,7 +149,7 @@ fn mix(
     Ok(())
 }
 
-/// What libsodium's `crypto_pwhash_scryptsalsa208sha256` makes of the limits.
+/// The parameters that libsodium's `crypto_pwhash_scryptsalsa208sha256` derives from the limits.
 fn params(operations: u64, memory: u64) -> Result<scrypt::Params, KeyError> {
     const R: u64 = 8;
     let operations = operations.max(32768);
@@ -191,7 +191,7 @@ mod tests {
         check(524_288, 16 << 20, Some((14, 1)));
         check(OPERATIONS, MEMORY, Some((17, 1)));
         check(0, u64::MAX, Some((10, 1)));
-        // What nobody has the memory or the time for.
+        // More memory and time than any machine has.
         check(u64::MAX, u64::MAX, None);
         check(u64::MAX, 1 << 30, None);
         check(1 << 30, 16 << 20, None);

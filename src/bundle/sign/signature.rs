@@ -75,12 +75,12 @@ impl Signature {
     }
 }
 
-/// What the first signature is of.
+/// The message of the first signature.
 pub(super) fn hashed(bundle_json: &[u8]) -> [u8; 64] {
     Blake2b512::digest(bundle_json).into()
 }
 
-/// What the second signature is of: the first, and the comment that names the bundle.
+/// The message of the second signature: the first one, and the comment that names the bundle.
 pub(super) fn second_message(first: &[u8; 64], bundle: &Digest) -> Vec<u8> {
     let mut message = first.to_vec();
     message.extend_from_slice(format!("{SUBJECT}{bundle}").as_bytes());
@@ -109,7 +109,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = text.clone().into_bytes();
                 bytes[n] ^= 1 << bit;
-                // Where it is one still, it is of something else.
+                // If it still parses, it signs something else.
                 if let Ok(other) = Signature::parse(&bytes) {
                     assert_ne!(other, signature(), "byte {n} bit {bit}");
                 }

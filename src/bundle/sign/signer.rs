@@ -45,7 +45,7 @@ impl Signer {
         &self.public
     }
 
-    /// What [`super::super::BundleManifest`] says who signed.
+    /// The id for the `signed_by` of [`super::super::BundleManifest`].
     pub fn key_id(&self) -> KeyId {
         self.public.id()
     }

@@ -56,7 +56,7 @@ impl Trust {
         }
     }
 
-    /// What it is worth that a bundle, which was read with this trust, says who signed it.
+    /// Classifies the claim of a bundle that was read with this trust about who signed it.
     pub fn standing(&self, signed_by: Option<KeyId>) -> Signed {
         match signed_by {
             None => Signed::No,
@@ -65,7 +65,7 @@ impl Trust {
         }
     }
 
-    /// Why a bundle without a signature is refused.
+    /// The error for a bundle without a signature.
     pub fn refuse_unsigned(&self, path: &Path) -> SignatureError {
         SignatureError::Unsigned {
             path: path.to_owned(),
@@ -78,18 +78,18 @@ impl Trust {
     }
 }
 
-/// Whether a bundle is signed, and what that is worth.
+/// Whether a bundle is signed, and whether the signature was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signed {
     No,
-    /// It says so, and no key is trusted that could tell.
+    /// It claims to be, and there is no trusted key to check that with.
     Unchecked(KeyId),
     /// By a trusted key.
     Trusted(KeyId),
 }
 
-/// Checks that a signature is about the bundle it comes with, as far as that is known without a key;
-/// says nothing of whether it is right.
+/// Checks that a signature belongs to the bundle it comes with, as far as that is possible without
+/// a key; the signature itself is not verified.
 pub(in crate::bundle) fn check_claim(
     signature: &[u8],
     (listed, id): (Option<KeyId>, &Digest),

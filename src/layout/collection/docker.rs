@@ -1,9 +1,9 @@
 //! `docker save` archives: images as a configuration and uncompressed layers, without manifests.
 //!
-//! The manifest that is made here follows from the archive alone, so that the same archive is the
+//! The manifest that is made here depends on the archive alone, so that the same archive is the
 //! same image wherever it is read: Docker's schema 2, with the configuration byte for byte and each
-//! layer as it is stored. An uncompressed layer's digest is the diff id that the configuration
-//! gives it; whoever carries it finds out whether that is true.
+//! layer as it is stored. The digest of an uncompressed layer is the diff id in the configuration;
+//! it is verified when the layer is read.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::oci::{
     ReferenceError,
 };
 
-/// How many links in a row are followed.
+/// Maximum number of links followed in a row.
 const LINKS_MAX: usize = 8;
 /// How much of a layer is read at once to hash it.
 const HASHED_AT_ONCE: usize = 256 * 1024;
@@ -57,7 +57,7 @@ struct MadeDescriptor {
     digest: Digest,
 }
 
-/// What `docker save` put together.
+/// The images of a `docker save` archive.
 pub(super) struct Images {
     pub(super) tops: Vec<TopManifest>,
     pub(super) unreadable: Vec<UnreadableImage>,
@@ -234,7 +234,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// How a layer is compressed, if some tool did so, and its digest then.
+    /// The compression of a layer, if it is compressed, and its digest then.
     fn packing(
         &mut self,
         file: &FileEntry,

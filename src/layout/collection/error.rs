@@ -15,7 +15,7 @@ pub enum CollectionError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     File(#[from] fsx::Error),
-    /// A file that says what is there, and cannot be read.
+    /// An index or manifest file that cannot be read.
     #[error("`{}` in `{}` cannot be read", member.escape_debug(), path.display())]
     Json {
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum CollectionError {
         /// "lists more than …".
         problem: String,
     },
-    /// A name that is no reference.
+    /// A name that is not a valid reference.
     #[error("`{}` in `{}` names an image `{}`", member.escape_debug(), path.display(), name.escape_debug())]
     Name {
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum CollectionError {
         member: String,
         digest: Digest,
     },
-    /// A blob that is no manifest.
+    /// A blob that is not a valid manifest.
     #[error("`{}` in `{}` cannot be read as a manifest", member.escape_debug(), path.display())]
     Manifest {
         path: PathBuf,

@@ -15,12 +15,12 @@ use crate::oci::{
 
 /// The longest link of a registry that is read, in bytes.
 const LINK_LEN_MAX: u64 = 256;
-/// How many bytes of a compressed archive are held, which cannot be gone back to.
+/// Maximum number of bytes kept of a compressed archive, which cannot be read twice.
 pub(super) const HELD_LEN_MAX: u64 = 32 * 1024 * 1024;
 /// How many bytes of paths are held.
 const PATHS_LEN_MAX: usize = 64 * 1024 * 1024;
 
-/// What was found in an archive of any kind.
+/// The content found in an archive of any kind.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) blobs: HashMap<Digest, Place>,
@@ -214,7 +214,7 @@ impl Gather {
             if other.volume == at.volume {
                 return Err(at.duplicate());
             }
-            // What an archive before has too.
+            // An earlier archive has it as well.
             return Ok(());
         }
         self.found.blobs.insert(digest.clone(), at.place());
@@ -222,7 +222,7 @@ impl Gather {
             return Ok(());
         }
         let bytes = reader.read_whole(MANIFEST_LEN_MAX)?;
-        // Most are configurations and small layers, which are no manifests.
+        // Most are configurations and small layers, not manifests.
         if bytes.first() == Some(&b'{')
             && let Ok(manifest) = Manifest::parse_as(bytes.into(), digest.clone(), None)
         {
@@ -242,7 +242,7 @@ impl Gather {
         at: At<'_>,
         (dir, name): (String, &str),
     ) -> Result<(), CollectionError> {
-        // A file of that name that is of no use is left where it is.
+        // A file of this name that is not needed is not read.
         if at.member.len > INDEX_LEN_MAX && self.found.tree.is_some() {
             return Ok(());
         }
@@ -305,7 +305,7 @@ impl Gather {
     }
 
     fn count_path(&mut self, at: At<'_>) -> Result<(), CollectionError> {
-        // What a map needs beside a path is about as much again.
+        // The overhead of a map entry is about as large as a path.
         self.paths_len += at.member.path.as_str().len() + 100;
         if self.paths_len <= PATHS_LEN_MAX {
             return Ok(());
@@ -341,7 +341,7 @@ fn hash(reader: &mut Reader, start: &[u8]) -> Result<Digest, ArchiveError> {
     }
 }
 
-/// A reader's errors are the archive's, whatever form they come in.
+/// Recovers an archive error that a reader returned as an I/O error.
 fn unwrap_archive(error: std::io::Error, at: At<'_>) -> CollectionError {
     match error.downcast::<ArchiveError>() {
         Ok(error) => error.into(),

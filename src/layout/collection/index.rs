@@ -12,13 +12,15 @@ use crate::oci::{Descriptor, Digest, RepositoryName, Tag};
 
 /// The longest index that is read, in bytes; one of thousands of images has a few MiB.
 pub(super) const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// What containerd and Docker call an image, in full.
+/// The annotation with the full name of an image, written by containerd and Docker.
 const IMAGE_NAME: &str = "io.containerd.image.name";
-/// What the specification leaves to the tools: a tag with some, a name in full with others.
+/// The annotation whose meaning the specification leaves to the tools: a tag with some, a full name
+/// with others.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What hauler calls the part that a manifest has, where several have one name.
+/// The annotation in which hauler states the role of a manifest, where several have one name.
 const KIND: &str = "kind";
-/// The kinds that cosign's tags stand for; older haulers and cosign itself have another prefix.
+/// Prefixes of the roles that correspond to cosign's tags; older haulers and cosign itself have
+/// another prefix.
 const KIND_PREFIXES: [&str; 2] = ["dev.hauler/", "dev.cosignproject.cosign/"];
 
 #[derive(Deserialize)]
@@ -26,8 +28,8 @@ struct Wire {
     manifests: Vec<Descriptor>,
 }
 
-/// Reads the index of the layout at `path`, which stands there as `member`; an entry whose name
-/// cannot be read is an image that cannot.
+/// Reads the index of the layout at `path`, which is the member `member`; an entry whose name
+/// cannot be parsed becomes an unreadable image.
 pub(super) fn read(
     bytes: &[u8],
     (path, member): (&Path, &str),
@@ -88,7 +90,7 @@ pub(super) fn read(
     Ok((tops, unreadable))
 }
 
-/// What an entry is, if it is no image but about one.
+/// The role of an entry that is a referrer.
 enum Part<'a> {
     /// Under a tag of cosign's with this suffix.
     Cosign(&'a str),
@@ -125,7 +127,7 @@ fn image(
     (path, tag): (&Path, Option<&str>),
 ) -> Result<NamedImage, crate::oci::ReferenceError> {
     let digest = entry.digest.clone();
-    // A tag alone, of an image that is called as its layout is: `skopeo copy … oci:app:1.0`.
+    // A tag only, of an image that is named like its layout: `skopeo copy … oci:app:1.0`.
     let is_full = entry.annotations.contains_key(IMAGE_NAME) || text.contains([':', '/', '@']);
     let image = match text.parse::<Tag>() {
         Ok(tag) if !is_full => NamedImage::stored(nameless(path), Some(tag), digest),

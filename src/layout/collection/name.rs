@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::oci::{Digest, Reference, ReferenceError, RepositoryName, Tag};
 
-/// What Docker called its registry long ago, and some tools still write.
+/// A former name of Docker Hub that some tools still write.
 const OLD_DOCKER_HUB: &str = "index.docker.io/";
-/// What a file that holds images is called behind its name.
+/// Extensions of files that contain images.
 const SUFFIXES: [&str; 8] = [
     ".tar",
     ".tar.gz",
@@ -70,8 +70,8 @@ impl NamedImage {
     }
 }
 
-/// The repository of images that have no name of their own: the file's name without what follows
-/// it, with anything that no repository can have made a dash.
+/// The repository for images without a name: the name of the file without its extensions, with
+/// invalid characters replaced by dashes.
 pub(super) fn nameless(path: &Path) -> RepositoryName {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = SUFFIXES

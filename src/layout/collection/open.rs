@@ -13,7 +13,7 @@ use crate::fsx;
 use crate::oci::{Digest, Manifest, RepositoryName};
 use crate::report::amount::format_count;
 
-/// What oc-mirror calls its archives: this, six digits and `.tar`.
+/// The prefix of oc-mirror's archives, followed by six digits and `.tar`.
 const SEQUENCE: &str = "mirror_";
 const N_DIGITS: usize = 6;
 

@@ -5,18 +5,18 @@ use crate::oci::{Digest, RepositoryName, Tag};
 /// The root of distribution's storage.
 const TREE: &str = "docker/registry/v2/";
 
-/// What a member is, as far as its path tells.
+/// The role of a member, as far as its path tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// One of the two files that every bundle of ours begins with.
     Ours,
-    /// A blob by its digest, wherever it stands.
+    /// A blob with its digest, in any directory.
     Blob(Digest),
-    /// What a tag of a registry names.
+    /// The current digest of a registry's tag.
     Tag(RepositoryName, Tag),
-    /// What a tag named once.
+    /// A former digest of a tag.
     Named(RepositoryName, Digest),
-    /// What a repository has.
+    /// A manifest of a repository.
     Revision(RepositoryName, Digest),
     /// `oci-layout`, `index.json` or `manifest.json`, in the directory before.
     Head(String, &'static str),
@@ -47,7 +47,7 @@ pub(super) fn role(path: &str) -> Role {
     {
         return Role::Blob(digest);
     }
-    // What an archive may have further down is somebody else's.
+    // Deeper directories of an archive belong to something else.
     let (dir, name) = match parts[..] {
         [name] => (String::new(), name),
         [dir, name] => (format!("{dir}/"), name),

@@ -1,4 +1,4 @@
-//! The images of an archived registry: its tags, and the manifests that stand on their own.
+//! The images of an archived registry: its tags, and the untagged top-level manifests.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::fsx::{self, Durability};
 use crate::layout::LayoutError;
 use crate::oci::{Descriptor, Digest, Manifest};
 
-/// What an archive is to hold.
+/// The content of an archive to be written.
 #[derive(Debug)]
 pub struct OciArchivePlan {
     pub images: Vec<OciEntry>,
@@ -98,7 +98,7 @@ impl OciArchiveWriter {
         }
     }
 
-    /// Publishes the archive, if all of it is there.
+    /// Publishes the archive, if it is complete.
     pub fn commit(self, durability: Durability) -> Result<(), LayoutError> {
         let missing = self.missing.into_inner().expect("no panic while exporting");
         if let Some(digest) = missing.into_iter().next() {

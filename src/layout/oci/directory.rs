@@ -12,11 +12,11 @@ use crate::oci::{Digest, Manifest};
 /// The longest index that is added to, in bytes.
 const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
 
-/// A layout in the making, in a hidden directory beside its destination.
+/// A layout that is being built, in a hidden directory next to its destination.
 ///
-/// Blobs may be added from several threads. What the destination has already is kept: its blobs
-/// get a second name, and its images stay unless new ones have their names. Dropped, it leaves
-/// nothing behind.
+/// Blobs may be added from several threads. The content of the destination is kept: its blobs are
+/// hardlinked, and its images stay unless new ones have their names. Dropped, it leaves nothing
+/// behind.
 #[derive(Debug)]
 pub struct OciDirWriter {
     output: fsx::OutputDir,
@@ -33,7 +33,7 @@ pub struct DirBlob {
 impl OciDirWriter {
     /// Starts a layout at `destination`, whose parents are created.
     ///
-    /// What is there must be an OCI layout with nothing foreign in it, or an empty directory.
+    /// An existing destination must be an OCI layout without foreign files, or an empty directory.
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
         match fsx::OutputDir::create(destination, is_member)? {
@@ -98,7 +98,7 @@ impl OciDirWriter {
         Ok(())
     }
 
-    /// Gives the blobs of the layout that is there a place in the one that takes its.
+    /// Links the blobs of the existing layout into the one that replaces it.
     fn keep_blobs(&self, old: &Path) -> Result<(), LayoutError> {
         for entry in fsx::walk(&old.join(BLOBS), |_| true) {
             let entry = entry?;
@@ -159,8 +159,8 @@ fn is_word(name: &str, others: &[u8]) -> bool {
             .all(|byte| is_usual(&byte) || others.contains(&byte))
 }
 
-/// The index of the layout at `path`; `None` when there is nothing, an error when there is
-/// something that is not ours to replace.
+/// The index of the layout at `path`; `None` when nothing exists there, an error when it is
+/// something that must not be replaced.
 fn look_at(path: &Path) -> Result<Option<OldIndex>, LayoutError> {
     let foreign = |found: Option<String>| LayoutError::Foreign {
         path: path.to_owned(),

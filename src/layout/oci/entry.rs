@@ -43,8 +43,8 @@ struct Index {
     rest: Map<String, Value>,
 }
 
-/// The index of a layout that is there already: its entries, and whatever else it has
-/// (`annotations`, for instance).
+/// The index of an existing layout: its entries, and its other fields (`annotations`, for
+/// instance).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct OldIndex {
     manifests: Vec<Value>,

@@ -11,7 +11,7 @@ use crate::oci::{Digest, IndexEntry, Manifest, ReferrerEntry, referrers_index};
 use crate::store::blob::hash_open;
 use crate::store::{Store, StoreError, stamp};
 
-/// What is known of a blob that is to be removed.
+/// The evidence about a blob that is to be removed.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The origin has it.

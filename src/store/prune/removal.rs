@@ -11,9 +11,9 @@ use crate::fsx::{self, IoKind, PinnedDir, TempDir};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::StoreError;
 
-/// How the directories are named in which things are set aside.
+/// Prefix of the directories that files are moved to before they are removed.
 const ASIDE: &str = "gone-";
-/// How the name begins under which what could not be put back is kept.
+/// Prefix of the names under which files are kept that could not be put back.
 const KEPT: &str = "kept.";
 
 /// A file that is to be removed, as it was found.
@@ -67,9 +67,9 @@ impl Planned {
         }
     }
 
-    /// Where it comes in the order of removal: what names others goes first, so that whatever can
-    /// be seen is complete at any time. Tags of images come before those of referrers, and an index
-    /// before what it lists.
+    /// The position in the order of removal: referencing files go first, so that everything visible
+    /// is complete at any time. Tags of images come before those of referrers, and an index before
+    /// its children.
     pub(super) fn rank(&self, order: &HashMap<Digest, usize>) -> (Step, TreeFile) {
         let step = match &self.file {
             TreeFile::Current(name, tag) | TreeFile::Past(name, tag, _) => {
@@ -96,14 +96,14 @@ pub(super) enum Step {
     Blob,
 }
 
-/// What became of a surplus.
+/// The result of removing a surplus.
 #[derive(Debug, Default)]
 pub struct Removal {
     pub n_blobs: usize,
     /// The bytes of these blobs, which are free where they have no other name.
     pub len: u64,
-    /// What was not touched: files that no finished tree has, those of tags that cannot be read, and
-    /// those that were changed meanwhile.
+    /// Files that were not touched: those that do not occur in a finished tree, those of unreadable
+    /// tags, and those that were changed meanwhile.
     pub left: Vec<PathBuf>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
@@ -128,11 +128,11 @@ pub(super) fn open_tree(path: &Path, tree: &Path) -> Result<PinnedDir, StoreErro
 }
 
 impl Surplus {
-    /// Removes the files one by one, and then the directories that are empty.
+    /// Removes the files one by one, and then the empty directories.
     ///
     /// Fails with [`StoreError::Changed`], and puts the blob back, when the origin's copy of a blob
-    /// is not there any more once the tree's is out of its place. A kill or a failure leaves a tree
-    /// in which all that can be seen is complete, and the same again goes on.
+    /// has disappeared after the tree's was renamed away. A kill or a failure leaves a tree in
+    /// which everything visible is complete, and the next run continues.
     pub fn remove(self, stop: &Stop) -> Result<Removal, StoreError> {
         let mut removal = Removal {
             left: self.left,
@@ -205,8 +205,8 @@ impl Surplus {
     }
 }
 
-/// Where one thing at a time is kept that has left its place and is not removed yet: a blob under
-/// its digest, so that [`restore`] can put it back after a kill.
+/// Holds one file that was renamed away and is not removed yet: a blob under its digest, so that
+/// [`restore`] can put it back after a kill.
 #[derive(Debug)]
 struct Aside<'a> {
     dir: &'a PinnedDir,
@@ -236,8 +236,8 @@ impl<'a> Aside<'a> {
         Ok(data)
     }
 
-    /// Puts what was taken back; when that is impossible it is kept under a name that nobody
-    /// sweeps, which the error says.
+    /// Puts the file back; when that is impossible it is kept under a name that is never swept,
+    /// which the error contains.
     fn put_back(&mut self, data: &Path, to: &Path) -> Result<(), StoreError> {
         let Err(source) = self.dir.rename_new(data, to) else {
             return Ok(());
@@ -265,8 +265,8 @@ impl<'a> Aside<'a> {
     }
 }
 
-/// Puts the blobs back that a killed removal set aside: what was to be removed only while the origin
-/// had it may be the last copy by now. One that has other names is not.
+/// Puts back the blobs that a killed removal had set aside: the origin's copy may be gone by now,
+/// and then they are the last one. Blobs that have other names are not put back.
 pub(in crate::store) fn restore(
     path: &Path,
     temp_dir: &Path,
@@ -366,7 +366,7 @@ fn remove_empty(
         let stays = match TreeDir::parse(within) {
             None => true,
             Some(TreeDir::Of(name)) if kept.contains(&name) => {
-                // What publishing makes of each repository.
+                // The files that publishing creates in each repository.
                 let is_own = |part: &str| {
                     within == Path::new("repositories").join(name.to_string()).join(part)
                 };

@@ -8,9 +8,9 @@ use crate::store::UnreadableTag;
 /// A file of a finished tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TreeFile {
-    /// What a tag names now.
+    /// The current digest of a tag.
     Current(RepositoryName, Tag),
-    /// What a tag has named.
+    /// A former digest of a tag.
     Past(RepositoryName, Tag, Digest),
     Revision(RepositoryName, Digest),
     Layer(RepositoryName, Digest),
@@ -68,7 +68,7 @@ impl TreeFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TreeDir {
     OfBlobs,
-    /// That of a repository, or one in it.
+    /// The directory of a repository, or one inside it.
     Of(RepositoryName),
 }
 

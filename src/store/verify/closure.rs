@@ -10,9 +10,9 @@ use crate::oci::{
 use super::tree::{BlobFile, RepositoryLinks};
 use super::{Findings, Problem};
 
-/// Checks all repositories and returns how many images there are.
+/// Checks all repositories and returns the number of images.
 ///
-/// What is `damaged` was reported and is not looked into.
+/// The `damaged` blobs were reported already and are skipped.
 pub(super) fn check(
     repositories: &BTreeMap<RepositoryName, RepositoryLinks>,
     blobs: &BTreeMap<Digest, BlobFile>,
@@ -75,7 +75,7 @@ struct Check<'a> {
     damaged: &'a BTreeSet<&'a Digest>,
     /// The manifests that belong to any repository.
     revisions: BTreeSet<&'a Digest>,
-    /// What any manifest of any repository needs.
+    /// The digests that any manifest of any repository needs.
     needed: BTreeSet<Digest>,
     findings: &'a mut Findings,
 }
@@ -102,7 +102,7 @@ impl Check<'_> {
             let Some(digest) = &of_tag.current else {
                 continue;
             };
-            // What is about an image is a part of it.
+            // A referrer belongs to its image and is not counted as one.
             let form = ReferrerTag::parse(tag);
             let is_referrer = form.is_some_and(|form| match form.subject() {
                 Some(subject) => links.revisions.contains(&subject),
@@ -178,8 +178,8 @@ impl Check<'_> {
         }
     }
 
-    /// Checks that the children of an index are there, or at least one and no trace of the others.
-    /// A child that was deleted from the repository counts as absent.
+    /// Checks that all children of an index are present, or at least one and no trace of the
+    /// others. A child that was deleted from the repository counts as absent.
     fn children(&mut self, name: &RepositoryName, links: &RepositoryLinks, index: &Manifest) {
         let (mut n_present, mut n_absent, mut n_deleted) = (0, 0, 0);
         for child in index.children() {

@@ -67,7 +67,7 @@ pub enum Problem {
         index: Digest,
         child: Digest,
     },
-    /// An index of which nothing is there.
+    /// An index without any of its children.
     #[error("index `{digest}` of `{repository}` has none of the manifests it lists")]
     NoChildren {
         repository: RepositoryName,

@@ -176,7 +176,7 @@ fn a_sparse_index_is_noted_and_an_empty_one_is_a_problem() {
     image.top = scratch.index(&[&image.top, &other.top, &gone]);
     image.manifests.push(image.top.clone());
     scratch.publish(&image);
-    // The bytes of a child are there, and belong to nobody: its link was lost.
+    // The child's bytes are present, but its link was lost.
     assert_eq!(kinds(&scratch), ["missing-revision-link"]);
     // They belong to another repository: this one was not given it.
     let elsewhere = crate::store::Publication {
@@ -208,7 +208,7 @@ fn a_manifest_that_lies_or_is_none_is_found() {
     assert!(shown.ends_with("cannot be read: manifest is not valid JSON of a known shape"));
 
     let (scratch, mut image) = with_image();
-    // The index is written while its child is not there, and says that it has 7 bytes.
+    // The index is written without its child, and claims that the child has 7 bytes.
     let child = image.top.clone();
     let path = scratch.store.blob_path(&child);
     let bytes = fsx::read(&path, 1 << 20).unwrap();

@@ -18,7 +18,7 @@ pub(super) struct BlobFile {
     pub(super) len: u64,
 }
 
-/// What the links of a repository say.
+/// The links of a repository.
 #[derive(Debug, Default)]
 pub(super) struct RepositoryLinks {
     pub(super) layers: BTreeSet<Digest>,
@@ -29,16 +29,16 @@ pub(super) struct RepositoryLinks {
     pub(super) has_layers_dir: bool,
 }
 
-/// What the links of a tag say.
+/// The links of a tag.
 #[derive(Debug, Default)]
 pub(super) struct TagLinks {
-    /// There is a `current` link, whatever is in it.
+    /// Whether a `current` link exists, regardless of its content.
     pub(super) has_current: bool,
     pub(super) current: Option<Digest>,
     pub(super) past: BTreeSet<Digest>,
 }
 
-/// Files that are no registry's and that registries do not mind.
+/// Files that do not belong to a registry and that registries ignore.
 #[derive(Debug, Default)]
 struct Strays {
     n_files: u64,
@@ -107,7 +107,7 @@ pub(super) fn scan_repositories(
         strays: Strays::default(),
         findings,
     };
-    // Unfinished uploads are nobody's but the registry's.
+    // Unfinished uploads belong to the registry alone.
     for entry in fsx::walk(root, |path| path.file_name() != Some("_uploads".as_ref())) {
         let entry = entry?;
         let components = components_below(root, &entry.path);
@@ -286,7 +286,7 @@ fn parse_digest(algorithm: &str, hex: &str) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
-/// The components of `path` below `root`; one that is not UTF-8 stands as `?`, which nothing is.
+/// The components of `path` below `root`; one that is not UTF-8 becomes `?`, which matches nothing.
 fn components_below<'a>(root: &Path, path: &'a Path) -> Vec<&'a str> {
     path.strip_prefix(root)
         .unwrap_or(path)
