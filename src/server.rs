@@ -70,11 +70,11 @@ pub enum Access {
     PushAndDelete,
 }
 
-/// How to serve.
+/// Options for serving.
 #[derive(Clone)]
 pub struct ServeOptions {
     pub access: Access,
-    /// What must be on the disk when a push is answered.
+    /// How much of a push is synced before it is answered.
     pub durability: Durability,
     /// Learns, as warnings, of what failed on the server's side.
     pub reporter: Arc<dyn Reporter>,
@@ -89,7 +89,7 @@ impl fmt::Debug for ServeOptions {
     }
 }
 
-/// Why a server cannot be what it should be.
+/// Why a server cannot be started as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(transparent)]
@@ -130,7 +130,7 @@ impl Hint for ServerError {
     }
 }
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 struct Server {
     content: Content,
@@ -180,7 +180,7 @@ impl Server {
     }
 }
 
-/// What is served, and how.
+/// The content and the options of a server.
 #[derive(Debug)]
 pub struct Serving {
     pub content: Content,
@@ -190,8 +190,8 @@ pub struct Serving {
 
 /// Serves on `listener` until `shutdown` is ready.
 ///
-/// Then no connection is accepted, and requests that are going on have ten seconds to end. Open
-/// upload sessions are lost; what was answered with 201 is kept.
+/// Then no connection is accepted, and running requests have ten seconds to finish. Open upload
+/// sessions are lost; everything answered with 201 is kept.
 pub async fn serve(listener: TcpListener, serving: Serving, shutdown: impl Future<Output = ()>) {
     let server = Arc::new(Server::new(serving.content, serving.options));
     front::run(listener, server, serving.front, shutdown).await;
@@ -199,7 +199,7 @@ pub async fn serve(listener: TcpListener, serving: Serving, shutdown: impl Futur
 
 /// Makes the API as a router, to be served or wrapped by the caller.
 ///
-/// A bundle is read-only whatever the options say.
+/// A bundle is always read-only.
 pub fn router(content: impl Into<Content>, options: ServeOptions) -> Router {
     let server = Arc::new(Server::new(content.into(), options));
     Router::new().fallback(dispatch).with_state(server)

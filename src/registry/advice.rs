@@ -116,7 +116,7 @@ pub(super) fn is_cut_short(username: &str) -> bool {
     username.starts_with("robot") && !username.contains('$')
 }
 
-/// What to do where no connection came about, or it broke.
+/// Advice for connections that could not be made or broke.
 fn connection_hint(error: &RegistryError) -> Option<String> {
     match error {
         RegistryError::Transport {
@@ -161,7 +161,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// How names without a registry come to be looked for at Docker Hub, where `host` is its own.
+/// Explains that a name without a registry refers to Docker Hub, where `host` is its own.
 fn default_registry(host: &str) -> &'static str {
     if host == DOCKER_HUB_HOST {
         "; names without a registry come from docker.io, unless `hod pull --source REGISTRY` names \
@@ -180,7 +180,7 @@ fn refused_login(registry: &Registry, refusal: &LoginRefusal) -> String {
     } else {
         ""
     };
-    // Whose `$` arrived was quoted well.
+    // If the `$` arrived, the user name was quoted correctly.
     let quotes = if is_cut_short(&refusal.username) {
         "; in a shell a robot's name needs single quotes ('robot$name'), since `$name` \
                      would be replaced by nothing"

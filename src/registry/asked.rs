@@ -12,7 +12,7 @@ pub struct Asked {
     pub login: LoginState,
 }
 
-/// What was asked for.
+/// The kind of content that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// The root of the API.
@@ -39,7 +39,7 @@ pub enum Whom {
     Elsewhere { by: String },
 }
 
-/// What a client is used for.
+/// The purpose of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Purpose {
     Pull,
@@ -65,7 +65,7 @@ pub enum LoginState {
 }
 
 impl Subject {
-    /// What `request` asks for, at the registry before any redirect.
+    /// The kind of content that `request` is for, at the registry before any redirect.
     pub(super) fn of(request: &RequestLine) -> Self {
         if request.is_for_token() {
             return Self::Token;

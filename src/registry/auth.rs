@@ -20,19 +20,19 @@ use super::token::Token;
 use super::{Login, Secret};
 use crate::oci::Registry;
 
-/// How much one token is asked for at most. It is sent with every request: nginx takes header lines
-/// of 8 KiB unless it is told otherwise, and some proxies take 4 KiB.
+/// Maximum of scopes requested for one token. The token is sent with every request: nginx by
+/// default accepts header lines of 8 KiB, and some proxies 4 KiB.
 const ASKED_MAX: TokenBound = TokenBound {
     n_scopes: 30,
     len: 4000,
 };
-/// How much is expected together, so that there is room for the source of a mount.
+/// Maximum of scopes expected together, which leaves room for the source of a mount.
 const EXPECTED_MAX: TokenBound = TokenBound {
     n_scopes: 26,
     len: 3500,
 };
 
-/// What a token is good for: the scopes, and the login with which it was got.
+/// What a token is valid for: the scopes, and the login with which it was obtained.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey {
     pub(super) login: Option<Arc<Login>>,
@@ -45,13 +45,13 @@ impl TokenKey {
     }
 }
 
-/// What is known of how to log in to each registry.
+/// The state of authentication for each registry.
 #[derive(Debug, Default)]
 pub(super) struct Auth {
     registries: Mutex<HashMap<Registry, Arc<RegistryAuth>>>,
 }
 
-/// What is known of one registry, above all of how to log in to it.
+/// The state of authentication for one registry.
 #[derive(Debug, Default)]
 pub(super) struct RegistryAuth {
     challenge: Mutex<Option<Challenge>>,
@@ -68,18 +68,18 @@ pub(super) struct RegistryAuth {
     posts_passwords: AtomicBool,
     /// Whether an answer has proved that it is a registry.
     is_proven: AtomicBool,
-    /// What became clear of the projects for which Harbor refused something.
+    /// Explanations found for projects for which Harbor refused something.
     pub(super) doubts: tokio::sync::Mutex<HashMap<String, Doubt>>,
 }
 
-/// What the run is going to need, so that one token is asked for it instead of many.
+/// The scopes that the run will need, so that one token is requested for them instead of many.
 #[derive(Debug, Default)]
 struct Expected {
     /// By login; each fits into one token.
     groups: Vec<TokenKey>,
-    /// Where asking for more than is needed was found to be of no use.
+    /// Keys for which requesting more than is needed did not help.
     narrow: BTreeSet<String>,
-    /// Where it was found to be of no use anywhere.
+    /// Whether requesting more did not help for any key.
     is_over: bool,
 }
 
@@ -88,7 +88,7 @@ struct Expected {
 pub(super) struct Need {
     pub(super) scopes: Scopes,
     pub(super) key: TokenKey,
-    /// What a token must be good for at the least, whatever else it is good for.
+    /// The minimum that a token must be valid for.
     pub(super) own: TokenKey,
 }
 
@@ -104,7 +104,7 @@ impl RegistryAuth {
         lock(&self.challenge).clone()
     }
 
-    /// What is known of a login.
+    /// The proof of whether a login is accepted.
     pub(super) fn proof(&self, login: &Arc<Login>) -> Arc<Proof> {
         let mut proofs = lock(&self.proofs);
         Arc::clone(proofs.entry(Arc::clone(login)).or_default())
@@ -162,7 +162,8 @@ impl RegistryAuth {
         lock(&self.expected).groups.clear();
     }
 
-    /// What to ask for where `needed` is needed: all that is expected, where one token can have it.
+    /// The scopes to request where `needed` is needed: all that are expected, if one token can have
+    /// them.
     pub(super) fn need(&self, needed: &TokenKey) -> Need {
         let is_harbor = self.is_harbor();
         let compact = |scopes: Scopes| {
@@ -190,7 +191,8 @@ impl RegistryAuth {
                     && good_for(&group.scopes).shares_a_resource_with(&needed_here)
                     && !expected.is_narrow(&needed.scopes)
             };
-            // What is written to comes first: of a mount, the target rather than its source.
+            // Repositories that are written to come first: of a mount, the target rather than its
+            // source.
             let mut groups: Vec<&TokenKey> = expected.groups.iter().filter(is_meant).collect();
             let written = good_for(&own.writing());
             groups.sort_by_key(|group| !good_for(&group.scopes).shares_a_resource_with(&written));
@@ -198,7 +200,7 @@ impl RegistryAuth {
                 let mut wide = scopes.clone();
                 wide.merge(&group.scopes);
                 let wide = compact(wide);
-                // One that needs nothing in particular, the check of a login, is left alone.
+                // A request without scopes, the check of a login, is not widened.
                 if wide.fits(ASKED_MAX) && !needed.scopes.is_empty() {
                     scopes = wide;
                 }
@@ -246,8 +248,8 @@ impl RegistryAuth {
         lock(&self.rotated).get(login).cloned()
     }
 
-    /// Notes the identity token that the server gave in place of that of `login`; `None` that the
-    /// one it gave is no longer good.
+    /// Records the identity token that the server gave in place of that of `login`; `None` when the
+    /// one it gave is no longer valid.
     pub(super) fn rotate(&self, login: &Arc<Login>, token: Option<Secret>) {
         let mut rotated = lock(&self.rotated);
         match token {
@@ -295,11 +297,11 @@ impl RegistryAuth {
         tokens.push((key, token));
     }
 
-    /// Drops the token that a registry refused to a call that was sent at `sent_at`, and those
-    /// that would have served it as well: what made one worthless did the same to them. One that
-    /// was fetched since stays.
+    /// Drops the token that a registry refused to a call that was sent at `sent_at`, and those that
+    /// would have served it as well, since the reason applies to them, too. A token that was
+    /// fetched since is kept.
     ///
-    /// Returns when the refused one was fetched, if nobody has dropped it before.
+    /// Returns when the refused one was fetched, unless it had been dropped already.
     pub(super) fn drop_tokens(
         &self,
         refused: &HeaderValue,
@@ -368,9 +370,9 @@ mod tests {
             asked(&auth, &key(Some(&other), "repository:c:pull,push")),
             ["repository:c:pull,push"]
         );
-        // The check of a login asks for nothing.
+        // The check of a login requests no scopes.
         assert_eq!(asked(&auth, &key(None, "")), [] as [&str; 0]);
-        // Where more is of no use, no more is asked for; elsewhere it still is.
+        // Where wider requests do not help, they are not made; elsewhere they still are.
         assert!(auth.narrow(&key(None, "repository:b:pull")));
         assert!(!auth.narrow(&key(None, "repository:b:pull")));
         assert_eq!(
@@ -432,7 +434,7 @@ mod tests {
             asked,
             ["repository:p/app0:pull,push", "repository:q/a:pull,push"]
         );
-        // And is good for whatever is needed there, expected or not.
+        // And is valid for everything needed there, expected or not.
         for other in [
             "repository:q/b/c:pull",
             "repository:p/x:delete repository:q/a:pull",

@@ -16,14 +16,14 @@ use super::transport::{Answer, Call};
 use super::{Client, Evidence, RegistryError, Repo};
 use crate::oci::{Descriptor, DigestHasher};
 
-/// How much is read, in bytes, to find out whether a blob or what its manifest says of it is wrong.
+/// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
 
 impl Client {
-    /// Asks what a repository has of a blob.
+    /// Asks whether a repository has a blob.
     ///
-    /// Where the answer to a HEAD contradicts the descriptor, the head of the answer to a GET
-    /// decides: some servers answer every HEAD with a length of 0.
+    /// If the answer to a HEAD contradicts the descriptor, the headers of the answer to a GET
+    /// decide: some servers answer every HEAD with a length of 0.
     pub async fn head_blob(
         &self,
         repo: &Repo,
@@ -77,7 +77,7 @@ impl Client {
             let answer = self.send(target, &part_of(whole, last)).await?;
             let body = match self.part_body(target, answer, (blob, last)).await {
                 Ok(Some(body)) => Ok(body),
-                // The registry sends no such part.
+                // The registry does not support this range.
                 Ok(None) => {
                     let answer = self.send(target, whole).await?;
                     self.whole_body(target, answer, blob).await
@@ -92,7 +92,8 @@ impl Client {
                 ) => return Ok(Evidence::Differs { len: Some(actual) }),
                 Err(error) => return Err(error),
             };
-            // Where all is sent, the start has to do: the rest would cost as much as a pull.
+            // If the whole blob is sent, its start is enough: the rest would cost as much as a
+            // pull.
             match body.answer.chunk().await {
                 Ok(Some(_)) => Ok(Evidence::Present),
                 Ok(None) => Ok(Evidence::Differs { len: None }),
@@ -206,8 +207,8 @@ impl Client {
     }
 }
 
-/// Why the body of an answer has another length than the manifest says: where the bytes have the
-/// right digest, the manifest is wrong, else the bytes are.
+/// Determines why the body of an answer has another length than the manifest says: if the bytes
+/// have the right digest, the manifest is wrong, otherwise the bytes are.
 async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> RegistryError {
     let (request, expected) = (answer.line.clone(), blob.size);
     let damaged = RegistryError::Length {
@@ -286,7 +287,8 @@ pub(super) fn stream(
     })
 }
 
-/// What `Content-Range` says (RFC 9110, 14.4): `bytes 10-99/100`, `bytes 10-99/*`, `bytes */100`.
+/// The content of `Content-Range` (RFC 9110, 14.4): `bytes 10-99/100`, `bytes 10-99/*`,
+/// `bytes */100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ContentRange {
     start: Option<u64>,

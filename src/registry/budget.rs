@@ -8,11 +8,11 @@ use reqwest::header::HeaderMap;
 
 use crate::report::amount::format_eta;
 
-/// What a registry allows within a window of time.
+/// The number of requests that a registry allows within a window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     pub remaining: u64,
-    /// How many there were at the start of the window, where it is said.
+    /// The number allowed at the start of the window, if the registry says so.
     pub limit: Option<u64>,
     pub window: Option<Duration>,
 }

@@ -13,9 +13,9 @@ use super::{Client, RegistryError, RequestLine};
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Event;
 
-/// What is wrong with an answer that lists no repositories.
+/// The problem with an answer that does not list repositories.
 const NO_LIST: &str = "the answer is not a list of repositories";
-/// How many names are asked for at once; more than this many some refuse.
+/// Number of names requested at once; some registries refuse more.
 const PAGE_NAMES: usize = 1000;
 /// The same at a Harbor, which allows no more.
 const HARBOR_PAGE_NAMES: usize = 100;

@@ -95,19 +95,19 @@ impl CaFile {
     }
 }
 
-/// What a `certs.d` has for a host.
+/// The certificates for a host in a `certs.d`.
 #[derive(Debug, Default)]
 pub(super) struct HostCertificates {
     pub(super) ca_files: Vec<CaFile>,
-    /// Where the client's own is, and its key.
+    /// The paths of the client's certificate and its key.
     pub(super) pair: Option<(PathBuf, PathBuf)>,
     /// The PEM of both.
     pair_pem: Vec<u8>,
 }
 
 impl HostCertificates {
-    /// Reads the directory; blocks. One that is not there or may not be read has nothing, as with
-    /// containers. Of several pairs the first by name is used.
+    /// Reads the directory; blocks. One that does not exist or may not be read is treated as empty,
+    /// as in containers. Of several pairs the first by name is used.
     pub(super) fn load(dir: &Path) -> Result<Self, CertificatesError> {
         let names = fsx::try_read_dir_names(dir)
             .ok()
@@ -151,7 +151,7 @@ impl HostCertificates {
         self.ca_files.iter().flat_map(CaFile::certificates)
     }
 
-    /// What the client shows of itself, for a connection that verifies the server.
+    /// The client's certificate, for a connection that verifies the server.
     pub(super) fn client_pair(&self) -> Result<Option<ClientPair>, CertificatesError> {
         let Some((certificate, key)) = &self.pair else {
             return Ok(None);
@@ -191,7 +191,7 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Vec<u8>, CertificatesErro
     }
 }
 
-/// What a server's certificate says of itself.
+/// A summary of a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerCertificate {
     pub(super) subject: String,

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use super::harbor::HARBOR_SERVICE;
 use super::scopes::Scopes;
 
-/// What a registry wants to see before it answers.
+/// An authentication scheme that a registry requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User and password with each request.
@@ -25,7 +25,7 @@ impl Challenge {
     }
 }
 
-/// What the headers of a 401 ask for.
+/// The challenges in the headers of a 401.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Challenged {
     /// The best of the challenges: a token rather than the password with every request.

@@ -26,17 +26,17 @@ use super::{
 use crate::oci::{Registry, RepositoryName};
 use crate::report::Reporter;
 
-/// How many requests that write a Harbor gets at once.
+/// Maximum number of concurrent writing requests to a Harbor.
 const HARBOR_WRITES_MAX: usize = 5;
 
 /// As long a token may be what a web server refuses to take in a header.
 const LONG_TOKEN_LEN: usize = 2048;
 
-/// What a client is told once.
+/// The settings of a client, fixed when it is made.
 pub struct ClientOptions {
     pub credentials: Credentials,
     pub trust: TrustOptions,
-    /// Where what is read is read from; not for what is written.
+    /// Mirrors and rewrites for reading; not used for writing.
     pub registries_conf: RegistriesConf,
     /// Registries that are spoken to without TLS, besides those on this machine.
     pub plain_http: Vec<Registry>,
@@ -74,17 +74,17 @@ pub struct Client {
     uploads: Arc<Uploads>,
 }
 
-/// How long a registry is waited for that cannot be reached.
+/// How long to wait for a registry that cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
     Full,
-    /// Nobody has answered yet, and a wrong name is likelier than bad weather.
+    /// No host has answered yet, so a wrong name is likelier than an outage.
     Brief,
     /// There is another place to ask.
     Mirror,
 }
 
-/// Which rights a token is asked for where reading is all that a call does.
+/// The rights requested with a token where a call only reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Access {
     #[default]
@@ -99,7 +99,7 @@ struct Inner {
     auth: Auth,
     mirrors: MirrorState,
     honest_heads: HonestHeads,
-    /// How often tags were asked for that resemble one that is not there.
+    /// Number of times that similar tags were looked up for one that was not found.
     n_similar_asked: AtomicUsize,
 }
 
@@ -111,7 +111,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// What a call is about, as far as logins go.
+/// The part of a registry that a call concerns, for choosing the login.
 #[derive(Debug, Clone)]
 pub(super) struct Target<'a> {
     pub(super) registry: &'a Registry,
@@ -222,7 +222,7 @@ impl Client {
         self.inner.options.registries_conf.files().to_vec()
     }
 
-    /// What says where to read from, if anything does.
+    /// The rules for where to read from, if there are any.
     pub(super) fn registries_conf(&self) -> Option<&RegistriesConf> {
         let conf = &self.inner.options.registries_conf;
         (self.access == Access::Read && !conf.is_empty()).then_some(conf)
@@ -267,7 +267,7 @@ impl Client {
         Ok(())
     }
 
-    /// How many pulls each host still allows, of those that said so; sorted by host.
+    /// The number of pulls that each host still allows, for those that say so; sorted by host.
     pub fn budgets(&self) -> Vec<(String, Budget)> {
         self.transport().limiter().budgets()
     }
@@ -321,13 +321,13 @@ impl Client {
         &self.inner.options.credentials
     }
 
-    /// The login that is known for what a call is about, once [`Self::prepare_login`] looked.
+    /// The login for a call's target, once [`Self::prepare_login`] has looked it up.
     pub(super) fn login(&self, target: &Target<'_>) -> Option<Arc<Login>> {
         let credentials = self.credentials();
         credentials.lookup(target.registry, target.repository)
     }
 
-    /// Looks for the login of what a call is about; runs helpers, each of them once.
+    /// Looks up the login for a call's target; runs each credential helper once.
     pub(super) async fn prepare_login(&self, target: &Target<'_>) -> Result<(), RegistryError> {
         let found = self
             .credentials()
@@ -339,10 +339,11 @@ impl Client {
         })
     }
 
-    /// Sends a call with the login it turns out to need; the answer may have any status.
+    /// Sends a call, with a login if it requires one; the answer may have any status.
     ///
     /// There is no ping first: the first call to a registry is sent as it is, and its 401 says how
-    /// to log in. A token that is refused is fetched anew once, with what the refusal asks for.
+    /// to log in. A token that is refused is fetched anew once, with the scopes that the refusal
+    /// asks for.
     pub(super) async fn send(
         &self,
         target: &Target<'_>,
@@ -459,7 +460,7 @@ impl Client {
         Ok(may_narrow)
     }
 
-    /// Learns from an answer that is no 401: what it took to get it is done at once from now on.
+    /// Learns from an answer other than a 401: later calls authenticate in the same way at once.
     pub(super) fn settle(&self, target: &Target<'_>, rounds: &LoginRounds) {
         if rounds.has_narrowed {
             self.auth().of(target.registry).narrow_all();
@@ -527,7 +528,7 @@ impl Client {
         };
         let request_id = answer.header("x-request-id").and_then(presentable);
         let challenge = Challenged::parse(answer.headers()).challenge;
-        // The status is the error, whatever becomes of its explanation.
+        // The status is the error, even if its explanation cannot be read.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
         let mut body = ErrorBody::parse(&body);
         let is_from_harbor = !matches!(asked.whom, Whom::Elsewhere { .. });
@@ -560,10 +561,10 @@ impl Client {
     }
 }
 
-/// How many tokens are tried for one call, whoever fetched them.
+/// Maximum number of tokens tried for one call, including those that other calls fetched.
 const REFUSALS_MAX: usize = 3;
 
-/// What was tried already to get a call past its 401.
+/// What was already tried to get a call past its 401.
 #[derive(Debug)]
 pub(super) struct LoginRounds {
     /// When the call was last sent.

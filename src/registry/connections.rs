@@ -55,9 +55,9 @@ impl TrustOptions {
             || !self.ca_files.is_empty()
     }
 
-    /// The name of the host of `url` in `certs_d`, if it is there.
+    /// The name in `certs_d` of the host of `url`, if there is one.
     ///
-    /// URLs drop the port that is the scheme's own; references, and the directories, keep it.
+    /// URLs drop the default port of their scheme; references, and the directories, keep it.
     fn certs_name(&self, url: &Url) -> Option<&str> {
         let registry = registry_of(url)?;
         let with_port = format!("{registry}:443");
@@ -103,7 +103,7 @@ enum Route {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Tls {
-    /// Whose certificates of `certs_d` are used.
+    /// The host whose certificates in `certs_d` are used.
     certs_of: Option<String>,
     verify: Verify,
 }
@@ -212,7 +212,7 @@ fn build(
         // Followed by hand, across the kinds of connection; see `Transport::send`.
         .redirect(Policy::none())
         .referer(false)
-        // What the environment says is among the options.
+        // Proxies from the environment are already in the options.
         .no_proxy();
     let mut builder = match route {
         Route::Loopback => builder.tls_certs_only([]),
@@ -289,7 +289,7 @@ mod tests {
             "Yes port.corp:443",
         );
         check("https://127.0.0.1:5000/", own, "Yes 127.0.0.1:5000");
-        // Where a registry sends its clients, its CA is trusted too.
+        // A registry's CA is also trusted for the hosts that it redirects to.
         check("https://cdn.corp/", own, "Yes own.corp");
         let lax = "https://self.corp:8443/v2/";
         check(lax, lax, "No");

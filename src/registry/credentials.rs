@@ -35,7 +35,7 @@ use crate::oci::{Registry, RepositoryName};
 /// Docker Hub's name in Docker's files and for helpers.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Which login goes to which registry or part of it.
+/// Assigns logins to registries or parts of them.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     /// In order: the first that has a login wins.
@@ -63,7 +63,7 @@ pub struct FoundLogin {
     pub origin: LoginOrigin,
 }
 
-/// Where a login comes from.
+/// The source of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginOrigin {
     /// A flag or a variable, by its name.
@@ -86,7 +86,7 @@ impl fmt::Display for LoginOrigin {
     }
 }
 
-/// Why a file of credentials cannot be used; says nothing of what is in it.
+/// Why a file of credentials cannot be used; contains nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// Its causes are left out on purpose: serde quotes the value it stumbles over.
@@ -100,7 +100,7 @@ pub enum CredentialsError {
     Entry { key: String },
 }
 
-/// What helpers answered, failures too: each question is asked once.
+/// Cached answers of helpers, including failures, so that each is run once per question.
 #[derive(Default)]
 struct HelperAnswers(Mutex<HashMap<(String, String), Arc<HelperAnswer>>>);
 
@@ -123,7 +123,7 @@ impl HelperAnswers {
     }
 }
 
-/// What one of the sources has for a registry.
+/// The result of looking up a registry in one source.
 enum Lead<'a> {
     Login(FoundLogin),
     Ask {
@@ -131,7 +131,7 @@ enum Lead<'a> {
         file: &'a str,
         is_store: bool,
     },
-    /// An entry that cannot be used, which is no login.
+    /// An entry that cannot be used, and so does not contain a login.
     Broken {
         error: &'a CredentialsError,
         file: &'a str,
@@ -151,8 +151,8 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Adds a login for all of `registry`, behind those that are there; `by` names the flag or
-    /// variable that gave it.
+    /// Adds a login for all of `registry`, after the existing ones; `by` names the flag or variable
+    /// that gave it.
     pub fn give(&mut self, registry: Registry, login: Login, by: impl Into<String>) {
         self.sources.push(Source::Given {
             registry,
@@ -161,7 +161,7 @@ impl Credentials {
         });
     }
 
-    /// Adds a `config.json` or `auth.json`, behind those that are there.
+    /// Adds a `config.json` or `auth.json`, after the existing ones.
     pub fn add_file(
         &mut self,
         name: impl Into<String>,
@@ -171,7 +171,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// Adds a `~/.dockercfg`, behind the files that are there.
+    /// Adds a `~/.dockercfg`, after the existing files.
     pub fn add_dockercfg(
         &mut self,
         name: impl Into<String>,
@@ -240,7 +240,7 @@ impl Credentials {
         found.map(|found| found.login)
     }
 
-    /// Where the login that [`Self::lookup`] finds comes from.
+    /// The source of the login that [`Self::lookup`] finds.
     pub fn origin(
         &self,
         registry: &Registry,
@@ -315,7 +315,7 @@ impl Credentials {
         leads
     }
 
-    /// Why there is no login although the user may believe that there is one.
+    /// Why no login was found although the user may expect one.
     pub fn obstacle(
         &self,
         registry: &Registry,
@@ -336,7 +336,7 @@ impl Credentials {
     }
 }
 
-/// What helpers know a registry as.
+/// The name of a registry in questions to helpers.
 fn server_name(registry: &Registry) -> String {
     if registry.is_docker_hub() {
         DOCKER_HUB_KEY.to_owned()

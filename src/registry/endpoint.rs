@@ -7,10 +7,10 @@ use reqwest::Url;
 use super::Repo;
 use crate::oci::{Digest, Registry};
 
-/// Where Docker Hub's API is; `docker.io` itself is a web site.
+/// The host of Docker Hub's API; `docker.io` itself is a web site.
 pub(super) const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 
-/// How a registry is spoken to.
+/// The URL scheme of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
     Https,

@@ -22,13 +22,13 @@ pub(super) use body::in_words;
 pub use connection::{ConnectionError, TlsFailure};
 pub(super) use quoted::{element, presentable};
 
-/// How much of an error's body is read, in bytes.
+/// Maximum number of bytes read of an error's body.
 pub(super) const ERROR_LEN_MAX: u64 = 64 * 1024;
 
-/// Why a registry could not do what it was asked.
+/// Why a request to a registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The registry's answer is no.
+    /// The registry answered with an error status.
     #[error("{request}: {status} {body}", body = StatusText { status: *status, body })]
     Status {
         request: Box<RequestLine>,
@@ -37,7 +37,7 @@ pub enum RegistryError {
         retry_after: Option<Duration>,
         asked: Box<Asked>,
     },
-    /// A login that is wrong, whatever it is used for.
+    /// A wrong login, for any request.
     #[error("`{registry}` refuses the login of {refusal}")]
     LoginRefused {
         registry: Registry,
@@ -59,7 +59,7 @@ pub enum RegistryError {
     /// Certificates that cannot be used.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
-    /// The registry asks to be left alone for longer than anybody waits.
+    /// The rate limit of the registry lasts longer than hod waits.
     #[error("`{host}` allows no more until {}", httpdate::fmt_http_date(*until))]
     Closed {
         host: String,
@@ -76,7 +76,7 @@ pub enum RegistryError {
         proxy: Option<Box<UsedProxy>>,
         source: ConnectionError,
     },
-    /// There is no host of this name.
+    /// The host name does not exist.
     #[error("{request}: host `{host}` not found")]
     UnknownHost {
         request: Box<RequestLine>,
@@ -144,7 +144,7 @@ pub enum RegistryError {
         expected: Digest,
         actual: Digest,
     },
-    /// The answer is no manifest that can be carried.
+    /// The answer is not a manifest that can be used.
     #[error("{request}: unusable manifest")]
     Manifest {
         request: Box<RequestLine>,
@@ -169,7 +169,7 @@ pub enum RegistryError {
         /// "it answers 200 with a web page"
         found: String,
     },
-    /// A success that is none: what was put is not there afterwards.
+    /// A success status although the content cannot be found afterwards.
     #[error("{request}: the registry answered {status} and does not have `{digest}`")]
     NotStored {
         request: Box<RequestLine>,
@@ -189,7 +189,7 @@ pub enum RegistryError {
     #[error("{request}: {}", no_token(said.as_deref()))]
     Token {
         request: Box<RequestLine>,
-        /// What was sent in its place, if that was a web page.
+        /// The text of a web page that was returned instead.
         said: Option<String>,
     },
     /// The token server knows passwords only.
@@ -201,8 +201,8 @@ pub enum RegistryError {
     /// The registry names no usable token server.
     #[error("`{registry}` sends clients to `{realm}` for a token, which is no URL")]
     Realm { registry: Registry, realm: String },
-    /// Harbor gives a token for nobody to whom it took for somebody before, as while its database
-    /// is down.
+    /// Harbor returned an anonymous token for a login that it accepted before, as it does while its
+    /// database is down.
     #[error("`{registry}` no longer knows `{username}`, whose login it accepted before")]
     LoginForgotten {
         registry: Registry,
@@ -216,7 +216,7 @@ pub enum RegistryError {
     /// An upload broke off whose data cannot be sent twice.
     #[error("the upload broke off, and its data can be read only once")]
     ReadOnce { source: Box<RegistryError> },
-    /// What was to be uploaded could not be read.
+    /// The data to be uploaded could not be read.
     #[error("{request}: the data to upload could not be read")]
     UploadSource {
         request: Box<RequestLine>,
@@ -238,8 +238,8 @@ pub enum RegistryError {
         registry: Registry,
         /// The other URLs that failed, and why.
         tried: Vec<String>,
-        /// What became of the last URL that may be reached later, or else of the last one; of asking
-        /// the registry where there is none.
+        /// The error of the last URL that may be reached later, otherwise of the last one; of the
+        /// request to the registry where there are no URLs.
         source: Box<RegistryError>,
     },
     /// A URL of a manifest that hod does not fetch.
@@ -248,16 +248,16 @@ pub enum RegistryError {
     /// No HTTP client could be set up.
     #[error("cannot set up connections")]
     Setup { source: Arc<reqwest::Error> },
-    /// The name that the client gives itself is no header.
+    /// The client's name cannot be sent in a header.
     #[error("`{text}` cannot be sent as the name of this program")]
     UserAgent { text: String },
 }
 
-/// How a login was refused.
+/// Details of a refused login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginRefusal {
     pub username: String,
-    /// Where the login comes from, for people.
+    /// The source of the login, for messages.
     pub origin: String,
     pub request: RequestLine,
     pub status: u16,
@@ -384,7 +384,7 @@ impl RegistryError {
                     // It is the login that is missing, in every project.
                     return Some(format!("{} {status} {:?}", request.host(), body.code));
                 }
-                // What a registry says of a repository names it.
+                // A registry's message about a repository already names it.
                 let said = body.to_string();
                 let said = match request.repository() {
                     Some(repository) => said.replace(repository, ""),
@@ -445,12 +445,13 @@ impl RegistryError {
         is_put && self.status() == Some(404) && !is_lost
     }
 
-    /// Whether a rule of the registry, such as "only signed images are pulled", hides what is there.
+    /// Whether a policy of the registry, such as "only signed images are pulled", hides existing
+    /// content.
     pub fn is_hidden_by_policy(&self) -> bool {
         self.status() == Some(412) || self.code() == Some("PROJECTPOLICYVIOLATION")
     }
 
-    /// Whether the bytes that came are not the manifest that was asked for.
+    /// Whether the received bytes are not the requested manifest.
     pub(super) fn is_not_a_manifest(&self) -> bool {
         matches!(
             self,
@@ -494,7 +495,7 @@ impl RegistryError {
                     429 => Failure::Limited { wait: retry_after },
                     408 | 500 | 502..=599 => Failure::Passing { retry_after },
                     401 if body.is_database_down() => Failure::Passing { retry_after },
-                    // What was sent is not what arrived.
+                    // The data was damaged on the way.
                     400 if body.code.as_deref() == Some("DIGEST_INVALID") => Failure::Garbled,
                     // The upload's session is lost: a registry of several replicas, or one that
                     // was restarted. A new session is begun with the next attempt.
@@ -534,7 +535,7 @@ impl RegistryError {
         }
     }
 
-    /// How long the registry asks to wait.
+    /// The delay that the registry requested.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

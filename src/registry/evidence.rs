@@ -1,16 +1,16 @@
-//! What an answer proves: the one place that decides whether a registry has something.
+//! Evaluates answers: the one place that decides whether a registry has something.
 //!
 //! A success status alone proves nothing: a proxy's block page answers 200 to every request, and a
-//! registry whose storage was damaged answers 200 for a blob of which no byte is left. So status,
-//! length, digest and kind of content are judged together, and whatever contradicts the content is
-//! believed rather than the status.
+//! registry whose storage was damaged answers 200 for a blob whose bytes are lost. So status,
+//! length, digest and content type are judged together, and anything that contradicts the content
+//! outweighs the status.
 
 use reqwest::header::CONTENT_TYPE;
 
 use super::transport::Answer;
 use crate::oci::Digest;
 
-/// What a registry has under a name, compared with what is wanted there.
+/// The content that a registry has under a name, compared with the expected content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// Nothing.
@@ -23,16 +23,16 @@ pub enum Evidence {
     Unknown,
 }
 
-/// How content was asked for.
+/// How content was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AskedBy {
-    /// Then the right length is enough: the registry knows what was meant.
+    /// Then the right length is enough, since the registry knows the digest.
     Digest,
     /// Then only the digest tells.
     Tag,
 }
 
-/// What an answer says of content, without the content.
+/// The properties of content according to the headers of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) status: u16,

@@ -1,14 +1,14 @@
 //! Foreign layers: asked of the registry first, which may hold them all the same (Microsoft's does
 //! since 2023), then fetched from the URLs in their manifest.
 //!
-//! The URLs are whatever the author of an image wrote there:
-//! - Only `https` is fetched, unless the user named the host as one that is spoken to without TLS.
-//!   A name that leads into this machine or network then ends at a certificate for another name.
-//! - Nothing on this machine, and no link-local address (where clouds keep secrets), unless the user
-//!   named the host.
-//! - No login is sent, to no host, and none that stands in a URL.
-//! - Each redirect is looked at in the same way, and there are few of them.
-//! - Who writes the bytes hashes them, as with any blob.
+//! The URLs are written by the author of an image and are not trusted:
+//! - Only `https` is fetched, unless the user allowed plain HTTP for the host. A name that resolves
+//! into this machine or network then fails at a certificate for another name.
+//! - Nothing on this machine, and no link-local address (where clouds keep secrets), unless the
+//! user named the host.
+//! - No login is sent to any host, including one contained in a URL.
+//! - Each redirect is checked in the same way, and their number is limited.
+//! - The bytes are hashed when they are written, as with any blob.
 
 use std::net::IpAddr;
 
@@ -146,7 +146,7 @@ impl Client {
     }
 }
 
-/// Where else a layer was looked for in vain, in words.
+/// Where else a layer was looked for without success, in words.
 pub(super) fn elsewhere(tried: &[String]) -> String {
     match tried {
         [] => String::new(),
@@ -167,7 +167,7 @@ fn is_here(host: &str) -> bool {
 /// Whether a name leads to such an address. One that changes between this look and the request still
 /// has to show a certificate for the name.
 async fn leads_here(host: &str, port: Option<u16>) -> bool {
-    // What cannot be looked up, as behind a proxy, is for the request to say.
+    // If the name cannot be resolved here, as behind a proxy, the request decides.
     let found = tokio::net::lookup_host((host, port.unwrap_or_default())).await;
     found.is_ok_and(|mut found| found.any(|address| is_local(address.ip())))
 }

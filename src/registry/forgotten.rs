@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 /// After the first time it is asked again so soon; each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(32);
-/// How often in a row a login may be unknown; the waits in between are two minutes together.
+/// Number of consecutive times that a login may be unknown; the pauses between them add up to two
+/// minutes.
 const N_MAX: u32 = 9;
 
-/// What is to be made of a login that is not known any more.
+/// How to react to a login that is no longer known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
     MayReturn,
     Lost,
 }
 
-/// How often in a row a login was not known.
+/// Counts consecutive answers that a login is unknown.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
     n: u32,

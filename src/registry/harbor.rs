@@ -1,12 +1,13 @@
-//! What Harbor offers and says besides the distribution API: projects, their quotas and rules
-//! (`/api/v2.0`), and tokens that tell what their owner may do.
+//! Harbor's own API: projects, their quotas and rules (`/api/v2.0`), and tokens that contain the
+//! rights of their owner.
 //!
-//! A Harbor is told by the service in its challenge; nothing here is ever sent to another registry.
-//! The API takes user and password with each request, and no cookies: with a session it would ask
-//! for CSRF tokens, on `/v2/` too. The login stays with the registry's own origin.
+//! A Harbor is recognised by the service in its challenge; none of these requests is sent to
+//! another registry. The API takes user and password with each request, and no cookies: with a
+//! session it would ask for CSRF tokens, on `/v2/` too. The login is sent only to the registry's
+//! own origin.
 //!
-//! Most of the API may be closed to robots, and a proxy may let nothing but `/v2/` through. So what
-//! cannot be seen is `None`, which is no error.
+//! Most of the API may be closed to robots, and a proxy may forward `/v2/` only. So information
+//! that is not accessible is `None`, not an error.
 
 mod advice;
 mod api;
@@ -32,7 +33,7 @@ pub(super) use rights::is_for_nobody;
 
 /// The service that a Harbor names in its challenge.
 pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
-/// How many uploads a Harbor is given at once: its database trips over more (facts D9).
+/// Maximum number of concurrent uploads to a Harbor: its database fails under more (facts D9).
 const UPLOADS_AT_ONCE_MAX: usize = 4;
 
 /// The first component of a name at a Harbor, which rights and quotas hang on.
@@ -62,7 +63,7 @@ impl Project {
         Self::of(registry, name).or_else(|| Self::of(registry, &below()?))
     }
 
-    /// The repository that stands for the project.
+    /// A repository that represents the project.
     pub fn repo(&self) -> &Repo {
         &self.repo
     }
@@ -99,13 +100,13 @@ impl Client {
         })
     }
 
-    /// How many uploads the registry should be given at once, if there is such a limit.
+    /// Maximum number of concurrent uploads to the registry, if it is limited.
     pub fn uploads_at_once_max(&self, registry: &Registry) -> Option<usize> {
         self.is_harbor(registry).then_some(UPLOADS_AT_ONCE_MAX)
     }
 
-    /// What a refusal by Harbor may mean beyond what it says, which is `message`. Each project is
-    /// asked about once.
+    /// Determines what a refusal by Harbor may mean beyond its `message`. Each project is looked up
+    /// once.
     pub(super) async fn doubt(
         &self,
         target: &Target<'_>,

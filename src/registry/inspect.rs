@@ -15,7 +15,7 @@ use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
 use crate::bridge;
 use crate::oci::{Registry, RepositoryName};
 
-/// What is known before anything is sent.
+/// The settings for a registry that are known without a request.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The root of the API.
@@ -27,11 +27,11 @@ pub struct Route {
     pub certs_dir: Option<PathBuf>,
     /// CAs besides those of the system.
     pub ca_files: Vec<PathBuf>,
-    /// What the client shows of itself, and its key.
+    /// The paths of the client's certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// How safe the connection is.
+/// The security of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
     Verified,
@@ -40,7 +40,7 @@ pub enum Security {
     Plain,
 }
 
-/// Where reading goes, by `registries.conf`.
+/// Where to read from, according to `registries.conf`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPlan {
     /// The files that were read.
@@ -53,7 +53,7 @@ pub struct ReadPlan {
     pub by_digest: Vec<String>,
 }
 
-/// What a registry says to somebody whom it does not know.
+/// The answer of a registry to an anonymous request.
 #[derive(Debug, Clone)]
 pub struct Greeting {
     /// Who answered; a proxy, if there is one.
@@ -65,7 +65,7 @@ pub struct Greeting {
     pub kind: RegistryKind,
 }
 
-/// What a certificate says.
+/// A summary of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
     pub subject: String,
@@ -74,7 +74,7 @@ pub struct CertificateFacts {
     pub expires: String,
 }
 
-/// How a registry wants to be logged in to.
+/// The authentication scheme of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wants {
     Nothing,
@@ -86,7 +86,7 @@ pub enum Wants {
     },
 }
 
-/// What kind of registry it is, as far as its greeting tells.
+/// The kind of registry, as far as its greeting tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistryKind {
     Harbor,
@@ -106,7 +106,7 @@ impl From<ServerCertificate> for CertificateFacts {
 }
 
 impl Client {
-    /// How a registry would be reached; reads certificates, and sends nothing.
+    /// The settings for reaching a registry; reads certificates, and sends nothing.
     pub async fn route(&self, registry: &Registry) -> Result<Route, RegistryError> {
         let root = self.root(registry)?;
         let trust = self.transport().connections().trust().clone();
@@ -142,13 +142,13 @@ impl Client {
         Ok(route)
     }
 
-    /// Where a repository, or a registry as a whole, would be read from.
+    /// The places that a repository, or a registry as a whole, would be read from.
     pub fn read_plan(
         &self,
         registry: &Registry,
         repository: Option<&RepositoryName>,
     ) -> Result<ReadPlan, RegistryError> {
-        // Rules are for repositories; one that stands for all is shown as the registry.
+        // Rules apply to repositories; one that represents all is shown as the registry.
         let any: RepositoryName = "any".parse().expect("one word is a name");
         let repo = Repo {
             registry: registry.clone(),
@@ -197,7 +197,7 @@ impl Client {
         })
     }
 
-    /// Why there is no login although a file has something like one.
+    /// Why no login was found although a file has a similar one.
     pub fn login_obstacle(
         &self,
         registry: &Registry,
@@ -206,7 +206,7 @@ impl Client {
         self.credentials().obstacle(registry, repository)
     }
 
-    /// Asks the root of the API, as nobody.
+    /// Sends an anonymous request to the root of the API.
     pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
         let call = Call::new(Method::GET, self.root(registry)?);
         let mut answer = self.transport().send(&call, None).await?;
@@ -230,7 +230,7 @@ impl Client {
         })
     }
 
-    /// What certificate a registry shows to somebody who would trust any.
+    /// The certificate that a registry presents, without verification.
     pub async fn shown_certificate(&self, registry: &Registry) -> Option<CertificateFacts> {
         let url = self.root(registry).ok()?;
         let transport = self.transport();

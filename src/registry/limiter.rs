@@ -1,11 +1,11 @@
-//! How much a host is asked at once, and when it is left alone.
+//! Limits the number of concurrent requests to a host, and pauses them.
 //!
-//! Each host has two lanes, reads and writes, so that who reads from a host in order to write to
-//! it can never wait for itself. A lane starts narrow, widens while requests wait for it and the
-//! host answers about as fast as ever, and is halved when the host says that it is too much (429,
-//! 503) or falls silent. A 429, or a `Retry-After`, pauses the whole host: no request of any verb is
-//! sent before the pause is over, and then not all in the same instant. A pause of hours is not
-//! waited for: what it is about fails at once.
+//! Each host has two lanes, for reads and writes, so that a transfer from a host to itself cannot
+//! deadlock. A lane starts narrow, widens while requests wait for it and the host answers about as
+//! fast as before, and is halved when the host is overloaded (429, 503) or stops answering. A 429,
+//! or a `Retry-After`, pauses the whole host: no request is sent before the pause is over, and then
+//! not all at the same instant. A pause of hours is not waited for: requests that it affects fail
+//! at once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,26 +24,26 @@ use super::throttle::Throttle;
 use crate::report::amount::format_eta;
 use crate::report::{Event, Reporter};
 
-/// How many requests a lane begins with: a few more than the large blobs that fill it for minutes,
-/// so that the answers to the small ones can widen it.
+/// Initial number of requests in a lane: a few more than the large blobs that fill it for minutes,
+/// so that the answers to small requests can widen it.
 const AT_FIRST: usize = 8;
-/// How much longer than its fastest answer a host's answers may take before asking for more at
-/// once is taken not to help: so many times, and so much.
+/// How much slower than its fastest answer a host may become before more concurrency is taken not
+/// to help: a factor, and a minimum.
 const SLOWER_MAX: u32 = 4;
 const SLOWER_SLACK: Duration = Duration::from_millis(250);
 /// Over how long those who waited for a pause set out, at most.
 const SPREAD_MAX: Duration = Duration::from_secs(1);
-/// How many different warnings of one host are passed on.
+/// Maximum number of distinct warnings of one host that are reported.
 const WARNINGS_MAX: usize = 16;
 
-/// How much is asked of registries, and how long they may be silent.
+/// Limits for requests to registries, and how long these may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitOptions {
-    /// How many requests to read, and how many to write, may be under way to one host at once.
+    /// Maximum number of concurrent reads, and of concurrent writes, to one host.
     pub at_once: usize,
-    /// How many bytes of blobs a second, in both directions together.
+    /// Maximum number of bytes of blobs per second, of both directions together.
     pub rate_max: Option<u64>,
-    /// How long nothing may come in, or go out, where something should.
+    /// Maximum time without progress while data is expected.
     pub stall_timeout: Duration,
 }
 
@@ -89,28 +89,28 @@ struct Host {
     state: Mutex<HostState>,
 }
 
-/// What is known of one host.
+/// The state of one host.
 #[derive(Default)]
 struct HostState {
     pause: Option<Pause>,
-    /// The pause of pulls alone, which a registry that counts them refuses for hours while it gives
-    /// out all else.
+    /// The pause of pulls only: a registry that counts them may refuse them for hours while it
+    /// answers everything else.
     pull_pause: Option<Pause>,
     budget: Option<Budget>,
-    /// How many pulls are still to be sent, as far as is known.
+    /// The number of pulls still to be sent, as far as is known.
     n_needed: usize,
     is_warned: bool,
     warnings: HashSet<String>,
 }
 
-/// Until when a host is left alone.
+/// When requests to a host may continue.
 #[derive(Debug, Clone, Copy)]
 struct Pause {
     since: Instant,
     until: Instant,
     /// The same for people.
     until_time: SystemTime,
-    /// The how manieth without an answer in between.
+    /// Number of consecutive pauses without a successful response.
     n: u32,
 }
 
@@ -257,7 +257,7 @@ impl Limiter {
         lock(&self.host(url).state).n_needed += n;
     }
 
-    /// How many pulls each host still allows, of those that say so.
+    /// The number of pulls that each host still allows, for those that say so.
     pub(super) fn budgets(&self) -> Vec<(String, Budget)> {
         let hosts = lock(&self.hosts);
         let mut budgets: Vec<(String, Budget)> = hosts
@@ -312,7 +312,7 @@ impl Limiter {
             &mut state.pause
         };
         let until = now + wait;
-        // What is no news would only move the time that people are told.
+        // Repeating the same warning would only change the time in it.
         let is_news = slot
             .is_none_or(|pause| until > pause.until + Duration::from_secs(2) || pause.until < now);
         if is_news {

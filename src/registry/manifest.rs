@@ -18,7 +18,7 @@ use crate::oci::{
     ReferrerTag, Registry,
 };
 
-/// What a registry says of a manifest without sending it.
+/// The properties of a manifest according to the headers of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadManifest {
     /// `None` where the registry does not say, as it need not.
@@ -36,7 +36,7 @@ impl HeadManifest {
         }
     }
 
-    /// Compares what is there under a tag with a manifest.
+    /// Compares the content of a tag with a manifest.
     pub fn evidence(&self, manifest: &Manifest) -> Evidence {
         let facts = Facts {
             status: 200,
@@ -79,15 +79,15 @@ impl HonestHeads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectSupport {
     Indexed,
-    /// It says nothing of the kind, as it should where there is no subject.
+    /// It says nothing about referrers, as expected without a subject.
     Unsaid,
 }
 
 impl Client {
-    /// Asks whether a manifest is there, and what it is; `None` when it is not there.
+    /// Asks whether a manifest exists, and for its properties; `None` when it is not found.
     ///
-    /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not the
-    /// last word: Nexus answers 404 for what it proxies, and others allow no HEAD at all. A GET
+    /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not
+    /// final: Nexus answers 404 for content that it proxies, and others do not allow HEAD. A GET
     /// follows, so that a second run finds what the first one found.
     pub async fn head_manifest(
         &self,
@@ -129,8 +129,8 @@ impl Client {
                 };
                 Ok(found.as_ref().map(HeadManifest::from))
             }
-            // A GET may get through, or tell the reason in its body: 400 is what TLS says to plain
-            // http, 412 what Harbor says of an image that a policy lets nobody pull.
+            // A GET may succeed, or give the reason in its body: 400 is the answer of TLS to plain
+            // HTTP, 412 that of Harbor for an image whose pulls a policy prevents.
             Err(error)
                 if matches!(error.status(), Some(400 | 403 | 405 | 412))
                     || matches!(error, RegistryError::NotARegistry { .. }) =>
@@ -142,11 +142,11 @@ impl Client {
         }
     }
 
-    /// Has a GET confirm that there is no manifest where a HEAD found none.
+    /// Confirms with a GET that there is no manifest where a HEAD found none.
     ///
-    /// Where all that is wanted is to write, once for a registry is enough: what was overlooked is
-    /// written again, which changes nothing. So it is for the tags of referrers, of which there are
-    /// several for each image, and mostly nothing under them.
+    /// Before writing, once for a registry is enough: an existing manifest that was overlooked is
+    /// written again, which changes nothing. The same holds for the tags of referrers, of which
+    /// there are several for each image, most of them absent.
     pub(super) async fn confirm_absence(
         &self,
         repo: &Repo,
@@ -168,9 +168,9 @@ impl Client {
         Ok(manifest.as_ref().map(HeadManifest::from))
     }
 
-    /// Fetches a manifest, byte for byte; `None` when it is not there.
+    /// Fetches a manifest, byte for byte; `None` when it is not found.
     ///
-    /// Its digest is the one asked for and the one that the registry names, or it is an error.
+    /// Its digest must be the requested one and the one that the registry names.
     pub async fn fetch_manifest(
         &self,
         repo: &Repo,
@@ -259,7 +259,7 @@ impl Client {
         }
         let (request, status) = (answer.line.clone(), answer.status().as_u16());
         drop(answer);
-        // The answer alone proves nothing; the bytes that are there now do.
+        // The answer alone proves nothing, so the manifest is fetched and compared.
         let there = self.fetch_manifest_at(repo, reference).await?;
         if there.is_some_and(|there| there.digest() == manifest.digest()) {
             return Ok(support);

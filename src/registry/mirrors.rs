@@ -23,7 +23,7 @@ use super::{ManifestRef, RegistryError, Repo, TlsFailure};
 use crate::oci::{Reference, Registry, RepositoryName};
 use crate::report::Event;
 
-/// What the user's `registries.conf` says.
+/// The content of the user's `registries.conf`.
 #[derive(Debug, Clone, Default)]
 pub struct RegistriesConf {
     rules: Vec<Rule>,
@@ -49,7 +49,7 @@ pub(super) struct Places {
     pub(super) rule: Option<RuleName>,
 }
 
-/// Which rule applies.
+/// Identifies the rule that applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleName {
     pub(super) file: String,
@@ -75,13 +75,13 @@ impl RegistriesConf {
         &self.files
     }
 
-    /// What a name without a registry stands for, and the file that says so.
+    /// The target of an alias for a name without a registry, and the file that defines it.
     pub fn alias(&self, name: &RepositoryName) -> Option<(&Reference, &str)> {
         let alias = self.aliases.get(name.as_str())?;
         Some((&alias.target, &alias.file))
     }
 
-    /// Where a repository, or a manifest in it, may be read from.
+    /// The places that a repository, or a manifest in it, may be read from.
     pub(super) fn places(
         &self,
         repo: &Repo,
@@ -154,9 +154,10 @@ impl RegistriesConf {
     }
 }
 
-/// How much of `full` a prefix matches, if it does: up to `:`, `/`, `@` or the end.
+/// The length of the part of `full` that a prefix matches, if it does: up to `:`, `/`, `@` or the
+/// end.
 ///
-/// That `example.com` so matches `example.com:5000` is containers' way, too.
+/// As in containers, `example.com` therefore matches `example.com:5000`.
 fn match_len(full: &str, prefix: &str) -> Option<usize> {
     let len = match prefix.strip_prefix('*') {
         Some(suffix) => {
@@ -175,7 +176,7 @@ fn match_len(full: &str, prefix: &str) -> Option<usize> {
 /// The repository at `location`, in place of the first `len` bytes.
 fn rewrite(full: &str, len: usize, location: &str) -> Option<Repo> {
     let text = format!("{location}{}", &full[len..]);
-    // Not parsed as a whole: the location says where the registry ends, whatever it looks like.
+    // Not parsed as a reference: the location defines where the registry ends.
     let (registry, rest) = text.split_once('/')?;
     let rest = rest.split('@').next()?;
     let name = match rest.rfind(':') {
@@ -188,16 +189,16 @@ fn rewrite(full: &str, len: usize, location: &str) -> Option<Repo> {
     })
 }
 
-/// What a run has learned of its mirrors.
+/// What a run has learned about its mirrors.
 #[derive(Debug, Default)]
 pub(super) struct MirrorState {
     /// Out of reach, and left out from then on.
     down: Mutex<HashSet<String>>,
-    /// Which places have served manifests of a repository: its blobs are there too.
+    /// The places that have served manifests of a repository, and so have its blobs, too.
     served: Mutex<HashMap<Repo, Vec<Place>>>,
     /// Said already.
     noted: Mutex<HashSet<String>>,
-    /// How those that may lack TLS are spoken to.
+    /// The scheme of each mirror that may lack TLS.
     schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }
 
@@ -224,10 +225,10 @@ impl MirrorState {
 }
 
 impl Client {
-    /// Reads from the mirrors of a repository, in order, then from itself.
+    /// Reads from the mirrors of a repository, in order, then from the registry itself.
     ///
-    /// A mirror that cannot be reached is not asked again in this run; one that has no such image,
-    /// which `is_there` tells, or refuses, only gives way. The last answer counts.
+    /// A mirror that cannot be reached is not used again in this run; one that refuses, or does not
+    /// have the image, as `is_there` tells, is skipped only this time. The last answer counts.
     pub(super) async fn read_from<T, F>(
         &self,
         (repo, at): (&Repo, Option<&ManifestRef>),
@@ -243,7 +244,8 @@ impl Client {
         let Places { mut places, .. } = conf.places(repo, at)?;
         let is_by_digest = !matches!(at, Some(ManifestRef::Tag(_)));
         if is_by_digest {
-            // What has the manifest has the rest of it, even where it is for tags only.
+            // A place that has the manifest also has its blobs, even if it is configured for tags
+            // only.
             let known = lock(&self.mirrors().served).get(repo).cloned();
             for place in known.into_iter().flatten().rev() {
                 if let Some(at) = places.iter().position(|other| *other == place) {

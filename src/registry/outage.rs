@@ -1,4 +1,5 @@
-//! Which hosts are down as a whole: they answered earlier in this run, and answer nobody now.
+//! Tracks hosts that are down: they answered earlier in this run, and no request gets an answer
+//! now.
 //!
 //! A registry that restarts is worth waiting for; one request that fails while others succeed is
 //! not an outage. The state is kept by host, so that the run as a whole waits once, and not anew
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 pub enum HostState {
     /// It answers others, never answered, or has been down for too long.
     Usual,
-    /// It answered earlier in this run, and has answered nobody for a while.
+    /// It answered earlier in this run, and has not answered any request for a while.
     Down,
 }
 

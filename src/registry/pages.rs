@@ -11,17 +11,17 @@ use super::{Client, RegistryError, RequestLine};
 
 /// The longest page, in bytes.
 const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// How many pages are read before a list is taken to have no end.
+/// Maximum number of pages; a longer list is taken to be endless.
 pub(super) const PAGES_MAX: usize = 1000;
-/// How many bytes all pages of a list may have.
+/// Maximum number of bytes of all pages of a list.
 const LIST_LEN_MAX: usize = 64 * 1024 * 1024;
 
-/// What is listed, for whoever asks and for messages.
+/// Describes a list, for choosing the login and for messages.
 pub(super) struct Listed<'a> {
     pub(super) target: Target<'a>,
-    /// What is tried again, for messages.
+    /// The name of the list in messages about retries.
     pub(super) what: &'a str,
-    /// What is wrong with an answer that is no such list.
+    /// The problem with an answer that is not such a list.
     pub(super) problem: &'static str,
 }
 
@@ -92,9 +92,9 @@ pub(super) async fn read_list<T: DeserializeOwned>(
     }
 }
 
-/// Where the page after the one that was asked for at `asked` is.
+/// The URL of the page after the one at `asked`.
 ///
-/// The login goes with the next page, so it must not lead elsewhere.
+/// It must have the same origin, since the login is sent with the request.
 pub(super) fn next_page(answer: &Answer, asked: &Url) -> Option<Url> {
     let link = answer.header(LINK).and_then(next_link)?;
     let next = resolve(&answer.url, link)?;

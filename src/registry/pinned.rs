@@ -1,9 +1,9 @@
-//! Certificates that the user trusts by file: as authorities, and each for itself.
+//! Certificates that the user trusts by file: as authorities, and individually.
 //!
-//! A self-signed certificate is often that of an authority (`openssl req -x509` makes such), which
-//! the rules of the web forbid a server to show. Where the user names exactly the certificate that
-//! the server shows, there is nothing left to infer: its name and its validity must be right, as
-//! with curl and containers.
+//! A self-signed certificate often claims to be an authority's (`openssl req -x509` makes such),
+//! which a server must not present according to web PKI rules. If the user names exactly the
+//! certificate that the server presents, no chain is needed: only its name and validity are
+//! checked, as in curl and containers.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::time::ASN1Time;
 
-/// What the client shows of itself.
+/// The client's certificate.
 #[derive(Debug)]
 pub(super) struct ClientPair {
     pub(super) chain: Vec<CertificateDer<'static>>,

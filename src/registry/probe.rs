@@ -11,10 +11,10 @@ use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, ManifestRef, RegistryError, Repo};
 
-/// How a registry answers who has not logged in.
+/// The answer of a registry to an anonymous request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
-    /// It lets everyone in, and this is what the manifest that was asked for is.
+    /// It allows anonymous access; contains the requested manifest, if it exists.
     Found(Option<HeadManifest>),
     /// It lets everyone in.
     Open,
@@ -36,11 +36,10 @@ impl Probe {
 }
 
 impl Client {
-    /// Asks for a manifest without a login, and learns how to log in.
+    /// Requests a manifest without a login, and learns how to log in.
     ///
-    /// That is the request which comes first anyway, so nothing is sent in vain. It is sent once;
-    /// what goes wrong with it may be the matter of that one image, so then the root of the API is
-    /// asked, and an error is its.
+    /// This request comes first anyway, so it costs nothing extra. It is sent once; its failure may
+    /// concern only that one image, so the root of the API is requested next, whose error counts.
     pub async fn probe(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
         let head = self.manifest_call(Method::HEAD, repo, at)?;
         let mut unproved = None;
@@ -75,13 +74,13 @@ impl Client {
     /// Judges the answer to a HEAD of a manifest; `None` where it decides nothing.
     async fn found(&self, (repo, at): (&Repo, &ManifestRef), answer: Answer) -> Option<Probe> {
         match answer.status().as_u16() {
-            // What may be anybody's page is not the last word.
+            // An answer that may be any web page is not final.
             200 | 404 if is_page(&answer) => None,
             200 if answer.digest().is_none() => None,
             200 => Some(Probe::Found(Some(HeadManifest::of(&answer)))),
             404 => {
                 self.note_absence(&repo.registry, answer).await;
-                // What else is wrong is the matter of that one image.
+                // Other failures concern only that one image.
                 let found = self.confirm_absence(repo, at).await.unwrap_or_default();
                 // Any web server answers 404.
                 let is_proved = found.is_some() || self.is_proven(&repo.registry);
@@ -98,11 +97,11 @@ impl Client {
         Some(probe)
     }
 
-    /// Has the token server check the login for `repo`, after [`Client::probe`]: with an error that
-    /// tells of the login where it is refused.
+    /// Has the token server check the login for `repo`, after [`Client::probe`]; fails with an
+    /// error about the login if it is refused.
     ///
-    /// The token, for pushing to `repo`, is kept. Harbor gives an anonymous one for a wrong
-    /// password, unless no scope is asked for (facts D4).
+    /// The token, for pushing to `repo`, is kept. Harbor returns an anonymous one for a wrong
+    /// password, unless no scope is requested (facts D4).
     pub async fn check_token(&self, repo: &Repo) -> Result<(), RegistryError> {
         let mut target = Target::push(repo);
         if self.is_harbor(&repo.registry) {

@@ -1,8 +1,8 @@
-//! Whether a login is taken, found out once for each registry.
+//! Checks whether a login is accepted, once for each registry.
 //!
-//! Registries that lock a user out after a few wrong passwords are common, and a batch asks many
-//! things at once. So the first request that shows a password is alone until it is answered; and
-//! once a login is refused for good, no further request is made with it in this run.
+//! Many registries lock a user out after a few wrong passwords, and a batch sends many requests at
+//! once. So the first request with a password is sent alone; and once a login is refused
+//! permanently, no further request is made with it in this run.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -21,7 +21,7 @@ use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
 use crate::oci::Registry;
 
-/// What is known of a login.
+/// The state of a login.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
     verdict: Mutex<Verdict>,
@@ -37,7 +37,7 @@ enum Verdict {
     Refused(Refusal),
 }
 
-/// How a login was refused.
+/// Details of a refused login.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     request: Box<RequestLine>,
@@ -53,11 +53,11 @@ pub(super) struct Turn {
     _held: tokio::sync::OwnedMutexGuard<()>,
 }
 
-/// What a registry says to a login.
+/// The answer of a registry to a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginCheck {
     Accepted,
-    /// It asks nobody for a login.
+    /// It does not require a login.
     NotNeeded,
     /// Its answer, for people.
     Refused(String),
@@ -134,8 +134,7 @@ impl Client {
         let Some(turn) = auth.proof(login).turn(login).await.map_err(refused)? else {
             return fetch.await;
         };
-        // It answers a wrong password with a token for nobody, unless it is asked for no scope at
-        // all.
+        // It answers a wrong password with an anonymous token, unless no scope is requested.
         if auth.is_harbor() {
             self.judge_by_token(target, &auth, &turn).await?;
             return fetch.await;
@@ -146,7 +145,7 @@ impl Client {
                 Ok(value)
             }
             Err(error) if error.status() == Some(401) => {
-                // It may be the scope alone that is refused.
+                // Perhaps only the scope is refused.
                 self.judge_by_token(target, &auth, &turn).await?;
                 Err(error)
             }
@@ -184,7 +183,7 @@ impl Client {
         auth.proof(&login).turn(&login).await.map_err(refused)
     }
 
-    /// Concludes from an answer to a password: an error when it is refused for good.
+    /// Evaluates an answer to a password: an error when it is refused permanently.
     pub(super) async fn judge(
         &self,
         target: &Target<'_>,
@@ -192,7 +191,7 @@ impl Client {
         status: StatusCode,
     ) -> Result<(), RegistryError> {
         if status == StatusCode::UNAUTHORIZED {
-            // It may be what was asked for alone that is refused.
+            // Perhaps only the requested resource is refused.
             let call = Call::new(Method::GET, self.root(target.registry)?);
             let sent = basic(&turn.login);
             let mut answer = self.transport().send(&call, sent.as_ref()).await?;
@@ -207,7 +206,7 @@ impl Client {
         }
     }
 
-    /// Asks for a token without scope, which servers give to nobody whose password is wrong.
+    /// Requests a token without a scope, which servers refuse for a wrong password.
     async fn judge_by_token(
         &self,
         target: &Target<'_>,
@@ -265,7 +264,7 @@ impl Client {
         }
     }
 
-    /// The request for a token that is good for nothing; `None` where no token is wanted.
+    /// The request for a token without scopes; `None` if the registry does not use tokens.
     fn scopeless(
         &self,
         registry: &Registry,
@@ -300,9 +299,9 @@ impl Client {
         Ok(Some(call))
     }
 
-    /// Asks a registry whether it takes a login, whatever the credentials say.
+    /// Asks a registry whether it accepts a login, ignoring the stored credentials.
     ///
-    /// As Docker does: a token without scope, or the root of the API with the password.
+    /// As in Docker: a token without scope, or the root of the API with the password.
     pub async fn check_login(
         &self,
         registry: &Registry,

@@ -5,7 +5,7 @@ use std::fmt;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
-/// Hosts to which nothing goes through a proxy, whatever the user says: this machine.
+/// Hosts that are never reached through a proxy, regardless of settings: this machine.
 const NEVER: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxies that the user's environment names.
@@ -15,7 +15,7 @@ pub struct ProxyOptions {
     pub http: Option<ProxyVariable>,
     /// For https.
     pub https: Option<ProxyVariable>,
-    /// For both, where there is none of their own.
+    /// For both schemes, unless they have their own.
     pub all: Option<ProxyVariable>,
     /// Hosts, domains and networks that are reached without, separated by commas; `*` for all.
     pub no: String,

@@ -1,4 +1,4 @@
-//! Finding what is about a manifest: the referrers API, and tags where that is not enough.
+//! Finds the referrers of a manifest: by the referrers API, and by tags where that is not enough.
 //!
 //! The API is asked for each manifest; a registry that does not know it is not asked again. cosign
 //! uses tags even where there is an API, and a repository's tags cost one request for all of them.
@@ -19,10 +19,10 @@ use crate::oci::{
     Digest, MANIFEST_LEN_MAX, Manifest, MediaType, MediaTypeKind, ReferrerTag, Registry, Tag,
 };
 
-/// How many referrers of one manifest are listed, and in how many pages.
+/// Maximum number of referrers of one manifest, and of pages.
 const LISTED_MAX: usize = 1000;
 const PAGES_MAX: usize = 100;
-/// How many pages of tags are read before it is cheaper to ask for each tag that matters.
+/// Number of pages of tags after which it is cheaper to request each relevant tag.
 const TAG_PAGES_MAX: usize = 5;
 /// How many tags are asked for at once; registries may send fewer.
 const PAGE_TAGS: usize = 1000;
@@ -37,10 +37,10 @@ pub struct ReferrerFinder {
     tags: Mutex<HashMap<Repo, Arc<OnceCell<Arc<Tags>>>>>,
 }
 
-/// What is known of a registry's referrers API.
+/// The state of a registry's referrers API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Api {
-    /// Nobody has asked.
+    /// No request was sent yet.
     Unknown,
     /// Worth asking.
     Asked,
@@ -48,16 +48,16 @@ enum Api {
     Absent,
 }
 
-/// What is known of a repository's tags.
+/// The known tags of a repository.
 #[derive(Debug)]
 enum Tags {
-    /// Those that lead to referrers by their form; there are no others of that kind.
+    /// The tags with the form of a referrer's; there are no others of that form.
     Listed(HashSet<Tag>),
     /// They cannot be listed, or are too many.
     Unlisted,
 }
 
-/// What a registry's referrers API answers.
+/// The answer of a registry's referrers API.
 #[derive(Debug)]
 enum Answered {
     Listed(Vec<Digest>),
@@ -94,16 +94,16 @@ impl ReferrerFinder {
         }
     }
 
-    /// Lists the manifests whose `subject` is said to be `subject`: those that the API lists, and
-    /// those in the index under the referrers tag.
+    /// Lists the referrers of `subject`: those that the API lists, and those in the index under the
+    /// referrers tag.
     ///
-    /// None are an empty list. A look-up that fails is an error, so that nobody takes what could
-    /// not be asked for unsigned.
+    /// The list is empty when there are none. A failed look-up is an error, so that an image does
+    /// not appear to be unsigned.
     pub async fn list(&self, repo: &Repo, subject: &Digest) -> Result<Vec<Digest>, RegistryError> {
         let asked = self.ask(repo, subject).await?;
         let tag = ReferrerTag::index_of(subject);
-        // Where tags are listed this costs nothing, so that what is left of a time before the API
-        // is found too.
+        // Where tags are listed this is free, and it finds referrers from before the registry had
+        // the API.
         let is_worth_it = asked.is_none() || self.tags(repo).await.is_listed();
         let mut listed = asked.unwrap_or_default();
         if is_worth_it && self.has_tag(repo, &tag).await? {
@@ -133,9 +133,10 @@ impl ReferrerFinder {
         Ok(found)
     }
 
-    /// What the API lists; `None` where there is no API.
+    /// The referrers that the API lists; `None` where there is no API.
     ///
-    /// Asked is what serves the image, so that a mirror's is enough where nothing else is reached.
+    /// The place that serves the image is asked, so a mirror's answer is enough where nothing else
+    /// is reachable.
     pub async fn ask(
         &self,
         repo: &Repo,
@@ -160,13 +161,13 @@ impl ReferrerFinder {
             let api = apis.entry(repo.registry.clone());
             Arc::clone(api.or_insert_with(|| Arc::new(AsyncMutex::new(Api::Unknown))))
         };
-        // The first to ask does so alone: the others need not, if there is no API.
+        // The first request is sent alone: if there is no API, the others are not needed.
         let mut known = api.lock().await;
         let answered = match *known {
             Api::Absent => return Ok(None),
             Api::Unknown => {
                 let answered = client.fetch_referrers(repo, subject).await;
-                // One that is in trouble is no reason for the others to wait for one another.
+                // After a failure the others need not wait for one another.
                 *known = match answered {
                     Ok(Answered::Nowhere) => Api::Absent,
                     Ok(Answered::Listed(_) | Answered::NotHere) | Err(_) => Api::Asked,
@@ -275,7 +276,8 @@ impl Client {
             200 => {}
             400 | 404..=406 | 501 => {
                 let refusal = self.refusal(&target, answer).await;
-                // What does not know the path at all has no error of the specification's for it.
+                // A registry that does not know the path does not answer with one of the
+                // specification's errors.
                 return Ok(Err(if refusal.code().is_some() {
                     Answered::NotHere
                 } else {

@@ -16,26 +16,26 @@ use crate::report::Event;
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// As much more of a blob than at the last failure makes a failure the first one again.
 const PROGRESS_LEN_MIN: u64 = 1024 * 1024;
-/// Any progress at all does after this time: on a slow line too, what gets on is gone on with.
+/// After this time any progress suffices, so that a slow transfer which makes progress continues.
 const PROGRESS_TIME_MIN: Duration = Duration::from_mins(1);
-/// How often a host that cannot be reached is tried at first.
+/// Number of attempts for a host that has not been reached yet.
 const BRIEF_ATTEMPTS: u32 = 2;
 
 /// How transient failures are tried again: after `base`, doubled each time, at most `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often at all, the first time included.
+    /// Number of attempts, including the first.
     pub attempts: u32,
     pub base: Duration,
     pub max: Duration,
-    /// How long a host is waited for that answered earlier in the run and is down now, whatever
+    /// How long to wait for a host that answered earlier in the run and is down now, regardless of
     /// the number of attempts.
     pub outage: Duration,
 }
 
-/// How long the restart of a registry, with its database, is waited for.
+/// Maximum time for the restart of a registry and its database.
 const OUTAGE_MAX: Duration = Duration::from_mins(3);
-/// How often a host that is down is tried.
+/// Maximum delay between attempts for a host that is down.
 const OUTAGE_DELAY_MAX: Duration = Duration::from_secs(10);
 
 impl Default for RetryPolicy {
@@ -52,9 +52,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long to wait after the `attempt`th failure (from 1), which asked for `retry_after`.
+    /// The delay after the `attempt`th failure (from 1), which requested `retry_after`.
     ///
-    /// Without the chance that [`Attempts`] brings, so that clients do not come back in step.
+    /// Without the random part that [`Attempts`] adds to spread clients.
     pub fn delay(&self, attempt: u32, retry_after: Option<Duration>) -> Duration {
         let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let backoff = self.base.saturating_mul(factor).min(self.max);
@@ -75,24 +75,24 @@ pub enum Failure {
     Garbled,
 }
 
-/// What is done about a failure.
+/// The reaction to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     GiveUp,
     /// Try again after this time.
     After(Duration),
-    /// Try again: the next request waits by itself until its host is no longer paused, which is
-    /// about this time.
+    /// Try again: the next request itself waits until its host is no longer paused, which takes
+    /// about this long.
     WhenHostAllows(Duration),
 }
 
-/// What was tried so far.
+/// The failures so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
     /// Failures in a row, without progress in between, this one included; 0 when there was
     /// progress since the last.
     pub n_failures: u32,
-    /// How often other bytes came than were asked for, this one included.
+    /// Number of times that wrong bytes were received, including this one.
     pub n_garbled: u32,
     /// By chance from 750 to 1250: the delay in thousandths of the usual one.
     pub chance: u32,
@@ -102,7 +102,7 @@ pub struct Attempts {
 /// Decides what is done about a failure; the one place that does.
 pub fn decide(policy: &RetryPolicy, failure: Failure, attempts: &Attempts) -> Decision {
     let backoff = match attempts.n_failures {
-        // The line was cut, and what it brought is kept: it is gone on with at once.
+        // The connection was cut after progress, which is kept: continue at once.
         0 => policy.base / 10,
         n => policy.delay(n, None),
     };
@@ -137,7 +137,7 @@ pub fn decide(policy: &RetryPolicy, failure: Failure, attempts: &Attempts) -> De
 pub trait Transient: Error {
     /// What kind of failure it is.
     fn failure(&self) -> Failure;
-    /// Whether nobody answered at all, so that another place had better be asked.
+    /// Whether the host did not answer at all, so that another place should be tried.
     fn is_unreachable(&self) -> bool {
         false
     }
@@ -154,7 +154,7 @@ pub struct Retries {
     policy: RetryPolicy,
     n_failures: u32,
     n_garbled: u32,
-    /// How many there were at all, for people.
+    /// The total number, for messages.
     n_all: u32,
     progress: u64,
     failed_at: Instant,
@@ -181,7 +181,7 @@ impl Retries {
         self.began_at.unwrap_or_else(Instant::now)
     }
 
-    /// Counts a failure at which `progress` bytes are there to stay, and decides.
+    /// Counts a failure after which `progress` bytes are kept, and decides.
     pub fn failed(&mut self, failure: Failure, progress: u64, host: HostState) -> Decision {
         let gained = progress.saturating_sub(self.progress);
         let has_advanced = gained >= PROGRESS_LEN_MIN
@@ -203,14 +203,14 @@ impl Retries {
         decide(&self.policy, failure, &attempts)
     }
 
-    /// How many failures there were.
+    /// The number of failures.
     pub fn n_all(&self) -> u32 {
         self.n_all
     }
 }
 
 impl Client {
-    /// Runs `operation` until it succeeds, fails for good, or has failed too often.
+    /// Runs `operation` until it succeeds, fails permanently, or has failed too often.
     ///
     /// Waits in between as [`decide`] says; every wait is reported as [`Event::Retry`] for `what`.
     // Not `AsyncFnMut`: its futures cannot be shown to be `Send` where this one is spawned.
@@ -300,9 +300,10 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// How long the answer with these headers asks to wait.
+/// The delay that the headers of an answer request.
 ///
-/// A date is taken by the clock of the server that sent it, since ours may be wrong, or its.
+/// A date is compared with the clock of the server that sent it, since its clock or ours may be
+/// wrong.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let date = text(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
@@ -316,7 +317,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(at.duration_since(now).unwrap_or_default())
 }
 
-/// Reads `Retry-After`: seconds, or an HTTP date, of which one in the past is no wait.
+/// Parses `Retry-After`: seconds, or an HTTP date; one in the past means no delay.
 fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -408,7 +409,7 @@ mod tests {
         assert_eq!(decision, After(Duration::from_millis(750)));
     }
 
-    /// By a clock of its own: nobody waits.
+    /// With a simulated clock, so that no time passes.
     #[test]
     fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
         let passing = Failure::Passing { retry_after: None };
@@ -435,7 +436,7 @@ mod tests {
             }
             assert!(waited >= seconds(90) && waited < seconds(200), "{waited:?}");
             assert!(longest <= OUTAGE_DELAY_MAX, "{longest:?}");
-            // What begins to fail after that is given up as usual.
+            // Requests that start to fail after that are given up as usual.
             let now = start + waited;
             assert_eq!(
                 outages.state("h", (now, now), policy.outage),
@@ -462,7 +463,7 @@ mod tests {
             let decision = retries.failed(passing, n * 5 * PROGRESS_LEN_MIN, HostState::Usual);
             assert!(matches!(decision, Decision::After(delay) if delay < seconds(1)));
         }
-        // Less than a MiB is no progress.
+        // Less than a MiB does not count as progress.
         let decisions = [0, 1, 2, 3]
             .map(|n| retries.failed(passing, 995 * PROGRESS_LEN_MIN + n, HostState::Usual));
         assert_eq!(decisions[3], Decision::GiveUp);

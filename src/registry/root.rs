@@ -1,4 +1,4 @@
-//! The root of the API, `GET /v2/`: the one place that decides whether who answers is a registry.
+//! The root of the API, `GET /v2/`: the one place that decides whether a host is a registry.
 //!
 //! A success status alone proves nothing: a health check, a development server or a proxy's block
 //! page answers 200 to every request. A registry is known by its version header, by a challenge to
@@ -16,10 +16,10 @@ use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, RequestLine, SafeUrl};
 use crate::oci::Registry;
 
-/// How much of a body is read to see what it is, in bytes.
+/// Number of bytes of a body that are read to recognise it.
 const START_LEN_MAX: usize = 4096;
 
-/// A repository and a blob that no registry has.
+/// A repository and a blob that do not exist in any registry.
 const ABSENT_REPOSITORY: &str = "hod/absent";
 const ABSENT_BLOB: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -114,7 +114,7 @@ impl Client {
 
     /// Notes whether the answer 404 to a GET proves that a registry sent it.
     pub(super) async fn note_absence(&self, registry: &Registry, mut answer: Answer) {
-        // The status is the answer, whatever becomes of its explanation.
+        // The status decides, even if its explanation cannot be read.
         if !self.is_proven(registry)
             && let Ok(start) = start_of_body(&mut answer).await
             && vouches(&answer, &start)
@@ -219,7 +219,7 @@ impl WebPage {
         })
     }
 
-    /// What was found where a registry was expected.
+    /// Describes the answer of a host that is not a registry.
     fn found(&self, status: u16) -> String {
         match &self.title {
             Some(title) => format!("it answers {status} with the web page \"{title}\""),

@@ -32,7 +32,7 @@ impl fmt::Debug for SafeUrl {
     }
 }
 
-/// Which request an error is about: `PUT /v2/app/manifests/1.0 on harbor.corp`.
+/// The request that an error concerns: `PUT /v2/app/manifests/1.0 on harbor.corp`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLine {
     method: Method,
@@ -41,7 +41,7 @@ pub struct RequestLine {
     errand: Errand,
 }
 
-/// How a request came to be sent.
+/// Why a request was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Errand {
     /// To what the caller asked for.
@@ -105,7 +105,7 @@ impl RequestLine {
         &self.path
     }
 
-    /// The repository that a request of the distribution API is about.
+    /// The repository of a request of the distribution API.
     pub(super) fn repository(&self) -> Option<&str> {
         let path = self.first().path.strip_prefix("/v2/")?;
         ["/manifests/", "/blobs/", "/tags/", "/referrers/"]

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::oci::RepositoryName;
 
-/// How much one token may be asked for.
+/// Limits for the scopes of one token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenBound {
     pub(super) n_scopes: usize,
-    /// How long it may become, in bytes.
+    /// Maximum length of the token in bytes.
     pub(super) len: usize,
 }
 
-/// How long a token is that allows nothing: Harbor's, with a signature of 4096 bits.
+/// Length of a token without scopes: Harbor's, with a signature of 4096 bits.
 const TOKEN_LEN_MIN: usize = 1100;
-/// What a token says of each resource, besides its name.
+/// Length of a resource in a token, besides its name.
 const CLAIM_LEN: usize = 60;
 
-/// What a token is to allow: for each resource (`repository:app`), the actions.
+/// The scopes of a token: for each resource (`repository:app`), the actions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Scopes(BTreeMap<String, BTreeSet<String>>);
 
@@ -109,7 +109,7 @@ impl Scopes {
         Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
     }
 
-    /// What a token of Harbor with these scopes is good for: the projects, whatever the action.
+    /// The scopes that a token of Harbor covers: the projects, with any action.
     pub(super) fn projects(&self) -> Self {
         let projects = self.0.keys().map(|resource| project(resource).to_owned());
         Self(projects.map(|project| (project, BTreeSet::new())).collect())
@@ -120,7 +120,7 @@ impl Scopes {
         self.0.is_empty()
     }
 
-    /// What it is allowed of: `repository:app`.
+    /// The resources: `repository:app`.
     pub(super) fn resources(&self) -> impl Iterator<Item = &String> {
         self.0.keys()
     }

@@ -12,7 +12,7 @@ use super::{Client, RegistryError, Repo};
 use crate::oci::Tag;
 use crate::report::Event;
 
-/// How many tags are asked for at once; registries may send fewer.
+/// Number of tags requested at once; registries may send fewer.
 const PAGE_TAGS: usize = 1000;
 
 #[derive(Deserialize)]
@@ -20,11 +20,11 @@ struct Page {
     tags: Option<Vec<String>>,
 }
 
-/// How many times in a run similar tags are looked for: enough to see what kind of mistake it is.
+/// Number of times per run that similar tags are looked up: enough to recognise the mistake.
 const SIMILAR_ASKED_MAX: usize = 3;
-/// How many similar tags are named.
+/// Maximum number of similar tags named.
 const SIMILAR_MAX: usize = 5;
-/// How long is waited for them.
+/// Maximum time spent on them.
 const SIMILAR_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl Client {
@@ -80,7 +80,7 @@ impl Client {
     }
 }
 
-/// How many characters two tags have in common, at their start above all.
+/// The number of characters that two tags share, at their start and at their end.
 fn likeness(tag: &str, other: &str) -> (usize, usize) {
     let same = |a: char, b: char| a.eq_ignore_ascii_case(&b);
     let start = tag.chars().zip(other.chars());

@@ -29,13 +29,13 @@ impl Request {
     }
 }
 
-/// What the server answers: status line and headers by hand, then the body.
+/// The answer of the server: status line and headers verbatim, then the body.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     status: u16,
     headers: Vec<String>,
     body: Vec<u8>,
-    /// How much of the body is sent before the connection is cut.
+    /// Number of bytes of the body sent before the connection is cut.
     cut_at: Option<usize>,
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn start_plain() -> String {
     host
 }
 
-/// Refuses any request by its head alone, and goes on reading the body for the sake of the answer.
+/// Refuses every request after its headers, but reads the body so that the client gets the answer.
 pub(super) async fn start_refusing(status: u16) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
-/// How much of an idle moment can be caught up on: a stream that was waited for is not slower
-/// for it, and after a long wait nothing bursts.
+/// Maximum idle time that is caught up on: a stream that had to wait is not slower for it, and a
+/// long wait is not followed by a burst.
 const CATCH_UP_MAX: Duration = Duration::from_millis(200);
-/// What is sent in one go, in parts of a second.
+/// Number of pieces sent per second.
 const PIECES_PER_SECOND: u64 = 20;
 const PIECE_LEN_MIN: usize = 1024;
 

@@ -25,7 +25,7 @@ const TOKEN_LEN_MAX: u64 = 1024 * 1024;
 const LIFE_MIN: u64 = 60;
 /// The longest life that is believed.
 const LIFE_MAX: u64 = 24 * 60 * 60;
-/// How long before its end a token is no longer used, so that what begins with it can end.
+/// Time before its expiry at which a token is no longer used, so that a request with it can finish.
 const MARGIN_MAX: Duration = Duration::from_mins(5);
 
 /// A token with the header it is sent in.
@@ -137,7 +137,7 @@ impl Client {
         }
     }
 
-    /// What a token for `target` must be good for.
+    /// The scopes that a token for `target` needs.
     pub(super) fn token_key(&self, target: &Target<'_>) -> TokenKey {
         TokenKey {
             login: self.login(target),
@@ -159,7 +159,7 @@ impl Client {
             }
             let fetch = auth.fetch_lock(&need.key);
             let _held = fetch.lock().await;
-            // Whoever held it before has fetched the token, or learned that it is not given out.
+            // The previous holder has fetched the token, or learned that it is not issued.
             if auth.need(&needed) != need {
                 continue;
             }
@@ -178,7 +178,7 @@ impl Client {
             }
             let fetch = self.fetch_token(target, server, (login, &need.scopes));
             match self.prove(target, login, fetch).await {
-                // Harbor knows nobody while its database is down, and says so to nobody.
+                // Harbor issues anonymous tokens while its database is down.
                 Ok(token)
                     if auth.is_harbor()
                         && let Some(proof) = &accepted
@@ -208,7 +208,7 @@ impl Client {
         }
     }
 
-    /// That the login is not known any more.
+    /// Handles a login that is no longer known.
     fn forgotten(
         &self,
         target: &Target<'_>,
@@ -247,7 +247,7 @@ impl Client {
                 let call = request.get(login.and_then(|login| login.username()));
                 let authorization = login.and_then(|login| basic(login));
                 match self.ask_with(target, call, authorization.as_ref()).await {
-                    // A server of the OAuth2 kind alone.
+                    // A server that supports OAuth2 only.
                     Err(error) if matches!(error.status(), Some(404 | 405)) => {
                         let Some(login) = login else {
                             return Err(error);
@@ -264,7 +264,7 @@ impl Client {
         }
     }
 
-    /// Where the token server is, unless a login must not be sent there.
+    /// The URL of the token server, unless a login must not be sent there.
     fn realm(&self, target: &Target<'_>, server: &TokenServer) -> Result<Url, RegistryError> {
         let root = self.root(target.registry)?;
         let url = resolve(&root, &server.realm).ok_or_else(|| RegistryError::Realm {
@@ -339,7 +339,7 @@ async fn read(answer: Answer, now: Instant) -> Result<Token, RegistryError> {
     let bytes: Bytes = answer.read(TOKEN_LEN_MAX).await?;
     Token::parse(&bytes, now).ok_or_else(|| RegistryError::Token {
         request: line,
-        // A token is not quoted, even if it is of no use.
+        // A token is not quoted, even if it cannot be used.
         said: is_page(&bytes).then(|| ErrorBody::parse(&bytes).to_string()),
     })
 }
@@ -370,21 +370,21 @@ fn refuses_much(error: &RegistryError, login: Option<&Arc<Login>>) -> bool {
     }
 }
 
-/// Where a registry sends clients for tokens.
+/// The token server of a registry.
 #[derive(Debug)]
 struct TokenServer {
     realm: String,
     service: Option<String>,
 }
 
-/// What a token is asked for with.
+/// The parameters of a token request.
 struct TokenRequest<'a> {
     realm: Url,
     service: Option<&'a str>,
     scopes: &'a Scopes,
 }
 
-/// What is posted to prove who asks (OAuth2, RFC 6749 sections 4.3 and 6).
+/// The credentials that are posted (OAuth2, RFC 6749 sections 4.3 and 6).
 enum Grant<'a> {
     Password(&'a str, &'a Secret),
     Refresh(&'a Secret),

@@ -1,7 +1,7 @@
 //! Deadlines and redirects: one request and its answer; [`super::connections`] has the clients.
 //!
-//! Deadlines are on progress, never on the whole: a blob may take hours. reqwest's own read
-//! timeout is no such deadline, since it also ends a long upload that goes well.
+//! Deadlines concern progress, not the whole request: a blob may take hours. reqwest's own read
+//! timeout is not suitable, since it also ends a long upload that makes progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ use super::throttle::Throttle;
 use super::{RegistryError, RequestLine};
 use crate::oci::Digest;
 
-/// How long a registry may think about what was written to it: it may have to hash gigabytes, or
-/// to wait for its quota database (Harbor: five minutes).
+/// Maximum time for the answer to a write: the registry may have to hash gigabytes, or to wait for
+/// its quota database (Harbor: five minutes).
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
 pub(super) const REDIRECTS_MAX: usize = 10;
 
@@ -42,7 +42,7 @@ pub(super) struct Call {
     pub(super) redirects: Redirects,
 }
 
-/// Where a call may be sent on to.
+/// Where a call may be redirected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redirects {
     Anywhere,
@@ -77,7 +77,7 @@ impl Call {
 pub(super) struct Answer {
     /// Of the request that was answered, which is the last after redirects.
     pub(super) line: Box<RequestLine>,
-    /// Where the answer came from.
+    /// The URL that the answer came from.
     pub(super) url: Url,
     method: Method,
     response: Response,
@@ -154,7 +154,7 @@ impl Answer {
         retry_after(self.headers())
     }
 
-    /// Where the answer points to; `None` when it points nowhere usable.
+    /// The URL that the answer points to; `None` when it is missing or unusable.
     pub(super) fn location(&self) -> Option<Url> {
         resolve(&self.url, self.header(LOCATION)?)
     }

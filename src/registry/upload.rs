@@ -51,13 +51,13 @@ use crate::oci::{Descriptor, RepositoryName};
 use kept::{Kept, KeptSession};
 use parts::Limits;
 
-/// How blobs are uploaded.
+/// Options for uploading blobs.
 #[derive(Debug, Clone)]
 pub struct UploadOptions {
-    /// The length of a chunk in bytes; a blob that is no longer goes in one request. 0 sends every
-    /// blob in one request, whatever its length.
+    /// The length of a chunk in bytes; a blob that is not longer is sent in one request. 0 sends
+    /// every blob in one request.
     pub chunk_len: u64,
-    /// The directory for the sessions that the next run may go on with; `None` keeps none.
+    /// The directory for sessions that the next run may continue; `None` keeps none.
     pub sessions: Option<PathBuf>,
     /// By whom a stop is announced.
     pub drain: Drain,
@@ -78,7 +78,7 @@ impl Default for UploadOptions {
     }
 }
 
-/// What all uploads of a client share.
+/// The state that all uploads of a client share.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     options: UploadOptions,
@@ -96,7 +96,7 @@ impl Uploads {
     }
 }
 
-/// What became of the wish to upload.
+/// The result of starting an upload.
 #[derive(Debug)]
 pub enum UploadStart {
     /// The registry took the blob over from the other repository: nothing is left to do.
@@ -105,8 +105,8 @@ pub enum UploadStart {
     Session(UploadSession),
 }
 
-/// Where a registry waits for the bytes of a blob. Whoever knows it may upload there, so that it
-/// is not shown.
+/// The URL at which a registry expects the bytes of a blob. It is not shown, since anyone who knows
+/// it may upload there.
 pub struct UploadSession {
     repo: Repo,
     location: Url,
@@ -155,12 +155,11 @@ impl Client {
         self.sharing(Uploads::new(options))
     }
 
-    /// Begins an upload, goes on with one that an earlier run began, or has the registry take the
-    /// blob over from `from`.
+    /// Begins an upload, continues one that an earlier run began, or mounts the blob from `from`.
     ///
     /// A registry that does not mount answers with a session, or with a refusal, after which the
-    /// upload is begun without the mount: Harbor answers 401 where the source may not be read. No
-    /// failure of a mount fails the upload.
+    /// upload is begun without the mount: Harbor answers 401 where the source may not be read. A
+    /// failed mount never fails the upload.
     pub async fn start_upload(
         &self,
         repo: &Repo,
@@ -176,7 +175,7 @@ impl Client {
             match self.post_upload(repo, (&target, Some(blob)), url).await {
                 Ok(start) => return Ok(start),
                 Err(error) => {
-                    // What cannot be done once is not asked for again with each blob.
+                    // A feature that failed once is not tried again for each blob.
                     let limits = &self.uploads().limits;
                     match error.status() {
                         Some(405 | 500..=599) => limits.stop_mounting(&repo.registry),
@@ -254,17 +253,17 @@ impl Client {
         .await
     }
 
-    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and
-    /// what stands before it, take them.
+    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and the
+    /// proxies before it, accept them.
     ///
-    /// Goes on after failures that may pass, from the last chunk or from the start, as often as
-    /// the client tries anything; [`RegistryError::GaveUp`] is what comes after that. Digest and
-    /// length are checked here: of damaged data the registry never gets the last bytes, and
-    /// [`RegistryError::damaged_upload`] tells. Reports the bytes as they are handed to the
-    /// network ([`Event::BytesMoved`]), and takes back those that were in vain
-    /// ([`Event::BytesLost`]). The login stays with the registry's own origin.
+    /// Continues after transient failures, from the last chunk or from the start, as often as the
+    /// client tries anything; then it fails with [`RegistryError::GaveUp`]. Digest and length are
+    /// checked here: the registry never gets the last bytes of damaged data, for which
+    /// [`RegistryError::damaged_upload`] is true. Reports the bytes as they are handed to the
+    /// network ([`Event::BytesMoved`]), and subtracts those that were in vain
+    /// ([`Event::BytesLost`]). The login is sent only to the registry's own origin.
     ///
-    /// After each chunk the session is kept for the next run ([`UploadOptions::sessions`]).
+    /// After each chunk the session is stored for the next run ([`UploadOptions::sessions`]).
     ///
     /// [`Event::BytesMoved`]: crate::report::Event::BytesMoved
     /// [`Event::BytesLost`]: crate::report::Event::BytesLost

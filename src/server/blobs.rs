@@ -47,7 +47,7 @@ pub(super) async fn get(
                 HeaderValue::from_static("application/octet-stream"),
             ),
             (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            // What a digest names never changes.
+            // The content of a digest never changes.
             (
                 header::CACHE_CONTROL,
                 HeaderValue::from_static("max-age=31536000"),

@@ -13,8 +13,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use super::access_log::Record;
 use super::connections::InFlight;
 
-/// How much of a body that was not wanted is read, so that the client reads the answer and its
-/// connection can be used again.
+/// Number of bytes read of an unused body, so that the client reads the answer and its connection
+/// can be used again.
 const DRAIN_LEN_MAX: u64 = 4 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! Connections: how many there are, and which have to go when there is no room for another.
+//! Counts connections, and closes idle ones when there is no room for another.
 
 use std::collections::HashMap;
 use std::future::Future as _;
@@ -13,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-/// How long a client may take nothing of what it asked for.
+/// Maximum time that a client may not read the answer to its request.
 const STALL_MAX: Duration = Duration::from_mins(2);
-/// How long a transfer is left alone when there is no room for another connection.
+/// Time without progress after which a transfer may be closed to make room for another connection.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 /// All open connections.
@@ -25,7 +25,7 @@ pub(super) struct Connections {
     born: Instant,
 }
 
-/// What one connection is doing.
+/// The activity of one connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     n_requests: AtomicUsize,

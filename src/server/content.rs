@@ -20,7 +20,7 @@ use crate::store::Store;
 use super::error::ApiError;
 use super::lane::Lane;
 
-/// What is served. Cheap to clone.
+/// The content that is served. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Content {
     Store(Store),
@@ -153,7 +153,7 @@ impl Content {
         }
     }
 
-    /// What a manifest says that it is about.
+    /// The subject of a manifest.
     pub(super) fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, ApiError> {
         match self {
             Self::Store(store) => Ok(store.subject_of(digest)?),
@@ -207,7 +207,7 @@ impl Content {
     }
 }
 
-/// A blob that is about to be sent, or a part of one.
+/// A blob that is going to be sent, or a part of one.
 #[derive(Debug)]
 pub(super) struct ServedBlob {
     /// Its bytes, one range behind the other.
@@ -215,7 +215,7 @@ pub(super) struct ServedBlob {
     watch: Option<Watch>,
 }
 
-/// What is not known yet to be what its digest says.
+/// A blob that was not verified yet.
 #[derive(Debug)]
 struct Watch {
     bundle: Arc<ServedBundle>,
@@ -255,11 +255,11 @@ impl ServedBlob {
         self.pieces.retain(|piece| piece.len > 0);
     }
 
-    /// Streams the bytes, a chunk at a time: while the client takes none, no thread waits.
+    /// Streams the bytes, a chunk at a time: no thread waits while the client does not read.
     ///
-    /// What is not known to be right is hashed on the way, and its last chunk is held back until it
-    /// is: a damaged blob ends in an error, which cuts the connection, and never as if it were
-    /// whole. From then on it is not served at all; `reporter` learns of it.
+    /// A blob that was not verified is hashed on the way, and its last chunk is held back until it
+    /// is correct: a damaged blob ends in an error, which cuts the connection, so that it never
+    /// appears complete. It is not served again afterwards; `reporter` is told.
     pub(super) fn into_stream(
         self,
         lane: Lane,
@@ -289,7 +289,7 @@ impl ServedBlob {
 
 /// A blob that is being sent.
 struct Sending {
-    /// What is left of it.
+    /// The remaining ranges.
     pieces: VecDeque<FileRange>,
     watch: Option<(Watch, DigestHasher)>,
     /// The chunk that is sent when the next one is read, or the whole is found to be right.

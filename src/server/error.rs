@@ -104,7 +104,7 @@ impl Code {
 #[derive(Debug)]
 pub(super) struct ApiError {
     code: Code,
-    /// One or more messages, each with what it is about.
+    /// One or more messages, each with its detail.
     messages: Vec<(String, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the one who runs the server; the client is told only that it was not its fault.
@@ -143,7 +143,7 @@ impl ApiError {
         self.code
     }
 
-    /// What went wrong on the server's side, with its causes, if it did.
+    /// The cause of a failure on the server's side, if it was one.
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
@@ -184,7 +184,7 @@ impl From<BundleError> for ApiError {
 }
 
 impl ApiError {
-    /// What is stored could not be read or written.
+    /// Stored content could not be read or written.
     pub(super) fn failed(error: &dyn std::error::Error) -> Self {
         let mut cause = error.to_string();
         let mut is_full = false;

@@ -1,8 +1,9 @@
 //! The tags `<alg>-<hex>` of indexes of referrers (distribution-spec 1.1, "Referrers Tag Schema").
 //!
-//! The referrers API answers from the manifests and needs none. Registries without the API find
-//! referrers by these tags alone, and the garbage collection of others removes what no tag leads to,
-//! so that the tree has them for every referrer: they follow what is pushed and deleted.
+//! The referrers API is answered from the manifests and does not need these tags. Registries
+//! without the API find referrers by these tags only, and the garbage collection of others removes
+//! untagged content, so the tree has them for every referrer: they are updated with every push and
+//! deletion.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -28,20 +28,20 @@ use super::origin::{Hosts, check_host, check_origin};
 use super::tls::Tls;
 use super::{Server, respond};
 
-/// How long requests may go on once the server is told to stop.
+/// Maximum time that requests may continue after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a connection may take to say what it wants, and how long one may idle.
+/// Maximum time for the headers of a request, and for an idle connection.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
-/// How long the start of encryption may take.
+/// Maximum time for a TLS handshake.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(20);
-/// How many bytes of a request or an answer are held for a connection.
+/// Maximum number of bytes of a request or an answer buffered for a connection.
 const BUFFER_LEN_MAX: usize = 128 * 1024;
-/// How long to wait after the system refused a connection.
+/// Delay after the system refused a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
-/// How often it is looked whether a connection can be spared, when none could.
+/// Interval at which idle connections are looked for when there is no room.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
-/// What stands between the network and the API.
+/// The layer between the network and the API.
 #[derive(Clone)]
 pub struct Front {
     /// Plain HTTP without.
@@ -50,7 +50,7 @@ pub struct Front {
     pub logins: Option<Arc<Logins>>,
     pub hosts: Hosts,
     pub log: Option<Arc<dyn AccessLog>>,
-    /// How many connections may be open at once.
+    /// Maximum number of open connections.
     pub connections_max: usize,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for Front {
     }
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Door {
     server: Arc<Server>,
     front: Front,
@@ -124,13 +124,13 @@ pub(super) async fn run(
     let _ = tokio::time::timeout(GRACE, all_ended).await;
 }
 
-/// Accepts the next connection, whatever goes wrong with others.
+/// Accepts the next connection, despite errors of others.
 async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
     loop {
         if let Ok(accepted) = listener.accept().await {
             return accepted;
         }
-        // There are no more files, most likely: an idle connection is one.
+        // Most likely there are no more file descriptors: closing an idle connection frees one.
         connections.shed();
         tokio::time::sleep(REFUSED_PAUSE).await;
     }
@@ -177,7 +177,7 @@ impl Door {
             .serve_connection(TokioIo::new(stream), service);
         let mut talking = std::pin::pin!(talking);
         tokio::select! {
-            // A client that went away is no failure of the server.
+            // A client that disconnected is not a failure of the server.
             _ = talking.as_mut() => return,
             _ = stopping.wait_for(|stops| *stops) => {}
         }

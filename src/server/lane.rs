@@ -18,9 +18,9 @@ use crate::bridge;
 use super::error::ApiError;
 use super::reply::chunks;
 
-/// How many chunks are read or written at once; tokio has 512 threads for all that blocks.
+/// Maximum number of chunks read or written at once; tokio has 512 threads for blocking work.
 const TRANSFERS_MAX: usize = 64;
-/// How many bytes of an upload wait for the disk.
+/// Maximum number of bytes of an upload that wait for the disk.
 const QUEUE_LEN_MAX: usize = 1024 * 1024;
 
 /// Runs the work of transfers. Cheap to clone.
@@ -50,9 +50,9 @@ impl Lane {
 
     /// Receives a request's body: `write` appends each chunk to `state`, which is returned.
     ///
-    /// The next chunks are received while one is written. What has arrived when the body breaks off
-    /// is written; when the request itself is dropped, that goes on in the background, and `state`
-    /// is dropped after it.
+    /// The next chunks are received while one is written. If the body breaks off, the bytes
+    /// received so far are written; if the request itself is dropped, that continues in the
+    /// background, and `state` is dropped after it.
     pub(super) async fn receive<S: Send + 'static>(
         &self,
         body: Body,

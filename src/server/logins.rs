@@ -20,9 +20,9 @@ use super::error::{ApiError, Code};
 
 /// The longest htpasswd file, in bytes.
 const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// How many passwords are hashed at once: it takes a whole core for a good part of a second.
+/// Maximum number of passwords hashed at once: each occupies a core for a good part of a second.
 const HASHED_MAX: usize = 2;
-/// How many logins are remembered.
+/// Maximum number of logins remembered.
 const KNOWN_MAX: usize = 1024;
 /// The longest password that bcrypt takes into account, in bytes.
 const PASSWORD_LEN_MAX: usize = 72;
@@ -106,7 +106,7 @@ impl Logins {
         is_right && hash.is_some() && password.len() <= PASSWORD_LEN_MAX
     }
 
-    /// A digest that nobody outside can compute, of a length that says nothing.
+    /// A digest that cannot be computed from outside, of a length that reveals nothing.
     fn key_of(&self, user: &str, password: &str) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for n in 0..4_u8 {

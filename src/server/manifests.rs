@@ -26,8 +26,8 @@ use super::reply::{
 };
 use super::route::Target;
 
-/// `GET` or `HEAD …/manifests/<reference>`, as the bytes that were pushed, whatever `Accept` says:
-/// converting would change the digest.
+/// `GET` or `HEAD …/manifests/<reference>`: the bytes that were pushed, regardless of `Accept`,
+/// since converting would change the digest.
 pub(super) async fn get(
     server: &Arc<Server>,
     (repository, target): (RepositoryName, Target),
@@ -104,7 +104,7 @@ pub(super) async fn put(
         response.headers_mut().append(OCI_TAG, ascii(tag));
     }
     if let Some(subject) = subject {
-        // The client need not keep a list of referrers of its own.
+        // The client does not need to maintain its own list of referrers.
         response.headers_mut().insert(OCI_SUBJECT, ascii(subject));
     }
     Ok(response)
@@ -148,9 +148,9 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     Ok(bytes.freeze())
 }
 
-/// Parses a manifest that must be what the request says it is.
+/// Parses a manifest and checks it against the request.
 ///
-/// Nothing but the bytes is stored, so the media type must follow from them alone.
+/// Only the bytes are stored, so the media type must be derivable from them.
 fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest, ApiError> {
     let invalid = |message: String| ApiError::new(Code::ManifestInvalid, message);
     let parsed = match target {

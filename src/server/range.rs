@@ -1,7 +1,7 @@
 //! The two headers that name a part of a blob: `Range` of a download (RFC 9110, 14.1) and
 //! `Content-Range` of an upload's chunk, which the distribution-spec spells its own way.
 
-/// What a `Range` header asks of a blob.
+/// The meaning of a `Range` header for a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// All of it: no header, or one that a server may ignore (another unit, several ranges).
@@ -63,7 +63,7 @@ pub(super) fn parse_chunk_range(value: &str) -> Option<ChunkRange> {
     Some(ChunkRange { start, len })
 }
 
-/// Digits only: `parse` alone would take a sign.
+/// Digits only: `parse` also accepts a sign.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()

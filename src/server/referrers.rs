@@ -1,5 +1,5 @@
-//! Referrers (distribution-spec 1.1, "Listing Referrers"): found by what the manifests of a
-//! repository say, since the tree has no list of them.
+//! Referrers (distribution-spec 1.1, "Listing Referrers"): found by reading the manifests of a
+//! repository, since the tree has no list of them.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -20,11 +20,11 @@ use super::content::Content;
 use super::error::ApiError;
 use super::reply::{OCI_FILTERS_APPLIED, Parameters, ascii, empty};
 
-/// How many referrers one answer lists, and how long it may be in bytes; a client that reads
-/// manifests reads as much.
+/// Maximum number of referrers in one answer, and maximum length in bytes, which is also what a
+/// client reads of a manifest.
 const PAGE_ENTRIES_MAX: usize = 1000;
 const PAGE_LEN_MAX: usize = 3 * 1024 * 1024;
-/// How many manifests are remembered; some 200 bytes each.
+/// Maximum number of manifests remembered; some 200 bytes each.
 const KNOWN_MAX: usize = 100_000;
 
 /// The subject of each manifest that was looked at: a manifest never changes, so that it is read
@@ -65,8 +65,8 @@ impl Subjects {
     }
 }
 
-/// `GET …/referrers/<digest>?artifactType=&last=`: an index, empty where nothing is about the
-/// digest, whether that is there or not.
+/// `GET …/referrers/<digest>?artifactType=&last=`: an index, empty if the digest has no referrers,
+/// whether it exists or not.
 pub(super) async fn list(
     server: &Arc<Server>,
     (repository, subject): (RepositoryName, Digest),

@@ -28,8 +28,8 @@ pub(super) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// The filters that a list of referrers went through.
 pub(super) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-/// How long a client may send nothing before its upload is given up, so that a dead connection
-/// does not hold its session for ever.
+/// Maximum time that a client may send nothing before its upload is given up, so that a dead
+/// connection does not hold its session forever.
 const SILENCE_MAX: Duration = Duration::from_mins(2);
 
 /// Makes an answer without a body.
@@ -102,7 +102,7 @@ impl Parameters {
     }
 }
 
-/// The text of a header that is there and is text.
+/// The value of a header, if it exists and is text.
 pub(super) fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }

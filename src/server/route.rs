@@ -31,12 +31,12 @@ pub(super) enum Route {
     Upload(RepositoryName, String),
 }
 
-/// What names a manifest within its repository.
+/// Identifies a manifest within its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Tag(Tag),
     Digest(Digest),
-    /// Text that is neither, so that no manifest has it.
+    /// A text that is neither, so that no manifest is found.
     Neither(String),
 }
 

@@ -14,15 +14,15 @@ use crate::store::{BlobWriter, Store};
 
 use super::error::{ApiError, Code};
 
-/// How many sessions may be open at once; each may hold a file.
+/// Maximum number of open sessions; each may hold a file.
 const SESSIONS_MAX: usize = 4096;
 /// How long a session is kept without a request.
 const IDLE_MAX: Duration = Duration::from_hours(24);
-/// How long a session with bytes is left alone when there is no room for more.
+/// Idle time after which a session with bytes may be ended to make room.
 const ABANDONED_AFTER: Duration = Duration::from_mins(10);
-/// When a client may ask again where there is no room.
+/// When a client may try again if there is no room.
 const RETRY_AFTER_SECONDS: u64 = 60;
-/// How long a request waits for an earlier one of its session to let go.
+/// How long a request waits for an earlier one of its session to finish.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// All open sessions.
@@ -37,7 +37,7 @@ pub(super) struct Session {
     arrived: Arc<tokio::sync::Mutex<Arrived>>,
 }
 
-/// What has arrived of a blob. Whoever holds the lock on it has the session for itself.
+/// The received part of a blob. The holder of its lock has exclusive use of the session.
 #[derive(Debug)]
 pub(super) struct Arrived {
     /// `None` until the first byte, so that an idle session costs no file.
@@ -46,7 +46,7 @@ pub(super) struct Arrived {
     ended: bool,
 }
 
-/// A session held alone, by one request; dropping it leaves what arrived for the next.
+/// Exclusive use of a session by one request; dropping it leaves the received bytes for the next.
 pub(super) type Turn = OwnedMutexGuard<Arrived>;
 
 impl Sessions {
@@ -137,7 +137,7 @@ impl Session {
 }
 
 impl Arrived {
-    /// How many bytes have arrived.
+    /// The number of bytes received.
     pub(super) fn len(&self) -> u64 {
         self.writer.as_ref().map_or(0, BlobWriter::len)
     }
@@ -175,9 +175,9 @@ fn unknown() -> ApiError {
     )
 }
 
-/// Ends the session that was idle for longest among those that have no bytes, which its client most
-/// likely has forgotten and which cost nothing to start again; else among those that no request has
-/// used for [`ABANDONED_AFTER`].
+/// Ends the session that was idle for longest among those without bytes, which its client has most
+/// likely forgotten and can restart at no cost; otherwise among those without a request for
+/// [`ABANDONED_AFTER`].
 fn make_room(sessions: &mut HashMap<String, Arc<Session>>) -> Result<(), ApiError> {
     let idle = sessions.values().filter_map(|session| {
         let arrived = session.arrived.try_lock().ok()?;

@@ -63,7 +63,8 @@ pub(super) async fn cancel(server: &Server, session: &Session) -> Result<Respons
 
 /// `PATCH …/blobs/uploads/<id>`: appends a chunk, or a stream of unknown length.
 ///
-/// What arrived before the connection broke is kept: the client may ask and go on from there.
+/// Bytes that arrived before the connection broke are kept: the client may query the session and
+/// continue.
 pub(super) async fn append(
     server: &Arc<Server>,
     session: &Session,
@@ -170,9 +171,9 @@ async fn whole(
     Ok(created(location, &digest))
 }
 
-/// Links a blob into `repository` when `from`, or anyone if there is no `from`, has it.
+/// Links a blob into `repository` when `from`, or any repository if there is no `from`, has it.
 ///
-/// All repositories are one realm of trust here: who may read one may read all.
+/// All repositories share one trust domain: a user who may read one may read all.
 async fn mount(
     server: &Arc<Server>,
     repository: RepositoryName,

@@ -5,7 +5,7 @@ use super::super::harbor::harbor_hint;
 use super::super::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
 use crate::oci::Registry;
 
-/// What to do about the refusal of `request`.
+/// Advice about the refusal of `request`.
 pub(super) fn hint(
     request: &RequestLine,
     (status, body): (u16, &ErrorBody),
@@ -271,7 +271,7 @@ fn limited(host: &str) -> String {
     format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
 }
 
-/// How a registry that lost content gets it back.
+/// How to restore content that a registry lost.
 fn push_again(host: &str) -> String {
     format!(
         "push the image again from where it is complete, with `hod push SOURCE {host} \
@@ -279,7 +279,7 @@ fn push_again(host: &str) -> String {
     )
 }
 
-/// Whether a 413 is about a quota, and not about the size of the request.
+/// Whether a 413 concerns a quota rather than the size of the request.
 fn is_quota(body: &ErrorBody) -> bool {
     body.code.as_deref() == Some("DENIED") || body.says("quota")
 }

@@ -18,7 +18,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a file says.
+/// The parsed content of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AuthFile {
     /// By key as [`normalise`] has it.
@@ -33,11 +33,11 @@ pub(super) struct AuthFile {
 struct Entry {
     /// As the file has it.
     key: String,
-    /// One that cannot be used harms nobody who does not need it.
+    /// An invalid entry is an error only when it is needed.
     login: Result<Arc<Login>, CredentialsError>,
 }
 
-/// What a file has for a registry: to be tried in order.
+/// An entry of a file that applies to a registry; they are tried in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clue<'a> {
     Login {
@@ -114,10 +114,11 @@ impl AuthFile {
         }
     }
 
-    /// What there is for a repository, or for a registry as a whole.
+    /// The entries for a repository, or for a registry as a whole.
     ///
-    /// A host's own helper first, as containers and Docker have it; then keys from the longest on.
-    /// A store, which only Docker knows and which knows only hosts, stands before the key of the
+    /// A host's own helper comes first, as in containers and Docker; then keys, the longest first.
+    /// A credential store, which only Docker supports and which knows only hosts, comes before the
+    /// key of the host, as in Docker, and after keys with a path, which only containers supports.
     /// host, as with Docker, and behind those of its parts, which only containers knows.
     pub(super) fn clues(
         &self,

@@ -27,7 +27,7 @@ pub struct LoginFile {
     path: PathBuf,
 }
 
-/// Where a login was kept.
+/// The place where a login was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
     InFile,
@@ -35,7 +35,7 @@ pub enum Kept {
     InHelper(String),
 }
 
-/// Why a login was not kept, or not forgotten.
+/// Why a login was not stored, or not removed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     #[error(transparent)]
@@ -85,9 +85,10 @@ impl LoginFile {
         &self.path
     }
 
-    /// Keeps a login for a registry or, in the file only, for a part of it.
+    /// Stores a login for a registry or, in the file only, for a part of it.
     ///
-    /// Atomic: a reader sees the old file or the new one. The new one is the user's alone.
+    /// Atomic: a reader sees the old file or the new one. The new one is readable by its owner
+    /// only.
     pub fn keep(
         &self,
         registry: &Registry,
@@ -165,8 +166,8 @@ impl LoginFile {
         Ok(stat.is_some())
     }
 
-    /// Applies `change` to the entries of the file, and writes it when it is different then. In any
-    /// case it is its owner's alone after that.
+    /// Applies `change` to the entries of the file, and writes it if they changed. In any case the
+    /// file is readable by its owner only afterwards.
     fn change<T>(
         &self,
         change: impl FnOnce(&AuthFile, &mut Entries) -> Result<T, KeepError>,
@@ -219,7 +220,7 @@ enum Node {
     Auths(Entries),
 }
 
-/// What the file says of one registry; nothing where a helper keeps the login.
+/// The entry of one registry; empty where a helper stores the login.
 #[derive(Default, Serialize)]
 struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]

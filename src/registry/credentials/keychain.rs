@@ -12,7 +12,7 @@ use crate::program;
 
 /// The user's name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
-/// The messages that mean that there is no login, which is no failure.
+/// Messages that mean that there is no login, which is not a failure.
 const NOT_FOUND: [&str; 3] = [
     "credentials not found in native keychain",
     "no credentials server URL",
@@ -29,7 +29,7 @@ pub enum HelperError {
     Absent { helper: String },
     #[error("credential helper `docker-credential-{helper}` failed: {message}")]
     Failed { helper: String, message: String },
-    /// What it said instead is left out: it may be a secret.
+    /// Its output is left out: it may be a secret.
     #[error("credential helper `docker-credential-{helper}` did not answer with a login")]
     Answer { helper: String },
 }

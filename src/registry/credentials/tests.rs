@@ -234,7 +234,7 @@ fn what_else_is_in_the_file_stays() {
     let found = Credentials::parse_docker_config(text.as_bytes()).unwrap();
     assert_eq!(found.lookup(&registry, None).as_deref(), Some(&login));
 
-    // A part of a registry has a key of its own, and Docker Hub the one that Docker knows.
+    // A part of a registry has its own key, and Docker Hub the one that Docker uses.
     let team = "team".parse().unwrap();
     file.keep(&registry, Some(&team), &login).unwrap();
     file.keep(&Registry::docker_hub(), None, &login).unwrap();

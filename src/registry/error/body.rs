@@ -10,24 +10,24 @@ use super::quoted::{element, presentable_text};
 use crate::oci::Digest;
 use crate::registry::harbor::{Doubt, HarborAnswer};
 
-/// How many errors of one answer are shown.
+/// Maximum number of errors of one answer that are shown.
 const ERRORS_SHOWN_MAX: usize = 4;
-/// How many digests of one answer are shown.
+/// Maximum number of digests of one answer that are shown.
 const DIGESTS_SHOWN_MAX: usize = 3;
 
-/// What the other side says of its refusal: `{"errors":[{"code","message","detail"}]}`, another
-/// JSON, XML, a web page, plain text, or nothing usable.
+/// The explanation in an error response: `{"errors":[{"code","message","detail"}]}`, another JSON,
+/// XML, a web page, plain text, or nothing usable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     /// The code of the first error, `MANIFEST_UNKNOWN`.
     pub code: Option<String>,
     /// The message of the first error.
     pub message: Option<String>,
-    /// What few answers have; boxed, since errors are moved about.
+    /// Rare details; boxed to keep errors small.
     pub(in crate::registry) details: Option<Box<Details>>,
 }
 
-/// What only some answers say.
+/// Details that only some answers have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::registry) struct Details {
     /// Whether the body says that the server expects TLS.
@@ -42,7 +42,7 @@ pub(in crate::registry) struct Details {
     pub(in crate::registry) missing: Vec<Digest>,
     /// Whether the refused manifest has layers that stay at other URLs.
     pub(in crate::registry) has_foreign_layers: bool,
-    /// What only a Harbor tells; `None` at any other registry.
+    /// Details from a Harbor; `None` at any other registry.
     pub(in crate::registry) harbor: Option<HarborAnswer>,
 }
 
@@ -70,7 +70,7 @@ impl ErrorBody {
             .is_some_and(|details| details.wants_certificate)
     }
 
-    /// What only a Harbor tells.
+    /// Details from a Harbor.
     pub(in crate::registry) fn harbor(&self) -> Option<&HarborAnswer> {
         self.details.as_ref()?.harbor.as_ref()
     }
@@ -143,7 +143,7 @@ impl ErrorBody {
     }
 }
 
-/// What the other side says; empty when it says nothing.
+/// The explanation of the other side; empty when there is none.
 impl fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.code, &self.message) {
@@ -161,7 +161,7 @@ impl fmt::Display for ErrorBody {
     }
 }
 
-/// What the other side says, else what the status means.
+/// The explanation of the other side, otherwise the meaning of the status.
 pub(super) struct StatusText<'a> {
     pub(super) status: u16,
     pub(super) body: &'a ErrorBody,
@@ -277,7 +277,7 @@ impl Said {
         *self == Self::default()
     }
 
-    /// What is said besides code and message: ` (detail; sha256:...)`.
+    /// Everything besides code and message: ` (detail; sha256:...)`.
     fn rest(&self) -> String {
         let message = self.message.as_deref().unwrap_or_default();
         let shown = self.digests.iter().map(ToString::to_string);
@@ -355,7 +355,7 @@ fn halved(message: &str) -> &str {
     }
 }
 
-/// What an answer that is not JSON says, and the title of a web page.
+/// The message in an answer that is not JSON, and the title of a web page.
 fn other_text(text: &str) -> (Vec<Said>, Option<String>) {
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if !trimmed.starts_with('<') {

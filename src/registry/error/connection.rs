@@ -7,16 +7,16 @@ use std::{fmt, io};
 use super::super::{RequestLine, UsedProxy};
 use super::{RegistryError, presentable};
 
-/// What is wrong with an encrypted connection.
+/// Why an encrypted connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFailure {
     /// The other side does not speak TLS.
     PlainAnswer,
     /// The other side does not speak HTTP, and most likely TLS.
     TlsAnswer,
-    /// Its certificate comes from nobody who is trusted here.
+    /// Its certificate was not issued by a trusted CA.
     UnknownIssuer,
-    /// Its certificate is one for a CA, which no server may show.
+    /// Its certificate is a CA's, which a server must not use.
     CaCertificate,
     /// Its certificate is for another name.
     WrongName,
@@ -43,12 +43,12 @@ impl fmt::Display for TlsFailure {
     }
 }
 
-/// What reqwest says about a connection: the innermost cause only, since the others name its own
+/// The cause of a connection error: the innermost one only, since the others name reqwest's own
 /// layers.
 #[derive(Debug, Clone)]
 pub struct ConnectionError {
     inner: Arc<reqwest::Error>,
-    /// The host of the proxy, where there is no such host.
+    /// The host name of the proxy, if it does not exist.
     unknown_proxy: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl ConnectionError {
         self.inner.is_builder()
     }
 
-    /// Whether trying again is of no use.
+    /// Whether trying again cannot help.
     pub(super) fn is_lasting(&self) -> bool {
         self.is_builder() || self.unknown_proxy.is_some()
     }
@@ -154,7 +154,7 @@ fn innermost(error: &dyn Error) -> String {
 struct FailedLookup {
     /// It may be that of a proxy.
     host: Option<String>,
-    /// `None` where there is no such name.
+    /// `None` where the name does not exist.
     problem: Option<String>,
 }
 

@@ -76,7 +76,7 @@ fn redacted(word: &str) -> String {
     {
         return format!("{path}?…");
     }
-    // A JSON web token, whatever stands before it.
+    // A JSON web token, with anything before it.
     if let Some(at) = word.find("eyJ").filter(|at| word.len() - at > 20) {
         return format!("{}***", &word[..at]);
     }

@@ -6,7 +6,7 @@ use super::super::client::Access;
 use super::super::error::ErrorBody;
 use super::super::{LoginState, RequestLine};
 
-/// What only a Harbor tells with a refusal.
+/// Details that only a Harbor gives with a refusal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HarborAnswer {
     /// By which Harbor's own logs know the request.
@@ -15,7 +15,7 @@ pub(crate) struct HarborAnswer {
     pub(crate) access: Access,
 }
 
-/// What a 401 means, of which Harbor has one for everything: found out by asking for the project.
+/// The meaning of a 401, which Harbor uses for everything: determined by looking up the project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// Nothing is known beyond the answer.
@@ -29,7 +29,7 @@ pub(crate) enum Doubt {
     DatabaseDown,
 }
 
-/// What to do about a refusal of Harbor's; `None` where nothing is special about it.
+/// Advice about a refusal by Harbor; `None` where there is nothing specific to say.
 pub(crate) fn harbor_hint(
     request: &RequestLine,
     (status, body): (u16, &ErrorBody),
@@ -163,7 +163,7 @@ fn unauthorized(
     }
 }
 
-/// What to do while Harbor does not find its database.
+/// Advice for while Harbor's database is down.
 pub(crate) fn database_down(host: &str) -> String {
     format!(
         "`{host}` answers like this while its database is down: see the logs of its `core` and its \
@@ -171,7 +171,7 @@ pub(crate) fn database_down(host: &str) -> String {
     )
 }
 
-/// What to do about a login that Harbor does not take.
+/// Advice about a login that Harbor does not accept.
 pub(crate) fn login_refused(host: &str, user: &str) -> String {
     let quoting = if is_cut_short(user) {
         "; in a shell, quote a robot's name with single quotes ('robot$name'), since `$name` would \

@@ -21,10 +21,10 @@ use crate::oci::Tag;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// How many projects are asked for at once; no page of Harbor's has more.
+/// Number of projects requested at once, which is the maximum of Harbor's pages.
 const PAGE_LEN: usize = 100;
-/// How long the names of projects in one request may be together, in bytes: proxies take lines of a
-/// few KiB.
+/// Maximum total length of the names of projects in one request, in bytes: proxies accept lines of
+/// a few KiB.
 const NAMES_LEN_MAX: usize = 2048;
 /// Has a name of digits taken for a name, not for a number of the database.
 const IS_NAME: (HeaderName, HeaderValue) = (
@@ -32,7 +32,7 @@ const IS_NAME: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("true"),
 );
 
-/// What Harbor says of itself; more of it to who has logged in.
+/// Harbor's description of itself, of which logged-in users see more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct SystemInfo {
     /// `v2.14.4-0f3c2a1b`.
@@ -44,7 +44,7 @@ pub struct SystemInfo {
     /// Who may create projects.
     #[serde(default, rename = "project_creation_restriction")]
     pub creation: Option<Creation>,
-    /// What every answer has.
+    /// A field that every answer has.
     #[serde(rename = "auth_mode")]
     _auth_mode: String,
 }
@@ -92,19 +92,19 @@ pub struct StorageQuota {
 }
 
 impl StorageQuota {
-    /// How much more there is room for.
+    /// The remaining space.
     pub fn free(&self) -> u64 {
         let limit = self.limit.unwrap_or(u64::MAX);
         limit.saturating_sub(self.used)
     }
 }
 
-/// What a project holds.
+/// The kind of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProjectKind {
-    /// What was pushed into it.
+    /// Images that were pushed into it.
     Own,
-    /// What the registry behind it has; nothing can be pushed into it.
+    /// Images of another registry; nothing can be pushed into it.
     ProxyCache,
 }
 
@@ -152,7 +152,7 @@ struct WireTag {
     immutable: bool,
 }
 
-/// The question whether a project is there, which every login may ask.
+/// The request for whether a project exists, which every login may send.
 pub(super) fn head_project(client: &Client, project: &Project) -> Result<Call, RegistryError> {
     let mut url = url(client, project, "projects")?;
     url.query_pairs_mut()
@@ -168,7 +168,8 @@ pub(super) fn url(client: &Client, project: &Project, path: &str) -> Result<Url,
 }
 
 impl Harbor {
-    /// What Harbor says of itself to who pushes to `project`; `None` when the API is closed.
+    /// Harbor's description of itself for users who push to `project`; `None` when the API is
+    /// closed.
     pub async fn system_info(
         &self,
         project: &Project,
@@ -176,9 +177,9 @@ impl Harbor {
         self.read(project, "systeminfo").await
     }
 
-    /// Whether the project is there; `None` when this login may not know.
+    /// Whether the project exists; `None` when this login may not know.
     ///
-    /// A proxy that hides the API answers 404 as well: [`Harbor::system_info`] tells.
+    /// A proxy that hides the API answers 404 as well: [`Harbor::system_info`] distinguishes them.
     pub async fn has_project(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
         let call = head_project(&self.client, project)?;
         self.client
@@ -187,7 +188,7 @@ impl Harbor {
                 match answer.status().as_u16() {
                     // As by a proxy that sends everyone to its own log-in page.
                     _ if !same_origin(&answer.url, &call.url) => Ok(None),
-                    // It tells nobody whose login it does not take.
+                    // It answers like this for an invalid login as well.
                     200 => {
                         let target = Target::push(&project.repo);
                         self.client.note_login_taken(&target);
@@ -201,8 +202,8 @@ impl Harbor {
             .await
     }
 
-    /// Creates the project unless it is there: that another does so at the same time is no error,
-    /// and neither is a failure after which it is there.
+    /// Creates the project if it does not exist. A concurrent creation is not an error, nor is a
+    /// failure after which the project exists.
     pub async fn create_project(
         &self,
         project: &Project,
@@ -323,8 +324,8 @@ impl Harbor {
         Ok(rules.map(|rules| rules.iter().any(|rule| !rule.disabled)))
     }
 
-    /// Whether a tag of the project's repository, which is there, is immutable, as Harbor itself
-    /// judges; `None` when this login may not see it.
+    /// Whether an existing tag of the project's repository is immutable according to Harbor; `None`
+    /// when this login may not see it.
     pub async fn is_immutable(
         &self,
         (project, repository): (&Project, &crate::oci::RepositoryName),

@@ -17,11 +17,11 @@ pub enum Creator {
     ProjectRobot,
     /// It is a user, and this Harbor lets only administrators create projects.
     NotAdmin,
-    /// Harbor does not tell; it tells system robots nothing of their own permissions.
+    /// Harbor does not say; system robots cannot see their own permissions.
     Unknown,
 }
 
-/// What a login is to Harbor's API.
+/// The role of a login in Harbor's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Account {
     User,

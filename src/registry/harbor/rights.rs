@@ -1,5 +1,5 @@
-//! What a token of Harbor's says that its owner may do: the actions that Harbor grants are all that
-//! the user has, whatever was asked for, and none where there is no such project (facts D4).
+//! Reads the rights of a user from Harbor's tokens: the actions granted are those that the user
+//! has, regardless of what was requested, and none if the project does not exist (facts D4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::super::RegistryError;
 use super::super::client::Target;
 use super::{Harbor, Project};
 
-/// What may be done in each project, as far as tokens tell.
+/// The actions allowed in each project, as far as tokens tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights(BTreeMap<String, BTreeSet<String>>);
 
@@ -37,7 +37,7 @@ impl Rights {
     }
 }
 
-/// Whether Harbor gave the token to nobody in particular.
+/// Whether the token is anonymous.
 pub(in crate::registry) fn is_for_nobody(authorization: &[u8]) -> bool {
     let is_unnamed = |claims: Claims| claims.sub.is_none_or(|name| name.is_empty());
     Claims::parse(authorization).is_some_and(is_unnamed)
@@ -67,7 +67,7 @@ struct Access {
 }
 
 impl Harbor {
-    /// Says which projects the run is about: as few tokens as there can be are asked for them.
+    /// Announces the projects of the run, so that as few tokens as possible are requested for them.
     pub async fn expect(
         &self,
         projects: impl IntoIterator<Item = &Project>,
@@ -82,8 +82,8 @@ impl Harbor {
         Ok(())
     }
 
-    /// Fetches the tokens by which the rest of the run goes as well, and reads from them
-    /// what may be done in each project.
+    /// Fetches the tokens that the rest of the run uses as well, and reads the allowed actions from
+    /// them.
     pub async fn rights(&self, projects: &[Project]) -> Result<Rights, RegistryError> {
         let mut rights = Rights::default();
         for project in projects {

@@ -47,7 +47,7 @@ async fn volley(limiter: &Limiter, method: &Method, (n, status): (usize, u16), t
     }
 }
 
-/// How many requests are admitted at once.
+/// The number of requests admitted at once.
 async fn width(limiter: &Limiter, method: &Method) -> usize {
     let (mut permits, url) = (Vec::new(), url());
     loop {
@@ -105,7 +105,7 @@ async fn a_host_that_answers_slower_is_not_asked_for_more() {
         volley(&limiter, &get, (8, 200), Duration::from_secs(2)).await;
     }
     assert!(width(&limiter, &get).await <= AT_FIRST + 1);
-    // A long body is no slow answer.
+    // A long body does not make an answer slow.
     let put = Method::PUT;
     volley(&limiter, &put, (1, 201), FAST).await;
     for n in 8..12 {

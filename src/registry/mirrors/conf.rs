@@ -51,7 +51,7 @@ pub enum RegistriesConfError {
     Alias { file: String, name: String },
 }
 
-/// What is said of the registries under one prefix.
+/// The rules for the registries under one prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) prefix: String,
@@ -71,7 +71,7 @@ pub(super) struct Mirror {
     pub(super) pull: PullFrom,
 }
 
-/// Which references a mirror is for.
+/// The kinds of references that a mirror serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PullFrom {
     All,

@@ -78,7 +78,7 @@ location = "two.corp/team/app:2"
 location = "bad.corp"
 blocked = true
 "#;
-    // A tag in a location is nothing that can be contacted.
+    // A location with a tag cannot be contacted.
     let error = conf(text).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -93,7 +93,7 @@ blocked = true
         "docker.io/grafana/loki:1",
         "*mirror.corp/hub/grafana/loki *local:5000/grafana/loki! docker.io/grafana/loki",
     );
-    // The longest prefix alone counts.
+    // Only the longest matching prefix counts.
     check("docker.io/redis:7", "docker.io/library/redis");
     check(
         &format!("docker.io/redis{DIGEST}"),

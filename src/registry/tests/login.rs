@@ -156,7 +156,7 @@ async fn a_login_never_follows_a_redirect_to_another_origin() {
     assert_eq!(outside.header("authorization"), None);
     assert_eq!(outside.header("cookie"), None);
 
-    // What goes wrong there is told without the signature.
+    // Errors from there are reported without the signature.
     let error = fetch_all(&client, &repo, &blob(b"0")).await.unwrap_err();
     let storage_host = storage.host();
     assert_eq!(
@@ -271,7 +271,7 @@ fn config_of(host: &str, user: &str, password: &str) -> String {
     format!(r#"{{"auths":{{"{host}":{{"username":"{user}","password":"{password}"}}}}}}"#)
 }
 
-/// Harbor's token service: with a scope, a wrong password gets a token for nobody.
+/// Harbor's token service: with a scope, a wrong password gets an anonymous token.
 fn harbor(request: &Request) -> Reply {
     // u:right
     let is_right = request.header("authorization") == Some("Basic dTpyaWdodA==");
@@ -341,7 +341,7 @@ async fn a_login_that_is_forgotten_is_shown_once_a_while() {
     let n_given = AtomicUsize::new(0);
     let server = TestServer::start(move |request| {
         if request.line.starts_with("GET /service/token") {
-            // Tokens name the login that they were given to; the second is for nobody.
+            // Tokens name their login; the second is anonymous.
             let has_scope = request.line.contains("scope=");
             let is_known = !has_scope || n_given.fetch_add(1, Ordering::Relaxed) == 0;
             let claims = if is_known { r#"{"sub":"u"}"# } else { "{}" };
@@ -371,7 +371,7 @@ async fn a_login_that_is_forgotten_is_shown_once_a_while() {
         let lines = server.lines().into_iter();
         lines.filter(|line| line.contains("/service/token")).count()
     };
-    // Its check, the token for the first, and one for nobody, or two that were on their way.
+    // Its check, the token for the first, and one anonymous token, or two that were in flight.
     let n = n_shown();
     assert!((3..=4).contains(&n), "{:#?}", server.lines());
     let error = client.fetch_manifest(&second, at).await;

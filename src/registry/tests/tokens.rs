@@ -115,8 +115,8 @@ async fn a_token_server_that_knows_one_scope_only_is_found_out() {
         assert!(fetch(&client, repo).await.unwrap());
     }
     let tokens = token_lines(&server);
-    // The first suits by chance. The second is refused, as is the one fetched in its place; from
-    // then on, each is asked for by itself.
+    // The first is valid by chance. The second is refused, as is the one fetched in its place; from
+    // then on, each is requested separately.
     assert_eq!(tokens.len(), 5, "{tokens:#?}");
     assert!(
         tokens[2..]

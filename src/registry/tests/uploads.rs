@@ -73,12 +73,12 @@ async fn a_chunk_follows_redirects_and_leaves_the_login_behind() {
     let bodies: Vec<&[u8]> = log.iter().map(|r| &r.body[..]).collect();
     assert_eq!(bodies, [&b"0123"[..], b"4567", b"89", b""]);
     assert_eq!(log[3].header("content-length"), Some("0"));
-    // What was sent in vain was taken back.
+    // Bytes that were sent in vain are subtracted again.
     let sum: i64 = recorder.lines().iter().map(|line| moved(line)).sum();
     assert_eq!(sum, 10);
 }
 
-/// How much an event moved on or back.
+/// The signed number of bytes in an event.
 fn moved(line: &str) -> i64 {
     let len = |prefix: &str| -> Option<i64> {
         let len = line.strip_prefix(prefix)?.strip_suffix(" }")?;

@@ -11,8 +11,8 @@ use super::{UploadBody, UploadStream};
 use crate::bridge::{self, FileRange, read_chunks};
 use crate::oci::Descriptor;
 
-/// How much of a stream is held in memory at most, so that it can be sent again, in bytes. Several
-/// are on their way at once, and the allocator keeps as much again.
+/// Maximum number of bytes of a stream held in memory so that they can be sent again. Several
+/// streams are active at once, and the allocator keeps as much again.
 pub(super) const HELD_LEN_MAX: u64 = 6 * 1024 * 1024;
 
 /// The bytes of a blob of `len` bytes, verified while they are read.
@@ -40,14 +40,14 @@ enum Kind {
 }
 
 struct Held {
-    /// `None` once it was handed out as a whole. The lock is never taken: it lets an upload be
-    /// shared between threads, which a stream by itself cannot be.
+    /// `None` once it was handed out whole. The lock is never contended: it only allows an upload
+    /// to be shared between threads, which a stream alone does not.
     stream: Option<Mutex<UploadStream>>,
-    /// Where in the blob `bytes` begin.
+    /// The offset of `bytes` in the blob.
     offset: u64,
-    /// What was read and may be needed again.
+    /// Bytes that were read and may be needed again.
     bytes: Bytes,
-    /// What came with the last of those.
+    /// Bytes that were read beyond those.
     ahead: Bytes,
 }
 
@@ -105,9 +105,9 @@ impl Data {
         }
     }
 
-    /// The `len` bytes from `offset` on. What is before `offset` is not needed any more.
+    /// The `len` bytes at `offset`. Bytes before `offset` are no longer needed.
     ///
-    /// Where that is the end, whatever there is more comes with it, for the one who counts.
+    /// At the end of the blob, surplus bytes are included, so that the length check notices them.
     pub(super) async fn part(&mut self, offset: u64, len: u64) -> Result<Part, io::Error> {
         let is_end = offset + len == self.len;
         match &mut self.kind {
@@ -286,7 +286,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(part(&mut data, 10, 0).await.unwrap(), "");
         }
-        // What an earlier run has sent is passed over.
+        // Bytes that an earlier run has sent are skipped.
         let mut data = data_of(stream(&["012", "3456", "789"]), b"0123456789");
         assert_eq!(part(&mut data, 5, 4).await.unwrap(), "5678");
         assert!(!data.has(0));

@@ -1,4 +1,4 @@
-//! A stop that waits until no chunk is under way, so that the next run can go on.
+//! Stops uploads between two chunks, so that the next run can continue them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 /// every Harbor.
 #[derive(Debug, Clone, Default)]
 pub struct Drain {
-    /// Shared by the chunks that are under way, and taken for good by who stops them.
+    /// Shared by the chunks in flight, and held exclusively to stop them.
     gate: Arc<RwLock<()>>,
 }
 
@@ -18,13 +18,13 @@ pub struct Drain {
 pub(super) type UnderWay<'a> = RwLockReadGuard<'a, ()>;
 
 impl Drain {
-    /// Whether no chunk is under way, so that a stop costs nothing.
+    /// Whether no chunk is in flight, so that a stop is immediate.
     pub fn is_idle(&self) -> bool {
         self.gate.try_write().is_ok()
     }
 
-    /// Lets no further chunk begin, for as long as the future, or what it returns, is there;
-    /// completes when none is under way.
+    /// Prevents further chunks from starting while the future, or its result, exists; completes
+    /// when none is in flight.
     pub async fn stop(&self) -> impl Sized + use<> {
         Arc::clone(&self.gate).write_owned().await
     }

@@ -1,13 +1,13 @@
-//! Upload sessions that outlive the program: a file for each, that only its owner can read, since
-//! who knows a session's location may upload there.
+//! Upload sessions that outlive the program: a file for each, readable only by its owner, since
+//! anyone who knows a session's location may upload there.
 //!
 //! ```text
 //! DIR/<hex>.json   where the session is and how much the registry has
 //! DIR/<hex>.lock   held by the run that uploads there, so that no other goes on meanwhile
 //! ```
 //!
-//! Keeping sessions is a convenience: what fails here is said once and fails no upload. Whatever is
-//! read is checked again by the registry.
+//! Keeping sessions is optional: a failure here is reported once and does not fail an upload. The
+//! registry checks everything that is read from these files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) struct Slot {
 pub(super) struct KeptSession {
     pub(super) slot: Arc<Slot>,
     pub(super) location: Url,
-    /// How many bytes the registry has.
+    /// The number of bytes that the registry has.
     pub(super) offset: u64,
     pub(super) chunk_len_min: u64,
 }
@@ -189,7 +189,7 @@ impl Slot {
         }))
     }
 
-    /// What is kept, if it is of this upload and makes sense.
+    /// The stored session, if it belongs to this upload and is valid.
     fn read(&self) -> Result<Option<(Url, Record)>, fsx::Error> {
         let is_file = fsx::try_stat(&self.path)?.is_some_and(|stat| stat.is_file);
         let bytes = is_file.then(|| fsx::try_read(&self.path, RECORD_LEN_MAX));
@@ -233,7 +233,7 @@ fn sweep(dir: &std::path::Path, now: u64) -> Result<(), fsx::Error> {
     fsx::sweep_private(dir)?;
     for name in fsx::read_dir_names(dir)? {
         let path = dir.join(&name);
-        // What has another name is not ours.
+        // A file with another name is not ours.
         if !name.to_str().is_some_and(is_record_name) {
             continue;
         }

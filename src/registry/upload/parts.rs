@@ -12,7 +12,7 @@ const TOO_LARGE_FLOOR: u64 = 256 * 1024;
 /// slow because of its size.
 const TOO_SLOW_FLOOR: u64 = 4 * 1024 * 1024;
 
-/// Why a part is to be smaller.
+/// Why a part must be smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     TooLarge,
@@ -38,9 +38,9 @@ pub(super) fn content_range(offset: u64, len: u64) -> String {
     format!("{offset}-{}", offset + len - 1)
 }
 
-/// How many bytes a registry has, as its `Range` says: `0-99`, or `bytes=0-99`.
+/// The number of bytes that a registry has according to its `Range`: `0-99`, or `bytes=0-99`.
 ///
-/// `0-0` means none, or one: then `expected` decides, and a mistake shows in the digest.
+/// `0-0` means none, or one: then `expected` decides, and a mistake is detected by the digest.
 pub(super) fn received(range: &str, expected: u64) -> Option<u64> {
     let range = range.trim();
     let range = range.strip_prefix("bytes=").unwrap_or(range);
@@ -54,7 +54,7 @@ pub(super) fn received(range: &str, expected: u64) -> Option<u64> {
     }
 }
 
-/// What the registries of a run were found to take.
+/// The limits that registries were found to have.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     registries: Mutex<HashMap<Registry, Limit>>,

@@ -1,4 +1,4 @@
-//! What an upload does about failures, and how it goes on from where it broke off.
+//! Recovery of an upload after failures.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ impl Upload<'_> {
             }
             Verdict::Ask => {
                 if self.n_failed > 0 {
-                    // What comes through a bad line in smaller parts is kept more often.
+                    // Smaller parts are confirmed more often, which helps on a bad line.
                     let len = smaller(step.len, Why::TooLarge);
                     self.chunk_len_max = self.chunk_len_max.min(len.unwrap_or(u64::MAX));
                 }
@@ -180,9 +180,10 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Asks the registry how much it has of a session that broke off, and goes on from there.
+    /// Asks the registry how much it has of an interrupted session, and continues from there.
     ///
-    /// Where the break left part of a chunk, distribution 2.8 ends the session for being asked.
+    /// If the interruption left part of a chunk, distribution 2.8 ends the session because of the
+    /// request.
     async fn ask(&mut self, step: Step, error: RegistryError) -> Result<Recovered, RegistryError> {
         match self.progress().await? {
             Some((has, location)) if self.data.has(has) => {
@@ -194,7 +195,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Whether a session of an earlier run is there still.
+    /// Whether a session of an earlier run still exists.
     pub(super) async fn go_on_with_earlier_run(&mut self) -> Result<bool, RegistryError> {
         match self.progress().await? {
             Some((has, location)) if self.data.has(has) => {
@@ -233,8 +234,8 @@ impl Upload<'_> {
         }
     }
 
-    /// How many bytes the registry has, and where it wants the rest; `None` for a session that has
-    /// come to an end.
+    /// The number of bytes that the registry has, and where it expects the rest; `None` for a
+    /// session that has ended.
     async fn progress(&self) -> Result<Option<(u64, Option<Url>)>, RegistryError> {
         let call = Call::new(Method::GET, self.location.clone());
         let target = Target::push(&self.repo);

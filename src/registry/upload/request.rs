@@ -17,14 +17,15 @@ use crate::registry::endpoint::same_origin;
 use crate::registry::transport::{Answer, SentLogin, with_login};
 use crate::registry::{Client, RegistryError, RequestLine};
 
-/// How often one part is sent on to somewhere else.
+/// Maximum number of redirects of one part.
 const REDIRECTS_MAX: usize = 5;
 
 impl Upload<'_> {
-    /// Sends a part of the blob to `url`, with the login that it turns out to need; the answer may
-    /// have any status.
+    /// Sends a part of the blob to `url`, with a login if it requires one; the answer may have any
+    /// status.
     ///
-    /// The login is for the registry's own origin, and the part goes where the registry says.
+    /// The login is sent only to the registry's own origin, and the part to where the registry
+    /// says.
     pub(super) async fn send(
         &mut self,
         method: &Method,
@@ -150,8 +151,8 @@ impl Request<'_> {
             }
         };
         let result = match (sent, watch.take_error()) {
-            // The data's own error, of which the connection's is only the echo. Whoever answers all
-            // the same has not seen the data.
+            // The data's own error, which caused that of the connection. An answer is ignored,
+            // since the registry has not received the data.
             (_, Some(source)) => Err(RegistryError::UploadSource {
                 request: line,
                 source,

@@ -29,14 +29,14 @@ pub(super) struct Upload<'a> {
     pub(super) data: Data,
     /// The newest that the registry gave.
     pub(super) location: Url,
-    /// How many bytes the registry has.
+    /// The number of bytes that the registry has.
     pub(super) offset: u64,
     /// How many of them were reported as moved.
     pub(super) moved: u64,
-    /// How many were there from an earlier run, as was reported.
+    /// The number of bytes from an earlier run, as reported.
     pub(super) kept: u64,
     pub(super) chunk_len_min: u64,
-    /// What this upload alone was found to need, besides the registry's limit.
+    /// The maximum chunk length found for this upload, besides the registry's limit.
     pub(super) chunk_len_max: u64,
     pub(super) slot: Option<Arc<Slot>>,
     /// Whether the registry is to be asked how much it has, before anything is sent.
@@ -50,7 +50,7 @@ pub(super) struct Upload<'a> {
     /// When the failures in a row began.
     pub(super) failed_at: Instant,
     pub(super) n_restarted: u32,
-    /// How often all of the blob was sent and then refused as not found.
+    /// The number of times that the whole blob was sent and then refused as not found.
     pub(super) n_refused: u32,
 }
 
@@ -62,12 +62,12 @@ pub(super) struct Step {
     pub(super) len: u64,
 }
 
-/// What an attempt to go on led to.
+/// The result of an attempt to continue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Recovered {
     /// There is more to send.
     GoOn,
-    /// The blob is there.
+    /// The registry has the blob.
     Landed,
 }
 
@@ -160,7 +160,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// How long a chunk is, and a blob at most that goes in one request.
+    /// The length of a chunk, and the maximum length of a blob that is sent in one request.
     fn chunk_len(&self) -> u64 {
         let UploadOptions { chunk_len, .. } = self.client.uploads().options;
         let limits = self.limits();
@@ -200,7 +200,7 @@ impl<'a> Upload<'a> {
         let url = with_digest(self.location.clone(), &self.blob.digest);
         let answer = self.send(&Method::PUT, url, step).await?;
         let status = answer.status();
-        // 202 is what an upload that goes on is answered with.
+        // 202 is the answer to an upload that continues.
         if !status.is_success() || status == StatusCode::ACCEPTED {
             return Err(self.client.refusal(&Target::push(&self.repo), answer).await);
         }

@@ -3,7 +3,7 @@
 use super::parts::Why;
 use crate::registry::RegistryError;
 
-/// What was being sent.
+/// The kind of request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// All of the blob, in the PUT that ends the upload.
@@ -15,16 +15,16 @@ pub(super) enum Phase {
     Close,
 }
 
-/// What to do about a failure.
+/// The reaction to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing can be done.
     Fatal,
     /// The same in smaller parts.
     Smaller(Why),
-    /// Wait, then ask the registry how much it has, and go on from there.
+    /// Wait, then ask the registry how much it has, and continue from there.
     Ask,
-    /// Wait, then look whether the blob is there, and begin again if it is not.
+    /// Wait, then check whether the blob exists, and begin again if it does not.
     Restart,
     /// Begin again, once: what the registry has is not the blob, which may be the doing of an
     /// earlier failure.

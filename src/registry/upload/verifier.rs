@@ -31,9 +31,9 @@ impl Prefix {
 pub(super) struct Verifier {
     digest: Digest,
     len: u64,
-    /// What precedes the part that was begun last.
+    /// The state before the part that was begun last.
     before: Prefix,
-    /// What is known when all of that part was read.
+    /// The state after all of that part was read.
     after: Arc<Mutex<Option<Prefix>>>,
 }
 
@@ -61,8 +61,8 @@ impl Verifier {
         })
     }
 
-    /// Begins the part of `len` bytes that follows `before`; fails when there is no more to come,
-    /// and what was read has another digest.
+    /// Begins the part of `len` bytes that follows `before`; fails at the end of the data if they
+    /// have another digest.
     pub(super) fn begin(&mut self, before: Prefix, len: u64) -> Result<PartVerifier, io::Error> {
         self.before = before.clone();
         self.after = Arc::default();

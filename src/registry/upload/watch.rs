@@ -16,7 +16,7 @@ use crate::registry::throttle::Throttle;
 use crate::registry::transport::COMMIT_TIMEOUT;
 use crate::report::{Event, Reporter};
 
-/// How far a request is, and until when it has to move on.
+/// Tracks the progress of a request and its deadline.
 pub(super) struct Watch {
     len: u64,
     stall_timeout: Duration,
@@ -27,7 +27,7 @@ pub(super) struct Watch {
 struct WatchState {
     handed: u64,
     error: Option<io::Error>,
-    /// `None` while the data's source is waited for, which has a deadline of its own.
+    /// `None` while waiting for the data's source, which has its own deadline.
     deadline: Option<Deadline>,
 }
 
@@ -46,7 +46,7 @@ impl Watch {
             state: Mutex::new(WatchState {
                 handed: 0,
                 error: None,
-                // Connecting has a deadline of its own as well, and is part of the first step.
+                // Connecting is part of the first step and also has its own deadline.
                 deadline: Some(deadline(0, len, stall_timeout)),
             }),
         }
