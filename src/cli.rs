@@ -31,16 +31,17 @@ use crate::bridge;
 use crate::bundle;
 use crate::redact::Secrets;
 
-/// How long threads that are in the middle of a write may take to clean up.
+/// Maximum time for threads that are writing to clean up.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
 
-/// How many threads the process needs at least: that of signals, two workers, and some that may
-/// block.
+/// Minimum number of threads that the process needs: one for signals, two workers, and some for
+/// blocking calls.
 const N_THREADS_MIN: usize = 6;
 
-/// Parses `arguments`, runs the verb, and returns the code to exit with.
+/// Parses `arguments`, runs the verb, and returns the exit code.
 ///
-/// The one place that enters the runtime. An interrupt ends the verb where it stands: what is
+/// The only place that enters the runtime. An interrupt stops the verb: published content stays,
+/// temporary files are removed.
 /// published stays, temporary files are removed.
 #[expect(
     clippy::disallowed_methods,
@@ -57,8 +58,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(mut error) => {
             args::tips::improve(&mut error, &arguments);
-            // Help and version go to stdout and are no failure; clap knows which is which. A
-            // closed pipe is no news to anybody.
+            // Help and version go to stdout and are not failures, which clap distinguishes. A
+            // closed pipe is not reported.
             let written = match usage_without_secrets(&error, &arguments) {
                 None => error.print().and_then(|()| io::stdout().flush()),
                 Some(text) => {

@@ -38,7 +38,7 @@ pub(crate) use verbs::{
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
 
-/// How many large blobs are moved at once by default.
+/// Number of large blobs moved at once by default.
 const JOBS_DEFAULT: u8 = 6;
 
 /// Carry container images from registries, over an air gap, into a registry

@@ -44,7 +44,7 @@ use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady};
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
 
-/// What every command works with.
+/// The state that every command works with.
 pub(super) struct Session<'a> {
     pub(super) printer: &'a Printer,
     pub(super) progress: Arc<ProgressReporter>,
@@ -52,7 +52,7 @@ pub(super) struct Session<'a> {
     /// Stops uploads between two chunks.
     pub(super) drain: Drain,
     interrupt: &'a Interrupt,
-    /// How bundles are opened.
+    /// Options for opening bundles.
     pub(super) reading: ReadOptions,
 }
 
@@ -154,7 +154,7 @@ struct Failed<'a> {
     verb: &'static str,
     exit: u8,
     error: Failure,
-    /// What programs can act on.
+    /// Structured details of the refusal, for programs.
     #[serde(flatten)]
     refusal: Option<Refusal<'a>>,
 }
@@ -189,11 +189,12 @@ impl<'a> Failed<'a> {
     }
 }
 
-/// How long an interrupted command waits for chunks. Less than what systemd (90 s) grants, and
-/// enough for a chunk at 10 Mbit/s.
+/// How long an interrupted command waits for chunks: less than systemd grants (90 s), and enough
+/// for a chunk at 10 Mbit/s.
 const DRAIN_MAX: Duration = Duration::from_mins(1);
 
-/// How the command reads bundles; keys that it does not need are not read, lest a bad one stop it.
+/// Options for reading bundles. Keys that the command does not need are not read, so that an
+/// invalid one does not stop it.
 fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
     match command {
         Command::Pack(PackArgs { reading, .. })

@@ -100,14 +100,14 @@ pub(crate) enum CommandError {
     OutputTwice { path: PathBuf },
     #[error("report `{}` must be named `.json` or `.xml`", path.display())]
     ReportName { path: PathBuf },
-    /// The run itself is over, whatever became of it.
+    /// The work is finished, successfully or not.
     #[error("failed to write `{}`", path.display())]
     Results { path: PathBuf, source: fsx::Error },
     #[error("failed to write report `{}`", path.display())]
     Rendering { path: PathBuf, source: io::Error },
     #[error("one tree is packed at a time; lists are packed with `--store`")]
     ManyTrees,
-    /// The problems themselves are the result, and stand on stdout.
+    /// The problems themselves are the result, and are printed on stdout.
     #[error("`{}` is damaged: {n_problems} ({what})", path.display())]
     Damaged {
         path: PathBuf,
@@ -115,7 +115,7 @@ pub(crate) enum CommandError {
         n_problems: String,
         what: String,
     },
-    /// What was found is as it was packed.
+    /// The volumes that were found are correct.
     #[error("`{}` is incomplete: {missing}", path.display())]
     Incomplete {
         path: PathBuf,
@@ -133,7 +133,7 @@ pub(crate) enum CommandError {
         has: &'static str,
         lacks: &'static str,
     },
-    /// The user is not shown, since the password stands behind the colon.
+    /// The user is not shown, since the part after the colon is the password.
     #[error("the user in `{by}` has a colon, as in `USER:PASSWORD`")]
     UserColon { by: &'static str },
     #[error("`{name}` is set, but empty")]
@@ -318,7 +318,7 @@ impl CommandError {
         }
     }
 
-    /// What to do now.
+    /// The hint.
     pub(crate) fn advice(&self) -> Option<String> {
         match self {
             Self::Ops(OpsError::NoSource { path }) => missing::source_hint(path),
@@ -401,7 +401,7 @@ impl CommandError {
         }
     }
 
-    /// What to do about paths and names that were given.
+    /// The hint for errors about paths and names in arguments.
     fn advice_on_arguments(&self) -> Option<String> {
         match self {
             Self::UserColon { by: "--username" } => Some(
@@ -475,7 +475,7 @@ impl CommandError {
     }
 }
 
-/// What to do about damage that was found.
+/// The hint for damage that was found.
 fn where_damaged(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Store => {
@@ -492,7 +492,7 @@ fn where_damaged(kind: SourceKind) -> &'static str {
     }
 }
 
-/// What is wrong with a path that was named.
+/// Describes the problem with a path in an argument.
 fn unusable(error: &fsx::Error) -> &'static str {
     if is_absent(error) {
         "not found"
@@ -505,7 +505,7 @@ fn is_absent(error: &fsx::Error) -> bool {
     error.kind() == fsx::IoKind::NotFound
 }
 
-/// What to do with something that holds images where a list is expected.
+/// The hint for a source of images in place of a list.
 fn instead_of_a_list(path: &Path, kind: &str) -> String {
     let path = path.display();
     match kind {
@@ -520,7 +520,7 @@ fn instead_of_a_list(path: &Path, kind: &str) -> String {
     }
 }
 
-/// What a directory is that has `docker/registry/v2` in it.
+/// The description of a directory that contains `docker/registry/v2`.
 pub(crate) const STORE: &str = "a store";
 
 fn below_hint(below: &[PathBuf]) -> String {

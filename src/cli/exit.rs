@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-/// How a run of `hod` ended. The numbers are part of the interface and do not change.
+/// The exit code of `hod`. The numbers are part of the interface and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All that was asked for is done.
+    /// Everything requested is done.
     Done = 0,
     /// It failed; what was finished before is kept.
     Failed = 1,

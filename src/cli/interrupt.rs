@@ -1,9 +1,9 @@
 //! SIGINT and SIGTERM: how a user ends a command.
 //!
-//! Signals are received on a thread of their own. A command notices the first one through
+//! Signals are received on a separate thread. A command notices the first one through
 //! [`Interrupt::request`] and ends in good order: it writes its reports, and removes its temporary
-//! files. A command whose own thread is blocked (in a system call on a pipe that nobody writes, on
-//! a file system that does not answer) notices nothing; the process then ends without it.
+//! files. If the command's own thread is blocked (in a system call on a pipe without a writer, or
+//! on a file system that does not respond), it notices nothing, and the process ends without it.
 
 use std::io;
 use std::sync::mpsc;
@@ -25,15 +25,15 @@ const NOTICE_MAX: Duration = Duration::from_secs(1);
 const NOTICE_AGAIN_MAX: Duration = Duration::from_millis(100);
 /// From this signal on, the process ends without asking the command.
 const SIGNALS_MAX: usize = 3;
-/// How long the last words may take: stderr may be a pipe that nobody reads.
+/// Maximum time for the last message: stderr may be a pipe that is not read.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 
 /// Tells a command that the user wants it to end.
 #[derive(Debug)]
 pub(super) struct Interrupt {
-    /// How many signals arrived.
+    /// The number of signals that arrived.
     received: watch::Receiver<usize>,
-    /// How many of them the command noticed.
+    /// The number of signals that the command noticed.
     noticed: watch::Sender<usize>,
 }
 
@@ -43,7 +43,8 @@ impl Interrupt {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _context = runtime.enter();
-            // Received by nobody, so that a write beyond the limit fails and is cleaned up after.
+            // The signal itself is ignored, so that a write beyond the limit fails and is cleaned
+            // up.
             drop(signal(SignalKind::from_raw(SIGXFSZ))?);
             [
                 signal(SignalKind::interrupt())?,
@@ -122,13 +123,13 @@ impl Watcher {
         std::future::pending::<()>().await;
     }
 
-    /// Ends the process where it stands: the command's own thread is blocked, and cannot return.
+    /// Ends the process immediately: the command's own thread is blocked and cannot return.
     fn end(self) {
         let (said, heard) = mpsc::channel();
         let speaker = std::thread::Builder::new().spawn(move || {
             crate::terminal::restore();
             self.printer.message("interrupted");
-            // Nobody may wait for it any more.
+            // The receiver may be gone already.
             let _ = said.send(());
         });
         if speaker.is_ok() {

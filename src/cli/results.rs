@@ -1,7 +1,7 @@
 //! Results that machines read: the report, the retry list, the digests.
 //!
-//! The files are begun before anything is done, so that a path that cannot be written is known
-//! then, and appear whole at the end, whatever the run came to.
+//! The files are created before the work starts, so that a path that cannot be written is reported
+//! early, and appear complete at the end, whether the run succeeded or not.
 
 mod document;
 mod junit;
@@ -22,7 +22,7 @@ use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
 use document::Document;
 pub(super) use document::{Amounts, Failure};
 
-/// How a report is written.
+/// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Json,
@@ -30,7 +30,7 @@ enum Format {
 }
 
 impl Format {
-    /// What the name of a file says.
+    /// The format according to the name of a file.
     fn of(path: &Path) -> Result<Self, CommandError> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => Ok(Self::Json),
@@ -57,10 +57,10 @@ struct Output {
     file: ResultFile,
 }
 
-/// What a run was about and what it came to.
+/// The request of a run and its outcome.
 pub(super) struct Run<'a> {
     pub(super) found: Result<&'a BatchOutcome, &'a CommandError>,
-    /// How it ends.
+    /// The exit code.
     pub(super) exit: Exit,
     /// The list that chose the images, if there was one.
     pub(super) list: Option<&'a ImageList>,
@@ -187,7 +187,8 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     text
 }
 
-/// A line for each image that is where it should be; of the only one, as skopeo, the digest alone.
+/// A line for each image that is at its destination; for a single image only the digest, as in
+/// skopeo.
 fn digests(images: &[ImageReport]) -> String {
     let is_there =
         |image: &&ImageReport| matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged);

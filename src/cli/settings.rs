@@ -34,7 +34,7 @@ use crate::registry::{
 };
 use crate::report::{Event, Reporter};
 
-/// How many requests one host may get at once, however few the jobs.
+/// Minimum of concurrent requests to one host, even with few jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;
 
 #[expect(
@@ -78,11 +78,11 @@ pub(crate) fn source_date_epoch() -> Result<u64, CommandError> {
         .map_err(|_| CommandError::SourceDateEpoch { value: text })
 }
 
-/// What a client is for.
+/// The purpose of a client.
 #[derive(Debug)]
 pub(crate) struct ClientFor<'a> {
     pub(crate) reach: Reach<'a>,
-    /// What says where to read from.
+    /// Mirrors and rewrites for reading.
     pub(crate) registries_conf: RegistriesConf,
     pub(crate) purpose: Purpose,
 }
@@ -169,7 +169,7 @@ impl UseConf {
     }
 }
 
-/// How often, and how patiently, to try again.
+/// The number of retries and the delays between them.
 pub(crate) fn retry_policy(args: &RegistryArgs) -> RetryPolicy {
     let usual = RetryPolicy {
         max: Duration::from_mins(1),
@@ -193,8 +193,8 @@ fn config_home() -> Option<PathBuf> {
     }
 }
 
-/// Runs `read`, which may wait for a pipe or a person, on a thread of its own, so that an interrupt
-/// ends the command all the same.
+/// Runs `read`, which may block on a pipe or a terminal, on a separate thread, so that an interrupt
+/// still ends the command.
 async fn apart<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
 ) -> Result<T, CommandError> {
@@ -225,7 +225,7 @@ pub(crate) fn rename_rules(args: &RenameArgs, prefix: Option<RepositoryName>) ->
     }
 }
 
-/// How to upload, and where sessions wait for the next run.
+/// Options for uploads, and the place where sessions are kept for the next run.
 pub(crate) fn uploads(args: &UploadArgs, drain: &Drain) -> UploadOptions {
     UploadOptions {
         chunk_len: args.chunk_size.0,

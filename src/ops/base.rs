@@ -1,8 +1,8 @@
-//! What a bundle counts on: configs and layers that it does not carry, or has in volumes that are
-//! not here, and that its target must have.
+//! The base of a bundle: configs and layers that it does not contain, or has in volumes that were
+//! not found, and that its target must have.
 //!
-//! All of it is looked for before anything is written. What the bundle left out and the target
-//! lacks refuses the whole; what lies in volumes that are not here lets its images wait for them.
+//! All of it is checked before anything is written. If the target lacks blobs that the bundle left
+//! out, the whole bundle is refused; images whose blobs are in missing volumes wait for these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,16 +23,17 @@ use crate::report::amount::{format_count, format_len};
 use crate::store::{Holding, Store};
 use crate::transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
 
-/// How many blobs are asked for at once.
+/// Number of blobs looked up at once.
 const ASK_AT_ONCE: usize = 16;
-/// How many repositories that may have a blob are asked for it: whoever wrote the bundle named them.
+/// Maximum number of repositories in which a blob is looked up: they are named in the bundle, which
+/// is not trusted.
 const HOLDERS_MAX: usize = 32;
-/// How many blobs are named.
+/// Maximum number of blobs named.
 const BLOBS_SHOWN_MAX: usize = 3;
-/// How many of the images that need a blob are named.
+/// Maximum number of images named that need a blob.
 const IMAGES_SHOWN_MAX: usize = 3;
 
-/// Blobs that nobody has who should; nothing was done.
+/// Blobs that are missing at the target; nothing was done.
 #[derive(Debug, Serialize)]
 pub struct BaseMissing {
     #[serde(serialize_with = "as_text")]
@@ -52,7 +53,7 @@ pub struct MissingBlob {
     pub size: u64,
     /// The images that need it.
     pub images: Vec<String>,
-    /// Who had it when the bundle was packed.
+    /// Where it was when the bundle was packed.
     pub held: Vec<HeldBy>,
 }
 
@@ -94,7 +95,7 @@ impl fmt::Display for HeldBy {
 }
 
 impl BaseMissing {
-    /// The bundles that have what is missing, or where there are none, who else had it.
+    /// The bundles that contain the missing blobs.
     fn required(&self) -> Vec<String> {
         let held = || self.blobs.iter().flat_map(|blob| &blob.held);
         let bundles = held().filter(|held| held.origin.kind == OriginKind::Bundle);
@@ -272,7 +273,7 @@ pub(super) fn require_whole(source: &Source, path: &Path, plan: &Plan) -> Result
     Err(missing(plan, &lacking, source, (path, None)))
 }
 
-/// Refuses a bundle that alone does not have all that its images need.
+/// Refuses a bundle that does not contain everything its images need.
 pub(super) fn require_no_base(document: &BundleManifest, path: &Path) -> Result<(), OpsError> {
     if document.base.is_empty() {
         return Ok(());
@@ -331,7 +332,8 @@ fn holders(
     for held in base.iter().flat_map(|base| &base.held) {
         let is_registry = document.origins[held.origin].kind == OriginKind::Registry;
         for name in &held.repositories {
-            // A receipt of a registry names what is there; others name what was carried there.
+            // A receipt of a registry contains names there; other receipts contain names before any
+            // renaming.
             names.insert(if is_registry {
                 name.clone()
             } else {
@@ -349,7 +351,7 @@ async fn may_have(
     blob: &Descriptor,
 ) -> Result<bool, TransferError> {
     match sink.has_blob(name, blob).await {
-        // Some registries answer so for a repository that is not there.
+        // The answer of some registries for a repository that does not exist.
         Err(TransferError::Registry(error)) if matches!(error.status(), Some(401 | 403)) => {
             Ok(false)
         }

@@ -25,7 +25,7 @@ use crate::transfer::{
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
 };
 
-/// How many images are resolved at once: each is a few small requests, all of them waiting.
+/// Number of images resolved at once: each needs a few small requests, mostly waiting.
 const RESOLVE_AT_ONCE: usize = 16;
 
 /// Whether the verb does its work or says what it would do.
@@ -36,13 +36,13 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// That of a verb which is to make a dry run, or is not.
+    /// Converts the verb's `--dry-run`.
     pub fn of(is_dry_run: bool) -> Self {
         if is_dry_run { Self::DryRun } else { Self::Real }
     }
 }
 
-/// What became of an image.
+/// The result for an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "status")]
 pub enum ImageStatus {
@@ -70,15 +70,15 @@ pub enum ImageStatus {
 pub struct ImageReport {
     /// As the user wrote it.
     pub image: String,
-    /// Where it went: `repository[:tag]`.
+    /// The destination: `repository[:tag]`.
     pub destination: String,
-    /// What its destination names; absent when it was not found.
+    /// The digest of its destination; absent when it was not found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// The index that was rewritten, or replaced by one of its manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_digest: Option<Digest>,
-    /// What its destination named before; of a push.
+    /// The previous digest of its destination; only for a push.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// The digest that its tag is moved from.
@@ -86,21 +86,21 @@ pub struct ImageReport {
     pub replaces: Option<Digest>,
     /// Bytes of its blobs and those of its referrers, shared ones included.
     pub bytes: u64,
-    /// How many signatures, attestations, SBOMs and the like are carried with it.
+    /// The number of signatures, attestations, SBOMs and the like carried with it.
     #[serde(skip_serializing_if = "is_zero")]
     pub referrers: usize,
     /// From the start of its first blob until it was complete or given up; absent for one that
     /// needed no work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// What the user should know of it.
+    /// Notes for the user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     #[serde(flatten)]
     pub status: ImageStatus,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, Serialize)]
 pub struct BatchOutcome {
     pub images: Vec<ImageReport>,
@@ -108,19 +108,19 @@ pub struct BatchOutcome {
     pub n_blobs: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes that carrying each image by itself would have moved besides.
+    /// Additional bytes that carrying each image separately would have moved.
     pub shared_bytes: u64,
-    /// What would be sent, where a dry run asked the target for every blob.
+    /// The data that would be sent, where a dry run asked the target for every blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_move: Option<WouldMove>,
     /// The volumes that images wait for and that should come next: one, or those that have the
     /// parts of one layer and are needed together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_volumes: Vec<u32>,
-    /// Which volumes were read, where images wait for others.
+    /// The volumes that were read, where images wait for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub present_volumes: Option<PresentVolumes>,
-    /// What is wrong with a bundle from a pipe behind the last blob that was wanted.
+    /// A problem in a bundle from a pipe after the last blob that was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_damage: Option<String>,
     /// Images that are not selected, and were removed from the tree or would be.
@@ -155,19 +155,19 @@ pub struct PresentVolumes {
 }
 
 impl BatchOutcome {
-    /// How many images wait for volumes.
+    /// The number of images that wait for volumes.
     pub fn n_waiting(&self) -> usize {
         let waits = |image: &&ImageReport| matches!(image.status, ImageStatus::Waiting { .. });
         self.images.iter().filter(waits).count()
     }
 
-    /// How many images were not tried after another had failed.
+    /// The number of images that were not tried after another had failed.
     pub fn n_not_tried(&self) -> usize {
         let is_left = |image: &&ImageReport| matches!(image.status, ImageStatus::NotTried);
         self.images.iter().filter(is_left).count()
     }
 
-    /// How many images failed.
+    /// The number of images that failed.
     pub fn n_failed(&self) -> usize {
         self.images
             .iter()
@@ -193,7 +193,7 @@ impl ImageReport {
         }
     }
 
-    /// An image of which no more is known than that it is wanted.
+    /// An image of which only the requested name is known.
     fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
             image: wanted.name.clone(),
@@ -223,7 +223,7 @@ impl ImageStatus {
     }
 }
 
-/// Whether there is nothing to say of a number, which is then left out.
+/// Whether a number is zero, and so left out.
 pub(super) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
     *n == N::default()
 }
@@ -237,12 +237,12 @@ fn bytes_of(image: &Resolved) -> u64 {
     sum_len(blobs.into_values())
 }
 
-/// What the destination of an image has of it.
+/// The extent to which the destination of an image has it already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Not this image.
     New,
-    /// The image, and not all that is about it.
+    /// The image, but not all of its referrers.
     WithoutReferrers,
     /// All of it.
     Unchanged,
@@ -272,7 +272,7 @@ pub struct BatchFailure {
     pub error: Arc<TransferError>,
 }
 
-/// A batch whose images are resolved: a report for every image, a plan for those that go on.
+/// A batch whose images are resolved: a report for every image, a plan for those that continue.
 pub(super) struct Batch {
     reports: Vec<ImageReport>,
     /// The position in `reports` of each image of the plan.
@@ -381,7 +381,7 @@ impl Batch {
         self.on_failure == OnFailure::Stop && self.has_failures()
     }
 
-    /// How many images failed so far.
+    /// The number of images that failed so far.
     pub(super) fn n_failed(&self) -> usize {
         let failed = |report: &&ImageReport| report.status.is_failed();
         self.reports.iter().filter(failed).count()
@@ -547,7 +547,7 @@ impl Batch {
         }
     }
 
-    /// What became of each image so far, in the order of the list.
+    /// The result for each image so far, in the order of the list.
     pub(super) fn reports(&self) -> &[ImageReport] {
         &self.reports
     }
@@ -559,7 +559,7 @@ impl Batch {
     }
 
     pub(super) fn finish(mut self) -> BatchOutcome {
-        // What was planned when the batch stopped comes to nothing.
+        // When the batch stopped, images that were only planned were not done.
         if self.must_stop() {
             for report in &mut self.reports {
                 if matches!(report.status, ImageStatus::Planned) {

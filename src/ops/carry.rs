@@ -6,7 +6,7 @@ use crate::list::{IndexChoice, LineOptions};
 use crate::oci::{Digest, ForeignLayers, PlatformChoice};
 use crate::transfer::{Destination, IndexMode, Locate, ReferrerMode, Wanted};
 
-/// What the command line says of all images.
+/// The options on the command line, which apply to all images.
 #[derive(Debug, Clone, Copy)]
 pub struct Carry<'a> {
     /// All that the source has when there are none.
@@ -17,7 +17,7 @@ pub struct Carry<'a> {
     pub foreign_layers: ForeignLayers,
 }
 
-/// What is carried of one image.
+/// The options for one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ImageChoice {
     pub(super) platforms: PlatformChoice,
@@ -39,7 +39,7 @@ impl<'a> Carry<'a> {
         }
     }
 
-    /// What is carried of the image of a line.
+    /// The options for the image of a line.
     pub(super) fn of(&self, line: &LineOptions) -> ImageChoice {
         let platforms = line.platforms.as_ref().or(self.platforms);
         let default = match platforms {

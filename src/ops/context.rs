@@ -1,4 +1,4 @@
-//! What no verb can do without.
+//! The state that every verb needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use crate::bundle::ReadOptions;
 use crate::registry::RetryPolicy;
 use crate::report::{Event, Reporter};
 
-/// How long a lock is waited for without a word.
+/// How long to wait for a lock before a message is shown.
 const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
 /// Whom to tell, and how much to do at once.
 #[derive(Clone)]
 pub struct Context {
     pub reporter: Arc<dyn Reporter>,
-    /// How many blobs move, or are hashed, at once.
+    /// The number of blobs moved, or hashed, at once.
     pub jobs: usize,
     pub retry: RetryPolicy,
-    /// How bundles are opened.
+    /// Options for opening bundles.
     pub reading: ReadOptions,
 }
 
@@ -44,8 +44,8 @@ impl Context {
         self.reporter.event(Event::Warning { text });
     }
 
-    /// Runs `open`, which opens the store at a path for writing. Says so where it has to wait for
-    /// another process, which holds the lock of the store alone.
+    /// Runs `open`, which opens the store at a path for writing. Shows a message while another
+    /// process holds the lock of the store exclusively.
     pub(super) async fn open_store<T: Send + 'static>(
         &self,
         path: &Path,

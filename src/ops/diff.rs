@@ -13,10 +13,10 @@ use crate::fsx;
 use crate::list::ImageList;
 use crate::oci::{Digest, Tag, sum_len};
 
-/// How much of a file is looked at to tell a receipt.
+/// Number of bytes of a file that are read to recognise a receipt.
 const START_LEN: usize = 256;
 
-/// What to compare.
+/// The sources to compare.
 #[derive(Debug)]
 pub struct DiffOptions {
     /// A source or a receipt.
@@ -26,7 +26,7 @@ pub struct DiffOptions {
     pub list: Option<ImageList>,
 }
 
-/// What differs.
+/// The differences.
 #[derive(Debug, Serialize)]
 pub struct DiffOutcome {
     pub old: DiffSide,
@@ -39,7 +39,8 @@ pub struct DiffOutcome {
     /// Those of the old that the new does not have; absent when the old is a receipt.
     pub removed: Option<BlobCount>,
     pub shared: BlobCount,
-    /// What a bundle of the new would carry for who has the old: what is added, and all manifests.
+    /// The size of a bundle of the new source for a target with the old one: added blobs, and all
+    /// manifests.
     pub delta_bytes: Option<u64>,
 }
 
@@ -76,7 +77,7 @@ pub struct ImageChange {
     pub line: Option<String>,
 }
 
-/// What became of an image.
+/// The change of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -93,7 +94,7 @@ pub struct BlobCount {
     pub bytes: u64,
 }
 
-/// What is compared.
+/// One side of the comparison.
 enum Side {
     Inventory(Box<Inventory>),
     Receipt(Box<Receipt>),
@@ -127,7 +128,7 @@ impl Side {
         }
     }
 
-    /// Whether it has a digest, or counts on its target having it.
+    /// Whether it has a digest, or requires it at its target.
     fn has(&self, digest: &Digest) -> bool {
         match self {
             Self::Inventory(inventory) => {
@@ -159,8 +160,8 @@ pub(super) fn read_receipt(path: &Path) -> Result<Option<Receipt>, OpsError> {
 
 /// Compares two sources, or one with a receipt.
 ///
-/// Images are the same when name and digest are. A receipt has an image when it has the digest,
-/// under whatever name. Of bundles only their own lists are read.
+/// Images are equal when name and digest are. A receipt has an image when it has the digest, under
+/// any name. Of bundles only their own lists are read.
 pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);

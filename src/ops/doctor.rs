@@ -22,7 +22,7 @@ pub struct DoctorOptions {
     pub repository: Option<RepositoryName>,
 }
 
-/// What was found, in the order in which a connection is made.
+/// The observations, in the order in which a connection is made.
 #[derive(Debug, Serialize)]
 pub struct DoctorOutcome {
     pub registry: String,
@@ -40,12 +40,12 @@ pub struct Observation {
     pub check: &'static str,
     pub status: ObservationStatus,
     pub text: String,
-    /// What to do about it.
+    /// Advice about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// How it was found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ObservationStatus {
@@ -89,8 +89,8 @@ impl Observations {
     }
 }
 
-/// Looks at everything that decides how a registry is reached, then reaches it; goes on past what
-/// fails as far as that makes sense.
+/// Checks everything that determines how a registry is reached, then reaches it; continues after
+/// failures as far as that makes sense.
 pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutcome, OpsError> {
     let mut findings = Observations::default();
     let (client, registry) = (&options.client, &options.registry);
@@ -150,7 +150,7 @@ fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     }
 }
 
-/// That there is none in the places where it was looked for.
+/// Says that nothing was found in the places that were searched.
 fn none_in(none: &str, files: &[impl std::fmt::Display]) -> String {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     if files.is_empty() {
@@ -302,7 +302,7 @@ async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> boo
     let Some(harbor) = client.harbor(registry) else {
         return true;
     };
-    // Which project it is matters only to the login.
+    // The project matters only for choosing the login.
     let any = "library".parse().ok();
     let name = options.repository.as_ref().or(any.as_ref());
     let Some(project) = name.and_then(|name| Project::holding(registry, name)) else {
@@ -418,7 +418,7 @@ fn add_greeting(findings: &mut Observations, greeting: &Greeting) {
     findings.add("kind", ObservationStatus::Ok, kind);
 }
 
-/// Returns whether there is no reason to believe that nothing more can be asked.
+/// Returns whether further requests make sense.
 async fn add_login(
     findings: &mut Observations,
     options: &DoctorOptions,

@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::template::TemplateError;
 use crate::transfer::TransferError;
 
-/// How many of many lines are shown.
+/// Maximum number of lines shown.
 const LINES_MAX: usize = 20;
 
 /// A verb that did not do its work.
@@ -162,7 +162,7 @@ pub enum OpsError {
     NotReady(Box<NotReady>),
     #[error(transparent)]
     SourcesNotReady(Box<SourcesNotReady>),
-    /// A new pair of keys would replace one that is there.
+    /// A new pair of keys would replace an existing one.
     #[error("`{}` already exists; nothing was written", path.display())]
     KeyExists { path: PathBuf },
     #[error("failed to make a key")]
@@ -191,7 +191,7 @@ pub enum OpsError {
         store: PathBuf,
         images: Vec<String>,
     },
-    /// The images are selected, and others are still beside them.
+    /// The images are selected, but others remain next to them.
     #[error("some images that are not selected could not be removed from `{}`", path.display())]
     NotRemoved { path: PathBuf, source: StoreError },
     /// A text of the bundle that comes from the command line.
@@ -211,7 +211,7 @@ impl From<NotReady> for OpsError {
     }
 }
 
-/// What stands where a store is expected.
+/// The kind of file at the path of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     Bundle,
@@ -381,7 +381,7 @@ impl OpsError {
         }
     }
 
-    /// What to do about a server that did not start.
+    /// The hint for a server that did not start.
     fn advice_to_a_server(&self) -> &'static str {
         match self {
             Self::Exposed { .. } => {
@@ -398,7 +398,7 @@ impl OpsError {
         }
     }
 
-    /// What to do about a path that was named and cannot be used.
+    /// The hint for a path in an argument that cannot be used.
     fn path_hint(&self) -> Option<String> {
         match self {
             Self::Compression { compression, .. } => Some(format!(
@@ -477,7 +477,7 @@ impl OpsError {
     }
 }
 
-/// What to do where a verb cannot use a source of a kind.
+/// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
     match (verb, kind) {
         (_, SourceKind::Layouts) => format!(

@@ -19,7 +19,7 @@ use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
 use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
 
-/// What to export, and where to.
+/// The images to export, and the destination.
 #[derive(Debug)]
 pub struct ExportOptions {
     pub source: PathBuf,
@@ -30,14 +30,14 @@ pub struct ExportOptions {
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
     pub platforms: PlatformOptions,
-    /// How blobs that are files are taken over; `None` hardlinks where that works, else copies.
+    /// How blobs that are files are linked; `None` for hardlinks where possible, otherwise copies.
     pub link: Option<LinkMode>,
     pub on_failure: OnFailure,
     /// The time of every member of an archive, in seconds since 1970.
     pub mtime: u64,
 }
 
-/// What images are exported as.
+/// The format of exported images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
     /// A `dir:` layout for each image, below the output directory.
@@ -54,8 +54,8 @@ pub enum ExportFormat {
 /// one layout or archive at `OUTPUT`.
 ///
 /// A layout or archive appears when it is complete; `dir:` layouts of one output share their blobs
-/// by hardlink. An image that the format cannot hold, or that is damaged, fails alone; any other
-/// failure leaves no archive at all.
+/// by hardlink. Only an image that the format cannot hold, or that is damaged, fails by itself; any
+/// other failure leaves no archive.
 pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);

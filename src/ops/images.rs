@@ -18,14 +18,14 @@ pub struct ImageFacts {
     pub media_type: String,
     /// The platforms of the children that are carried, or of the image itself.
     pub platforms: Vec<String>,
-    /// How many signatures, attestations, SBOMs and the like are about it or its parts.
+    /// The number of signatures, attestations, SBOMs and the like of the image and its parts.
     pub referrers: usize,
     /// Bytes of blobs and manifests that no other image here has, those of referrers included:
     /// what leaving the image out would save.
     pub own_bytes: u64,
     /// Bytes that other images here have too.
     pub shared_bytes: u64,
-    /// How many of its blobs a bundle does not have, but counts on being at its target.
+    /// The number of its blobs that a bundle does not contain, but requires at its target.
     pub base_blobs: usize,
     /// Their bytes, which are neither own nor shared.
     pub base_bytes: u64,
@@ -43,7 +43,7 @@ pub struct ImagesOutcome {
     /// Of a bundle that is read in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<VolumeFacts>,
-    /// What is wrong with the source as a whole: different images under one name.
+    /// Problems of the source as a whole: different images under one name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     /// Images that cannot be read, and why.
@@ -51,7 +51,8 @@ pub struct ImagesOutcome {
     /// Who signed it, if it is a bundle that somebody signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
-    /// What it requires at its target, if it is a bundle that does not contain all of its images.
+    /// The content required at the target, if it is a bundle that does not contain all of its
+    /// images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<Delta>,
 }
@@ -78,7 +79,7 @@ pub struct DamagedImage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageOrder {
     Name,
-    /// What leaving it out would save most, first.
+    /// By the space that leaving the image out would save, the largest first.
     Size,
 }
 

@@ -20,21 +20,21 @@ use crate::transfer::{Location, OnFailure, Resolved, Source, platform_of};
 /// The longest configuration that is read, in bytes.
 pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
-/// What a source holds.
+/// The content of a source.
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) kind: SourceKind,
     pub(super) source: Source,
     /// Without those that are about others, which belong to these.
     pub(super) images: Vec<Inventoried>,
-    /// Every manifest, config and layer of an image that is there, with its length in bytes.
+    /// Every manifest, config and layer of an existing image, with its length in bytes.
     pub(super) held: HashMap<Digest, u64>,
-    /// The configs and layers that a bundle counts on being at its target.
+    /// The configs and layers that a bundle requires at its target.
     pub(super) base: HashMap<Digest, u64>,
     /// The manifests of a source whose images were resolved; empty for a bundle.
     manifests: HashMap<Digest, Manifest>,
     pub(super) damaged: Vec<DamagedImage>,
-    /// What is wrong with the source as a whole.
+    /// Problems of the source as a whole.
     pub(super) problems: Vec<String>,
 }
 
@@ -48,20 +48,20 @@ pub(super) struct Inventoried {
     pub(super) media_type: String,
     pub(super) platforms: Vec<String>,
     pub(super) n_referrers: usize,
-    /// The image itself, then what is about it.
+    /// The image itself, then its referrers.
     pub(super) groups: Vec<Group>,
 }
 
-/// An image, or something that is about one.
+/// An image, or a referrer.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
-    /// The tag that leads to what is about an image.
+    /// The tag that leads to a referrer.
     pub(super) referrer: Option<Tag>,
     /// The manifests from which all others can be reached.
     pub(super) tops: Vec<Digest>,
     pub(super) manifests: Vec<Digest>,
     pub(super) blobs: Vec<Digest>,
-    /// Where the blobs are.
+    /// The place of the blobs.
     pub(super) location: Location,
 }
 
@@ -94,7 +94,7 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// How many images each part belongs to.
+    /// The number of images that each part belongs to.
     pub(super) fn users(&self) -> HashMap<&Digest, usize> {
         let mut users = HashMap::new();
         for digest in self.images.iter().flat_map(Inventoried::parts) {
@@ -109,7 +109,7 @@ impl Inventory {
         len.copied().unwrap_or_default()
     }
 
-    /// Reads a manifest; `None` when it is not there. Blocks.
+    /// Reads a manifest; `None` when it is not found. Blocks.
     pub(super) fn manifest(&self, digest: &Digest) -> Result<Option<Manifest>, OpsError> {
         match &self.source {
             Source::Bundle(bundle) => Ok(bundle.read_manifest(digest)?),
@@ -217,8 +217,8 @@ pub(super) async fn read_platforms(source: &Source, batch: &mut Batch) {
     batch.set_platforms(found);
 }
 
-/// What a configuration says that its image runs on. It may hold anything, and a bundle refuses to
-/// say what cannot be printed.
+/// The platform in an image's configuration. It is not trusted, and a bundle refuses texts that
+/// cannot be printed.
 fn platform_in(config: &bridge::FileRange) -> Option<Platform> {
     let platform = ImageConfig::parse(&read_range(config)?)?.platform;
     platform.is_printable().then_some(platform)

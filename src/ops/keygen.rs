@@ -9,12 +9,12 @@ use crate::bridge;
 use crate::bundle::{KeyId, Password, SecretKey};
 use crate::fsx::{self, IoKind};
 
-/// Where to put a new pair of keys.
+/// The paths of a new pair of keys.
 #[derive(Debug)]
 pub struct KeygenOptions {
     /// The path of both files without `.key` and `.pub`.
     pub output: PathBuf,
-    /// What seals the secret key, if anything.
+    /// The password that encrypts the secret key, if any.
     pub password: Option<Password>,
 }
 
@@ -30,8 +30,9 @@ pub struct KeygenOutcome {
     pub is_sealed: bool,
 }
 
-/// Makes a pair of keys in minisign's form: the secret one for its owner alone, the public one for
-/// all who verify. Files that are there are never replaced; on failure neither file is there.
+/// Makes a pair of keys in minisign's format: the secret one readable by its owner only, the public
+/// one for everyone who verifies. Existing files are never replaced; on failure neither file
+/// exists.
 pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutcome, OpsError> {
     let secret_path = with_suffix(&options.output, ".key");
     let public_path = with_suffix(&options.output, ".pub");

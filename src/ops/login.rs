@@ -6,18 +6,18 @@ use crate::registry::{Client, Kept, Login, LoginCheck, LoginFile};
 
 use super::{Context, OpsError};
 
-/// Which login to keep, and where.
+/// The login to store, and the place.
 #[derive(Debug)]
 pub struct LoginOptions {
     pub client: Client,
     pub registry: Registry,
-    /// A part of the registry that the login is for alone.
+    /// The part of the registry that the login is limited to.
     pub repository: Option<RepositoryName>,
     pub login: Login,
     pub file: LoginFile,
 }
 
-/// What became of a login.
+/// The result of storing a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginOutcome {
     pub check: LoginCheck,
@@ -47,14 +47,14 @@ pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome,
     Ok(LoginOutcome { check, kept })
 }
 
-/// Which logins to forget, and in which file.
+/// The logins to remove, and the file.
 #[derive(Debug)]
 pub struct LogoutOptions {
     pub file: LoginFile,
     pub scope: LogoutScope,
 }
 
-/// Which logins to forget.
+/// The logins to remove.
 #[derive(Debug, Clone)]
 pub enum LogoutScope {
     All,
@@ -64,7 +64,7 @@ pub enum LogoutScope {
     },
 }
 
-/// How many logins were forgotten.
+/// The number of logins removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogoutOutcome {
     pub n_forgotten: usize,

@@ -22,7 +22,7 @@ use crate::report::Event;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 use crate::transfer::TransferError;
 
-/// What is made anew for every bundle, since it says what is in it.
+/// Files that are generated for every bundle, since they describe its content.
 const MADE_ANEW: [&str; 9] = [
     "MIRRORS.txt",
     "README.txt",
@@ -34,18 +34,19 @@ const MADE_ANEW: [&str; 9] = [
     "images-list.txt",
     "install.sh",
 ];
-/// What the path of a carried program starts with.
+/// The prefix of the path of a carried program.
 const TOOL: &str = "hod/bin/hod-linux-";
 
-/// What to merge, and how.
+/// The bundles to merge, and the options.
 #[derive(Debug)]
 pub struct MergeOptions {
     /// Bundles, each by any one of its volumes.
     pub sources: Vec<PathBuf>,
     pub output: PathBuf,
-    /// Whose images and files are taken where they differ; refused when there is none.
+    /// The bundle whose images and files are taken where they differ; without it a difference is
+    /// refused.
     pub prefer: Option<Prefer>,
-    /// How many bytes a volume may have; one volume of any length when there is none.
+    /// Maximum size of a volume in bytes; `None` for one volume of any length.
     pub volume_size: Option<u64>,
     /// The name in the bundle; that of the last when there is none.
     pub name: Option<String>,
@@ -60,7 +61,7 @@ pub struct MergeOptions {
     pub checksums: Checksums,
 }
 
-/// Which of several bundles has its way.
+/// Which of several bundles takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefer {
     First,
@@ -77,7 +78,7 @@ pub struct MergeOutcome {
     /// The key that signed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<KeyId>,
-    /// Images, without what is about others of them.
+    /// The number of images, without referrers of others.
     pub n_images: usize,
     pub n_blobs: usize,
     /// Bytes of the files.
@@ -88,10 +89,10 @@ pub struct MergeOutcome {
     pub base_bytes: u64,
 }
 
-/// Folds bundles into one that has the images, blobs and files of all of them.
+/// Merges bundles into one that has the images, blobs and files of all of them.
 ///
-/// What one counts on and another carries is carried. A tag that names different images, or a file
-/// that differs, is refused unless one side is preferred. Every blob is hashed on the way.
+/// A blob that one requires and another contains is included. A tag that names different images, or
+/// a file that differs, is refused unless one side is preferred. Every blob is hashed on the way.
 pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
     let (paths, reading) = (options.sources.clone(), cx.reading.clone());
     let bundles: Vec<Bundle> = bridge::run(move || {
@@ -188,7 +189,7 @@ fn open(bundles: &[Bundle], digest: &Digest) -> Result<Pieces, OpsError> {
         .ok_or_else(|| TransferError::BlobAbsent { digest }.into())
 }
 
-/// What an image is known by.
+/// The identity of an image.
 type Key = (RepositoryName, Option<Tag>);
 
 /// All that bundles have together.
@@ -229,7 +230,8 @@ impl<'a> Union<'a> {
         prefer: Option<Prefer>,
         conflicts: &mut Vec<String>,
     ) {
-        // By digest too where there is no tag: these are different images, not other versions.
+        // Untagged images are distinguished by digest: they are different images, not versions of
+        // one.
         let mut by_key: BTreeMap<(Key, Option<&Digest>), &BundleImage> = BTreeMap::new();
         let mut dropped: Vec<&BundleImage> = Vec::new();
         for image in bundles.iter().flat_map(|bundle| &bundle.manifest().images) {
@@ -264,7 +266,7 @@ impl<'a> Union<'a> {
                 .collect()
         };
         let (kept, dropped) = (manifests(&images), manifests(&dropped));
-        // What is about an image that is left out is left out with it.
+        // Referrers of an image that is left out are left out, too.
         let is_orphan = |image: &&BundleImage| {
             let form = image.tag.as_ref().and_then(ReferrerTag::parse);
             let subject = form.and_then(|form| form.subject());
@@ -478,7 +480,7 @@ fn tools(plan: &PackPlan) -> Vec<ToolFacts> {
     plan.files.iter().filter_map(tool).collect()
 }
 
-/// What else they carry and is no text of hod's.
+/// Other carried files, except texts that hod generates.
 fn other_files(plan: &PackPlan) -> Vec<FileFacts> {
     let file = |file: &BundleFile| match &file.content {
         FileContent::Range(range, digest) if !file.path.as_str().starts_with(TOOL) => {

@@ -37,7 +37,7 @@ use crate::oci::{Digest, sum_len};
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::transfer::{OnFailure, ReferrerMode, Resolved, Source, TransferError};
 
-/// What to pack, and how.
+/// The images to pack, and the options.
 #[derive(Debug)]
 pub struct PackOptions {
     /// A store, a selected tree, or another bundle.
@@ -53,7 +53,7 @@ pub struct PackOptions {
     pub referrers: ReferrerMode,
     pub platforms: PlatformOptions,
     pub compression: Compression,
-    /// How many bytes a volume may have; one volume of any length when there is none.
+    /// Maximum size of a volume in bytes; `None` for one volume of any length.
     pub volume_size: Option<u64>,
     /// Of all volumes, write this one only.
     pub only_volume: Option<u32>,
@@ -87,7 +87,7 @@ pub struct PackOutcome {
     pub path: PathBuf,
     /// The files; none for stdout.
     pub files: Vec<WrittenFile>,
-    /// How many volumes the bundle has, of which one alone may have been written.
+    /// The number of volumes of the bundle, of which only one may have been written.
     pub n_volumes: u32,
     /// Names the content: equal for equal input.
     pub id: Digest,
@@ -106,26 +106,27 @@ pub struct PackOutcome {
     pub bytes: u64,
     /// Bytes of the tar before compression; the same as `bytes` for a plain one.
     pub tar_bytes: u64,
-    /// Bytes that packing each image by itself would have cost besides.
+    /// Additional bytes that packing each image separately would have cost.
     pub shared_bytes: u64,
     /// Files that the bundle it was made from carries besides images, and that were left in that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
-    /// What was packed, an image each.
+    /// The packed images.
     #[serde(skip)]
     pub images: Vec<ImageReport>,
 }
 
-/// Packs images into one file, straight from the store.
+/// Packs images into one file, directly from the store.
 ///
 /// An image that cannot be read is left out and has failed; the others are packed.
 ///
-/// A blob is hashed on the way unless the store has it as verified and nobody wrote it since, so
-/// that a damaged store is found here and not at the customer's. The file appears when it is
+/// A blob is hashed on the way unless the store has it as verified and it was not written since, so
+/// that a damaged store is detected here and not at the customer's. The file appears when it is
 /// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
-/// verified by all that read it, so that syncing is a choice.
+/// verified by all its readers, so syncing is optional.
 ///
-/// To stdout, a pipe or a device it goes in one pass, and whoever reads it sees an incomplete bundle when it fails.
+/// To stdout, a pipe or a device it is written in one pass, and the reader sees an incomplete
+/// bundle when it fails.
 pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, OpsError> {
     let is_stream = fsx::is_stream(&options.output)?;
     if fsx::is_stdout(&options.output) {
@@ -197,11 +198,11 @@ pub async fn pack(cx: &Context, options: &PackOptions) -> Result<PackOutcome, Op
 struct Prepared {
     batch: Batch,
     planned: Planned,
-    /// What is to be written, none of which is among the inputs.
+    /// The files to be written, none of which is among the inputs.
     files: Vec<PlannedFile>,
     /// Files of the source that are not packed.
     left_files: Vec<String>,
-    /// What it is made from.
+    /// The files that it is made from.
     inputs: Vec<PathBuf>,
     writing: Writing,
 }
@@ -240,7 +241,8 @@ impl Prepared {
         platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
         base::require_whole(source, &options.source, &batch.plan)?;
         let left_files = sources::warn_of_rest(cx, source, options);
-        // Whoever lists the bundle need not read them, and cannot where they are left out.
+        // Stored in the bundle, so that listing it does not require the configs, which a delta may
+        // lack.
         inventory::read_platforms(source, &mut batch).await;
         let since = Since::read(cx, &options.since).await?;
         let carry = options.carry.clone();
@@ -272,7 +274,7 @@ impl Prepared {
     }
 }
 
-/// What a thread needs to write a bundle, or a little of it.
+/// The state that a thread needs to write a bundle, or a sample of it.
 struct Writing {
     source: Source,
     made: Made,
@@ -293,8 +295,8 @@ impl Writing {
         bridge::run_stoppable(write).await
     }
 
-    /// Writes to a pipe or a device, on a thread that ends with the process wherever it is: whoever
-    /// reads may begin, and continue, as late as he likes.
+    /// Writes to a pipe or a device, on a thread that is abandoned when the process ends: the
+    /// reader may start, and continue, at any time.
     async fn run_to_stream(mut self, planned: Planned) -> Result<WriteOutcome, OpsError> {
         let path = self.output.clone();
         if fsx::is_stdout(&path) {
@@ -400,7 +402,7 @@ fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsE
     if fsx::is_stream(&options.output)? {
         return Ok(());
     }
-    // How long a compressed one is, is not known.
+    // The length of a compressed bundle is not known beforehand.
     if options.compression == Compression::Raw {
         require_lens(&options.output, files)?;
     }
@@ -413,8 +415,8 @@ pub(super) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), O
     require_file_len(output, longest.unwrap_or(0))
 }
 
-/// Refuses when a file that is to be written is one that is read: a bundle that is packed anew loses
-/// what is carried in it, and a delta is of no use without the bundle that it counts on.
+/// Refuses to write a file that is also read: a bundle that is packed again would lose its content,
+/// and a delta is useless without the bundle it requires.
 pub(super) fn require_others(files: &[PlannedFile], inputs: &[PathBuf]) -> Result<(), OpsError> {
     files
         .iter()

@@ -1,5 +1,5 @@
-//! Which platforms are carried, what becomes of indexes, and what is said of images that are for
-//! another platform or do not have all that their index lists.
+//! Selection of platforms, treatment of indexes, and warnings about images that are for another
+//! platform or lack parts of their index.
 
 use super::Context;
 use super::batch::Batch;
@@ -7,27 +7,27 @@ use crate::oci::{ManifestBody, Platform, PlatformChoice};
 use crate::report::amount::format_count;
 use crate::transfer::{IndexMode, Resolved, Source, TransferError, platform_of};
 
-/// How many images, and how many children of each, a warning names.
+/// Maximum number of images, and of children of each, named in a warning.
 const SHOWN_MAX: usize = 5;
 
-/// What to do about a partial index of a local source.
+/// Advice about a partial index of a local source.
 pub(super) const NOT_KEPT: &str = "`--index rewrite` rewrites it to what is carried, and `--platform` takes one platform in its \
      place";
-/// What to do about one that is pulled.
+/// Advice about a partial index that is pulled.
 pub(super) const NOT_PULLED: &str = "`--platform all` carries all that it lists, and without `--index keep` it is rewritten to \
      what is carried";
 
-/// Which part of what a local source has is carried.
+/// The part of a local source that is carried.
 #[derive(Debug, Clone, Default)]
 pub struct PlatformOptions {
-    /// Every platform that is there when there is none.
+    /// The platforms; `None` for all that exist.
     pub platforms: Option<PlatformChoice>,
-    /// What becomes of an index; with neither this nor platforms, it is carried as it is.
+    /// The treatment of indexes; without this and platforms, an index is carried as it is.
     pub index: Option<IndexMode>,
     pub mismatch: Mismatch,
 }
 
-/// What becomes of an image without an index that is not for every platform asked for.
+/// How to treat an image without an index that is not for every requested platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mismatch {
     /// It is carried, with a warning.
@@ -53,14 +53,14 @@ pub(super) async fn check(cx: &Context, source: &Source, batch: &mut Batch, mism
         return;
     }
     for (at, missing) in found.into_iter().enumerate() {
-        // What cannot be read fails the image by itself.
+        // An image that cannot be read fails later.
         if let Ok(Some(missing)) = missing {
             batch.warn(cx, at, TransferError::from(missing).to_string());
         }
     }
 }
 
-/// What an image without an index is for, and what it is not for.
+/// The platform of an image without an index, and the requested ones that it lacks.
 struct Missing {
     platform: Platform,
     missing: PlatformChoice,
@@ -96,7 +96,7 @@ async fn missing_platforms(
     if missing.is_empty() {
         return Ok(None);
     }
-    // What does not say what it is for is not for another platform either.
+    // An image that does not state its platform is not taken to be for another one.
     let first = platforms.into_iter().next();
     Ok(first.map(|platform| Missing {
         platform,
@@ -104,7 +104,7 @@ async fn missing_platforms(
     }))
 }
 
-/// What a bundle says of an image that it has.
+/// The platforms of an image according to the bundle that contains it.
 fn stated_by_bundle(source: &Source, image: &Resolved) -> Option<Vec<Platform>> {
     let digest = image.top().digest();
     let mut images = source.document()?.images.iter();

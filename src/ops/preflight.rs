@@ -49,20 +49,20 @@ pub struct ProjectReport {
     pub created: bool,
 }
 
-/// What a destination names before the push.
+/// The content of a destination before the push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Present {
     Nothing,
     /// The very image.
     Same,
-    /// The very image, and not all that is about it.
+    /// The same image, but not all of its referrers.
     SameWithoutReferrers,
     /// The very image, of which every part is to be asked for: that is wanted, or a foreign layer
     /// was not found.
     SameToRecheck,
     /// Another image, with this digest where the registry says so.
     Other(Option<Digest>),
-    /// Something that a policy of the registry lets nobody read.
+    /// Content that a policy of the registry prevents reading.
     Hidden,
 }
 
@@ -78,7 +78,7 @@ impl Present {
         }
     }
 
-    /// What that means for an image that is pushed there.
+    /// The consequence for an image that is pushed there.
     pub(super) fn target(&self) -> (Target, Option<Digest>) {
         match self {
             Self::Nothing => (Target::New, None),
@@ -103,7 +103,7 @@ impl From<Present> for Standing {
     }
 }
 
-/// What is known after the first look.
+/// The results of the first look at the target.
 pub(super) struct Look<'a> {
     cx: &'a Context,
     client: &'a Client,
@@ -111,10 +111,10 @@ pub(super) struct Look<'a> {
     effect: Effect,
     create: Option<NewProject>,
     pub(super) findings: Vec<Finding>,
-    /// What could not be seen.
+    /// Checks that were not possible.
     unseen: Vec<String>,
     harbor: Option<HarborState>,
-    /// What the registry said of the first image already.
+    /// The registry's answer for the first image.
     answer: Option<(RepositoryName, ManifestRef, Option<HeadManifest>)>,
 }
 
@@ -163,7 +163,7 @@ impl<'a> Look<'a> {
         look
     }
 
-    /// What the destination is known to have, if it was asked.
+    /// The known content of the destination, if it was requested.
     pub(super) fn answer(&self, destination: &Destination, top: &Manifest) -> Option<Present> {
         let (repository, at, head) = self.answer.as_ref()?;
         let is_same =
@@ -171,7 +171,8 @@ impl<'a> Look<'a> {
         is_same.then(|| Present::of(head.as_ref(), top))
     }
 
-    /// Whether it makes sense to ask what the destination has: not in a project that is not there.
+    /// Whether requesting the content of the destination makes sense: not in a project that does
+    /// not exist.
     pub(super) fn may_ask(&self, destination: &Destination) -> bool {
         match &self.harbor {
             Some(state) => state.is_there(destination),

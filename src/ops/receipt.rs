@@ -23,10 +23,10 @@ use crate::report::amount::format_count;
 use crate::store::Holding;
 use crate::transfer::Source;
 
-/// How many repositories are asked, or images read, at once.
+/// Number of repositories requested, or images read, at once.
 const ASK_AT_ONCE: usize = 16;
 
-/// Whose receipt is wanted, and of which images.
+/// The target of the receipt, and the images.
 #[derive(Debug)]
 pub struct ReceiptOptions {
     pub holder: Holder,
@@ -65,14 +65,14 @@ pub struct ReceiptOutcome {
     pub absent: Vec<String>,
     /// Images that could not be read, and are not in the receipt.
     pub unread: Vec<DamagedImage>,
-    /// What to do about the first of those.
+    /// Advice about the first of those.
     #[serde(skip)]
     pub hint: Option<String>,
     #[serde(skip)]
     pub receipt: Receipt,
 }
 
-/// What is known of a holder so far.
+/// The known content of a holder.
 #[derive(Debug, Default)]
 struct Found {
     repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>,
@@ -110,11 +110,11 @@ impl Found {
     }
 }
 
-/// Says what a holder has, repository by repository.
+/// Lists the content of a holder, repository by repository.
 ///
-/// A receipt claims only what is there: what cannot be read is left out. A registry is asked for
-/// every blob that its manifests name; foreign layers are not claimed. What is
-/// about an image belongs to it, as it does wherever images are carried.
+/// A receipt claims only content that exists: whatever cannot be read is left out. A registry is
+/// asked for every blob that its manifests name; foreign layers are not claimed. Referrers belong
+/// to their image, as they do wherever images are carried.
 pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
@@ -131,7 +131,7 @@ pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOu
     }
 }
 
-/// How a local holder is named.
+/// The name of a local holder.
 fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsError> {
     let document = match &inventory.source {
         Source::Bundle(bundle) => bundle.manifest(),
@@ -176,7 +176,7 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
                 continue;
             };
             let holding = match &inventory.source {
-                // What a manifest names may be missing from a store, be cut short, or damaged.
+                // A blob that a manifest names may be missing from a store, truncated, or damaged.
                 Source::Store(store) => {
                     let blob = Descriptor::new(MediaType::new(""), digest.clone(), len);
                     store.holding(&blob)?
@@ -338,15 +338,15 @@ async fn claim_blobs(
     }
 }
 
-/// What the registry has of one image, as its manifests say.
+/// The registry's content of one image, according to its manifests.
 struct Answer {
     manifests: BTreeSet<Digest>,
     blobs: BTreeMap<Digest, u64>,
-    /// Why what is about it could not be found, and is left out.
+    /// Why its referrers could not be found, and are left out.
     unread: Option<RegistryError>,
 }
 
-/// Asks for an image and for what is about it; `None` when the registry does not have the image.
+/// Requests an image and its referrers; `None` when the registry does not have the image.
 async fn ask(
     client: &Client,
     finder: &ReferrerFinder,
@@ -372,7 +372,7 @@ async fn ask(
     Ok(Some(answer))
 }
 
-/// Where a push of the list would look.
+/// The places that a push of the list would check.
 fn listed(holder: &RegistryHolder, list: &ImageList) -> Result<Vec<Asked>, OpsError> {
     let mut asked = Vec::with_capacity(list.entries.len());
     for entry in &list.entries {

@@ -19,7 +19,7 @@ use crate::transfer::{
     publications,
 };
 
-/// What to select, and how.
+/// The images to select, and the options.
 #[derive(Debug)]
 pub struct SelectOptions {
     pub list: ImageList,
@@ -33,7 +33,7 @@ pub struct SelectOptions {
     pub effect: Effect,
 }
 
-/// What becomes of images that the output tree has and that are not selected.
+/// How to treat images in the output tree that are not selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
     /// The selection is refused where there are any.
@@ -129,7 +129,7 @@ async fn run(
     batch.run(cx, catalog.source(), sink).await;
 }
 
-/// The tree, if it is there.
+/// The tree, if it exists.
 fn existing(output: &Path) -> Result<Option<Store>, OpsError> {
     if Store::detect(output)? {
         return Ok(Some(Store::open(output)?));
@@ -137,7 +137,7 @@ fn existing(output: &Path) -> Result<Option<Store>, OpsError> {
     Ok(None)
 }
 
-/// How many images the output has that are not selected.
+/// The number of images in the output that are not selected.
 fn n_others(output: &Path, plan: &Plan) -> Result<usize, OpsError> {
     let Some(tree) = existing(output)? else {
         return Ok(0);

@@ -21,10 +21,10 @@ use crate::transfer::Source;
 
 /// More connections than any site's machines make, and few enough for the memory of a small one.
 const CONNECTIONS_MAX: usize = 8192;
-/// How many open files are not for connections.
+/// Number of open files reserved for purposes other than connections.
 const OPEN_FILES_KEPT: u64 = 64;
 
-/// What to serve, where, and to whom.
+/// The content to serve, the address, and who has access.
 pub struct ServeOptions {
     /// A store, or a bundle.
     pub source: PathBuf,
@@ -136,7 +136,7 @@ fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> 
     Ok(())
 }
 
-/// Binds a port of all interfaces for IPv4 alone where there is no IPv6.
+/// Binds a port of all IPv4 interfaces if there is no IPv6.
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OpsError> {
     let failed = |source| OpsError::Bind { address, source };
     let listener = match TcpListener::bind(address).await {
@@ -150,7 +150,8 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OpsError
     Ok((listener, address))
 }
 
-/// How many connections may be open: each may hold a file besides, and others need some too.
+/// Maximum number of open connections: each may hold an additional file, and other parts need some,
+/// too.
 fn connections_max(open_files_max: u64) -> usize {
     let n = open_files_max.saturating_sub(OPEN_FILES_KEPT) / 2;
     usize::try_from(n).map_or(CONNECTIONS_MAX, |n| n.clamp(1, CONNECTIONS_MAX))

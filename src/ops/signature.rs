@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::bundle::{KeyId, Signed};
 
-/// By which key a bundle is signed, and what that is worth.
+/// The key that signed a bundle, and whether the signature was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SignatureFacts {
     pub key: KeyId,
-    /// Whether the key is trusted and the signature right; without trusted keys nobody looked.
+    /// Whether the key is trusted and the signature right; without trusted keys it is not checked.
     pub is_verified: bool,
 }
 

@@ -11,7 +11,8 @@ use crate::bundle::{
 };
 use crate::oci::{Digest, RepositoryName};
 
-/// How many repositories are noted for a blob and origin: a few are enough to find it again.
+/// Maximum number of repositories recorded for a blob and origin: a few are enough to find it
+/// again.
 const REPOSITORIES_MAX: usize = 8;
 
 /// Who has what.
@@ -33,7 +34,7 @@ enum What {
     Bundle(HashMap<Digest, BTreeSet<RepositoryName>>),
 }
 
-/// What is packed, and what is counted on instead.
+/// The blobs that are packed, and those that are required at the target instead.
 #[derive(Debug)]
 pub(super) struct Divided {
     pub(super) blobs: Vec<PackBlob>,
@@ -42,10 +43,10 @@ pub(super) struct Divided {
 }
 
 impl Since {
-    /// Reads receipts, bundles (of several volumes any one) and stores.
+    /// Reads receipts, bundles (any one of several volumes) and stores.
     ///
-    /// A bundle has what it carries, in whatever volume; what it counts on itself is not proven by
-    /// it.
+    /// A bundle has the blobs that it contains, in any volume; those that it requires itself are
+    /// not proven by it.
     pub(super) async fn read(cx: &Context, paths: &[PathBuf]) -> Result<Self, OpsError> {
         let mut since = Self::default();
         for path in paths {
@@ -153,7 +154,7 @@ fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had
     }))
 }
 
-/// How a bundle is named as an origin.
+/// The origin that represents a bundle.
 pub(super) fn origin_of(document: &BundleManifest) -> Origin {
     Origin {
         kind: OriginKind::Bundle,

@@ -20,11 +20,11 @@ use crate::transfer::{
     TransferError, Visibility,
 };
 
-/// How often, and how long apart, to try to take away what a refused bundle left.
+/// Number of attempts to remove the files that a refused bundle left, and the delay between them.
 const DISCARD_TRIES: u32 = 100;
 const DISCARD_PAUSE: Duration = Duration::from_millis(20);
 
-/// What to unpack, and where to.
+/// The bundle to unpack, and the destination.
 #[derive(Debug)]
 pub struct UnpackOptions {
     pub bundle: PathBuf,
@@ -95,8 +95,8 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     })
 }
 
-/// The files of whoever packed, which have no place in a store; hod's own and the texts are not
-/// worth mentioning.
+/// The user's files in a bundle, which have no place in a store; hod itself and generated texts are
+/// left out.
 pub(super) fn files_besides(source: &Source) -> Vec<String> {
     let files = source.document().into_iter().flat_map(|doc| &doc.files);
     files
@@ -105,7 +105,7 @@ pub(super) fn files_besides(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// The store that is there already.
+/// The store, if it exists.
 fn existing_store(path: &Path) -> Result<Option<Store>, OpsError> {
     if fsx::try_stat(path)?.is_some() && Store::detect(path)? {
         return Ok(Some(Store::open(path)?));
@@ -156,7 +156,7 @@ async fn fill(
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
-    // What comes behind the last blob is part of it, too.
+    // Data after the last blob is part of the bundle, too.
     if let Source::BundleStream(bundle) = catalog.source()
         && let Ended::Told(error) | Ended::Untold(error) = bundle.end().await
     {

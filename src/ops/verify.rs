@@ -21,14 +21,14 @@ use crate::report::amount::{format_count, format_missing, format_volumes};
 use crate::store;
 use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
 
-/// What to verify.
+/// The source to verify.
 #[derive(Debug)]
 pub struct VerifyOptions {
     pub source: PathBuf,
     pub extent: Extent,
 }
 
-/// What of a bundle in several volumes must be there.
+/// The volumes of a bundle that must be present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// Every volume.
@@ -37,7 +37,7 @@ pub enum Extent {
     Partial,
 }
 
-/// What was found.
+/// The result.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyOutcome {
     pub kind: SourceKind,
@@ -47,15 +47,16 @@ pub struct VerifyOutcome {
     pub bytes: u64,
     /// Everything that is wrong; empty when the source is whole.
     pub problems: Vec<String>,
-    /// What is unusual and not wrong.
+    /// Unusual but harmless findings.
     pub notes: Vec<String>,
-    /// Which volumes were found, where some are missing.
+    /// The volumes that were found, if some are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<FoundVolumes>,
     /// Who signed it, if it is a bundle that somebody signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
-    /// What it requires at its target, if it is a bundle that does not contain all of its images.
+    /// The content required at the target, if it is a bundle that does not contain all of its
+    /// images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<Delta>,
 }
@@ -67,7 +68,7 @@ pub struct FoundVolumes {
     /// Counted from 1; never empty.
     pub missing: Vec<u32>,
     pub n_images: usize,
-    /// How many images need none of the missing volumes.
+    /// The number of images that need none of the missing volumes.
     pub n_complete_images: usize,
 }
 
@@ -84,7 +85,7 @@ impl VerifyOutcome {
         self
     }
 
-    /// Which volumes are missing, if they should have been there and nothing else is wrong.
+    /// The missing volumes, if they should have been present and there are no other problems.
     pub fn only_missing(&self) -> Option<String> {
         let volumes = self.volumes.as_ref()?;
         (self.problems == [volumes.to_string()])
@@ -136,7 +137,7 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
     }
 }
 
-/// Two names that a registry keeps apart and others, such as Harbor, do not, do no harm here.
+/// Two names that only a registry distinguishes, unlike Harbor for example, are not a problem here.
 async fn verify_store(
     cx: &Context,
     (catalog, store): (&Catalog, store::Store),
@@ -222,7 +223,7 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
     }
 }
 
-/// Layouts have no verifier of their own: each image is resolved, and each blob hashed.
+/// Layouts have no separate verifier: each image is resolved, and each blob hashed.
 async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
     let (wanted, collisions) = catalog.survey()?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
@@ -272,7 +273,7 @@ async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome
     })
 }
 
-/// What is said of different images that have one name.
+/// The message about different images with one name.
 pub(super) fn ambiguous_name(collision: &Collision) -> String {
     format!("one name for different images: {collision}")
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::ops::{Checksums, Existing};
 
-/// What every verb that reads a bundle takes.
+/// Arguments of every verb that reads a bundle.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Reading bundles")]
 pub(crate) struct BundleArgs {
@@ -25,7 +25,7 @@ pub(crate) struct BundleArgs {
     pub(crate) volume_dir: Vec<PathBuf>,
 }
 
-/// What every verb that writes a bundle takes.
+/// Arguments of every verb that writes a bundle.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SignArgs {
@@ -41,7 +41,7 @@ pub(crate) struct SignArgs {
     pub(crate) sign_password_stdin: bool,
 }
 
-/// What every verb that writes a bundle to files takes.
+/// Arguments of every verb that writes a bundle to files.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Replace the output if it exists

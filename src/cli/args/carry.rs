@@ -1,4 +1,4 @@
-//! Flags for what a bundle carries beside images.
+//! Flags for files that a bundle carries in addition to images.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

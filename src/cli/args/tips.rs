@@ -30,7 +30,7 @@ pub(crate) fn improve(error: &mut clap::Error, arguments: &[OsString]) {
             let Some(given) = word(error, ContextKind::InvalidArg) else {
                 return;
             };
-            // Its advice to pass the flag as a value is never what was meant.
+            // clap's advice to pass the flag as a value never fits.
             error.remove(ContextKind::TrailingArg);
             error.remove(ContextKind::Suggested);
             unknown_argument(verb.as_deref(), &given)
@@ -93,14 +93,14 @@ fn unknown_argument(verb: Option<&str>, given: &str) -> Option<String> {
         .then(|| format!("the output is named with a flag: `--output {given}`"))
 }
 
-/// What to say of `--insecure` and the like without a host.
+/// The tip for `--insecure` and the like without a host.
 fn host_tip(flag: &str) -> String {
     format!(
         "`{flag}` is followed by the host of the registry that it is for: `{flag} harbor.corp:8443`"
     )
 }
 
-/// Whether no flag is missing.
+/// Whether only positional arguments are missing.
 fn lacks_words_only(error: &clap::Error) -> bool {
     matches!(
         error.get(ContextKind::InvalidArg),
@@ -188,7 +188,7 @@ mod tests {
             {
                 let arguments = match *verb {
                     "keygen" => "",
-                    "unpack" | "verify" | "ls" | "serve" | "receipt" | "export" => " a",
+                    "unpack" | "verify" | "ls" | "serve" | "receipt" | "export" | "doctor" => " a",
                     "bundle" => " merge a b",
                     _ => " a b",
                 };

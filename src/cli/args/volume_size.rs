@@ -1,6 +1,6 @@
 //! How large a volume may be.
 
-/// What a tar is made of: a volume has as many of these as fit.
+/// The block size of a tar; a volume consists of whole blocks.
 const BLOCK_LEN: u64 = 512;
 /// The largest file on FAT32 is one byte shorter than 4 GiB.
 const FAT32_LEN: u64 = (4 << 30) - 1;

@@ -111,7 +111,7 @@ pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(
     Ok(())
 }
 
-/// What a line says to an option.
+/// The relation of a line to an option.
 enum Line {
     /// Nothing, so that the option decides.
     Open,

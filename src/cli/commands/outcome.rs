@@ -19,7 +19,7 @@ use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
 use crate::report::amount::format_volumes;
 
-/// How a verb is spoken of.
+/// The words for a verb in messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wording {
     /// "pull"
@@ -44,7 +44,7 @@ struct Document<'a> {
     seconds: f64,
 }
 
-/// What a run was asked, as far as its results tell.
+/// The request of a run, as far as its results show it.
 pub(super) struct Asked<'a> {
     pub(super) results: Results,
     pub(super) list: Option<&'a ImageList>,
@@ -54,7 +54,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The files of a run that ends before it is known what it is about.
+    /// The files of a run that ends before its images are known.
     pub(super) fn nothing(results: Results) -> Self {
         Self {
             results,
@@ -95,7 +95,7 @@ pub(super) fn write(
 ) -> Result<(), CommandError> {
     let is_unknown = found.is_err() && asked.list.is_none() && asked.results.are_wanted();
     let names = match asked.source.filter(|_| is_unknown) {
-        // What cannot be read has no names, and the error says so already.
+        // A source that cannot be read has no names, and the error says so already.
         Some(source) => ops::image_names(source, &session.reading).unwrap_or_default(),
         None => Vec::new(),
     };
@@ -128,10 +128,11 @@ pub(super) fn print_failures(
     exit_of(outcome)
 }
 
-/// How a batch ends.
+/// Determines the exit code of a batch.
 ///
-/// It is a refusal when nothing was done for any image, for a reason that is known before anything
-/// is done. A damaged source counts most: running the command again does not mend it, while a registry may
+/// It is a refusal when nothing was done for any image, for a reason that is known beforehand. A
+/// damaged source takes precedence: running the command again does not repair it, while a registry
+/// may send the right bytes the next time.
 /// send right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     let is_damaged = |image: &ImageReport| match &image.status {
@@ -263,7 +264,7 @@ fn print_images(
     Ok(stdout.finish()?)
 }
 
-/// What becomes of the destination of an image, where that says more than that it was pushed.
+/// The status of an image's destination, where it adds to "pushed".
 fn of_target(image: &ImageReport, effect: Effect) -> String {
     let is_planned = effect == Effect::DryRun;
     match (image.target, &image.replaces) {
@@ -372,7 +373,7 @@ impl fmt::Display for Progressed<'_> {
     }
 }
 
-/// Which volumes to come with next.
+/// The volumes to continue with.
 fn next_volumes(volumes: &[u32]) -> Option<String> {
     let named = format_volumes(volumes);
     match volumes {
@@ -384,7 +385,7 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
     }
 }
 
-/// What to do about the failures, each advice once.
+/// Advice about the failures, without duplicates.
 fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);

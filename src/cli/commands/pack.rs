@@ -72,7 +72,7 @@ fn asked(results: Results, options: &PackOptions) -> Asked<'_> {
     }
 }
 
-/// What the files of results are made from.
+/// Converts the outcome for the files of results.
 fn batch(
     images: Vec<ImageReport>,
     (n_blobs, bytes, shared_bytes): (usize, u64, u64),
@@ -92,7 +92,7 @@ fn batch(
     }
 }
 
-/// Says what packing would come to; that there is no room for it is said after that.
+/// Prints a forecast; a lack of space is reported after it.
 async fn foresee(
     session: &Session<'_>,
     options: &PackOptions,
@@ -118,7 +118,7 @@ async fn foresee(
     Ok(outcome::print_failures(session, wording, &batch))
 }
 
-/// Refuses what cannot be beside a bundle on stdout.
+/// Refuses options that conflict with a bundle on stdout.
 fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandError> {
     if !fsx::is_stdout(&args.output) {
         return Ok(());
@@ -220,7 +220,7 @@ fn print(
     let printer = session.printer;
     match printer.format() {
         ResultFormat::Json => session.document(packed)?,
-        // Where the bundle went.
+        // The path of the bundle.
         ResultFormat::Text if fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {
             written::print(session, &packed.files, (&packed.id, packed.signed_by))?;
@@ -250,7 +250,7 @@ fn print(
     Ok(())
 }
 
-/// What a delta does not carry.
+/// Describes the content that a delta does not carry.
 fn left_out(base_blobs: usize, base_bytes: u64) -> String {
     if base_blobs == 0 {
         return String::new();

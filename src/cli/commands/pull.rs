@@ -153,8 +153,8 @@ fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
     registries
 }
 
-/// Puts what the user's short names stand for in their place; the images keep the names that the
-/// list gives them. Returns what was done, a sentence each.
+/// Replaces short names by the targets of the user's aliases; the images keep the names in the
+/// list. Returns a sentence for each replacement.
 fn resolve_aliases(list: &mut ImageList, conf: &RegistriesConf) -> Vec<String> {
     let mut texts = Vec::new();
     for entry in &mut list.entries {

@@ -81,7 +81,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     })
 }
 
-/// What is on the disk by that name is meant, else a registry.
+/// A file or directory of this name takes precedence over a registry.
 async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
     let path = PathBuf::from(&args.holder);
     if fsx::try_stat(&path)?.is_some() {

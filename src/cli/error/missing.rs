@@ -5,20 +5,20 @@ use std::path::Path;
 
 use crate::oci::{Reference, Registry, RepositoryName};
 
-/// What skopeo and podman write in front of a path; hod recognises what a path holds.
+/// Transports that skopeo and podman put before a path; hod recognises the format itself.
 const PATH_TRANSPORTS: &[&str] = &["dir", "oci", "oci-archive", "docker-archive"];
-/// Where images are that hod does not read.
+/// Places of images that hod does not read.
 const DAEMONS: &[(&str, &str)] = &[
     ("docker-daemon", "docker save"),
     ("containers-storage", "podman save"),
 ];
-/// How names of files end that are most likely just misspelt.
+/// Extensions of file names that are most likely misspelt paths.
 const FILE_EXTENSIONS: &[&str] = &[
     "txt", "list", "lock", "tar", "zst", "gz", "tgz", "json", "yaml", "yml", "xml", "pem", "crt",
     "key", "pub",
 ];
 
-/// What to do where a local source of images is expected.
+/// The hint where a local source of images is expected.
 pub(super) fn source_hint(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     if let Some(hint) = transport_hint(text) {
@@ -38,7 +38,7 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     ))
 }
 
-/// What to do where an image that is in a registry stands for a local source.
+/// The hint for an image in a registry where a local source is expected.
 fn image_hint(text: &str) -> Option<String> {
     let image: Reference = text.parse().ok()?;
     let is_image = image.tag.is_some() || image.digest.is_some();
@@ -50,7 +50,7 @@ fn image_hint(text: &str) -> Option<String> {
     })
 }
 
-/// What to do where a list is expected.
+/// The hint where a list is expected.
 pub(super) fn list_hint(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     if let Some(hint) = transport_hint(text) {
@@ -68,8 +68,8 @@ pub(super) fn list_hint(path: &Path) -> Option<String> {
     ))
 }
 
-/// The registry and prefix that a text is meant to name, as hod writes them; `None` where nothing is
-/// wrong with it, or too much.
+/// The registry and prefix that a text probably means, in hod's notation; `None` if it is valid
+/// already or cannot be interpreted.
 pub(super) fn meant_registry(text: &str) -> Option<String> {
     let bare = without_scheme(text).trim_end_matches('/');
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));

@@ -1,4 +1,4 @@
-//! What a report says, in whatever form.
+//! The content of a report, in any format.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::ops::{ImageReport, ImageStatus};
 use crate::report::ErrorClass;
 use crate::report::amount::format_volumes;
 
-/// What a run moved.
+/// The amounts of data that a run moved.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(in crate::cli) struct Amounts {
     moved_bytes: u64,
@@ -46,7 +46,7 @@ pub(super) struct Document {
     pub(super) exit: u8,
     #[serde(flatten)]
     pub(super) moved: Amounts,
-    /// Why nothing, or not all, was tried.
+    /// Why some or all of the work was not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failure>,
     pub(super) images: Vec<ReportedImage>,
@@ -77,7 +77,7 @@ pub(super) struct ReportedImage {
     pub(super) error: Option<Failure>,
 }
 
-/// What became of an image.
+/// The result for an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Status {
@@ -264,7 +264,7 @@ impl ReportedImage {
         }
     }
 
-    /// An image of which no more is known than what became of it.
+    /// An image with nothing but its status.
     fn without_details(image: String, registry: Option<String>, status: Status) -> Self {
         Self {
             image,

@@ -16,7 +16,7 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, io::Error> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let failed = count(document, Status::Failed) + count(document, Status::Waiting);
-    // A run that was refused has failed, though no image has.
+    // A run that was refused has failed, even without a failed image.
     let errors = usize::from(document.error.is_some() && failed == 0);
     let skipped = [Status::Planned, Status::NotTried, Status::NotDone];
     let skipped: usize = skipped.map(|status| count(document, status)).iter().sum();
@@ -87,8 +87,8 @@ fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
     Ok(())
 }
 
-/// Where an image went, or comes from where it went nowhere: `registry/repository`, or the latter
-/// alone where no registry is named.
+/// The destination of an image, or its source if it has none: `registry/repository`, or only the
+/// latter if the registry is not known.
 fn place(image: &ReportedImage) -> String {
     if let (Some(registry), Some(destination)) = (&image.registry, &image.destination) {
         let repository = destination

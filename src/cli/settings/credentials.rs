@@ -21,7 +21,7 @@ const CONFIG_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// The longest login that is read from stdin, in bytes: tokens are long.
 const STDIN_LEN_MAX: u64 = 64 * 1024;
 
-/// Which end of a transfer a registry is.
+/// The role of a registry in a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Source,
@@ -179,7 +179,7 @@ fn docker_config() -> Result<Option<PathBuf>, CommandError> {
     Ok(dir.map(|dir| dir.join("config.json")))
 }
 
-/// The login that was given for this run alone, and by what.
+/// The login that was given for this run only, and the flag or variable that gave it.
 async fn given_login(
     args: &RegistryArgs,
     reach: &Reach<'_>,
@@ -242,9 +242,9 @@ pub(crate) fn require_user(by: &'static str, username: String) -> Result<String,
     }
 }
 
-/// The first line of stdin as `user:password`.
+/// Reads the first line of stdin as `user:password`.
 ///
-/// What a person types there is not shown.
+/// On a terminal, the input is not shown.
 pub(crate) async fn creds_stdin(reporter: &dyn Reporter) -> Result<Login, CommandError> {
     let line = if std::io::stdin().is_terminal() {
         reporter.event(Event::Note {
@@ -272,9 +272,9 @@ pub(crate) async fn creds_stdin(reporter: &dyn Reporter) -> Result<Login, Comman
     }
 }
 
-/// All of stdin as a password, without the line break at its end.
+/// Reads all of stdin as a password, without the line break at its end.
 ///
-/// What a person types there is not shown.
+/// On a terminal, the input is not shown.
 pub(crate) async fn password_stdin() -> Result<String, CommandError> {
     if std::io::stdin().is_terminal() {
         let password = ask_hidden().await?;

@@ -14,7 +14,7 @@ pub(super) fn read_given(
     fsx::read_input(path, len_max).map_err(|source| given(by, path, source))
 }
 
-/// Refuses what the flag `by` names where nothing is there; stdin is let through.
+/// Refuses the path of the flag `by` if it does not exist; stdin is accepted.
 pub(crate) fn require_given(by: &'static str, path: &Path) -> Result<(), CommandError> {
     if fsx::is_stdin(path) {
         return Ok(());

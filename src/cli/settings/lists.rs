@@ -13,9 +13,9 @@ use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// How much of a list is looked at before the rest is read, in bytes.
+/// Number of bytes of a list that are examined before the rest is read.
 const HEAD_LEN: u64 = 512;
-/// How archives and compressed files begin, by offset.
+/// Magic numbers of archives and compressed files, by offset.
 const ARCHIVES: &[(usize, &[u8])] = &[
     (257, b"ustar"),
     (0, b"\x1f\x8b"),
@@ -85,7 +85,7 @@ pub(crate) async fn read_lists(
     Ok(list::parse_from(source, &sources, sections)?)
 }
 
-/// What lists there are.
+/// The lists to read.
 #[derive(Debug, Default)]
 struct FoundLists {
     /// The text of each, with its name.
@@ -171,7 +171,7 @@ fn lists_of(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), CommandError> {
     Ok((lists, below))
 }
 
-/// Why no lists can be taken from a directory.
+/// Why a directory has no lists.
 fn no_lists(path: &Path, below: Vec<PathBuf>) -> Result<CommandError, CommandError> {
     let has = |name: &str| fsx::try_stat(&path.join(name)).map(|stat| stat.is_some());
     let kind = if has("docker/registry/v2")? {

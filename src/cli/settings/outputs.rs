@@ -24,11 +24,11 @@ pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// What a run reads and writes besides its reports.
+/// Files that a run reads and writes besides its reports.
 #[derive(Debug, Default)]
 pub(crate) struct RunFiles<'a> {
     pub(crate) inputs: Vec<&'a Path>,
-    /// Lists, which a retry list may replace: a loop goes on with what is left.
+    /// Lists, which a retry list may replace: a loop continues with the remaining images.
     pub(crate) lists: &'a [PathBuf],
     pub(crate) outputs: Vec<&'a Path>,
 }

@@ -84,7 +84,7 @@ pub(crate) fn secrets(arguments: &[OsString]) -> Secrets {
     secrets
 }
 
-/// Whether a word that clap did not expect stands where people write a login or a password.
+/// Whether an unexpected word is in a position where people write a login or a password.
 pub(crate) fn is_login_argument(word: &str, arguments: &[OsString]) -> bool {
     let is_flag = |flag: &OsString| LOGIN_FLAGS.iter().any(|known| flag == known);
     let mut pairs = arguments.windows(2);

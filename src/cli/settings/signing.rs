@@ -14,13 +14,13 @@ use crate::bundle::{
 use crate::fsx;
 use crate::report::{Event, Reporter};
 
-/// What begins the name of a helper, where a file is expected otherwise.
+/// The prefix of a helper's name, where otherwise a file is expected.
 const HELPER_PREFIX: &str = "helper:";
 const SYSTEM_TRUSTED: &str = "/etc/hod/trusted.d";
-/// What every public key in base64 begins with, and how long it is.
+/// The prefix and length of every public key in base64.
 const PUBLIC_KEY: (&str, usize) = ("RW", 56);
 
-/// How bundles are read.
+/// Options for reading bundles.
 pub(crate) fn reading(args: &BundleArgs) -> Result<ReadOptions, CommandError> {
     for dir in &args.volume_dir {
         require_directory("--volume-dir", dir)?;
@@ -31,8 +31,8 @@ pub(crate) fn reading(args: &BundleArgs) -> Result<ReadOptions, CommandError> {
     })
 }
 
-/// The keys by one of which a bundle must be signed. A file that is no key is an error: else a
-/// slip would turn verification off.
+/// The keys by one of which a bundle must be signed. A file that is not a key is an error:
+/// otherwise a mistake would turn verification off.
 fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
     let mut trust = Trust::default();
     let mut add = |key: PublicKey| {
@@ -155,7 +155,7 @@ pub(crate) async fn signer(
     };
     let key = SecretKey::open(&content, password.as_ref());
     let key = key.map_err(|source| key_error(&path, source))?;
-    // A key that anybody can read is no reason not to work: CI systems mount them so.
+    // A key that is readable by others is only worth a warning: CI systems mount them so.
     if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(

@@ -94,11 +94,11 @@ fn proxies() -> Result<ProxyOptions, CommandError> {
     })
 }
 
-/// Reads `registries.conf` and its drop-ins, as containers does: the user's own file keeps the
-/// system's from being read.
+/// Reads `registries.conf` and its drop-ins, as containers does: the user's own file replaces the
+/// system's.
 ///
-/// Short names count only where the user has them from files of their own: a distribution's would
-/// make one list mean different images on different machines.
+/// Short names are used only from the user's own files: a distribution's would make one list mean
+/// different images on different machines.
 pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     let user = config_home().map(|dir| dir.join("containers"));
     let system = Path::new(SYSTEM_CONTAINERS);

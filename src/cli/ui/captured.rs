@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::TermLike;
 
-/// What was written, in order; clones share it.
+/// The captured output, in order; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -30,7 +30,7 @@ impl Write for Captured {
     }
 }
 
-/// A terminal of 100 columns; `<clear>` stands for a cleared line, moves are left out.
+/// A terminal of 100 columns; `<clear>` represents a cleared line, cursor moves are left out.
 impl TermLike for Captured {
     fn width(&self) -> u16 {
         100

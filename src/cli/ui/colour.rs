@@ -1,6 +1,6 @@
 //! Colour for labels. Everything reads the same without it.
 
-/// What the user wants.
+/// The user's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColourChoice {
     /// Colour on a terminal.
@@ -19,7 +19,7 @@ pub enum Colour {
     Ansi,
 }
 
-/// What a label says, which decides how it is painted.
+/// The kind of a label, which determines its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
     Error,

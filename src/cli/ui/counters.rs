@@ -17,7 +17,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Less time than this says nothing about a speed.
 const RATE_SPAN_MIN: Duration = Duration::from_millis(200);
 
-/// What is planned.
+/// The planned amounts.
 #[derive(Debug, Clone, Copy)]
 struct Planned {
     n_images: usize,
@@ -137,7 +137,7 @@ impl Counters {
             parts.push(format_rate(rate));
             if let Some(millis) = left.saturating_mul(1000).checked_div(rate) {
                 let left = Duration::from_millis(millis);
-                // What takes longer was measured while nothing moved.
+                // A longer estimate was measured while nothing moved.
                 if left <= ETA_MAX {
                     parts.push(format!("eta {}", format_eta(left)));
                 }
@@ -257,7 +257,7 @@ mod tests {
                 rate,
                 "images 1/143, 1.0/10.0 GiB, 85 MiB/s, eta 1m49s",
             ),
-            // Nobody waits for days.
+            // An estimate of days is not shown.
             (
                 &[planned, moved],
                 Some(10 << 10),

@@ -7,7 +7,7 @@ use super::colour::{Colour, Label};
 use super::text::{hang, indented, visible, wrap};
 use crate::hint::sentence;
 
-/// How wide a hint is at most.
+/// Maximum width of a hint.
 const HINT_WIDTH: usize = 100;
 
 /// Renders an error with its causes and, after a blank line, its hint; no line break at the end.

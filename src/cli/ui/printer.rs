@@ -14,7 +14,7 @@ use super::error::render;
 use super::screen::{DRAWS_PER_SECOND, Motion, Screen};
 use super::text::{hang, indented, one_line, visible, visible_json};
 
-/// How much is said on stderr.
+/// The amount of output on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verbosity {
     /// Warnings and errors only.
@@ -24,7 +24,7 @@ pub enum Verbosity {
     Normal,
 }
 
-/// What stands on stdout.
+/// The format of results on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResultFormat {
     /// Text for people and shells.
@@ -34,7 +34,7 @@ pub enum ResultFormat {
     Json,
 }
 
-/// What decides how a [`Printer`] prints.
+/// Settings of a [`Printer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PrinterOptions {
     pub verbosity: Verbosity,
@@ -113,12 +113,12 @@ impl Printer {
         }
     }
 
-    /// How much is said on stderr.
+    /// The amount of output on stderr.
     pub fn verbosity(&self) -> Verbosity {
         self.options.verbosity
     }
 
-    /// What stands on stdout.
+    /// The format of results on stdout.
     pub fn format(&self) -> ResultFormat {
         self.options.format
     }
@@ -142,7 +142,7 @@ impl Printer {
         stdout.finish()
     }
 
-    /// Writes a result of several lines, such as a table, if text is wanted.
+    /// Writes a result of several lines, such as a table, if the format is text.
     pub fn block(&self, text: impl Display) -> Result<(), OutputError> {
         let mut stdout = self.stdout();
         stdout.text.push_str(&visible(&text.to_string()));
@@ -238,7 +238,7 @@ pub struct Stdout<'a> {
 }
 
 impl Stdout<'_> {
-    /// Adds `text` as one line, whatever it holds.
+    /// Adds `text` as a single line, with line breaks escaped.
     pub fn line(&mut self, text: impl Display) {
         self.text.push_str(&one_line(&text.to_string()));
         self.text.push('\n');

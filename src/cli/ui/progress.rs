@@ -19,9 +19,9 @@ use super::screen::Motion;
 use super::totals::Totals;
 use crate::report::amount::format_duration;
 
-/// How often a line is written where there are no bars. What ends sooner needs no line.
+/// Interval of progress lines where there are no bars. A shorter run prints none.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
-/// How often a bar moves.
+/// Interval at which a bar is redrawn.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
 
 /// Shows events on stderr and counts them.
@@ -80,7 +80,7 @@ impl ProgressReporter {
         }
     }
 
-    /// What was counted so far, with the time since the start.
+    /// The totals so far, with the time since the start.
     pub fn totals(&self) -> Totals {
         Totals {
             elapsed: self.shared.started.elapsed(),
@@ -98,7 +98,7 @@ impl ProgressReporter {
         self.shared.state().done.clone()
     }
 
-    /// How far the run is, if that is known: `images 3/10, 8.3/29.6 MiB`.
+    /// The progress of the run, if it is known: `images 3/10, 8.3/29.6 MiB`.
     pub fn position(&self) -> Option<String> {
         self.shared.state().counters.line(None)
     }
@@ -139,8 +139,8 @@ impl Reporter for ProgressReporter {
 }
 
 impl Ticker {
-    /// Starts the thread. Without one (the system has no more threads) there is no progress to
-    /// see, and the work goes on.
+    /// Starts the thread. If the system cannot start one, progress is not shown and the work
+    /// continues.
     fn start(shared: Arc<Shared>, period: Duration) -> Option<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use crate::report::without_ids;
 
-/// How long a cause is not told again.
+/// How long a cause is not repeated.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
-/// How many images are named, as they fail, for one cause; the summary names them again.
+/// Maximum number of failing images named per cause; the summary names all of them.
 const FAILURES_SHOWN_MAX: usize = 3;
 /// The most characters of a cause that a retry shows; the error at the end has all of it.
 const CAUSE_LEN_MAX: usize = 80;
-/// How many causes are remembered.
+/// Maximum number of causes remembered.
 const CAUSES_MAX: usize = 1000;
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"];
 
-/// What was said of each cause.
+/// Messages already shown for each cause.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     retries: HashMap<String, Retried>,

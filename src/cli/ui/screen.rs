@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-/// How often bars are drawn at most, per second.
+/// Maximum number of redraws of bars per second.
 pub(super) const DRAWS_PER_SECOND: u8 = 10;
 
 /// How progress is shown.
@@ -25,7 +25,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes over stderr. Bars are drawn on `bars`; `None` is no terminal.
+    /// Takes over stderr. Bars are drawn on `bars`; `None` if stderr is not a terminal.
     pub(super) fn new(stderr: Box<dyn Write + Send>, bars: Option<ProgressDrawTarget>) -> Self {
         let motion = match bars {
             Some(_) => Motion::Bars,
@@ -50,7 +50,7 @@ impl Screen {
                 .stderr
                 .lock()
                 .expect("nobody panics while writing a line");
-            // There is no better place to say that stderr is gone.
+            // If stderr cannot be written, there is no other place to report that.
             let _ = writeln!(stderr, "{text}").and_then(|()| stderr.flush());
         });
     }

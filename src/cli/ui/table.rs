@@ -1,10 +1,10 @@
-//! Tables: columns that stand under each other.
+//! Tables with aligned columns.
 
 use std::fmt;
 
 use super::text::visible_line;
 
-/// On which side of its column a cell stands.
+/// The alignment of a cell in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Text.
@@ -38,13 +38,13 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Adds a row; a cell is one line, whatever its text holds.
+    /// Adds a row; each cell becomes one line, with line breaks escaped.
     pub fn row(&mut self, cells: [String; N]) {
         self.rows
             .push(cells.map(|cell| visible_line(&cell).into_owned()));
     }
 
-    /// Whether there is nothing but the head.
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::redact::{self, Secrets};
 
-/// What this process must not show.
+/// Secrets of this process that are never printed.
 static SECRETS: OnceLock<Secrets> = OnceLock::new();
 
 /// Keeps `secrets` from being shown, until the process ends.
@@ -50,7 +50,7 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Characters that reorder or break up what stands around them, and so can make a name look like
+/// Characters that reorder or break up the text around them, and so can make a name look like
 /// another, or like several lines.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -11,13 +11,13 @@ use crate::ops::OpsError;
 use crate::store::{Holding, Store, StoreError};
 use crate::transfer::{PlannedBlob, Source};
 
-/// How many blobs of the source are looked at at once.
+/// Number of blobs of the source checked at once.
 const CHECKED_AT_ONCE: usize = 16;
 
 impl Batch {
-    /// Finds out, for a dry run, which blobs `store` lacks, or has damaged; nothing is in a store
-    /// that is not there. Images that would fail since `source` cannot provide one of them are
-    /// noted. Hashes the files that were changed after they were verified.
+    /// Determines, for a dry run, which blobs `store` lacks, or has damaged; a store that does not
+    /// exist yet is empty. Notes images that would fail since `source` cannot provide one of their
+    /// blobs. Hashes files that were changed after they were verified.
     pub(in crate::ops) async fn forecast(
         &mut self,
         source: &Source,
@@ -52,7 +52,7 @@ impl Batch {
     }
 }
 
-/// How many bytes of a blob a store would get; `None` when it has the blob.
+/// The number of bytes of a blob that a store would get; `None` when it has the blob.
 fn lacks(store: Option<&Store>, blob: &PlannedBlob) -> Result<Option<u64>, StoreError> {
     let blob = &blob.descriptor;
     let Some(store) = store else {

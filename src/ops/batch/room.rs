@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::fsx;
 use crate::ops::OpsError;
 
-/// The nearest directory at or above `path` that is there: where `path` will be made.
+/// The nearest existing directory at or above `path`, in which `path` will be made.
 pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
     let mut existing = path;
     while fsx::try_stat(existing)?.is_none() {

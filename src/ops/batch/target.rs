@@ -8,7 +8,7 @@ use super::{Batch, ImageStatus};
 use crate::oci::Digest;
 use crate::transfer::TransferError;
 
-/// What a destination named before.
+/// The previous content of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -16,11 +16,11 @@ pub enum Target {
     /// Its tag is moved from another image.
     Replaces,
     Unchanged,
-    /// A policy of the registry lets nobody read it.
+    /// A policy of the registry prevents reading it.
     Unreadable,
 }
 
-/// What a dry run found would be sent.
+/// The amounts that a dry run expects to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WouldMove {
     pub blobs: usize,

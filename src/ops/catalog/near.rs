@@ -6,9 +6,9 @@ use super::OpsError;
 use crate::fsx;
 use crate::store::Store;
 
-/// How many directories above a path may be the one with the tree: that of `docker/registry`.
+/// Number of directories above a path that may contain the tree: those of `docker/registry`.
 const ABOVE_MAX: usize = 2;
-/// How many directories below a path are looked at.
+/// Maximum number of directories below a path that are examined.
 const BELOW_MAX: usize = 1000;
 
 /// Finds the directory that should have been named for `path`: one above it, where it is a part of

@@ -21,10 +21,10 @@ use crate::transfer::{Location, OnFailure, Resolved, Source, TransferError};
 /// The longest configuration that is carried, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
-/// Writes the images that such an archive can hold; the others are refused one by one.
+/// Writes the images that such an archive can hold; the others fail individually.
 ///
-/// What is wrong with a layer is found while it is written; the archive is then begun anew without
-/// the images that have it.
+/// A damaged layer is detected while it is written; the archive is then started again without the
+/// images that use it.
 pub(super) async fn write(
     cx: &Context,
     options: &ExportOptions,
@@ -59,14 +59,14 @@ struct BadLayer {
     error: TransferError,
 }
 
-/// Writes an archive of these images, unless a layer of theirs turns out to be bad.
+/// Writes an archive of these images; fails if one of their layers is damaged.
 async fn write_archive(
     cx: &Context,
     options: &ExportOptions,
     (source, batch): (&Source, &Batch),
     images: Vec<DockerImage>,
 ) -> Result<Option<BadLayer>, OpsError> {
-    // Layers grow when they are unpacked, by nobody knows how much before.
+    // Layers grow when they are decompressed, by an unknown amount.
     require_space(&options.output, batch.plan.len())?;
     let locations = locations(&batch.plan.images);
     let (output, mtime) = (options.output.clone(), options.mtime);

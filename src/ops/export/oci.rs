@@ -11,7 +11,7 @@ use crate::ops::{Catalog, Context};
 use crate::report::amount::format_count;
 use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved, Sink};
 
-/// What only Docker's media types have.
+/// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
 
 /// Writes the images of the batch that are complete.
@@ -56,8 +56,8 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Writes an archive. One with a damaged blob in it is of no use, so it is begun again without the
-/// images of that blob, where the source can be read again.
+/// Writes an archive. If a blob is damaged, the archive is useless, so it is started again without
+/// the images of that blob, if the source can be read again.
 async fn write_archive(
     cx: &Context,
     options: &ExportOptions,

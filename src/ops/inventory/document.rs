@@ -39,7 +39,7 @@ pub(super) fn read(kind: SourceKind, source: Source) -> Inventory {
 /// The positions of an image and of those that are about it, by their tags.
 type Family = Vec<usize>;
 
-/// Tells images from what is about them; each of the latter belongs to every image it is about.
+/// Groups images with their referrers; a referrer belongs to every image that it refers to.
 fn families(document: &BundleManifest) -> Vec<Family> {
     let images = &document.images;
     // From a manifest of a repository to the images that have it.
@@ -127,7 +127,7 @@ fn group(image: &BundleImage) -> Group {
     }
 }
 
-/// How many referrers an image is, by its tag: an index lists all but itself.
+/// The number of referrers that an image stands for, by its tag: an index lists all except itself.
 fn n_referrers(image: &BundleImage) -> usize {
     let form = image.tag.as_ref().and_then(ReferrerTag::parse);
     match form.map(|form| form.kind) {
@@ -136,8 +136,8 @@ fn n_referrers(image: &BundleImage) -> usize {
     }
 }
 
-/// What the configuration of an image of one manifest says that it runs on: bundles that do not say
-/// so themselves are older, or hold an artifact.
+/// The platform in the configuration of an image with one manifest, for bundles that do not state
+/// it: older ones, or those with an artifact.
 fn config_platform(bundle: &Bundle, image: &BundleImage) -> Option<String> {
     let manifest = bundle.read_manifest(&image.digest).ok()??;
     let ManifestBody::Image(body) = manifest.body() else {

@@ -1,4 +1,5 @@
-//! What a bundle carries beside images: the tool, texts from templates, files of the user's.
+//! Files that a bundle carries in addition to images: the tool, texts from templates, files of the
+//! user's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,10 +14,10 @@ use crate::template::{self, FileFacts, Template, ToolFacts};
 /// The longest template, in bytes, and how many there may be.
 const TEMPLATE_LEN_MAX: u64 = 1 << 20;
 const N_TEMPLATES_MAX: usize = 1000;
-/// The program that runs, whatever became of its file.
+/// The running program, even if its file was replaced or removed.
 const RUNNING: &str = "/proc/self/exe";
 
-/// What to carry beside images.
+/// Files to carry in addition to images.
 #[derive(Debug, Clone, Default)]
 pub struct CarryOptions {
     /// Files and directories, and where they go.
@@ -26,7 +27,7 @@ pub struct CarryOptions {
     pub own_tool: OwnTool,
     /// Templates in place of the built-in ones, and besides them.
     pub template_dir: Option<PathBuf>,
-    /// What templates know as `set.KEY`.
+    /// The values of `set.KEY` in templates.
     pub set: BTreeMap<String, String>,
 }
 
@@ -110,7 +111,7 @@ impl Hint for CarryError {
     }
 }
 
-/// What was found, and the facts of it that texts need.
+/// The files found, and the facts about them that texts need.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     found: BTreeMap<String, Found>,
@@ -118,14 +119,14 @@ pub(super) struct Carried {
     pub(super) files: Vec<FileFacts>,
     pub(super) templates: Vec<Template>,
     pub(super) set: BTreeMap<String, String>,
-    /// Why the running hod is not carried, if it should be.
+    /// Why the running hod is not carried, although it should be.
     pub(super) left: Option<NotATool>,
 }
 
 #[derive(Debug)]
 struct Found {
     path: EntryPath,
-    /// Where it is read from; it is not kept open, since there may be any number.
+    /// The path it is read from; it is not kept open, since there may be any number.
     source: PathBuf,
     len: u64,
     digest: Digest,

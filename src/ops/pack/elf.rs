@@ -76,14 +76,14 @@ fn look(read: &Read<'_>) -> Result<Result<&'static str, NotATool>, fsx::Error> {
     Ok(Ok(arch))
 }
 
-/// How numbers are written in a file.
+/// The byte order of numbers in a file.
 #[derive(Debug, Clone, Copy)]
 struct Class {
     is_64: bool,
     is_big_endian: bool,
 }
 
-/// Where numbers are, and how many bytes they have.
+/// The offsets and sizes of fields.
 struct Fields {
     entry: (usize, usize),
     program_headers: (usize, usize),

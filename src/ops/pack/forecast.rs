@@ -14,12 +14,12 @@ use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile, WriteOptions};
 use crate::fsx;
 use crate::oci::{Digest, sum_len};
 
-/// What packing would come to. Nothing was written.
+/// The expected result of packing. Nothing was written.
 #[derive(Debug, Serialize)]
 pub struct PackForecast {
     /// The files that would be written.
     pub volumes: Vec<VolumeForecast>,
-    /// Bytes of all of them; of a compressed bundle before that, which is about the same.
+    /// Total bytes; for a compressed bundle before compression, which is about the same.
     pub bytes: u64,
     pub n_images: usize,
     pub n_blobs: usize,
@@ -29,7 +29,7 @@ pub struct PackForecast {
     /// Their bytes.
     #[serde(skip_serializing_if = "is_zero")]
     pub base_bytes: u64,
-    /// Bytes that packing each image by itself would cost besides.
+    /// Additional bytes that packing each image separately would cost.
     pub shared_bytes: u64,
     /// About how long it would take until all is on the disk: a little of it was done. Not known
     /// of a pipe.
@@ -42,7 +42,7 @@ pub struct PackForecast {
     /// Why packing would be refused.
     #[serde(skip)]
     pub refusal: Option<OpsError>,
-    /// What would be packed, an image each.
+    /// The images that would be packed.
     #[serde(skip)]
     pub images: Vec<ImageReport>,
 }
@@ -54,7 +54,7 @@ pub struct VolumeForecast {
     pub bytes: u64,
 }
 
-/// What the other end needs.
+/// The space that the target needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TargetNeeds {
     /// Room for all volumes: they are pushed from where they lie, and one after the other if all
@@ -69,18 +69,18 @@ pub struct TargetNeeds {
     pub projects: Vec<ProjectNeed>,
 }
 
-/// What a project needs.
+/// The space that a project needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProjectNeed {
     pub project: String,
     pub bytes: u64,
 }
 
-/// Says what [`super::pack`] would do, without doing it.
+/// Determines what [`super::pack`] would do, without doing it.
 ///
-/// What would make it fail before it writes is an error here too, but for a lack of room and for
-/// outputs that exist, which are in the forecast. To tell the time it copies a little into a file
-/// beside the output, which is removed again.
+/// Errors that packing would detect before it writes are errors here too, except a lack of space
+/// and existing outputs, which are in the forecast. To estimate the time it copies some data into a
+/// temporary file next to the output.
 pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
     let Prepared {
         batch,
@@ -141,8 +141,8 @@ fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
     let carried = manifest.blobs.iter().map(|blob| (&blob.digest, blob.size));
     let sizes: HashMap<&Digest, u64> = carried.collect();
     let base: HashMap<&Digest, &BaseBlob> = manifest.base.iter().map(|b| (&b.digest, b)).collect();
-    // In Harbor a repository is in the project that its first component names; one that has no
-    // other is put into a project by whoever pushes it.
+    // In Harbor the first component of a repository is its project; a repository with a single
+    // component is put into a project by the push.
     let mut of_projects: BTreeMap<&str, HashSet<&Digest>> = BTreeMap::new();
     for image in &manifest.images {
         let Some((project, _)) = image.repository.as_str().split_once('/') else {

@@ -25,7 +25,7 @@ fn file_kind(options: &PackOptions) -> (String, BundleKind) {
         .strip_suffix(".tar.zst")
         .or_else(|| name.strip_suffix(".tar"));
     let Some(stem) = stem else {
-        // A stream; whoever reads it gives it a name, most likely that of the bundle.
+        // A stream has no name; most likely its reader stores it under that of the bundle.
         let name = options.name.as_deref().unwrap_or(UNNAMED);
         return (name.to_owned(), BundleKind::One);
     };
@@ -87,7 +87,7 @@ pub(super) fn pack_plan(
         .map(|image| list_line(image) + "\n")
         .collect();
     list.sort();
-    // Like the rest of the bundle, in an order that is not the list's.
+    // Like the rest of the bundle, in an order independent of the list's.
     let mut images_facts: Vec<ImageFacts> = batch.plan.images.iter().map(image_facts).collect();
     images_facts.sort_by(|a, b| a.name.cmp(&b.name));
     let (n_blobs, n_base) = (divided.blobs.len(), divided.base.len());
@@ -125,10 +125,10 @@ pub(super) fn pack_plan(
     with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))
 }
 
-/// Lays the plan out with the files that `files` gives for a kind of bundle, and the lists that
+/// Lays the plan out with the files that `files` returns for a kind of bundle, and the lists that
 /// `sha256sum -c` and the like read.
 ///
-/// How many volumes there are depends on what lies in them, the texts that say so included.
+/// The number of volumes depends on their content, which includes the texts that state it.
 pub(in crate::ops) fn with_files(
     plan: &PackPlan,
     kind: BundleKind,

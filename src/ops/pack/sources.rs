@@ -16,7 +16,7 @@ use crate::oci::{Digest, MediaTypeKind, ReferrerTagKind};
 use crate::report::amount::format_count;
 use crate::transfer::{Referrer, Source, TransferError};
 
-/// How many files that are not packed are named.
+/// Maximum number of files named that are not packed.
 const NAMES_SHOWN_MAX: usize = 5;
 
 /// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
@@ -29,8 +29,8 @@ pub(super) fn is_in_place(source: &Source) -> bool {
     }
 }
 
-/// Says which parts of a bundle are not packed again: its signature, unless the new bundle is signed
-/// too, and the files of whoever packed it, which are returned.
+/// Warns of parts of a bundle that are not packed again: its signature, unless the new bundle is
+/// signed too, and the user's files in it, which are returned.
 pub(super) fn warn_of_rest(cx: &Context, source: &Source, options: &PackOptions) -> Vec<String> {
     let Some(document) = source.document() else {
         return Vec::new();
@@ -64,8 +64,8 @@ fn shown(names: &[String]) -> String {
     }
 }
 
-/// Where the manifests are that are made here and so are not among the source's blobs: indexes of
-/// referrers, indexes of fewer platforms, and all of a format that has none.
+/// The places of manifests that are made here and so are not among the source's blobs: indexes of
+/// referrers, indexes of fewer platforms, and all manifests of a format that has none.
 pub(super) type Made = HashMap<Digest, FileRange>;
 
 pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, OpsError> {
@@ -113,7 +113,7 @@ pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, Ops
         .collect())
 }
 
-/// What the source knows of its blobs.
+/// The source's knowledge about its blobs.
 pub(super) struct Known<'a> {
     pub(super) source: &'a Source,
     pub(super) reading: Reading,

@@ -1,4 +1,4 @@
-//! What an earlier bundle left beside a new one.
+//! Volumes that an earlier bundle left next to a new one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::bundle;
 use crate::ops::{Context, PackOptions};
 use crate::transfer::Source;
 
-/// How many files are named.
+/// Maximum number of files named.
 const SHOWN_MAX: usize = 10;
 
 /// The files that a bundle is made from.
@@ -25,17 +25,17 @@ pub(super) fn inputs(source: &Source, options: &PackOptions) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Warns of volumes of an earlier bundle that lie beside this one, which has `n_volumes` or is one
-/// file; not of what it was made from, the files `inputs`.
+/// Warns of volumes of an earlier bundle next to this one, which has `n_volumes` or is one file;
+/// not of `inputs`, the files it was made from.
 ///
-/// Whoever reads the bundle goes by its id and passes them over, but people carry them along. They
-/// are not taken away, and nobody is told to: hod does not know whose they are.
+/// Readers of the bundle ignore them because of their id, but people copy them along. They are
+/// neither removed nor is their removal advised: hod does not know who owns them.
 pub(in crate::ops) fn warn_of_strays(
     cx: &Context,
     (output, n_volumes): (&Path, Option<u32>),
     inputs: &[PathBuf],
 ) {
-    // The bundle is written, whatever becomes of this.
+    // The bundle is written already, so errors here are ignored.
     let strays = bundle::stray_volumes(output, n_volumes, inputs).unwrap_or_default();
     if strays.is_empty() {
         return;

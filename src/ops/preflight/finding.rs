@@ -11,7 +11,7 @@ use crate::registry::RegistryError;
 use crate::report::ErrorClass;
 use crate::report::amount::format_count;
 
-/// What was looked at.
+/// The kind of check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -67,10 +67,10 @@ impl Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub check: Check,
-    /// The registry, project or image it is about.
+    /// The registry, project or image that it concerns.
     pub what: String,
     pub problem: String,
-    /// What to do about it; empty where that is not known.
+    /// Advice about it; empty if there is none.
     pub fix: String,
 }
 
@@ -94,7 +94,7 @@ impl Finding {
         self.check.class()
     }
 
-    /// That a registry cannot be spoken with.
+    /// The finding that a registry cannot be used.
     pub(super) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
@@ -159,7 +159,7 @@ pub(super) fn write_table(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> f
     Ok(())
 }
 
-/// What to do about each of the findings, once.
+/// Advice about the findings, without duplicates.
 pub(super) fn fixes(findings: &[Finding]) -> impl Iterator<Item = String> {
     let mut seen: Vec<String> = Vec::new();
     for finding in findings {
@@ -171,7 +171,7 @@ pub(super) fn fixes(findings: &[Finding]) -> impl Iterator<Item = String> {
 }
 
 impl Hint for NotReady {
-    /// What to do about each, once.
+    /// Advice about the findings, without duplicates.
     fn hint(&self) -> Option<String> {
         let fixes: Vec<String> = fixes(&self.findings).collect();
         (!fixes.is_empty()).then(|| fixes.join("\n"))

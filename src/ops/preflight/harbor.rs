@@ -1,6 +1,5 @@
-//! What may stand in the way at a Harbor.
-//!
-//! `missing` projects, the `quota`, and tags that are `immutable`.
+//! Problems that a Harbor may cause: `missing` projects, the `quota`, and tags that are
+//! `immutable`.
 
 mod immutable;
 mod missing;
@@ -18,14 +17,14 @@ use crate::transfer::{Destination, Plan, RegistrySink};
 pub(in crate::ops) use missing::would_create;
 use quota::Needs;
 
-/// How many things are asked at once.
+/// Number of concurrent requests.
 const ASK_AT_ONCE: usize = 8;
 
-/// How long a repository's name may be, in characters: the registry behind Harbor counts 255 with
-/// a host in front.
+/// Maximum length of a repository's name, in characters: the registry behind Harbor allows 255
+/// including a host.
 const REPOSITORY_LEN_MAX: usize = 245;
 
-/// What is known of a Harbor.
+/// The known state of a Harbor.
 pub(super) struct HarborState {
     harbor: Harbor,
     /// By name; without those whose name Harbor does not allow.
@@ -33,12 +32,12 @@ pub(super) struct HarborState {
     info: Option<SystemInfo>,
 }
 
-/// Whether a project is there.
+/// Whether a project exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
     There,
     Created,
-    /// It is missing, and is to be created when nothing else is in the way.
+    /// It is missing, and is created if there are no other findings.
     WouldBeCreated,
     Missing,
     /// This login may not know.
@@ -48,7 +47,7 @@ enum Presence {
 }
 
 impl HarborState {
-    /// Whether the destination's project is there, as far as is known.
+    /// Whether the destination's project exists, as far as is known.
     pub(super) fn is_there(&self, destination: &Destination) -> bool {
         let name = project_name(&destination.repository);
         let known = name.and_then(|name| self.projects.get(name));

@@ -1,5 +1,5 @@
-//! Whether images that seem to be at their destination are there: a proxy cache answers with what
-//! the registry behind it has, and stores nothing.
+//! Detects images that only seem to be at their destination: a proxy cache answers with the content
+//! of the registry behind it, and stores nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use super::{Check, Finding, NotReady};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{Client, Project, ProjectKind};
 
-/// Fails where a repository that seems to have its image is in a proxy cache of a Harbor.
+/// Fails if a repository that seems to have its image is in a proxy cache of a Harbor.
 ///
-/// What this login may not see is not held against the push.
+/// Projects that this login may not see do not prevent the push.
 pub(in crate::ops) async fn require_no_proxy_cache(
     (client, registry): (&Client, &Registry),
     repositories: impl Iterator<Item = &RepositoryName>,
@@ -21,7 +21,7 @@ pub(in crate::ops) async fn require_no_proxy_cache(
         .filter_map(|name| Project::of(registry, name))
         .map(|project| (project.name.clone(), project))
         .collect();
-    // What cannot be asked is not held against the push.
+    // Projects that cannot be checked do not prevent the push.
     let visible = harbor.visible_projects(projects.values()).await;
     let caches = visible.unwrap_or_default().into_iter();
     let findings: Vec<Finding> = caches

@@ -1,8 +1,8 @@
-//! Preflight of a pull or receipt: each registry that the images come from is asked once, before the
-//! list is.
+//! Preflight of a pull or receipt: one request is sent to each registry that the images come from,
+//! before the whole list is processed.
 //!
 //! An image whose mirrors cannot be reached may still come from its registry, and the reverse; so
-//! only where none of an image's places can be used is something in the way.
+//! it is a finding only if none of an image's places can be used.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::report::amount::format_count;
 use crate::store::Store;
 use crate::transfer::{Locate, ReferrerMode, Resolution, TransferError, Wanted};
 
-/// How many registries are asked at once.
+/// Number of registries asked at once.
 const ASK_AT_ONCE: usize = 16;
 /// With how many images of a registry a token is asked for.
 const SAMPLES_MAX: usize = 3;
@@ -37,10 +37,10 @@ pub enum SourceCheck {
 /// Registries that cannot be read from; nothing was done.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 pub struct SourcesNotReady {
-    /// How many registries the images come from.
+    /// The number of registries that the images come from.
     #[serde(skip)]
     n_sources: usize,
-    /// What was therefore not done.
+    /// The work that was therefore not done.
     #[serde(skip)]
     undone: &'static str,
     /// Those of them that cannot be used.
@@ -91,7 +91,7 @@ impl Hint for SourcesNotReady {
 /// The places of some images, in the order in which they are asked.
 type Chain = Vec<Registry>;
 
-/// What is known of a registry by now.
+/// The known state of a registry.
 #[derive(Default)]
 struct Source {
     /// Images to try, of different projects.
@@ -99,12 +99,12 @@ struct Source {
     answer: OnceCell<Result<(), Arc<RegistryError>>>,
 }
 
-/// What a preflight promises of a run that it refuses.
+/// The promise of a preflight that refuses a run.
 const NOTHING_PULLED: &str = "nothing was pulled";
 const NO_RECEIPT: &str = "no receipt was written";
 
-/// Asks every registry that the images of `wanted` come from; not for one that `known` has
-/// already, by its digest and alone.
+/// Asks every registry that the images of `wanted` come from, except for an image that `known` has
+/// already and that is requested by digest only.
 pub(in crate::ops) async fn check_sources(
     cx: &Context,
     client: &Client,
@@ -135,7 +135,7 @@ pub(in crate::ops) async fn check_source<'a>(
     check(cx, client, asked, NO_RECEIPT).await
 }
 
-/// That no receipt can be made of a registry.
+/// The error that no receipt can be made of a registry.
 pub(in crate::ops) fn no_receipt(registry: &Registry, error: &RegistryError) -> SourcesNotReady {
     SourcesNotReady {
         n_sources: 1,
@@ -147,8 +147,8 @@ pub(in crate::ops) fn no_receipt(registry: &Registry, error: &RegistryError) -> 
 
 /// Refuses a pull when a registry lets this client read none of the images that come from it.
 ///
-/// Whether it does is known when all manifests were asked for, and not before: many registries give
-/// everyone a token, and an image that nobody may read may stand beside one for all.
+/// This is known only after all manifests were requested: many registries issue a token to
+/// everyone, and private images may be mixed with public ones.
 pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), SourcesNotReady> {
     let mut seen: BTreeMap<&Registry, Access<'_>> = BTreeMap::new();
     for resolution in resolutions {
@@ -169,7 +169,7 @@ pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), S
             {
                 access.refusal.get_or_insert(error);
             }
-            // What may not be read is often said not to exist.
+            // Content that may not be read is often reported as not found.
             Some(error) if error.class() == ErrorClass::NotFound => {}
             _ => access.is_given = true,
         }
@@ -193,7 +193,7 @@ pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), S
     })
 }
 
-/// What a registry lets this client do with the images that come from it.
+/// The access of this client to the images of a registry.
 #[derive(Default)]
 struct Access<'a> {
     /// Whether one of them could be read, or failed for another reason than a right.
@@ -213,7 +213,7 @@ async fn check<'a>(
     let mut projects: HashSet<(Registry, String)> = HashSet::new();
     for (repos, at) in asked {
         for repo in repos {
-            // What the user's rules forbid is the matter of that image.
+            // An image that the user's rules forbid fails later.
             let Ok(places) = client.read_places(repo, at) else {
                 continue;
             };
@@ -279,7 +279,7 @@ async fn is_broken(client: &Client, sources: &BTreeMap<Registry, Source>, chain:
     true
 }
 
-/// One finding for each registry that was asked for the sake of `registries`, and failed.
+/// One finding for each failed registry that was asked for the images of `registries`.
 fn findings(
     sources: &BTreeMap<Registry, Source>,
     chains: &BTreeMap<Chain, Registry>,

@@ -1,4 +1,4 @@
-//! The lock: a list that gives the same bytes again, whatever flags it is pulled with.
+//! The lock: a list that results in the same bytes again, regardless of flags.
 
 use std::path::Path;
 
@@ -48,8 +48,8 @@ fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {
     locked
 }
 
-/// The digest that the registry can serve, what becomes of it if it is an index's, and which
-/// platforms are taken of it.
+/// The digest that the registry can serve, how its index is treated if it is one, and the platforms
+/// taken of it.
 fn pin(image: &Resolved) -> (&Digest, Option<IndexChoice>, &PlatformChoice) {
     let (top, wanted) = (image.top(), &image.wanted);
     if matches!(top.body(), ManifestBody::Image(_)) {

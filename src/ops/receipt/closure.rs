@@ -7,14 +7,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::oci::{Digest, Manifest, MediaTypeKind};
 use crate::registry::{Client, ManifestRef, ReferrerFinder, RegistryError, Repo};
 
-/// How deep indexes may nest, and what is about something that is about something.
+/// Maximum nesting of indexes, and of referrers of referrers.
 const DEPTH_MAX: usize = 8;
-/// How many manifests one image may have, and how many may be about it.
+/// Maximum number of manifests of one image, and of its referrers.
 const MANIFESTS_MAX: usize = 1000;
-/// How many manifests of one image are asked after at once.
+/// Number of manifests of one image looked up at once.
 const LOOKUPS_AT_ONCE: usize = 8;
 
-/// What belongs together.
+/// An image with everything that belongs to it.
 #[derive(Debug, Default)]
 pub(super) struct Closure {
     pub(super) manifests: BTreeSet<Digest>,
@@ -69,8 +69,8 @@ pub(super) async fn closure(
     Ok(found)
 }
 
-/// Signatures, attestations, SBOMs and the like of an image, of its parts, and what is about these in
-/// turn.
+/// Signatures, attestations, SBOMs and the like of an image and of its parts, and the referrers of
+/// these in turn.
 pub(super) async fn about(
     client: &Client,
     finder: &ReferrerFinder,
@@ -107,7 +107,7 @@ pub(super) async fn about(
     Ok(found)
 }
 
-/// What leads to that which is about one manifest.
+/// The referrers of one manifest, and the tags that lead to them.
 async fn ways_to(
     finder: &ReferrerFinder,
     repo: &Repo,

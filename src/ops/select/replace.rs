@@ -11,7 +11,7 @@ use crate::report::amount::{format_count, format_len};
 use crate::store::{Kept, Store, Surplus};
 use crate::transfer::{ReferrerTags, publications};
 
-/// How many files are named in a line.
+/// Maximum number of files named in a line.
 const SHOWN_MAX: usize = 5;
 
 /// Selects the images of the batch into a tree that is locked for this run, then removes all
@@ -92,7 +92,7 @@ pub(super) async fn replace(
     Ok(outcome)
 }
 
-/// Finds out what is to be removed; refuses when an image would be lost for good.
+/// Determines the surplus to remove; refuses when an image would be lost.
 async fn survey(
     cx: &Context,
     options: &SelectOptions,

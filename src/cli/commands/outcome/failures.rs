@@ -7,9 +7,9 @@ use crate::hint::{Hint as _, sentence};
 use crate::ops::{BatchOutcome, ImageStatus};
 use crate::report::amount::format_count;
 
-/// How many images are named besides the first that failed for the same reason.
+/// Maximum number of further images named that failed for the same reason as the first.
 const OTHERS_SHOWN_MAX: usize = 5;
-/// How many pieces of advice are given.
+/// Maximum number of hints shown.
 const HINTS_MAX: usize = 6;
 
 /// A reason, and the images that failed for it.
@@ -69,7 +69,7 @@ pub(in crate::cli::commands) fn by_reason<'a>(
     groups
 }
 
-/// What to do about the failures, each advice once.
+/// Advice about the failures, without duplicates.
 pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
     let mut found: Vec<(String, &str, usize)> = Vec::new();
     let mut places = HashMap::new();

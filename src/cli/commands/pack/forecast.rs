@@ -7,7 +7,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::ops::{PackForecast, TargetNeeds};
 use crate::report::amount::format_duration;
 
-/// How many projects are named.
+/// Maximum number of projects named.
 const PROJECTS_MAX: usize = 5;
 
 /// Prints the files with their lengths in bytes, and says the rest to people.

@@ -9,11 +9,11 @@ use super::{ASK_AT_ONCE, HarborState, project_name};
 use crate::oci::{Digest, ReferrerTagKind, RepositoryName, Tag};
 use crate::transfer::{Destination, Plan, RegistrySink, Resolved};
 
-/// What a tag names that would change.
+/// The kind of tag that would change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Names {
     Image,
-    /// What cosign keeps about an image, such as its signatures.
+    /// cosign's data about an image, such as its signatures.
     Signature,
 }
 
@@ -107,7 +107,7 @@ async fn changed_signatures<'p>(
                 repository: repository.clone(),
                 tag: Some(tag.clone()),
             };
-            // What cannot be asked is not held against the push.
+            // A tag that cannot be checked does not prevent the push.
             let head = sink.current(&at, &digest).await.ok().flatten()?;
             let is_other = head.digest.as_ref() != Some(&digest);
             is_other.then_some((repository, tag, Names::Signature))

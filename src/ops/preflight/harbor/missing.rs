@@ -1,5 +1,5 @@
-//! Projects that are missing: who may create them is looked at first, and they are created last,
-//! when nothing else is in the way.
+//! Missing projects: whether the login may create them is checked first, and they are created last,
+//! if there are no other findings.
 
 use super::super::super::Effect;
 use super::super::super::batch::error_chain;
@@ -10,7 +10,7 @@ use crate::registry::{Created, Creator, Harbor, NewProject, Project, ProjectAcce
 use crate::report::amount::format_len;
 
 impl Look<'_> {
-    /// Decides what becomes of the projects that are not known to exist; changes nothing.
+    /// Decides how to treat the projects that are not known to exist; changes nothing.
     pub(super) async fn look_for_missing_projects(
         &mut self,
         state: &mut HarborState,
@@ -64,7 +64,7 @@ impl Look<'_> {
         }
     }
 
-    /// Creates the projects that are missing; to be called when nothing stands in the way.
+    /// Creates the missing projects; to be called when there are no findings.
     pub(in crate::ops) async fn create_projects(&mut self) {
         let (Some(mut state), Some(new)) = (self.harbor.take(), self.create) else {
             return;
@@ -111,7 +111,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a new project got the quota that was asked for: Harbor decides who may choose.
+    /// Whether a new project got the requested quota, since Harbor may ignore it.
     async fn look_at_new_quota(&self, (harbor, project): (&Harbor, &Project), new: NewProject) {
         let Some(wanted) = new.storage_limit else {
             return;
@@ -138,7 +138,7 @@ impl Look<'_> {
     }
 }
 
-/// That a login may not create a project, and what to do about it.
+/// The finding that a login may not create a project, and advice about it.
 fn not_allowed(project: &str, user: &str, creator: Creator) -> Option<Finding> {
     let fix = match creator {
         Creator::Allowed | Creator::Unknown => return None,
@@ -167,7 +167,7 @@ fn project_word(n: usize) -> &'static str {
     if n == 1 { "project" } else { "projects" }
 }
 
-/// That projects would be created, for a dry run.
+/// The note that projects would be created, for a dry run.
 pub(in crate::ops) fn would_create(projects: &[ProjectReport], new: NewProject) -> String {
     let names: Vec<String> = projects
         .iter()

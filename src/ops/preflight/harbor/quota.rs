@@ -14,11 +14,11 @@ use crate::transfer::{Plan, PlannedBlob, RegistrySink};
 
 /// In how many other repositories of a project a blob is looked for.
 const OTHERS_MAX: usize = 30;
-/// How many requests are spent on that at most.
+/// Maximum number of requests spent on that.
 const OTHER_REQUESTS_MAX: usize = 300;
 
-/// What the plan may add to each project, in bytes. It is an upper bound: what is there already
-/// is counted.
+/// The bytes that the plan may add to each project. It is an upper bound, since content that exists
+/// already is included.
 pub(super) struct Needs(BTreeMap<String, u64>);
 
 impl Needs {
@@ -52,7 +52,7 @@ impl Needs {
         self.0.get(project).copied().unwrap_or_default()
     }
 
-    /// What is needed in a project into which something is pushed.
+    /// The bytes needed in a project that is pushed to.
     pub(super) fn of_project(&self, project: &str) -> Option<u64> {
         self.0.get(project).copied()
     }
@@ -181,13 +181,13 @@ impl Look<'_> {
     }
 }
 
-/// What cannot be asked counts as absent: the bound is an upper one.
+/// A blob that cannot be checked counts as absent, since the result is an upper bound.
 async fn has_blob(sink: &RegistrySink, name: &RepositoryName, blob: &PlannedBlob) -> bool {
     let answer = sink.has_blob(name, &blob.descriptor).await;
     answer.unwrap_or(false)
 }
 
-/// Where the content was looked for that the project has already.
+/// Where content that the project may already have was looked for.
 #[derive(Debug, Clone, Copy)]
 enum Counted {
     /// In the repositories that are pushed to, since the others cannot be listed.
