@@ -19,9 +19,9 @@ use tokio::sync::mpsc;
 
 use crate::fsx;
 
-/// How many chunks wait between the two sides.
+/// Number of chunks buffered between the two sides.
 pub const CHUNKS_MAX: usize = 4;
-/// How many bytes of a file are read at once.
+/// Number of bytes of a file read at once.
 pub const CHUNK_LEN: usize = 256 * 1024;
 
 /// Runs `work` on a thread that may block, and returns what it returns; its panic is ours.
@@ -31,7 +31,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let context = tokio::runtime::Handle::try_current().ok();
     let job = move || {
-        // Nobody waits any more, so that it must not begin.
+        // The receiver is gone, so the work must not start.
         if sender.is_closed() {
             return;
         }
@@ -42,13 +42,13 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     match receiver.await {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        // A job sends unless nobody waits.
+        // A job always sends, unless it was not started because the receiver is gone.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// Runs `work` on a thread of its own, which ends with the program wherever it is: for work that
-/// may wait for a pipe as long as whoever writes it likes. It must leave nothing half done.
+/// Runs `work` on a separate thread, which is abandoned when the program ends: for work that may
+/// block on a pipe indefinitely. It must not leave anything half done.
 pub fn spawn_apart(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("hod-pipe".to_owned());
     thread.spawn(work).map(|_| ())
@@ -60,7 +60,7 @@ pub async fn run_apart<T: Send + 'static>(
 ) -> io::Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     spawn_apart(move || {
-        // Nobody waits any more: then nobody needs it.
+        // The result is not needed if the receiver is gone.
         let _ = sender.send(work());
     })?;
     let ended = |_| io::Error::other("the thread that did it has ended");
@@ -92,7 +92,7 @@ pub fn require_threads(n: usize) -> io::Result<()> {
     })
 }
 
-/// Tells work on another thread that nobody waits for it any more.
+/// Tells work on another thread that its result is no longer needed.
 ///
 /// Cheap to clone; see [`run_stoppable`].
 #[derive(Debug, Clone, Default)]
@@ -124,7 +124,7 @@ impl Drop for StopOnDrop {
 }
 
 /// Runs `work` as [`run`] does, with a [`Stop`] that is set when the returned future is dropped:
-/// for work that would otherwise go on for minutes after an interrupt.
+/// for work that would otherwise continue for minutes after an interrupt.
 pub async fn run_stoppable<T: Send + 'static>(work: impl FnOnce(Stop) -> T + Send + 'static) -> T {
     let guard = StopOnDrop(Stop::default());
     let stop = guard.0.clone();
@@ -257,7 +257,7 @@ pub struct ChunkSink<E> {
 }
 
 impl<E> ChunkSink<E> {
-    /// Sends a chunk, waiting for room; false when nobody listens any more.
+    /// Sends a chunk, waiting for room; false when the receiver is gone.
     pub fn send(&self, chunk: Bytes) -> bool {
         self.sender.blocking_send(Ok(chunk)).is_ok()
     }
@@ -278,7 +278,7 @@ pub fn stream_from_blocking<E: Send + 'static>(
             running = Some(Box::pin(run(move || {
                 let sink = ChunkSink { sender };
                 if let Err(error) = work(&sink) {
-                    // Nobody listening is no reason to fail: the stream was dropped.
+                    // The stream was dropped, so the error is not needed.
                     let _ = sink.sender.blocking_send(Err(error));
                 }
             })));

@@ -1,11 +1,11 @@
-//! Image lists: what to carry, as text, and where it goes.
+//! Image lists: text files that name the images to carry, and their destinations.
 //!
-//! One image a line, `[registry/]repository[:tag][@digest]`, then optionally where it goes and how
-//! it is carried, such as `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of
-//! a line or after a blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark
-//! are fine. `--platform=X` may also stand in front, as in lists for `docker pull`.
+//! One image a line, `[registry/]repository[:tag][@digest]`, then optionally its destination and
+//! options such as `platform=linux/amd64,linux/arm64`. `#` starts a comment at the start of a line
+//! or after a blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark are
+//! accepted. `--platform=X` may also precede the image, as in lists for `docker pull`.
 //!
-//! A line that can be read in two usual ways is refused, with both readings.
+//! A line with two common interpretations is refused, with both of them.
 //!
 //! Pure: takes bytes or text and gives entries, or every bad line at once. Reading files,
 //! directories and standard input is the caller's.
@@ -41,12 +41,12 @@ pub struct ListSource<'a> {
     pub text: &'a str,
 }
 
-/// What lists say to carry.
+/// The content of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageList {
     /// In the order of the lists, each image once; never empty.
     pub entries: Vec<ListEntry>,
-    /// What the user should know, a sentence each.
+    /// Warnings for the user, a sentence each.
     pub warnings: Vec<String>,
 }
 

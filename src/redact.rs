@@ -15,7 +15,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 /// The length of the shortest minisign key that is recognised, in characters.
 const KEY_LEN_MIN: usize = 50;
@@ -27,13 +27,13 @@ const PIECE_LEN_MIN: usize = 4;
 const HEX_LEN_MIN: usize = 32;
 const LINE_LEN_MIN: usize = 8;
 const RUN_LEN_MIN: usize = 12;
-/// How password hashes of htpasswd files begin, after `user:`.
+/// Prefixes of password hashes in htpasswd files, after `user:`.
 const HASHES: [&str; 4] = [":$2", ":$apr1$", ":{SHA}", ":$5$"];
-/// What may stand before a value in a message.
+/// Characters that may precede a value in a message.
 const QUOTES: [char; 6] = ['`', '\'', '"', '(', '\\', '='];
 
-/// What people write before the content of a file: `curl` reads the file after an `@`, and scripts
-/// put `./` before what they take for a path.
+/// Prefixes that people write before the content of a file: `curl` reads the file after an `@`, and
+/// scripts put `./` before a path.
 const PREFIXES: [&str; 7] = ["helper:", "file://", "file:", "base64:", "@", "./", "key="];
 
 /// Returns what a text is, where it can only be the content of a file, and not its name.
@@ -68,7 +68,7 @@ pub fn is_like_login(text: &str) -> bool {
     login.is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
 }
 
-/// Returns what stands after the `?` of an address, if it sets anything, as in `host?token=…`.
+/// Returns the part of an address after the `?`, if it sets anything, as in `host?token=…`.
 fn query(word: &str) -> Option<&str> {
     let (address, query) = word.split_once('?')?;
     (!address.is_empty() && query.contains('=')).then_some(query)
@@ -84,8 +84,8 @@ pub fn password(text: &str) -> Option<&str> {
 
 /// Returns the line with every login in it replaced by `***`, or `None` when it has none.
 ///
-/// A login is what stands before the `@` of `user:password@host/…`; what stands before the `@` of a
-/// digest is not.
+/// A login is the part before the `@` of `user:password@host/…`; the part before the `@` of a
+/// digest is not one.
 pub fn without_logins(line: &str) -> Option<String> {
     replace_logins(line, is_login)
 }
@@ -163,7 +163,7 @@ pub fn json_without_logins(json: &str) -> Option<String> {
     }
     let (mut shown, mut found) = (String::new(), false);
     let mut rest = json;
-    // Outside of strings there are no quotes, and escapes inside.
+    // Outside of strings there are no quotes, and within strings they are escaped.
     while let Some(start) = rest.find('"') {
         let (before, after) = rest.split_at(start + 1);
         let mut is_escaped = false;
@@ -209,7 +209,8 @@ impl Secrets {
         }
     }
 
-    /// Adds a password, and the parts of it that stand alone where it is read as an address.
+    /// Adds a password, and those of its parts that appear separately if it is parsed as an
+    /// address.
     fn add_password(&mut self, password: &str) {
         self.add_piece(password, PIECE_LEN_MIN);
         for piece in password.split(['@', '/', ':']) {
@@ -226,7 +227,7 @@ impl Secrets {
         }
         for run in text.split(|c| !is_base64(c)) {
             self.add_piece(run, RUN_LEN_MIN);
-            // What is read as a path is quoted in parts.
+            // A path is quoted in messages in parts.
             for part in run.split('/') {
                 self.add_piece(part, RUN_LEN_MIN);
             }
@@ -316,7 +317,7 @@ fn encoded_content(text: &str) -> Option<&'static str> {
     }
 }
 
-/// What of `https://user:password`, or of the same after a quote, is the login.
+/// The login in `https://user:password`, also after a quote.
 fn login_of(before: &str) -> &str {
     match before.split_once("://") {
         Some((_, login)) => login,

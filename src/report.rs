@@ -12,7 +12,7 @@ pub use reason::without_ids;
 
 use crate::oci::Digest;
 
-/// How a blob came to be where it should be.
+/// How a blob was transferred to its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobRoute {
     /// Its bytes were moved.
@@ -45,7 +45,7 @@ pub enum Event<'a> {
     BytesMoved { len: u64 },
     /// Bytes reported as moved that must be moved again.
     BytesLost { len: u64 },
-    /// Bytes of a blob that an earlier run moved, and that are gone on with.
+    /// Bytes of a blob that an earlier run moved and this one continues from.
     BytesKept { len: u64 },
     /// Bytes reported as kept that turned out to be wrong, and must be moved after all.
     KeptLost { len: u64 },
@@ -57,7 +57,7 @@ pub enum Event<'a> {
     },
     /// An image is complete and visible at its destination.
     ImageDone { image: &'a str },
-    /// An image was given up; the batch goes on.
+    /// An image failed; the batch continues.
     ImageFailed { image: &'a str, error: &'a str },
     /// Something is tried again after `delay`.
     Retry {
@@ -91,7 +91,7 @@ impl Reporter for Silent {
 pub struct Recorder(Mutex<Vec<String>>);
 
 impl Recorder {
-    /// What was reported so far, one line an event.
+    /// The events so far, one per line.
     pub fn lines(&self) -> Vec<String> {
         self.0
             .lock()

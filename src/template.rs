@@ -1,7 +1,7 @@
 //! Texts that go into a bundle, from `templates/` or the user's own.
 //!
-//! Equal facts give equal bytes. Whatever a template names and nobody set is an error, which says in
-//! which line.
+//! Equal facts give equal bytes. A name in a template that is not set is an error, which names the
+//! line.
 
 mod facts;
 mod quoting;
@@ -80,7 +80,7 @@ pub fn render(facts: &Facts, own: &[Template]) -> Result<Vec<Rendered>, Template
         .map(|(name, text)| (*name, *text, *name == INSTALLER))
         .collect();
     for template in own {
-        // Whoever writes an installer need not think of its permissions.
+        // The installer is executable, regardless of its template's mode.
         let executable = template.executable || template.name == INSTALLER;
         texts.push((&template.name, &template.text, executable));
     }

@@ -1,9 +1,9 @@
-//! The way: sources of images, sinks for images, and the one engine between them.
+//! Transfers images from sources to sinks, with one engine.
 //!
-//! The engine works on the whole list at once, never image by image: every reference is resolved
-//! and every unique blob planned ([`resolve()`], [`Plan`]) before the first one moves; blobs move
-//! largest first with a lane kept for small ones, each digest once; an image is published when all
-//! of it is there ([`Transfer::run`]). One image's failure does not stop the others.
+//! The engine processes the whole list at once, not image by image: every reference is resolved and
+//! every unique blob planned ([`resolve()`], [`Plan`]) before the first one moves; blobs move
+//! largest first with a lane reserved for small ones, each digest once; an image is published when
+//! all of it has arrived ([`Transfer::run`]). One image's failure does not stop the others.
 
 mod config;
 mod error;

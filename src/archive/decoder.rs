@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// What a gzip member starts with.
+/// The first bytes of a gzip member.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
-/// What a zstd frame starts with.
+/// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest window that is decompressed, 128 MiB: what `zstd` itself takes without being told.
 const WINDOW_LOG_MAX: u32 = 27;

@@ -8,7 +8,7 @@ const PATH_LEN_MAX: usize = 1024;
 /// The longest component of a path, in bytes; what file systems take.
 const COMPONENT_LEN_MAX: usize = 255;
 
-/// A relative path that stays below the directory it is joined to, whatever is there.
+/// A relative path that stays below the directory it is joined to.
 ///
 /// Slashes between components that are neither empty nor dots, no control characters, no
 /// backslashes (which are separators on other systems). Ordered by its bytes.

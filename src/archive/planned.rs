@@ -18,7 +18,7 @@ pub struct PlannedTar {
 }
 
 impl PlannedTar {
-    /// How long the tar of these members will be.
+    /// The length of the tar of these members.
     pub fn len_of(members: &BTreeMap<EntryPath, u64>) -> u64 {
         let trailer_len = tar_trailer().len() as u64;
         members.iter().fold(trailer_len, |sum, (path, len)| {

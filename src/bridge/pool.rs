@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-/// How long a thread waits for more work.
+/// How long an idle thread waits for more work.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// How many threads there are at most; further work waits for them.
+/// Maximum number of threads; further work waits for them.
 const THREADS_MAX: usize = 512;
-/// How often the system is asked again for a thread that it refused.
+/// Interval for trying again to start a thread that the system refused.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long it may refuse while no other work ends either.
 const REFUSED_MAX: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ struct Pool {
 struct State {
     jobs: VecDeque<Job>,
     n_threads: usize,
-    /// How many of the threads wait for a job.
+    /// The number of idle threads.
     n_waiting: usize,
     n_ended: u64,
 }
@@ -94,7 +94,7 @@ pub async fn refusal() -> io::Error {
 /// Waits until no thread works any more, for at most `max`.
 pub fn wait_until_idle(max: Duration) {
     let is_busy = |state: &mut State| state.n_waiting < state.n_threads;
-    // Whether it was long enough does not matter: nobody waits longer.
+    // The result is the same whether the wait timed out or not.
     let _ = POOL.ended.wait_timeout_while(state(), max, is_busy);
 }
 

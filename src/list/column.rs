@@ -28,7 +28,7 @@ pub(super) fn destination(column: &str, reference: &Reference) -> Result<Destina
     parse(column)
 }
 
-/// Returns the platform that a word alone stands for: `linux/arm64`, `aarch64`.
+/// Returns the platform that a single word denotes: `linux/arm64`, `aarch64`.
 pub(super) fn platform_of(word: &str) -> Option<PlatformChoice> {
     if word == "all" {
         return Some(PlatformChoice::All);
@@ -70,7 +70,7 @@ fn of_architecture(word: &str) -> Platform {
     }
 }
 
-/// Whether a word is usually a tag: a version, `latest`, or what no repository can be called.
+/// Whether a word is usually a tag: a version, `latest`, or a text that is not a valid repository.
 fn is_like_tag(word: &str) -> bool {
     let bytes = word.as_bytes();
     let is_version = |bytes: &[u8]| bytes.first().is_some_and(u8::is_ascii_digit);
@@ -101,7 +101,7 @@ fn refuse_other_readings(column: &str, reference: &Reference) -> Result<(), Bad>
     })
 }
 
-/// What a column usually is in tables of other shapes, and the line that says so.
+/// The usual meaning of a column in tables of other shapes, and the line that expresses it.
 fn other_reading(column: &str, reference: &Reference) -> Option<(String, Option<String>)> {
     if let Some(platforms) = platform_of(column) {
         let other = format!("the platform (`platform={platforms}`)");
@@ -134,7 +134,7 @@ fn other_reading(column: &str, reference: &Reference) -> Option<(String, Option<
     None
 }
 
-/// Parses a destination, whatever else it looks like.
+/// Parses a destination, even if it resembles something else.
 pub(super) fn parse(column: &str) -> Result<Destination, Bad> {
     if column.contains('@') {
         let (name, _) = column.split_once('@').unwrap_or_default();
@@ -286,8 +286,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is taken as a bare destination has none of the shapes of versions, platforms,
-        /// architectures and hosts.
+        /// A bare destination must not look like a version, platform, architecture or host.
         #[test]
         fn no_bare_word_of_another_shape_is_taken(word in "[a-zA-Z]?[a-z0-9._-]{1,16}") {
             if read(&word).is_ok() {

@@ -4,7 +4,7 @@ use std::char::REPLACEMENT_CHARACTER;
 
 use crate::hint::Hint;
 
-/// How many bytes at the start show whether every other one is zero.
+/// Number of bytes at the start that show whether every other one is zero (UTF-16).
 const SAMPLE_LEN: usize = 256;
 
 /// Why the bytes of a list are not text.

@@ -9,15 +9,15 @@ use super::LineOptions;
 /// One image to carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListEntry {
-    /// What to fetch; has a tag, a digest, or both.
+    /// The image to fetch; has a tag, a digest, or both.
     pub reference: Reference,
     /// The second column: the name under which it is kept.
     pub destination: Option<Destination>,
-    /// How it is carried, where the line says so.
+    /// Options for carrying it that the line contains.
     pub options: LineOptions,
-    /// The section it stands in.
+    /// The section that contains it.
     pub section: Option<String>,
-    /// Where it stands.
+    /// Its position in a list.
     pub origin: Origin,
 }
 
@@ -29,7 +29,7 @@ pub struct Destination {
     pub tag: Option<Tag>,
 }
 
-/// Where an entry stands.
+/// The position of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub file: String,
@@ -37,7 +37,7 @@ pub struct Origin {
     pub line: usize,
 }
 
-/// The name of an image in a store; without a tag it is known by its digest alone.
+/// The name of an image in a store; without a tag it is identified by its digest only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoredAs {
     pub repository: RepositoryName,

@@ -20,13 +20,13 @@ pub enum ListError {
     Invalid {
         /// In the order of the lists; never empty.
         problems: Vec<BadLine>,
-        /// How many lists were read.
+        /// The number of lists read.
         n_files: usize,
     },
     /// A file of another tool.
     #[error("`{}` is {format}, which cannot be read as a list yet", visible(file))]
     Foreign { file: String, format: ForeignFormat },
-    /// Sections that no list has.
+    /// Sections that do not exist in any list.
     #[error("{} no section {}", has(files), ticked(unknown, "or"))]
     UnknownSection {
         files: Vec<String>,
@@ -48,11 +48,11 @@ pub struct BadLine {
     pub file: String,
     /// Counted from one.
     pub line: usize,
-    /// The part of the line that is wrong, as it stands there.
+    /// The invalid part of the line, verbatim.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem with it.
     pub reason: String,
-    /// What was likely meant.
+    /// The probable intention.
     pub fix: Option<String>,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::oci::Reference;
 
-/// What stands around a reference in the files that lists are made from.
+/// Characters around a reference in the files that lists are made from.
 const WRAPPING: &[char] = &['"', '\'', '`', ',', ';', ' ', '\t', '\u{200b}', '\u{feff}'];
-/// What stands before it there, in the order in which it does.
+/// Texts before a reference in such files, in their order.
 const LEADS: &[&str] = &["docker pull ", "- ", "image:", "-image:"];
 const SCHEMES: &[&str] = &["https://", "http://", "docker://", "oci://"];
 

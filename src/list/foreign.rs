@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::oci::Reference;
 
-/// What a file is that is not a list of one image a line.
+/// The kind of a file that is not a list of one image a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignFormat {
     SkopeoSync,

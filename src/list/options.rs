@@ -6,7 +6,7 @@ use crate::oci::{Digest, ForeignLayers, PlatformChoice, ReferrerMode};
 
 use super::text::Bad;
 
-/// What a line says of how its image is carried; the user's flags decide what it leaves open.
+/// The options in a line for carrying its image; the user's flags apply where it has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineOptions {
     /// `platform=`
@@ -19,7 +19,7 @@ pub struct LineOptions {
     pub foreign_layers: Option<ForeignLayers>,
 }
 
-/// What becomes of an index of which not every platform is carried.
+/// How to treat an index if only some of its platforms are carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexChoice {
     /// It keeps its bytes.

@@ -9,7 +9,7 @@ use crate::oci::{Digest, ReferenceError, RepositoryName, Tag};
 
 use super::error::joined;
 
-/// What becomes of a registry's host at the front of a stored name.
+/// How to treat a registry's host at the start of a stored name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HostPart {
     /// `quay.io/coreos/etcd` stays.
@@ -19,7 +19,7 @@ pub enum HostPart {
     Strip,
 }
 
-/// How stored names become names at a destination.
+/// Rules that convert stored names into names at a destination.
 #[derive(Debug, Clone, Default)]
 pub struct RenameRules {
     pub host: HostPart,
@@ -27,7 +27,7 @@ pub struct RenameRules {
     pub project: Option<RepositoryName>,
     /// The first that matches is used, instead of `host`.
     pub renames: Vec<RenameRule>,
-    /// What stands before every name, after all the rest.
+    /// The prefix of every name, added last.
     pub prefix: Option<RepositoryName>,
 }
 
@@ -38,21 +38,21 @@ pub struct RenameRule {
     to: Pattern,
 }
 
-/// A name with at most one `*`, which stands for any text, slashes and nothing included.
+/// A name with at most one `*`, which matches any text, including slashes and the empty text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     before: String,
-    /// What follows the star, if there is one.
+    /// The text after the star, if there is one.
     after: Option<String>,
 }
 
-/// Why names cannot be changed as asked.
+/// Why names cannot be changed as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
-    /// A text that is no rule.
+    /// A text that is not a valid rule.
     #[error("`{rule}` is not a rename rule: {reason}")]
     Rule { rule: String, reason: String },
-    /// A rule makes something that is no name.
+    /// A rule whose result is not a valid name.
     #[error("renaming `{from}` by `{rule}` gives `{to}`, which is not a repository name")]
     NotAName {
         from: RepositoryName,
@@ -75,10 +75,10 @@ pub enum RenameError {
     Collisions(Vec<Collision>),
 }
 
-/// An image and the name it is about to get.
+/// An image and its new name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landing {
-    /// What the image is called where it comes from, for messages.
+    /// The name at the source, for messages.
     pub source: String,
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
@@ -240,7 +240,7 @@ impl Pattern {
         })
     }
 
-    /// What the star stands for in `name`; nothing where there is no star.
+    /// The text in `name` that the star matches; empty if there is no star.
     fn matched<'n>(&self, name: &'n str) -> Option<&'n str> {
         match &self.after {
             Some(after) => name.strip_prefix(&*self.before)?.strip_suffix(&**after),

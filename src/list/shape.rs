@@ -21,7 +21,7 @@ const HEADING_WORDS: &[&str] = &[
 ];
 const SEPARATORS: &[&str] = &["=>", "->", "→", "|", "=", ",", "，", ";"];
 
-/// Recognises a line that is not meant to name an image, whatever it can be read as.
+/// Recognises a line that is not meant to name an image, even if it could be parsed as one.
 pub(super) fn known(code: &str) -> Option<Bad> {
     if code.contains("<none>") {
         let reason = "has `<none>`, where `docker images` knows no name or tag; write it, or \

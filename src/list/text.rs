@@ -5,7 +5,7 @@ use crate::redact;
 
 use super::{Destination, LineOptions, column, fix, options, shape};
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line<'a> {
     /// Nothing to carry.
@@ -25,7 +25,7 @@ pub(super) struct ImageLine {
     pub(super) options: LineOptions,
 }
 
-/// What is wrong with a line.
+/// The problem with a line.
 #[derive(Debug)]
 pub(super) struct Bad {
     pub(super) text: String,

@@ -4,7 +4,7 @@ use super::{ListEntry, column};
 
 /// Writes entries as a list; parsing it gives the same entries.
 ///
-/// Sections are kept, each in one piece; what stands in none comes first.
+/// Sections are kept, each in one piece; entries without a section come first.
 pub fn write_entries(entries: &[&ListEntry]) -> String {
     let mut sections: Vec<Option<&str>> = vec![None];
     for entry in entries {

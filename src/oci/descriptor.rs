@@ -10,14 +10,14 @@ use super::{Digest, MediaType, MediaTypeKind, Platform};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// The media type of the blob.
     #[serde(default = "no_media_type")]
     pub media_type: MediaType,
     /// The content address of the blob as stored.
     pub digest: Digest,
     /// The length of the blob in bytes.
     pub size: u64,
-    /// Where the blob may be had besides the registry; only foreign layers have any.
+    /// URLs of the blob outside of the registry; only foreign layers have any.
     #[serde(default, deserialize_with = "null_as_default")]
     pub urls: Vec<String>,
     /// Of an index's entry: the platform that the image runs on.
@@ -68,8 +68,8 @@ impl Descriptor {
 
     /// Whether the blob is a layer that registries refer to and need not hold.
     ///
-    /// The media type alone is not enough: a foreign layer without `urls` has nowhere else to be,
-    /// so registries store it and it is carried like any other.
+    /// The media type alone is not enough: a foreign layer without `urls` is not available
+    /// elsewhere, so registries store it and it is carried like any other.
     pub fn is_foreign(&self) -> bool {
         self.media_type.kind() == MediaTypeKind::ForeignLayer && !self.urls.is_empty()
     }

@@ -22,7 +22,7 @@ pub struct Manifest {
     body: ManifestBody,
 }
 
-/// What a manifest refers to.
+/// The references of a manifest.
 #[derive(Debug, Clone)]
 pub enum ManifestBody {
     /// One platform's image, or an artifact.
@@ -46,7 +46,7 @@ pub struct IndexManifest {
     pub subject: Option<Descriptor>,
 }
 
-/// Why bytes are no manifest that can be carried.
+/// Why bytes are not a manifest that can be carried.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Over [`MANIFEST_LEN_MAX`].
@@ -58,7 +58,7 @@ pub enum ManifestError {
     /// Docker's schema 1.
     #[error("manifest is Docker schema 1, which is obsolete and cannot be carried unchanged")]
     Schema1,
-    /// A `mediaType` that is no manifest's.
+    /// A `mediaType` that is not a manifest's.
     #[error("`{media_type}` is not a manifest media type that can be carried")]
     UnknownMediaType { media_type: MediaType },
     /// Both or neither of the shapes.
@@ -175,7 +175,7 @@ impl Manifest {
         &self.media_type
     }
 
-    /// What it refers to.
+    /// Its references.
     pub fn body(&self) -> &ManifestBody {
         &self.body
     }
@@ -189,7 +189,7 @@ impl Manifest {
         )
     }
 
-    /// The manifest this one is about, when it is a referrer.
+    /// The manifest that this one refers to, if it is a referrer.
     pub fn subject(&self) -> Option<&Descriptor> {
         match &self.body {
             ManifestBody::Image(image) => image.subject.as_ref(),
@@ -221,9 +221,9 @@ impl Manifest {
         self.blobs().filter(|blob| !blob.is_foreign())
     }
 
-    /// Makes an index of `entries` of this one, with every other field as it is.
+    /// Makes an index of `entries` of this one, with every other field unchanged.
     ///
-    /// The result has another digest. Returns `None` when this is no index.
+    /// The result has another digest. Returns `None` when this is not an index.
     pub fn with_entries(&self, entries: &[IndexEntry<'_>]) -> Option<Self> {
         let ManifestBody::Index(_) = self.body else {
             return None;

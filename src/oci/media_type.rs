@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A media type as it stands in a descriptor, with what it means for carrying it.
+/// A media type as written in a descriptor, with its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(String);
 
-/// What the thing of a media type is, as far as a carrier cares.
+/// The kind of content that a media type denotes, as far as it matters for carrying it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaTypeKind {
     /// A manifest of one platform (or of an artifact).
@@ -57,7 +57,7 @@ impl MediaType {
         &self.0
     }
 
-    /// What the type means, whatever its parameters (`; charset=utf-8`).
+    /// The kind of content, regardless of parameters (`; charset=utf-8`).
     pub fn kind(&self) -> MediaTypeKind {
         match self.0.split(';').next().unwrap_or_default().trim() {
             Self::OCI_MANIFEST | Self::DOCKER_MANIFEST => MediaTypeKind::Image,

@@ -63,7 +63,7 @@ const ARCHITECTURES: [&str; 28] = [
     "wasm",
     "wasm32",
 ];
-/// What architectures are called elsewhere, and what that is with its variant.
+/// Other names of architectures, and the platform names with their variants.
 const OTHER_NAMES: [(&str, &str); 9] = [
     ("arm32v5", "arm/v5"),
     ("arm32v6", "arm/v6"),
@@ -76,7 +76,8 @@ const OTHER_NAMES: [(&str, &str); 9] = [
     ("x64", "amd64"),
 ];
 
-/// What an image runs on, in Go's words: `linux/amd64`, `linux/arm/v7`, `windows/amd64:10.0.20348`.
+/// The platform of an image, in Go's terms: `linux/amd64`, `linux/arm/v7`,
+/// `windows/amd64:10.0.20348`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
     /// Empty where an image does not say it.
@@ -103,7 +104,7 @@ pub enum PlatformError {
     )]
     Form {
         text: String,
-        /// What was likely meant.
+        /// The probable intention.
         meant: Option<String>,
     },
     /// A word that differs in one letter from one that everybody uses.
@@ -208,7 +209,7 @@ impl Platform {
         }
     }
 
-    /// What those mean who write no variant.
+    /// The variant meant where none is written.
     fn default_variant(&self) -> Option<&'static str> {
         (self.architecture == "arm").then_some("v7")
     }
@@ -233,7 +234,7 @@ impl FromStr for Platform {
 
     /// Parses `os/architecture[/variant][:os.version]`.
     ///
-    /// Words that nobody knows are taken as they are, unless they look like a slip of the keyboard.
+    /// Unknown words are accepted, unless they look like a typing error.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let Some(platform) = parse(text) else {
             return Err(PlatformError::Form {
@@ -320,7 +321,7 @@ fn respelt(platform: &Platform) -> Option<Platform> {
     })
 }
 
-/// What somebody may have meant by a text that is not of a platform's form.
+/// The probable intention of a text that does not have a platform's form.
 fn likely(text: &str) -> Option<String> {
     let text = text
         .trim()
@@ -438,7 +439,7 @@ mod tests {
         check("linux/arm/v7", "linux/arm/v6", false);
         check("linux/amd64", "windows/amd64", false);
         check("linux/x86_64", "linux/amd64", true);
-        // Whoever writes no variant of `arm` means v7.
+        // `arm` without a variant means v7.
         check("linux/arm/v7", "linux/arm", true);
         check("linux/arm/v6", "linux/arm", false);
         check("windows/amd64", "windows/amd64:10.0.20348.1", true);

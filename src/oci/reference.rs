@@ -26,9 +26,9 @@ pub struct RepositoryName(Box<str>);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(Box<str>);
 
-/// What names an image: where it is, and which one it is.
+/// Identifies an image: its registry and repository, and its tag or digest.
 ///
-/// The repository stands as written; [`Reference::stored_name`] and [`Reference::remote_names`]
+/// The repository is kept as written; [`Reference::stored_name`] and [`Reference::remote_names`]
 /// apply the rules of Docker Hub.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
@@ -39,7 +39,7 @@ pub struct Reference {
     pub digest: Option<Digest>,
 }
 
-/// Why a text is no reference.
+/// Why a text is not a valid reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     #[error("nothing before the tag or digest")]
@@ -68,7 +68,7 @@ impl Registry {
         Self("docker.io".into())
     }
 
-    /// The text as it stands in references.
+    /// The text as written in references.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -182,10 +182,10 @@ impl Tag {
 }
 
 impl Reference {
-    /// The repository's name in a store, which no other registry's repository can have.
+    /// The repository's name in a store, unique among all registries.
     ///
-    /// Docker Hub's images and those of no named registry keep their path, with `library/` before
-    /// a single component; any other registry becomes the first component, `host_5000` style.
+    /// Images of Docker Hub, and those without a registry, keep their path, with `library/` before
+    /// a single component; any other registry becomes the first component, in the form `host_5000`.
     pub fn stored_name(&self) -> Result<RepositoryName, ReferenceError> {
         match &self.registry {
             Some(registry) if !registry.is_docker_hub() => {

@@ -12,9 +12,9 @@ use super::{
     Algorithm, Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestBody, MediaType, Tag,
 };
 
-/// What cosign puts behind the digest in its tags.
+/// The suffixes of cosign's tags, after the digest.
 const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
-/// How much of a digest's hex is in the tag of an index of referrers.
+/// Number of hex digits of a digest in the tag of an index of referrers.
 const HEX_LEN_MAX: usize = 64;
 
 /// Whether the referrers of an image are carried with it.
@@ -24,7 +24,7 @@ pub enum ReferrerMode {
     Leave,
 }
 
-/// A tag that by its form leads to what is about a manifest.
+/// A tag that, judging by its form, leads to referrers of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferrerTag {
     pub kind: ReferrerTagKind,
@@ -33,7 +33,7 @@ pub struct ReferrerTag {
     hex: Box<str>,
 }
 
-/// What a [`ReferrerTag`] names.
+/// The kind of content of a [`ReferrerTag`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReferrerTagKind {
     /// `<alg>-<hex>`: an index of the referrers.
@@ -78,7 +78,8 @@ impl ReferrerTag {
             .expect("an algorithm and 64 hex characters are a tag")
     }
 
-    /// The tags under which cosign keeps what is about `subject`; none for a digest too long.
+    /// The tags under which cosign stores the referrers of `subject`; empty for a digest that is
+    /// too long.
     pub fn cosign_of(subject: &Digest) -> Vec<Tag> {
         let (algorithm, hex) = (subject.algorithm().as_str(), subject.hex());
         COSIGN_SUFFIXES
@@ -92,7 +93,7 @@ impl ReferrerTag {
         digest.algorithm() == self.algorithm && digest.hex().starts_with(&*self.hex)
     }
 
-    /// What it leads from, where the tag has the whole digest.
+    /// The subject, if the tag contains the whole digest.
     pub fn subject(&self) -> Option<Digest> {
         format!("{}:{}", self.algorithm.as_str(), self.hex)
             .parse()
@@ -156,13 +157,13 @@ impl ReferrerEntry {
         &self.digest
     }
 
-    /// What clients choose by.
+    /// The type by which clients filter.
     pub fn artifact_type(&self) -> Option<&str> {
         self.artifact_type.as_deref()
     }
 }
 
-/// Writes an index of referrers; equal referrers give equal bytes, whatever their order.
+/// Writes an index of referrers; equal referrers give equal bytes, regardless of their order.
 ///
 /// Annotations are left out where they would make it longer than a manifest may be.
 pub fn referrers_index(mut entries: Vec<ReferrerEntry>) -> Vec<u8> {
@@ -187,9 +188,9 @@ fn render(entries: &[ReferrerEntry]) -> Vec<u8> {
     serde_json::to_vec(&doc).expect("text and numbers are JSON")
 }
 
-/// Adds to an index of referrers what it lacks of `entries`, with all else in it as it is.
+/// Adds the missing ones of `entries` to an index of referrers, and keeps everything else in it.
 ///
-/// `None` when it lacks nothing, or is no index.
+/// `None` when none are missing, or it is not an index.
 pub fn with_referrers(index: &Manifest, entries: &[ReferrerEntry]) -> Option<Vec<u8>> {
     let ManifestBody::Index(body) = index.body() else {
         return None;

@@ -60,7 +60,7 @@ pub fn format_eta(left: Duration) -> String {
     format_whole_seconds(left.as_millis().div_ceil(1000))
 }
 
-/// Formats a count with its noun, in the plural where that is due: `1 image`, `3 images`.
+/// Formats a count with its noun: `1 image`, `3 images`.
 ///
 /// The plural of `noun` is made by adding an `s`.
 pub fn format_count(n: usize, noun: &str) -> String {
@@ -119,7 +119,7 @@ pub fn format_volumes(volumes: &[u32]) -> String {
     }
 }
 
-/// Which volumes are missing: "volumes 2, 3 and 4 of 4 are missing".
+/// Names the missing volumes: "volumes 2, 3 and 4 of 4 are missing".
 pub fn format_missing(missing: &[u32], count: u32) -> String {
     let verb = if missing.len() == 1 { "is" } else { "are" };
     format!("{} of {count} {verb} missing", format_volumes(missing))

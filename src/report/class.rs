@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum ErrorClass {
     /// A login is missing, wrong, or has not the right to do this.
     Auth,
-    /// What was asked for is not there.
+    /// The requested content does not exist.
     NotFound,
     /// No connection, or one that broke, stalled, or cannot be trusted.
     Network,

@@ -14,7 +14,7 @@ const LABELS: [&str; 8] = [
 ];
 /// From how many characters on a word that has digits in it is taken for an id.
 const ID_LEN_MIN: usize = 8;
-/// How many of its characters are digits then, at least.
+/// Minimum number of digits among its characters.
 const ID_DIGITS_MIN: usize = 3;
 
 /// Returns `text` without ids of requests, digests and times, which are replaced by `#`.
@@ -34,7 +34,7 @@ pub fn without_ids(text: &str) -> String {
             common.push_str(run);
             continue;
         }
-        // What begins or ends a phrase is no part of the word.
+        // Punctuation at the ends of a phrase is not part of the word.
         let marks = [':', '.', '-'];
         let word = run.trim_matches(marks);
         if word.is_empty() {

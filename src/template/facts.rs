@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::oci::Digest;
 use crate::report::amount::format_len;
 
-/// What a bundle says of itself.
+/// The description of a bundle, for templates.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub name: String,
@@ -21,19 +21,19 @@ pub struct Facts {
     pub n_blobs: usize,
     /// Bytes of all blobs.
     pub len: u64,
-    /// How many more the target must have.
+    /// The number of further blobs that the target must have.
     pub n_base: usize,
     /// The names of the bundles, stores and registries that have these.
     pub base: Vec<String>,
     /// The programs that are carried.
     pub tools: Vec<ToolFacts>,
-    /// What else is carried and is no text from here.
+    /// Other carried files, except texts generated from templates.
     pub files: Vec<FileFacts>,
-    /// What the user set, for templates to use as `set.KEY`.
+    /// Values that the user set, available to templates as `set.KEY`.
     pub set: BTreeMap<String, String>,
 }
 
-/// How a bundle lies on the disk.
+/// The form of a bundle on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BundleKind {
@@ -86,8 +86,8 @@ impl Facts {
         }
     }
 
-    /// Where machines find the images: the registry without its path, and what stands in front of
-    /// every name there, as a push to `set.registry` with `--project` of `set.project` has it.
+    /// The place of the images for clients: the registry without its path, and the prefix of every
+    /// name there, according to a push to `set.registry` with `--project` of `set.project`.
     fn mirror(&self) -> Value {
         let given = |key: &str| self.set.get(key).map_or("", |text| text.trim_matches('/'));
         let registry = given("registry");

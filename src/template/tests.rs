@@ -171,7 +171,7 @@ fn the_readme_of_a_delta_says_what_it_requires() {
     }
 }
 
-/// What the clients of a site are told to ask their registry for.
+/// The mirror configuration for the clients of a site.
 #[test]
 fn mirrors_are_asked_where_a_push_puts_images() {
     /// The request of containerd for `name`, by an address of its hosts.toml.

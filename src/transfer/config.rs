@@ -35,13 +35,13 @@ pub(crate) async fn platform_of(
     Ok(platform.filter(Platform::is_printable))
 }
 
-/// A configuration that is at hand already of what a registry has.
+/// A configuration from a local store, if the source is a registry.
 async fn known(source: &Source, config: &Descriptor) -> Option<Vec<u8>> {
     let Source::Registry(registry) = source else {
         return None;
     };
     let (store, digest) = (registry.known.clone()?, config.digest.clone());
-    // A store that cannot be read is no help, and is complained of where it is written.
+    // A store that cannot be read is ignored here; writing to it reports the error.
     let read = move || store.read_blob(&digest, CONFIG_LEN_MAX).ok().flatten();
     bridge::run(read).await
 }

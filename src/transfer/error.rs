@@ -12,7 +12,7 @@ use crate::registry::{Failure, RegistryError};
 use crate::report::ErrorClass;
 use crate::store::StoreError;
 
-/// What else to do about referrers.
+/// An alternative where referrers fail.
 const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without its referrers";
 
 /// A failed transfer of an image or of one of its parts.
@@ -35,9 +35,9 @@ pub enum TransferError {
     Manifest(#[from] ManifestError),
     #[error("image not found{}", on(registry.as_ref()))]
     ImageAbsent {
-        /// Where it was looked for, unless the source is local.
+        /// The registry that was searched, unless the source is local.
         registry: Option<Registry>,
-        /// Tags of its repository that resemble the one that was asked for.
+        /// Tags of its repository that resemble the requested one.
         similar: Vec<Tag>,
     },
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub enum TransferError {
         first: Box<(Digest, u64)>,
         second: Box<(Digest, u64)>,
     },
-    /// What arrived is not what one of the images that wait for it says.
+    /// The blob does not have the size that the manifest of a waiting image states.
     #[error("blob `{digest}` does not have the {expected} bytes that manifest `{manifest}` says")]
     WrongSize {
         manifest: Digest,
@@ -99,7 +99,7 @@ pub enum TransferError {
         "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
     )]
     PinnedIndex { digest: Digest, platforms: String },
-    /// Other platforms or attestations are there than when the list was locked.
+    /// The index has other platforms or attestations than when the list was locked.
     #[error(
         "the index of what is carried has digest `{actual}`, and the list says `index=rewrite@{expected}`"
     )]
@@ -108,7 +108,7 @@ pub enum TransferError {
     TooDeep { depth_max: usize },
     #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
     TooMany { n_max: usize, len_max: u64 },
-    /// Nobody may take what could not be asked for unsigned.
+    /// A failed look-up must not make an image appear unsigned.
     #[error("failed to list the referrers of `{digest}` (signatures, attestations, SBOMs)")]
     Referrers {
         digest: Digest,
@@ -129,7 +129,7 @@ pub enum TransferError {
     /// A format that has no place for an image.
     #[error("a `docker save` archive cannot hold it")]
     NoDockerImage(#[from] NoDockerImage),
-    /// Identity is the digest: one name stands for one image.
+    /// Identity is the digest, and one name can have only one image.
     #[error("`{name}` is `{digest}` here, and `{other}` for another image of this run")]
     NameTaken {
         name: String,
@@ -157,10 +157,10 @@ pub enum TransferError {
     NotMounted {
         digest: Digest,
         repository: String,
-        /// Where it is.
+        /// The repository that has it.
         from: Option<String>,
     },
-    /// The target keeps something else under a digest, whatever it is sent.
+    /// The target has different content under a digest, whatever is pushed.
     #[error(
         "`{repository}` has {} of blob `{digest}`, expected {expected} bytes, even after it was sent again", found(*actual)
     )]
@@ -192,7 +192,7 @@ fn any_of(paths: &[std::path::PathBuf]) -> String {
     shown.collect::<Vec<_>>().join(" or ")
 }
 
-/// What a target has of a blob.
+/// The size of a blob at a target.
 fn found(len: Option<u64>) -> String {
     match len {
         Some(len) => format!("{len} bytes"),
@@ -216,7 +216,7 @@ impl TransferError {
         match self {
             Self::Registry(error) => error.failure(),
             Self::Referrers { source: error, .. } => error.failure(source),
-            // What a local source holds stays as it is.
+            // Damage in a local source is permanent.
             Self::Store(StoreError::DigestMismatch { .. }) if source.is_remote() => {
                 Failure::Garbled
             }
@@ -251,7 +251,7 @@ impl TransferError {
     /// at its output was left as it was.
     pub fn is_refusal(&self) -> bool {
         match self {
-            // What a local source lists and lacks is damage.
+            // An image that a local source lists but does not have is damage.
             Self::ImageAbsent { registry, .. } => registry.is_some(),
             Self::Bundle(error) => error.is_refusal(),
             Self::Stream(error) => error.is_refusal(),
@@ -362,8 +362,8 @@ impl TransferError {
         }
     }
 
-    /// Why, without what differs between images that fail for one reason, as for want of a project;
-    /// `None` where there is no more to it than the message.
+    /// The reason, without details that differ between images that fail for the same reason, such
+    /// as a missing project; `None` where the message contains everything.
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.reason(),
@@ -376,7 +376,7 @@ impl TransferError {
     }
 }
 
-/// What to do about a blob that is damaged where it is.
+/// Advice about a blob that is damaged at its source.
 fn where_damaged(holder: BlobHolder) -> &'static str {
     match holder {
         BlobHolder::Store => {
@@ -395,7 +395,7 @@ fn where_damaged(holder: BlobHolder) -> &'static str {
     }
 }
 
-/// What to do about an image that was not found.
+/// Advice about an image that was not found.
 fn where_absent(registry: Option<&Registry>, similar: &[Tag]) -> String {
     if !similar.is_empty() {
         let tags: Vec<String> = similar.iter().map(|tag| format!("`{tag}`")).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Location, Resolved};
 use crate::oci::{Descriptor, Digest, RepositoryName, sum_len};
 
-/// What is to be moved, known before the first blob moves.
+/// The blobs and images to move, known before the first blob moves.
 #[derive(Debug)]
 pub struct Plan {
     pub images: Vec<Resolved>,
@@ -18,7 +18,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub struct PlannedBlob {
     pub descriptor: Descriptor,
-    /// Where it can be had, most likely first.
+    /// The places that have it, the most likely first.
     pub from: Vec<Location>,
     /// Positions in [`Plan::images`] of the images that need it.
     pub images: Vec<usize>,
@@ -30,8 +30,8 @@ pub struct PlannedBlob {
 pub enum Presence {
     /// The source; the target may have them too.
     Source,
-    /// The target alone: a registry in these repositories, from which it is mounted into the
-    /// others; a store in its pool.
+    /// Only the target has it: a registry in these repositories, from which it is mounted into the
+    /// others, or a store among its blobs.
     Target(Vec<RepositoryName>),
     /// Neither has it: the images that need it are not published.
     Nowhere,
@@ -50,7 +50,7 @@ impl Plan {
                     images: Vec::new(),
                     presence: Presence::Source,
                 });
-                // Where it is had from may be said by one manifest only.
+                // Only some of the manifests may state its URLs.
                 if descriptor.is_foreign() {
                     planned.descriptor = descriptor.clone();
                 }
@@ -94,7 +94,7 @@ impl Plan {
         self.images.is_empty()
     }
 
-    /// The bytes that carrying each image by itself would move more than this plan does.
+    /// The additional bytes that carrying each image separately would move.
     pub fn shared_len(&self) -> u64 {
         let apart = self.images.iter().flat_map(Resolved::all_blobs);
         sum_len(apart.map(|(blob, _)| blob.size)).saturating_sub(self.len())

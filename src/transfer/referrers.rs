@@ -25,23 +25,23 @@ use crate::oci::{
 use crate::registry::{ManifestRef, ReferrerFinder, Repo};
 use crate::report::{Event, Reporter};
 
-/// How many look-ups of one image are under way at once.
+/// Number of concurrent look-ups for one image.
 const LOOKUPS_AT_ONCE: usize = 8;
 
-/// What is about one manifest and found in one way.
+/// Referrers of one manifest, found in one way.
 #[derive(Debug, Clone)]
 pub struct Referrer {
-    /// The manifest that it is about.
+    /// The manifest that they refer to.
     pub subject: Digest,
     pub kind: ReferrerTagKind,
-    /// The tag that leads to it; of an index only where there is no referrers API.
+    /// The tag that leads to them; for an index only where there is no referrers API.
     pub tag: Tag,
     /// Every manifest to carry, once, children before parents. Of cosign's, the last has the tag;
     /// an index is not among them, since each place may need another.
     pub manifests: Vec<Manifest>,
     /// Every blob to carry, once.
     pub blobs: Vec<Descriptor>,
-    /// Where these are, most likely first.
+    /// The places that have them, the most likely first.
     pub locations: Vec<Location>,
 }
 
@@ -103,7 +103,7 @@ impl Referrer {
         manifests
     }
 
-    /// How many referrers it is.
+    /// The number of referrers that it represents.
     pub fn n_referrers(&self) -> usize {
         match self.kind {
             ReferrerTagKind::Cosign => 1,
@@ -187,10 +187,10 @@ struct Found {
     location: Location,
 }
 
-/// What was found of one image.
+/// The referrers found for one image.
 #[derive(Default)]
 struct Gathered {
-    /// What is about an image before what is about that.
+    /// Referrers of the image before referrers of those.
     referrers: Vec<Referrer>,
     /// The position of each by its subject and tag.
     positions: HashMap<(Digest, Tag), usize>,
@@ -214,7 +214,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Finds what is about any of an image's manifests, what is about that, and so on.
+    /// Finds the referrers of all manifests of an image, the referrers of these, and so on.
     pub(super) async fn find(&self, image: &Resolved) -> Result<Vec<Referrer>, TransferError> {
         let mut gathered = Gathered::default();
         let mut queue: Vec<Digest> = Vec::new();
@@ -253,7 +253,7 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Whether anything is about a manifest that is left behind; false where it cannot be told.
+    /// Whether a manifest that is left behind has referrers; false where that cannot be determined.
     pub(super) async fn has_any(&self, image: &Resolved, subject: &Digest) -> bool {
         let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) else {
             return false;
@@ -266,7 +266,7 @@ impl<'a> Finder<'a> {
                 .is_ok_and(|listed| !listed.is_empty())
     }
 
-    /// What is directly about a manifest.
+    /// The direct referrers of a manifest.
     async fn about(&self, image: &Resolved, subject: &Digest) -> Result<Vec<Found>, TransferError> {
         if let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) {
             return self.about_remote((remote, repo), subject).await;
@@ -388,7 +388,7 @@ impl<'a> Finder<'a> {
             found.tag.is_some() || says == Some(subject)
         });
         for other in others {
-            // Harbor lists what cosign tagged, which does not say what it is about.
+            // Harbor also lists manifests that cosign tagged and that have no subject.
             let digest = other.manifest.digest();
             if !about.iter().any(|found| found.manifest.digest() == digest) {
                 let text = format!(

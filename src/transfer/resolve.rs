@@ -22,17 +22,17 @@ use crate::report::{Event, Reporter};
 pub(super) use absent::role;
 pub use absent::{AbsentChild, Holder, Wish, is_about_another};
 
-/// How deep indexes may nest.
+/// Maximum nesting of indexes.
 pub(super) const DEPTH_MAX: usize = 8;
-/// How many manifests one image may have, all of which are held in memory.
+/// Maximum number of manifests of one image, all of which are held in memory.
 pub(super) const MANIFESTS_MAX: usize = 1000;
-/// How many bytes they may have together.
+/// Maximum number of bytes of these together.
 pub(super) const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
 
-/// How many platforms are named when the wanted one is missing.
+/// Maximum number of platforms named when the requested one is missing.
 const SHOWN_MAX: usize = 20;
 
-/// What becomes of an index of which not every platform is carried.
+/// How to treat an index if only some of its platforms are carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexMode {
     /// One platform: its manifest takes the index's place. Several: as [`IndexMode::Rewrite`].
@@ -56,22 +56,22 @@ pub struct Resolved {
     pub foreign: Vec<Descriptor>,
     /// Children that a kept index names and that are not carried.
     pub absent: Vec<Descriptor>,
-    /// What it runs on: as the index says that it was chosen from, or its configuration, if
-    /// somebody read that.
+    /// Its platform according to the index that it was chosen from, or to its configuration, if
+    /// that was read.
     pub platform: Option<Platform>,
     /// The digest of the index that was rewritten or replaced by one of its manifests.
     pub original: Option<Digest>,
     /// The manifest of that digest.
     pub original_manifest: Option<Manifest>,
-    /// What is about it or its parts and is carried with it.
+    /// Referrers of the image or its parts that are carried with it.
     pub referrers: Vec<Referrer>,
-    /// Whether something is about the original, which is left behind with it.
+    /// Whether the original, which is left behind, has referrers, which are left behind with it.
     pub leaves_referrers: bool,
     /// Whether its destination has all of it already, so that only its referrers are to be put.
     pub is_in_place: bool,
-    /// How many attestations its index lists that were left out, since nobody wants referrers.
+    /// The number of attestations in its index that were left out, since referrers are not wanted.
     pub n_left_referrers: usize,
-    /// What the user should know of it.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ impl Resolved {
         absent.map(|child| (of(child), &child.digest)).collect()
     }
 
-    /// How many referrers are carried with it.
+    /// The number of referrers carried with it.
     pub fn n_referrers(&self) -> usize {
         self.referrers.iter().map(Referrer::n_referrers).sum()
     }
@@ -136,7 +136,7 @@ impl Resolved {
     }
 }
 
-/// What came of resolving an image.
+/// The result of resolving an image.
 #[derive(Debug)]
 pub enum Resolution {
     Resolved(Box<Resolved>),
@@ -182,7 +182,7 @@ pub async fn resolve_all(
     resolutions
 }
 
-/// Resolves one image with what is about it.
+/// Resolves one image with its referrers.
 async fn resolve_with(
     source: &Source,
     wanted: &Wanted,
@@ -210,7 +210,7 @@ pub(super) async fn closure(
     Ok((collected.manifests, collected.absent))
 }
 
-/// Resolves one image, without what is about it.
+/// Resolves one image without its referrers.
 pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, TransferError> {
     let (found, location) = source.top(wanted).await?;
     let cx = Walk::of(source, &location, wanted);
@@ -234,8 +234,8 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
         (PlatformChoice::All, IndexMode::Rewrite) => {
             cx.some(found, &part(IndexMode::Rewrite)).await?
         }
-        // Attestations in an index are referrers like any other, and nobody wants them; a pinned
-        // index must keep its bytes.
+        // Attestations in an index are referrers, which are not wanted; a pinned index must keep
+        // its bytes.
         (PlatformChoice::All, IndexMode::Fitting)
             if wanted.referrers == ReferrerMode::Leave && wanted.pinned.is_none() =>
         {
@@ -270,7 +270,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
             list.push(blob.clone());
         }
     }
-    // What one manifest leaves at its URLs may be a layer like any other of the next.
+    // A layer that one manifest leaves at its URLs may be an ordinary layer of another.
     let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
     resolved.foreign.retain(|blob| !is_stored(blob));
     carry_foreign(source, &mut resolved).await?;

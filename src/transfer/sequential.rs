@@ -1,8 +1,8 @@
 //! A source that is read once, from front to back: a compressed bundle, or any from a pipe.
 //!
-//! The manifests stand first in a bundle. One reader on a thread of its own reads them, hands them
-//! over, and waits; when the plan is made of them, it goes on, and each blob of the plan gets its
-//! turn. The input is opened once and never read twice, and nothing of it is kept but the manifests.
+//! The manifests come first in a bundle. A reader on its own thread reads them, hands them over,
+//! and waits; when the plan is made, it continues, and each blob of the plan gets its turn. The
+//! input is opened once and never read twice, and only the manifests are kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -23,7 +23,7 @@ use crate::oci::{Digest, Manifest};
 use crate::report::{Event, Reporter};
 use std::ops::ControlFlow;
 
-/// How many blobs may be under way behind the reader.
+/// Maximum number of blobs in progress after the reader.
 const UNDER_WAY_MAX: usize = 4;
 
 /// A one-pass bundle whose reader waits behind the manifests, which are held in memory: a few KiB
@@ -35,12 +35,12 @@ pub struct StreamedBundle {
     pub manifests: BTreeMap<Digest, Manifest>,
     /// By whom it had to be signed.
     pub trust: Trust,
-    /// Lets the reader go on; dropping it ends the reading.
+    /// Resumes the reader; dropping it ends the reading.
     go_on: Mutex<Option<oneshot::Sender<Waiting>>>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
-/// How the reading ended.
+/// How reading ended.
 #[derive(Debug, Clone)]
 pub enum Ended {
     /// All of it was read, and is as it was written.
@@ -79,7 +79,7 @@ impl Turn {
     }
 }
 
-/// The right to be under way; dropping it lets the reader go on.
+/// The permission to be in progress; dropping it resumes the reader.
 #[derive(Debug)]
 struct Token(std::sync::mpsc::Sender<()>);
 
@@ -90,10 +90,9 @@ impl Drop for Token {
     }
 }
 
-/// Lets the reader go on; returns a turn for each blob of the plan.
+/// Resumes the reader; returns a turn for each blob of the plan.
 ///
-/// A blob whose turn is dropped is passed over. Of the blobs of a bundle that was read already, none
-/// is there.
+/// A blob whose turn is dropped is skipped. A bundle that was read already has no more blobs.
 pub(super) fn turns(bundle: &StreamedBundle, plan: &Plan) -> Vec<Turn> {
     let (turns, waiting) = wait_for(plan);
     let go_on = bundle.go_on.lock().expect("no panic while locking").take();
@@ -129,7 +128,7 @@ pub(super) fn turns_of_collection(
         let error = Arc::new(TransferError::from(error));
         if let Some((digest, broken)) = pump.broken.take() {
             let source = std::io::Error::other(error.to_string());
-            // Whoever has given up needs no error, here and below.
+            // A receiver that has given up does not need the error, here and below.
             let _ = broken.blocking_send(Err(TransferError::StreamRead { digest, source }));
         } else if pump.waiting.is_empty() {
             reporter.event(Event::Warning {
@@ -159,23 +158,23 @@ fn wait_for(plan: &Plan) -> (Vec<Turn>, Waiting) {
 }
 
 impl StreamedBundle {
-    /// Reads a bundle up to the first blob that is no manifest; `path` is for messages.
+    /// Reads a bundle up to the first blob that is not a manifest; `path` is for messages.
     ///
-    /// Ends with an error when the bundle does. Nothing is read on after this is dropped.
+    /// Ends with an error when the bundle does. Reading stops when this is dropped.
     pub async fn start(
         input: impl Read + Send + 'static,
         path: &Path,
         trust: &Trust,
     ) -> Result<Self, BundleError> {
         let (sender, receiver) = oneshot::channel();
-        // Whoever does not wait any more needs no bundle.
+        // A receiver that has given up does not need the bundle.
         spawn_reader(input, (path, trust), move |opened| {
             drop(sender.send(opened));
         })?;
         receiver.await.unwrap_or_else(|_| Err(lost(path)))
     }
 
-    /// The same for a file, which is there at once: waits for it on this thread.
+    /// The same for a file, whose head is available at once: waits for it on this thread.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, BundleError> {
         let file = fsx::open(path).map_err(|source| BundleError::Read {
             path: path.into(),
@@ -186,7 +185,7 @@ impl StreamedBundle {
         receiver.recv().unwrap_or_else(|_| Err(lost(path)))
     }
 
-    /// Waits until the reading has ended, after a transfer let it go on.
+    /// Waits until the reading has ended, after a transfer resumed it.
     pub async fn end(&self) -> Ended {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await;
@@ -232,7 +231,7 @@ fn spawn_reader(
                 None => reader.tell(Arc::new(error)),
             },
         };
-        // Nobody may ask.
+        // The receiver may be gone.
         let _ = end.send(Some(ended));
     };
     bridge::spawn_apart(read).map_err(|source| no_thread(path, source))
@@ -251,7 +250,7 @@ struct Reader<F> {
 }
 
 enum Stop {
-    /// Nobody wants what comes.
+    /// The blob is not needed.
     Unwanted,
     Bundle(BundleError),
 }
@@ -373,7 +372,7 @@ impl Pump {
             let mut chunk = Vec::with_capacity(CHUNK_LEN);
             match content.take(CHUNK_LEN as u64).read_to_end(&mut chunk) {
                 Ok(0) => return,
-                // Nobody listens: the blob is there already, or its image was given up.
+                // The receiver is gone: the blob exists already, or its image failed.
                 Ok(_) if sender.blocking_send(Ok(chunk.into())).is_err() => return,
                 Ok(_) => {}
                 // The reader remembers why, and says it next.
@@ -391,7 +390,7 @@ impl Pump {
         let is_told = broken.is_some() || !self.waiting.is_empty();
         if let Some((_, broken)) = broken {
             let error = TransferError::Stream(Arc::clone(error));
-            // Whoever has given up needs no error, here and below.
+            // A receiver that has given up does not need the error, here and below.
             let _ = broken.blocking_send(Err(error));
         }
         for (_, sender) in self.waiting.drain() {

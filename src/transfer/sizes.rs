@@ -1,8 +1,8 @@
-//! Sizes: what is said of a blob's length is compared, with what else is said and with the bytes.
+//! Compares the sizes that manifests state for a blob with each other and with the bytes.
 //!
-//! Facts about one digest come from many manifests. An image that contradicts itself or its source
-//! fails alone, and what it says is never taken for another image's: [`super::Plan`] keeps blobs
-//! of one digest and different sizes apart.
+//! Statements about one digest come from many manifests. An image that contradicts itself or its
+//! source fails alone, and its statements are not used for other images: [`super::Plan`] keeps
+//! blobs of one digest and different sizes apart.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -33,7 +33,7 @@ impl fmt::Display for SizeClaim {
     }
 }
 
-/// What one manifest says of a blob.
+/// The statement of one manifest about a blob.
 #[derive(Clone, Copy)]
 struct Said<'a> {
     by: &'a Digest,
@@ -69,7 +69,7 @@ pub(super) async fn check(source: &Source, image: &Resolved) -> Result<(), Trans
     Ok(())
 }
 
-/// What the manifests of an image say of each digest, if they agree.
+/// The statements of an image's manifests about each digest, if they agree.
 fn collect(image: &Resolved) -> Result<HashMap<&Digest, Said<'_>>, TransferError> {
     let lens: HashMap<&Digest, u64> = image
         .all_manifests()

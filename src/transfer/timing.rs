@@ -32,7 +32,7 @@ impl Timings {
         });
     }
 
-    /// How long an image took; `None` for one that was not begun or did not end.
+    /// The duration of an image; `None` for one that was not begun or did not end.
     pub fn took(&self, image: usize) -> Option<Duration> {
         let timings = self.0.lock().expect("no panic while timing");
         timings.get(image)?.took

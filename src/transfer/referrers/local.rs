@@ -1,4 +1,4 @@
-//! What is about what in one repository of a local source, found without asking anybody.
+//! The referrers within one repository of a local source, found without requests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ pub struct LocalReferrers {
     tagged: Vec<Tagged>,
     /// Those of them that cannot be read: what they are about cannot be carried with them.
     unreadable: Vec<Unreadable>,
-    /// What a manifest says that it is about, with where the manifest is.
+    /// The subject of each manifest, and the place of the manifest.
     subjects: HashMap<Digest, (Digest, Location)>,
     /// The manifests about another, each list sorted.
     about: HashMap<Digest, Vec<Digest>>,
@@ -37,7 +37,7 @@ pub(super) struct Tagged {
 pub(super) struct Unreadable {
     form: ReferrerTag,
     pub(super) tag: Tag,
-    /// What it names, if that is known.
+    /// The digest of the tag, if it is known.
     pub(super) digest: Option<Digest>,
     pub(super) location: Location,
 }
@@ -257,10 +257,10 @@ impl LocalReferrers {
         }
     }
 
-    /// Tells referrers from images: the manifests that are carried with the images whose tops are
-    /// `roots`, those of referrers and of their referrers included.
+    /// Distinguishes referrers from images: returns the manifests that are carried with the images
+    /// whose tops are `roots`, including referrers and their referrers.
     ///
-    /// What is about nothing of the repository is nobody's referrer, and an image of its own.
+    /// A manifest whose subject is not in the repository is an image of its own.
     pub fn carried_with(&self, roots: &HashSet<Digest>) -> HashSet<Digest> {
         let tops: HashSet<&Digest> = self.tagged.iter().map(|tagged| &tagged.digest).collect();
         let is_root = |digest: &&Digest| {

@@ -8,14 +8,14 @@ use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
 /// The annotation by which `BuildKit` says what an attestation in an index is.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation by which it ties one to the manifest that it is about.
+/// The annotation of an attestation that contains the digest of its manifest.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// A child of an index that is needed and was not found.
 #[derive(Debug, Clone)]
 pub struct AbsentChild {
     pub digest: Digest,
-    /// What it is: "linux/arm64", "attestation of linux/arm64".
+    /// Its role: "linux/arm64", "attestation of linux/arm64".
     pub role: String,
     pub holder: Holder,
     /// The platforms of the index that the source has, where that is known.
@@ -34,7 +34,7 @@ pub enum Holder {
     Archive,
 }
 
-/// How it came to be needed.
+/// Why it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// Its platform was asked for.
@@ -128,7 +128,7 @@ pub fn is_about_another(child: &Descriptor) -> bool {
             .any(|key| child.annotations.contains_key(*key))
 }
 
-/// The digest of the child that it says it is about.
+/// The digest of the child that an attestation refers to.
 pub(super) fn reference(child: &Descriptor) -> Option<&str> {
     child.annotations.get(REFERENCE_DIGEST).map(String::as_str)
 }
@@ -141,7 +141,7 @@ pub(super) fn stated(child: &Descriptor) -> Option<&Platform> {
         .filter(|platform| platform.is_stated())
 }
 
-/// What a child of `index` is, in words: "linux/arm64", "attestation of linux/arm64".
+/// The role of a child of `index`, in words: "linux/arm64", "attestation of linux/arm64".
 pub(in crate::transfer) fn role(index: &Manifest, child: &Descriptor) -> String {
     if is_about_another(child) {
         let about = reference(child);

@@ -21,7 +21,7 @@ struct Offer {
 /// Children, each with the index that lists it.
 type Orphans = Vec<(Arc<Manifest>, Descriptor)>;
 
-/// What was found below an index.
+/// The manifests found below an index.
 #[derive(Default)]
 struct Below {
     offers: Vec<Offer>,
@@ -93,7 +93,7 @@ impl Walk<'_> {
         Ok(collected)
     }
 
-    /// What an index and those that it lists without a platform offer.
+    /// The manifests offered by an index and by nested indexes without a platform.
     async fn offers(&self, top: &Arc<Manifest>) -> Result<Below, TransferError> {
         let mut all = Below::default();
         let mut seen = BTreeSet::new();
@@ -148,7 +148,7 @@ fn best<'a>(offers: &'a [Offer], platform: &Platform) -> Vec<&'a Offer> {
     exact
 }
 
-/// That several manifests are for one platform, so that which one is wanted is a question.
+/// The warning that several manifests are for one platform, so that the choice is ambiguous.
 fn several(platform: &Platform, best: &[&Offer], chosen: &Offer) -> Option<String> {
     if best.len() < 2 {
         return None;

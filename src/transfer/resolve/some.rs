@@ -1,5 +1,5 @@
-//! Several platforms of an index, or what is there of all: which children are carried, and what
-//! becomes of the index.
+//! Carries several platforms of an index, or all that exist: selects its children, and decides how
+//! the index is treated.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::oci::{
     Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform, PlatformChoice,
 };
 
-/// What is wanted of an index.
+/// The requested part of an index.
 pub(super) struct Part<'a> {
     pub(super) platforms: &'a PlatformChoice,
     pub(super) mode: IndexMode,
     pub(super) referrers: ReferrerMode,
 }
 
-/// What became of the wanted part of an index so far.
+/// The part of an index that was taken so far.
 struct Taken<'a> {
     part: &'a Part<'a>,
     collected: Collected,
@@ -151,8 +151,8 @@ impl Walk<'_> {
         Ok(carried)
     }
 
-    /// What each child is for. What a child does not say, its configuration is asked for where a
-    /// wanted platform is not offered otherwise.
+    /// The platform of each child. If a child does not state it, its configuration is read where a
+    /// requested platform is not offered otherwise.
     async fn platforms(
         &self,
         index: &Manifest,
@@ -300,7 +300,7 @@ impl Taken<'_> {
     }
 }
 
-/// Whether a child is about another that the index lists and that is not carried.
+/// Whether a child refers to another child of the index that is not carried.
 fn is_about_lost(
     index: &Manifest,
     child: &Descriptor,

@@ -10,7 +10,7 @@ use super::absent::{self, AbsentChild, Holder, Wish};
 use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX, ReferrerMode};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, PlatformChoice};
 
-/// How many children of one index are read at once.
+/// Number of children of one index read at once.
 const CHILDREN_AT_ONCE: usize = 8;
 
 /// Manifests in the order in which they are to be published, each once, and children left out.
@@ -19,11 +19,11 @@ pub(super) struct Collected {
     pub(super) manifests: Vec<Manifest>,
     pub(super) seen: BTreeSet<Digest>,
     pub(super) absent: Vec<Descriptor>,
-    /// What the index says that the manifest in its place runs on.
+    /// The platform of the manifest that replaces the index, according to the index.
     pub(super) platform: Option<Platform>,
-    /// How many attestations were left out since nobody wants referrers.
+    /// The number of attestations left out, since referrers are not wanted.
     pub(super) n_left_referrers: usize,
-    /// What the user should know.
+    /// Warnings for the user.
     pub(super) warnings: Vec<String>,
 }
 
@@ -35,15 +35,15 @@ impl Collected {
     }
 }
 
-/// What was read of an image, so that a manifest is read once however often it is listed: eight
-/// indexes that list each other a hundred times are a few KiB, and stand for 10¹⁶ images.
+/// The manifests read for an image. Each is read once, however often it is listed: eight indexes
+/// that list each other a hundred times are a few KiB, and represent 10¹⁶ images.
 #[derive(Default)]
 struct Known {
     manifests: HashMap<Digest, Found>,
     len: u64,
 }
 
-/// What came of reading a manifest.
+/// The result of reading a manifest.
 #[derive(Clone)]
 pub(super) enum Found {
     Here(Arc<Manifest>),
@@ -224,13 +224,13 @@ impl<'a> Walk<'a> {
         Ok(found)
     }
 
-    /// What was read of a digest, if anything was tried.
+    /// The result of reading a digest, if that was tried.
     fn known(&self, digest: &Digest) -> Option<Found> {
         let known = self.known.lock().expect("no panic while reading");
         known.manifests.get(digest).cloned()
     }
 
-    /// The error that a child is missing, with the platforms that are there.
+    /// The error that a child is missing, with the platforms that exist.
     pub(super) async fn missing(
         &self,
         index: &Manifest,
@@ -245,9 +245,9 @@ impl<'a> Walk<'a> {
         self.absent(index, child, wish)
     }
 
-    /// That a child of `index` cannot be carried, with what can.
+    /// The error that a child of `index` cannot be carried, with those that can.
     pub(super) fn absent(&self, index: &Manifest, child: &Descriptor, wish: Wish) -> TransferError {
-        // What was read of a registry by now is chance.
+        // Of a registry, the set of children read so far depends on timing.
         let is_here = |child: &&Descriptor| {
             !self.source.is_remote() && matches!(self.known(&child.digest), Some(Found::Here(_)))
         };
@@ -267,7 +267,7 @@ impl<'a> Walk<'a> {
         }))
     }
 
-    /// That a child of `index` is not carried, since it was not found.
+    /// The warning that a child of `index` is not carried, since it was not found.
     pub(super) fn left_out(&self, index: &Manifest, child: &Descriptor) -> String {
         format!(
             "{} (`{}`) was not found in {} and is left out",
