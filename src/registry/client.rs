@@ -342,8 +342,7 @@ impl Client {
     /// Sends a call, with a login if it requires one; the answer may have any status.
     ///
     /// There is no ping first: the first call to a registry is sent as it is, and its 401 says how
-    /// to log in. A token that is refused is fetched anew once, with the scopes that the refusal
-    /// asks for.
+    /// to log in. A token that is refused is fetched anew once, with the scopes then required.
     pub(super) async fn send(
         &self,
         target: &Target<'_>,

@@ -149,7 +149,7 @@ fn a_spent_budget_says_when_to_run_again() {
         "{}",
         output.stderr
     );
-    let hint = "hint: Run the same command again in 6h00m: it does only what is missing.";
+    let hint = "hint: Run the same command again in 6h00m: it does only what is missing";
     assert!(output.stderr.contains(hint), "{}", output.stderr);
     // What was given out is carried.
     let n_pulled = whole_images(&zoo.env.path("store")).len();

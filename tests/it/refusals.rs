@@ -150,7 +150,7 @@ fn a_token_server_that_is_none_is_named() {
         &[
             "404 404 page not found",
             "no usable token server",
-            "Correct the realm",
+            "correct the realm",
         ],
     );
     check(

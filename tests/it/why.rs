@@ -175,7 +175,7 @@ fn the_start_of_a_digest_is_enough_and_a_wrong_one_is_answered_with_what_is_like
     };
     let mistyped = format!("{}{other}", &digest.as_str()[..digest.as_str().len() - 1]);
     let near = env.run_line(&format!("why {mistyped} site.tar")).exits(5);
-    let hint = format!("did you mean `{digest}`?");
+    let hint = format!("Did you mean `{digest}`?");
     assert!(
         near.stderr.replace("\n      ", " ").contains(&hint),
         "{}",

@@ -186,7 +186,7 @@ fn slips_that_would_change_nothing_are_refused() {
         ),
         (
             "export store --output x --rename a=d",
-            "did you mean `a/*=d/*`?",
+            "Did you mean `a/*=d/*`?",
         ),
         (
             "pack store --output x.tar --set registy=r",

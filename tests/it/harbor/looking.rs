@@ -130,7 +130,7 @@ fn advice_for_a_pull_is_about_pulling() {
     site.harbor.state().add_project("theirs", &[]);
     let host = site.harbor.host();
     for (name, says) in [
-        ("absent/x:1", "project `absent` does not exist"),
+        ("absent/x:1", "Project `absent` does not exist"),
         ("theirs/x:1", "give it the role Guest"),
     ] {
         site.env.write("list.txt", name);
