@@ -26,14 +26,14 @@
 //!
 //! Files are sorted by path, blobs by digest as text, links and directories by path, all by their
 //! bytes. Content is padded with zeros to whole blocks of 512 bytes. The content of blobs and of
-//! parts starts on a multiple of 4096, which a comment before their header makes so (see `header.rs`);
-//! all else follows what is before it without a gap.
+//! parts is aligned to 4096 bytes by a comment before their header (see `header.rs`); everything
+//! else follows its predecessor without a gap.
 //!
 //! So each offset and each header follows from `hod/bundle.json` and the lengths of the two json
-//! files. A writer knows all of them before the first byte. A reader works them out anew and refuses
-//! whatever is not so, by the name of the member: one that is not listed, that is there twice or not
-//! at all, a link, a device, another owner, bytes in the padding. Nothing of a bundle is then taken
-//! on trust but the id in `hod/bundle.json`, or the signature, and content is as its digest says.
+//! files. A writer knows all of them before the first byte. A reader computes them again and
+//! refuses every deviation by the name of the member: one that is not listed, duplicated or
+//! missing, a link, a device, another owner, bytes in the padding. Then only the id in
+//! `hod/bundle.json`, or its signature, has to be trusted, and content is verified by its digest.
 //!
 //! # The tree
 //!
@@ -51,24 +51,24 @@
 //! repositories/NAME/_manifests/tags/TAG/current/link       likewise
 //! ```
 //!
-//! A link file holds `ALG:HEX` without a line break. What is in the base has links, too.
+//! A link file holds `ALG:HEX` without a line break. Blobs of the base have links, too.
 //!
 //! # Parts
 //!
-//! A blob that no volume can hold is cut; its parts lie in consecutive volumes. At most one part
-//! goes on from a volume into the next, and a volume in the middle of a blob has no other blobs. So
-//! volumes that come one after the other bring the parts one after the other, and `cat data.* >
-//! data` joins them after untarring: part numbers have at least three digits, and all as many as the
-//! number of parts needs. Each part has its digest, so that a volume is checked by itself, and the
-//! whole has its own. This writer makes all parts but the last a multiple of 4096 bytes; a reader
-//! does not ask for that.
+//! A blob that does not fit any volume is cut; its parts are in consecutive volumes. At most one
+//! part continues from a volume into the next, and a volume in the middle of a blob has no other
+//! blobs. So consecutive volumes contain consecutive parts, and `cat data.* > data` joins them
+//! after untarring: part numbers have at least three digits, and all as many as the number of parts
+//! needs. Each part has its digest, so that a volume can be checked separately, and the whole blob
+//! has its own. This writer makes all parts but the last a multiple of 4096 bytes; a reader does
+//! not require that.
 //!
 //! # The base
 //!
-//! A bundle may have less than its images need: `base` lists configs and layers, never manifests,
-//! that whoever applies it must have. Each of an image's `blobs` is in `blobs` or in `base`. `held`
-//! says where it was when the bundle was packed, to say so when it is missing; that has no meaning
-//! else.
+//! A bundle may contain less than its images need: `base` lists configs and layers, never
+//! manifests, that its target must have. Each of an image's `blobs` is in `blobs` or in `base`.
+//! `held` says where it was when the bundle was packed, which is used only in messages when it is
+//! missing.
 //!
 //! # The signature
 //!
@@ -83,9 +83,9 @@
 //!
 //! # One pass
 //!
-//! From a pipe, volumes come one after the other in order, as `cat NAME.*.tar` brings them, as they
-//! are or compressed as one. The manifests come before other blobs, so that all is known of what is
-//! to come before it does.
+//! From a pipe, volumes come one after the other in order, as `cat NAME.*.tar` writes them, raw or
+//! compressed as one. The manifests come before other blobs, so that everything to come is known
+//! beforehand.
 //!
 //! # Versions
 //!
@@ -93,10 +93,10 @@
 //!   refused by its number.
 //! - `encoding` of a blob is `raw`: the bytes of the tar are the blob. Another one is refused by its
 //!   name.
-//! - Fields that are not known are passed over. Format 1 may get new ones, where it is right to do
-//!   without: a reader of today must not do harm by not knowing them.
-//! - Whatever a tar holds is listed in `files` or `blobs`, or follows from `images`. New files may be
-//!   carried, and new members of another kind may not.
+//! - Unknown fields are ignored. Format 1 may get new ones, if ignoring them is correct: they must
+//!   not make today's readers do harm.
+//! - Everything in a tar is listed in `files` or `blobs`, or follows from `images`. New files may
+//!   be added, new members of another kind may not.
 //! - The order of members, their headers, the alignment, and the meaning of fields that are there do
 //!   not change. What would change any of them is format 2.
 //!

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 /// The most that is read of each of a program's outputs, in bytes.
 const OUTPUT_LEN_MAX: u64 = 1024 * 1024;
 
-/// What a program said before it ended.
+/// The output of a program that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Whether it ended with 0.
@@ -27,7 +27,7 @@ pub enum Error {
 
 /// Runs `name`, found on PATH, with `arguments` and `input`, and waits for its end; blocks.
 ///
-/// What it writes beyond a megabyte is cut off, which may make it fail.
+/// Output beyond a megabyte is cut off, which may make the program fail.
 pub fn run(name: &str, arguments: &[&str], input: &[u8]) -> Result<Output, Error> {
     let child = Command::new(name)
         .args(arguments)
@@ -104,7 +104,7 @@ mod tests {
                 stderr: b"no\n".to_vec(),
             }
         );
-        // More than a pipe holds, and nobody reads it.
+        // More than a pipe holds, with no reader.
         let deaf = run("true", &[], &vec![0; 1 << 20]).unwrap();
         assert!(deaf.is_success && deaf.stdout.is_empty());
         // More than anybody wants to hear.

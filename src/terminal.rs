@@ -1,4 +1,4 @@
-//! The terminal as a place to ask a person, whatever stdin is.
+//! Asks questions on the terminal, independently of stdin.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -12,7 +12,7 @@ const TERMINAL: &str = "/dev/tty";
 /// The longest answer, in bytes: tokens are long.
 const LINE_LEN_MAX: u64 = 64 * 1024;
 
-/// How the terminal was before a question that is not answered yet.
+/// The settings of the terminal before a question that is not answered yet.
 static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Whether what a person types is seen.
@@ -24,14 +24,14 @@ pub enum Echo {
 
 /// Waits for a line from the terminal, and returns it without its end; blocks.
 ///
-/// Whoever ends the process meanwhile calls [`restore`].
+/// Code that ends the process meanwhile must call [`restore`].
 pub fn read_line(echo: Echo) -> io::Result<String> {
     let terminal = fsx::open(Path::new(TERMINAL)).map_err(io::Error::other)?;
     let before = tcgetattr(&terminal)?;
     let mut during = before.clone();
     if echo == Echo::Hidden {
         during.local_flags.remove(LocalFlags::ECHO);
-        // The line break is shown, so that what follows begins on a line of its own.
+        // The line break is shown, so that the following output begins on a new line.
         during.local_flags.insert(LocalFlags::ECHONL);
     }
     *asking() = Some(before);
@@ -52,7 +52,7 @@ pub fn restore() -> bool {
         return false;
     };
     if let Ok(terminal) = fsx::open(Path::new(TERMINAL)) {
-        // There is no other way to be kind to a terminal that does not take it.
+        // If the terminal cannot be restored, there is nothing else to do.
         let _ = tcsetattr(&terminal, SetArg::TCSADRAIN, &before);
     }
     true

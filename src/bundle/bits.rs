@@ -86,7 +86,7 @@ impl Flipped<'_> {
         });
     }
 
-    /// All that stands behind the head: member by member, and the end.
+    /// Everything after the head: member by member, and the end.
     fn rest(&self) {
         let members = self.volume.layout().members().iter().enumerate();
         let mut end = self.head_end();

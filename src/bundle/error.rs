@@ -340,7 +340,7 @@ impl BundleError {
         }
     }
 
-    /// Whether it is about who signed.
+    /// Whether it concerns the signature.
     pub fn is_signature(&self) -> bool {
         match self {
             Self::InVolume { source, .. }

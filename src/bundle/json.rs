@@ -51,8 +51,8 @@
 //!
 //! Every blob belongs to an image. A digest is listed once, in `blobs` or in `base`.
 //!
-//! `hod/volume.json`, for whoever checks a volume with a tar and a sum alone; all of it follows from
-//! `hod/bundle.json`, but for which volume it is:
+//! `hod/volume.json` allows checking a volume with nothing but a tar and a checksum program; all of
+//! it follows from `hod/bundle.json`, except the number of the volume:
 //!
 //! ```text
 //! format      1

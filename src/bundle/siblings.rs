@@ -87,7 +87,7 @@ pub fn stray_volumes(
     let own: BTreeSet<PathBuf> = (1..=count)
         .map(|index| volume_path(output, index, count))
         .collect();
-    // As it stands in the names of volumes.
+    // As the names of volumes contain it.
     let first = volume_path(output, 1, 1);
     let names = fsx::read_dir_names(fsx::dir_of(output))?;
     let paths = names.into_iter().map(|name| output.with_file_name(name));

@@ -341,7 +341,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         reader
     }
 
-    /// Whoever hashes the blob for the reader's sake wants to know which part is wrong.
+    /// Records where a part begins, so that an error can name the part that is wrong.
     fn begin_part(&mut self) {
         if self.hasher.is_some() && self.n_parts > 0 {
             let digest = self.member.digest(&self.pass.head.manifest);

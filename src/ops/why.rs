@@ -1,4 +1,4 @@
-//! `why`: what a digest is, and which images it is there for.
+//! `why`: explains what a digest is, and which images use it.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,16 @@ use crate::bundle::Place;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
 use crate::transfer::{BlobContent, Source};
 
-/// How many hex characters of a digest must be given at least.
+/// Minimum number of hex characters of a digest.
 const PREFIX_LEN_MIN: usize = 12;
-/// How many digests are shown where several fit, or look alike.
+/// Maximum number of digests shown where several match, or are similar.
 const SHOWN_MAX: usize = 3;
-/// How deep indexes may nest.
+/// Maximum nesting of indexes.
 const DEPTH_MAX: usize = 8;
-/// How many ways through the manifests of one image are told.
+/// Maximum number of paths through the manifests of one image that are shown.
 const PATHS_MAX: usize = 100;
 
-/// What to explain.
+/// The digest to explain.
 #[derive(Debug)]
 pub struct WhyOptions {
     /// A digest or the start of one, with or without its algorithm.
@@ -28,7 +28,7 @@ pub struct WhyOptions {
     pub source: PathBuf,
 }
 
-/// What a digest is, and who uses it.
+/// The kind of a digest, and its users.
 #[derive(Debug, Serialize)]
 pub struct WhyOutcome {
     pub digest: Digest,
@@ -39,7 +39,7 @@ pub struct WhyOutcome {
     /// manifests are, or there is one only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<u32>,
-    /// Whether a bundle does not have it, but counts on it being at its target.
+    /// Whether a bundle does not contain it, but requires it at its target.
     pub is_base: bool,
     /// Of a layer: the digest of its uncompressed bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct WhyOutcome {
 #[derive(Debug, Serialize)]
 pub struct Use {
     pub image: String,
-    /// The tag of what is about the image, when that is what uses it.
+    /// The tag of the referrer that uses it, unless the image itself does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub referrer: Option<String>,
     /// From the top manifest to the digest.
@@ -76,7 +76,7 @@ struct Way {
     role: Role,
 }
 
-/// What something is to the manifest that names it, or by itself.
+/// The role of a blob or manifest in the manifest that names it, or in itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Index,
@@ -216,8 +216,8 @@ impl Sought {
         }
     }
 
-    /// How unlike a digest it is; `None` when it is not meant. One that starts alike may have been
-    /// broken off and completed wrongly, one with few other characters is mistyped.
+    /// The distance to a digest; `None` when it is not similar. A digest with the same start may
+    /// have been cut off and completed wrongly, one with few different characters is mistyped.
     fn distance(&self, digest: &Digest) -> Option<usize> {
         let pairs = || self.hex.bytes().zip(digest.hex().bytes());
         let n_other = pairs().filter(|(a, b)| a != b).count();
@@ -346,7 +346,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a configuration says of the layers.
+/// The layers according to a configuration.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Made {
@@ -367,7 +367,7 @@ struct HistoryLine {
     empty_layer: bool,
 }
 
-/// Reads the configuration beside a layer, where that is cheap.
+/// Reads the configuration that belongs to a layer, where that is cheap.
 async fn read_config(inventory: &Inventory, group: &Group, way: &Way) -> Option<Made> {
     let manifest = way.steps.get(way.steps.len().checked_sub(2)?)?;
     let manifest = inventory.manifest(&manifest.digest).ok()??;

@@ -3,9 +3,9 @@
 //!
 //! The URLs are written by the author of an image and are not trusted:
 //! - Only `https` is fetched, unless the user allowed plain HTTP for the host. A name that resolves
-//! into this machine or network then fails at a certificate for another name.
+//!   into this machine or network then fails at a certificate for another name.
 //! - Nothing on this machine, and no link-local address (where clouds keep secrets), unless the
-//! user named the host.
+//!   user named the host.
 //! - No login is sent to any host, including one contained in a URL.
 //! - Each redirect is checked in the same way, and their number is limited.
 //! - The bytes are hashed when they are written, as with any blob.

@@ -51,7 +51,7 @@ pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Ap
     Err(ApiError::new(Code::BadRequest, problem))
 }
 
-/// Refuses what changes something at the wish of a page from elsewhere.
+/// Refuses changes that a web page of another origin requests.
 pub(super) fn check_origin(
     method: &Method,
     uri: &Uri,

@@ -1,5 +1,5 @@
-//! Verifying what another tool has put together, whose formats have no verifier of their own: each
-//! image is resolved, and each blob of it hashed.
+//! Verifies archives and layouts of other tools, whose formats have no separate verifier: each
+//! image is resolved, and each of its blobs hashed.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::ops::{Catalog, Context, ImageStatus, OpsError};
 use crate::report::{Event, Reporter};
 use crate::transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
 
-/// How much is hashed at once.
+/// Number of bytes hashed at once.
 const CHUNK_LEN: usize = 256 * 1024;
 
 pub(super) async fn verify(

@@ -281,7 +281,7 @@ impl LocalReferrers {
         carried
     }
 
-    /// Whether a candidate is carried with one of the images that [`Self::carried_with`] is about.
+    /// Whether a candidate is carried with one of the images passed to [`Self::carried_with`].
     pub fn is_carried(
         &self,
         tag: Option<&Tag>,
