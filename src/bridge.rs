@@ -24,7 +24,7 @@ pub const CHUNKS_MAX: usize = 4;
 /// Number of bytes of a file read at once.
 pub const CHUNK_LEN: usize = 256 * 1024;
 
-/// Runs `work` on a thread that may block, and returns what it returns; its panic is ours.
+/// Runs `work` on a thread that may block, and returns its result; a panic is passed on.
 ///
 /// Never completes when the system makes no thread for it: [`refusal`] does then.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -54,7 +54,7 @@ pub fn spawn_apart(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread.spawn(work).map(|_| ())
 }
 
-/// Runs `work` as [`spawn_apart`] does, and returns what it returns.
+/// Runs `work` as [`spawn_apart`] does, and returns its result.
 pub async fn run_apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
@@ -82,7 +82,7 @@ pub fn require_threads(n: usize) -> io::Result<()> {
     let (end, until_end) = std::sync::mpsc::channel::<()>();
     let until_end = std::sync::Mutex::new(until_end);
     let wait = || {
-        // Fails when the other end is dropped.
+        // Fails when the receiver is dropped.
         let _ = until_end.lock().map(|end| end.recv());
     };
     std::thread::scope(|scope| {

@@ -54,12 +54,12 @@ fn converse(mut child: Child, input: &[u8]) -> io::Result<Output> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // All three at once: a program may write before it has read.
     let conversed = std::thread::scope(|scope| {
-        // Not `scope.spawn`, which panics where the system makes no more threads.
+        // Not `scope.spawn`, which panics if the system cannot start a thread.
         let thread = std::thread::Builder::new;
         let stderr = thread().spawn_scoped(scope, || read(stderr))?;
         thread().spawn_scoped(scope, || {
             if let Some(mut stdin) = stdin {
-                // A program need not read what it is told.
+                // A program need not read its input.
                 let _ = stdin.write_all(input);
             }
         })?;
@@ -107,7 +107,7 @@ mod tests {
         // More than a pipe holds, with no reader.
         let deaf = run("true", &[], &vec![0; 1 << 20]).unwrap();
         assert!(deaf.is_success && deaf.stdout.is_empty());
-        // More than anybody wants to hear.
+        // More than the maximum.
         let loud = run("head", &["-c", "4000000", "/dev/zero"], b"").unwrap();
         assert_eq!(loud.stdout.len() as u64, OUTPUT_LEN_MAX);
         let absent = run("no-such-program-anywhere", &[], b"").unwrap_err();

@@ -23,7 +23,7 @@ const KEY_LEN_MIN: usize = 50;
 const BASE64_LEN_MIN: usize = 12;
 /// Shorter pieces of secrets stay visible: they occur in other words too.
 const PIECE_LEN_MIN: usize = 4;
-/// The length of the shortest digest without an algorithm that is told from a host, in digits.
+/// Minimum number of digits by which a digest without an algorithm is distinguished from a host.
 const HEX_LEN_MIN: usize = 32;
 const LINE_LEN_MIN: usize = 8;
 const RUN_LEN_MIN: usize = 12;

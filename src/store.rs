@@ -86,7 +86,7 @@ pub struct Made {
 impl Made {
     /// Removes the directories that were made, as far as nothing is in them by now.
     ///
-    /// Does nothing, and returns false, while anybody has the store open.
+    /// Does nothing, and returns false, while another process has the store open.
     pub fn discard(&mut self) -> Result<bool, StoreError> {
         let state = self.lock_path.parent().unwrap_or(&self.lock_path);
         let has_none = self.outer.is_empty() && self.inner.is_empty();
@@ -134,7 +134,7 @@ impl Store {
         Ok(Self::create_new(path)?.0)
     }
 
-    /// Opens the store as [`Store::create`] does, and says what it had to make for it.
+    /// Opens the store as [`Store::create`] does, and returns the directories that it created.
     pub fn create_new(path: &Path) -> Result<(Self, Made), StoreError> {
         Self::create_as(path, Sharing::WithOthers)
     }

@@ -91,7 +91,7 @@ impl Reader {
                 Some(len) if !Extension::is_one(kind) => len,
                 _ => header.entry_size().map_err(|_| self.bad_header(start))?,
             };
-            // Links of some tars have the length of what they lead to, and never content.
+            // In some tars, links have the length of their target, and never content.
             let len = if kind.is_hard_link() || kind.is_symlink() {
                 0
             } else {

@@ -91,7 +91,7 @@ pub async fn refusal() -> io::Error {
     }
 }
 
-/// Waits until no thread works any more, for at most `max`.
+/// Waits until all threads are idle, for at most `max`.
 pub fn wait_until_idle(max: Duration) {
     let is_busy = |state: &mut State| state.n_waiting < state.n_threads;
     // The result is the same whether the wait timed out or not.

@@ -38,7 +38,7 @@ fn divided() -> Sample {
     sample
 }
 
-/// A volume in which bits are flipped, and what it was.
+/// A volume in which bits are flipped, and its original content.
 struct Flipped<'a> {
     bundle: &'a Bundle,
     volume: &'a OpenVolume,

@@ -153,7 +153,7 @@ fn check_text(field: &'static str, text: Option<&String>) -> Result<(), BundleEr
     }
 }
 
-/// Whatever a bundle says of itself may be shown on a terminal.
+/// Texts of a bundle may be shown on a terminal.
 fn check_printable(field: &'static str, text: &str) -> Result<(), BundleError> {
     if text.len() > TEXT_LEN_MAX || text.chars().any(char::is_control) {
         return Err(BundleError::Text { field });

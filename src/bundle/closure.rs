@@ -55,7 +55,7 @@ impl<'a> Closure<'a> {
         Ok(())
     }
 
-    /// Compares what every image has with what it needs.
+    /// Compares the listed blobs of every image with those that its manifests need.
     ///
     /// An index may lack some of its children, when only some platforms are carried, but not all.
     pub(super) fn check(&self) -> Findings {

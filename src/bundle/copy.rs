@@ -17,7 +17,7 @@ use crate::bridge::{self, FileRange};
 use crate::fsx::{self, Durability, RangeCopier, TempFile};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
-/// After how many bytes of a blob the kernel is told to begin writing them to the disk.
+/// Number of bytes of a blob after which the kernel is told to start writing them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
 /// What is known about the blobs to be packed, before and after they are read. It is not used for
@@ -82,7 +82,7 @@ pub(super) struct Work<'a> {
     pub(super) is_sample: bool,
 }
 
-/// The positions of a blob and of a part of it.
+/// The indexes of a blob and of a part of it.
 pub(super) type PartId = (usize, usize);
 
 /// A part of a blob.
@@ -204,7 +204,7 @@ fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
     pieces.whole().filter(|_| !place.is_file())
 }
 
-/// Refuses a blob that was read and is not what it should be, and notes what it is.
+/// Refuses a blob whose digest is wrong, and records the result.
 pub(super) fn conclude(
     knowledge: &dyn Knowledge,
     (place, pieces): (Place<'_>, &Pieces),

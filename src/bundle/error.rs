@@ -55,7 +55,7 @@ pub enum BundleError {
         #[source]
         source: fsx::Error,
     },
-    /// A file that is to be carried is not what it was when the pack began.
+    /// A file to be carried has changed since packing began.
     #[error("`{}` changed while it was packed", path.display())]
     FileChanged { path: PathBuf },
     /// The bundle's file could not be read.
@@ -108,7 +108,7 @@ pub enum BundleError {
     /// A path in `hod/bundle.json` or `hod/volume.json` that is not permitted.
     #[error("bundle has a member with an unsafe path")]
     Path(#[source] EntryPathError),
-    /// A member of the archive is not what it must be.
+    /// A member of the archive that differs from the prescribed one.
     #[error("bundle member `{}`: {problem}", path.escape_debug())]
     Member {
         /// The raw text from the archive; it may contain anything.

@@ -1,4 +1,4 @@
-//! What a bundle says of itself, as types; as bytes: see [`super::json`].
+//! The description of a bundle, as types; as bytes: see [`super::json`].
 
 use std::collections::HashSet;
 
@@ -200,7 +200,7 @@ impl BundleManifest {
 }
 
 impl BundleBlob {
-    /// The volumes that have the blob or a part of it; none for one that is in all.
+    /// The volumes that have the blob or a part of it; empty for one that is in all.
     pub fn volumes(&self) -> Vec<u32> {
         match &self.place {
             Place::Everywhere => Vec::new(),

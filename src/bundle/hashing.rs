@@ -13,7 +13,7 @@ pub(super) const BUFFER_LEN: usize = 256 * 1024;
 /// Number of buffers per copy, which is how far hashing may lag behind.
 const N_BUFFERS: usize = 4;
 
-/// A thread that hashes what it is sent, and the buffers that travel to it and back.
+/// A thread that hashes the buffers it receives, and sends them back.
 #[derive(Debug)]
 pub(super) struct HashThread {
     tasks: Sender<Task>,

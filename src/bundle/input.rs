@@ -153,7 +153,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A decoder that takes no more memory than it may.
+/// A decoder with limited memory.
 pub(super) fn decoder<'a, R: Read + 'a>(input: R) -> io::Result<impl Read + 'a> {
     let mut decoder = zstd::Decoder::new(input)?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;

@@ -99,7 +99,7 @@ impl Pieces {
         }
     }
 
-    /// The files to name when the blob is not what it should be: of a blob in parts, any may be wrong.
+    /// The files to name when the blob is damaged: of a blob in parts, any may be.
     pub(super) fn files(&self) -> BlobFiles {
         let mut paths: Vec<PathBuf> = self.ranges.iter().map(|r| r.path.clone()).collect();
         paths.dedup();

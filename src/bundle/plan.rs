@@ -45,7 +45,7 @@ pub struct PackPlan {
     pub mtime: u64,
     /// The version of hod that packs.
     pub tool_version: String,
-    /// Who signs it, if anybody.
+    /// The signer, if the bundle is to be signed.
     pub signer: Option<Signer>,
 }
 

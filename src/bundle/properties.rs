@@ -26,7 +26,7 @@ fn cut() -> Written {
     Written::new(sample)
 }
 
-/// A bundle in volumes, with all that is known of them.
+/// A bundle in volumes, and the plan it was made from.
 struct Written {
     sample: Sample,
     manifest: BundleManifest,

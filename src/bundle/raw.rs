@@ -17,7 +17,7 @@ use super::writer::{OpenBlob, WriteOptions};
 use crate::fsx::{self, OutputFile, TempFile};
 use crate::oci::Digest;
 
-/// A volume in the making.
+/// A volume that is being written.
 struct Output {
     /// Its position among the volumes.
     at: usize,

@@ -20,7 +20,7 @@ const SAMPLE_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// Number of large blobs to sample, and of small ones.
 const N_LARGE: usize = 32;
 const N_SMALL: usize = 64;
-/// When no more of them are begun.
+/// Time after which no further ones are started.
 const ENOUGH: Duration = Duration::from_millis(700);
 
 /// Something that is to be copied or read.

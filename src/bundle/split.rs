@@ -44,7 +44,7 @@ impl Capacity {
     }
 }
 
-/// A volume in the making.
+/// A volume that is being filled.
 #[derive(Debug, Clone, Copy)]
 struct Bin {
     free: u64,

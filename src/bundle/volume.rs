@@ -301,7 +301,7 @@ fn file_kind(file: &BundleFileEntry) -> EntryKind {
     }
 }
 
-/// The link files with what they hold, and the marker directories, sorted by path.
+/// The link files with their content, and the marker directories, sorted by path.
 ///
 /// In this order a repository's tags come after all that they need.
 fn links(manifest: &BundleManifest) -> Result<BTreeMap<String, Option<Digest>>, BundleError> {

@@ -88,7 +88,7 @@ impl WriteOptions<'_> {
         }
     }
 
-    /// The system makes no more threads.
+    /// The system cannot start more threads.
     pub(super) fn thread_error(&self, source: std::io::Error) -> BundleError {
         self.write_error(fsx::Error::new("start a thread for", self.output, source))
     }

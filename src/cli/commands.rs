@@ -278,7 +278,7 @@ pub(super) async fn run(
     result
 }
 
-/// Whether the result itself goes to stdout, where a document would be taken for a part of it.
+/// Whether the result itself goes to stdout, where a document would be mixed with it.
 fn is_stdout_taken(command: &Command) -> bool {
     match command {
         Command::Pack(args) => fsx::is_stdout(&args.output),

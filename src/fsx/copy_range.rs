@@ -62,7 +62,7 @@ impl RangeCopier {
                 step_len(from.len),
             );
             match copied {
-                // At the end, or on a file system that does not say what it cannot do.
+                // At the end, or on a file system that does not report that it lacks support.
                 Ok(0) => {}
                 Ok(n) => return Ok(n as u64),
                 Err(rustix::io::Errno::INTR) => return self.step(from, (to, offset)),

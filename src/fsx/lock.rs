@@ -63,7 +63,7 @@ pub struct DirLock {
 }
 
 impl DirLock {
-    /// Takes the lock on the file at `path`, creating it; `None` when somebody else has it.
+    /// Takes the lock on the file at `path`, creating it; `None` when another process holds it.
     pub fn try_acquire(path: &Path, mode: LockMode) -> Result<Option<Self>, Error> {
         let operation = match mode {
             LockMode::Shared => FlockOperation::NonBlockingLockShared,

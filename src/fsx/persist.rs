@@ -58,7 +58,7 @@ impl TempFile {
         }
     }
 
-    /// Lets everybody read the file: mode 0644.
+    /// Makes the file readable by everyone: mode 0644.
     pub(super) fn make_public(&self) -> Result<(), Error> {
         let permissions = std::fs::Permissions::from_mode(0o644);
         let set = self.inner.as_file().set_permissions(permissions);
@@ -137,7 +137,7 @@ impl TempFile {
         }
     }
 
-    /// Renames the file to `destination`, replacing what is there.
+    /// Renames the file to `destination`, replacing an existing one.
     ///
     /// Atomic: readers see the old file or the whole new one. With [`Durability::Synced`] data,
     /// then name, are on the disk on return. On failure the temporary file is gone.
@@ -245,7 +245,7 @@ fn new_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Renames a file or directory, replacing a file that is there.
+/// Renames a file or directory, replacing an existing file.
 #[expect(clippy::disallowed_methods, reason = "the one home of renaming")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::rename(from, to).map_err(|source| Error::with_destination("rename", from, to, source))

@@ -30,7 +30,7 @@ pub struct FileStat {
 }
 
 impl FileStat {
-    /// Whether anybody may run it.
+    /// Whether any execute bit is set.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o111 != 0
     }
@@ -198,7 +198,7 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     // As many as the kernel follows.
     for _ in 0..40 {
         match absent_as_none(std::fs::read_link(&path)) {
-            // No link, or not there.
+            // Not a link, or not found.
             Ok(None) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(path),
             Ok(Some(_)) if is_open_file(&path)? => return Ok(path),

@@ -16,7 +16,7 @@ pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Whether somebody has it already.
+/// Whether stdin was opened already.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Opens stdin at its current position; no buffered reader may have consumed any of it.

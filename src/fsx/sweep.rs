@@ -157,7 +157,7 @@ pub(super) fn remove_at(dir: &File, name: &OsStr, path: &Path) -> Result<(), Err
     remove_dir_at(dir, name, path)
 }
 
-/// Removes a file or a link, not what it leads to; false when it is a directory.
+/// Removes a file or a link, not its target; false when it is a directory.
 fn unlink_at(dir: &File, name: &OsStr, path: &Path) -> Result<bool, Error> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),

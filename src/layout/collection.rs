@@ -96,7 +96,7 @@ struct Place {
     member: Box<str>,
 }
 
-/// An image, and what an index says of it.
+/// An image, as an index lists it.
 #[derive(Debug)]
 struct TopManifest {
     image: NamedImage,
@@ -229,7 +229,7 @@ impl Collection {
         }
     }
 
-    /// The length of a blob in bytes; `None` when it is not there.
+    /// The length of a blob in bytes; `None` when it is not found.
     pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, CollectionError> {
         match &self.blobs {
             Blobs::Directory => {

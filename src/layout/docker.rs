@@ -1,4 +1,4 @@
-//! Writing `docker save` archives: configurations, uncompressed layers, and what they are called.
+//! Writes `docker save` archives: configurations, uncompressed layers, and their names.
 //!
 //! ```text
 //! <hex>.json       a configuration, by its digest
@@ -125,7 +125,7 @@ enum Content {
     Layer(DockerLayer),
 }
 
-/// An archive in the making, which appears at its destination when it is complete.
+/// An archive that is being built, which appears at its destination when it is complete.
 #[derive(Debug)]
 pub struct DockerWriter {
     tar: TarWriter,
@@ -231,7 +231,7 @@ impl DockerWriter {
         Ok(())
     }
 
-    /// Decompresses a layer into the archive; returns what it hashes to, and its length.
+    /// Decompresses a layer into the archive; returns its hasher and its length.
     fn unpack(
         &mut self,
         stored: &mut (impl Read + Send),

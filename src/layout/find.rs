@@ -69,7 +69,7 @@ fn layouts_below(root: &Path) -> impl Iterator<Item = Result<PathBuf, LayoutErro
     })
 }
 
-/// No component of a reference starts with a dot, and layouts in the making do.
+/// No component of a reference starts with a dot, unlike the temporary directories of layouts.
 fn is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))

@@ -31,7 +31,7 @@ fn blob_member(digest: &Digest) -> String {
     format!("{BLOBS}/{algorithm}/{}", digest.hex())
 }
 
-/// Bytes that come in pieces, and what they should hash to.
+/// Bytes that arrive in pieces, and their expected digest.
 #[derive(Debug)]
 struct Checked {
     expected: Digest,

@@ -103,7 +103,7 @@ impl DirWriter {
         Ok(is_new)
     }
 
-    /// Gives the blob of another layout in the making a second place here.
+    /// Links the blob of another layout that is being built into this one.
     pub fn share_blob(&self, other: &Self, digest: &Digest) -> Result<(), LayoutError> {
         let source = other.blob_path(digest);
         fsx::link_or_copy_file(&source, &self.blob_path(digest), self.output.path())?;
@@ -258,7 +258,7 @@ impl BlobWriter {
     }
 }
 
-/// Whether a layout in the making has a file of this path.
+/// Whether a layout that is being built may have a file of this path.
 fn is_member(path: &Path) -> bool {
     let name = path.as_os_str();
     name.to_str().is_some_and(file_name::is_layout_file) || fsx::is_scratch_name(name)

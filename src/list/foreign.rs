@@ -1,4 +1,4 @@
-//! Files of other tools that name images, told apart by their shape.
+//! Files of other tools that name images, recognised by their shape.
 
 use std::fmt;
 

@@ -147,7 +147,7 @@ impl<'a> Gatherer<'a> {
         self.add_problem(entry.origin, bad);
     }
 
-    /// The reference with what it leaves to defaults written out.
+    /// The reference with its defaults written out.
     fn identity(&self, entry: &ListEntry) -> String {
         let mut reference = entry.reference.clone();
         let is_bare = reference.registry.is_none();

@@ -127,7 +127,7 @@ impl fmt::Display for LineOptions {
     }
 }
 
-/// Reads the value of `platform=`; a value that blanks have split is told from one that is wrong.
+/// Reads the value of `platform=`; distinguishes a value with blanks in it from a wrong one.
 pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad> {
     let error = match value.parse::<PlatformChoice>() {
         Ok(platforms) => return Ok(platforms),

@@ -12,7 +12,7 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Parses a configuration; one that does not say what it runs on, as an artifact's, is `None`.
+    /// Parses a configuration; `None` if it does not state a platform, as an artifact's.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let config: Self = serde_json::from_slice(bytes).ok()?;
         config.platform.is_stated().then_some(config)

@@ -1,4 +1,4 @@
-//! Descriptors: what a manifest says of another blob (OCI image-spec, descriptor.md).
+//! Descriptors: references to other blobs in a manifest (OCI image-spec, descriptor.md).
 
 use std::collections::BTreeMap;
 

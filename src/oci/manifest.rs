@@ -13,7 +13,7 @@ use super::{Descriptor, Digest, MediaType, MediaTypeKind};
 /// The longest manifest that is read, in bytes: 4 MiB, the limit of registries.
 pub const MANIFEST_LEN_MAX: u64 = 4 * 1024 * 1024;
 
-/// A manifest or an index: its bytes, what they hash to, and what they refer to.
+/// A manifest or an index: its bytes, their digest, and their references.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     bytes: Bytes,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest word of a platform that anybody means, in bytes.
+/// Maximum length of a word of a platform, in bytes.
 const TEXT_LEN_MAX: usize = 255;
 
 /// The operating systems that Go, and with it the image specification, has a word for.
@@ -107,7 +107,7 @@ pub enum PlatformError {
         /// The probable intention.
         meant: Option<String>,
     },
-    /// A word that differs in one letter from one that everybody uses.
+    /// A word that differs in one letter from a common one.
     #[error("platform `{text}` is not known")]
     Misspelt { text: String, meant: String },
 }

@@ -88,7 +88,7 @@ impl ReferrerTag {
             .collect()
     }
 
-    /// Whether `digest` is what it leads from.
+    /// Whether `digest` is its subject.
     pub fn is_about(&self, digest: &Digest) -> bool {
         digest.algorithm() == self.algorithm && digest.hex().starts_with(&*self.hex)
     }

@@ -412,7 +412,7 @@ fn settle(
     Ok(())
 }
 
-/// The volumes that are not here and have the blob, or a part of it.
+/// The missing volumes that have the blob, or a part of it.
 fn volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
     let Source::Bundle(bundle) = source else {
         return Vec::new();

@@ -28,7 +28,7 @@ use crate::transfer::{
 /// Number of images resolved at once: each needs a few small requests, mostly waiting.
 const RESOLVE_AT_ONCE: usize = 16;
 
-/// Whether the verb does its work or says what it would do.
+/// Whether the verb does its work or only describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     Real,

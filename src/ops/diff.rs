@@ -166,7 +166,7 @@ pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, Op
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
-    // Both at once: with many images, reading what they say of themselves is nearly all the work.
+    // Both at the same time: with many images, reading manifests is nearly all the work.
     let (old, new) = try_join(Side::open(cx, &options.old), Side::open(cx, &options.new)).await?;
     if let (Side::Receipt(_), Side::Receipt(_)) = (&old, &new) {
         return Err(OpsError::TwoReceipts {
@@ -298,7 +298,7 @@ fn new_bytes(image: &Inventoried, old: &Side, new: &Side) -> u64 {
     sum_len(blobs.into_iter().map(|digest| inventory.len_of(digest)))
 }
 
-/// The lines of lists by what they name.
+/// The lines of lists, by their image.
 struct Lines<'a>(HashMap<(String, &'a str), String>);
 
 impl<'a> Lines<'a> {

@@ -167,7 +167,7 @@ pub enum OpsError {
     KeyExists { path: PathBuf },
     #[error("failed to make a key")]
     Key(#[source] KeyError),
-    /// Bundles that cannot be one, since they differ in what they have in common.
+    /// Bundles that cannot be merged, since they differ in common content.
     #[error("the bundles differ in {}; nothing was written\n{}", format_count(conflicts.len(), "thing"), indent(conflicts))]
     Conflicts { conflicts: Vec<String> },
     /// Blobs that a bundle left out, and that are not where they must be.

@@ -48,7 +48,7 @@ pub struct ImagesOutcome {
     pub problems: Vec<String>,
     /// Images that cannot be read, and why.
     pub damaged: Vec<DamagedImage>,
-    /// Who signed it, if it is a bundle that somebody signed.
+    /// The signature, if it is a signed bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
     /// The content required at the target, if it is a bundle that does not contain all of its

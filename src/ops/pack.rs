@@ -44,7 +44,7 @@ pub struct PackOptions {
     pub source: PathBuf,
     /// Only these images; all when there is none.
     pub list: Option<ImageList>,
-    /// Receipts, earlier bundles or stores of the target: what they have is left out.
+    /// Receipts, earlier bundles or stores of the target: their content is left out.
     pub since: Vec<PathBuf>,
     /// The file, or what the names of volumes are made from; `-` for stdout. A pipe or a device is
     /// written from start to end.
@@ -60,7 +60,7 @@ pub struct PackOptions {
     /// The name in the bundle; the output's file name when there is none.
     pub name: Option<String>,
     pub version: Option<String>,
-    /// Who signs it, if anybody.
+    /// The signer, if the bundle is to be signed.
     pub signer: Option<Signer>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,

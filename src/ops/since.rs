@@ -74,7 +74,7 @@ impl Since {
         Ok(since)
     }
 
-    /// Leaves out the configs and layers that somebody has; manifests are always packed.
+    /// Leaves out the configs and layers that a holder has; manifests are always packed.
     pub(super) fn divide(&self, blobs: Vec<PackBlob>) -> Divided {
         let mut divided = Divided {
             blobs: Vec::with_capacity(blobs.len()),

@@ -1,4 +1,4 @@
-//! `verify`: is everything there, and is it what it says it is?
+//! `verify`: checks that everything is present and matches its digest.
 
 mod collection;
 
@@ -52,7 +52,7 @@ pub struct VerifyOutcome {
     /// The volumes that were found, if some are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<FoundVolumes>,
-    /// Who signed it, if it is a bundle that somebody signed.
+    /// The signature, if it is a signed bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
     /// The content required at the target, if it is a bundle that does not contain all of its

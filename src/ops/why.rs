@@ -88,7 +88,7 @@ enum Role {
     Blob,
 }
 
-/// Explains a digest: what it is, how large, and each way from an image to it.
+/// Explains a digest: its kind, its size, and each path from an image to it.
 pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsError> {
     let sought = Sought::parse(&options.digest)?;
     let inventory = Inventory::take(cx, &options.source).await?;

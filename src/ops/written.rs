@@ -1,4 +1,4 @@
-//! The files that a bundle is written to: what is there already, and what is there afterwards.
+//! The files that a bundle is written to: existing ones, and those that were written.
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -238,7 +238,7 @@ impl RegistryAuth {
         true
     }
 
-    /// Asks for no more than is needed from now on, since that has helped.
+    /// Requests no more than is needed from now on, since that has helped.
     pub(super) fn narrow_all(&self) {
         lock(&self.expected).is_over = true;
     }
@@ -427,7 +427,7 @@ mod tests {
                 scopes: Scopes::parse(text),
             })
         };
-        // Nothing of a project that is not in the group, and no more than once.
+        // Nothing of a project that is not in the group, and no duplicates.
         let first = need("repository:p/app7:pull,push");
         let asked: Vec<String> = first.scopes.iter().collect();
         assert_eq!(

@@ -17,7 +17,7 @@ use crate::report::Event;
 const NO_LIST: &str = "the answer is not a list of repositories";
 /// Number of names requested at once; some registries refuse more.
 const PAGE_NAMES: usize = 1000;
-/// The same at a Harbor, which allows no more.
+/// The same for a Harbor, whose maximum this is.
 const HARBOR_PAGE_NAMES: usize = 100;
 
 #[derive(Deserialize)]

@@ -35,7 +35,7 @@ pub(super) struct Challenged {
 }
 
 impl Challenged {
-    /// Parses the challenges of all header lines; what cannot be parsed is as good as not there.
+    /// Parses the challenges of all header lines; invalid ones are ignored.
     pub(super) fn parse(headers: &HeaderMap) -> Self {
         let mut challenged = Self::default();
         for value in headers.get_all(WWW_AUTHENTICATE) {

@@ -1,4 +1,4 @@
-//! The client: what it is told once, and how a call gets through logins.
+//! The client: its settings, and how a call is authenticated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -174,7 +174,7 @@ mod tests {
             "https://harbor.corp:9443/v2/a",
             Some("https://harbor.corp:9443/v2/a"),
         );
-        // Elsewhere, it is what it says.
+        // Elsewhere it is used as written.
         check(base, "http://cdn.corp/x#y", Some("http://cdn.corp/x"));
         check(base, "//cdn.corp/x", Some("https://cdn.corp/x"));
         check("http://a:80/", "https://a/x", Some("https://a/x"));

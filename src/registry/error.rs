@@ -68,7 +68,7 @@ pub enum RegistryError {
         /// The refusal, where it was this request that met it.
         source: Option<Box<RegistryError>>,
     },
-    /// No answer, or only a part of it.
+    /// No answer, or an incomplete one.
     #[error("{request}: the connection{} failed", through(proxy.as_deref()))]
     Transport {
         request: Box<RequestLine>,
@@ -519,7 +519,7 @@ impl RegistryError {
             | Self::Stalled { .. }
             | Self::Truncated { .. }
             | Self::LoginForgotten { .. } => Failure::Passing { retry_after: None },
-            // The storage may be slow to show what it took.
+            // The storage may be eventually consistent.
             Self::NotStored { .. } => Failure::Garbled,
             // A proxy's page in the place of what was asked for, or a bit that was flipped.
             Self::Length { request, .. } | Self::DigestMismatch { request, .. }

@@ -19,7 +19,7 @@ pub enum Evidence {
     Present,
     /// Something else, with this length where the registry says so.
     Differs { len: Option<u64> },
-    /// Something of which the answer does not tell what it is.
+    /// Content that the answer does not identify.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! How a registry would be reached, and what it says of itself: for `hod doctor`.
+//! How a registry is reached, and its description of itself: for `hod doctor`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub struct Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
     Verified,
-    /// TLS with anybody.
+    /// TLS without verification.
     Unverified,
     Plain,
 }

@@ -114,7 +114,7 @@ struct Pause {
     n: u32,
 }
 
-/// A host that is not asked again for longer than anybody waits.
+/// A host whose pause is longer than hod waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Closed {
     pub(super) host: String,
@@ -246,7 +246,7 @@ impl Limiter {
         }
     }
 
-    /// Lets no more than `n` requests that write be under way to a host at once.
+    /// Limits the number of concurrent writing requests to a host to `n`.
     pub(super) fn cap_writes(&self, url: &Url, n: usize) {
         self.host(url).write.cap(n);
     }
@@ -268,7 +268,7 @@ impl Limiter {
         budgets
     }
 
-    /// The pause of such requests, if it is longer than anybody waits.
+    /// The pause of such requests, if it is longer than hod waits.
     pub(super) fn closed(&self, method: &Method, url: &Url) -> Option<Closed> {
         let is_pull = is_pull(method, url);
         self.host(url).closed(is_pull, Instant::now())
@@ -438,7 +438,7 @@ impl Host {
 }
 
 impl Permit {
-    /// Gives the right back before the permit is dropped; what it is then told still counts.
+    /// Releases the right before the permit is dropped; results reported later still count.
     pub(super) fn release(&mut self) {
         if let Some(permit) = self.semaphore.take() {
             self.host.gate(self.lane).take_back(permit);

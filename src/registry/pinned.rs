@@ -178,7 +178,7 @@ mod tests {
         check((&own, &own), "10.0.0.7", Ok(()));
         check((&own, &own), "other.corp", Err("NotValidForName"));
         check((&old, &old), "hub.corp", Err("Expired"));
-        // Of the same name, by somebody else.
+        // Another certificate with the same name.
         check((&own, &same_name), "hub.corp", Err("InvalidCertificate"));
     }
 }

@@ -1,4 +1,5 @@
-//! The first look at a registry that will be written to: what it is, and whether it takes the login.
+//! The first request to a registry that will be written to: its kind, and whether it accepts the
+//! login.
 
 use reqwest::Method;
 

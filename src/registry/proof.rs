@@ -168,7 +168,7 @@ impl Client {
             .is_some_and(|login| matches!(auth.proof(&login).is_accepted(), Ok(true)))
     }
 
-    /// The turn of a request with a password to `target`, where that is what it wants to see.
+    /// The turn of a request with a password to `target`, if it uses basic authentication.
     pub(super) async fn turn(&self, target: &Target<'_>) -> Result<Option<Turn>, RegistryError> {
         let auth = self.auth().of(target.registry);
         if auth.challenge() != Some(Challenge::Basic) {

@@ -114,7 +114,7 @@ impl RequestLine {
             .map(|(name, _)| name)
     }
 
-    /// Whether the request stores what it brings.
+    /// Whether the request writes to the registry.
     pub(super) fn is_put(&self) -> bool {
         self.method == Method::PUT
     }

@@ -72,7 +72,7 @@ impl Scopes {
         })
     }
 
-    /// Whether one token may be asked for all of it without anybody choking.
+    /// Whether one token can be requested for all of it.
     pub(super) fn fits(&self, bound: TokenBound) -> bool {
         let claims = self.0.keys().map(|resource| resource.len() + CLAIM_LEN);
         let claims: usize = claims.sum();

@@ -152,7 +152,7 @@ pub(super) async fn start_silent() -> String {
     host
 }
 
-/// A client that tries three times at once, and what it reported.
+/// A client that tries three times without delay, and its reports.
 pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
     client_with(config, LimitOptions::default(), Duration::ZERO)
 }

@@ -101,7 +101,7 @@ impl SentLogin {
 }
 
 impl Answer {
-    /// Notes what is known of the request besides its URL.
+    /// Adds what is known about the request besides its URL.
     pub(super) fn to(mut self, line: Box<RequestLine>, sent_login: SentLogin) -> Self {
         self.line = line;
         self.sent_login = sent_login;
@@ -262,7 +262,7 @@ impl Transport {
         })
     }
 
-    /// Takes the head of an answer, and what it says of the host's limits.
+    /// Takes the headers of an answer, and the limits of the host in them.
     pub(super) fn answer(
         &self,
         (method, url): (&Method, Url),

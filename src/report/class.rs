@@ -28,7 +28,7 @@ pub enum ErrorClass {
     Usage,
     /// The file system refused for another reason.
     File,
-    /// It was not tried any more, since something else failed.
+    /// It was not tried, since something else had failed.
     Stopped,
     /// The user ended it.
     Interrupted,

@@ -88,7 +88,7 @@ pub(super) async fn get(
 /// `DELETE …/blobs/<digest>`: removes the blob from the repository; the bytes stay, since other
 /// repositories may have them.
 ///
-/// A blob that a manifest of the repository needs is refused: its image could not be pulled any more.
+/// A blob that a manifest of the repository needs is refused: its image could no longer be pulled.
 pub(super) async fn delete(
     server: &Arc<Server>,
     repository: RepositoryName,

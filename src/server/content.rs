@@ -38,7 +38,7 @@ impl From<Store> for Content {
 pub struct ServedBundle {
     bundle: Arc<Bundle>,
     repositories: BTreeMap<RepositoryName, Repository>,
-    /// The configs and layers that were sent whole, and whether they are what they should be.
+    /// The configs and layers that were sent whole, and whether their digests were right.
     seen: Mutex<HashMap<Digest, Seen>>,
 }
 
@@ -322,7 +322,7 @@ impl Sending {
 }
 
 impl Watch {
-    /// Remembers whether the blob is what it should be; an error when it is not.
+    /// Records whether the blob has its digest; an error when it has not.
     fn conclude(self, actual: Digest, reporter: &dyn Reporter) -> io::Result<()> {
         let expected = self.digest;
         let is_right = actual == expected;

@@ -107,7 +107,7 @@ pub(super) struct ApiError {
     /// One or more messages, each with its detail.
     messages: Vec<(String, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// For the one who runs the server; the client is told only that it was not its fault.
+    /// For the operator of the server; the client only learns that the server failed.
     cause: Option<String>,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Fallback(Mutex<()>);
 /// Rewrites the index of the referrers of `subject` after a referrer was pushed or deleted; makes it
 /// with the first, and removes it with the last. Blocks.
 ///
-/// A tag of this form that names an image is somebody's, and stays.
+/// A tag of this form that names an image belongs to a user, and is kept.
 pub(super) fn update(
     server: &Server,
     repository: &RepositoryName,

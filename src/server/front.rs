@@ -46,7 +46,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(500);
 pub struct Front {
     /// Plain HTTP without.
     pub tls: Option<Tls>,
-    /// Who may come in; everybody without.
+    /// The users with access; without it, everyone has access.
     pub logins: Option<Arc<Logins>>,
     pub hosts: Hosts,
     pub log: Option<Arc<dyn AccessLog>>,

@@ -1,4 +1,4 @@
-//! Which requests a web page in somebody's browser may have made, and are refused.
+//! Refuses requests that a web page in a browser may have made.
 
 use std::net::IpAddr;
 

@@ -97,7 +97,7 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// Reads a manifest by digest, verified; `None` when its bytes are not there.
+    /// Reads a manifest by digest, verified; `None` when its bytes are not found.
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, StoreError> {
         let Some(bytes) = self.read_blob(digest, MANIFEST_LEN_MAX)? else {
             return Ok(None);
@@ -230,7 +230,7 @@ impl BlobWriter {
         })
     }
 
-    /// Returns the file when it holds what it should.
+    /// Returns the file when its content is right.
     fn verified(self, expected: &Digest, len: Option<u64>) -> Result<TempFile, StoreError> {
         if let Some(expected_len) = len.filter(|&len| len != self.len) {
             return Err(StoreError::LengthMismatch {
@@ -340,7 +340,7 @@ pub(super) fn hash_open(
     }
 }
 
-/// Whether the file at `path` is there and holds exactly `bytes`.
+/// Whether the file at `path` exists and contains exactly `bytes`.
 pub(super) fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, fsx::Error> {
     let Some(file) = fsx::try_open(path)? else {
         return Ok(false);

@@ -28,7 +28,7 @@ pub enum StoreError {
     /// A tree whose files are those of the store that it is to be compared with.
     #[error("`{}` and `{}` are the same directory", path.display(), origin.display())]
     SameDirectory { path: PathBuf, origin: PathBuf },
-    /// A file that was removed from a tree is not in the store any more either; it was put back.
+    /// A file that was removed from a tree has disappeared from the store, too; it was put back.
     #[error("`{}` changed while hod was running", path.display())]
     Changed { path: PathBuf },
     /// Something that should stay in a tree had left its place, and could not get back there.

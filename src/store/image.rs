@@ -30,7 +30,7 @@ impl fmt::Display for StoredImage {
 pub struct StoredImages {
     /// Sorted.
     pub images: Vec<StoredImage>,
-    /// Tags of which it cannot be told what they name.
+    /// Tags that cannot be read.
     pub unreadable: Vec<UnreadableTag>,
 }
 
@@ -104,7 +104,7 @@ impl Store {
             if rootless.is_empty() {
                 break;
             }
-            // One that cannot be read is an image like any other until somebody wants it.
+            // One that cannot be read is listed as an image, and fails when it is used.
             let Ok(manifest) = self.read_manifest(revision) else {
                 continue;
             };

@@ -165,7 +165,7 @@ impl Surplus {
         &self.left
     }
 
-    /// The tags that are not to be there and of which it cannot be told what they name: they stay.
+    /// Unwanted tags that cannot be read: they are kept.
     pub fn unreadable(&self) -> &[UnreadableTag] {
         &self.unreadable
     }
@@ -424,7 +424,7 @@ impl Survey<'_> {
         Ok(untagged)
     }
 
-    /// Puts the manifests that go in an order in which an index comes before what it lists.
+    /// Sorts the manifests to be removed, so that an index comes before its children.
     fn order(&mut self, found: &[Planned]) -> Result<HashMap<Digest, usize>, StoreError> {
         let mut children: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
         for planned in found {

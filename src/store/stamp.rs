@@ -117,7 +117,7 @@ impl Store {
         note_verified(self.path(), &blob.file, digest);
     }
 
-    /// Notes that an opened blob was read just now, and is not what it should be.
+    /// Records that an opened blob was read and is damaged.
     pub fn note_damaged(&self, blob: &FileRange) {
         note_damaged(self.path(), &blob.file);
     }

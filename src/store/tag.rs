@@ -42,7 +42,7 @@ impl Store {
         linked(&self.tree().repository(repository).tag(tag).history())
     }
 
-    /// Removes a tag with its history; what it named stays. Returns whether it was there.
+    /// Removes a tag with its history; its manifest stays. Returns whether the tag existed.
     pub fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool, StoreError> {
         let dir = self.tree().repository(repository).tag(tag);
         self.take_away(dir.path())

@@ -102,7 +102,7 @@ impl Resolved {
         }))
     }
 
-    /// The children that indexes of it list and that are not carried, each with what it is.
+    /// The children that its indexes list and that are not carried, each with its role.
     pub fn absent_children(&self) -> Vec<(String, &Digest)> {
         let of = |child: &Descriptor| {
             let lists = |index: &&Manifest| index.children().contains(child);

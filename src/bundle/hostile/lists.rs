@@ -281,7 +281,7 @@ fn a_volume_list_that_says_otherwise_is_refused() {
 #[test]
 fn fields_of_later_versions_are_passed_over() {
     let mut good = good();
-    // In the room that the padding of the json leaves, lest every offset change.
+    // Within the padding of the json, so that no offset changes.
     let text = "\"base\":[],\"x\":1";
     good.bytes = good.rewrite(|json| json.replace("\"base\":[]", text), str::to_owned);
     let path = good.sample.path("later.tar");

@@ -59,7 +59,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Takes the parts; refuses a key that anybody can sign for.
+    /// Takes the parts; refuses a weak key, for which signatures can be forged.
     pub(super) fn new(id: KeyId, key: [u8; 32]) -> Result<Self, KeyError> {
         let mut unsigned = key;
         unsigned[31] &= 0x7f;

@@ -1,4 +1,4 @@
-//! What to say of verbs and flags that other tools have and hod calls otherwise.
+//! Tips for verbs and flags of other tools that have another name in hod.
 //!
 //! clap suggests what is spelled alike, which sends people the wrong way: `delete` is not `select`.
 

@@ -110,7 +110,7 @@ async fn ask(echo: Echo) -> Result<String, CommandError> {
     line.map_err(CommandError::CredsRead)
 }
 
-/// A registry, perhaps with a part of it.
+/// A registry, optionally with a part of it.
 pub(super) fn registry_name(
     text: &str,
 ) -> Result<(Registry, Option<RepositoryName>), CommandError> {

@@ -57,7 +57,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let shutdown = async {
-        // It is sent, or this is not waited for any more.
+        // The receiver may be gone.
         let _ = stopped.await;
     };
     let cx = session.local();

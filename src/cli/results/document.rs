@@ -85,7 +85,7 @@ pub(super) enum Status {
     Unchanged,
     /// Of a dry run.
     Planned,
-    /// Some of it is in volumes that were not there.
+    /// Some of it is in missing volumes.
     Waiting,
     Failed,
     /// Another image failed before, and the run stopped there.

@@ -109,7 +109,7 @@ impl ProgressReporter {
         let ticker = self.ticker.lock().expect("nobody panics here").take();
         if let Some(Ticker { stop, thread }) = ticker {
             drop(stop);
-            // A panic of the thread was printed by then, and costs no more than its progress.
+            // A panic of the thread was printed already, and affects only its progress.
             let _ = thread.join();
         }
         if let Some(bar) = &self.shared.bar {

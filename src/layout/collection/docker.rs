@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A layer as it is stored: what it is, how long, and by which digest.
+    /// A layer as it is stored: its media type, length and digest.
     fn layer(
         &mut self,
         layer: &str,

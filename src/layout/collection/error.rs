@@ -52,7 +52,7 @@ pub enum CollectionError {
         member: String,
         source: ManifestError,
     },
-    /// A file that is named and not there.
+    /// A file that is referred to and not found.
     #[error("`{}` in `{}` names `{}`, which is not found", member.escape_debug(), path.display(), name.escape_debug())]
     Absent {
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! One pass through an archive: where its blobs are, and what else tells what it holds.
+//! One pass through an archive: collects the places of its blobs, and its index files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! `index.json` of an OCI layout: the images and what they are called.
+//! `index.json` of an OCI layout: the images and their names.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -155,7 +155,7 @@ impl Collection {
         })
     }
 
-    /// Takes the images, and gives those without a name that of what they are about.
+    /// Takes the images, and gives unnamed referrers the name of their image.
     fn take(&mut self, mut tops: Vec<TopManifest>) {
         for top in &tops {
             if let Some(media_type) = &top.media_type {
@@ -193,7 +193,7 @@ impl Collection {
         self.images = tops.into_iter().map(|top| top.image).collect();
     }
 
-    /// A manifest; one that cannot be read is an image like any other until somebody wants it.
+    /// A manifest; one that cannot be read is listed as an image, and fails when it is used.
     pub(super) fn try_manifest(&self, digest: &Digest) -> Option<Manifest> {
         self.read_manifest(digest).unwrap_or_default()
     }

@@ -22,7 +22,7 @@ pub struct OciArchivePlan {
     pub mtime: u64,
 }
 
-/// An archive in the making, which appears at its destination when it is complete.
+/// An archive that is being built, which appears at its destination when it is complete.
 ///
 /// Blobs may be written from several threads, in any order; the bytes are the same in the end.
 #[derive(Debug)]

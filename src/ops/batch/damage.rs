@@ -1,4 +1,4 @@
-//! Damage that one image of a batch shows, and what it means for the others.
+//! Damage found in one image of a batch, and its consequences for the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;

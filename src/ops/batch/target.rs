@@ -1,4 +1,4 @@
-//! What a push finds at its destinations, and what it would do there.
+//! The previous content of a push's destinations, and the planned changes.
 
 use std::sync::Arc;
 

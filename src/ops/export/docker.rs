@@ -83,7 +83,7 @@ async fn write_archive(
         let location = locations.get(&digest);
         writer = match write_layer(cx, (source, location), writer, layer.clone()).await {
             Ok(writer) => writer,
-            // The output is everybody's.
+            // The output is readable by everyone.
             Err(TransferError::Layout(LayoutError::File(error))) => return Err(error.into()),
             Err(error) => return Ok(Some(BadLayer { layer, error })),
         };

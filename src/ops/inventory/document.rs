@@ -1,4 +1,4 @@
-//! Taking stock of a bundle from what it says of itself.
+//! Takes the inventory of a bundle from its own description.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -174,7 +174,7 @@ impl Carried {
             match elf::tool_arch(&running) {
                 Ok(Ok(arch)) => drop(arches.entry(arch).or_insert(running)),
                 Ok(Err(problem)) if arches.is_empty() => self.left = Some(problem),
-                // Without /proc nothing is known of it.
+                // Without /proc the running program is not accessible.
                 Err(_) if arches.is_empty() => self.left = Some(NotATool::NotLinux),
                 _ => {}
             }

@@ -3,7 +3,7 @@
 use crate::fsx;
 use std::path::Path;
 
-/// Bytes of the headers that are looked at, and no more of any table.
+/// Maximum number of bytes read of the headers and of each table.
 const TABLE_LEN_MAX: u64 = 64 * 1024;
 const PT_DYNAMIC: u64 = 2;
 const PT_INTERP: u64 = 3;

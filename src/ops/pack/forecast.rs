@@ -170,7 +170,7 @@ fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
     }
 }
 
-/// Whether somebody has the blob in this project.
+/// Whether any holder has the blob in this project.
 fn is_held(blob: &BaseBlob, project: &str) -> bool {
     let mut names = blob.held.iter().flat_map(|held| &held.repositories);
     names.any(|name| name.as_str().split('/').next() == Some(project))

@@ -162,7 +162,7 @@ impl Look<'_> {
         }
     }
 
-    /// Asks what Harbor says of itself, once.
+    /// Requests Harbor's description of itself, once.
     async fn look_at_system(&mut self, state: &mut HarborState) {
         let Some((project, _)) = state.projects.values().next() else {
             return;

@@ -557,7 +557,7 @@ mod tests {
                         ] {
                             assert!(!text.contains(word), "{status} {word}: {text}");
                         }
-                        // Nothing is said of a login that was not sent.
+                        // The hint does not mention a login that was not sent.
                         let is_known = matches!(login, LoginState::As(_)) && whom != "storage";
                         assert!(is_known || !text.contains("`ci`"), "{status}: {text}");
                     }

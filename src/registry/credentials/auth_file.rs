@@ -48,7 +48,7 @@ pub(super) enum Clue<'a> {
     Broken(&'a CredentialsError),
     /// The helper of this host.
     Helper(&'a str),
-    /// The helper of all hosts, which a file copied from another machine may name in vain.
+    /// The helper of all hosts, which may be missing if the file was copied from another machine.
     Store(&'a str),
 }
 
@@ -214,7 +214,7 @@ impl WireEntry {
 }
 
 fn parse_auth(auth: &str) -> Option<Login> {
-    // `base64` wraps its lines, and Docker reads what it wrote.
+    // `base64` wraps its lines, and Docker accepts that.
     let auth: String = auth.split_ascii_whitespace().collect();
     let text = String::from_utf8(BASE64.decode(auth).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;

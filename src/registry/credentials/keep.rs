@@ -112,7 +112,7 @@ impl LoginFile {
         })
     }
 
-    /// Forgets the login of a registry or of a part of it; false when there was none.
+    /// Removes the login of a registry or of a part of it; false when there was none.
     pub fn forget(
         &self,
         registry: &Registry,

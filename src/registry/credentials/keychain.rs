@@ -19,7 +19,7 @@ const NOT_FOUND: [&str; 3] = [
     "no credentials username",
 ];
 
-/// Why a helper could not do what it was asked.
+/// Why a helper failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelperError {
     /// A name with which a file names another program than a helper.

@@ -87,7 +87,7 @@ async fn a_token_server_that_refuses_much_is_asked_for_little() {
         for repo in &repos {
             assert!(fetch(&client, repo).await.unwrap(), "{status}");
         }
-        // The one in vain, then one each.
+        // One that is refused, then one each.
         assert_eq!(token_lines(&server).len(), 4, "{status}");
     }
 }
@@ -334,7 +334,7 @@ async fn a_password_is_posted_where_it_cannot_be_sent_otherwise() {
     }
     let tokens = token_lines(&server);
     assert_eq!(tokens.len(), 3, "the GET only once: {tokens:#?}");
-    // The answer to what everybody asks is the one that is told.
+    // The error is that of the request that every client sends.
     let (wrong, _) = client(&config(&server, r#""username":"u","password":"wrong""#));
     let error = fetch(&wrong, &server.repo("a")).await.unwrap_err();
     assert_eq!(error.status(), Some(405));

@@ -1,4 +1,4 @@
-//! One upload, step by step, and what it does about failures.
+//! One upload, step by step, and its reaction to failures.
 
 use std::sync::Arc;
 use std::time::Instant;

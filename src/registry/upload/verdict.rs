@@ -43,7 +43,7 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
     match error.status() {
         Some(413) => Verdict::Smaller(Why::TooLarge),
         Some(408 | 504) if phase != Phase::Close => Verdict::Smaller(Why::TooSlow),
-        // The session is not known any more: several replicas, a restart, or an older Location.
+        // The session is not known: several replicas, a restart, or an older Location.
         Some(404) => Verdict::Restart,
         Some(_) if matches!(code, Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")) => {
             Verdict::Restart

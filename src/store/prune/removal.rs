@@ -89,7 +89,7 @@ impl Planned {
 /// A step of the removal.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    /// All of a tag; first what it names now.
+    /// All files of a tag; first its current link.
     Tag(bool, RepositoryName, Tag),
     Revision(usize),
     Layer,

@@ -90,7 +90,7 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
     let mut hints: Vec<String> = found
         .into_iter()
         .map(|(hint, first, n_others)| match n_others {
-            // With one hint, it is plain what it is for.
+            // A single hint does not need the image's name.
             _ if is_one => hint,
             0 => format!("`{first}`: {hint}"),
             n => format!("`{first}` and {}: {hint}", format_count(n, "more image")),
