@@ -188,7 +188,7 @@ impl Harbor {
                 match answer.status().as_u16() {
                     // As by a proxy that sends everyone to its own log-in page.
                     _ if !same_origin(&answer.url, &call.url) => Ok(None),
-                    // It answers like this for an invalid login as well.
+                    // Harbor answers like this only to a login that it accepts.
                     200 => {
                         let target = Target::push(&project.repo);
                         self.client.note_login_taken(&target);

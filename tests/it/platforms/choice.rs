@@ -266,7 +266,7 @@ fn a_platform_that_is_misspelt_is_refused_before_anything() {
     let line = format!("pull list.txt --store store --source {}", registry.host());
     for (text, meant) in [("linux/amd65", "linux/amd64"), ("amd64", "linux/amd64")] {
         let output = env.run_line(&format!("{line} --platform {text}")).exits(2);
-        let expected = format!("Did you mean `{meant}`?");
+        let expected = format!("did you mean `{meant}`?");
         assert!(output.stderr.contains(&expected), "{}", output.stderr);
         env.write("bad.txt", format!("a/amd:1 platform={text}\n"));
         let output = env.run_line(&line.replace("list.txt", "bad.txt")).exits(2);

@@ -114,7 +114,7 @@ pub(super) const FLAGS: &[Tip] = &[
         "without a list, all images are carried: leave the flag out",
     ),
     after(
-        &["ls", "verify", "why"],
+        &["ls", "verify"],
         &["--all", "-a"],
         "all images are read anyway: leave the flag out",
     ),
