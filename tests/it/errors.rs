@@ -456,6 +456,5 @@ fn of_keys_and_signatures() {
             | SignatureError::Disagrees { .. } => {}
         }
     }
-    let text = [render(&keys), render(&signing), render(&signatures)].concat();
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!([render(&keys), render(&signing), render(&signatures)].concat());
 }
