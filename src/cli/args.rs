@@ -65,8 +65,10 @@ Exit codes: 0 done, 1 failed, 2 usage (flags or lists), 3 some images failed and
 the rest are done, 4 content did not verify, 5 refused before starting, 130
 interrupted.
 
-Results go to stdout, everything else to stderr. Running a command again is
-always safe: it continues where the last run stopped."
+Results go to stdout, everything else to stderr. Running pull, push, unpack or
+select again is safe: it continues where the last run stopped. pack, export and
+keygen refuse to replace an existing file unless `--force` says so (keygen never
+replaces a key)."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -78,7 +78,7 @@ impl OutputArgs {
 ///
 /// Writes `hod.key`, for `hod pack --sign`, and `hod.pub`, for `--verify-key` at the other end, in
 /// minisign's format; prints the public key. Anyone who has `hod.key` can sign: without a password it
-/// is protected by its mode alone.
+/// is protected by its file permissions only.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

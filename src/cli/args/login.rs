@@ -39,6 +39,9 @@ pub(crate) struct LoginArgs {
 
 /// Remove the login of a registry
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+hod logout [OPTIONS] <REGISTRY[/REPOSITORY]>
+       hod logout [OPTIONS] --all")]
 pub(crate) struct LogoutArgs {
     /// The registry, or the project or repository in it that was logged in to
     #[arg(value_name = "REGISTRY[/REPOSITORY]", required_unless_present = "all")]

@@ -50,7 +50,7 @@ impl From<ByArg> for ImageOrder {
 /// Say what differs between two bundles, stores, trees or layouts
 ///
 /// One line per image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
-/// its layers that are nowhere in OLD; then the size of a delta for a target that has OLD. One of the
+/// its layers that are not in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Exits 0 whether or not they differ, unless `--exit-code` is given.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -81,7 +81,7 @@ pub(crate) struct DiffArgs {
 /// Say what a digest is and which images need it
 ///
 /// For a layer, also shows the command that created it, if the image's configuration records it.
-/// Exits 1 when the digest is not found.
+/// Exits 5 if the digest is not found.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

@@ -44,11 +44,14 @@ pub(crate) struct MergeArgs {
     #[arg(long, value_name = "VERSION")]
     pub(crate) bundle_version: Option<String>,
 
-    /// Divide the bundle into volumes of at most so many bytes, as `hod pack --volume-size` does
+    /// Divide the bundle into volumes of at most this size, as `hod pack --volume-size` does
     #[arg(long, value_name = "SIZE", value_parser = volume_size::parse)]
     pub(crate) volume_size: Option<u64>,
 
-    /// Wait until the file is on the disk: for drives that are pulled out
+    /// Wait until the file is on the disk: for drives that are unplugged right afterwards
+    ///
+    /// Without it, the last part of the file may not be on the disk yet when hod exits, as with `cp` and
+    /// `tar`.
     #[arg(long)]
     pub(crate) fsync: bool,
 

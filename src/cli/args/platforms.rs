@@ -42,7 +42,7 @@ impl PullPlatformArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Platforms")]
 pub(crate) struct PlatformArgs {
-    /// The platforms to carry: one, several, or `all`; by default those of the list's line, or all
+    /// The platforms to carry: one, several, or `all`; by default those in the list's line, or all
     /// that the source has
     ///
     /// With one, the tag names that platform's manifest. With several, it names an index of them.

@@ -13,7 +13,7 @@ pub(crate) struct ResultsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a list of the images that are not done yet to this file, to run the verb again with:
+    /// Write a list of the images that are not done yet to this file, to run the command again with:
     /// `hod pull @FILE`, `hod push ... --only @FILE`
     ///
     /// It is written however the run ends. When nothing is left to do, it has only a comment. `hod unpack`

@@ -15,7 +15,7 @@ use crate::oci::ForeignLayers;
 /// Pull the images of lists from registries into a store
 ///
 /// The store is a registry's own storage tree (`docker/registry/v2`), so that `registry:2` can
-/// serve it. Every unique blob is fetched once and hashed on the way; a second run moves nothing.
+/// serve it. Every unique blob is fetched once and hashed on the way; a second run downloads nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -91,8 +91,8 @@ pub(crate) struct ForeignLayersArgs {
     /// Also fetch foreign layers, such as Windows base layers
     ///
     /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
-    /// named by `--plain-http`, without any login, and never from this machine, unless a flag names
-    /// the host.
+    /// named by `--plain-http`, without any login; addresses of this machine are refused unless a flag
+    /// names them.
     #[arg(long)]
     foreign_layers: bool,
 }
@@ -300,7 +300,7 @@ pub(crate) struct UnpackArgs {
 
 /// Export images for skopeo, containerd, Docker and others
 ///
-/// As `dir:` layouts, one an image, at `OUTPUT/<repository>:<tag>`, as `skopeo sync --scoped` names
+/// As `dir:` layouts, one per image, at `OUTPUT/<repository>:<tag>`, as `skopeo sync --scoped` names
 /// them; or all images in one OCI layout, one archive of it, or one archive for `docker load`.
 /// Layouts in directories share their blobs by hardlink, with the source too where that is possible.
 #[derive(Debug, Args)]
@@ -472,7 +472,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Require a login of this file, which `htpasswd -B` makes; it is read once, at the start
+    /// Require a login listed in this file (made with `htpasswd -B`); it is read once, at the start
     #[arg(long, value_name = "FILE")]
     pub(crate) htpasswd: Option<PathBuf>,
 
@@ -484,7 +484,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
 
-    /// Log each request, in the "combined" format, to stderr or to a file that is added to
+    /// Log each request, in the "combined" format, to stderr, or append to a file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
           default_missing_value = "-")]
     pub(crate) access_log: Option<PathBuf>,

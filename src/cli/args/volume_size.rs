@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
         None => parse_len(text)?,
     };
     match len - len % BLOCK_LEN {
-        0 => Err(format!("less than {BLOCK_LEN} bytes hold nothing")),
+        0 => Err(format!("a volume is at least {BLOCK_LEN} bytes")),
         len => Ok(len),
     }
 }
@@ -94,8 +94,8 @@ mod tests {
         for text in ["", "G", "4 G", "4X", "-1", "1.5G", "floppy"] {
             check(text, "not a size");
         }
-        check("0", "hold nothing");
-        check("511", "hold nothing");
+        check("0", "at least 512 bytes");
+        check("511", "at least 512 bytes");
         check("99999999999T", "more bytes than there are");
         check("99999999999999999999", "more bytes than there are");
     }
