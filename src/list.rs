@@ -176,7 +176,7 @@ mod tests {
         );
         assert_eq!(
             list.warnings,
-            ["lists/a.txt:1: `redis` has no tag; `latest` is taken"]
+            ["lists/a.txt:1: `redis` has no tag; using `latest`"]
         );
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let error = parse(&[source(text)], &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "image list `lists/a.txt` has 2 invalid lines; nothing was moved\n  \
+            "image list `lists/a.txt` has 2 invalid lines; nothing was done\n  \
              line 2: `quay.io/Calico/node:v3.28.0`: uppercase letter in repository name\n  \
              line 3: `nginx@sha256:3f4a`: digest has 4 of 64 hex characters"
         );
@@ -221,7 +221,7 @@ mod tests {
         let error = parse(&[source("x:1 y:1 z:1"), other], &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "2 image lists have 3 invalid lines; nothing was moved\n  \
+            "2 image lists have 3 invalid lines; nothing was done\n  \
              lists/a.txt:1: `z:1`: unexpected third column\n  \
              b:1: `A:1`: uppercase letter in repository name\n  \
              b:2: `foo/BAR:X`: uppercase letter in repository name"
@@ -284,7 +284,7 @@ mod tests {
         let error = parse(&[source("redis:7 cache\nb:1 x\nvalkey:8 cache\n")], &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "image list `lists/a.txt` has 2 invalid lines; nothing was moved\n  \
+            "image list `lists/a.txt` has 2 invalid lines; nothing was done\n  \
              line 1: `cache`: stands behind different images, so that it may not be where they go; \
              if it is, write `library/cache`\n  \
              line 3: `cache`: stands behind different images, so that it may not be where they go; \

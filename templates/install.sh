@@ -295,7 +295,7 @@ else
 fi
 say "$title: install.sh of hod $tool_version$(has date && date '+, %Y-%m-%d %H:%M:%S %z' 2>/dev/null)"
 if [ -n "$log" ]; then
-    say "What is said here is also in $log"
+    say "This output is also written to $log"
 else
     say 'There is no place for a log; name one with --log FILE'
 fi
@@ -325,7 +325,9 @@ $volume_dirs
 DIRS
 fi
 if [ -z "$bundle" ]; then
-    fail 5 "neither $stem.tar nor $stem.001.tar is in ${here:-/} or $PWD" \
+    searched=${here:-/}
+    [ "$searched" = "$PWD" ] || searched="$searched or $PWD"
+    fail 5 "neither $stem.tar nor $stem.001.tar is in $searched" \
         'name the bundle, or any of its volumes, with --bundle FILE'
 fi
 
@@ -613,7 +615,7 @@ if ! is_on "$skip_verify"; then
 fi
 if is_on "$dry_run"; then
     say "
-Nothing was changed: it was a dry run"
+Dry run: nothing was changed"
     exit 0
 fi
 eval "must_run push $bundle_word $registry_word $reading $pushing"

@@ -115,7 +115,7 @@ run push site-a.tar "$harbor" 2>again.txt || fail "$(cat again.txt)"
 cat again.txt
 grep -q '^pushed 4 images (4 unchanged)' again.txt || fail 'something was pushed twice'
 
-say '11. Pull from the registry of the site, and compare with what left the house.'
+say '11. Pull from the registry of the site, and compare with what was packed.'
 echo '$ tar -xf site-a.tar images-list.txt'
 tar -xf site-a.tar images-list.txt
 run pull images-list.txt --store back --source "$harbor" --platform all
@@ -140,14 +140,14 @@ mv cd.001.tar cd.002.tar media
 echo '$ tar -xf media/cd.001.tar -C media install.sh'
 tar -xf media/cd.001.tar -C media install.sh
 if ! tar -tf media/cd.001.tar | grep -q '^hod/bin/'; then
-    echo 'This hod is not a static one, which a bundle carries (`make dist`): it stands in for it.'
+    echo 'This hod is not static, so the bundle does not contain it; the demo uses it in its place.'
     HOD=$hod
     export HOD
 fi
 echo "$ sh media/install.sh --registry $site"
 sh media/install.sh --registry "$site"
 
-say '14. What the installer brought is what left the house.'
+say '14. What the installer brought is what was packed.'
 run pull images-list.txt --store installed --source "$site" --platform all
 "$hod" --quiet ls installed >installed.txt
 cmp left installed.txt || fail 'what was installed is not what left'

@@ -272,10 +272,10 @@ fn a_copy_that_is_too_short_is_one_problem_wherever_it_ends() {
     for len in [head, whole.len() / 2, whole.len() - 1025, whole.len() - 1] {
         fsx::write_file(path, &whole[..len]).unwrap();
         let expected = format!(
-            "`{}`: {} of {} bytes are there: the copy is incomplete",
+            "`{}` is truncated: expected {} bytes, found {}",
             path.display(),
-            crate::report::amount::format_bytes(len as u64),
             crate::report::amount::format_bytes(whole.len() as u64),
+            crate::report::amount::format_bytes(len as u64),
         );
         assert_eq!(
             check(&divided.paths[0]).problems,

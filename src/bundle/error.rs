@@ -80,7 +80,7 @@ pub enum BundleError {
     #[error("`{}` is empty: the copy is incomplete", path.display())]
     Empty { path: PathBuf },
     /// A file that is shorter than it says.
-    #[error("`{}`: {} of {} bytes are there: the copy is incomplete", path.display(), format_bytes(*len), format_bytes(*expected))]
+    #[error("`{}` is truncated: expected {} bytes, found {}", path.display(), format_bytes(*expected), format_bytes(*len))]
     Incomplete {
         path: PathBuf,
         len: u64,
@@ -135,7 +135,7 @@ pub enum BundleError {
         problem: ImageProblem,
     },
     /// A volume is asked for that the bundle does not have.
-    #[error("there is no volume {index} of {n_volumes}")]
+    #[error("volume {index} not found: the bundle has {n_volumes} volumes")]
     NoSuchVolume { index: u32, n_volumes: u32 },
     /// A volume would be written next to those of another bundle.
     #[error(
@@ -149,7 +149,7 @@ pub enum BundleError {
         what: &'static str,
     },
     /// A part of the bundle cannot be divided and does not fit a volume of the given size.
-    #[error("volumes of {size} bytes are too small: {needed} bytes are needed")]
+    #[error("volumes of {} bytes are too small: {} bytes are needed", format_bytes(*size), format_bytes(*needed))]
     VolumeTooSmall { size: u64, needed: u64 },
     /// Digests of parts are known only at the end, and the head of every volume contains them.
     #[error(
@@ -534,8 +534,8 @@ impl Hint for BundleError {
             Self::Stopped => return None,
             Self::VolumeTooSmall { needed, .. } => {
                 return Some(format!(
-                    "what lies in one volume, such as the list of all content in each, needs that \
-                     much: use `--volume-size {needed}` or more"
+                    "Each volume contains the index of the whole bundle. Use `--volume-size {needed}` \
+                     or more."
                 ));
             }
             Self::NoSuchVolume { .. } => {
@@ -557,7 +557,7 @@ impl Hint for BundleError {
             }
             Self::VolumeOrder { .. } | Self::VolumesEnd { .. } => {
                 "join the volumes in order, as `cat NAME.*.tar` does, or read them as files, where \
-                 the order is of no matter"
+                 the order does not matter"
             }
             Self::StreamedVolumes => {
                 "name a file `.tar` as the output: layers are compressed already"

@@ -64,8 +64,10 @@ pub(crate) enum CommandError {
         path: PathBuf,
         source: CredentialsError,
     },
-    #[error("push target `{text}` is not of the form `REGISTRY[/PREFIX]`")]
+    #[error("{what} `{text}` is not of the form `REGISTRY[/PREFIX]`")]
     Target {
+        /// `push target`, or the flag.
+        what: &'static str,
         text: String,
         source: ReferenceError,
     },
@@ -163,8 +165,12 @@ pub(crate) enum CommandError {
     NobodyToAsk { what: &'static str },
     #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so no file of logins is known")]
     NoHome,
-    #[error("the variable `{variable}` names no proxy")]
-    Proxy { variable: &'static str },
+    #[error("`{variable}` is not a proxy URL{}", value.as_ref().map(|value| format!(": `{value}`")).unwrap_or_default())]
+    Proxy {
+        variable: &'static str,
+        /// Without a login; `None` if it is not text.
+        value: Option<String>,
+    },
     #[error(transparent)]
     RegistriesConf(#[from] RegistriesConfError),
     #[error("`{text}` is not of the form `REGISTRY[/REPOSITORY]`")]
@@ -346,6 +352,12 @@ impl CommandError {
             Self::NobodyToAsk { .. } => Some(
                 "pass `--username USER --password-stdin`, with the password on stdin".to_owned(),
             ),
+            Self::CredsStdin => Some(
+                "Pipe it in: `echo \"$USERNAME:$PASSWORD\" | hod ... --creds-stdin`.".to_owned(),
+            ),
+            Self::NoPassword => Some(
+                "Pass the password on stdin: `hod ... --password-stdin < FILE`.".to_owned(),
+            ),
             Self::Proxy { .. } => Some(
                 "write it as in `http://proxy.corp:3128` or `socks5h://gate.corp:1080`".to_owned(),
             ),
@@ -433,7 +445,17 @@ impl CommandError {
             Self::List { path, source } if is_absent(source) => missing::list_hint(path),
             Self::NotAList { path, kind } => Some(instead_of_a_list(path, kind)),
             Self::NoLists { below, .. } => Some(below_hint(below)),
-            Self::Target { text, .. } => Some(match missing::meant_registry(text) {
+            Self::Target { what, text, .. } => Some(match missing::meant_registry(text) {
+                Some(meant) if missing::names_tag(text) => {
+                    let host = meant.split('/').next().unwrap_or(&meant);
+                    format!(
+                        "Name only the registry: `{host}`, or `{host}/PREFIX`. Images keep their \
+                         names below it."
+                    )
+                }
+                Some(meant) if *what == "`--source`" => {
+                    format!("Write it as `{meant}`, without a scheme and without a tag.")
+                }
                 Some(meant) => format!(
                     "Write it as `{meant}`, without a scheme and without a tag. Images keep their \
                      names below it; `--project` and `--rename` change them."

@@ -125,7 +125,7 @@ fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let file = ResultFile::create(path).map_err(|source| CommandError::Results {
+    let file = ResultFile::create(path).map_err(|source| CommandError::OutputPath {
         path: path.to_owned(),
         source,
     })?;

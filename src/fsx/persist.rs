@@ -19,6 +19,16 @@ pub enum Durability {
     Deferred,
 }
 
+/// The error without the temporary name, which tempfile adds and the user did not choose.
+fn without_path(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|error| error.source());
+    let inner = inner.and_then(|source| source.downcast_ref::<io::Error>());
+    match inner.unwrap_or(error).raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 /// A uniquely named file that is removed on drop unless it is persisted.
 ///
 /// Mode 0644. A killed process leaves it behind; [`super::sweep_scratch`] removes such files.
@@ -34,7 +44,7 @@ impl TempFile {
             .prefix(prefix)
             .permissions(std::fs::Permissions::from_mode(0o644))
             .tempfile_in(dir)
-            .map_err(|source| Error::new("create a file in", dir, source))?;
+            .map_err(|source| Error::new("create a file in", dir, without_path(&source)))?;
         Ok(Self { inner })
     }
 
@@ -48,7 +58,7 @@ impl TempFile {
                 .prefix(prefix)
                 .permissions(std::fs::Permissions::from_mode(0o600))
                 .tempfile_in(dir)
-                .map_err(|source| Error::new("create a file in", dir, source))?;
+                .map_err(|source| Error::new("create a file in", dir, without_path(&source)))?;
             let file = Self { inner };
             match lock_now(file.file(), file.path())? {
                 Locked::Yes if is_current(file.file(), file.path())? => return Ok(file),

@@ -91,7 +91,7 @@ fn refuse_other_readings(column: &str, reference: &Reference) -> Result<(), Bad>
     let explicit = format!("library/{column}");
     let is_name = !column.contains(['/', ':']) && parse(&explicit).is_ok();
     let reason = if is_name {
-        format!("could be {other} or the destination (`{explicit}`); write the one that you mean")
+        format!("could be {other} or the destination (`{explicit}`); write the one you mean")
     } else {
         format!("looks like {other}, not like a destination")
     };
@@ -199,7 +199,7 @@ mod tests {
         for tag in tags {
             let reason = format!(
                 "could be the tag (`redis:{tag}`) or the destination (`library/{tag}`); write the \
-                 one that you mean"
+                 one you mean"
             );
             check(tag, &reason, Some(&format!("redis:{tag}")));
         }
@@ -217,7 +217,7 @@ mod tests {
         for (word, platform) in platforms {
             let reason = format!(
                 "could be the platform (`platform={platform}`) or the destination \
-                 (`library/{word}`); write the one that you mean"
+                 (`library/{word}`); write the one you mean"
             );
             check(word, &reason, Some(&format!("redis platform={platform}")));
         }
@@ -233,7 +233,7 @@ mod tests {
         }
         let registry = |name: &str| {
             format!(
-                "could be a registry or the destination (`library/{name}`); write the one that you \
+                "could be a registry or the destination (`library/{name}`); write the one you \
                  mean"
             )
         };
@@ -251,7 +251,7 @@ mod tests {
         );
         check(
             "abcdef012345",
-            "could be an image ID or the destination (`library/abcdef012345`); write the one that you mean",
+            "could be an image ID or the destination (`library/abcdef012345`); write the one you mean",
             None,
         );
     }

@@ -70,7 +70,7 @@ impl fmt::Display for Report<'_> {
             Some(file) => write!(f, "image list `{}` has", visible(file))?,
             None => write!(f, "{} image lists have", self.n_files)?,
         }
-        write!(f, " {n_lines} invalid line{s}; nothing was moved")?;
+        write!(f, " {n_lines} invalid line{s}; nothing was done")?;
         for problem in self.problems.iter().take(SHOWN_MAX) {
             let (text, reason) = (visible(&problem.text), visible(&problem.reason));
             write!(f, "\n  {}: `{text}`: {reason}", self.place(problem))?;
@@ -116,7 +116,7 @@ impl Report<'_> {
                     .map(|(problem, fix)| format!("`{}` ({})", visible(fix), self.place(problem)))
                     .collect();
                 let more = if fixes.len() > FIXES_MAX {
-                    " The other lines have fixes of the same kinds."
+                    " Correct these first; the other lines have suggestions too."
                 } else {
                     ""
                 };

@@ -115,10 +115,7 @@ impl<'a> Gatherer<'a> {
             return;
         }
         if lacks_tag {
-            let warning = format!(
-                "{}: `{written}` has no tag; `latest` is taken",
-                entry.origin
-            );
+            let warning = format!("{}: `{written}` has no tag; using `latest`", entry.origin);
             self.warnings.push(warning);
         }
         self.claims.insert(key, self.entries.len());

@@ -322,12 +322,12 @@ impl Hint for RenameError {
                 ))
             }
             Self::Collisions(found) if found.iter().all(Collision::is_of_source) => Some(
-                "nothing was moved. The source itself has two images under one name: choose one \
+                "Nothing was done. The source itself has two images under one name: choose one \
                  with a list that names it by its digest, `NAME@DIGEST NAME:TAG`"
                     .to_owned(),
             ),
             Self::Collisions(_) => Some(
-                "nothing was moved. Keep the hosts, or give one of the images another name with \
+                "Nothing was done. Keep the hosts, or give one of the images another name with \
                  `--rename` or in the list's second column"
                     .to_owned(),
             ),

@@ -19,6 +19,8 @@ const HEADING_WORDS: &[&str] = &[
     "target",
     "version",
 ];
+/// The options of a line, apart from `as`, which may be the name of an image.
+const OPTIONS: &[&str] = &["platform", "index", "referrers", "foreign-layers"];
 const SEPARATORS: &[&str] = &["=>", "->", "→", "|", "=", ",", "，", ";"];
 
 /// Recognises a line that is not meant to name an image, even if it could be parsed as one.
@@ -77,6 +79,12 @@ pub(super) fn separated(code: &str, parse: impl Fn(&str) -> Result<ImageLine, Ba
     let separator = SEPARATORS.iter().find(|by| inner.contains(**by))?;
     let (left, right) = inner.split_once(separator)?;
     let (left, right) = (trim(left), trim(right));
+    if *separator == "=" && OPTIONS.contains(&left.as_str()) {
+        return Some(Bad::new(
+            code,
+            "the image is missing; options follow its reference on the same line",
+        ));
+    }
     let is_one_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     if !is_one_word(&left) || !is_one_word(&right) {
         return None;

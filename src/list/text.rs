@@ -333,6 +333,9 @@ mod tests {
         check("＃ redis", comment, Some("# redis"));
         check("a:1 // redis", comment, Some("a:1 # redis"));
         check("a:1 ＃redis", comment, Some("a:1 #redis"));
+        let lacks_image = "the image is missing; options follow its reference on the same line";
+        check("platform=linux/amd64", lacks_image, None);
+        check("referrers=no", lacks_image, None);
         let two_columns = |by: &str| format!("columns are separated by blanks, not by `{by}`");
         for (line, by) in [
             ("a:1 => x/b:2", "=>"),

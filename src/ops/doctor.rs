@@ -396,7 +396,7 @@ async fn add_project(
 fn add_greeting(findings: &mut Observations, greeting: &Greeting) {
     let status = greeting.status;
     let text = match &greeting.wants {
-        Wants::Nothing if status == 200 => "open to all".to_owned(),
+        Wants::Nothing if status == 200 => "no login required".to_owned(),
         Wants::Nothing => format!("{status}, without saying how to log in"),
         Wants::Password => "asks for user and password".to_owned(),
         Wants::Token { realm, service } => {

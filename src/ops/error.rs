@@ -12,7 +12,7 @@ use crate::list::{ListError, RenameError};
 use crate::oci::Registry;
 use crate::registry::{KeepError, RegistryError};
 use crate::report::ErrorClass;
-use crate::report::amount::{format_count, format_len};
+use crate::report::amount::{format_bytes, format_count, format_len};
 use crate::server::ServerError;
 use crate::store::StoreError;
 use crate::template::TemplateError;
@@ -103,7 +103,7 @@ pub enum OpsError {
         compression: &'static str,
     },
     /// A file, or stdin, where a directory is read and written.
-    #[error("`{}` is not a directory, which a store is", path.display())]
+    #[error("a store is a directory; `{}` is {}", path.display(), kind.in_words())]
     NotADirectory { path: PathBuf, kind: FileKind },
     /// A text file where a tree or bundle is expected, most likely a list.
     #[error("`{}` is not a tree or a bundle that can be packed", path.display())]
@@ -135,7 +135,7 @@ pub enum OpsError {
         needed: u64,
         available: u64,
     },
-    #[error("the file system of `{}` holds no file of {len} bytes, only of {max}", path.display())]
+    #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {}", path.display(), format_bytes(*len), format_bytes(*max))]
     FileTooLong { path: PathBuf, len: u64, max: u64 },
     /// Hardlinks were asked for between two file systems.
     #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
@@ -147,7 +147,7 @@ pub enum OpsError {
     #[error(transparent)]
     Keep(#[from] KeepError),
     /// A password that the registry does not take; nothing was kept.
-    #[error("`{registry}` does not take this login: {said}")]
+    #[error("`{registry}` refused this login: {said}")]
     LoginRefused { registry: Registry, said: String },
     /// Nothing could be read from the registry, so no receipt was written.
     #[error("nothing of `{registry}` could be read; no receipt was written")]
@@ -220,12 +220,22 @@ pub enum FileKind {
     Pipe,
 }
 
-/// "`a.tar` exists already", or how many of several do.
+impl FileKind {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Bundle => "a bundle",
+            Self::Other => "a file",
+            Self::Pipe => "stdin or stdout",
+        }
+    }
+}
+
+/// "`a.tar` already exists", or how many of several do.
 fn exist(paths: &[PathBuf]) -> String {
     match paths {
-        [path] => format!("`{}` exists already", path.display()),
+        [path] => format!("`{}` already exists", path.display()),
         [first, rest @ ..] => format!(
-            "`{}` and {} exist already",
+            "`{}` and {} already exist",
             first.display(),
             format_count(rest.len(), "more output")
         ),
@@ -587,11 +597,7 @@ impl Hint for OpsError {
                 format_len(*available),
             )),
             Self::Key(error) => error.hint(),
-            Self::KeyExists { .. } => Some(
-                "bundles that it signed could not be verified any more, were it replaced: choose \
-                 another name with `--output NAME`, or remove both files first"
-                    .to_owned(),
-            ),
+            Self::KeyExists { .. } => Some("Choose another name with `--output NAME`.".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Carry(error) => error.hint(),
             _ => self.path_hint(),

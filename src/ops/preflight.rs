@@ -7,7 +7,7 @@
 //! held against the push. How large a request a proxy in front lets through cannot be known without
 //! sending one, so that is left to the upload.
 //!
-//! Requests: none at a registry that is open to all; at a Harbor one for each project, and one for
+//! Requests: none at a registry that requires no login; at a Harbor one for each project, and one for
 //! the token that the push needs anyway; the rest only where something is to be pushed.
 
 mod finding;

@@ -162,6 +162,6 @@ async fn fill(
     {
         return Err(TransferError::Stream(error).into());
     }
-    cx.stage("making it visible");
+    cx.stage("publishing images");
     Ok(sink.reveal(&batch.plan).await?)
 }

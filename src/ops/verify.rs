@@ -96,9 +96,10 @@ impl VerifyOutcome {
 impl fmt::Display for FoundVolumes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_missing = u32::try_from(self.missing.len()).expect("at most a few thousand");
+        let verb = if n_missing == 1 { "is" } else { "are" };
         write!(
             f,
-            "volumes {} of {} present ({} missing); {} of {} complete here",
+            "{} of {} volumes found; {} {verb} missing; {} of {} complete here",
             self.n_volumes - n_missing,
             self.n_volumes,
             format_volumes(&self.missing),

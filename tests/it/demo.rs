@@ -29,13 +29,13 @@ fn the_demo_carries_images_all_the_way() {
     let output = demo(&env, env!("CARGO_BIN_EXE_hod")).success();
     assert_eq!(output.stderr, "");
     for (expected, n) in [
-        ("pulled 6 images: moved ", 1),
+        ("pulled 6 images: transferred ", 1),
         ("selected 4 images: linked ", 1),
         ("packed 4 images: ", 2),
         ("verified `site-a.tar`: 4 images", 1),
-        ("pushed 4 images: moved ", 2),
-        ("pushed 4 images (4 unchanged): nothing to move", 1),
-        ("pulled 4 images: moved ", 2),
+        ("pushed 4 images: transferred ", 2),
+        ("pushed 4 images (4 unchanged): nothing to transfer", 1),
+        ("pulled 4 images: transferred ", 2),
         ("verified `back`: 4 images", 1),
         ("$ sh media/install.sh --registry ", 1),
         ("Every digest arrived unchanged", 1),

@@ -145,7 +145,7 @@ fn people_are_told_in_words() {
         "unique blobs in ",
         " volumes, ",
         " saved by sharing; it takes about ",
-        " are free there",
+        " free on the disk of `b.tar`",
         "the target needs ",
         "(by project: app 688.9 KiB, library 688.9 KiB, web ",
     ] {
@@ -203,7 +203,8 @@ fn the_size_that_volumes_need_is_the_smallest_that_works() {
     let said = env.run_line(&line(4096)).exits(5).stderr;
     assert_eq!(names(&env), before);
     let (_, rest) = said.split_once("too small: ").unwrap();
-    let needed: u64 = rest.split(' ').next().unwrap().parse().unwrap();
+    let needed = rest.split(' ').next().unwrap().replace(',', "");
+    let needed: u64 = needed.parse().unwrap();
     let _ = env.run_line(&line(needed - 1)).exits(5);
     assert_eq!(names(&env), before);
     let _ = env.run_line(&line(needed)).success();

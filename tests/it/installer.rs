@@ -115,20 +115,23 @@ fn it_fills_a_registry_and_a_second_run_moves_nothing() {
             output.success()
         };
         let output = run(&["--dry-run"]);
-        contains(&output, "Nothing was changed");
+        contains(&output, "Dry run: nothing was changed");
         let head = registry.send("HEAD", "/v2/app/0/manifests/1");
         assert_eq!(head.status, 404, "{shell:?}");
         contains(&run(&[]), "pushed 2 images: ");
         let head = registry.send("HEAD", "/v2/app/0/manifests/1");
         assert_eq!(head.status, 200, "{shell:?}");
-        contains(&run(&[]), "pushed 2 images (2 unchanged): nothing to move");
+        contains(
+            &run(&[]),
+            "pushed 2 images (2 unchanged): nothing to transfer",
+        );
         contains(&run(&["--skip-verify", "--project=p"]), "pushed 2 images");
         assert_eq!(registry.send("HEAD", "/v2/p/app/0/manifests/1").status, 200);
     }
     let log = site.log();
     // Each is said by the dry run before it too.
     assert_eq!(
-        log.matches("(2 unchanged): nothing to move").count(),
+        log.matches("(2 unchanged): nothing to transfer").count(),
         6,
         "{log}"
     );

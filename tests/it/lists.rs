@@ -80,11 +80,11 @@ fn a_column_with_two_readings_is_refused_with_both() {
     insta::assert_snapshot!(
         refused(b"redis 5.0\nredis:7 5.0\nredis arm64\nredis harbor.corp\nlinux/arm64 redis\n"),
         @"
-    error: image list `list.txt` has 5 invalid lines; nothing was moved
-      line 1: `5.0`: could be the tag (`redis:5.0`) or the destination (`library/5.0`); write the one that you mean
-      line 2: `5.0`: could be the tag (`redis:5.0`) or the destination (`library/5.0`); write the one that you mean
-      line 3: `arm64`: could be the platform (`platform=linux/arm64`) or the destination (`library/arm64`); write the one that you mean
-      line 4: `harbor.corp`: could be a registry or the destination (`library/harbor.corp`); write the one that you mean
+    error: image list `list.txt` has 5 invalid lines; nothing was done
+      line 1: `5.0`: could be the tag (`redis:5.0`) or the destination (`library/5.0`); write the one you mean
+      line 2: `5.0`: could be the tag (`redis:5.0`) or the destination (`library/5.0`); write the one you mean
+      line 3: `arm64`: could be the platform (`platform=linux/arm64`) or the destination (`library/arm64`); write the one you mean
+      line 4: `harbor.corp`: could be a registry or the destination (`library/harbor.corp`); write the one you mean
       line 5: `linux/arm64`: is a platform; a line starts with the image
 
     hint: Did you mean `redis:5.0` (line 1), `redis platform=linux/arm64` (line 3) and

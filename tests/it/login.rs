@@ -161,7 +161,7 @@ fn a_login_is_checked_before_it_is_kept() {
         let line = format!("login {host} --username {USER} --password-stdin");
         let output = run(&env, &line, "wr0ng-Passw0rd", &[]).exits(1);
         assert!(
-            output.stderr.contains("does not take this login: 401"),
+            output.stderr.contains("refused this login: 401"),
             "{}",
             output.stderr
         );

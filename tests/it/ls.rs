@@ -133,7 +133,7 @@ fn by_size_the_image_that_costs_most_is_first() {
     acme/api:1  linux/amd64  sha256:2033525d81e58268118a390052efd5a289602a44dd18d86a2127d336c2f5a2b5   3.4 KiB  4.5 KiB
     acme/cli:1  linux/amd64  sha256:44a3ed579170e99c251282379e98e479e2380a869bfc3edcab3ed1a5420f3c84   3.2 KiB      0 B
     --- stderr
-    3 images, 22.6 KiB in all, 4.5 KiB of it in several of them
+    3 images, 22.6 KiB in all, 4.5 KiB shared
     ");
 }
 

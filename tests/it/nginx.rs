@@ -67,7 +67,7 @@ fn everything_gets_through_nginx() {
     hod::fsx::write_file(&path, config.as_bytes()).unwrap();
 
     let output = env.run_line(&format!("push store {host}")).success();
-    let said = "was refused (413); going on with no more than 8.0 MiB in one";
+    let said = "was refused (413); continuing with at most 8.0 MiB per request";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     let log = nginx.log();
     let n_of = |method: &str, status: u16| {

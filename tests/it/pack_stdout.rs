@@ -39,7 +39,7 @@ fn the_bytes_are_those_of_a_file() {
     assert!(read(&env.path("piped.tar")) == read(&env.path("site.tar")));
     assert_eq!(output.stdout, "");
     assert!(
-        output.stderr.contains("packed 2 images: moved "),
+        output.stderr.contains("packed 2 images: written "),
         "{}",
         output.stderr
     );

@@ -184,7 +184,7 @@ fn a_lost_volume_is_made_again() {
     exit code: 5
     --- stdout
     --- stderr
-    error: there is no volume 99 of 10
+    error: volume 99 not found: the bundle has 10 volumes
 
     hint: Give the `--volume-size` and the images with which the bundle was packed.
     ");

@@ -76,7 +76,11 @@ fn every_kind_of_image_arrives_unchanged_and_only_once() {
 
     let again = pull(&env, &registry, "--platform all").success();
     assert_eq!(registry.n_blob_gets(), 0);
-    assert!(again.stderr.contains("nothing to move"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("nothing to transfer"),
+        "{}",
+        again.stderr
+    );
     assert_eq!(again.stdout, output.stdout);
 }
 
@@ -137,7 +141,7 @@ fn all_bad_lines_are_told_before_anything_is_fetched() {
     assert_eq!(
         output.stderr,
         "\
-error: image list `list.txt` has 3 invalid lines; nothing was moved
+error: image list `list.txt` has 3 invalid lines; nothing was done
   line 1: `team/App:1`: uppercase letter in repository name
   line 3: `nginx@sha256:12`: digest has 2 of 64 hex characters
   line 6: `c/d:1`: goes to `x/y:1`, where `a/b:1` of list.txt:5 goes

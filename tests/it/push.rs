@@ -247,7 +247,7 @@ fn a_dry_run_asks_and_sends_nothing() {
     assert!(
         output
             .stderr
-            .contains("0 images would be pushed (1 unchanged): nothing to move"),
+            .contains("0 images would be pushed (1 unchanged): nothing to transfer"),
         "{}",
         output.stderr
     );

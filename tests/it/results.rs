@@ -224,8 +224,8 @@ fn what_cannot_be_written_is_known_before_anything_is_done() {
     );
     for flag in ["--report", "--retry-list", "--digest-file"] {
         let line = format!("{} {flag} list.txt/r.json", pull_line(&source, "list.txt"));
-        let output = env.run_line(&line).exits(1);
-        let said = "error: failed to write `list.txt/r.json`";
+        let output = env.run_line(&line).exits(2);
+        let said = "error: output `list.txt/r.json` cannot be written";
         assert!(output.stderr.starts_with(said), "{}", output.stderr);
     }
     assert!(source.seen().is_empty() && !exists(&env.path("store")));

@@ -167,7 +167,7 @@ fn a_second_pull_moves_no_blob_and_says_so() {
     let output = zoo.pull("store").success();
     assert_eq!(zoo.registry.n_blob_gets(), n_gets);
     assert!(
-        output.stderr.contains("nothing to move"),
+        output.stderr.contains("nothing to transfer"),
         "{}",
         output.stderr
     );

@@ -154,7 +154,7 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    volume 2 of 4 is present: 0 of 5 images would be pushed
+    found volume 2 of 4: 0 of 5 images would be pushed
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volumes 1 and 4
       acme/db:1: waits for volume 4
@@ -167,7 +167,7 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    volume 2 of 4 is in: pushed 0 of 5 images
+    pushed volume 2 of 4: 0 of 5 images complete
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volumes 1 and 4
       acme/db:1: waits for volume 4
@@ -181,7 +181,7 @@ fn what_waits_says_for_which_volumes() {
     exit code: 3
     --- stdout
     --- stderr
-    volume 1 of 4 is in: pushed 0 of 5 images
+    pushed volume 1 of 4: 0 of 5 images complete
       acme/api:1: waits for volume 4
       acme/cli:1: waits for volume 4
       acme/db:1: waits for volume 4
@@ -221,7 +221,7 @@ fn a_layer_in_parts_is_asked_for_with_all_of_them() {
     exit code: 3
     --- stdout
     --- stderr
-    volume 1 of 3 is in: pushed 0 of 1 image
+    pushed volume 1 of 3: 0 of 1 image complete
       acme/big:1: waits for volumes 2 and 3
     next: volume 3
     ");

@@ -29,10 +29,10 @@ fn a_bundle_that_exists_is_replaced_only_when_asked() {
     let before = tree(&env.work());
     let pack = "pack store --no-tool --output";
     for (line, name) in [
-        (format!("{pack} site.tar"), "`site.tar` exists already"),
+        (format!("{pack} site.tar"), "`site.tar` already exists"),
         (
             format!("{pack} site.tar --dry-run"),
-            "`site.tar` exists already",
+            "`site.tar` already exists",
         ),
         (
             format!("{pack} volumes.tar --volume-size 128K"),
@@ -56,7 +56,7 @@ fn a_bundle_that_exists_is_replaced_only_when_asked() {
     let output = env
         .run_line(&format!("{merge} sums.tar --checksums"))
         .exits(5);
-    assert!(output.stderr.contains("`sums.sha256` exists already"));
+    assert!(output.stderr.contains("`sums.sha256` already exists"));
     let _ = env
         .run_line(&format!("{merge} sums.tar --checksums --force"))
         .success();

@@ -12,6 +12,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
     let wording = Wording {
         verb: "export",
         done: "exported",
+        bytes: "written",
         effect: Effect::Real,
     };
     let files = settings::RunFiles {

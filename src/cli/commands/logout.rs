@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
             let name = args.registry.as_deref().unwrap_or_default();
             session
                 .printer
-                .message(&format!("forgot the login for `{name}` in `{path}`"));
+                .message(&format!("removed the login for `{name}` in `{path}`"));
             let rest = settings::stored_credentials(
                 args.authfile.as_deref(),
                 session.reporter().as_ref(),

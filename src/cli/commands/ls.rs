@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     );
     if matches!(args.by, ByArg::Size) {
         let common = format_len(found.common_bytes);
-        said = format!("{said}, {common} of it in several of them");
+        said = format!("{said}, {common} shared");
     }
     if let Some(volumes) = found.volumes.as_ref().filter(|volumes| volumes.count > 1) {
         said = format!("{said}, in {} volumes", volumes.count);

@@ -63,7 +63,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
         "merged {} with {}: {}{base}",
         format_count(args.bundles.len(), "bundle"),
         format_count(merged.n_images, "image"),
-        session.progress.totals().summary(0),
+        session.progress.totals().summary("written", 0),
     ));
     Ok(Exit::Done)
 }

@@ -26,6 +26,8 @@ pub(super) struct Wording {
     pub(super) verb: &'static str,
     /// "pulled"
     pub(super) done: &'static str,
+    /// What happened to the bytes: "transferred" or "written".
+    pub(super) bytes: &'static str,
     pub(super) effect: Effect,
 }
 
@@ -201,7 +203,7 @@ fn print(
     };
     let what = match wording.effect {
         Effect::DryRun if n_unchanged == n_all => format!(
-            "0 images would be {}{unchanged}: nothing to move",
+            "0 images would be {}{unchanged}: nothing to transfer",
             wording.done
         ),
         Effect::DryRun => {
@@ -212,7 +214,7 @@ fn print(
             let n_images = format_count(n_all - n_unchanged, "image");
             if bytes == 0 {
                 format!(
-                    "{n_images} would be {}{unchanged}: nothing to move",
+                    "{n_images} would be {}{unchanged}: nothing to transfer",
                     wording.done
                 )
             } else {
@@ -228,7 +230,7 @@ fn print(
             "{} {}{unchanged}: {}",
             wording.done,
             format_count(n_all, "image"),
-            totals.summary(outcome.shared_bytes)
+            totals.summary(wording.bytes, outcome.shared_bytes)
         ),
     };
     printer.message(&what);
@@ -357,15 +359,16 @@ impl fmt::Display for Progressed<'_> {
         let all = format_count(outcome.images.len(), "image");
         let effect = self.wording.effect;
         if let Some(PresentVolumes { present, n_volumes }) = &outcome.present_volumes {
-            let is = if present.len() == 1 { "is" } else { "are" };
-            let place = match effect {
-                Effect::Real => "in",
-                Effect::DryRun => "present",
-            };
             let volumes = format_volumes(present);
-            write!(f, "{volumes} of {n_volumes} {is} {place}: ")?;
+            match effect {
+                Effect::Real => write!(f, "{done} {volumes} of {n_volumes}: ")?,
+                Effect::DryRun => write!(f, "found {volumes} of {n_volumes}: ")?,
+            }
         }
         match effect {
+            Effect::Real if outcome.present_volumes.is_some() => {
+                write!(f, "{n_done} of {all} complete")?;
+            }
             Effect::Real => write!(f, "{done} {n_done} of {all}")?,
             Effect::DryRun => write!(f, "{n_done} of {all} would be {done}")?,
         }
@@ -380,7 +383,8 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
         [] => None,
         [_] => Some(named),
         _ => Some(format!(
-            "{named} in one directory, since they have the parts of one layer"
+            "{named} together, in one directory or with `--volume-dir`: they contain the parts of \
+             one layer"
         )),
     }
 }

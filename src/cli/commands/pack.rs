@@ -17,6 +17,7 @@ use crate::ops::{self, BatchOutcome, Effect, ImageReport, PackOptions, PackOutco
 const WORDING: Wording = Wording {
     verb: "pack",
     done: "packed",
+    bytes: "written",
     effect: Effect::Real,
 };
 
@@ -104,7 +105,7 @@ async fn foresee(
         Ok(forecast) => forecast,
         Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
     };
-    forecast::print(session, &forecast)?;
+    forecast::print(session, &forecast, &options.output)?;
     if let Some(refusal) = forecast.refusal.take() {
         return outcome::finish(session, WORDING, Err(refusal.into()), asked);
     }
@@ -244,7 +245,7 @@ fn print(
     printer.message(&format!(
         "packed {}: {}, {} saved by sharing{left_out}{gain}",
         format_count(packed.n_images, "image"),
-        session.progress.totals().summary(0),
+        session.progress.totals().summary("written", 0),
         format_len(packed.shared_bytes),
     ));
     Ok(())

@@ -18,6 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     let wording = Wording {
         verb: "pull",
         done: "pulled",
+        bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
     let ca = args.registry.ca.iter().map(PathBuf::as_path);
@@ -45,9 +46,17 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     outcome::finish(session, wording, found, asked)
 }
 
+fn named_source(text: &str) -> Result<(Registry, Option<RepositoryName>), CommandError> {
+    super::push::target(text).map_err(|source| CommandError::Target {
+        what: "`--source`",
+        text: text.to_owned(),
+        source,
+    })
+}
+
 async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, CommandError> {
     let named = args.source.as_deref();
-    let named = named.map(super::login::registry_name).transpose()?;
+    let named = named.map(named_source).transpose()?;
     let is_named = named.is_some();
     let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
     if let Some(lock) = &args.lock {

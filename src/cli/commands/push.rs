@@ -19,6 +19,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     let wording = Wording {
         verb: "push",
         done: "pushed",
+        bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
     let ca = args.registry.ca.iter().map(PathBuf::as_path);
@@ -50,6 +51,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
     require_source_first(args)?;
     let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
+        what: "push target",
         text: args.target.clone(),
         source,
     })?;

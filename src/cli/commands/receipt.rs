@@ -91,6 +91,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
         return Err(OpsError::NoSource { path }.into());
     }
     let (registry, prefix) = push::target(&args.holder).map_err(|source| CommandError::Target {
+        what: "registry",
         text: args.holder.clone(),
         source,
     })?;

@@ -11,6 +11,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
     let wording = Wording {
         verb: "select",
         done: "selected",
+        bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
     let files = settings::RunFiles {

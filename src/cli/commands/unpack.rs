@@ -10,6 +10,7 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
     let wording = Wording {
         verb: "unpack",
         done: "unpacked",
+        bytes: "written",
         effect: Effect::Real,
     };
     let files = settings::RunFiles {

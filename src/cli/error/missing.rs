@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use crate::bundle::volume_path;
+use crate::fsx;
 use crate::oci::{Reference, Registry, RepositoryName};
 
 /// Transports that skopeo and podman put before a path; hod recognises the format itself.
@@ -24,7 +26,13 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     if let Some(hint) = transport_hint(text) {
         return Some(hint);
     }
+    if let Some(hint) = volume_hint(path) {
+        return Some(hint);
+    }
     let bare = without_scheme(text);
+    if bare == text && is_like_file(text) {
+        return None;
+    }
     if bare == text && !is_like_registry(text) {
         return image_hint(text);
     }
@@ -36,6 +44,18 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
          images it has, and `hod diff FILE STORE` compares that; `hod push STORE {host} --dry-run` \
          says what a push would change."
     ))
+}
+
+/// The hint for a bundle that is not there, while volumes of that name are.
+fn volume_hint(path: &Path) -> Option<String> {
+    let volume = volume_path(path, 1, 1);
+    let is_there = path.extension()? == "tar" && fsx::try_stat(&volume).ok()?.is_some();
+    is_there.then(|| {
+        format!(
+            "Name one of its volumes, such as `{}`: hod finds the others.",
+            volume.display()
+        )
+    })
 }
 
 /// The hint for an image in a registry where a local source is expected.
@@ -59,7 +79,8 @@ pub(super) fn list_hint(path: &Path) -> Option<String> {
     let bare = without_scheme(text);
     let reference: Reference = bare.parse().ok()?;
     let is_image = reference.tag.is_some() || reference.digest.is_some();
-    if text.starts_with(['.', '/']) || (!is_image && names_file(text)) {
+    if text.starts_with(['.', '/']) || (!is_image && (is_like_file(text) || text.contains("list")))
+    {
         return None;
     }
     Some(format!(
@@ -123,6 +144,27 @@ pub(crate) fn names_file(text: &str) -> bool {
     extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension))
 }
 
+/// Whether a text looks like the name of a file, perhaps a misspelt one: `site.tra`, `a.tar.bak`.
+fn is_like_file(text: &str) -> bool {
+    let letters = |word: &str| {
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let mut words = text.split('.').skip(1);
+    !text.contains([':', '/'])
+        && words.any(|word| {
+            let sorted = letters(word);
+            FILE_EXTENSIONS.iter().any(|known| letters(known) == sorted)
+        })
+}
+
+/// Whether a registry is named with a tag or digest behind it, as an image is.
+pub(super) fn names_tag(text: &str) -> bool {
+    let path = without_scheme(text).split_once('/');
+    path.is_some_and(|(_, path)| path.contains([':', '@']))
+}
+
 /// Whether a text names a host, as in references, rather than a file.
 fn is_like_registry(text: &str) -> bool {
     let host = text.split('/').next().unwrap_or_default();
@@ -159,6 +201,8 @@ mod tests {
         check("harbor:8443", Some("--source harbor:8443`"));
         check("nginx:1.27", Some("`echo 'nginx:1.27' | hod pull -"));
         check("site.tar", None);
+        check("site.tra", None);
+        check("v.001.tar.bak", None);
         check("./harbor.corp", None);
         check("store", None);
         check("dir:layouts/a", Some("write `layouts/a`"));
@@ -180,6 +224,7 @@ mod tests {
             ),
             ("docker://h.corp/a:1", Some("`echo 'h.corp/a:1' |`")),
             ("images.txt", None),
+            ("nosuchlist", None),
             ("./nginx", None),
             ("oci:layout", Some("write `layout`")),
         ] {

@@ -47,18 +47,18 @@ impl Totals {
         *n += 1;
     }
 
-    /// The line that ends a run: `moved 2.9 GiB in 92 blobs (31 MiB/s), 1.4 GiB saved by sharing,
+    /// The line that ends a run: `transferred 2.9 GiB in 92 blobs (31 MiB/s), 1.4 GiB saved by sharing,
     /// 12.3 s`.
     ///
     /// `shared_len` is what the images of the run share with each other, which only the plan
-    /// knows; what was mounted is added to it.
-    pub fn summary(&self, shared_len: u64) -> String {
+    /// knows; what was mounted is added to it. `verb` is `transferred` or `written`.
+    pub fn summary(&self, verb: &str, shared_len: u64) -> String {
         let mut parts = Vec::new();
         if self.moved_blobs > 0 {
             let moved = in_blobs(self.fresh_len(), self.moved_blobs);
             parts.push(match self.rate() {
-                Some(rate) => format!("moved {moved} ({})", format_rate(rate)),
-                None => format!("moved {moved}"),
+                Some(rate) => format!("{verb} {moved} ({})", format_rate(rate)),
+                None => format!("{verb} {moved}"),
             });
             if self.kept_len > 0 {
                 let kept = format_len(self.kept_len);
@@ -78,7 +78,7 @@ impl Totals {
         if self.present_blobs > 0 {
             let present = in_blobs(self.present_len, self.present_blobs);
             let nothing = if self.moved_blobs + self.linked_blobs + self.mounted_blobs == 0 {
-                "nothing to move, "
+                "nothing to transfer, "
             } else {
                 ""
             };
@@ -89,7 +89,7 @@ impl Totals {
             parts.push(format!("{} saved by sharing", format_len(saved)));
         }
         if parts.is_empty() {
-            parts.push("nothing to move".to_owned());
+            parts.push("nothing to transfer".to_owned());
         }
         parts.push(format_duration(self.elapsed));
         parts.join(", ")
@@ -128,7 +128,7 @@ mod tests {
         for (len, route) in blobs {
             totals.add_blob(*len, *route);
         }
-        totals.summary(shared_len)
+        totals.summary("transferred", shared_len)
     }
 
     #[test]
@@ -136,11 +136,11 @@ mod tests {
         use BlobRoute::{Linked, Mounted, Moved, Present, Replaced};
         type Case = (&'static [(u64, BlobRoute)], u64, &'static str);
         let table: &[Case] = &[
-            (&[], 0, "nothing to move, 12.3 s"),
+            (&[], 0, "nothing to transfer, 12.3 s"),
             (
                 &[(369 * MIB, Moved), (MIB, Moved)],
                 1434 * MIB,
-                "moved 370.0 MiB in 2 blobs (30 MiB/s), 1.4 GiB saved by sharing, 12.3 s",
+                "transferred 370.0 MiB in 2 blobs (30 MiB/s), 1.4 GiB saved by sharing, 12.3 s",
             ),
             (
                 &[(5 * MIB, Linked), (MIB, Present)],
@@ -150,13 +150,13 @@ mod tests {
             (
                 &[(3 * MIB, Present), (MIB, Present)],
                 0,
-                "nothing to move, 4.0 MiB in 2 blobs already there, 12.3 s",
+                "nothing to transfer, 4.0 MiB in 2 blobs already there, 12.3 s",
             ),
             (
                 &[(3 * MIB, Replaced), (MIB, Present)],
                 0,
-                "moved 3.0 MiB in 1 blob (249 KiB/s), replaced 1 damaged blob, 1.0 MiB in 1 blob \
-                 already there, 12.3 s",
+                "transferred 3.0 MiB in 1 blob (249 KiB/s), replaced 1 damaged blob, 1.0 MiB in 1 \
+                 blob already there, 12.3 s",
             ),
             (
                 &[(7 * MIB, Mounted)],
@@ -179,8 +179,8 @@ mod tests {
             ..Totals::default()
         };
         assert_eq!(
-            totals.summary(0),
-            "moved 200.0 MiB in 2 blobs (20 MiB/s), 100.0 MiB kept from before, 10.0 s"
+            totals.summary("written", 0),
+            "written 200.0 MiB in 2 blobs (20 MiB/s), 100.0 MiB kept from before, 10.0 s"
         );
     }
 
@@ -191,6 +191,9 @@ mod tests {
             moved_blobs: 1,
             ..Totals::default()
         };
-        assert_eq!(totals.summary(0), "moved 1.0 MiB in 1 blob, 0 ms");
+        assert_eq!(
+            totals.summary("written", 0),
+            "written 1.0 MiB in 1 blob, 0 ms"
+        );
     }
 }

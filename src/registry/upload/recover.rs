@@ -91,8 +91,8 @@ impl Upload<'_> {
         if self.limits().limit(registry, next) {
             let status = error.status().unwrap_or_default();
             let text = format!(
-                "{registry}: a request of {} was refused ({status}); going on with no more than \
-                 {} in one",
+                "{registry}: a request of {} was refused ({status}); continuing with at most \
+                 {} per request",
                 format_len(len),
                 format_len(next),
             );

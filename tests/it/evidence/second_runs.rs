@@ -25,7 +25,7 @@ fn a_second_pull_finds_what_the_first_found() {
         let second = env.run_line(&line).success();
         assert_eq!(first.stdout, second.stdout, "{status}");
         assert!(
-            second.stderr.contains("nothing to move"),
+            second.stderr.contains("nothing to transfer"),
             "{}",
             second.stderr
         );
@@ -248,7 +248,7 @@ fn a_target_that_lost_something_is_mended() {
     let dry = env
         .run_line(&format!("{push} --recheck --dry-run"))
         .success();
-    assert!(dry.stderr.contains("nothing to move"), "{}", dry.stderr);
+    assert!(dry.stderr.contains("nothing to transfer"), "{}", dry.stderr);
 }
 
 /// A registry with a cache of lengths: every HEAD is right, and the content of a blob is gone.
@@ -256,7 +256,7 @@ fn a_target_that_lost_something_is_mended() {
 fn what_a_cache_knows_is_no_proof_of_a_repair() {
     // How many reads find nothing: two before the blob is sent again, and those after it.
     let cases = [
-        (2, 0, "moved"),
+        (2, 0, "transferred"),
         (usize::MAX, 1, "even after it was sent again"),
     ];
     for (n_reads, code, says) in cases {

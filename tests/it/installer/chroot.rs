@@ -54,8 +54,8 @@ fn a_bare_chroot_with_busybox_is_enough() {
     let Some(()) = machine(&site) else { return };
     let registry = TestRegistry::start();
     for expected in [
-        "pushed 2 images: moved",
-        "pushed 2 images (2 unchanged): nothing to move",
+        "pushed 2 images: transferred",
+        "pushed 2 images (2 unchanged): nothing to transfer",
     ] {
         let mut command = chroot(&site);
         command.args(["/bin/sh", "/install.sh", "--registry", registry.host()]);

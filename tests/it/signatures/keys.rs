@@ -91,8 +91,7 @@ fn no_key_is_ever_replaced() {
         --- stderr
         error: `[NAME]` already exists; nothing was written
 
-        hint: Bundles that it signed could not be verified any more, were it replaced: choose another name
-              with `--output NAME`, or remove both files first.
+        hint: Choose another name with `--output NAME`.
         "));
         assert_eq!(env.read(name), "precious");
         assert_eq!(fsx::read_dir_names(&env.work()).unwrap().len(), 1);

@@ -65,7 +65,7 @@ fn what_is_too_large_for_a_proxy_goes_in_smaller_parts() {
         assert!(
             output
                 .stderr
-                .contains("was refused (413); going on with no more than 1.0 MiB in one"),
+                .contains("was refused (413); continuing with at most 1.0 MiB per request"),
             "{}",
             output.stderr
         );

@@ -1,5 +1,6 @@
 //! What `hod pack --dry-run` says.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{CommandError, Session, left_out};
@@ -11,7 +12,11 @@ use crate::report::amount::format_duration;
 const PROJECTS_MAX: usize = 5;
 
 /// Prints the files with their lengths in bytes, and says the rest to people.
-pub(super) fn print(session: &Session<'_>, forecast: &PackForecast) -> Result<(), CommandError> {
+pub(super) fn print(
+    session: &Session<'_>,
+    forecast: &PackForecast,
+    output: &Path,
+) -> Result<(), CommandError> {
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -24,12 +29,12 @@ pub(super) fn print(session: &Session<'_>, forecast: &PackForecast) -> Result<()
             stdout.finish()?;
         }
     }
-    printer.message(&summary(forecast));
+    printer.message(&summary(forecast, output));
     printer.message(&target(&forecast.target));
     Ok(())
 }
 
-fn summary(forecast: &PackForecast) -> String {
+fn summary(forecast: &PackForecast, output: &Path) -> String {
     let files = match forecast.volumes.len() {
         1 => String::new(),
         n => format!(" in {}", format_count(n, "volume")),
@@ -47,7 +52,10 @@ fn summary(forecast: &PackForecast) -> String {
         format!("it takes about {}", format_duration(time))
     });
     let free = forecast.free_bytes;
-    let free = free.map(|free| format!("{} are free there", format_len(free)));
+    let free = free.map(|free| {
+        let disk = output.display();
+        format!("{} free on the disk of `{disk}`", format_len(free))
+    });
     let parts: Vec<String> = [Some(what), time, free].into_iter().flatten().collect();
     parts.join("; ")
 }
@@ -66,7 +74,7 @@ fn target(needs: &TargetNeeds) -> String {
         format!(" (by project: {})", projects.join(", "))
     };
     format!(
-        "the target needs {} for the bundle, which is pushed from where it lies, and {} in its \
+        "the target needs {} for the bundle (pushed without unpacking) and {} in its \
          registry{by_project}; the largest blob is {}",
         format_len(needs.bundle_bytes),
         format_len(needs.registry_bytes),
