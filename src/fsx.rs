@@ -36,12 +36,12 @@ pub use copy_range::{RangeCopier, SourceRange};
 pub use error::{Error, IoKind};
 pub use kept_file::{Keeping, KeptFile};
 pub use limits::raise_open_files_max;
-pub use link::{LinkMode, link_file, link_or_copy_file};
+pub use link::{LinkMode, link_file, link_or_copy_file, try_link};
 pub use lock::{DirLock, LockMode};
 pub use made::{MadeDirs, OutputParents};
 pub use mark::{changed, modified, read_mark, remove_mark, set_back, set_mark};
 pub use output_dir::{IsMember, OutputDir};
-pub use output_file::{OutputFile, OutputKind, ResultFile, is_stream, open_stream};
+pub use output_file::{OutputFile, OutputKind, ResultFile, is_stream, open_stream, require_text};
 pub use owned::{make_own_dir, open_own_dir, own_dir_names, require_real_dirs};
 pub use persist::{
     Durability, TempFile, TempName, create_dir_all, remove_dir_if_empty, remove_file, rename,

@@ -27,7 +27,7 @@ pub use collection::{Collection, CollectionError, CollectionKind, NamedImage, Un
 pub use dir::DirLayout;
 pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};
 pub use error::{BadName, BadNameReason, LayoutError};
-pub use find::{FoundLayout, detect, find_layouts};
+pub use find::{FoundLayout, detect, find_layouts, kind_of_one};
 pub use oci::{ArchiveBlob, DirBlob, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry};
 pub use writer::{BlobWriter, Committed, DirWriter};
 

@@ -17,6 +17,7 @@ mod inventory;
 mod keygen;
 mod login;
 mod merge;
+mod output;
 mod pack;
 mod platforms;
 mod preflight;
@@ -48,6 +49,7 @@ pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
 };
 pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
+pub use output::{Fewer, OutputError};
 pub use pack::{
     CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast, PackOptions,
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast, forecast, pack,

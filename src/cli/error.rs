@@ -481,13 +481,6 @@ impl CommandError {
                 }
                 format => format!("Name the path alone, and pass `--format {format}`."),
             }),
-            Self::OutputPath { path, source } if source.kind() == fsx::IoKind::IsDirectory => {
-                Some(format!(
-                    "`{}` is a directory: name a file, as in `{}`.",
-                    path.display(),
-                    path.join("FILE").display()
-                ))
-            }
             Self::Given { source, .. }
             | Self::List { source, .. }
             | Self::OutputPath { source, .. }

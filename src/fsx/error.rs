@@ -127,6 +127,10 @@ fn of_state(path: &Path) -> &Path {
 
 /// The verb of errors about creating a directory.
 pub(super) const CREATE_DIR: &str = "create directory";
+/// The verb of errors about a file that is to be replaced.
+pub(super) const REPLACE: &str = "replace";
+/// The verb of errors about an output that is to be written.
+pub(super) const WRITE: &str = "write";
 /// The verb of errors about making a hardlink.
 pub(super) const HARDLINK: &str = "hardlink";
 /// The verb of errors about making a reflink.
@@ -201,10 +205,16 @@ impl Hint for Error {
                  directories and files of the user who runs it.",
                 self.path.display()
             )),
-            IoKind::IsDirectory => Some(format!(
-                "`{path}` is a directory, and a file is expected there: check what is in it and \
-                 move it away"
+            IoKind::IsDirectory if self.verb == WRITE => Some(format!(
+                "`{path}` is a directory: name a file, as in `{}`.",
+                self.path.join("FILE").display()
             )),
+            IoKind::IsDirectory => Some(format!(
+                "`{path}` is a directory, and a file is expected there. Check the path."
+            )),
+            IoKind::Exists if self.verb == REPLACE => {
+                Some("Choose another name, or remove the file first.".to_owned())
+            }
             IoKind::Permission => Some(format!(
                 "The user who runs hod may not {} `{path}`. Check the owner and mode of it and of \
                  the directories above it (`namei -l {path}`), or choose another path.",

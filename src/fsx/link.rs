@@ -83,6 +83,28 @@ fn link_once(
     Ok(true)
 }
 
+/// Tries whether files can be linked from `source` into `dir`, where nothing is left of it.
+pub fn try_link(source: &Path, dir: &Path, mode: LinkMode) -> Result<(), Error> {
+    let temp = TempFile::create_in(dir, ".hod-link-")?;
+    match mode {
+        LinkMode::Copy => Ok(()),
+        LinkMode::Reflink => {
+            let file = super::open(source)?;
+            let wrap = |error| Error::with_destination(REFLINK, source, temp.path(), error);
+            reflink(&file, temp.file()).map_err(wrap)
+        }
+        LinkMode::Hard => {
+            let mut name = temp.path().as_os_str().to_owned();
+            name.push("-hard");
+            let link = Path::new(&name);
+            if hard_link(source, link)? {
+                super::remove_file(link)?;
+            }
+            Ok(())
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of hardlinks")]
 fn hard_link(source: &Path, destination: &Path) -> Result<bool, Error> {
     match std::fs::hard_link(source, destination) {

@@ -7,10 +7,14 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::error::{REPLACE, WRITE};
 use super::lock::{Locked, is_current, lock_now};
 use super::made::OutputParents;
 use super::sweep::sweep_beside;
 use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve};
+
+/// How much of a file shows whether it is a text; the header of a tar, which has zeros, is as long.
+const TEXT_START_LEN: usize = 512;
 
 /// The kind of an output path, which may not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl OutputKind {
         }
         let is_dir = || {
             let source = io::ErrorKind::IsADirectory.into();
-            Err(Error::new("write", path, source))
+            Err(Error::new(WRITE, path, source))
         };
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.file_name().is_none() {
             return is_dir();
@@ -73,6 +77,23 @@ pub fn open_stream(path: &Path) -> Result<File, Error> {
         .map_err(wrap)
 }
 
+/// Refuses to replace a regular file that is not a text, such as a bundle, by one that is.
+pub fn require_text(path: &Path) -> Result<(), Error> {
+    if is_stdout(path) || !super::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        return Ok(());
+    }
+    let mut start = [0; TEXT_START_LEN];
+    let n = super::read_at(&super::open(path)?, path, &mut start, 0)?;
+    let start = &start[..n];
+    // A character may be cut off at the end.
+    let is_utf8 = std::str::from_utf8(start).map_or_else(|e| e.error_len().is_none(), |_| true);
+    if is_utf8 && !start.contains(&0) {
+        return Ok(());
+    }
+    let source = io::Error::new(io::ErrorKind::AlreadyExists, "it is not a text file");
+    Err(Error::new(REPLACE, path, source))
+}
+
 /// A small file that is written at the end of a run: see [`OutputKind`] for where.
 #[derive(Debug)]
 pub enum ResultFile {
@@ -86,7 +107,10 @@ impl ResultFile {
     pub fn create(path: &Path) -> Result<Self, Error> {
         Ok(match OutputKind::of(path)? {
             OutputKind::Stream => Self::Stream(path.to_owned()),
-            OutputKind::File(_) => Self::New(OutputFile::create(path)?),
+            OutputKind::File(there) => {
+                require_text(&there)?;
+                Self::New(OutputFile::create(path)?)
+            }
         })
     }
 
@@ -124,7 +148,7 @@ impl OutputFile {
     pub fn create(destination: &Path) -> Result<Self, Error> {
         let OutputKind::File(destination) = OutputKind::of(destination)? else {
             let source = io::Error::other("it is not a regular file");
-            return Err(Error::new("replace", destination, source));
+            return Err(Error::new(REPLACE, destination, source));
         };
         let parents = OutputParents::create(&destination)?;
         let name = destination
@@ -187,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::fsx;
+    use crate::hint::Hint as _;
 
     #[test]
     fn only_what_a_dead_process_left_is_removed() {
@@ -213,6 +238,38 @@ mod tests {
             fsx::read_dir_names(root.path()).unwrap(),
             [".b.tar.partial-notes", ".other.tar.partial-abcdef", "b.tar"]
         );
+    }
+
+    #[test]
+    fn a_text_is_never_written_over_an_archive() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("result");
+        let mut cut_off = vec![b'x'; TEXT_START_LEN - 1];
+        cut_off.extend("\u{e4}".as_bytes());
+        let mut tar = vec![0; 1024];
+        tar[..8].copy_from_slice(b"hod/name");
+        for (content, is_replaced) in [
+            (&b""[..], true),
+            (b"{}", true),
+            (b"# nothing is left\n", true),
+            (b"<?xml version=\"1.0\"?>", true),
+            (&cut_off, true),
+            (&tar, false),
+            (b"\x1f\x8b\x08\x00", false),
+            (b"\x28\xb5\x2f\xfd\x04", false),
+            (b"\xfd7zXZ\0", false),
+            (b"PK\x03\x04\x14\x00", false),
+            (b"\x7fELF\x02\x01\x01\x00", false),
+        ] {
+            fsx::write_file(&path, content).unwrap();
+            let created = ResultFile::create(&path);
+            assert_eq!(created.is_ok(), is_replaced, "{content:?}");
+            if let Err(error) = created {
+                assert_eq!(error.kind(), fsx::IoKind::Exists);
+                assert!(error.hint().unwrap().contains("another name"));
+            }
+            assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["result"]);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::LayoutError;
-use super::oci::{full_name, look_at};
+use super::oci::full_name;
 use crate::archive::{EntryPath, TarWriter, decoder};
 use crate::fsx::Durability;
 use crate::oci::{
@@ -134,14 +134,13 @@ pub struct DockerWriter {
 
 impl DockerWriter {
     /// Starts an archive of these images that is to become `destination`, whose directory must
-    /// exist; a tar that is there is replaced, and nothing else. `mtime` is the time of every
-    /// member, in seconds since 1970.
+    /// exist; a file that is there is replaced. `mtime` is the time of every member, in seconds
+    /// since 1970.
     pub fn create(
         destination: &Path,
         images: Vec<DockerImage>,
         mtime: u64,
     ) -> Result<Self, LayoutError> {
-        look_at(destination)?;
         // Tags of one image are one entry, as with `docker save`.
         let mut by_config: BTreeMap<(Digest, Vec<Digest>), DockerImage> = BTreeMap::new();
         for image in images {

@@ -7,7 +7,7 @@ use crate::oci::Reference;
 
 use super::dir::is_layout;
 use super::error::BadNameReason;
-use super::{BadName, LayoutError};
+use super::{BadName, LayoutError, oci};
 
 /// A layout and the reference that its path corresponds to.
 ///
@@ -49,6 +49,19 @@ pub fn detect(path: &Path) -> Result<bool, LayoutError> {
         return Ok(true);
     }
     Ok(layouts_below(path).next().transpose()?.is_some())
+}
+
+/// Returns what `path` is, with an article, if it is one layout in which others are not found.
+pub fn kind_of_one(path: &Path) -> Result<Option<&'static str>, LayoutError> {
+    if is_layout(path)? {
+        return Ok(Some("a `dir:` layout"));
+    }
+    for name in [oci::MARKER, oci::INDEX] {
+        if fsx::try_stat(&path.join(name))?.is_some_and(|stat| stat.is_file) {
+            return Ok(Some("an OCI layout"));
+        }
+    }
+    Ok(None)
 }
 
 /// The layouts below `root`, in the order of their paths' components.

@@ -10,7 +10,6 @@ mod archive;
 mod directory;
 mod entry;
 
-pub(super) use archive::look_at;
 pub use archive::{ArchiveBlob, OciArchivePlan, OciArchiveWriter};
 pub use directory::{DirBlob, OciDirWriter};
 pub use entry::OciEntry;
@@ -20,9 +19,9 @@ use crate::oci::{Digest, DigestHasher};
 
 use super::LayoutError;
 
-const MARKER: &str = "oci-layout";
+pub(super) const MARKER: &str = "oci-layout";
 const MARKER_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-const INDEX: &str = "index.json";
+pub(super) const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 
 /// The path of a blob in a layout.

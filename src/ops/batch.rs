@@ -12,7 +12,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub(super) use room::{
-    existing_ancestor, require_file_len, require_other, require_same_filesystem, require_space,
+    existing_ancestor, require_file_len, require_links, require_other, require_same_filesystem,
+    require_space,
 };
 pub use target::{Target, WouldMove};
 

@@ -1,9 +1,9 @@
 //! Why a whole batch was refused, or broke off.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::batch::BatchFailure;
-use super::{BaseMissing, CarryError, NotReady, SourceKind, SourcesNotReady};
+use super::{BaseMissing, CarryError, NotReady, OutputError, SourceKind, SourcesNotReady};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::{Hint, sentence};
@@ -12,7 +12,7 @@ use crate::list::{ListError, RenameError};
 use crate::oci::Registry;
 use crate::registry::{KeepError, RegistryError};
 use crate::report::ErrorClass;
-use crate::report::amount::{format_bytes, format_count, format_len};
+use crate::report::amount::format_count;
 use crate::server::ServerError;
 use crate::store::StoreError;
 use crate::template::TemplateError;
@@ -129,21 +129,8 @@ pub enum OpsError {
         n_wanted: usize,
         missing: Vec<String>,
     },
-    #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
-    NoSpace {
-        path: PathBuf,
-        needed: u64,
-        available: u64,
-    },
-    #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {}", path.display(), format_bytes(*len), format_bytes(*max))]
-    FileTooLong { path: PathBuf, len: u64, max: u64 },
-    /// Hardlinks were asked for between two file systems.
-    #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
-    CrossDevice {
-        path: PathBuf,
-        needed: u64,
-        available: u64,
-    },
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error(transparent)]
     Keep(#[from] KeepError),
     /// A password that the registry does not take; nothing was kept.
@@ -178,9 +165,6 @@ pub enum OpsError {
     /// Files that would be replaced; never empty.
     #[error("{}; nothing was written", exist(paths))]
     OutputsExist { paths: Vec<PathBuf> },
-    /// A registry's storage where layouts are to be written.
-    #[error("`{}` is a store, and layouts do not belong in it; nothing was changed", path.display())]
-    OutputIsStore { path: PathBuf },
     /// A tree that has images besides those that are selected.
     #[error("`{}` has {} not in this selection; nothing was changed", path.display(), if *n_others == 1 { "1 image that is".to_owned() } else { format!("{n_others} images that are") })]
     OtherImages { path: PathBuf, n_others: usize },
@@ -273,7 +257,7 @@ impl OpsError {
             Self::Transfer(error) => error.class(),
             Self::Batch(failure) => failure.error.class(),
             Self::File(error) | Self::Server(ServerError::File(error)) => error.class(),
-            Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
+            Self::Output(error) => error.class(),
             Self::Conflicts { .. } | Self::Exposed { .. } | Self::WouldLose { .. } => {
                 ErrorClass::Policy
             }
@@ -291,11 +275,9 @@ impl OpsError {
             | Self::Piped
             | Self::WrongSource { .. }
             | Self::ReadOnlyBundle { .. }
-            | Self::CrossDevice { .. }
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
             | Self::OutputsExist { .. }
-            | Self::OutputIsStore { .. }
             | Self::OtherImages { .. }
             | Self::BundleText { .. }
             | Self::Template(_)
@@ -322,14 +304,11 @@ impl OpsError {
     /// Whether it was refused before anything was done, for reasons outside the command line.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::NoSpace { .. }
-            | Self::FileTooLong { .. }
+            Self::Output(_)
             | Self::Missing { .. }
-            | Self::CrossDevice { .. }
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }
             | Self::OutputsExist { .. }
-            | Self::OutputIsStore { .. }
             | Self::OtherImages { .. }
             | Self::WouldLose { .. }
             | Self::Store(
@@ -455,11 +434,6 @@ impl OpsError {
             Self::OutputsExist { .. } => {
                 Some("Pass `--force` to replace it, or choose another output.".to_owned())
             }
-            Self::OutputIsStore { path } => Some(format!(
-                "Choose another output. `hod select` and `hod unpack` write into stores; `hod ls {}` \
-                 lists what this one has.",
-                path.display()
-            )),
             Self::OtherImages { .. } => Some(
                 "Pass `--add` to keep them, `--replace` to remove them, or choose a new output."
                     .to_owned(),
@@ -494,6 +468,13 @@ fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
             "push it to a registry, such as `hod serve STORE` is, and use the store that this fills: \
              `hod push {path} REGISTRY`"
         ),
+        ("merge", SourceKind::Store) => {
+            let file = Path::new(path).with_extension("tar");
+            format!(
+                "Pack it first: `hod pack {path} --output {}`.",
+                file.display()
+            )
+        }
         (_, SourceKind::Store) => {
             "it needs no unpacking: `hod push`, `hod export` and `hod pack` read it as it is, and \
              `hod select` takes a part of it"
@@ -578,24 +559,7 @@ impl Hint for OpsError {
             Self::NoImages { .. } | Self::Missing { .. } => {
                 Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
             }
-            Self::NoSpace { .. } => Some(
-                "nothing was written; free some space, choose another disk, or carry fewer images \
-                 with `--section` or a shorter list"
-                    .to_owned(),
-            ),
-            Self::FileTooLong { .. } => Some(
-                "nothing was written; `--volume-size fat32` divides the bundle into files that it \
-                 holds"
-                    .to_owned(),
-            ),
-            Self::CrossDevice {
-                needed, available, ..
-            } => Some(format!(
-                "put the output on the file system of the source, or pass `--link copy`, which \
-                 needs {} there ({} free); nothing was written",
-                format_len(*needed),
-                format_len(*available),
-            )),
+            Self::Output(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::KeyExists { .. } => Some("Choose another name with `--output NAME`.".to_owned()),
             Self::Template(error) => error.hint(),

@@ -3,18 +3,18 @@
 mod docker;
 mod oci;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::base;
 use super::batch::{
-    Batch, existing_ancestor, require_other, require_same_filesystem, require_space,
+    Batch, existing_ancestor, require_links, require_other, require_same_filesystem, require_space,
 };
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
-use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
+use super::{BatchOutcome, Catalog, Context, Fewer, OpsError, OutputError, SourceKind};
 use crate::fsx::{self, LinkMode};
-use crate::layout::{CollectionKind, LayoutError};
+use crate::layout::{self, CollectionKind, LayoutError};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
 use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
@@ -68,22 +68,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
             kind: catalog.kind(),
         });
     }
-    require_other(&options.output, [options.source.as_path()])?;
-    if Store::detect(&options.output)? {
-        return Err(OpsError::OutputIsStore {
-            path: options.output.clone(),
-        });
-    }
-    let is_file = |path: &Path| {
-        let stat = fsx::try_stat(path)?;
-        Ok::<_, OpsError>(stat.is_some_and(|stat| !stat.is_dir))
-    };
-    if options.format == ExportFormat::Dir && is_file(&options.output)? {
-        return Err(OpsError::Layout(LayoutError::Occupied {
-            path: options.output.clone(),
-            found: None,
-        }));
-    }
+    require_free(cx, options)?;
     let wanted = catalog.wanted(
         options.list.as_ref(),
         &options.renames,
@@ -108,7 +93,17 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         Some(LinkMode::Hard) if has_files => {
             let needed = batch.plan.len();
             require_same_filesystem(catalog.path(), &options.output, needed)?;
+            require_links(
+                (catalog.source(), &batch.plan),
+                &options.output,
+                LinkMode::Hard,
+            )?;
             LinkChoice::Only(LinkMode::Hard)
+        }
+        Some(LinkMode::Reflink) if has_files => {
+            let from = (catalog.source(), batch.plan.as_ref());
+            require_links(from, &options.output, LinkMode::Reflink)?;
+            LinkChoice::Only(LinkMode::Reflink)
         }
         Some(link) => LinkChoice::Only(link),
         None if is_near => LinkChoice::HardOrCopy,
@@ -126,7 +121,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         ExportFormat::Dir | ExportFormat::Oci => {}
     }
     if link == LinkChoice::Only(LinkMode::Copy) || !has_files {
-        require_space(&options.output, batch.plan.len())?;
+        require_space(&options.output, batch.plan.len(), Fewer::Only)?;
     }
     if options.format == ExportFormat::Oci {
         oci::write(cx, (options, link), (&catalog, &mut batch)).await?;
@@ -142,4 +137,34 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         .await;
     batch.check_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
+}
+
+/// Refuses an output where something is that the format does not add to.
+fn require_free(cx: &Context, options: &ExportOptions) -> Result<(), OpsError> {
+    let output = options.output.as_path();
+    require_other(output, [options.source.as_path()])?;
+    let path = output.to_owned();
+    if Store::detect(output)? {
+        return Err(OutputError::IsStore { path }.into());
+    }
+    let stat = fsx::try_stat(output)?;
+    match options.format {
+        ExportFormat::OciArchive | ExportFormat::DockerArchive => {
+            if stat.is_some_and(|stat| stat.is_file) {
+                let there = Catalog::open(output, &cx.reading).ok();
+                let found = there.map(|there| there.kind().as_str());
+                return Err(OutputError::Exists { path, found }.into());
+            }
+        }
+        ExportFormat::Dir => {
+            if stat.is_some_and(|stat| !stat.is_dir) {
+                return Err(LayoutError::Occupied { path, found: None }.into());
+            }
+            if let Some(kind) = layout::kind_of_one(output)? {
+                return Err(OutputError::IsLayout { path, kind }.into());
+            }
+        }
+        ExportFormat::Oci => {}
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::batch::require_space;
 use super::pack::strays::warn_of_strays;
 use super::pack::{require_lens, require_others, tell_done, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
-use super::{Context, OpsError};
+use super::{Context, Fewer, OpsError, SourceKind};
 use crate::bridge;
 use crate::bundle::{
     self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
@@ -19,6 +19,7 @@ use crate::bundle::{
 use crate::fsx::{self, Durability};
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
 use crate::report::Event;
+use crate::store::Store;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 use crate::transfer::TransferError;
 
@@ -101,6 +102,13 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
             if fsx::try_stat(path)?.is_none() {
                 return Err(OpsError::NoSource { path: path.clone() });
             }
+            if Store::detect(path)? {
+                return Err(OpsError::WrongSource {
+                    verb: "merge",
+                    path: path.clone(),
+                    kind: SourceKind::Store,
+                });
+            }
             let bundle = Bundle::open(path, &reading)?;
             bundle.require_complete()?;
             bundles.push(bundle);
@@ -117,7 +125,8 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     written::require_absent(options.existing, output, &files)?;
     warn_of_signatures(cx, &bundles, options.signer.as_ref());
     require_lens(&options.output, &files)?;
-    require_space(&options.output, sum_len(files.iter().map(|file| file.len)))?;
+    let len = sum_len(files.iter().map(|file| file.len));
+    require_space(&options.output, len, Fewer::Never)?;
     let manifest = planned.manifest();
     let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());
     let base_bytes = sum_len(manifest.base.iter().map(|blob| blob.size));

@@ -25,7 +25,7 @@ use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::since::Since;
 use super::written::{self, Checksums, Existing, WrittenFile};
-use super::{Catalog, Context, ImageReport, OpsError, base, inventory};
+use super::{Catalog, Context, Fewer, ImageReport, OpsError, base, inventory};
 use crate::bridge::{self, Stop};
 use crate::bundle::{
     self, BundleManifest, Compression, KeyId, OpenBlob, Planned, PlannedFile, Signer, WriteOptions,
@@ -406,7 +406,12 @@ fn require_room(options: &PackOptions, files: &[PlannedFile]) -> Result<(), OpsE
     if options.compression == Compression::Raw {
         require_lens(&options.output, files)?;
     }
-    require_space(&options.output, sum_len(files.iter().map(|file| file.len)))
+    let fewer = match options.list {
+        Some(_) => Fewer::List,
+        None => Fewer::ListOfStore,
+    };
+    let len = sum_len(files.iter().map(|file| file.len));
+    require_space(&options.output, len, fewer)
 }
 
 /// Refuses when a file that is to be written is longer than any where `output` is.

@@ -11,7 +11,7 @@ use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, Mismatch};
 use super::preflight::{check_sources, require_access};
-use super::{BatchOutcome, Context, Effect, OpsError, SourceCheck};
+use super::{BatchOutcome, Context, Effect, Fewer, OpsError, SourceCheck};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::list::{ImageList, ListEntry};
@@ -20,7 +20,7 @@ use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
     Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, ReferrerTags, RegistrySource,
-    Sink, Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
+    Resolved, Sink, Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
 
 /// What to pull, and how.
@@ -96,7 +96,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     }
     platforms::warn_of_partial(cx, &batch, platforms::NOT_PULLED);
     let missing_len = missing_len(options, &batch.plan).await?;
-    require_space(&options.store, missing_len)?;
+    require_space(&options.store, missing_len, Fewer::List)?;
     if options.effect == Effect::DryRun {
         let path = options.store.clone();
         let known = bridge::run(move || open_known(&path)).await?;
@@ -234,7 +234,11 @@ async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
     }
 }
 
-/// The bytes of the plan that the store lacks.
+/// What a file takes of a disk at least, as its data or as a link file of the store.
+const BLOCK_LEN: u64 = 4096;
+
+/// What the plan takes of the disk of the store, which lacks it: files take whole blocks, and each
+/// blob has link files.
 async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, OpsError> {
     let (path, plan) = (options.store.clone(), Arc::clone(plan));
     bridge::run(move || {
@@ -251,7 +255,19 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
                     Some(store) => store.partial_len(&blob.descriptor.digest)?,
                     None => 0,
                 };
-                len = sum_len([len, size.saturating_sub(kept)]);
+                let data = size.saturating_sub(kept).next_multiple_of(BLOCK_LEN);
+                len = sum_len([len, data, BLOCK_LEN]);
+            }
+        }
+        for manifest in plan.images.iter().flat_map(Resolved::all_manifests) {
+            let size = manifest.bytes().len() as u64;
+            let has = match &store {
+                Some(store) => store.keeps(manifest.digest(), size)?,
+                None => false,
+            };
+            if !has {
+                // The revision, the tag and what the tag had before.
+                len = sum_len([len, size.next_multiple_of(BLOCK_LEN), 3 * BLOCK_LEN]);
             }
         }
         Ok(len)

@@ -5,11 +5,11 @@ mod replace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::{Batch, require_other, require_same_filesystem, require_space};
+use super::batch::{Batch, require_links, require_other, require_same_filesystem, require_space};
 use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
-use super::{BatchOutcome, Catalog, Context, Effect, OpsError, SourceKind};
+use super::{BatchOutcome, Catalog, Context, Effect, Fewer, OpsError, SourceKind};
 use crate::fsx::{Durability, LinkMode};
 use crate::list::{ImageList, RenameRules};
 use crate::report::amount::format_count;
@@ -77,12 +77,14 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     if batch.plan.is_empty() {
         return Ok(batch.finish());
     }
+    let from = (catalog.source(), batch.plan.as_ref());
     match options.link {
         LinkMode::Hard => {
             require_same_filesystem(&options.store, &options.output, batch.plan.len())?;
+            require_links(from, &options.output, LinkMode::Hard)?;
         }
-        LinkMode::Copy => require_space(&options.output, batch.plan.len())?,
-        LinkMode::Reflink => {}
+        LinkMode::Copy => require_space(&options.output, batch.plan.len(), Fewer::List)?,
+        LinkMode::Reflink => require_links(from, &options.output, LinkMode::Reflink)?,
     }
     platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;

@@ -9,7 +9,7 @@ use super::batch::{Batch, require_space};
 use super::carry::Carry;
 use super::catalog::require_store_path;
 use super::platforms::{self, PlatformOptions};
-use super::{BatchOutcome, Catalog, Context, OpsError, SourceKind};
+use super::{BatchOutcome, Catalog, Context, Fewer, OpsError, SourceKind};
 use crate::bridge;
 use crate::fsx::{self, Durability};
 use crate::list::RenameRules;
@@ -73,7 +73,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     let at = (existing_store(&options.output)?, options.output.as_path());
     let from = (catalog.source(), options.bundle.as_path());
     base::await_at_store(from, at, &mut batch).await?;
-    require_space(&options.output, batch.plan.carried_len())?;
+    require_space(&options.output, batch.plan.carried_len(), Fewer::Never)?;
     let (store, made) = cx.open_store(&options.output, Store::create_new).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
     if result.is_err() {

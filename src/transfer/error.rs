@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AbsentChild, SizeClaim, Source};
 use crate::bundle::{BlobHolder, BundleError};
-use crate::fsx;
+use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::layout::{CollectionError, LayoutError, NoDockerImage};
 use crate::oci::{Digest, ManifestError, Registry, Tag};
@@ -243,6 +243,12 @@ impl TransferError {
                 true
             }
             Self::Referrers { source, .. } => source.is_for_good(),
+            _ if self
+                .file_error()
+                .is_some_and(|error| error.kind() == IoKind::CannotLink) =>
+            {
+                true
+            }
             _ => self.is_damaged_source(),
         }
     }
@@ -371,6 +377,21 @@ impl TransferError {
                 let reason = source.reason()?;
                 Some(format!("referrers {reason}"))
             }
+            // Each blob has another path.
+            _ => match self.file_error()?.kind() {
+                IoKind::NoSpace => Some("no space".to_owned()),
+                IoKind::CannotLink => Some("no links".to_owned()),
+                _ => None,
+            },
+        }
+    }
+
+    /// The error of the file system, where that is all it is.
+    fn file_error(&self) -> Option<&fsx::Error> {
+        match self {
+            Self::File(error)
+            | Self::Store(StoreError::File(error))
+            | Self::Layout(LayoutError::File(error)) => Some(error),
             _ => None,
         }
     }

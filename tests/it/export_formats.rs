@@ -8,6 +8,7 @@ pub(crate) use sources::tar;
 
 use std::path::Path;
 
+use hod::fsx;
 use hod::oci::{Digest, MediaType};
 
 use crate::support::docker_registry;
@@ -119,6 +120,7 @@ fn archives_are_the_same_whatever_they_are_made_from_and_with() {
             let _ = env.run_line(&line).success();
             let again = hod::fsx::read(&env.path("again.tar"), u64::MAX - 1).unwrap();
             assert!(again == bytes, "{format} from {source}");
+            fsx::remove_file(&env.path("again.tar")).unwrap();
         }
     }
 }
@@ -227,20 +229,59 @@ fn what_is_not_ours_is_not_replaced() {
     put(&env, &plain_images());
     env.write("dir/notes.txt", "precious");
     env.write("file.tar", "precious");
+    let _ = env
+        .run_line("pack store --output bundle.tar --no-tool")
+        .success();
+    for (format, output) in [
+        ("docker-archive", "docker.tar"),
+        ("oci-archive", "oci.tar"),
+        ("oci", "layout"),
+        ("dir", "dirs"),
+    ] {
+        let line = format!("export store --format {format} --output {output}");
+        let _ = env.run_line(&line).success();
+    }
+    let one = "dirs/ns/two:1.0";
     let before = tree(&env.work());
     let other = "already exists and is not";
     let directory = "output `dir` cannot be written";
+    let is_bundle = "`bundle.tar` already exists and is a bundle; nothing was written";
     for (format, output, (code, said)) in [
         ("oci", "dir", (5, other)),
         ("oci", "file.tar", (5, other)),
-        ("oci-archive", "file.tar", (5, other)),
+        ("oci-archive", "file.tar", (5, "`file.tar` already exists;")),
         ("oci-archive", "dir", (2, directory)),
-        ("docker-archive", "file.tar", (5, other)),
+        ("oci-archive", "bundle.tar", (5, is_bundle)),
+        ("oci-archive", "docker.tar", (5, "a `docker save` archive;")),
+        (
+            "oci-archive",
+            "oci.tar",
+            (5, "an archive of an OCI layout;"),
+        ),
+        (
+            "docker-archive",
+            "file.tar",
+            (5, "`file.tar` already exists;"),
+        ),
         ("docker-archive", "dir", (2, directory)),
+        ("docker-archive", "bundle.tar", (5, is_bundle)),
+        (
+            "docker-archive",
+            "docker.tar",
+            (5, "a `docker save` archive;"),
+        ),
+        (
+            "docker-archive",
+            "oci.tar",
+            (5, "an archive of an OCI layout;"),
+        ),
+        ("dir", "layout", (5, "`layout` is an OCI layout")),
+        ("dir", one, (5, "is a `dir:` layout")),
+        ("dir", "file.tar", (5, other)),
     ] {
         let line = format!("export store --format {format} --output {output}");
         let stderr = env.run_line(&line).exits(code).stderr;
-        assert!(stderr.contains(said), "{stderr}");
+        assert!(stderr.contains(said), "{line}: {stderr}");
         assert_same(&tree(&env.work()), &before, &line);
     }
 }

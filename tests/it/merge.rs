@@ -203,3 +203,19 @@ fn a_layer_in_parts_is_whole_again() {
         "{names:?}"
     );
 }
+
+#[test]
+fn a_store_is_to_be_packed_first() {
+    let env = TestEnv::new();
+    image(1).put_in(&env.store("dir/store"), "app/one:1");
+    let _ = env
+        .run_line("pack dir/store --output b.tar --no-tool")
+        .success();
+    let said = env
+        .run_line("bundle merge dir/store b.tar --output m.tar")
+        .exits(2)
+        .stderr;
+    assert!(said.contains("which is a registry tree"), "{said}");
+    let expect = "`hod pack dir/store --output dir/store.tar`";
+    assert!(said.contains(expect), "{said}");
+}

@@ -11,7 +11,7 @@ use hod::fsx;
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
 use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, read, tree};
+use crate::support::tree::{assert_same, exists, read, tree};
 
 fn site() -> TestEnv {
     let env = TestEnv::in_memory();
@@ -214,6 +214,33 @@ fn what_cannot_be_written_is_refused_before_any_work() {
     assert!(!exists(&env.path("d.tar")));
     assert!(!exists(&env.path("-")));
     assert!(is_pipe(&env.path("pipe.tar")));
+}
+
+#[test]
+fn a_text_never_replaces_an_archive() {
+    let env = site();
+    let _ = env.run_line("pack store --output a.tar --name a").success();
+    let _ = env.run_line("pack store --output b.tar.zst").success();
+    let gzip = b"\x1f\x8b\x08\x00rest".to_vec();
+    for archive in [read(&env.path("a.tar")), read(&env.path("b.tar.zst")), gzip] {
+        env.write("kept.json", archive);
+        let before = tree(&env.work());
+        for line in [
+            "receipt store --output kept.json",
+            "unpack a.tar --output new --digest-file kept.json",
+            "unpack a.tar --output new --report kept.json",
+            "push store 127.0.0.1:1 --retry-list kept.json",
+            "pull list.txt --source 127.0.0.1:1 --store new --lock kept.json",
+        ] {
+            let said = env.run_line(line).exits(2).stderr;
+            assert!(said.contains("it is not a text file"), "{line}: {said}");
+            assert!(said.contains("hint: Choose another name"), "{line}: {said}");
+            assert_same(&tree(&env.work()), &before, line);
+        }
+    }
+    env.write("old.json", "{}");
+    let _ = env.run_line("receipt store --output old.json").success();
+    assert!(env.read("old.json").contains("sha256:"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
     let is_named = named.is_some();
     let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
     if let Some(lock) = &args.lock {
-        settings::require_output(lock)?;
+        settings::require_text_output(lock)?;
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
         locked::require_nameable(&source)?;
     }

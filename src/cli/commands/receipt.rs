@@ -14,7 +14,7 @@ use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
 use crate::registry::{Purpose, RegistriesConf};
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
-    settings::require_output(&args.output)?;
+    settings::require_text_output(&args.output)?;
     let inputs = [&args.list[..], &[PathBuf::from(&args.holder)]].concat();
     settings::require_others(&[&args.output], &inputs)?;
     let list = if args.list.is_empty() {

@@ -14,6 +14,20 @@ pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
     })
 }
 
+/// Refuses an output for a text where [`require_output`] does, and a file that is not a text.
+pub(crate) fn require_text_output(path: &Path) -> Result<(), CommandError> {
+    require_output(path)?;
+    require_text(path)
+}
+
+/// Refuses to replace a file that is not a text, such as a bundle.
+fn require_text(path: &Path) -> Result<(), CommandError> {
+    fsx::require_text(path).map_err(|source| CommandError::OutputPath {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Refuses an output that is not a regular file, for what is written in no order.
 pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
     match require_output(path)? {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::entry::{OldIndex, index};
 use super::{Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
 use crate::archive::{EntryPath, PlannedTar};
-use crate::fsx::{self, Durability};
+use crate::fsx::Durability;
 use crate::layout::LayoutError;
 use crate::oci::{Descriptor, Digest, Manifest};
 
@@ -68,10 +68,9 @@ impl OciArchivePlan {
 }
 
 impl OciArchiveWriter {
-    /// Starts an archive that is to become `destination`, whose directory must exist; a tar that is
-    /// there is replaced, and nothing else.
+    /// Starts an archive that is to become `destination`, whose directory must exist; a
+    /// file that is there is replaced.
     pub fn create(destination: &Path, plan: &OciArchivePlan) -> Result<Self, LayoutError> {
-        look_at(destination)?;
         let (members, index) = plan.members();
         let tar = PlannedTar::create(destination, &members, plan.mtime)?;
         tar.write_at(&entry_path(MARKER), MARKER_TEXT, 0)?;
@@ -144,30 +143,6 @@ impl ArchiveBlob {
             expected: self.len,
             actual: self.checked.len,
         }
-    }
-}
-
-/// Refuses to replace what is not a tar, and a bundle, which has more in it than an archive.
-pub(in crate::layout) fn look_at(destination: &Path) -> Result<(), LayoutError> {
-    let foreign = |found: Option<String>| LayoutError::Foreign {
-        path: destination.to_owned(),
-        format: "an archive",
-        found,
-    };
-    let Some(stat) = fsx::try_stat(destination)? else {
-        return Ok(());
-    };
-    if !stat.is_file {
-        return Err(foreign(None));
-    }
-    let mut reader =
-        crate::archive::Reader::open(destination).map_err(crate::layout::CollectionError::from)?;
-    match reader.next_member() {
-        Ok(Some(member)) if member.path.as_str().starts_with("hod/") => {
-            Err(foreign(Some(member.path.to_string())))
-        }
-        Ok(_) => Ok(()),
-        Err(_) => Err(foreign(None)),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::fsx;
-use crate::ops::OpsError;
+use crate::fsx::{self, IoKind, LinkMode};
+use crate::ops::{Fewer, OpsError, OutputError};
+use crate::transfer::{Plan, PlannedBlob, Source};
 
 /// The nearest existing directory at or above `path`, in which `path` will be made.
 pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
@@ -18,26 +19,33 @@ pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> 
 }
 
 /// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
-pub(in crate::ops) fn require_space(path: &Path, needed: u64) -> Result<(), OpsError> {
+pub(in crate::ops) fn require_space(
+    path: &Path,
+    needed: u64,
+    fewer: Fewer,
+) -> Result<(), OpsError> {
     let available = fsx::available(existing_ancestor(path)?)?;
     if needed <= available {
         return Ok(());
     }
-    Err(OpsError::NoSpace {
+    Err(OutputError::NoSpace {
         path: path.to_owned(),
         needed,
         available,
-    })
+        fewer,
+    }
+    .into())
 }
 
 /// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
 pub(in crate::ops) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
     match fsx::file_len_max(existing_ancestor(path)?)? {
-        Some(max) if len > max => Err(OpsError::FileTooLong {
+        Some(max) if len > max => Err(OutputError::FileTooLong {
             path: path.to_owned(),
             len,
             max,
-        }),
+        }
+        .into()),
         _ => Ok(()),
     }
 }
@@ -61,6 +69,38 @@ pub(in crate::ops) fn require_other<'a>(
     Ok(())
 }
 
+/// Refuses links of the first blob that is a file, where the system does not make one at `output`:
+/// across bind mounts, say, or where a file system has no reflinks.
+pub(in crate::ops) fn require_links(
+    (source, plan): (&Source, &Plan),
+    output: &Path,
+    mode: LinkMode,
+) -> Result<(), OpsError> {
+    let file = |blob: &PlannedBlob| {
+        let location = blob.from.first()?;
+        source.blob_file(location, &blob.descriptor.digest)
+    };
+    let Some(file) = plan.blobs.iter().find_map(file) else {
+        return Ok(());
+    };
+    let near = existing_ancestor(output)?;
+    let kind = fsx::try_link(&file, near, mode)
+        .err()
+        .map(|error| error.kind());
+    // Whatever else fails, fails again when it is done, and is told then.
+    let Some(IoKind::CannotLink | IoKind::CrossDevice | IoKind::Unsupported) = kind else {
+        return Ok(());
+    };
+    let available = fsx::available(near)?;
+    Err(OutputError::CannotLink {
+        path: output.to_owned(),
+        mode,
+        needed: plan.len(),
+        available,
+    }
+    .into())
+}
+
 /// Refuses hardlinks between two file systems, with what copies would cost.
 pub(in crate::ops) fn require_same_filesystem(
     source: &Path,
@@ -72,9 +112,10 @@ pub(in crate::ops) fn require_same_filesystem(
         return Ok(());
     }
     let available = fsx::available(near)?;
-    Err(OpsError::CrossDevice {
+    Err(OutputError::CrossDevice {
         path: output.to_owned(),
         needed,
         available,
-    })
+    }
+    .into())
 }

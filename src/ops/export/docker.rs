@@ -13,7 +13,7 @@ use crate::fsx::Durability;
 use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError, NoDockerImage};
 use crate::oci::Digest;
 use crate::ops::batch::require_space;
-use crate::ops::{Catalog, Context};
+use crate::ops::{Catalog, Context, Fewer};
 use crate::report::amount::format_count;
 use crate::report::{BlobRoute, Event};
 use crate::transfer::{Location, OnFailure, Resolved, Source, TransferError};
@@ -67,7 +67,7 @@ async fn write_archive(
     images: Vec<DockerImage>,
 ) -> Result<Option<BadLayer>, OpsError> {
     // Layers grow when they are decompressed, by an unknown amount.
-    require_space(&options.output, batch.plan.len())?;
+    require_space(&options.output, batch.plan.len(), Fewer::Only)?;
     let locations = locations(&batch.plan.images);
     let (output, mtime) = (options.output.clone(), options.mtime);
     let create = bridge::run(move || DockerWriter::create(&output, images, mtime));

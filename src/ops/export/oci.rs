@@ -7,7 +7,7 @@ use crate::bridge;
 use crate::fsx::Durability;
 use crate::layout::{OciArchiveWriter, OciDirWriter};
 use crate::ops::batch::require_space;
-use crate::ops::{Catalog, Context};
+use crate::ops::{Catalog, Context, Fewer};
 use crate::report::amount::format_count;
 use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved, Sink};
 
@@ -68,7 +68,7 @@ async fn write_archive(
         if plan.images.is_empty() || options.on_failure == OnFailure::Stop && batch.has_failures() {
             return Ok(());
         }
-        require_space(&options.output, plan.archive_len())?;
+        require_space(&options.output, plan.archive_len(), Fewer::Only)?;
         let output = options.output.clone();
         let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
         let sink = Arc::new(OciSink::archive(create.await?));

@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
+use hod::fsx::LinkMode;
 use hod::oci::Digest;
 use hod::ops::{
-    BaseMissing, CarryError, FileKind, HeldBy, MissingBlob, NotATool, OpsError, SourceKind,
+    BaseMissing, CarryError, Fewer, FileKind, HeldBy, MissingBlob, NotATool, OpsError, OutputError,
+    SourceKind,
 };
 use hod::registry::RegistryError;
 use hod::store::StoreError;
@@ -120,7 +122,6 @@ fn not_a_directory(path: &str, kind: FileKind) -> OpsError {
 fn of_paths() -> Vec<OpsError> {
     vec![
         OpsError::OutputIsSource { path: path() },
-        OpsError::OutputIsStore { path: path() },
         OpsError::KeyExists { path: path() },
         OpsError::OutputsExist {
             paths: vec![path()],
@@ -188,24 +189,63 @@ fn unknown_source() -> OpsError {
     }
 }
 
-fn of_disks() -> [OpsError; 3] {
-    [
-        OpsError::NoSpace {
+fn of_outputs() -> Vec<OpsError> {
+    let room = [Fewer::List, Fewer::ListOfStore, Fewer::Only, Fewer::Never].map(|fewer| {
+        OutputError::NoSpace {
             path: path(),
             needed: 20 << 30,
             available: 11 << 30,
+            fewer,
+        }
+    });
+    let links = [LinkMode::Hard, LinkMode::Reflink].map(|mode| OutputError::CannotLink {
+        path: path(),
+        mode,
+        needed: 20 << 30,
+        available: 11 << 30,
+    });
+    let others = [
+        OutputError::Exists {
+            path: "site.tar".into(),
+            found: None,
         },
-        OpsError::FileTooLong {
+        OutputError::Exists {
+            path: "site.tar".into(),
+            found: Some(SourceKind::Bundle.as_str()),
+        },
+        OutputError::IsStore { path: path() },
+        OutputError::IsLayout {
+            path: path(),
+            kind: "an OCI layout",
+        },
+        OutputError::FileTooLong {
             path: "/media/stick/site.tar".into(),
             len: 5 << 30,
             max: u64::from(u32::MAX),
         },
-        OpsError::CrossDevice {
+        OutputError::CrossDevice {
             path: path(),
             needed: 20 << 30,
             available: 11 << 30,
         },
-    ]
+    ];
+    let errors = others.into_iter().chain(room).chain(links);
+    errors
+        .map(|error| {
+            match error {
+                OutputError::Exists { .. }
+                | OutputError::IsStore { .. }
+                | OutputError::IsLayout { .. }
+                | OutputError::NoSpace { .. }
+                | OutputError::FileTooLong { .. }
+                | OutputError::CrossDevice { .. }
+                | OutputError::CannotLink { .. } => {}
+            }
+            let error = OpsError::from(error);
+            assert!(error.is_refusal());
+            error
+        })
+        .collect()
 }
 
 #[test]
@@ -216,6 +256,7 @@ fn of_the_verbs() {
         wrong_source("select", SourceKind::Bundle),
         wrong_source("serve", SourceKind::CompressedBundle),
         wrong_source("unpack", SourceKind::Store),
+        wrong_source("merge", SourceKind::Store),
         wrong_source("select", SourceKind::Layouts),
         OpsError::NoImages { path: path() },
         OpsError::Missing {
@@ -237,7 +278,7 @@ fn of_the_verbs() {
     let errors: Vec<OpsError> = of_serving()
         .into_iter()
         .chain(others)
-        .chain(of_disks())
+        .chain(of_outputs())
         .chain(of_looking())
         .chain(of_paths())
         .collect();
@@ -269,9 +310,7 @@ fn of_the_verbs() {
             | OpsError::WrongSource { .. }
             | OpsError::NoImages { .. }
             | OpsError::Missing { .. }
-            | OpsError::NoSpace { .. }
-            | OpsError::FileTooLong { .. }
-            | OpsError::CrossDevice { .. }
+            | OpsError::Output(_)
             | OpsError::LoginRefused { .. }
             | OpsError::NotLoggedIn { .. }
             | OpsError::Piped
@@ -288,7 +327,6 @@ fn of_the_verbs() {
             | OpsError::Conflicts { .. }
             | OpsError::OutputIsSource { .. }
             | OpsError::OutputsExist { .. }
-            | OpsError::OutputIsStore { .. }
             | OpsError::OtherImages { .. }
             | OpsError::WouldLose { .. }
             | OpsError::NotRemoved { .. }

@@ -1,0 +1,155 @@
+//! Why nothing is written to an output: what is there, and what its disk can hold.
+
+use std::path::PathBuf;
+
+use crate::fsx::LinkMode;
+use crate::hint::Hint;
+use crate::report::ErrorClass;
+use crate::report::amount::{format_bytes, format_len};
+
+/// An output that was refused before anything was written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// A file where an archive is to be written.
+    #[error("`{}` already exists{}; nothing was written", path.display(), found.map(|found| format!(" and is {found}")).unwrap_or_default())]
+    Exists {
+        path: PathBuf,
+        /// What it is, with an article, where that is known.
+        found: Option<&'static str>,
+    },
+    /// A registry's storage where layouts are to be written.
+    #[error("`{}` is a store, and layouts do not belong in it; nothing was changed", path.display())]
+    IsStore { path: PathBuf },
+    /// One layout where several are to be written, which would hide the others.
+    #[error("`{}` is {kind}, and a directory of `dir:` layouts cannot be one; nothing was changed", path.display())]
+    IsLayout {
+        path: PathBuf,
+        /// With an article.
+        kind: &'static str,
+    },
+    #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
+    NoSpace {
+        path: PathBuf,
+        needed: u64,
+        available: u64,
+        fewer: Fewer,
+    },
+    #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {}", path.display(), format_bytes(*len), format_bytes(*max))]
+    FileTooLong { path: PathBuf, len: u64, max: u64 },
+    /// Hardlinks were asked for between two file systems.
+    #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
+    CrossDevice {
+        path: PathBuf,
+        needed: u64,
+        available: u64,
+    },
+    /// Links that the system refuses, as an attempt has shown.
+    #[error("files of the source cannot be {} into `{}`", linked(*mode), path.display())]
+    CannotLink {
+        path: PathBuf,
+        mode: LinkMode,
+        needed: u64,
+        available: u64,
+    },
+}
+
+/// How a verb is made to carry fewer images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fewer {
+    /// By the list that it requires.
+    List,
+    /// By a list that it takes instead of all that the source has.
+    ListOfStore,
+    /// By `--only`.
+    Only,
+    /// It carries all that its sources have.
+    Never,
+}
+
+fn linked(mode: LinkMode) -> &'static str {
+    match mode {
+        LinkMode::Hard => "hardlinked",
+        LinkMode::Reflink => "reflinked",
+        LinkMode::Copy => "copied",
+    }
+}
+
+impl OutputError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
+            Self::Exists { .. }
+            | Self::IsStore { .. }
+            | Self::IsLayout { .. }
+            | Self::CrossDevice { .. }
+            | Self::CannotLink { .. } => ErrorClass::Usage,
+        }
+    }
+}
+
+impl Hint for OutputError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Exists { .. } => "Choose another name, or remove it first.".to_owned(),
+            Self::IsStore { path } => format!(
+                "Choose another output. `hod select` and `hod unpack` write into stores; `hod ls {}` \
+                 lists what this one has.",
+                path.display()
+            ),
+            Self::IsLayout { .. } => {
+                "Choose another directory. `--format oci` adds images to an OCI layout.".to_owned()
+            }
+            Self::NoSpace { fewer, .. } => format!(
+                "Nothing was written. Free some space{}.",
+                match fewer {
+                    Fewer::List => {
+                        ", choose another disk, or carry fewer images with `--section` or a \
+                         shorter list"
+                    }
+                    Fewer::ListOfStore => {
+                        ", choose another disk, or pack fewer images with a list: `hod pack LIST \
+                         --store DIR`"
+                    }
+                    Fewer::Only => {
+                        ", choose another disk, or carry fewer images with `--only LIST`"
+                    }
+                    Fewer::Never => " or choose another disk",
+                }
+            ),
+            Self::FileTooLong { .. } => {
+                "nothing was written; `--volume-size fat32` divides the bundle into files that it \
+                 holds"
+                    .to_owned()
+            }
+            Self::CrossDevice {
+                needed, available, ..
+            } => format!(
+                "put the output on the file system of the source, or pass `--link copy`, which \
+                 needs {} there ({} free); nothing was written",
+                format_len(*needed),
+                format_len(*available),
+            ),
+            Self::CannotLink {
+                mode,
+                needed,
+                available,
+                ..
+            } => format!(
+                "{} Pass `--link copy`, which needs {} there ({} free). Nothing was written.",
+                match mode {
+                    LinkMode::Reflink => {
+                        "Reflinks require that both are on one file system, and that it has \
+                         reflinks (Btrfs, XFS)."
+                    }
+                    LinkMode::Hard | LinkMode::Copy => {
+                        "Hardlinks require that both are on one file system and one mount, and that \
+                         the user who runs hod owns the files."
+                    }
+                },
+                format_len(*needed),
+                format_len(*available),
+            ),
+        })
+    }
+}
