@@ -21,12 +21,9 @@ pub enum Durability {
 
 /// The error without the temporary name, which tempfile adds and the user did not choose.
 fn without_path(error: &io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|error| error.source());
-    let inner = inner.and_then(|source| source.downcast_ref::<io::Error>());
-    match inner.unwrap_or(error).raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
+    let text = error.to_string();
+    let said = text.split(" at path \"").next().unwrap_or(&text);
+    io::Error::new(error.kind(), said)
 }
 
 /// A uniquely named file that is removed on drop unless it is persisted.

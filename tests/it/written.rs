@@ -194,7 +194,7 @@ fn slips_that_would_change_nothing_are_refused() {
         ),
         ("pack a.txt --output x.tar", "`--store DIR`"),
         ("pull a.txt --store -", "`./-`"),
-        ("pull a.txt --store a.txt", "`a.txt` is not a directory"),
+        ("pull a.txt --store a.txt", "`a.txt` is a file"),
         ("select a.txt --store store --output -", "`./-`"),
     ] {
         let output = env.run_line(line).exits(2);

@@ -174,7 +174,10 @@ fn what_stands_in_the_wrong_place_is_recognised() {
             "push docker-daemon:a:1 h.corp",
             "`docker save --output FILE a:1`",
         ),
-        ("push mine docker://h.corp/x:1", "Write it as `h.corp/x`"),
+        (
+            "push mine docker://h.corp/x:1",
+            "Name only the registry: `h.corp`",
+        ),
         ("push mine https://h.corp/", "Write it as `h.corp`"),
         ("login docker://h.corp", "Write it as `h.corp`"),
         (
