@@ -4,6 +4,7 @@
 //! error that follows is shown on screens and kept in the logs of CI systems.
 
 use std::borrow::Cow;
+use std::sync::{PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -23,6 +24,8 @@ const KEY_LEN_MIN: usize = 50;
 const BASE64_LEN_MIN: usize = 12;
 /// Shorter pieces of secrets stay visible: they occur in other words too.
 const PIECE_LEN_MIN: usize = 4;
+/// Shorter values that were sent are hidden only where they are whole words.
+const PART_LEN_MIN: usize = 8;
 /// Minimum number of digits by which a digest without an algorithm is distinguished from a host.
 const HEX_LEN_MIN: usize = 32;
 const LINE_LEN_MIN: usize = 8;
@@ -35,6 +38,58 @@ const QUOTES: [char; 6] = ['`', '\'', '"', '(', '\\', '='];
 /// Prefixes that people write before the content of a file: `curl` reads the file after an `@`, and
 /// scripts put `./` before a path.
 const PREFIXES: [&str; 7] = ["helper:", "file://", "file:", "base64:", "@", "./", "key="];
+
+/// The passwords and tokens that this process has sent or received.
+static SENT: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Hides a password or token wherever [`without_sent`] and [`json_without_secrets`] are applied, until
+/// the process ends: a server may repeat it in an error.
+pub fn hide_sent(secret: &str) {
+    if secret.len() < PIECE_LEN_MIN {
+        return;
+    }
+    let is_known = |known: &[String]| known.iter().any(|known| known == secret);
+    // Nothing panics while it holds the lock, and a list of texts is never half changed.
+    if is_known(&SENT.read().unwrap_or_else(PoisonError::into_inner)) {
+        return;
+    }
+    let mut sent = SENT.write().unwrap_or_else(PoisonError::into_inner);
+    if !is_known(&sent) {
+        sent.push(secret.to_owned());
+        // The longest first, since others may be parts of it.
+        sent.sort_by_key(|known| std::cmp::Reverse(known.len()));
+    }
+}
+
+/// Returns the text without the secrets of [`hide_sent`].
+pub fn without_sent(text: &str) -> Cow<'_, str> {
+    let sent = SENT.read().unwrap_or_else(PoisonError::into_inner);
+    sent.iter().fold(Cow::Borrowed(text), |shown, secret| {
+        if shown.contains(secret.as_str()) {
+            Cow::Owned(without_value(&shown, secret))
+        } else {
+            shown
+        }
+    })
+}
+
+fn without_value(text: &str, secret: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric();
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for (at, _) in text.match_indices(secret) {
+        let rest = &text[at + secret.len()..];
+        let is_part = text[..at].ends_with(is_word) || rest.starts_with(is_word);
+        if secret.len() < PART_LEN_MIN && is_part {
+            continue;
+        }
+        shown.push_str(&text[end..at]);
+        shown.push_str(MASK);
+        end = at + secret.len();
+    }
+    shown.push_str(&text[end..]);
+    shown
+}
 
 /// Returns what a text is, where it can only be the content of a file, and not its name.
 pub fn content_kind(text: &str) -> Option<&'static str> {
@@ -156,11 +211,9 @@ fn replace_logins(line: &str, is_login: impl Fn(&str, &str) -> bool) -> Option<S
     found.then_some(masked)
 }
 
-/// JSON without the logins and queries in its strings; it stays JSON.
-pub fn json_without_logins(json: &str) -> Option<String> {
-    if !json.contains(['@', '?']) {
-        return None;
-    }
+/// Returns JSON without the secrets of [`hide_sent`], logins and queries in the values of its
+/// strings; it stays JSON.
+pub fn json_without_secrets(json: &str) -> Option<String> {
     let (mut shown, mut found) = (String::new(), false);
     let mut rest = json;
     // Outside of strings there are no quotes, and within strings they are escaped.
@@ -173,7 +226,12 @@ pub fn json_without_logins(json: &str) -> Option<String> {
             is_end
         });
         let (string, after) = after.split_at(end.unwrap_or(after.len()));
-        let masked = without_likely_logins(string);
+        // A key is hod's own word, even where a password is the same.
+        let masked = if after.starts_with("\":") {
+            without_likely_logins(string)
+        } else {
+            masked(string)
+        };
         found |= masked.is_some();
         shown.push_str(before);
         shown.push_str(masked.as_deref().unwrap_or(string));
@@ -183,6 +241,19 @@ pub fn json_without_logins(json: &str) -> Option<String> {
     }
     shown.push_str(rest);
     found.then_some(shown)
+}
+
+/// The inside of a string of JSON without secrets, if it has any.
+fn masked(string: &str) -> Option<String> {
+    let text = serde_json::from_str::<String>(&format!("\"{string}\"")).ok();
+    let hidden = text.as_deref().map(without_sent);
+    let hidden = match &hidden {
+        Some(Cow::Owned(hidden)) => serde_json::to_string(hidden).ok(),
+        _ => None,
+    };
+    let inside = hidden.as_deref().map(|json| &json[1..json.len() - 1]);
+    let masked = without_likely_logins(inside.unwrap_or(string));
+    masked.or(inside.map(str::to_owned))
 }
 
 /// Secrets that must not be shown.
@@ -380,6 +451,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_is_hidden() {
+        for secret in ["k7q", "k7qX", "k7qX/long\"er", "5550001"] {
+            hide_sent(secret);
+        }
+        for (text, expect) in [
+            ("k7q is too short", "k7q is too short"),
+            ("wrong: k7qX.", "wrong: ***."),
+            ("ak7qX k7qXb k7qX", "ak7qX k7qXb ***"),
+            ("bk7qX/long\"erb", "b***b"),
+        ] {
+            assert_eq!(without_sent(text), expect);
+        }
+        let json = r#"{"k7qX":"k7qX","n":5550001,"a":"\"k7qX/long\"er"}"#;
+        let expect = r#"{"k7qX":"***","n":5550001,"a":"\"***"}"#;
+        assert_eq!(json_without_secrets(json).as_deref(), Some(expect));
+    }
+
+    #[test]
     fn messages_hide_likely_logins_too() {
         #[track_caller]
         fn check(text: &str, expect: Option<&str>) {
@@ -425,13 +514,13 @@ mod tests {
             "u:p@host": 1,
             "c": "/mnt/usb:1/a@b/store",
         });
-        let masked = json_without_logins(&value.to_string()).unwrap();
+        let masked = json_without_secrets(&value.to_string()).unwrap();
         let parsed: serde_json::Value = serde_json::from_str(&masked).unwrap();
         assert_eq!(parsed["a"], "target `***@host/x` is \"not\"");
         assert_eq!(parsed["b"][0], "https://***@host");
         assert_eq!(parsed["c"], "/mnt/usb:1/a@b/store");
         assert!(!masked.contains("u:p"), "{masked}");
-        assert_eq!(json_without_logins("{\"a\": \"b@c\"}"), None);
+        assert_eq!(json_without_secrets("{\"a\": \"b@c\"}"), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::harbor::is_for_nobody;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call, Redirects};
 use super::{RegistryError, RequestLine, SafeUrl};
+use crate::redact;
 
 /// The longest answer of a token server, in bytes.
 const TOKEN_LEN_MAX: u64 = 1024 * 1024;
@@ -46,6 +47,7 @@ impl Token {
         let token = text("token").or_else(|| text("access_token"))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
         authorization.set_sensitive(true);
+        redact::hide_sent(token);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -55,7 +57,10 @@ impl Token {
         let life = Duration::from_secs(life.clamp(LIFE_MIN, LIFE_MAX));
         Some(Self {
             authorization,
-            refresh: text("refresh_token").map(|text| Secret::new(text.to_owned())),
+            refresh: text("refresh_token").map(|text| {
+                redact::hide_sent(text);
+                Secret::new(text)
+            }),
             fetched_at: now,
             fresh_until: now + life.saturating_sub(MARGIN_MAX.min(life / 4)),
         })
@@ -97,7 +102,9 @@ pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
         return None;
     };
     let text = format!("{username}:{}", password.reveal());
+    redact::hide_sent(&text);
     let text = base64::engine::general_purpose::STANDARD.encode(text);
+    redact::hide_sent(&text);
     let mut value =
         HeaderValue::try_from(format!("Basic {text}")).expect("base64 is legal in a header");
     value.set_sensitive(true);

@@ -4,6 +4,7 @@ use hod::fsx;
 
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::image;
+use crate::support::puppet::{Puppet, Reply};
 
 /// What must not be seen.
 const SECRET: &str = "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA0Secret0";
@@ -357,5 +358,66 @@ fn trusted_keys_that_cannot_be_read_turn_nothing_off() {
         sh(script);
         let output = env.run_line("verify b.tar");
         assert_eq!(output.code, Some(code), "{script}: {}", output.stderr);
+    }
+}
+
+/// What hod sent, where the server repeats it.
+#[test]
+fn what_was_sent_is_not_shown() {
+    const PASSWORD: &str = "Zq9SECRETpw";
+    const TOKEN: &str = "Zq9.SECRET-token_0123456789";
+    const BASE64: &str = "Ym9iOlpxOVNFQ1JFVHB3";
+    let said = |status: u16| {
+        let message = format!("is wrong: {PASSWORD}, {BASE64}, {TOKEN}");
+        let error = serde_json::json!({"code": "DENIED", "message": message, "detail": message});
+        let body = serde_json::json!({"errors": [error]}).to_string();
+        Reply::status(status, body).header("Content-Type", "application/json")
+    };
+    let asks_password =
+        Puppet::start(move |_, _| Some(said(401).header("WWW-Authenticate", "Basic realm=\"x\"")));
+    let gives_tokens = Puppet::start(move |_, target| {
+        Some(match target.split('?').next() {
+            Some("/token") => Reply::ok(format!(r#"{{"token":"{TOKEN}"}}"#)),
+            Some("/v2/") => said(401).header("WWW-Authenticate", "Bearer realm=\"/token\""),
+            _ => said(403),
+        })
+    });
+    for (server, hidden) in [
+        (&asks_password, [PASSWORD, BASE64]),
+        (&gives_tokens, [PASSWORD, TOKEN]),
+    ] {
+        let env = site();
+        env.write("list.txt", "app/a:1\n");
+        let host = server.host();
+        let mut all = String::new();
+        for line in [
+            format!("pull list.txt --store s --source {host}"),
+            format!("pull list.txt --store s --source {host} --no-preflight"),
+            format!("push store {host}"),
+            format!("push store {host} --no-preflight"),
+            format!("receipt {host} --output r.json"),
+            format!("doctor {host}/app/a:1"),
+            format!("login {host}"),
+        ] {
+            // Where no login was asked for yet, none is sent.
+            if hidden.contains(&TOKEN) && line.contains("--no-preflight") {
+                continue;
+            }
+            for more in ["", "--json", "--report report.json", "--report report.xml"] {
+                let login = [("HOD_USERNAME", "bob"), ("HOD_PASSWORD", PASSWORD)];
+                let output = run(&env, &format!("{line} {more} --retries 0"), &login, &[]);
+                for text in [output.stdout.clone(), output.stderr.clone()] {
+                    all.push_str(&text);
+                }
+                for name in ["report.json", "report.xml", "r.json"] {
+                    let bytes = fsx::try_read(&env.path(name), 1 << 20).unwrap();
+                    all.push_str(&String::from_utf8_lossy(&bytes.unwrap_or_default()));
+                }
+                for secret in hidden {
+                    assert!(!all.contains(secret), "{line} {more}: {all}");
+                }
+            }
+        }
+        assert!(all.contains("is wrong: ***"), "{all}");
     }
 }

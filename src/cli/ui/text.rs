@@ -17,15 +17,18 @@ pub(in crate::cli) fn conceal(secrets: Secrets) {
 
 /// A text without secrets and logins.
 pub(in crate::cli) fn concealed(text: &str) -> Cow<'_, str> {
-    conceal_with(text, redact::without_likely_logins)
+    conceal_with(text, |text| match redact::without_sent(text) {
+        Cow::Owned(shown) => Some(redact::without_likely_logins(&shown).unwrap_or(shown)),
+        Cow::Borrowed(text) => redact::without_likely_logins(text),
+    })
 }
 
-fn conceal_with(text: &str, without_logins: fn(&str) -> Option<String>) -> Cow<'_, str> {
+fn conceal_with(text: &str, without_secrets: fn(&str) -> Option<String>) -> Cow<'_, str> {
     let shown = match SECRETS.get() {
         Some(secrets) => secrets.hide(text),
         None => Cow::Borrowed(text),
     };
-    match without_logins(&shown) {
+    match without_secrets(&shown) {
         Some(shown) => Cow::Owned(shown),
         None => shown,
     }
@@ -85,7 +88,7 @@ pub(super) fn indented(text: &str) -> String {
 /// JSON with escapes in place of the control characters that it allows in strings, and only there;
 /// without secrets and logins.
 pub(in crate::cli) fn visible_json(json: &str) -> Cow<'_, str> {
-    let json = conceal_with(json, redact::json_without_logins);
+    let json = conceal_with(json, redact::json_without_secrets);
     let hidden = |c: char| (c.is_control() && c > '\u{7e}') || is_direction(c);
     if !json.contains(hidden) {
         return json;

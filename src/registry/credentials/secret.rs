@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::redact;
+
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
@@ -12,8 +14,9 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for the request it is sent in.
+    /// The text, for the request it is sent in; from then on it is hidden in messages.
     pub(in crate::registry) fn reveal(&self) -> &str {
+        redact::hide_sent(&self.0);
         &self.0
     }
 }

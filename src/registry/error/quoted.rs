@@ -1,5 +1,7 @@
 //! What the other side says, as it may be shown: one line, not too long, without secrets.
 
+use crate::redact;
+
 /// How much of a message is shown, in characters.
 const MESSAGE_LEN_MAX: usize = 300;
 /// How much of an answer is shown that is not in the format of registries, in characters.
@@ -27,6 +29,8 @@ pub(super) fn presentable_text(text: &str) -> Option<String> {
 }
 
 fn shortened(text: &str, len_max: usize) -> Option<String> {
+    // Before it is cut, which would leave the beginning of one.
+    let text = &redact::without_sent(text);
     let mut hides_next = false;
     let words: Vec<String> = text
         .split(|c: char| c.is_whitespace() || c.is_control())
