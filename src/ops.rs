@@ -13,6 +13,7 @@ mod doctor;
 mod error;
 mod export;
 mod images;
+mod indirect;
 mod inventory;
 mod keygen;
 mod login;

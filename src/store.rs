@@ -17,6 +17,7 @@
 mod blob;
 mod error;
 mod image;
+mod indirect;
 mod layout;
 mod original;
 mod partial;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 pub use blob::{BlobWriter, Holding, StagedBlob};
 pub use error::StoreError;
 pub use image::{StoredImage, StoredImages, UnreadableTag};
+pub use indirect::IndirectCheck;
 pub use partial::{Partial, PartialBlob};
 pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
 pub use publish::Publication;

@@ -311,12 +311,6 @@ impl OpsError {
             | Self::OutputsExist { .. }
             | Self::OtherImages { .. }
             | Self::WouldLose { .. }
-            | Self::Store(
-                StoreError::InUse { .. }
-                | StoreError::Indirect { .. }
-                | StoreError::SameDirectory { .. }
-                | StoreError::Changed { .. },
-            )
             | Self::KeyExists { .. }
             | Self::NoSuchDigest { .. }
             | Self::Exposed { .. }
@@ -324,6 +318,7 @@ impl OpsError {
             | Self::NothingRead { .. }
             | Self::NotReady(_)
             | Self::SourcesNotReady(_) => true,
+            Self::Store(error) => error.class() == ErrorClass::Policy,
             Self::Bundle(error) => error.is_refusal(),
             Self::Layout(error) => error.is_refusal(),
             Self::Transfer(error) => error.is_refusal(),

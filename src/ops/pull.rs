@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::batch::{Batch, require_space, resolve_images};
 use super::carry::Carry;
 use super::catalog::require_store_path;
+use super::indirect;
 use super::platforms::{self, Mismatch};
 use super::preflight::{check_sources, require_access};
 use super::{BatchOutcome, Context, Effect, Fewer, OpsError, SourceCheck};
@@ -97,6 +98,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     platforms::warn_of_partial(cx, &batch, platforms::NOT_PULLED);
     let missing_len = missing_len(options, &batch.plan).await?;
     require_space(&options.store, missing_len, Fewer::List)?;
+    indirect::require_real(&options.store, &batch.plan, options.on_failure).await?;
     if options.effect == Effect::DryRun {
         let path = options.store.clone();
         let known = bridge::run(move || open_known(&path)).await?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::{Batch, require_links, require_other, require_same_filesystem, require_space};
 use super::carry::Carry;
 use super::catalog::require_store_path;
+use super::indirect;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, Effect, Fewer, OpsError, SourceKind};
 use crate::fsx::{Durability, LinkMode};
@@ -88,6 +89,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
     }
     platforms::warn_of_partial(cx, &batch, platforms::NOT_KEPT);
     require_other(&options.output, [options.store.as_path()])?;
+    indirect::require_real(&options.output, &batch.plan, OnFailure::GoOn).await?;
     if options.others == Others::Remove {
         return replace::replace(cx, options, (&catalog, batch)).await;
     }

@@ -8,6 +8,7 @@ use super::base;
 use super::batch::{Batch, require_space};
 use super::carry::Carry;
 use super::catalog::require_store_path;
+use super::indirect;
 use super::platforms::{self, PlatformOptions};
 use super::{BatchOutcome, Catalog, Context, Fewer, OpsError, SourceKind};
 use crate::bridge;
@@ -74,6 +75,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
     let from = (catalog.source(), options.bundle.as_path());
     base::await_at_store(from, at, &mut batch).await?;
     require_space(&options.output, batch.plan.carried_len(), Fewer::Never)?;
+    indirect::require_real(&options.output, &batch.plan, OnFailure::Stop).await?;
     let (store, made) = cx.open_store(&options.output, Store::create_new).await?;
     let result = fill(cx, &catalog, &mut batch, store).await;
     if result.is_err() {

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// A path of the store that leads elsewhere.
     #[error("`{}` is not a real directory (perhaps a symbolic link)", path.display())]
     Indirect { path: PathBuf },
+    /// A file of the store that leads elsewhere.
+    #[error("`{}` is not a regular file (perhaps a symbolic link)", path.display())]
+    IndirectFile { path: PathBuf },
     /// A tree whose files are those of the store that it is to be compared with.
     #[error("`{}` and `{}` are the same directory", path.display(), origin.display())]
     SameDirectory { path: PathBuf, origin: PathBuf },
@@ -82,6 +85,7 @@ impl StoreError {
             Self::NotAStore { .. } | Self::InsideTree { .. } => ErrorClass::Usage,
             Self::InUse { .. }
             | Self::Indirect { .. }
+            | Self::IndirectFile { .. }
             | Self::SameDirectory { .. }
             | Self::Changed { .. } => ErrorClass::Policy,
             Self::ReadOnly { .. } => ErrorClass::Internal,
@@ -108,9 +112,9 @@ impl Hint for StoreError {
                 Some("give the directory that has `docker/registry/v2` in it".to_owned())
             }
             Self::InUse { .. } => Some("wait until that process has ended".to_owned()),
-            Self::Indirect { .. } => Some(
+            Self::Indirect { .. } | Self::IndirectFile { .. } => Some(
                 "In a store or tree, nothing is written or removed through a symbolic link; one at \
-                 the store itself, or above it, is followed. Put a real directory there, or choose \
+                 the store itself, or above it, is followed. Put what it leads to there, or choose \
                  another store."
                     .to_owned(),
             ),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::fsx;
 use crate::oci::{Digest, RepositoryName, Tag};
 
-use super::StoreError;
+use super::{ORIGINALS_DIR, PARTIAL_DIR, STATE_DIR, StoreError, TEMP_DIR};
 
 /// The path of the tree below a registry's `rootdirectory`.
 const TREE: &str = "docker/registry/v2";
@@ -56,10 +56,13 @@ impl Tree {
         }
     }
 
-    /// Fails if a directory of the tree is a symbolic link, or leads through one below `path`, as far
+    /// Fails if hod's own directory or one of the tree is a symbolic link, or leads through one below `path`, as far
     /// as that can be seen without looking at every blob and repository.
     pub(super) fn require_real(&self, path: &Path) -> Result<(), StoreError> {
         let mut ends = vec![self.repositories().join("-")];
+        for dir in [TEMP_DIR, PARTIAL_DIR, ORIGINALS_DIR] {
+            ends.push(path.join(STATE_DIR).join(dir).join("-"));
+        }
         for algorithm in ["sha256", "sha384", "sha512"] {
             ends.push(self.blobs().join(algorithm).join("-"));
         }

@@ -15,11 +15,11 @@ mod shape;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Publication, Store, StoreError, StoredImage, UnreadableTag};
 use crate::bridge::Stop;
-use crate::fsx::{self, TempDir, WalkKind};
+use crate::fsx::{self, PinnedDir, TempDir, WalkKind};
 use crate::oci::{Digest, Manifest, RepositoryName, Tag};
 use proof::{Prover, Verdict};
 use removal::Planned;
@@ -203,7 +203,9 @@ impl Store {
 
     /// Lists what the tree has besides what it is to hold, and proves that `origin` has it, too.
     ///
-    /// Changes nothing but stamps. Hashes the origin's copies that are not known to be right.
+    /// Fails with [`StoreError::Indirect`] or [`StoreError::IndirectFile`] where a symbolic link is in
+    /// the place of a directory or file of the tree. Changes nothing but stamps. Hashes the origin's
+    /// copies that are not known to be right.
     pub fn surplus(&self, kept: &Kept, origin: &Self, stop: &Stop) -> Result<Surplus, StoreError> {
         let root = self.tree().root();
         if root == self.path() {
@@ -211,31 +213,11 @@ impl Store {
             return Err(StoreError::InsideTree { path });
         }
         let dir = removal::open_tree(self.path(), root)?;
-        let mut found = Vec::new();
-        let mut left = Vec::new();
-        let mut empty_dirs = BTreeSet::new();
-        for entry in fsx::walk(root, |_| true) {
-            let entry = entry?;
-            let within = entry.path.strip_prefix(root).unwrap_or(&entry.path);
-            if let Some(parent) = entry.path.parent() {
-                empty_dirs.remove(parent);
-            }
-            let file = match entry.kind {
-                WalkKind::Dir => {
-                    if TreeDir::parse(within).is_some() {
-                        empty_dirs.insert(entry.path);
-                    }
-                    continue;
-                }
-                WalkKind::File => TreeFile::parse(within),
-                WalkKind::Special => None,
-            };
-            match file {
-                Some(file) if kept.keeps(&file) => {}
-                Some(file) => found.extend(Planned::new(file, &entry.path, &dir)?),
-                None => left.push(entry.path),
-            }
-        }
+        let Listing {
+            mut found,
+            mut left,
+            empty_dirs,
+        } = list(root, kept, &dir)?;
         let listed = self.images()?;
         let mut images = listed.images;
         images.retain(|image| !kept.has(image));
@@ -308,6 +290,55 @@ impl Store {
             unreadable_files,
         })
     }
+}
+
+/// Files and empty directories of a tree that no kept image uses.
+struct Listing {
+    found: Vec<Planned>,
+    left: Vec<PathBuf>,
+    empty_dirs: BTreeSet<PathBuf>,
+}
+
+/// Walks the tree at `root`, which is in `dir`; fails at a symbolic link in the place of a directory
+/// or file of the tree.
+fn list(root: &Path, kept: &Kept, dir: &PinnedDir) -> Result<Listing, StoreError> {
+    let mut found = Vec::new();
+    let mut left = Vec::new();
+    let mut empty_dirs = BTreeSet::new();
+    for entry in fsx::walk(root, |_| true) {
+        let entry = entry?;
+        let within = entry.path.strip_prefix(root).unwrap_or(&entry.path);
+        if let Some(parent) = entry.path.parent() {
+            empty_dirs.remove(parent);
+        }
+        let file = match entry.kind {
+            WalkKind::Dir => {
+                if TreeDir::parse(within).is_some() {
+                    empty_dirs.insert(entry.path);
+                }
+                continue;
+            }
+            WalkKind::File => TreeFile::parse(within),
+            // Images behind a link are listed, but can neither be kept nor removed.
+            WalkKind::Special if TreeDir::parse(within).is_some() => {
+                return Err(StoreError::Indirect { path: entry.path });
+            }
+            WalkKind::Special if TreeFile::parse(within).is_some() => {
+                return Err(StoreError::IndirectFile { path: entry.path });
+            }
+            WalkKind::Special => None,
+        };
+        match file {
+            Some(file) if kept.keeps(&file) => {}
+            Some(file) => found.extend(Planned::new(file, &entry.path, dir)?),
+            None => left.push(entry.path),
+        }
+    }
+    Ok(Listing {
+        found,
+        left,
+        empty_dirs,
+    })
 }
 
 /// State of the survey of a tree's blobs.

@@ -54,6 +54,7 @@ fn of_the_store() {
         StoreError::ReadOnly { path: path() },
         StoreError::InUse { path: path() },
         StoreError::Indirect { path: path() },
+        StoreError::IndirectFile { path: path() },
         StoreError::SameDirectory {
             path: path(),
             origin: "store".into(),
@@ -99,6 +100,7 @@ fn of_the_store() {
             | StoreError::ReadOnly { .. }
             | StoreError::InUse { .. }
             | StoreError::Indirect { .. }
+            | StoreError::IndirectFile { .. }
             | StoreError::SameDirectory { .. }
             | StoreError::Changed { .. }
             | StoreError::NotPutBack { .. }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use hod::fsx;
 
-use crate::support::env::TestEnv;
+use crate::support::env::{TestEnv, finish};
 use crate::support::images::image;
 use crate::support::registry::TestRegistry;
 use crate::support::tree::{Tree, tree, whole_images};
@@ -20,6 +20,7 @@ fn site() -> (TestEnv, TestRegistry) {
         registry.add(name, &image(at));
     }
     env.write("api.txt", "acme/api:1\n");
+    env.write("web.txt", "acme/web:1\n");
     env.write("all.txt", "acme/api:1\nacme/web:1\n");
     for line in [
         "pack store --output all.tar --no-tool",
@@ -54,11 +55,11 @@ fn lines(registry: &TestRegistry) -> Vec<String> {
 
 #[test]
 fn nothing_is_written_through_a_link_in_a_tree() {
-    for dir in ["docker", "docker/registry", TREE] {
-        check(dir, 5);
+    for dir in [".hod", "docker", "docker/registry", TREE] {
+        check(dir, Affected::All);
     }
-    for dir in ["blobs", "blobs/sha256", "repositories"] {
-        check(&format!("{TREE}/{dir}"), 5);
+    for dir in ["blobs", "blobs/sha256", "repositories", "repositories/acme"] {
+        check(&format!("{TREE}/{dir}"), Affected::All);
     }
 }
 
@@ -76,28 +77,117 @@ fn nothing_is_written_through_a_link_of_one_blob_or_repository() {
         &format!("{name}/_layers"),
         &format!("{name}/_layers/sha256"),
     ] {
-        check(&format!("{TREE}/{dir}"), 1);
+        check(&format!("{TREE}/{dir}"), Affected::Web);
     }
+}
+
+/// The images that a link affects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Affected {
+    All,
+    Web,
 }
 
 /// Diverts a directory, and checks that every verb fails and that nothing comes to be elsewhere.
 #[track_caller]
-fn check(dir: &str, code: i32) {
+fn check(dir: &str, affected: Affected) {
     let (env, registry) = site();
     divert(&env, dir);
     let before: Tree = tree(&env.path("elsewhere"));
-    for line in lines(&registry) {
+    let mut all = lines(&registry);
+    all.extend(
+        lines(&registry)
+            .iter()
+            .map(|line| line.replace("all.txt", "web.txt")),
+    );
+    for line in all {
         let output = env.run_line(&line);
-        // Where only some of the images are affected, the others are done.
-        let is_right = match code {
-            5 => output.code == Some(5),
-            _ => matches!(output.code, Some(1 | 3 | 5)),
+        // Where only some of the images are affected, the others are done, if one can be.
+        let is_alone = ["web.txt", "--replace", "unpack"]
+            .iter()
+            .any(|word| line.contains(word));
+        let code = match affected {
+            Affected::Web if !is_alone => 3,
+            Affected::All | Affected::Web => 5,
         };
         let said = format!("{dir}: {line}: {:?} {}", output.code, output.stderr);
-        assert!(is_right, "{said}");
+        assert_eq!(output.code, Some(code), "{said}");
         assert!(output.stderr.contains("symbolic link"), "{said}");
         assert_eq!(tree(&env.path("elsewhere")), before, "{said}");
     }
+}
+
+#[test]
+fn nothing_is_removed_from_a_tree_with_links() {
+    let web = image(2);
+    let (hex, name) = (web.digest().hex(), "repositories/acme/web");
+    for place in [
+        "repositories/acme",
+        name,
+        &format!("{name}/_layers"),
+        &format!("{name}/_manifests"),
+        &format!("{name}/_manifests/revisions"),
+        &format!("{name}/_manifests/tags"),
+        &format!("{name}/_manifests/tags/1"),
+        &format!("{name}/_manifests/tags/1/current"),
+        &format!("{name}/_manifests/tags/1/current/link"),
+        &format!("blobs/sha256/{}", &hex[..2]),
+        &format!("blobs/sha256/{}/{hex}/data", &hex[..2]),
+    ] {
+        let (env, _registry) = site();
+        env.run_line("select all.txt --store store --output out --add")
+            .success();
+        divert(&env, &format!("{TREE}/{place}"));
+        let before = everything(&env);
+        for more in ["--dry-run", ""] {
+            let line = format!("select api.txt --store store --output out --replace {more}");
+            let output = env.run_line(&line);
+            let said = format!("{place}: {line}: {:?} {}", output.code, output.stderr);
+            assert_eq!(output.code, Some(5), "{said}");
+            assert!(output.stderr.contains("symbolic link"), "{said}");
+            assert_eq!(everything(&env), before, "{said}");
+        }
+    }
+}
+
+/// All files and links, with their inodes and lengths.
+fn everything(env: &TestEnv) -> String {
+    let format = "%p %y %i %s\\n";
+    let mut find = env.command("find");
+    let output = finish(find.args([".", "!", "-type", "d", "-printf", format]));
+    let mut lines: Vec<&str> = output.stdout.lines().collect();
+    assert!(lines.len() > 20, "{lines:?}");
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+#[test]
+fn only_the_image_behind_a_link_fails() {
+    let (env, registry) = site();
+    for (at, name) in [(3, "acme/db:1"), (4, "acme/worker:1")] {
+        registry.add(name, &image(at));
+    }
+    env.write(
+        "four.txt",
+        "acme/api:1\nacme/db:1\nacme/web:1\nacme/worker:1\n",
+    );
+    fsx::create_dir_all(&env.path("elsewhere")).unwrap();
+    fsx::create_dir_all(&env.path("new").join(TREE).join("repositories/acme")).unwrap();
+    let web = env.path("new").join(TREE).join("repositories/acme/web");
+    symlink(env.path("elsewhere"), web).unwrap();
+    let line = format!(
+        "pull four.txt --store new --source {} --json",
+        registry.host()
+    );
+    let output = env.run_line(&line).exits(3);
+    let result: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let images = result["images"].as_array().unwrap();
+    for image in images {
+        let is_web = image.to_string().contains("acme/web");
+        assert_eq!(image["status"] == "failed", is_web, "{image}");
+    }
+    assert_eq!(images.len(), 4);
+    assert!(tree(&env.path("elsewhere")).is_empty());
 }
 
 #[test]

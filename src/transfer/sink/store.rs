@@ -234,10 +234,15 @@ impl StoreSink {
         }
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
         let options = self.options;
-        let batch = images.clone();
-        let result = bridge::run(move || write_images(&store, &plan, &batch, options)).await;
-        let result = result.map_err(Arc::new);
-        images.into_iter().map(|at| (at, result.clone())).collect()
+        bridge::run(move || {
+            if images.len() > 1 && write_images(&store, &plan, &images, options).is_ok() {
+                return images.into_iter().map(|at| (at, Ok(()))).collect();
+            }
+            // One by one, so that each image has its own error.
+            let write = |at| write_images(&store, &plan, &[at], options).map_err(Arc::new);
+            images.into_iter().map(|at| (at, write(at))).collect()
+        })
+        .await
     }
 
     /// Publishes all that was staged, and then all images of `plan`.
