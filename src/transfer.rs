@@ -30,11 +30,13 @@ pub use resolve::{
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use sink::{
-    LayoutSink, LinkChoice, OciSink, ReferrerTags, RegistrySink, Sink, StoreSink, StoreSinkOptions,
-    Visibility, publications,
+    Batching, Content, Handover, LayoutSink, LinkChoice, OciSink, ReferrerTags, RegistrySink, Sink,
+    StoreSink, StoreSinkOptions, Visibility, publications,
 };
 pub use sizes::SizeClaim;
 pub use source::{
-    BlobContent, BlobStream, Destination, Locate, Location, RegistrySource, Source, Wanted,
+    BlobContent, BlobStream, BundleSource, CollectionSource, Destination, Found, LayoutsSource,
+    Listed, Locate, Location, Placed, Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps,
+    Wanted,
 };
 pub use timing::Timings;

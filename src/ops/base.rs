@@ -174,7 +174,7 @@ impl Hint for BaseMissing {
 /// Costs one HEAD for each such blob and repository that needs it, and where none of these has it,
 /// one for each repository that may.
 pub(super) async fn await_at_registry(
-    (cx, source, path): (&Context, &Source, &Path),
+    (cx, source, path): (&Context, &dyn Source, &Path),
     (sink, renames, look): (&RegistrySink, &RenameRules, Option<&Look<'_>>),
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
@@ -229,7 +229,7 @@ pub(super) async fn await_at_registry(
 /// Finds out what the store has of all that the source lacks; `None` for a store that is to be
 /// made, and has nothing.
 pub(super) async fn await_at_store(
-    (source, path): (&Source, &Path),
+    (source, path): (&dyn Source, &Path),
     (store, target): (Option<Store>, &Path),
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
@@ -262,12 +262,12 @@ pub(super) async fn await_at_store(
 }
 
 /// Refuses where the source does not have every blob of the plan itself.
-pub(super) fn require_whole(source: &Source, path: &Path, plan: &Plan) -> Result<(), OpsError> {
+pub(super) fn require_whole(source: &dyn Source, path: &Path, plan: &Plan) -> Result<(), OpsError> {
     let lacking = lacking(source, plan);
     if lacking.is_empty() {
         return Ok(());
     }
-    if let Source::Bundle(bundle) = source {
+    if let Some(bundle) = source.as_bundle() {
         bundle.require_complete()?;
     }
     Err(missing(plan, &lacking, source, (path, None)))
@@ -296,7 +296,7 @@ pub(super) fn require_no_base(document: &BundleManifest, path: &Path) -> Result<
 }
 
 /// Positions of the blobs that the source does not have.
-fn lacking(source: &Source, plan: &Plan) -> Vec<usize> {
+fn lacking(source: &dyn Source, plan: &Plan) -> Vec<usize> {
     if source.document().is_none() {
         return Vec::new();
     }
@@ -363,7 +363,7 @@ async fn may_have(
 fn settle(
     batch: &mut Batch,
     found: Vec<(usize, Presence)>,
-    source: &Source,
+    source: &dyn Source,
     (path, target): (&Path, Option<String>),
 ) -> Result<(), OpsError> {
     let mut absent = Vec::new();
@@ -395,7 +395,7 @@ fn settle(
         }
     }
     batch.set_presence(found);
-    if let (Source::Bundle(bundle), false) = (source, waiting.is_empty()) {
+    if let (Some(bundle), false) = (source.as_bundle(), waiting.is_empty()) {
         let missing = bundle.missing_volumes();
         let n_volumes = bundle.manifest().n_volumes;
         batch.present_volumes = Some(PresentVolumes {
@@ -413,8 +413,8 @@ fn settle(
 }
 
 /// The missing volumes that have the blob, or a part of it.
-fn volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
-    let Source::Bundle(bundle) = source else {
+fn volumes_of(source: &dyn Source, digest: &Digest) -> Vec<u32> {
+    let Some(bundle) = source.as_bundle() else {
         return Vec::new();
     };
     let missing = bundle.missing_volumes();
@@ -423,7 +423,7 @@ fn volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
     volumes
 }
 
-fn all_volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
+fn all_volumes_of(source: &dyn Source, digest: &Digest) -> Vec<u32> {
     let blobs = source.document().into_iter().flat_map(|doc| &doc.blobs);
     let mut found = blobs.filter(|blob| blob.digest == *digest);
     found.next().map(BundleBlob::volumes).unwrap_or_default()
@@ -432,7 +432,7 @@ fn all_volumes_of(source: &Source, digest: &Digest) -> Vec<u32> {
 fn missing(
     plan: &Plan,
     lacking: &[usize],
-    source: &Source,
+    source: &dyn Source,
     (path, target): (&Path, Option<String>),
 ) -> OpsError {
     let document = source.document();

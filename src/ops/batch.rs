@@ -290,13 +290,11 @@ pub(super) struct Batch {
 /// Resolves images, and reports nothing of them yet.
 pub(super) async fn resolve_images(
     cx: &Context,
-    source: &Source,
+    source: &dyn Source,
     wanted: Vec<Wanted>,
     on_failure: OnFailure,
 ) -> Vec<Resolution> {
-    if let Source::Collection(collection) = source {
-        collection.notes().iter().for_each(|note| cx.note(note));
-    }
+    source.notes().iter().for_each(|note| cx.note(note));
     cx.stage(&format!(
         "resolving {}",
         format_count(wanted.len(), "image")
@@ -309,7 +307,7 @@ impl Batch {
     /// Resolves all images and plans their blobs.
     pub(super) async fn resolve(
         cx: &Context,
-        source: &Source,
+        source: &dyn Source,
         wanted: Vec<Wanted>,
         on_failure: OnFailure,
     ) -> Self {
@@ -320,7 +318,7 @@ impl Batch {
     /// Plans the blobs of images that are resolved, and reports those that failed.
     pub(super) fn of(
         cx: &Context,
-        source: &Source,
+        source: &dyn Source,
         (resolutions, on_failure): (Vec<Resolution>, OnFailure),
     ) -> Self {
         let mut batch = Self {
@@ -489,7 +487,7 @@ impl Batch {
     }
 
     /// Moves and publishes what was planned.
-    pub(super) async fn run(&mut self, cx: &Context, source: &Source, sink: Sink) {
+    pub(super) async fn run(&mut self, cx: &Context, source: Arc<dyn Source>, sink: Arc<dyn Sink>) {
         let blobs = &self.plan.blobs;
         let is_at_hand = |blob: &&PlannedBlob| blob.presence != Presence::Nowhere;
         let at_hand = || blobs.iter().filter(is_at_hand);
@@ -499,7 +497,7 @@ impl Batch {
             len: sum_len(at_hand().map(|blob| blob.descriptor.size)),
         });
         let transfer = Transfer {
-            source: source.clone(),
+            source,
             sink,
             reporter: Arc::clone(&cx.reporter),
             jobs: cx.jobs,
@@ -523,10 +521,9 @@ impl Batch {
 
     /// Reads a bundle that comes once to its end, and notes what is wrong behind the last blob that
     /// was wanted. All that was carried is verified by then, but the sender may have failed.
-    pub(super) async fn check_the_rest(&mut self, cx: &Context, source: &Source) {
-        if let Source::BundleStream(bundle) = source
-            && !self.must_stop()
-            && let Ended::Untold(error) = bundle.end().await
+    pub(super) async fn check_the_rest(&mut self, cx: &Context, source: &dyn Source) {
+        if !self.must_stop()
+            && let Ended::Untold(error) = source.end().await
         {
             let text = error_chain(&error);
             cx.warn(&text);

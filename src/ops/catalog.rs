@@ -13,9 +13,9 @@ use super::platforms::PlatformOptions;
 use super::{FileKind, OpsError};
 use crate::archive::ArchiveError;
 use crate::bridge;
-use crate::bundle::{Bundle, BundleError, BundleImage, BundleKind, ReadOptions};
+use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
 use crate::fsx;
-use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError, NamedImage};
+use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError};
 use crate::list::{
     self, Collision, ImageList, IndexChoice, Landing, LineOptions, ListEntry, RenameError,
     RenameRules,
@@ -23,7 +23,8 @@ use crate::list::{
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, LocalReferrers, Locate, ReferrerMode, Source, StreamedBundle, Wanted, layout_name,
+    BundleSource, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode,
+    Sought, Source, StreamedBundle, Wanted,
 };
 
 /// What a path was found to be.
@@ -67,7 +68,7 @@ impl SourceKind {
 pub struct Catalog {
     path: PathBuf,
     kind: SourceKind,
-    source: Source,
+    source: Arc<dyn Source>,
 }
 
 impl Catalog {
@@ -83,7 +84,7 @@ impl Catalog {
         Ok(Self {
             path,
             kind: SourceKind::PipedBundle,
-            source: Source::BundleStream(Arc::new(bundle)),
+            source: Arc::new(bundle),
         })
     }
 
@@ -104,29 +105,26 @@ impl Catalog {
         if stat.is_file {
             return match Bundle::detect(&path)? {
                 Some(BundleKind::Raw) => {
-                    let source = Source::Bundle(Arc::new(Bundle::open(&path, reading)?));
+                    let source = BundleSource(Arc::new(Bundle::open(&path, reading)?));
                     Ok(Self {
                         path,
                         kind: SourceKind::Bundle,
-                        source,
+                        source: Arc::new(source),
                     })
                 }
                 Some(BundleKind::Zstd) => {
-                    let source = Source::BundleStream(Arc::new(StreamedBundle::open(
-                        &path,
-                        &reading.trust,
-                    )?));
+                    let source = StreamedBundle::open(&path, &reading.trust)?;
                     Ok(Self {
                         path,
                         kind: SourceKind::CompressedBundle,
-                        source,
+                        source: Arc::new(source),
                     })
                 }
                 None => Err(unknown(path)?),
             };
         }
         if Store::detect(&path)? {
-            let source = Source::Store(Store::open(&path)?);
+            let source = Arc::new(Store::open(&path)?);
             return Ok(Self {
                 path,
                 kind: SourceKind::Store,
@@ -134,7 +132,8 @@ impl Catalog {
             });
         }
         if layout::detect(&path)? {
-            let source = Source::Layouts(Arc::new(layout::find_layouts(&path)?));
+            let layouts = layout::find_layouts(&path)?;
+            let source = Arc::new(LayoutsSource(Arc::new(layouts)));
             return Ok(Self {
                 path,
                 kind: SourceKind::Layouts,
@@ -162,7 +161,7 @@ impl Catalog {
         Ok(Some(Self {
             path: path.to_owned(),
             kind: SourceKind::Collection(collection.kind()),
-            source: Source::Collection(Arc::new(collection)),
+            source: Arc::new(CollectionSource(Arc::new(collection))),
         }))
     }
 
@@ -174,8 +173,12 @@ impl Catalog {
         &self.path
     }
 
-    pub fn source(&self) -> &Source {
-        &self.source
+    pub fn source(&self) -> &dyn Source {
+        self.source.as_ref()
+    }
+
+    pub fn shared_source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.source)
     }
 
     /// The images to carry under their new names: those that `list` names, or all.
@@ -184,15 +187,15 @@ impl Catalog {
     /// that is found twice is wanted once.
     ///
     /// Without a list, what is about an image is carried with it or left, and is no image itself.
-    pub fn wanted(
+    pub async fn wanted(
         &self,
         list: Option<&ImageList>,
         rules: &RenameRules,
         carry: &Carry<'_>,
     ) -> Result<Vec<Wanted>, OpsError> {
         let found = match list {
-            Some(list) => self.find_listed(list)?,
-            None => self.without_referrers(self.all()?)?,
+            Some(list) => self.find_listed(list).await?,
+            None => self.images().await?,
         };
         let (wanted, landings) = self.land(found, rules, carry)?;
         let collisions = list::collisions(&landings);
@@ -213,8 +216,8 @@ impl Catalog {
 
     /// Every image under its own name, with its referrers, for verbs that carry nothing: different
     /// images of one name are a part of what they find.
-    pub fn survey(&self) -> Result<(Vec<Wanted>, Vec<Collision>), OpsError> {
-        let found = self.without_referrers(self.all()?)?;
+    pub async fn survey(&self) -> Result<(Vec<Wanted>, Vec<Collision>), OpsError> {
+        let found = self.images().await?;
         let rules = RenameRules::default();
         let everything = PlatformOptions::default();
         let carry = Carry::local(&everything, ReferrerMode::Carry);
@@ -234,10 +237,13 @@ impl Catalog {
                 path: self.path.clone(),
             });
         }
-        rules.require_used(found.iter().map(|image| &image.destination.repository))?;
+        let names = found
+            .iter()
+            .map(|found| &found.image.destination.repository);
+        rules.require_used(names)?;
         let mut wanted = Vec::with_capacity(found.len());
         let mut landings = Vec::with_capacity(found.len());
-        for image in found {
+        for Found { image, options } in found {
             // Registries with projects, above all Harbor, have no place for a name without one.
             let repository = rules.apply(&image.destination.repository)?.with_library();
             let destination = Destination {
@@ -250,26 +256,34 @@ impl Catalog {
                 tag: destination.tag.clone(),
                 digest: image.digest,
             });
-            let carried = carry.of(&image.options);
+            let carried = carry.of(&options);
             wanted.push(carried.wanted(image.name, image.locate, destination));
         }
         Ok((wanted, landings))
     }
 
-    fn find_listed(&self, list: &ImageList) -> Result<Vec<Found>, OpsError> {
-        // A store is asked for each image, which costs less than reading all of it.
-        let known = match &self.source {
-            Source::Store(_) => Vec::new(),
-            _ => self.all()?,
-        };
+    async fn find_listed(&self, list: &ImageList) -> Result<Vec<Found>, OpsError> {
+        let sought = list.entries.iter().map(names).collect();
+        let found_by_name = self.source.find(sought).await?;
         let mut found = Vec::with_capacity(list.entries.len());
         let mut missing = Vec::new();
-        for entry in &list.entries {
-            let images = self.find(entry, &known)?;
+        for (entry, images) in list.entries.iter().zip(found_by_name) {
             if images.is_empty() {
                 missing.push(entry.reference.to_string());
             }
-            found.extend(images);
+            let stored = entry.stored();
+            found.extend(images.into_iter().map(|(locate, digest)| Found {
+                image: Listed {
+                    name: entry.reference.to_string(),
+                    locate,
+                    destination: Destination {
+                        repository: stored.repository.clone(),
+                        tag: stored.tag.clone(),
+                    },
+                    digest,
+                },
+                options: entry.options.clone(),
+            }));
         }
         if missing.is_empty() {
             return Ok(found);
@@ -282,176 +296,70 @@ impl Catalog {
         })
     }
 
-    /// Looks for the image under the name that `hod pull` gives it, then under those that other
-    /// tools give it; it is to go where the list says.
-    ///
-    /// There are several where the source has one name for different images.
-    fn find(&self, entry: &ListEntry, known: &[Found]) -> Result<Vec<Found>, OpsError> {
-        let stored = entry.stored();
-        let mut names = vec![stored.repository.clone()];
-        names.extend(entry.reference.stored_name().ok());
-        let bare: Vec<_> = names
-            .iter()
-            .filter_map(RepositoryName::without_library)
-            .collect();
-        names.extend(bare);
-        // What a rewritten index was made of is at its registry only.
-        let digest = match &entry.options.index {
-            Some(IndexChoice::Rewrite(Some(rewritten))) => Some(rewritten),
-            _ => entry.reference.digest.as_ref(),
-        };
-        for repository in names {
-            for tag in [&stored.tag, &entry.reference.tag] {
-                let sought = Sought {
-                    repository: &repository,
-                    tag: tag.as_ref(),
-                    digest,
-                };
-                let images = self.look_up(&sought, known)?;
-                if !images.is_empty() {
-                    let image = |(locate, digest)| Found {
-                        name: entry.reference.to_string(),
-                        locate,
-                        destination: Destination {
-                            repository: stored.repository.clone(),
-                            tag: stored.tag.clone(),
-                        },
-                        digest,
-                        options: entry.options.clone(),
-                    };
-                    return Ok(images.into_iter().map(image).collect());
-                }
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    fn look_up(
-        &self,
-        sought: &Sought<'_>,
-        known: &[Found],
-    ) -> Result<Vec<(Locate, Option<Digest>)>, OpsError> {
-        let Source::Store(store) = &self.source else {
-            let found = known.iter().filter(|image| sought.is(image));
-            let found = found.map(|image| (image.locate.clone(), image.digest.clone()));
-            return Ok(found.collect());
-        };
-        let digest = match (sought.digest, sought.tag) {
-            (Some(digest), _) => store
-                .has_revision(sought.repository, digest)?
-                .then(|| digest.clone()),
-            (None, Some(tag)) => match store.resolve_tag(sought.repository, tag) {
-                Ok(digest) => digest,
-                Err(error) => return Ok(vec![(Locate::unreadable(error), None)]),
-            },
-            (None, None) => None,
-        };
-        let found = digest.map(|digest| (Locate::stored(sought.repository, &digest), Some(digest)));
-        Ok(found.into_iter().collect())
-    }
-
-    /// Takes out what is carried with the images that remain.
-    fn without_referrers(&self, all: Vec<Found>) -> Result<Vec<Found>, OpsError> {
-        let mut by_repository: BTreeMap<RepositoryName, Vec<Found>> = BTreeMap::new();
-        for found in all {
-            let repository = found.destination.repository.clone();
-            by_repository.entry(repository).or_default().push(found);
+    /// Every image, without what is carried with one of them.
+    async fn images(&self) -> Result<Vec<Found>, OpsError> {
+        let mut by_repository: BTreeMap<RepositoryName, Vec<Listed>> = BTreeMap::new();
+        for image in self.source.list().await? {
+            let repository = image.destination.repository.clone();
+            by_repository.entry(repository).or_default().push(image);
         }
         let mut images = Vec::new();
         for (repository, of_repository) in by_repository {
             let is_plain = |tag: &Tag| ReferrerTag::parse(tag).is_none();
-            let is_image = |found: &Found| found.destination.tag.as_ref().is_some_and(is_plain);
-            if of_repository.iter().all(is_image) {
+            let tag = |image: &Listed| image.destination.tag.clone();
+            if of_repository
+                .iter()
+                .all(|i| tag(i).as_ref().is_some_and(is_plain))
+            {
                 images.extend(of_repository);
                 continue;
             }
-            let referrers = LocalReferrers::load(&self.source, &repository)?;
-            let (others, roots): (Vec<Found>, Vec<Found>) = of_repository
+            let referrers = self.source.referrers(&repository).await?;
+            let (others, roots): (Vec<Listed>, Vec<Listed>) = of_repository
                 .into_iter()
-                .partition(|found| referrers.is_candidate(found.tag(), found.digest.as_ref()));
+                .partition(|i| referrers.is_candidate(tag(i).as_ref(), i.digest.as_ref()));
             let tops: HashSet<Digest> = roots.iter().filter_map(|i| i.digest.clone()).collect();
             let carried = referrers.carried_with(&tops);
             images.extend(roots);
-            images.extend(others.into_iter().filter(|found| {
-                let digest = found.digest.as_ref();
-                !referrers.is_carried(found.tag(), digest, &carried)
+            images.extend(others.into_iter().filter(|image| {
+                let digest = image.digest.as_ref();
+                !referrers.is_carried(tag(image).as_ref(), digest, &carried)
             }));
         }
-        Ok(images)
+        let options = LineOptions::default;
+        let found = images.into_iter().map(|image| Found {
+            image,
+            options: options(),
+        });
+        Ok(found.collect())
     }
+}
 
-    /// Everything that the source holds, by name.
-    fn all(&self) -> Result<Vec<Found>, OpsError> {
-        let of_bundle = |images: &[BundleImage]| {
-            let found = images.iter().map(|image| {
-                Found::stored(
-                    image.repository.clone(),
-                    image.tag.clone(),
-                    image.digest.clone(),
-                )
-            });
-            found.collect()
-        };
-        match &self.source {
-            Source::Store(store) => {
-                let listed = store.images()?;
-                let mut found: Vec<Found> = Vec::with_capacity(listed.images.len());
-                for image in listed.images {
-                    found.push(Found::stored(image.repository, image.tag, image.digest));
-                }
-                for tag in listed.unreadable {
-                    found.push(Found {
-                        name: tag.to_string(),
-                        destination: Destination {
-                            repository: tag.repository,
-                            tag: Some(tag.tag),
-                        },
-                        locate: Locate::unreadable(tag.error),
-                        digest: None,
-                        options: LineOptions::default(),
-                    });
-                }
-                Ok(found)
-            }
-            Source::Bundle(bundle) => Ok(of_bundle(&bundle.manifest().images)),
-            Source::BundleStream(bundle) => Ok(of_bundle(&bundle.document.images)),
-            Source::Layouts(layouts) => {
-                let mut found = Vec::with_capacity(layouts.len());
-                for (at, layout) in layouts.iter().enumerate() {
-                    let top = layout::DirLayout::open(&layout.path)
-                        .and_then(|layout| layout.top_manifest());
-                    let (repository, tag) = layout_name(&layout.reference);
-                    let (locate, digest) = match top {
-                        Ok(top) => (Locate::Layout(at), Some(top.digest().clone())),
-                        Err(error) => (Locate::unreadable(error), None),
-                    };
-                    found.push(Found {
-                        name: layout.reference.to_string(),
-                        locate,
-                        destination: Destination { repository, tag },
-                        digest,
-                        options: LineOptions::default(),
-                    });
-                }
-                Ok(found)
-            }
-            Source::Collection(collection) => {
-                let images = collection.images().iter().map(Found::of_collection);
-                let unreadable = collection.unreadable().iter().map(|image| Found {
-                    name: image.name.clone(),
-                    locate: Locate::unreadable(LayoutError::Collection(Arc::clone(&image.error))),
-                    destination: Destination {
-                        repository: image.repository.clone(),
-                        tag: image.tag.clone(),
-                    },
-                    digest: None,
-                    options: LineOptions::default(),
-                });
-                Ok(images.chain(unreadable).collect())
-            }
-            Source::Registry(_) => Ok(Vec::new()),
-        }
-    }
+/// The names that an image of a list is looked for under: that which `hod pull` gives it, then those
+/// that other tools give it.
+fn names(entry: &ListEntry) -> Vec<Sought> {
+    let stored = entry.stored();
+    let mut names = vec![stored.repository.clone()];
+    names.extend(entry.reference.stored_name().ok());
+    let bare: Vec<_> = names
+        .iter()
+        .filter_map(RepositoryName::without_library)
+        .collect();
+    names.extend(bare);
+    // What a rewritten index was made of is at its registry only.
+    let digest = match &entry.options.index {
+        Some(IndexChoice::Rewrite(Some(rewritten))) => Some(rewritten),
+        _ => entry.reference.digest.as_ref(),
+    };
+    let sought = names.iter().flat_map(|repository| {
+        let tags = [stored.tag.clone(), entry.reference.tag.clone()];
+        tags.map(|tag| Sought {
+            repository: repository.clone(),
+            tag,
+            digest: digest.cloned(),
+        })
+    });
+    sought.collect()
 }
 
 /// Refuses stdin, for a verb that needs more than one look at a source.
@@ -520,72 +428,15 @@ fn open_collection(path: &Path) -> Result<Option<Collection>, OpsError> {
 }
 
 /// The names of the images at a path, each as a list that finds it there has it.
-pub fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<String>, OpsError> {
-    let catalog = Catalog::open(source, reading)?;
-    let found = catalog.without_referrers(catalog.all()?)?;
-    Ok(found.into_iter().map(|image| image.name).collect())
+pub async fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<String>, OpsError> {
+    let (path, reading) = (source.to_owned(), reading.clone());
+    let catalog = bridge::run(move || Catalog::open(&path, &reading)).await?;
+    let found = catalog.images().await?;
+    Ok(found.into_iter().map(|found| found.image.name).collect())
 }
 
-/// An image of the source, and where it goes before renaming.
+/// An image of the source, and what its line of a list asks for.
 struct Found {
-    name: String,
-    locate: Locate,
-    destination: Destination,
-    /// `None` for one that cannot be read.
-    digest: Option<Digest>,
-    /// What its line of a list asks for.
+    image: Listed,
     options: LineOptions,
-}
-
-impl Found {
-    fn tag(&self) -> Option<&Tag> {
-        self.destination.tag.as_ref()
-    }
-
-    fn of_collection(image: &NamedImage) -> Self {
-        let (repository, tag) = (image.repository.clone(), image.tag.clone());
-        Self {
-            name: image.name.clone(),
-            locate: Locate::Stored {
-                repository: repository.clone(),
-                digest: image.digest.clone(),
-                len: image.len,
-            },
-            destination: Destination { repository, tag },
-            digest: Some(image.digest.clone()),
-            options: LineOptions::default(),
-        }
-    }
-
-    fn stored(repository: RepositoryName, tag: Option<Tag>, digest: Digest) -> Self {
-        let name = match &tag {
-            Some(tag) => format!("{repository}:{tag}"),
-            None => format!("{repository}@{digest}"),
-        };
-        let locate = Locate::stored(&repository, &digest);
-        Self {
-            name,
-            locate,
-            destination: Destination { repository, tag },
-            digest: Some(digest),
-            options: LineOptions::default(),
-        }
-    }
-}
-
-/// What an image is looked for by: its digest if that is given, else its tag.
-struct Sought<'a> {
-    repository: &'a RepositoryName,
-    tag: Option<&'a Tag>,
-    digest: Option<&'a Digest>,
-}
-
-impl Sought<'_> {
-    fn is(&self, image: &Found) -> bool {
-        image.destination.repository == *self.repository
-            && match self.digest {
-                Some(digest) => image.digest.as_ref() == Some(digest),
-                None => image.destination.tag.as_ref() == self.tag,
-            }
-    }
 }

@@ -17,7 +17,7 @@ use crate::fsx::{self, LinkMode};
 use crate::layout::{self, CollectionKind, LayoutError};
 use crate::list::{ImageList, RenameRules};
 use crate::store::Store;
-use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode, Sink};
+use crate::transfer::{LayoutSink, LinkChoice, OnFailure, ReferrerMode};
 
 /// The images to export, and the destination.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         options.list.as_ref(),
         &options.renames,
         &Carry::local(&options.platforms, options.referrers),
-    )?;
+    ).await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {
@@ -132,9 +132,7 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
     if batch.must_stop() {
         return Ok(batch.finish());
     }
-    batch
-        .run(cx, catalog.source(), Sink::Layouts(Arc::new(sink)))
-        .await;
+    batch.run(cx, catalog.shared_source(), Arc::new(sink)).await;
     batch.check_the_rest(cx, catalog.source()).await;
     Ok(batch.finish())
 }

@@ -8,7 +8,6 @@ use super::inventory::{Inventoried, Inventory};
 use super::{Context, OpsError, SignatureFacts};
 use crate::bundle::{BundleManifest, Delta};
 use crate::oci::{Digest, sum_len};
-use crate::transfer::Source;
 
 /// One image of a source.
 #[derive(Debug, Clone, Serialize)]
@@ -135,26 +134,13 @@ pub async fn images(
         images,
         total_bytes: sum_len(held.clone().map(len)),
         common_bytes: sum_len(held.filter(|(_, n)| **n > 1).map(len)),
-        volumes: match &inventory.source {
-            Source::Bundle(bundle) => Some(VolumeFacts {
-                count: bundle.manifest().n_volumes,
-                missing: bundle.missing_volumes(),
-            }),
-            _ => None,
-        },
-        signature: signature(&inventory.source),
+        volumes: inventory.source.as_bundle().map(|bundle| VolumeFacts {
+            count: bundle.manifest().n_volumes,
+            missing: bundle.missing_volumes(),
+        }),
+        signature: inventory.source.signed().and_then(SignatureFacts::of),
         delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
         damaged: inventory.damaged,
     })
-}
-
-/// Who signed the source.
-fn signature(source: &Source) -> Option<SignatureFacts> {
-    let signed = match source {
-        Source::Bundle(bundle) => bundle.signed(),
-        Source::BundleStream(bundle) => bundle.trust.standing(bundle.document.signed_by),
-        _ => return None,
-    };
-    SignatureFacts::of(signed)
 }

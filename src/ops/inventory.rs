@@ -7,6 +7,7 @@ mod document;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::batch::Batch;
 use super::verify::ambiguous_name;
@@ -24,7 +25,7 @@ pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) kind: SourceKind,
-    pub(super) source: Source,
+    pub(super) source: Arc<dyn Source>,
     /// Without those that are about others, which belong to these.
     pub(super) images: Vec<Inventoried>,
     /// Every manifest, config and layer of an existing image, with its length in bytes.
@@ -79,12 +80,11 @@ impl Inventory {
     /// Takes stock of what is at `path`.
     pub(super) async fn take(cx: &Context, path: &Path) -> Result<Self, OpsError> {
         let catalog = Catalog::open_once(path, &cx.reading).await?;
-        let inventory = match catalog.source() {
-            Source::Bundle(_) | Source::BundleStream(_) => {
-                let (kind, source) = (catalog.kind(), catalog.source().clone());
-                bridge::run(move || document::read(kind, source)).await
-            }
-            _ => resolve(cx, &catalog).await?,
+        let inventory = if let Some(document) = catalog.source().document().cloned() {
+            let (kind, source) = (catalog.kind(), catalog.shared_source());
+            bridge::run(move || document::read(kind, (source, &document))).await
+        } else {
+            resolve(cx, &catalog).await?
         };
         if inventory.images.is_empty() && inventory.damaged.is_empty() {
             return Err(OpsError::NoImages {
@@ -111,17 +111,16 @@ impl Inventory {
 
     /// Reads a manifest; `None` when it is not found. Blocks.
     pub(super) fn manifest(&self, digest: &Digest) -> Result<Option<Manifest>, OpsError> {
-        match &self.source {
-            Source::Bundle(bundle) => Ok(bundle.read_manifest(digest)?),
-            Source::BundleStream(bundle) => Ok(bundle.manifests.get(digest).cloned()),
-            _ => Ok(self.manifests.get(digest).cloned()),
+        match self.manifests.get(digest) {
+            Some(manifest) => Ok(Some(manifest.clone())),
+            None => Ok(self.source.read_listed(digest)?),
         }
     }
 }
 
 /// Takes stock by reading every manifest.
 async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError> {
-    let (wanted, collisions) = catalog.survey()?;
+    let (wanted, collisions) = catalog.survey().await?;
     let problems: Vec<String> = collisions.iter().map(ambiguous_name).collect();
     for problem in &problems {
         cx.warn(problem);
@@ -130,7 +129,7 @@ async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError>
     read_platforms(catalog.source(), &mut batch).await;
     let mut inventory = Inventory {
         kind: catalog.kind(),
-        source: catalog.source().clone(),
+        source: catalog.shared_source(),
         images: Vec::with_capacity(batch.plan.images.len()),
         held: HashMap::new(),
         base: HashMap::new(),
@@ -207,7 +206,7 @@ fn groups(image: &Resolved) -> Vec<Group> {
 
 /// Reads of each image of one manifest what its configuration says that it runs on, where it has one
 /// that can be read.
-pub(super) async fn read_platforms(source: &Source, batch: &mut Batch) {
+pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
     let mut found = Vec::with_capacity(batch.plan.images.len());
     for image in &batch.plan.images {
         let platform = platform_of(source, &image.location, image.top()).await;

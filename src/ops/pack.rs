@@ -231,7 +231,7 @@ impl Prepared {
             options.list.as_ref(),
             &options.renames,
             &Carry::local(&options.platforms, options.referrers),
-        )?;
+        ).await?;
         let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
         platforms::check(cx, source, &mut batch, options.platforms.mismatch).await;
         refuse_manifests_as_blobs(cx, &mut batch);
@@ -254,7 +254,7 @@ impl Prepared {
         require_others(&files, &inputs)?;
         let writing = Writing {
             made: sources::made_manifests(&batch, source)?,
-            source: source.clone(),
+            source: catalog.shared_source(),
             jobs: cx.jobs,
             reporter: Arc::clone(&cx.reporter),
             output: options.output.clone(),
@@ -276,7 +276,7 @@ impl Prepared {
 
 /// The state that a thread needs to write a bundle, or a sample of it.
 struct Writing {
-    source: Source,
+    source: Arc<dyn Source>,
     made: Made,
     jobs: usize,
     reporter: Arc<dyn Reporter>,
@@ -326,7 +326,7 @@ impl Writing {
             durability: self.durability,
             only_volume: self.only_volume,
             knowledge: &Known {
-                source: &self.source,
+                source: self.source.as_ref(),
                 reading: self.reading,
             },
             on_bytes: &|len| {
@@ -334,7 +334,7 @@ impl Writing {
                 stop.flow()
             },
         };
-        let open = |digest: &Digest| sources::open(&self.source, &self.made, digest);
+        let open = |digest: &Digest| sources::open(self.source.as_ref(), &self.made, digest);
         work(&open, &options)
     }
 }

@@ -39,7 +39,12 @@ pub enum Mismatch {
 
 /// Finds images without an index that are not for every platform asked for, which would fail only
 /// where they are run.
-pub(super) async fn check(cx: &Context, source: &Source, batch: &mut Batch, mismatch: Mismatch) {
+pub(super) async fn check(
+    cx: &Context,
+    source: &dyn Source,
+    batch: &mut Batch,
+    mismatch: Mismatch,
+) {
     let mut found = Vec::with_capacity(batch.plan.images.len());
     for image in &batch.plan.images {
         found.push(missing_platforms(source, image).await);
@@ -77,7 +82,7 @@ impl From<Missing> for TransferError {
 
 /// The platforms that were asked for and that an image without an index is not for, if any.
 async fn missing_platforms(
-    source: &Source,
+    source: &dyn Source,
     image: &Resolved,
 ) -> Result<Option<Missing>, TransferError> {
     let (PlatformChoice::These(wanted), ManifestBody::Image(_), None) =
@@ -105,7 +110,7 @@ async fn missing_platforms(
 }
 
 /// The platforms of an image according to the bundle that contains it.
-fn stated_by_bundle(source: &Source, image: &Resolved) -> Option<Vec<Platform>> {
+fn stated_by_bundle(source: &dyn Source, image: &Resolved) -> Option<Vec<Platform>> {
     let digest = image.top().digest();
     let mut images = source.document()?.images.iter();
     let image = images.find(|carried| carried.digest == *digest)?;

@@ -21,7 +21,7 @@ use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
     Destination, IndexMode, Locate, OnFailure, Plan, ReferrerMode, ReferrerTags, RegistrySource,
-    Resolved, Sink, Source, StoreSink, StoreSinkOptions, Visibility, Wanted,
+    Resolved, StoreSink, StoreSinkOptions, Visibility, Wanted,
 };
 
 /// What to pull, and how.
@@ -73,15 +73,15 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     if options.preflight == SourceCheck::Run {
         check_sources(cx, &options.client, &wanted, known.as_ref()).await?;
     }
-    let source = Source::Registry(RegistrySource {
+    let source = Arc::new(RegistrySource {
         client: options.client.clone(),
         known,
     });
-    let resolutions = resolve_images(cx, &source, wanted, options.on_failure).await;
+    let resolutions = resolve_images(cx, source.as_ref(), wanted, options.on_failure).await;
     if options.preflight == SourceCheck::Run {
         require_access(&resolutions)?;
     }
-    let mut batch = Batch::of(cx, &source, (resolutions, options.on_failure));
+    let mut batch = Batch::of(cx, source.as_ref(), (resolutions, options.on_failure));
     // Manifests are what registries count; all are fetched by now.
     for (host, budget) in options.client.budgets() {
         cx.note(&format!("`{host}`: {budget}"));
@@ -90,7 +90,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         return Ok(batch.finish());
     }
     if options.effect == Effect::DryRun || options.mismatch == Mismatch::Fail {
-        platforms::check(cx, &source, &mut batch, options.mismatch).await;
+        platforms::check(cx, source.as_ref(), &mut batch, options.mismatch).await;
         if batch.must_stop() {
             return Ok(batch.finish());
         }
@@ -102,7 +102,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     if options.effect == Effect::DryRun {
         let path = options.store.clone();
         let known = bridge::run(move || open_known(&path)).await?;
-        let would_move = batch.forecast(&source, known).await?;
+        let would_move = batch.forecast(source.as_ref(), known).await?;
         let mut outcome = batch.finish();
         outcome.would_move = Some(would_move);
         return Ok(outcome);
@@ -115,11 +115,11 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         referrers: ReferrerTags::Joined,
     };
     let sink = StoreSink::new(store.clone(), sink_options);
-    batch.run(cx, &source, Sink::Store(Arc::new(sink))).await;
+    batch.run(cx, source, Arc::new(sink)).await;
     keep_originals(cx, &store, &batch.plan).await;
     if options.mismatch == Mismatch::Warn {
         // Every configuration is here by now.
-        platforms::check(cx, &Source::Store(store), &mut batch, options.mismatch).await;
+        platforms::check(cx, &store, &mut batch, options.mismatch).await;
     }
     if let Some(path) = &options.lock {
         lock::write(cx, path, &options.list.entries, &batch)?;

@@ -17,7 +17,7 @@ use crate::oci::{Registry, sum_len};
 use crate::registry::{Client, Repo};
 use crate::report::amount::format_count;
 use crate::transfer::{
-    OnFailure, Presence, ReferrerMode, RegistrySink, Resolved, Sink, Source, TransferError,
+    OnFailure, Presence, ReferrerMode, RegistrySink, Resolved, Source, TransferError,
 };
 
 /// How many destinations are asked at once what they have.
@@ -63,7 +63,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         options.list.as_ref(),
         &options.renames,
         &Carry::local(&options.platforms, options.referrers),
-    )?;
+    ).await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {
@@ -84,7 +84,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
         .collect();
     client.expect(&repos);
     let look = look(cx, options, &batch).await?;
-    let origin = catalog.source().clone();
+    let origin = catalog.shared_source();
     let sink = RegistrySink::new(client, options.registry.clone())
         .healing_from(origin, Arc::clone(&cx.reporter));
     cx.stage(&format!("asking {} what it has", options.registry));
@@ -137,9 +137,7 @@ pub async fn push(cx: &Context, options: &PushOptions) -> Result<BatchOutcome, O
     };
     if options.effect == Effect::Real && !batch.must_stop() {
         let sink = Arc::new(sink);
-        batch
-            .run(cx, catalog.source(), Sink::Registry(Arc::clone(&sink)))
-            .await;
+        batch.run(cx, catalog.shared_source(), sink.clone()).await;
         let images = batch.plan.images.iter().enumerate();
         let is_unchanged = |at: usize, image: &Resolved| {
             sink.rechecks(&image.wanted.destination) && !sink.has_sent(at)
@@ -197,7 +195,7 @@ async fn finish_look(
 /// would fail for one of them are noted.
 async fn rehearse(
     cx: &Context,
-    source: &Source,
+    source: &dyn Source,
     (sink, look): (&RegistrySink, Option<&Look<'_>>),
     batch: &mut Batch,
 ) -> WouldMove {

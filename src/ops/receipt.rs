@@ -21,7 +21,6 @@ use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use crate::report::amount::format_count;
 use crate::store::Holding;
-use crate::transfer::Source;
 
 /// Number of repositories requested, or images read, at once.
 const ASK_AT_ONCE: usize = 16;
@@ -133,10 +132,10 @@ pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOu
 
 /// The name of a local holder.
 fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsError> {
-    let document = match &inventory.source {
-        Source::Bundle(bundle) => bundle.manifest(),
-        Source::BundleStream(bundle) => &bundle.document,
-        Source::Store(_) => {
+    let source = inventory.source.as_ref();
+    let document = match (source.document(), source.as_store()) {
+        (Some(document), _) => document,
+        (None, Some(_)) => {
             return Ok(Origin {
                 kind: OriginKind::Store,
                 name: path.display().to_string(),
@@ -144,7 +143,7 @@ fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsEr
                 id: None,
             });
         }
-        _ => {
+        (None, None) => {
             return Err(OpsError::WrongSource {
                 verb: "make a receipt",
                 path: path.to_owned(),
@@ -175,13 +174,13 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
             let Some(&len) = inventory.held.get(digest) else {
                 continue;
             };
-            let holding = match &inventory.source {
+            let holding = match inventory.source.as_store() {
                 // A blob that a manifest names may be missing from a store, truncated, or damaged.
-                Source::Store(store) => {
+                Some(store) => {
                     let blob = Descriptor::new(MediaType::new(""), digest.clone(), len);
                     store.holding(&blob)?
                 }
-                _ => Holding::Sound,
+                None => Holding::Sound,
             };
             match holding {
                 Holding::Sound => {

@@ -16,7 +16,7 @@ use crate::list::{ImageList, RenameRules};
 use crate::report::amount::format_count;
 use crate::store::{Kept, Store};
 use crate::transfer::{
-    OnFailure, Plan, ReferrerMode, ReferrerTags, Sink, StoreSink, StoreSinkOptions, Visibility,
+    OnFailure, Plan, ReferrerMode, ReferrerTags, StoreSink, StoreSinkOptions, Visibility,
     publications,
 };
 
@@ -72,7 +72,7 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         Some(&options.list),
         &options.renames,
         &Carry::local(&options.platforms, options.referrers),
-    )?;
+    ).await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.plan.is_empty() {
@@ -129,8 +129,8 @@ async fn run(
         visibility: Visibility::Growing,
         referrers,
     };
-    let sink = Sink::Store(Arc::new(StoreSink::new(tree, sink_options)));
-    batch.run(cx, catalog.source(), sink).await;
+    let sink = Arc::new(StoreSink::new(tree, sink_options));
+    batch.run(cx, catalog.shared_source(), sink).await;
 }
 
 /// The tree, if it exists.

@@ -17,7 +17,6 @@ use crate::server::{
     self, Access, AccessLog, Content, Front, Hosts, Logins, ServedBundle, Serving, Tls,
 };
 use crate::store::{Store, StoreError};
-use crate::transfer::Source;
 
 /// More connections than any site's machines make, and few enough for the memory of a small one.
 const CONNECTIONS_MAX: usize = 8192;
@@ -179,14 +178,14 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, 
             });
         }
         let catalog = Catalog::open(path, reading)?;
-        return match catalog.source() {
-            Source::Bundle(bundle) => {
+        return match catalog.source().as_bundle() {
+            Some(bundle) => {
                 bundle.require_complete()?;
                 base::require_no_base(bundle.manifest(), path)?;
                 let served = ServedBundle::new(Arc::clone(bundle))?;
                 Ok((Content::Bundle(Arc::new(served)), Made::Before))
             }
-            _ => Err(OpsError::WrongSource {
+            None => Err(OpsError::WrongSource {
                 verb: "serve",
                 path: path.to_owned(),
                 kind: catalog.kind(),

@@ -17,7 +17,7 @@ use crate::list::RenameRules;
 use crate::report::amount::format_count;
 use crate::store::{Made, Store};
 use crate::transfer::{
-    Ended, OnFailure, ReferrerMode, ReferrerTags, Sink, Source, StoreSink, StoreSinkOptions,
+    Ended, OnFailure, ReferrerMode, ReferrerTags, Source, StoreSink, StoreSinkOptions,
     TransferError, Visibility,
 };
 
@@ -55,7 +55,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         });
     }
     // Before anything is created: all that is not a blob is as this program wrote it.
-    if let Source::Bundle(bundle) = catalog.source() {
+    if let Some(bundle) = catalog.source().as_bundle() {
         let bundle = Arc::clone(bundle);
         bundle.require_complete()?;
         bridge::run(move || bundle.check_all_but_blobs()).await?;
@@ -64,7 +64,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         None,
         &RenameRules::default(),
         &Carry::local(&options.platforms, ReferrerMode::Carry),
-    )?;
+    ).await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if let Some(error) = batch.first_failure() {
@@ -99,7 +99,7 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
 
 /// The user's files in a bundle, which have no place in a store; hod itself and generated texts are
 /// left out.
-pub(super) fn files_besides(source: &Source) -> Vec<String> {
+pub(super) fn files_besides(source: &dyn Source) -> Vec<String> {
     let files = source.document().into_iter().flat_map(|doc| &doc.files);
     files
         .filter(|file| file.volume.is_some() && !file.path.as_str().starts_with("hod/"))
@@ -152,16 +152,12 @@ async fn fill(
         referrers: ReferrerTags::Joined,
     };
     let sink = Arc::new(StoreSink::new(store, sink_options));
-    batch
-        .run(cx, catalog.source(), Sink::Store(Arc::clone(&sink)))
-        .await;
+    batch.run(cx, catalog.shared_source(), sink.clone()).await;
     if let Some(error) = batch.first_failure() {
         return Err(error.into());
     }
     // Data after the last blob is part of the bundle, too.
-    if let Source::BundleStream(bundle) = catalog.source()
-        && let Ended::Told(error) | Ended::Untold(error) = bundle.end().await
-    {
+    if let Ended::Told(error) | Ended::Untold(error) = catalog.source().end().await {
         return Err(TransferError::Stream(error).into());
     }
     cx.stage("publishing images");

@@ -118,7 +118,7 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
         return Ok(verify_piped(cx).await?.judged(options.extent));
     }
     if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)?
-        && let Source::Collection(collection) = catalog.source()
+        && let Some(collection) = catalog.source().as_collection()
     {
         return collection::verify(cx, (&catalog, collection)).await;
     }
@@ -132,9 +132,9 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
         return Ok(found.judged(options.extent));
     }
     let catalog = Catalog::open(&path, &cx.reading)?;
-    match catalog.source() {
-        Source::Store(store) => verify_store(cx, (&catalog, store.clone())).await,
-        _ => verify_layouts(cx, &catalog).await,
+    match catalog.source().as_store() {
+        Some(store) => verify_store(cx, (&catalog, store.clone())).await,
+        None => verify_layouts(cx, &catalog).await,
     }
 }
 
@@ -152,7 +152,7 @@ async fn verify_store(
     .await?;
     let mut notes = found.notes;
     // A tree that cannot be listed has problems enough, which were found above.
-    if let Ok((_, collisions)) = catalog.survey() {
+    if let Ok((_, collisions)) = catalog.survey().await {
         notes.extend(collisions.iter().map(ambiguous_name));
     }
     Ok(VerifyOutcome {
@@ -226,7 +226,7 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
 
 /// Layouts have no separate verifier: each image is resolved, and each blob hashed.
 async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
-    let (wanted, collisions) = catalog.survey()?;
+    let (wanted, collisions) = catalog.survey().await?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let mut problems: Vec<String> = batch
         .reports()
@@ -279,7 +279,7 @@ pub(super) fn ambiguous_name(collision: &Collision) -> String {
     format!("one name for different images: {collision}")
 }
 
-async fn hash(cx: &Context, source: &Source, blob: &PlannedBlob) -> Result<(), TransferError> {
+async fn hash(cx: &Context, source: &dyn Source, blob: &PlannedBlob) -> Result<(), TransferError> {
     let expected = blob.descriptor.digest.clone();
     let content = source.open_blob(&blob.from[0], &blob.descriptor).await?;
     let reporter = Arc::clone(&cx.reporter);

@@ -9,7 +9,7 @@ use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::Place;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
-use crate::transfer::{BlobContent, Source};
+use crate::transfer::BlobContent;
 
 /// Minimum number of hex characters of a digest.
 const PREFIX_LEN_MIN: usize = 12;
@@ -138,7 +138,7 @@ pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsEr
 }
 
 fn volumes(inventory: &Inventory, digest: &Digest) -> Vec<u32> {
-    let Source::Bundle(bundle) = &inventory.source else {
+    let Some(bundle) = inventory.source.as_bundle() else {
         return Vec::new();
     };
     let manifest = bundle.manifest();

@@ -12,7 +12,7 @@ const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 /// Reads of a manifest's configuration what it is for; `None` where it is not an image's or does
 /// not say it, or where the source does not give it before what comes in front of it.
 pub(crate) async fn platform_of(
-    source: &Source,
+    source: &dyn Source,
     location: &Location,
     manifest: &Manifest,
 ) -> Result<Option<Platform>, TransferError> {
@@ -36,10 +36,8 @@ pub(crate) async fn platform_of(
 }
 
 /// A configuration from a local store, if the source is a registry.
-async fn known(source: &Source, config: &Descriptor) -> Option<Vec<u8>> {
-    let Source::Registry(registry) = source else {
-        return None;
-    };
+async fn known(source: &dyn Source, config: &Descriptor) -> Option<Vec<u8>> {
+    let registry = source.as_registry()?;
     let (store, digest) = (registry.known.clone()?, config.digest.clone());
     // A store that cannot be read is ignored here; writing to it reports the error.
     let read = move || store.read_blob(&digest, CONFIG_LEN_MAX).ok().flatten();
@@ -47,7 +45,7 @@ async fn known(source: &Source, config: &Descriptor) -> Option<Vec<u8>> {
 }
 
 async fn read(
-    source: &Source,
+    source: &dyn Source,
     location: &Location,
     config: &Descriptor,
 ) -> Result<Vec<u8>, TransferError> {

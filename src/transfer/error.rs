@@ -212,7 +212,7 @@ impl From<CollectionError> for TransferError {
 
 impl TransferError {
     /// What kind of failure it is, as far as trying again goes.
-    pub fn failure(&self, source: &Source) -> Failure {
+    pub fn failure(&self, source: &dyn Source) -> Failure {
         match self {
             Self::Registry(error) => error.failure(),
             Self::Referrers { source: error, .. } => error.failure(source),

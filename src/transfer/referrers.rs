@@ -15,9 +15,7 @@ pub use local::LocalReferrers;
 pub(crate) use local::layout_name;
 
 use super::resolve::{DEPTH_MAX, MANIFESTS_LEN_MAX, MANIFESTS_MAX, closure};
-use super::{Locate, Location, Resolved, Source, TransferError, Wanted};
-use crate::bridge;
-use crate::layout::DirLayout;
+use super::{Location, Resolved, Source, TransferError};
 use crate::oci::{
     Descriptor, Digest, Manifest, MediaType, ReferrerEntry, ReferrerTag, ReferrerTagKind,
     RepositoryName, Tag, referrers_index,
@@ -173,7 +171,7 @@ pub(crate) fn join(images: &mut [Resolved]) -> Vec<String> {
 
 /// Finds referrers in a source; one for a run, since it remembers what it learned.
 pub(super) struct Finder<'a> {
-    source: &'a Source,
+    source: &'a dyn Source,
     remote: Option<ReferrerFinder>,
     local: Mutex<HashMap<RepositoryName, Arc<OnceCell<Arc<LocalReferrers>>>>>,
     reporter: &'a Arc<dyn Reporter>,
@@ -201,11 +199,9 @@ struct Gathered {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(source: &'a Source, reporter: &'a Arc<dyn Reporter>) -> Self {
-        let remote = match source {
-            Source::Registry(source) => Some(ReferrerFinder::new(source.client.clone())),
-            _ => None,
-        };
+    pub(super) fn new(source: &'a dyn Source, reporter: &'a Arc<dyn Reporter>) -> Self {
+        let remote = source.as_registry();
+        let remote = remote.map(|source| ReferrerFinder::new(source.client.clone()));
         Self {
             source,
             remote,
@@ -271,7 +267,7 @@ impl<'a> Finder<'a> {
         if let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) {
             return self.about_remote((remote, repo), subject).await;
         }
-        let Some(repository) = stored_in(self.source, &image.wanted) else {
+        let Some(repository) = self.source.repository_of(&image.wanted.locate) else {
             return Ok(Vec::new());
         };
         let local = self.local(&repository).await?;
@@ -297,11 +293,7 @@ impl<'a> Finder<'a> {
             let mut local = self.local.lock().expect("no panic while looking up");
             Arc::clone(local.entry(repository.clone()).or_default())
         };
-        let load = || async {
-            let (source, repository) = (self.source.clone(), repository.clone());
-            let load = move || LocalReferrers::load(&source, &repository);
-            bridge::run(load).await.map(Arc::new)
-        };
+        let load = || async { self.source.referrers(repository).await.map(Arc::new) };
         cell.get_or_try_init(load).await.cloned()
     }
 
@@ -318,20 +310,8 @@ impl<'a> Finder<'a> {
             }
             return Ok(());
         }
-        match (self.source, location) {
-            (Source::Store(store), _) => {
-                let (store, repository) = (store.clone(), repository.clone());
-                let tag = unreadable.tag.clone();
-                bridge::run(move || store.resolve_tag(&repository, &tag)).await?;
-            }
-            (Source::Layouts(layouts), Location::Layout(at)) => {
-                let path = layouts.get(*at).map(|layout| layout.path.clone());
-                let read = move || path.map(|path| DirLayout::open(&path)?.top_manifest());
-                bridge::run(read).await.transpose()?;
-            }
-            _ => {}
-        }
-        Ok(())
+        let tag = (repository, &unreadable.tag);
+        self.source.reread(tag, location).await
     }
 
     async fn read(
@@ -354,7 +334,7 @@ impl<'a> Finder<'a> {
         (remote, repo): (&ReferrerFinder, &Repo),
         subject: &Digest,
     ) -> Result<Vec<Found>, TransferError> {
-        let Source::Registry(remote_source) = self.source else {
+        let Some(remote_source) = self.source.as_registry() else {
             return Ok(Vec::new());
         };
         let listed = remote.list(repo, subject).await?.into_iter();
@@ -440,16 +420,5 @@ fn too_many() -> TransferError {
     TransferError::TooManyReferrers {
         n_max: MANIFESTS_MAX,
         len_max: MANIFESTS_LEN_MAX,
-    }
-}
-
-/// The repository in which a local source has an image.
-fn stored_in(source: &Source, wanted: &Wanted) -> Option<RepositoryName> {
-    match (source, &wanted.locate) {
-        (Source::Layouts(layouts), Locate::Layout(at)) => {
-            Some(layout_name(&layouts.get(*at)?.reference).0)
-        }
-        (_, Locate::Stored { repository, .. }) => Some(repository.clone()),
-        _ => None,
     }
 }

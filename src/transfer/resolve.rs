@@ -14,7 +14,6 @@ use self::some::Part;
 use self::walk::Walk;
 use super::referrers::{Finder, Referrer};
 use super::{Locate, Location, OnFailure, ReferrerMode, Source, TransferError, Wanted, sizes};
-use crate::bridge;
 use crate::oci::{
     Descriptor, Digest, ForeignLayers, Manifest, ManifestBody, Platform, PlatformChoice,
 };
@@ -148,7 +147,7 @@ pub enum Resolution {
 /// Resolves images, `at_once` at a time; one resolution for each, in the given order. Those behind
 /// the first that fails are given up where the batch is to stop there.
 pub async fn resolve_all(
-    source: &Source,
+    source: &dyn Source,
     wanted: Vec<Wanted>,
     (at_once, on_failure): (usize, OnFailure),
     reporter: &Arc<dyn Reporter>,
@@ -184,7 +183,7 @@ pub async fn resolve_all(
 
 /// Resolves one image with its referrers.
 async fn resolve_with(
-    source: &Source,
+    source: &dyn Source,
     wanted: &Wanted,
     finder: &Finder<'_>,
 ) -> Result<Resolved, TransferError> {
@@ -201,7 +200,7 @@ async fn resolve_with(
 
 /// Collects a manifest and all below it, itself last; the second are children that are not there.
 pub(super) async fn closure(
-    source: &Source,
+    source: &dyn Source,
     location: &Location,
     top: Manifest,
 ) -> Result<(Vec<Manifest>, Vec<Descriptor>), TransferError> {
@@ -211,7 +210,7 @@ pub(super) async fn closure(
 }
 
 /// Resolves one image without its referrers.
-pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, TransferError> {
+pub async fn resolve(source: &dyn Source, wanted: &Wanted) -> Result<Resolved, TransferError> {
     let (found, location) = source.top(wanted).await?;
     let cx = Walk::of(source, &location, wanted);
     let is_index = matches!(found.body(), ManifestBody::Index(_));
@@ -294,7 +293,7 @@ pub async fn resolve(source: &Source, wanted: &Wanted) -> Result<Resolved, Trans
 }
 
 /// Makes ordinary blobs of the foreign layers that are to be carried.
-async fn carry_foreign(source: &Source, resolved: &mut Resolved) -> Result<(), TransferError> {
+async fn carry_foreign(source: &dyn Source, resolved: &mut Resolved) -> Result<(), TransferError> {
     if resolved.foreign.is_empty() {
         return Ok(());
     }
@@ -304,16 +303,16 @@ async fn carry_foreign(source: &Source, resolved: &mut Resolved) -> Result<(), T
     } else if source.is_remote() {
         (foreign, Vec::new())
     } else {
-        let (source, location) = (source.clone(), resolved.location.clone());
-        let look = bridge::run(move || {
-            let (mut carried, mut left) = (Vec::new(), Vec::new());
-            for layer in foreign {
-                let is_here = source.blob_len(&location, &layer.digest)? == Some(layer.size);
-                if is_here { &mut carried } else { &mut left }.push(layer);
-            }
-            Ok::<_, TransferError>((carried, left))
-        });
-        look.await?
+        let place = |layer: &Descriptor| (resolved.location.clone(), layer.digest.clone());
+        let lens = source
+            .blob_lens(foreign.iter().map(place).collect())
+            .await?;
+        let (mut carried, mut left) = (Vec::new(), Vec::new());
+        for (layer, len) in foreign.into_iter().zip(lens) {
+            let is_here = len == Some(layer.size);
+            if is_here { &mut carried } else { &mut left }.push(layer);
+        }
+        (carried, left)
     };
     resolved.blobs.extend(carried);
     resolved.foreign = left;

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
-use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sequential, sizes};
+use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sizes};
 use crate::oci::Digest;
 use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
@@ -30,8 +30,8 @@ pub type ImageOutcome = Result<(), Arc<TransferError>>;
 /// One run of the engine.
 #[derive(Clone)]
 pub struct Transfer {
-    pub source: Source,
-    pub sink: Sink,
+    pub source: Arc<dyn Source>,
+    pub sink: Arc<dyn Sink>,
     pub reporter: Arc<dyn Reporter>,
     /// How many large blobs move at once, and half of how many small ones.
     pub jobs: usize,
@@ -97,7 +97,7 @@ impl Transfer {
             };
             while n_publishing < at_once && !progress.ready.is_empty() {
                 let batch = progress.next_batch(self.sink.batching());
-                let (sink, plan) = (self.sink.clone(), Arc::clone(plan));
+                let (sink, plan) = (Arc::clone(&self.sink), Arc::clone(plan));
                 self.timings.begin(&batch);
                 n_publishing += 1;
                 tasks.spawn(async move { Done::Published(sink.publish(&plan, batch).await) });
@@ -130,13 +130,7 @@ impl Transfer {
     fn start_blobs(&self, plan: &Arc<Plan>, shared: &Arc<Shared>, tasks: &mut JoinSet<Done>) {
         // One reader hands out the blobs in the order of the archive; each has a task that waits
         // for its turn, so that the rest of the engine need not know.
-        let turns = match &self.source {
-            Source::BundleStream(bundle) => Some(sequential::turns(bundle, plan)),
-            Source::Collection(collection) if collection.is_sequential() => Some(
-                sequential::turns_of_collection(collection, plan, &self.reporter),
-            ),
-            _ => None,
-        };
+        let turns = self.source.turns(plan, &self.reporter);
         if let Some(turns) = turns {
             for (at, turn) in turns.into_iter().enumerate() {
                 let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
@@ -204,7 +198,7 @@ impl Transfer {
         }
         self.timings.begin(&blob.images);
         let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
-        if self.sink.has_blob(blob).await.map_err(Arc::new)? {
+        if self.sink.has(blob).await.map_err(Arc::new)? {
             self.reporter.event(Event::BlobDone {
                 digest,
                 len,
@@ -213,7 +207,7 @@ impl Transfer {
             return Ok(());
         }
         let handover = Handover {
-            source: &self.source,
+            source: self.source.as_ref(),
             plan,
             blob,
             reporter: &self.reporter,
@@ -222,12 +216,12 @@ impl Transfer {
         let mut content = Content::new(handover, content);
         let mut retries = Retries::new(self.retry);
         let route = loop {
-            let error = match self.sink.put_blob(&mut content).await {
+            let error = match self.sink.put(&mut content).await {
                 Ok(route) => break route,
-                Err(error) => error,
+                Err(error) => content.blame(error),
             };
             let failure = if may_retry {
-                error.failure(&self.source)
+                error.failure(self.source.as_ref())
             } else {
                 Failure::Lasting
             };

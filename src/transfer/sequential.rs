@@ -55,7 +55,8 @@ type Handed = Result<(mpsc::Receiver<Result<Bytes, TransferError>>, Token), Arc<
 type Waiting = HashMap<Digest, oneshot::Sender<Handed>>;
 
 /// The turn of one blob, which comes when the reader reaches it.
-pub(super) struct Turn {
+#[derive(Debug)]
+pub struct Turn {
     digest: Digest,
     receiver: oneshot::Receiver<Handed>,
 }
@@ -186,7 +187,7 @@ impl StreamedBundle {
     }
 
     /// Waits until the reading has ended, after a transfer resumed it.
-    pub async fn end(&self) -> Ended {
+    pub(super) async fn ended(&self) -> Ended {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await;
         let end = end.ok().and_then(|ended| ended.clone());

@@ -9,8 +9,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Location, Resolved, Source, TransferError};
-use crate::bridge;
+use super::{Placed, Resolved, Source, TransferError};
 use crate::oci::{Descriptor, Digest, Manifest};
 
 /// Who says how long a blob is.
@@ -43,27 +42,22 @@ struct Said<'a> {
 /// Refuses an image that says two sizes of one blob, or another than its source has.
 ///
 /// A blob that the source lacks or that is in a registry is not compared; who reads it does.
-pub(super) async fn check(source: &Source, image: &Resolved) -> Result<(), TransferError> {
+pub(super) async fn check(source: &dyn Source, image: &Resolved) -> Result<(), TransferError> {
     let said = collect(image)?;
     if source.is_remote() {
         return Ok(());
     }
-    let mut wanted: Vec<(Digest, Location)> = Vec::new();
-    for (blob, locations) in image.all_blobs() {
-        let location = locations.first().unwrap_or(&image.location);
-        wanted.push((blob.digest.clone(), location.clone()));
-    }
-    let source = source.clone();
-    let lens = bridge::run(move || {
-        let len = |(digest, location): (Digest, Location)| {
-            let len = source.blob_len(&location, &digest)?;
-            Ok::<_, TransferError>((digest, len))
-        };
-        wanted.into_iter().map(len).collect::<Result<Vec<_>, _>>()
-    });
-    for (digest, len) in lens.await? {
-        if let (Some(actual), Some(said)) = (len, said.get(&digest)) {
-            said.compare(&digest, actual)?;
+    let blobs: Vec<Placed> = image
+        .all_blobs()
+        .map(|(blob, locations)| {
+            let location = locations.first().unwrap_or(&image.location);
+            (location.clone(), blob.digest.clone())
+        })
+        .collect();
+    let lens = source.blob_lens(blobs.clone()).await?;
+    for ((_, digest), len) in blobs.iter().zip(lens) {
+        if let (Some(actual), Some(said)) = (len, said.get(digest)) {
+            said.compare(digest, actual)?;
         }
     }
     Ok(())

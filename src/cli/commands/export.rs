@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked);
+            return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
     let cx = session.local();
@@ -36,7 +36,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         source: Some(&options.source),
         target: None,
     };
-    outcome::finish(session, wording, found, asked)
+    outcome::finish(session, wording, found, asked).await
 }
 
 async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptions, CommandError> {

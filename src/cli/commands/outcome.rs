@@ -68,13 +68,13 @@ impl Asked<'_> {
 }
 
 /// Ends a run: writes the files that it was asked for, then prints.
-pub(super) fn finish(
+pub(super) async fn finish(
     session: &Session<'_>,
     wording: Wording,
     found: Result<BatchOutcome, CommandError>,
     asked: Asked<'_>,
 ) -> Result<Exit, CommandError> {
-    let written = write(session, found.as_ref(), asked);
+    let written = write(session, found.as_ref(), asked).await;
     match found {
         Ok(found) => {
             let exit = print(session, wording, &found)?;
@@ -90,7 +90,7 @@ pub(super) fn finish(
 }
 
 /// Writes the files that a run was asked for.
-pub(super) fn write(
+pub(super) async fn write(
     session: &Session<'_>,
     found: Result<&BatchOutcome, &CommandError>,
     asked: Asked<'_>,
@@ -98,7 +98,10 @@ pub(super) fn write(
     let is_unknown = found.is_err() && asked.list.is_none() && asked.results.are_wanted();
     let names = match asked.source.filter(|_| is_unknown) {
         // A source that cannot be read has no names, and the error says so already.
-        Some(source) => ops::image_names(source, &session.reading).unwrap_or_default(),
+        Some(source) => {
+            let names = ops::image_names(source, &session.reading).await;
+            names.unwrap_or_default()
+        }
         None => Vec::new(),
     };
     asked.results.write(&Run {

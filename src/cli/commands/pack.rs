@@ -36,12 +36,12 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, WORDING, Err(error), asked);
+            return outcome::finish(session, WORDING, Err(error), asked).await;
         }
     };
     if let Err(error) = require_stdout(session, args) {
         let asked = Asked::nothing(results);
-        return outcome::finish(session, WORDING, Err(error), asked);
+        return outcome::finish(session, WORDING, Err(error), asked).await;
     }
     if args.dry_run {
         return foresee(session, &options, results).await;
@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     let cx = session.local();
     let mut packed = match session.interruptible(ops::pack(&cx, &options)).await {
         Ok(packed) => packed,
-        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
+        Err(error) => return outcome::finish(session, WORDING, Err(error), asked).await,
     };
     let images = std::mem::take(&mut packed.images);
     let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
@@ -58,7 +58,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         left_files: packed.left_files.clone(),
         ..batch(images, sizes)
     };
-    let written = outcome::write(session, Ok(&batch), asked);
+    let written = outcome::write(session, Ok(&batch), asked).await;
     print(session, &packed, args.only_volume)?;
     let exit = outcome::print_failures(session, WORDING, &batch);
     written.map(|()| exit)
@@ -103,15 +103,15 @@ async fn foresee(
     let cx = session.local();
     let mut forecast = match session.interruptible(ops::forecast(&cx, options)).await {
         Ok(forecast) => forecast,
-        Err(error) => return outcome::finish(session, WORDING, Err(error), asked),
+        Err(error) => return outcome::finish(session, WORDING, Err(error), asked).await,
     };
     forecast::print(session, &forecast, &options.output)?;
     if let Some(refusal) = forecast.refusal.take() {
-        return outcome::finish(session, WORDING, Err(refusal.into()), asked);
+        return outcome::finish(session, WORDING, Err(refusal.into()), asked).await;
     }
     let sizes = (forecast.n_blobs, forecast.bytes, forecast.shared_bytes);
     let batch = batch(forecast.images, sizes);
-    outcome::write(session, Ok(&batch), asked)?;
+    outcome::write(session, Ok(&batch), asked).await?;
     let wording = Wording {
         effect: Effect::DryRun,
         ..WORDING

@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked);
+            return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         source: None,
         target: None,
     };
-    outcome::finish(session, wording, found, asked)
+    outcome::finish(session, wording, found, asked).await
 }
 
 fn named_source(text: &str) -> Result<(Registry, Option<RepositoryName>), CommandError> {

@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked);
+            return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
@@ -45,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         source: Some(&options.source),
         target: Some(&options.registry),
     };
-    outcome::finish(session, wording, found, asked)
+    outcome::finish(session, wording, found, asked).await
 }
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {

@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked);
+            return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
     let cx = session.local();
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         source: None,
         target: None,
     };
-    outcome::finish(session, wording, found, asked)
+    outcome::finish(session, wording, found, asked).await
 }
 
 async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<SelectOptions, CommandError> {

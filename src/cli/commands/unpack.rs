@@ -31,5 +31,5 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
         source: Some(&options.bundle),
         target: None,
     };
-    outcome::finish(session, wording, found, asked)
+    outcome::finish(session, wording, found, asked).await
 }

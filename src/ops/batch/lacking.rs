@@ -20,7 +20,7 @@ impl Batch {
     /// blobs. Hashes files that were changed after they were verified.
     pub(in crate::ops) async fn forecast(
         &mut self,
-        source: &Source,
+        source: &dyn Source,
         store: Option<Store>,
     ) -> Result<WouldMove, OpsError> {
         let plan = Arc::clone(&self.plan);

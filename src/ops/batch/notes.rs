@@ -6,7 +6,7 @@ use crate::report::amount::{format_count, format_len};
 use crate::transfer::{Resolved, Source};
 
 /// Says of an image's foreign layers that they are not carried, and how they can be.
-pub(super) fn foreign_note(source: &Source, image: &Resolved) -> String {
+pub(super) fn foreign_note(source: &dyn Source, image: &Resolved) -> String {
     let n = image.foreign.len();
     let len = sum_len(image.foreign.iter().map(|layer| layer.size));
     format!(

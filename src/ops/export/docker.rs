@@ -63,7 +63,7 @@ struct BadLayer {
 async fn write_archive(
     cx: &Context,
     options: &ExportOptions,
-    (source, batch): (&Source, &Batch),
+    (source, batch): (&dyn Source, &Batch),
     images: Vec<DockerImage>,
 ) -> Result<Option<BadLayer>, OpsError> {
     // Layers grow when they are decompressed, by an unknown amount.
@@ -99,7 +99,7 @@ async fn write_archive(
 
 async fn write_layer(
     cx: &Context,
-    (source, location): (&Source, Option<&Location>),
+    (source, location): (&dyn Source, Option<&Location>),
     mut writer: DockerWriter,
     layer: DockerLayer,
 ) -> Result<DockerWriter, TransferError> {
@@ -129,7 +129,7 @@ async fn write_layer(
 }
 
 /// The images with their configurations; those that are refused are out of the plan.
-async fn images(cx: &Context, source: &Source, batch: &mut Batch) -> Vec<DockerImage> {
+async fn images(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Vec<DockerImage> {
     let mut made = Vec::with_capacity(batch.plan.images.len());
     for image in &batch.plan.images {
         made.push(docker_image(source, image).await);
@@ -156,7 +156,7 @@ async fn images(cx: &Context, source: &Source, batch: &mut Batch) -> Vec<DockerI
     images
 }
 
-async fn docker_image(source: &Source, image: &Resolved) -> Result<DockerImage, TransferError> {
+async fn docker_image(source: &dyn Source, image: &Resolved) -> Result<DockerImage, TransferError> {
     let destination = &image.wanted.destination;
     let config = DockerImage::config_of(image.top())?;
     if let Some(layer) = image.foreign.first() {

@@ -9,7 +9,7 @@ use crate::layout::{OciArchiveWriter, OciDirWriter};
 use crate::ops::batch::require_space;
 use crate::ops::{Catalog, Context, Fewer};
 use crate::report::amount::format_count;
-use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved, Sink};
+use crate::transfer::{LinkChoice, OciSink, OnFailure, Resolved};
 
 /// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
@@ -46,9 +46,7 @@ pub(super) async fn write(
     let output = options.output.clone();
     let create = bridge::run(move || OciDirWriter::create(&output));
     let sink = Arc::new(OciSink::directory(create.await?, link));
-    batch
-        .run(cx, catalog.source(), Sink::Oci(Arc::clone(&sink)))
-        .await;
+    batch.run(cx, catalog.shared_source(), sink.clone()).await;
     if options.on_failure == OnFailure::Stop && batch.has_failures() {
         return Ok(());
     }
@@ -73,9 +71,7 @@ async fn write_archive(
         let create = bridge::run(move || OciArchiveWriter::create(&output, &plan));
         let sink = Arc::new(OciSink::archive(create.await?));
         let n_refused = batch.n_failed();
-        batch
-            .run(cx, catalog.source(), Sink::Oci(Arc::clone(&sink)))
-            .await;
+        batch.run(cx, catalog.shared_source(), sink.clone()).await;
         if batch.n_failed() == n_refused {
             bridge::run(move || sink.finish(Durability::Synced)).await?;
             return Ok(());

@@ -1,6 +1,7 @@
 //! Takes the inventory of a bundle from its own description.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::super::SourceKind;
 use super::{Group, Inventoried, Inventory, is_readable_config, platform_in};
@@ -10,12 +11,11 @@ use crate::transfer::{Location, Source};
 
 /// Takes stock of a bundle. Blocks, and reads nothing of it but, where an image does not say what
 /// it runs on, its configuration.
-pub(super) fn read(kind: SourceKind, source: Source) -> Inventory {
-    let (document, bundle) = match &source {
-        Source::Bundle(bundle) => (bundle.manifest(), Some(bundle.as_ref())),
-        Source::BundleStream(bundle) => (&bundle.document, None),
-        _ => unreachable!("a bundle of either kind"),
-    };
+pub(super) fn read(
+    kind: SourceKind,
+    (source, document): (Arc<dyn Source>, &BundleManifest),
+) -> Inventory {
+    let bundle = source.as_bundle().map(Arc::as_ref);
     let sizes = document.blobs.iter();
     let held: HashMap<Digest, u64> = sizes.map(|blob| (blob.digest.clone(), blob.size)).collect();
     let base = document.base.iter();

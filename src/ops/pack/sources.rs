@@ -14,24 +14,23 @@ use crate::fsx;
 use crate::layout::LayoutError;
 use crate::oci::{Digest, MediaTypeKind, ReferrerTagKind};
 use crate::report::amount::format_count;
-use crate::transfer::{Referrer, Source, TransferError};
+use crate::transfer::{ReadOrder, Referrer, Source, TransferError};
 
 /// Maximum number of files named that are not packed.
 const NAMES_SHOWN_MAX: usize = 5;
 
 /// Whether the blobs of a source can be read at any time: offsets are planned, and blobs written
 /// in parallel.
-pub(super) fn is_in_place(source: &Source) -> bool {
-    match source {
-        Source::Store(_) | Source::Bundle(_) => true,
-        Source::Collection(collection) => !collection.is_sequential(),
-        _ => false,
-    }
+pub(super) fn is_in_place(source: &dyn Source) -> bool {
+    source.caps().order == ReadOrder::Any
+        && (source.as_store().is_some()
+            || source.as_bundle().is_some()
+            || source.as_collection().is_some())
 }
 
 /// Warns of parts of a bundle that are not packed again: its signature, unless the new bundle is
 /// signed too, and the user's files in it, which are returned.
-pub(super) fn warn_of_rest(cx: &Context, source: &Source, options: &PackOptions) -> Vec<String> {
+pub(super) fn warn_of_rest(cx: &Context, source: &dyn Source, options: &PackOptions) -> Vec<String> {
     let Some(document) = source.document() else {
         return Vec::new();
     };
@@ -68,15 +67,13 @@ fn shown(names: &[String]) -> String {
 /// referrers, indexes of fewer platforms, and all manifests of a format that has none.
 pub(super) type Made = HashMap<Digest, FileRange>;
 
-pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, OpsError> {
+pub(super) fn made_manifests(batch: &Batch, source: &dyn Source) -> Result<Made, OpsError> {
     let referrers = batch.plan.images.iter().flat_map(|image| &image.referrers);
     let indexes = referrers.filter(|referrer| referrer.kind == ReferrerTagKind::Index);
     let mut bytes = Vec::new();
     let mut places: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
-    let of_format = match source {
-        Source::Collection(collection) => Some(collection.made_manifests().cloned()),
-        _ => None,
-    };
+    let of_format = source.as_collection();
+    let of_format = of_format.map(|collection| collection.made_manifests().cloned());
     let rewritten = batch
         .plan
         .images
@@ -115,46 +112,45 @@ pub(super) fn made_manifests(batch: &Batch, source: &Source) -> Result<Made, Ops
 
 /// The source's knowledge about its blobs.
 pub(super) struct Known<'a> {
-    pub(super) source: &'a Source,
+    pub(super) source: &'a dyn Source,
     pub(super) reading: Reading,
 }
 
 impl bundle::Knowledge for Known<'_> {
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
-        match self.source {
-            Source::Store(store) if self.reading == Reading::Unverified => {
-                store.is_verified(digest, blob)
-            }
+        match self.source.as_store() {
+            Some(store) if self.reading == Reading::Unverified => store.is_verified(digest, blob),
             _ => false,
         }
     }
 
     fn note_verified(&self, digest: &Digest, blob: &FileRange) {
-        if let Source::Store(store) = self.source {
+        if let Some(store) = self.source.as_store() {
             store.note_verified(digest, blob);
         }
     }
 
     fn note_damaged(&self, blob: &FileRange) {
-        if let Source::Store(store) = self.source {
+        if let Some(store) = self.source.as_store() {
             store.note_damaged(blob);
         }
     }
 }
 
 /// Opens a blob that is to be packed.
-pub(super) fn open(source: &Source, made: &Made, digest: &Digest) -> Result<Pieces, OpsError> {
+pub(super) fn open(source: &dyn Source, made: &Made, digest: &Digest) -> Result<Pieces, OpsError> {
     if let Some(range) = made.get(digest) {
         return Ok(range.clone().into());
     }
-    let pieces = match source {
-        Source::Store(store) => store.open_blob(digest)?.map(Pieces::of_store),
-        Source::Bundle(bundle) => bundle.open_blob(digest).map(Pieces::of_bundle),
-        Source::Collection(collection) => {
-            let range = collection.open_blob(digest).map_err(LayoutError::from)?;
-            range.map(Pieces::from)
-        }
-        _ => None,
+    let pieces = if let Some(store) = source.as_store() {
+        store.open_blob(digest)?.map(Pieces::of_store)
+    } else if let Some(bundle) = source.as_bundle() {
+        bundle.open_blob(digest).map(Pieces::of_bundle)
+    } else if let Some(collection) = source.as_collection() {
+        let range = collection.open_blob(digest).map_err(LayoutError::from)?;
+        range.map(Pieces::from)
+    } else {
+        None
     };
     let digest = digest.clone();
     pieces.ok_or_else(|| TransferError::BlobAbsent { digest }.into())

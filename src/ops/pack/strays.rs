@@ -10,10 +10,10 @@ use crate::transfer::Source;
 const SHOWN_MAX: usize = 10;
 
 /// The files that a bundle is made from.
-pub(super) fn inputs(source: &Source, options: &PackOptions) -> Vec<PathBuf> {
-    let volumes: Vec<&Path> = match source {
-        Source::Bundle(bundle) => bundle.volume_paths().flatten().collect(),
-        _ => Vec::new(),
+pub(super) fn inputs(source: &dyn Source, options: &PackOptions) -> Vec<PathBuf> {
+    let volumes: Vec<&Path> = match source.as_bundle() {
+        Some(bundle) => bundle.volume_paths().flatten().collect(),
+        None => Vec::new(),
     };
     let carried = options.carry.files.iter().map(|file| &file.source);
     let own = std::iter::once(&options.source);

@@ -24,7 +24,7 @@ pub(super) async fn verify(
     cx: &Context,
     (catalog, collection): (&Catalog, &Arc<Collection>),
 ) -> Result<VerifyOutcome, OpsError> {
-    let (wanted, collisions) = catalog.survey()?;
+    let (wanted, collisions) = catalog.survey().await?;
     let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     let failed = |(image, text): (&str, &str)| format!("{image}: {text}");
     let reports = batch.reports().iter();
@@ -68,7 +68,7 @@ pub(super) async fn verify(
 
 async fn hash_in_place(
     cx: &Context,
-    source: &Source,
+    source: &dyn Source,
     plan: &Plan,
 ) -> Vec<Result<(), TransferError>> {
     futures_util::stream::iter(&plan.blobs)

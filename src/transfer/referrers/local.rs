@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::layout::DirLayout;
+use crate::bundle::BundleImage;
+use crate::layout::{Collection, DirLayout, FoundLayout};
 use crate::oci::{Digest, Manifest, ReferrerTag, ReferrerTagKind, RepositoryName, Tag};
-use crate::transfer::{Location, Source, TransferError};
+use crate::store::Store;
+use crate::transfer::{Location, TransferError};
 
 /// The referrers in one repository of a store, a bundle or a directory of layouts.
 #[derive(Debug, Default)]
@@ -55,107 +57,114 @@ pub(crate) fn layout_name(reference: &crate::oci::Reference) -> (RepositoryName,
 }
 
 impl LocalReferrers {
-    /// Reads what there is in a repository; nothing for a source that is a registry. Blocks.
-    pub fn load(source: &Source, repository: &RepositoryName) -> Result<Self, TransferError> {
+    /// What there is in a repository of a store. Blocks.
+    pub(in crate::transfer) fn of_store(
+        store: &Store,
+        repository: &RepositoryName,
+    ) -> Result<Self, TransferError> {
         let mut found = Self::default();
-        match source {
-            Source::Registry(_) => {}
-            Source::Store(store) => {
-                found.members.extend(store.revisions(repository)?);
-                for tag in store.tags(repository)? {
-                    let Some(form) = ReferrerTag::parse(&tag) else {
-                        continue;
-                    };
-                    match store.resolve_tag(repository, &tag) {
-                        Ok(Some(digest)) => found.tagged.push(Tagged {
-                            form,
-                            tag,
-                            digest,
-                            location: Location::Pool,
-                        }),
-                        Ok(None) => {}
-                        Err(_) => found.unreadable.push(Unreadable {
-                            form,
-                            tag,
-                            digest: None,
-                            location: Location::Pool,
-                        }),
-                    }
-                }
-                for (digest, subject) in store.subjects(repository)? {
-                    found.subjects.insert(digest, (subject, Location::Pool));
-                }
-            }
-            Source::Bundle(bundle) => {
-                let read = |digest: &Digest| Ok(bundle.read_manifest(digest)?);
-                found.add_images(&bundle.manifest().images, repository, read);
-            }
-            Source::BundleStream(bundle) => {
-                let read = |digest: &Digest| Ok(bundle.manifests.get(digest).cloned());
-                found.add_images(&bundle.document.images, repository, read);
-            }
-            Source::Collection(collection) => {
-                let read = |digest: &Digest| Ok(collection.read_manifest(digest)?);
-                let images = collection.images().iter();
-                for image in images.filter(|image| image.repository == *repository) {
-                    let entry = (image.tag.clone(), Location::Pool);
-                    found.add(entry, &image.digest, read);
-                }
-            }
-            Source::Layouts(layouts) => {
-                for (at, layout) in layouts.iter().enumerate() {
-                    let (name, tag) = layout_name(&layout.reference);
-                    if name != *repository {
-                        continue;
-                    }
-                    let location = Location::Layout(at);
-                    let opened = DirLayout::open(&layout.path);
-                    match opened.and_then(|layout| Ok((layout.top_manifest()?, layout))) {
-                        Ok((top, layout)) => {
-                            let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
-                            found.add((tag, location), top.digest(), read);
-                        }
-                        Err(_) => found.add_unreadable((tag, location), None),
-                    }
-                }
+        found.members.extend(store.revisions(repository)?);
+        for tag in store.tags(repository)? {
+            let Some(form) = ReferrerTag::parse(&tag) else {
+                continue;
+            };
+            match store.resolve_tag(repository, &tag) {
+                Ok(Some(digest)) => found.tagged.push(Tagged {
+                    form,
+                    tag,
+                    digest,
+                    location: Location::Pool,
+                }),
+                Ok(None) => {}
+                Err(_) => found.unreadable.push(Unreadable {
+                    form,
+                    tag,
+                    digest: None,
+                    location: Location::Pool,
+                }),
             }
         }
-        for (digest, (subject, _)) in &found.subjects {
-            let about = found.about.entry(subject.clone()).or_default();
+        for (digest, subject) in store.subjects(repository)? {
+            found.subjects.insert(digest, (subject, Location::Pool));
+        }
+        Ok(found.indexed())
+    }
+
+    /// What there is in a repository of a bundle that lists `images`. Blocks as `read` does.
+    pub(in crate::transfer) fn of_images(
+        images: &[BundleImage],
+        repository: &RepositoryName,
+        read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
+    ) -> Self {
+        let mut found = Self::default();
+        let is_plain = |tag: &Tag| ReferrerTag::parse(tag).is_none();
+        for image in images.iter().filter(|i| i.repository == *repository) {
+            found.members.extend(image.manifests.iter().cloned());
+            if !image.tag.as_ref().is_some_and(is_plain) {
+                let entry = (image.tag.clone(), Location::Pool);
+                found.add(entry, &image.digest, &read);
+            }
+        }
+        found.indexed()
+    }
+
+    /// What there is in a repository of what another tool has put together. Blocks.
+    pub(in crate::transfer) fn of_collection(
+        collection: &Collection,
+        repository: &RepositoryName,
+    ) -> Self {
+        let mut found = Self::default();
+        let images = collection.images().iter();
+        for image in images.filter(|image| image.repository == *repository) {
+            let entry = (image.tag.clone(), Location::Pool);
+            let read = |digest: &Digest| Ok(collection.read_manifest(digest)?);
+            found.add(entry, &image.digest, read);
+        }
+        found.indexed()
+    }
+
+    /// What there is in a repository of a directory of `dir:` layouts. Blocks.
+    pub(in crate::transfer) fn of_layouts(
+        layouts: &[FoundLayout],
+        repository: &RepositoryName,
+    ) -> Self {
+        let mut found = Self::default();
+        for (at, layout) in layouts.iter().enumerate() {
+            let (name, tag) = layout_name(&layout.reference);
+            if name != *repository {
+                continue;
+            }
+            let location = Location::Layout(at);
+            let opened = DirLayout::open(&layout.path);
+            match opened.and_then(|layout| Ok((layout.top_manifest()?, layout))) {
+                Ok((top, layout)) => {
+                    let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
+                    found.add((tag, location), top.digest(), read);
+                }
+                Err(_) => found.add_unreadable((tag, location), None),
+            }
+        }
+        found.indexed()
+    }
+
+    /// Notes which manifests are about which, once all are known.
+    fn indexed(mut self) -> Self {
+        for (digest, (subject, _)) in &self.subjects {
+            let about = self.about.entry(subject.clone()).or_default();
             about.push(digest.clone());
         }
-        for about in found.about.values_mut() {
+        for about in self.about.values_mut() {
             about.sort_unstable();
         }
-        for (at, tagged) in found.tagged.iter().enumerate() {
+        for (at, tagged) in self.tagged.iter().enumerate() {
             // Cosign's tags have the whole digest.
             if tagged.form.kind == ReferrerTagKind::Cosign
                 && let Some(subject) = tagged.form.subject()
             {
-                found.cosign.entry(subject).or_default().push(at);
+                self.cosign.entry(subject).or_default().push(at);
             }
         }
-        Ok(found)
-    }
-
-    /// Adds the images that a bundle lists for the repository.
-    fn add_images(
-        &mut self,
-        images: &[crate::bundle::BundleImage],
-        repository: &RepositoryName,
-        read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
-    ) {
-        for image in images
-            .iter()
-            .filter(|image| image.repository == *repository)
-        {
-            self.members.extend(image.manifests.iter().cloned());
-            let is_plain = |tag: &Tag| ReferrerTag::parse(tag).is_none();
-            if image.tag.as_ref().is_some_and(is_plain) {
-                continue;
-            }
-            self.add((image.tag.clone(), Location::Pool), &image.digest, &read);
-        }
+        self
     }
 
     /// Adds what one tag, or one manifest without a tag, leads to. Without a tag, one that cannot

@@ -44,10 +44,10 @@ pub enum Wish {
 }
 
 impl Holder {
-    pub(super) fn of(source: &Source, location: &Location) -> Self {
-        match (source, location) {
-            (_, Location::Repo(repo)) => Self::Repository(repo.to_string()),
-            (Source::Collection(_), _) => Self::Archive,
+    pub(super) fn of(source: &dyn Source, location: &Location) -> Self {
+        match location {
+            Location::Repo(repo) => Self::Repository(repo.to_string()),
+            _ if source.as_collection().is_some() => Self::Archive,
             _ => Self::Source,
         }
     }

@@ -62,14 +62,14 @@ enum Lenience {
 }
 
 pub(super) struct Walk<'a> {
-    pub(super) source: &'a Source,
+    pub(super) source: &'a dyn Source,
     pub(super) location: &'a Location,
     lenience: Lenience,
     known: Mutex<Known>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(source: &'a Source, location: &'a Location) -> Self {
+    pub(super) fn new(source: &'a dyn Source, location: &'a Location) -> Self {
         Self {
             source,
             location,
@@ -83,7 +83,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A walk over an image that is wanted in a certain way.
-    pub(super) fn of(source: &'a Source, location: &'a Location, wanted: &Wanted) -> Self {
+    pub(super) fn of(source: &'a dyn Source, location: &'a Location, wanted: &Wanted) -> Self {
         let is_whole = wanted.platforms == PlatformChoice::All;
         let is_kept = wanted.index_mode == IndexMode::Keep;
         let lenience = match wanted.referrers {

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::{Content, LinkChoice};
+use async_trait::async_trait;
+
+use super::{Content, LinkChoice, Sink};
 use crate::bridge;
 use crate::fsx::{self, Durability, MadeDirs};
 use crate::layout::{DirWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::source::BlobStream;
-use crate::transfer::{Plan, Referrer, Resolved, TransferError};
+use crate::transfer::{BlobStream, ImageOutcome, Plan, Referrer, Resolved, TransferError};
 
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
@@ -87,6 +88,51 @@ impl Layout {
     }
 }
 
+#[async_trait]
+impl Sink for LayoutSink {
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let digest = content.handover.blob.descriptor.digest.clone();
+        let handover = content.handover;
+        let writers = self.writers_of(handover.plan, &handover.blob.images, &digest);
+        let Some(first) = writers.first().cloned() else {
+            return Ok(BlobRoute::Present);
+        };
+        let (writer, linked) = (Arc::clone(&first), digest.clone());
+        let link = move |source: &Path, mode| writer.link_blob(source, &linked, mode).map(|_| ());
+        let route = if self.link.take_over(content, link).await? {
+            BlobRoute::Linked
+        } else {
+            let stream = content.open().await?.into_stream();
+            let reporter = Arc::clone(content.handover.reporter);
+            write(stream, first, digest.clone(), reporter).await?;
+            BlobRoute::Moved
+        };
+        // Layouts of one output share their blobs, whatever the source could do.
+        bridge::run(move || share(&writers, &digest)).await?;
+        Ok(route)
+    }
+
+    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        let mut results = Vec::with_capacity(images.len());
+        for at in images {
+            let layouts: Vec<(Arc<DirWriter>, Layout)> = {
+                let mut building = self.layouts.lock().expect("no panic while exporting");
+                // One that is gone was finished with another image.
+                let layouts = Layout::all(&plan.images[at]);
+                let take = |layout: Layout| Some((building.remove(&layout.name)?.writer, layout));
+                layouts.filter_map(take).collect()
+            };
+            let result = bridge::run(move || {
+                layouts
+                    .into_iter()
+                    .try_for_each(|(writer, layout)| finish(writer, &layout))
+            });
+            results.push((at, result.await.map_err(Arc::new)));
+        }
+        results
+    }
+}
+
 impl LayoutSink {
     /// A sink that writes below `output`, which is made here.
     pub fn create(output: &Path, link: LinkChoice) -> Result<Self, TransferError> {
@@ -146,55 +192,6 @@ impl LayoutSink {
             .iter()
             .filter_map(|name| Some(Arc::clone(&layouts.get(name)?.writer)))
             .collect()
-    }
-
-    pub(super) async fn put_blob(
-        &self,
-        content: &mut Content<'_>,
-    ) -> Result<BlobRoute, TransferError> {
-        let digest = content.handover.blob.descriptor.digest.clone();
-        let handover = content.handover;
-        let writers = self.writers_of(handover.plan, &handover.blob.images, &digest);
-        let Some(first) = writers.first().cloned() else {
-            return Ok(BlobRoute::Present);
-        };
-        let (writer, linked) = (Arc::clone(&first), digest.clone());
-        let link = move |source: &Path, mode| writer.link_blob(source, &linked, mode).map(|_| ());
-        let route = if self.link.take_over(content, link).await? {
-            BlobRoute::Linked
-        } else {
-            let stream = content.open().await?.into_stream();
-            let reporter = Arc::clone(content.handover.reporter);
-            write(stream, first, digest.clone(), reporter).await?;
-            BlobRoute::Moved
-        };
-        // Layouts of one output share their blobs, whatever the source could do.
-        bridge::run(move || share(&writers, &digest)).await?;
-        Ok(route)
-    }
-
-    pub(super) async fn publish(
-        &self,
-        plan: &Arc<Plan>,
-        images: Vec<usize>,
-    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
-        let mut results = Vec::with_capacity(images.len());
-        for at in images {
-            let layouts: Vec<(Arc<DirWriter>, Layout)> = {
-                let mut building = self.layouts.lock().expect("no panic while exporting");
-                // One that is gone was finished with another image.
-                let layouts = Layout::all(&plan.images[at]);
-                let take = |layout: Layout| Some((building.remove(&layout.name)?.writer, layout));
-                layouts.filter_map(take).collect()
-            };
-            let result = bridge::run(move || {
-                layouts
-                    .into_iter()
-                    .try_for_each(|(writer, layout)| finish(writer, &layout))
-            });
-            results.push((at, result.await.map_err(Arc::new)));
-        }
-        results
     }
 }
 

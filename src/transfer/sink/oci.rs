@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::{Content, LinkChoice};
+use async_trait::async_trait;
+
+use super::{Content, LinkChoice, Sink};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::layout::{
@@ -11,7 +13,7 @@ use crate::layout::{
 };
 use crate::oci::{Descriptor, Manifest};
 use crate::report::{BlobRoute, Event};
-use crate::transfer::{Plan, Referrer, Resolved, TransferError};
+use crate::transfer::{ImageOutcome, Plan, Referrer, Resolved, TransferError};
 
 /// Puts all images into one layout, which appears when [`OciSink::finish`] is called.
 #[derive(Debug)]
@@ -34,6 +36,47 @@ enum Target {
 enum Blob {
     Directory(DirBlob),
     Archive(ArchiveBlob),
+}
+
+#[async_trait]
+impl Sink for OciSink {
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let descriptor = content.handover.blob.descriptor.clone();
+        if let Target::Directory { writer, link } = &self.target {
+            let (writer, digest) = (shared(writer)?, descriptor.digest.clone());
+            let place = move |source: &Path, mode| writer.link_blob(source, &digest, mode);
+            if link.take_over(content, place).await? {
+                return Ok(BlobRoute::Linked);
+            }
+        }
+        let stream = content.open().await?.into_stream();
+        let reporter = Arc::clone(content.handover.reporter);
+        let mut blob = self.blob(&descriptor)?;
+        bridge::pipe_to_blocking(stream, move |chunks| {
+            for chunk in chunks {
+                let chunk = chunk?;
+                blob.write(&chunk)?;
+                let len = chunk.len() as u64;
+                reporter.event(Event::BytesMoved { len });
+            }
+            Ok::<_, TransferError>(blob.commit()?)
+        })
+        .await?;
+        Ok(BlobRoute::Moved)
+    }
+
+    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        let mut results = Vec::with_capacity(images.len());
+        for at in images {
+            let result = self.add_image(plan, at).await;
+            if result.is_ok() {
+                let mut done = self.done.lock().expect("no panic while exporting");
+                done.extend(entries(&plan.images[at]));
+            }
+            results.push((at, result.map_err(Arc::new)));
+        }
+        results
+    }
 }
 
 impl OciSink {
@@ -91,34 +134,6 @@ impl OciSink {
         Ok(done.len())
     }
 
-    pub(super) async fn put_blob(
-        &self,
-        content: &mut Content<'_>,
-    ) -> Result<BlobRoute, TransferError> {
-        let descriptor = content.handover.blob.descriptor.clone();
-        if let Target::Directory { writer, link } = &self.target {
-            let (writer, digest) = (shared(writer)?, descriptor.digest.clone());
-            let place = move |source: &Path, mode| writer.link_blob(source, &digest, mode);
-            if link.take_over(content, place).await? {
-                return Ok(BlobRoute::Linked);
-            }
-        }
-        let stream = content.open().await?.into_stream();
-        let reporter = Arc::clone(content.handover.reporter);
-        let mut blob = self.blob(&descriptor)?;
-        bridge::pipe_to_blocking(stream, move |chunks| {
-            for chunk in chunks {
-                let chunk = chunk?;
-                blob.write(&chunk)?;
-                let len = chunk.len() as u64;
-                reporter.event(Event::BytesMoved { len });
-            }
-            Ok::<_, TransferError>(blob.commit()?)
-        })
-        .await?;
-        Ok(BlobRoute::Moved)
-    }
-
     fn blob(&self, descriptor: &Descriptor) -> Result<Blob, TransferError> {
         Ok(match &self.target {
             Target::Directory { writer, .. } => {
@@ -126,23 +141,6 @@ impl OciSink {
             }
             Target::Archive(writer) => Blob::Archive(shared(writer)?.blob_writer(descriptor)),
         })
-    }
-
-    pub(super) async fn publish(
-        &self,
-        plan: &Arc<Plan>,
-        images: Vec<usize>,
-    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
-        let mut results = Vec::with_capacity(images.len());
-        for at in images {
-            let result = self.add_image(plan, at).await;
-            if result.is_ok() {
-                let mut done = self.done.lock().expect("no panic while exporting");
-                done.extend(entries(&plan.images[at]));
-            }
-            results.push((at, result.map_err(Arc::new)));
-        }
-        results
     }
 
     /// Writes the manifests of an image whose blobs are there.

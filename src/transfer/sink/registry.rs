@@ -6,9 +6,10 @@ mod referrers;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::Content;
+use super::{Content, Sink};
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -18,7 +19,9 @@ use crate::registry::{
     UploadStart,
 };
 use crate::report::{BlobRoute, Reporter};
-use crate::transfer::{BlobContent, Destination, Plan, Presence, Source, TransferError};
+use crate::transfer::{
+    BlobContent, Destination, ImageOutcome, Plan, Presence, Source, TransferError,
+};
 
 /// Blobs of this length or more are asked for after they were sent: for smaller ones that would
 /// cost about as much time as sending them.
@@ -34,7 +37,7 @@ pub struct RegistrySink {
     /// The uploads that the registry may be given at once, where there is a limit.
     uploads: Option<Semaphore>,
     /// Where blobs are had again that the registry has lost; and whom to tell.
-    origin: Option<(Source, Arc<dyn Reporter>)>,
+    origin: Option<(Arc<dyn Source>, Arc<dyn Reporter>)>,
     referrers: ReferrersThere,
     /// Destinations that have their image already, and of which every part is asked for.
     rechecked: BTreeSet<Destination>,
@@ -50,6 +53,78 @@ impl std::fmt::Debug for RegistrySink {
             .field("client", &self.client)
             .field("registry", &self.registry)
             .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Sink for RegistrySink {
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let handover = content.handover;
+        let blob = &handover.blob.descriptor;
+        let mut names: Vec<&RepositoryName> = Vec::new();
+        for &at in &handover.blob.images {
+            let name = &handover.plan.images[at].wanted.destination.repository;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if let Presence::Target(there) = &handover.blob.presence {
+            return self.mount(blob, there, &names).await;
+        }
+        let Some((first, others)) = names.split_first() else {
+            return Ok(BlobRoute::Present);
+        };
+        let repo = self.repo(first);
+        let mut route = BlobRoute::Present;
+        let seen = self.ask(first, blob).await?;
+        if seen != Evidence::Present {
+            // What is damaged, or may be, would only be mounted again.
+            let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
+            let from = self.elsewhere(&blob.digest).filter(|_| is_sound);
+            let start = self.client.start_upload(&repo, blob, from.as_ref());
+            match start.await? {
+                UploadStart::Mounted => route = BlobRoute::Mounted,
+                UploadStart::Session(session) => {
+                    self.upload(session, content).await?;
+                    route = BlobRoute::Moved;
+                }
+            }
+            self.require_arrival(&repo, blob, seen).await?;
+            self.note_sent(handover.images_in(first));
+        }
+        // Sequential sources can serve only the first repository; the rest must be mounts.
+        for name in others {
+            let repo = self.repo(name);
+            let mut images = handover.images_in(name);
+            let is_rechecked = images.any(|at| {
+                let destination = &handover.plan.images[at].wanted.destination;
+                self.rechecks(destination)
+            });
+            if is_rechecked && self.ask(name, blob).await? == Evidence::Present {
+                continue;
+            }
+            self.note_sent(handover.images_in(name));
+            match self.client.start_upload(&repo, blob, Some(first)).await? {
+                UploadStart::Mounted => {
+                    if route == BlobRoute::Present {
+                        route = BlobRoute::Mounted;
+                    }
+                }
+                UploadStart::Session(session) => {
+                    self.upload(session, content).await?;
+                    route = BlobRoute::Moved;
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        let mut results = Vec::with_capacity(images.len());
+        for at in images {
+            results.push((at, self.publish_one(plan, at).await.map_err(Arc::new)));
+        }
+        results
     }
 }
 
@@ -108,7 +183,7 @@ impl RegistrySink {
     /// Takes blobs from `source` again that the registry turns out to have lost when it is given
     /// their manifest.
     #[must_use]
-    pub fn healing_from(mut self, source: Source, reporter: Arc<dyn Reporter>) -> Self {
+    pub fn healing_from(mut self, source: Arc<dyn Source>, reporter: Arc<dyn Reporter>) -> Self {
         self.origin = Some((source, reporter));
         self
     }
@@ -184,70 +259,6 @@ impl RegistrySink {
         } else {
             self.client.head_blob(&repo, blob).await
         }
-    }
-
-    pub(super) async fn put_blob(
-        &self,
-        content: &mut Content<'_>,
-    ) -> Result<BlobRoute, TransferError> {
-        let handover = content.handover;
-        let blob = &handover.blob.descriptor;
-        let mut names: Vec<&RepositoryName> = Vec::new();
-        for &at in &handover.blob.images {
-            let name = &handover.plan.images[at].wanted.destination.repository;
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        if let Presence::Target(there) = &handover.blob.presence {
-            return self.mount(blob, there, &names).await;
-        }
-        let Some((first, others)) = names.split_first() else {
-            return Ok(BlobRoute::Present);
-        };
-        let repo = self.repo(first);
-        let mut route = BlobRoute::Present;
-        let seen = self.ask(first, blob).await?;
-        if seen != Evidence::Present {
-            // What is damaged, or may be, would only be mounted again.
-            let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
-            let from = self.elsewhere(&blob.digest).filter(|_| is_sound);
-            let start = self.client.start_upload(&repo, blob, from.as_ref());
-            match start.await? {
-                UploadStart::Mounted => route = BlobRoute::Mounted,
-                UploadStart::Session(session) => {
-                    self.upload(session, content).await?;
-                    route = BlobRoute::Moved;
-                }
-            }
-            self.require_arrival(&repo, blob, seen).await?;
-            self.note_sent(handover.images_in(first));
-        }
-        // Sequential sources can serve only the first repository; the rest must be mounts.
-        for name in others {
-            let repo = self.repo(name);
-            let mut images = handover.images_in(name);
-            let is_rechecked = images.any(|at| {
-                let destination = &handover.plan.images[at].wanted.destination;
-                self.rechecks(destination)
-            });
-            if is_rechecked && self.ask(name, blob).await? == Evidence::Present {
-                continue;
-            }
-            self.note_sent(handover.images_in(name));
-            match self.client.start_upload(&repo, blob, Some(first)).await? {
-                UploadStart::Mounted => {
-                    if route == BlobRoute::Present {
-                        route = BlobRoute::Mounted;
-                    }
-                }
-                UploadStart::Session(session) => {
-                    self.upload(session, content).await?;
-                    route = BlobRoute::Moved;
-                }
-            }
-        }
-        Ok(route)
     }
 
     /// Fails where the registry still shows something else after a blob was sent.
@@ -335,17 +346,5 @@ impl RegistrySink {
             }
             error => error.into(),
         })
-    }
-
-    pub(super) async fn publish(
-        &self,
-        plan: &Arc<Plan>,
-        images: Vec<usize>,
-    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
-        let mut results = Vec::with_capacity(images.len());
-        for at in images {
-            results.push((at, self.publish_one(plan, at).await.map_err(Arc::new)));
-        }
-        results
     }
 }

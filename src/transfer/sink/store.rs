@@ -8,17 +8,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 pub use publications::publications;
 use publications::write_images;
 
-use super::Content;
+use super::{Batching, Content, Sink};
 use crate::bridge::{self, FileRange};
 use crate::bundle::BlobHolder;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::Digest;
 use crate::report::{BlobRoute, Event};
 use crate::store::{self, Holding, Soundness, StagedBlob, Store};
-use crate::transfer::{BlobContent, Plan, PlannedBlob, SizeClaim, TransferError};
+use crate::transfer::{BlobContent, ImageOutcome, Plan, PlannedBlob, SizeClaim, TransferError};
 
 /// Takes images into a store.
 #[derive(Debug)]
@@ -59,6 +60,51 @@ pub enum Visibility {
     AllOrNothing,
 }
 
+#[async_trait]
+impl Sink for StoreSink {
+    async fn has(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
+        let (store, wanted) = (self.store.clone(), blob.descriptor.clone());
+        let holding = bridge::run(move || store.holding(&wanted)).await?;
+        if let Holding::Damaged { .. } = holding {
+            let digest = blob.descriptor.digest.clone();
+            self.damaged().insert(digest);
+        }
+        Ok(holding == Holding::Sound)
+    }
+
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let route = self.put(content).await?;
+        let digest = &content.handover.blob.descriptor.digest;
+        Ok(match route {
+            BlobRoute::Moved | BlobRoute::Linked if self.damaged().remove(digest) => {
+                BlobRoute::Replaced
+            }
+            route => route,
+        })
+    }
+
+    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        if self.options.visibility == Visibility::AllOrNothing {
+            return images.into_iter().map(|at| (at, Ok(()))).collect();
+        }
+        let (store, plan) = (self.store.clone(), Arc::clone(plan));
+        let options = self.options;
+        bridge::run(move || {
+            if images.len() > 1 && write_images(&store, &plan, &images, options).is_ok() {
+                return images.into_iter().map(|at| (at, Ok(()))).collect();
+            }
+            // One by one, so that each image has its own error.
+            let write = |at| write_images(&store, &plan, &[at], options).map_err(Arc::new);
+            images.into_iter().map(|at| (at, write(at))).collect()
+        })
+        .await
+    }
+
+    fn batching(&self) -> Batching {
+        Batching::Together
+    }
+}
+
 impl StoreSink {
     /// Makes a sink of a created store.
     pub fn new(store: Store, options: StoreSinkOptions) -> Self {
@@ -70,35 +116,8 @@ impl StoreSink {
         }
     }
 
-    pub(in crate::transfer) async fn has_blob(
-        &self,
-        blob: &PlannedBlob,
-    ) -> Result<bool, TransferError> {
-        let (store, wanted) = (self.store.clone(), blob.descriptor.clone());
-        let holding = bridge::run(move || store.holding(&wanted)).await?;
-        if let Holding::Damaged { .. } = holding {
-            let digest = blob.descriptor.digest.clone();
-            self.damaged().insert(digest);
-        }
-        Ok(holding == Holding::Sound)
-    }
-
     fn damaged(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
         self.damaged.lock().expect("no panic while looking up")
-    }
-
-    pub(super) async fn put_blob(
-        &self,
-        content: &mut Content<'_>,
-    ) -> Result<BlobRoute, TransferError> {
-        let route = self.put(content).await?;
-        let digest = &content.handover.blob.descriptor.digest;
-        Ok(match route {
-            BlobRoute::Moved | BlobRoute::Linked if self.damaged().remove(digest) => {
-                BlobRoute::Replaced
-            }
-            route => route,
-        })
     }
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
@@ -198,7 +217,7 @@ impl StoreSink {
     ) -> Result<BlobRoute, TransferError> {
         let store = self.store.clone();
         let descriptor = content.handover.blob.descriptor.clone();
-        let holder = content.handover.source.holder();
+        let holder = content.handover.source.caps().holder;
         let is_new = bridge::run(move || {
             let digest = &descriptor.digest;
             let absent = || TransferError::BlobAbsent {
@@ -222,27 +241,6 @@ impl StoreSink {
         } else {
             BlobRoute::Present
         })
-    }
-
-    pub(super) async fn publish(
-        &self,
-        plan: &Arc<Plan>,
-        images: Vec<usize>,
-    ) -> Vec<(usize, Result<(), Arc<TransferError>>)> {
-        if self.options.visibility == Visibility::AllOrNothing {
-            return images.into_iter().map(|at| (at, Ok(()))).collect();
-        }
-        let (store, plan) = (self.store.clone(), Arc::clone(plan));
-        let options = self.options;
-        bridge::run(move || {
-            if images.len() > 1 && write_images(&store, &plan, &images, options).is_ok() {
-                return images.into_iter().map(|at| (at, Ok(()))).collect();
-            }
-            // One by one, so that each image has its own error.
-            let write = |at| write_images(&store, &plan, &[at], options).map_err(Arc::new);
-            images.into_iter().map(|at| (at, write(at))).collect()
-        })
-        .await
     }
 
     /// Publishes all that was staged, and then all images of `plan`.

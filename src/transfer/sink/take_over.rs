@@ -35,7 +35,7 @@ impl LinkChoice {
         // Opened first, so that a missing blob and a wrong length are named as such.
         content.open().await?;
         let digest = content.handover.blob.descriptor.digest.clone();
-        let holder = content.handover.source.holder();
+        let holder = content.handover.source.caps().holder;
         bridge::run(move || {
             require_sound(&digest, &source, holder)?;
             match link(&source, mode) {

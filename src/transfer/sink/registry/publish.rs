@@ -15,7 +15,7 @@ use crate::registry::{
 };
 use crate::transfer::resolve::role;
 use crate::transfer::sink::Handover;
-use crate::transfer::{Plan, Resolved, Source, TransferError};
+use crate::transfer::{Plan, Resolved, TransferError};
 
 /// A manifest, where it goes, and what stands ready for it.
 #[derive(Clone, Copy)]
@@ -212,7 +212,7 @@ impl RegistrySink {
     /// `None` when that is not the trouble.
     fn remedy(&self, put: Put<'_>, error: &RegistryError) -> Option<Vec<Digest>> {
         let (source, _) = self.origin.as_ref()?;
-        if matches!(source, Source::BundleStream(_)) {
+        if source.is_sequential() {
             return None;
         }
         let Some(named) = error.missing() else {
@@ -268,7 +268,7 @@ impl RegistrySink {
             return Ok(());
         };
         let handover = Handover {
-            source,
+            source: source.as_ref(),
             plan: put.plan,
             blob,
             reporter,

@@ -1,0 +1,135 @@
+//! One blob on its way to a sink.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::oci::RepositoryName;
+use crate::registry::Failure;
+use crate::report::{Event, Reporter};
+use crate::store::PartialBlob;
+use crate::transfer::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
+
+/// One blob on its way: where it is, who waits for it, and whom to tell.
+#[derive(Clone, Copy)]
+pub struct Handover<'a> {
+    pub(in crate::transfer) source: &'a dyn Source,
+    pub(in crate::transfer) plan: &'a Plan,
+    pub(in crate::transfer) blob: &'a PlannedBlob,
+    pub(in crate::transfer) reporter: &'a Arc<dyn Reporter>,
+}
+
+impl std::fmt::Debug for Handover<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { source, blob, .. } = self;
+        f.debug_struct("Handover")
+            .field("source", source)
+            .field("blob", blob)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Handover<'a> {
+    /// The images that need the blob in a repository, by position in the plan.
+    pub(in crate::transfer) fn images_in(
+        &self,
+        repository: &'a RepositoryName,
+    ) -> impl Iterator<Item = usize> + use<'a> {
+        let plan = self.plan;
+        let is_in = move |at: &usize| plan.images[*at].wanted.destination.repository == *repository;
+        self.blob.images.iter().copied().filter(is_in)
+    }
+}
+
+/// A blob's content, opened when a sink asks for it.
+#[derive(Debug)]
+pub struct Content<'a> {
+    pub(in crate::transfer) handover: Handover<'a>,
+    given: Option<BlobContent>,
+    once: bool,
+    /// What a failed attempt left for the next.
+    pub(in crate::transfer) partial: Option<Box<PartialBlob>>,
+    /// How many bytes an earlier run left.
+    pub(in crate::transfer) kept: u64,
+    /// How many bytes are at the sink to stay, whatever becomes of the attempt that is under way.
+    pub(in crate::transfer) progress: u64,
+}
+
+impl<'a> Content<'a> {
+    /// The content of a blob: `given`, which comes once, or else opened anew in each attempt.
+    pub(in crate::transfer) fn new(handover: Handover<'a>, given: Option<BlobContent>) -> Self {
+        Self {
+            handover,
+            once: given.is_some(),
+            given,
+            partial: None,
+            kept: 0,
+            progress: 0,
+        }
+    }
+
+    /// Whether it comes over a network and can be opened in the middle.
+    pub(in crate::transfer) fn is_resumable(&self) -> bool {
+        !self.once && self.handover.source.is_remote()
+    }
+
+    /// Opens the content; a second time too, unless the source can be read only once.
+    pub(in crate::transfer) async fn open(&mut self) -> Result<BlobContent, TransferError> {
+        self.open_from(0).await
+    }
+
+    /// Opens the content from the byte `from` on.
+    pub(in crate::transfer) async fn open_from(
+        &mut self,
+        from: u64,
+    ) -> Result<BlobContent, TransferError> {
+        let Handover { source, blob, .. } = self.handover;
+        if blob.presence != Presence::Source {
+            let digest = blob.descriptor.digest.clone();
+            return Err(TransferError::BaseLost { digest });
+        }
+        if self.once {
+            let digest = blob.descriptor.digest.clone();
+            return self.given.take().ok_or(TransferError::ReadOnce { digest });
+        }
+        let mut last = TransferError::BlobAbsent {
+            digest: blob.descriptor.digest.clone(),
+        };
+        for location in &blob.from {
+            let opened = source.open_blob_from(location, &blob.descriptor, from);
+            match opened.await {
+                Ok(content) => return Ok(content),
+                // Another repository may still have it; a tired server is left to the retries.
+                Err(error) => match error.failure(source) {
+                    Failure::Passing { .. } | Failure::Limited { .. } => return Err(error),
+                    Failure::Lasting | Failure::Garbled => last = error,
+                },
+            }
+        }
+        Err(last)
+    }
+
+    /// The path of a file that is the blob and nothing else.
+    pub(in crate::transfer) fn file(&self) -> Option<PathBuf> {
+        let Handover { source, blob, .. } = self.handover;
+        let location: &Location = blob.from.first()?;
+        if self.once {
+            None
+        } else {
+            source.blob_file(location, &blob.descriptor.digest)
+        }
+    }
+
+    pub(in crate::transfer) fn blame(&self, error: TransferError) -> TransferError {
+        let Handover { source, blob, .. } = self.handover;
+        match blob.from.first() {
+            Some(location) => source.blame(location, &blob.descriptor.digest, error),
+            None => error,
+        }
+    }
+
+    pub(in crate::transfer) fn lost(&self, len: u64) {
+        if len > 0 {
+            self.handover.reporter.event(Event::BytesLost { len });
+        }
+    }
+}

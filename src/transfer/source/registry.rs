@@ -1,0 +1,173 @@
+//! Registries as a source.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+
+use super::{BlobContent, Listed, Locate, Location, Reach, ReadOrder, Source, SourceCaps, Wanted};
+use crate::bridge;
+use crate::bundle::BlobHolder;
+use crate::oci::{Descriptor, Digest, Manifest};
+use crate::registry::{Client, HostState, ManifestRef, RegistryError, Repo};
+use crate::store::Store;
+use crate::transfer::{Destination, TransferError};
+
+/// Registries as a source, and what is at hand already of what they have.
+#[derive(Debug, Clone)]
+pub struct RegistrySource {
+    pub client: Client,
+    /// A store in which manifests are looked for before they are fetched, which registries count.
+    pub known: Option<Store>,
+}
+
+impl RegistrySource {
+    /// A manifest that is at hand.
+    async fn known(&self, digest: &Digest) -> Option<Manifest> {
+        let (store, digest) = (self.known.clone()?, digest.clone());
+        bridge::run(move || store.find_manifest(&digest)).await
+    }
+
+    /// Whether something by the image's name is at hand, so that asking for its digest first may
+    /// save fetching it.
+    async fn may_know(&self, destination: &Destination) -> bool {
+        let (Some(store), Some(tag)) = (self.known.clone(), destination.tag.clone()) else {
+            return false;
+        };
+        let repository = destination.repository.clone();
+        // A store that cannot be read is no help, and is complained of where it is written.
+        bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
+    }
+
+    /// Finds a manifest in one repository; it is fetched unless a HEAD, which Docker Hub does not
+    /// count, says that it is at hand.
+    async fn look_for(
+        &self,
+        (repo, at): (&Repo, &ManifestRef),
+        may_know: bool,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        if may_know {
+            let Some(head) = self.client.head_manifest(repo, at).await? else {
+                return Ok(None);
+            };
+            if let Some(digest) = &head.digest
+                && let Some(manifest) = self.known(digest).await
+            {
+                return Ok(Some(manifest));
+            }
+        }
+        self.client.fetch_manifest(repo, at).await
+    }
+}
+
+#[async_trait]
+impl Source for RegistrySource {
+    fn caps(&self) -> SourceCaps {
+        SourceCaps {
+            reach: Reach::Remote,
+            order: ReadOrder::Any,
+            holder: BlobHolder::Other,
+        }
+    }
+
+    /// A registry is asked for what somebody names.
+    async fn list(&self) -> Result<Vec<Listed>, TransferError> {
+        Ok(Vec::new())
+    }
+
+    async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
+        let Locate::Remote { repos, at } = &wanted.locate else {
+            return Err(TransferError::ImageAbsent {
+                registry: None,
+                similar: Vec::new(),
+            });
+        };
+        let may_know = match (at, repos.as_slice()) {
+            (ManifestRef::Digest(digest), repos) => {
+                let known = self.known(digest).await;
+                // Whatever the registry would say, these are the bytes.
+                if let (Some(manifest), [repo]) = (&known, repos) {
+                    return Ok((manifest.clone(), Location::Repo(repo.clone())));
+                }
+                known.is_some()
+            }
+            (ManifestRef::Tag(_), _) => self.may_know(&wanted.destination).await,
+        };
+        let mut refused = None;
+        for repo in repos {
+            match self.look_for((repo, at), may_know).await {
+                Ok(Some(manifest)) => return Ok((manifest, Location::Repo(repo.clone()))),
+                Ok(None) => {}
+                // Some registries answer so for a repository that is not there, and there may be
+                // another name to try.
+                Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        let similar = match (at, repos.first()) {
+            (ManifestRef::Tag(tag), Some(repo)) => self.client.similar_tags(repo, tag).await,
+            _ => Vec::new(),
+        };
+        Err(TransferError::ImageAbsent {
+            registry: repos.first().map(|repo| repo.registry.clone()),
+            similar,
+        })
+    }
+
+    async fn manifest(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, TransferError> {
+        let Location::Repo(repo) = location else {
+            return Ok(None);
+        };
+        if let Some(manifest) = self.known(&descriptor.digest).await {
+            return Ok(Some(manifest));
+        }
+        let at = ManifestRef::Digest(descriptor.digest.clone());
+        Ok(self.client.fetch_manifest(repo, &at).await?)
+    }
+
+    async fn open_blob_from(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<BlobContent, TransferError> {
+        let Location::Repo(repo) = location else {
+            return Err(TransferError::BlobAbsent {
+                digest: descriptor.digest.clone(),
+            });
+        };
+        if descriptor.is_foreign() {
+            let stream = self
+                .client
+                .fetch_foreign_layer(repo, descriptor, from)
+                .await?;
+            return Ok(BlobContent::Stream(Box::pin(
+                stream.map(|item| item.map_err(TransferError::from)),
+            )));
+        }
+        let stream = self.client.fetch_blob(repo, descriptor, from).await?;
+        Ok(BlobContent::Stream(Box::pin(
+            stream.map(|item| item.map_err(TransferError::from)),
+        )))
+    }
+
+    fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
+        match error {
+            TransferError::Registry(error) => self.client.host_state(error, began),
+            _ => HostState::Usual,
+        }
+    }
+
+    fn as_registry(&self) -> Option<&RegistrySource> {
+        Some(self)
+    }
+}

@@ -1,0 +1,128 @@
+//! A registry tree on disk as a source.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::content::open_range;
+use super::{
+    BlobContent, Found, Listed, Locate, Location, Placed, Reach, ReadOrder, Sought, Source,
+    SourceCaps,
+};
+use crate::bridge;
+use crate::bundle::BlobHolder;
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
+use crate::store::Store;
+use crate::transfer::{Destination, LocalReferrers, TransferError};
+
+fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> {
+    let Sought {
+        repository,
+        tag,
+        digest,
+    } = sought;
+    let digest = match (digest, tag) {
+        (Some(digest), _) => store
+            .has_revision(repository, digest)?
+            .then(|| digest.clone()),
+        (None, Some(tag)) => match store.resolve_tag(repository, tag) {
+            Ok(digest) => digest,
+            Err(error) => return Ok(Some((Locate::unreadable(error), None))),
+        },
+        (None, None) => None,
+    };
+    Ok(digest.map(|digest| (Locate::stored(repository, &digest), Some(digest))))
+}
+
+#[async_trait]
+impl Source for Store {
+    fn caps(&self) -> SourceCaps {
+        SourceCaps {
+            reach: Reach::Local,
+            order: ReadOrder::Any,
+            holder: BlobHolder::Store,
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, TransferError> {
+        let store = self.clone();
+        let listed = bridge::run(move || store.images()).await?;
+        let images = listed.images.into_iter();
+        let images = images.map(|image| Listed::stored(image.repository, image.tag, image.digest));
+        let unreadable = listed.unreadable.into_iter().map(|tag| {
+            let name = tag.to_string();
+            let destination = Destination {
+                repository: tag.repository,
+                tag: Some(tag.tag),
+            };
+            Listed::unreadable(name, destination, tag.error)
+        });
+        Ok(images.chain(unreadable).collect())
+    }
+
+    /// Asks for each image, which costs less than listing all.
+    async fn find(&self, images: Vec<Vec<Sought>>) -> Result<Vec<Vec<Found>>, TransferError> {
+        let store = self.clone();
+        bridge::run(move || {
+            let first = |names: Vec<Sought>| {
+                let mut found = names.iter().map(|sought| find(&store, sought));
+                let found = found.find(|found| !matches!(found, Ok(None)));
+                found.unwrap_or(Ok(None)).map(Vec::from_iter)
+            };
+            images.into_iter().map(first).collect()
+        })
+        .await
+    }
+
+    async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
+        let store = self.clone();
+        let len = move |(_, digest)| Ok(store.blob_len(&digest)?);
+        bridge::run(move || blobs.into_iter().map(len).collect()).await
+    }
+
+    async fn manifest(
+        &self,
+        _: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, TransferError> {
+        let (store, digest) = (self.clone(), descriptor.digest.clone());
+        Ok(bridge::run(move || store.read_manifest(&digest)).await?)
+    }
+
+    async fn open_blob_from(
+        &self,
+        _: &Location,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<BlobContent, TransferError> {
+        let (store, digest) = (self.clone(), descriptor.digest.clone());
+        let range = bridge::run(move || store.open_blob(&digest)).await?;
+        open_range(range, descriptor, from)
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<LocalReferrers, TransferError> {
+        let (store, repository) = (self.clone(), repository.clone());
+        bridge::run(move || LocalReferrers::of_store(&store, &repository)).await
+    }
+
+    async fn reread(
+        &self,
+        (repository, tag): (&RepositoryName, &Tag),
+        _: &Location,
+    ) -> Result<(), TransferError> {
+        let (store, repository, tag) = (self.clone(), repository.clone(), tag.clone());
+        bridge::run(move || store.resolve_tag(&repository, &tag)).await?;
+        Ok(())
+    }
+
+    fn blob_file(&self, _: &Location, digest: &Digest) -> Option<PathBuf> {
+        Some(self.blob_path(digest))
+    }
+
+    fn as_store(&self) -> Option<&Store> {
+        Some(self)
+    }
+}
