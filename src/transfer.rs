@@ -12,6 +12,7 @@ mod referrers;
 mod resolve;
 mod schedule;
 mod sequential;
+mod shared;
 mod sink;
 mod sizes;
 mod source;
@@ -29,6 +30,7 @@ pub use resolve::{
 };
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
+pub use shared::SharedFetch;
 pub use sink::{
     Batching, Content, Handover, LayoutSink, LinkChoice, OciSink, ReferrerTags, RegistrySink, Sink,
     StoreSink, StoreSinkOptions, Visibility, publications,

@@ -1,0 +1,386 @@
+//! One fetch for several targets: each target has an engine of its own, which goes at its own pace,
+//! and those that ask for a blob at about the same time share the reading of it.
+//!
+//! A target that is behind is not waited for: it fetches for itself, and so does one that takes the
+//! bytes of a shared blob too slowly, from where it stands. What a target does not need, or has by
+//! now, it is not waited for either. So no target holds up another for longer than a few times
+//! [`JOIN_WAIT`].
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Batching, BlobContent, BlobStream, Content, Found, ImageOutcome, Listed, Location, Plan,
+    PlannedBlob, RegistrySource, Sink, Sought, Source, SourceCaps, TransferError, Wanted,
+};
+use crate::oci::{Descriptor, Digest, Manifest};
+use crate::registry::HostState;
+use crate::report::BlobRoute;
+
+/// How long the first target that asks for a blob waits for the others.
+const JOIN_WAIT: Duration = Duration::from_secs(2);
+/// How long the others wait in all for a target that takes the bytes of a blob more slowly.
+const LAG_MAX: Duration = Duration::from_secs(5);
+/// How many chunks are under way to a target.
+const CHUNKS_MAX: usize = 16;
+
+/// The position of a target.
+type TargetId = usize;
+
+/// A source that several targets read.
+#[derive(Debug)]
+pub struct SharedFetch {
+    inner: Arc<dyn Source>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that are yet to ask for each blob, or to say that they need not.
+    awaited: HashMap<Digest, HashSet<TargetId>>,
+    /// Those that wait for the others to ask for a blob.
+    waiting: HashMap<Digest, Vec<oneshot::Sender<Start>>>,
+    /// Those that are not waited for, since the others are ahead of them.
+    behind: HashSet<TargetId>,
+}
+
+/// How a target that waited gets its bytes.
+#[derive(Debug)]
+enum Start {
+    /// It opens the blob, and hands the bytes on to the others.
+    Lead(Vec<mpsc::Sender<Message>>),
+    Follow(mpsc::Receiver<Message>),
+}
+
+#[derive(Debug)]
+enum Message {
+    Chunk(Bytes),
+    End,
+}
+
+impl SharedFetch {
+    /// Shares `inner` among targets that need what their plans say.
+    pub fn new(inner: Arc<dyn Source>, plans: &[Arc<Plan>]) -> Arc<Self> {
+        let mut state = State::default();
+        for (target, plan) in plans.iter().enumerate() {
+            for blob in &plan.blobs {
+                let awaited = state.awaited.entry(blob.descriptor.digest.clone());
+                awaited.or_default().insert(target);
+            }
+        }
+        let state = Mutex::new(state);
+        Arc::new(Self { inner, state })
+    }
+
+    /// The source and the sink of one target's engine.
+    pub fn for_target(
+        self: &Arc<Self>,
+        target: TargetId,
+        sink: Arc<dyn Sink>,
+    ) -> (Arc<dyn Source>, Arc<dyn Sink>) {
+        let shared = Arc::clone(self);
+        let source = Arc::new(TargetSource { shared, target });
+        let shared = Arc::clone(self);
+        (
+            source,
+            Arc::new(TargetSink {
+                shared,
+                target,
+                sink,
+            }),
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic with the lock")
+    }
+
+    /// Notes that a target has no more need of a blob.
+    fn forget(&self, target: TargetId, digest: &Digest) {
+        let mut state = self.state();
+        if let Some(awaited) = state.awaited.get_mut(digest) {
+            awaited.remove(&target);
+        }
+        state.start_if_complete(digest);
+    }
+
+    /// Waits until all have asked for the blob that are waited for; returns how to read it.
+    async fn join(&self, target: TargetId, digest: &Digest) -> Start {
+        let receiver = {
+            let mut state = self.state();
+            let Some(awaited) = state.awaited.get_mut(digest) else {
+                return Start::Lead(Vec::new());
+            };
+            if !awaited.remove(&target) {
+                // Another attempt, of which nobody else has need.
+                return Start::Lead(Vec::new());
+            }
+            // Whoever is first with a blob has caught up.
+            state.behind.remove(&target);
+            let (start, receiver) = oneshot::channel();
+            let waiting = state.waiting.entry(digest.clone()).or_default();
+            waiting.push(start);
+            state.start_if_complete(digest);
+            receiver
+        };
+        let mut receiver = std::pin::pin!(receiver);
+        if let Ok(start) = tokio::time::timeout(JOIN_WAIT, &mut receiver).await {
+            return start.unwrap_or(Start::Lead(Vec::new()));
+        }
+        self.state().start(digest);
+        receiver.await.unwrap_or(Start::Lead(Vec::new()))
+    }
+}
+
+impl State {
+    fn start_if_complete(&mut self, digest: &Digest) {
+        let awaited = self.awaited.get(digest);
+        let mut awaited = awaited.into_iter().flatten();
+        if awaited.all(|target| self.behind.contains(target)) {
+            self.start(digest);
+        }
+    }
+
+    /// Has the first of those that wait open the blob; whoever comes later fetches for itself.
+    fn start(&mut self, digest: &Digest) {
+        let Some(waiting) = self.waiting.remove(digest) else {
+            return;
+        };
+        let late = self.awaited.remove(digest);
+        self.behind.extend(late.into_iter().flatten());
+        let mut waiting = waiting.into_iter();
+        let Some(leader) = waiting.next() else {
+            return;
+        };
+        let mut followers = Vec::new();
+        for follower in waiting {
+            let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+            // One that was given up has no need of it.
+            if follower.send(Start::Follow(receiver)).is_ok() {
+                followers.push(sender);
+            }
+        }
+        // Followers of a leader that was given up find no bytes and fetch for themselves.
+        let _ = leader.send(Start::Lead(followers));
+    }
+}
+
+/// A target that takes the bytes of a blob, and how long the others have waited for it.
+struct Tap {
+    sender: mpsc::Sender<Message>,
+    lag: Duration,
+}
+
+/// Reads a blob for all `taps`, until none of them takes any more. Where reading fails they fetch
+/// the rest for themselves, and see what is wrong.
+async fn pump(mut stream: BlobStream, mut taps: Vec<Tap>) {
+    while let Some(item) = stream.next().await {
+        let Ok(chunk) = item else {
+            return;
+        };
+        hand_on(&mut taps, &chunk).await;
+        if taps.is_empty() {
+            return;
+        }
+    }
+    for tap in taps {
+        // One that is gone, or behind, sees that the bytes are all there.
+        let _ = tokio::time::timeout(LAG_MAX, tap.sender.send(Message::End)).await;
+    }
+}
+
+/// Sends a chunk to all, and drops those for which the others have waited too long, or that are
+/// gone.
+async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
+    let began = tokio::time::Instant::now();
+    let sends = taps.drain(..).map(|tap| async move {
+        let send = tap.sender.send(Message::Chunk(chunk.clone()));
+        let is_sent = matches!(tokio::time::timeout(LAG_MAX, send).await, Ok(Ok(())));
+        is_sent.then(|| (tap, began.elapsed()))
+    });
+    let sent: Vec<(Tap, Duration)> = join_all(sends).await.into_iter().flatten().collect();
+    let first = sent.iter().map(|(_, took)| *took).min();
+    taps.extend(sent.into_iter().filter_map(|(mut tap, took)| {
+        tap.lag += took.saturating_sub(first.unwrap_or_default());
+        (tap.lag <= LAG_MAX).then_some(tap)
+    }));
+}
+
+/// What a pump hands on; where it breaks off, the rest is opened at that byte.
+fn follow(
+    inner: Arc<dyn Source>,
+    receiver: mpsc::Receiver<Message>,
+    (location, descriptor): (Location, Descriptor),
+) -> BlobStream {
+    enum Stage {
+        Following(mpsc::Receiver<Message>),
+        Alone(BlobStream),
+    }
+    let start = (Stage::Following(receiver), 0_u64);
+    Box::pin(futures_util::stream::unfold(start, move |(stage, done)| {
+        let (inner, location) = (Arc::clone(&inner), location.clone());
+        let descriptor = descriptor.clone();
+        async move {
+            let mut alone = match stage {
+                Stage::Following(mut receiver) => match receiver.recv().await {
+                    Some(Message::Chunk(chunk)) => {
+                        let done = done + chunk.len() as u64;
+                        return Some((Ok(chunk), (Stage::Following(receiver), done)));
+                    }
+                    Some(Message::End) => return None,
+                    None => match inner.open_blob_from(&location, &descriptor, done).await {
+                        Ok(content) => content.into_stream(),
+                        Err(error) => {
+                            let failed: BlobStream = Box::pin(futures_util::stream::empty());
+                            return Some((Err(error), (Stage::Alone(failed), done)));
+                        }
+                    },
+                },
+                Stage::Alone(stream) => stream,
+            };
+            let item = alone.next().await?;
+            Some((item, (Stage::Alone(alone), done)))
+        }
+    }))
+}
+
+/// The shared source as one target sees it.
+#[derive(Debug)]
+struct TargetSource {
+    shared: Arc<SharedFetch>,
+    target: TargetId,
+}
+
+impl TargetSource {
+    fn follow(
+        &self,
+        receiver: mpsc::Receiver<Message>,
+        (location, descriptor): (&Location, &Descriptor),
+    ) -> BlobContent {
+        let place = (location.clone(), descriptor.clone());
+        BlobContent::Stream(follow(Arc::clone(&self.shared.inner), receiver, place))
+    }
+}
+
+#[async_trait]
+impl Source for TargetSource {
+    fn caps(&self) -> SourceCaps {
+        self.shared.inner.caps()
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, TransferError> {
+        self.shared.inner.list().await
+    }
+
+    async fn find(&self, images: Vec<Vec<Sought>>) -> Result<Vec<Vec<Found>>, TransferError> {
+        self.shared.inner.find(images).await
+    }
+
+    async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
+        self.shared.inner.top(wanted).await
+    }
+
+    async fn manifest(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, TransferError> {
+        self.shared.inner.manifest(location, descriptor).await
+    }
+
+    async fn open_blob_from(
+        &self,
+        location: &Location,
+        descriptor: &Descriptor,
+        from: u64,
+    ) -> Result<BlobContent, TransferError> {
+        let inner = &self.shared.inner;
+        // What is read from a disk is cheap to read again, and a resumed blob is one target's alone.
+        if from > 0 || !inner.is_remote() {
+            return inner.open_blob_from(location, descriptor, from).await;
+        }
+        match self.shared.join(self.target, &descriptor.digest).await {
+            Start::Lead(followers) => {
+                let content = inner.open_blob_from(location, descriptor, 0).await?;
+                if followers.is_empty() {
+                    return Ok(content);
+                }
+                let (own, receiver) = mpsc::channel(CHUNKS_MAX);
+                let senders = std::iter::once(own).chain(followers);
+                let taps = senders.map(|sender| Tap {
+                    sender,
+                    lag: Duration::ZERO,
+                });
+                // It ends when nobody takes what it reads.
+                tokio::spawn(pump(content.into_stream(), taps.collect()));
+                Ok(self.follow(receiver, (location, descriptor)))
+            }
+            Start::Follow(receiver) => Ok(self.follow(receiver, (location, descriptor))),
+        }
+    }
+
+    fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
+        self.shared.inner.blob_file(location, digest)
+    }
+
+    fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
+        self.shared.inner.files_of(location, digest)
+    }
+
+    fn has_blob(&self, digest: &Digest) -> bool {
+        self.shared.inner.has_blob(digest)
+    }
+
+    fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
+        self.shared.inner.host_state(error, began)
+    }
+
+    fn as_registry(&self) -> Option<&RegistrySource> {
+        self.shared.inner.as_registry()
+    }
+}
+
+/// A target's sink, which says when a blob is dealt with, however that went.
+#[derive(Debug)]
+struct TargetSink {
+    shared: Arc<SharedFetch>,
+    target: TargetId,
+    sink: Arc<dyn Sink>,
+}
+
+#[async_trait]
+impl Sink for TargetSink {
+    async fn has(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
+        let has = self.sink.has(blob).await;
+        if !matches!(has, Ok(false)) {
+            self.shared.forget(self.target, &blob.descriptor.digest);
+        }
+        has
+    }
+
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let digest = content.handover.blob.descriptor.digest.clone();
+        let put = self.sink.put(content).await;
+        self.shared.forget(self.target, &digest);
+        put
+    }
+
+    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        self.sink.publish(plan, images).await
+    }
+
+    fn batching(&self) -> Batching {
+        self.sink.batching()
+    }
+}
+
+#[cfg(test)]
+mod tests;
