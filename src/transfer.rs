@@ -6,6 +6,7 @@
 //! all of it has arrived ([`Transfer::run`]). One image's failure does not stop the others.
 
 mod config;
+mod endpoint;
 mod error;
 mod plan;
 mod referrers;
@@ -20,6 +21,7 @@ mod timing;
 
 pub use crate::oci::ReferrerMode;
 pub(crate) use config::platform_of;
+pub use endpoint::{Endpoint, EndpointError, TRANSPORTS, Transport};
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer};

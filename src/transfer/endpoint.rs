@@ -1,0 +1,235 @@
+//! Endpoints: where images come from or go to, as the user writes it.
+//!
+//! `transport:details` says what is meant; a bare word is told by what is there. A transport is one
+//! line of [`TRANSPORTS`] here and one adapter of [`super::Source`] or [`super::Sink`].
+
+use std::path::{Path, PathBuf};
+
+use crate::hint::Hint;
+use crate::oci::{Reference, ReferenceError, Registry, RepositoryName};
+
+/// Where images come from or go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// All images of a registry, or all below a prefix.
+    Registry {
+        registry: Registry,
+        prefix: Option<RepositoryName>,
+    },
+    /// One image of a registry; without a registry, of the one that the user chose.
+    Image(Reference),
+    /// A file or directory whose kind is named.
+    Local { transport: Transport, path: PathBuf },
+    /// A file or directory that says itself what it is: a store, a bundle, a layout, a list.
+    Path(PathBuf),
+}
+
+/// The kinds of files and directories that hold images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Store,
+    Bundle,
+    Dir,
+    Oci,
+    OciArchive,
+    DockerArchive,
+}
+
+/// The transports that name a file or directory, by the word in front of the colon.
+pub const TRANSPORTS: &[(&str, Transport)] = &[
+    ("store", Transport::Store),
+    ("bundle", Transport::Bundle),
+    ("dir", Transport::Dir),
+    ("oci", Transport::Oci),
+    ("oci-archive", Transport::OciArchive),
+    ("docker-archive", Transport::DockerArchive),
+];
+
+/// The word in front of what is in a registry.
+const DOCKER: &str = "docker:";
+
+/// Why a text is not an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    #[error("nothing after `{transport}:`")]
+    Empty { transport: &'static str },
+    #[error("`{text}` is not a registry or an image")]
+    Docker {
+        text: String,
+        #[source]
+        source: ReferenceError,
+    },
+    #[error("`{text}` has the transport `docker:` without `//`")]
+    Slashes { text: String },
+    #[error("`{text}` is not there, and is not a registry or an image")]
+    Unknown { text: String },
+}
+
+impl Hint for EndpointError {
+    fn hint(&self) -> Option<String> {
+        let transports = || {
+            let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:PATH`"));
+            words.collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Self::Empty { transport } => Some(format!("write `{transport}:PATH`")),
+            Self::Slashes { .. } => Some(format!("write `{DOCKER}//HOST/REPOSITORY:TAG`")),
+            Self::Docker { .. } => None,
+            Self::Unknown { .. } => Some(format!(
+                "name a file or directory that exists, a registry (`HOST[/PREFIX]`), an image \
+                 (`REPOSITORY:TAG`), or say what is meant: {}",
+                transports()
+            )),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Reads `text`; `exists` says whether there is a file or directory of a name, which decides
+    /// about bare words.
+    pub fn parse(text: &str, exists: impl Fn(&Path) -> bool) -> Result<Self, EndpointError> {
+        for &(word, transport) in TRANSPORTS {
+            let Some(path) = text.strip_prefix(word).and_then(|t| t.strip_prefix(':')) else {
+                continue;
+            };
+            if path.is_empty() {
+                return Err(EndpointError::Empty { transport: word });
+            }
+            let path = PathBuf::from(path);
+            return Ok(Self::Local { transport, path });
+        }
+        if let Some(rest) = text.strip_prefix(DOCKER) {
+            let Some(name) = rest.strip_prefix("//") else {
+                let text = text.to_owned();
+                return Err(EndpointError::Slashes { text });
+            };
+            return remote(name).map_err(|source| EndpointError::Docker {
+                text: text.to_owned(),
+                source,
+            });
+        }
+        let path = Path::new(text);
+        let is_path = text == "-" || text.starts_with(['/', '.']) || text.ends_with(".tar");
+        if is_path || exists(path) {
+            return Ok(Self::Path(path.to_owned()));
+        }
+        let unknown = || EndpointError::Unknown {
+            text: text.to_owned(),
+        };
+        match remote(text) {
+            // A word without a tag, a digest or a host may be anything.
+            Ok(Self::Image(image))
+                if image.registry.is_none() && image.tag.is_none() && image.digest.is_none() =>
+            {
+                Err(unknown())
+            }
+            Ok(endpoint) => Ok(endpoint),
+            Err(_) => Err(unknown()),
+        }
+    }
+}
+
+/// What a name in a registry means: an image has a tag, a digest or no host; anything else is a
+/// registry and a prefix.
+fn remote(text: &str) -> Result<Endpoint, ReferenceError> {
+    let text = text.trim_end_matches('/');
+    let (first, rest) = match text.split_once('/') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (text, None),
+    };
+    let is_image = |text: &str| text.contains(['@', ':']);
+    let is_host = is_host(first);
+    match rest {
+        None if is_host => Ok(Endpoint::Registry {
+            registry: first.parse()?,
+            prefix: None,
+        }),
+        Some(prefix) if is_host && !is_image(prefix) => Ok(Endpoint::Registry {
+            registry: first.parse()?,
+            prefix: Some(prefix.parse()?),
+        }),
+        _ => Ok(Endpoint::Image(text.parse()?)),
+    }
+}
+
+/// Whether a word is a host, with a port or without, and not a repository with a tag: `redis:7`.
+fn is_host(word: &str) -> bool {
+    let is_name = |host: &str| host.contains('.') || host == "localhost" || host.ends_with(']');
+    match word.rsplit_once(':') {
+        _ if word.contains('@') => false,
+        Some((host, port)) => port.parse::<u16>().is_ok() && is_name(host),
+        None => is_name(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(text: &str) -> String {
+        let exists =
+            |path: &Path| ["store", "site-a.txt", "redis:7"].contains(&path.to_str().unwrap());
+        match Endpoint::parse(text, exists) {
+            Ok(Endpoint::Registry { registry, prefix }) => {
+                let prefix = prefix.map(|p| format!("/{p}")).unwrap_or_default();
+                format!("registry {registry}{prefix}")
+            }
+            Ok(Endpoint::Image(image)) => {
+                let host = image.registry.map(|r| format!("{r} ")).unwrap_or_default();
+                let tag = image.tag.map(|t| format!(":{t}")).unwrap_or_default();
+                let digest = image.digest.map(|_| "@").unwrap_or_default();
+                format!("image {host}{}{tag}{digest}", image.repository)
+            }
+            Ok(Endpoint::Local { transport, path }) => format!("{transport:?} {}", path.display()),
+            Ok(Endpoint::Path(path)) => format!("path {}", path.display()),
+            Err(EndpointError::Docker { .. }) => "not docker".to_owned(),
+            Err(EndpointError::Empty { .. }) => "empty".to_owned(),
+            Err(EndpointError::Slashes { .. }) => "slashes".to_owned(),
+            Err(EndpointError::Unknown { .. }) => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn endpoints_are_told_apart() {
+        let digest = format!("alpine@sha256:{}", "0".repeat(64));
+        for (text, expect) in [
+            ("store", "path store"),
+            ("site-a.txt", "path site-a.txt"),
+            ("redis:7", "path redis:7"),
+            ("-", "path -"),
+            ("./harbor.corp", "path ./harbor.corp"),
+            ("/srv/new", "path /srv/new"),
+            ("new.tar", "path new.tar"),
+            ("store:new", "Store new"),
+            ("bundle:b.tar", "Bundle b.tar"),
+            ("dir:out", "Dir out"),
+            ("oci:out", "Oci out"),
+            ("oci-archive:a.tar", "OciArchive a.tar"),
+            ("docker-archive:/a/b.tar", "DockerArchive /a/b.tar"),
+            ("oci:", "empty"),
+            ("harbor.corp", "registry harbor.corp"),
+            ("harbor.corp:8443/", "registry harbor.corp:8443"),
+            ("localhost:5000/mirror", "registry localhost:5000/mirror"),
+            ("[::1]:5000/p", "registry [::1]:5000/p"),
+            (
+                "harbor.corp/offline/site",
+                "registry harbor.corp/offline/site",
+            ),
+            ("nginx:1.27", "image nginx:1.27"),
+            ("nginx:27", "image nginx:27"),
+            ("library/nginx:1", "image library/nginx:1"),
+            ("quay.io/coreos/etcd:v3", "image quay.io coreos/etcd:v3"),
+            (digest.as_str(), "image alpine@"),
+            ("nginx", "unknown"),
+            ("docker://nginx", "image nginx"),
+            ("docker://quay.io/coreos", "registry quay.io/coreos"),
+            ("docker:nginx", "slashes"),
+            ("docker://Harbor/X:y", "not docker"),
+            ("https://harbor.corp", "unknown"),
+            ("a b", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(show(text), expect, "{text}");
+        }
+    }
+}
