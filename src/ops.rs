@@ -8,6 +8,7 @@ mod batch;
 mod carry;
 mod catalog;
 mod context;
+mod copy;
 mod diff;
 mod doctor;
 mod error;
@@ -23,7 +24,6 @@ mod pack;
 mod platforms;
 mod preflight;
 mod pull;
-mod push;
 mod receipt;
 mod select;
 mod serve;
@@ -40,6 +40,7 @@ pub use batch::{
 };
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
+pub use copy::{CopyFrom, CopyOptions, Recheck, Registries, RegistryTarget, copy, registry_list};
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
@@ -58,9 +59,9 @@ pub use pack::{
 pub use platforms::{Mismatch, PlatformOptions};
 pub use preflight::{
     Check, Finding, NotReady, Preflight, ProjectReport, SourceCheck, SourcesNotReady,
+    TargetsNotReady,
 };
 pub use pull::{PullOptions, pull};
-pub use push::{PushOptions, Recheck, push};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use select::{Others, SelectOptions, select};
 pub use serve::{Exposure, ServeOptions, serve};

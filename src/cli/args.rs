@@ -2,6 +2,7 @@
 
 mod bundle;
 mod carry;
+mod copy;
 mod harbor;
 mod login;
 mod looking;
@@ -21,6 +22,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{BundleArgs, KeygenArgs, OutputArgs, SignArgs};
 pub(crate) use carry::CarryArgs;
+pub(crate) use copy::CopyArgs;
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
@@ -114,6 +116,7 @@ pub(crate) enum Command {
     Unpack(UnpackArgs),
     Export(ExportArgs),
     Push(PushArgs),
+    Copy(CopyArgs),
     Verify(VerifyArgs),
     Ls(LsArgs),
     Diff(DiffArgs),

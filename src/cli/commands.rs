@@ -1,6 +1,7 @@
 //! One command a file: build the verb's options, run it, print its outcome.
 
 mod completions;
+mod copy;
 mod diff;
 mod doctor;
 mod export;
@@ -29,8 +30,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{
-    BundleArgs, BundleVerb, BundleVerbArgs, Cli, Command, DiffArgs, ExportArgs, LsArgs, MergeArgs,
-    PackArgs, PushArgs, ReceiptArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
+    BundleArgs, BundleVerb, BundleVerbArgs, Cli, Command, CopyArgs, DiffArgs, ExportArgs, LsArgs,
+    MergeArgs, PackArgs, PushArgs, ReceiptArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
 };
 use super::error::CommandError;
 use super::interrupt::Interrupt;
@@ -40,7 +41,7 @@ use super::{Exit, settings};
 use crate::bridge;
 use crate::bundle::ReadOptions;
 use crate::fsx;
-use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady};
+use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
 use crate::registry::{Drain, RetryPolicy};
 use crate::report::Reporter;
 
@@ -164,6 +165,7 @@ struct Failed<'a> {
 enum Refusal<'a> {
     NotReady(&'a NotReady),
     SourcesNotReady(&'a SourcesNotReady),
+    TargetsNotReady(&'a TargetsNotReady),
     BaseMissing(&'a BaseMissing),
 }
 
@@ -179,6 +181,9 @@ impl<'a> Failed<'a> {
                 }
                 CommandError::Ops(OpsError::SourcesNotReady(not_ready)) => {
                     Some(Refusal::SourcesNotReady(not_ready))
+                }
+                CommandError::Ops(OpsError::TargetsNotReady(not_ready)) => {
+                    Some(Refusal::TargetsNotReady(not_ready))
                 }
                 CommandError::Ops(OpsError::BaseMissing(missing)) => {
                     Some(Refusal::BaseMissing(missing))
@@ -201,6 +206,7 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Unpack(UnpackArgs { reading, .. })
         | Command::Export(ExportArgs { reading, .. })
         | Command::Push(PushArgs { reading, .. })
+        | Command::Copy(CopyArgs { reading, .. })
         | Command::Verify(VerifyArgs { reading, .. })
         | Command::Ls(LsArgs { reading, .. })
         | Command::Serve(ServeArgs { reading, .. })
@@ -230,6 +236,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Unpack(_) => "unpack",
         Command::Export(_) => "export",
         Command::Push(_) => "push",
+        Command::Copy(_) => "copy",
         Command::Verify(_) => "verify",
         Command::Ls(_) => "ls",
         Command::Serve(_) => "serve",
@@ -297,6 +304,7 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Unpack(args) => unpack::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,
         Command::Push(args) => Box::pin(push::run(session, args)).await,
+        Command::Copy(args) => Box::pin(copy::run(session, args)).await,
         Command::Verify(args) => session.interruptible(verify::run(session, args)).await,
         Command::Ls(args) => session.interruptible(ls::run(session, args)).await,
         Command::Diff(args) => session.interruptible(diff::run(session, args)).await,

@@ -17,6 +17,7 @@ use crate::oci::{ReferenceError, Registry};
 use crate::ops::{OpsError, SourceKind};
 use crate::registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
+use crate::transfer::EndpointError;
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +179,12 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error("`{target}` is named twice")]
+    TargetTwice { target: String },
+    #[error("the lists of `--only` name none of the images")]
+    NothingChosen,
     /// Every line of the list says something else than the option.
     #[error("`{option}` contradicts the lock: `{origin}` has `{line}`")]
     Locked {
@@ -255,7 +262,10 @@ impl CommandError {
             | Self::RegistriesConf(_)
             | Self::RegistryName { .. }
             | Self::Locked { .. }
-            | Self::LockSource { .. } => Exit::Usage,
+            | Self::LockSource { .. }
+            | Self::Endpoint(_)
+            | Self::TargetTwice { .. }
+            | Self::NothingChosen => Exit::Usage,
             Self::Ops(_)
             | Self::File(_)
             | Self::Client(_)
@@ -280,6 +290,9 @@ impl CommandError {
             Self::Incomplete { .. } => ErrorClass::NotFound,
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
+            | Self::Endpoint(_)
+            | Self::TargetTwice { .. }
+            | Self::NothingChosen
             | Self::GivenNoDirectory { .. }
             | Self::Ca { .. }
             | Self::List { .. }
@@ -330,6 +343,7 @@ impl CommandError {
             Self::Ops(OpsError::NoSource { path }) => missing::source_hint(path),
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
+            Self::Endpoint(error) => error.hint(),
             Self::NotText { source, .. } => source.hint(),
             Self::File(error) => error.hint(),
             Self::Client(error) => error.hint(),

@@ -18,7 +18,7 @@ pub(super) use room::{
 pub use target::{Target, WouldMove};
 
 use super::{Context, ProjectReport};
-use crate::oci::{Digest, Platform, sum_len};
+use crate::oci::{Digest, Platform, Registry, sum_len};
 use crate::report::Event;
 use crate::report::amount::format_count;
 use crate::transfer::{
@@ -72,6 +72,8 @@ pub struct ImageReport {
     /// As the user wrote it.
     pub image: String,
     /// The destination: `repository[:tag]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
     pub destination: String,
     /// The digest of its destination; absent when it was not found.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +159,38 @@ pub struct PresentVolumes {
 
 impl BatchOutcome {
     /// The number of images that wait for volumes.
+    pub(super) fn joined(outcomes: Vec<(Registry, Self)>) -> Self {
+        let is_one = outcomes.len() == 1;
+        let mut outcomes = outcomes.into_iter();
+        let Some((registry, mut joined)) = outcomes.next() else {
+            unreachable!("images are copied somewhere");
+        };
+        if is_one {
+            return joined;
+        }
+        joined.name(&registry);
+        for (registry, mut other) in outcomes {
+            other.name(&registry);
+            joined.images.extend(other.images);
+            joined.n_blobs += other.n_blobs;
+            joined.bytes = sum_len([joined.bytes, other.bytes]);
+            joined.shared_bytes = sum_len([joined.shared_bytes, other.shared_bytes]);
+            if let (Some(all), Some(one)) = (&mut joined.would_move, other.would_move) {
+                all.blobs += one.blobs;
+                all.bytes = sum_len([all.bytes, one.bytes]);
+            }
+            joined.source_damage = joined.source_damage.or(other.source_damage);
+            joined.projects.extend(other.projects);
+        }
+        joined
+    }
+
+    fn name(&mut self, registry: &Registry) {
+        for image in &mut self.images {
+            image.registry = Some(registry.to_string());
+        }
+    }
+
     pub fn n_waiting(&self) -> usize {
         let waits = |image: &&ImageReport| matches!(image.status, ImageStatus::Waiting { .. });
         self.images.iter().filter(waits).count()
@@ -181,6 +215,7 @@ impl ImageReport {
     pub(super) fn of(image: &Resolved, status: ImageStatus) -> Self {
         Self {
             image: image.wanted.name.clone(),
+            registry: None,
             destination: image.wanted.destination.to_string(),
             digest: Some(image.top().digest().clone()),
             original_digest: image.original.clone(),
@@ -198,6 +233,7 @@ impl ImageReport {
     fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
             image: wanted.name.clone(),
+            registry: None,
             destination: wanted.destination.to_string(),
             digest: None,
             original_digest: None,
@@ -274,6 +310,7 @@ pub struct BatchFailure {
 }
 
 /// A batch whose images are resolved: a report for every image, a plan for those that continue.
+#[derive(Clone)]
 pub(super) struct Batch {
     reports: Vec<ImageReport>,
     /// The position in `reports` of each image of the plan.
@@ -372,6 +409,20 @@ impl Batch {
             cx.warn(&note);
         }
         batch.plan = Arc::new(Plan::new(images));
+        batch
+    }
+
+    /// The same images under the names of `wanted`, in whose order they were wanted here.
+    pub(super) fn redirected(&self, wanted: &[Wanted]) -> Self {
+        let mut batch = self.clone();
+        let mut images = self.plan.images.clone();
+        for (image, &position) in images.iter_mut().zip(&self.positions) {
+            image.wanted.destination = wanted[position].destination.clone();
+        }
+        batch.plan = Arc::new(Plan::new(images));
+        for (report, wanted) in batch.reports.iter_mut().zip(wanted) {
+            report.destination = wanted.destination.to_string();
+        }
         batch
     }
 

@@ -23,8 +23,8 @@ use crate::list::{
 use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
-    BundleSource, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode,
-    Sought, Source, StreamedBundle, Wanted,
+    BundleSource, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode, Sought,
+    Source, StreamedBundle, Wanted,
 };
 
 /// What a path was found to be.

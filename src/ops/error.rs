@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::batch::BatchFailure;
-use super::{BaseMissing, CarryError, NotReady, OutputError, SourceKind, SourcesNotReady};
+use super::{
+    BaseMissing, CarryError, NotReady, OutputError, SourceKind, SourcesNotReady, TargetsNotReady,
+};
 use crate::bundle::{BundleError, KeyError, ReceiptError};
 use crate::fsx;
 use crate::hint::{Hint, sentence};
@@ -148,6 +150,11 @@ pub enum OpsError {
     #[error(transparent)]
     NotReady(Box<NotReady>),
     #[error(transparent)]
+    TargetsNotReady(TargetsNotReady),
+    /// What is read once cannot go to several targets.
+    #[error("`{}` is {}, which is read once, from front to back", path.display(), kind.as_str())]
+    OneTarget { path: PathBuf, kind: SourceKind },
+    #[error(transparent)]
     SourcesNotReady(Box<SourcesNotReady>),
     /// A new pair of keys would replace an existing one.
     #[error("`{}` already exists; nothing was written", path.display())]
@@ -186,6 +193,19 @@ pub enum OpsError {
 impl From<SourcesNotReady> for OpsError {
     fn from(not_ready: SourcesNotReady) -> Self {
         Self::SourcesNotReady(Box::new(not_ready))
+    }
+}
+
+impl From<Vec<NotReady>> for OpsError {
+    /// Of one or more.
+    fn from(mut targets: Vec<NotReady>) -> Self {
+        match (targets.pop(), targets.is_empty()) {
+            (Some(single), true) => single.into(),
+            (last, _) => {
+                targets.extend(last);
+                Self::TargetsNotReady(TargetsNotReady { targets })
+            }
+        }
     }
 }
 
@@ -286,6 +306,8 @@ impl OpsError {
             Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
+            Self::TargetsNotReady(error) => error.class(),
+            Self::OneTarget { .. } => ErrorClass::Usage,
             Self::Bind { .. } => ErrorClass::Network,
             Self::NotWritable { source, .. } | Self::NotRemoved { source, .. } => source.class(),
             Self::SourcesNotReady(error) => error.class(),
@@ -317,6 +339,7 @@ impl OpsError {
             | Self::NoCatalog { .. }
             | Self::NothingRead { .. }
             | Self::NotReady(_)
+            | Self::TargetsNotReady(_)
             | Self::SourcesNotReady(_) => true,
             Self::Store(error) => error.class() == ErrorClass::Policy,
             Self::Bundle(error) => error.is_refusal(),
@@ -538,6 +561,10 @@ impl Hint for OpsError {
                 Some("`hod doctor` shows which login is used and where it comes from".to_owned())
             }
             Self::NotReady(error) => error.hint(),
+            Self::TargetsNotReady(error) => error.hint(),
+            Self::OneTarget { .. } => Some(
+                "Copy it to one registry at a time, or unpack it into a store first.".to_owned(),
+            ),
             Self::SourcesNotReady(error) => error.hint(),
             Self::Bind { .. }
             | Self::Exposed { .. }

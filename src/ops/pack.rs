@@ -227,11 +227,13 @@ impl Prepared {
                 kind: catalog.kind(),
             });
         }
-        let wanted = catalog.wanted(
-            options.list.as_ref(),
-            &options.renames,
-            &Carry::local(&options.platforms, options.referrers),
-        ).await?;
+        let wanted = catalog
+            .wanted(
+                options.list.as_ref(),
+                &options.renames,
+                &Carry::local(&options.platforms, options.referrers),
+            )
+            .await?;
         let mut batch = Batch::resolve(cx, source, wanted, OnFailure::GoOn).await;
         platforms::check(cx, source, &mut batch, options.platforms.mismatch).await;
         refuse_manifests_as_blobs(cx, &mut batch);

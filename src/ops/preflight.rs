@@ -24,7 +24,7 @@ use crate::oci::{Digest, Manifest, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, HeadManifest, ManifestRef, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 
-pub use finding::{Check, Finding, NotReady};
+pub use finding::{Check, Finding, NotReady, TargetsNotReady};
 use harbor::HarborState;
 pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;

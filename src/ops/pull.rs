@@ -57,11 +57,17 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     }
     let path = options.store.clone();
     let known = bridge::run(move || open_known(&path)).await?;
+    let carry = Carry {
+        platforms: Some(&options.platforms),
+        index: Some(options.index_mode),
+        referrers: options.referrers,
+        foreign_layers: options.foreign_layers,
+    };
     let wanted: Vec<Wanted> = options
         .list
         .entries
         .iter()
-        .map(|entry| wanted(entry, options))
+        .map(|entry| wanted(entry, &options.source, &carry))
         .collect();
     options
         .client
@@ -127,12 +133,10 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
     Ok(batch.finish())
 }
 
-fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
+/// The image that a line of a list names at its registry, to go where the list says.
+pub(super) fn wanted(entry: &ListEntry, source: &Registry, carry: &Carry<'_>) -> Wanted {
     let reference = &entry.reference;
-    let registry = reference
-        .registry
-        .clone()
-        .unwrap_or_else(|| options.source.clone());
+    let registry = reference.registry.clone().unwrap_or_else(|| source.clone());
     let repos = reference
         .remote_names(&registry)
         .into_iter()
@@ -150,12 +154,6 @@ fn wanted(entry: &ListEntry, options: &PullOptions) -> Wanted {
     let destination = Destination {
         repository: stored.repository,
         tag: stored.tag,
-    };
-    let carry = Carry {
-        platforms: Some(&options.platforms),
-        index: Some(options.index_mode),
-        referrers: options.referrers,
-        foreign_layers: options.foreign_layers,
     };
     let locate = Locate::Remote { repos, at };
     Wanted {

@@ -68,11 +68,13 @@ pub async fn select(cx: &Context, options: &SelectOptions) -> Result<BatchOutcom
         Others::Remove => cx.open_store(&options.store, hold).await?,
         Others::Refuse | Others::Keep => None,
     };
-    let wanted = catalog.wanted(
-        Some(&options.list),
-        &options.renames,
-        &Carry::local(&options.platforms, options.referrers),
-    ).await?;
+    let wanted = catalog
+        .wanted(
+            Some(&options.list),
+            &options.renames,
+            &Carry::local(&options.platforms, options.referrers),
+        )
+        .await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.plan.is_empty() {

@@ -60,11 +60,13 @@ pub async fn unpack(cx: &Context, options: &UnpackOptions) -> Result<BatchOutcom
         bundle.require_complete()?;
         bridge::run(move || bundle.check_all_but_blobs()).await?;
     }
-    let wanted = catalog.wanted(
-        None,
-        &RenameRules::default(),
-        &Carry::local(&options.platforms, ReferrerMode::Carry),
-    ).await?;
+    let wanted = catalog
+        .wanted(
+            None,
+            &RenameRules::default(),
+            &Carry::local(&options.platforms, ReferrerMode::Carry),
+        )
+        .await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::Stop).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if let Some(error) = batch.first_failure() {

@@ -15,8 +15,9 @@ use crate::fixtures;
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "bundle",
+    "copy",
     "diff",
     "keygen",
     "receipt",

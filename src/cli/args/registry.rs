@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::oci::Registry;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct RegistryArgs {
     /// Take logins from this file and no other: containers' `auth.json` or Docker's `config.json`

@@ -259,8 +259,11 @@ fn print_images(
         };
         let was = image.original_digest.as_ref();
         let was = was.map(|original| format!(" (was {original})"));
+        let registry = image.registry.as_ref();
+        let registry = registry.map(|registry| format!("{registry}/"));
         stdout.line(format_args!(
-            "{} {digest}{}{}",
+            "{}{} {digest}{}{}",
+            registry.unwrap_or_default(),
             image.destination,
             was.unwrap_or_default(),
             of_target(image, effect),

@@ -77,13 +77,8 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         put_below(&mut list, (&source, prefix))?;
     }
     let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
-    let aliases = if is_named {
-        Vec::new()
-    } else {
-        resolve_aliases(&mut list, &conf)
-    };
-    for text in &aliases {
-        session.reporter().event(Event::Note { text });
+    if !is_named {
+        note_aliases(session, &mut list, &conf);
     }
     let purpose = ClientFor {
         reach: Reach {
@@ -127,7 +122,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
 
 /// Has the names without a registry pulled from below a prefix, where a push with that prefix puts
 /// them; in the store they keep the names that the list gives them.
-fn put_below(
+pub(super) fn put_below(
     list: &mut ImageList,
     (source, prefix): (&Registry, &RepositoryName),
 ) -> Result<(), CommandError> {
@@ -152,7 +147,7 @@ fn put_below(
 }
 
 /// The registries that a list names, each once.
-fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
+pub(super) fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
     let named = list.entries.iter().map(|entry| &entry.reference.registry);
     let mut registries: Vec<Registry> = named
         .map(|registry| registry.clone().unwrap_or_else(|| source.clone()))
@@ -164,6 +159,12 @@ fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
 
 /// Replaces short names by the targets of the user's aliases; the images keep the names in the
 /// list. Returns a sentence for each replacement.
+pub(super) fn note_aliases(session: &Session<'_>, list: &mut ImageList, conf: &RegistriesConf) {
+    for text in &resolve_aliases(list, conf) {
+        session.reporter().event(Event::Note { text });
+    }
+}
+
 fn resolve_aliases(list: &mut ImageList, conf: &RegistriesConf) -> Vec<String> {
     let mut texts = Vec::new();
     for entry in &mut list.entries {

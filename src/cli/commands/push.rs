@@ -11,7 +11,7 @@ use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::fsx;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, Effect, Preflight, PushOptions, Recheck};
+use crate::ops::{self, CopyFrom, CopyOptions, Effect, Preflight, Recheck, RegistryTarget};
 use crate::registry::{NewProject, Purpose, RegistriesConf};
 use crate::transfer::OnFailure;
 
@@ -38,17 +38,17 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         }
     };
     let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = session.interruptible(ops::push(&cx, &options)).await;
+    let found = session.interruptible(ops::copy(&cx, &options)).await;
     let asked = Asked {
         results,
-        list: options.list.as_ref(),
-        source: Some(&options.source),
-        target: Some(&options.registry),
+        list: options.from.list(),
+        source: Some(&args.source),
+        target: options.targets.first().map(|target| &target.registry),
     };
     outcome::finish(session, wording, found, asked).await
 }
 
-async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, CommandError> {
     require_source_first(args)?;
     let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
         what: "push target",
@@ -66,22 +66,13 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
         registries_conf: RegistriesConf::default(),
         purpose: Purpose::Push,
     };
-    let options = PushOptions {
-        source: args.source.clone(),
+    let client = settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
+        .await?
+        .with_uploads(settings::uploads(&args.upload, &session.drain));
+    let target = RegistryTarget {
         registry,
-        client: settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
-            .await?
-            .with_uploads(settings::uploads(&args.upload, &session.drain)),
-        list: settings::only_list(&args.only, session.reporter().as_ref()).await?,
-        renames: settings::rename_rules(&args.rename, prefix),
-        referrers: args.referrers.mode(),
-        platforms: args.platforms.options(),
-        effect: Effect::of(args.dry_run),
-        on_failure: if args.fail_fast {
-            OnFailure::Stop
-        } else {
-            OnFailure::GoOn
-        },
+        prefix,
+        client,
         preflight: preflight(&args.preflight),
         recheck: if args.recheck {
             Recheck::All
@@ -89,11 +80,27 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<PushOptions, 
             Recheck::Skip
         },
     };
-    let flags = locked::Flags::local(&options.platforms, options.referrers);
-    if let Some(list) = &options.list {
-        locked::require_agreement(list, &flags)?;
+    let (platforms, referrers) = (args.platforms.options(), args.referrers.mode());
+    let list = settings::only_list(&args.only, session.reporter().as_ref()).await?;
+    if let Some(list) = &list {
+        locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
     }
-    Ok(options)
+    Ok(CopyOptions {
+        from: CopyFrom::Local {
+            path: args.source.clone(),
+            list,
+            platforms,
+        },
+        targets: vec![target],
+        renames: settings::rename_rules(&args.rename, None),
+        referrers,
+        effect: Effect::of(args.dry_run),
+        on_failure: if args.fail_fast {
+            OnFailure::Stop
+        } else {
+            OnFailure::GoOn
+        },
+    })
 }
 
 /// Refuses a registry in the place of the source.
@@ -119,7 +126,7 @@ fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
     })
 }
 
-fn preflight(args: &PreflightArgs) -> Preflight {
+pub(super) fn preflight(args: &PreflightArgs) -> Preflight {
     if args.no_preflight {
         return Preflight::Skip;
     }

@@ -61,6 +61,29 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
     Ok(())
 }
 
+/// Whether what is at `path` is a list, or a directory of lists, rather than images: text, or a
+/// directory that holds lists and is no store or layout.
+pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
+    if fsx::is_stdin(path) {
+        return Ok(false);
+    }
+    let Some(stat) = fsx::try_stat(path)? else {
+        return Ok(false);
+    };
+    if stat.is_dir {
+        return Ok(!lists_of(path)?.0.is_empty()
+            && !matches!(no_lists(path, Vec::new())?, CommandError::NotAList { .. }));
+    }
+    let mut head = Vec::new();
+    let file = fsx::open_input(path)?;
+    let read = file.take(HEAD_LEN).read_to_end(&mut head);
+    read.map_err(|source| fsx::Error::new("read", path, source))?;
+    // UTF-16 has NULs, and a mark in front.
+    let is_text =
+        head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || !head.contains(&0);
+    Ok(!head.is_empty() && is_text && require_text(path, &head).is_ok())
+}
+
 /// Reads every file, every list of every directory, and stdin for `-`; parses them as one.
 ///
 /// Warns of subdirectories with lists, which are not read.

@@ -50,10 +50,12 @@ impl Counters {
                 len,
             } => {
                 self.stage = None;
+                // One for each target.
+                let before = self.planned;
                 self.planned = Some(Planned {
-                    n_images,
-                    n_blobs,
-                    len,
+                    n_images: before.map_or(0, |before| before.n_images) + n_images,
+                    n_blobs: before.map_or(0, |before| before.n_blobs) + n_blobs,
+                    len: before.map_or(0, |before| before.len).saturating_add(len),
                 });
             }
             Event::BytesMoved { len } => self.moved_len = self.moved_len.saturating_add(len),

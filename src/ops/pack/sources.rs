@@ -30,7 +30,11 @@ pub(super) fn is_in_place(source: &dyn Source) -> bool {
 
 /// Warns of parts of a bundle that are not packed again: its signature, unless the new bundle is
 /// signed too, and the user's files in it, which are returned.
-pub(super) fn warn_of_rest(cx: &Context, source: &dyn Source, options: &PackOptions) -> Vec<String> {
+pub(super) fn warn_of_rest(
+    cx: &Context,
+    source: &dyn Source,
+    options: &PackOptions,
+) -> Vec<String> {
     let Some(document) = source.document() else {
         return Vec::new();
     };

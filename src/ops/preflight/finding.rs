@@ -95,7 +95,7 @@ impl Finding {
     }
 
     /// The finding that a registry cannot be used.
-    pub(super) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
+    pub(in crate::ops) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
             _ if error.class() == ErrorClass::Auth && !error.is_tls() => Check::Login,
@@ -121,6 +121,46 @@ impl NotReady {
     pub fn class(&self) -> ErrorClass {
         let first = self.findings.first();
         first.map_or(ErrorClass::Policy, |finding| finding.check.class())
+    }
+}
+
+/// Several registries that cannot take what is to be copied; nothing was, to any of them.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetsNotReady {
+    pub targets: Vec<NotReady>,
+}
+
+impl TargetsNotReady {
+    /// What kind of failure the first of all is, for programs.
+    pub fn class(&self) -> ErrorClass {
+        let first = self.targets.first();
+        first.map_or(ErrorClass::Policy, NotReady::class)
+    }
+}
+
+impl std::error::Error for TargetsNotReady {}
+
+impl fmt::Display for TargetsNotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, target) in self.targets.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            target.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Hint for TargetsNotReady {
+    fn hint(&self) -> Option<String> {
+        let findings: Vec<Finding> = self
+            .targets
+            .iter()
+            .flat_map(|t| t.findings.clone())
+            .collect();
+        let fixes: Vec<String> = fixes(&findings).collect();
+        (!fixes.is_empty()).then(|| fixes.join("\n"))
     }
 }
 

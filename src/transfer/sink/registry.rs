@@ -20,7 +20,8 @@ use crate::registry::{
 };
 use crate::report::{BlobRoute, Reporter};
 use crate::transfer::{
-    BlobContent, Destination, ImageOutcome, Plan, Presence, Source, TransferError,
+    BlobContent, Destination, ImageOutcome, Location, Plan, PlannedBlob, Presence, Source,
+    TransferError,
 };
 
 /// Blobs of this length or more are asked for after they were sent: for smaller ones that would
@@ -80,7 +81,10 @@ impl Sink for RegistrySink {
         if seen != Evidence::Present {
             // What is damaged, or may be, would only be mounted again.
             let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
-            let from = self.elsewhere(&blob.digest).filter(|_| is_sound);
+            let from = self.elsewhere(&blob.digest);
+            let from = from
+                .or_else(|| self.own(handover.blob))
+                .filter(|_| is_sound);
             let start = self.client.start_upload(&repo, blob, from.as_ref());
             match start.await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
@@ -173,6 +177,14 @@ impl RegistrySink {
     fn elsewhere(&self, blob: &Digest) -> Option<RepositoryName> {
         let elsewhere = self.elsewhere.lock().expect("no panic while noting");
         elsewhere.get(blob).cloned()
+    }
+
+    /// The repository of this very registry that a blob comes from.
+    fn own(&self, blob: &PlannedBlob) -> Option<RepositoryName> {
+        blob.from.iter().find_map(|location| match location {
+            Location::Repo(repo) if repo.registry == self.registry => Some(repo.name.clone()),
+            _ => None,
+        })
     }
 
     fn note_sent(&self, images: impl IntoIterator<Item = usize>) {

@@ -273,6 +273,10 @@ fn of_the_verbs() {
             ],
         },
         OpsError::Key(KeyError::NoRandomness),
+        OpsError::OneTarget {
+            path: "-".into(),
+            kind: SourceKind::PipedBundle,
+        },
         OpsError::Piped,
     ];
     let errors: Vec<OpsError> = of_serving()
@@ -300,8 +304,10 @@ fn of_the_verbs() {
             | OpsError::Server(_)
             // Shown by the tests of `harbor`.
             | OpsError::NotReady(_)
-            | OpsError::SourcesNotReady(_) => unreachable!(),
-            OpsError::Bind { .. }
+            | OpsError::SourcesNotReady(_)
+            | OpsError::TargetsNotReady(_) => unreachable!(),
+            OpsError::OneTarget { .. }
+            | OpsError::Bind { .. }
             | OpsError::Exposed { .. }
             | OpsError::ReadOnlyBundle { .. }
             | OpsError::NotWritable { .. }

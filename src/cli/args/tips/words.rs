@@ -22,9 +22,9 @@ const fn after(
 
 pub(super) const VERBS: &[Tip] = &[
     tip(
-        &["copy", "cp", "sync", "mirror"],
-        "`hod pull LIST --store STORE`, then `hod push STORE REGISTRY`, copies images between \
-         registries",
+        &["cp", "sync", "mirror"],
+        "`hod copy SRC REGISTRY` copies images between registries, and `hod pull LIST --store STORE` \
+         into a store",
     ),
     tip(
         &[

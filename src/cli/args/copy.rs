@@ -1,0 +1,91 @@
+//! The flags of `copy`.
+
+use clap::Args;
+
+use super::verbs::ForeignLayersArgs;
+use super::{
+    BundleArgs, OnlyArgs, PlatformArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
+    ResultsArgs, UploadArgs,
+};
+
+/// Copy images from anywhere to registries, directly
+///
+/// Nothing is stored on the way: what comes from a registry is streamed, and each blob is fetched
+/// once, however many registries lack it. Every registry is checked before anything is changed at
+/// any of them; then all are filled at once, and one that is slow or fails does not hold up the
+/// others. Digests are kept, unless `--platform` or `--index` says otherwise.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  hod copy images-list.txt harbor.corp --project offline
+  hod copy images-list.txt harbor-a.corp harbor-b.corp/mirror --dry-run
+  hod copy nginx:1.27 harbor.corp/mirror
+  hod copy harbor-a.corp/platform harbor-b.corp
+  hod copy site.tar harbor-a.corp harbor-b.corp")]
+pub(crate) struct CopyArgs {
+    /// A list, a directory of lists, an image, a registry (`HOST[/PREFIX]`), a store, bundle or
+    /// layout; or `-` for a bundle from stdin
+    ///
+    /// A transport in front says which it is: `docker://`, `store:`, `bundle:`, `dir:`, `oci:`,
+    /// `oci-archive:`, `docker-archive:`.
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+
+    /// The registries, each with an optional prefix for all names
+    #[arg(required = true, value_name = "REGISTRY[/PREFIX]")]
+    pub(crate) targets: Vec<String>,
+
+    /// The registry of names that have none, docker.io by default, and a prefix for all of them
+    #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
+    pub(crate) names_from: Option<String>,
+
+    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
+    #[arg(long)]
+    pub(crate) no_registries_conf: bool,
+
+    /// Say what would be copied, and change nothing
+    ///
+    /// Says of each image whether it is new, replaces another or is unchanged, and how much would
+    /// be sent.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Ask the registries for every part of images whose tag is unchanged, and send what is missing
+    /// or has another length
+    #[arg(long)]
+    pub(crate) recheck: bool,
+
+    /// Stop at the first image that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+
+    #[command(flatten)]
+    pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) platforms: PlatformArgs,
+
+    #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
+
+    #[command(flatten)]
+    pub(crate) foreign_layers: ForeignLayersArgs,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) upload: UploadArgs,
+
+    #[command(flatten)]
+    pub(crate) results: ResultsArgs,
+}

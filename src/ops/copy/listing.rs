@@ -1,0 +1,85 @@
+//! What a registry has, as a list.
+
+use futures_util::StreamExt as _;
+
+use crate::list::{Destination, ImageList, LineOptions, ListEntry, Origin};
+use crate::oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
+use crate::ops::OpsError;
+use crate::registry::{Client, Repo};
+
+/// How many repositories are asked at once for their tags.
+const ASK_AT_ONCE: usize = 16;
+
+/// Lists every tag of a registry, or of what is below a prefix, each to go where it is now. Tags of
+/// referrers are left out: they are carried with their images.
+pub async fn registry_list(
+    client: &Client,
+    registry: &Registry,
+    prefix: Option<&RepositoryName>,
+) -> Result<ImageList, OpsError> {
+    let names = client.list_repositories(registry, prefix).await;
+    let names = names.map_err(|source| match source.status() {
+        Some(400..=499) => OpsError::NoCatalog {
+            registry: registry.clone(),
+            source: Box::new(source),
+        },
+        _ => source.into(),
+    })?;
+    let repos = names.into_iter().map(|name| Repo {
+        registry: registry.clone(),
+        name,
+    });
+    let repos: Vec<Repo> = repos.collect();
+    client.expect(&repos);
+    let mut answers = futures_util::stream::iter(repos)
+        .map(|repo| async move {
+            let tags = client.list_tags(&repo).await;
+            (repo, tags)
+        })
+        .buffered(ASK_AT_ONCE);
+    let mut entries = Vec::new();
+    while let Some((repo, tags)) = answers.next().await {
+        match tags {
+            Ok(tags) => {
+                let tags = tags.into_iter();
+                let images = tags.filter(|tag| ReferrerTag::parse(tag).is_none());
+                entries.extend(images.map(|tag| entry(&repo, tag)));
+            }
+            // A repository whose tags are all deleted.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if entries.is_empty() {
+        let path = match prefix {
+            Some(prefix) => format!("{registry}/{prefix}"),
+            None => registry.to_string(),
+        };
+        return Err(OpsError::NoImages { path: path.into() });
+    }
+    Ok(ImageList {
+        entries,
+        warnings: Vec::new(),
+    })
+}
+
+fn entry(repo: &Repo, tag: Tag) -> ListEntry {
+    ListEntry {
+        reference: Reference {
+            registry: Some(repo.registry.clone()),
+            repository: repo.name.clone(),
+            tag: Some(tag.clone()),
+            digest: None,
+        },
+        destination: Some(Destination {
+            repository: repo.name.clone(),
+            tag: Some(tag),
+        }),
+        options: LineOptions::default(),
+        section: None,
+        origin: Origin {
+            file: repo.registry.to_string(),
+            line: 1,
+        },
+    }
+}

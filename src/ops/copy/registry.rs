@@ -1,0 +1,387 @@
+//! One registry as a target: what it has, what would stop the copy, and filling it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use super::{CopyOptions, Opened};
+use crate::list::RenameRules;
+use crate::oci::{Registry, RepositoryName, sum_len};
+use crate::ops::base;
+use crate::ops::batch::{Batch, Standing, WouldMove};
+use crate::ops::preflight::{Finding, Look, Present, require_no_proxy_cache, would_create};
+use crate::ops::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
+use crate::registry::{Client, RegistryError, Repo};
+use crate::report::amount::format_count;
+use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Sink, Source, TransferError};
+
+/// How many destinations are asked at once what they have.
+const ASK_AT_ONCE: usize = 16;
+
+/// A registry to copy to.
+#[derive(Debug)]
+pub struct RegistryTarget {
+    pub registry: Registry,
+    /// What stands before every name there.
+    pub prefix: Option<RepositoryName>,
+    pub client: Client,
+    pub preflight: Preflight,
+    pub recheck: Recheck,
+}
+
+/// Whether images that are at their destination already are asked for in all their parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    Skip,
+    /// Ask for every blob and manifest, and send what is missing or differs.
+    All,
+}
+
+impl RegistryTarget {
+    /// The rules for names there.
+    pub(super) fn renames(&self, renames: &RenameRules) -> RenameRules {
+        RenameRules {
+            prefix: self.prefix.clone(),
+            ..renames.clone()
+        }
+    }
+}
+
+/// A registry that was looked at.
+pub(super) struct Prepared<'a> {
+    cx: &'a Context,
+    target: &'a RegistryTarget,
+    effect: Effect,
+    batch: Batch,
+    sink: Arc<RegistrySink>,
+    look: Option<Look<'a>>,
+    would_move: Option<WouldMove>,
+    projects: Vec<ProjectReport>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Looks at the registry, and changes nothing.
+    pub(super) async fn new(
+        cx: &'a Context,
+        options: &CopyOptions,
+        (opened, target, batch): (&Opened<'_>, &'a RegistryTarget, Batch),
+    ) -> Result<Self, OpsError> {
+        let (registry, effect) = (&target.registry, options.effect);
+        let client = match effect {
+            Effect::Real => target.client.for_push(),
+            Effect::DryRun => target.client.clone(),
+        };
+        let images = batch.plan.images.iter();
+        let repos = images.map(|image| Repo {
+            registry: registry.clone(),
+            name: image.wanted.destination.repository.clone(),
+        });
+        client.expect(&repos.collect::<Vec<_>>());
+        let mut look = look(cx, target, effect, &batch.plan).await;
+        let origin = Arc::clone(&opened.source);
+        let sink = RegistrySink::new(client, registry.clone())
+            .healing_from(origin, Arc::clone(&cx.reporter));
+        let compared = if look.as_ref().is_some_and(Look::is_hopeless) {
+            Compared::nothing(batch, sink)
+        } else {
+            compare((cx, options), (opened, target), (&mut look, batch, sink)).await?
+        };
+        Ok(Self {
+            cx,
+            target,
+            effect,
+            batch: compared.batch,
+            sink: Arc::new(compared.sink),
+            look,
+            would_move: compared.would_move,
+            projects: Vec::new(),
+        })
+    }
+
+    /// What was found that stops the copy.
+    pub(super) fn not_ready(&mut self) -> Option<NotReady> {
+        let look = self.look.as_mut()?;
+        if let Err(not_ready) = look.go_on() {
+            return Some(not_ready);
+        }
+        self.projects = look.projects();
+        if let Preflight::Run { create: Some(new) } = self.target.preflight
+            && self.effect == Effect::DryRun
+            && !self.projects.is_empty()
+        {
+            self.cx.note(&would_create(&self.projects, new));
+        }
+        None
+    }
+
+    /// Creates the projects that are missing, if they are to be.
+    pub(super) async fn create_projects(&mut self) -> Result<(), OpsError> {
+        let Some(look) = &mut self.look else {
+            return Ok(());
+        };
+        look.create_projects().await;
+        look.go_on()?;
+        self.projects = look.projects();
+        Ok(())
+    }
+
+    pub(super) fn plan(&self) -> &Arc<Plan> {
+        &self.batch.plan
+    }
+
+    pub(super) fn sink(&self) -> Arc<dyn Sink> {
+        self.sink.clone()
+    }
+
+    /// Sends what the registry lacks.
+    pub(super) async fn fill(&mut self, source: Arc<dyn Source>, sink: Arc<dyn Sink>) {
+        let batch = &mut self.batch;
+        if batch.must_stop() {
+            return;
+        }
+        batch.run(self.cx, Arc::clone(&source), sink).await;
+        let images = batch.plan.images.iter().enumerate();
+        let is_unchanged = |at: usize, image: &Resolved| {
+            self.sink.rechecks(&image.wanted.destination) && !self.sink.has_sent(at)
+        };
+        let unchanged = images.filter(|(at, image)| is_unchanged(*at, image));
+        let unchanged: Vec<usize> = unchanged.map(|(at, _)| at).collect();
+        batch.mark_unchanged(unchanged);
+        batch.check_the_rest(self.cx, source.as_ref()).await;
+    }
+
+    /// What became of it.
+    pub(super) fn finish(self) -> (Registry, BatchOutcome) {
+        let mut outcome = self.batch.finish();
+        outcome.projects = self.projects;
+        outcome.would_move = self.would_move;
+        (self.target.registry.clone(), outcome)
+    }
+}
+
+/// What a registry lacks.
+struct Compared {
+    batch: Batch,
+    sink: RegistrySink,
+    /// Of a dry run.
+    would_move: Option<WouldMove>,
+}
+
+impl Compared {
+    fn nothing(batch: Batch, sink: RegistrySink) -> Self {
+        Self {
+            batch,
+            sink,
+            would_move: None,
+        }
+    }
+}
+
+/// Asks what the registry has, and looks at what it lacks.
+async fn compare(
+    (cx, options): (&Context, &CopyOptions),
+    (opened, target): (&Opened<'_>, &RegistryTarget),
+    (look, mut batch, sink): (&mut Option<Look<'_>>, Batch, RegistrySink),
+) -> Result<Compared, OpsError> {
+    let (source, registry) = (opened.source.as_ref(), &target.registry);
+    cx.stage(&format!("asking {registry} what it has"));
+    let answers = ask(&sink, &batch, (look.as_ref(), target.recheck)).await;
+    if let (Some(look), Some(error)) = (look.as_mut(), refused(&answers)) {
+        look.findings.push(Finding::of_error(registry, error));
+        return Ok(Compared::nothing(batch, sink));
+    }
+    let present: Vec<Present> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().ok().cloned())
+        .filter(|present| *present != Present::Same)
+        .collect();
+    let found = answers.iter().map(|answer| answer.as_ref().ok());
+    batch.set_targets(found.map(|answer| answer.map(Present::target)).collect());
+    let at_target = |wanted: &[Present]| {
+        let images = batch.plan.images.iter().zip(&answers);
+        let is_wanted = |answer: &Result<Present, TransferError>| {
+            answer
+                .as_ref()
+                .is_ok_and(|present| wanted.contains(present))
+        };
+        let images = images.filter(|(_, answer)| is_wanted(answer));
+        images
+            .map(|(image, _)| image.wanted.destination.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    let unchanged = at_target(&[Present::Same, Present::SameToRecheck]);
+    let sink = sink.rechecking(at_target(&[Present::SameToRecheck]));
+    if look.is_none() {
+        let repositories = unchanged.iter().map(|destination| &destination.repository);
+        require_no_proxy_cache((&target.client, registry), repositories).await?;
+    }
+    let answers = answers.into_iter();
+    batch.settle(answers.map(|answer| answer.map(Standing::from)).collect());
+    let renames = target.renames(&options.renames);
+    let at = (&sink, &renames, look.as_ref());
+    let path = opened.path();
+    let awaited = base::await_at_registry((cx, source, &path), at, &mut batch).await;
+    // What else is wrong may be why it is not there.
+    let is_clean = |look: &Look<'_>| look.findings.is_empty();
+    if look.as_ref().is_none_or(is_clean) {
+        awaited?;
+    }
+    let mut would_move = None;
+    if options.effect == Effect::DryRun {
+        let rehearsed = rehearse(cx, source, (&sink, look.as_ref()), &mut batch);
+        would_move = Some(rehearsed.await);
+    }
+    if let Some(look) = look {
+        look.second(&sink, (&batch.plan, &present)).await;
+    }
+    Ok(Compared {
+        batch,
+        sink,
+        would_move,
+    })
+}
+
+/// Why the registry refuses to say anything of any image, if it does.
+fn refused(answers: &[Result<Present, TransferError>]) -> Option<&RegistryError> {
+    let refusal = |answer: &'_ Result<Present, TransferError>| match answer {
+        Err(TransferError::Registry(error)) => {
+            matches!(error.status(), Some(400..=499)) && !error.is_transient()
+        }
+        _ => false,
+    };
+    if !answers.iter().all(refusal) {
+        return None;
+    }
+    match answers.first() {
+        Some(Err(TransferError::Registry(error))) => Some(error),
+        _ => None,
+    }
+}
+
+/// The first look, unless it is not wanted.
+async fn look<'a>(
+    cx: &'a Context,
+    target: &'a RegistryTarget,
+    effect: Effect,
+    plan: &Plan,
+) -> Option<Look<'a>> {
+    let Preflight::Run { create } = target.preflight else {
+        return None;
+    };
+    let at = (&target.client, &target.registry);
+    Some(Look::first(cx, at, (effect, create), plan).await)
+}
+
+/// Finds out, for a dry run, which blobs would be sent and whether the source has them; images that
+/// would fail for one of them are noted.
+async fn rehearse(
+    cx: &Context,
+    source: &dyn Source,
+    (sink, look): (&RegistrySink, Option<&Look<'_>>),
+    batch: &mut Batch,
+) -> WouldMove {
+    let plan = Arc::clone(&batch.plan);
+    let n_blobs = format_count(plan.blobs.len(), "blob");
+    cx.stage(&format!("asking {} for {n_blobs}", sink.registry()));
+    let plan = &plan;
+    let answers: Vec<Result<bool, TransferError>> = futures_util::stream::iter(&plan.blobs)
+        .enumerate()
+        .map(|(at, blob)| async move {
+            if blob.presence != Presence::Source {
+                return Ok(false);
+            }
+            let names = base::destinations(plan, at, look);
+            let mut n_there = 0;
+            for name in &names {
+                if sink.has_blob(name, &blob.descriptor).await? {
+                    n_there += 1;
+                }
+            }
+            if n_there > 0 {
+                return Ok(false);
+            }
+            source.check_blob(blob).await.map(|()| true)
+        })
+        .buffered(ASK_AT_ONCE)
+        .collect()
+        .await;
+    let mut would_move = WouldMove { blobs: 0, bytes: 0 };
+    let mut incomplete: BTreeSet<usize> = BTreeSet::new();
+    for (blob, answer) in plan.blobs.iter().zip(answers) {
+        match answer {
+            Ok(false) => {}
+            Ok(true) => {
+                would_move.blobs += 1;
+                would_move.bytes = sum_len([would_move.bytes, blob.descriptor.size]);
+                incomplete.extend(&blob.images);
+            }
+            Err(error) => batch.mark_failed(&blob.images, error),
+        }
+    }
+    for (at, image) in plan.images.iter().enumerate() {
+        if !sink.rechecks(&image.wanted.destination) || incomplete.contains(&at) {
+            continue;
+        }
+        match sink.has_manifests(image).await {
+            Ok(true) => batch.mark_unchanged([at]),
+            Ok(false) => {}
+            Err(error) => batch.mark_failed(&[at], error),
+        }
+    }
+    would_move
+}
+
+/// Asks for every image what its destination names already, and has of what is about it.
+async fn ask(
+    sink: &RegistrySink,
+    batch: &Batch,
+    (look, recheck): (Option<&Look<'_>>, Recheck),
+) -> Vec<Result<Present, TransferError>> {
+    futures_util::stream::iter(&batch.plan.images)
+        .map(|image| async move {
+            let destination = &image.wanted.destination;
+            if look.is_some_and(|look| !look.may_ask(destination)) {
+                return Ok(Present::Nothing);
+            }
+            let top = image.top();
+            let answered = look.and_then(|look| look.answer(destination, top));
+            let present = if let Some(present) = answered {
+                present
+            } else {
+                match sink.current(destination, top.digest()).await {
+                    Ok(head) => Present::of(head.as_ref(), top),
+                    // It is there, or there would be nothing to hide; a PUT needs not read it.
+                    Err(TransferError::Registry(error)) if error.is_hidden_by_policy() => {
+                        Present::Hidden
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            match (present, recheck) {
+                (Present::Same, Recheck::All) => Ok(Present::SameToRecheck),
+                (Present::Same, Recheck::Skip) if !has_foreign_layers(sink, image).await? => {
+                    Ok(Present::SameToRecheck)
+                }
+                (Present::Same, Recheck::Skip) if !sink.has_referrers(image).await? => {
+                    Ok(Present::SameWithoutReferrers)
+                }
+                (present, _) => Ok(present),
+            }
+        })
+        .buffered(ASK_AT_ONCE)
+        .collect()
+        .await
+}
+
+/// Whether a destination that has the manifests of an image has the foreign layers of the source,
+/// too: a registry takes a manifest without them.
+async fn has_foreign_layers(sink: &RegistrySink, image: &Resolved) -> Result<bool, TransferError> {
+    let repository = &image.wanted.destination.repository;
+    for layer in image.blobs.iter().filter(|blob| blob.is_foreign()) {
+        if !sink.has_blob(repository, layer).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

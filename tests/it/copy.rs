@@ -1,0 +1,247 @@
+//! `hod copy`: from anywhere to one or several registries, in one go.
+
+use hod::fsx;
+
+use crate::support::env::TestEnv;
+use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
+use crate::support::images::{Image, image, menagerie, repository, tag};
+use crate::support::registry::TestRegistry;
+
+#[track_caller]
+fn has(registry: &TestRegistry, name: &str, image: &Image) {
+    let digest = registry
+        .store()
+        .resolve_tag(&repository(name), &tag("1"))
+        .unwrap();
+    assert_eq!(digest.as_ref(), Some(image.digest()), "{name}");
+}
+
+/// What there is in the working directory.
+fn names(env: &TestEnv) -> Vec<std::ffi::OsString> {
+    let mut names = fsx::read_dir_names(&env.work()).unwrap();
+    names.sort();
+    names
+}
+
+fn kinds() -> Vec<(&'static str, Image)> {
+    let kinds = menagerie().into_iter();
+    kinds.filter(|(name, _)| *name != "foreign").collect()
+}
+
+/// A registry with an image of each kind, and a list of them.
+fn source(env: &TestEnv) -> TestRegistry {
+    let registry = TestRegistry::start();
+    let mut list = String::new();
+    for (name, image) in &kinds() {
+        registry.add(&format!("kinds/{name}:1"), image);
+        list.push_str(&format!("kinds/{name}:1\n"));
+    }
+    env.write("list.txt", &list);
+    registry
+}
+
+#[test]
+fn a_list_goes_to_several_registries_and_nothing_is_stored() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let (a, b) = (TestRegistry::start(), TestRegistry::start());
+    let line = format!(
+        "copy list.txt --source {} {} {}/mirror",
+        from.host(),
+        a.host(),
+        b.host()
+    );
+    let before = names(&env);
+    let copied = env.run_line(&line).success();
+    for (name, image) in &kinds() {
+        has(&a, &format!("kinds/{name}"), image);
+        has(&b, &format!("mirror/kinds/{name}"), image);
+        let line = format!("{}/mirror/kinds/{name}:1 {}", b.host(), image.digest());
+        assert!(copied.stdout.contains(&line), "{}", copied.stdout);
+    }
+    assert_eq!(names(&env), before, "nothing is stored");
+    let blobs: std::collections::BTreeSet<String> = from
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/"))
+        .map(|seen| seen.path)
+        .collect();
+    assert_eq!(blobs.len(), from.n_blob_gets(), "each blob is fetched once");
+    from.take_seen();
+    a.take_seen();
+    let again = env.run_line(&line).success();
+    assert_eq!(from.n_blob_gets(), 0);
+    assert!(a.seen().iter().all(|seen| seen.method == "HEAD"));
+    assert!(again.stderr.contains("unchanged"), "{}", again.stderr);
+}
+
+#[test]
+fn every_kind_of_source_is_told_by_what_it_is() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    for (name, image) in &kinds() {
+        image.put_in(&store, &format!("kinds/{name}:1"));
+    }
+    drop(store);
+    for line in [
+        "pack store --output all.tar",
+        "pack store --output all.tar.zst",
+        "export store --output layouts",
+        "export store --format oci --output oci",
+    ] {
+        env.run_line(line).success();
+    }
+    let from = source(&env);
+    let registry = from.host().to_owned();
+    for text in [
+        "store",
+        "store:store",
+        "all.tar",
+        "bundle:all.tar",
+        "all.tar.zst",
+        "layouts",
+        "dir:layouts",
+        "oci",
+        "oci:oci",
+        registry.as_str(),
+        &format!("{registry}/kinds"),
+        &format!("docker://{registry}/kinds"),
+        &format!("list.txt --source {registry}"),
+    ] {
+        let target = TestRegistry::start();
+        let line = format!("copy {text} {} --index keep", target.host());
+        env.run_line(&line).success();
+        for (name, image) in &kinds() {
+            has(&target, &format!("kinds/{name}"), image);
+        }
+    }
+}
+
+#[test]
+fn one_image_is_copied_by_its_name() {
+    let env = TestEnv::new();
+    let from = TestRegistry::start();
+    let one = image(7);
+    from.add("library/one:1", &one);
+    let target = TestRegistry::start();
+    let line = format!("copy one:1 --source {} {}/p", from.host(), target.host());
+    env.run_line(&line).success();
+    has(&target, "p/library/one", &one);
+    let host = from.host().replace(':', "_");
+    let line = format!(
+        "copy docker://{}/library/one:1 {}",
+        from.host(),
+        target.host()
+    );
+    env.run_line(&line).success();
+    has(&target, &format!("{host}/library/one"), &one);
+}
+
+#[test]
+fn within_one_registry_blobs_are_mounted() {
+    let env = TestEnv::new();
+    let registry = source(&env);
+    let host = registry.host().to_owned();
+    env.run_line(&format!("copy {host}/kinds {host}/copies"))
+        .success();
+    for (name, image) in &kinds() {
+        has(&registry, &format!("copies/kinds/{name}"), image);
+    }
+    assert_eq!(registry.n_blob_gets(), 0, "nothing is fetched");
+    assert_eq!(registry.count("PATCH", |_| true), 0, "nothing is sent");
+}
+
+#[test]
+fn nothing_is_changed_anywhere_while_one_target_is_not_ready() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let a = TestRegistry::start();
+    // Of no server.
+    let (b, c) = ("127.0.0.1:1", "127.0.0.1:2");
+    let line = format!(
+        "copy list.txt --source {} {} {b} {c} --retries 0",
+        from.host(),
+        a.host()
+    );
+    let refused = env.run_line(&line).exits(5);
+    assert!(refused.stderr.contains(b) && refused.stderr.contains(c));
+    assert!(a.store().repositories().unwrap().is_empty());
+    assert_eq!(from.n_blob_gets(), 0);
+}
+
+#[test]
+fn a_registry_that_refuses_every_image_is_not_ready() {
+    let env = TestEnv::new();
+    let store = env.store("store");
+    for (name, image) in &kinds() {
+        image.put_in(&store, &format!("kinds/{name}:1"));
+    }
+    drop(store);
+    for status in [401, 403, 405, 451] {
+        let target = TestRegistry::start();
+        target.fail(Fault::on("*", manifest_path).does(Effect::Status(status)));
+        let host = target.host();
+        for verb in ["push", "copy"] {
+            let line = format!("{verb} store {host}");
+            let refused = env.run_line(&line).exits(5);
+            assert!(refused.stdout.is_empty(), "{line}: {}", refused.stdout);
+        }
+        assert!(target.store().repositories().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_target_that_fails_does_not_take_the_others_with_it() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let (a, b) = (TestRegistry::start(), TestRegistry::start());
+    b.fail(Fault::on("*", upload_path).does(Effect::Status(400)));
+    let line = format!(
+        "copy list.txt --source {} {} {} --report r.json --retry-list retry.txt",
+        from.host(),
+        a.host(),
+        b.host()
+    );
+    env.run_line(&line).exits(3);
+    for (name, image) in &kinds() {
+        has(&a, &format!("kinds/{name}"), image);
+    }
+    assert!(b.store().repositories().unwrap().is_empty());
+    // What failed at one of them is to be done again, once.
+    let retry = env.read("retry.txt");
+    let lines = retry.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.count(), kinds().len(), "{retry}");
+    b.heal();
+    let line = format!(
+        "copy retry.txt --source {} {} {}",
+        from.host(),
+        a.host(),
+        b.host()
+    );
+    env.run_line(&line).success();
+    for (name, image) in &kinds() {
+        has(&b, &format!("kinds/{name}"), image);
+    }
+}
+
+#[test]
+fn usage_is_refused_before_anything_is_asked() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let target = TestRegistry::start();
+    let (source, host) = (from.host(), target.host());
+    for (line, code) in [
+        (format!("copy nothing {host}"), 2),
+        (format!("copy oci: {host}"), 2),
+        (format!("copy list.txt --source {source} {host} {host}"), 2),
+        (format!("copy ./missing.tar {host}"), 2),
+        (
+            format!("copy list.txt --source {source} harbor.corp/UPPER"),
+            2,
+        ),
+    ] {
+        let refused = env.run_line(&line);
+        assert_eq!(refused.code, Some(code), "{line}: {}", refused.stderr);
+    }
+    assert!(target.seen().is_empty());
+}
