@@ -262,7 +262,7 @@ mod tests {
             (b"\x7fELF\x02\x01\x01\x00", false),
         ] {
             fsx::write_file(&path, content).unwrap();
-            let created = ResultFile::create(&path);
+            let created = ResultFile::create(&path).map(drop);
             assert_eq!(created.is_ok(), is_replaced, "{content:?}");
             if let Err(error) = created {
                 assert_eq!(error.kind(), fsx::IoKind::Exists);

@@ -1,6 +1,8 @@
 //! Why a whole batch was refused, or broke off.
 
-use std::path::{Path, PathBuf};
+mod hint;
+
+use std::path::PathBuf;
 
 use super::batch::BatchFailure;
 use super::{
@@ -290,6 +292,7 @@ impl OpsError {
             | Self::Rename(_)
             | Self::UnknownSource { .. }
             | Self::ListWithoutStore { .. }
+            | Self::OneTarget { .. }
             | Self::Compression { .. }
             | Self::NotADirectory { .. }
             | Self::Piped
@@ -307,7 +310,6 @@ impl OpsError {
             Self::Keep(error) => error.class(),
             Self::NotReady(error) => error.class(),
             Self::TargetsNotReady(error) => error.class(),
-            Self::OneTarget { .. } => ErrorClass::Usage,
             Self::Bind { .. } => ErrorClass::Network,
             Self::NotWritable { source, .. } | Self::NotRemoved { source, .. } => source.class(),
             Self::SourcesNotReady(error) => error.class(),
@@ -475,118 +477,6 @@ impl OpsError {
                 "By default it is that of the file. Name the bundle with `--name NAME`.".to_owned(),
             ),
             _ => None,
-        }
-    }
-}
-
-/// The hint where a verb cannot use a kind of source.
-fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
-    match (verb, kind) {
-        (_, SourceKind::Layouts) => format!(
-            "push it to a registry, such as `hod serve STORE` is, and use the store that this fills: \
-             `hod push {path} REGISTRY`"
-        ),
-        ("merge", SourceKind::Store) => {
-            let file = Path::new(path).with_extension("tar");
-            format!(
-                "Pack it first: `hod pack {path} --output {}`.",
-                file.display()
-            )
-        }
-        (_, SourceKind::Store) => {
-            "it needs no unpacking: `hod push`, `hod export` and `hod pack` read it as it is, and \
-             `hod select` takes a part of it"
-                .to_owned()
-        }
-        ("select", SourceKind::Bundle) => format!(
-            "a tree is linked from a store: make one with `hod unpack {path} --output STORE`, and \
-             select from that; or take a part of the bundle as it is, with \
-             `hod pack LIST --store {path} --output PART.tar`, \
-             `hod push {path} REGISTRY --only LIST` or \
-             `hod export {path} --only LIST --output DIR`"
-        ),
-        _ => format!("make a store of it with `hod unpack {path} --output STORE`, and name that"),
-    }
-}
-
-impl Hint for OpsError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::List(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Bundle(error) => error.hint(),
-            Self::Layout(error) => error.hint(),
-            Self::Registry(error) => error.hint(),
-            Self::NoCatalog { .. } => Some(
-                "name the images with `--list LIST`, as for the push: each is then asked for by \
-                 itself; the whole list is often for administrators only"
-                    .to_owned(),
-            ),
-            Self::Receipt { source, .. } => source.hint(),
-            Self::NothingRead { source, .. } => source.hint(),
-            Self::BaseMissing(missing) => missing.hint(),
-            Self::Conflicts { .. } => Some(
-                "take those of the newest with `--prefer last`, with the bundles in the order of \
-                 their age, or of the oldest with `--prefer first`"
-                    .to_owned(),
-            ),
-            Self::TwoReceipts { .. } => {
-                Some("compare a receipt with a store, tree or bundle".to_owned())
-            }
-            Self::BadDigest { .. } => {
-                Some("Write `sha256:` and 64 hex characters, or the first 12 or more.".to_owned())
-            }
-            Self::AmbiguousDigest { .. } => Some("give more of it".to_owned()),
-            Self::NoSuchDigest { near, .. } if !near.is_empty() => {
-                Some(format!("did you mean `{}`?", near.join("` or `")))
-            }
-            Self::NoSuchDigest { .. } => Some(
-                "the digest of a layer is that of its compressed bytes; `docker image inspect` \
-                 shows diff ids, which are others"
-                    .to_owned(),
-            ),
-            Self::Transfer(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::Keep(error) => error.hint(),
-            Self::Server(error) => error.hint(),
-            Self::Batch(failure) => failure.error.hint(),
-            Self::Rename(error) => error.hint(),
-            Self::LoginRefused { .. } => Some(
-                "nothing was kept; check the user's name (a robot's has a prefix, `robot$` with \
-                 Harbor, which a shell must not expand) and the password; Harbor also answers like \
-                 this while its database is down"
-                    .to_owned(),
-            ),
-            Self::NotLoggedIn { .. } => {
-                Some("`hod doctor` shows which login is used and where it comes from".to_owned())
-            }
-            Self::NotReady(error) => error.hint(),
-            Self::TargetsNotReady(error) => error.hint(),
-            Self::OneTarget { .. } => Some(
-                "Copy it to one registry at a time, or unpack it into a store first.".to_owned(),
-            ),
-            Self::SourcesNotReady(error) => error.hint(),
-            Self::Bind { .. }
-            | Self::Exposed { .. }
-            | Self::ReadOnlyBundle { .. }
-            | Self::NotWritable { .. } => Some(self.advice_to_a_server().to_owned()),
-            Self::Piped => Some(
-                "push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
-                 else, write it to a file first"
-                    .to_owned(),
-            ),
-            Self::WrongSource { verb, path, kind } => {
-                Some(instead_of((verb, *kind), &path.display().to_string()))
-            }
-            Self::NoImages { .. } | Self::Missing { .. } => {
-                Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
-            }
-            Self::Output(error) => error.hint(),
-            Self::Key(error) => error.hint(),
-            Self::KeyExists { .. } => Some("Choose another name with `--output NAME`.".to_owned()),
-            Self::Template(error) => error.hint(),
-            Self::Carry(error) => error.hint(),
-            _ => self.path_hint(),
         }
     }
 }

@@ -69,11 +69,13 @@ pub async fn export(cx: &Context, options: &ExportOptions) -> Result<BatchOutcom
         });
     }
     require_free(cx, options)?;
-    let wanted = catalog.wanted(
-        options.list.as_ref(),
-        &options.renames,
-        &Carry::local(&options.platforms, options.referrers),
-    ).await?;
+    let wanted = catalog
+        .wanted(
+            options.list.as_ref(),
+            &options.renames,
+            &Carry::local(&options.platforms, options.referrers),
+        )
+        .await?;
     let mut batch = Batch::resolve(cx, catalog.source(), wanted, options.on_failure).await;
     platforms::check(cx, catalog.source(), &mut batch, options.platforms.mismatch).await;
     if batch.must_stop() {

@@ -109,7 +109,8 @@ impl Endpoint {
             });
         }
         let path = Path::new(text);
-        let is_path = text == "-" || text.starts_with(['/', '.']) || text.ends_with(".tar");
+        let is_tar = path.extension().is_some_and(|extension| extension == "tar");
+        let is_path = text == "-" || text.starts_with(['/', '.']) || is_tar;
         if is_path || exists(path) {
             return Ok(Self::Path(path.to_owned()));
         }

@@ -31,12 +31,13 @@ fn kinds() -> Vec<(&'static str, Image)> {
 /// A registry with an image of each kind, and a list of them.
 fn source(env: &TestEnv) -> TestRegistry {
     let registry = TestRegistry::start();
-    let mut list = String::new();
+    let mut list = Vec::new();
     for (name, image) in &kinds() {
-        registry.add(&format!("kinds/{name}:1"), image);
-        list.push_str(&format!("kinds/{name}:1\n"));
+        let name = format!("kinds/{name}:1");
+        registry.add(&name, image);
+        list.push(name);
     }
-    env.write("list.txt", &list);
+    env.write("list.txt", list.join("\n"));
     registry
 }
 

@@ -8,6 +8,18 @@ use super::{
     ResultsArgs, UploadArgs,
 };
 
+/// What names without a registry mean.
+#[derive(Debug, Args)]
+pub(crate) struct NameSourceArgs {
+    /// The registry of names that have none, docker.io by default, and a prefix for all of them
+    #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
+    pub(crate) registry: Option<String>,
+
+    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
+    #[arg(long)]
+    pub(crate) no_registries_conf: bool,
+}
+
 /// Copy images from anywhere to registries, directly
 ///
 /// Nothing is stored on the way: what comes from a registry is streamed, and each blob is fetched
@@ -35,13 +47,8 @@ pub(crate) struct CopyArgs {
     #[arg(required = true, value_name = "REGISTRY[/PREFIX]")]
     pub(crate) targets: Vec<String>,
 
-    /// The registry of names that have none, docker.io by default, and a prefix for all of them
-    #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
-    pub(crate) names_from: Option<String>,
-
-    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
-    #[arg(long)]
-    pub(crate) no_registries_conf: bool,
+    #[command(flatten)]
+    pub(crate) names: NameSourceArgs,
 
     /// Say what would be copied, and change nothing
     ///

@@ -20,6 +20,7 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
     let wording = Wording {
         verb: "copy",
         done: "copied",
+        bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
     let source = Path::new(&args.source);
@@ -59,12 +60,11 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
     let targets = targets(session, args).await?;
     let exists = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
     let from = match Endpoint::parse(&args.source, exists)? {
-        Endpoint::Local { path, .. } => local(session, args, path).await?,
         Endpoint::Path(path) if settings::is_list(&path)? => {
             let lists = (&[path][..], &args.only.section[..]);
             registries(session, args, From::Lists(lists)).await?
         }
-        Endpoint::Path(path) => local(session, args, path).await?,
+        Endpoint::Local { path, .. } | Endpoint::Path(path) => local(session, args, path).await?,
         Endpoint::Image(image) => registries(session, args, From::Image(image)).await?,
         Endpoint::Registry { registry, prefix } => {
             registries(session, args, From::Registry(registry, prefix)).await?
@@ -93,6 +93,7 @@ async fn targets(
     for text in &args.targets {
         let name = text.strip_prefix("docker://").unwrap_or(text);
         let target = push::target(name).map_err(|source| CommandError::Target {
+            what: "target",
             text: text.clone(),
             source,
         })?;
@@ -157,11 +158,11 @@ async fn registries(
     args: &CopyArgs,
     from: From<'_>,
 ) -> Result<CopyFrom, CommandError> {
-    let named = args.names_from.as_deref();
-    let named = named.map(super::login::registry_name).transpose()?;
+    let named = args.names.registry.as_deref();
+    let named = named.map(pull::named_source).transpose()?;
     let is_named = named.is_some();
     let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
-    let conf = settings::registries_conf(UseConf::unless(args.no_registries_conf))?;
+    let conf = settings::registries_conf(UseConf::unless(args.names.no_registries_conf))?;
     let reporter = session.reporter();
     let mut list = match &from {
         From::Lists(lists) => settings::read_lists(*lists, &source, reporter.as_ref()).await?,

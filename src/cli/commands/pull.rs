@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     outcome::finish(session, wording, found, asked).await
 }
 
-fn named_source(text: &str) -> Result<(Registry, Option<RepositoryName>), CommandError> {
+pub(super) fn named_source(text: &str) -> Result<(Registry, Option<RepositoryName>), CommandError> {
     super::push::target(text).map_err(|source| CommandError::Target {
         what: "`--source`",
         text: text.to_owned(),

@@ -72,7 +72,7 @@ pub(in crate::ops) fn require_other<'a>(
 /// Refuses links of the first blob that is a file, where the system does not make one at `output`:
 /// across bind mounts, say, or where a file system has no reflinks.
 pub(in crate::ops) fn require_links(
-    (source, plan): (&Source, &Plan),
+    (source, plan): (&dyn Source, &Plan),
     output: &Path,
     mode: LinkMode,
 ) -> Result<(), OpsError> {

@@ -1,0 +1,242 @@
+//! What became of a batch and of each of its images.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Target, WouldMove, error_chain};
+use crate::oci::{Digest, Registry, sum_len};
+use crate::ops::ProjectReport;
+use crate::transfer::{Resolved, TransferError, Wanted};
+
+/// The result for an image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "status")]
+pub enum ImageStatus {
+    /// It is complete at its destination.
+    Done,
+    /// It was there already, unchanged.
+    Unchanged,
+    /// It would be carried (`--dry-run`).
+    Planned,
+    /// Some of its blobs are in volumes of the bundle that are not here, and the target lacks them.
+    Waiting { volumes: Vec<u32> },
+    /// Another image failed before it was complete, and the run stopped there (`--fail-fast`).
+    NotTried,
+    /// It was given up.
+    Failed {
+        #[serde(skip)]
+        error: Arc<TransferError>,
+        #[serde(rename = "error")]
+        text: String,
+    },
+}
+
+/// One image of a batch, in the order of the list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageReport {
+    /// As the user wrote it.
+    pub image: String,
+    /// The destination: `repository[:tag]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+    pub destination: String,
+    /// The digest of its destination; absent when it was not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The index that was rewritten, or replaced by one of its manifests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_digest: Option<Digest>,
+    /// The previous digest of its destination; only for a push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The digest that its tag is moved from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
+    /// Bytes of its blobs and those of its referrers, shared ones included.
+    pub bytes: u64,
+    /// The number of signatures, attestations, SBOMs and the like carried with it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub referrers: usize,
+    /// From the start of its first blob until it was complete or given up; absent for one that
+    /// needed no work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Notes for the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    #[serde(flatten)]
+    pub status: ImageStatus,
+}
+
+/// The result of a batch.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchOutcome {
+    pub images: Vec<ImageReport>,
+    /// Unique blobs of all images that were resolved.
+    pub n_blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Additional bytes that carrying each image separately would have moved.
+    pub shared_bytes: u64,
+    /// The data that would be sent, where a dry run asked the target for every blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_move: Option<WouldMove>,
+    /// The volumes that images wait for and that should come next: one, or those that have the
+    /// parts of one layer and are needed together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next_volumes: Vec<u32>,
+    /// The volumes that were read, where images wait for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub present_volumes: Option<PresentVolumes>,
+    /// A problem in a bundle from a pipe after the last blob that was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_damage: Option<String>,
+    /// Images that are not selected, and were removed from the tree or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedImage>,
+    /// Files that are not images: of a bundle, those that were left in it; of a tree, those that
+    /// hod did not write, and the links of tags that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_files: Vec<String>,
+    /// Projects of a Harbor that were created, or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub projects: Vec<ProjectReport>,
+}
+
+/// An image that was removed from a tree, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemovedImage {
+    /// `repository:tag`, or `repository@digest` of one without a tag.
+    pub image: String,
+    pub digest: Digest,
+    /// The store has it without a tag, so that it is found there by its digest only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untagged_in_store: bool,
+}
+
+/// The volumes of a bundle that a run had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PresentVolumes {
+    /// Counted from 1.
+    pub present: Vec<u32>,
+    pub n_volumes: u32,
+}
+
+impl BatchOutcome {
+    /// The number of images that wait for volumes.
+    pub(in crate::ops) fn joined(outcomes: Vec<(Registry, Self)>) -> Self {
+        let is_one = outcomes.len() == 1;
+        let mut outcomes = outcomes.into_iter();
+        let Some((registry, mut joined)) = outcomes.next() else {
+            unreachable!("images are copied somewhere");
+        };
+        if is_one {
+            return joined;
+        }
+        joined.name(&registry);
+        for (registry, mut other) in outcomes {
+            other.name(&registry);
+            joined.images.extend(other.images);
+            joined.n_blobs += other.n_blobs;
+            joined.bytes = sum_len([joined.bytes, other.bytes]);
+            joined.shared_bytes = sum_len([joined.shared_bytes, other.shared_bytes]);
+            if let (Some(all), Some(one)) = (&mut joined.would_move, other.would_move) {
+                all.blobs += one.blobs;
+                all.bytes = sum_len([all.bytes, one.bytes]);
+            }
+            joined.source_damage = joined.source_damage.or(other.source_damage);
+            joined.projects.extend(other.projects);
+        }
+        joined
+    }
+
+    fn name(&mut self, registry: &Registry) {
+        for image in &mut self.images {
+            image.registry = Some(registry.to_string());
+        }
+    }
+
+    pub fn n_waiting(&self) -> usize {
+        let waits = |image: &&ImageReport| matches!(image.status, ImageStatus::Waiting { .. });
+        self.images.iter().filter(waits).count()
+    }
+
+    /// The number of images that were not tried after another had failed.
+    pub fn n_not_tried(&self) -> usize {
+        let is_left = |image: &&ImageReport| matches!(image.status, ImageStatus::NotTried);
+        self.images.iter().filter(is_left).count()
+    }
+
+    /// The number of images that failed.
+    pub fn n_failed(&self) -> usize {
+        self.images
+            .iter()
+            .filter(|image| image.status.is_failed())
+            .count()
+    }
+}
+
+impl ImageReport {
+    pub(in crate::ops) fn of(image: &Resolved, status: ImageStatus) -> Self {
+        Self {
+            image: image.wanted.name.clone(),
+            registry: None,
+            destination: image.wanted.destination.to_string(),
+            digest: Some(image.top().digest().clone()),
+            original_digest: image.original.clone(),
+            target: None,
+            replaces: None,
+            bytes: bytes_of(image),
+            referrers: image.n_referrers(),
+            seconds: None,
+            warnings: image.warnings.clone(),
+            status,
+        }
+    }
+
+    /// An image of which only the requested name is known.
+    pub(super) fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
+        Self {
+            image: wanted.name.clone(),
+            registry: None,
+            destination: wanted.destination.to_string(),
+            digest: None,
+            original_digest: None,
+            target: None,
+            replaces: None,
+            bytes: 0,
+            referrers: 0,
+            seconds: None,
+            warnings: Vec::new(),
+            status,
+        }
+    }
+}
+
+impl ImageStatus {
+    /// Whether the image was given up.
+    pub(in crate::ops) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
+    pub(in crate::ops) fn failed(error: Arc<TransferError>) -> Self {
+        let text = error_chain(error.as_ref());
+        Self::Failed { error, text }
+    }
+}
+
+/// Whether a number is zero, and so left out.
+pub(in crate::ops) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
+}
+
+/// The bytes of an image's blobs and of its referrers', each blob once.
+fn bytes_of(image: &Resolved) -> u64 {
+    let blobs: BTreeMap<&Digest, u64> = image
+        .all_blobs()
+        .map(|(blob, _)| (&blob.digest, blob.size))
+        .collect();
+    sum_len(blobs.into_values())
+}
