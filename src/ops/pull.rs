@@ -237,6 +237,11 @@ async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
 /// What a file takes of a disk at least, as its data or as a link file of the store.
 const BLOCK_LEN: u64 = 4096;
 
+/// A length rounded up to blocks; one that no disk has stays as it is, and does not fit.
+fn whole_blocks(len: u64) -> u64 {
+    len.checked_next_multiple_of(BLOCK_LEN).unwrap_or(len)
+}
+
 /// What the plan takes of the disk of the store, which lacks it: files take whole blocks, and each
 /// blob has link files.
 async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, OpsError> {
@@ -255,7 +260,7 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
                     Some(store) => store.partial_len(&blob.descriptor.digest)?,
                     None => 0,
                 };
-                let data = size.saturating_sub(kept).next_multiple_of(BLOCK_LEN);
+                let data = whole_blocks(size.saturating_sub(kept));
                 len = sum_len([len, data, BLOCK_LEN]);
             }
         }
@@ -267,7 +272,7 @@ async fn missing_len(options: &PullOptions, plan: &Arc<Plan>) -> Result<u64, Ops
             };
             if !has {
                 // The revision, the tag and what the tag had before.
-                len = sum_len([len, size.next_multiple_of(BLOCK_LEN), 3 * BLOCK_LEN]);
+                len = sum_len([len, whole_blocks(size), 3 * BLOCK_LEN]);
             }
         }
         Ok(len)

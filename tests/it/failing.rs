@@ -296,7 +296,7 @@ fn a_refusal_without_a_reason_to_try_again_is_not_tried_again() {
     second.fail(Fault::on("*", any_path).does(Effect::Status(401)));
     let start = Instant::now();
     let line = format!("push store {}", second.host());
-    let output = zoo.env.run_line(&line).exits(1);
+    let output = zoo.env.run_line(&line).exits(5);
     assert!(output.stderr.contains("401"), "{}", output.stderr);
     assert!(
         start.elapsed() < Duration::from_secs(5),

@@ -152,7 +152,7 @@ fn a_plain_registry_does_not_take_the_login() {
 fn harbor_does_not_take_the_login() {
     let site = Site::new();
     site.add("offline/app:1", &app());
-    site.log_in("robot$offline+ci", "expired");
+    site.log_in("robot$offline+ci", "an-old-secret");
     assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout

@@ -404,7 +404,7 @@ fn a_401_is_one_of_three() {
     // No login.
     let site = two(Site::new());
     site.harbor.state().add_project("absent", &[]).public = true;
-    site.log_in("robot$offline+ci", "expired");
+    site.log_in("robot$offline+ci", "an-old-secret");
     assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
