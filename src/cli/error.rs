@@ -166,12 +166,8 @@ pub(crate) enum CommandError {
     NobodyToAsk { what: &'static str },
     #[error("neither `HOME` nor `DOCKER_CONFIG` is set, so no file of logins is known")]
     NoHome,
-    #[error("`{variable}` is not a proxy URL{}", value.as_ref().map(|value| format!(": `{value}`")).unwrap_or_default())]
-    Proxy {
-        variable: &'static str,
-        /// Without a login; `None` if it is not text.
-        value: Option<String>,
-    },
+    #[error("`{variable}` is not a proxy URL")]
+    Proxy { variable: &'static str },
     #[error(transparent)]
     RegistriesConf(#[from] RegistriesConfError),
     #[error("`{text}` is not of the form `REGISTRY[/REPOSITORY]`")]

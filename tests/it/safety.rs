@@ -148,7 +148,7 @@ fn a_state_that_is_a_link_is_refused_by_name() {
             "unpack good.tar --output out",
             "select list.txt --store store --output out",
         ] {
-            let said = env.run_line(line).exits(1).stderr;
+            let said = env.run_line(line).exits(5).stderr;
             let expected = format!("out/{link}`");
             assert!(said.contains(&expected), "{said}");
             assert!(said.contains("it is a symbolic link"), "{said}");

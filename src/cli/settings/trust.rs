@@ -9,7 +9,6 @@ use super::given::read_given;
 use super::path::path;
 use super::{config_home, environment};
 use crate::fsx;
-use crate::redact::without_likely_logins;
 use crate::registry::{
     Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, ProxyVariable, RegistriesConf,
     TrustOptions,
@@ -81,14 +80,8 @@ fn proxies() -> Result<ProxyOptions, CommandError> {
             None => Ok(None),
             Some((name, value)) => match value.into_string() {
                 Ok(url) if ProxyOptions::is_proxy(&url) => Ok(Some(ProxyVariable { name, url })),
-                Ok(url) => Err(CommandError::Proxy {
-                    variable: name,
-                    value: Some(without_likely_logins(&url).unwrap_or(url)),
-                }),
-                Err(_) => Err(CommandError::Proxy {
-                    variable: name,
-                    value: None,
-                }),
+                // Not shown: it may be a secret that was put in the wrong place.
+                _ => Err(CommandError::Proxy { variable: name }),
             },
         }
     };

@@ -69,12 +69,11 @@ impl OciDirWriter {
         })
     }
 
-    /// Writes a manifest, byte for byte.
+    /// Writes a manifest, byte for byte; several images may have it, and write it at once.
     pub fn add_manifest(&self, manifest: &Manifest) -> Result<(), LayoutError> {
-        Ok(fsx::write_file(
-            &self.blob_path(manifest.digest()),
-            manifest.bytes(),
-        )?)
+        let mut blob = self.blob_writer(manifest.digest())?;
+        blob.write(manifest.bytes())?;
+        blob.commit()
     }
 
     /// Makes the layout appear at its destination with these images and those that it had.
