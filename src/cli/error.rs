@@ -179,8 +179,8 @@ pub(crate) enum CommandError {
     Endpoint(#[from] EndpointError),
     #[error("`{target}` is named twice")]
     TargetTwice { target: String },
-    #[error("the lists of `--only` name none of the images")]
-    NothingChosen,
+    #[error("`--only` chooses images of a store, bundle or layout, and this source is not local")]
+    OnlyOfRegistries,
     /// Every line of the list says something else than the option.
     #[error("`{option}` contradicts the lock: `{origin}` has `{line}`")]
     Locked {
@@ -261,7 +261,7 @@ impl CommandError {
             | Self::LockSource { .. }
             | Self::Endpoint(_)
             | Self::TargetTwice { .. }
-            | Self::NothingChosen => Exit::Usage,
+            | Self::OnlyOfRegistries => Exit::Usage,
             Self::Ops(_)
             | Self::File(_)
             | Self::Client(_)
@@ -288,7 +288,7 @@ impl CommandError {
             Self::Lists(_)
             | Self::Endpoint(_)
             | Self::TargetTwice { .. }
-            | Self::NothingChosen
+            | Self::OnlyOfRegistries
             | Self::GivenNoDirectory { .. }
             | Self::Ca { .. }
             | Self::List { .. }
@@ -340,6 +340,9 @@ impl CommandError {
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
             Self::Endpoint(error) => error.hint(),
+            Self::OnlyOfRegistries => Some(
+                "Copy the list itself: `hod copy LIST --source REGISTRY TARGET`.".to_owned(),
+            ),
             Self::NotText { source, .. } => source.hint(),
             Self::File(error) => error.hint(),
             Self::Client(error) => error.hint(),

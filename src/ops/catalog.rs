@@ -193,25 +193,48 @@ impl Catalog {
         rules: &RenameRules,
         carry: &Carry<'_>,
     ) -> Result<Vec<Wanted>, OpsError> {
+        let rules = std::slice::from_ref(rules);
+        let mut wanted = self.wanted_under(list, rules, carry).await?;
+        Ok(wanted.pop().unwrap_or_default())
+    }
+
+    /// The same images in the same order under the names that each of several rules gives them.
+    pub async fn wanted_under(
+        &self,
+        list: Option<&ImageList>,
+        rules: &[RenameRules],
+        carry: &Carry<'_>,
+    ) -> Result<Vec<Vec<Wanted>>, OpsError> {
         let found = match list {
             Some(list) => self.find_listed(list).await?,
             None => self.images().await?,
         };
-        let (wanted, landings) = self.land(found, rules, carry)?;
-        let collisions = list::collisions(&landings);
-        if !collisions.is_empty() {
-            return Err(RenameError::Collisions(collisions).into());
+        let mut is_new = vec![false; found.len()];
+        let mut all = Vec::with_capacity(rules.len());
+        for rules in rules {
+            let (wanted, landings) = self.land(found.clone(), rules, carry)?;
+            let collisions = list::collisions(&landings);
+            if !collisions.is_empty() {
+                return Err(RenameError::Collisions(collisions).into());
+            }
+            let mut seen = HashSet::new();
+            for (is_new, landing) in is_new.iter_mut().zip(landings) {
+                let identity = match landing.digest {
+                    Some(digest) => digest.to_string(),
+                    None => landing.source,
+                };
+                *is_new |= seen.insert((landing.repository, landing.tag, identity));
+            }
+            all.push(wanted);
         }
-        let mut seen = HashSet::new();
-        let images = wanted.into_iter().zip(landings);
-        let images = images.filter(|(_, landing)| {
-            let identity = match &landing.digest {
-                Some(digest) => digest.to_string(),
-                None => landing.source.clone(),
-            };
-            seen.insert((landing.repository.clone(), landing.tag.clone(), identity))
-        });
-        Ok(images.map(|(wanted, _)| wanted).collect())
+        let kept = |wanted: Vec<Wanted>| {
+            let images = wanted.into_iter().zip(&is_new);
+            images.filter_map(|(image, &is_new)| is_new.then_some(image))
+        };
+        Ok(all
+            .into_iter()
+            .map(|wanted| kept(wanted).collect())
+            .collect())
     }
 
     /// Every image under its own name, with its referrers, for verbs that carry nothing: different
@@ -436,6 +459,7 @@ pub async fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<Str
 }
 
 /// An image of the source, and what its line of a list asks for.
+#[derive(Clone)]
 struct Found {
     image: Listed,
     options: LineOptions,

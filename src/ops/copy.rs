@@ -47,11 +47,9 @@ pub struct CopyOptions {
 pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
     let opened = Opened::open(cx, options).await?;
     let source = opened.source.as_ref();
-    let mut names = Vec::with_capacity(options.targets.len());
-    for target in &options.targets {
-        let renames = target.renames(&options.renames);
-        names.push(opened.wanted(&renames, options.referrers).await?);
-    }
+    let targets = options.targets.iter();
+    let renames: Vec<RenameRules> = targets.map(|t| t.renames(&options.renames)).collect();
+    let names = opened.wanted(&renames, options.referrers).await?;
     let first = names.first().cloned().unwrap_or_default();
     opened.check(cx, &first).await?;
     let mut batch = Batch::resolve(cx, source, first, options.on_failure).await;

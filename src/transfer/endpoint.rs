@@ -139,7 +139,8 @@ fn remote(text: &str) -> Result<Endpoint, ReferenceError> {
         None => (text, None),
     };
     let is_image = |text: &str| text.contains(['@', ':']);
-    let is_host = is_host(first);
+    // As in references, where a path follows: `harbor:5000/acme`.
+    let is_host = is_host(first) || (rest.is_some() && first.contains(':') && !first.contains('@'));
     match rest {
         None if is_host => Ok(Endpoint::Registry {
             registry: first.parse()?,
@@ -216,6 +217,7 @@ mod tests {
                 "harbor.corp/offline/site",
                 "registry harbor.corp/offline/site",
             ),
+            ("harbor:5000/acme", "registry harbor:5000/acme"),
             ("nginx:1.27", "image nginx:1.27"),
             ("nginx:27", "image nginx:27"),
             ("library/nginx:1", "image library/nginx:1"),

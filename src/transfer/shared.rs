@@ -200,6 +200,18 @@ async fn pump(mut stream: BlobStream, mut taps: Vec<Tap>) {
 /// Sends a chunk to all, and drops those for which the others have waited too long, or that are
 /// gone.
 async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
+    if let [only] = taps.as_slice() {
+        // No other waits for it.
+        if only
+            .sender
+            .send(Message::Chunk(chunk.clone()))
+            .await
+            .is_err()
+        {
+            taps.clear();
+        }
+        return;
+    }
     let began = tokio::time::Instant::now();
     let sends = taps.drain(..).map(|tap| async move {
         let send = tap.sender.send(Message::Chunk(chunk.clone()));
@@ -217,25 +229,29 @@ async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
 /// What a pump hands on; where it breaks off, the rest is opened at that byte.
 fn follow(
     inner: Arc<dyn Source>,
-    receiver: mpsc::Receiver<Message>,
+    (first, receiver): (Option<Message>, mpsc::Receiver<Message>),
     (location, descriptor): (Location, Descriptor),
 ) -> BlobStream {
     enum Stage {
-        Following(mpsc::Receiver<Message>),
+        Following(Option<Message>, mpsc::Receiver<Message>),
         Alone(BlobStream),
     }
-    let start = (Stage::Following(receiver), 0_u64);
+    let start = (Stage::Following(first, receiver), 0_u64);
     Box::pin(futures_util::stream::unfold(start, move |(stage, done)| {
         let (inner, location) = (Arc::clone(&inner), location.clone());
         let descriptor = descriptor.clone();
         async move {
             let mut alone = match stage {
-                Stage::Following(mut receiver) => match receiver.recv().await {
+                Stage::Following(first, mut receiver) => match match first {
+                    Some(first) => Some(first),
+                    None => receiver.recv().await,
+                } {
                     Some(Message::Chunk(chunk)) => {
                         let done = done + chunk.len() as u64;
-                        return Some((Ok(chunk), (Stage::Following(receiver), done)));
+                        return Some((Ok(chunk), (Stage::Following(None, receiver), done)));
                     }
                     Some(Message::End) => return None,
+                    None if done == descriptor.size => return None,
                     None => match inner.open_blob_from(&location, &descriptor, done).await {
                         Ok(content) => content.into_stream(),
                         Err(error) => {
@@ -262,11 +278,11 @@ struct TargetSource {
 impl TargetSource {
     fn follow(
         &self,
-        receiver: mpsc::Receiver<Message>,
+        received: (Option<Message>, mpsc::Receiver<Message>),
         (location, descriptor): (&Location, &Descriptor),
     ) -> BlobContent {
         let place = (location.clone(), descriptor.clone());
-        BlobContent::Stream(follow(Arc::clone(&self.shared.inner), receiver, place))
+        BlobContent::Stream(follow(Arc::clone(&self.shared.inner), received, place))
     }
 }
 
@@ -321,9 +337,13 @@ impl Source for TargetSource {
                 });
                 // It ends when nobody takes what it reads.
                 tokio::spawn(pump(content.into_stream(), taps.collect()));
-                Ok(self.follow(receiver, (location, descriptor)))
+                Ok(self.follow((None, receiver), (location, descriptor)))
             }
-            Start::Follow(receiver) => Ok(self.follow(receiver, (location, descriptor))),
+            Start::Follow(mut receiver) => match receiver.recv().await {
+                Some(first) => Ok(self.follow((Some(first), receiver), (location, descriptor))),
+                // The first to ask could not open it: this one finds out why for itself.
+                None => inner.open_blob_from(location, descriptor, 0).await,
+            },
         }
     }
 

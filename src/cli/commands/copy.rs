@@ -105,6 +105,7 @@ async fn targets(
     }
     let mut registries: Vec<Registry> =
         named.iter().map(|(registry, _)| registry.clone()).collect();
+    registries.sort();
     registries.dedup();
     let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
     let purpose = ClientFor {
@@ -158,6 +159,9 @@ async fn registries(
     args: &CopyArgs,
     from: From<'_>,
 ) -> Result<CopyFrom, CommandError> {
+    if !args.only.only.is_empty() {
+        return Err(CommandError::OnlyOfRegistries);
+    }
     let named = args.names.registry.as_deref();
     let named = named.map(pull::named_source).transpose()?;
     let is_named = named.is_some();
@@ -173,9 +177,6 @@ async fn registries(
             session.interruptible(list).await?
         }
     };
-    if let Some(only) = settings::only_list(&args.only, reporter.as_ref()).await? {
-        list = only_of(&list, &only)?;
-    }
     if let Some(prefix) = &prefix {
         pull::put_below(&mut list, (&source, prefix))?;
     }
@@ -238,26 +239,4 @@ fn one(image: &Reference, source: &Registry) -> Result<ImageList, CommandError> 
         text: &text,
     };
     Ok(crate::list::parse_from(source, &[list], &[])?)
-}
-
-/// The images of a registry that a list names, by the names that they have there.
-fn only_of(all: &ImageList, only: &ImageList) -> Result<ImageList, CommandError> {
-    let names = |entry: &crate::list::ListEntry| {
-        let reference = &entry.reference;
-        let repository = reference.repository.clone().with_library();
-        (repository, reference.tag.clone())
-    };
-    let wanted: Vec<_> = only.entries.iter().map(names).collect();
-    let entries = all
-        .entries
-        .iter()
-        .filter(|entry| wanted.contains(&names(entry)));
-    let entries: Vec<_> = entries.cloned().collect();
-    if entries.is_empty() {
-        return Err(CommandError::NothingChosen);
-    }
-    Ok(ImageList {
-        entries,
-        warnings: only.warnings.clone(),
-    })
 }

@@ -81,14 +81,17 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// The images under the names that `renames` gives them.
+    /// The same images in the same order under the names that each of `renames` gives them.
     pub(super) async fn wanted(
         &self,
-        renames: &RenameRules,
+        renames: &[RenameRules],
         referrers: ReferrerMode,
-    ) -> Result<Vec<Wanted>, OpsError> {
+    ) -> Result<Vec<Vec<Wanted>>, OpsError> {
         match (self.from, &self.catalog) {
-            (CopyFrom::Registries(registries), _) => registries.wanted(renames, referrers),
+            (CopyFrom::Registries(registries), _) => {
+                let under = |renames| registries.wanted(renames, referrers);
+                renames.iter().map(under).collect()
+            }
             (
                 CopyFrom::Local {
                     list, platforms, ..
@@ -96,7 +99,7 @@ impl<'a> Opened<'a> {
                 Some(catalog),
             ) => {
                 let carry = Carry::local(platforms, referrers);
-                catalog.wanted(list.as_ref(), renames, &carry).await
+                catalog.wanted_under(list.as_ref(), renames, &carry).await
             }
             (CopyFrom::Local { .. }, None) => Ok(Vec::new()),
         }

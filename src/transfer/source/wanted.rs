@@ -18,7 +18,7 @@ pub enum Locate {
         /// How many bytes the index of an OCI layout says that it has.
         len: Option<u64>,
     },
-    /// By its place among the layouts of [`Source::Layouts`].
+    /// By its place among the layouts of a directory of layouts.
     Layout(usize),
     /// Nowhere: what the source has under its name cannot be read.
     Unreadable(Arc<TransferError>),
