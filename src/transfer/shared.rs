@@ -237,7 +237,7 @@ fn follow(
         Alone(BlobStream),
     }
     let start = (Stage::Following(first, receiver), 0_u64);
-    Box::pin(futures_util::stream::unfold(start, move |(stage, done)| {
+    let stream = futures_util::stream::unfold(start, move |(stage, done)| {
         let (inner, location) = (Arc::clone(&inner), location.clone());
         let descriptor = descriptor.clone();
         async move {
@@ -265,7 +265,9 @@ fn follow(
             let item = alone.next().await?;
             Some((item, (Stage::Alone(alone), done)))
         }
-    }))
+    });
+    // A body may be asked again after its end.
+    Box::pin(stream.fuse())
 }
 
 /// The shared source as one target sees it.

@@ -126,6 +126,7 @@ async fn read(source: &TargetSource, pause: Duration) -> Vec<u8> {
             tokio::time::sleep(pause).await;
         }
     }
+    assert!(stream.next().await.is_none(), "it stays at its end");
     bytes
 }
 
