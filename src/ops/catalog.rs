@@ -213,10 +213,7 @@ impl Catalog {
         let mut all = Vec::with_capacity(rules.len());
         for rules in rules {
             let (wanted, landings) = self.land(found.clone(), rules, carry)?;
-            let collisions = list::collisions(&landings);
-            if !collisions.is_empty() {
-                return Err(RenameError::Collisions(collisions).into());
-            }
+            require_apart(&landings)?;
             let mut seen = HashSet::new();
             for (is_new, landing) in is_new.iter_mut().zip(landings) {
                 let identity = match landing.digest {
@@ -267,18 +264,9 @@ impl Catalog {
         let mut wanted = Vec::with_capacity(found.len());
         let mut landings = Vec::with_capacity(found.len());
         for Found { image, options } in found {
-            // Registries with projects, above all Harbor, have no place for a name without one.
-            let repository = rules.apply(&image.destination.repository)?.with_library();
-            let destination = Destination {
-                repository,
-                tag: image.destination.tag,
-            };
-            landings.push(Landing {
-                source: image.name.clone(),
-                repository: destination.repository.clone(),
-                tag: destination.tag.clone(),
-                digest: image.digest,
-            });
+            let (destination, landing) =
+                landed(rules, (&image.name, image.digest), image.destination)?;
+            landings.push(landing);
             let carried = carry.of(&options);
             wanted.push(carried.wanted(image.name, image.locate, destination));
         }
@@ -355,6 +343,34 @@ impl Catalog {
             options: options(),
         });
         Ok(found.collect())
+    }
+}
+
+/// Where an image goes by the rules, and how that is compared with others.
+pub(super) fn landed(
+    rules: &RenameRules,
+    (name, digest): (&str, Option<Digest>),
+    destination: Destination,
+) -> Result<(Destination, Landing), OpsError> {
+    // Registries with projects, above all Harbor, have no place for a name without one.
+    let repository = rules.apply(&destination.repository)?.with_library();
+    let landing = Landing {
+        source: name.to_owned(),
+        repository: repository.clone(),
+        tag: destination.tag.clone(),
+        digest,
+    };
+    let tag = destination.tag;
+    Ok((Destination { repository, tag }, landing))
+}
+
+/// Refuses different images that would have one name.
+pub(super) fn require_apart(landings: &[Landing]) -> Result<(), OpsError> {
+    let collisions = list::collisions(landings);
+    if collisions.is_empty() {
+        Ok(())
+    } else {
+        Err(RenameError::Collisions(collisions).into())
     }
 }
 

@@ -18,6 +18,7 @@ use crate::list::RenameRules;
 use crate::transfer::{OnFailure, ReferrerMode, SharedFetch, Sink, Source};
 
 pub use listing::registry_list;
+pub(super) use listing::{no_catalog, tags};
 use origin::Opened;
 pub use origin::{CopyFrom, Registries};
 use registry::Prepared;
@@ -57,10 +58,17 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     if batch.must_stop() {
         return Ok(batch.finish());
     }
-    let prepared = options.targets.iter().zip(names).map(|(target, wanted)| {
-        let batch = batch.redirected(&wanted);
-        Prepared::new(cx, options, (&opened, target, batch))
-    });
+    let batches = match options.targets.as_slice() {
+        // The names are those that it was resolved with.
+        [_] => vec![batch],
+        _ => names
+            .iter()
+            .map(|wanted| batch.redirected(wanted))
+            .collect(),
+    };
+    let targets = options.targets.iter().zip(batches);
+    let prepared =
+        targets.map(|(target, batch)| Prepared::new(cx, options, (&opened, target, batch)));
     let prepared: Result<Vec<Prepared<'_>>, OpsError> =
         join_all(prepared).await.into_iter().collect();
     let mut prepared = prepared?;

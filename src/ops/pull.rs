@@ -69,12 +69,7 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         .iter()
         .map(|entry| wanted(entry, &options.source, &carry))
         .collect();
-    options
-        .client
-        .expect(wanted.iter().filter_map(|image| match &image.locate {
-            Locate::Remote { repos, .. } => repos.first(),
-            _ => None,
-        }));
+    expect(&options.client, &wanted);
     expect_pulls(options, &wanted, known.clone()).await;
     if options.preflight == SourceCheck::Run {
         check_sources(cx, &options.client, &wanted, known.as_ref()).await?;
@@ -131,6 +126,14 @@ pub async fn pull(cx: &Context, options: &PullOptions) -> Result<BatchOutcome, O
         lock::write(cx, path, &options.list.entries, &batch)?;
     }
     Ok(batch.finish())
+}
+
+/// Tells the client which repositories are to be read.
+pub(super) fn expect(client: &Client, wanted: &[Wanted]) {
+    client.expect(wanted.iter().filter_map(|image| match &image.locate {
+        Locate::Remote { repos, .. } => repos.first(),
+        _ => None,
+    }));
 }
 
 /// The image that a line of a list names at its registry, to go where the list says.

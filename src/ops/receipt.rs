@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use self::closure::{about, closure};
 use super::batch::error_chain;
+use super::copy::{no_catalog, tags};
 use super::inventory::{Inventoried, Inventory};
 use super::preflight::{check_source, no_receipt};
 use super::{Context, DamagedImage, OpsError};
@@ -404,38 +405,19 @@ async fn tagged(
     let (registry, client) = (&holder.registry, &holder.client);
     cx.stage(&format!("asking {registry} for its repositories"));
     let prefix = holder.prefix.as_ref();
-    let names = client.list_repositories(registry, prefix).await;
-    let names = names.map_err(|source| match source.status() {
-        Some(400..=499) => OpsError::NoCatalog {
-            registry: registry.clone(),
-            source: Box::new(source),
-        },
-        _ => no_receipt(registry, &source).into(),
+    let listed = tags(client, registry, prefix).await;
+    let listed = listed.map_err(|error| {
+        no_catalog(registry, error, |error| no_receipt(registry, &error).into())
     })?;
-    let repos: Vec<Repo> = names
-        .into_iter()
-        .map(|name| Repo {
-            registry: registry.clone(),
-            name,
-        })
-        .collect();
-    client.expect(&repos);
-    let mut answers = futures_util::stream::iter(repos)
-        .map(|repo| async move {
-            let tags = client.list_tags(&repo).await;
-            (repo, tags)
-        })
-        .buffered(ASK_AT_ONCE);
+    let mut listed = std::pin::pin!(listed);
     let mut asked = Vec::new();
-    while let Some((repo, tags)) = answers.next().await {
+    while let Some((repo, tags)) = listed.next().await {
         match tags {
             Ok(tags) => asked.extend(tags.into_iter().map(|tag| Asked {
                 name: format!("{}:{tag}", repo.name),
                 repo: repo.clone(),
                 at: ManifestRef::Tag(tag),
             })),
-            // A repository whose tags are all deleted.
-            Err(error) if error.status() == Some(404) => {}
             Err(error) => found.leave_out(repo.name.to_string(), error),
         }
     }

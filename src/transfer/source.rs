@@ -1,5 +1,5 @@
-//! Sources: where manifests and blobs come from. One adapter a file; whoever carries images knows
-//! the trait alone.
+//! Sources: where manifests and blobs come from, with one adapter per file. The engine uses the
+//! trait only.
 
 mod bundle;
 mod collection;

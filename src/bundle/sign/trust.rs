@@ -82,7 +82,7 @@ impl Trust {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signed {
     No,
-    /// It claims to be, and there is no trusted key to check that with.
+    /// It is signed, and there is no trusted key to verify the signature with.
     Unchecked(KeyId),
     /// By a trusted key.
     Trusted(KeyId),

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, locked, pull, push, settings};
-use crate::cli::args::CopyArgs;
+use crate::cli::args::{CopyArgs, OnlyArgs, PreflightArgs, RegistryArgs, ResultsArgs, UploadArgs};
 use crate::cli::results::Results;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::fsx;
 use crate::list::{ImageList, ListSource};
-use crate::oci::{Reference, Registry, RepositoryName};
+use crate::oci::{Reference, ReferrerMode, Registry, RepositoryName};
 use crate::ops::{
-    self, CopyFrom, CopyOptions, Effect, Recheck, Registries, RegistryTarget, SourceCheck,
+    self, CopyFrom, CopyOptions, Effect, PlatformOptions, Preflight, Recheck, Registries,
+    RegistryTarget, SourceCheck,
 };
-use crate::registry::{Client, Purpose, RegistriesConf};
+use crate::registry::{Client, NewProject, Purpose, RegistriesConf, RetryPolicy};
 use crate::transfer::{Endpoint, OnFailure};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
@@ -23,23 +24,43 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
         bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
-    let source = Path::new(&args.source);
-    let ca = args.registry.ca.iter().map(PathBuf::as_path);
-    let read = ca.chain(args.registry.authfile.as_deref());
+    let read = (&args.registry, Path::new(&args.source), &args.only);
+    let results = begin(wording, read, &args.results)?;
+    let retry = settings::retry_policy(&args.registry);
+    carry(session, (wording, retry), results, options(session, args)).await
+}
+
+/// Begins the files of a run that reads these.
+pub(super) fn begin(
+    wording: Wording,
+    (registry, source, only): (&RegistryArgs, &Path, &OnlyArgs),
+    results: &ResultsArgs,
+) -> Result<Results, CommandError> {
+    let ca = registry.ca.iter().map(PathBuf::as_path);
+    let read = ca.chain(registry.authfile.as_deref());
     let files = settings::RunFiles {
         inputs: read.chain([source]).collect(),
-        lists: &args.only.only,
+        lists: &only.only,
         outputs: Vec::new(),
     };
-    let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(session, args)).await {
+    Results::begin(wording.verb, results, &files)
+}
+
+/// Copies what `options` says, and reports it.
+pub(super) async fn carry(
+    session: &Session<'_>,
+    (wording, retry): (Wording, RetryPolicy),
+    results: Results,
+    options: impl Future<Output = Result<CopyOptions, CommandError>>,
+) -> Result<Exit, CommandError> {
+    let options = match session.interruptible(options).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
             return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
-    let cx = session.remote(settings::retry_policy(&args.registry));
+    let cx = session.remote(retry);
     let found = session.interruptible(ops::copy(&cx, &options)).await;
     let asked = Asked {
         results,
@@ -64,7 +85,10 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
             let lists = (&[path][..], &args.only.section[..]);
             registries(session, args, From::Lists(lists)).await?
         }
-        Endpoint::Local { path, .. } | Endpoint::Path(path) => local(session, args, path).await?,
+        Endpoint::Local { path, .. } | Endpoint::Path(path) => {
+            let how = (args.platforms.options(), args.referrers.mode());
+            local(session, (path, &args.only), how).await?
+        }
         Endpoint::Image(image) => registries(session, args, From::Image(image)).await?,
         Endpoint::Registry { registry, prefix } => {
             registries(session, args, From::Registry(registry, prefix)).await?
@@ -76,11 +100,7 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         effect: Effect::of(args.dry_run),
-        on_failure: if args.fail_fast {
-            OnFailure::Stop
-        } else {
-            OnFailure::GoOn
-        },
+        on_failure: OnFailure::of(args.fail_fast),
     })
 }
 
@@ -103,47 +123,87 @@ async fn targets(
         }
         named.push(target);
     }
-    let mut registries: Vec<Registry> =
-        named.iter().map(|(registry, _)| registry.clone()).collect();
-    registries.sort();
-    registries.dedup();
     let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
-    let purpose = ClientFor {
-        reach: Reach {
-            side: Side::Target,
-            registries,
-            lists: &read,
-        },
-        registries_conf: RegistriesConf::default(),
-        purpose: Purpose::Push,
+    let filling = Filling {
+        read: &read,
+        registry: &args.registry,
+        upload: &args.upload,
+        preflight: &args.preflight,
+        recheck: Recheck::of(args.recheck),
     };
-    let client = settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
-        .await?
-        .with_uploads(settings::uploads(&args.upload, &session.drain));
-    let targets = named.into_iter().map(|(registry, prefix)| RegistryTarget {
-        registry,
-        prefix,
-        client: client.clone(),
-        preflight: push::preflight(&args.preflight),
-        recheck: if args.recheck {
-            Recheck::All
-        } else {
-            Recheck::Skip
-        },
-    });
-    Ok(targets.collect())
+    filling.targets(session, named).await
 }
 
-async fn local(
+/// How registries are filled.
+pub(super) struct Filling<'a> {
+    /// The source and the lists, of which one may be stdin.
+    pub(super) read: &'a [PathBuf],
+    pub(super) registry: &'a RegistryArgs,
+    pub(super) upload: &'a UploadArgs,
+    pub(super) preflight: &'a PreflightArgs,
+    pub(super) recheck: Recheck,
+}
+
+impl Filling<'_> {
+    /// The registries as targets, with one client for all of them.
+    pub(super) async fn targets(
+        &self,
+        session: &Session<'_>,
+        named: Vec<(Registry, Option<RepositoryName>)>,
+    ) -> Result<Vec<RegistryTarget>, CommandError> {
+        let registries = named.iter().map(|(registry, _)| registry.clone());
+        let mut registries: Vec<Registry> = registries.collect();
+        registries.sort();
+        registries.dedup();
+        let purpose = ClientFor {
+            reach: Reach {
+                side: Side::Target,
+                registries,
+                lists: self.read,
+            },
+            registries_conf: RegistriesConf::default(),
+            purpose: Purpose::Push,
+        };
+        let client = settings::client(self.registry, session.jobs, &session.reporter(), purpose)
+            .await?
+            .with_uploads(settings::uploads(self.upload, &session.drain));
+        let targets = named.into_iter().map(|(registry, prefix)| RegistryTarget {
+            registry,
+            prefix,
+            client: client.clone(),
+            preflight: preflight(self.preflight),
+            recheck: self.recheck,
+        });
+        Ok(targets.collect())
+    }
+}
+
+fn preflight(args: &PreflightArgs) -> Preflight {
+    if args.no_preflight {
+        return Preflight::Skip;
+    }
+    let create = args.create_projects.map(|access| NewProject {
+        access: access.into(),
+        storage_limit: args.project_quota.map(|quota| quota.0),
+    });
+    Preflight::Run { create }
+}
+
+/// A local source, or those of its images that lists name.
+pub(super) async fn local(
     session: &Session<'_>,
-    args: &CopyArgs,
-    path: PathBuf,
+    (path, only): (PathBuf, &OnlyArgs),
+    (platforms, referrers): (PlatformOptions, ReferrerMode),
 ) -> Result<CopyFrom, CommandError> {
-    settings::require_one_stdin(&path, &args.only)?;
+    settings::require_one_stdin(&path, only)?;
+    let list = settings::only_list(only, session.reporter().as_ref()).await?;
+    if let Some(list) = &list {
+        locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
+    }
     Ok(CopyFrom::Local {
         path,
-        list: settings::only_list(&args.only, session.reporter().as_ref()).await?,
-        platforms: args.platforms.options(),
+        list,
+        platforms,
     })
 }
 

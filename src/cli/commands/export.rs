@@ -64,11 +64,7 @@ async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptio
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),
         link: args.link.map(Into::into),
-        on_failure: if args.fail_fast {
-            OnFailure::Stop
-        } else {
-            OnFailure::GoOn
-        },
+        on_failure: OnFailure::of(args.fail_fast),
     };
     let flags = locked::Flags::local(&options.platforms, options.referrers);
     if let Some(list) = &options.list {

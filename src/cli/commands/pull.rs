@@ -107,11 +107,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<PullOptions, 
         foreign_layers: args.foreign_layers.mode(),
         lock: args.lock.clone(),
         effect: Effect::of(args.dry_run),
-        on_failure: if args.fail_fast {
-            OnFailure::Stop
-        } else {
-            OnFailure::GoOn
-        },
+        on_failure: OnFailure::of(args.fail_fast),
         preflight: if args.preflight.no_preflight {
             SourceCheck::Skip
         } else {

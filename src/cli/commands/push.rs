@@ -1,18 +1,13 @@
 //! `hod push`
 
-use std::path::PathBuf;
-
 use std::path::Path;
 
-use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, locked, settings};
-use crate::cli::args::{PreflightArgs, PushArgs};
-use crate::cli::results::Results;
-use crate::cli::settings::{ClientFor, Reach, Side};
+use super::outcome::Wording;
+use super::{CommandError, Exit, Session, copy, settings};
+use crate::cli::args::PushArgs;
 use crate::fsx;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, CopyFrom, CopyOptions, Effect, Preflight, Recheck, RegistryTarget};
-use crate::registry::{NewProject, Purpose, RegistriesConf};
+use crate::ops::{CopyOptions, Effect, Recheck};
 use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -22,84 +17,35 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         bytes: "transferred",
         effect: Effect::of(args.dry_run),
     };
-    let ca = args.registry.ca.iter().map(PathBuf::as_path);
-    let read = ca.chain(args.registry.authfile.as_deref());
-    let files = settings::RunFiles {
-        inputs: read.chain([args.source.as_path()]).collect(),
-        lists: &args.only.only,
-        outputs: Vec::new(),
-    };
-    let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(session, args)).await {
-        Ok(options) => options,
-        Err(error) => {
-            let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked).await;
-        }
-    };
-    let cx = session.remote(settings::retry_policy(&args.registry));
-    let found = session.interruptible(ops::copy(&cx, &options)).await;
-    let asked = Asked {
-        results,
-        list: options.from.list(),
-        source: Some(&args.source),
-        target: options.targets.first().map(|target| &target.registry),
-    };
-    outcome::finish(session, wording, found, asked).await
+    let read = (&args.registry, args.source.as_path(), &args.only);
+    let results = copy::begin(wording, read, &args.results)?;
+    let retry = settings::retry_policy(&args.registry);
+    copy::carry(session, (wording, retry), results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, CommandError> {
     require_source_first(args)?;
-    let (registry, prefix) = target(&args.target).map_err(|source| CommandError::Target {
+    let named = target(&args.target).map_err(|source| CommandError::Target {
         what: "push target",
         text: args.target.clone(),
         source,
     })?;
-    settings::require_one_stdin(&args.source, &args.only)?;
     let read = [&args.only.only[..], std::slice::from_ref(&args.source)].concat();
-    let purpose = ClientFor {
-        reach: Reach {
-            side: Side::Target,
-            registries: vec![registry.clone()],
-            lists: &read,
-        },
-        registries_conf: RegistriesConf::default(),
-        purpose: Purpose::Push,
+    let filling = copy::Filling {
+        read: &read,
+        registry: &args.registry,
+        upload: &args.upload,
+        preflight: &args.preflight,
+        recheck: Recheck::of(args.recheck),
     };
-    let client = settings::client(&args.registry, session.jobs, &session.reporter(), purpose)
-        .await?
-        .with_uploads(settings::uploads(&args.upload, &session.drain));
-    let target = RegistryTarget {
-        registry,
-        prefix,
-        client,
-        preflight: preflight(&args.preflight),
-        recheck: if args.recheck {
-            Recheck::All
-        } else {
-            Recheck::Skip
-        },
-    };
-    let (platforms, referrers) = (args.platforms.options(), args.referrers.mode());
-    let list = settings::only_list(&args.only, session.reporter().as_ref()).await?;
-    if let Some(list) = &list {
-        locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
-    }
+    let how = (args.platforms.options(), args.referrers.mode());
     Ok(CopyOptions {
-        from: CopyFrom::Local {
-            path: args.source.clone(),
-            list,
-            platforms,
-        },
-        targets: vec![target],
+        targets: filling.targets(session, vec![named]).await?,
+        from: copy::local(session, (args.source.clone(), &args.only), how).await?,
         renames: settings::rename_rules(&args.rename, None),
-        referrers,
+        referrers: args.referrers.mode(),
         effect: Effect::of(args.dry_run),
-        on_failure: if args.fail_fast {
-            OnFailure::Stop
-        } else {
-            OnFailure::GoOn
-        },
+        on_failure: OnFailure::of(args.fail_fast),
     })
 }
 
@@ -124,17 +70,6 @@ fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
         registry: text.to_owned(),
         source_path: is_swapped.then(|| args.target.clone()),
     })
-}
-
-pub(super) fn preflight(args: &PreflightArgs) -> Preflight {
-    if args.no_preflight {
-        return Preflight::Skip;
-    }
-    let create = args.create_projects.map(|access| NewProject {
-        access: access.into(),
-        storage_limit: args.project_quota.map(|quota| quota.0),
-    });
-    Preflight::Run { create }
 }
 
 pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {

@@ -46,7 +46,7 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     ))
 }
 
-/// The hint for a bundle that is not there, while volumes of that name are.
+/// The hint for a bundle that does not exist, where volumes of that name do.
 fn volume_hint(path: &Path) -> Option<String> {
     let volume = volume_path(path, 1, 1);
     let is_there = path.extension()? == "tar" && fsx::try_stat(&volume).ok()?.is_some();

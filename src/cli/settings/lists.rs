@@ -62,7 +62,7 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
 }
 
 /// Whether what is at `path` is a list, or a directory of lists, rather than images: text, or a
-/// directory that holds lists and is no store or layout.
+/// directory that holds lists and is not a store or layout.
 pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
     if fsx::is_stdin(path) {
         return Ok(false);

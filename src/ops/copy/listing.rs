@@ -1,14 +1,54 @@
 //! What a registry has, as a list.
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 
 use crate::list::{Destination, ImageList, LineOptions, ListEntry, Origin};
 use crate::oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
 use crate::ops::OpsError;
-use crate::registry::{Client, Repo};
+use crate::registry::{Client, RegistryError, Repo};
 
 /// How many repositories are asked at once for their tags.
 const ASK_AT_ONCE: usize = 16;
+
+/// Lists the repositories of a registry, or of what is below a prefix, with their tags.
+pub(in crate::ops) async fn tags<'a>(
+    client: &'a Client,
+    registry: &Registry,
+    prefix: Option<&RepositoryName>,
+) -> Result<impl Stream<Item = (Repo, Result<Vec<Tag>, RegistryError>)> + 'a, RegistryError> {
+    let names = client.list_repositories(registry, prefix).await?;
+    let repos = names.into_iter().map(|name| Repo {
+        registry: registry.clone(),
+        name,
+    });
+    let repos: Vec<Repo> = repos.collect();
+    client.expect(&repos);
+    let tags = futures_util::stream::iter(repos).map(move |repo| async move {
+        let tags = match client.list_tags(&repo).await {
+            // A repository whose tags are all deleted.
+            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            tags => tags,
+        };
+        (repo, tags)
+    });
+    Ok(tags.buffered(ASK_AT_ONCE))
+}
+
+/// Why the repositories of a registry cannot be listed: many registries show their catalog to
+/// administrators only. Other errors are for `otherwise`.
+pub(in crate::ops) fn no_catalog(
+    registry: &Registry,
+    error: RegistryError,
+    otherwise: impl FnOnce(RegistryError) -> OpsError,
+) -> OpsError {
+    match error.status() {
+        Some(400..=499) => OpsError::NoCatalog {
+            registry: registry.clone(),
+            source: Box::new(error),
+        },
+        _ => otherwise(error),
+    }
+}
 
 /// Lists every tag of a registry, or of what is below a prefix, each to go where it is now. Tags of
 /// referrers are left out: they are carried with their images.
@@ -17,36 +57,17 @@ pub async fn registry_list(
     registry: &Registry,
     prefix: Option<&RepositoryName>,
 ) -> Result<ImageList, OpsError> {
-    let names = client.list_repositories(registry, prefix).await;
-    let names = names.map_err(|source| match source.status() {
-        Some(400..=499) => OpsError::NoCatalog {
-            registry: registry.clone(),
-            source: Box::new(source),
-        },
-        _ => source.into(),
-    })?;
-    let repos = names.into_iter().map(|name| Repo {
-        registry: registry.clone(),
-        name,
-    });
-    let repos: Vec<Repo> = repos.collect();
-    client.expect(&repos);
-    let mut answers = futures_util::stream::iter(repos)
-        .map(|repo| async move {
-            let tags = client.list_tags(&repo).await;
-            (repo, tags)
-        })
-        .buffered(ASK_AT_ONCE);
+    let listed = tags(client, registry, prefix).await;
+    let mut listed =
+        std::pin::pin!(listed.map_err(|error| no_catalog(registry, error, OpsError::from))?);
     let mut entries = Vec::new();
-    while let Some((repo, tags)) = answers.next().await {
+    while let Some((repo, tags)) = listed.next().await {
         match tags {
             Ok(tags) => {
                 let tags = tags.into_iter();
                 let images = tags.filter(|tag| ReferrerTag::parse(tag).is_none());
                 entries.extend(images.map(|tag| entry(&repo, tag)));
             }
-            // A repository whose tags are all deleted.
-            Err(error) if error.status() == Some(404) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,19 +1,20 @@
 //! What is copied: a local source, or the images that a list names at registries.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CopyOptions;
-use crate::list::{self, ImageList, Landing, RenameError, RenameRules};
+use crate::list::{ImageList, RenameRules};
 use crate::oci::{ForeignLayers, Registry};
 use crate::ops::batch::Batch;
 use crate::ops::carry::Carry;
+use crate::ops::catalog::{landed, require_apart};
 use crate::ops::platforms::{self, PlatformOptions};
 use crate::ops::preflight::check_sources;
 use crate::ops::pull;
 use crate::ops::{Catalog, Context, OpsError, SourceCheck};
 use crate::registry::Client;
-use crate::transfer::{Destination, Locate, ReferrerMode, RegistrySource, Source, Wanted};
+use crate::transfer::{ReferrerMode, RegistrySource, Source, Wanted};
 
 /// What is copied.
 #[derive(Debug)]
@@ -42,43 +43,54 @@ pub struct Registries {
 /// A source that is open.
 pub(super) struct Opened<'a> {
     pub(super) source: Arc<dyn Source>,
-    from: &'a CopyFrom,
-    catalog: Option<Catalog>,
+    images: Images<'a>,
+}
+
+/// Where its images are named.
+enum Images<'a> {
+    Local {
+        catalog: Catalog,
+        list: Option<&'a ImageList>,
+        platforms: &'a PlatformOptions,
+    },
+    Registries(&'a Registries),
 }
 
 impl<'a> Opened<'a> {
     pub(super) async fn open(cx: &Context, options: &'a CopyOptions) -> Result<Self, OpsError> {
-        let from = &options.from;
-        for warning in from.list().iter().flat_map(|list| &list.warnings) {
+        for warning in options.from.list().iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
         }
-        let (source, catalog): (Arc<dyn Source>, Option<Catalog>) = match from {
-            CopyFrom::Local { path, .. } => {
+        match &options.from {
+            CopyFrom::Local {
+                path,
+                list,
+                platforms,
+            } => {
                 let catalog = Catalog::open_once(path, &cx.reading).await?;
-                (catalog.shared_source(), Some(catalog))
+                if options.targets.len() > 1 && catalog.source().is_sequential() {
+                    return Err(OpsError::OneTarget {
+                        path: catalog.path().to_owned(),
+                        kind: catalog.kind(),
+                    });
+                }
+                Ok(Self {
+                    source: catalog.shared_source(),
+                    images: Images::Local {
+                        catalog,
+                        list: list.as_ref(),
+                        platforms,
+                    },
+                })
             }
-            CopyFrom::Registries(registries) => {
-                let client = registries.client.clone();
-                let source = RegistrySource {
-                    client,
+            CopyFrom::Registries(registries) => Ok(Self {
+                source: Arc::new(RegistrySource {
+                    client: registries.client.clone(),
                     known: None,
-                };
-                (Arc::new(source), None)
-            }
-        };
-        if let (Some(catalog), true) = (&catalog, options.targets.len() > 1)
-            && catalog.source().is_sequential()
-        {
-            return Err(OpsError::OneTarget {
-                path: catalog.path().to_owned(),
-                kind: catalog.kind(),
-            });
+                }),
+                images: Images::Registries(registries),
+            }),
         }
-        Ok(Self {
-            source,
-            from,
-            catalog,
-        })
     }
 
     /// The same images in the same order under the names that each of `renames` gives them.
@@ -87,34 +99,29 @@ impl<'a> Opened<'a> {
         renames: &[RenameRules],
         referrers: ReferrerMode,
     ) -> Result<Vec<Vec<Wanted>>, OpsError> {
-        match (self.from, &self.catalog) {
-            (CopyFrom::Registries(registries), _) => {
+        match &self.images {
+            Images::Registries(registries) => {
                 let under = |renames| registries.wanted(renames, referrers);
                 renames.iter().map(under).collect()
             }
-            (
-                CopyFrom::Local {
-                    list, platforms, ..
-                },
-                Some(catalog),
-            ) => {
+            Images::Local {
+                catalog,
+                list,
+                platforms,
+            } => {
                 let carry = Carry::local(platforms, referrers);
-                catalog.wanted_under(list.as_ref(), renames, &carry).await
+                catalog.wanted_under(*list, renames, &carry).await
             }
-            (CopyFrom::Local { .. }, None) => Ok(Vec::new()),
         }
     }
 
     /// Asks the registries whether they can be read, and tells the client what is coming.
     pub(super) async fn check(&self, cx: &Context, wanted: &[Wanted]) -> Result<(), OpsError> {
-        let CopyFrom::Registries(registries) = self.from else {
+        let Images::Registries(registries) = self.images else {
             return Ok(());
         };
         let client = &registries.client;
-        client.expect(wanted.iter().filter_map(|image| match &image.locate {
-            Locate::Remote { repos, .. } => repos.first(),
-            _ => None,
-        }));
+        pull::expect(client, wanted);
         if registries.preflight == SourceCheck::Run {
             check_sources(cx, client, wanted, None).await?;
         }
@@ -123,19 +130,20 @@ impl<'a> Opened<'a> {
 
     /// Notes images that are not for the platforms asked for.
     pub(super) async fn check_platforms(&self, cx: &Context, batch: &mut Batch) {
-        let mismatch = match self.from {
-            CopyFrom::Local { platforms, .. } => platforms.mismatch,
-            CopyFrom::Registries(registries) => registries.platforms.mismatch,
+        let platforms = match &self.images {
+            Images::Local { platforms, .. } => platforms,
+            Images::Registries(registries) => &registries.platforms,
         };
-        platforms::check(cx, self.source.as_ref(), batch, mismatch).await;
+        platforms::check(cx, self.source.as_ref(), batch, platforms.mismatch).await;
     }
 
-    /// The path of a local source, for messages.
-    pub(super) fn path(&self) -> PathBuf {
-        let catalog = self.catalog.as_ref();
-        catalog
-            .map(|catalog| catalog.path().to_owned())
-            .unwrap_or_default()
+    /// The path of a local source, for messages about what it lacks; registries lack nothing that
+    /// they list.
+    pub(super) fn path(&self) -> &Path {
+        match &self.images {
+            Images::Local { catalog, .. } => catalog.path(),
+            Images::Registries(_) => Path::new(""),
+        }
     }
 }
 
@@ -168,23 +176,12 @@ impl Registries {
         renames.require_used(wanted.iter().map(|image| &image.destination.repository))?;
         let mut landings = Vec::with_capacity(wanted.len());
         for image in &mut wanted {
-            let repository = renames.apply(&image.destination.repository)?.with_library();
-            image.destination = Destination {
-                repository,
-                tag: image.destination.tag.clone(),
-            };
-            landings.push(Landing {
-                source: image.name.clone(),
-                repository: image.destination.repository.clone(),
-                tag: image.destination.tag.clone(),
-                digest: image.pinned.clone(),
-            });
+            let named = (image.name.as_str(), image.pinned.clone());
+            let (destination, landing) = landed(renames, named, image.destination.clone())?;
+            image.destination = destination;
+            landings.push(landing);
         }
-        let collisions = list::collisions(&landings);
-        if collisions.is_empty() {
-            Ok(wanted)
-        } else {
-            Err(RenameError::Collisions(collisions).into())
-        }
+        require_apart(&landings)?;
+        Ok(wanted)
     }
 }

@@ -38,6 +38,13 @@ pub enum Recheck {
     All,
 }
 
+impl Recheck {
+    /// That of a verb which is to ask for all, or is not.
+    pub fn of(is_wanted: bool) -> Self {
+        if is_wanted { Self::All } else { Self::Skip }
+    }
+}
+
 impl RegistryTarget {
     /// The rules for names there.
     pub(super) fn renames(&self, renames: &RenameRules) -> RenameRules {
@@ -220,9 +227,8 @@ async fn compare(
     batch.settle(answers.map(|answer| answer.map(Standing::from)).collect());
     let renames = target.renames(&options.renames);
     let at = (&sink, &renames, look.as_ref());
-    let path = opened.path();
-    let awaited = base::await_at_registry((cx, source, &path), at, &mut batch).await;
-    // What else is wrong may be why it is not there.
+    let awaited = base::await_at_registry((cx, source, opened.path()), at, &mut batch).await;
+    // Another finding may be the reason why the base is missing.
     let is_clean = |look: &Look<'_>| look.findings.is_empty();
     if look.as_ref().is_none_or(is_clean) {
         awaited?;
@@ -332,7 +338,7 @@ async fn rehearse(
     would_move
 }
 
-/// Asks for every image what its destination names already, and has of what is about it.
+/// Asks the registry what the destination of every image names, and which of its referrers exist.
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
