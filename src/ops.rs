@@ -15,6 +15,7 @@ mod error;
 mod export;
 mod images;
 mod indirect;
+mod input;
 mod inventory;
 mod keygen;
 mod login;
@@ -23,13 +24,10 @@ mod output;
 mod pack;
 mod platforms;
 mod preflight;
-mod pull;
 mod receipt;
-mod select;
 mod serve;
 mod signature;
 mod since;
-mod unpack;
 mod verify;
 mod why;
 mod written;
@@ -40,12 +38,13 @@ pub use batch::{
 };
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
-pub use copy::{CopyFrom, CopyOptions, Recheck, Registries, RegistryTarget, copy, registry_list};
+pub use copy::{CopyOptions, CopyTarget, Others, Recheck, RegistryTarget, StoreTarget, copy};
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
 pub use export::{ExportFormat, ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
+pub use input::{Input, Registries, registry_list};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
@@ -61,12 +60,9 @@ pub use preflight::{
     Check, Finding, NotReady, Preflight, ProjectReport, SourceCheck, SourcesNotReady,
     TargetsNotReady,
 };
-pub use pull::{PullOptions, pull};
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
-pub use select::{Others, SelectOptions, select};
 pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
-pub use unpack::{UnpackOptions, unpack};
 pub use verify::{Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};
 pub use written::{Checksums, Existing, WrittenFile, checksum_path};

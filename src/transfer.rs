@@ -39,8 +39,8 @@ pub use sink::{
 };
 pub use sizes::SizeClaim;
 pub use source::{
-    BlobContent, BlobStream, BundleSource, CollectionSource, Destination, Found, LayoutsSource,
-    Listed, Locate, Location, Placed, Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps,
-    Wanted,
+    BlobContent, BlobStream, BundleSource, CollectionSource, Destination, Found, Keeping,
+    LayoutsSource, Listed, Locate, Location, Placed, Reach, ReadOrder, RegistrySource, Sought,
+    Source, SourceCaps, Wanted,
 };
 pub use timing::Timings;

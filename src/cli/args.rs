@@ -11,6 +11,7 @@ mod platforms;
 mod referrers;
 mod registry;
 mod results;
+mod run;
 mod selection;
 pub(crate) mod tips;
 mod upload;
@@ -22,7 +23,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{BundleArgs, KeygenArgs, OutputArgs, SignArgs};
 pub(crate) use carry::CarryArgs;
-pub(crate) use copy::CopyArgs;
+pub(crate) use copy::{CopyArgs, NameSourceArgs};
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
@@ -31,6 +32,7 @@ pub(crate) use platforms::{PlatformArgs, PullPlatformArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
+pub(crate) use run::{RecheckArgs, RunArgs};
 pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{

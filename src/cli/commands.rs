@@ -1,10 +1,13 @@
 //! One command a file: build the verb's options, run it, print its outcome.
 
+mod aliases;
 mod completions;
 mod copy;
 mod diff;
 mod doctor;
 mod export;
+mod filling;
+mod input;
 mod keygen;
 mod locked;
 mod login;

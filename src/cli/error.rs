@@ -179,8 +179,14 @@ pub(crate) enum CommandError {
     Endpoint(#[from] EndpointError),
     #[error("`{target}` is named twice")]
     TargetTwice { target: String },
-    #[error("`--only` chooses images of a store, bundle or layout, and this source is not local")]
+    #[error(
+        "`--only` chooses images of a source that has others, and the source is a list or an image"
+    )]
     OnlyOfRegistries,
+    #[error("there is no list with a section `{section}`")]
+    SectionWithoutList { section: String },
+    #[error("`{word}` is a registry, and there are other arguments")]
+    RegistryAmongImages { word: String },
     /// Every line of the list says something else than the option.
     #[error("`{option}` contradicts the lock: `{origin}` has `{line}`")]
     Locked {
@@ -261,7 +267,9 @@ impl CommandError {
             | Self::LockSource { .. }
             | Self::Endpoint(_)
             | Self::TargetTwice { .. }
-            | Self::OnlyOfRegistries => Exit::Usage,
+            | Self::OnlyOfRegistries
+            | Self::SectionWithoutList { .. }
+            | Self::RegistryAmongImages { .. } => Exit::Usage,
             Self::Ops(_)
             | Self::File(_)
             | Self::Client(_)
@@ -289,6 +297,8 @@ impl CommandError {
             | Self::Endpoint(_)
             | Self::TargetTwice { .. }
             | Self::OnlyOfRegistries
+            | Self::SectionWithoutList { .. }
+            | Self::RegistryAmongImages { .. }
             | Self::GivenNoDirectory { .. }
             | Self::Ca { .. }
             | Self::List { .. }
@@ -341,8 +351,16 @@ impl CommandError {
             Self::Lists(error) => error.hint(),
             Self::Endpoint(error) => error.hint(),
             Self::OnlyOfRegistries => Some(
-                "Copy the list itself: `hod copy LIST --source REGISTRY TARGET`.".to_owned(),
+                "`--section` chooses a section of the list; to read all of it at one registry, add \
+                 `--source REGISTRY`"
+                    .to_owned(),
             ),
+            Self::SectionWithoutList { .. } => {
+                Some("name the list with `--only LIST`".to_owned())
+            }
+            Self::RegistryAmongImages { .. } => {
+                Some("name it alone, or name its images: `HOST/REPOSITORY:TAG`".to_owned())
+            }
             Self::NotText { source, .. } => source.hint(),
             Self::File(error) => error.hint(),
             Self::Client(error) => error.hint(),

@@ -13,7 +13,9 @@ pub(crate) use credentials::{
     require_user, stored_credentials,
 };
 pub(crate) use given::{require_directory, require_given, require_path};
-pub(crate) use lists::{image_list, is_list, only_list, read_lists, require_one_stdin};
+pub(crate) use lists::{
+    ListInputs, image_list, is_list, only_list, read_lists, require_no_section, require_one_stdin,
+};
 pub(crate) use outputs::{RunFiles, require_file, require_others, require_text_output};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};

@@ -20,7 +20,7 @@ pub enum HostPart {
 }
 
 /// Rules that convert stored names into names at a destination.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RenameRules {
     pub host: HostPart,
     /// Everything goes below this project, `library/` left out.

@@ -1,62 +1,93 @@
-//! `copy`: images from any end to registries, to each of them in one go. `push` is its preset.
+//! `copy`: images from any end to others. The verbs that move images are its presets.
 //!
-//! What is carried is opened and resolved once. Each registry gets a batch of its own, since it
-//! lacks other things, and is looked at before anything moves; then all are filled at once, and a
-//! blob that several lack is fetched once.
+//! What is carried is opened and resolved once. Each target gets a batch of its own, since it lacks
+//! other things, and is looked at before anything moves; then all are filled at once, and a blob
+//! that several lack is read once.
 
-mod listing;
-mod origin;
+mod lock;
 mod registry;
+mod store;
+mod target;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::batch::Batch;
-use super::{BatchOutcome, Context, Effect, OpsError};
+use super::input::OpenInput;
+use super::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
 use crate::list::RenameRules;
-use crate::transfer::{OnFailure, ReferrerMode, SharedFetch, Sink, Source};
+use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch};
 
-pub use listing::registry_list;
-pub(super) use listing::{no_catalog, tags};
-use origin::Opened;
-pub use origin::{CopyFrom, Registries};
-use registry::Prepared;
 pub use registry::{Recheck, RegistryTarget};
+pub(super) use store::files_besides;
+pub use store::{Others, StoreTarget};
+pub use target::CopyTarget;
+use target::{Feed, Prepared};
 
 /// What to copy, and where to.
 #[derive(Debug)]
 pub struct CopyOptions {
-    pub from: CopyFrom,
+    pub from: Input,
     /// One or more.
-    pub targets: Vec<RegistryTarget>,
+    pub targets: Vec<Box<dyn CopyTarget>>,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
     pub effect: Effect,
     pub on_failure: OnFailure,
+    /// Where to write the list with every digest, of images that a list names at registries.
+    pub lock: Option<PathBuf>,
 }
 
-/// Copies images to registries.
+/// Copies images.
 ///
-/// First all is looked for that would stop it at any of them, unless that is not wanted: with any
-/// finding nothing is changed anywhere. An image whose tag names the same digest already costs one
-/// HEAD, and one for each foreign layer that the source has, unless all its parts are to be asked
-/// for. Otherwise each blob is looked for, uploaded once and mounted into the other repositories;
-/// then the children, and the tag last.
+/// First all is looked for that would stop it at any target: with any finding nothing is changed
+/// anywhere. Then all targets are filled at once. An image becomes visible at a target when all of
+/// it is there.
 ///
-/// A registry that is slow or fails holds up the others by a few seconds at most.
+/// A target that is slow or fails holds up the others by a few seconds at most.
 pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
-    let opened = Opened::open(cx, options).await?;
-    let source = opened.source.as_ref();
+    for target in &options.targets {
+        target.check()?;
+    }
+    let known = match options.targets.as_slice() {
+        [single] => single.known().await?,
+        _ => None,
+    };
+    let input = OpenInput::open(cx, &options.from, known).await?;
+    if options.targets.len() > 1
+        && input.source.is_sequential()
+        && let Some(catalog) = input.catalog()
+    {
+        return Err(OpsError::OneTarget {
+            path: catalog.path().to_owned(),
+            kind: catalog.kind(),
+        });
+    }
+    for target in &options.targets {
+        target.accept(cx, &input).await?;
+    }
     let targets = options.targets.iter();
-    let renames: Vec<RenameRules> = targets.map(|t| t.renames(&options.renames)).collect();
-    let names = opened.wanted(&renames, options.referrers).await?;
+    let renames: Vec<_> = targets.map(|t| t.renames(&options.renames)).collect();
+    let names = input.wanted(&renames, options.referrers).await?;
     let first = names.first().cloned().unwrap_or_default();
-    opened.check(cx, &first).await?;
-    let mut batch = Batch::resolve(cx, source, first, options.on_failure).await;
-    opened.check_platforms(cx, &mut batch).await;
-    if batch.must_stop() {
+    let mut batch = input.resolve(cx, first, options.on_failure).await?;
+    require_all(options, &batch)?;
+    if batch.must_stop() || (batch.plan.is_empty() && batch.has_failures()) {
         return Ok(batch.finish());
+    }
+    let checks_later = options.effect == Effect::Real
+        && options
+            .targets
+            .iter()
+            .any(|target| target.checks_platforms(&options.from));
+    if !checks_later {
+        input.check_platforms(cx, &mut batch).await;
+        require_all(options, &batch)?;
+        if batch.must_stop() {
+            return Ok(batch.finish());
+        }
     }
     let batches = match options.targets.as_slice() {
         // The names are those that it was resolved with.
@@ -67,39 +98,62 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
             .collect(),
     };
     let targets = options.targets.iter().zip(batches);
-    let prepared =
-        targets.map(|(target, batch)| Prepared::new(cx, options, (&opened, target, batch)));
-    let prepared: Result<Vec<Prepared<'_>>, OpsError> =
-        join_all(prepared).await.into_iter().collect();
+    let prepared = targets.map(|(target, batch)| target.prepare(cx, options, (&input, batch)));
+    let prepared: Result<Vec<_>, OpsError> = join_all(prepared).await.into_iter().collect();
     let mut prepared = prepared?;
-    let not_ready = prepared.iter_mut().filter_map(Prepared::not_ready);
-    let not_ready: Vec<_> = not_ready.collect();
+    let not_ready = prepared.iter_mut().filter_map(|one| one.not_ready());
+    let not_ready: Vec<NotReady> = not_ready.collect();
     if !not_ready.is_empty() {
         return Err(not_ready.into());
     }
     if options.effect == Effect::Real {
-        for prepared in &mut prepared {
-            prepared.create_projects().await?;
+        let begun = prepared.iter_mut().map(|one| one.begin());
+        let begun: Result<Vec<()>, OpsError> = join_all(begun).await.into_iter().collect();
+        begun?;
+        fill(&input, &mut prepared).await?;
+        if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice())
+            && let Some(list) = options.from.list()
+        {
+            lock::write(cx, path, &list.entries, single.batch())?;
         }
-        fill(&opened, &mut prepared).await;
     }
+    let targets = options.targets.iter().map(|target| target.name());
     let outcomes = prepared.into_iter().map(Prepared::finish);
-    Ok(BatchOutcome::joined(outcomes.collect()))
+    Ok(BatchOutcome::joined(targets.zip(outcomes).collect()))
+}
+
+/// Refuses a batch of which an image failed, where a target takes all or nothing.
+fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
+    let mut targets = options.targets.iter();
+    match batch.first_failure() {
+        Some(failure) if targets.any(|target| target.is_whole()) => Err(failure.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Fills all targets at once.
-async fn fill(opened: &Opened<'_>, prepared: &mut [Prepared<'_>]) {
-    let [single] = prepared else {
-        let plans: Vec<_> = prepared.iter().map(|one| Arc::clone(one.plan())).collect();
-        let shared = SharedFetch::new(Arc::clone(&opened.source), &plans);
-        let fills = prepared.iter_mut().enumerate().map(|(at, one)| {
-            let (source, sink) = shared.for_target(at, one.sink());
-            one.fill(source, sink)
-        });
-        join_all(fills).await;
-        return;
-    };
-    let (source, sink): (Arc<dyn Source>, Arc<dyn Sink>) =
-        (Arc::clone(&opened.source), single.sink());
-    single.fill(source, sink).await;
+///
+/// What stops a target as a whole fails its images, where there are others.
+async fn fill(
+    input: &OpenInput<'_>,
+    prepared: &mut [Box<dyn Prepared + '_>],
+) -> Result<(), OpsError> {
+    if let [single] = prepared {
+        return single.fill(Feed::alone(&input.source)).await;
+    }
+    let plans: Vec<Arc<Plan>> = prepared
+        .iter_mut()
+        .map(|one| Arc::clone(&one.batch().plan))
+        .collect();
+    let shared = SharedFetch::new(Arc::clone(&input.source), &plans);
+    let fills = prepared.iter_mut().enumerate().map(|(at, one)| {
+        let feed = Feed::shared(&input.source, (&shared, at));
+        async move {
+            if let Err(error) = one.fill(feed).await {
+                one.batch().fail_rest(&error);
+            }
+        }
+    });
+    join_all(fills).await;
+    Ok(())
 }

@@ -124,6 +124,9 @@ pub enum OpsError {
         path: PathBuf,
         kind: SourceKind,
     },
+    /// Registries where only a local source can be used.
+    #[error("cannot {verb} from a registry")]
+    RemoteSource { verb: &'static str },
     #[error("`{}` holds no images", path.display())]
     NoImages { path: PathBuf },
     /// Images that a list names and the source lacks; nothing was done.
@@ -297,6 +300,7 @@ impl OpsError {
             | Self::NotADirectory { .. }
             | Self::Piped
             | Self::WrongSource { .. }
+            | Self::RemoteSource { .. }
             | Self::ReadOnlyBundle { .. }
             | Self::KeyExists { .. }
             | Self::OutputIsSource { .. }
@@ -367,6 +371,7 @@ impl OpsError {
                 | Self::NoSource { .. }
                 | Self::Piped
                 | Self::WrongSource { .. }
+                | Self::RemoteSource { .. }
                 | Self::ReadOnlyBundle { .. }
                 | Self::OutputIsSource { .. }
                 | Self::BundleText { .. }

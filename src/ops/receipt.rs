@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::closure::{about, closure};
 use super::batch::error_chain;
-use super::copy::{no_catalog, tags};
+use super::input::{no_catalog, tags};
 use super::inventory::{Inventoried, Inventory};
 use super::preflight::{check_source, no_receipt};
 use super::{Context, DamagedImage, OpsError};

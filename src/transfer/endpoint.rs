@@ -45,6 +45,9 @@ pub const TRANSPORTS: &[(&str, Transport)] = &[
     ("docker-archive", Transport::DockerArchive),
 ];
 
+/// The endings of names that are files, whether they exist or not, and not hosts.
+const FILES: &[&str] = &["tar", "zst", "txt", "list", "lock", "yaml", "yml", "json"];
+
 /// The word in front of what is in a registry.
 const DOCKER: &str = "docker:";
 
@@ -109,8 +112,9 @@ impl Endpoint {
             });
         }
         let path = Path::new(text);
-        let is_tar = path.extension().is_some_and(|extension| extension == "tar");
-        let is_path = text == "-" || text.starts_with(['/', '.']) || is_tar;
+        let is_named = |extension| FILES.iter().any(|name| extension == *name);
+        let is_file = path.extension().is_some_and(is_named);
+        let is_path = text == "-" || text.starts_with(['/', '.']) || is_file;
         if is_path || exists(path) {
             return Ok(Self::Path(path.to_owned()));
         }
@@ -202,6 +206,7 @@ mod tests {
             ("./harbor.corp", "path ./harbor.corp"),
             ("/srv/new", "path /srv/new"),
             ("new.tar", "path new.tar"),
+            ("lists/missing.txt", "path lists/missing.txt"),
             ("store:new", "Store new"),
             ("bundle:b.tar", "Bundle b.tar"),
             ("dir:out", "Dir out"),

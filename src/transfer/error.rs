@@ -182,6 +182,9 @@ pub enum TransferError {
         digest: Digest,
         actual: Digest,
     },
+    /// What stops a target as a whole, where images go to others too.
+    #[error("{text}")]
+    TargetFailed { text: String },
     #[error("stopped, since another image failed")]
     Stopped,
 }
@@ -364,7 +367,7 @@ impl TransferError {
             | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
             Self::ReadOnce { .. } => ErrorClass::Usage,
             Self::Rewrite => ErrorClass::Internal,
-            Self::Stopped => ErrorClass::Stopped,
+            Self::Stopped | Self::TargetFailed { .. } => ErrorClass::Stopped,
         }
     }
 

@@ -38,8 +38,18 @@ use crate::store::{Soundness, Store, StoreError, examine};
 pub struct SourceCaps {
     pub reach: Reach,
     pub order: ReadOrder,
+    pub keeping: Keeping,
     /// What has the blobs, and so what to do about one that is damaged.
     pub holder: BlobHolder,
+}
+
+/// How a source keeps blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// Each in a file of its own, which can be linked.
+    Files,
+    /// Within larger files, or elsewhere.
+    Inside,
 }
 
 /// How a source is reached.

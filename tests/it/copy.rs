@@ -235,7 +235,8 @@ fn usage_is_refused_before_anything_is_asked() {
         (format!("copy nothing {host}"), 2),
         (format!("copy oci: {host}"), 2),
         (format!("copy list.txt --source {source} {host} {host}"), 2),
-        (format!("copy {source} {host} --only list.txt"), 2),
+        (format!("copy list.txt {host} --only list.txt"), 2),
+        (format!("copy {source} {host} --section a"), 2),
         (format!("copy ./missing.tar {host}"), 2),
         (
             format!("copy list.txt --source {source} harbor.corp/UPPER"),

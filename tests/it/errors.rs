@@ -254,6 +254,9 @@ fn of_the_way() {
         TransferError::Rewrite,
         TransferError::ReadOnce { digest: digest() },
         TransferError::Stopped,
+        TransferError::TargetFailed {
+            text: "no space left".to_owned(),
+        },
     ]
     .into_iter()
     .chain(of_bases())
@@ -297,6 +300,7 @@ fn of_the_way() {
             | TransferError::DamagedSource { .. }
             | TransferError::TargetDamaged { .. }
             | TransferError::NotMounted { .. }
+            | TransferError::TargetFailed { .. }
             | TransferError::Stopped => {}
         }
     }

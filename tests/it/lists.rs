@@ -118,8 +118,9 @@ fn a_file_of_another_tool_is_named_in_one_error() {
 #[test]
 fn an_image_where_a_list_is_expected_is_told_from_a_file() {
     let env = TestEnv::in_memory();
+    let _ = env.store("store");
     let said = env
-        .run_line("pull nginx:1.27 --store store")
+        .run_line("select nginx:1.27 --store store --output out")
         .exits(2)
         .stderr;
     assert!(

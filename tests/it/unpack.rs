@@ -129,82 +129,50 @@ fn hint_of(env: &TestEnv, line: &str) -> String {
     hint.replace("\n      ", " ")
 }
 
-/// The commands of the hint, followed word by word, lead to the end.
 #[test]
-fn what_to_do_instead_of_selecting_from_a_bundle() {
+fn a_bundle_becomes_a_selected_tree() {
     let env = TestEnv::new();
     image(1).put_in(&env.store("store"), "team/app:1");
     image(100).put_in(&env.store("store"), "team/web:1");
     env.write("LIST", "team/app:1\n");
     let _ = env.run_line("pack store --output site.tar").success();
-    let said = hint_of(&env, "select LIST --store site.tar --output tree");
     let registry = TestRegistry::start();
-    let to_registry = format!("push site.tar {} --only LIST", registry.host());
-    for (hinted, line) in [
-        (
-            "unpack site.tar --output STORE",
-            "unpack site.tar --output STORE",
-        ),
-        (
-            "pack LIST --store site.tar --output PART.tar",
-            "pack LIST --store site.tar --output PART.tar",
-        ),
-        ("push site.tar REGISTRY --only LIST", to_registry.as_str()),
-        (
-            "export site.tar --only LIST --output DIR",
-            "export site.tar --only LIST --output DIR",
-        ),
+    for line in [
+        "select LIST --store site.tar --output tree",
+        "unpack site.tar --only LIST --output part",
+        "pack LIST --store site.tar --output PART.tar",
+        "export site.tar --only LIST --output DIR",
+        "select LIST --store DIR --output of-layouts",
+        &format!("push site.tar {} --only LIST", registry.host()),
     ] {
-        assert!(said.contains(&format!("`hod {hinted}`")), "{said}");
         let _ = env.run_line(line).success();
     }
-    let select = "select LIST --store STORE --output tree";
-    let _ = env.run_line(select).success();
-    for source in ["tree", "PART.tar", "DIR"] {
+    for source in ["tree", "part", "PART.tar", "DIR", "of-layouts"] {
         let _ = env.run_line(&format!("verify {source}")).success();
         let listed = env.run_line(&format!("ls {source} --quiet")).success();
         assert_eq!(listed.stdout.matches("sha256:").count(), 1, "{source}");
     }
     assert_eq!(registry.store().repositories().unwrap().len(), 1);
+    let again = env.run_line("select LIST --store site.tar --output tree --replace");
+    assert!(again.exits(2).stderr.contains("hint: "));
 }
 
-/// The same of the refusals of other verbs and sources.
+/// The command of the hint, followed word by word, leads to the end.
 #[test]
-fn what_to_do_instead_with_other_sources_of_the_wrong_kind() {
+fn what_to_do_instead_with_a_source_of_the_wrong_kind() {
     let env = TestEnv::new();
     image(1).put_in(&env.store("store"), "team/app:1");
-    env.write("LIST", "team/app:1\n");
+    let _ = env.run_line("pack store --output site.tar.zst").success();
+    let said = hint_of(&env, "serve site.tar.zst");
+    assert!(
+        said.contains("`hod unpack site.tar.zst --output STORE`"),
+        "{said}"
+    );
     for line in [
-        "pack store --output site.tar.zst",
-        "export store --output layouts",
+        "unpack site.tar.zst --output STORE",
+        "unpack STORE --output again",
+        "verify again",
     ] {
         let _ = env.run_line(line).success();
-    }
-    let registry = TestRegistry::start();
-    let host = registry.host();
-    for (refused, hinted, line) in [
-        (
-            "serve site.tar.zst",
-            "`hod unpack site.tar.zst --output STORE`",
-            "unpack site.tar.zst --output STORE",
-        ),
-        (
-            "select LIST --store layouts --output tree",
-            "`hod push layouts REGISTRY`",
-            "push layouts REGISTRY",
-        ),
-        (
-            "unpack store --output again",
-            "`hod pack` read it as it is",
-            "pack store --output again.tar",
-        ),
-    ] {
-        let said = hint_of(&env, refused);
-        assert!(said.contains(hinted), "{refused}: {said}");
-        let _ = env.run_line(&line.replace("REGISTRY", host)).success();
-    }
-    assert_eq!(registry.store().repositories().unwrap().len(), 1);
-    for source in ["STORE", "again.tar"] {
-        let _ = env.run_line(&format!("verify {source}")).success();
     }
 }

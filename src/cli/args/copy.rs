@@ -4,14 +4,18 @@ use clap::Args;
 
 use super::verbs::ForeignLayersArgs;
 use super::{
-    BundleArgs, OnlyArgs, PlatformArgs, PreflightArgs, ReferrerArgs, RegistryArgs, RenameArgs,
-    ResultsArgs, UploadArgs,
+    BundleArgs, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs, ReferrerArgs, RegistryArgs,
+    RenameArgs, ResultsArgs, RunArgs, UploadArgs,
 };
 
 /// What names without a registry mean.
 #[derive(Debug, Args)]
 pub(crate) struct NameSourceArgs {
-    /// The registry of names that have none, docker.io by default, and a prefix for all of them
+    /// The registry for names that have none, and a prefix for them; by default docker.io
+    ///
+    /// The prefix is not part of the names that images are carried under: with
+    /// `--source harbor.corp/offline`, what `hod push ... harbor.corp/offline` pushed is read by the
+    /// same list, except images that were renamed or whose line names a registry.
     #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
     pub(crate) registry: Option<String>,
 
@@ -50,21 +54,11 @@ pub(crate) struct CopyArgs {
     #[command(flatten)]
     pub(crate) names: NameSourceArgs,
 
-    /// Say what would be copied, and change nothing
-    ///
-    /// Says of each image whether it is new, replaces another or is unchanged, and how much would
-    /// be sent.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 
-    /// Ask the registries for every part of images whose tag is unchanged, and send what is missing
-    /// or has another length
-    #[arg(long)]
-    pub(crate) recheck: bool,
-
-    /// Stop at the first image that fails
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
+    #[command(flatten)]
+    pub(crate) recheck: RecheckArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,

@@ -17,7 +17,7 @@ pub(crate) struct PullPlatformArgs {
     /// With `all`, the index and all that it lists keep their bytes. `windows/amd64:10.0.20348`
     /// chooses by the version of the operating system.
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
-    pub(crate) platform: Option<PlatformChoice>,
+    platform: Option<PlatformChoice>,
 
     /// What to do with an index when not all that it lists is carried
     #[arg(long, value_enum, value_name = "MODE")]
@@ -29,12 +29,8 @@ pub(crate) struct PullPlatformArgs {
 }
 
 impl PullPlatformArgs {
-    pub(crate) fn index_mode(&self) -> IndexMode {
-        self.index.map_or(IndexMode::Fitting, IndexArg::mode)
-    }
-
-    pub(crate) fn mismatch(&self) -> Mismatch {
-        mismatch(self.strict_platform)
+    pub(crate) fn options(&self) -> PlatformOptions {
+        options(self.platform.as_ref(), self.index, self.strict_platform)
     }
 }
 
@@ -82,20 +78,23 @@ impl IndexArg {
 
 impl PlatformArgs {
     pub(crate) fn options(&self) -> PlatformOptions {
-        PlatformOptions {
-            platforms: self.platform.clone(),
-            index: self.index.map(IndexArg::mode),
-            mismatch: mismatch(self.strict_platform),
-        }
+        options(self.platform.as_ref(), self.index, self.strict_platform)
     }
 }
 
-/// What `--strict-platform` says.
-fn mismatch(is_strict: bool) -> Mismatch {
-    if is_strict {
-        Mismatch::Fail
-    } else {
-        Mismatch::Warn
+fn options(
+    platforms: Option<&PlatformChoice>,
+    index: Option<IndexArg>,
+    is_strict: bool,
+) -> PlatformOptions {
+    PlatformOptions {
+        platforms: platforms.cloned(),
+        index: index.map(IndexArg::mode),
+        mismatch: if is_strict {
+            Mismatch::Fail
+        } else {
+            Mismatch::Warn
+        },
     }
 }
 

@@ -25,6 +25,16 @@ pub(crate) struct ListArgs {
     pub(crate) section: Vec<String>,
 }
 
+impl ListArgs {
+    /// The same lists, as arguments that may name images too.
+    pub(crate) fn narrowed(&self) -> OnlyArgs {
+        OnlyArgs {
+            only: Vec::new(),
+            section: self.section.clone(),
+        }
+    }
+}
+
 /// Lists that narrow what a source has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choosing images")]
@@ -34,8 +44,9 @@ pub(crate) struct OnlyArgs {
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Vec<PathBuf>,
 
-    /// Only the images of this section of the lists; may be given several times
-    #[arg(long, value_name = "NAME", requires = "only")]
+    /// Only the images of this section of the lists, or of the source if that is a list; may be given
+    /// several times
+    #[arg(long, value_name = "NAME")]
     pub(crate) section: Vec<String>,
 }
 

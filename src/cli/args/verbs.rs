@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    BundleArgs, CarryArgs, LinkArg, ListArgs, OnlyArgs, OutputArgs, PlatformArgs, PreflightArgs,
-    PullPlatformArgs, ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, SignArgs, UploadArgs,
-    volume_size,
+    BundleArgs, CarryArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs, OutputArgs, PlatformArgs,
+    PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs, RegistryArgs, RenameArgs,
+    ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
 };
 use crate::oci::ForeignLayers;
 
@@ -30,17 +30,8 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The registry for names that have none, and a prefix for all names; by default docker.io
-    ///
-    /// The prefix is not part of the names in the store: with `--source harbor.corp/offline`, what
-    /// `hod push ... harbor.corp/offline` pushed is pulled back by the same list, except images that
-    /// were renamed or whose line names a registry. A login given for this run is for this registry.
-    #[arg(long, value_name = "REGISTRY[/PREFIX]")]
-    pub(crate) source: Option<String>,
-
-    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
-    #[arg(long)]
-    pub(crate) no_registries_conf: bool,
+    #[command(flatten)]
+    pub(crate) names: NameSourceArgs,
 
     /// Write a list to this file that pulls exactly the same images again, without any options
     ///
@@ -49,13 +40,8 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
 
-    /// Stop at the first image that fails
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
-
-    /// Say what would be pulled, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 
     #[command(flatten)]
     pub(crate) preflight: SourceCheckArgs,
@@ -68,6 +54,9 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) foreign_layers: ForeignLayersArgs,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
@@ -144,9 +133,8 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
 
-    /// Say what would be selected and removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 
     #[command(flatten)]
     pub(crate) platforms: PlatformArgs,
@@ -289,7 +277,19 @@ pub(crate) struct UnpackArgs {
     pub(crate) output: PathBuf,
 
     #[command(flatten)]
+    pub(crate) run: RunArgs,
+
+    #[command(flatten)]
+    pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
     pub(crate) platforms: PlatformArgs,
+
+    #[command(flatten)]
+    pub(crate) referrers: ReferrerArgs,
+
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -328,9 +328,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) link: Option<LinkArg>,
 
-    /// Stop at the first image that fails
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -374,24 +373,11 @@ pub(crate) struct PushArgs {
     #[arg(value_name = "REGISTRY[/PREFIX]")]
     pub(crate) target: String,
 
-    /// Say what would be pushed, and change nothing
-    ///
-    /// Says of each image whether it is new, replaces another or is unchanged, and how much would
-    /// be sent.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 
-    /// Ask the registry for every part of images whose tag is unchanged, and send what is missing
-    /// or has another length
-    ///
-    /// Repairs a registry whose storage has lost blobs. Without it an unchanged image costs one
-    /// request.
-    #[arg(long)]
-    pub(crate) recheck: bool,
-
-    /// Stop at the first image that fails
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
+    #[command(flatten)]
+    pub(crate) recheck: RecheckArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,

@@ -12,7 +12,11 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     } else {
         let reporter = session.reporter();
         let hub = Registry::docker_hub();
-        Some(settings::read_lists((&args.list, &[]), &hub, reporter.as_ref()).await?)
+        let lists = settings::ListInputs {
+            paths: &args.list,
+            ..settings::ListInputs::default()
+        };
+        Some(settings::read_lists(lists, &hub, reporter.as_ref()).await?)
     };
     let options = DiffOptions {
         old: args.old.clone(),

@@ -6,7 +6,6 @@ use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
 use crate::fsx;
 use crate::ops::{self, Effect, ExportFormat, ExportOptions};
-use crate::transfer::OnFailure;
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -64,7 +63,7 @@ async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptio
         referrers: args.referrers.mode(),
         platforms: args.platforms.options(),
         link: args.link.map(Into::into),
-        on_failure: OnFailure::of(args.fail_fast),
+        on_failure: args.run.on_failure(),
     };
     let flags = locked::Flags::local(&options.platforms, options.referrers);
     if let Some(list) = &options.list {

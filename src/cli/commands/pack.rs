@@ -162,17 +162,16 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
     // Before the lists, of which one may be stdin.
     let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
     let (source, list) = match (&args.store, &args.inputs[..]) {
-        (Some(store), lists) => (
-            store.clone(),
-            Some(
-                settings::read_lists(
-                    (lists, &args.section),
-                    &Registry::docker_hub(),
-                    session.reporter().as_ref(),
-                )
-                .await?,
-            ),
-        ),
+        (Some(store), lists) => {
+            let lists = settings::ListInputs {
+                paths: lists,
+                sections: &args.section,
+                ..settings::ListInputs::default()
+            };
+            let (hub, reporter) = (Registry::docker_hub(), session.reporter());
+            let list = settings::read_lists(lists, &hub, reporter.as_ref()).await?;
+            (store.clone(), Some(list))
+        }
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),
     };

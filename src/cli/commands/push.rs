@@ -2,25 +2,30 @@
 
 use std::path::Path;
 
+use super::filling::Filling;
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, settings};
+use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::PushArgs;
+use crate::cli::results::Results;
 use crate::fsx;
 use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{CopyOptions, Effect, Recheck};
-use crate::transfer::OnFailure;
+use crate::ops::CopyOptions;
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "push",
         done: "pushed",
         bytes: "transferred",
-        effect: Effect::of(args.dry_run),
+        effect: args.run.effect(),
     };
-    let read = (&args.registry, args.source.as_path(), &args.only);
-    let results = copy::begin(wording, read, &args.results)?;
-    let retry = settings::retry_policy(&args.registry);
-    copy::carry(session, (wording, retry), results, options(session, args)).await
+    let files = settings::RunFiles {
+        inputs: copy::inputs(&args.registry, &args.source),
+        lists: &args.only.only,
+        outputs: Vec::new(),
+    };
+    let results = Results::begin(wording.verb, &args.results, &files)?;
+    let cx = session.remote(settings::retry_policy(&args.registry));
+    copy::carry(session, (wording, cx), results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, CommandError> {
@@ -31,21 +36,22 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         source,
     })?;
     let read = [&args.only.only[..], std::slice::from_ref(&args.source)].concat();
-    let filling = copy::Filling {
+    let filling = Filling {
         read: &read,
         registry: &args.registry,
         upload: &args.upload,
         preflight: &args.preflight,
-        recheck: Recheck::of(args.recheck),
+        recheck: args.recheck.mode(),
     };
     let how = (args.platforms.options(), args.referrers.mode());
     Ok(CopyOptions {
         targets: filling.targets(session, vec![named]).await?,
-        from: copy::local(session, (args.source.clone(), &args.only), how).await?,
+        from: input::local(session, (args.source.clone(), &args.only), how).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: Effect::of(args.dry_run),
-        on_failure: OnFailure::of(args.fail_fast),
+        effect: args.run.effect(),
+        on_failure: args.run.on_failure(),
+        lock: None,
     })
 }
 

@@ -21,7 +21,11 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         None
     } else {
         let hub = Registry::docker_hub();
-        let lists = (&args.list[..], &args.section[..]);
+        let lists = settings::ListInputs {
+            paths: &args.list,
+            sections: &args.section,
+            ..settings::ListInputs::default()
+        };
         Some(settings::read_lists(lists, &hub, session.reporter().as_ref()).await?)
     };
     let options = ReceiptOptions {

@@ -1,61 +1,58 @@
 //! `hod select`
 
-use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, locked, settings};
+use super::outcome::Wording;
+use super::{CommandError, Exit, Session, copy, locked, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
+use crate::fsx::Durability;
 use crate::oci::Registry;
-use crate::ops::{self, Effect, Others, SelectOptions};
+use crate::ops::{CopyOptions, Input, Others, StoreTarget};
 
 pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "select",
         done: "selected",
         bytes: "transferred",
-        effect: Effect::of(args.dry_run),
+        effect: args.run.effect(),
     };
     let files = settings::RunFiles {
         lists: &args.list.lists,
         ..settings::RunFiles::default()
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(session, args)).await {
-        Ok(options) => options,
-        Err(error) => {
-            let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked).await;
-        }
-    };
     let cx = session.local();
-    let found = session.interruptible(ops::select(&cx, &options)).await;
-    let asked = Asked {
-        results,
-        list: Some(&options.list),
-        source: None,
-        target: None,
-    };
-    outcome::finish(session, wording, found, asked).await
+    copy::carry(session, (wording, cx), results, options(session, args)).await
 }
 
-async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<SelectOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions, CommandError> {
     settings::require_given("--store", &args.store)?;
     let (hub, reporter) = (Registry::docker_hub(), session.reporter());
-    let options = SelectOptions {
-        list: settings::image_list(&args.list, &hub, reporter.as_ref()).await?,
-        store: args.store.clone(),
-        output: args.output.clone(),
+    let list = settings::image_list(&args.list, &hub, reporter.as_ref()).await?;
+    let platforms = args.platforms.options();
+    let referrers = args.referrers.mode();
+    locked::require_agreement(&list, &locked::Flags::local(&platforms, referrers))?;
+    let tree = StoreTarget {
         link: args.link.into(),
-        renames: settings::rename_rules(&args.rename, None),
-        referrers: args.referrers.mode(),
-        platforms: args.platforms.options(),
+        // A tree can be made again in no time.
+        durability: Durability::Deferred,
         others: match (args.add, args.replace) {
             (true, _) => Others::Keep,
             (_, true) => Others::Remove,
             _ => Others::Refuse,
         },
-        effect: Effect::of(args.dry_run),
+        ..StoreTarget::lasting(args.output.clone())
     };
-    let flags = locked::Flags::local(&options.platforms, options.referrers);
-    locked::require_agreement(&options.list, &flags)?;
-    Ok(options)
+    Ok(CopyOptions {
+        from: Input::Local {
+            path: args.store.clone(),
+            list: Some(list),
+            platforms,
+        },
+        targets: vec![Box::new(tree)],
+        renames: settings::rename_rules(&args.rename, None),
+        referrers,
+        effect: args.run.effect(),
+        on_failure: args.run.on_failure(),
+        lock: None,
+    })
 }

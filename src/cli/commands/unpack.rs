@@ -1,35 +1,43 @@
 //! `hod unpack`
 
-use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::outcome::Wording;
+use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::UnpackArgs;
 use crate::cli::results::Results;
-use crate::ops::{self, Effect, UnpackOptions};
+use crate::ops::{CopyOptions, StoreTarget};
+use crate::transfer::{OnFailure, Visibility};
 
 pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "unpack",
         done: "unpacked",
         bytes: "written",
-        effect: Effect::Real,
+        effect: args.run.effect(),
     };
     let files = settings::RunFiles {
         inputs: vec![&args.bundle],
+        lists: &args.only.only,
         ..settings::RunFiles::default()
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = UnpackOptions {
-        bundle: args.bundle.clone(),
-        output: args.output.clone(),
-        platforms: args.platforms.options(),
-    };
     let cx = session.local();
-    let found = session.interruptible(ops::unpack(&cx, &options)).await;
-    let asked = Asked {
-        results,
-        list: None,
-        source: Some(&options.bundle),
-        target: None,
+    copy::carry(session, (wording, cx), results, options(session, args)).await
+}
+
+async fn options(session: &Session<'_>, args: &UnpackArgs) -> Result<CopyOptions, CommandError> {
+    let how = (args.platforms.options(), args.referrers.mode());
+    let store = StoreTarget {
+        visibility: Visibility::AllOrNothing,
+        ..StoreTarget::lasting(args.output.clone())
     };
-    outcome::finish(session, wording, found, asked).await
+    Ok(CopyOptions {
+        from: input::local(session, (args.bundle.clone(), &args.only), how).await?,
+        targets: vec![Box::new(store)],
+        renames: settings::rename_rules(&args.rename, None),
+        referrers: args.referrers.mode(),
+        effect: args.run.effect(),
+        // All or nothing.
+        on_failure: OnFailure::Stop,
+        lock: None,
+    })
 }

@@ -13,6 +13,8 @@ use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// The name of what is on the command line in place of a list.
+const COMMAND_LINE: &str = "the command line";
 /// Number of bytes of a list that are examined before the rest is read.
 const HEAD_LEN: u64 = 512;
 /// Magic numbers of archives and compressed files, by offset.
@@ -33,7 +35,12 @@ pub(crate) async fn image_list(
     source: &Registry,
     reporter: &dyn Reporter,
 ) -> Result<ImageList, CommandError> {
-    read_lists((&args.lists, &args.section), source, reporter).await
+    let inputs = ListInputs {
+        paths: &args.lists,
+        sections: &args.section,
+        ..ListInputs::default()
+    };
+    read_lists(inputs, source, reporter).await
 }
 
 /// Reads and parses lists that narrow a verb, if there are any.
@@ -44,13 +51,34 @@ pub(crate) async fn only_list(
     if args.only.is_empty() {
         return Ok(None);
     }
-    let list = read_lists(
-        (&args.only, &args.section),
-        &Registry::docker_hub(),
-        reporter,
-    )
-    .await?;
+    let inputs = ListInputs {
+        paths: &args.only,
+        sections: &args.section,
+        ..ListInputs::default()
+    };
+    let list = read_lists(inputs, &Registry::docker_hub(), reporter).await?;
     Ok(Some(list))
+}
+
+/// Refuses a section where there is no list.
+pub(crate) fn require_no_section(args: &OnlyArgs) -> Result<(), CommandError> {
+    match args.section.first() {
+        Some(section) => Err(CommandError::SectionWithoutList {
+            section: section.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What a list is read from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ListInputs<'a> {
+    /// Files, directories, and `-`.
+    pub(crate) paths: &'a [PathBuf],
+    /// Images on the command line, each like a line of a list.
+    pub(crate) images: &'a [String],
+    /// The sections that count; all if there are none.
+    pub(crate) sections: &'a [String],
 }
 
 /// Refuses a source and lists to narrow it that are both `-`.
@@ -88,24 +116,30 @@ pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
 ///
 /// Warns of subdirectories with lists, which are not read.
 pub(crate) async fn read_lists(
-    (paths, sections): (&[PathBuf], &[String]),
+    inputs: ListInputs<'_>,
     source: &Registry,
     reporter: &dyn Reporter,
 ) -> Result<ImageList, CommandError> {
-    let named = paths.to_owned();
-    let paths = named.clone();
+    let named = inputs.paths;
+    let paths = named.to_owned();
     let found = apart(move || list_texts(&paths)).await?;
     for dir in found.unread.iter().filter(|dir| !named.contains(dir)) {
         let dir = dir.display();
         let text = format!("lists in `{dir}` are not read; add `{dir}` to the command");
         reporter.event(Event::Warning { text: &text });
     }
-    let sources: Vec<ListSource<'_>> = found
-        .texts
-        .iter()
-        .map(|(name, text)| ListSource { name, text })
-        .collect();
-    Ok(list::parse_from(source, &sources, sections)?)
+    let files = found.texts.iter();
+    let files = files.map(|(name, text)| ListSource { name, text });
+    let images = inputs.images.join("\n");
+    let images = ListSource {
+        name: COMMAND_LINE,
+        text: &images,
+    };
+    let mut sources: Vec<ListSource<'_>> = files.collect();
+    if !inputs.images.is_empty() {
+        sources.push(images);
+    }
+    Ok(list::parse_from(source, &sources, inputs.sections)?)
 }
 
 /// The lists to read.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Target, WouldMove, error_chain};
-use crate::oci::{Digest, Registry, sum_len};
+use crate::oci::{Digest, sum_len};
 use crate::ops::ProjectReport;
 use crate::transfer::{Resolved, TransferError, Wanted};
 
@@ -125,19 +125,19 @@ pub struct PresentVolumes {
 }
 
 impl BatchOutcome {
-    /// The number of images that wait for volumes.
-    pub(in crate::ops) fn joined(outcomes: Vec<(Registry, Self)>) -> Self {
+    /// The outcomes of several targets as one, with the target named with each image.
+    pub(in crate::ops) fn joined(outcomes: Vec<(String, Self)>) -> Self {
         let is_one = outcomes.len() == 1;
         let mut outcomes = outcomes.into_iter();
-        let Some((registry, mut joined)) = outcomes.next() else {
+        let Some((target, mut joined)) = outcomes.next() else {
             unreachable!("images are copied somewhere");
         };
         if is_one {
             return joined;
         }
-        joined.name(&registry);
-        for (registry, mut other) in outcomes {
-            other.name(&registry);
+        joined.name(&target);
+        for (target, mut other) in outcomes {
+            other.name(&target);
             joined.images.extend(other.images);
             joined.n_blobs += other.n_blobs;
             joined.bytes = sum_len([joined.bytes, other.bytes]);
@@ -152,12 +152,13 @@ impl BatchOutcome {
         joined
     }
 
-    fn name(&mut self, registry: &Registry) {
+    fn name(&mut self, target: &str) {
         for image in &mut self.images {
-            image.registry = Some(registry.to_string());
+            image.registry = Some(target.to_owned());
         }
     }
 
+    /// The number of images that wait for volumes.
     pub fn n_waiting(&self) -> usize {
         let waits = |image: &&ImageReport| matches!(image.status, ImageStatus::Waiting { .. });
         self.images.iter().filter(waits).count()

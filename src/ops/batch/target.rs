@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Batch, ImageStatus};
+use super::{Batch, ImageStatus, error_chain};
 use crate::oci::Digest;
+use crate::ops::OpsError;
 use crate::transfer::TransferError;
 
 /// The previous content of a destination.
@@ -49,7 +50,20 @@ impl Batch {
         }
     }
 
-    /// Notes that images of the plan would fail.
+    /// Notes that what is left to do cannot be done, for a reason that is not an image's.
+    pub(in crate::ops) fn fail_rest(&mut self, error: &OpsError) {
+        let text = error_chain(error);
+        let at = self.positions.iter().copied();
+        for position in at {
+            let status = &mut self.reports[position].status;
+            if matches!(status, ImageStatus::Planned | ImageStatus::NotTried) {
+                let error = Arc::new(TransferError::TargetFailed { text: text.clone() });
+                *status = ImageStatus::failed(error);
+            }
+        }
+    }
+
+    /// Notes that images fail for one reason, unless they have failed already.
     pub(in crate::ops) fn mark_failed(&mut self, images: &[usize], error: TransferError) {
         let error = Arc::new(error);
         for &image in images {

@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
-use super::{CopyOptions, Opened};
+use super::CopyOptions;
+use super::target::{CopyTarget, Feed, Prepared};
 use crate::list::RenameRules;
 use crate::oci::{Registry, RepositoryName, sum_len};
 use crate::ops::base;
 use crate::ops::batch::{Batch, Standing, WouldMove};
+use crate::ops::input::OpenInput;
 use crate::ops::preflight::{Finding, Look, Present, require_no_proxy_cache, would_create};
 use crate::ops::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
 use crate::registry::{Client, RegistryError, Repo};
 use crate::report::amount::format_count;
-use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Sink, Source, TransferError};
+use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -45,18 +48,37 @@ impl Recheck {
     }
 }
 
-impl RegistryTarget {
-    /// The rules for names there.
-    pub(super) fn renames(&self, renames: &RenameRules) -> RenameRules {
-        RenameRules {
+#[async_trait(?Send)]
+#[expect(private_interfaces, reason = "only copy calls it")]
+impl CopyTarget for RegistryTarget {
+    fn name(&self) -> String {
+        self.registry.to_string()
+    }
+
+    fn registry(&self) -> Option<&Registry> {
+        Some(&self.registry)
+    }
+
+    fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
+        Some(RenameRules {
             prefix: self.prefix.clone(),
-            ..renames.clone()
-        }
+            ..rules.clone()
+        })
+    }
+
+    async fn prepare<'a>(
+        &'a self,
+        cx: &'a Context,
+        options: &'a CopyOptions,
+        from: (&OpenInput<'a>, Batch),
+    ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
+        let looked = Looked::new(cx, options, (from.0, self, from.1));
+        Ok(Box::new(Box::pin(looked).await?))
     }
 }
 
 /// A registry that was looked at.
-pub(super) struct Prepared<'a> {
+struct Looked<'a> {
     cx: &'a Context,
     target: &'a RegistryTarget,
     effect: Effect,
@@ -67,12 +89,11 @@ pub(super) struct Prepared<'a> {
     projects: Vec<ProjectReport>,
 }
 
-impl<'a> Prepared<'a> {
-    /// Looks at the registry, and changes nothing.
-    pub(super) async fn new(
+impl<'a> Looked<'a> {
+    async fn new(
         cx: &'a Context,
         options: &CopyOptions,
-        (opened, target, batch): (&Opened<'_>, &'a RegistryTarget, Batch),
+        (input, target, batch): (&OpenInput<'_>, &'a RegistryTarget, Batch),
     ) -> Result<Self, OpsError> {
         let (registry, effect) = (&target.registry, options.effect);
         let client = match effect {
@@ -86,13 +107,13 @@ impl<'a> Prepared<'a> {
         });
         client.expect(&repos.collect::<Vec<_>>());
         let mut look = look(cx, target, effect, &batch.plan).await;
-        let origin = Arc::clone(&opened.source);
+        let origin = Arc::clone(&input.source);
         let sink = RegistrySink::new(client, registry.clone())
             .healing_from(origin, Arc::clone(&cx.reporter));
         let compared = if look.as_ref().is_some_and(Look::is_hopeless) {
             Compared::nothing(batch, sink)
         } else {
-            compare((cx, options), (opened, target), (&mut look, batch, sink)).await?
+            compare((cx, options), (input, target), (&mut look, batch, sink)).await?
         };
         Ok(Self {
             cx,
@@ -105,9 +126,11 @@ impl<'a> Prepared<'a> {
             projects: Vec::new(),
         })
     }
+}
 
-    /// What was found that stops the copy.
-    pub(super) fn not_ready(&mut self) -> Option<NotReady> {
+#[async_trait(?Send)]
+impl Prepared for Looked<'_> {
+    fn not_ready(&mut self) -> Option<NotReady> {
         let look = self.look.as_mut()?;
         if let Err(not_ready) = look.go_on() {
             return Some(not_ready);
@@ -123,7 +146,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Creates the projects that are missing, if they are to be.
-    pub(super) async fn create_projects(&mut self) -> Result<(), OpsError> {
+    async fn begin(&mut self) -> Result<(), OpsError> {
         let Some(look) = &mut self.look else {
             return Ok(());
         };
@@ -133,21 +156,17 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    pub(super) fn plan(&self) -> &Arc<Plan> {
-        &self.batch.plan
+    fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
     }
 
-    pub(super) fn sink(&self) -> Arc<dyn Sink> {
-        self.sink.clone()
-    }
-
-    /// Sends what the registry lacks.
-    pub(super) async fn fill(&mut self, source: Arc<dyn Source>, sink: Arc<dyn Sink>) {
+    async fn fill(&mut self, mut feed: Feed<'_>) -> Result<(), OpsError> {
         let batch = &mut self.batch;
         if batch.must_stop() {
-            return;
+            return Ok(());
         }
-        batch.run(self.cx, Arc::clone(&source), sink).await;
+        let (source, sink) = feed.ends(self.sink.clone());
+        batch.run(self.cx, source, sink).await;
         let images = batch.plan.images.iter().enumerate();
         let is_unchanged = |at: usize, image: &Resolved| {
             self.sink.rechecks(&image.wanted.destination) && !self.sink.has_sent(at)
@@ -155,15 +174,15 @@ impl<'a> Prepared<'a> {
         let unchanged = images.filter(|(at, image)| is_unchanged(*at, image));
         let unchanged: Vec<usize> = unchanged.map(|(at, _)| at).collect();
         batch.mark_unchanged(unchanged);
-        batch.check_the_rest(self.cx, source.as_ref()).await;
+        batch.check_the_rest(self.cx, feed.source()).await;
+        Ok(())
     }
 
-    /// What became of it.
-    pub(super) fn finish(self) -> (Registry, BatchOutcome) {
+    fn finish(self: Box<Self>) -> BatchOutcome {
         let mut outcome = self.batch.finish();
         outcome.projects = self.projects;
         outcome.would_move = self.would_move;
-        (self.target.registry.clone(), outcome)
+        outcome
     }
 }
 
@@ -188,10 +207,10 @@ impl Compared {
 /// Asks what the registry has, and looks at what it lacks.
 async fn compare(
     (cx, options): (&Context, &CopyOptions),
-    (opened, target): (&Opened<'_>, &RegistryTarget),
+    (input, target): (&OpenInput<'_>, &RegistryTarget),
     (look, mut batch, sink): (&mut Option<Look<'_>>, Batch, RegistrySink),
 ) -> Result<Compared, OpsError> {
-    let (source, registry) = (opened.source.as_ref(), &target.registry);
+    let (source, registry) = (input.source.as_ref(), &target.registry);
     cx.stage(&format!("asking {registry} what it has"));
     let answers = ask(&sink, &batch, (look.as_ref(), target.recheck)).await;
     if let (Some(look), Some(error)) = (look.as_mut(), refused(&answers)) {
@@ -225,9 +244,9 @@ async fn compare(
     }
     let answers = answers.into_iter();
     batch.settle(answers.map(|answer| answer.map(Standing::from)).collect());
-    let renames = target.renames(&options.renames);
+    let renames = target.renames(&options.renames).unwrap_or_default();
     let at = (&sink, &renames, look.as_ref());
-    let awaited = base::await_at_registry((cx, source, opened.path()), at, &mut batch).await;
+    let awaited = base::await_at_registry((cx, source, input.path()), at, &mut batch).await;
     // Another finding may be the reason why the base is missing.
     let is_clean = |look: &Look<'_>| look.findings.is_empty();
     if look.as_ref().is_none_or(is_clean) {

@@ -9,10 +9,6 @@ use crate::ops::SourceKind;
 /// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
     match (verb, kind) {
-        (_, SourceKind::Layouts) => format!(
-            "push it to a registry, such as `hod serve STORE` is, and use the store that this fills: \
-             `hod push {path} REGISTRY`"
-        ),
         ("merge", SourceKind::Store) => {
             let file = Path::new(path).with_extension("tar");
             format!(
@@ -20,18 +16,6 @@ fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
                 file.display()
             )
         }
-        (_, SourceKind::Store) => {
-            "it needs no unpacking: `hod push`, `hod export` and `hod pack` read it as it is, and \
-             `hod select` takes a part of it"
-                .to_owned()
-        }
-        ("select", SourceKind::Bundle) => format!(
-            "a tree is linked from a store: make one with `hod unpack {path} --output STORE`, and \
-             select from that; or take a part of the bundle as it is, with \
-             `hod pack LIST --store {path} --output PART.tar`, \
-             `hod push {path} REGISTRY --only LIST` or \
-             `hod export {path} --only LIST --output DIR`"
-        ),
         _ => format!("make a store of it with `hod unpack {path} --output STORE`, and name that"),
     }
 }
@@ -104,6 +88,9 @@ impl Hint for OpsError {
             ),
             Self::WrongSource { verb, path, kind } => {
                 Some(instead_of((verb, *kind), &path.display().to_string()))
+            }
+            Self::RemoteSource { .. } => {
+                Some("pull the images into a store first: `hod pull LIST --store DIR`".to_owned())
             }
             Self::NoImages { .. } | Self::Missing { .. } => {
                 Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())

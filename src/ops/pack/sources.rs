@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::batch::Batch;
-use super::super::unpack::files_besides;
+use super::super::copy::files_besides;
 use super::super::{Context, OpsError};
 use super::{PackOptions, Reading};
 use crate::bridge::FileRange;

@@ -34,6 +34,13 @@ pub enum SourceCheck {
     Run,
 }
 
+impl SourceCheck {
+    /// As `--no-preflight` says it.
+    pub fn unless(no_preflight: bool) -> Self {
+        if no_preflight { Self::Skip } else { Self::Run }
+    }
+}
+
 /// Registries that cannot be read from; nothing was done.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 pub struct SourcesNotReady {

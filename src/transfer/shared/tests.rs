@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::*;
 use crate::bundle::BlobHolder;
 use crate::oci::MediaType;
-use crate::transfer::{Reach, ReadOrder};
+use crate::transfer::{Keeping, Reach, ReadOrder};
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;
@@ -41,6 +41,7 @@ impl Source for Shared {
         SourceCaps {
             reach: Reach::Remote,
             order: ReadOrder::Any,
+            keeping: Keeping::Inside,
             holder: BlobHolder::Other,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::content::{open_parts, open_range};
-use super::{BlobContent, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
+use super::{BlobContent, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
 use crate::bridge;
 use crate::bundle::{BlobHolder, Bundle, BundleManifest, Signed};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
@@ -32,6 +32,7 @@ impl Source for BundleSource {
         SourceCaps {
             reach: Reach::Local,
             order: ReadOrder::Any,
+            keeping: Keeping::Inside,
             holder: BlobHolder::Bundle,
         }
     }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::content::open_range;
-use super::{BlobContent, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
+use super::{
+    BlobContent, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps,
+};
 use crate::bridge;
 use crate::bundle::BlobHolder;
-use crate::layout::{Collection, LayoutError, NamedImage};
+use crate::layout::{Collection, CollectionKind, LayoutError, NamedImage};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::report::Reporter;
 use crate::transfer::sequential::{self, Turn};
@@ -44,6 +46,12 @@ impl Source for CollectionSource {
                 ReadOrder::Given
             } else {
                 ReadOrder::Any
+            },
+            keeping: match self.0.kind() {
+                CollectionKind::OciLayout => Keeping::Files,
+                CollectionKind::OciArchive
+                | CollectionKind::DockerArchive
+                | CollectionKind::TreeArchive => Keeping::Inside,
             },
             holder: BlobHolder::Other,
         }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps, Wanted,
+    BlobContent, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps,
+    Wanted,
 };
 use crate::bridge;
 use crate::bundle::BlobHolder;
@@ -48,6 +49,7 @@ impl Source for LayoutsSource {
         SourceCaps {
             reach: Reach::Local,
             order: ReadOrder::Any,
+            keeping: Keeping::Files,
             holder: BlobHolder::Other,
         }
     }

@@ -5,7 +5,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
-use super::{BlobContent, Listed, Locate, Location, Reach, ReadOrder, Source, SourceCaps, Wanted};
+use super::{
+    BlobContent, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source, SourceCaps, Wanted,
+};
 use crate::bridge;
 use crate::bundle::BlobHolder;
 use crate::oci::{Descriptor, Digest, Manifest};
@@ -66,6 +68,7 @@ impl Source for RegistrySource {
         SourceCaps {
             reach: Reach::Remote,
             order: ReadOrder::Any,
+            keeping: Keeping::Inside,
             holder: BlobHolder::Other,
         }
     }

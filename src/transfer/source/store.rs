@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, Found, Listed, Locate, Location, Placed, Reach, ReadOrder, Sought, Source,
-    SourceCaps,
+    BlobContent, Found, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Sought,
+    Source, SourceCaps,
 };
 use crate::bridge;
 use crate::bundle::BlobHolder;
@@ -40,6 +40,7 @@ impl Source for Store {
         SourceCaps {
             reach: Reach::Local,
             order: ReadOrder::Any,
+            keeping: Keeping::Files,
             holder: BlobHolder::Store,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::bundle::listed;
-use super::{BlobContent, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
+use super::{BlobContent, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
 use crate::bundle::{BlobHolder, BundleManifest, Signed};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::report::Reporter;
@@ -19,6 +19,7 @@ impl Source for StreamedBundle {
         SourceCaps {
             reach: Reach::Local,
             order: ReadOrder::Given,
+            keeping: Keeping::Inside,
             holder: BlobHolder::Bundle,
         }
     }

@@ -253,11 +253,9 @@ fn of_the_verbs() {
     let others = [
         unknown_source(),
         OpsError::NoSource { path: path() },
-        wrong_source("select", SourceKind::Bundle),
         wrong_source("serve", SourceKind::CompressedBundle),
-        wrong_source("unpack", SourceKind::Store),
         wrong_source("merge", SourceKind::Store),
-        wrong_source("select", SourceKind::Layouts),
+        wrong_source("pack", SourceKind::Layouts),
         OpsError::NoImages { path: path() },
         OpsError::Missing {
             path: path(),
@@ -278,6 +276,9 @@ fn of_the_verbs() {
             kind: SourceKind::PipedBundle,
         },
         OpsError::Piped,
+        OpsError::RemoteSource {
+            verb: "select with `--replace`",
+        },
     ];
     let errors: Vec<OpsError> = of_serving()
         .into_iter()
@@ -307,6 +308,7 @@ fn of_the_verbs() {
             | OpsError::SourcesNotReady(_)
             | OpsError::TargetsNotReady(_) => unreachable!(),
             OpsError::OneTarget { .. }
+            | OpsError::RemoteSource { .. }
             | OpsError::Bind { .. }
             | OpsError::Exposed { .. }
             | OpsError::ReadOnlyBundle { .. }

@@ -139,14 +139,6 @@ fn what_stands_in_the_wrong_place_is_recognised() {
             "pull nginx --store s",
             "put `echo 'nginx' |` in front of the command",
         ),
-        (
-            "pull nginx:1.27 --store s",
-            "and `-` in the place of `nginx:1.27`",
-        ),
-        (
-            "pull docker://h.corp/a:1 --store s",
-            "put `echo 'h.corp/a:1' |`",
-        ),
         ("push mine h.corp --only a/b:1", "put `echo 'a/b:1' |`"),
         // A registry in the place of a local source.
         ("ls h.corp", "`hod receipt h.corp --output FILE`"),

@@ -179,7 +179,7 @@ pub(super) const FLAGS: &[Tip] = &[
         "`--list LIST` chooses images by a list",
     ),
     after(
-        &["ls", "verify", "why", "unpack", "serve"],
+        &["ls", "verify", "why", "serve"],
         &["--only", "--list", "--section"],
         "this verb takes all images of what it reads; `hod select` and `hod pack` take a part",
     ),
@@ -369,12 +369,7 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["-n", "--dryrun", "--simulate"],
-        "`--dry-run` of pull, select, pack and push says what would be done",
-    ),
-    after(
-        &["export", "unpack"],
-        &["--dry-run"],
-        "this verb has no dry run; pull, select, pack and push have one",
+        "`--dry-run` of the verbs that move images says what would be done",
     ),
     tip(
         &["--sort", "--order-by", "-S"],

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::{Batch, Context, OpsError};
 use crate::fsx;
 use crate::list::{self, IndexChoice, LineOptions, ListEntry};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
+use crate::ops::batch::Batch;
+use crate::ops::{Context, OpsError};
 use crate::report::amount::format_count;
 use crate::transfer::{IndexMode, Location, Resolved};
 

@@ -1,0 +1,47 @@
+//! The flags that say how a run goes.
+
+use clap::Args;
+
+use crate::ops::{Effect, Recheck};
+use crate::transfer::OnFailure;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Say what would be done, and change nothing
+    ///
+    /// How much would be moved; where a registry is the target, also of each image whether it is
+    /// new, replaces another or is unchanged.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Stop at the first image that fails
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+impl RunArgs {
+    pub(crate) fn effect(&self) -> Effect {
+        Effect::of(self.dry_run)
+    }
+
+    pub(crate) fn on_failure(&self) -> OnFailure {
+        OnFailure::of(self.fail_fast)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecheckArgs {
+    /// Ask the registry for every part of images whose tag is unchanged, and send what is missing
+    /// or has another length
+    ///
+    /// Repairs a registry whose storage has lost blobs. Without it an unchanged image costs one
+    /// request.
+    #[arg(long)]
+    recheck: bool,
+}
+
+impl RecheckArgs {
+    pub(crate) fn mode(&self) -> Recheck {
+        Recheck::of(self.recheck)
+    }
+}

@@ -1,0 +1,67 @@
+//! How registries are filled, by the flags of the verbs that write them.
+
+use std::path::PathBuf;
+
+use super::input::Place;
+use super::{CommandError, Session, settings};
+use crate::cli::args::{PreflightArgs, RegistryArgs, UploadArgs};
+use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::oci::Registry;
+use crate::ops::{CopyTarget, Preflight, Recheck, RegistryTarget};
+use crate::registry::{NewProject, Purpose, RegistriesConf};
+
+/// How registries are filled.
+pub(super) struct Filling<'a> {
+    /// The source and the lists, of which one may be stdin.
+    pub(super) read: &'a [PathBuf],
+    pub(super) registry: &'a RegistryArgs,
+    pub(super) upload: &'a UploadArgs,
+    pub(super) preflight: &'a PreflightArgs,
+    pub(super) recheck: Recheck,
+}
+
+impl Filling<'_> {
+    /// The registries as targets, with one client for all of them.
+    pub(super) async fn targets(
+        &self,
+        session: &Session<'_>,
+        named: Vec<Place>,
+    ) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
+        let registries = named.iter().map(|(registry, _)| registry.clone());
+        let mut registries: Vec<Registry> = registries.collect();
+        registries.sort();
+        registries.dedup();
+        let purpose = ClientFor {
+            reach: Reach {
+                side: Side::Target,
+                registries,
+                lists: self.read,
+            },
+            registries_conf: RegistriesConf::default(),
+            purpose: Purpose::Push,
+        };
+        let client = settings::client(self.registry, session.jobs, &session.reporter(), purpose)
+            .await?
+            .with_uploads(settings::uploads(self.upload, &session.drain));
+        let target = |(registry, prefix)| RegistryTarget {
+            registry,
+            prefix,
+            client: client.clone(),
+            preflight: preflight(self.preflight),
+            recheck: self.recheck,
+        };
+        let targets = named.into_iter().map(target);
+        Ok(targets.map(|target| Box::new(target) as _).collect())
+    }
+}
+
+fn preflight(args: &PreflightArgs) -> Preflight {
+    if args.no_preflight {
+        return Preflight::Skip;
+    }
+    let create = args.create_projects.map(|access| NewProject {
+        access: access.into(),
+        storage_limit: args.project_quota.map(|quota| quota.0),
+    });
+    Preflight::Run { create }
+}

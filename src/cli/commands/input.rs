@@ -1,0 +1,298 @@
+//! What a verb reads: endpoints of the command line as an input of the operations.
+
+use std::path::{Path, PathBuf};
+
+use super::{CommandError, Session, aliases, locked, settings};
+use crate::cli::args::{NameSourceArgs, OnlyArgs, RegistryArgs};
+use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
+use crate::fsx;
+use crate::list::{Destination, ImageList};
+use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
+use crate::ops::{self, Input, PlatformOptions, Registries, SourceCheck};
+use crate::registry::{Client, Purpose, RegistriesConf};
+use crate::transfer::{Endpoint, ReferrerMode};
+
+/// A registry, and a prefix for all names there.
+pub(super) type Place = (Registry, Option<RepositoryName>);
+
+/// How a verb reads what its arguments name.
+pub(super) struct Reading<'a> {
+    pub(super) registry: &'a RegistryArgs,
+    pub(super) names: &'a NameSourceArgs,
+    pub(super) only: &'a OnlyArgs,
+    pub(super) platforms: PlatformOptions,
+    pub(super) referrers: ReferrerMode,
+    pub(super) foreign_layers: ForeignLayers,
+    pub(super) preflight: SourceCheck,
+    /// Whom a login from stdin is for.
+    pub(super) login: StdinLogin,
+}
+
+/// Whose login stdin has, if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StdinLogin {
+    /// That of the registries which are read.
+    Source,
+    /// That of the registries which are written.
+    Target,
+}
+
+impl Reading<'_> {
+    /// The input that one argument names, whatever it is.
+    pub(super) async fn input(
+        self,
+        session: &Session<'_>,
+        word: &Path,
+    ) -> Result<Input, CommandError> {
+        let path = match endpoint(word)? {
+            Endpoint::Path(path) if settings::is_list(&path)? => {
+                return self.registries(session, &[path]).await;
+            }
+            Endpoint::Image(_) | Endpoint::Registry { .. } => {
+                return self.registries(session, &[word.to_owned()]).await;
+            }
+            Endpoint::Local { path, .. } | Endpoint::Path(path) => path,
+        };
+        local(session, (path, self.only), (self.platforms, self.referrers)).await
+    }
+
+    /// The images that lists, references and a registry name.
+    pub(super) async fn registries(
+        self,
+        session: &Session<'_>,
+        words: &[PathBuf],
+    ) -> Result<Input, CommandError> {
+        let named = self.named_source()?;
+        let is_named = named.is_some();
+        let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
+        let conf = settings::registries_conf(UseConf::unless(self.names.no_registries_conf))?;
+        let mut list = match Named::of(words)? {
+            Named::Registry(place) => self.listed(session, &place, &conf).await?,
+            Named::Images { paths, images } => {
+                if !self.only.only.is_empty() {
+                    return Err(CommandError::OnlyOfRegistries);
+                }
+                let inputs = ListInputs {
+                    paths: &paths,
+                    images: &images,
+                    sections: &self.only.section,
+                };
+                settings::read_lists(inputs, &source, session.reporter().as_ref()).await?
+            }
+        };
+        if let Some(prefix) = &prefix {
+            put_below(&mut list, (&source, prefix))?;
+        }
+        if !is_named {
+            aliases::note(session, &mut list, &conf);
+        }
+        let reached = if is_named {
+            vec![source.clone()]
+        } else {
+            registries(&list, &source)
+        };
+        let client = self.client(session, (reached, words), conf).await?;
+        let flags = locked::Flags {
+            platforms: self.platforms.platforms.as_ref(),
+            index: self.platforms.index,
+            referrers: self.referrers,
+            foreign_layers: self.foreign_layers,
+            source: is_named.then_some(&source),
+        };
+        locked::require_agreement(&list, &flags)?;
+        Ok(Input::Registries(Box::new(Registries {
+            list,
+            client,
+            source,
+            platforms: self.platforms,
+            foreign_layers: self.foreign_layers,
+            preflight: self.preflight,
+        })))
+    }
+
+    /// The registry of names that have none, if the user named it.
+    pub(super) fn named_source(&self) -> Result<Option<Place>, CommandError> {
+        let Some(text) = &self.names.registry else {
+            return Ok(None);
+        };
+        let place = place(text).map_err(|source| CommandError::Target {
+            what: "`--source`",
+            text: text.clone(),
+            source,
+        });
+        place.map(Some)
+    }
+
+    /// What a registry has, or those of its images that a list names.
+    async fn listed(
+        &self,
+        session: &Session<'_>,
+        (registry, prefix): &Place,
+        conf: &RegistriesConf,
+    ) -> Result<ImageList, CommandError> {
+        let list = settings::only_list(self.only, session.reporter().as_ref()).await?;
+        if let Some(mut list) = list {
+            place_at(&mut list, (registry, prefix.as_ref()))?;
+            return Ok(list);
+        }
+        settings::require_no_section(self.only)?;
+        let reached = (vec![registry.clone()], &[][..]);
+        let client = self.client(session, reached, conf.clone()).await?;
+        let list = ops::registry_list(&client, registry, prefix.as_ref());
+        session.interruptible(list).await
+    }
+
+    /// A client for the registries that are read.
+    async fn client(
+        &self,
+        session: &Session<'_>,
+        (registries, lists): (Vec<Registry>, &[PathBuf]),
+        conf: RegistriesConf,
+    ) -> Result<Client, CommandError> {
+        let mut own = self.registry.clone();
+        own.creds_stdin &= self.login == StdinLogin::Source;
+        let purpose = ClientFor {
+            reach: Reach {
+                side: Side::Source,
+                registries,
+                lists,
+            },
+            registries_conf: conf,
+            purpose: Purpose::Pull,
+        };
+        settings::client(&own, session.jobs, &session.reporter(), purpose).await
+    }
+}
+
+/// The endpoint that an argument names.
+pub(super) fn endpoint(word: &Path) -> Result<Endpoint, CommandError> {
+    let exists = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+    match word.to_str() {
+        Some(text) => Ok(Endpoint::parse(text, exists)?),
+        None => Ok(Endpoint::Path(word.to_owned())),
+    }
+}
+
+/// What the arguments of a verb that reads registries name.
+enum Named {
+    Images {
+        paths: Vec<PathBuf>,
+        images: Vec<String>,
+    },
+    Registry(Place),
+}
+
+impl Named {
+    fn of(words: &[PathBuf]) -> Result<Self, CommandError> {
+        let (mut paths, mut images) = (Vec::new(), Vec::new());
+        for word in words {
+            match endpoint(word) {
+                Ok(Endpoint::Registry { registry, prefix }) if words.len() == 1 => {
+                    return Ok(Self::Registry((registry, prefix)));
+                }
+                Ok(Endpoint::Registry { .. }) => {
+                    let word = word.display().to_string();
+                    return Err(CommandError::RegistryAmongImages { word });
+                }
+                Ok(Endpoint::Image(image)) => images.push(image.to_string()),
+                Ok(Endpoint::Path(path) | Endpoint::Local { path, .. }) => paths.push(path),
+                // As a list, which is not there.
+                Err(CommandError::Endpoint(_)) => paths.push(word.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self::Images { paths, images })
+    }
+}
+
+/// A local source, or those of its images that lists name.
+pub(super) async fn local(
+    session: &Session<'_>,
+    (path, only): (PathBuf, &OnlyArgs),
+    (platforms, referrers): (PlatformOptions, ReferrerMode),
+) -> Result<Input, CommandError> {
+    settings::require_one_stdin(&path, only)?;
+    let list = settings::only_list(only, session.reporter().as_ref()).await?;
+    match &list {
+        Some(list) => {
+            locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
+        }
+        None => settings::require_no_section(only)?,
+    }
+    Ok(Input::Local {
+        path,
+        list,
+        platforms,
+    })
+}
+
+/// The registry of an argument, and the prefix for names there.
+pub(super) fn place(text: &str) -> Result<Place, ReferenceError> {
+    let text = text.strip_prefix("docker://").unwrap_or(text);
+    super::push::target(text)
+}
+
+/// Has all images of a list read at one registry, under the names that a push with that prefix gives
+/// them, and keeps those names.
+fn place_at(
+    list: &mut ImageList,
+    (registry, prefix): (&Registry, Option<&RepositoryName>),
+) -> Result<(), CommandError> {
+    for entry in &mut list.entries {
+        let stored = entry.stored();
+        let name = stored.repository.with_library();
+        let name = match prefix {
+            None => name,
+            Some(prefix) => below(&name, prefix)?,
+        };
+        entry.reference.registry = Some(registry.clone());
+        entry.reference.repository = name.clone();
+        entry.reference.tag.clone_from(&stored.tag);
+        entry.destination = Some(Destination {
+            repository: name,
+            tag: stored.tag,
+        });
+    }
+    Ok(())
+}
+
+/// Has the names without a registry read from below a prefix, where a push with that prefix puts
+/// them; they keep the names that the list gives them.
+fn put_below(
+    list: &mut ImageList,
+    (source, prefix): (&Registry, &RepositoryName),
+) -> Result<(), CommandError> {
+    for entry in &mut list.entries {
+        if entry.reference.registry.is_some() {
+            continue;
+        }
+        let stored = entry.stored();
+        let name = entry.reference.repository.clone().with_library();
+        entry.reference.repository = below(&name, prefix)?;
+        entry.reference.registry = Some(source.clone());
+        entry.destination.get_or_insert(Destination {
+            repository: stored.repository,
+            tag: stored.tag,
+        });
+    }
+    Ok(())
+}
+
+fn below(name: &RepositoryName, prefix: &RepositoryName) -> Result<RepositoryName, CommandError> {
+    let below = name.clone().prefixed(prefix.as_str());
+    below.map_err(|source| CommandError::RegistryName {
+        text: format!("{prefix}/{name}"),
+        source,
+    })
+}
+
+/// The registries that a list names, each once.
+fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
+    let named = list.entries.iter().map(|entry| &entry.reference.registry);
+    let mut registries: Vec<Registry> = named
+        .map(|registry| registry.clone().unwrap_or_else(|| source.clone()))
+        .collect();
+    registries.sort();
+    registries.dedup();
+    registries
+}

@@ -1,0 +1,178 @@
+//! A store as a target: that of a team, or a tree of selected images.
+
+mod fill;
+mod replace;
+mod room;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use self::fill::Looked;
+pub(in crate::ops) use self::fill::files_besides;
+use self::replace::Replacement;
+use super::CopyOptions;
+use super::target::{CopyTarget, Prepared};
+use crate::bridge;
+use crate::fsx::{Durability, LinkMode};
+use crate::list::RenameRules;
+use crate::ops::batch::{Batch, require_other};
+use crate::ops::catalog::require_store_path;
+use crate::ops::input::OpenInput;
+use crate::ops::platforms::{self, Mismatch};
+use crate::ops::{Context, Effect, Input, OpsError, base, indirect};
+use crate::store::{Kept, Store};
+use crate::transfer::{OnFailure, Plan, Visibility, publications};
+
+/// A store to copy to; it is created if it does not exist.
+#[derive(Debug)]
+pub struct StoreTarget {
+    pub path: PathBuf,
+    /// How blobs that are files are taken over.
+    pub link: LinkMode,
+    pub durability: Durability,
+    pub visibility: Visibility,
+    pub others: Others,
+}
+
+/// How to treat images in a tree that are not copied to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// The copy is refused where there are any.
+    Refuse,
+    Keep,
+    /// They are removed, where the store that is copied from has them as well.
+    Remove,
+}
+
+impl StoreTarget {
+    /// A store that grows and lasts, and in which a later run continues.
+    pub fn lasting(path: PathBuf) -> Self {
+        Self {
+            path,
+            link: LinkMode::Copy,
+            durability: Durability::Synced,
+            visibility: Visibility::Growing,
+            others: Others::Keep,
+        }
+    }
+
+    fn on_failure(&self, options: &CopyOptions) -> OnFailure {
+        if self.is_whole() {
+            OnFailure::Stop
+        } else {
+            options.on_failure
+        }
+    }
+
+    /// The number of images that are not copied, which is told of a tree; refuses them unless they
+    /// may stay.
+    fn n_others(&self, plan: &Plan) -> Result<usize, OpsError> {
+        let is_tree = self.durability == Durability::Deferred;
+        let Some(tree) = existing(&self.path)?.filter(|_| is_tree) else {
+            return Ok(0);
+        };
+        let selected = Kept::of(&publications(plan));
+        let images = tree.images()?;
+        let others = images.images.iter().filter(|image| !selected.has(image));
+        let n_others = others.count() + images.unreadable.len();
+        if n_others > 0 && self.others == Others::Refuse {
+            let path = self.path.clone();
+            return Err(OpsError::OtherImages { path, n_others });
+        }
+        Ok(n_others)
+    }
+}
+
+#[async_trait(?Send)]
+#[expect(private_interfaces, reason = "only copy calls it")]
+impl CopyTarget for StoreTarget {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn check(&self) -> Result<(), OpsError> {
+        require_store_path(&self.path)
+    }
+
+    fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
+        let is_wanted = *rules != RenameRules::default();
+        is_wanted.then(|| rules.clone())
+    }
+
+    async fn known(&self) -> Result<Option<Store>, OpsError> {
+        let path = self.path.clone();
+        bridge::run(move || existing(&path)).await
+    }
+
+    /// Of what must be whole, all that is not a blob is looked at before anything is created.
+    async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
+        if self.is_whole()
+            && let Some(bundle) = input.source.as_bundle().cloned()
+        {
+            bundle.require_complete()?;
+            bridge::run(move || bundle.check_all_but_blobs()).await?;
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.visibility == Visibility::AllOrNothing
+    }
+
+    /// Every configuration is here when it is filled, and costs a request before.
+    fn checks_platforms(&self, input: &Input) -> bool {
+        let is_remote = matches!(input, Input::Registries(_));
+        is_remote && input.platforms().mismatch == Mismatch::Warn
+    }
+
+    async fn prepare<'a>(
+        &'a self,
+        cx: &'a Context,
+        options: &'a CopyOptions,
+        (input, batch): (&OpenInput<'a>, Batch),
+    ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
+        let mut looked = Looked::new(cx, (self, options), batch);
+        if looked.batch.plan.is_empty() {
+            return Ok(Box::new(looked));
+        }
+        let advice = if input.source.is_remote() {
+            platforms::NOT_PULLED
+        } else {
+            platforms::NOT_KEPT
+        };
+        platforms::warn_of_partial(cx, &looked.batch, advice);
+        require_other(&self.path, input.input().path())?;
+        let (store, source) = (self.known().await?, input.source.as_ref());
+        let at = (store.clone(), self.path.as_path());
+        base::await_at_store((source, input.path()), at, &mut looked.batch).await?;
+        room::require(self, input, &looked.batch.plan).await?;
+        let on_failure = self.on_failure(options);
+        indirect::require_real(&self.path, &looked.batch.plan, on_failure).await?;
+        let is_dry = options.effect == Effect::DryRun;
+        if self.others == Others::Remove {
+            let replacement = Replacement::new(cx, (self, options.effect), input).await?;
+            let replacement = looked.replacement.insert(replacement);
+            if let (true, Some(tree)) = (is_dry, &store) {
+                replacement.survey(&looked.batch.plan, tree).await?;
+            }
+        } else {
+            looked.n_others = self.n_others(&looked.batch.plan)?;
+        }
+        if is_dry {
+            looked.would_move = Some(looked.batch.forecast(source, store).await?);
+            if let Some(replacement) = &mut looked.replacement {
+                replacement.finish(&looked.batch).await?;
+            }
+        }
+        Ok(Box::new(looked))
+    }
+}
+
+/// The store, if it exists.
+fn existing(path: &Path) -> Result<Option<Store>, OpsError> {
+    if Store::detect(path)? {
+        return Ok(Some(Store::open(path)?));
+    }
+    Ok(None)
+}

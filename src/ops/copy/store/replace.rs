@@ -1,0 +1,226 @@
+//! Replacing what a tree has: afterwards it holds the copied images and no others.
+
+use std::path::{Path, PathBuf};
+
+use super::{StoreTarget, existing};
+use crate::bridge;
+use crate::fsx::{self, DirLock};
+use crate::ops::batch::{Batch, error_chain};
+use crate::ops::input::OpenInput;
+use crate::ops::{BatchOutcome, Context, Effect, OpsError, RemovedImage};
+use crate::report::amount::{format_count, format_len};
+use crate::store::{Kept, Store, Surplus};
+use crate::transfer::{Plan, publications};
+
+/// Maximum number of files named in a line.
+const SHOWN_MAX: usize = 5;
+
+/// The removal of images that are not copied.
+///
+/// Refused, with nothing changed, when the store that is copied from does not have all of an image
+/// that would go: what is removed can be copied again. Nothing is removed when an image failed.
+pub(super) struct Replacement<'a> {
+    cx: &'a Context,
+    target: &'a StoreTarget,
+    effect: Effect,
+    origin: Origin,
+    surplus: Option<Surplus>,
+    removed: Vec<RemovedImage>,
+    left_files: Vec<String>,
+}
+
+/// The store that is copied from.
+struct Origin {
+    path: PathBuf,
+    store: Store,
+    /// Until the end, so that nothing that is relied on is removed from it.
+    _held: Option<DirLock>,
+}
+
+impl<'a> Replacement<'a> {
+    /// Refuses a source that is not a store, and one that is the tree itself.
+    pub(super) async fn new(
+        cx: &'a Context,
+        (target, effect): (&'a StoreTarget, Effect),
+        input: &OpenInput<'_>,
+    ) -> Result<Self, OpsError> {
+        let Some(store) = input.source.as_store().cloned() else {
+            return Err(input.refused("select with `--replace`"));
+        };
+        let path = input.path().to_owned();
+        require_apart(&path, &target.path)?;
+        let lock = |path: &Path| Store::open(path)?.hold();
+        let held = cx.open_store(&path, lock).await?;
+        Ok(Self {
+            cx,
+            target,
+            effect,
+            origin: Origin {
+                path,
+                store,
+                _held: held,
+            },
+            surplus: None,
+            removed: Vec::new(),
+            left_files: Vec::new(),
+        })
+    }
+
+    /// Determines the surplus of a tree that nobody else uses.
+    pub(super) async fn check(&mut self, plan: &Plan, tree: &Store) -> Result<(), OpsError> {
+        tree.require_apart(&self.origin.store)?;
+        self.survey(plan, tree).await
+    }
+
+    /// Determines the surplus to remove; refuses when an image would be lost.
+    pub(super) async fn survey(&mut self, plan: &Plan, tree: &Store) -> Result<(), OpsError> {
+        require_apart(&self.origin.path, &self.target.path)?;
+        self.cx.stage("comparing the tree with the store");
+        let kept = Kept::of(&publications(plan));
+        let (tree, origin) = (tree.clone(), self.origin.store.clone());
+        let survey = move |stop: bridge::Stop| tree.surplus(&kept, &origin, &stop);
+        let surplus = bridge::run_stoppable(survey).await?;
+        if !surplus.lost().is_empty() {
+            return Err(OpsError::WouldLose {
+                path: self.target.path.clone(),
+                store: self.origin.path.clone(),
+                images: surplus.lost().iter().map(ToString::to_string).collect(),
+            });
+        }
+        self.surplus = Some(surplus);
+        Ok(())
+    }
+
+    /// Removes the surplus, or says what would be removed, unless an image failed.
+    pub(super) async fn finish(&mut self, batch: &Batch) -> Result<(), OpsError> {
+        let Some(surplus) = self.surplus.take() else {
+            return Ok(());
+        };
+        if batch.has_failures() {
+            self.tell_kept(&surplus);
+            return Ok(());
+        }
+        self.describe(&surplus);
+        if self.effect == Effect::DryRun {
+            return Ok(());
+        }
+        self.cx.stage("removing what is not selected");
+        let removal = bridge::run_stoppable(move |stop| surplus.remove(&stop)).await;
+        let removal = removal.map_err(|source| OpsError::NotRemoved {
+            path: self.target.path.clone(),
+            source,
+        })?;
+        let left = removal.left.iter();
+        self.left_files = left.map(|path| path.display().to_string()).collect();
+        if removal.n_blobs > 0 {
+            self.cx.note(&format!(
+                "removed {} ({}) that no selected image uses from `{}`",
+                format_count(removal.n_blobs, "blob"),
+                format_len(removal.len),
+                self.target.path.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Adds what was removed to what became of the images.
+    pub(super) fn add_to(self, outcome: &mut BatchOutcome) {
+        outcome.removed = self.removed;
+        outcome.left_files = self.left_files;
+    }
+
+    /// Says that nothing goes since an image failed.
+    fn tell_kept(&self, surplus: &Surplus) {
+        if surplus.images().is_empty() {
+            return;
+        }
+        let verb = match self.effect {
+            Effect::Real => "was",
+            Effect::DryRun => "would be",
+        };
+        self.cx.warn(&format!(
+            "nothing {verb} removed from `{}`: some images failed",
+            self.target.path.display()
+        ));
+    }
+
+    /// Says which images go, and what stays that is not an image.
+    fn describe(&mut self, surplus: &Surplus) {
+        let path = self.target.path.display();
+        let images = surplus.images();
+        if !images.is_empty() {
+            let verb = match self.effect {
+                Effect::Real => "removing",
+                Effect::DryRun => "would remove",
+            };
+            let mut text = format!(
+                "{verb} {} from `{path}`:",
+                format_count(images.len(), "image")
+            );
+            for image in images {
+                text.push('\n');
+                text.push_str(&image.to_string());
+                if image.tag.is_some() {
+                    text.push('@');
+                    text.push_str(image.digest.as_str());
+                }
+                if surplus.is_untagged(image) {
+                    text.push_str(" (the store has it without a tag: select it by its digest)");
+                }
+            }
+            self.cx.note(&text);
+        }
+        let removed = images.iter().map(|image| RemovedImage {
+            image: image.to_string(),
+            digest: image.digest.clone(),
+            untagged_in_store: surplus.is_untagged(image),
+        });
+        self.removed = removed.collect();
+        for tag in surplus.unreadable() {
+            let cause = error_chain(&tag.error);
+            self.cx
+                .warn(&format!("tag `{tag}` in `{path}` stays: {cause}"));
+        }
+        let left = surplus.left().iter();
+        let mut left: Vec<String> = left.map(|path| path.display().to_string()).collect();
+        if !left.is_empty() {
+            let n_files = format_count(left.len(), "file");
+            self.cx.warn(&format!(
+                "{n_files} in `{path}` that `select` did not write stay: {}",
+                some(&left)
+            ));
+        }
+        let tags = surplus.unreadable_files().iter();
+        left.extend(tags.map(|path| path.display().to_string()));
+        self.left_files = left;
+    }
+}
+
+/// The first of some names, and how many there are besides.
+fn some(names: &[String]) -> String {
+    let shown = names.len().min(SHOWN_MAX);
+    let text = names[..shown].join(", ");
+    match names.len() - shown {
+        0 => text,
+        n => format!("{text} and {n} more"),
+    }
+}
+
+/// Refuses when the store and the output are one directory, however they are named, or one is
+/// inside the other.
+fn require_apart(store: &Path, output: &Path) -> Result<(), OpsError> {
+    let refused = || OpsError::OutputIsSource {
+        path: output.to_owned(),
+    };
+    for (inner, outer) in [(store, output), (output, store)] {
+        if fsx::is_within(inner, outer)? {
+            return Err(refused());
+        }
+    }
+    if let Some(tree) = existing(output)?
+        && tree.shares_directory(&Store::open(store)?)?
+    {
+        return Err(refused());
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What a target of a copy is: a kind of end that can be looked at, and filled.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::CopyOptions;
+use crate::list::RenameRules;
+use crate::oci::Registry;
+use crate::ops::batch::Batch;
+use crate::ops::input::OpenInput;
+use crate::ops::{BatchOutcome, Context, Input, NotReady, OpsError};
+use crate::store::Store;
+use crate::transfer::{SharedFetch, Sink, Source};
+
+/// Where images are copied to: one implementation for each kind of end.
+#[async_trait(?Send)]
+pub trait CopyTarget: std::fmt::Debug + Send + Sync {
+    /// What it is called where there are several.
+    fn name(&self) -> String;
+
+    /// The registry that it is, if it is one.
+    fn registry(&self) -> Option<&Registry> {
+        None
+    }
+
+    /// Refuses a target that cannot be one, before anything is read.
+    fn check(&self) -> Result<(), OpsError> {
+        Ok(())
+    }
+
+    /// The rules for names there; `None` for the names that a list gives.
+    fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
+        Some(rules.clone())
+    }
+
+    /// The store that it is, if it exists: what that has is not fetched again.
+    async fn known(&self) -> Result<Option<Store>, OpsError> {
+        Ok(None)
+    }
+
+    /// Refuses an input that it cannot be filled from.
+    #[expect(private_interfaces, reason = "only copy calls it")]
+    async fn accept(&self, _: &Context, _: &OpenInput<'_>) -> Result<(), OpsError> {
+        Ok(())
+    }
+
+    /// Whether it takes all images, or none.
+    fn is_whole(&self) -> bool {
+        false
+    }
+
+    /// Whether it looks itself, after it is filled, which images are for other platforms, since
+    /// that costs a request for each before.
+    fn checks_platforms(&self, _: &Input) -> bool {
+        false
+    }
+
+    /// Looks at it, and changes nothing.
+    #[expect(private_interfaces, reason = "only copy calls it")]
+    async fn prepare<'a>(
+        &'a self,
+        cx: &'a Context,
+        options: &'a CopyOptions,
+        from: (&OpenInput<'a>, Batch),
+    ) -> Result<Box<dyn Prepared + 'a>, OpsError>;
+}
+
+/// A target that was looked at.
+#[async_trait(?Send)]
+pub(in crate::ops) trait Prepared: Send {
+    /// What was found that stops the copy.
+    fn not_ready(&mut self) -> Option<NotReady> {
+        None
+    }
+
+    /// Creates what must be there before anything moves.
+    async fn begin(&mut self) -> Result<(), OpsError> {
+        Ok(())
+    }
+
+    fn batch(&mut self) -> &mut Batch;
+
+    /// Moves and publishes what it lacks.
+    async fn fill(&mut self, feed: Feed<'_>) -> Result<(), OpsError>;
+
+    /// What became of it.
+    fn finish(self: Box<Self>) -> BatchOutcome;
+}
+
+/// Where a target is filled from, alone or with others.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ops) struct Feed<'a> {
+    source: &'a Arc<dyn Source>,
+    shared: Option<(&'a Arc<SharedFetch>, usize)>,
+}
+
+impl<'a> Feed<'a> {
+    pub(super) fn alone(source: &'a Arc<dyn Source>) -> Self {
+        Self {
+            source,
+            shared: None,
+        }
+    }
+
+    pub(super) fn shared(
+        source: &'a Arc<dyn Source>,
+        shared: (&'a Arc<SharedFetch>, usize),
+    ) -> Self {
+        Self {
+            source,
+            shared: Some(shared),
+        }
+    }
+
+    /// The source itself, for what is read besides.
+    pub(super) fn source(&self) -> &'a dyn Source {
+        self.source.as_ref()
+    }
+
+    /// The ends of one run of the engine. What a second run reads is not shared.
+    pub(super) fn ends(&mut self, sink: Arc<dyn Sink>) -> (Arc<dyn Source>, Arc<dyn Sink>) {
+        match self.shared.take() {
+            Some((shared, at)) => shared.for_target(at, sink),
+            None => (Arc::clone(self.source), sink),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Inputs: what a verb reads images from, as the user names it.
+
+mod listing;
+mod registries;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use listing::registry_list;
+pub(super) use listing::{no_catalog, tags};
+pub use registries::Registries;
+
+use super::batch::Batch;
+use super::carry::Carry;
+use super::platforms::{self, PlatformOptions};
+use super::{Catalog, Context, OpsError};
+use crate::list::{ImageList, RenameRules};
+use crate::store::Store;
+use crate::transfer::{OnFailure, ReferrerMode, RegistrySource, Source, Wanted};
+
+/// What a verb reads.
+#[derive(Debug)]
+pub enum Input {
+    /// A store, bundle or layout, or those of its images that a list names.
+    Local {
+        path: PathBuf,
+        list: Option<ImageList>,
+        platforms: PlatformOptions,
+    },
+    Registries(Box<Registries>),
+}
+
+impl Input {
+    /// The list that chooses the images, if there is one.
+    pub fn list(&self) -> Option<&ImageList> {
+        match self {
+            Self::Local { list, .. } => list.as_ref(),
+            Self::Registries(registries) => Some(&registries.list),
+        }
+    }
+
+    /// The file or directory, if it is local.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Local { path, .. } => Some(path),
+            Self::Registries(_) => None,
+        }
+    }
+
+    pub fn platforms(&self) -> &PlatformOptions {
+        match self {
+            Self::Local { platforms, .. } => platforms,
+            Self::Registries(registries) => &registries.platforms,
+        }
+    }
+}
+
+/// An input that is open.
+#[derive(Debug)]
+pub(super) struct OpenInput<'a> {
+    pub(super) source: Arc<dyn Source>,
+    input: &'a Input,
+    /// Of a local input.
+    catalog: Option<Catalog>,
+    /// The store that has what was read before.
+    known: Option<Store>,
+}
+
+impl<'a> OpenInput<'a> {
+    /// Opens what is read; `known` is a store that may have parts of it, which are not fetched
+    /// again.
+    pub(super) async fn open(
+        cx: &Context,
+        input: &'a Input,
+        known: Option<Store>,
+    ) -> Result<Self, OpsError> {
+        for warning in input.list().iter().flat_map(|list| &list.warnings) {
+            cx.warn(warning);
+        }
+        let (source, catalog): (Arc<dyn Source>, _) = match input {
+            Input::Local { path, .. } => {
+                let catalog = Catalog::open_once(path, &cx.reading).await?;
+                (catalog.shared_source(), Some(catalog))
+            }
+            Input::Registries(registries) => {
+                let source = RegistrySource {
+                    client: registries.client.clone(),
+                    known: known.clone(),
+                };
+                (Arc::new(source), None)
+            }
+        };
+        Ok(Self {
+            source,
+            input,
+            catalog,
+            known,
+        })
+    }
+
+    /// What a local input is.
+    pub(super) fn catalog(&self) -> Option<&Catalog> {
+        self.catalog.as_ref()
+    }
+
+    pub(super) fn input(&self) -> &'a Input {
+        self.input
+    }
+
+    /// The same images in the same order under the names that each of `renames` gives them.
+    pub(super) async fn wanted(
+        &self,
+        renames: &[Option<RenameRules>],
+        referrers: ReferrerMode,
+    ) -> Result<Vec<Vec<Wanted>>, OpsError> {
+        match (self.input, &self.catalog) {
+            (Input::Registries(registries), _) => {
+                let under = |rules: &Option<_>| registries.wanted(rules.as_ref(), referrers);
+                renames.iter().map(under).collect()
+            }
+            (
+                Input::Local {
+                    list, platforms, ..
+                },
+                Some(catalog),
+            ) => {
+                let carry = Carry::local(platforms, referrers);
+                let rules = renames
+                    .iter()
+                    .map(|rules| rules.clone().unwrap_or_default());
+                let rules: Vec<RenameRules> = rules.collect();
+                catalog.wanted_under(list.as_ref(), &rules, &carry).await
+            }
+            (Input::Local { .. }, None) => unreachable!("a local input is opened as a catalog"),
+        }
+    }
+
+    /// Resolves the images; registries are asked first whether they can be read.
+    pub(super) async fn resolve(
+        &self,
+        cx: &Context,
+        wanted: Vec<Wanted>,
+        on_failure: OnFailure,
+    ) -> Result<Batch, OpsError> {
+        let source = self.source.as_ref();
+        match self.input {
+            Input::Local { .. } => Ok(Batch::resolve(cx, source, wanted, on_failure).await),
+            Input::Registries(registries) => {
+                let at = (source, self.known.as_ref());
+                registries.resolve(cx, at, (wanted, on_failure)).await
+            }
+        }
+    }
+
+    /// Notes images that are not for the platforms asked for.
+    pub(super) async fn check_platforms(&self, cx: &Context, batch: &mut Batch) {
+        let mismatch = self.input.platforms().mismatch;
+        platforms::check(cx, self.source.as_ref(), batch, mismatch).await;
+    }
+
+    /// The error of what cannot be done with it.
+    pub(super) fn refused(&self, verb: &'static str) -> OpsError {
+        match &self.catalog {
+            Some(catalog) => OpsError::WrongSource {
+                verb,
+                path: catalog.path().to_owned(),
+                kind: catalog.kind(),
+            },
+            None => OpsError::RemoteSource { verb },
+        }
+    }
+
+    /// The path of a local input, for messages about what it lacks; registries lack nothing that
+    /// they list.
+    pub(super) fn path(&self) -> &Path {
+        self.input.path().unwrap_or(Path::new(""))
+    }
+}

@@ -1,0 +1,165 @@
+//! The images that a list names at registries.
+
+use std::collections::BTreeMap;
+
+use crate::bridge;
+use crate::list::{ImageList, ListEntry, RenameRules};
+use crate::oci::{Digest, ForeignLayers, Registry, Tag};
+use crate::ops::batch::{Batch, resolve_images};
+use crate::ops::carry::Carry;
+use crate::ops::catalog::{landed, require_apart};
+use crate::ops::platforms::PlatformOptions;
+use crate::ops::preflight::{check_sources, require_access};
+use crate::ops::{Context, OpsError, SourceCheck};
+use crate::registry::{Client, ManifestRef, Repo};
+use crate::store::Store;
+use crate::transfer::{Destination, Locate, OnFailure, ReferrerMode, Source, Wanted};
+
+/// Images of registries.
+#[derive(Debug)]
+pub struct Registries {
+    pub list: ImageList,
+    pub client: Client,
+    /// Where names without a registry come from.
+    pub source: Registry,
+    pub platforms: PlatformOptions,
+    pub foreign_layers: ForeignLayers,
+    pub preflight: SourceCheck,
+}
+
+impl Registries {
+    /// The images under the names that `renames` gives them; without rules, those that the list
+    /// gives them.
+    pub(super) fn wanted(
+        &self,
+        renames: Option<&RenameRules>,
+        referrers: ReferrerMode,
+    ) -> Result<Vec<Wanted>, OpsError> {
+        let carry = Carry {
+            platforms: self.platforms.platforms.as_ref(),
+            index: self.platforms.index,
+            referrers,
+            foreign_layers: self.foreign_layers,
+        };
+        let entries = self.list.entries.iter();
+        let mut wanted: Vec<Wanted> = entries
+            .map(|entry| self::wanted(entry, &self.source, &carry))
+            .collect();
+        let Some(renames) = renames else {
+            return Ok(wanted);
+        };
+        renames.require_used(wanted.iter().map(|image| &image.destination.repository))?;
+        let mut landings = Vec::with_capacity(wanted.len());
+        for image in &mut wanted {
+            let named = (image.name.as_str(), image.pinned.clone());
+            let (destination, landing) = landed(renames, named, image.destination.clone())?;
+            image.destination = destination;
+            landings.push(landing);
+        }
+        require_apart(&landings)?;
+        Ok(wanted)
+    }
+
+    /// Asks the registries whether they can be read, then for every image.
+    pub(super) async fn resolve(
+        &self,
+        cx: &Context,
+        (source, known): (&dyn Source, Option<&Store>),
+        (wanted, on_failure): (Vec<Wanted>, OnFailure),
+    ) -> Result<Batch, OpsError> {
+        expect(&self.client, &wanted);
+        expect_pulls(&self.client, &wanted, known.cloned()).await;
+        if self.preflight == SourceCheck::Run {
+            check_sources(cx, &self.client, &wanted, known).await?;
+        }
+        let resolutions = resolve_images(cx, source, wanted, on_failure).await;
+        if self.preflight == SourceCheck::Run {
+            require_access(&resolutions)?;
+        }
+        let batch = Batch::of(cx, source, (resolutions, on_failure));
+        // Manifests are what registries count; all are fetched by now.
+        for (host, budget) in self.client.budgets() {
+            cx.note(&format!("`{host}`: {budget}"));
+        }
+        Ok(batch)
+    }
+}
+
+/// The image that a line of a list names at its registry, to go where the list says.
+fn wanted(entry: &ListEntry, source: &Registry, carry: &Carry<'_>) -> Wanted {
+    let reference = &entry.reference;
+    let registry = reference.registry.clone().unwrap_or_else(|| source.clone());
+    let repos = reference
+        .remote_names(&registry)
+        .into_iter()
+        .map(|name| Repo {
+            registry: registry.clone(),
+            name,
+        })
+        .collect();
+    let at = match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => ManifestRef::Digest(digest.clone()),
+        (None, Some(tag)) => ManifestRef::Tag(tag.clone()),
+        (None, None) => ManifestRef::Tag(Tag::latest()),
+    };
+    let stored = entry.stored();
+    let destination = Destination {
+        repository: stored.repository,
+        tag: stored.tag,
+    };
+    let locate = Locate::Remote { repos, at };
+    Wanted {
+        pinned: reference.digest.clone(),
+        ..carry
+            .of(&entry.options)
+            .wanted(reference.to_string(), locate, destination)
+    }
+}
+
+/// Tells the client which repositories are to be read.
+fn expect(client: &Client, wanted: &[Wanted]) {
+    client.expect(wanted.iter().filter_map(|image| match &image.locate {
+        Locate::Remote { repos, .. } => repos.first(),
+        _ => None,
+    }));
+}
+
+/// Tells the client how many images are not known yet, each of which costs one manifest or more.
+async fn expect_pulls(client: &Client, wanted: &[Wanted], known: Option<Store>) {
+    let mut images: Vec<(Registry, Destination, Option<Digest>)> = Vec::new();
+    for image in wanted {
+        if let Locate::Remote { repos, at } = &image.locate
+            && let Some(repo) = repos.first()
+        {
+            let digest = match at {
+                ManifestRef::Digest(digest) => Some(digest.clone()),
+                ManifestRef::Tag(_) => None,
+            };
+            images.push((repo.registry.clone(), image.destination.clone(), digest));
+        }
+    }
+    let counts = bridge::run(move || {
+        let mut counts: BTreeMap<Registry, usize> = BTreeMap::new();
+        for (registry, destination, digest) in images {
+            let is_known = known
+                .as_ref()
+                .is_some_and(|store| match (digest, destination.tag) {
+                    (Some(digest), _) => store.find_manifest(&digest).is_some(),
+                    (None, Some(tag)) => {
+                        matches!(
+                            store.resolve_tag(&destination.repository, &tag),
+                            Ok(Some(_))
+                        )
+                    }
+                    (None, None) => false,
+                });
+            *counts.entry(registry).or_default() += usize::from(!is_known);
+        }
+        counts
+    })
+    .await;
+    for (registry, n) in counts {
+        // A registry that cannot be asked at all fails each of its images, with the reason.
+        let _ = client.expect_pulls(&registry, n);
+    }
+}
