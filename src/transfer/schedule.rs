@@ -95,7 +95,7 @@ impl Transfer {
     pub async fn run(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
         let mut progress = Progress::new(plan);
         let mut tasks = JoinSet::new();
-        self.start_blobs(plan, &progress.shared, &mut tasks);
+        let mut queue = self.start_blobs(plan, &progress.shared, &mut tasks);
         let mut n_publishing = 0;
         loop {
             let at_once = match self.sink.batching() {
@@ -113,7 +113,12 @@ impl Transfer {
                 break;
             };
             match joined {
-                Ok(Done::Blob(at, result)) => progress.blob_done(plan, at, &result),
+                Ok(Done::Blob(at, result)) => {
+                    progress.blob_done(plan, at, &result);
+                    if let Some(next) = queue.pop_front() {
+                        self.start_blob((plan, &progress.shared), next, &mut tasks);
+                    }
+                }
                 Ok(Done::Published(results)) => {
                     n_publishing -= 1;
                     for (at, outcome) in results {
@@ -134,20 +139,24 @@ impl Transfer {
         progress.into_outcomes()
     }
 
-    fn start_blobs(&self, plan: &Arc<Plan>, shared: &Arc<Shared>, tasks: &mut JoinSet<Done>) {
+    /// Starts all blobs, or the first of those that move one after the other; returns the rest of
+    /// them.
+    fn start_blobs(
+        &self,
+        plan: &Arc<Plan>,
+        shared: &Arc<Shared>,
+        tasks: &mut JoinSet<Done>,
+    ) -> VecDeque<usize> {
         // One reader hands out the blobs in the order of the archive; each has a task that waits
         // for its turn, so that the rest of the engine need not know.
-        let turns = self.source.turns(plan, &self.reporter);
-        if let Some(turns) = turns {
+        if let Some(turns) = self.source.turns(plan, &self.reporter) {
             for (at, turn) in turns.into_iter().enumerate() {
                 let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
                 match plan.blobs[at].presence {
                     Presence::Source => {}
                     // Its turn never comes.
                     Presence::Target(_) => {
-                        tasks.spawn(async move {
-                            Done::Blob(at, this.move_blob((&plan, &shared), at, None).await)
-                        });
+                        self.start_blob((&plan, &shared), at, tasks);
                         continue;
                     }
                     Presence::Nowhere => continue,
@@ -160,17 +169,22 @@ impl Transfer {
                     Done::Blob(at, result)
                 });
             }
-            return;
+            return VecDeque::new();
+        }
+        // The images of one that is nowhere never become complete.
+        let is_somewhere = |at: &usize| plan.blobs[*at].presence != Presence::Nowhere;
+        if let Some(order) = self.sink.order(plan) {
+            let mut queue: VecDeque<usize> = order.into_iter().filter(is_somewhere).collect();
+            if let Some(first) = queue.pop_front() {
+                self.start_blob((plan, shared), first, tasks);
+            }
+            return queue;
         }
         let large = Arc::new(Semaphore::new(self.jobs.max(1)));
         // Small blobs are all waiting for answers, so more of them share a line.
         let small = Arc::new(Semaphore::new(self.jobs.max(1) * 2));
-        for (at, blob) in plan.blobs.iter().enumerate() {
-            // Its images never become complete.
-            if blob.presence == Presence::Nowhere {
-                continue;
-            }
-            let lane = if blob.descriptor.size > SMALL_LEN_MAX {
+        for at in (0..plan.blobs.len()).filter(is_somewhere) {
+            let lane = if plan.blobs[at].descriptor.size > SMALL_LEN_MAX {
                 &large
             } else {
                 &small
@@ -185,6 +199,19 @@ impl Transfer {
                 Done::Blob(at, this.move_blob((&plan, &shared), at, None).await)
             });
         }
+        VecDeque::new()
+    }
+
+    /// Starts one blob at once.
+    fn start_blob(
+        &self,
+        (plan, shared): (&Arc<Plan>, &Arc<Shared>),
+        at: usize,
+        tasks: &mut JoinSet<Done>,
+    ) {
+        let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
+        tasks
+            .spawn(async move { Done::Blob(at, this.move_blob((&plan, &shared), at, None).await) });
     }
 
     /// Moves one blob, trying again what is worth it, and reports what became of it. Nothing is
@@ -359,3 +386,6 @@ impl Progress {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

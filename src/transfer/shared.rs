@@ -402,6 +402,10 @@ impl Sink for TargetSink {
     fn batching(&self) -> Batching {
         self.sink.batching()
     }
+
+    fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
+        self.sink.order(plan)
+    }
 }
 
 #[cfg(test)]

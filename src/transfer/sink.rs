@@ -51,4 +51,13 @@ pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
     fn batching(&self) -> Batching {
         Batching::Apart
     }
+
+    /// The order in which it takes the blobs of `plan`, as positions, each once; it is handed one
+    /// at a time then. `None` if it takes any number at once, in any order.
+    ///
+    /// A blob that failed for good is followed by the next, and one that is tried again starts over
+    /// unless [`Sink::put`] resumes it.
+    fn order(&self, _: &Plan) -> Option<Vec<usize>> {
+        None
+    }
 }
