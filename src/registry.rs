@@ -92,7 +92,8 @@ pub use referrers::ReferrerFinder;
 pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
 pub use safe_url::{RequestLine, SafeUrl};
 pub use upload::{
-    CHUNK_LEN_DEFAULT, Drain, UploadBody, UploadOptions, UploadSession, UploadStart, UploadStream,
+    CHUNK_LEN_DEFAULT, Drain, Reopen, UploadBody, UploadOptions, UploadSession, UploadStart,
+    UploadStream,
 };
 
 use crate::oci::{Digest, Registry, RepositoryName, Tag};

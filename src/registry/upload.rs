@@ -8,6 +8,7 @@
 //!   verdict    which failure means what
 //!   parts      how large the parts are, what the ranges say, what each registry was found to take
 //!   data       the bytes, of which a part may be needed again
+//!   again      those that can be opened at any byte
 //!   verifier   whether the bytes are what their digest says
 //!   watch      how far a request is, and until when it has to move on
 //!   kept       sessions that outlive the program     drain   a stop between two chunks
@@ -16,6 +17,7 @@
 //! A session is only ever spoken to at the newest `Location` it gave: distribution 2.8, which every
 //! Harbor has inside, ends a session that is spoken to at an older one.
 
+mod again;
 mod data;
 mod drain;
 mod kept;
@@ -37,6 +39,7 @@ use futures_util::Stream;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
+pub use again::Reopen;
 pub use drain::Drain;
 
 use super::client::Target;
@@ -130,6 +133,8 @@ pub enum UploadBody {
     /// A part of a file, read while it is sent.
     File(FileRange),
     Bytes(Bytes),
+    /// Bytes that can be read again from any of them on.
+    Again(Reopen),
     /// Bytes that come once. They go in chunks of which each is held in memory until the registry
     /// has it.
     Stream(UploadStream),
@@ -143,6 +148,7 @@ impl fmt::Debug for UploadBody {
         match self {
             Self::File(range) => f.debug_tuple("File").field(range).finish(),
             Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Self::Again(_) => f.debug_tuple("Again").finish_non_exhaustive(),
             Self::Stream(_) => f.debug_tuple("Stream").finish_non_exhaustive(),
         }
     }

@@ -241,7 +241,7 @@ impl Transfer {
             return Ok(());
         }
         let handover = Handover {
-            source: self.source.as_ref(),
+            source: &self.source,
             plan,
             blob,
             reporter: &self.reporter,

@@ -1,5 +1,6 @@
 //! Sinks: where images go. A blob is put once, and an image published when all of it is there.
 
+mod again;
 mod content;
 mod layouts;
 mod oci;

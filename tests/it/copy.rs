@@ -4,8 +4,10 @@ use hod::fsx;
 
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
-use crate::support::images::{Image, image, menagerie, repository, tag};
-use crate::support::registry::TestRegistry;
+use crate::support::images::{
+    Compression, Image, ImageBuilder, image, layer, menagerie, repository, tag,
+};
+use crate::support::registry::{Seen, TestRegistry};
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, image: &Image) {
@@ -247,4 +249,87 @@ fn usage_is_refused_before_anything_is_asked() {
         assert_eq!(refused.code, Some(code), "{line}: {}", refused.stderr);
     }
     assert!(target.seen().is_empty());
+}
+
+/// An image of one large layer at a registry.
+fn large(from: &TestRegistry) -> Image {
+    let large = layer(1, 7_000_000, Compression::Uncompressed);
+    let image = ImageBuilder::oci(1).layer(&large).build();
+    from.add("app/large:1", &image);
+    image
+}
+
+/// Fetches of layers, with their ranges.
+fn ranges(from: &TestRegistry) -> Vec<Option<String>> {
+    let seen = from.seen().into_iter();
+    let blobs = seen.filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/"));
+    let range = |seen: Seen| seen.header("range").map(str::to_owned);
+    blobs.map(range).collect()
+}
+
+#[test]
+fn an_upload_reads_on_where_the_source_was_cut() {
+    let env = TestEnv::new();
+    let (from, target) = (TestRegistry::start(), TestRegistry::start());
+    let image = large(&from);
+    let cut_at = 5_000_000;
+    let is_blob = |path: &str| path.contains("/blobs/");
+    from.fail(
+        Fault::on("GET", is_blob)
+            .first(1)
+            .does(Effect::CutBody(cut_at)),
+    );
+    let line = format!("copy {} {} --jobs 1", from.host(), target.host());
+    env.run_line(&line).success();
+    has(&target, "app/large", &image);
+    let ranges: Vec<String> = ranges(&from).into_iter().flatten().collect();
+    assert_eq!(ranges.len(), 1, "{ranges:?}");
+    assert!(!ranges[0].starts_with("bytes=0-"), "{ranges:?}");
+    let n_begun = target.count("POST", |path| path.ends_with("/blobs/uploads/"));
+    assert_eq!(n_begun, 2, "one upload for each of two blobs");
+}
+
+#[test]
+fn chunks_are_streamed_from_one_fetch() {
+    let env = TestEnv::new();
+    let (from, target) = (TestRegistry::start(), TestRegistry::start());
+    let image = large(&from);
+    let line = format!("copy {} {} --chunk-size 1MiB", from.host(), target.host());
+    env.run_line(&line).success();
+    has(&target, "app/large", &image);
+    assert_eq!(ranges(&from), [None, None], "the layer and the config");
+    assert_eq!(target.count("PATCH", |_| true), 7);
+    // A chunk that is refused is fetched again, from its first byte on.
+    let target = TestRegistry::start();
+    target.fail(
+        Fault::on("PATCH", upload_path)
+            .nth(3)
+            .does(Effect::Status(503)),
+    );
+    from.take_seen();
+    let line = format!("copy {} {} --chunk-size 1MiB", from.host(), target.host());
+    env.run_line(&line).success();
+    has(&target, "app/large", &image);
+    let again: Vec<String> = ranges(&from).into_iter().flatten().collect();
+    assert_eq!(again, ["bytes=2097152-"]);
+}
+
+#[test]
+fn a_list_chooses_images_of_a_registry() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let target = TestRegistry::start();
+    let (name, image) = kinds().swap_remove(0);
+    env.write(
+        "some.txt",
+        format!("##some\nkinds/{name}:1\n##rest\nnot/there:1"),
+    );
+    let line = format!(
+        "copy {} {}/p --only some.txt --section some",
+        from.host(),
+        target.host()
+    );
+    env.run_line(&line).success();
+    assert_eq!(target.store().repositories().unwrap().len(), 1);
+    has(&target, &format!("p/kinds/{name}"), &image);
 }

@@ -6,6 +6,7 @@ use std::sync::{LockResult, Mutex};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
+use super::again::{Again, ends};
 use super::verifier::{PartVerifier, Verifier};
 use super::{UploadBody, UploadStream};
 use crate::bridge::{self, FileRange, read_chunks};
@@ -37,6 +38,8 @@ enum Kind {
     Bytes(Bytes),
     /// Can be read once.
     Once(Held),
+    /// Can be opened at any byte.
+    Again(Again),
 }
 
 struct Held {
@@ -58,6 +61,7 @@ impl Data {
         let kind = match body {
             UploadBody::File(range) => Kind::File(range),
             UploadBody::Bytes(bytes) => Kind::Bytes(bytes),
+            UploadBody::Again(open) => Kind::Again(Again::new(open, blob.size)),
             UploadBody::Stream(stream) => {
                 // It is read once, so that what is sent again is what was verified.
                 let whole = verifier.begin(verifier.prefix(0), blob.size)?;
@@ -89,7 +93,7 @@ impl Data {
     /// Whether it can be read from `offset` on.
     pub(super) fn has(&self, offset: u64) -> bool {
         match &self.kind {
-            Kind::File(_) | Kind::Bytes(_) => true,
+            Kind::File(_) | Kind::Bytes(_) | Kind::Again(_) => true,
             Kind::Once(held) => held.stream.is_some() && held.offset <= offset,
         }
     }
@@ -97,7 +101,7 @@ impl Data {
     /// All of it, without holding any.
     pub(super) async fn whole(&mut self) -> Result<Part, io::Error> {
         match &mut self.kind {
-            Kind::File(_) | Kind::Bytes(_) => self.part(0, self.len).await,
+            Kind::File(_) | Kind::Bytes(_) | Kind::Again(_) => self.part(0, self.len).await,
             Kind::Once(held) => match held.stream.take() {
                 Some(stream) => Ok(Part::Stream(unlocked(stream.into_inner()))),
                 None => Err(gone()),
@@ -143,6 +147,11 @@ impl Data {
                 let part = bytes.slice(start..end);
                 Ok(Part::Bytes(part, self.verifier.begin(before, len)?))
             }
+            Kind::Again(again) => {
+                let before = again.read_up(self.verifier.prefix(offset), offset).await?;
+                let verifier = self.verifier.begin(before, len)?;
+                Ok(Part::Stream(again.part((offset, len), verifier).await?))
+            }
             Kind::Once(held) => {
                 let bytes = held.read(offset, len, self.len).await?;
                 Ok(Part::Held(bytes))
@@ -166,13 +175,6 @@ fn gone() -> io::Error {
 
 fn unlocked<T>(result: LockResult<T>) -> T {
     result.expect("nobody holds the lock, ever")
-}
-
-fn ends(have: u64, whole_len: u64) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        format!("{have} of the expected {whole_len} bytes"),
-    )
 }
 
 impl Held {
@@ -342,6 +344,68 @@ mod tests {
         let error = part(&mut cut, 8, 2).await.unwrap_err();
         assert!(error.contains("the data to upload has digest"), "{error}");
         assert!(!cut.is_verified());
+    }
+
+    /// A blob that can be opened at any byte, in chunks of three; notes where it was opened.
+    fn again(bytes: &'static [u8], opened: &std::sync::Arc<Mutex<Vec<u64>>>) -> UploadBody {
+        let opened = std::sync::Arc::clone(opened);
+        UploadBody::Again(Box::new(move |from| {
+            opened.lock().unwrap().push(from);
+            let rest = &bytes[usize::try_from(from).unwrap()..];
+            let chunks = rest.chunks(3).map(|chunk| Ok(Bytes::from_static(chunk)));
+            let stream: UploadStream = Box::pin(futures_util::stream::iter(chunks));
+            Box::pin(std::future::ready(Ok(stream)))
+        }))
+    }
+
+    async fn sent(data: &mut Data, offset: u64, len: u64) -> Result<String, String> {
+        let Part::Stream(mut stream) = data.part(offset, len).await.map_err(|e| e.to_string())?
+        else {
+            panic!("parts of what can be opened again are streams")
+        };
+        let mut text = String::new();
+        while let Some(chunk) = stream.next().await {
+            text.push_str(std::str::from_utf8(&chunk.map_err(|e| e.to_string())?).unwrap());
+        }
+        Ok(text)
+    }
+
+    #[tokio::test]
+    async fn what_can_be_opened_again_is_read_on_and_never_held() {
+        let opened = std::sync::Arc::default();
+        let mut data = data_of(again(b"0123456789", &opened), b"0123456789");
+        assert!(!data.is_held() && data.has(0) && data.has(7));
+        assert_eq!(sent(&mut data, 0, 4).await.unwrap(), "0123");
+        assert_eq!(sent(&mut data, 4, 4).await.unwrap(), "4567");
+        assert_eq!(*opened.lock().unwrap(), [0], "read on");
+        // Refused, and sent again; then from its middle, whose first bytes arrived.
+        assert_eq!(sent(&mut data, 4, 4).await.unwrap(), "4567");
+        assert_eq!(sent(&mut data, 6, 2).await.unwrap(), "67");
+        assert!(!data.is_verified());
+        assert_eq!(sent(&mut data, 8, 2).await.unwrap(), "89");
+        assert!(data.is_verified());
+        assert_eq!(sent(&mut data, 10, 0).await.unwrap(), "");
+        assert_eq!(*opened.lock().unwrap(), [0, 4, 4]);
+        // All of it was sent by an earlier run: it is read for its digest.
+        let mut data = data_of(again(b"0123456789", &opened), b"0123456789");
+        assert_eq!(sent(&mut data, 10, 0).await.unwrap(), "");
+        assert!(data.is_verified());
+    }
+
+    #[tokio::test]
+    async fn what_can_be_opened_again_must_be_right() {
+        let opened = std::sync::Arc::default();
+        for (bytes, expect) in [
+            (&b"01234x6789"[..], "the data to upload has digest"),
+            (b"012345678", "9 of the expected 10 bytes"),
+            (b"01234567890", "more than the expected 10 bytes"),
+        ] {
+            let mut data = data_of(again(bytes, &opened), b"0123456789");
+            let _ = sent(&mut data, 0, 5).await.unwrap();
+            let error = sent(&mut data, 5, 5).await.unwrap_err();
+            assert!(error.contains(expect), "{error}");
+            assert!(!data.is_verified());
+        }
     }
 
     #[tokio::test]

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::again;
 use crate::oci::RepositoryName;
-use crate::registry::Failure;
+use crate::registry::UploadBody;
 use crate::report::{Event, Reporter};
 use crate::store::PartialBlob;
 use crate::transfer::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
@@ -12,7 +15,7 @@ use crate::transfer::{BlobContent, Location, Plan, PlannedBlob, Presence, Source
 /// One blob on its way: where it is, who waits for it, and whom to tell.
 #[derive(Clone, Copy)]
 pub struct Handover<'a> {
-    pub(in crate::transfer) source: &'a dyn Source,
+    pub(in crate::transfer) source: &'a Arc<dyn Source>,
     pub(in crate::transfer) plan: &'a Plan,
     pub(in crate::transfer) blob: &'a PlannedBlob,
     pub(in crate::transfer) reporter: &'a Arc<dyn Reporter>,
@@ -91,21 +94,21 @@ impl<'a> Content<'a> {
             let digest = blob.descriptor.digest.clone();
             return self.given.take().ok_or(TransferError::ReadOnce { digest });
         }
-        let mut last = TransferError::BlobAbsent {
-            digest: blob.descriptor.digest.clone(),
-        };
-        for location in &blob.from {
-            let opened = source.open_blob_from(location, &blob.descriptor, from);
-            match opened.await {
-                Ok(content) => return Ok(content),
-                // Another repository may still have it; a tired server is left to the retries.
-                Err(error) => match error.failure(source) {
-                    Failure::Passing { .. } | Failure::Limited { .. } => return Err(error),
-                    Failure::Lasting | Failure::Garbled => last = error,
-                },
-            }
+        again::open_from(source.as_ref(), (&blob.from, &blob.descriptor), from).await
+    }
+
+    /// How an upload reads it: without holding any of it where it can be opened in the middle.
+    pub(in crate::transfer) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
+        let Handover { source, blob, .. } = self.handover;
+        if self.is_resumable() && blob.presence == Presence::Source {
+            return Ok(UploadBody::Again(again::reopen(source, blob)));
         }
-        Err(last)
+        Ok(match self.open().await? {
+            BlobContent::File(range) => UploadBody::File(range),
+            BlobContent::Stream(stream) => {
+                UploadBody::Stream(stream.map_err(std::io::Error::other).boxed())
+            }
+        })
     }
 
     /// The path of a file that is the blob and nothing else.

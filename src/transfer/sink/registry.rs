@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Content, Sink};
 use referrers::ReferrersThere;
@@ -15,13 +14,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::oci::{Descriptor, Digest, Registry, RepositoryName};
 use crate::registry::{
-    Client, Evidence, HeadManifest, ManifestRef, RegistryError, Repo, UploadBody, UploadSession,
-    UploadStart,
+    Client, Evidence, HeadManifest, ManifestRef, RegistryError, Repo, UploadSession, UploadStart,
 };
 use crate::report::{BlobRoute, Reporter};
 use crate::transfer::{
-    BlobContent, Destination, ImageOutcome, Location, Plan, PlannedBlob, Presence, Source,
-    TransferError,
+    Destination, ImageOutcome, Location, Plan, PlannedBlob, Presence, Source, TransferError,
 };
 
 /// Blobs of this length or more are asked for after they were sent: for smaller ones that would
@@ -338,12 +335,7 @@ impl RegistrySink {
     ) -> Result<(), TransferError> {
         let _slot = self.upload_slot().await;
         let blob = content.handover.blob;
-        let body = match content.open().await? {
-            BlobContent::File(range) => UploadBody::File(range),
-            BlobContent::Stream(stream) => {
-                UploadBody::Stream(stream.map_err(std::io::Error::other).boxed())
-            }
-        };
+        let body = content.upload_body().await?;
         let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
         let Err(error) = uploaded.await else {
             return Ok(());

@@ -268,7 +268,7 @@ impl RegistrySink {
             return Ok(());
         };
         let handover = Handover {
-            source: source.as_ref(),
+            source,
             plan: put.plan,
             blob,
             reporter,

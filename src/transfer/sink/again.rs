@@ -1,0 +1,106 @@
+//! A blob that comes over a network: opened at any byte, and read on where a connection was lost.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use crate::oci::Descriptor;
+use crate::registry::{Failure, Reopen, UploadStream};
+use crate::transfer::{BlobContent, BlobStream, Location, PlannedBlob, Source, TransferError};
+
+/// A connection that was lost after so many bytes is replaced at once; any other is left to the
+/// retries of the engine, which wait.
+const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
+
+/// Opens a blob from the byte `from` on, wherever it can be had.
+pub(super) async fn open_from(
+    source: &dyn Source,
+    (locations, descriptor): (&[Location], &Descriptor),
+    from: u64,
+) -> Result<BlobContent, TransferError> {
+    let mut last = TransferError::BlobAbsent {
+        digest: descriptor.digest.clone(),
+    };
+    for location in locations {
+        match source.open_blob_from(location, descriptor, from).await {
+            Ok(content) => return Ok(content),
+            // Another repository may still have it; a tired server is left to the retries.
+            Err(error) => match error.failure(source) {
+                Failure::Passing { .. } | Failure::Limited { .. } => return Err(error),
+                Failure::Lasting | Failure::Garbled => last = error,
+            },
+        }
+    }
+    Err(last)
+}
+
+/// The blob as an upload reads it.
+pub(super) fn reopen(source: &Arc<dyn Source>, blob: &PlannedBlob) -> Reopen {
+    let blob = Arc::new(Blob {
+        source: Arc::clone(source),
+        locations: blob.from.clone(),
+        descriptor: blob.descriptor.clone(),
+    });
+    Box::new(move |from| {
+        let blob = Arc::clone(&blob);
+        Box::pin(async move {
+            let stream = blob.open(from).await.map_err(std::io::Error::other)?;
+            let stream = blob.read_on(stream, from).map_err(std::io::Error::other);
+            Ok(Box::pin(stream) as UploadStream)
+        })
+    })
+}
+
+struct Blob {
+    source: Arc<dyn Source>,
+    locations: Vec<Location>,
+    descriptor: Descriptor,
+}
+
+impl Blob {
+    async fn open(&self, from: u64) -> Result<BlobStream, TransferError> {
+        let place = (self.locations.as_slice(), &self.descriptor);
+        let content = open_from(self.source.as_ref(), place, from).await?;
+        Ok(content.into_stream())
+    }
+
+    /// The bytes of `stream`, which begins at `from`, and of those that replace it.
+    fn read_on(self: Arc<Self>, stream: BlobStream, from: u64) -> BlobStream {
+        struct Reading {
+            stream: BlobStream,
+            opened_at: u64,
+            at: u64,
+        }
+        let reading = Reading {
+            stream,
+            opened_at: from,
+            at: from,
+        };
+        let stream = futures_util::stream::unfold(Some(reading), move |reading| {
+            let blob = Arc::clone(&self);
+            async move {
+                let mut reading = reading?;
+                loop {
+                    let error = match reading.stream.next().await? {
+                        Ok(chunk) => {
+                            reading.at += chunk.len() as u64;
+                            return Some((Ok(chunk), Some(reading)));
+                        }
+                        Err(error) => error,
+                    };
+                    let has_progress = reading.at - reading.opened_at >= PROGRESS_MIN;
+                    let failure = error.failure(blob.source.as_ref());
+                    if !has_progress || !matches!(failure, Failure::Passing { .. }) {
+                        return Some((Err(error), None));
+                    }
+                    match blob.open(reading.at).await {
+                        Ok(stream) => reading.stream = stream,
+                        Err(error) => return Some((Err(error), None)),
+                    }
+                    reading.opened_at = reading.at;
+                }
+            }
+        });
+        Box::pin(stream.fuse())
+    }
+}
