@@ -36,7 +36,7 @@ pub use copy_range::{RangeCopier, SourceRange};
 pub use error::{Error, IoKind};
 pub use kept_file::{Keeping, KeptFile};
 pub use limits::raise_open_files_max;
-pub use link::{LinkMode, link_file, link_or_copy_file, try_link};
+pub use link::{LinkMode, link_file, link_or_copy_file, link_where_possible, try_link};
 pub use lock::{DirLock, LockMode};
 pub use made::{MadeDirs, OutputParents};
 pub use mark::{changed, modified, read_mark, remove_mark, set_back, set_mark};
@@ -52,7 +52,7 @@ pub use private::{
     create_private_dir_all, make_private, sweep_private, write_new_pair, write_private,
 };
 pub use read::{
-    FileStat, broken_link, dir_of, is_within, len_of, open, open_input, read, read_at,
+    FileStat, broken_link, dir_of, has_content, is_within, len_of, open, open_input, read, read_at,
     read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open, try_read,
     try_read_dir_names, try_stat,
 };

@@ -73,7 +73,9 @@ mod tests {
         let mut writer = DirWriter::create(destination).unwrap();
         put_blob(&writer, config);
         put_blob(&writer, layer);
-        writer.add_manifest_top(&image(config, layer)).unwrap();
+        writer
+            .add_manifest_top(&image(config, layer), None)
+            .unwrap();
         writer.commit(Durability::Deferred).unwrap()
     }
 
@@ -87,9 +89,9 @@ mod tests {
         for bytes in [&b"{}"[..], b"1", b""] {
             put_blob(&writer, bytes);
         }
-        writer.add_child(&one).unwrap();
-        writer.add_child(&two).unwrap();
-        writer.add_manifest_top(&top).unwrap();
+        writer.add_child(&one, None).unwrap();
+        writer.add_child(&two, None).unwrap();
+        writer.add_manifest_top(&top, None).unwrap();
         assert_eq!(
             writer.commit(Durability::Synced).unwrap(),
             Committed::Created
@@ -123,7 +125,9 @@ mod tests {
             writer
                 .link_blob(&source, &Digest::of(b"layer"), mode)
                 .unwrap();
-            writer.add_manifest_top(&image(b"", b"layer")).unwrap();
+            writer
+                .add_manifest_top(&image(b"", b"layer"), None)
+                .unwrap();
             writer.commit(Durability::Deferred).unwrap()
         };
         assert_eq!(write(&path, b"{}", b"old"), Committed::Created);
@@ -139,7 +143,9 @@ mod tests {
                 assert_eq!(fsx::read(&old, 9).unwrap(), bytes);
                 writer.link_blob(&old, &name, LinkMode::Hard).unwrap();
             }
-            writer.add_manifest_top(&image(b"", b"layer")).unwrap();
+            writer
+                .add_manifest_top(&image(b"", b"layer"), None)
+                .unwrap();
             writer.commit(Durability::Deferred).unwrap()
         };
         let before = fsx::stat(&path.join("manifest.json")).unwrap();
@@ -195,12 +201,12 @@ mod tests {
         check(
             |writer| {
                 put_blob(writer, b"{}");
-                writer.add_manifest_top(&one).unwrap();
+                writer.add_manifest_top(&one, None).unwrap();
             },
             &format!("is incomplete: `{missing}` is missing"),
         );
         check(
-            |writer| writer.add_manifest_top(&index(&[&one])).unwrap(),
+            |writer| writer.add_manifest_top(&index(&[&one]), None).unwrap(),
             &format!("is incomplete: `{}` is missing", one.digest()),
         );
         check(
@@ -209,7 +215,7 @@ mod tests {
                 fsx::write_file(&source, b"").unwrap();
                 put_blob(writer, b"{}");
                 writer.link_blob(&source, &layer, LinkMode::Copy).unwrap();
-                writer.add_manifest_top(&one).unwrap();
+                writer.add_manifest_top(&one, None).unwrap();
                 fsx::remove_file(&source).unwrap();
             },
             &format!("has 0 of the 1 bytes of `{layer}`"),
@@ -223,7 +229,7 @@ mod tests {
                     Err(LayoutError::DigestMismatch { len: 2, .. })
                 ));
                 put_blob(writer, b"1");
-                writer.add_manifest_top(&one).unwrap();
+                writer.add_manifest_top(&one, None).unwrap();
             },
             &format!("is incomplete: `{config}` is missing"),
         );
@@ -290,7 +296,7 @@ mod tests {
         let mut writer = DirWriter::create(&path).unwrap();
         writer.blob_writer(&digest).unwrap().commit().unwrap();
         let top = Manifest::parse(json.into_bytes().into(), None).unwrap();
-        writer.add_manifest_top(&top).unwrap();
+        writer.add_manifest_top(&top, None).unwrap();
         writer.commit(Durability::Deferred).unwrap();
         assert_eq!(
             fsx::read(&path.join("version"), 99).unwrap(),

@@ -12,7 +12,6 @@ mod copy;
 mod diff;
 mod doctor;
 mod error;
-mod export;
 mod images;
 mod indirect;
 mod input;
@@ -38,11 +37,13 @@ pub use batch::{
 };
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
-pub use copy::{CopyOptions, CopyTarget, Others, Recheck, RegistryTarget, StoreTarget, copy};
+pub use copy::{
+    CopyOptions, CopyTarget, LayoutFormat, LayoutTarget, Others, Recheck, RegistryTarget,
+    StoreTarget, copy,
+};
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
-pub use export::{ExportFormat, ExportOptions, export};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use input::{Input, Registries, registry_list};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};

@@ -20,7 +20,7 @@ mod source;
 mod timing;
 
 pub use crate::oci::ReferrerMode;
-pub(crate) use config::platform_of;
+pub(crate) use config::{platform_of, read_config};
 pub use endpoint::{Endpoint, EndpointError, TRANSPORTS, Transport};
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
@@ -34,8 +34,8 @@ pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use shared::SharedFetch;
 pub use sink::{
-    Batching, Content, Handover, LayoutSink, LinkChoice, OciSink, ReferrerTags, RegistrySink, Sink,
-    StoreSink, StoreSinkOptions, Visibility, publications,
+    Batching, Content, DockerSink, Handover, LayoutSink, LinkChoice, ManifestFiles, OciSink,
+    ReferrerTags, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility, publications,
 };
 pub use sizes::SizeClaim;
 pub use source::{

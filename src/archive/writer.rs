@@ -108,6 +108,19 @@ impl TarWriter {
         self.write(bytes)
     }
 
+    /// Ends the member that was begun last, and returns the length of the tar with it.
+    pub fn mark(&mut self) -> Result<u64, fsx::Error> {
+        self.end()?;
+        Ok(self.at)
+    }
+
+    /// Takes out all that was written since [`TarWriter::mark`] returned `mark`.
+    pub fn truncate(&mut self, mark: u64) -> Result<(), fsx::Error> {
+        self.open = None;
+        self.at = mark;
+        self.output.shared().truncate(mark)
+    }
+
     /// Publishes the tar; returns its length in bytes.
     pub fn commit(mut self, durability: Durability) -> Result<u64, fsx::Error> {
         self.end()?;

@@ -1,8 +1,10 @@
 //! Why a command failed, and the exit code that says so.
 
 mod missing;
+mod target;
 
 pub(crate) use missing::{names_file, transport};
+pub(crate) use target::TargetError;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -177,8 +179,8 @@ pub(crate) enum CommandError {
     },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    #[error("`{target}` is named twice")]
-    TargetTwice { target: String },
+    #[error(transparent)]
+    CopyTarget(#[from] TargetError),
     #[error(
         "`--only` chooses images of a source that has others, and the source is a list or an image"
     )]
@@ -266,7 +268,7 @@ impl CommandError {
             | Self::Locked { .. }
             | Self::LockSource { .. }
             | Self::Endpoint(_)
-            | Self::TargetTwice { .. }
+            | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. } => Exit::Usage,
@@ -295,7 +297,7 @@ impl CommandError {
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
             | Self::Endpoint(_)
-            | Self::TargetTwice { .. }
+            | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. }
@@ -350,6 +352,7 @@ impl CommandError {
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
             Self::Endpoint(error) => error.hint(),
+            Self::CopyTarget(error) => error.hint(),
             Self::OnlyOfRegistries => Some(
                 "`--section` chooses a section of the list; to read all of it at one registry, add \
                  `--source REGISTRY`"

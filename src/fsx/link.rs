@@ -33,6 +33,20 @@ pub fn link_or_copy_file(
     }
 }
 
+/// Gives `source`'s file a second name, `destination`, which is free; returns false, with nothing
+/// there, when it cannot have one.
+pub fn link_where_possible(
+    source: &Path,
+    destination: &Path,
+    temp_dir: &Path,
+) -> Result<bool, Error> {
+    match link_file(source, destination, LinkMode::Hard, temp_dir) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), IoKind::CannotLink | IoKind::CrossDevice) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts `source`'s file at `destination` too; returns whether it was not there before.
 ///
 /// An existing destination is left as it is. `temp_dir` is a directory on the destination's file

@@ -98,6 +98,12 @@ impl TempFile {
             .map_err(|source| Error::new("write", self.inner.path(), source))
     }
 
+    /// Cuts the file off behind `len` bytes.
+    pub fn truncate(&self, len: u64) -> Result<(), Error> {
+        let cut = self.inner.as_file().set_len(len);
+        cut.map_err(|source| Error::new("truncate", self.inner.path(), source))
+    }
+
     /// Asks the kernel to begin writing a range to the disk, so that a later sync has less to wait
     /// for; returns without waiting, and does not fail: it is advice.
     pub fn begin_writeback(&self, offset: u64, len: u64) {

@@ -145,6 +145,22 @@ pub fn read_at(file: &File, path: &Path, buffer: &mut [u8], offset: u64) -> Resu
     }
 }
 
+/// Whether the file at `path` exists and contains exactly `bytes`.
+pub fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    let Some(file) = try_open(path)? else {
+        return Ok(false);
+    };
+    let mut buffer = vec![0; bytes.len() + 1];
+    let mut n_read = 0;
+    while n_read < buffer.len() {
+        match read_at(&file, path, &mut buffer[n_read..], n_read as u64)? {
+            0 => break,
+            n => n_read += n,
+        }
+    }
+    Ok(buffer[..n_read] == *bytes)
+}
+
 /// Reads exactly `len` bytes at `offset`.
 pub fn read_range(file: &File, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; len];

@@ -54,9 +54,7 @@ impl DirLayout {
 
     /// Reads the manifest with this digest, the top one or a child; `None` when it is not found.
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, LayoutError> {
-        let children = file_name::blob_names(digest)
-            .map(|name| self.path.join(format!("{name}.{}", file_name::MANIFEST)));
-        for path in children {
+        for path in self.children(digest) {
             let Some(bytes) = fsx::try_read(&path, MANIFEST_LEN_MAX)? else {
                 continue;
             };
@@ -73,6 +71,22 @@ impl DirLayout {
         } else {
             Ok(None)
         }
+    }
+
+    /// Where the manifest with this digest is, if it is here: in a file of its own, as children of
+    /// an index are, or in that of the top.
+    pub fn manifest_path(&self, digest: &Digest) -> PathBuf {
+        let mut children = self.children(digest);
+        let is_there = |path: &PathBuf| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+        children
+            .find(is_there)
+            .unwrap_or_else(|| self.path.join(file_name::MANIFEST))
+    }
+
+    /// The names that a child of an index may have.
+    fn children(&self, digest: &Digest) -> impl Iterator<Item = PathBuf> {
+        file_name::blob_names(digest)
+            .map(|name| self.path.join(format!("{name}.{}", file_name::MANIFEST)))
     }
 
     /// Opens a config or a layer; `None` when it is not found. Its bytes are not verified.

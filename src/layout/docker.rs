@@ -185,17 +185,42 @@ impl DockerWriter {
         layers.collect()
     }
 
-    /// Writes the next layer, of which `content` has the bytes as stored, decompressing them.
+    /// The layers that a blob is and that are not written yet, by what they unpack to.
+    pub fn layers_of(&self, blob: &Descriptor) -> Vec<DockerLayer> {
+        let is_it = |stored: &Descriptor| stored.digest == blob.digest && stored.size == blob.size;
+        let mut layers = self.layers();
+        layers.retain(|layer| is_it(&layer.stored));
+        layers
+    }
+
+    /// Writes a layer, of which `content` has the bytes as stored, decompressing them. Layers come
+    /// in the order of [`DockerWriter::layers`], of which some may be left out.
     ///
-    /// Both what is read and what is written must be what their digests say.
+    /// Both what is read and what is written must be what their digests say; otherwise nothing of
+    /// the layer is in the archive, and it may be written again.
     pub fn write_layer(
         &mut self,
         layer: &DockerLayer,
         content: impl Read + Send,
     ) -> Result<(), LayoutError> {
-        self.write_until(Some(layer))?;
         let path = entry_path(&layer_name(&layer.diff_id));
-        self.tar.begin(&path)?;
+        self.write_texts_before(Some(&path))?;
+        let mark = self.tar.mark()?;
+        let written = self.write_content((&path, layer), content);
+        if written.is_err() {
+            self.tar.truncate(mark)?;
+        } else {
+            self.members.remove(&path);
+        }
+        written
+    }
+
+    fn write_content(
+        &mut self,
+        (path, layer): (&EntryPath, &DockerLayer),
+        content: impl Read + Send,
+    ) -> Result<(), LayoutError> {
+        self.tar.begin(path)?;
         let mut stored = Hashing {
             inner: content,
             hasher: DigestHasher::new(layer.stored.digest.algorithm()),
@@ -259,19 +284,20 @@ impl DockerWriter {
 
     /// Publishes the archive after all its layers; returns its length in bytes.
     pub fn commit(mut self, durability: Durability) -> Result<u64, LayoutError> {
-        self.write_until(None)?;
+        self.write_texts_before(None)?;
+        assert!(self.members.is_empty(), "all layers are written");
         Ok(self.tar.commit(durability)?)
     }
 
-    /// Writes the headers before a layer, or the end, and takes the layer off the list.
-    fn write_until(&mut self, layer: Option<&DockerLayer>) -> Result<(), LayoutError> {
-        while let Some((path, content)) = self.members.pop_first() {
-            match content {
-                Content::Bytes(bytes) => self.tar.add(&path, &bytes)?,
-                Content::Layer(next) => {
-                    assert_eq!(Some(&next), layer, "layers are written in order");
-                    return Ok(());
-                }
+    /// Writes the configurations that come before a member, or all that are left.
+    fn write_texts_before(&mut self, path: Option<&EntryPath>) -> Result<(), LayoutError> {
+        let members = self.members.iter();
+        let before = members.take_while(|(member, _)| path.is_none_or(|path| *member < path));
+        let texts = before.filter(|(_, content)| matches!(content, Content::Bytes(_)));
+        let texts: Vec<EntryPath> = texts.map(|(path, _)| path.clone()).collect();
+        for path in texts {
+            if let Some(Content::Bytes(bytes)) = self.members.remove(&path) {
+                self.tar.add(&path, &bytes)?;
             }
         }
         Ok(())

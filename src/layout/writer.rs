@@ -70,19 +70,43 @@ impl DirWriter {
         self.output.destination()
     }
 
-    /// Writes the top manifest or index, byte for byte.
-    pub fn add_manifest_top(&mut self, manifest: &Manifest) -> Result<(), LayoutError> {
-        let path = self.output.path().join(file_name::MANIFEST);
-        fsx::write_file(&path, manifest.bytes())?;
+    /// Adds the top manifest or index, byte for byte; `file` is a file that has it, which is linked
+    /// where that is possible.
+    pub fn add_manifest_top(
+        &mut self,
+        manifest: &Manifest,
+        file: Option<&Path>,
+    ) -> Result<(), LayoutError> {
+        self.put_manifest(file_name::MANIFEST, manifest, file)?;
         self.top = Some(manifest.clone());
         Ok(())
     }
 
-    /// Writes a manifest that an index lists, byte for byte.
-    pub fn add_child(&mut self, manifest: &Manifest) -> Result<(), LayoutError> {
-        let path = self.output.path().join(file_name::child(manifest.digest()));
-        fsx::write_file(&path, manifest.bytes())?;
+    /// Adds a manifest that an index lists, in the same way.
+    pub fn add_child(
+        &mut self,
+        manifest: &Manifest,
+        file: Option<&Path>,
+    ) -> Result<(), LayoutError> {
+        let name = file_name::child(manifest.digest());
+        self.put_manifest(&name, manifest, file)?;
         self.children.push(manifest.clone());
+        Ok(())
+    }
+
+    fn put_manifest(
+        &self,
+        name: &str,
+        manifest: &Manifest,
+        file: Option<&Path>,
+    ) -> Result<(), LayoutError> {
+        let path = self.output.path().join(name);
+        if let Some(file) = file
+            && fsx::link_where_possible(file, &path, self.output.path())?
+        {
+            return Ok(());
+        }
+        fsx::write_file(&path, manifest.bytes())?;
         Ok(())
     }
 

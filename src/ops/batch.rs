@@ -288,7 +288,11 @@ impl Batch {
             let mut image = image.clone();
             match check(&mut image) {
                 Ok(()) => {
-                    self.reports[position] = ImageReport::of(&image, ImageStatus::Planned);
+                    let mut report = ImageReport::of(&image, ImageStatus::Planned);
+                    let said = std::mem::take(&mut self.reports[position].warnings);
+                    let new = said.iter().filter(|text| !image.warnings.contains(text));
+                    report.warnings.extend(new.cloned());
+                    self.reports[position] = report;
                     rest.push(image);
                     positions.push(position);
                 }

@@ -4,6 +4,7 @@
 //! other things, and is looked at before anything moves; then all are filled at once, and a blob
 //! that several lack is read once.
 
+mod layouts;
 mod lock;
 mod registry;
 mod store;
@@ -20,6 +21,7 @@ use super::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
 use crate::list::RenameRules;
 use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch};
 
+pub use layouts::{LayoutFormat, LayoutTarget};
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
 pub use store::{Others, StoreTarget};

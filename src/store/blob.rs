@@ -128,13 +128,24 @@ impl Store {
     /// Other bytes in its place are replaced.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.blob_path(manifest.digest());
-        if has_content(&path, manifest.bytes())? {
+        if fsx::has_content(&path, manifest.bytes())? {
             return Ok(());
         }
         let mut temp = TempFile::create_in(self.temp_path()?, "manifest-")?;
         temp.write_all(manifest.bytes())?;
         let digest = manifest.digest();
         put(temp, (&path, digest), Durability::Deferred)
+    }
+
+    /// Has a manifest share the file `source`, which has its bytes, where that is possible;
+    /// otherwise writes it as [`Store::write_manifest`] does.
+    pub fn link_manifest(&self, manifest: &Manifest, source: &Path) -> Result<(), StoreError> {
+        let path = self.blob_path(manifest.digest());
+        fsx::require_real_dirs(self.tree().root(), &path)?;
+        if fsx::try_stat(&path)?.is_none() {
+            fsx::link_where_possible(source, &path, self.temp_path()?)?;
+        }
+        self.write_manifest(manifest)
     }
 
     /// Puts the file at `source`, which must contain `digest`, into the store; not synced.
@@ -338,20 +349,4 @@ pub(super) fn hash_open(
         at += n as u64;
         on_bytes(n as u64);
     }
-}
-
-/// Whether the file at `path` exists and contains exactly `bytes`.
-pub(super) fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, fsx::Error> {
-    let Some(file) = fsx::try_open(path)? else {
-        return Ok(false);
-    };
-    let mut buffer = vec![0; bytes.len() + 1];
-    let mut n_read = 0;
-    while n_read < buffer.len() {
-        match fsx::read_at(&file, path, &mut buffer[n_read..], n_read as u64)? {
-            0 => break,
-            n => n_read += n,
-        }
-    }
-    Ok(buffer[..n_read] == *bytes)
 }

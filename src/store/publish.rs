@@ -10,7 +10,6 @@ use std::path::Path;
 use crate::fsx::{self, Durability, IoKind, TempDir, TempFile};
 use crate::oci::{Digest, RepositoryName, Tag};
 
-use super::blob::has_content;
 use super::layout::{RepositoryDir, TagDir};
 use super::{Store, StoreError};
 
@@ -224,7 +223,7 @@ impl Batch<'_> {
     /// Replaces a link in a tree that others read, by rename; a correct one is left alone.
     fn put_link(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
         let bytes = digest.as_str().as_bytes();
-        if has_content(path, bytes)? {
+        if fsx::has_content(path, bytes)? {
             return Ok(());
         }
         let mut temp = TempFile::create_in(self.temp.path(), "link-")?;

@@ -1,12 +1,13 @@
-//! What a manifest's configuration says that its image runs on.
+//! Configurations, and what they say that an image runs on.
 
 use futures_util::StreamExt as _;
 
 use super::{Location, Source, TransferError};
 use crate::bridge;
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform};
+use crate::registry::{Decision, Retries, RetryPolicy};
 
-/// The longest configuration that is read for that, in bytes.
+/// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
 /// Reads of a manifest's configuration what it is for; `None` where it is not an image's or does
@@ -33,6 +34,34 @@ pub(crate) async fn platform_of(
     };
     let platform = ImageConfig::parse(&bytes).map(|config| config.platform);
     Ok(platform.filter(Platform::is_printable))
+}
+
+/// Reads a configuration, again where that may help; `None` when it is too long.
+pub(crate) async fn read_config(
+    source: &dyn Source,
+    (location, config): (&Location, &Descriptor),
+    retry: RetryPolicy,
+) -> Result<Option<Vec<u8>>, TransferError> {
+    if config.size > CONFIG_LEN_MAX {
+        return Ok(None);
+    }
+    if let Some(bytes) = known(source, config).await {
+        return Ok(Some(bytes));
+    }
+    let mut retries = Retries::new(retry);
+    loop {
+        let error = match read(source, location, config).await {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(error) => error,
+        };
+        let host = source.host_state(&error, retries.began_at());
+        match retries.failed(error.failure(source), 0, host) {
+            Decision::After(delay) => tokio::time::sleep(delay).await,
+            // A paused host is waited for by whoever asks it.
+            Decision::WhenHostAllows(_) => {}
+            Decision::GiveUp => return Err(error),
+        }
+    }
 }
 
 /// A configuration from a local store, if the source is a registry.

@@ -220,7 +220,11 @@ impl TransferError {
             Self::Registry(error) => error.failure(),
             Self::Referrers { source: error, .. } => error.failure(source),
             // Damage in a local source is permanent.
-            Self::Store(StoreError::DigestMismatch { .. }) if source.is_remote() => {
+            Self::Store(StoreError::DigestMismatch { .. })
+            | Self::Layout(LayoutError::DigestMismatch { .. })
+            | Self::DigestMismatch { .. }
+                if source.is_remote() =>
+            {
                 Failure::Garbled
             }
             _ => Failure::Lasting,
@@ -390,7 +394,7 @@ impl TransferError {
     }
 
     /// The error of the file system, where that is all it is.
-    fn file_error(&self) -> Option<&fsx::Error> {
+    pub fn file_error(&self) -> Option<&fsx::Error> {
         match self {
             Self::File(error)
             | Self::Store(StoreError::File(error))
@@ -497,17 +501,16 @@ impl Hint for TransferError {
                     .to_owned(),
             ),
             Self::NoDockerImage(NoDockerImage::Index) => Some(
-                "export one platform of it (`--platform OS/ARCH`), or export with `--format \
-                 oci-archive`"
+                "choose one platform of it with `--platform OS/ARCH`, or write an `oci-archive`"
                     .to_owned(),
             ),
             Self::NoDockerImage(NoDockerImage::Foreign { .. }) => Some(
-                "pull the image with `--foreign-layers` and export that, or export with `--format \
-                 oci-archive`, which need not hold the layer"
+                "pull the image with `--foreign-layers` and export that, or write an \
+                 `oci-archive`, which need not hold the layer"
                     .to_owned(),
             ),
             Self::NoDockerImage(_) => Some(
-                "`--format oci-archive` holds it; leave it out with `--only` otherwise".to_owned(),
+                "an `oci-archive` holds it; leave it out with `--only` otherwise".to_owned(),
             ),
             Self::NameTaken { .. } => Some(
                 "export them in two runs, each with a list of its own (`--only LIST`)".to_owned(),

@@ -17,13 +17,18 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
+use super::sequential::Turn;
 use super::{
-    Batching, BlobContent, BlobStream, Content, Found, ImageOutcome, Listed, Location, Plan,
-    PlannedBlob, RegistrySource, Sink, Sought, Source, SourceCaps, TransferError, Wanted,
+    Batching, BlobContent, BlobStream, Content, Ended, Found, ImageOutcome, Listed, LocalReferrers,
+    Locate, Location, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source, SourceCaps,
+    TransferError, Wanted,
 };
-use crate::oci::{Descriptor, Digest, Manifest};
+use crate::bundle::{Bundle, BundleManifest, Signed};
+use crate::layout::Collection;
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 use crate::registry::HostState;
-use crate::report::BlobRoute;
+use crate::report::{BlobRoute, Reporter};
+use crate::store::Store;
 
 /// How long the first target that asks for a blob waits for the others.
 const JOIN_WAIT: Duration = Duration::from_secs(2);
@@ -349,8 +354,35 @@ impl Source for TargetSource {
         }
     }
 
+    async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
+        self.shared.inner.blob_lens(blobs).await
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<LocalReferrers, TransferError> {
+        self.shared.inner.referrers(repository).await
+    }
+
+    async fn reread(
+        &self,
+        tag: (&RepositoryName, &Tag),
+        location: &Location,
+    ) -> Result<(), TransferError> {
+        self.shared.inner.reread(tag, location).await
+    }
+
+    fn repository_of(&self, locate: &Locate) -> Option<RepositoryName> {
+        self.shared.inner.repository_of(locate)
+    }
+
     fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
         self.shared.inner.blob_file(location, digest)
+    }
+
+    fn manifest_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
+        self.shared.inner.manifest_file(location, digest)
     }
 
     fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
@@ -361,12 +393,48 @@ impl Source for TargetSource {
         self.shared.inner.has_blob(digest)
     }
 
+    fn document(&self) -> Option<&BundleManifest> {
+        self.shared.inner.document()
+    }
+
+    fn read_listed(&self, digest: &Digest) -> Result<Option<Manifest>, TransferError> {
+        self.shared.inner.read_listed(digest)
+    }
+
+    fn signed(&self) -> Option<Signed> {
+        self.shared.inner.signed()
+    }
+
+    fn notes(&self) -> &[String] {
+        self.shared.inner.notes()
+    }
+
+    fn turns(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<Turn>> {
+        self.shared.inner.turns(plan, reporter)
+    }
+
+    async fn end(&self) -> Ended {
+        self.shared.inner.end().await
+    }
+
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
         self.shared.inner.host_state(error, began)
     }
 
     fn as_registry(&self) -> Option<&RegistrySource> {
         self.shared.inner.as_registry()
+    }
+
+    fn as_store(&self) -> Option<&Store> {
+        self.shared.inner.as_store()
+    }
+
+    fn as_bundle(&self) -> Option<&Arc<Bundle>> {
+        self.shared.inner.as_bundle()
+    }
+
+    fn as_collection(&self) -> Option<&Arc<Collection>> {
+        self.shared.inner.as_collection()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod again;
 mod content;
+mod docker;
 mod layouts;
 mod oci;
 mod registry;
@@ -13,11 +14,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use content::{Content, Handover};
+pub use docker::DockerSink;
 pub use layouts::LayoutSink;
 pub use oci::OciSink;
 pub use registry::RegistrySink;
 pub use store::{ReferrerTags, StoreSink, StoreSinkOptions, Visibility, publications};
-pub use take_over::LinkChoice;
+pub use take_over::{LinkChoice, ManifestFiles};
 
 use super::{ImageOutcome, Plan, PlannedBlob, TransferError};
 use crate::report::BlobRoute;

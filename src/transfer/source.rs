@@ -229,6 +229,11 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The path of a file that may be a manifest and nothing else, so that it can be linked.
+    fn manifest_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
+        self.blob_file(location, digest)
+    }
+
     /// The files that have a blob, or a part of it.
     fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
         self.blob_file(location, digest).into_iter().collect()

@@ -1,5 +1,7 @@
 //! `hod copy`: from anywhere to one or several registries, in one go.
 
+mod layouts;
+
 use hod::fsx;
 
 use crate::support::env::TestEnv;

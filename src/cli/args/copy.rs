@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::verbs::ForeignLayersArgs;
 use super::{
-    BundleArgs, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs, ReferrerArgs, RegistryArgs,
-    RenameArgs, ResultsArgs, RunArgs, UploadArgs,
+    BundleArgs, LinkArg, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs, ReferrerArgs,
+    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
 };
 
 /// What names without a registry mean.
@@ -24,12 +24,13 @@ pub(crate) struct NameSourceArgs {
     pub(crate) no_registries_conf: bool,
 }
 
-/// Copy images from anywhere to registries, directly
+/// Copy images from anywhere to anywhere, directly
 ///
 /// Nothing is stored on the way: what comes from a registry is streamed, and each blob is fetched
-/// once, however many registries lack it. Every registry is checked before anything is changed at
-/// any of them; then all are filled at once, and one that is slow or fails does not hold up the
-/// others. Digests are kept, unless `--platform` or `--index` says otherwise.
+/// once, however many targets lack it. Every target is checked before anything is changed at any of
+/// them; then all are filled at once, and one that is slow or fails does not hold up the others.
+/// Digests are kept, unless `--platform` or `--index` says otherwise, or the format is
+/// `docker-archive`, which has no manifests.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -37,7 +38,10 @@ Examples:
   hod copy images-list.txt harbor-a.corp harbor-b.corp/mirror --dry-run
   hod copy nginx:1.27 harbor.corp/mirror
   hod copy harbor-a.corp/platform harbor-b.corp
-  hod copy site.tar harbor-a.corp harbor-b.corp")]
+  hod copy site.tar harbor-a.corp harbor-b.corp
+  hod copy images-list.txt harbor.corp oci-archive:site-oci.tar
+  hod copy nginx:1.27 dir:layouts
+  hod copy dir:layouts store:store")]
 pub(crate) struct CopyArgs {
     /// A list, a directory of lists, an image, a registry (`HOST[/PREFIX]`), a store, bundle or
     /// layout; or `-` for a bundle from stdin
@@ -47,9 +51,18 @@ pub(crate) struct CopyArgs {
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
 
-    /// The registries, each with an optional prefix for all names
-    #[arg(required = true, value_name = "REGISTRY[/PREFIX]")]
+    /// One or more of a registry, with an optional prefix for all names (`HOST[/PREFIX]`),
+    /// `store:DIR`, `dir:DIR`, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`
+    ///
+    /// A store, a directory of layouts or an OCI layout that exists is added to, and needs no
+    /// transport in front. Archives are new files.
+    #[arg(required = true, value_name = "DST")]
     pub(crate) targets: Vec<String>,
+
+    /// How blobs are placed in stores and layouts, from a source that has them as files; by default
+    /// copies in stores, and in layouts hardlinks where possible
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) link: Option<LinkArg>,
 
     #[command(flatten)]
     pub(crate) names: NameSourceArgs,

@@ -502,7 +502,7 @@ pub(crate) enum FormatArg {
     DockerArchive,
 }
 
-impl From<FormatArg> for crate::ops::ExportFormat {
+impl From<FormatArg> for crate::ops::LayoutFormat {
     fn from(arg: FormatArg) -> Self {
         match arg {
             FormatArg::Dir => Self::Dir,

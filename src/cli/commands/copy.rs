@@ -1,14 +1,16 @@
 //! `hod copy`, and what it has in common with the verbs that are its presets.
 
+mod targets;
+
 use std::path::{Path, PathBuf};
 
-use super::filling::Filling;
-use super::input::{Reading, StdinLogin, place};
+pub(super) use self::targets::layout;
+use super::input::{Reading, StdinLogin};
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{CopyArgs, RegistryArgs};
 use crate::cli::results::Results;
-use crate::ops::{self, Context, CopyOptions, CopyTarget, SourceCheck};
+use crate::ops::{self, Context, CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -17,10 +19,11 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
         bytes: "transferred",
         effect: args.run.effect(),
     };
+    let outputs = targets::outputs(&args.targets);
     let files = settings::RunFiles {
         inputs: inputs(&args.registry, Path::new(&args.source)),
         lists: &args.only.only,
-        outputs: Vec::new(),
+        outputs: outputs.iter().map(PathBuf::as_path).collect(),
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.remote(settings::retry_policy(&args.registry));
@@ -62,7 +65,7 @@ pub(super) async fn carry(
 }
 
 async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, CommandError> {
-    let targets = targets(session, args).await?;
+    let targets = targets::targets(session, args).await?;
     let reading = Reading {
         registry: &args.registry,
         names: &args.names,
@@ -71,7 +74,11 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         foreign_layers: args.foreign_layers.mode(),
         preflight: SourceCheck::unless(args.preflight.no_preflight),
-        login: StdinLogin::Target,
+        login: if targets::has_registry(&args.targets) {
+            StdinLogin::Target
+        } else {
+            StdinLogin::Source
+        },
     };
     Ok(CopyOptions {
         from: reading.input(session, Path::new(&args.source)).await?,
@@ -82,33 +89,4 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         on_failure: args.run.on_failure(),
         lock: None,
     })
-}
-
-/// The registries to fill, with one client for all of them.
-async fn targets(
-    session: &Session<'_>,
-    args: &CopyArgs,
-) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
-    let mut named = Vec::new();
-    for text in &args.targets {
-        let target = place(text).map_err(|source| CommandError::Target {
-            what: "target",
-            text: text.clone(),
-            source,
-        })?;
-        if named.contains(&target) {
-            let target = text.clone();
-            return Err(CommandError::TargetTwice { target });
-        }
-        named.push(target);
-    }
-    let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
-    let filling = Filling {
-        read: &read,
-        registry: &args.registry,
-        upload: &args.upload,
-        preflight: &args.preflight,
-        recheck: args.recheck.mode(),
-    };
-    filling.targets(session, named).await
 }

@@ -1,18 +1,17 @@
 //! `hod export`
 
-use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, locked, settings};
+use super::outcome::Wording;
+use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::ExportArgs;
 use crate::cli::results::Results;
-use crate::fsx;
-use crate::ops::{self, Effect, ExportFormat, ExportOptions};
+use crate::ops::CopyOptions;
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
         verb: "export",
         done: "exported",
         bytes: "written",
-        effect: Effect::Real,
+        effect: args.run.effect(),
     };
     let files = settings::RunFiles {
         inputs: vec![&args.source],
@@ -20,54 +19,22 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         outputs: vec![&args.output],
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let options = match session.interruptible(options(session, args)).await {
-        Ok(options) => options,
-        Err(error) => {
-            let asked = Asked::nothing(results);
-            return outcome::finish(session, wording, Err(error), asked).await;
-        }
-    };
     let cx = session.local();
-    let found = session.interruptible(ops::export(&cx, &options)).await;
-    let asked = Asked {
-        results,
-        list: options.list.as_ref(),
-        source: Some(&options.source),
-        target: None,
-    };
-    outcome::finish(session, wording, found, asked).await
+    copy::carry(session, (wording, cx), results, options(session, args)).await
 }
 
-async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<ExportOptions, CommandError> {
-    settings::require_one_stdin(&args.source, &args.only)?;
-    let format = args.format.into();
+async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<CopyOptions, CommandError> {
     settings::require_path(&args.output)?;
-    if fsx::is_stdout(&args.output) {
-        return Err(CommandError::OutputStream {
-            path: args.output.clone(),
-        });
-    }
-    if matches!(
-        format,
-        ExportFormat::OciArchive | ExportFormat::DockerArchive
-    ) {
-        settings::require_file(&args.output)?;
-    }
-    let options = ExportOptions {
-        source: args.source.clone(),
-        output: args.output.clone(),
-        format,
-        mtime: settings::source_date_epoch()?,
-        list: settings::only_list(&args.only, session.reporter().as_ref()).await?,
+    let link = args.link.map(Into::into);
+    let target = copy::layout(args.format.into(), args.output.clone(), link)?;
+    let how = (args.platforms.options(), args.referrers.mode());
+    Ok(CopyOptions {
+        from: input::local(session, (args.source.clone(), &args.only), how).await?,
+        targets: vec![Box::new(target)],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        platforms: args.platforms.options(),
-        link: args.link.map(Into::into),
+        effect: args.run.effect(),
         on_failure: args.run.on_failure(),
-    };
-    let flags = locked::Flags::local(&options.platforms, options.referrers);
-    if let Some(list) = &options.list {
-        locked::require_agreement(list, &flags)?;
-    }
-    Ok(options)
+        lock: None,
+    })
 }

@@ -69,8 +69,19 @@ impl OciDirWriter {
         })
     }
 
-    /// Writes a manifest, byte for byte; several images may have it, and write it at once.
-    pub fn add_manifest(&self, manifest: &Manifest) -> Result<(), LayoutError> {
+    /// Adds a manifest, byte for byte; several images may have it, and add it at once. `file` is a
+    /// file that has it, which is linked where that is possible.
+    pub fn add_manifest(
+        &self,
+        manifest: &Manifest,
+        file: Option<&Path>,
+    ) -> Result<(), LayoutError> {
+        let path = self.blob_path(manifest.digest());
+        if let Some(file) = file
+            && fsx::link_where_possible(file, &path, self.output.path())?
+        {
+            return Ok(());
+        }
         let mut blob = self.blob_writer(manifest.digest())?;
         blob.write(manifest.bytes())?;
         blob.commit()

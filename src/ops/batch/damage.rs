@@ -7,17 +7,21 @@ use super::{Batch, BatchFailure, ImageStatus};
 use crate::oci::Digest;
 use crate::ops::Context;
 use crate::report::Event;
-use crate::transfer::{Plan, TransferError};
+use crate::transfer::{Plan, Source, TransferError};
 
 impl Batch {
     /// Takes the images that failed out of the plan, so that the others can be tried again, if the
-    /// failures are those of single images of the source.
-    pub(in crate::ops) fn leave_failed(&mut self) -> Result<(), BatchFailure> {
+    /// failures are those of single images of the source: content that is damaged, or that a
+    /// registry does not give.
+    pub(in crate::ops) fn leave_failed(&mut self, source: &dyn Source) -> Result<(), BatchFailure> {
+        let is_single = |error: &TransferError| {
+            error.is_damaged_source() || source.is_remote() && error.file_error().is_none()
+        };
         let (mut rest, mut positions) = (Vec::new(), Vec::new());
         for (image, &position) in self.plan.images.iter().zip(&self.positions) {
             let report = &mut self.reports[position];
             match &report.status {
-                ImageStatus::Failed { error, .. } if error.is_damaged_source() => {}
+                ImageStatus::Failed { error, .. } if is_single(error) => {}
                 ImageStatus::Failed { error, .. } => {
                     return Err(BatchFailure {
                         image: report.image.clone(),

@@ -50,6 +50,15 @@ impl Batch {
         }
     }
 
+    /// Notes that images which arrived are not to be seen, since what was to hold them failed.
+    pub(in crate::ops) fn withdraw(&mut self) {
+        for report in &mut self.reports {
+            if matches!(report.status, ImageStatus::Done) {
+                report.status = ImageStatus::Planned;
+            }
+        }
+    }
+
     /// Notes that what is left to do cannot be done, for a reason that is not an image's.
     pub(in crate::ops) fn fail_rest(&mut self, error: &OpsError) {
         let text = error_chain(error);

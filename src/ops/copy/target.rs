@@ -118,6 +118,11 @@ impl<'a> Feed<'a> {
         self.source.as_ref()
     }
 
+    /// The same, for a sink that takes over its files.
+    pub(super) fn origin(&self) -> &'a Arc<dyn Source> {
+        self.source
+    }
+
     /// The ends of one run of the engine. What a second run reads is not shared.
     pub(super) fn ends(&mut self, sink: Arc<dyn Sink>) -> (Arc<dyn Source>, Arc<dyn Sink>) {
         match self.shared.take() {

@@ -73,9 +73,9 @@ impl Hint for OpsError {
             }
             Self::NotReady(error) => error.hint(),
             Self::TargetsNotReady(error) => error.hint(),
-            Self::OneTarget { .. } => Some(
-                "Copy it to one registry at a time, or unpack it into a store first.".to_owned(),
-            ),
+            Self::OneTarget { .. } => {
+                Some("Copy it to one target at a time, or unpack it into a store first.".to_owned())
+            }
             Self::SourcesNotReady(error) => error.hint(),
             Self::Bind { .. }
             | Self::Exposed { .. }

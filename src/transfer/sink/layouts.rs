@@ -1,4 +1,4 @@
-//! A directory of `dir:` layouts as a sink: `export`.
+//! A directory of `dir:` layouts as a sink.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Content, LinkChoice, Sink};
+use super::{Content, LinkChoice, ManifestFiles, Sink};
 use crate::bridge;
 use crate::fsx::{self, Durability, MadeDirs};
 use crate::layout::{DirWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::{BlobStream, ImageOutcome, Plan, Referrer, Resolved, TransferError};
+use crate::transfer::{
+    BlobStream, ImageOutcome, Location, Plan, Referrer, Resolved, Source, TransferError,
+};
 
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
 pub struct LayoutSink {
     output: PathBuf,
     link: LinkChoice,
+    manifests: ManifestFiles,
     /// The layouts being built, by name; images may have referrers in common.
     layouts: Mutex<HashMap<String, Building>>,
     /// Dropped after those.
@@ -49,6 +52,8 @@ struct Layout {
     top: Manifest,
     children: Vec<Manifest>,
     blobs: Vec<Descriptor>,
+    /// Where the source has it.
+    locations: Vec<Location>,
 }
 
 impl Layout {
@@ -58,13 +63,19 @@ impl Layout {
             Some(tag) => format!("{}:{tag}", destination.repository),
             None => format!("{}@{}", destination.repository, image.top().digest()),
         };
-        Self::new(name, image.top().clone(), (&image.manifests, &image.blobs))
+        Self {
+            locations: vec![image.location.clone()],
+            ..Self::new(name, image.top().clone(), (&image.manifests, &image.blobs))
+        }
     }
 
     fn of_referrer(image: &Resolved, referrer: &Referrer) -> Self {
         let repository = &image.wanted.destination.repository;
         let name = format!("{repository}:{}", referrer.tag);
-        Self::new(name, referrer.top(), (&referrer.manifests, &referrer.blobs))
+        Self {
+            locations: referrer.locations.clone(),
+            ..Self::new(name, referrer.top(), (&referrer.manifests, &referrer.blobs))
+        }
     }
 
     fn new(name: String, top: Manifest, (manifests, blobs): (&[Manifest], &[Descriptor])) -> Self {
@@ -76,6 +87,7 @@ impl Layout {
             children: children.cloned().collect(),
             top,
             blobs: blobs.to_vec(),
+            locations: Vec::new(),
         }
     }
 
@@ -122,10 +134,11 @@ impl Sink for LayoutSink {
                 let take = |layout: Layout| Some((building.remove(&layout.name)?.writer, layout));
                 layouts.filter_map(take).collect()
             };
+            let files = self.manifests.clone();
             let result = bridge::run(move || {
                 layouts
                     .into_iter()
-                    .try_for_each(|(writer, layout)| finish(writer, &layout))
+                    .try_for_each(|(writer, layout)| finish(writer, &layout, &files))
             });
             results.push((at, result.await.map_err(Arc::new)));
         }
@@ -134,13 +147,19 @@ impl Sink for LayoutSink {
 }
 
 impl LayoutSink {
-    /// A sink that writes below `output`, which is made here.
-    pub fn create(output: &Path, link: LinkChoice) -> Result<Self, TransferError> {
+    /// A sink that writes below `output`, which is made here; files of `source` are taken over as
+    /// `link` says.
+    pub fn create(
+        output: &Path,
+        link: LinkChoice,
+        source: &Arc<dyn Source>,
+    ) -> Result<Self, TransferError> {
         let mut parents = Parents::default();
         parents.0.make(output)?;
         Ok(Self {
             output: output.to_owned(),
             link,
+            manifests: ManifestFiles::of(source, link),
             layouts: Mutex::default(),
             parents: Mutex::new(parents),
         })
@@ -225,14 +244,19 @@ async fn write(
     .await
 }
 
-fn finish(writer: Arc<DirWriter>, layout: &Layout) -> Result<(), TransferError> {
+fn finish(
+    writer: Arc<DirWriter>,
+    layout: &Layout,
+    files: &ManifestFiles,
+) -> Result<(), TransferError> {
+    let file = |manifest: &Manifest| files.find(&layout.locations, manifest);
     // Whoever put a blob here was done before the image was ready to be published.
     let path = writer.destination().to_owned();
     let mut writer = Arc::into_inner(writer).ok_or(LayoutError::Busy { path })?;
     for child in &layout.children {
-        writer.add_child(child)?;
+        writer.add_child(child, file(child).as_deref())?;
     }
-    writer.add_manifest_top(&layout.top)?;
+    writer.add_manifest_top(&layout.top, file(&layout.top).as_deref())?;
     writer.commit(Durability::Synced)?;
     Ok(())
 }

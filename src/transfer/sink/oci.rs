@@ -1,11 +1,11 @@
-//! An OCI layout as a sink, a directory or an archive: `export`.
+//! An OCI layout as a sink, a directory or an archive.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Content, LinkChoice, Sink};
+use super::{Content, LinkChoice, ManifestFiles, Sink};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::layout::{
@@ -13,7 +13,7 @@ use crate::layout::{
 };
 use crate::oci::{Descriptor, Manifest};
 use crate::report::{BlobRoute, Event};
-use crate::transfer::{ImageOutcome, Plan, Referrer, Resolved, TransferError};
+use crate::transfer::{ImageOutcome, Location, Plan, Resolved, Source, TransferError};
 
 /// Puts all images into one layout, which appears when [`OciSink::finish`] is called.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ enum Target {
     Directory {
         writer: Mutex<Option<Arc<OciDirWriter>>>,
         link: LinkChoice,
+        manifests: ManifestFiles,
     },
     Archive(Mutex<Option<Arc<OciArchiveWriter>>>),
 }
@@ -42,7 +43,7 @@ enum Blob {
 impl Sink for OciSink {
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let descriptor = content.handover.blob.descriptor.clone();
-        if let Target::Directory { writer, link } = &self.target {
+        if let Target::Directory { writer, link, .. } = &self.target {
             let (writer, digest) = (shared(writer)?, descriptor.digest.clone());
             let place = move |source: &Path, mode| writer.link_blob(source, &digest, mode);
             if link.take_over(content, place).await? {
@@ -80,11 +81,12 @@ impl Sink for OciSink {
 }
 
 impl OciSink {
-    /// Fills a directory; files are taken over as `link` says.
-    pub fn directory(writer: OciDirWriter, link: LinkChoice) -> Self {
+    /// Fills a directory; files of `source` are taken over as `link` says.
+    pub fn directory(writer: OciDirWriter, link: LinkChoice, source: &Arc<dyn Source>) -> Self {
         Self::of(Target::Directory {
             writer: Mutex::new(Some(Arc::new(writer))),
             link,
+            manifests: ManifestFiles::of(source, link),
         })
     }
 
@@ -146,12 +148,18 @@ impl OciSink {
     /// Writes the manifests of an image whose blobs are there.
     async fn add_image(&self, plan: &Arc<Plan>, at: usize) -> Result<(), TransferError> {
         // An archive had all manifests when it was started.
-        if let Target::Directory { writer, .. } = &self.target {
-            let (writer, plan) = (shared(writer)?, Arc::clone(plan));
-            bridge::run(move || {
-                manifests(&plan.images[at]).try_for_each(|m| writer.add_manifest(&m))
-            })
-            .await?;
+        if let Target::Directory {
+            writer,
+            manifests: files,
+            ..
+        } = &self.target
+        {
+            let (writer, plan, files) = (shared(writer)?, Arc::clone(plan), files.clone());
+            let add = move |(manifest, locations): (Manifest, &[Location])| {
+                let file = files.find(locations, &manifest);
+                writer.add_manifest(&manifest, file.as_deref())
+            };
+            bridge::run(move || placed_manifests(&plan.images[at]).try_for_each(add)).await?;
         }
         Ok(())
     }
@@ -187,8 +195,17 @@ fn take<W>(writer: &Mutex<Option<Arc<W>>>) -> Option<W> {
 
 /// All manifests of an image and of what is about it.
 fn manifests(image: &Resolved) -> impl Iterator<Item = Manifest> {
-    let referrers = image.referrers.iter().flat_map(Referrer::with_top);
-    image.manifests.iter().cloned().chain(referrers)
+    placed_manifests(image).map(|(manifest, _)| manifest)
+}
+
+/// The same with the places of the source that may have each.
+fn placed_manifests(image: &Resolved) -> impl Iterator<Item = (Manifest, &[Location])> {
+    let own = image.manifests.iter().cloned();
+    let own = own.map(|manifest| (manifest, std::slice::from_ref(&image.location)));
+    own.chain(image.referrers.iter().flat_map(|referrer| {
+        let manifests = referrer.with_top().into_iter();
+        manifests.map(|manifest| (manifest, referrer.locations.as_slice()))
+    }))
 }
 
 /// The entries of an image and of what is about it.

@@ -12,20 +12,23 @@ use async_trait::async_trait;
 pub use publications::publications;
 use publications::write_images;
 
-use super::{Batching, Content, Sink};
+use super::{Batching, Content, LinkChoice, ManifestFiles, Sink};
 use crate::bridge::{self, FileRange};
 use crate::bundle::BlobHolder;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::Digest;
 use crate::report::{BlobRoute, Event};
 use crate::store::{self, Holding, Soundness, StagedBlob, Store};
-use crate::transfer::{BlobContent, ImageOutcome, Plan, PlannedBlob, SizeClaim, TransferError};
+use crate::transfer::{
+    BlobContent, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
+};
 
 /// Takes images into a store.
 #[derive(Debug)]
 pub struct StoreSink {
     store: Store,
     options: StoreSinkOptions,
+    manifests: ManifestFiles,
     /// Verified blobs that wait for the whole to be verified.
     staged: Mutex<Vec<StagedBlob>>,
     /// Blobs whose files were found to be damaged, and are to be replaced.
@@ -88,13 +91,14 @@ impl Sink for StoreSink {
             return images.into_iter().map(|at| (at, Ok(()))).collect();
         }
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
-        let options = self.options;
+        let (options, files) = (self.options, self.manifests.clone());
         bridge::run(move || {
-            if images.len() > 1 && write_images(&store, &plan, &images, options).is_ok() {
+            let to = (&store, &files);
+            if images.len() > 1 && write_images(to, &plan, &images, options).is_ok() {
                 return images.into_iter().map(|at| (at, Ok(()))).collect();
             }
             // One by one, so that each image has its own error.
-            let write = |at| write_images(&store, &plan, &[at], options).map_err(Arc::new);
+            let write = |at| write_images(to, &plan, &[at], options).map_err(Arc::new);
             images.into_iter().map(|at| (at, write(at))).collect()
         })
         .await
@@ -106,11 +110,13 @@ impl Sink for StoreSink {
 }
 
 impl StoreSink {
-    /// Makes a sink of a created store.
-    pub fn new(store: Store, options: StoreSinkOptions) -> Self {
+    /// Makes a sink of a created store, which takes over files of `source`.
+    pub fn new(store: Store, options: StoreSinkOptions, source: &Arc<dyn Source>) -> Self {
+        let link = options.link.unwrap_or(LinkMode::Copy);
         Self {
             store,
             options,
+            manifests: ManifestFiles::of(source, LinkChoice::Only(link)),
             staged: Mutex::new(Vec::new()),
             damaged: Mutex::default(),
         }
@@ -249,13 +255,13 @@ impl StoreSink {
     pub async fn reveal(&self, plan: &Arc<Plan>) -> Result<(), TransferError> {
         let staged = std::mem::take(&mut *self.staged.lock().expect("no panic while staging"));
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
-        let options = self.options;
+        let (options, files) = (self.options, self.manifests.clone());
         bridge::run(move || {
             for blob in staged {
                 blob.publish(options.durability)?;
             }
             let all: Vec<usize> = (0..plan.images.len()).collect();
-            write_images(&store, &plan, &all, options)
+            write_images((&store, &files), &plan, &all, options)
         })
         .await
     }

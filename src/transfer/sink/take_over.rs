@@ -1,13 +1,15 @@
-//! Taking over a blob that is a file, by a link where that works.
+//! Taking over what is a file, by a link where that works.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Content;
 use super::store::require_sound;
 use crate::bridge;
-use crate::fsx::{IoKind, LinkMode};
+use crate::fsx::{self, IoKind, LinkMode};
 use crate::layout::LayoutError;
-use crate::transfer::TransferError;
+use crate::oci::Manifest;
+use crate::transfer::{Location, Source, TransferError};
 
 /// How blobs that are files are taken over into a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,5 +51,32 @@ impl LinkChoice {
             }
         })
         .await
+    }
+}
+
+/// The files that a source has its manifests in, which are hardlinked as its blobs are.
+#[derive(Debug, Clone)]
+pub struct ManifestFiles(Option<Arc<dyn Source>>);
+
+impl ManifestFiles {
+    /// Those of `source`, where its blobs are hardlinked; none otherwise.
+    pub fn of(source: &Arc<dyn Source>, link: LinkChoice) -> Self {
+        let is_linked = matches!(
+            link,
+            LinkChoice::HardOrCopy | LinkChoice::Only(LinkMode::Hard)
+        );
+        Self(is_linked.then(|| Arc::clone(source)))
+    }
+
+    /// The file that has a manifest and nothing else, at one of these places. Blocks.
+    pub(super) fn find(&self, locations: &[Location], manifest: &Manifest) -> Option<PathBuf> {
+        let source = self.0.as_ref()?;
+        let at = |location| source.manifest_file(location, manifest.digest());
+        let mut files = locations.iter().filter_map(at);
+        // One that cannot be read, or has other bytes, is no use; the manifest is at hand.
+        let file =
+            files.find(|path| fsx::has_content(path, manifest.bytes()).is_ok_and(|is| is))?;
+        // A link of a link would lead elsewhere.
+        fsx::resolve(&file).ok()
     }
 }

@@ -152,4 +152,9 @@ impl Source for LayoutsSource {
         let layout = DirLayout::open(&self.path(location)?).ok()?;
         layout.open_blob(digest).ok()?.map(|range| range.path)
     }
+
+    fn manifest_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
+        let layout = DirLayout::open(&self.path(location)?).ok()?;
+        Some(layout.manifest_path(digest))
+    }
 }

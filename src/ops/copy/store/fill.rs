@@ -92,7 +92,7 @@ impl<'a> Looked<'a> {
             visibility: self.target.visibility,
             referrers,
         };
-        let sink = Arc::new(StoreSink::new(store.clone(), sink_options));
+        let sink = Arc::new(StoreSink::new(store.clone(), sink_options, feed.origin()));
         let (source, ends_in) = feed.ends(sink.clone());
         self.batch.run(self.cx, source, ends_in).await;
         if self.target.is_whole() {

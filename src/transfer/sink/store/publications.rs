@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::path::PathBuf;
 
-use super::{ReferrerTags, StoreSinkOptions};
+use super::{ManifestFiles, ReferrerTags, StoreSinkOptions};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
-use crate::store::{Publication, Store};
+use crate::store::{Publication, Store, StoreError};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{Plan, Referrer, Resolved, TransferError};
 
@@ -23,7 +24,7 @@ pub fn publications(plan: &Plan) -> Vec<Publication> {
 
 /// Writes the manifests of images of the plan, and makes the images visible.
 pub(super) fn write_images(
-    store: &Store,
+    (store, files): (&Store, &ManifestFiles),
     plan: &Plan,
     images: &[usize],
     options: StoreSinkOptions,
@@ -46,17 +47,30 @@ pub(super) fn write_images(
                 }
             };
             for manifest in &manifests {
-                store.write_manifest(manifest)?;
+                write_manifest(store, manifest, files.find(&referrer.locations, manifest))?;
             }
             publications.push(of_referrer(image, referrer, &manifests));
         }
         for manifest in &image.manifests {
-            store.write_manifest(manifest)?;
+            let own = std::slice::from_ref(&image.location);
+            write_manifest(store, manifest, files.find(own, manifest))?;
         }
         publications.push(of_image(image));
     }
     store.publish(&publications, options.durability)?;
     Ok(())
+}
+
+/// Writes a manifest, or has it share the file that has it.
+fn write_manifest(
+    store: &Store,
+    manifest: &Manifest,
+    file: Option<PathBuf>,
+) -> Result<(), StoreError> {
+    match file {
+        Some(file) => store.link_manifest(manifest, &file),
+        None => store.write_manifest(manifest),
+    }
 }
 
 fn of_image(image: &Resolved) -> Publication {

@@ -1,0 +1,190 @@
+//! Where `hod copy` copies to: words of the command line as targets of the operations.
+
+use std::path::{Path, PathBuf};
+
+use super::super::filling::Filling;
+use super::super::input::{Place, endpoint, place};
+use super::super::{CommandError, Session, settings};
+use crate::cli::args::CopyArgs;
+use crate::cli::error::TargetError;
+use crate::fsx::{self, LinkMode};
+use crate::layout::CollectionKind;
+use crate::ops::{
+    Catalog, CopyTarget, LayoutFormat, LayoutTarget, OpsError, SourceKind, StoreTarget,
+};
+use crate::transfer::{Endpoint, EndpointError, Transport};
+
+/// A target as the command line names it.
+enum End {
+    Registry(Place),
+    Local { transport: Transport, path: PathBuf },
+}
+
+/// The targets of a copy, in their order; registries have one client for all of them.
+pub(super) async fn targets(
+    session: &Session<'_>,
+    args: &CopyArgs,
+) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
+    let mut ends: Vec<End> = Vec::new();
+    for text in &args.targets {
+        let end = End::of(session, text)?;
+        for other in &ends {
+            if end.is_same_as(other)? {
+                let target = text.clone();
+                return Err(TargetError::Twice { target }.into());
+            }
+        }
+        ends.push(end);
+    }
+    let places = ends.iter().filter_map(|end| match end {
+        End::Registry(place) => Some(place.clone()),
+        End::Local { .. } => None,
+    });
+    let places: Vec<Place> = places.collect();
+    let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
+    let filling = Filling {
+        read: &read,
+        registry: &args.registry,
+        upload: &args.upload,
+        preflight: &args.preflight,
+        recheck: args.recheck.mode(),
+    };
+    let mut registries = Vec::new().into_iter();
+    if !places.is_empty() {
+        registries = filling.targets(session, places).await?.into_iter();
+    }
+    let link = args.link.map(LinkMode::from);
+    let target = |end| match end {
+        End::Registry(_) => Ok(registries.next().expect("one for each that is named")),
+        End::Local { transport, path } => local(transport, path, link),
+    };
+    ends.into_iter().map(target).collect()
+}
+
+/// The files and directories that the words name as targets.
+pub(super) fn outputs(words: &[String]) -> Vec<PathBuf> {
+    let ends = words.iter().map(|word| Endpoint::parse(word, |_| true));
+    let local = ends.filter_map(|end| match end {
+        Ok(Endpoint::Local { path, .. } | Endpoint::Path(path)) => Some(path),
+        _ => None,
+    });
+    local.collect()
+}
+
+/// Whether a registry is among the words.
+pub(super) fn has_registry(words: &[String]) -> bool {
+    outputs(words).len() < words.len()
+}
+
+/// A layout or archive as a target.
+pub(in crate::cli::commands) fn layout(
+    format: LayoutFormat,
+    path: PathBuf,
+    link: Option<LinkMode>,
+) -> Result<LayoutTarget, CommandError> {
+    if fsx::is_stdout(&path) {
+        return Err(CommandError::OutputStream { path });
+    }
+    match format {
+        LayoutFormat::OciArchive | LayoutFormat::DockerArchive => settings::require_file(&path)?,
+        LayoutFormat::Dir | LayoutFormat::Oci => {}
+    }
+    Ok(LayoutTarget {
+        path,
+        format,
+        link,
+        mtime: settings::source_date_epoch()?,
+    })
+}
+
+fn local(
+    transport: Transport,
+    path: PathBuf,
+    link: Option<LinkMode>,
+) -> Result<Box<dyn CopyTarget>, CommandError> {
+    let format = match transport {
+        Transport::Store => {
+            let store = StoreTarget {
+                link: link.unwrap_or(LinkMode::Copy),
+                ..StoreTarget::lasting(path)
+            };
+            return Ok(Box::new(store));
+        }
+        Transport::Bundle => return Err(TargetError::Bundle { path }.into()),
+        Transport::Dir => LayoutFormat::Dir,
+        Transport::Oci => LayoutFormat::Oci,
+        Transport::OciArchive => LayoutFormat::OciArchive,
+        Transport::DockerArchive => LayoutFormat::DockerArchive,
+    };
+    Ok(Box::new(layout(format, path, link)?))
+}
+
+impl End {
+    fn of(session: &Session<'_>, text: &str) -> Result<Self, CommandError> {
+        let registry = || {
+            let place = place(text).map_err(|source| CommandError::Target {
+                what: "target",
+                text: text.to_owned(),
+                source,
+            });
+            place.map(Self::Registry)
+        };
+        if text.starts_with("docker://") {
+            return registry();
+        }
+        match endpoint(Path::new(text)) {
+            Ok(Endpoint::Local { transport, path }) => Ok(Self::Local { transport, path }),
+            Ok(Endpoint::Path(path)) => {
+                let transport = transport_of(session, &path)?;
+                Ok(Self::Local { transport, path })
+            }
+            Ok(Endpoint::Registry { .. } | Endpoint::Image(_)) => registry(),
+            Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
+                registry()?;
+                let text = text.to_owned();
+                Err(TargetError::Unclear { text }.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_same_as(&self, other: &Self) -> Result<bool, CommandError> {
+        match (self, other) {
+            (Self::Registry(place), Self::Registry(other)) => Ok(place == other),
+            (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
+                let identity = |path: &Path| -> Result<_, fsx::Error> {
+                    Ok(fsx::try_stat(path)?.map(|stat| stat.identity))
+                };
+                let there = identity(path)?;
+                let is_there_twice = there.is_some() && there == identity(other)?;
+                Ok(is_there_twice || fsx::resolve(path)? == fsx::resolve(other)?)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// What a path without a transport is, to which images are added.
+fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, CommandError> {
+    let unclear = || TargetError::Unclear {
+        text: path.display().to_string(),
+    };
+    if fsx::is_stdout(path) {
+        let path = path.to_owned();
+        return Err(CommandError::OutputStream { path });
+    }
+    match Catalog::open(path, &session.reading) {
+        Ok(catalog) => match catalog.kind() {
+            SourceKind::Store => Ok(Transport::Store),
+            SourceKind::Layouts => Ok(Transport::Dir),
+            SourceKind::Collection(CollectionKind::OciLayout) => Ok(Transport::Oci),
+            kind => Err(TargetError::Finished {
+                path: path.to_owned(),
+                kind: kind.as_str(),
+            }
+            .into()),
+        },
+        Err(OpsError::NoSource { .. } | OpsError::UnknownSource { .. }) => Err(unclear().into()),
+        Err(error) => Err(error.into()),
+    }
+}

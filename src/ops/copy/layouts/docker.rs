@@ -1,0 +1,98 @@
+//! The images that a `docker save` archive can hold, and what becomes of them in it.
+
+use std::collections::HashMap;
+
+use futures_util::StreamExt as _;
+
+use crate::layout::{DockerImage, NoDockerImage};
+use crate::oci::Digest;
+use crate::ops::Context;
+use crate::ops::batch::Batch;
+use crate::report::amount::format_count;
+use crate::transfer::{Plan, Resolved, Source, TransferError, read_config};
+
+/// How many configurations are read at once.
+const READ_AT_ONCE: usize = 16;
+
+/// The configurations of images, which such an archive is started with.
+#[derive(Debug, Default)]
+pub(super) struct Configs(HashMap<Digest, Vec<u8>>);
+
+impl Configs {
+    /// The images of a plan that was narrowed.
+    pub(super) fn images(&self, plan: &Plan) -> Result<Vec<DockerImage>, TransferError> {
+        plan.images.iter().map(|image| self.image(image)).collect()
+    }
+
+    fn image(&self, image: &Resolved) -> Result<DockerImage, TransferError> {
+        let config = DockerImage::config_of(image.top())?;
+        let bytes = self.0.get(&config.digest).cloned();
+        let bytes = bytes.ok_or_else(|| TransferError::BlobAbsent {
+            digest: config.digest.clone(),
+        })?;
+        let destination = &image.wanted.destination;
+        let name = (&destination.repository, destination.tag.as_ref());
+        Ok(DockerImage::new(name, image.top(), bytes)?)
+    }
+}
+
+/// Reads the configurations of the images of a batch, and takes out those images that a `docker
+/// save` archive cannot hold. Says of each of the others what it becomes.
+pub(super) async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs {
+    let read = futures_util::stream::iter(&batch.plan.images)
+        .map(|image| config(cx, source, image))
+        .buffered(READ_AT_ONCE);
+    let read: Vec<Result<(Digest, Vec<u8>), TransferError>> = read.collect().await;
+    let mut configs = Configs::default();
+    let (mut read, mut n_left) = (read.into_iter(), 0);
+    batch.narrow(cx, |image| {
+        let (digest, bytes) = read.next().expect("one for each image")?;
+        configs.0.insert(digest, bytes);
+        configs.image(image)?;
+        n_left += image.n_referrers();
+        image.warnings.push(change(image));
+        image.referrers.clear();
+        Ok::<_, TransferError>(())
+    });
+    if n_left > 0 {
+        cx.note(&format!(
+            "{} left behind: a `docker save` archive has no place for signatures and the like",
+            format_count(n_left, "referrer")
+        ));
+    }
+    if !batch.plan.is_empty() {
+        cx.note(
+            "a `docker save` archive holds configurations and unpacked layers, and no manifests: \
+             images have other digests when they come out of it",
+        );
+    }
+    configs
+}
+
+/// What is different about an image in the archive.
+fn change(image: &Resolved) -> String {
+    let digest = image.top().digest();
+    let left = match image.n_referrers() {
+        0 => String::new(),
+        1 => "; its referrer is left behind".to_owned(),
+        n => format!("; its {n} referrers are left behind"),
+    };
+    format!("the archive has no manifest, so `{digest}` is not kept{left}")
+}
+
+/// The configuration of an image that such an archive can hold, as far as its manifest tells.
+async fn config(
+    cx: &Context,
+    source: &dyn Source,
+    image: &Resolved,
+) -> Result<(Digest, Vec<u8>), TransferError> {
+    let config = DockerImage::config_of(image.top())?;
+    if let Some(layer) = image.foreign.first() {
+        let digest = layer.digest.clone();
+        return Err(NoDockerImage::Foreign { digest }.into());
+    }
+    let at = (&image.location, config);
+    let bytes = read_config(source, at, cx.retry).await?;
+    let bytes = bytes.ok_or(NoDockerImage::Config)?;
+    Ok((config.digest.clone(), bytes))
+}

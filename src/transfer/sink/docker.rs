@@ -1,0 +1,175 @@
+//! A `docker save` archive as a sink: its layers one after the other, decompressed on the way.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Content, Sink};
+use crate::bridge::{self, Chunks};
+use crate::fsx::Durability;
+use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
+use crate::oci::Digest;
+use crate::report::{BlobRoute, Event};
+use crate::transfer::{ImageOutcome, Plan, TransferError};
+
+/// Writes one archive, which appears when [`DockerSink::finish`] is called.
+#[derive(Debug)]
+pub struct DockerSink {
+    /// Those of the plan, in its order.
+    images: Vec<DockerImage>,
+    /// `None` when it is finished.
+    writer: Arc<Mutex<Option<DockerWriter>>>,
+    /// Layers that unpack to something else than their images say.
+    wrong: Mutex<Vec<(DockerLayer, Arc<TransferError>)>>,
+}
+
+#[async_trait]
+impl Sink for DockerSink {
+    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        let blob = &content.handover.blob.descriptor;
+        let layers = match &*writer(&self.writer) {
+            Some(writer) => writer.layers_of(blob),
+            None => return Err(TransferError::Stopped),
+        };
+        if layers.is_empty() {
+            // A configuration, which the archive was started with, or a layer that unpacks to the
+            // same as one that is written.
+            return Ok(BlobRoute::Present);
+        }
+        for layer in layers {
+            match self.write(content, layer.clone()).await {
+                Ok(()) => {}
+                Err(error @ TransferError::Layout(LayoutError::DiffIdMismatch { .. })) => {
+                    // The blob is sound: only the images fail that say so.
+                    let mut wrong = self.wrong.lock().expect("no panic with the lock");
+                    wrong.push((layer, Arc::new(error)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(BlobRoute::Moved)
+    }
+
+    async fn publish(&self, _: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        let wrong = self.wrong.lock().expect("no panic with the lock");
+        let outcome = |at: usize| {
+            let of_image = |(layer, _): &&(DockerLayer, _)| self.images[at].has_layer(layer);
+            match wrong.iter().find(of_image) {
+                Some((_, error)) => Err(Arc::clone(error)),
+                None => Ok(()),
+            }
+        };
+        images.into_iter().map(|at| (at, outcome(at))).collect()
+    }
+
+    fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
+        let mut ranks: HashMap<Digest, usize> = HashMap::new();
+        if let Some(writer) = &*writer(&self.writer) {
+            for (rank, layer) in writer.layers().into_iter().enumerate() {
+                ranks.entry(layer.stored.digest).or_insert(rank);
+            }
+        }
+        let mut order: Vec<usize> = (0..plan.blobs.len()).collect();
+        order.sort_by_key(|&at| ranks.get(&plan.blobs[at].descriptor.digest));
+        Some(order)
+    }
+}
+
+impl DockerSink {
+    /// Starts an archive of these images, which are those of the plan in its order. Blocks.
+    pub fn create(
+        output: &Path,
+        images: Vec<DockerImage>,
+        mtime: u64,
+    ) -> Result<Self, LayoutError> {
+        let writer = DockerWriter::create(output, images.clone(), mtime)?;
+        Ok(Self {
+            images,
+            writer: Arc::new(Mutex::new(Some(writer))),
+            wrong: Mutex::default(),
+        })
+    }
+
+    /// Makes the archive appear, of which all layers were written. Blocks.
+    pub fn finish(&self, durability: Durability) -> Result<(), LayoutError> {
+        let taken = writer(&self.writer).take();
+        if let Some(writer) = taken {
+            writer.commit(durability)?;
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        content: &mut Content<'_>,
+        layer: DockerLayer,
+    ) -> Result<(), TransferError> {
+        let stream = content.open().await?.into_stream();
+        let shared = Arc::clone(&self.writer);
+        let reporter = Arc::clone(content.handover.reporter);
+        let moved = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&moved);
+        let count = move |len: u64| {
+            counted.fetch_add(len, Ordering::Relaxed);
+            reporter.event(Event::BytesMoved { len });
+        };
+        let written = bridge::pipe_to_blocking(stream, move |chunks| {
+            let mut stored = ChunkReader {
+                chunks,
+                rest: Bytes::new(),
+                failed: None,
+                count,
+            };
+            let mut writer = writer(&shared);
+            let writer = writer.as_mut().ok_or(TransferError::Stopped)?;
+            let written = writer.write_layer(&layer, &mut stored);
+            match stored.failed {
+                Some(error) => Err(error),
+                None => written.map_err(TransferError::from),
+            }
+        });
+        let written = written.await;
+        if written.is_err() {
+            content.lost(moved.load(Ordering::Relaxed));
+        }
+        written
+    }
+}
+
+fn writer(shared: &Mutex<Option<DockerWriter>>) -> MutexGuard<'_, Option<DockerWriter>> {
+    shared.lock().expect("no panic while writing")
+}
+
+/// Reads a stream of chunks, and keeps the error at which it breaks off.
+struct ChunkReader<F> {
+    chunks: Chunks<TransferError>,
+    rest: Bytes,
+    failed: Option<TransferError>,
+    count: F,
+}
+
+impl<F: Fn(u64)> Read for ChunkReader<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.chunks.next() {
+                None => return Ok(0),
+                Some(Ok(chunk)) => {
+                    (self.count)(chunk.len() as u64);
+                    self.rest = chunk;
+                }
+                Some(Err(error)) => {
+                    self.failed = Some(error);
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+        let n = buffer.len().min(self.rest.len());
+        buffer[..n].copy_from_slice(&self.rest.split_to(n));
+        Ok(n)
+    }
+}
