@@ -4,7 +4,8 @@
 //! A target that is behind is not waited for: it fetches for itself, and so does one that takes the
 //! bytes of a shared blob too slowly, from where it stands. What a target does not need, or has by
 //! now, it is not waited for either. So no target holds up another for longer than a few times
-//! [`JOIN_WAIT`].
+//! [`JOIN_WAIT`]. One that takes blobs in an order of its own would be waited for at every blob: it
+//! fetches all for itself.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -91,6 +92,10 @@ impl SharedFetch {
         target: TargetId,
         sink: Arc<dyn Sink>,
     ) -> (Arc<dyn Source>, Arc<dyn Sink>) {
+        // Of any plan: whether it has an order is all that counts.
+        if sink.order(&Plan::new(Vec::new())).is_some() {
+            self.forget_all(target);
+        }
         let shared = Arc::clone(self);
         let source = Arc::new(TargetSource { shared, target });
         let shared = Arc::clone(self);
@@ -115,6 +120,20 @@ impl SharedFetch {
             awaited.remove(&target);
         }
         state.start_if_complete(digest);
+    }
+
+    /// Notes that a target fetches for itself.
+    fn forget_all(&self, target: TargetId) {
+        let mut state = self.state();
+        let awaited = state.awaited.iter_mut();
+        let of_target = awaited.filter_map(|(digest, targets)| {
+            let was_awaited = targets.remove(&target);
+            was_awaited.then(|| digest.clone())
+        });
+        let digests: Vec<Digest> = of_target.collect();
+        for digest in digests {
+            state.start_if_complete(&digest);
+        }
     }
 
     /// Waits until all have asked for the blob that are waited for; returns how to read it.

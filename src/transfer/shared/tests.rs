@@ -203,3 +203,34 @@ async fn a_leader_that_is_given_up_leaves_the_others_their_bytes() {
     assert!(of_b == bytes);
     assert_eq!(counting.n_opened.load(Ordering::Relaxed), 1);
 }
+
+/// Takes blobs in an order.
+#[derive(Debug)]
+struct Ordered;
+
+#[async_trait]
+impl Sink for Ordered {
+    async fn put(&self, _: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
+        Ok(BlobRoute::Moved)
+    }
+
+    async fn publish(&self, _: &Arc<Plan>, _: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
+        Vec::new()
+    }
+
+    fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
+        Some((0..plan.blobs.len()).collect())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_with_an_order_of_its_own_waits_for_none_and_is_not_waited_for() {
+    let (counting, shared, [a, b]) = two(0);
+    let (_, bytes) = blob();
+    let began = tokio::time::Instant::now();
+    shared.for_target(1, Arc::new(Ordered));
+    assert!(read(&a, Duration::ZERO).await == bytes);
+    assert!(read(&b, Duration::ZERO).await == bytes);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(counting.n_opened.load(Ordering::Relaxed), 2);
+}
