@@ -385,6 +385,28 @@ fn a_killed_export_goes_on() {
     }
 }
 
+/// An archive is whole or does not appear, and is written again from its start.
+#[test]
+fn a_killed_copy_to_an_archive_leaves_none() {
+    let site = Site::new();
+    site.env
+        .write("plain.txt", "zoo/docker:1\nzoo/oci:1\nzoo/twice:1\n");
+    for (kind, list) in [("oci-archive", "all"), ("docker-archive", "plain")] {
+        let line = format!("copy store {kind}:{{}} --only {list}.txt");
+        site.torture(&line, 2, |output, is_done| {
+            if is_done || exists(output) {
+                assert!(read(output) == read(&site.env.path("whole")), "{line}");
+                // The next run is to write it anew.
+                fsx::remove_file(output).unwrap();
+            }
+        });
+        let names = fsx::read_dir_names(&site.env.work()).unwrap();
+        let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains(".partial");
+        assert!(!names.iter().any(is_left), "{names:?}");
+        fsx::remove_file(&site.env.path("whole")).unwrap();
+    }
+}
+
 #[test]
 fn a_killed_push_goes_on() {
     let mut random = Random::new();
