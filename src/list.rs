@@ -5,6 +5,12 @@
 //! or after a blank; a line `##name` opens a section. Blank lines, CRLF and a byte order mark are
 //! accepted. `--platform=X` may also precede the image, as in lists for `docker pull`.
 //!
+//! Where a tag would be, a line may have a pattern, which stands for those tags of the repository
+//! that it matches: `repo:*` for all, `repo:~REGEX` for those that the regular expression matches as
+//! a whole, `repo:>=1.2 <2` for a range of versions. `limit=N` takes the newest N of them. A pattern
+//! of versions may contain blanks: all columns that begin with an operator belong to it, which no
+//! destination and no option does. Its second column can only be a repository, since tags are kept.
+//!
 //! A line with two common interpretations is refused, with both of them.
 //!
 //! Pure: takes bytes or text and gives entries, or every bad line at once. Reading files,
@@ -14,24 +20,42 @@ mod column;
 mod decode;
 mod entry;
 mod error;
+mod expand;
 mod fix;
 mod foreign;
 mod gather;
+mod line;
 mod options;
+mod pattern;
 mod rename;
 mod shape;
+mod tags;
 mod text;
 mod write;
 
 pub use decode::{TextError, decode};
 pub use entry::{Destination, ListEntry, Origin, StoredAs};
 pub use error::{BadLine, ListError};
+pub use expand::Expanded;
 pub use foreign::ForeignFormat;
+pub use line::{ListLine, PatternLine};
 pub use options::{IndexChoice, LineOptions};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
-pub use write::write_entries;
+pub use tags::{
+    PatternError, RangeError, TagPattern, TagRegex, TagRule, TagVersions, Version, VersionRange,
+};
+pub use write::write_lines;
 
 use crate::oci::Registry;
+
+/// The name of the images that are on the command line in place of a list.
+pub const COMMAND_LINE: &str = "the command line";
+
+/// Whether a text, like a line of a list, has a pattern in the place of a tag.
+pub fn has_pattern(text: &str) -> bool {
+    let first = text.split_whitespace().next();
+    first.is_some_and(|first| pattern::split(first).is_some())
+}
 
 /// The text of one list.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +68,8 @@ pub struct ListSource<'a> {
 /// The content of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageList {
-    /// In the order of the lists, each image once; never empty.
-    pub entries: Vec<ListEntry>,
+    /// In the order of the lists, each image and each pattern once; never empty.
+    pub lines: Vec<ListLine>,
     /// Warnings for the user, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -86,9 +110,9 @@ mod tests {
     }
 
     fn images(list: &ImageList) -> Vec<String> {
-        list.entries
-            .iter()
-            .map(|entry| format!("{} -> {}", entry.reference, entry.stored()))
+        let lines = list.lines.iter();
+        lines
+            .map(|line| format!("{} -> {}", line.name(), line.stem().stored()))
             .collect()
     }
 
@@ -113,8 +137,8 @@ mod tests {
             ]
         );
         assert_eq!(list.warnings, Vec::<String>::new());
-        assert_eq!(list.entries[0].section.as_deref(), Some("k8s-images"));
-        let perl = &list.entries[2];
+        assert_eq!(list.lines[0].stem().section.as_deref(), Some("k8s-images"));
+        let perl = list.lines[2].stem();
         assert_eq!(perl.origin.to_string(), "lists/a.txt:7");
         assert_eq!(perl.section.as_deref(), Some("example-images-images"));
         assert_eq!(
@@ -127,7 +151,7 @@ mod tests {
     fn sections_choose() {
         let chosen = ["example-images-images".to_owned()];
         let list = parse(&[source(PLATFORM_LIST)], &chosen).unwrap();
-        assert_eq!(list.entries.len(), 3, "the repeated image is in both");
+        assert_eq!(list.lines.len(), 3, "the repeated image is in both");
         let error = parse(&[source(PLATFORM_LIST)], &["k8s".to_owned()]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -151,11 +175,11 @@ mod tests {
             text: "y:1",
         };
         let list = parse(&[source("##s\nx:1"), other], &[]).unwrap();
-        assert_eq!(list.entries[1].section, None);
+        assert_eq!(list.lines[1].stem().section, None);
         assert_eq!(
             parse(&[source("##s\nx:1"), other], &["s".to_owned()])
                 .unwrap()
-                .entries
+                .lines
                 .len(),
             1
         );
@@ -187,7 +211,7 @@ mod tests {
             &[],
         )
         .unwrap();
-        assert_eq!(list.entries[0].section.as_deref(), Some("a"));
+        assert_eq!(list.lines[0].stem().section.as_deref(), Some("a"));
         assert_eq!(
             list.warnings,
             [
@@ -291,7 +315,7 @@ mod tests {
              if it is, write `library/cache`"
         );
         let fine = "redis:7 cache\nredis:8 cache\na:1 team/x\nb:2 team/x\nc:1 y:1\nd:1 y:2";
-        assert_eq!(parse(&[source(fine)], &[]).unwrap().entries.len(), 6);
+        assert_eq!(parse(&[source(fine)], &[]).unwrap().lines.len(), 6);
     }
 
     #[test]

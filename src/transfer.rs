@@ -18,6 +18,7 @@ mod sink;
 mod sizes;
 mod source;
 mod timing;
+mod unmatched;
 
 pub use crate::oci::ReferrerMode;
 pub(crate) use config::{platform_of, read_config};
@@ -44,3 +45,4 @@ pub use source::{
     Source, SourceCaps, Wanted,
 };
 pub use timing::Timings;
+pub use unmatched::Unmatched;

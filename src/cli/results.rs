@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::settings::RunFiles;
 use super::ui::format_count;
 use crate::fsx::ResultFile;
-use crate::list::{self, ImageList, ListEntry};
+use crate::list::{self, ImageList, ListLine};
 use crate::oci::Registry;
 use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
 use document::Document;
@@ -148,40 +148,40 @@ impl Output {
 
 /// The images that are still to be done, as a list that the same verb takes.
 fn retry_list(verb: &str, run: &Run<'_>) -> String {
-    let mut lines = Vec::new();
-    let mut entries: Vec<&ListEntry> = Vec::new();
+    let mut names = Vec::new();
+    let mut lines: Vec<ListLine> = Vec::new();
     let n_all = if let Ok(found) = run.found {
         for image in &found.images {
             if matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged) {
                 continue;
             }
-            let mut listed = run.list.iter().flat_map(|list| &list.entries);
-            match listed.find(|entry| entry.reference.to_string() == image.image) {
-                Some(entry) => entries.push(entry),
-                None => lines.push(image.image.clone()),
+            let mut listed = run.list.iter().flat_map(|list| &list.lines);
+            match listed.find_map(|line| line.of_image(&image.image)) {
+                Some(line) => lines.push(line),
+                None => names.push(image.image.clone()),
             }
         }
         found.images.len()
     } else {
-        let all = run.list.iter().flat_map(|list| &list.entries);
-        entries.extend(all.filter(|entry| !run.done.contains(&entry.reference.to_string())));
+        let all = run.list.iter().flat_map(|list| &list.lines);
+        lines.extend(all.filter(|line| !run.done.contains(&line.name())).cloned());
         if run.list.is_none() {
-            lines.extend(
+            names.extend(
                 run.names
                     .iter()
                     .filter(|name| !run.done.contains(*name))
                     .cloned(),
             );
         }
-        run.list.map_or(run.names.len(), |list| list.entries.len())
+        run.list.map_or(run.names.len(), |list| list.lines.len())
     };
-    let n = entries.len() + lines.len();
+    let n = lines.len() + names.len();
     let are = if n == 1 { "is" } else { "are" };
     let images = format_count(n_all, "image");
     let mut text = format!("# hod {verb}: {n} of {images} {are} still to be done\n");
-    text.push_str(&list::write_entries(&entries));
-    for line in lines {
-        text.push_str(&line);
+    text.push_str(&list::write_lines(&lines));
+    for name in names {
+        text.push_str(&name);
         text.push('\n');
     }
     text

@@ -9,7 +9,7 @@ use super::LineOptions;
 /// One image to carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListEntry {
-    /// The image to fetch; has a tag, a digest, or both.
+    /// The image to fetch; has a tag, a digest, or both, except in a [`super::PatternLine`].
     pub reference: Reference,
     /// The second column: the name under which it is kept.
     pub destination: Option<Destination>,

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ForeignFormat;
+use super::text::Bad;
+use super::{COMMAND_LINE, ForeignFormat, Origin};
 use crate::hint::Hint;
 
 /// The most bad lines that a message shows; a wrong file has thousands.
@@ -56,6 +57,18 @@ pub struct BadLine {
     pub fix: Option<String>,
 }
 
+impl BadLine {
+    pub(super) fn new(origin: Origin, bad: Bad) -> Self {
+        Self {
+            file: origin.file,
+            line: origin.line,
+            text: bad.text,
+            reason: bad.reason,
+            fix: bad.fix,
+        }
+    }
+}
+
 struct Report<'a> {
     problems: &'a [BadLine],
     n_files: usize,
@@ -67,10 +80,14 @@ impl fmt::Display for Report<'_> {
         let s = if n_lines == 1 { "" } else { "s" };
         let one_file = self.one_file();
         match one_file {
+            Some(COMMAND_LINE) => write!(f, "{COMMAND_LINE} has {n_lines} invalid image{s}")?,
             Some(file) => write!(f, "image list `{}` has", visible(file))?,
             None => write!(f, "{} image lists have", self.n_files)?,
         }
-        write!(f, " {n_lines} invalid line{s}; nothing was done")?;
+        if one_file != Some(COMMAND_LINE) {
+            write!(f, " {n_lines} invalid line{s}")?;
+        }
+        f.write_str("; nothing was done")?;
         for problem in self.problems.iter().take(SHOWN_MAX) {
             let (text, reason) = (visible(&problem.text), visible(&problem.reason));
             write!(f, "\n  {}: `{text}`: {reason}", self.place(problem))?;
@@ -91,6 +108,7 @@ impl Report<'_> {
 
     fn place(&self, problem: &BadLine) -> String {
         match self.one_file() {
+            _ if problem.file == COMMAND_LINE => format!("image {}", problem.line),
             Some(_) => format!("line {}", problem.line),
             None => format!("{}:{}", visible(&problem.file), problem.line),
         }
@@ -105,7 +123,8 @@ impl Report<'_> {
         match fixes[..] {
             [] => {
                 "a line is `[registry/]repository[:tag][@digest]`, then optionally where it goes \
-                   (`repository[:tag]`) and `platform=os/architecture,…`"
+                   (`repository[:tag]`) and `platform=os/architecture,…`; in place of the tag, `*`, \
+                   `~REGEX` or a range of versions (`>=1.2 <2`) stands for several"
                     .to_owned()
             }
             [(_, fix)] => format!("did you mean `{}`?", visible(fix)),

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 
-use crate::oci::{Digest, Registry, RepositoryName, Tag};
+use crate::oci::{Registry, RepositoryName, Tag};
 use crate::redact;
 
+use super::expand::Claims;
 use super::foreign::ForeignFormat;
 use super::text::{Bad, ImageLine, Line, parse_line};
-use super::{BadLine, ImageList, ListEntry, ListError, ListSource, Origin, StoredAs};
+use super::{BadLine, ImageList, ListEntry, ListError, ListLine, ListSource, Origin, PatternLine};
 
 /// Collects the lines of lists.
 pub(super) struct Gatherer<'a> {
-    source: &'a Registry,
     wanted: &'a [String],
     files: Vec<String>,
     /// Files that are not lists.
     foreign: Vec<(String, ForeignFormat)>,
     /// All sections, in order of appearance.
     sections: Vec<String>,
-    entries: Vec<ListEntry>,
-    /// The entry that has a name; images without a tag have their digest for one.
-    claims: HashMap<(StoredAs, Option<Digest>), usize>,
+    lines: Vec<ListLine>,
+    claims: Claims<'a>,
     problems: Vec<BadLine>,
     warnings: Vec<String>,
 }
@@ -28,13 +27,12 @@ pub(super) struct Gatherer<'a> {
 impl<'a> Gatherer<'a> {
     pub(super) fn new(source: &'a Registry, wanted: &'a [String]) -> Self {
         Self {
-            source,
             wanted,
             files: Vec::new(),
             foreign: Vec::new(),
             sections: Vec::new(),
-            entries: Vec::new(),
-            claims: HashMap::new(),
+            lines: Vec::new(),
+            claims: Claims::new(source),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
@@ -75,13 +73,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn add_problem(&mut self, origin: Origin, bad: Bad) {
-        self.problems.push(BadLine {
-            file: origin.file,
-            line: origin.line,
-            text: bad.text,
-            reason: bad.reason,
-            fix: bad.fix,
-        });
+        self.problems.push(BadLine::new(origin, bad));
     }
 
     fn add_image(&mut self, image: ImageLine, section: Option<String>, origin: Origin) {
@@ -99,69 +91,37 @@ impl<'a> Gatherer<'a> {
             section,
             origin,
         };
+        if let Some(tags) = image.tags {
+            let line = ListLine::Pattern(PatternLine { stem: entry, tags });
+            // Of two that differ, the images are compared when they are known.
+            if !self.lines.iter().any(|known| is_same(known, &line)) {
+                self.lines.push(line);
+            }
+            return;
+        }
         let written = entry.reference.to_string();
         let lacks_tag = entry.reference.tag.is_none() && entry.reference.digest.is_none();
         if lacks_tag {
             entry.reference.tag = Some(Tag::latest());
         }
-        let stored = entry.stored();
-        let digest = match stored.tag {
-            Some(_) => None,
-            None => entry.reference.digest.clone(),
-        };
-        let key = (stored, digest);
-        if let Some(&at) = self.claims.get(&key) {
-            self.add_claimant(&self.entries[at].clone(), entry, &written);
+        if let Some(at) = self.claims.claim(&entry, self.lines.len()) {
+            if let Err(reason) = self.claims.compare(self.lines[at].stem(), &entry) {
+                self.add_problem(entry.origin, Bad::new(&written, reason));
+            }
             return;
         }
         if lacks_tag {
             let warning = format!("{}: `{written}` has no tag; using `latest`", entry.origin);
             self.warnings.push(warning);
         }
-        self.claims.insert(key, self.entries.len());
-        self.entries.push(entry);
-    }
-
-    /// Takes an entry whose name `first` has already: the same image folds, another is a problem.
-    fn add_claimant(&mut self, first: &ListEntry, entry: ListEntry, written: &str) {
-        let (known, other) = (first.options.normalised(), entry.options.normalised());
-        let origin = &first.origin;
-        let reason = if self.identity(first) != self.identity(&entry) {
-            let (stored, holder) = (entry.stored(), &first.reference);
-            format!("goes to `{stored}`, where `{holder}` of {origin} goes")
-        } else if known.platforms != other.platforms {
-            format!("is listed at {origin} with other platforms")
-        } else if known != other {
-            format!("is listed at {origin} with other options")
-        } else {
-            return;
-        };
-        let bad = Bad {
-            text: written.to_owned(),
-            reason,
-            fix: None,
-        };
-        self.add_problem(entry.origin, bad);
-    }
-
-    /// The reference with its defaults written out.
-    fn identity(&self, entry: &ListEntry) -> String {
-        let mut reference = entry.reference.clone();
-        let is_bare = reference.registry.is_none();
-        let registry = reference
-            .registry
-            .get_or_insert_with(|| self.source.clone());
-        if is_bare || registry.is_docker_hub() {
-            reference.repository = reference.repository.with_library();
-        }
-        reference.to_string()
+        self.lines.push(ListLine::Image(entry));
     }
 
     /// Refuses a bare second column that several repositories share: a table's third thing, such as
     /// a team or a status, and not where each of them goes.
     fn refuse_repeated_destinations(&mut self) {
         let mut lines: HashMap<&RepositoryName, Vec<&ListEntry>> = HashMap::new();
-        for entry in &self.entries {
+        for entry in self.lines.iter().map(ListLine::stem) {
             if let Some(destination) = &entry.destination
                 && destination.is_bare()
             {
@@ -223,15 +183,30 @@ impl<'a> Gatherer<'a> {
                 known: self.sections,
             });
         }
-        if self.entries.is_empty() {
+        if self.lines.is_empty() {
             return Err(ListError::Empty {
                 files: self.files,
                 sections: self.wanted.to_vec(),
             });
         }
         Ok(ImageList {
-            entries: self.entries,
+            lines: self.lines,
             warnings: self.warnings,
         })
     }
+}
+
+/// Whether two lines ask for the same, wherever they are.
+fn is_same(line: &ListLine, other: &ListLine) -> bool {
+    let (mut line, mut other) = (line.clone(), other.clone());
+    for line in [&mut line, &mut other] {
+        let stem = line.stem_mut();
+        stem.options = stem.options.normalised();
+        stem.section = None;
+        stem.origin = Origin {
+            file: String::new(),
+            line: 0,
+        };
+    }
+    line == other
 }

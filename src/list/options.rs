@@ -94,7 +94,7 @@ impl LineOptions {
                     column,
                     format!(
                         "`{key}=` is unknown; `platform=`, `index=`, `referrers=`, \
-                         `foreign-layers=` and `as=` are known"
+                         `foreign-layers=`, `as=` and `limit=` are known"
                     ),
                 )
             }),

@@ -3,7 +3,7 @@
 use crate::oci::{Reference, ReferenceError};
 use crate::redact;
 
-use super::{Destination, LineOptions, column, fix, options, shape};
+use super::{Destination, LineOptions, TagPattern, column, fix, options, pattern, shape};
 
 /// The kind of a line.
 #[derive(Debug, PartialEq)]
@@ -20,7 +20,9 @@ pub(super) enum Line<'a> {
 /// The columns of a line.
 #[derive(Debug, PartialEq)]
 pub(super) struct ImageLine {
+    /// Without a tag and a digest where there is a pattern.
     pub(super) reference: Reference,
+    pub(super) tags: Option<TagPattern>,
     pub(super) destination: Option<Destination>,
     pub(super) options: LineOptions,
 }
@@ -110,11 +112,22 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
         let reason = "a line starts with the image's reference, without YAML";
         return Err(Bad::new(code, reason));
     }
-    let reference: Reference = first
+    let (name, rule, rest) = match pattern::split(first) {
+        Some((name, text)) => {
+            let (rule, n) = pattern::rule(first, text, rest)?;
+            (name, Some(rule), &rest[n..])
+        }
+        None => (*first, None, rest),
+    };
+    let reference: Reference = name
         .parse()
-        .map_err(|error: ReferenceError| Bad::new(first, error.to_string()))?;
-    if first.contains('/')
-        && let Some(platform) = column::platform_of(first)
+        .map_err(|error: ReferenceError| bad_name(first, &error))?;
+    if rule.is_some() && (reference.tag.is_some() || reference.digest.is_some()) {
+        let reason = "has a tag or digest and a pattern for tags; write one of them";
+        return Err(Bad::new(first, reason));
+    }
+    if name.contains('/')
+        && let Some(platform) = column::platform_of(name)
     {
         return Err(Bad {
             fix: rest
@@ -124,12 +137,17 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
         });
     }
     let mut destination = None;
+    let mut limit = None;
     for (n, column) in rest.iter().enumerate() {
         match column.trim_start_matches("--").split_once('=') {
             Some(("as", _)) if destination.is_some() => {
                 return Err(Bad::new(column, "a destination is given twice"));
             }
             Some(("as", value)) => destination = Some(column::parse(value)?),
+            Some(("limit", _)) if limit.is_some() => {
+                return Err(Bad::new(column, "`limit=` is given twice"));
+            }
+            Some(("limit", value)) => limit = Some(pattern::limit(column, value, rule.as_ref())?),
             Some(option) => options.set(option, &rest[n..])?,
             None if n == 0 => destination = Some(column::destination(column, &reference)?),
             None => {
@@ -142,11 +160,36 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
             }
         }
     }
+    if rule.is_some()
+        && let Some(to) = destination.as_ref().filter(|to| to.tag.is_some())
+    {
+        return Err(Bad {
+            fix: Some(to.repository.to_string()),
+            ..Bad::new(
+                &to.to_string(),
+                "a pattern keeps its tags, so it goes to a repository",
+            )
+        });
+    }
     Ok(ImageLine {
         reference,
+        tags: rule.map(|rule| TagPattern { rule, limit }),
         destination,
         options,
     })
+}
+
+/// What is wrong with a reference, or with a pattern in it that is none of ours.
+fn bad_name(first: &str, error: &ReferenceError) -> Bad {
+    Bad {
+        fix: pattern::meant(first),
+        ..Bad::new(first, error.to_string())
+    }
+}
+
+/// Whether a line with these columns is one.
+pub(super) fn is_image(code: &str) -> bool {
+    parse_columns(code).is_ok()
 }
 
 /// Takes `--platform=X` or `--platform X` off the front, where scripts around `docker pull` have it.
@@ -190,7 +233,11 @@ mod tests {
                 Line::Image(image) => {
                     let to = image.destination.map(|to| format!(" to {to}"));
                     let to = to.unwrap_or_default();
-                    format!("{}{to}{}", image.reference, image.options)
+                    let tags = image
+                        .tags
+                        .map(|tags| format!(":{tags:?}"))
+                        .unwrap_or_default();
+                    format!("{}{tags}{to}{}", image.reference, image.options)
                 }
             };
             assert_eq!(got, expect, "{line:?}");
@@ -261,14 +308,14 @@ mod tests {
         check("a:1 b:-", "`-` is not a valid tag", None);
         check(
             "a:1 platforms=linux/arm64",
-            "`platforms=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=` and \
-             `as=` are known",
+            "`platforms=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=`, \
+             `as=` and `limit=` are known",
             Some("platform=linux/arm64"),
         );
         check(
             "a:1 x=y",
-            "`x=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=` and \
-             `as=` are known",
+            "`x=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=`, \
+             `as=` and `limit=` are known",
             None,
         );
         check(

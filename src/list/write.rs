@@ -1,14 +1,14 @@
-//! Entries back as a list.
+//! Lines back as a list.
 
-use super::{ListEntry, column};
+use super::{ListLine, column};
 
-/// Writes entries as a list; parsing it gives the same entries.
+/// Writes lines as a list; parsing it gives the same lines.
 ///
-/// Sections are kept, each in one piece; entries without a section come first.
-pub fn write_entries(entries: &[&ListEntry]) -> String {
+/// Sections are kept, each in one piece; lines without a section come first.
+pub fn write_lines(lines: &[ListLine]) -> String {
     let mut sections: Vec<Option<&str>> = vec![None];
-    for entry in entries {
-        let section = entry.section.as_deref();
+    for line in lines {
+        let section = line.stem().section.as_deref();
         if !sections.contains(&section) {
             sections.push(section);
         }
@@ -20,9 +20,9 @@ pub fn write_entries(entries: &[&ListEntry]) -> String {
             text.push_str(name);
             text.push('\n');
         }
-        for entry in entries {
-            if entry.section.as_deref() == section {
-                text.push_str(&line(entry));
+        for line in lines {
+            if line.stem().section.as_deref() == section {
+                text.push_str(&written(line));
                 text.push('\n');
             }
         }
@@ -30,30 +30,33 @@ pub fn write_entries(entries: &[&ListEntry]) -> String {
     text
 }
 
-fn line(entry: &ListEntry) -> String {
-    let reference = &entry.reference;
-    let destination = match entry.destination.as_ref().map(ToString::to_string) {
+fn written(line: &ListLine) -> String {
+    let stem = line.stem();
+    let destination = match stem.destination.as_ref().map(ToString::to_string) {
         None => String::new(),
-        Some(text) if column::destination(&text, reference).is_ok() => format!(" {text}"),
+        Some(text) if column::destination(&text, &stem.reference).is_ok() => format!(" {text}"),
         // A name that has another usual reading.
         Some(text) => format!(" as={text}"),
     };
-    format!("{reference}{destination}{}", entry.options)
+    let limit = match line {
+        ListLine::Image(_) => None,
+        ListLine::Pattern(pattern) => pattern.tags.limit,
+    };
+    let limit = limit
+        .map(|limit| format!(" limit={limit}"))
+        .unwrap_or_default();
+    format!("{}{destination}{}{limit}", line.name(), stem.options)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ListEntry, ListSource, parse};
+    use super::super::{ListSource, parse};
     use super::*;
     use crate::oci::Digest;
 
-    fn read(text: &str) -> Vec<ListEntry> {
+    fn read(text: &str) -> Vec<ListLine> {
         let source = ListSource { name: "l", text };
-        parse(&[source], &[]).unwrap().entries
-    }
-
-    fn write(entries: &[ListEntry]) -> String {
-        write_entries(&entries.iter().collect::<Vec<_>>())
+        parse(&[source], &[]).unwrap().lines
     }
 
     #[test]
@@ -64,26 +67,32 @@ mod tests {
              ##b\nx/y:1 other/y\nlast:1 as=windows/amd64:1803 referrers=no\n\
              ##a\nz:2@{digest} q:3 platform=linux/arm64,windows/amd64:10.0 \
              index=rewrite@{digest} referrers=yes foreign-layers=yes\n\
-             k:1 platform=all index=keep foreign-layers=no\nr:1 index=rewrite\n"
+             k:1 platform=all index=keep foreign-layers=no\nr:1 index=rewrite\n\
+             a:* limit=3\nq.io/b:~v1\\.[0-9]+|x#y c/d limit=1\n\
+             a:>=1.2 <2 || ^3 as=linux/arm64 referrers=no\nl:=1.x platform=all limit=10\n\
+             a:!=1\na:<2,>=1 team/x platform=linux/amd64\n"
         );
-        let entries = read(&text);
-        assert_eq!(entries.len(), 7);
-        assert_eq!(entries[3].stored().to_string(), "windows/amd64:1803");
-        assert_eq!(write(&entries), text);
+        let lines = read(&text);
+        assert_eq!(lines.len(), 13);
+        assert_eq!(lines[3].stem().stored().to_string(), "windows/amd64:1803");
+        assert_eq!(write_lines(&lines), text);
     }
 
     #[test]
     fn a_pinned_entry_keeps_its_name_in_the_store() {
         #[track_caller]
         fn check(line: &str, at: (&str, &str), digest: &Digest, expect: &str) {
-            let entry = read(line).remove(0);
+            let ListLine::Image(entry) = read(line).remove(0) else {
+                panic!("{line} is a pattern")
+            };
             let at = (&at.0.parse().unwrap(), &at.1.parse().unwrap());
             let pinned = entry.pinned(at, digest);
-            let text = write(&[pinned]);
+            let text = write_lines(&[ListLine::Image(pinned)]);
             assert_eq!(text, format!("{expect}\n"));
-            let again = read(&text).remove(0);
+            let again = read(&text).remove(0).stem().clone();
             assert_eq!(again.stored(), entry.stored(), "{line}");
-            assert_eq!(write(&[again.pinned(at, digest)]), text, "{line}");
+            let again = ListLine::Image(again.pinned(at, digest));
+            assert_eq!(write_lines(&[again]), text, "{line}");
         }
         let digest = Digest::of(b"x");
         let hub = ("docker.io", "library/redis");

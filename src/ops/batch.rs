@@ -374,6 +374,11 @@ impl Batch {
         &self.reports
     }
 
+    /// The number of images.
+    pub(super) fn len(&self) -> usize {
+        self.reports.len()
+    }
+
     /// The images of the plan that are complete at their destination, by position in the list.
     pub(super) fn done(&self) -> impl Iterator<Item = (usize, &Resolved)> {
         let images = self.positions.iter().copied().zip(&self.plan.images);

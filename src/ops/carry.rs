@@ -89,11 +89,8 @@ mod tests {
             name: "list",
             text: &text,
         };
-        list::parse(&[source], &[])
-            .unwrap()
-            .entries
-            .remove(0)
-            .options
+        let list = list::parse(&[source], &[]).unwrap();
+        list.lines[0].stem().options.clone()
     }
 
     fn text(carried: &ImageChoice) -> String {

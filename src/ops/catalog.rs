@@ -2,7 +2,7 @@
 
 mod near;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError};
 use crate::list::{
-    self, Collision, ImageList, IndexChoice, Landing, LineOptions, ListEntry, RenameError,
-    RenameRules,
+    self, Collision, Expanded, ImageList, IndexChoice, Landing, LineOptions, ListEntry,
+    RenameError, RenameRules,
 };
-use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
+use crate::oci::{Digest, ReferrerTag, Registry, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
     BundleSource, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode, Sought,
@@ -274,11 +274,19 @@ impl Catalog {
     }
 
     async fn find_listed(&self, list: &ImageList) -> Result<Vec<Found>, OpsError> {
-        let sought = list.entries.iter().map(names).collect();
-        let found_by_name = self.source.find(sought).await?;
-        let mut found = Vec::with_capacity(list.entries.len());
+        let mut entries = Vec::with_capacity(list.lines.len());
         let mut missing = Vec::new();
-        for (entry, images) in list.entries.iter().zip(found_by_name) {
+        for image in self.expand(list).await? {
+            match image {
+                Expanded::Image(entry) => entries.push(entry),
+                Expanded::Nothing(line, ()) => missing.push(line.to_string()),
+            }
+        }
+        let n_wanted = entries.len() + missing.len();
+        let sought = entries.iter().map(names).collect();
+        let found_by_name = self.source.find(sought).await?;
+        let mut found = Vec::with_capacity(entries.len());
+        for (entry, images) in entries.iter().zip(found_by_name) {
             if images.is_empty() {
                 missing.push(entry.reference.to_string());
             }
@@ -299,12 +307,35 @@ impl Catalog {
         if missing.is_empty() {
             return Ok(found);
         }
-        let n_wanted = list.entries.len();
         Err(OpsError::Missing {
             path: self.path.clone(),
             n_wanted,
             missing,
         })
+    }
+
+    /// The images of a list; a pattern stands for tags that the source has, under the first of the
+    /// names that its repository may have there.
+    async fn expand(&self, list: &ImageList) -> Result<Vec<Expanded<()>>, OpsError> {
+        let mut tags: HashMap<RepositoryName, Vec<Tag>> = HashMap::new();
+        if list.patterns().next().is_some() {
+            for image in self.source.list().await? {
+                let Destination { repository, tag } = image.destination;
+                tags.entry(repository).or_default().extend(tag);
+            }
+        }
+        let list = list.clone();
+        let expanded = bridge::run(move || {
+            list.expand(&Registry::docker_hub(), |line| {
+                let mut repositories = repositories(&line.stem).into_iter();
+                let chosen = repositories.find_map(|repository| {
+                    let chosen = line.tags.choose(tags.get(&repository)?.iter().cloned());
+                    (!chosen.is_empty()).then_some(chosen)
+                });
+                chosen.ok_or(())
+            })
+        });
+        Ok(expanded.await?)
     }
 
     /// Every image, without what is carried with one of them.
@@ -378,13 +409,7 @@ pub(super) fn require_apart(landings: &[Landing]) -> Result<(), OpsError> {
 /// that other tools give it.
 fn names(entry: &ListEntry) -> Vec<Sought> {
     let stored = entry.stored();
-    let mut names = vec![stored.repository.clone()];
-    names.extend(entry.reference.stored_name().ok());
-    let bare: Vec<_> = names
-        .iter()
-        .filter_map(RepositoryName::without_library)
-        .collect();
-    names.extend(bare);
+    let names = repositories(entry);
     // What a rewritten index was made of is at its registry only.
     let digest = match &entry.options.index {
         Some(IndexChoice::Rewrite(Some(rewritten))) => Some(rewritten),
@@ -399,6 +424,18 @@ fn names(entry: &ListEntry) -> Vec<Sought> {
         })
     });
     sought.collect()
+}
+
+/// The repositories that it is looked for in.
+fn repositories(entry: &ListEntry) -> Vec<RepositoryName> {
+    let mut names = vec![entry.stored().repository];
+    names.extend(entry.reference.stored_name().ok());
+    let bare: Vec<_> = names
+        .iter()
+        .filter_map(RepositoryName::without_library)
+        .collect();
+    names.extend(bare);
+    names
 }
 
 /// Refuses stdin, for a verb that needs more than one look at a source.

@@ -113,10 +113,8 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         let begun: Result<Vec<()>, OpsError> = join_all(begun).await.into_iter().collect();
         begun?;
         fill(&input, &mut prepared).await?;
-        if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice())
-            && let Some(list) = options.from.list()
-        {
-            lock::write(cx, path, &list.entries, single.batch())?;
+        if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {
+            lock::write(cx, path, &input, single.batch())?;
         }
     }
     let targets = options.targets.iter().map(|target| target.name());

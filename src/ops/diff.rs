@@ -10,7 +10,7 @@ use super::inventory::{Inventoried, Inventory};
 use super::{Context, OpsError};
 use crate::bundle::{RECEIPT_LEN_MAX, Receipt};
 use crate::fsx;
-use crate::list::ImageList;
+use crate::list::{ImageList, ListLine};
 use crate::oci::{Digest, Tag, sum_len};
 
 /// Number of bytes of a file that are read to recognise a receipt.
@@ -299,12 +299,16 @@ fn new_bytes(image: &Inventoried, old: &Side, new: &Side) -> u64 {
 }
 
 /// The lines of lists, by their image.
-struct Lines<'a>(HashMap<(String, &'a str), String>);
+struct Lines<'a> {
+    images: HashMap<(String, &'a str), String>,
+    list: Option<&'a ImageList>,
+}
 
 impl<'a> Lines<'a> {
     fn of(list: Option<&'a ImageList>) -> Self {
-        let mut lines = HashMap::new();
-        for entry in list.iter().flat_map(|list| &list.entries) {
+        let mut images = HashMap::new();
+        let lines = list.iter().flat_map(|list| &list.lines);
+        for entry in lines.map(ListLine::stem) {
             let stored = entry.stored();
             let name = stored.repository.with_library().to_string();
             let tags = [
@@ -315,10 +319,10 @@ impl<'a> Lines<'a> {
             let digest = entry.reference.digest.as_ref().map(Digest::as_str);
             if let Some(reference) = tag.or(digest) {
                 let line = entry.origin.to_string();
-                lines.entry((name, reference)).or_insert(line);
+                images.entry((name, reference)).or_insert(line);
             }
         }
-        Self(lines)
+        Self { images, list }
     }
 
     fn of_image(&self, image: &Inventoried) -> Option<String> {
@@ -327,6 +331,12 @@ impl<'a> Lines<'a> {
             Some(tag) => tag.as_str(),
             None => image.digest.as_str(),
         };
-        self.0.get(&(name, reference)).cloned()
+        let pattern = || {
+            let mut patterns = self.list.iter().flat_map(|list| list.patterns());
+            let pattern = patterns.find(|line| line.has(&image.repository, image.tag.as_ref()));
+            pattern.map(|line| line.stem.origin.to_string())
+        };
+        let image = self.images.get(&(name, reference)).cloned();
+        image.or_else(pattern)
     }
 }

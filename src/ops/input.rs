@@ -1,6 +1,7 @@
 //! Inputs: what a verb reads images from, as the user names it.
 
 mod listing;
+mod patterns;
 mod registries;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::batch::Batch;
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::{Catalog, Context, OpsError};
-use crate::list::{ImageList, RenameRules};
+use crate::list::{Expanded, ImageList, ListEntry, RenameRules};
 use crate::store::Store;
 use crate::transfer::{OnFailure, ReferrerMode, RegistrySource, Source, Wanted};
 
@@ -60,6 +61,8 @@ impl Input {
 pub(super) struct OpenInput<'a> {
     pub(super) source: Arc<dyn Source>,
     input: &'a Input,
+    /// What the list names, if the input is of registries.
+    images: patterns::Images,
     /// Of a local input.
     catalog: Option<Catalog>,
     /// The store that has what was read before.
@@ -77,25 +80,35 @@ impl<'a> OpenInput<'a> {
         for warning in input.list().iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
         }
-        let (source, catalog): (Arc<dyn Source>, _) = match input {
+        let (source, images, catalog): (Arc<dyn Source>, _, _) = match input {
             Input::Local { path, .. } => {
                 let catalog = Catalog::open_once(path, &cx.reading).await?;
-                (catalog.shared_source(), Some(catalog))
+                (catalog.shared_source(), Vec::new(), Some(catalog))
             }
             Input::Registries(registries) => {
                 let source = RegistrySource {
                     client: registries.client.clone(),
                     known: known.clone(),
                 };
-                (Arc::new(source), None)
+                let images = patterns::expand(cx, registries).await?;
+                (Arc::new(source), images, None)
             }
         };
         Ok(Self {
             source,
             input,
+            images,
             catalog,
             known,
         })
+    }
+
+    /// What a list of images of registries says of the image at a position.
+    pub(super) fn entry(&self, at: usize) -> Option<&ListEntry> {
+        match self.images.get(at)? {
+            Expanded::Image(entry) => Some(entry),
+            Expanded::Nothing(..) => None,
+        }
     }
 
     /// What a local input is.
@@ -115,7 +128,8 @@ impl<'a> OpenInput<'a> {
     ) -> Result<Vec<Vec<Wanted>>, OpsError> {
         match (self.input, &self.catalog) {
             (Input::Registries(registries), _) => {
-                let under = |rules: &Option<_>| registries.wanted(rules.as_ref(), referrers);
+                let under =
+                    |rules: &Option<_>| registries.wanted(&self.images, rules.as_ref(), referrers);
                 renames.iter().map(under).collect()
             }
             (

@@ -29,7 +29,9 @@ use harbor::HarborState;
 pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;
 pub use sources::{SourceCheck, SourcesNotReady};
-pub(super) use sources::{check_source, check_sources, no_receipt, require_access};
+pub(super) use sources::{
+    check_repositories, check_source, check_sources, no_receipt, require_access,
+};
 
 /// Whether to look before a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

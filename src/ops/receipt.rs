@@ -17,7 +17,7 @@ use super::{Context, DamagedImage, OpsError};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
 use crate::hint::Hint;
-use crate::list::{ImageList, RenameRules};
+use crate::list::{ImageList, ListEntry, ListLine, PatternLine, RenameRules};
 use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use crate::report::amount::format_count;
@@ -207,7 +207,9 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
 
 /// Whether a line of the list names the image, by one of the names that stores have for it.
 fn is_listed(list: &ImageList, image: &Inventoried) -> bool {
-    list.entries.iter().any(|entry| {
+    let is_of_pattern = |line: &PatternLine| line.has(&image.repository, image.tag.as_ref());
+    let is_of_line = |line: &ListLine| {
+        let entry = line.stem();
         let stored = entry.stored();
         let name = stored.repository.with_library();
         let is_tag = match &stored.tag {
@@ -215,7 +217,8 @@ fn is_listed(list: &ImageList, image: &Inventoried) -> bool {
             None => entry.reference.digest.as_ref() == Some(&image.digest),
         };
         is_tag && name == image.repository.with_library()
-    })
+    };
+    list.lines.iter().any(is_of_line) || list.patterns().any(is_of_pattern)
 }
 
 /// One image that may be at the registry.
@@ -234,7 +237,7 @@ async fn of_registry(
     let registry = &holder.registry;
     let mut found = Found::default();
     let asked = match list {
-        Some(list) => listed(holder, list)?,
+        Some(list) => listed(cx, holder, (list, &mut found)).await?,
         None => tagged(cx, holder, &mut found).await?,
     };
     let repos: Vec<Repo> = asked.iter().map(|asked| asked.repo.clone()).collect();
@@ -372,12 +375,48 @@ async fn ask(
     Ok(Some(answer))
 }
 
-/// The places that a push of the list would check.
-fn listed(holder: &RegistryHolder, list: &ImageList) -> Result<Vec<Asked>, OpsError> {
-    let mut asked = Vec::with_capacity(list.entries.len());
-    for entry in &list.entries {
+/// The places that a push of the list would check; patterns stand for tags that the registry has
+/// there.
+async fn listed(
+    cx: &Context,
+    holder: &RegistryHolder,
+    (list, found): (&ImageList, &mut Found),
+) -> Result<Vec<Asked>, OpsError> {
+    let (registry, client) = (&holder.registry, &holder.client);
+    let place = |entry: &ListEntry| {
+        let name = holder.renames.apply(&entry.stored().repository)?;
+        Ok::<_, OpsError>(Repo {
+            registry: registry.clone(),
+            name: name.with_library(),
+        })
+    };
+    let mut asked = Vec::with_capacity(list.lines.len());
+    for line in list.patterns() {
+        let repo = place(&line.stem)?;
+        cx.stage(&format!("asking {registry} for the tags of {}", repo.name));
+        let tags = match client.list_tags(&repo).await {
+            Err(error) if error.status() == Some(404) => Vec::new(),
+            Err(error) => {
+                found.leave_out(line.to_string(), error);
+                continue;
+            }
+            Ok(tags) => line.tags.choose(tags),
+        };
+        if tags.is_empty() {
+            found.absent.push(line.to_string());
+        }
+        asked.extend(tags.iter().map(|tag| Asked {
+            name: line.entry(tag).reference.to_string(),
+            repo: repo.clone(),
+            at: ManifestRef::Tag(tag.clone()),
+        }));
+    }
+    let entries = list.lines.iter().filter_map(|line| match line {
+        ListLine::Image(entry) => Some(entry),
+        ListLine::Pattern(_) => None,
+    });
+    for entry in entries {
         let stored = entry.stored();
-        let name = holder.renames.apply(&stored.repository)?.with_library();
         let at = match (stored.tag, &entry.reference.digest) {
             (Some(tag), _) => ManifestRef::Tag(tag),
             (None, Some(digest)) => ManifestRef::Digest(digest.clone()),
@@ -386,10 +425,7 @@ fn listed(holder: &RegistryHolder, list: &ImageList) -> Result<Vec<Asked>, OpsEr
         };
         asked.push(Asked {
             name: entry.reference.to_string(),
-            repo: Repo {
-                registry: holder.registry.clone(),
-                name,
-            },
+            repo: place(entry)?,
             at,
         });
     }

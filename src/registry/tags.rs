@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::endpoint::object_url;
 use super::pages::{Listed, read_list};
 use super::transport::Call;
-use super::{Client, RegistryError, Repo};
+use super::{Client, ManifestRef, RegistryError, Repo};
 use crate::oci::Tag;
 use crate::report::Event;
 
@@ -77,6 +77,22 @@ impl Client {
         };
         self.read_pages(&listed, url, take).await?;
         Ok(tags)
+    }
+}
+
+impl Client {
+    /// Lists all tags of a repository from where its images are read: its mirrors, then the registry
+    /// itself. `None` when there is no such repository.
+    pub async fn readable_tags(&self, repo: &Repo) -> Result<Option<Vec<Tag>>, RegistryError> {
+        let list = |client: Self, repo: Repo| async move {
+            match client.list_tags(&repo).await {
+                Err(error) if error.status() == Some(404) => Ok(None),
+                tags => tags.map(Some),
+            }
+        };
+        let has_some = |tags: &Option<Vec<Tag>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
+        let latest = ManifestRef::Tag(Tag::latest());
+        self.read_from((repo, Some(&latest)), has_some, list).await
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::hint::Hint;
+use crate::list;
 use crate::oci::{Reference, ReferenceError, Registry, RepositoryName};
 
 /// Where images come from or go to.
@@ -18,6 +19,9 @@ pub enum Endpoint {
     },
     /// One image of a registry; without a registry, of the one that the user chose.
     Image(Reference),
+    /// Images of a repository by a pattern for their tags, as in a line of a list, which says
+    /// whether it is one.
+    Tags(String),
     /// A file or directory whose kind is named.
     Local { transport: Transport, path: PathBuf },
     /// A file or directory that says itself what it is: a store, a bundle, a layout, a list.
@@ -106,6 +110,9 @@ impl Endpoint {
                 let text = text.to_owned();
                 return Err(EndpointError::Slashes { text });
             };
+            if list::has_pattern(name) {
+                return Ok(Self::Tags(name.to_owned()));
+            }
             return remote(name).map_err(|source| EndpointError::Docker {
                 text: text.to_owned(),
                 source,
@@ -117,6 +124,9 @@ impl Endpoint {
         let is_path = text == "-" || text.starts_with(['/', '.']) || is_file;
         if is_path || exists(path) {
             return Ok(Self::Path(path.to_owned()));
+        }
+        if list::has_pattern(text) {
+            return Ok(Self::Tags(text.to_owned()));
         }
         let unknown = || EndpointError::Unknown {
             text: text.to_owned(),
@@ -186,6 +196,7 @@ mod tests {
                 let digest = image.digest.map(|_| "@").unwrap_or_default();
                 format!("image {host}{}{tag}{digest}", image.repository)
             }
+            Ok(Endpoint::Tags(text)) => format!("tags {text}"),
             Ok(Endpoint::Local { transport, path }) => format!("{transport:?} {}", path.display()),
             Ok(Endpoint::Path(path)) => format!("path {}", path.display()),
             Err(EndpointError::Docker { .. }) => "not docker".to_owned(),
@@ -228,6 +239,12 @@ mod tests {
             ("library/nginx:1", "image library/nginx:1"),
             ("quay.io/coreos/etcd:v3", "image quay.io coreos/etcd:v3"),
             (digest.as_str(), "image alpine@"),
+            ("nginx:*", "tags nginx:*"),
+            ("harbor:5000/a/b:~1.*", "tags harbor:5000/a/b:~1.*"),
+            ("nginx:>=1.2 <2 limit=3", "tags nginx:>=1.2 <2 limit=3"),
+            ("docker://q.io/a:^1", "tags q.io/a:^1"),
+            ("./nginx:*", "path ./nginx:*"),
+            ("store:*", "Store *"),
             ("nginx", "unknown"),
             ("docker://nginx", "image nginx"),
             ("docker://quay.io/coreos", "registry quay.io/coreos"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AbsentChild, SizeClaim, Source};
+use super::{AbsentChild, SizeClaim, Source, Unmatched};
 use crate::bundle::{BlobHolder, BundleError};
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
@@ -40,6 +40,8 @@ pub enum TransferError {
         /// Tags of its repository that resemble the requested one.
         similar: Vec<Tag>,
     },
+    #[error(transparent)]
+    Unmatched(#[from] Unmatched),
     #[error(transparent)]
     ChildAbsent(Box<AbsentChild>),
     #[error("blob `{digest}` not found")]
@@ -266,6 +268,7 @@ impl TransferError {
         match self {
             // An image that a local source lists but does not have is damage.
             Self::ImageAbsent { registry, .. } => registry.is_some(),
+            Self::Unmatched(_) => true,
             Self::Bundle(error) => error.is_refusal(),
             Self::Stream(error) => error.is_refusal(),
             Self::Layout(error) => error.is_refusal(),
@@ -344,7 +347,9 @@ impl TransferError {
             Self::Layout(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Referrers { source, .. } => source.class(),
+            Self::Unmatched(Unmatched::TooMany { .. }) | Self::ReadOnce { .. } => ErrorClass::Usage,
             Self::ImageAbsent { .. }
+            | Self::Unmatched(_)
             | Self::ChildAbsent(_)
             | Self::BlobAbsent { .. }
             | Self::BaseLost { .. }
@@ -369,7 +374,6 @@ impl TransferError {
             | Self::NameTaken { .. }
             | Self::NoDockerImage(_)
             | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
-            Self::ReadOnce { .. } => ErrorClass::Usage,
             Self::Rewrite => ErrorClass::Internal,
             Self::Stopped | Self::TargetFailed { .. } => ErrorClass::Stopped,
         }
@@ -526,6 +530,7 @@ impl Hint for TransferError {
                  built or pushed again by its publisher"
                     .to_owned(),
             ),
+            Self::Unmatched(unmatched) => unmatched.hint(),
             Self::ChildAbsent(absent) => absent.hint(),
             Self::BlobLength { .. } | Self::BlobAbsent { .. } => {
                 Some("`hod verify` names everything that is damaged or missing there".to_owned())

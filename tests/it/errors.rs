@@ -18,7 +18,7 @@ use hod::hint::Hint;
 use hod::layout::NoDockerImage;
 use hod::oci::{Digest, ManifestError};
 use hod::store::StoreError;
-use hod::transfer::{AbsentChild, Holder, SizeClaim, TransferError, Wish};
+use hod::transfer::{AbsentChild, Holder, SizeClaim, TransferError, Unmatched, Wish};
 
 use crate::support::images::repository;
 
@@ -165,6 +165,17 @@ fn of_the_way() {
             registry: Some("harbor.corp".parse().unwrap()),
             similar: vec!["1.0".parse().unwrap(), "1.1".parse().unwrap()],
         },
+        TransferError::Unmatched(Unmatched::NoRepository {
+            registry: "docker.io".parse().unwrap(),
+        }),
+        TransferError::Unmatched(Unmatched::NoTag {
+            n_tags: 7,
+            newest: vec!["1.0".parse().unwrap(), "1.1".parse().unwrap()],
+        }),
+        TransferError::Unmatched(Unmatched::TooMany {
+            n_tags: 12_345,
+            n_max: 10_000,
+        }),
         TransferError::ChildAbsent(Box::new(AbsentChild {
             digest: digest(),
             role: "linux/arm64".to_owned(),
@@ -273,6 +284,7 @@ fn of_the_way() {
             | TransferError::File(_)
             | TransferError::Manifest(_)
             | TransferError::ImageAbsent { .. }
+            | TransferError::Unmatched(_)
             | TransferError::ChildAbsent(_)
             | TransferError::BlobAbsent { .. }
             | TransferError::BlobLength { .. }

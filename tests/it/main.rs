@@ -40,6 +40,7 @@ mod nginx;
 mod outputs;
 mod pack_stdout;
 mod packing;
+mod patterns;
 mod piped;
 mod platforms;
 mod pull;

@@ -1,7 +1,7 @@
 //! The short names of the user's `registries.conf`.
 
 use super::Session;
-use crate::list::{Destination, ImageList};
+use crate::list::{Destination, ImageList, ListLine};
 use crate::registry::RegistriesConf;
 use crate::report::Event;
 
@@ -16,7 +16,7 @@ pub(super) fn note(session: &Session<'_>, list: &mut ImageList, conf: &Registrie
 /// Returns a sentence for each replacement.
 fn resolve(list: &mut ImageList, conf: &RegistriesConf) -> Vec<String> {
     let mut texts = Vec::new();
-    for entry in &mut list.entries {
+    for entry in list.lines.iter_mut().map(ListLine::stem_mut) {
         if entry.reference.registry.is_some() {
             continue;
         }

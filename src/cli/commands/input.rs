@@ -6,7 +6,7 @@ use super::{CommandError, Session, aliases, locked, settings};
 use crate::cli::args::{NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
 use crate::fsx;
-use crate::list::{Destination, ImageList};
+use crate::list::{Destination, ImageList, ListLine};
 use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
 use crate::ops::{self, Input, PlatformOptions, Registries, SourceCheck};
 use crate::registry::{Client, Purpose, RegistriesConf};
@@ -48,7 +48,7 @@ impl Reading<'_> {
             Endpoint::Path(path) if settings::is_list(&path)? => {
                 return self.registries(session, &[path]).await;
             }
-            Endpoint::Image(_) | Endpoint::Registry { .. } => {
+            Endpoint::Image(_) | Endpoint::Tags(_) | Endpoint::Registry { .. } => {
                 return self.registries(session, &[word.to_owned()]).await;
             }
             Endpoint::Local { path, .. } | Endpoint::Path(path) => path,
@@ -195,6 +195,7 @@ impl Named {
                     return Err(CommandError::RegistryAmongImages { word });
                 }
                 Ok(Endpoint::Image(image)) => images.push(image.to_string()),
+                Ok(Endpoint::Tags(text)) => images.push(text),
                 Ok(Endpoint::Path(path) | Endpoint::Local { path, .. }) => paths.push(path),
                 // As a list, which is not there.
                 Err(CommandError::Endpoint(_)) => paths.push(word.clone()),
@@ -238,7 +239,7 @@ fn place_at(
     list: &mut ImageList,
     (registry, prefix): (&Registry, Option<&RepositoryName>),
 ) -> Result<(), CommandError> {
-    for entry in &mut list.entries {
+    for entry in list.lines.iter_mut().map(ListLine::stem_mut) {
         let stored = entry.stored();
         let name = stored.repository.with_library();
         let name = match prefix {
@@ -262,7 +263,7 @@ fn put_below(
     list: &mut ImageList,
     (source, prefix): (&Registry, &RepositoryName),
 ) -> Result<(), CommandError> {
-    for entry in &mut list.entries {
+    for entry in list.lines.iter_mut().map(ListLine::stem_mut) {
         if entry.reference.registry.is_some() {
             continue;
         }
@@ -288,7 +289,8 @@ fn below(name: &RepositoryName, prefix: &RepositoryName) -> Result<RepositoryNam
 
 /// The registries that a list names, each once.
 fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
-    let named = list.entries.iter().map(|entry| &entry.reference.registry);
+    let stems = list.lines.iter().map(ListLine::stem);
+    let named = stems.map(|entry| &entry.reference.registry);
     let mut registries: Vec<Registry> = named
         .map(|registry| registry.clone().unwrap_or_else(|| source.clone()))
         .collect();

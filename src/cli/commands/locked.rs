@@ -1,7 +1,7 @@
 //! Options that contradict a lock, and registries that a lock cannot name.
 
 use super::CommandError;
-use crate::list::{ImageList, IndexChoice, LineOptions, ListEntry};
+use crate::list::{ImageList, IndexChoice, LineOptions, ListEntry, ListLine};
 use crate::oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
 use crate::ops::PlatformOptions;
 use crate::transfer::IndexMode;
@@ -34,8 +34,9 @@ impl<'a> Flags<'a> {
 /// Lines of other lists take precedence over an option, or leave it to decide.
 pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(), CommandError> {
     let is_pinned = |entry: &ListEntry| entry.reference.digest.is_some();
-    let is_lock = list.entries.iter().all(is_pinned);
-    let judged = list.entries.iter();
+    let stems = || list.lines.iter().map(ListLine::stem);
+    let is_lock = stems().all(is_pinned);
+    let judged = stems();
     let judged = judged.filter(|entry| is_lock || entry.is_locked());
     let judged: Vec<&ListEntry> = judged.collect();
     if let Some(platforms) = flags.platforms {
@@ -99,7 +100,7 @@ pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(
         let all: Vec<&ListEntry> = if judged.is_empty() {
             Vec::new()
         } else {
-            list.entries.iter().collect()
+            stems().collect()
         };
         let option = format!("--source {source}");
         require(&all, option, |entry| match &entry.reference.registry {

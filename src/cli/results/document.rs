@@ -8,6 +8,7 @@ use super::Run;
 use crate::cli::error::CommandError;
 use crate::cli::ui::{Totals, visible_json};
 use crate::hint::{Hint as _, sentence};
+use crate::list::ListLine;
 use crate::oci::Digest;
 use crate::ops::{ImageReport, ImageStatus};
 use crate::report::ErrorClass;
@@ -150,8 +151,8 @@ impl Document {
             }
             Err(error) => {
                 let failure = Failure::of_run(error);
-                let entries = run.list.iter().flat_map(|list| &list.entries);
-                let mut names: Vec<String> = entries.map(|e| e.reference.to_string()).collect();
+                let lines = run.list.iter().flat_map(|list| &list.lines);
+                let mut names: Vec<String> = lines.map(ListLine::name).collect();
                 names.extend(
                     run.list
                         .is_none()

@@ -13,8 +13,6 @@ use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// The name of what is on the command line in place of a list.
-const COMMAND_LINE: &str = "the command line";
 /// Number of bytes of a list that are examined before the rest is read.
 const HEAD_LEN: u64 = 512;
 /// Magic numbers of archives and compressed files, by offset.
@@ -132,7 +130,7 @@ pub(crate) async fn read_lists(
     let files = files.map(|(name, text)| ListSource { name, text });
     let images = inputs.images.join("\n");
     let images = ListSource {
-        name: COMMAND_LINE,
+        name: list::COMMAND_LINE,
         text: &images,
     };
     let mut sources: Vec<ListSource<'_>> = files.collect();

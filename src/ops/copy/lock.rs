@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::fsx;
-use crate::list::{self, IndexChoice, LineOptions, ListEntry};
+use crate::list::{self, IndexChoice, LineOptions, ListEntry, ListLine};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
 use crate::ops::batch::Batch;
+use crate::ops::input::OpenInput;
 use crate::ops::{Context, OpsError};
 use crate::report::amount::format_count;
 use crate::transfer::{IndexMode, Location, Resolved};
@@ -15,12 +16,13 @@ use crate::transfer::{IndexMode, Location, Resolved};
 pub(super) fn write(
     cx: &Context,
     path: &Path,
-    entries: &[ListEntry],
+    input: &OpenInput<'_>,
     batch: &Batch,
 ) -> Result<(), OpsError> {
-    let locked = batch.done().map(|(at, image)| lock(&entries[at], image));
-    let locked: Vec<ListEntry> = locked.collect();
-    let n_missing = entries.len() - locked.len();
+    let done = batch.done();
+    let locked = done.filter_map(|(at, image)| Some(lock(input.entry(at)?, image)));
+    let locked: Vec<ListLine> = locked.map(ListLine::Image).collect();
+    let n_missing = batch.len() - locked.len();
     if n_missing > 0 {
         cx.warn(&format!(
             "`{}` lacks {}, which failed",
@@ -28,7 +30,7 @@ pub(super) fn write(
             format_count(n_missing, "image")
         ));
     }
-    let text = list::write_entries(&locked.iter().collect::<Vec<_>>());
+    let text = list::write_lines(&locked);
     Ok(fsx::ResultFile::create(path)?.write(text.as_bytes())?)
 }
 

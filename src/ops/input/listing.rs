@@ -2,7 +2,7 @@
 
 use futures_util::{Stream, StreamExt as _};
 
-use crate::list::{Destination, ImageList, LineOptions, ListEntry, Origin};
+use crate::list::{Destination, ImageList, LineOptions, ListEntry, ListLine, Origin};
 use crate::oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
 use crate::ops::OpsError;
 use crate::registry::{Client, RegistryError, Repo};
@@ -60,18 +60,18 @@ pub async fn registry_list(
     let listed = tags(client, registry, prefix).await;
     let mut listed =
         std::pin::pin!(listed.map_err(|error| no_catalog(registry, error, OpsError::from))?);
-    let mut entries = Vec::new();
+    let mut lines = Vec::new();
     while let Some((repo, tags)) = listed.next().await {
         match tags {
             Ok(tags) => {
                 let tags = tags.into_iter();
                 let images = tags.filter(|tag| ReferrerTag::parse(tag).is_none());
-                entries.extend(images.map(|tag| entry(&repo, tag)));
+                lines.extend(images.map(|tag| ListLine::Image(entry(&repo, tag))));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    if entries.is_empty() {
+    if lines.is_empty() {
         let path = match prefix {
             Some(prefix) => format!("{registry}/{prefix}"),
             None => registry.to_string(),
@@ -79,7 +79,7 @@ pub async fn registry_list(
         return Err(OpsError::NoImages { path: path.into() });
     }
     Ok(ImageList {
-        entries,
+        lines,
         warnings: Vec::new(),
     })
 }

@@ -1,9 +1,10 @@
 //! The images that a list names at registries.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::bridge;
-use crate::list::{ImageList, ListEntry, RenameRules};
+use crate::list::{Expanded, ImageList, ListEntry, PatternLine, RenameRules};
 use crate::oci::{Digest, ForeignLayers, Registry, Tag};
 use crate::ops::batch::{Batch, resolve_images};
 use crate::ops::carry::Carry;
@@ -13,7 +14,9 @@ use crate::ops::preflight::{check_sources, require_access};
 use crate::ops::{Context, OpsError, SourceCheck};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
-use crate::transfer::{Destination, Locate, OnFailure, ReferrerMode, Source, Wanted};
+use crate::transfer::{
+    Destination, Locate, OnFailure, ReferrerMode, Source, TransferError, Wanted,
+};
 
 /// Images of registries.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ impl Registries {
     /// gives them.
     pub(super) fn wanted(
         &self,
+        images: &[Expanded<Arc<TransferError>>],
         renames: Option<&RenameRules>,
         referrers: ReferrerMode,
     ) -> Result<Vec<Wanted>, OpsError> {
@@ -41,16 +45,18 @@ impl Registries {
             referrers,
             foreign_layers: self.foreign_layers,
         };
-        let entries = self.list.entries.iter();
-        let mut wanted: Vec<Wanted> = entries
-            .map(|entry| self::wanted(entry, &self.source, &carry))
-            .collect();
+        let wanted = images.iter().map(|image| match image {
+            Expanded::Image(entry) => self::wanted(entry, &self.source, &carry),
+            Expanded::Nothing(line, error) => unmatched(line, error, &carry),
+        });
+        let mut wanted: Vec<Wanted> = wanted.collect();
         let Some(renames) = renames else {
             return Ok(wanted);
         };
         renames.require_used(wanted.iter().map(|image| &image.destination.repository))?;
         let mut landings = Vec::with_capacity(wanted.len());
-        for image in &mut wanted {
+        let named = |image: &&mut Wanted| !matches!(image.locate, Locate::Unreadable(_));
+        for image in wanted.iter_mut().filter(named) {
             let named = (image.name.as_str(), image.pinned.clone());
             let (destination, landing) = landed(renames, named, image.destination.clone())?;
             image.destination = destination;
@@ -114,6 +120,19 @@ fn wanted(entry: &ListEntry, source: &Registry, carry: &Carry<'_>) -> Wanted {
             .of(&entry.options)
             .wanted(reference.to_string(), locate, destination)
     }
+}
+
+/// A pattern that stands for no image, which fails in the place of its images.
+fn unmatched(line: &PatternLine, error: &Arc<TransferError>, carry: &Carry<'_>) -> Wanted {
+    let stored = line.stem.stored();
+    let destination = Destination {
+        repository: stored.repository,
+        tag: None,
+    };
+    let locate = Locate::Unreadable(Arc::clone(error));
+    carry
+        .of(&line.stem.options)
+        .wanted(line.to_string(), locate, destination)
 }
 
 /// Tells the client which repositories are to be read.

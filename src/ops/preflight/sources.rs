@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::super::Context;
 use super::finding::{Finding, write_table};
 use crate::hint::Hint;
-use crate::oci::Registry;
+use crate::oci::{Registry, Tag};
 use crate::registry::{Client, ManifestRef, ReadPlace, RegistryError, Repo};
 use crate::report::ErrorClass;
 use crate::report::amount::format_count;
@@ -129,6 +129,17 @@ pub(in crate::ops) async fn check_sources(
         let is_here = image.referrers == ReferrerMode::Leave && known.is_some_and(has_it);
         (!is_here).then_some((repos.as_slice(), at))
     });
+    check(cx, client, asked, NOTHING_PULLED).await
+}
+
+/// Asks every registry whose tags are to be listed, each group of repositories by any of them.
+pub(in crate::ops) async fn check_repositories(
+    cx: &Context,
+    client: &Client,
+    repositories: &[Vec<Repo>],
+) -> Result<(), SourcesNotReady> {
+    let latest = ManifestRef::Tag(Tag::latest());
+    let asked = repositories.iter().map(|repos| (repos.as_slice(), &latest));
     check(cx, client, asked, NOTHING_PULLED).await
 }
 

@@ -31,7 +31,7 @@ const NEIGHBOURS: [(&str, &str); 11] = [
 ];
 
 /// Paths that only some top-level modules may use.
-const PATH_HOMES: [(&str, &[&str]); 35] = [
+const PATH_HOMES: [(&str, &[&str]); 36] = [
     ("axum", &["server"]),
     ("bcrypt", &["server"]),
     ("blake2", &["bundle"]),
@@ -48,6 +48,7 @@ const PATH_HOMES: [(&str, &[&str]); 35] = [
     ("minijinja", &["template"]),
     ("nix", &["fsx", "terminal"]),
     ("quick_xml", &["cli"]),
+    ("regex_lite", &["list"]),
     ("reqwest", &["registry"]),
     ("ring", &["bundle"]),
     ("rustix", &["fsx"]),

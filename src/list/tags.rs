@@ -1,0 +1,228 @@
+//! Patterns for tags: all, those that a regular expression matches, or a range of versions.
+
+mod range;
+mod version;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+pub use range::{RangeError, VersionRange};
+use regex_lite::{Regex, RegexBuilder};
+pub use version::Version;
+
+use self::version::Age;
+use crate::oci::{ReferrerTag, Tag};
+
+/// The longest pattern, in bytes.
+const PATTERN_LEN_MAX: usize = 1000;
+/// The largest compiled regular expression, in bytes.
+const REGEX_SIZE_MAX: usize = 1024 * 1024;
+
+/// Which tags of a repository are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPattern {
+    pub rule: TagRule,
+    /// Only so many of them, the newest.
+    pub limit: Option<NonZeroUsize>,
+}
+
+/// What a tag must be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagRule {
+    /// `*`
+    Any,
+    /// `~REGEX`
+    Regex(TagRegex),
+    /// `>=1.2 <2`
+    Versions(TagVersions),
+}
+
+/// A regular expression for tags.
+#[derive(Debug, Clone)]
+pub struct TagRegex {
+    text: String,
+    regex: Regex,
+}
+
+/// A range of versions for tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagVersions {
+    text: String,
+    range: VersionRange,
+}
+
+/// Why a text is not a pattern for tags.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    #[error("the regular expression is empty")]
+    EmptyRegex,
+    #[error("the pattern has {len} bytes; at most {PATTERN_LEN_MAX} are allowed")]
+    Length { len: usize },
+    #[error("the regular expression cannot be used: {reason}")]
+    Regex { reason: String },
+    #[error(transparent)]
+    Range(#[from] RangeError),
+}
+
+impl TagPattern {
+    /// Whether a tag is meant, limits aside. The tags of referrers never are: they are carried with
+    /// their images.
+    pub fn matches(&self, tag: &Tag) -> bool {
+        ReferrerTag::parse(tag).is_none() && self.rule.matches(tag)
+    }
+
+    /// The tags that are meant, from the oldest to the newest.
+    ///
+    /// Versions are newer than all other tags and compared as versions; the others are in the
+    /// natural order, in which `nightly-10` comes after `nightly-9`.
+    pub fn choose(&self, tags: impl IntoIterator<Item = Tag>) -> Vec<Tag> {
+        let mut chosen: Vec<Tag> = tags.into_iter().filter(|tag| self.matches(tag)).collect();
+        chosen.sort_by_cached_key(Age::of);
+        chosen.dedup();
+        let n_left = match self.limit {
+            Some(limit) => chosen.len().saturating_sub(limit.get()),
+            None => 0,
+        };
+        chosen.split_off(n_left)
+    }
+}
+
+impl TagRule {
+    fn matches(&self, tag: &Tag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Regex(regex) => regex.regex.is_match(tag.as_str()),
+            Self::Versions(versions) => {
+                let version = Version::parse(tag.as_str());
+                version.is_some_and(|version| versions.range.contains(&version))
+            }
+        }
+    }
+}
+
+impl TagRegex {
+    /// A regular expression that a whole tag must match.
+    pub fn whole(text: &str) -> Result<Self, PatternError> {
+        require_short(text)?;
+        if text.is_empty() {
+            return Err(PatternError::EmptyRegex);
+        }
+        let compile = |pattern: &str| {
+            let regex = RegexBuilder::new(pattern)
+                .size_limit(REGEX_SIZE_MAX)
+                .build();
+            regex.map_err(|error| PatternError::Regex {
+                reason: error.to_string(),
+            })
+        };
+        // By itself first: `a)(b` is wrong, and would be right in the parentheses.
+        compile(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            regex: compile(&format!("^(?:{text})$"))?,
+        })
+    }
+}
+
+impl PartialEq for TagRegex {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for TagRegex {}
+
+impl TagVersions {
+    /// A range of versions.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        require_short(text)?;
+        Ok(Self {
+            range: VersionRange::parse(text)?,
+            text: text.to_owned(),
+        })
+    }
+}
+
+fn require_short(text: &str) -> Result<(), PatternError> {
+    match text.len() {
+        0..=PATTERN_LEN_MAX => Ok(()),
+        len => Err(PatternError::Length { len }),
+    }
+}
+
+impl fmt::Display for TagRule {
+    /// As a line of a list has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Regex(regex) => write!(f, "~{}", regex.text),
+            Self::Versions(versions) => f.write_str(&versions.text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(rule: TagRule, limit: usize) -> TagPattern {
+        TagPattern {
+            rule,
+            limit: NonZeroUsize::new(limit),
+        }
+    }
+
+    fn regex(text: &str) -> TagRule {
+        TagRule::Regex(TagRegex::whole(text).unwrap())
+    }
+
+    #[test]
+    fn patterns_choose_tags_and_the_newest_of_them() {
+        let referrer = format!("sha256-{}", "a".repeat(64));
+        let tags = [
+            "1.10.0",
+            "1.9.0",
+            "latest",
+            "v1.2",
+            "2.0.0-rc1",
+            "1.27-alpine",
+            "nightly-10",
+            "nightly-9",
+            &referrer,
+        ];
+        let versions = |text: &str| TagRule::Versions(TagVersions::parse(text).unwrap());
+        for (pattern, expect) in [
+            (
+                pattern(TagRule::Any, 0),
+                "latest nightly-9 nightly-10 v1.2 1.9.0 1.10.0 1.27-alpine 2.0.0-rc1",
+            ),
+            (pattern(TagRule::Any, 2), "1.27-alpine 2.0.0-rc1"),
+            (pattern(versions(">=1.2 <2"), 0), "v1.2 1.9.0 1.10.0"),
+            (pattern(versions(">=1.2 <2"), 1), "1.10.0"),
+            (pattern(regex("nightly-.*"), 1), "nightly-10"),
+            (pattern(regex("1"), 0), ""),
+            (pattern(regex(r"1\.|v1\.2|late"), 0), "v1.2"),
+            (pattern(regex(".*-alpine"), 9), "1.27-alpine"),
+            (pattern(regex("sha256.*"), 0), ""),
+        ] {
+            let chosen = pattern.choose(tags.iter().map(|tag| tag.parse().unwrap()));
+            let chosen: Vec<&str> = chosen.iter().map(Tag::as_str).collect();
+            assert_eq!(chosen.join(" "), expect, "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn a_regex_that_cannot_be_used_is_refused() {
+        for text in [
+            "",
+            "[",
+            "a)(b",
+            "(",
+            "a{1000}{1000}{1000}",
+            &"a".repeat(1001),
+        ] {
+            assert!(TagRegex::whole(text).is_err(), "{text}");
+        }
+        assert!(TagVersions::parse(&">=1 ".repeat(300)).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! Which tags the patterns of a list stand for, at registries.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use super::Registries;
+use crate::bridge;
+use crate::list::{Expanded, PatternLine, TagPattern, TagRule};
+use crate::oci::{Registry, Tag};
+use crate::ops::preflight::check_repositories;
+use crate::ops::{Context, OpsError, SourceCheck};
+use crate::registry::{Client, Repo};
+use crate::transfer::{TransferError, Unmatched};
+
+/// How many repositories are asked at once for their tags.
+const ASK_AT_ONCE: usize = 16;
+/// The most tags that one pattern may stand for: a list of more is most likely a mistake.
+const MATCHES_MAX: usize = 10_000;
+
+/// How many tags are named where none matches.
+const SHOWN_MAX: usize = 5;
+
+/// The images of a list, of which a pattern that stands for none fails alone.
+pub(super) type Images = Vec<Expanded<Arc<TransferError>>>;
+
+/// Asks registries for the tags of the repositories that patterns name, each once.
+pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, OpsError> {
+    let patterns = from.list.patterns();
+    let mut asked: Vec<Vec<Repo>> = patterns.map(|line| repos(line, &from.source)).collect();
+    asked.sort();
+    asked.dedup();
+    if !asked.is_empty() {
+        from.client.expect(asked.iter().flatten());
+        if from.preflight == SourceCheck::Run {
+            check_repositories(cx, &from.client, &asked).await?;
+        }
+        let n = asked.len();
+        cx.stage(&match n {
+            1 => "listing the tags of 1 repository".to_owned(),
+            _ => format!("listing the tags of {n} repositories"),
+        });
+    }
+    let tags = futures_util::stream::iter(asked).map(|repos| async {
+        let tags = tags(&from.client, &repos).await.map_err(Arc::new);
+        (repos, tags)
+    });
+    let tags: HashMap<_, _> = tags.buffer_unordered(ASK_AT_ONCE).collect().await;
+    let (list, source) = (from.list.clone(), from.source.clone());
+    // A hostile registry has as many tags as fit, and regular expressions take their time.
+    let expanded = bridge::run(move || {
+        list.expand(&source, |line| match &tags[&repos(line, &source)] {
+            Ok(tags) => choose(line, tags).map_err(|error| Arc::new(error.into())),
+            Err(error) => Err(Arc::clone(error)),
+        })
+    });
+    Ok(expanded.await?)
+}
+
+/// The repositories that a line may mean, the most likely one first.
+fn repos(line: &PatternLine, source: &Registry) -> Vec<Repo> {
+    let reference = &line.stem.reference;
+    let registry = reference.registry.as_ref().unwrap_or(source);
+    let names = reference.remote_names(registry).into_iter();
+    let repo = |name| Repo {
+        registry: registry.clone(),
+        name,
+    };
+    names.map(repo).collect()
+}
+
+/// The tags of the first repository that exists.
+async fn tags(client: &Client, repos: &[Repo]) -> Result<Vec<Tag>, TransferError> {
+    let mut refused = None;
+    for repo in repos {
+        match client.readable_tags(repo).await {
+            Ok(Some(tags)) => return Ok(tags),
+            Ok(None) => {}
+            // Some registries answer so for a repository that does not exist.
+            Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(match refused {
+        Some(error) => error.into(),
+        None => Unmatched::NoRepository {
+            registry: repos[0].registry.clone(),
+        }
+        .into(),
+    })
+}
+
+/// The tags that a pattern stands for: one at least, and not too many.
+fn choose(line: &PatternLine, tags: &[Tag]) -> Result<Vec<Tag>, Unmatched> {
+    let all = |limit| TagPattern {
+        rule: TagRule::Any,
+        limit: NonZeroUsize::new(limit),
+    };
+    let chosen = line.tags.choose(tags.iter().cloned());
+    match chosen.len() {
+        0 => Err(Unmatched::NoTag {
+            n_tags: all(0).choose(tags.iter().cloned()).len(),
+            newest: all(SHOWN_MAX).choose(tags.iter().cloned()),
+        }),
+        1..=MATCHES_MAX => Ok(chosen),
+        n_tags => Err(Unmatched::TooMany {
+            n_tags,
+            n_max: MATCHES_MAX,
+        }),
+    }
+}
