@@ -5,6 +5,7 @@
 //! largest first with a lane reserved for small ones, each digest once; an image is published when
 //! all of it has arrived ([`Transfer::run`]). One image's failure does not stop the others.
 
+mod chosen;
 mod config;
 mod endpoint;
 mod error;
@@ -21,8 +22,9 @@ mod timing;
 mod unmatched;
 
 pub use crate::oci::ReferrerMode;
+pub use chosen::ChosenImage;
 pub(crate) use config::{platform_of, read_config};
-pub use endpoint::{Endpoint, EndpointError, TRANSPORTS, Transport};
+pub use endpoint::{Endpoint, EndpointError, Stated, TRANSPORTS, Transport};
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer};

@@ -33,7 +33,7 @@ pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
 pub(crate) use run::{RecheckArgs, RunArgs};
-pub(crate) use selection::{LinkArg, ListArgs, OnlyArgs, RenameArgs};
+pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs, UnpackArgs,

@@ -23,8 +23,8 @@ use crate::list::{
 use crate::oci::{Digest, ReferrerTag, Registry, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{
-    BundleSource, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode, Sought,
-    Source, StreamedBundle, Wanted,
+    BundleSource, ChosenImage, CollectionSource, Destination, LayoutsSource, Listed, ReferrerMode,
+    Sought, Source, Stated, StreamedBundle, Transport, Wanted,
 };
 
 /// What a path was found to be.
@@ -47,6 +47,22 @@ impl From<SourceKind> for &'static str {
 }
 
 impl SourceKind {
+    /// Whether it is what a transport names.
+    fn is(self, transport: Transport) -> bool {
+        transport
+            == match self {
+                Self::Store => Transport::Store,
+                Self::Bundle
+                | Self::CompressedBundle
+                | Self::PipedBundle
+                | Self::Collection(CollectionKind::TreeArchive) => Transport::Bundle,
+                Self::Layouts => Transport::Dir,
+                Self::Collection(CollectionKind::OciLayout) => Transport::Oci,
+                Self::Collection(CollectionKind::OciArchive) => Transport::OciArchive,
+                Self::Collection(CollectionKind::DockerArchive) => Transport::DockerArchive,
+            }
+    }
+
     /// The kind in words, with an article.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +85,8 @@ pub struct Catalog {
     path: PathBuf,
     kind: SourceKind,
     source: Arc<dyn Source>,
+    /// The only image that is meant.
+    image: Option<ChosenImage>,
 }
 
 impl Catalog {
@@ -85,6 +103,7 @@ impl Catalog {
             path,
             kind: SourceKind::PipedBundle,
             source: Arc::new(bundle),
+            image: None,
         })
     }
 
@@ -110,6 +129,7 @@ impl Catalog {
                         path,
                         kind: SourceKind::Bundle,
                         source: Arc::new(source),
+                        image: None,
                     })
                 }
                 Some(BundleKind::Zstd) => {
@@ -118,6 +138,7 @@ impl Catalog {
                         path,
                         kind: SourceKind::CompressedBundle,
                         source: Arc::new(source),
+                        image: None,
                     })
                 }
                 None => Err(unknown(path)?),
@@ -129,6 +150,7 @@ impl Catalog {
                 path,
                 kind: SourceKind::Store,
                 source,
+                image: None,
             });
         }
         if layout::detect(&path)? {
@@ -138,6 +160,7 @@ impl Catalog {
                 path,
                 kind: SourceKind::Layouts,
                 source,
+                image: None,
             });
         }
         let tree = near::tree_near(&path)?;
@@ -162,7 +185,22 @@ impl Catalog {
             path: path.to_owned(),
             kind: SourceKind::Collection(collection.kind()),
             source: Arc::new(CollectionSource(Arc::new(collection))),
+            image: None,
         }))
+    }
+
+    /// Refuses what is not of the kind that an endpoint states, and takes the one image that it
+    /// chooses, if it does.
+    pub(super) fn taken_as(mut self, stated: &Stated) -> Result<Self, OpsError> {
+        if let Some(transport) = stated.transport.filter(|stated| !self.kind.is(*stated)) {
+            return Err(OpsError::OtherKind {
+                path: self.path,
+                kind: self.kind,
+                transport,
+            });
+        }
+        self.image.clone_from(&stated.image);
+        Ok(self)
     }
 
     pub fn kind(&self) -> SourceKind {
@@ -338,8 +376,32 @@ impl Catalog {
         Ok(expanded.await?)
     }
 
-    /// Every image, without what is carried with one of them.
+    /// The images that are meant without a list: the one that was chosen, or all.
     async fn images(&self) -> Result<Vec<Found>, OpsError> {
+        let mut images = self.all_images().await?;
+        let Some(chosen) = &self.image else {
+            return Ok(images);
+        };
+        let listed: Vec<Listed> = images.iter().map(|found| found.image.clone()).collect();
+        let found = chosen.find(&listed);
+        let name = |at: &usize| listed[*at].name.clone();
+        match found.as_slice() {
+            [at] => Ok(vec![images.swap_remove(*at)]),
+            [] => Err(OpsError::NoSuchImage {
+                path: self.path.clone(),
+                image: chosen.to_string(),
+                present: listed.iter().map(|image| image.name.clone()).collect(),
+            }),
+            several => Err(OpsError::AmbiguousImage {
+                path: self.path.clone(),
+                image: chosen.to_string(),
+                found: several.iter().map(name).collect(),
+            }),
+        }
+    }
+
+    /// Every image, without what is carried with one of them.
+    async fn all_images(&self) -> Result<Vec<Found>, OpsError> {
         let mut by_repository: BTreeMap<RepositoryName, Vec<Listed>> = BTreeMap::new();
         for image in self.source.list().await? {
             let repository = image.destination.repository.clone();

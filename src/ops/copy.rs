@@ -19,7 +19,7 @@ use super::batch::Batch;
 use super::input::OpenInput;
 use super::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
 use crate::list::RenameRules;
-use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch};
+use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
 pub use layouts::{LayoutFormat, LayoutTarget};
 pub use registry::{Recheck, RegistryTarget};
@@ -72,7 +72,10 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     }
     let targets = options.targets.iter();
     let renames: Vec<_> = targets.map(|t| t.renames(&options.renames)).collect();
-    let names = input.wanted(&renames, options.referrers).await?;
+    let mut names = input.wanted(&renames, options.referrers).await?;
+    for (target, wanted) in options.targets.iter().zip(&mut names) {
+        name_one(target.as_ref(), wanted)?;
+    }
     let first = names.first().cloned().unwrap_or_default();
     let mut batch = input.resolve(cx, first, options.on_failure).await?;
     require_all(options, &batch)?;
@@ -129,6 +132,22 @@ fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
         Some(failure) if targets.any(|target| target.is_whole()) => Err(failure.into()),
         _ => Ok(()),
     }
+}
+
+/// Gives an image the name that its target says, which is for one image.
+fn name_one(target: &dyn CopyTarget, wanted: &mut [Wanted]) -> Result<(), OpsError> {
+    let Some(image) = target.image() else {
+        return Ok(());
+    };
+    let [single] = wanted else {
+        return Err(OpsError::OneName {
+            target: target.name(),
+            image: image.to_string(),
+            n_images: wanted.len(),
+        });
+    };
+    single.destination = image.rename(single.destination.clone());
+    Ok(())
 }
 
 /// Fills all targets at once.

@@ -20,7 +20,7 @@ use crate::report::amount::format_count;
 use crate::server::ServerError;
 use crate::store::StoreError;
 use crate::template::TemplateError;
-use crate::transfer::TransferError;
+use crate::transfer::{TransferError, Transport};
 
 /// Maximum number of lines shown.
 const LINES_MAX: usize = 20;
@@ -123,6 +123,33 @@ pub enum OpsError {
         verb: &'static str,
         path: PathBuf,
         kind: SourceKind,
+    },
+    /// A source of another kind than its transport says.
+    #[error("`{}` is {}, not {} (`{}:`)", path.display(), kind.as_str(), transport.in_words(), transport.word())]
+    OtherKind {
+        path: PathBuf,
+        kind: SourceKind,
+        transport: Transport,
+    },
+    #[error("`{}` has no image `{image}`", path.display())]
+    NoSuchImage {
+        path: PathBuf,
+        image: String,
+        /// Those that it has.
+        present: Vec<String>,
+    },
+    #[error("`{image}` is {} in `{}`:\n{}", format_count(found.len(), "image"), path.display(), indent(found))]
+    AmbiguousImage {
+        path: PathBuf,
+        image: String,
+        found: Vec<String>,
+    },
+    /// A target that names its image, and several that are to be copied.
+    #[error("`{target}:{image}` names one image, and {n_images} are to be copied")]
+    OneName {
+        target: String,
+        image: String,
+        n_images: usize,
     },
     /// Registries where only a local source can be used.
     #[error("cannot {verb} from a registry")]
@@ -289,6 +316,7 @@ impl OpsError {
             Self::NoSource { .. }
             | Self::NoImages { .. }
             | Self::NoSuchDigest { .. }
+            | Self::NoSuchImage { .. }
             | Self::BaseMissing(_)
             | Self::Missing { .. } => ErrorClass::NotFound,
             Self::List(_)
@@ -300,6 +328,9 @@ impl OpsError {
             | Self::NotADirectory { .. }
             | Self::Piped
             | Self::WrongSource { .. }
+            | Self::OtherKind { .. }
+            | Self::AmbiguousImage { .. }
+            | Self::OneName { .. }
             | Self::RemoteSource { .. }
             | Self::ReadOnlyBundle { .. }
             | Self::KeyExists { .. }
@@ -334,6 +365,7 @@ impl OpsError {
         match self {
             Self::Output(_)
             | Self::Missing { .. }
+            | Self::NoSuchImage { .. }
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }
             | Self::OutputsExist { .. }
@@ -371,6 +403,9 @@ impl OpsError {
                 | Self::NoSource { .. }
                 | Self::Piped
                 | Self::WrongSource { .. }
+                | Self::OtherKind { .. }
+                | Self::AmbiguousImage { .. }
+                | Self::OneName { .. }
                 | Self::RemoteSource { .. }
                 | Self::ReadOnlyBundle { .. }
                 | Self::OutputIsSource { .. }

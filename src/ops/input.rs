@@ -17,7 +17,7 @@ use super::platforms::{self, PlatformOptions};
 use super::{Catalog, Context, OpsError};
 use crate::list::{Expanded, ImageList, ListEntry, RenameRules};
 use crate::store::Store;
-use crate::transfer::{OnFailure, ReferrerMode, RegistrySource, Source, Wanted};
+use crate::transfer::{OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
 
 /// What a verb reads.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub enum Input {
     /// A store, bundle or layout, or those of its images that a list names.
     Local {
         path: PathBuf,
+        stated: Box<Stated>,
         list: Option<ImageList>,
         platforms: PlatformOptions,
     },
@@ -81,8 +82,9 @@ impl<'a> OpenInput<'a> {
             cx.warn(warning);
         }
         let (source, images, catalog): (Arc<dyn Source>, _, _) = match input {
-            Input::Local { path, .. } => {
+            Input::Local { path, stated, .. } => {
                 let catalog = Catalog::open_once(path, &cx.reading).await?;
+                let catalog = catalog.taken_as(stated)?;
                 (catalog.shared_source(), Vec::new(), Some(catalog))
             }
             Input::Registries(registries) => {

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ChosenImage;
 use crate::hint::Hint;
 use crate::list;
 use crate::oci::{Reference, ReferenceError, Registry, RepositoryName};
@@ -22,10 +23,22 @@ pub enum Endpoint {
     /// Images of a repository by a pattern for their tags, as in a line of a list, which says
     /// whether it is one.
     Tags(String),
-    /// A file or directory whose kind is named.
-    Local { transport: Transport, path: PathBuf },
+    /// A file or directory whose kind is named, and perhaps one image in it.
+    Local {
+        transport: Transport,
+        path: PathBuf,
+        image: Option<ChosenImage>,
+    },
     /// A file or directory that says itself what it is: a store, a bundle, a layout, a list.
     Path(PathBuf),
+}
+
+/// What an endpoint states of a file or directory besides its path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    pub transport: Option<Transport>,
+    /// The only image that is meant.
+    pub image: Option<ChosenImage>,
 }
 
 /// The kinds of files and directories that hold images.
@@ -49,6 +62,32 @@ pub const TRANSPORTS: &[(&str, Transport)] = &[
     ("docker-archive", Transport::DockerArchive),
 ];
 
+impl Transport {
+    /// The word in front of the colon.
+    pub fn word(self) -> &'static str {
+        let mut transports = TRANSPORTS.iter();
+        let found = transports.find(|(_, transport)| *transport == self);
+        found.map_or("", |(word, _)| word)
+    }
+
+    /// The kind in words, with an article.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Store => "a store",
+            Self::Bundle => "a bundle",
+            Self::Dir => "a directory of `dir:` layouts",
+            Self::Oci => "an OCI layout",
+            Self::OciArchive => "an archive of an OCI layout",
+            Self::DockerArchive => "a `docker save` archive",
+        }
+    }
+
+    /// Whether an image may be chosen behind the path: `oci:PATH:IMAGE`.
+    fn takes_image(self) -> bool {
+        matches!(self, Self::Oci | Self::OciArchive | Self::DockerArchive)
+    }
+}
+
 /// The endings of names that are files, whether they exist or not, and not hosts.
 const FILES: &[&str] = &["tar", "zst", "txt", "list", "lock", "yaml", "yml", "json"];
 
@@ -63,6 +102,13 @@ pub enum EndpointError {
     #[error("`{text}` is not a registry or an image")]
     Docker {
         text: String,
+        #[source]
+        source: ReferenceError,
+    },
+    #[error("`{image}`, after the path in `{text}`, is not the tag or the name of an image")]
+    Image {
+        text: String,
+        image: String,
         #[source]
         source: ReferenceError,
     },
@@ -82,6 +128,11 @@ impl Hint for EndpointError {
             Self::Empty { transport } => Some(format!("write `{transport}:PATH`")),
             Self::Slashes { .. } => Some(format!("write `{DOCKER}//HOST/REPOSITORY:TAG`")),
             Self::Docker { .. } => None,
+            Self::Image { .. } => Some(
+                "one image is chosen by its tag or its whole name: `oci:PATH:1.27`, \
+                 `oci:PATH:nginx:1.27`"
+                    .to_owned(),
+            ),
             Self::Unknown { .. } => Some(format!(
                 "name a file or directory that exists, a registry (`HOST[/PREFIX]`), an image \
                  (`REPOSITORY:TAG`), or say what is meant: {}",
@@ -102,8 +153,13 @@ impl Endpoint {
             if path.is_empty() {
                 return Err(EndpointError::Empty { transport: word });
             }
-            let path = PathBuf::from(path);
-            return Ok(Self::Local { transport, path });
+            return local(transport, path, exists).map_err(|(image, source)| {
+                EndpointError::Image {
+                    text: text.to_owned(),
+                    image: image.to_owned(),
+                    source,
+                }
+            });
         }
         if let Some(rest) = text.strip_prefix(DOCKER) {
             let Some(name) = rest.strip_prefix("//") else {
@@ -121,11 +177,12 @@ impl Endpoint {
         let path = Path::new(text);
         let is_named = |extension| FILES.iter().any(|name| extension == *name);
         let is_file = path.extension().is_some_and(is_named);
-        let is_path = text == "-" || text.starts_with(['/', '.']) || is_file;
+        let has_pattern = list::has_pattern(text);
+        let is_path = text == "-" || text.starts_with(['/', '.']) || (is_file && !has_pattern);
         if is_path || exists(path) {
             return Ok(Self::Path(path.to_owned()));
         }
-        if list::has_pattern(text) {
+        if has_pattern {
             return Ok(Self::Tags(text.to_owned()));
         }
         let unknown = || EndpointError::Unknown {
@@ -142,6 +199,31 @@ impl Endpoint {
             Err(_) => Err(unknown()),
         }
     }
+}
+
+/// A file or directory, and the image behind a colon, unless there is a path with a colon in it; or
+/// what is not an image.
+fn local(
+    transport: Transport,
+    text: &str,
+    exists: impl Fn(&Path) -> bool,
+) -> Result<Endpoint, (&str, ReferenceError)> {
+    let split = || text.split_once(':').filter(|(path, _)| !path.is_empty());
+    let (path, image) = match split() {
+        Some((path, image)) if transport.takes_image() && !exists(Path::new(text)) => {
+            (path, Some(image))
+        }
+        _ => (text, None),
+    };
+    let image = match image {
+        Some(image) => Some(image.parse().map_err(|source| (image, source))?),
+        None => None,
+    };
+    Ok(Endpoint::Local {
+        transport,
+        path: PathBuf::from(path),
+        image,
+    })
 }
 
 /// What a name in a registry means: an image has a tag, a digest or no host; anything else is a
@@ -183,8 +265,9 @@ mod tests {
     use super::*;
 
     fn show(text: &str) -> String {
-        let exists =
-            |path: &Path| ["store", "site-a.txt", "redis:7"].contains(&path.to_str().unwrap());
+        let exists = |path: &Path| {
+            ["store", "site-a.txt", "redis:7", "a:b"].contains(&path.to_str().unwrap())
+        };
         match Endpoint::parse(text, exists) {
             Ok(Endpoint::Registry { registry, prefix }) => {
                 let prefix = prefix.map(|p| format!("/{p}")).unwrap_or_default();
@@ -197,10 +280,18 @@ mod tests {
                 format!("image {host}{}{tag}{digest}", image.repository)
             }
             Ok(Endpoint::Tags(text)) => format!("tags {text}"),
-            Ok(Endpoint::Local { transport, path }) => format!("{transport:?} {}", path.display()),
+            Ok(Endpoint::Local {
+                transport,
+                path,
+                image,
+            }) => {
+                let image = image.map(|image| format!(" {image}")).unwrap_or_default();
+                format!("{transport:?} {}{image}", path.display())
+            }
             Ok(Endpoint::Path(path)) => format!("path {}", path.display()),
             Err(EndpointError::Docker { .. }) => "not docker".to_owned(),
             Err(EndpointError::Empty { .. }) => "empty".to_owned(),
+            Err(EndpointError::Image { image, .. }) => format!("not an image: {image}"),
             Err(EndpointError::Slashes { .. }) => "slashes".to_owned(),
             Err(EndpointError::Unknown { .. }) => "unknown".to_owned(),
         }
@@ -224,6 +315,19 @@ mod tests {
             ("oci:out", "Oci out"),
             ("oci-archive:a.tar", "OciArchive a.tar"),
             ("docker-archive:/a/b.tar", "DockerArchive /a/b.tar"),
+            ("oci:out:1.0", "Oci out 1.0"),
+            ("oci:/a/b:q.io:80/x/y:1", "Oci /a/b q.io:80/x/y:1"),
+            ("oci-archive:a.tar:latest", "OciArchive a.tar latest"),
+            (
+                "docker-archive:a.tar:nginx:1",
+                "DockerArchive a.tar nginx:1",
+            ),
+            ("oci:a:b", "Oci a:b"),
+            ("oci:out:", "not an image: "),
+            ("docker-archive:a.tar:@1", "not an image: @1"),
+            ("oci::1", "Oci :1"),
+            ("dir:out:1.0", "Dir out:1.0"),
+            ("store:a:1", "Store a:1"),
             ("oci:", "empty"),
             ("harbor.corp", "registry harbor.corp"),
             ("harbor.corp:8443/", "registry harbor.corp:8443"),
@@ -243,6 +347,7 @@ mod tests {
             ("harbor:5000/a/b:~1.*", "tags harbor:5000/a/b:~1.*"),
             ("nginx:>=1.2 <2 limit=3", "tags nginx:>=1.2 <2 limit=3"),
             ("docker://q.io/a:^1", "tags q.io/a:^1"),
+            ("nginx:~.*.tar", "tags nginx:~.*.tar"),
             ("./nginx:*", "path ./nginx:*"),
             ("store:*", "Store *"),
             ("nginx", "unknown"),

@@ -11,6 +11,7 @@ mod delta;
 mod demo;
 mod diff;
 mod doctor;
+mod endpoints;
 mod errors;
 mod evidence;
 mod exits;

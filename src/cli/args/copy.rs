@@ -37,6 +37,7 @@ Examples:
   hod copy images-list.txt harbor.corp --project offline
   hod copy images-list.txt harbor-a.corp harbor-b.corp/mirror --dry-run
   hod copy nginx:1.27 harbor.corp/mirror
+  hod copy 'quay.io/coreos/etcd:>=3.4 <3.6' harbor.corp
   hod copy harbor-a.corp/platform harbor-b.corp
   hod copy site.tar harbor-a.corp harbor-b.corp
   hod copy images-list.txt harbor.corp oci-archive:site-oci.tar
@@ -47,7 +48,10 @@ pub(crate) struct CopyArgs {
     /// layout; or `-` for a bundle from stdin
     ///
     /// A transport in front says which it is: `docker://`, `store:`, `bundle:`, `dir:`, `oci:`,
-    /// `oci-archive:`, `docker-archive:`.
+    /// `oci-archive:`, `docker-archive:`. `oci:PATH:IMAGE` chooses one image of a layout, by its tag
+    /// or its whole name; `oci-archive:` and `docker-archive:` do, too. In the place of an image's tag,
+    /// `*`, `~REGEX` or a range of versions stands for several tags, and `limit=N` for the newest N of
+    /// them: 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
 

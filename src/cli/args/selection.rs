@@ -15,8 +15,10 @@ pub(crate) struct ListArgs {
     /// subdirectories), or `-` for stdin
     ///
     /// One image per line, `[registry/]repository[:tag][@digest]`, with an optional second column for
-    /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment,
-    /// and a line `##name` opens a section. A lock of `hod pull --lock` is a list too.
+    /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. In the place of the tag,
+    /// `*`, `~REGEX` or a range of versions stands for several, and `limit=N` for the newest of them.
+    /// `#` starts a comment, and a line `##name` opens a section. A lock of `hod pull --lock` is a
+    /// list too.
     #[arg(required = true, value_name = "LIST")]
     pub(crate) lists: Vec<PathBuf>,
 
@@ -25,8 +27,30 @@ pub(crate) struct ListArgs {
     pub(crate) section: Vec<String>,
 }
 
-impl ListArgs {
-    /// The same lists, as arguments that may name images too.
+/// What a verb reads at registries.
+#[derive(Debug, Args)]
+pub(crate) struct ImagesArgs {
+    /// Lists or images: files, directories (their `*.list` and `*.txt` files, not those in
+    /// subdirectories), `-` for a list on stdin, images with a tag or digest; or one registry
+    /// (`HOST[/PREFIX]`), for all that it has
+    ///
+    /// An image is written as in a line of a list: `[registry/]repository[:tag][@digest]`. In the
+    /// place of the tag, `*`, `~REGEX` or a range of versions stands for several tags, and `limit=N`
+    /// for the newest N of them: 'nginx:~1\.2[0-9]', 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
+    ///
+    /// A list has one image per line, with an optional second column for the name it is carried
+    /// under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment, and a line `##name` opens
+    /// a section. A lock of `--lock` is a list too.
+    #[arg(required = true, value_name = "LIST|IMAGE|REGISTRY")]
+    pub(crate) lists: Vec<PathBuf>,
+
+    /// Only the images of this section of the lists; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) section: Vec<String>,
+}
+
+impl ImagesArgs {
+    /// What narrows lists.
     pub(crate) fn narrowed(&self) -> OnlyArgs {
         OnlyArgs {
             only: Vec::new(),

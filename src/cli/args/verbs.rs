@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    BundleArgs, CarryArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs, OutputArgs, PlatformArgs,
-    PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs, RegistryArgs, RenameArgs,
-    ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
+    BundleArgs, CarryArgs, ImagesArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs, OutputArgs,
+    PlatformArgs, PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs, RegistryArgs,
+    RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
 };
 use crate::oci::ForeignLayers;
 
-/// Pull the images of lists from registries into a store
+/// Pull images, or those of lists, from registries into a store
 ///
 /// The store is a registry's own storage tree (`docker/registry/v2`), so that `registry:2` can
 /// serve it. Every unique blob is fetched once and hashed on the way; a second run downloads nothing.
@@ -21,10 +21,12 @@ use crate::oci::ForeignLayers;
 Examples:
   hod pull images-list.txt --store store
   hod pull images-list.txt --store store --platform linux/amd64,linux/arm64
-  hod pull lists/ --store store --section k8s-images --lock images.lock")]
+  hod pull lists/ --store store --section k8s-images --lock images.lock
+  hod pull nginx:1.27 'redis:>=7 <8 limit=2' lists/ --store store
+  hod pull harbor.corp/project --store store")]
 pub(crate) struct PullArgs {
     #[command(flatten)]
-    pub(crate) list: ListArgs,
+    pub(crate) list: ImagesArgs,
 
     /// The store to pull into; created if it does not exist
     #[arg(long, value_name = "DIR")]

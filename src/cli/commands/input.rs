@@ -10,7 +10,7 @@ use crate::list::{Destination, ImageList, ListLine};
 use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
 use crate::ops::{self, Input, PlatformOptions, Registries, SourceCheck};
 use crate::registry::{Client, Purpose, RegistriesConf};
-use crate::transfer::{Endpoint, ReferrerMode};
+use crate::transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
 
 /// A registry, and a prefix for all names there.
 pub(super) type Place = (Registry, Option<RepositoryName>);
@@ -44,16 +44,18 @@ impl Reading<'_> {
         session: &Session<'_>,
         word: &Path,
     ) -> Result<Input, CommandError> {
-        let path = match endpoint(word)? {
+        match endpoint(word)? {
             Endpoint::Path(path) if settings::is_list(&path)? => {
-                return self.registries(session, &[path]).await;
+                self.registries(session, &[path]).await
             }
             Endpoint::Image(_) | Endpoint::Tags(_) | Endpoint::Registry { .. } => {
-                return self.registries(session, &[word.to_owned()]).await;
+                self.registries(session, &[word.to_owned()]).await
             }
-            Endpoint::Local { path, .. } | Endpoint::Path(path) => path,
-        };
-        local(session, (path, self.only), (self.platforms, self.referrers)).await
+            Endpoint::Local { .. } | Endpoint::Path(_) => {
+                let how = (self.platforms, self.referrers);
+                local(session, (word.to_owned(), self.only), how).await
+            }
+        }
     }
 
     /// The images that lists, references and a registry name.
@@ -206,12 +208,30 @@ impl Named {
     }
 }
 
-/// A local source, or those of its images that lists name.
+/// A local source, with a transport in front or without, or those of its images that lists name.
 pub(super) async fn local(
     session: &Session<'_>,
-    (path, only): (PathBuf, &OnlyArgs),
+    (word, only): (PathBuf, &OnlyArgs),
     (platforms, referrers): (PlatformOptions, ReferrerMode),
 ) -> Result<Input, CommandError> {
+    let (path, stated) = match endpoint(&word) {
+        Ok(Endpoint::Local {
+            transport,
+            path,
+            image,
+        }) => {
+            let transport = Some(transport);
+            (path, Stated { transport, image })
+        }
+        // What is not there is said when it is opened.
+        Ok(_) | Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
+            (word, Stated::default())
+        }
+        Err(error) => return Err(error),
+    };
+    if stated.image.is_some() && !only.only.is_empty() {
+        return Err(CommandError::OnlyOfRegistries);
+    }
     settings::require_one_stdin(&path, only)?;
     let list = settings::only_list(only, session.reporter().as_ref()).await?;
     match &list {
@@ -222,6 +242,7 @@ pub(super) async fn local(
     }
     Ok(Input::Local {
         path,
+        stated: Box::new(stated),
         list,
         platforms,
     })

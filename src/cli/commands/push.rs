@@ -30,7 +30,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, CommandError> {
     require_source_first(args)?;
-    let named = target(&args.target).map_err(|source| CommandError::Target {
+    let named = input::place(&args.target).map_err(|source| CommandError::Target {
         what: "push target",
         text: args.target.clone(),
         source,

@@ -45,6 +45,7 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions
     Ok(CopyOptions {
         from: Input::Local {
             path: args.store.clone(),
+            stated: Box::default(),
             list: Some(list),
             platforms,
         },

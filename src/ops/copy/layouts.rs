@@ -22,7 +22,7 @@ use crate::ops::input::OpenInput;
 use crate::ops::{Catalog, Context, Effect, Fewer, OpsError, OutputError, base, platforms};
 use crate::report::amount::format_count;
 use crate::store::Store;
-use crate::transfer::{Keeping, LinkChoice, OciSink, Plan, Resolved};
+use crate::transfer::{ChosenImage, Keeping, LinkChoice, OciSink, Plan, Resolved};
 
 /// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
@@ -32,6 +32,8 @@ const DOCKER: &str = "vnd.docker.";
 pub struct LayoutTarget {
     pub path: PathBuf,
     pub format: LayoutFormat,
+    /// The name of the only image that is copied there.
+    pub image: Option<ChosenImage>,
     /// How blobs that are files are taken over; `None` for hardlinks where possible, otherwise
     /// copies.
     pub link: Option<LinkMode>,
@@ -64,6 +66,10 @@ impl LayoutFormat {
 impl CopyTarget for LayoutTarget {
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn image(&self) -> Option<&ChosenImage> {
+        self.image.as_ref()
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {

@@ -11,7 +11,7 @@ use crate::ops::batch::Batch;
 use crate::ops::input::OpenInput;
 use crate::ops::{BatchOutcome, Context, Input, NotReady, OpsError};
 use crate::store::Store;
-use crate::transfer::{SharedFetch, Sink, Source};
+use crate::transfer::{ChosenImage, SharedFetch, Sink, Source};
 
 /// Where images are copied to: one implementation for each kind of end.
 #[async_trait(?Send)]
@@ -32,6 +32,11 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
     /// The rules for names there; `None` for the names that a list gives.
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
         Some(rules.clone())
+    }
+
+    /// The name that it gives an image, of which it then takes one.
+    fn image(&self) -> Option<&ChosenImage> {
+        None
     }
 
     /// The store that it is, if it exists: what that has is not fetched again.

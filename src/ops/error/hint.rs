@@ -6,6 +6,9 @@ use super::OpsError;
 use crate::hint::Hint;
 use crate::ops::SourceKind;
 
+/// How many images are named where one is not found.
+const SHOWN_MAX: usize = 10;
+
 /// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
     match (verb, kind) {
@@ -88,6 +91,25 @@ impl Hint for OpsError {
             ),
             Self::WrongSource { verb, path, kind } => {
                 Some(instead_of((verb, *kind), &path.display().to_string()))
+            }
+            Self::OtherKind {
+                path, transport, ..
+            } => Some(format!(
+                "write `{}`, without `{}:`: hod recognises what a path holds",
+                path.display(),
+                transport.word()
+            )),
+            Self::NoSuchImage { present, .. } => {
+                let n = present.len().min(SHOWN_MAX);
+                let more = if n < present.len() { ", …" } else { "" };
+                Some(format!("it has `{}`{more}", present[..n].join("`, `")))
+            }
+            Self::OneName { target, .. } => Some(format!(
+                "name one image as the source, or write `{target}` without a name, so that all keep \
+                 theirs"
+            )),
+            Self::AmbiguousImage { .. } => {
+                Some("write the whole name behind the path, `PATH:REPOSITORY:TAG`".to_owned())
             }
             Self::RemoteSource { .. } => {
                 Some("pull the images into a store first: `hod pull LIST --store DIR`".to_owned())

@@ -12,6 +12,7 @@ use hod::ops::{
 };
 use hod::registry::RegistryError;
 use hod::store::StoreError;
+use hod::transfer::Transport;
 
 use super::{absent_file, digest, path, render};
 
@@ -271,6 +272,26 @@ fn of_the_verbs() {
             ],
         },
         OpsError::Key(KeyError::NoRandomness),
+        OpsError::OtherKind {
+            path: "site.tar".into(),
+            kind: SourceKind::Bundle,
+            transport: Transport::Store,
+        },
+        OpsError::NoSuchImage {
+            path: "layout".into(),
+            image: "3.0".to_owned(),
+            present: vec!["library/app:1.0".to_owned(), "library/app:2.0".to_owned()],
+        },
+        OpsError::AmbiguousImage {
+            path: "layout".into(),
+            image: "2.0".to_owned(),
+            found: vec!["library/app:2.0".to_owned(), "team/api:2.0".to_owned()],
+        },
+        OpsError::OneName {
+            target: "layout".to_owned(),
+            image: "2.0".to_owned(),
+            n_images: 3,
+        },
         OpsError::OneTarget {
             path: "-".into(),
             kind: SourceKind::PipedBundle,
@@ -308,6 +329,10 @@ fn of_the_verbs() {
             | OpsError::SourcesNotReady(_)
             | OpsError::TargetsNotReady(_) => unreachable!(),
             OpsError::OneTarget { .. }
+            | OpsError::OtherKind { .. }
+            | OpsError::NoSuchImage { .. }
+            | OpsError::AmbiguousImage { .. }
+            | OpsError::OneName { .. }
             | OpsError::RemoteSource { .. }
             | OpsError::Bind { .. }
             | OpsError::Exposed { .. }

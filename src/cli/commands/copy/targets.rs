@@ -12,12 +12,16 @@ use crate::layout::CollectionKind;
 use crate::ops::{
     Catalog, CopyTarget, LayoutFormat, LayoutTarget, OpsError, SourceKind, StoreTarget,
 };
-use crate::transfer::{Endpoint, EndpointError, Transport};
+use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
 enum End {
     Registry(Place),
-    Local { transport: Transport, path: PathBuf },
+    Local {
+        transport: Transport,
+        path: PathBuf,
+        image: Option<ChosenImage>,
+    },
 }
 
 /// The targets of a copy, in their order; registries have one client for all of them.
@@ -56,14 +60,18 @@ pub(super) async fn targets(
     let link = args.link.map(LinkMode::from);
     let target = |end| match end {
         End::Registry(_) => Ok(registries.next().expect("one for each that is named")),
-        End::Local { transport, path } => local(transport, path, link),
+        End::Local {
+            transport,
+            path,
+            image,
+        } => local(transport, (path, image), link),
     };
     ends.into_iter().map(target).collect()
 }
 
 /// The files and directories that the words name as targets.
 pub(super) fn outputs(words: &[String]) -> Vec<PathBuf> {
-    let ends = words.iter().map(|word| Endpoint::parse(word, |_| true));
+    let ends = words.iter().map(|word| endpoint(Path::new(word)));
     let local = ends.filter_map(|end| match end {
         Ok(Endpoint::Local { path, .. } | Endpoint::Path(path)) => Some(path),
         _ => None,
@@ -92,6 +100,7 @@ pub(in crate::cli::commands) fn layout(
     Ok(LayoutTarget {
         path,
         format,
+        image: None,
         link,
         mtime: settings::source_date_epoch()?,
     })
@@ -99,7 +108,7 @@ pub(in crate::cli::commands) fn layout(
 
 fn local(
     transport: Transport,
-    path: PathBuf,
+    (path, image): (PathBuf, Option<ChosenImage>),
     link: Option<LinkMode>,
 ) -> Result<Box<dyn CopyTarget>, CommandError> {
     let format = match transport {
@@ -116,7 +125,10 @@ fn local(
         Transport::OciArchive => LayoutFormat::OciArchive,
         Transport::DockerArchive => LayoutFormat::DockerArchive,
     };
-    Ok(Box::new(layout(format, path, link)?))
+    Ok(Box::new(LayoutTarget {
+        image,
+        ..layout(format, path, link)?
+    }))
 }
 
 impl End {
@@ -133,12 +145,24 @@ impl End {
             return registry();
         }
         match endpoint(Path::new(text)) {
-            Ok(Endpoint::Local { transport, path }) => Ok(Self::Local { transport, path }),
+            Ok(Endpoint::Local {
+                transport,
+                path,
+                image,
+            }) => Ok(Self::Local {
+                transport,
+                path,
+                image,
+            }),
             Ok(Endpoint::Path(path)) => {
                 let transport = transport_of(session, &path)?;
-                Ok(Self::Local { transport, path })
+                Ok(Self::Local {
+                    transport,
+                    path,
+                    image: None,
+                })
             }
-            Ok(Endpoint::Registry { .. } | Endpoint::Image(_)) => registry(),
+            Ok(Endpoint::Registry { .. } | Endpoint::Image(_) | Endpoint::Tags(_)) => registry(),
             Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
                 registry()?;
                 let text = text.to_owned();

@@ -1,0 +1,260 @@
+//! What arguments name: transports, one image of a layout, images among lists, registries.
+
+use std::path::Path;
+
+use hod::store::Store;
+
+use crate::support::env::TestEnv;
+use crate::support::images::image;
+use crate::support::registry::TestRegistry;
+
+/// The names of all images of a store, a blank between them.
+fn names(path: &Path) -> String {
+    let images = Store::open(path).unwrap().images().unwrap().images;
+    let mut names: Vec<String> = images
+        .iter()
+        .filter_map(|image| Some(format!("{}:{}", image.repository, image.tag.as_ref()?)))
+        .collect();
+    names.sort();
+    names.join(" ")
+}
+
+/// An environment with a store of three images, and all else that can be made of it.
+fn made() -> TestEnv {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    for (n, name) in (0..).zip(["library/app:1", "library/app:2", "team/api:2"]) {
+        image(n).put_in(&store, name);
+    }
+    drop(store);
+    for line in [
+        "pack store --output all.tar",
+        "export store --output dirs",
+        "export store --format oci --output oci",
+        "export store --format oci-archive --output oci.tar",
+        "export store --format docker-archive --output docker.tar",
+    ] {
+        env.run_line(line).success();
+    }
+    env
+}
+
+#[test]
+fn one_image_of_a_layout_is_chosen_behind_its_path() {
+    let env = made();
+    for (source, expect) in [
+        ("oci:oci:1", "library/app:1"),
+        ("oci:oci:app:2", "library/app:2"),
+        ("oci-archive:oci.tar:library/app:2", "library/app:2"),
+        ("docker-archive:docker.tar:team/api:2", "team/api:2"),
+        ("docker-archive:docker.tar:1", "library/app:1"),
+        ("oci:oci", "library/app:1 library/app:2 team/api:2"),
+    ] {
+        for verb in ["push", "copy"] {
+            let target = TestRegistry::start();
+            let target_name = format!("docker://{}", target.host());
+            env.run([verb, source, &target_name]).success();
+            assert_eq!(names(target.store().path()), expect, "{verb} {source}");
+        }
+    }
+    let target = TestRegistry::start();
+    let copy = |source: &str| env.run(["copy", source, target.host()]);
+    let absent = copy("oci:oci:3").exits(5).stderr;
+    assert!(absent.contains("`oci` has no image `3`"), "{absent}");
+    assert!(
+        absent.contains("It has `docker.io/library/app:1`, `docker.io/library/app:2`"),
+        "{absent}"
+    );
+    let twice = copy("oci:oci:2").exits(2).stderr;
+    let expect = "`2` is 2 images in `oci`:\n  docker.io/library/app:2\n  docker.io/team/api:2";
+    assert!(twice.contains(expect), "{twice}");
+    let bad = copy("oci:oci:A/b:1").exits(2).stderr;
+    assert!(
+        bad.contains("`A/b:1`, after the path in `oci:oci:A/b:1`"),
+        "{bad}"
+    );
+    env.write("list.txt", "app:1");
+    env.run(["copy", "oci:oci:1", target.host(), "--only", "list.txt"])
+        .exits(2);
+    assert_eq!(names(target.store().path()), "");
+}
+
+#[test]
+fn a_target_names_the_one_image_that_it_gets() {
+    let env = made();
+    for (target, expect) in [
+        ("oci:one:9.9", "docker.io/library/app:9.9"),
+        ("oci-archive:one.tar:q.io/x/y:3", "q.io/x/y:3"),
+        ("docker-archive:d.tar:redis:7", "docker.io/library/redis:7"),
+    ] {
+        env.run(["copy", "oci:oci:1", target]).success();
+        let (_, path) = target.split_once(':').unwrap();
+        let path = path.split(':').next().unwrap();
+        let listed = env.run(["ls", path]).success().stdout;
+        let names = listed.lines().skip(1).map(|line| line.split(' ').next());
+        assert_eq!(names.flatten().collect::<Vec<_>>(), [expect], "{target}");
+    }
+    let refused = env.run(["copy", "store", "oci:two:9.9"]).exits(2).stderr;
+    let expect = "`two:9.9` names one image, and 3 are to be copied";
+    assert!(refused.contains(expect), "{refused}");
+    assert!(!hod::fsx::try_stat(&env.path("two")).is_ok_and(|stat| stat.is_some()));
+}
+
+#[test]
+fn a_transport_that_names_another_kind_is_refused() {
+    let env = made();
+    let target = TestRegistry::start();
+    for (source, expect) in [
+        (
+            "store:all.tar",
+            "`all.tar` is a bundle, not a store (`store:`)",
+        ),
+        (
+            "bundle:store",
+            "`store` is a registry tree, not a bundle (`bundle:`)",
+        ),
+        (
+            "dir:oci",
+            "`oci` is an OCI layout, not a directory of `dir:` layouts",
+        ),
+        (
+            "oci:dirs",
+            "`dirs` is a directory of `dir:` layouts, not an OCI layout",
+        ),
+        (
+            "oci-archive:docker.tar",
+            "not an archive of an OCI layout (`oci-archive:`)",
+        ),
+        (
+            "docker-archive:oci.tar",
+            "not a `docker save` archive (`docker-archive:`)",
+        ),
+    ] {
+        for verb in ["push", "copy"] {
+            let refused = env.run([verb, source, target.host()]).exits(2).stderr;
+            let said: Vec<&str> = refused.split_whitespace().collect();
+            assert!(
+                said.join(" ").contains(expect),
+                "{verb} {source}: {refused}"
+            );
+        }
+    }
+    for source in [
+        "store:store",
+        "bundle:all.tar",
+        "dir:dirs",
+        "oci:oci",
+        "oci-archive:oci.tar",
+    ] {
+        let target = TestRegistry::start();
+        env.run(["push", source, target.host()]).success();
+        assert_eq!(
+            names(target.store().path()).split(' ').count(),
+            3,
+            "{source}"
+        );
+    }
+    assert!(target.seen().is_empty());
+}
+
+#[test]
+fn a_file_that_is_missing_is_not_a_registry() {
+    let env = TestEnv::in_memory();
+    let target = TestRegistry::start();
+    for source in [
+        "missing.txt",
+        "lists/x.list",
+        "images.lock",
+        "a.yaml",
+        "x.tar.zst",
+        "x.tar",
+    ] {
+        let refused = env.run(["copy", source, target.host()]).exits(2).stderr;
+        assert!(
+            refused.contains(&format!("`{source}` not found")),
+            "{refused}"
+        );
+    }
+    assert!(target.seen().is_empty());
+}
+
+/// A registry with two projects.
+fn registry() -> TestRegistry {
+    let registry = TestRegistry::start();
+    for (n, name) in (0..).zip([
+        "library/app:1",
+        "library/app:2",
+        "team/api:2",
+        "team/web:1",
+        "mirror/library/app:3",
+    ]) {
+        registry.add(name, &image(n));
+    }
+    registry
+}
+
+#[test]
+fn sections_of_a_list_that_is_a_source_are_chosen() {
+    let (env, from, target) = (TestEnv::in_memory(), registry(), TestRegistry::start());
+    env.write(
+        "list.txt",
+        "app:1\n##a\napp:2\n##b\nteam/api:2\nteam/web:1\n",
+    );
+    let copy = |rest: &str| {
+        let line = format!("copy {rest} {} --source {}", target.host(), from.host());
+        env.run_line(&line)
+    };
+    copy("list.txt --section a").success();
+    assert_eq!(names(target.store().path()), "library/app:2");
+    let refused = copy("list.txt --section c").exits(2).stderr;
+    assert!(refused.contains("has no section `c`"), "{refused}");
+    let refused = copy(&format!("{}/team --section a", from.host()))
+        .exits(2)
+        .stderr;
+    assert!(
+        refused.contains("there is no list with a section `a`"),
+        "{refused}"
+    );
+    assert_eq!(names(target.store().path()), "library/app:2");
+}
+
+#[test]
+fn images_stand_among_lists_and_a_registry_alone() {
+    let (env, from) = (TestEnv::in_memory(), registry());
+    env.write("lists/a.txt", "team/api:2\napp:1\n");
+    env.write("list.txt", "##s\nteam/web:1\n");
+    let pull = |words: &str| {
+        let store = format!("s{}", words.len());
+        let line = format!("pull {words} --store {store} -q");
+        (env.run_line(&line), env.path(store))
+    };
+    let host = from.host();
+    let own = |name: &str| format!("{}/{name}", host.replace(':', "_"));
+    for (words, expect) in [
+        (
+            format!("app:2 lists list.txt team/api:2 --source {host}"),
+            "library/app:1 library/app:2 team/api:2 team/web:1".to_owned(),
+        ),
+        (
+            format!("docker://{host}/library/app:2 app:1 --source docker://{host}"),
+            format!("{} library/app:1", own("library/app:2")),
+        ),
+        (
+            format!("app:3 --source {host}/mirror"),
+            "library/app:3".to_owned(),
+        ),
+        (format!("{host}/team"), "team/api:2 team/web:1".to_owned()),
+        (
+            format!("docker://{host}"),
+            "library/app:1 library/app:2 mirror/library/app:3 team/api:2 team/web:1".to_owned(),
+        ),
+    ] {
+        let (pulled, store) = pull(&words);
+        pulled.success();
+        assert_eq!(names(&store), expect, "{words}");
+    }
+    let (refused, _) = pull(&format!("{host}/team app:1"));
+    let refused = refused.exits(2).stderr;
+    let expect = format!("`{host}/team` is a registry, and there are other arguments");
+    assert!(refused.contains(&expect), "{refused}");
+}
