@@ -95,7 +95,7 @@ impl Hint for OpsError {
             Self::OtherKind {
                 path, transport, ..
             } => Some(format!(
-                "write `{}`, without `{}:`: hod recognises what a path holds",
+                "hod recognises what a path holds: write `{}`, without `{}:`",
                 path.display(),
                 transport.word()
             )),
