@@ -158,16 +158,37 @@ where
     T: Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-    let feed = async move {
-        let mut stream = std::pin::pin!(stream);
-        while let Some(item) = stream.next().await {
-            if sender.send(item).await.is_err() {
-                break;
-            }
-        }
-    };
-    let ((), value) = tokio::join!(feed, run(move || work(Chunks { receiver })));
+    let value = run(move || work(Chunks { receiver }));
+    let ((), value) = tokio::join!(feed(stream, sender), value);
     value
+}
+
+/// Feeds `stream` to `work` as [`pipe_to_blocking`] does, on a thread as that of [`run_apart`].
+pub async fn pipe_to_apart<S, E, T>(
+    stream: S,
+    work: impl FnOnce(Chunks<E>) -> T + Send + 'static,
+) -> io::Result<T>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    let value = run_apart(move || work(Chunks { receiver }));
+    let ((), value) = tokio::join!(feed(stream, sender), value);
+    value
+}
+
+async fn feed<E>(
+    stream: impl Stream<Item = Result<Bytes, E>>,
+    sender: mpsc::Sender<Result<Bytes, E>>,
+) {
+    let mut stream = std::pin::pin!(stream);
+    while let Some(item) = stream.next().await {
+        if sender.send(item).await.is_err() {
+            break;
+        }
+    }
 }
 
 /// A range of an open file.

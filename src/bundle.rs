@@ -110,8 +110,8 @@
 //!
 //! # The code
 //!
-//! The tars of others are read elsewhere. Nothing here knows a store: blobs come from a function, and
-//! go to a [`StreamSink`] or are read in place.
+//! The tars of others are read elsewhere. Nothing here knows a store: blobs are
+//! put into a [`BundleWriter`], and go to a [`StreamSink`] or are read in place.
 
 mod check;
 mod checksums;
@@ -126,13 +126,12 @@ mod header;
 mod input;
 mod intruder;
 mod json;
-mod pieces;
 mod plan;
 mod raw;
 mod reader;
 mod receipt;
-mod rehearsal;
 mod replace;
+mod sampler;
 mod sequential;
 mod siblings;
 mod sign;
@@ -155,18 +154,17 @@ mod sample;
 
 pub use crate::archive::{EntryPath, EntryPathError};
 pub use checksums::checksum_files;
-pub use copy::{Knowledge, NoKnowledge};
+pub use copy::{Knowledge, NoKnowledge, Putting};
 pub use delta::Delta;
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
     Part, Place,
 };
-pub use pieces::{BlobFiles, BlobHolder, Pieces};
-pub use plan::{BundleFile, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
+pub use plan::{BundleFile, CopyItem, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
 pub use reader::{Bundle, BundleKind, ReadOptions};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
-pub use rehearsal::rehearse;
+pub use sampler::Sampler;
 pub use siblings::{fold_volumes, stray_volumes, volume_path};
 pub use sign::{
     KEY_LEN_MAX, KeyError, KeyId, Password, PublicKey, SIGNATURE_LEN, SecretKey, SignError,
@@ -174,4 +172,4 @@ pub use sign::{
 };
 pub use stream::{BlobCheck, StreamSink, read_stream};
 pub use verify::{BundleVerifyOutcome, Partial, VerifyOptions, verify, verify_once};
-pub use writer::{Compression, OpenBlob, WriteOptions, WriteOutcome, write, write_to};
+pub use writer::{BundleWriter, Compression, Incoming, WriteOptions, WriteOutcome};

@@ -20,7 +20,6 @@ mod keygen;
 mod login;
 mod merge;
 mod output;
-mod pack;
 mod platforms;
 mod preflight;
 mod receipt;
@@ -38,8 +37,9 @@ pub use batch::{
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use copy::{
-    CopyOptions, CopyTarget, LayoutFormat, LayoutTarget, Others, Recheck, RegistryTarget,
-    StoreTarget, copy,
+    BundleTarget, CarriedFile, CarryError, CarryOptions, CopyOptions, CopyTarget, LayoutFormat,
+    LayoutTarget, NotATool, Others, OwnTool, PackForecast, PackOutcome, ProjectNeed, Reading,
+    Recheck, RegistryTarget, StoreTarget, TargetNeeds, VolumeForecast, copy,
 };
 pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
@@ -52,10 +52,6 @@ pub use login::{
 };
 pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
 pub use output::{Fewer, OutputError};
-pub use pack::{
-    CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast, PackOptions,
-    PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast, forecast, pack,
-};
 pub use platforms::{Mismatch, PlatformOptions};
 pub use preflight::{
     Check, Finding, NotReady, Preflight, ProjectReport, SourceCheck, SourcesNotReady,

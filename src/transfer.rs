@@ -37,14 +37,15 @@ pub use schedule::{ImageOutcome, OnFailure, Transfer};
 pub use sequential::{Ended, StreamedBundle};
 pub use shared::SharedFetch;
 pub use sink::{
-    Batching, Content, DockerSink, Handover, LayoutSink, LinkChoice, ManifestFiles, OciSink,
-    ReferrerTags, RegistrySink, Sink, StoreSink, StoreSinkOptions, Visibility, publications,
+    Batching, BundleSink, Content, DockerSink, Handover, LayoutSink, LinkChoice, ManifestFiles,
+    OciSink, ReadAll, ReferrerTags, RegistrySink, Sample, SampleSink, Sink, StoreSink,
+    StoreSinkOptions, Visibility, publications,
 };
 pub use sizes::SizeClaim;
 pub use source::{
-    BlobContent, BlobStream, BundleSource, CollectionSource, Destination, Found, Keeping,
-    LayoutsSource, Listed, Locate, Location, Placed, Reach, ReadOrder, RegistrySource, Sought,
-    Source, SourceCaps, Wanted,
+    BlobContent, BlobHolder, BlobStream, BundleSource, BundlesSource, CollectionSource,
+    Destination, Found, Keeping, LayoutsSource, Listed, Locate, Location, Placed, Reach, ReadOrder,
+    RegistrySource, Sought, Source, SourceCaps, Wanted,
 };
 pub use timing::Timings;
 pub use unmatched::Unmatched;

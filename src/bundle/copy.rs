@@ -1,20 +1,18 @@
-//! Copying the blobs to their places in a raw bundle, several at once.
+//! Putting blobs into their places in a raw bundle, any number at once.
 //!
 //! A blob that is known to be right is copied by the kernel, which shares its blocks on file systems
 //! that can; any other is hashed as it passes. Ranges of one blob are not copied by several threads:
 //! writers of one file wait for each other in the kernel, so that nothing is gained (measured).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::ops::ControlFlow;
+use std::sync::Mutex;
 
 use super::error::BundleError;
-use super::hashing::{BUFFER_LEN, HashThread};
-use super::pieces::Pieces;
-use super::plan::FileContent;
-use super::writer::{OpenBlob, WriteOptions};
-use crate::bridge::{self, FileRange};
-use crate::fsx::{self, Durability, RangeCopier, TempFile};
+use super::hashing::{BUFFER_LEN, Unread, read_through};
+use super::writer::WriteOptions;
+use crate::bridge::FileRange;
+use crate::fsx::{Durability, RangeCopier, SourceRange, TempFile};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// Number of bytes of a blob after which the kernel is told to start writing them to the disk.
@@ -22,7 +20,7 @@ const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
 /// What is known about the blobs to be packed, before and after they are read. It is not used for
 /// the user's own files.
-pub trait Knowledge: Sync {
+pub trait Knowledge: Send + Sync {
     /// Whether the blob is known to be what its digest names, so that it need not be read.
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool;
 
@@ -47,325 +45,234 @@ impl Knowledge for NoKnowledge {
     fn note_damaged(&self, _blob: &FileRange) {}
 }
 
-/// A blob and where its bytes go.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) digest: &'a Digest,
-    pub(super) len: u64,
-    pub(super) offset: u64,
-    /// The source of the bytes of a member that is not a blob of the source.
-    pub(super) content: Option<&'a FileContent>,
+/// How bytes are put into a bundle.
+#[derive(Clone, Copy)]
+pub struct Putting<'a> {
+    /// Which blobs need not be read.
+    pub knowledge: &'a dyn Knowledge,
+    /// Hears of every byte of a blob that was written; may end the work.
+    pub on_bytes: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
 }
 
-impl Place<'_> {
-    /// Whether it is a file of the user's, which others may write to at any time.
-    pub(super) fn is_file(self) -> bool {
-        matches!(self.content, Some(FileContent::Path { .. }))
-    }
-
-    /// Opens what has the bytes.
-    pub(super) fn open<E: From<BundleError>>(self, open: &OpenBlob<'_, E>) -> Result<Pieces, E> {
-        let pieces = self.content.map(FileContent::open).transpose()?;
-        pieces.flatten().map_or_else(|| open(self.digest), Ok)
+impl std::fmt::Debug for Putting<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Putting").finish_non_exhaustive()
     }
 }
 
-/// A unit of work for one thread.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Work<'a> {
-    /// The blob, and where its bytes or those of its part go.
-    pub(super) place: Place<'a>,
-    /// `None` when the bytes are only hashed.
-    pub(super) output: Option<&'a TempFile>,
-    pub(super) part: Option<Part>,
-    /// Whether only the first of the blob's bytes are in its place, to see how long that takes.
-    pub(super) is_sample: bool,
+impl Putting<'_> {
+    /// Tells of `len` bytes more, and fails when the work is to end.
+    pub(super) fn told(&self, len: u64) -> Result<(), BundleError> {
+        match (self.on_bytes)(len) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BundleError::Stopped),
+        }
+    }
 }
 
 /// The indexes of a blob and of a part of it.
 pub(super) type PartId = (usize, usize);
 
-/// A part of a blob.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    /// By what its digest is asked for.
-    pub(super) id: PartId,
-    /// Where in the blob it starts.
-    pub(super) start: u64,
+/// Where the bytes of a blob go: to one place, or part by part to several volumes.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) len: u64,
+    /// In the order of the bytes, without gaps.
+    pub(super) slots: Vec<Slot>,
+}
+
+/// Where a range of a blob goes.
+#[derive(Debug)]
+pub(super) struct Slot {
     /// In bytes.
     pub(super) len: u64,
+    /// The position of the output, and the offset in it; `None` where the bytes are only hashed,
+    /// since the volume is not written.
+    pub(super) to: Option<(usize, u64)>,
+    pub(super) part: Option<PartId>,
 }
 
-impl Work<'_> {
-    fn len(&self) -> u64 {
-        self.part.map_or(self.place.len, |part| part.len)
-    }
+/// How far a blob has come, byte by byte.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    slot: usize,
+    /// Bytes in the slot.
+    done: u64,
+    hasher: Option<DigestHasher>,
 }
 
-/// Copies every blob and part to its place; stops at the first that fails, and returns why. Returns
-/// the digests of the parts.
-pub(super) fn copy_blobs<E: From<BundleError> + Send>(
-    mut works: Vec<Work<'_>>,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<HashMap<PartId, Digest>, E> {
-    // Largest first, so that a large blob at the end does not keep one thread busy alone.
-    works.sort_by_key(|work| std::cmp::Reverse(work.len()));
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let failure: Mutex<Option<E>> = Mutex::new(None);
-    let parts = Mutex::new(HashMap::new());
-    let fail = |error: E| {
-        stop.store(true, Ordering::Relaxed);
-        let mut failure = failure.lock().expect("no thread panics with the lock");
-        failure.get_or_insert(error);
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, works.len().max(1)) {
-            let started = bridge::spawn_scoped(scope, || {
-                let hashing = match HashThread::start(scope) {
-                    Ok(hashing) => hashing,
-                    Err(error) => return fail(options.thread_error(error).into()),
-                };
-                let mut copier = Copier {
-                    hashing,
-                    unread: RangeCopier::default(),
-                    stop: &stop,
-                    options,
-                };
-                while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = work.place.open(open).and_then(|pieces| {
-                        if !work.is_sample {
-                            check_len(work.place, &pieces)?;
-                        }
-                        Ok(copier.run(*work, &pieces)?)
-                    });
-                    match done {
-                        Ok(None) => {}
-                        Ok(Some((id, digest))) => {
-                            let mut parts = parts.lock().expect("no thread panics with the lock");
-                            parts.insert(id, digest);
-                        }
-                        Err(error) => fail(error),
-                    }
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-            });
-            if let Err(error) = started {
-                fail(options.thread_error(error).into());
-            }
+impl Cursor {
+    pub(super) fn new() -> Self {
+        Self {
+            slot: 0,
+            done: 0,
+            hasher: None,
         }
-    });
-    let failure = failure.into_inner();
-    match failure.expect("no thread panics with the lock") {
-        Some(error) => Err(error),
-        None => Ok(parts.into_inner().expect("no thread panics with the lock")),
     }
 }
 
-/// Refuses a blob that does not have the length that its manifest says.
-pub(super) fn check_len(place: Place<'_>, pieces: &Pieces) -> Result<(), BundleError> {
-    if pieces.len() == place.len {
-        return Ok(());
-    }
-    Err(wrong_len(place, pieces, pieces.len()))
+/// Writes to the places of blobs, from any number of threads.
+#[derive(Debug)]
+pub(super) struct Copier<'a> {
+    pub(super) outputs: Vec<&'a TempFile>,
+    pub(super) options: &'a WriteOptions,
+    /// The digests of the parts so far.
+    pub(super) parts: &'a Mutex<HashMap<PartId, Digest>>,
 }
 
-/// Refuses a blob whose bytes are not those that its digest names.
-fn check_digest(place: Place<'_>, pieces: &Pieces, actual: Digest) -> Result<(), BundleError> {
-    if actual == *place.digest {
+/// Refuses a range that does not have the length of its blob.
+pub(super) fn check_len(digest: &Digest, expected: u64, actual: u64) -> Result<(), BundleError> {
+    if actual == expected {
         return Ok(());
     }
-    if place.is_file() {
-        return Err(BundleError::FileChanged {
-            path: pieces.path(),
-        });
-    }
-    Err(BundleError::BlobDamaged {
-        digest: place.digest.clone(),
-        files: pieces.files(),
+    let digest = digest.clone();
+    Err(BundleError::BlobLength {
+        digest,
+        expected,
         actual,
     })
 }
 
-/// Whether the blob is known to be right, so that it need not be read.
-pub(super) fn is_verified(
-    knowledge: &dyn Knowledge,
-    (place, pieces): (Place<'_>, &Pieces),
-) -> bool {
-    known(place, pieces).is_some_and(|range| knowledge.is_verified(place.digest, range))
-}
-
-/// The file range of a blob that may have a stamp: it must be one range, and not in a user's file,
-/// which must not be marked.
-fn known<'p>(place: Place<'_>, pieces: &'p Pieces) -> Option<&'p FileRange> {
-    pieces.whole().filter(|_| !place.is_file())
+/// Refuses bytes that are not what their digest names.
+pub(super) fn check_digest(digest: &Digest, actual: Digest) -> Result<(), BundleError> {
+    if actual == *digest {
+        return Ok(());
+    }
+    let digest = digest.clone();
+    Err(BundleError::BlobDamaged { digest, actual })
 }
 
 /// Refuses a blob whose digest is wrong, and records the result.
 pub(super) fn conclude(
     knowledge: &dyn Knowledge,
-    (place, pieces): (Place<'_>, &Pieces),
+    (digest, range): (&Digest, &FileRange),
     actual: Digest,
 ) -> Result<(), BundleError> {
-    let checked = check_digest(place, pieces, actual);
-    match (known(place, pieces), &checked) {
-        (Some(range), Ok(())) => knowledge.note_verified(place.digest, range),
-        (Some(range), Err(_)) => knowledge.note_damaged(range),
-        (None, _) => {}
+    let checked = check_digest(digest, actual);
+    match &checked {
+        Ok(()) => knowledge.note_verified(digest, range),
+        Err(_) => knowledge.note_damaged(range),
     }
     checked
 }
 
-/// The content of a buffer that has no other owner.
-pub(super) fn own(buffer: &mut Arc<Vec<u8>>) -> &mut [u8] {
-    Arc::get_mut(buffer).expect("whoever had the buffer gave it back")
-}
-
-/// Reads up to a buffer of the blob from `done` bytes on; at least one byte.
-pub(super) fn read_chunk(
-    place: Place<'_>,
-    pieces: &Pieces,
-    (buffer, done): (&mut [u8], u64),
-) -> Result<usize, BundleError> {
-    let len = (place.len - done).min(buffer.len() as u64);
-    let Some(range) = pieces.after(done, len) else {
-        return Err(wrong_len(place, pieces, done));
-    };
-    let buffer = &mut buffer[..usize::try_from(range.len).expect("at most a buffer")];
-    let read = fsx::read_at(range.file, range.path, buffer, range.offset);
-    let n = read.map_err(|source| {
-        if place.is_file() {
-            let path = pieces.path();
-            return BundleError::ReadFile { path, source };
+/// The error of a blob of `len` bytes that cannot be read to its end.
+pub(super) fn unread(
+    options: &WriteOptions,
+    (digest, len): (&Digest, u64),
+) -> impl Fn(Unread) -> BundleError {
+    move |unread| {
+        let digest = digest.clone();
+        match unread {
+            Unread::Read(source) => BundleError::ReadBlob { digest, source },
+            Unread::Ends(actual) => BundleError::BlobLength {
+                digest,
+                expected: len,
+                actual,
+            },
+            Unread::Thread(source) => options.thread_error(source),
         }
-        let digest = place.digest.clone();
-        BundleError::ReadBlob { digest, source }
-    })?;
-    if n == 0 {
-        return Err(wrong_len(place, pieces, done));
     }
-    Ok(n)
-}
-
-fn wrong_len(place: Place<'_>, pieces: &Pieces, actual: u64) -> BundleError {
-    if place.is_file() {
-        return BundleError::FileChanged {
-            path: pieces.path(),
-        };
-    }
-    BundleError::BlobLength {
-        digest: place.digest.clone(),
-        files: pieces.files(),
-        expected: place.len,
-        actual,
-    }
-}
-
-struct Copier<'a> {
-    hashing: HashThread,
-    unread: RangeCopier,
-    stop: &'a AtomicBool,
-    options: &'a WriteOptions<'a>,
 }
 
 impl Copier<'_> {
-    /// Does the work; returns the digest of a part.
-    fn run(
-        &mut self,
-        work: Work<'_>,
-        pieces: &Pieces,
-    ) -> Result<Option<(PartId, Digest)>, BundleError> {
-        let place = work.place;
-        if let Some(part) = work.part {
-            let end = Place {
-                len: part.start + part.len,
-                ..place
-            };
-            self.hashing.begin(Algorithm::Sha256);
-            self.copy((end, part.start), pieces, work.output)?;
-            return Ok(Some((part.id, self.hashing.finish())));
+    /// Copies a blob to its place, and refuses it if it is not what its digest names.
+    pub(super) fn put(
+        &self,
+        (digest, place): (&Digest, &Place),
+        range: &FileRange,
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        check_len(digest, place.len, range.len)?;
+        // A short blob is read in less time than it takes to ask.
+        let is_long = place.len > BUFFER_LEN as u64;
+        let is_verified = is_long && putting.knowledge.is_verified(digest, range);
+        if is_verified
+            && let [slot] = &place.slots[..]
+            && let (Some(to), None) = (slot.to, slot.part)
+        {
+            return self.copy_unread((digest, to), range, putting);
         }
-        if place.len <= BUFFER_LEN as u64 {
-            let actual = self.copy_small(place, pieces, work.output)?;
-            if !work.is_sample {
-                check_digest(place, pieces, actual)?;
-            }
-            return Ok(None);
+        let mut cursor = Cursor::new();
+        let algorithm = (!is_verified).then(|| digest.algorithm());
+        let unread = unread(self.options, (digest, place.len));
+        let actual = read_through(range, algorithm, unread, |bytes| {
+            self.write(place, &mut cursor, bytes)?;
+            putting.told(bytes.len() as u64)
+        })?;
+        match actual {
+            Some(actual) if is_long => conclude(putting.knowledge, (digest, range), actual),
+            Some(actual) => check_digest(digest, actual),
+            None => Ok(()),
         }
-        let knowledge = self.options.knowledge;
-        if is_verified(knowledge, (place, pieces)) {
-            if let Some(output) = work.output {
-                self.copy_unread(place, pieces, output)?;
-            }
-            return Ok(None);
-        }
-        self.hashing.begin(place.digest.algorithm());
-        let is_whole = self.copy((place, 0), pieces, work.output)?;
-        let actual = self.hashing.finish();
-        // Or another copy has failed, and says why.
-        if work.is_sample || !is_whole {
-            return Ok(None);
-        }
-        conclude(knowledge, (place, pieces), actual).map(|()| None)
     }
 
-    /// Hashes the blob from `start` on, and copies it to its place; returns whether it did so to
-    /// the end.
-    fn copy(
-        &mut self,
-        (place, start): (Place<'_>, u64),
-        pieces: &Pieces,
-        output: Option<&TempFile>,
-    ) -> Result<bool, BundleError> {
-        let mut done = start;
-        while done < place.len && !self.stop.load(Ordering::Relaxed) {
-            let mut buffer = self.hashing.buffer();
-            let bytes = own(&mut buffer);
-            let n = read_chunk(place, pieces, (bytes, done))?;
-            self.hashing.hash(&buffer, n);
-            let offset = place.offset + (done - start);
-            done += n as u64;
-            if let Some(output) = output {
-                self.write(output, &buffer[..n], offset)?;
-                if (done - start).is_multiple_of(WRITEBACK_LEN) {
-                    let end = offset + n as u64;
-                    self.begin_writeback(output, end - WRITEBACK_LEN, WRITEBACK_LEN);
+    /// Writes the next bytes of a blob, which has no more than these.
+    pub(super) fn write(
+        &self,
+        place: &Place,
+        cursor: &mut Cursor,
+        mut bytes: &[u8],
+    ) -> Result<(), BundleError> {
+        while let Some(slot) = place.slots.get(cursor.slot)
+            && !bytes.is_empty()
+        {
+            let left = slot.len - cursor.done;
+            let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            let (now, rest) = bytes.split_at(n);
+            if slot.part.is_some() {
+                let sha256 = || DigestHasher::new(Algorithm::Sha256);
+                cursor.hasher.get_or_insert_with(sha256).update(now);
+            }
+            if let Some((output, offset)) = slot.to {
+                let output = self.outputs[output];
+                let write = output.write_all_at(now, offset + cursor.done);
+                write.map_err(|source| self.options.write_error(source))?;
+            }
+            let before = cursor.done;
+            cursor.done += n as u64;
+            if let Some((output, offset)) = slot.to
+                && before / WRITEBACK_LEN < cursor.done / WRITEBACK_LEN
+            {
+                let start = before / WRITEBACK_LEN * WRITEBACK_LEN;
+                self.begin_writeback(self.outputs[output], offset + start, WRITEBACK_LEN);
+            }
+            if cursor.done == slot.len {
+                if let (Some(id), Some(hasher)) = (slot.part, cursor.hasher.take()) {
+                    let mut parts = self.parts.lock().expect("no thread panics with the lock");
+                    parts.insert(id, hasher.finish());
                 }
-            } else if self.stopped() {
-                return Err(BundleError::Stopped);
+                (cursor.slot, cursor.done) = (cursor.slot + 1, 0);
             }
+            bytes = rest;
         }
-        Ok(done == place.len)
-    }
-
-    /// Whether the work is to end, where nothing is written.
-    fn stopped(&self) -> bool {
-        self.options.told(0).is_err()
+        Ok(())
     }
 
     /// Copies a blob that is known to be right.
-    fn copy_unread(
-        &mut self,
-        place: Place<'_>,
-        pieces: &Pieces,
-        output: &TempFile,
+    pub(super) fn copy_unread(
+        &self,
+        (digest, (output, offset)): (&Digest, (usize, u64)),
+        range: &FileRange,
+        putting: &Putting<'_>,
     ) -> Result<(), BundleError> {
+        let output = self.outputs[output];
+        let mut copier = RangeCopier::default();
         let mut done = 0;
-        while done < place.len && !self.stop.load(Ordering::Relaxed) {
-            let Some(from) = pieces.after(done, place.len - done) else {
-                return Err(wrong_len(place, pieces, done));
+        while done < range.len {
+            let from = SourceRange {
+                file: &range.file,
+                path: &range.path,
+                offset: range.offset + done,
+                len: range.len - done,
             };
-            let offset = place.offset + done;
-            let copied = self.unread.step(from, (output, offset));
-            let n = copied.map_err(|source| self.options.write_error(source))?;
+            let step = copier.step(from, (output, offset + done));
+            let n = step.map_err(|source| self.options.write_error(source))?;
             if n == 0 {
-                return Err(wrong_len(place, pieces, done));
+                return check_len(digest, range.len, done);
             }
-            self.begin_writeback(output, offset, n);
-            self.options.told(n)?;
+            self.begin_writeback(output, offset + done, n);
+            putting.told(n)?;
             done += n;
         }
         Ok(())
@@ -375,37 +282,5 @@ impl Copier<'_> {
         if self.options.durability == Durability::Synced {
             output.begin_writeback(offset, len);
         }
-    }
-
-    /// Copies a blob of at most one buffer, for which a second thread is not worth waking; returns
-    /// its digest.
-    fn copy_small(
-        &mut self,
-        place: Place<'_>,
-        pieces: &Pieces,
-        output: Option<&TempFile>,
-    ) -> Result<Digest, BundleError> {
-        let mut buffer = self.hashing.buffer();
-        let bytes = own(&mut buffer);
-        let mut done = 0;
-        while done < place.len {
-            let at = usize::try_from(done).expect("less than a buffer");
-            done += read_chunk(place, pieces, (&mut bytes[at..], done))? as u64;
-        }
-        let bytes = &bytes[..usize::try_from(done).expect("at most a buffer")];
-        let mut hasher = DigestHasher::new(place.digest.algorithm());
-        hasher.update(bytes);
-        if let Some(output) = output {
-            self.write(output, bytes, place.offset)?;
-        }
-        self.hashing.give_back(buffer);
-        Ok(hasher.finish())
-    }
-
-    fn write(&self, output: &TempFile, bytes: &[u8], offset: u64) -> Result<(), BundleError> {
-        output
-            .write_all_at(bytes, offset)
-            .map_err(|source| self.options.write_error(source))?;
-        self.options.told(bytes.len() as u64)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::pieces::{BlobFiles, BlobHolder};
 use super::sign::{SignError, SignatureError};
 use crate::archive::EntryPathError;
 use crate::fsx::{self, IoKind};
@@ -34,17 +33,12 @@ pub enum BundleError {
         source: fsx::Error,
     },
     /// A blob that is to be packed is not what its digest says.
-    #[error("blob `{digest}` is damaged: {files} {} the digest `{actual}`", files.have())]
-    BlobDamaged {
-        digest: Digest,
-        files: BlobFiles,
-        actual: Digest,
-    },
+    #[error("blob `{digest}` is damaged: its bytes have the digest `{actual}`")]
+    BlobDamaged { digest: Digest, actual: Digest },
     /// A blob that is to be packed has another length than its manifest says.
-    #[error("blob `{digest}` is damaged: {files} {} {actual} bytes instead of {expected}", files.have())]
+    #[error("blob `{digest}` is damaged: it has {actual} bytes instead of {expected}")]
     BlobLength {
         digest: Digest,
-        files: BlobFiles,
         expected: u64,
         actual: u64,
     },
@@ -467,22 +461,6 @@ impl BundleError {
     }
 }
 
-/// Advice about a blob that is damaged at its source.
-fn where_damaged(files: &BlobFiles) -> String {
-    let first = files.paths.first().map(|path| path.display());
-    match (files.holder, first) {
-        (BlobHolder::Store, _) => format!(
-            "remove {files} and pull again, which fetches only what is missing; no bundle was written"
-        ),
-        (BlobHolder::Bundle, Some(first)) => format!(
-            "the bundle that it was to be taken from is damaged: `hod verify {first}` says which of \
-             its files is not as hod wrote it; copy that again from where it was made; no new bundle \
-             was written"
-        ),
-        _ => "make it again with what made it, or copy it again; no bundle was written".to_owned(),
-    }
-}
-
 impl Hint for BundleError {
     fn hint(&self) -> Option<String> {
         let text = match self {
@@ -503,8 +481,8 @@ impl Hint for BundleError {
             | Self::ReadBlob { source, .. }
             | Self::ReadFile { source, .. }
             | Self::Read { source, .. } => return source.hint(),
-            Self::BlobDamaged { files, .. } | Self::BlobLength { files, .. } => {
-                return Some(where_damaged(files));
+            Self::BlobDamaged { .. } | Self::BlobLength { .. } => {
+                "make it again with what made it, or copy it again; no bundle was written"
             }
             Self::FileChanged { .. } => {
                 "run the command again when nothing writes to it; no bundle was written"

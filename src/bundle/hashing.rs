@@ -5,119 +5,127 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::bridge;
+use crate::bridge::{self, FileRange};
+use crate::fsx;
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// The length of a buffer: it stays in the cache between being read, hashed and written.
 pub(super) const BUFFER_LEN: usize = 256 * 1024;
 /// Number of buffers per copy, which is how far hashing may lag behind.
 const N_BUFFERS: usize = 4;
+const ALIVE: &str = "the thread lives as long as its sender";
 
 /// A thread that hashes the buffers it receives, and sends them back.
 #[derive(Debug)]
-pub(super) struct HashThread {
-    tasks: Sender<Task>,
-    done: Receiver<Done>,
+struct HashThread {
+    chunks: Sender<(Arc<Vec<u8>>, usize)>,
+    done: Receiver<Arc<Vec<u8>>>,
+    digest: Receiver<Digest>,
     free: Vec<Arc<Vec<u8>>>,
-}
-
-#[derive(Debug)]
-enum Task {
-    Start(Algorithm),
-    Chunk(Arc<Vec<u8>>, usize),
-    Finish,
-}
-
-#[derive(Debug)]
-enum Done {
-    Chunk(Arc<Vec<u8>>),
-    Digest(Digest),
 }
 
 impl HashThread {
     /// Starts the thread; it ends when the value is dropped.
-    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, '_>) -> io::Result<Self> {
-        let (tasks, to_do) = channel();
-        let (report, done) = channel();
-        bridge::spawn_scoped(scope, move || work(&to_do, &report))?;
+    fn start<'scope>(scope: &'scope Scope<'scope, '_>, algorithm: Algorithm) -> io::Result<Self> {
+        let (chunks, to_do) = channel::<(Arc<Vec<u8>>, usize)>();
+        let (give_back, done) = channel();
+        let (report, digest) = channel();
+        bridge::spawn_scoped(scope, move || {
+            let mut hasher = DigestHasher::new(algorithm);
+            for (buffer, len) in to_do {
+                hasher.update(&buffer[..len]);
+                // Nobody needs it back at the end.
+                let _ = give_back.send(buffer);
+            }
+            let _ = report.send(hasher.finish());
+        })?;
         Ok(Self {
-            tasks,
+            chunks,
             done,
+            digest,
             free: (0..N_BUFFERS)
                 .map(|_| Arc::new(vec![0; BUFFER_LEN]))
                 .collect(),
         })
     }
 
-    /// Starts a new digest.
-    pub(super) fn begin(&self, algorithm: Algorithm) {
-        self.send(Task::Start(algorithm));
-    }
-
     /// Returns a buffer without another owner, waiting until one is hashed.
-    pub(super) fn buffer(&mut self) -> Arc<Vec<u8>> {
-        match self.free.pop() {
-            Some(buffer) => buffer,
-            None => loop {
-                if let Done::Chunk(buffer) = self.receive() {
-                    break buffer;
-                }
-            },
-        }
+    fn buffer(&mut self) -> Arc<Vec<u8>> {
+        self.free
+            .pop()
+            .unwrap_or_else(|| self.done.recv().expect(ALIVE))
     }
 
     /// Hashes the first `len` bytes of `buffer`, which may meanwhile be read.
-    pub(super) fn hash(&self, buffer: &Arc<Vec<u8>>, len: usize) {
-        self.send(Task::Chunk(Arc::clone(buffer), len));
+    fn hash(&self, buffer: &Arc<Vec<u8>>, len: usize) {
+        self.chunks.send((Arc::clone(buffer), len)).expect(ALIVE);
     }
 
-    /// Takes back a buffer that was not given to be hashed.
-    pub(super) fn give_back(&mut self, buffer: Arc<Vec<u8>>) {
-        self.free.push(buffer);
-    }
-
-    /// Returns the digest of all chunks since the start.
-    pub(super) fn finish(&mut self) -> Digest {
-        self.send(Task::Finish);
-        loop {
-            match self.receive() {
-                Done::Chunk(buffer) => self.free.push(buffer),
-                Done::Digest(digest) => return digest,
-            }
-        }
-    }
-
-    fn send(&self, task: Task) {
-        self.tasks
-            .send(task)
-            .expect("the thread lives as long as its sender");
-    }
-
-    fn receive(&self) -> Done {
-        self.done
-            .recv()
-            .expect("the thread lives as long as its sender")
+    /// Returns the digest of all chunks.
+    fn finish(self) -> Digest {
+        drop(self.chunks);
+        self.digest.recv().expect(ALIVE)
     }
 }
 
-fn work(tasks: &Receiver<Task>, report: &Sender<Done>) {
-    let mut hasher = DigestHasher::new(Algorithm::Sha256);
-    for task in tasks {
-        let done = match task {
-            Task::Start(algorithm) => {
-                hasher = DigestHasher::new(algorithm);
-                continue;
-            }
-            Task::Chunk(buffer, len) => {
-                hasher.update(&buffer[..len]);
-                Done::Chunk(buffer)
-            }
-            Task::Finish => Done::Digest(
-                std::mem::replace(&mut hasher, DigestHasher::new(Algorithm::Sha256)).finish(),
-            ),
-        };
-        if report.send(done).is_err() {
-            break;
+/// Why bytes were not read through.
+#[derive(Debug)]
+pub(super) enum Unread {
+    Read(fsx::Error),
+    /// The file ends after so many bytes.
+    Ends(u64),
+    /// The system makes no more threads.
+    Thread(io::Error),
+}
+
+/// Reads a range from start to end, hands every chunk to `take`, and hashes it if an algorithm is
+/// given: on a second thread, unless it is so short that waking one is not worth it.
+pub(super) fn read_through<E>(
+    range: &FileRange,
+    algorithm: Option<Algorithm>,
+    unread: impl Fn(Unread) -> E,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Option<Digest>, E> {
+    let mut done = 0;
+    let mut read = |buffer: &mut [u8]| -> Result<Option<usize>, E> {
+        let len = (range.len - done).min(buffer.len() as u64);
+        let buffer = &mut buffer[..usize::try_from(len).expect("at most a buffer")];
+        if buffer.is_empty() {
+            return Ok(None);
         }
-    }
+        let offset = range.offset + done;
+        let read = fsx::read_at(&range.file, &range.path, buffer, offset);
+        match read.map_err(|error| unread(Unread::Read(error)))? {
+            0 => Err(unread(Unread::Ends(done))),
+            n => {
+                done += n as u64;
+                Ok(Some(n))
+            }
+        }
+    };
+    let Some(algorithm) = algorithm.filter(|_| range.len > BUFFER_LEN as u64) else {
+        let mut hasher = algorithm.map(DigestHasher::new);
+        let mut buffer =
+            vec![0; usize::try_from(range.len).map_or(BUFFER_LEN, |len| len.min(BUFFER_LEN))];
+        while let Some(n) = read(&mut buffer)? {
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&buffer[..n]);
+            }
+            take(&buffer[..n])?;
+        }
+        return Ok(hasher.map(DigestHasher::finish));
+    };
+    std::thread::scope(|scope| {
+        let started = HashThread::start(scope, algorithm);
+        let mut hashing = started.map_err(|error| unread(Unread::Thread(error)))?;
+        loop {
+            let mut buffer = hashing.buffer();
+            let own = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
+            let Some(n) = read(own)? else {
+                return Ok(Some(hashing.finish()));
+            };
+            hashing.hash(&buffer, n);
+            take(&buffer[..n])?;
+        }
+    })
 }

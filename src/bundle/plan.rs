@@ -1,24 +1,29 @@
 //! What to pack, and where every byte of it will lie.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::check::{blob_key, check, image_key};
+use super::copy;
 use super::error::BundleError;
 use super::format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
 };
+use super::hashing::{Unread, read_through};
 use super::header::{ALIGNMENT, BLOCK_LEN};
 use super::json::{self, HeadDigests};
-use super::pieces::Pieces;
 use super::siblings::volume_path;
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
-use super::volume::{HeadLens, Volume};
+use super::volume::{Content, HeadLens, Volume};
+use super::writer::WriteOptions;
 use crate::archive::EntryPath;
 use crate::bridge::FileRange;
 use crate::fsx;
-use crate::oci::Digest;
+use crate::oci::{Digest, sum_len};
 
 /// Maximum number of rounds until the lengths of the json files, which depend on each other (mostly
 /// by digits of offsets), are stable.
@@ -106,11 +111,41 @@ impl FileContent {
         }
     }
 
+    /// Reads what is not in memory, and hands it to `take`; refuses a file that has changed since
+    /// it was looked at.
+    pub(super) fn read(
+        &self,
+        options: &WriteOptions,
+        take: impl FnMut(&[u8]) -> Result<(), BundleError>,
+    ) -> Result<(), BundleError> {
+        let (Some(range), digest) = (self.open()?, self.digest()) else {
+            return Ok(());
+        };
+        let changed = || BundleError::FileChanged {
+            path: range.path.clone(),
+        };
+        if range.len != self.len() {
+            return Err(changed());
+        }
+        let unread = |unread| match unread {
+            Unread::Read(source) => BundleError::ReadFile {
+                path: range.path.clone(),
+                source,
+            },
+            Unread::Ends(_) => changed(),
+            Unread::Thread(source) => options.thread_error(source),
+        };
+        match read_through(&range, Some(digest.algorithm()), unread, take)? {
+            Some(actual) if actual != digest => Err(changed()),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens what is not in memory. A file is as long as it is now.
-    pub(super) fn open(&self) -> Result<Option<Pieces>, BundleError> {
+    pub(super) fn open(&self) -> Result<Option<FileRange>, BundleError> {
         match self {
             Self::Bytes(_) => Ok(None),
-            Self::Range(range, _) => Ok(Some(Pieces::of_bundle(vec![range.clone()]))),
+            Self::Range(range, _) => Ok(Some(range.clone())),
             Self::Path { path, .. } => {
                 let opened = fsx::open(path).and_then(|file| {
                     let len = fsx::len_of(&file, path)?;
@@ -120,13 +155,12 @@ impl FileContent {
                     path: path.clone(),
                     source,
                 })?;
-                let range = FileRange {
+                Ok(Some(FileRange {
                     file: Arc::new(file),
                     path: path.clone(),
                     offset: 0,
                     len,
-                };
-                Ok(Some(range.into()))
+                }))
             }
         }
     }
@@ -145,9 +179,20 @@ pub struct Planned {
     pub(super) signature: Vec<u8>,
     /// In the order of the manifest's files.
     pub(super) files: Vec<FileContent>,
+    /// The bytes of the manifests: see [`Planned::with_manifests`].
+    pub(super) manifests: HashMap<Digest, Bytes>,
     /// Whether it is one of volumes, be it the only one.
     pub(super) is_divided: bool,
     signer: Option<Signer>,
+}
+
+/// Something that is copied into a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyItem {
+    /// A config or layer.
+    Blob(Digest),
+    /// A position in the files that go with the images.
+    File(usize),
 }
 
 /// A file that is to be written.
@@ -281,6 +326,33 @@ impl PackPlan {
 }
 
 impl Planned {
+    /// Adds the bytes of the manifests, all of which it must have before it is written.
+    #[must_use]
+    pub fn with_manifests(mut self, manifests: impl IntoIterator<Item = (Digest, Bytes)>) -> Self {
+        self.manifests.extend(manifests);
+        self
+    }
+
+    /// Refuses a manifest whose bytes are missing, or are not what its digest says.
+    pub(super) fn require_manifests(&self) -> Result<(), BundleError> {
+        for blob in self.manifest.blobs.iter().filter(|blob| blob.is_manifest) {
+            let digest = blob.digest.clone();
+            let bytes = self.manifests.get(&digest).map_or(&[][..], Bytes::as_ref);
+            copy::check_len(&digest, blob.size, bytes.len() as u64)?;
+            if !digest.matches(bytes) {
+                let actual = Digest::of(bytes);
+                return Err(BundleError::BlobDamaged { digest, actual });
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of all manifests.
+    pub(super) fn manifests_len(&self) -> u64 {
+        let manifests = self.manifest.blobs.iter().filter(|blob| blob.is_manifest);
+        sum_len(manifests.map(|blob| blob.size))
+    }
+
     /// The length of each volume in bytes, before any compression.
     pub fn lens(&self) -> Vec<u64> {
         self.volumes.iter().map(Volume::len).collect()
@@ -311,6 +383,33 @@ impl Planned {
             len: volume.len(),
         };
         Ok(wanted.map(file).collect())
+    }
+
+    /// All that is copied into the volumes, or into the one of `only_volume`, and its length; of a
+    /// blob in parts all are read.
+    pub fn to_copy(&self, only_volume: Option<u32>) -> Vec<(CopyItem, u64)> {
+        let mut items = Vec::new();
+        for volume in &self.volumes {
+            let is_wanted = only_volume.is_none_or(|only| only == volume.index());
+            for member in volume.members() {
+                let item = match member.content {
+                    Content::Blob(at) if is_wanted && !self.manifest.blobs[at].is_manifest => {
+                        CopyItem::Blob(self.manifest.blobs[at].digest.clone())
+                    }
+                    Content::Part(at, 0) => {
+                        let blob = &self.manifest.blobs[at];
+                        items.push((CopyItem::Blob(blob.digest.clone()), blob.size));
+                        continue;
+                    }
+                    Content::File(at, _) if is_wanted && self.file_to_read(member).is_some() => {
+                        CopyItem::File(at)
+                    }
+                    _ => continue,
+                };
+                items.push((item, member.len));
+            }
+        }
+        items
     }
 
     /// Refuses a bundle that is divided, where it is to be written from start to end: what the head
@@ -364,6 +463,7 @@ impl Planned {
                     bundle_json,
                     signature: Vec::new(),
                     files,
+                    manifests: HashMap::new(),
                     is_divided: plan.volume_size.is_some(),
                     signer: plan.signer.clone(),
                 });
@@ -440,10 +540,10 @@ mod tests {
     use std::ops::ControlFlow;
     use std::sync::Mutex;
 
-    use super::super::Knowledge;
     use super::super::json::Offsets;
     use super::super::sample::{Sample, sample};
-    use super::super::writer::{Compression, WriteOptions, write};
+    use super::super::writer::Compression;
+    use super::super::{BundleWriter, Knowledge, Putting};
     use super::*;
     use crate::oci::MediaType;
 
@@ -595,17 +695,15 @@ mod tests {
             let (sample, path) = with_file(&"x".repeat(1 << 20));
             let heard = Heard::default();
             let write = || {
-                let options = WriteOptions {
-                    output: &sample.path("a.tar"),
-                    compression,
-                    jobs: 2,
-                    durability: fsx::Durability::Deferred,
-                    only_volume: None,
+                let putting = Putting {
                     knowledge: &heard,
                     on_bytes: &|_| ControlFlow::Continue(()),
                 };
-                let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
-                write(sample.plan.lay_out().unwrap(), &open, &options)
+                let options = sample.options("a.tar", (compression, 2));
+                sample.put_all(
+                    BundleWriter::create(sample.planned().unwrap(), options),
+                    &putting,
+                )
             };
             write().unwrap();
             fsx::write_file(&path, "y".repeat(1 << 20).as_bytes()).unwrap();

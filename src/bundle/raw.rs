@@ -3,9 +3,11 @@
 //! What a volume holds of blobs goes to its place first, whichever thread has time; the digests of
 //! parts are known by then, and with them the head of every volume, which is written last.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use super::copy::{self, Part, Place, Work};
+use super::copy::{Copier, Cursor, PartId, Place, Putting, Slot};
 use super::error::BundleError;
 use super::hashing::BUFFER_LEN;
 use super::plan::{Planned, PlannedFile};
@@ -13,11 +15,13 @@ use super::reader::{Bundle, ReadOptions};
 use super::replace::{Finished, replace};
 use super::siblings::volume_path;
 use super::volume::Content;
-use super::writer::{OpenBlob, WriteOptions};
+use super::writer::WriteOptions;
+use crate::bridge::FileRange;
 use crate::fsx::{self, OutputFile, TempFile};
 use crate::oci::Digest;
 
 /// A volume that is being written.
+#[derive(Debug)]
 struct Output {
     /// Its position among the volumes.
     at: usize,
@@ -25,114 +29,182 @@ struct Output {
     file: OutputFile,
 }
 
-/// Writes all volumes, or the requested one; returns their paths and lengths.
-///
-/// They are renamed into place when all of them are complete, the first one last: without it a
-/// reader cannot start. Older ones stay until then; see [`replace`]. A kill leaves files under
-/// other names, which the next run removes.
-pub(super) fn write<E: From<BundleError> + Send>(
-    planned: &mut Planned,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<Vec<(PathBuf, u64)>, E> {
-    let wrap = |source| E::from(options.write_error(source));
-    let outputs = create(planned, options)?;
-    let parts = copy::copy_blobs(works(planned, &outputs), open, options)?;
-    if planned.has_parts() {
-        planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
-    }
-    planned.sign()?;
-    if options.only_volume.is_some() {
-        check_siblings(planned, &outputs, options)?;
-    }
-    let mut files = Vec::with_capacity(outputs.len());
-    for output in &outputs {
-        write_all_but_blobs(planned, output.at, output.file.shared()).map_err(wrap)?;
-        files.push((output.path.clone(), planned.volumes[output.at].len()));
-    }
-    let finished = outputs.into_iter().map(|output| Finished {
-        path: output.path,
-        file: output.file,
-    });
-    replace(finished.collect(), options.durability).map_err(wrap)?;
-    Ok(files)
+/// All volumes, or the requested one, in the making.
+#[derive(Debug)]
+pub(super) struct InPlace {
+    outputs: Vec<Output>,
+    /// Of the configs and layers.
+    places: HashMap<Digest, Place>,
+    /// The digests of the parts so far.
+    parts: Mutex<HashMap<PartId, Digest>>,
 }
 
-/// The files that are to be written, with room reserved.
-fn create(planned: &Planned, options: &WriteOptions<'_>) -> Result<Vec<Output>, BundleError> {
-    let mut outputs = Vec::new();
-    for PlannedFile { at, path, len } in planned.files(options.output, options.only_volume)? {
-        let file = OutputFile::create(&path).and_then(|file| {
-            // The padding is not written below and reads as zeros.
-            file.shared().allocate(len)?;
-            Ok(file)
-        });
-        let file = file.map_err(|source| options.write_error(source))?;
-        outputs.push(Output { at, path, file });
+impl InPlace {
+    /// Creates the files, with room reserved.
+    pub(super) fn create(planned: &Planned, options: &WriteOptions) -> Result<Self, BundleError> {
+        let mut outputs = Vec::new();
+        for PlannedFile { at, path, len } in planned.files(&options.output, options.only_volume)? {
+            let file = OutputFile::create(&path).and_then(|file| {
+                // The padding is not written below and reads as zeros.
+                file.shared().allocate(len)?;
+                Ok(file)
+            });
+            let file = file.map_err(|source| options.write_error(source))?;
+            outputs.push(Output { at, path, file });
+        }
+        Ok(Self {
+            places: places(planned, &outputs),
+            outputs,
+            parts: Mutex::default(),
+        })
     }
-    Ok(outputs)
-}
 
-/// All that is to be copied, in any order. The parts of a blob are hashed, wherever they go: the
-/// head of every volume names them.
-fn works<'a>(planned: &'a Planned, outputs: &'a [Output]) -> Vec<Work<'a>> {
-    let mut works = Vec::new();
-    for (at, volume) in planned.volumes.iter().enumerate() {
-        let output = outputs.iter().find(|output| output.at == at);
-        let output = output.map(|output| output.file.shared());
-        for member in volume.members() {
-            if let Content::Part(blob, number) = member.content {
-                let whole = &planned.manifest.blobs[blob];
-                let before = whole.parts()[..number].iter().map(|part| part.size);
-                let place = Place {
-                    digest: &whole.digest,
-                    len: whole.size,
-                    offset: member.offset,
-                    content: None,
-                };
-                let part = Part {
-                    id: (blob, number),
-                    start: before.sum(),
-                    len: member.len,
-                };
-                if number == 0 {
-                    // A separate work item verifies the whole blob.
-                    works.push(Work {
-                        place,
-                        output: None,
-                        part: None,
-                        is_sample: false,
-                    });
-                }
-                works.push(Work {
-                    place,
-                    output,
-                    part: Some(part),
-                    is_sample: false,
-                });
-            }
-            if let (Some(_), Some(place)) = (output, planned.place(member)) {
-                works.push(Work {
-                    place,
-                    output,
-                    part: None,
-                    is_sample: false,
-                });
-            }
+    /// Whether the blob is written, or hashed for the sake of its parts.
+    pub(super) fn needs(&self, digest: &Digest) -> bool {
+        self.places.contains_key(digest)
+    }
+
+    fn copier<'a>(&'a self, options: &'a WriteOptions) -> Copier<'a> {
+        let outputs = self.outputs.iter();
+        Copier {
+            outputs: outputs.map(|output| output.file.shared()).collect(),
+            options,
+            parts: &self.parts,
         }
     }
-    works
+
+    /// Copies a blob to its place.
+    pub(super) fn put(
+        &self,
+        options: &WriteOptions,
+        (digest, range): (&Digest, &FileRange),
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        match self.places.get(digest) {
+            Some(place) => self.copier(options).put((digest, place), range, putting),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the next bytes of a blob.
+    pub(super) fn write(
+        &self,
+        options: &WriteOptions,
+        (digest, cursor): (&Digest, &mut Cursor),
+        bytes: &[u8],
+    ) -> Result<(), BundleError> {
+        match self.places.get(digest) {
+            Some(place) => self.copier(options).write(place, cursor, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the files that are not in memory to their places, one after the other.
+    pub(super) fn put_files(
+        &self,
+        planned: &Planned,
+        options: &WriteOptions,
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        let copier = self.copier(options);
+        for (output, Output { at, .. }) in self.outputs.iter().enumerate() {
+            for member in planned.volumes[*at].members() {
+                let Some(file) = planned.file_to_read(member) else {
+                    continue;
+                };
+                let place = Place {
+                    len: member.len,
+                    slots: vec![Slot {
+                        len: member.len,
+                        to: Some((output, member.offset)),
+                        part: None,
+                    }],
+                };
+                let mut cursor = Cursor::new();
+                file.read(options, |bytes| {
+                    copier.write(&place, &mut cursor, bytes)?;
+                    putting.told(bytes.len() as u64)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all but blobs and files; returns the paths of the volumes and their lengths.
+    ///
+    /// They are renamed into place when all of them are complete, the first one last: without it a
+    /// reader cannot start. Older ones stay until then; see [`replace`]. A kill leaves files under
+    /// other names, which the next run removes.
+    pub(super) fn finish(
+        self,
+        planned: &mut Planned,
+        options: &WriteOptions,
+        putting: &Putting<'_>,
+    ) -> Result<Vec<(PathBuf, u64)>, BundleError> {
+        let wrap = |source| options.write_error(source);
+        if planned.has_parts() {
+            let parts = self.parts.into_inner();
+            let parts = parts.expect("no thread panics with the lock");
+            planned.set_part_digests(|at, number| parts[&(at, number)].clone())?;
+        }
+        planned.sign()?;
+        if options.only_volume.is_some() {
+            check_siblings(planned, &self.outputs, options)?;
+        }
+        let mut files = Vec::with_capacity(self.outputs.len());
+        for output in &self.outputs {
+            write_the_rest(planned, output.at, output.file.shared()).map_err(wrap)?;
+            files.push((output.path.clone(), planned.volumes[output.at].len()));
+        }
+        putting.told(planned.manifests_len())?;
+        let finished = self.outputs.into_iter().map(|output| Finished {
+            path: output.path,
+            file: output.file,
+        });
+        replace(finished.collect(), options.durability).map_err(wrap)?;
+        Ok(files)
+    }
+}
+
+/// Where the configs and layers go that are in one of the outputs. The parts of a blob are hashed,
+/// wherever they go: the head of every volume names them.
+fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, Place> {
+    let mut places: HashMap<Digest, Place> = HashMap::new();
+    for (at, volume) in planned.volumes.iter().enumerate() {
+        let output = outputs.iter().position(|output| output.at == at);
+        for member in volume.members() {
+            let (blob, part) = match member.content {
+                Content::Blob(blob) if output.is_some() => (blob, None),
+                Content::Part(blob, number) => (blob, Some((blob, number))),
+                _ => continue,
+            };
+            let blob = &planned.manifest.blobs[blob];
+            if blob.is_manifest {
+                continue;
+            }
+            let place = places.entry(blob.digest.clone()).or_insert_with(|| Place {
+                len: blob.size,
+                slots: Vec::new(),
+            });
+            place.slots.push(Slot {
+                len: member.len,
+                to: output.map(|output| (output, member.offset)),
+                part,
+            });
+        }
+    }
+    places
 }
 
 /// Refuses to write a volume next to those of another bundle.
 fn check_siblings(
     planned: &Planned,
     outputs: &[Output],
-    options: &WriteOptions<'_>,
+    options: &WriteOptions,
 ) -> Result<(), BundleError> {
     let manifest = &planned.manifest;
     for volume in &planned.volumes {
-        let path = volume_path(options.output, volume.index(), manifest.n_volumes);
+        let path = volume_path(&options.output, volume.index(), manifest.n_volumes);
         let is_own = outputs.iter().any(|output| output.path == path);
         if is_own || !exists(&path, options)? {
             continue;
@@ -150,7 +222,7 @@ fn check_siblings(
     Ok(())
 }
 
-fn exists(path: &Path, options: &WriteOptions<'_>) -> Result<bool, BundleError> {
+fn exists(path: &Path, options: &WriteOptions) -> Result<bool, BundleError> {
     let stat = fsx::try_stat(path).map_err(|source| options.write_error(source))?;
     Ok(stat.is_some())
 }
@@ -184,7 +256,7 @@ fn difference(
 }
 
 /// Writes what is known from the plan.
-fn write_all_but_blobs(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
+fn write_the_rest(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
     let mut gather = Gather {
         output,
         offset: 0,

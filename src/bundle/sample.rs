@@ -7,12 +7,19 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{
-    BundleBlob, BundleError, BundleFile, BundleImage, BundleManifest, Compression, FileContent,
-    NoKnowledge, PackBlob, PackPlan, StreamSink, WriteOptions, WriteOutcome, write,
+    BundleBlob, BundleError, BundleFile, BundleImage, BundleManifest, BundleWriter, Compression,
+    FileContent, NoKnowledge, PackBlob, PackPlan, Planned, Putting, StreamSink, WriteOptions,
+    WriteOutcome,
 };
 use crate::bridge::FileRange;
 use crate::fsx::{self, TempFile};
 use crate::oci::{Digest, MediaType, Platform};
+
+/// Every blob is read, and nobody hears of it.
+pub(super) const READ_ALL: Putting<'_> = Putting {
+    knowledge: &NoKnowledge,
+    on_bytes: &|_| std::ops::ControlFlow::Continue(()),
+};
 
 /// A directory with all blobs in one file, and the plan to pack them.
 pub(super) struct Sample {
@@ -225,20 +232,52 @@ impl Sample {
         compression: Compression,
         jobs: usize,
     ) -> Result<WriteOutcome, BundleError> {
-        let options = WriteOptions {
-            output: &self.path(name),
-            compression,
-            jobs,
+        let options = self.options(name, (compression, jobs));
+        self.put_all(BundleWriter::create(self.planned()?, options), &READ_ALL)
+    }
+
+    pub(super) fn options(&self, name: &str, how: (Compression, usize)) -> WriteOptions {
+        WriteOptions {
+            output: self.path(name),
+            compression: how.0,
+            jobs: how.1,
             durability: fsx::Durability::Deferred,
             only_volume: None,
-            knowledge: &NoKnowledge,
-            on_bytes: &|_| std::ops::ControlFlow::Continue(()),
+        }
+    }
+
+    /// The plan, laid out, with the bytes of the manifests.
+    pub(super) fn planned(&self) -> Result<Planned, BundleError> {
+        let manifests = self.plan.blobs.iter().filter(|blob| blob.is_manifest);
+        let bytes = |blob: &PackBlob| {
+            let FileRange {
+                file,
+                path,
+                offset,
+                len,
+            } = self.open(&blob.digest);
+            let len = usize::try_from(len).unwrap();
+            fsx::read_range(&file, &path, offset, len).unwrap()
         };
-        write(
-            self.plan.lay_out()?,
-            &|digest: &Digest| Ok::<_, BundleError>(self.open(digest).into()),
-            &options,
-        )
+        let manifests = manifests.map(|blob| (blob.digest.clone(), bytes(blob).into()));
+        Ok(self.plan.lay_out()?.with_manifests(manifests))
+    }
+
+    /// Puts all blobs and finishes; those that may come in any order come in the opposite one.
+    pub(super) fn put_all(
+        &self,
+        writer: Result<BundleWriter, BundleError>,
+        putting: &Putting<'_>,
+    ) -> Result<WriteOutcome, BundleError> {
+        let writer = writer?;
+        let blobs = writer.manifest().blobs.iter().rev();
+        let any = blobs.filter(|blob| !blob.is_manifest);
+        let any = any.map(|blob| &blob.digest).collect();
+        for digest in writer.order().unwrap_or(any) {
+            writer.put(digest, &self.open(digest), putting)?;
+        }
+        writer.put_files(putting)?;
+        writer.finish(putting)
     }
 
     pub(super) fn write(&self, name: &str, compression: Compression) -> Vec<u8> {

@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::thread::Scope;
 
-use super::copy::{self, Place};
+use super::copy::{self, Putting};
 use super::error::BundleError;
-use super::hashing::HashThread;
-use super::pieces::Pieces;
+use super::hashing::read_through;
+use super::header::padded;
 use super::plan::Planned;
-use super::volume::END_LEN;
-use super::writer::{Compression, OpenBlob, WriteOptions};
+use super::volume::{Content, END_LEN};
+use super::writer::{Compression, WriteOptions};
+use crate::bridge::FileRange;
 use crate::fsx::{self, OutputFile};
 use crate::oci::Digest;
 
@@ -33,62 +33,42 @@ fn n_workers(level: i32, jobs: usize) -> u32 {
     u32::try_from(jobs).map_or(max, |jobs| jobs.clamp(1, max))
 }
 
-/// Writes the only volume as a file; returns its path and length.
-pub(super) fn write_file<E: From<BundleError> + Send>(
-    planned: &Planned,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<(PathBuf, u64), E> {
-    let failed = |source| E::from(options.write_error(source));
-    let mut output = OutputFile::create(options.output).map_err(failed)?;
-    let len = write(planned, open, &mut output, options)?;
-    output.commit_with(options.durability).map_err(failed)?;
-    Ok((options.output.to_owned(), len))
-}
-
-/// Writes the only volume to `output`, compressed if that is wanted; returns the length of what
-/// was written.
-pub(super) fn write<E: From<BundleError> + Send>(
-    planned: &Planned,
-    open: &OpenBlob<'_, E>,
-    output: &mut dyn Write,
-    options: &WriteOptions<'_>,
-) -> Result<u64, E> {
-    let wrap = |source| {
-        let source = fsx::Error::new("write", options.output, source);
-        E::from(options.write_error(source))
-    };
-    let mut output = Counted { output, len: 0 };
-    match options.compression {
-        Compression::Raw => write_tar(planned, open, &mut output, options)?,
-        Compression::Zstd { level } => {
-            let mut encoder = encoder(&mut output, level, options.jobs).map_err(wrap)?;
-            encoder
-                .set_pledged_src_size(Some(planned.volumes[0].len()))
-                .map_err(wrap)?;
-            write_tar(planned, open, &mut encoder, options)?;
-            encoder.finish().map_err(wrap)?;
-        }
-    }
-    Ok(output.len)
+/// Where the bytes go.
+pub(super) enum Target {
+    /// A file that appears when it is finished.
+    File(OutputFile),
+    /// A pipe or a device.
+    Stream(Box<dyn Write + Send>),
 }
 
 /// Counts the bytes that are written.
-struct Counted<'a> {
-    output: &'a mut dyn Write,
+struct Counted {
+    target: Target,
     len: u64,
 }
 
-impl Write for Counted<'_> {
+impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.output.write(bytes)?;
+        let n = match &mut self.target {
+            Target::File(file) => file.write(bytes),
+            Target::Stream(stream) => stream.write(bytes),
+        }?;
         self.len += n as u64;
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
+        match &mut self.target {
+            Target::File(file) => file.flush(),
+            Target::Stream(stream) => stream.flush(),
+        }
     }
+}
+
+/// The tar, compressed or not.
+enum Tar {
+    Raw(Counted),
+    Zstd(Box<zstd::Encoder<'static, Counted>>),
 }
 
 /// A compressor at this level, clamped; its output does not depend on the number of jobs.
@@ -112,109 +92,160 @@ pub(super) fn encoder<W: Write>(
     Ok(encoder)
 }
 
-/// Writes the only volume to `output`, which is not flushed.
-fn write_tar<E: From<BundleError> + Send>(
-    planned: &Planned,
-    open: &OpenBlob<'_, E>,
-    output: &mut dyn Write,
-    options: &WriteOptions<'_>,
-) -> Result<(), E> {
-    let volume = &planned.volumes[0];
-    let volume_json = Digest::of(&planned.volume_jsons[0]);
-    std::thread::scope(|scope| {
-        let mut tar = TarStream::new(scope, output, options)?;
-        for member in volume.members() {
-            tar.put(&volume.lead(member, &volume_json))?;
-            if let Some(place) = planned.place(member) {
-                tar.put_blob(place, &place.open(open)?)?;
-            } else {
-                tar.put(planned.content(0, member))?;
-            }
-            tar.put_zeros(member.end() - member.offset - member.len)?;
-        }
-        tar.put_zeros(END_LEN)?;
-        Ok(())
-    })
+/// The only volume, in the making.
+pub(super) struct InOrder {
+    tar: Tar,
+    /// The position of the member that comes next.
+    at: usize,
+    volume_json: Digest,
 }
 
-/// Writes the first bytes of blobs to `output`, as [`write_tar`] would; nothing is verified.
-pub(super) fn write_samples<'a, E: From<BundleError> + Send>(
-    places: impl Iterator<Item = Place<'a>>,
-    open: &OpenBlob<'_, E>,
-    output: &mut dyn Write,
-    options: &WriteOptions<'_>,
-) -> Result<(), E> {
-    std::thread::scope(|scope| {
-        let mut tar = TarStream::new(scope, output, options)?;
-        for place in places {
-            tar.copy(place, &place.open(open)?)?;
-        }
-        Ok(())
-    })
+impl std::fmt::Debug for InOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InOrder")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Writes the bytes of a tar in order.
-struct TarStream<'a> {
-    hashing: HashThread,
-    output: &'a mut dyn Write,
-    options: &'a WriteOptions<'a>,
-}
-
-impl<'a> TarStream<'a> {
-    fn new<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        output: &'a mut dyn Write,
-        options: &'a WriteOptions<'a>,
+impl InOrder {
+    /// Begins the bundle, which is signed first if it is to be.
+    pub(super) fn begin(
+        planned: &mut Planned,
+        options: &WriteOptions,
+        target: Option<Box<dyn Write + Send>>,
     ) -> Result<Self, BundleError> {
+        planned.require_one_stream()?;
+        planned.sign()?;
+        let target = if let Some(stream) = target {
+            Target::Stream(stream)
+        } else {
+            let file = OutputFile::create(&options.output);
+            Target::File(file.map_err(|source| options.write_error(source))?)
+        };
+        let counted = Counted { target, len: 0 };
+        let tar = match options.compression {
+            Compression::Raw => Tar::Raw(counted),
+            Compression::Zstd { level } => {
+                let wrap = |source| io_error(options, source);
+                let mut encoder = encoder(counted, level, options.jobs).map_err(wrap)?;
+                let len = planned.volumes[0].len();
+                encoder.set_pledged_src_size(Some(len)).map_err(wrap)?;
+                Tar::Zstd(Box::new(encoder))
+            }
+        };
         Ok(Self {
-            hashing: HashThread::start(scope).map_err(|error| options.thread_error(error))?,
-            output,
-            options,
+            tar,
+            at: 0,
+            volume_json: Digest::of(&planned.volume_jsons[0]),
         })
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        self.output.write_all(bytes).map_err(|source| {
-            let source = fsx::Error::new("write", self.options.output, source);
-            self.options.write_error(source)
+    /// Writes all that comes before the content of a blob whose turn it is, or before the end.
+    pub(super) fn advance_to(
+        &mut self,
+        planned: &Planned,
+        options: &WriteOptions,
+        (digest, putting): (Option<&Digest>, &Putting<'_>),
+    ) -> Result<(), BundleError> {
+        let volume = &planned.volumes[0];
+        while let Some(member) = volume.members().get(self.at) {
+            self.put_bytes(options, &volume.lead(member, &self.volume_json))?;
+            self.at += 1;
+            if let Content::Blob(blob) = member.content
+                && !planned.manifest.blobs[blob].is_manifest
+            {
+                let blob = &planned.manifest.blobs[blob].digest;
+                // Or one before it has failed.
+                return if digest == Some(blob) {
+                    Ok(())
+                } else {
+                    Err(BundleError::Stopped)
+                };
+            }
+            if let Some(file) = planned.file_to_read(member) {
+                file.read(options, |bytes| {
+                    self.put_bytes(options, bytes)?;
+                    putting.told(bytes.len() as u64)
+                })?;
+            } else {
+                self.put_bytes(options, planned.content(0, member))?;
+            }
+            self.pad(options, member.len)?;
+        }
+        digest.map_or(Ok(()), |_| Err(BundleError::Stopped))
+    }
+
+    /// Copies the blob whose turn it is, and hashes it in another thread unless it is known to be
+    /// right.
+    pub(super) fn put(
+        &mut self,
+        options: &WriteOptions,
+        (digest, range): (&Digest, &FileRange),
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        let is_verified = putting.knowledge.is_verified(digest, range);
+        let algorithm = (!is_verified).then(|| digest.algorithm());
+        let unread = copy::unread(options, (digest, range.len));
+        let actual = read_through(range, algorithm, unread, |bytes| {
+            self.put_bytes(options, bytes)?;
+            putting.told(bytes.len() as u64)
+        })?;
+        self.pad(options, range.len)?;
+        let known = (digest, range);
+        actual.map_or(Ok(()), |actual| {
+            copy::conclude(putting.knowledge, known, actual)
         })
     }
 
-    fn put_zeros(&mut self, len: u64) -> Result<(), BundleError> {
+    pub(super) fn put_bytes(
+        &mut self,
+        options: &WriteOptions,
+        bytes: &[u8],
+    ) -> Result<(), BundleError> {
+        let written = match &mut self.tar {
+            Tar::Raw(output) => output.write_all(bytes),
+            Tar::Zstd(encoder) => encoder.write_all(bytes),
+        };
+        written.map_err(|source| io_error(options, source))
+    }
+
+    /// Writes the zeros behind `len` bytes of content.
+    pub(super) fn pad(&mut self, options: &WriteOptions, len: u64) -> Result<(), BundleError> {
+        self.put_zeros(options, padded(len) - len)
+    }
+
+    fn put_zeros(&mut self, options: &WriteOptions, len: u64) -> Result<(), BundleError> {
         let len = usize::try_from(len).expect("less than two blocks and one byte");
-        self.put(&vec![0; len])
+        self.put_bytes(options, &vec![0; len])
     }
 
-    /// Copies a blob, and hashes it in another thread unless it is known to be right.
-    fn put_blob(&mut self, place: Place<'_>, pieces: &Pieces) -> Result<(), BundleError> {
-        copy::check_len(place, pieces)?;
-        match self.copy(place, pieces)? {
-            Some(actual) => copy::conclude(self.options.knowledge, (place, pieces), actual),
-            None => Ok(()),
+    /// Writes what is left; returns the path and the length of what was written.
+    pub(super) fn finish(
+        mut self,
+        planned: &Planned,
+        options: &WriteOptions,
+        putting: &Putting<'_>,
+    ) -> Result<(PathBuf, u64), BundleError> {
+        self.advance_to(planned, options, (None, putting))?;
+        self.put_zeros(options, END_LEN)?;
+        let output = match self.tar {
+            Tar::Raw(output) => output,
+            Tar::Zstd(encoder) => {
+                let finished = encoder.finish();
+                finished.map_err(|source| io_error(options, source))?
+            }
+        };
+        putting.told(planned.manifests_len())?;
+        if let Target::File(file) = output.target {
+            let committed = file.commit_with(options.durability);
+            committed.map_err(|source| options.write_error(source))?;
         }
+        Ok((options.output.clone(), output.len))
     }
+}
 
-    /// Copies as much of a blob as is in its place; returns the digest of that, unless the blob is
-    /// known to be right.
-    fn copy(&mut self, place: Place<'_>, pieces: &Pieces) -> Result<Option<Digest>, BundleError> {
-        let is_verified = copy::is_verified(self.options.knowledge, (place, pieces));
-        self.hashing.begin(place.digest.algorithm());
-        let mut done = 0;
-        while done < place.len {
-            let mut buffer = self.hashing.buffer();
-            let bytes = copy::own(&mut buffer);
-            let n = copy::read_chunk(place, pieces, (bytes, done))?;
-            if !is_verified {
-                self.hashing.hash(&buffer, n);
-            }
-            self.put(&buffer[..n])?;
-            if is_verified {
-                self.hashing.give_back(buffer);
-            }
-            self.options.told(n as u64)?;
-            done += n as u64;
-        }
-        let actual = self.hashing.finish();
-        Ok((!is_verified).then_some(actual))
-    }
+pub(super) fn io_error(options: &WriteOptions, source: io::Error) -> BundleError {
+    let source = fsx::Error::new("write", &options.output, source);
+    options.write_error(source)
 }

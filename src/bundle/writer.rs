@@ -1,22 +1,20 @@
 //! Writing a bundle: raw at known offsets by several threads, or compressed from start to end.
 
-use std::fmt;
+use std::collections::HashMap;
 use std::io::Write;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Mutex;
 
-use super::copy::{Knowledge, Place};
+use super::copy::{self, Cursor, Putting};
 use super::error::BundleError;
 use super::format::BundleManifest;
-use super::pieces::Pieces;
 use super::plan::{FileContent, Planned};
+use super::raw::InPlace;
+use super::sequential::InOrder;
 use super::volume::{Content, Member, Volume};
-use super::{raw, sequential};
+use crate::bridge::FileRange;
 use crate::fsx::{self, Durability};
-use crate::oci::Digest;
-
-/// Opens a blob that is to be packed; called from several threads.
-pub type OpenBlob<'a, E> = dyn Fn(&Digest) -> Result<Pieces, E> + Sync + 'a;
+use crate::oci::{Digest, DigestHasher};
 
 /// The container format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +26,18 @@ pub enum Compression {
 }
 
 /// How to write a bundle.
-#[derive(Clone, Copy)]
-pub struct WriteOptions<'a> {
+#[derive(Debug, Clone)]
+pub struct WriteOptions {
     /// The path at which the bundle appears once it is complete; the names of several volumes are
     /// derived from it: see [`super::volume_path`]. Its directory must exist.
-    pub output: &'a Path,
+    pub output: PathBuf,
     pub compression: Compression,
-    /// The number of blobs that are copied, or of parts that are compressed, at the same time. Does
-    /// not affect the output.
+    /// The number of parts that are compressed at the same time. Does not affect the output.
     pub jobs: usize,
-    /// Whether the bundle is on the disk, or only in the kernel's hands, when the call returns.
+    /// Whether the bundle is on the disk, or only in the kernel's hands, when it is finished.
     pub durability: Durability,
     /// Of all volumes, write this one only.
     pub only_volume: Option<u32>,
-    /// Which blobs need not be read.
-    pub knowledge: &'a dyn Knowledge,
-    /// Hears of every blob byte that was written, from several threads; may end the work.
-    pub on_bytes: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
 }
 
 /// A bundle that was written.
@@ -69,87 +62,228 @@ impl WriteOutcome {
     }
 }
 
-impl fmt::Debug for WriteOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteOptions")
-            .field("output", &self.output)
-            .field("compression", &self.compression)
-            .field("jobs", &self.jobs)
-            .finish_non_exhaustive()
-    }
-}
-
-impl WriteOptions<'_> {
-    /// Tells of `len` bytes more, and fails when the work is to end.
-    pub(super) fn told(&self, len: u64) -> Result<(), BundleError> {
-        match (self.on_bytes)(len) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(BundleError::Stopped),
-        }
-    }
-
+impl WriteOptions {
     /// The system cannot start more threads.
     pub(super) fn thread_error(&self, source: std::io::Error) -> BundleError {
-        self.write_error(fsx::Error::new("start a thread for", self.output, source))
+        self.write_error(fsx::Error::new("start a thread for", &self.output, source))
     }
 
     pub(super) fn write_error(&self, source: fsx::Error) -> BundleError {
         BundleError::Write {
-            path: self.output.to_owned(),
+            path: self.output.clone(),
             source,
         }
     }
 }
 
-/// Writes the bundle that was laid out, with the blobs that `open` returns.
+/// A bundle that is being written.
 ///
-/// Each file appears complete, replacing an existing one, or not at all, and the first volume after
-/// all others. A blob that is not known to be right is hashed while it is copied; one with a wrong
-/// digest ends the work. Equal plans make equal bytes, regardless of the number of jobs.
-pub fn write<E: From<BundleError> + Send>(
-    mut planned: Planned,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<WriteOutcome, E> {
-    let files = match options.compression {
-        Compression::Raw => raw::write(&mut planned, open, options)?,
-        Compression::Zstd { .. } => {
-            planned.require_one_stream()?;
-            planned.sign()?;
-            vec![sequential::write_file(&planned, open, options)?]
+/// Each config and layer is put once; all else is known from the plan. The files appear complete,
+/// replacing existing ones, or not at all, and the first volume after all others. Equal plans make
+/// equal bytes. All methods block.
+#[derive(Debug)]
+pub struct BundleWriter {
+    planned: Planned,
+    options: WriteOptions,
+    /// The length of each config and layer.
+    lens: HashMap<Digest, u64>,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    InPlace(InPlace),
+    InOrder(Mutex<InOrder>),
+}
+
+/// A blob that comes in chunks: see [`BundleWriter::begin`].
+#[derive(Debug)]
+pub struct Incoming {
+    digest: Digest,
+    len: u64,
+    done: u64,
+    hasher: DigestHasher,
+    cursor: Cursor,
+}
+
+impl Incoming {
+    /// How many bytes were written.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Whether more came than the blob has.
+    pub fn is_too_long(&self) -> bool {
+        self.done > self.len
+    }
+}
+
+impl BundleWriter {
+    /// Begins the bundle that was laid out, in files.
+    pub fn create(mut planned: Planned, options: WriteOptions) -> Result<Self, BundleError> {
+        planned.require_manifests()?;
+        let way = match options.compression {
+            Compression::Raw => Way::InPlace(InPlace::create(&planned, &options)?),
+            Compression::Zstd { .. } => {
+                Way::InOrder(Mutex::new(InOrder::begin(&mut planned, &options, None)?))
+            }
+        };
+        Ok(Self::new(planned, options, way))
+    }
+
+    /// Begins the bundle that was laid out, in `output` from start to end, as into a pipe.
+    ///
+    /// After a failure the output is incomplete, and every reader refuses it.
+    ///
+    /// Of the options, durability is ignored.
+    pub fn to_stream(
+        mut planned: Planned,
+        options: WriteOptions,
+        output: Box<dyn Write + Send>,
+    ) -> Result<Self, BundleError> {
+        planned.require_manifests()?;
+        let begun = InOrder::begin(&mut planned, &options, Some(output))?;
+        Ok(Self::new(planned, options, Way::InOrder(Mutex::new(begun))))
+    }
+
+    fn new(planned: Planned, options: WriteOptions, way: Way) -> Self {
+        let blobs = planned.manifest.blobs.iter();
+        let blobs = blobs.filter(|blob| !blob.is_manifest);
+        Self {
+            lens: blobs.map(|blob| (blob.digest.clone(), blob.size)).collect(),
+            planned,
+            options,
+            way,
         }
-    };
-    Ok(outcome(planned, files))
-}
+    }
 
-/// Writes the bundle that was laid out to `output` from start to end, as into a pipe.
-///
-/// After a failure the output is incomplete, and every reader refuses it.
-///
-/// Of the options, durability is ignored.
-pub fn write_to<E: From<BundleError> + Send>(
-    mut planned: Planned,
-    output: &mut dyn Write,
-    open: &OpenBlob<'_, E>,
-    options: &WriteOptions<'_>,
-) -> Result<WriteOutcome, E> {
-    planned.require_one_stream()?;
-    planned.sign()?;
-    let len = sequential::write(&planned, open, output, options)?;
-    let files = vec![(options.output.to_owned(), len)];
-    Ok(outcome(planned, files))
-}
+    /// All that the bundle says of itself; see [`Planned::manifest`].
+    pub fn manifest(&self) -> &BundleManifest {
+        &self.planned.manifest
+    }
 
-fn outcome(planned: Planned, files: Vec<(PathBuf, u64)>) -> WriteOutcome {
-    WriteOutcome {
-        tar_len: planned.volumes.iter().map(Volume::len).sum(),
-        manifest: planned.manifest,
-        files,
+    /// The configs and layers in the order in which they must be put; `None` where any number of
+    /// them may be put at once, in any order.
+    pub fn order(&self) -> Option<Vec<&Digest>> {
+        if let Way::InPlace(_) = self.way {
+            return None;
+        }
+        let blobs = self.manifest().blobs.iter();
+        let blobs = blobs.filter(|blob| !blob.is_manifest);
+        Some(blobs.map(|blob| &blob.digest).collect())
+    }
+
+    /// Whether the blob is to be put: of several volumes only one may be written.
+    pub fn needs(&self, digest: &Digest) -> bool {
+        match &self.way {
+            Way::InPlace(volumes) => volumes.needs(digest),
+            Way::InOrder(_) => true,
+        }
+    }
+
+    /// Copies a blob from a file, and hashes it meanwhile unless it is known to be right.
+    pub fn put(
+        &self,
+        digest: &Digest,
+        range: &FileRange,
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        copy::check_len(digest, self.len_of(digest), range.len)?;
+        let (planned, options) = (&self.planned, &self.options);
+        match &self.way {
+            Way::InPlace(volumes) => volumes.put(options, (digest, range), putting),
+            Way::InOrder(volume) => {
+                let mut volume = volume.lock().expect("no thread panics with the lock");
+                volume.advance_to(planned, options, (Some(digest), putting))?;
+                volume.put(options, (digest, range), putting)
+            }
+        }
+    }
+
+    /// Begins a blob that comes in chunks.
+    pub fn begin(&self, digest: &Digest, putting: &Putting<'_>) -> Result<Incoming, BundleError> {
+        if let Way::InOrder(volume) = &self.way {
+            let mut volume = volume.lock().expect("no thread panics with the lock");
+            volume.advance_to(&self.planned, &self.options, (Some(digest), putting))?;
+        }
+        Ok(Incoming {
+            digest: digest.clone(),
+            len: self.len_of(digest),
+            done: 0,
+            hasher: DigestHasher::new(digest.algorithm()),
+            cursor: Cursor::new(),
+        })
+    }
+
+    /// Writes the next bytes of a blob. Those that are more than it has are not written, and have
+    /// it refused at its end.
+    pub fn write(
+        &self,
+        blob: &mut Incoming,
+        bytes: &[u8],
+        putting: &Putting<'_>,
+    ) -> Result<(), BundleError> {
+        let left = blob.len.saturating_sub(blob.done);
+        let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let fitting = &bytes[..n];
+        blob.hasher.update(fitting);
+        match &self.way {
+            Way::InPlace(volumes) => {
+                volumes.write(&self.options, (&blob.digest, &mut blob.cursor), fitting)?;
+            }
+            Way::InOrder(volume) => {
+                let mut volume = volume.lock().expect("no thread panics with the lock");
+                volume.put_bytes(&self.options, fitting)?;
+            }
+        }
+        blob.done += bytes.len() as u64;
+        putting.told(fitting.len() as u64)
+    }
+
+    /// Ends a blob; refuses one that is not what its digest names.
+    pub fn end(&self, blob: Incoming) -> Result<(), BundleError> {
+        copy::check_len(&blob.digest, blob.len, blob.done)?;
+        copy::check_digest(&blob.digest, blob.hasher.finish())?;
+        if let Way::InOrder(volume) = &self.way {
+            let mut volume = volume.lock().expect("no thread panics with the lock");
+            volume.pad(&self.options, blob.len)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the files that are not in memory. Where blobs are put in order, files are too.
+    pub fn put_files(&self, putting: &Putting<'_>) -> Result<(), BundleError> {
+        match &self.way {
+            Way::InPlace(volumes) => volumes.put_files(&self.planned, &self.options, putting),
+            Way::InOrder(_) => Ok(()),
+        }
+    }
+
+    /// Writes the rest, when every blob and the files were put. Signs the bundle, if it is to be
+    /// and is not yet.
+    pub fn finish(self, putting: &Putting<'_>) -> Result<WriteOutcome, BundleError> {
+        let (mut planned, options) = (self.planned, self.options);
+        let files = match self.way {
+            Way::InPlace(volumes) => volumes.finish(&mut planned, &options, putting)?,
+            Way::InOrder(volume) => {
+                let volume = volume.into_inner().expect("no thread panics with the lock");
+                vec![volume.finish(&planned, &options, putting)?]
+            }
+        };
+        Ok(WriteOutcome {
+            tar_len: planned.volumes.iter().map(Volume::len).sum(),
+            manifest: planned.manifest,
+            files,
+        })
+    }
+
+    fn len_of(&self, digest: &Digest) -> u64 {
+        self.lens.get(digest).copied().unwrap_or_default()
     }
 }
 
 impl Planned {
-    /// The content of a member other than a blob, if it is in memory.
+    /// The content of a member other than a config or layer, if it is in memory.
     pub(super) fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
         match &member.content {
             Content::VolumeJson => &self.volume_jsons[volume],
@@ -160,28 +294,23 @@ impl Planned {
             },
             Content::Link(digest) => digest.as_str().as_bytes(),
             Content::Signature => &self.signature,
-            Content::Blob(_) | Content::Part(..) | Content::Dir => &[],
+            Content::Blob(at) => {
+                let manifest = self.manifests.get(&self.manifest.blobs[*at].digest);
+                manifest.map_or(&[], |bytes| bytes.as_ref())
+            }
+            Content::Part(..) | Content::Dir => &[],
         }
     }
 
-    /// The source of a member's bytes, if it is a file.
-    pub(super) fn place<'a>(&'a self, member: &Member) -> Option<Place<'a>> {
-        let (digest, content) = match member.content {
-            Content::Blob(at) => (&self.manifest.blobs[at].digest, None),
+    /// The file that a member is read from, if it is not in memory and not a blob.
+    pub(super) fn file_to_read(&self, member: &Member) -> Option<&FileContent> {
+        match member.content {
             Content::File(at, _) => match &self.files[at] {
-                FileContent::Bytes(_) => return None,
-                content @ (FileContent::Range(_, digest) | FileContent::Path { digest, .. }) => {
-                    (digest, Some(content))
-                }
+                FileContent::Bytes(_) => None,
+                file @ (FileContent::Range(..) | FileContent::Path { .. }) => Some(file),
             },
-            _ => return None,
-        };
-        Some(Place {
-            digest,
-            len: member.len,
-            offset: member.offset,
-            content,
-        })
+            _ => None,
+        }
     }
 }
 
@@ -189,9 +318,11 @@ impl Planned {
 mod tests {
     use crate::fsx::TempFile;
     use std::io::Read as _;
+    use std::ops::ControlFlow;
+    use std::path::Path;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::super::sample::{Blobs, Sample, noise, sample};
+    use super::super::sample::{Blobs, READ_ALL, Sample, noise, sample};
     use super::super::{
         BlobCheck, Bundle, BundleKind, NoKnowledge, PackBlob, PackPlan, ReadOptions, Trust,
         VerifyOptions, read_stream, verify,
@@ -303,20 +434,29 @@ mod tests {
         }
     }
 
+    /// Bytes that are read when they are written.
+    #[derive(Clone, Default)]
+    struct Shared(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     fn write_to_end(sample: &Sample) -> (Result<WriteOutcome, BundleError>, Vec<u8>) {
-        let options = WriteOptions {
-            output: Path::new("<stdout>"),
-            compression: Compression::Raw,
-            jobs: 2,
-            durability: Durability::Deferred,
-            only_volume: None,
-            knowledge: &NoKnowledge,
-            on_bytes: &|_| ControlFlow::Continue(()),
-        };
-        let mut bytes = Vec::new();
-        let planned = sample.plan.lay_out().unwrap();
-        let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
-        let written = write_to(planned, &mut bytes, &open, &options);
+        let (options, bytes) = (
+            sample.options("-", (Compression::Raw, 2)),
+            Shared::default(),
+        );
+        let planned = sample.planned().unwrap();
+        let writer = BundleWriter::to_stream(planned, options, Box::new(bytes.clone()));
+        let written = sample.put_all(writer, &READ_ALL);
+        let bytes = bytes.0.lock().unwrap().clone();
         (written, bytes)
     }
 
@@ -363,20 +503,16 @@ mod tests {
         let expected: u64 = sample.plan.blobs.iter().map(|blob| blob.size).sum();
         for compression in [Compression::Raw, ZSTD] {
             let n = AtomicU64::new(0);
-            let options = WriteOptions {
-                output: &sample.path("b"),
-                compression,
-                jobs: 3,
-                durability: Durability::Deferred,
-                only_volume: None,
+            let putting = Putting {
                 knowledge: &NoKnowledge,
                 on_bytes: &|len| {
                     n.fetch_add(len, Ordering::Relaxed);
                     ControlFlow::Continue(())
                 },
             };
-            let open = |digest: &Digest| Ok::<_, BundleError>(sample.open(digest).into());
-            write(sample.plan.lay_out().unwrap(), &open, &options).unwrap();
+            let writer = sample.options("b", (compression, 3));
+            let writer = BundleWriter::create(sample.planned().unwrap(), writer);
+            sample.put_all(writer, &putting).unwrap();
             assert_eq!(n.into_inner(), expected);
         }
     }

@@ -17,8 +17,8 @@ pub(super) use room::{
 };
 pub use target::{Target, WouldMove};
 
-use super::Context;
-use crate::oci::{Platform, sum_len};
+use super::{Context, OpsError};
+use crate::oci::{Digest, Platform, sum_len};
 use crate::report::Event;
 use crate::report::amount::format_count;
 use crate::transfer::{
@@ -320,7 +320,55 @@ impl Batch {
             n_blobs: at_hand().count(),
             len: sum_len(at_hand().map(|blob| blob.descriptor.size)),
         });
+        let transfer = self.transfer(cx, (source, sink));
+        let outcomes = transfer.run(&self.plan).await;
+        self.note_times(&transfer);
+        self.record(outcomes);
+        self.fail_unchanged(cx);
+    }
+
+    /// Moves what was planned for a target at which all images appear together, or none: stops at
+    /// the first failure and returns it. The images are done when [`Batch::mark_done`] says so.
+    pub(super) async fn run_as_one(
+        &mut self,
+        cx: &Context,
+        (source, sink): (Arc<dyn Source>, Arc<dyn Sink>),
+    ) -> Result<(), OpsError> {
         let transfer = Transfer {
+            on_failure: OnFailure::Stop,
+            ..self.transfer(cx, (source, sink))
+        };
+        let outcomes = transfer.run(&self.plan).await;
+        self.note_times(&transfer);
+        let failed = outcomes
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, outcome)| {
+                let image = self.plan.images[at].wanted.name.clone();
+                outcome.err().map(|error| BatchFailure { image, error })
+            });
+        // Those that were stopped say nothing.
+        let is_reason = |failure: &BatchFailure| !matches!(*failure.error, TransferError::Stopped);
+        let (reasons, stopped): (Vec<_>, Vec<_>) = failed.partition(is_reason);
+        match reasons.into_iter().chain(stopped).next() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves blobs of the plan, or others like them, that no image waits for.
+    pub(super) async fn move_blobs(
+        &self,
+        cx: &Context,
+        ends: (Arc<dyn Source>, Arc<dyn Sink>),
+        blobs: Vec<PlannedBlob>,
+    ) -> Result<(), OpsError> {
+        let transfer = self.transfer(cx, ends);
+        Ok(transfer.move_blobs(blobs).await?)
+    }
+
+    fn transfer(&self, cx: &Context, (source, sink): (Arc<dyn Source>, Arc<dyn Sink>)) -> Transfer {
+        Transfer {
             source,
             sink,
             reporter: Arc::clone(&cx.reporter),
@@ -328,17 +376,23 @@ impl Batch {
             on_failure: self.on_failure,
             retry: cx.retry,
             timings: Arc::default(),
-        };
-        let outcomes = transfer.run(&self.plan).await;
+        }
+    }
+
+    fn note_times(&mut self, transfer: &Transfer) {
         for (at, &position) in self.positions.iter().enumerate() {
             let took = transfer.timings.took(at);
             self.reports[position].seconds = took.map(|took| took.as_secs_f64());
         }
-        self.record(outcomes);
-        self.fail_unchanged(cx);
     }
 
-    /// Records that everything planned was moved by other means than [`Batch::run`].
+    /// Leaves blobs out that are not to be moved, though images need them.
+    pub(super) fn keep_blobs(&mut self, is_kept: impl Fn(&Digest) -> bool) {
+        let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
+        plan.blobs.retain(|blob| is_kept(&blob.descriptor.digest));
+    }
+
+    /// Records that all images that were planned are at their target.
     pub(super) fn mark_done(&mut self) {
         self.record(vec![Ok(()); self.plan.images.len()]);
     }
@@ -405,6 +459,8 @@ impl Batch {
             removed: Vec::new(),
             left_files: Vec::new(),
             projects: Vec::new(),
+            bundles: Vec::new(),
+            forecasts: Vec::new(),
             images: self.reports,
         }
     }

@@ -4,6 +4,7 @@
 //! other things, and is looked at before anything moves; then all are filled at once, and a blob
 //! that several lack is read once.
 
+mod bundle;
 mod layouts;
 mod lock;
 mod registry;
@@ -21,6 +22,11 @@ use super::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
 use crate::list::RenameRules;
 use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
+pub use bundle::{
+    BundleTarget, CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast,
+    PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast,
+};
+pub(super) use bundle::{require_lens, require_others, strays, tell_manifests, with_files};
 pub use layouts::{LayoutFormat, LayoutTarget};
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;

@@ -4,24 +4,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::try_join;
 use serde::Serialize;
 
 use super::batch::require_space;
-use super::pack::strays::warn_of_strays;
-use super::pack::{require_lens, require_others, tell_done, with_files};
+use super::copy::strays::warn_of_strays;
+use super::copy::{require_lens, require_others, tell_manifests, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Context, Fewer, OpsError, SourceKind};
 use crate::bridge;
 use crate::bundle::{
-    self, BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent,
-    Held, KeyId, Origin, PackBlob, PackPlan, Pieces, Planned, Signer,
+    BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent, Held,
+    KeyId, Origin, PackBlob, PackPlan, Planned, Signer, WriteOptions, WriteOutcome,
 };
 use crate::fsx::{self, Durability};
-use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag, sum_len};
+use crate::oci::{Descriptor, Digest, MediaType, ReferrerTag, RepositoryName, Tag, sum_len};
 use crate::report::Event;
 use crate::store::Store;
 use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
-use crate::transfer::TransferError;
+use crate::transfer::{
+    BundleSink, BundlesSource, Location, OnFailure, PlannedBlob, Presence, Source as _, Transfer,
+    TransferError,
+};
 
 /// Files that are generated for every bundle, since they describe its content.
 const MADE_ANEW: [&str; 9] = [
@@ -39,7 +43,7 @@ const MADE_ANEW: [&str; 9] = [
 const TOOL: &str = "hod/bin/hod-linux-";
 
 /// The bundles to merge, and the options.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MergeOptions {
     /// Bundles, each by any one of its volumes.
     pub sources: Vec<PathBuf>,
@@ -96,7 +100,7 @@ pub struct MergeOutcome {
 /// a file that differs, is refused unless one side is preferred. Every blob is hashed on the way.
 pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
     let (paths, reading) = (options.sources.clone(), cx.reading.clone());
-    let bundles: Vec<Bundle> = bridge::run(move || {
+    let bundles: Arc<[Arc<Bundle>]> = bridge::run(move || {
         let mut bundles = Vec::with_capacity(paths.len());
         for path in &paths {
             if fsx::try_stat(path)?.is_none() {
@@ -111,22 +115,19 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
             }
             let bundle = Bundle::open(path, &reading)?;
             bundle.require_complete()?;
-            bundles.push(bundle);
+            bundles.push(Arc::new(bundle));
         }
-        Ok::<_, OpsError>(bundles)
+        Ok::<_, OpsError>(bundles.into())
     })
     .await?;
-    let paths = bundles.iter().flat_map(Bundle::volume_paths).flatten();
+    let paths = bundles
+        .iter()
+        .flat_map(|bundle| bundle.volume_paths())
+        .flatten();
     let inputs: Vec<PathBuf> = paths.map(Path::to_owned).collect();
-    let planned = Union::of(&bundles, options.prefer)?.plan(options)?;
-    let files = planned.files(&options.output, None)?;
-    require_others(&files, &inputs)?;
-    let output = (options.output.as_path(), options.checksums);
-    written::require_absent(options.existing, output, &files)?;
     warn_of_signatures(cx, &bundles, options.signer.as_ref());
-    require_lens(&options.output, &files)?;
-    let len = sum_len(files.iter().map(|file| file.len));
-    require_space(&options.output, len, Fewer::Never)?;
+    let (from, merge_options, read) = (Arc::clone(&bundles), options.clone(), inputs.clone());
+    let planned = bridge::run(move || plan(&from, &merge_options, &read)).await?;
     let manifest = planned.manifest();
     let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());
     let base_bytes = sum_len(manifest.base.iter().map(|blob| blob.size));
@@ -135,29 +136,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
         n_blobs,
         len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
     });
-    let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
-    let (output, durability) = (options.output.clone(), options.durability);
-    let written = bridge::run_stoppable(move |stop| {
-        let write_options = bundle::WriteOptions {
-            output: &output,
-            compression: Compression::Raw,
-            jobs,
-            durability,
-            only_volume: None,
-            knowledge: &bundle::NoKnowledge,
-            on_bytes: &|len| {
-                reporter.event(Event::BytesMoved { len });
-                stop.flow()
-            },
-        };
-        let open = |digest: &Digest| open(&bundles, digest);
-        let written = bundle::write(planned, &open, &write_options)?;
-        tell_done(reporter.as_ref(), &written.manifest);
-        Ok::<_, OpsError>(written)
-    })
-    .await?;
+    let written = write(cx, options, (&bundles, planned)).await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-    warn_of_strays(cx, (&options.output, n_volumes), &inputs);
+    warn_of_strays(cx, (&options.output, n_volumes), &inputs).await;
     let output = (options.output.as_path(), options.checksums);
     let files = written::describe(&written, output, (cx.jobs, options.durability)).await?;
     Ok(MergeOutcome {
@@ -173,9 +154,26 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     })
 }
 
+/// Plans the merged bundle, and refuses an output that cannot be written. Blocks.
+fn plan(
+    bundles: &[Arc<Bundle>],
+    options: &MergeOptions,
+    inputs: &[PathBuf],
+) -> Result<Planned, OpsError> {
+    let planned = Union::of(bundles, options.prefer)?.plan(options)?;
+    let files = planned.files(&options.output, None)?;
+    require_others(&files, inputs)?;
+    let output = (options.output.as_path(), options.checksums);
+    written::require_absent(options.existing, output, &files)?;
+    require_lens(&options.output, &files)?;
+    let len = sum_len(files.iter().map(|file| file.len));
+    require_space(&options.output, len, Fewer::Never)?;
+    Ok(planned)
+}
+
 /// Says that a signature of one bundle is not one of another.
-fn warn_of_signatures(cx: &Context, bundles: &[Bundle], signer: Option<&Signer>) {
-    let is_signed = |bundle: &&Bundle| bundle.manifest().signed_by.is_some();
+fn warn_of_signatures(cx: &Context, bundles: &[Arc<Bundle>], signer: Option<&Signer>) {
+    let is_signed = |bundle: &&Arc<Bundle>| bundle.manifest().signed_by.is_some();
     let n_signed = bundles.iter().filter(is_signed).count();
     if n_signed > 0 && signer.is_none() {
         cx.warn(&format!(
@@ -190,12 +188,77 @@ fn warn_of_signatures(cx: &Context, bundles: &[Bundle], signer: Option<&Signer>)
     }
 }
 
-fn open(bundles: &[Bundle], digest: &Digest) -> Result<Pieces, OpsError> {
-    let found = bundles.iter().find_map(|bundle| bundle.open_blob(digest));
-    let digest = digest.clone();
-    found
-        .map(Pieces::of_bundle)
-        .ok_or_else(|| TransferError::BlobAbsent { digest }.into())
+/// Writes the merged bundle.
+async fn write(
+    cx: &Context,
+    options: &MergeOptions,
+    (bundles, planned): (&Arc<[Arc<Bundle>]>, Planned),
+) -> Result<WriteOutcome, OpsError> {
+    let from = Arc::clone(bundles);
+    let (planned, blobs) = bridge::run(move || read_manifests(&from, planned)).await?;
+    let write_options = WriteOptions {
+        output: options.output.clone(),
+        compression: Compression::Raw,
+        jobs: cx.jobs,
+        durability: options.durability,
+        only_volume: None,
+    };
+    let source = BundlesSource::new(bundles);
+    let reporter = Arc::clone(&cx.reporter);
+    let sink = BundleSink::create((planned, write_options), source.knowledge(), reporter).await?;
+    let sink = Arc::new(sink);
+    let transfer = Transfer {
+        source: Arc::new(source),
+        sink: Arc::clone(&sink) as _,
+        reporter: Arc::clone(&cx.reporter),
+        jobs: cx.jobs,
+        on_failure: OnFailure::Stop,
+        retry: cx.retry,
+        timings: Arc::default(),
+    };
+    let blobs = async { transfer.move_blobs(blobs).await.map_err(OpsError::from) };
+    let files = async { Ok(sink.put_files().await?) };
+    let filled = try_join(blobs, files).await;
+    if let Some(error) = sink.failure() {
+        return Err(error.into());
+    }
+    filled?;
+    let written = sink.finish().await?;
+    tell_manifests(cx.reporter.as_ref(), &written.manifest);
+    Ok(written)
+}
+
+/// The plan with the bytes of its manifests, and the blobs that are to be moved. Blocks.
+fn read_manifests(
+    bundles: &[Arc<Bundle>],
+    planned: Planned,
+) -> Result<(Planned, Vec<PlannedBlob>), OpsError> {
+    let (mut manifests, mut blobs) = (Vec::new(), Vec::new());
+    for blob in &planned.manifest().blobs {
+        let digest = blob.digest.clone();
+        if !blob.is_manifest {
+            blobs.push(PlannedBlob {
+                descriptor: Descriptor::new(MediaType::new(""), digest, blob.size),
+                from: vec![Location::Pool],
+                images: Vec::new(),
+                presence: Presence::Source,
+            });
+            continue;
+        }
+        let mut read = None;
+        for bundle in bundles {
+            read = bundle.read_manifest(&digest)?;
+            if read.is_some() {
+                break;
+            }
+        }
+        let absent = || TransferError::BlobAbsent {
+            digest: digest.clone(),
+        };
+        let bytes = read.ok_or_else(absent)?.bytes().clone();
+        manifests.push((digest, bytes));
+    }
+    Ok((planned.with_manifests(manifests), blobs))
 }
 
 /// The identity of an image.
@@ -212,7 +275,7 @@ struct Union<'a> {
 }
 
 impl<'a> Union<'a> {
-    fn of(bundles: &'a [Bundle], prefer: Option<Prefer>) -> Result<Self, OpsError> {
+    fn of(bundles: &'a [Arc<Bundle>], prefer: Option<Prefer>) -> Result<Self, OpsError> {
         let mut union = Self {
             images: Vec::new(),
             blobs: BTreeMap::new(),
@@ -235,7 +298,7 @@ impl<'a> Union<'a> {
 
     fn add_images(
         &mut self,
-        bundles: &'a [Bundle],
+        bundles: &'a [Arc<Bundle>],
         prefer: Option<Prefer>,
         conflicts: &mut Vec<String>,
     ) {

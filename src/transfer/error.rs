@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{AbsentChild, SizeClaim, Source, Unmatched};
-use crate::bundle::{BlobHolder, BundleError};
+use super::{AbsentChild, BlobHolder, SizeClaim, Source, Unmatched};
+use crate::bundle::BundleError;
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::layout::{CollectionError, LayoutError, NoDockerImage};
@@ -216,6 +216,13 @@ impl From<CollectionError> for TransferError {
 }
 
 impl TransferError {
+    /// The error itself, or what it says where others have it too.
+    pub(super) fn of_shared(error: Arc<Self>) -> Self {
+        Arc::try_unwrap(error).unwrap_or_else(|shared| Self::TargetFailed {
+            text: shared.to_string(),
+        })
+    }
+
     /// What kind of failure it is, as far as trying again goes.
     pub fn failure(&self, source: &dyn Source) -> Failure {
         match self {

@@ -8,7 +8,9 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::sink::{Batching, Content, Handover};
-use super::{BlobContent, Plan, Presence, Sink, Source, Timings, TransferError, sizes};
+use super::{
+    BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
+};
 use crate::oci::Digest;
 use crate::registry::{Decision, Failure, Retries, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
@@ -137,6 +139,31 @@ impl Transfer {
             }
         }
         progress.into_outcomes()
+    }
+
+    /// Moves blobs for which no image waits; stops at the first that fails.
+    pub async fn move_blobs(&self, blobs: Vec<PlannedBlob>) -> Result<(), TransferError> {
+        let plan = Arc::new(Plan {
+            images: Vec::new(),
+            blobs,
+        });
+        let shared = Arc::new(Shared::new(&plan));
+        let mut tasks = JoinSet::new();
+        let mut queue = self.start_blobs(&plan, &shared, &mut tasks);
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(Done::Blob(_, result)) => result.map_err(TransferError::of_shared)?,
+                Ok(Done::Published(_)) => {}
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => continue,
+                },
+            }
+            if let Some(next) = queue.pop_front() {
+                self.start_blob((&plan, &shared), next, &mut tasks);
+            }
+        }
+        Ok(())
     }
 
     /// Starts all blobs, or the first of those that move one after the other; returns the rest of
@@ -310,7 +337,8 @@ impl Shared {
 
     fn is_unneeded(&self, images: &[usize]) -> bool {
         let mut images = images.iter();
-        images.all(|&image| self.failed[image].load(Ordering::Relaxed))
+        let has_failed = |&image: &usize| self.failed[image].load(Ordering::Relaxed);
+        images.len() > 0 && images.all(has_failed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sinks: where images go. A blob is put once, and an image published when all of it is there.
 
 mod again;
+mod bundle;
 mod content;
 mod docker;
 mod layouts;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use bundle::{BundleSink, ReadAll, Sample, SampleSink};
 pub use content::{Content, Handover};
 pub use docker::DockerSink;
 pub use layouts::LayoutSink;

@@ -2,6 +2,7 @@
 //! trait only.
 
 mod bundle;
+mod bundles;
 mod collection;
 mod content;
 mod layouts;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 pub use bundle::BundleSource;
+pub use bundles::BundlesSource;
 pub use collection::CollectionSource;
 pub use content::{BlobContent, BlobStream};
 pub use layouts::LayoutsSource;
@@ -26,7 +28,7 @@ pub use wanted::{Destination, Locate, Location, Wanted};
 use super::sequential::Turn;
 use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
 use crate::bridge;
-use crate::bundle::{BlobHolder, Bundle, BundleManifest, Signed};
+use crate::bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
 use crate::layout::{Collection, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
 use crate::registry::HostState;
@@ -41,6 +43,17 @@ pub struct SourceCaps {
     pub keeping: Keeping,
     /// What has the blobs, and so what to do about one that is damaged.
     pub holder: BlobHolder,
+}
+
+/// The kind of place that holds a blob; decides the advice when it is damaged there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobHolder {
+    /// A store, which has a file for each blob and is filled by pulling.
+    Store,
+    /// A bundle.
+    Bundle,
+    /// A layout or an archive of another tool, say.
+    Other,
 }
 
 /// How a source keeps blobs.
@@ -237,6 +250,11 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     /// The files that have a blob, or a part of it.
     fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
         self.blob_file(location, digest).into_iter().collect()
+    }
+
+    /// Which of its blobs were verified before, so that they need not be read to be packed.
+    fn knowledge(&self) -> Arc<dyn Knowledge> {
+        Arc::new(NoKnowledge)
     }
 
     /// Whether it has a config or layer, as far as that is known without looking: a bundle may

@@ -11,14 +11,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::{BlobHolder, BundleError, KeyError, ReceiptError, SignError, SignatureError};
+use hod::bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
 use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::layout::NoDockerImage;
 use hod::oci::{Digest, ManifestError};
 use hod::store::StoreError;
-use hod::transfer::{AbsentChild, Holder, SizeClaim, TransferError, Unmatched, Wish};
+use hod::transfer::{AbsentChild, BlobHolder, Holder, SizeClaim, TransferError, Unmatched, Wish};
 
 use crate::support::images::repository;
 

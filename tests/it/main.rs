@@ -6,6 +6,7 @@
 )]
 
 mod copy;
+mod copy_bundles;
 mod corrupt;
 mod delta;
 mod demo;

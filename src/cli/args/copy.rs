@@ -41,6 +41,7 @@ Examples:
   hod copy harbor-a.corp/platform harbor-b.corp
   hod copy site.tar harbor-a.corp harbor-b.corp
   hod copy images-list.txt harbor.corp oci-archive:site-oci.tar
+  hod copy images-list.txt harbor.corp site.tar
   hod copy nginx:1.27 dir:layouts
   hod copy dir:layouts store:store")]
 pub(crate) struct CopyArgs {
@@ -56,10 +57,11 @@ pub(crate) struct CopyArgs {
     pub(crate) source: String,
 
     /// One or more of a registry, with an optional prefix for all names (`HOST[/PREFIX]`),
-    /// `store:DIR`, `dir:DIR`, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`
+    /// `store:DIR`, `bundle:FILE`, `dir:DIR`, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`
     ///
     /// A store, a directory of layouts or an OCI layout that exists is added to, and needs no
-    /// transport in front. Archives are new files.
+    /// transport in front. Bundles and archives are new files; a new `.tar` or `.tar.zst` without a
+    /// transport is a bundle, as `hod pack` makes one without further flags.
     #[arg(required = true, value_name = "DST")]
     pub(crate) targets: Vec<String>,
 

@@ -10,7 +10,7 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{CopyArgs, RegistryArgs};
 use crate::cli::results::Results;
-use crate::ops::{self, Context, CopyOptions, SourceCheck};
+use crate::ops::{self, BatchOutcome, Context, CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -52,7 +52,22 @@ pub(super) async fn carry(
         }
     };
     let found = session.interruptible(ops::copy(&cx, &options)).await;
-    let asked = Asked {
+    let found = found.and_then(require_possible);
+    outcome::finish(session, wording, found, asked(&options, results)).await
+}
+
+/// Refuses what a dry run found to be impossible.
+fn require_possible(mut outcome: BatchOutcome) -> Result<BatchOutcome, CommandError> {
+    let mut forecasts = outcome.forecasts.iter_mut();
+    match forecasts.find_map(|forecast| forecast.refusal.take()) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(outcome),
+    }
+}
+
+/// What the results of a run show of what was asked for.
+pub(super) fn asked(options: &CopyOptions, results: Results) -> Asked<'_> {
+    Asked {
         results,
         list: options.from.list(),
         source: options.from.path(),
@@ -60,8 +75,7 @@ pub(super) async fn carry(
             [single] => single.registry(),
             _ => None,
         },
-    };
-    outcome::finish(session, wording, found, asked).await
+    }
 }
 
 async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, CommandError> {

@@ -184,6 +184,14 @@ fn print(
         })?,
         ResultFormat::Text => print_images(session, wording.effect, outcome)?,
     }
+    for bundle in &outcome.bundles {
+        printer.message(&format!(
+            "wrote `{}`, {}: bundle id {}",
+            bundle.path.display(),
+            format_len(bundle.bytes),
+            bundle.id
+        ));
+    }
     let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
     if n_failed == 0 && outcome.n_waiting() > 0 {
         printer.message(&Progressed { wording, outcome }.to_string());

@@ -5,14 +5,15 @@ mod forecast;
 use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, locked, settings, written};
+use super::{CommandError, Exit, Session, copy, locked, settings, written};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, Effect, ImageReport, PackOptions, PackOutcome, Reading};
+use crate::ops::{self, BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
+use crate::transfer::OnFailure;
 
 const WORDING: Wording = Wording {
     verb: "pack",
@@ -31,92 +32,45 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         lists: &args.inputs,
         outputs: vec![&args.output],
     };
-    let results = Results::begin("pack", &args.results, &files)?;
-    let options = match session.interruptible(options(session, args)).await {
+    let results = Results::begin(WORDING.verb, &args.results, &files)?;
+    let wording = Wording {
+        effect: Effect::of(args.dry_run),
+        ..WORDING
+    };
+    let options = async {
+        let options = options(session, args).await?;
+        require_stdout(session, args)?;
+        Ok::<_, CommandError>(options)
+    };
+    let options = match session.interruptible(options).await {
         Ok(options) => options,
         Err(error) => {
             let asked = Asked::nothing(results);
-            return outcome::finish(session, WORDING, Err(error), asked).await;
+            return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
-    if let Err(error) = require_stdout(session, args) {
-        let asked = Asked::nothing(results);
-        return outcome::finish(session, WORDING, Err(error), asked).await;
-    }
-    if args.dry_run {
-        return foresee(session, &options, results).await;
-    }
-    let asked = asked(results, &options);
     let cx = session.local();
-    let mut packed = match session.interruptible(ops::pack(&cx, &options)).await {
-        Ok(packed) => packed,
-        Err(error) => return outcome::finish(session, WORDING, Err(error), asked).await,
+    let mut found = session.interruptible(ops::copy(&cx, &options)).await;
+    let asked = copy::asked(&options, results);
+    // A forecast is printed even where packing would be refused.
+    if let Ok(outcome) = &mut found
+        && let Some(forecast) = outcome.forecasts.first_mut()
+    {
+        forecast::print(session, forecast, &args.output)?;
+        if let Some(refusal) = forecast.refusal.take() {
+            found = Err(refusal.into());
+        }
+    }
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return outcome::finish(session, wording, Err(error), asked).await,
     };
-    let images = std::mem::take(&mut packed.images);
-    let sizes = (packed.n_blobs, packed.bytes, packed.shared_bytes);
-    let batch = BatchOutcome {
-        left_files: packed.left_files.clone(),
-        ..batch(images, sizes)
-    };
-    let written = outcome::write(session, Ok(&batch), asked).await;
-    print(session, &packed, args.only_volume)?;
-    let exit = outcome::print_failures(session, WORDING, &batch);
+    let written = outcome::write(session, Ok(&found), asked).await;
+    if let Some(packed) = found.bundles.first() {
+        print(session, packed, args.only_volume)?;
+    }
+    let exit = outcome::print_failures(session, wording, &found);
     written.map(|()| exit)
-}
-
-fn asked(results: Results, options: &PackOptions) -> Asked<'_> {
-    Asked {
-        results,
-        list: options.list.as_ref(),
-        source: Some(&options.source),
-        target: None,
-    }
-}
-
-/// Converts the outcome for the files of results.
-fn batch(
-    images: Vec<ImageReport>,
-    (n_blobs, bytes, shared_bytes): (usize, u64, u64),
-) -> BatchOutcome {
-    BatchOutcome {
-        images,
-        n_blobs,
-        bytes,
-        shared_bytes,
-        would_move: None,
-        next_volumes: Vec::new(),
-        present_volumes: None,
-        source_damage: None,
-        removed: Vec::new(),
-        left_files: Vec::new(),
-        projects: Vec::new(),
-    }
-}
-
-/// Prints a forecast; a lack of space is reported after it.
-async fn foresee(
-    session: &Session<'_>,
-    options: &PackOptions,
-    results: Results,
-) -> Result<Exit, CommandError> {
-    let asked = asked(results, options);
-    let cx = session.local();
-    let mut forecast = match session.interruptible(ops::forecast(&cx, options)).await {
-        Ok(forecast) => forecast,
-        Err(error) => return outcome::finish(session, WORDING, Err(error), asked).await,
-    };
-    forecast::print(session, &forecast, &options.output)?;
-    if let Some(refusal) = forecast.refusal.take() {
-        return outcome::finish(session, WORDING, Err(refusal.into()), asked).await;
-    }
-    let sizes = (forecast.n_blobs, forecast.bytes, forecast.shared_bytes);
-    let batch = batch(forecast.images, sizes);
-    outcome::write(session, Ok(&batch), asked).await?;
-    let wording = Wording {
-        effect: Effect::DryRun,
-        ..WORDING
-    };
-    Ok(outcome::print_failures(session, wording, &batch))
 }
 
 /// Refuses options that conflict with a bundle on stdout.
@@ -157,7 +111,7 @@ fn require_inputs(args: &PackArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, CommandError> {
     require_inputs(args)?;
     // Before the lists, of which one may be stdin.
     let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
@@ -172,24 +126,24 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
             let list = settings::read_lists(lists, &hub, reporter.as_ref()).await?;
             (store.clone(), Some(list))
         }
+        (None, [tree]) if settings::is_list(tree)? => {
+            let path = tree.clone();
+            return Err(OpsError::ListWithoutStore { path }.into());
+        }
         (None, [tree]) => (tree.clone(), None),
         (None, _) => return Err(CommandError::ManyTrees),
     };
-    let options = PackOptions {
-        source,
-        list,
+    let (platforms, referrers) = (args.platforms.options(), args.referrers.mode());
+    if let Some(list) = &list {
+        locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
+    }
+    let bundle = BundleTarget {
         since: args.since.clone(),
-        output: args.output.clone(),
-        renames: settings::rename_rules(&args.rename, None),
-        referrers: args.referrers.mode(),
-        platforms: args.platforms.options(),
-        compression: compression(&args.output)?,
         volume_size: args.volume_size,
         only_volume: args.only_volume,
         name: args.name.clone(),
         version: args.bundle_version.clone(),
         signer,
-        mtime: settings::source_date_epoch()?,
         carry: args.carry.options(),
         durability: if args.fsync {
             Durability::Synced
@@ -203,12 +157,32 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<PackOptions, 
         },
         existing: args.written.existing(),
         checksums: args.written.checksums(),
+        ..bundle(&args.output)?
     };
-    let flags = locked::Flags::local(&options.platforms, options.referrers);
-    if let Some(list) = &options.list {
-        locked::require_agreement(list, &flags)?;
-    }
-    Ok(options)
+    Ok(CopyOptions {
+        from: Input::Local {
+            path: source,
+            stated: Box::default(),
+            list,
+            platforms,
+        },
+        targets: vec![Box::new(bundle)],
+        renames: settings::rename_rules(&args.rename, None),
+        referrers,
+        effect: Effect::of(args.dry_run),
+        on_failure: OnFailure::GoOn,
+        lock: None,
+    })
+}
+
+/// A bundle at `output`, with what every bundle has.
+pub(super) fn bundle(output: &Path) -> Result<BundleTarget, CommandError> {
+    let mtime = settings::source_date_epoch()?;
+    Ok(BundleTarget::new(
+        output.to_owned(),
+        compression(output)?,
+        mtime,
+    ))
 }
 
 fn print(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::hint::Hint;
-use crate::transfer::{TRANSPORTS, Transport};
+use crate::transfer::TRANSPORTS;
 
 /// A target that is refused before anything is read.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,6 @@ pub(crate) enum TargetError {
         /// With an article.
         kind: &'static str,
     },
-    #[error("`{}` is to be a bundle, which `hod copy` does not write", path.display())]
-    Bundle { path: PathBuf },
 }
 
 impl Hint for TargetError {
@@ -29,8 +27,7 @@ impl Hint for TargetError {
             Self::Twice { .. } => return None,
             Self::Unclear { text } => {
                 let transports = TRANSPORTS.iter();
-                let written = transports.filter(|(_, transport)| *transport != Transport::Bundle);
-                let words: Vec<String> = written
+                let words: Vec<String> = transports
                     .map(|(word, _)| format!("`{word}:{text}`"))
                     .collect();
                 format!(
@@ -40,10 +37,6 @@ impl Hint for TargetError {
                 )
             }
             Self::Finished { .. } => "Choose another name, or remove it first.".to_owned(),
-            Self::Bundle { path } => format!(
-                "Copy the images to a store, and pack that: `hod pack STORE --output {}`.",
-                path.display()
-            ),
         })
     }
 }

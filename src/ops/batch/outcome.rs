@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Target, WouldMove, error_chain};
 use crate::oci::{Digest, sum_len};
-use crate::ops::ProjectReport;
+use crate::ops::{PackForecast, PackOutcome, ProjectReport};
 use crate::transfer::{Resolved, TransferError, Wanted};
 
 /// The result for an image.
@@ -71,7 +71,7 @@ pub struct ImageReport {
 }
 
 /// The result of a batch.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct BatchOutcome {
     pub images: Vec<ImageReport>,
     /// Unique blobs of all images that were resolved.
@@ -103,6 +103,12 @@ pub struct BatchOutcome {
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
+    /// Bundles that were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<PackOutcome>,
+    /// Bundles that would be written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forecasts: Vec<PackForecast>,
 }
 
 /// An image that was removed from a tree, or would be.
@@ -148,6 +154,8 @@ impl BatchOutcome {
             }
             joined.source_damage = joined.source_damage.or(other.source_damage);
             joined.projects.extend(other.projects);
+            joined.bundles.extend(other.bundles);
+            joined.forecasts.extend(other.forecasts);
         }
         joined
     }

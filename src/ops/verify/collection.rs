@@ -9,12 +9,12 @@ use futures_util::StreamExt as _;
 
 use super::{VerifyOutcome, ambiguous_name, hash};
 use crate::bridge;
-use crate::bundle::BlobHolder;
 use crate::layout::{Collection, LayoutError};
 use crate::oci::{Digest, DigestHasher};
 use crate::ops::batch::{Batch, error_chain};
 use crate::ops::{Catalog, Context, ImageStatus, OpsError};
 use crate::report::{Event, Reporter};
+use crate::transfer::BlobHolder;
 use crate::transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
 
 /// Number of bytes hashed at once.

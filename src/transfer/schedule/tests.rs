@@ -10,13 +10,12 @@ use std::sync::Mutex as Lock;
 use async_trait::async_trait;
 
 use super::*;
-use crate::bundle::BlobHolder;
 use crate::oci::{Descriptor, ForeignLayers, Manifest, PlatformChoice};
 use crate::report::Silent;
 use crate::store::StoreError;
 use crate::transfer::{
-    Destination, IndexMode, Keeping, Listed, Locate, Location, Reach, ReadOrder, ReferrerMode,
-    Resolved, SourceCaps, Wanted, resolve,
+    BlobHolder, Destination, IndexMode, Keeping, Listed, Locate, Location, Reach, ReadOrder,
+    ReferrerMode, Resolved, SourceCaps, Wanted, resolve,
 };
 
 /// A remote source of images with one blob each, of which it has none.

@@ -9,9 +9,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
-use crate::bundle::BlobHolder;
 use crate::oci::MediaType;
-use crate::transfer::{Keeping, Reach, ReadOrder};
+use crate::transfer::{BlobHolder, Keeping, Reach, ReadOrder};
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;

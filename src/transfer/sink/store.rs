@@ -14,13 +14,12 @@ use publications::write_images;
 
 use super::{Batching, Content, LinkChoice, ManifestFiles, Sink};
 use crate::bridge::{self, FileRange};
-use crate::bundle::BlobHolder;
 use crate::fsx::{self, Durability, LinkMode};
 use crate::oci::Digest;
 use crate::report::{BlobRoute, Event};
 use crate::store::{self, Holding, Soundness, StagedBlob, Store};
 use crate::transfer::{
-    BlobContent, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
+    BlobContent, BlobHolder, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
 };
 
 /// Takes images into a store.

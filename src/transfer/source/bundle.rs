@@ -6,9 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::content::{open_parts, open_range};
-use super::{BlobContent, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
+use super::{
+    BlobContent, BlobHolder, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
+    SourceCaps,
+};
 use crate::bridge;
-use crate::bundle::{BlobHolder, Bundle, BundleManifest, Signed};
+use crate::bundle::{Bundle, BundleManifest, Signed};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::transfer::{LocalReferrers, TransferError};
 

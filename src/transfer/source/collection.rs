@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps,
+    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source,
+    SourceCaps,
 };
 use crate::bridge;
-use crate::bundle::BlobHolder;
 use crate::layout::{Collection, CollectionKind, LayoutError, NamedImage};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::report::Reporter;

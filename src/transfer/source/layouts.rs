@@ -7,11 +7,10 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source, SourceCaps,
-    Wanted,
+    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source,
+    SourceCaps, Wanted,
 };
 use crate::bridge;
-use crate::bundle::BlobHolder;
 use crate::layout::{DirLayout, FoundLayout, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 use crate::transfer::{Destination, LocalReferrers, TransferError, layout_name};

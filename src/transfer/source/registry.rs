@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
 use super::{
-    BlobContent, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source, SourceCaps, Wanted,
+    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source,
+    SourceCaps, Wanted,
 };
 use crate::bridge;
-use crate::bundle::BlobHolder;
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::registry::{Client, HostState, ManifestRef, RegistryError, Repo};
 use crate::store::Store;

@@ -1,16 +1,17 @@
 //! A registry tree on disk as a source.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, Found, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Sought,
-    Source, SourceCaps,
+    BlobContent, BlobHolder, Found, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
+    Sought, Source, SourceCaps,
 };
-use crate::bridge;
-use crate::bundle::BlobHolder;
+use crate::bridge::{self, FileRange};
+use crate::bundle::Knowledge;
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{Destination, LocalReferrers, TransferError};
@@ -32,6 +33,20 @@ fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> 
         (None, None) => None,
     };
     Ok(digest.map(|digest| (Locate::stored(repository, &digest), Some(digest))))
+}
+
+impl Knowledge for Store {
+    fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
+        Self::is_verified(self, digest, blob)
+    }
+
+    fn note_verified(&self, digest: &Digest, blob: &FileRange) {
+        Self::note_verified(self, digest, blob);
+    }
+
+    fn note_damaged(&self, blob: &FileRange) {
+        Self::note_damaged(self, blob);
+    }
 }
 
 #[async_trait]
@@ -121,6 +136,10 @@ impl Source for Store {
 
     fn blob_file(&self, _: &Location, digest: &Digest) -> Option<PathBuf> {
         Some(self.blob_path(digest))
+    }
+
+    fn knowledge(&self) -> Arc<dyn Knowledge> {
+        Arc::new(self.clone())
     }
 
     fn as_store(&self) -> Option<&Store> {

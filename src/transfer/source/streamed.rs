@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::bundle::listed;
-use super::{BlobContent, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source, SourceCaps};
-use crate::bundle::{BlobHolder, BundleManifest, Signed};
+use super::{
+    BlobContent, BlobHolder, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
+    SourceCaps,
+};
+use crate::bundle::{BundleManifest, Signed};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::report::Reporter;
 use crate::transfer::sequential::{self, Turn};

@@ -2,14 +2,56 @@
 
 use std::ops::ControlFlow;
 
+use hod::bridge::FileRange;
 use hod::bundle::{
-    BaseBlob, Bundle, BundleError, Compression, Held, Origin, OriginKind, PackBlob, PackPlan,
-    Pieces, ReadOptions, WriteOptions, write,
+    BaseBlob, Bundle, BundleWriter, Compression, Held, NoKnowledge, Origin, OriginKind, PackBlob,
+    PackPlan, Putting, ReadOptions, WriteOptions, WriteOutcome,
 };
-use hod::fsx::Durability;
+use hod::fsx::{self, Durability};
 use hod::oci::Digest;
 
 use super::env::TestEnv;
+
+/// Writes what `plan` says, with the blobs that `open` has.
+#[track_caller]
+pub(crate) fn write(
+    plan: &PackPlan,
+    options: WriteOptions,
+    open: &dyn Fn(&Digest) -> FileRange,
+) -> WriteOutcome {
+    let bytes = |blob: &PackBlob| {
+        let range = open(&blob.digest);
+        let len = usize::try_from(range.len).unwrap();
+        fsx::read_range(&range.file, &range.path, range.offset, len).unwrap()
+    };
+    let manifests = plan.blobs.iter().filter(|blob| blob.is_manifest);
+    let manifests = manifests.map(|blob| (blob.digest.clone(), bytes(blob).into()));
+    let planned = plan.lay_out().unwrap().with_manifests(manifests);
+    let putting = Putting {
+        knowledge: &NoKnowledge,
+        on_bytes: &|_| ControlFlow::Continue(()),
+    };
+    let writer = BundleWriter::create(planned, options).unwrap();
+    // In the order of the bundle, which is the one for those that are compressed.
+    for blob in writer
+        .manifest()
+        .blobs
+        .iter()
+        .filter(|blob| !blob.is_manifest)
+    {
+        writer
+            .put(&blob.digest, &open(&blob.digest), &putting)
+            .unwrap();
+    }
+    writer.put_files(&putting).unwrap();
+    writer.finish(&putting).unwrap()
+}
+
+/// A blob that a bundle has in one piece.
+pub(crate) fn whole(bundle: &Bundle, digest: &Digest) -> FileRange {
+    let ranges = bundle.open_blob(digest).unwrap();
+    ranges.into_iter().next().unwrap()
+}
 
 /// Packs the images of a bundle into another one, whose plan `change` may change; returns the
 /// number of its files.
@@ -40,21 +82,14 @@ pub(crate) fn pack_again(
         signer: None,
     };
     change(&mut plan);
-    let output = env.path(to);
     let options = WriteOptions {
         only_volume: None,
-        knowledge: &hod::bundle::NoKnowledge,
-        output: &output,
+        output: env.path(to),
         compression: Compression::Raw,
         jobs: 1,
         durability: Durability::Deferred,
-        on_bytes: &|_| ControlFlow::Continue(()),
     };
-    let open = |digest: &Digest| -> Result<_, BundleError> {
-        Ok(Pieces::of_bundle(bundle.open_blob(digest).unwrap()))
-    };
-    write(plan.lay_out().unwrap(), &open, &options)
-        .unwrap()
+    write(&plan, options, &|digest| whole(&bundle, digest))
         .files
         .len()
 }

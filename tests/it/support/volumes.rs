@@ -1,17 +1,17 @@
 //! Bundles in volumes, made of others through the library.
 
 use std::io::Read as _;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hod::bridge::FileRange;
 use hod::bundle::{
-    Bundle, BundleError, BundleFile, Compression, FileContent, PackBlob, PackPlan, ReadOptions,
-    WriteOptions, write,
+    Bundle, BundleFile, Compression, FileContent, PackBlob, PackPlan, ReadOptions, WriteOptions,
 };
 use hod::fsx::{self, Durability};
 use hod::oci::Digest;
+
+use super::bundles::{whole, write};
 
 /// The plan by which the raw bundle at `path`, of one volume, was packed.
 pub(crate) fn plan_of(path: &Path) -> PackPlan {
@@ -63,7 +63,7 @@ pub(crate) fn pack(
 ) -> Vec<PathBuf> {
     let is_compressed = output.extension().is_some_and(|name| name == "zst");
     let options = WriteOptions {
-        output,
+        output: output.to_owned(),
         compression: if is_compressed {
             Compression::Zstd { level: 3 }
         } else {
@@ -72,11 +72,8 @@ pub(crate) fn pack(
         jobs: 2,
         durability: Durability::Deferred,
         only_volume: None,
-        knowledge: &hod::bundle::NoKnowledge,
-        on_bytes: &|_| ControlFlow::Continue(()),
     };
-    let open = |digest: &Digest| Ok::<_, BundleError>(open(digest).into());
-    let written = write(plan.lay_out().unwrap(), &open, &options).unwrap();
+    let written = write(plan, options, open);
     written.files.into_iter().map(|(path, _)| path).collect()
 }
 
@@ -85,10 +82,7 @@ pub(crate) fn divide(from: &Path, output: &Path, size: u64) -> Vec<PathBuf> {
     let mut plan = plan_of(from);
     plan.volume_size = Some(size);
     let bundle = Arc::new(Bundle::open(from, &ReadOptions::default()).unwrap());
-    pack(&plan, output, &|digest| {
-        let ranges = bundle.open_blob(digest).unwrap();
-        ranges.into_iter().next().unwrap()
-    })
+    pack(&plan, output, &|digest| whole(&bundle, digest))
 }
 
 /// All volumes one after the other.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::filling::Filling;
 use super::super::input::{Place, endpoint, place};
-use super::super::{CommandError, Session, settings};
+use super::super::{CommandError, Session, pack, settings};
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
@@ -119,7 +119,10 @@ fn local(
             };
             return Ok(Box::new(store));
         }
-        Transport::Bundle => return Err(TargetError::Bundle { path }.into()),
+        Transport::Bundle if fsx::is_stdout(&path) => {
+            return Err(CommandError::OutputStream { path });
+        }
+        Transport::Bundle => return Ok(Box::new(pack::bundle(&path)?)),
         Transport::Dir => LayoutFormat::Dir,
         Transport::Oci => LayoutFormat::Oci,
         Transport::OciArchive => LayoutFormat::OciArchive,
@@ -188,6 +191,12 @@ impl End {
     }
 }
 
+/// Whether a file of this name, which is new, is to be a bundle.
+fn is_bundle_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".tar") || name.ends_with(".tar.zst")
+}
+
 /// What a path without a transport is, to which images are added.
 fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, CommandError> {
     let unclear = || TargetError::Unclear {
@@ -208,6 +217,7 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
             }
             .into()),
         },
+        Err(OpsError::NoSource { .. }) if is_bundle_name(path) => Ok(Transport::Bundle),
         Err(OpsError::NoSource { .. } | OpsError::UnknownSource { .. }) => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }

@@ -2,27 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
+use super::BundleTarget;
+use crate::bridge;
 use crate::bundle;
-use crate::ops::{Context, PackOptions};
+use crate::ops::Context;
 use crate::transfer::Source;
 
 /// Maximum number of files named.
 const SHOWN_MAX: usize = 10;
 
 /// The files that a bundle is made from.
-pub(super) fn inputs(source: &dyn Source, options: &PackOptions) -> Vec<PathBuf> {
+pub(super) fn inputs(
+    (source, path): (&dyn Source, Option<&Path>),
+    target: &BundleTarget,
+) -> Vec<PathBuf> {
     let volumes: Vec<&Path> = match source.as_bundle() {
         Some(bundle) => bundle.volume_paths().flatten().collect(),
         None => Vec::new(),
     };
-    let carried = options.carry.files.iter().map(|file| &file.source);
-    let own = std::iter::once(&options.source);
-    let others = own.chain(&options.since).chain(carried).cloned();
-    volumes
-        .into_iter()
-        .map(Path::to_owned)
-        .chain(others)
-        .collect()
+    let carried = target.carry.files.iter().map(|file| &file.source);
+    let others = target.since.iter().chain(carried).cloned();
+    let own = volumes.into_iter().chain(path).map(Path::to_owned);
+    own.chain(others).collect()
 }
 
 /// Warns of volumes of an earlier bundle next to this one, which has `n_volumes` or is one file;
@@ -30,13 +31,15 @@ pub(super) fn inputs(source: &dyn Source, options: &PackOptions) -> Vec<PathBuf>
 ///
 /// Readers of the bundle ignore them because of their id, but people copy them along. They are
 /// neither removed nor is their removal advised: hod does not know who owns them.
-pub(in crate::ops) fn warn_of_strays(
+pub(in crate::ops) async fn warn_of_strays(
     cx: &Context,
     (output, n_volumes): (&Path, Option<u32>),
     inputs: &[PathBuf],
 ) {
     // The bundle is written already, so errors here are ignored.
-    let strays = bundle::stray_volumes(output, n_volumes, inputs).unwrap_or_default();
+    let (output, inputs) = (output.to_owned(), inputs.to_owned());
+    let find = move || bundle::stray_volumes(&output, n_volumes, &inputs);
+    let strays = bridge::run(find).await.unwrap_or_default();
     if strays.is_empty() {
         return;
     }

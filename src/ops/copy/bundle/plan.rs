@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::OpsError;
-use super::super::batch::Batch;
-use super::super::since::Since;
-use super::PackOptions;
+use super::BundleTarget;
 use super::carried::Carried;
 use crate::bundle::{
     self, BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
 };
 use crate::oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
+use crate::ops::OpsError;
+use crate::ops::batch::Batch;
+use crate::ops::since::Since;
 use crate::template::{BundleKind, Facts, ImageFacts};
 use crate::transfer::{Referrer, Resolved};
 
@@ -18,18 +18,18 @@ use crate::transfer::{Referrer, Resolved};
 const UNNAMED: &str = "bundle";
 
 /// The output's file name without its ending, and what that says.
-fn file_kind(options: &PackOptions) -> (String, BundleKind) {
-    let name = options.output.file_name().unwrap_or_default();
+fn file_kind(target: &BundleTarget) -> (String, BundleKind) {
+    let name = target.output.file_name().unwrap_or_default();
     let name = name.to_string_lossy();
     let stem = name
         .strip_suffix(".tar.zst")
         .or_else(|| name.strip_suffix(".tar"));
     let Some(stem) = stem else {
         // A stream has no name; most likely its reader stores it under that of the bundle.
-        let name = options.name.as_deref().unwrap_or(UNNAMED);
+        let name = target.name.as_deref().unwrap_or(UNNAMED);
         return (name.to_owned(), BundleKind::One);
     };
-    let kind = match options.compression {
+    let kind = match target.compression {
         Compression::Raw => BundleKind::One,
         Compression::Zstd { .. } => BundleKind::Compressed,
     };
@@ -37,7 +37,7 @@ fn file_kind(options: &PackOptions) -> (String, BundleKind) {
 }
 
 pub(super) fn pack_plan(
-    options: &PackOptions,
+    target: &BundleTarget,
     batch: &Batch,
     (since, carried): (&Since, &Carried),
 ) -> Result<Planned, OpsError> {
@@ -78,8 +78,8 @@ pub(super) fn pack_plan(
         is_manifest: false,
     }));
     let divided = since.divide(blobs);
-    let (stem, kind) = file_kind(options);
-    let name = options.name.clone().unwrap_or_else(|| stem.clone());
+    let (stem, kind) = file_kind(target);
+    let name = target.name.clone().unwrap_or_else(|| stem.clone());
     let mut list: Vec<String> = batch
         .plan
         .images
@@ -95,7 +95,7 @@ pub(super) fn pack_plan(
     let base_titles: Vec<String> = divided.origins.iter().map(Origin::title).collect();
     let facts = |kind| Facts {
         name: name.clone(),
-        version: options.version.clone(),
+        version: target.version.clone(),
         stem: stem.clone(),
         kind,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -111,18 +111,20 @@ pub(super) fn pack_plan(
     let own = [("images-list.txt", list.concat())];
     let plan = PackPlan {
         name: name.clone(),
-        version: options.version.clone(),
+        version: target.version.clone(),
         images,
         blobs: divided.blobs,
         files: Vec::new(),
         origins: divided.origins,
         base: divided.base,
-        volume_size: options.volume_size,
-        mtime: options.mtime,
+        volume_size: target.volume_size,
+        mtime: target.mtime,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        signer: options.signer.clone(),
+        signer: target.signer.clone(),
     };
-    with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))
+    let planned = with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))?;
+    let bytes = |manifest: &Manifest| (manifest.digest().clone(), manifest.bytes().clone());
+    Ok(planned.with_manifests(manifests.iter().map(bytes)))
 }
 
 /// Lays the plan out with the files that `files` returns for a kind of bundle, and the lists that

@@ -134,7 +134,7 @@ struct Found {
 }
 
 /// Finds and hashes all that is to be carried; blocking.
-pub(super) fn gather(options: &CarryOptions) -> Result<Carried, super::OpsError> {
+pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::ops::OpsError> {
     let mut carried = Carried {
         set: options.set.clone(),
         ..Carried::default()
@@ -157,7 +157,7 @@ pub(super) fn gather(options: &CarryOptions) -> Result<Carried, super::OpsError>
 }
 
 impl Carried {
-    fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), super::OpsError> {
+    fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), crate::ops::OpsError> {
         let mut arches: BTreeMap<&'static str, PathBuf> = BTreeMap::new();
         for path in &options.tools {
             let arch = elf::tool_arch(path)?.map_err(|problem| CarryError::Tool {
@@ -189,7 +189,7 @@ impl Carried {
         Ok(())
     }
 
-    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), super::OpsError> {
+    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), crate::ops::OpsError> {
         let source = &file.source;
         let stat = fsx::try_stat(source)?;
         let nothing = || CarryError::Nothing {
@@ -226,7 +226,7 @@ impl Carried {
         Ok(())
     }
 
-    fn add_file(&mut self, source: &Path, destination: String) -> Result<(), super::OpsError> {
+    fn add_file(&mut self, source: &Path, destination: String) -> Result<(), crate::ops::OpsError> {
         let found = self.add(source, destination, Kind::File)?;
         let facts = FileFacts {
             path: found.path.to_string(),
@@ -242,7 +242,7 @@ impl Carried {
         source: &Path,
         destination: String,
         kind: Kind,
-    ) -> Result<&Found, super::OpsError> {
+    ) -> Result<&Found, crate::ops::OpsError> {
         let path: EntryPath = destination.parse().map_err(|error| CarryError::Path {
             path: source.to_owned(),
             source: error,
@@ -270,7 +270,7 @@ impl Carried {
         }
     }
 
-    fn gather_templates(&mut self, dir: &Path) -> Result<(), super::OpsError> {
+    fn gather_templates(&mut self, dir: &Path) -> Result<(), crate::ops::OpsError> {
         if fsx::try_stat(dir)?.is_none_or(|stat| !stat.is_dir) {
             return Err(CarryError::Nothing {
                 path: dir.to_owned(),
@@ -305,7 +305,7 @@ impl Carried {
         &self,
         facts: &template::Facts,
         own: &[(&str, String)],
-    ) -> Result<Vec<BundleFile>, super::OpsError> {
+    ) -> Result<Vec<BundleFile>, crate::ops::OpsError> {
         let mut files = Vec::new();
         let mut taken: BTreeSet<String> = self.found.keys().cloned().collect();
         let own = own.iter().map(|(name, text)| template::Rendered {

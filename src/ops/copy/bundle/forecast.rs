@@ -3,16 +3,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::super::batch::{existing_ancestor, is_zero};
-use super::super::{Context, ImageReport, OpsError};
-use super::{PackOptions, Prepared, require_absent, require_room};
+use super::Output;
+use super::fill::Looked;
 use crate::bridge;
-use crate::bundle::{self, BaseBlob, BundleManifest, PlannedFile, WriteOptions};
+use crate::bundle::{BaseBlob, BundleManifest, PlannedFile};
 use crate::fsx;
 use crate::oci::{Digest, sum_len};
+use crate::ops::OpsError;
+use crate::ops::batch::{existing_ancestor, is_zero};
+use crate::transfer::Source;
 
 /// The expected result of packing. Nothing was written.
 #[derive(Debug, Serialize)]
@@ -32,7 +35,7 @@ pub struct PackForecast {
     /// Additional bytes that packing each image separately would cost.
     pub shared_bytes: u64,
     /// About how long it would take until all is on the disk: a little of it was done. Not known
-    /// of a pipe.
+    /// of a pipe, nor of what is fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Bytes that are free where it would be written.
@@ -42,9 +45,6 @@ pub struct PackForecast {
     /// Why packing would be refused.
     #[serde(skip)]
     pub refusal: Option<OpsError>,
-    /// The images that would be packed.
-    #[serde(skip)]
-    pub images: Vec<ImageReport>,
 }
 
 /// A file that would be written.
@@ -76,65 +76,54 @@ pub struct ProjectNeed {
     pub bytes: u64,
 }
 
-/// Determines what [`super::pack`] would do, without doing it.
-///
-/// Errors that packing would detect before it writes are errors here too, except a lack of space
-/// and existing outputs, which are in the forecast. To estimate the time it copies some data into a
-/// temporary file next to the output.
-pub async fn forecast(cx: &Context, options: &PackOptions) -> Result<PackForecast, OpsError> {
-    let Prepared {
-        batch,
-        planned,
-        files,
-        writing,
-        ..
-    } = Prepared::new(cx, options).await?;
-    let manifest = planned.manifest();
-    let room = require_room(options, &files);
-    let refusal = require_absent(options, &files).and(room).err();
-    let is_stream = fsx::is_stream(&options.output)?;
-    let volume = |file: PlannedFile| VolumeForecast {
-        path: file.path,
-        bytes: file.len,
-    };
-    let volumes: Vec<VolumeForecast> = files.into_iter().map(volume).collect();
-    let mut forecast = PackForecast {
-        bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
-        volumes,
-        n_images: batch.plan.images.len(),
-        n_blobs: manifest.blobs.len(),
-        base_blobs: manifest.base.len(),
-        base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
-        shared_bytes: batch.plan.shared_len(),
-        seconds: None,
-        free_bytes: None,
-        target: target_needs(manifest, sum_len(planned.lens())),
-        refusal,
-        images: Vec::new(),
-    };
-    if !is_stream {
-        forecast.free_bytes = Some(fsx::available(existing_ancestor(&options.output)?)?);
-    }
-    if !is_stream && forecast.refusal.is_none() {
-        let rehearse = move |stop| {
-            // Nothing of it is progress.
-            writing.run(&stop, |open, options| {
-                let on_bytes = &|_| stop.flow();
-                bundle::rehearse(
-                    &planned,
-                    open,
-                    &WriteOptions {
-                        on_bytes,
-                        ..*options
-                    },
-                )
-            })
+impl Looked<'_> {
+    /// Determines what filling would do, without doing it.
+    ///
+    /// Errors that packing would detect before it writes are errors of the preparation too, except
+    /// a lack of space and existing outputs, which are in the forecast. To estimate the time it
+    /// copies some data into a temporary file next to the output, if the source is not remote.
+    pub(super) async fn forecast(
+        &mut self,
+        source: &Arc<dyn Source>,
+        (files, refusal): (Vec<PlannedFile>, Option<OpsError>),
+    ) -> Result<(), OpsError> {
+        let Some(planned) = self.planned.take() else {
+            return Ok(());
         };
-        let time = bridge::run_stoppable(rehearse).await?;
-        forecast.seconds = Some(time.as_secs_f64());
+        let volume = |file: PlannedFile| VolumeForecast {
+            path: file.path,
+            bytes: file.len,
+        };
+        let volumes: Vec<VolumeForecast> = files.into_iter().map(volume).collect();
+        let facts = &self.facts;
+        let mut forecast = PackForecast {
+            bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
+            volumes,
+            n_images: facts.n_images,
+            n_blobs: facts.n_blobs,
+            base_blobs: facts.base_blobs,
+            base_bytes: facts.base_bytes,
+            shared_bytes: facts.shared_bytes,
+            seconds: None,
+            free_bytes: None,
+            target: target_needs(planned.manifest(), sum_len(planned.lens())),
+            refusal,
+        };
+        if self.output == Output::Files {
+            let path = self.target.output.clone();
+            let free = move || {
+                let near = existing_ancestor(&path)?;
+                Ok::<_, OpsError>(fsx::available(near)?)
+            };
+            forecast.free_bytes = Some(bridge::run(free).await?);
+            if forecast.refusal.is_none() && !source.is_remote() {
+                let time = self.rehearse(source, &Arc::new(planned)).await?;
+                forecast.seconds = Some(time.as_secs_f64());
+            }
+        }
+        self.forecast = Some(forecast);
+        Ok(())
     }
-    forecast.images = batch.finish().images;
-    Ok(forecast)
 }
 
 fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {

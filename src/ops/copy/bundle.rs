@@ -1,0 +1,280 @@
+//! A bundle as a target.
+
+mod carried;
+mod elf;
+mod fill;
+mod forecast;
+mod outcome;
+mod plan;
+mod rehearsal;
+mod rest;
+pub(in crate::ops) mod strays;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use self::carried::Carried;
+pub use self::carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
+pub use self::elf::NotATool;
+use self::fill::Looked;
+pub(in crate::ops) use self::fill::tell_manifests;
+pub use self::forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast};
+pub use self::outcome::PackOutcome;
+pub(in crate::ops) use self::plan::with_files;
+use super::CopyOptions;
+use super::target::{CopyTarget, Prepared};
+use crate::bridge;
+use crate::bundle::{Compression, Planned, PlannedFile, Signer};
+use crate::fsx::{self, Durability};
+use crate::oci::{Digest, sum_len};
+use crate::ops::batch::{Batch, require_file_len, require_other, require_space};
+use crate::ops::input::OpenInput;
+use crate::ops::since::Since;
+use crate::ops::written::{self, Checksums, Existing};
+use crate::ops::{Context, Effect, Fewer, OpsError, base, inventory, platforms};
+use crate::transfer::{Resolved, TransferError};
+
+/// A bundle to write.
+///
+/// A blob is hashed on the way unless a store has it as verified and it was not written since, so
+/// that a damaged store is detected here and not at the customer's. The file appears when it is
+/// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
+/// verified by all its readers, so syncing is optional.
+///
+/// An image that cannot be read is left out and has failed; the others are packed. A blob that
+/// fails later fails the whole bundle.
+///
+/// To stdout, a pipe or a device it is written in one pass, and the reader sees an incomplete
+/// bundle when it fails.
+#[derive(Debug, Clone)]
+pub struct BundleTarget {
+    /// The file, or what the names of volumes are made from; `-` for stdout. A pipe or a device is
+    /// written from start to end.
+    pub output: PathBuf,
+    /// Receipts, earlier bundles or stores of the target: their content is left out.
+    pub since: Vec<PathBuf>,
+    pub compression: Compression,
+    /// Maximum size of a volume in bytes; `None` for one volume of any length.
+    pub volume_size: Option<u64>,
+    /// Of all volumes, write this one only.
+    pub only_volume: Option<u32>,
+    /// The name in the bundle; the output's file name when there is none.
+    pub name: Option<String>,
+    pub version: Option<String>,
+    /// The signer, if the bundle is to be signed.
+    pub signer: Option<Signer>,
+    /// The time of every member, in seconds since 1970.
+    pub mtime: u64,
+    /// The tool, texts and files that go with the images.
+    pub carry: CarryOptions,
+    /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
+    pub durability: Durability,
+    pub reading: Reading,
+    pub existing: Existing,
+    pub checksums: Checksums,
+}
+
+/// Which blobs of a store are read and hashed when they are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Those that were not verified before, or were written since.
+    Unverified,
+    All,
+}
+
+impl BundleTarget {
+    /// A bundle in one volume, with no more than what every bundle has.
+    pub fn new(output: PathBuf, compression: Compression, mtime: u64) -> Self {
+        Self {
+            output,
+            since: Vec::new(),
+            compression,
+            volume_size: None,
+            only_volume: None,
+            name: None,
+            version: None,
+            signer: None,
+            mtime,
+            carry: CarryOptions::default(),
+            durability: Durability::Deferred,
+            reading: Reading::Unverified,
+            existing: Existing::Refuse,
+            checksums: Checksums::None,
+        }
+    }
+
+    /// Refuses images that cannot be packed, and reads of the others what the bundle says of them.
+    async fn narrow(
+        &self,
+        cx: &Context,
+        (input, batch): (&OpenInput<'_>, &mut Batch),
+    ) -> Result<(), OpsError> {
+        let source = input.source.as_ref();
+        refuse_manifests_as_blobs(cx, batch);
+        if let Some(error) = batch.first_failure().filter(|_| batch.plan.is_empty()) {
+            return Err(error.into());
+        }
+        platforms::warn_of_partial(cx, batch, platforms::NOT_KEPT);
+        base::require_whole(source, input.path(), &batch.plan)?;
+        // Stored in the bundle, so that listing it does not require the configs, which a delta may
+        // lack.
+        inventory::read_platforms(source, batch).await;
+        Ok(())
+    }
+
+    /// Plans every byte of the bundle.
+    async fn plan(&self, cx: &Context, batch: &Batch) -> Result<Planned, OpsError> {
+        let since = Since::read(cx, &self.since).await?;
+        let carry = self.carry.clone();
+        let carried = bridge::run(move || carried::gather(&carry)).await?;
+        warn_of_tool(cx, &carried);
+        plan::pack_plan(self, batch, (&since, &carried))
+    }
+
+    /// The files that are to be written, or why they cannot be.
+    fn files(
+        &self,
+        planned: &Planned,
+        inputs: &[PathBuf],
+    ) -> Result<(Vec<PlannedFile>, Output), OpsError> {
+        let output = if fsx::is_stream(&self.output)? {
+            Output::Stream
+        } else {
+            Output::Files
+        };
+        if self.compression != Compression::Raw || output == Output::Stream {
+            planned.require_one_stream()?;
+        }
+        let files = planned.files(&self.output, self.only_volume)?;
+        require_others(&files, inputs)?;
+        Ok((files, output))
+    }
+
+    /// Refuses files that exist, and those for which there is no room.
+    fn require_room(&self, files: &[PlannedFile], fewer: Fewer) -> Result<(), OpsError> {
+        let output = (self.output.as_path(), self.checksums);
+        written::require_absent(self.existing, output, files)?;
+        if fsx::is_stream(&self.output)? {
+            return Ok(());
+        }
+        // The length of a compressed bundle is not known beforehand.
+        if self.compression == Compression::Raw {
+            require_lens(&self.output, files)?;
+        }
+        let len = sum_len(files.iter().map(|file| file.len));
+        require_space(&self.output, len, fewer)
+    }
+}
+
+/// What a bundle is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Files,
+    /// Stdout, a pipe or a device.
+    Stream,
+}
+
+#[async_trait(?Send)]
+#[expect(private_interfaces, reason = "only copy calls it")]
+impl CopyTarget for BundleTarget {
+    fn name(&self) -> String {
+        self.output.display().to_string()
+    }
+
+    /// Refuses a terminal.
+    fn check(&self) -> Result<(), OpsError> {
+        if fsx::is_stdout(&self.output) {
+            fsx::stdout()?;
+        }
+        Ok(())
+    }
+
+    /// Offsets are planned before the first byte, and some of what is planned is read.
+    async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
+        if input.source.is_sequential() {
+            return Err(input.refused("pack"));
+        }
+        Ok(())
+    }
+
+    async fn prepare<'a>(
+        &'a self,
+        cx: &'a Context,
+        options: &'a CopyOptions,
+        (input, mut batch): (&OpenInput<'a>, Batch),
+    ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
+        self.narrow(cx, (input, &mut batch)).await?;
+        let source = input.source.as_ref();
+        let left_files = rest::warn_of_rest(cx, (source, input.path()), self);
+        let planned = self.plan(cx, &batch).await?;
+        let inputs = strays::inputs((source, input.input().path()), self);
+        let fewer = match options.from.list() {
+            Some(_) => Fewer::List,
+            None => Fewer::ListOfStore,
+        };
+        let (this, read) = (self.clone(), inputs.clone());
+        let look = move || {
+            let (files, output) = this.files(&planned, &read)?;
+            let refusal = this.require_room(&files, fewer).err();
+            Ok::<_, OpsError>(((planned, output), files, refusal))
+        };
+        let ((planned, output), files, refusal) = bridge::run(look).await?;
+        let made = (batch, planned, output);
+        let mut looked = Looked::new((cx, self), made, (source, left_files, inputs));
+        match (options.effect, refusal) {
+            (Effect::Real, Some(refusal)) => return Err(refusal),
+            (Effect::Real, None) => {}
+            (Effect::DryRun, refusal) => {
+                looked.forecast(&input.source, (files, refusal)).await?;
+            }
+        }
+        Ok(Box::new(looked))
+    }
+}
+
+/// Refuses images that have a manifest for a config or layer: a bundle holds each digest as one or
+/// the other.
+fn refuse_manifests_as_blobs(cx: &Context, batch: &mut Batch) {
+    let manifests = batch.plan.images.iter().flat_map(Resolved::all_manifests);
+    let manifests: HashSet<Digest> = manifests
+        .map(|manifest| manifest.digest().clone())
+        .collect();
+    batch.narrow(cx, |image| {
+        let mut blobs = image.all_blobs();
+        match blobs.find(|(blob, _)| manifests.contains(&blob.digest)) {
+            None => Ok(()),
+            Some((blob, _)) => Err(TransferError::ManifestAsBlob {
+                digest: blob.digest.clone(),
+            }),
+        }
+    });
+}
+
+/// Says that the bundle has no tool, where it should.
+fn warn_of_tool(cx: &Context, carried: &Carried) {
+    if let Some(problem) = carried.left {
+        cx.warn(&format!(
+            "hod is not included, because {problem}: build a static one (`make dist`), pass \
+             `--tool FILE`, or `--no-tool`"
+        ));
+    }
+}
+
+/// Refuses when a file that is to be written is longer than any where `output` is.
+pub(in crate::ops) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), OpsError> {
+    let longest = files.iter().map(|file| file.len).max();
+    require_file_len(output, longest.unwrap_or(0))
+}
+
+/// Refuses to write a file that is also read: a bundle that is packed again would lose its content,
+/// and a delta is useless without the bundle it requires.
+pub(in crate::ops) fn require_others(
+    files: &[PlannedFile],
+    inputs: &[PathBuf],
+) -> Result<(), OpsError> {
+    files
+        .iter()
+        .try_for_each(|file| require_other(&file.path, inputs.iter().map(PathBuf::as_path)))
+}

@@ -1,0 +1,201 @@
+//! Filling a bundle.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::try_join;
+
+use super::outcome::PackOutcome;
+use super::{BundleTarget, Output, PackForecast, Reading, strays};
+use crate::bundle::{BundleManifest, Compression, Knowledge, Planned, WriteOptions, WriteOutcome};
+use crate::oci::{Digest, sum_len};
+use crate::ops::batch::Batch;
+use crate::ops::copy::target::{Feed, Prepared};
+use crate::ops::{BatchOutcome, Context, OpsError, written};
+use crate::report::{BlobRoute, Event, Reporter};
+use crate::transfer::{BundleSink, ReadAll, Source};
+
+/// A bundle of which every byte is planned.
+pub(super) struct Looked<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) target: &'a BundleTarget,
+    pub(super) batch: Batch,
+    pub(super) output: Output,
+    /// Until it is written.
+    pub(super) planned: Option<Planned>,
+    pub(super) knowledge: Arc<dyn Knowledge>,
+    /// What the bundle says, and how it is packed.
+    pub(super) facts: Facts,
+    pub(super) forecast: Option<PackForecast>,
+    sink: Option<Arc<BundleSink>>,
+    packed: Option<PackOutcome>,
+}
+
+/// What is known of a bundle before it is written.
+pub(super) struct Facts {
+    pub(super) n_images: usize,
+    pub(super) n_blobs: usize,
+    pub(super) base_blobs: usize,
+    pub(super) base_bytes: u64,
+    pub(super) shared_bytes: u64,
+    /// The bytes of all blobs.
+    pub(super) len: u64,
+    /// Files of the source that are not packed.
+    left_files: Vec<String>,
+    /// The files that it is made from.
+    inputs: Vec<PathBuf>,
+}
+
+impl<'a> Looked<'a> {
+    pub(super) fn new(
+        (cx, target): (&'a Context, &'a BundleTarget),
+        (mut batch, planned, output): (Batch, Planned, Output),
+        (source, left_files, inputs): (&dyn Source, Vec<String>, Vec<PathBuf>),
+    ) -> Self {
+        let manifest = planned.manifest();
+        let facts = Facts {
+            n_images: batch.plan.images.len(),
+            n_blobs: manifest.blobs.len(),
+            base_blobs: manifest.base.len(),
+            base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
+            shared_bytes: batch.plan.shared_len(),
+            len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
+            left_files,
+            inputs,
+        };
+        let carried: HashSet<&Digest> = manifest.blobs.iter().map(|blob| &blob.digest).collect();
+        batch.keep_blobs(|digest| carried.contains(digest));
+        let knowledge = source.knowledge();
+        Self {
+            cx,
+            target,
+            batch,
+            output,
+            planned: Some(planned),
+            knowledge: match target.reading {
+                Reading::Unverified => knowledge,
+                Reading::All => Arc::new(ReadAll(knowledge)),
+            },
+            facts,
+            forecast: None,
+            sink: None,
+            packed: None,
+        }
+    }
+
+    pub(super) fn write_options(&self) -> WriteOptions {
+        WriteOptions {
+            output: self.target.output.clone(),
+            compression: self.target.compression,
+            jobs: self.cx.jobs,
+            durability: self.target.durability,
+            only_volume: self.target.only_volume,
+        }
+    }
+
+    /// Moves all blobs and files.
+    async fn run(&mut self, mut feed: Feed<'_>, sink: &Arc<BundleSink>) -> Result<(), OpsError> {
+        self.cx.reporter.event(Event::Planned {
+            n_images: self.facts.n_images,
+            n_blobs: self.facts.n_blobs,
+            len: self.facts.len,
+        });
+        let ends = feed.ends(Arc::clone(sink) as _);
+        let files = async { Ok(sink.put_files().await?) };
+        let filled = try_join(self.batch.run_as_one(self.cx, ends), files).await;
+        if let Some(error) = sink.failure() {
+            return Err(error.into());
+        }
+        filled.map(|_| ())
+    }
+
+    /// Says what was written.
+    async fn tell(&mut self, written: WriteOutcome) -> Result<(), OpsError> {
+        let (cx, target) = (self.cx, self.target);
+        tell_manifests(cx.reporter.as_ref(), &written.manifest);
+        if self.output == Output::Files {
+            let n_volumes = target.volume_size.map(|_| written.manifest.n_volumes);
+            strays::warn_of_strays(cx, (&target.output, n_volumes), &self.facts.inputs).await;
+        }
+        let output = (target.output.as_path(), target.checksums);
+        let files = written::describe(&written, output, (cx.jobs, target.durability)).await?;
+        let (facts, bytes) = (&self.facts, written.len());
+        self.packed = Some(PackOutcome {
+            path: target.output.clone(),
+            files,
+            n_volumes: written.manifest.n_volumes,
+            id: written.manifest.id,
+            signed_by: written.manifest.signed_by,
+            n_images: facts.n_images,
+            n_blobs: facts.n_blobs,
+            base_blobs: facts.base_blobs,
+            base_bytes: facts.base_bytes,
+            bytes,
+            tar_bytes: match target.compression {
+                Compression::Raw => bytes,
+                Compression::Zstd { .. } => written.tar_len,
+            },
+            shared_bytes: facts.shared_bytes,
+            left_files: facts.left_files.clone(),
+        });
+        Ok(())
+    }
+}
+
+#[async_trait(?Send)]
+impl Prepared for Looked<'_> {
+    async fn begin(&mut self) -> Result<(), OpsError> {
+        let Some(planned) = self.planned.take() else {
+            return Ok(());
+        };
+        let bundle = (planned, self.write_options());
+        let (knowledge, reporter) = (Arc::clone(&self.knowledge), Arc::clone(&self.cx.reporter));
+        let sink = BundleSink::create(bundle, knowledge, reporter).await?;
+        self.sink = Some(Arc::new(sink));
+        Ok(())
+    }
+
+    fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    async fn fill(&mut self, feed: Feed<'_>) -> Result<(), OpsError> {
+        let Some(sink) = self.sink.take() else {
+            return Ok(());
+        };
+        self.run(feed, &sink).await?;
+        let written = sink.finish().await?;
+        self.tell(written).await?;
+        self.batch.mark_done();
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> BatchOutcome {
+        let mut outcome = self.batch.finish();
+        outcome.n_blobs = self.facts.n_blobs;
+        outcome.shared_bytes = self.facts.shared_bytes;
+        outcome.left_files = self.facts.left_files;
+        if let Some(forecast) = self.forecast {
+            outcome.bytes = forecast.bytes;
+            outcome.forecasts.push(forecast);
+        }
+        if let Some(packed) = self.packed {
+            outcome.bytes = packed.bytes;
+            outcome.bundles.push(packed);
+        }
+        outcome
+    }
+}
+
+/// Tells of every manifest that it was packed; the engine tells of the other blobs.
+pub(in crate::ops) fn tell_manifests(reporter: &dyn Reporter, packed: &BundleManifest) {
+    for blob in packed.blobs.iter().filter(|blob| blob.is_manifest) {
+        reporter.event(Event::BlobDone {
+            digest: &blob.digest,
+            len: blob.size,
+            route: BlobRoute::Moved,
+        });
+    }
+}

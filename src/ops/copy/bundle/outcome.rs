@@ -1,0 +1,42 @@
+//! A bundle that was written.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::bundle::KeyId;
+use crate::oci::Digest;
+use crate::ops::batch::is_zero;
+use crate::ops::written::WrittenFile;
+
+/// A written bundle.
+#[derive(Debug, Clone, Serialize)]
+pub struct PackOutcome {
+    pub path: PathBuf,
+    /// The files; none for stdout.
+    pub files: Vec<WrittenFile>,
+    /// The number of volumes of the bundle, of which only one may have been written.
+    pub n_volumes: u32,
+    /// Names the content: equal for equal input.
+    pub id: Digest,
+    /// The key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<KeyId>,
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Configs and layers that are left out, since the target has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_blobs: usize,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_bytes: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Bytes of the tar before compression; the same as `bytes` for a plain one.
+    pub tar_bytes: u64,
+    /// Additional bytes that packing each image separately would have cost.
+    pub shared_bytes: u64,
+    /// Files that the bundle it was made from carries besides images, and that were left in that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_files: Vec<String>,
+}

@@ -1,0 +1,51 @@
+//! What of a bundle is not packed again.
+
+use std::path::Path;
+
+use super::BundleTarget;
+use crate::ops::Context;
+use crate::ops::copy::files_besides;
+use crate::report::amount::format_count;
+use crate::transfer::Source;
+
+/// Maximum number of files named that are not packed.
+const NAMES_SHOWN_MAX: usize = 5;
+
+/// Warns of parts of a bundle that are not packed again: its signature, unless the new bundle is
+/// signed too, and the user's files in it, which are returned.
+pub(super) fn warn_of_rest(
+    cx: &Context,
+    (source, path): (&dyn Source, &Path),
+    target: &BundleTarget,
+) -> Vec<String> {
+    let Some(document) = source.document() else {
+        return Vec::new();
+    };
+    let path = path.display();
+    if document.signed_by.is_some() && target.signer.is_none() {
+        cx.warn(&format!(
+            "`{path}` is signed, and the new bundle is not: a site that requires a signature will \
+             refuse it. Sign it with `--sign KEY`"
+        ));
+    }
+    let left = files_besides(source);
+    if !left.is_empty() {
+        cx.warn(&format!(
+            "{} that `{path}` carries besides images {} not packed: {}. Carry {} with `--file`",
+            format_count(left.len(), "file"),
+            if left.len() == 1 { "is" } else { "are" },
+            shown(&left),
+            if left.len() == 1 { "it" } else { "them" },
+        ));
+    }
+    left
+}
+
+/// The first names, and how many there are besides.
+fn shown(names: &[String]) -> String {
+    let first = &names[..names.len().min(NAMES_SHOWN_MAX)];
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        n => format!("{} and {n} more", first.join(", ")),
+    }
+}
