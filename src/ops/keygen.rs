@@ -36,11 +36,8 @@ pub struct KeygenOutcome {
 pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutcome, OpsError> {
     let secret_path = with_suffix(&options.output, ".key");
     let public_path = with_suffix(&options.output, ".pub");
-    for path in [&secret_path, &public_path] {
-        if fsx::try_stat(path)?.is_some() {
-            return Err(OpsError::KeyExists { path: path.clone() });
-        }
-    }
+    let paths = [secret_path.clone(), public_path.clone()];
+    bridge::run(move || require_new(&paths)).await?;
     if options.password.is_some() {
         cx.stage("sealing the secret key");
     }
@@ -68,6 +65,16 @@ pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutco
         })
     })
     .await
+}
+
+/// Refuses to replace keys.
+fn require_new(paths: &[PathBuf]) -> Result<(), OpsError> {
+    for path in paths {
+        if fsx::try_stat(path)?.is_some() {
+            return Err(OpsError::KeyExists { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// `suffix` behind all of the name, which may have dots.

@@ -117,13 +117,16 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
     if fsx::is_stdin(&path) {
         return Ok(verify_piped(cx).await?.judged(options.extent));
     }
-    if let Some(catalog) = Catalog::open_collection(&path, &cx.reading)?
+    let (from, reading) = (path.clone(), cx.reading.clone());
+    let collection = bridge::run(move || Catalog::open_collection(&from, &reading)).await?;
+    if let Some(catalog) = collection
         && let Some(collection) = catalog.source().as_collection()
     {
         return collection::verify(cx, (&catalog, collection)).await;
     }
     // A damaged bundle cannot always be opened, and is to be verified all the same.
-    if let Some(kind) = Bundle::detect(&path)? {
+    let from = path.clone();
+    if let Some(kind) = bridge::run(move || Bundle::detect(&from)).await? {
         let kind = match kind {
             bundle::BundleKind::Raw => SourceKind::Bundle,
             bundle::BundleKind::Zstd => SourceKind::CompressedBundle,
@@ -131,7 +134,7 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
         let found = verify_bundle(cx, path, kind).await?;
         return Ok(found.judged(options.extent));
     }
-    let catalog = Catalog::open(&path, &cx.reading)?;
+    let catalog = Catalog::open_once(&path, &cx.reading).await?;
     match catalog.source().as_store() {
         Some(store) => verify_store(cx, (&catalog, store.clone())).await,
         None => verify_layouts(cx, &catalog).await,

@@ -74,7 +74,8 @@ pub(super) async fn describe(
     (output, checksums): (&Path, Checksums),
     (jobs, durability): (usize, Durability),
 ) -> Result<Vec<WrittenFile>, OpsError> {
-    if fsx::is_stream(output)? {
+    let path = output.to_owned();
+    if bridge::run(move || fsx::is_stream(&path)).await? {
         return Ok(Vec::new());
     }
     let mut files: Vec<WrittenFile> = written
@@ -102,10 +103,13 @@ pub(super) async fn describe(
         file.sha256 = Some(digest.hex().to_owned());
     }
     let path = checksum_path(output);
-    let mut file = OutputFile::create(&path)?;
-    let written = file.write_all(&list);
-    written.map_err(|source| fsx::Error::new("write", &path, source))?;
-    file.commit_with(durability)?;
+    let write = move || {
+        let mut file = OutputFile::create(&path)?;
+        let written = file.write_all(&list);
+        written.map_err(|source| fsx::Error::new("write", &path, source))?;
+        file.commit_with(durability)
+    };
+    bridge::run(write).await?;
     Ok(files)
 }
 

@@ -1,6 +1,7 @@
 //! Holds the house in shape: which floor may import which, where each crate lives, how large files
 //! are and what they are called. The rules are tables in [`rules`].
 
+mod blocking;
 mod paths;
 mod rules;
 mod source;
@@ -10,8 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use rules::{
-    floor_problems, home_problems, name_problems, size_problems, top_level_problems,
-    unreached_problems,
+    blocking_problems, floor_problems, home_problems, name_problems, size_problems,
+    top_level_problems, unreached_problems,
 };
 use source::{Source, read_tree};
 
@@ -38,6 +39,11 @@ fn floors_import_downward_only() {
 #[test]
 fn each_crate_has_one_home() {
     check(&home_problems(&sources()));
+}
+
+#[test]
+fn async_code_does_not_block() {
+    check(&blocking_problems(&sources()));
 }
 
 #[test]
@@ -197,6 +203,35 @@ fn the_checker_sees_crates_away_from_home() {
             ),
         ],
         &[],
+    );
+}
+
+#[test]
+fn the_checker_sees_what_blocks() {
+    let text = r#"
+        async fn f(path: PathBuf) -> Result<(), Error> {
+            let there = fsx::try_stat(&path)?;
+            let open = move || { fsx::open(&path) };
+            bridge::run(move || Store::open(&path)).await?;
+            if fsx::is_stdin(&path) { store.open(1) }
+            let all = paths.iter().map(|path| Store::open(path));
+            require_space(&path, 7)
+        }
+        fn g() { fsx::open("a"); async move { Catalog::open(x).await; } }
+        async fn h(&self);
+        fn i() { fsx::open("a") }
+        #[cfg(test)]
+        mod tests { async fn f() { fsx::open("a") } }
+    "#;
+    expect(
+        blocking_problems,
+        &[("src/ops/x.rs", text)],
+        &[
+            "src/ops/x.rs:3: `fsx::try_stat` blocks",
+            "src/ops/x.rs:7: `Store::open` blocks",
+            "src/ops/x.rs:8: `require_space` blocks",
+            "src/ops/x.rs:10: `Catalog::open` blocks",
+        ],
     );
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, Exit, Session, outcome, push, settings};
+use crate::bridge;
 use crate::cli::args::ReceiptArgs;
 use crate::cli::error::names_file;
 use crate::cli::settings::{ClientFor, Reach, Side};
@@ -88,7 +89,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
 /// A file or directory of this name takes precedence over a registry.
 async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
     let path = PathBuf::from(&args.holder);
-    if fsx::try_stat(&path)?.is_some() {
+    let there = path.clone();
+    if bridge::run(move || fsx::try_stat(&there)).await?.is_some() {
         return Ok(Holder::Local(path));
     }
     if !names_registry(&args.holder) {

@@ -8,6 +8,7 @@ use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
 use super::given::{read_given, require_directory};
 use super::{ask_hidden, config_home, environment, password_stdin, required_text};
+use crate::bridge;
 use crate::bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
 };
@@ -156,7 +157,9 @@ pub(crate) async fn signer(
     let key = SecretKey::open(&content, password.as_ref());
     let key = key.map_err(|source| key_error(&path, source))?;
     // A key that is readable by others is only worth a warning: CI systems mount them so.
-    if !is_sealed(&content) && fsx::try_stat(&path)?.is_some_and(|stat| stat.is_shared()) {
+    let key_path = path.clone();
+    let stat = bridge::run(move || fsx::try_stat(&key_path)).await?;
+    if !is_sealed(&content) && stat.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(
                 "secret key `{}` can be read by other users, and is not encrypted with a password",

@@ -197,6 +197,14 @@ fn is_within(path: &CodePath, name: &str) -> bool {
         && !path.starts_with("std::env::consts")
 }
 
+pub(super) fn blocking_problems(sources: &[Source]) -> Vec<String> {
+    let calls = built(sources).flat_map(|source| {
+        let calls = source.blocking.iter();
+        calls.map(move |(name, line)| format!("{}:{line}: `{name}` blocks", source.path))
+    });
+    calls.collect()
+}
+
 pub(super) fn size_problems(sources: &[Source]) -> Vec<String> {
     let mut problems = Vec::new();
     let (mut n_files, mut n_small) = (0, 0);

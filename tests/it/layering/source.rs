@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::blocking::blocking_calls;
 use super::paths::{CodePath, paths};
 use super::tokens::{Token, tokens};
 
@@ -19,6 +20,8 @@ pub(super) struct Source {
     pub(super) modules: Vec<(String, usize)>,
     /// Names of its modules that only tests see.
     pub(super) test_modules: Vec<String>,
+    /// The calls that block in async code, with their lines.
+    pub(super) blocking: Vec<(String, usize)>,
     pub(super) n_lines: usize,
 }
 
@@ -40,6 +43,7 @@ impl Source {
                 .filter_map(|item| item.windows(2).find(is_mod))
                 .map(|pair| name(pair).0)
                 .collect(),
+            blocking: blocking_calls(&code),
             n_lines: text.lines().count() - test_lines,
         }
     }

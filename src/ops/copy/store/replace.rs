@@ -49,7 +49,7 @@ impl<'a> Replacement<'a> {
         };
         let path = input.path().to_owned();
         require_apart(&path, &target.path)?;
-        let lock = |path: &Path| Store::open(path)?.hold();
+        let lock = move |path: &Path| Store::open(path)?.hold();
         let held = cx.open_store(&path, lock).await?;
         Ok(Self {
             cx,

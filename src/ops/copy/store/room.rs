@@ -21,13 +21,17 @@ pub(super) async fn require(
     input: &OpenInput<'_>,
     plan: &Arc<Plan>,
 ) -> Result<(), OpsError> {
-    let source = input.source.as_ref();
-    let links = target.link != LinkMode::Copy && source.caps().keeping == Keeping::Files;
+    let (from, to) = (input.path().to_owned(), target.path.clone());
+    let links = target.link != LinkMode::Copy && input.source.caps().keeping == Keeping::Files;
     if links {
-        if target.link == LinkMode::Hard {
-            require_same_filesystem(input.path(), &target.path, plan.len())?;
-        }
-        return require_links((source, plan), &target.path, target.link);
+        let (source, plan, mode) = (Arc::clone(&input.source), Arc::clone(plan), target.link);
+        let look = move || {
+            if mode == LinkMode::Hard {
+                require_same_filesystem(&from, &to, plan.len())?;
+            }
+            require_links((source.as_ref(), &plan), &to, mode)
+        };
+        return bridge::run(look).await;
     }
     let fewer = match (target.is_whole(), input.input().list()) {
         (true, _) => Fewer::Never,
@@ -35,7 +39,7 @@ pub(super) async fn require(
         (false, None) => Fewer::Only,
     };
     let missing_len = missing_len(target, plan).await?;
-    require_space(&target.path, missing_len, fewer)
+    bridge::run(move || require_space(&to, missing_len, fewer)).await
 }
 
 /// A length rounded up to blocks; one that no disk has stays as it is, and does not fit.
