@@ -53,8 +53,8 @@ pub use private::{
 };
 pub use read::{
     FileStat, broken_link, dir_of, has_content, is_within, len_of, open, open_input, read, read_at,
-    read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open, try_read,
-    try_read_dir_names, try_stat,
+    read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open, try_open_any,
+    try_read, try_read_dir_names, try_stat,
 };
 pub use scratch::{TempDir, memory_file};
 pub use space::{available, file_len_max, same_filesystem};

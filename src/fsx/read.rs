@@ -75,15 +75,19 @@ pub fn try_open(path: &Path) -> Result<Option<File>, Error> {
     absent_as_none(open_now(path)).map_err(|source| Error::new("open", path, source))
 }
 
+/// Opens what is at a path, whatever it is, and looks at it; `None` when it is not found. Never
+/// waits.
+pub fn try_open_any(path: &Path) -> Result<Option<(File, FileStat)>, Error> {
+    let opened = absent_as_none(open_any(path));
+    let opened = opened.map_err(|source| Error::new("open", path, source))?;
+    Ok(opened.map(|(file, metadata)| (file, FileStat::from(&metadata))))
+}
+
 /// Opens what is at a path unless it is a pipe, on which opening and reading wait for a writer for
 /// as long as there is none.
-#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
 fn open_now(path: &Path) -> io::Result<File> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    let kind = file.metadata()?.file_type();
+    let (file, metadata) = open_any(path)?;
+    let kind = metadata.file_type();
     if kind.is_fifo() {
         return Err(io::Error::other("it is a pipe, not a file"));
     }
@@ -93,6 +97,16 @@ fn open_now(path: &Path) -> io::Result<File> {
         rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
     }
     Ok(file)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+fn open_any(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
 }
 
 /// Opens a file that the user named, which may be a pipe such as `<(command)`. Waits for its writer.

@@ -39,17 +39,18 @@ impl Store {
     /// Returns whether the store has a blob. A file that was changed after it was verified is
     /// hashed, which blocks; otherwise only its length is compared.
     pub fn holding(&self, blob: &Descriptor) -> Result<Holding, StoreError> {
-        let Some(range) = self.open_blob(&blob.digest)? else {
+        let Some((range, stamp)) = self.open_stamped(&blob.digest)? else {
             return Ok(Holding::Absent);
         };
         if range.len != blob.size {
             return Ok(Holding::Absent);
         }
+        if stamp != Stamp::Broken {
+            return Ok(Holding::Sound);
+        }
         Ok(match stamp::examine(&blob.digest, &range)? {
             Soundness::Sound => {
-                if stamp::read(&range.file, &blob.digest) == Stamp::Broken {
-                    self.note_verified(&blob.digest, &range);
-                }
+                self.note_verified(&blob.digest, &range);
                 Holding::Sound
             }
             Soundness::Damaged { actual } => Holding::Damaged { actual },
@@ -65,20 +66,35 @@ impl Store {
 
     /// Whether there is a file of `len` bytes that is not suspect, and need not be replaced.
     pub fn keeps(&self, digest: &Digest, len: u64) -> Result<bool, StoreError> {
-        Ok(self.blob_len(digest)? == Some(len) && !self.is_suspect(digest)?)
+        let opened = self.open_stamped(digest)?;
+        Ok(opened.is_some_and(|(range, stamp)| range.len == len && stamp != Stamp::Broken))
     }
 
     /// Opens a blob; `None` when it is not found. Nothing is verified here: the reader must hash.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
-        let Some(len) = self.blob_len(digest)? else {
-            return Ok(None);
-        };
         let path = self.blob_path(digest);
-        Ok(fsx::try_open(&path)?.map(|file| FileRange {
+        let opened = fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
+        Ok(opened.map(|(file, stat)| FileRange {
             file: Arc::new(file),
             path,
             offset: 0,
-            len,
+            len: stat.len,
+        }))
+    }
+
+    /// Opens a blob, and reads its stamp.
+    fn open_stamped(&self, digest: &Digest) -> Result<Option<(FileRange, Stamp)>, StoreError> {
+        let path = self.blob_path(digest);
+        let opened = fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
+        Ok(opened.map(|(file, stat)| {
+            let stamp = stamp::read_as_of(&file, digest, || stat.modified);
+            let range = FileRange {
+                file: Arc::new(file),
+                path,
+                offset: 0,
+                len: stat.len,
+            };
+            (range, stamp)
         }))
     }
 

@@ -48,11 +48,22 @@ impl Store {
         images: &[Publication],
         durability: Durability,
     ) -> Result<(), StoreError> {
+        self.require_all(images)?;
+        self.publish_seen(images, durability)
+    }
+
+    /// Makes images visible as [`Store::publish`] does, without looking for their blobs and
+    /// manifests, all of which were seen or written since the store was opened.
+    pub fn publish_seen(
+        &self,
+        images: &[Publication],
+        durability: Durability,
+    ) -> Result<(), StoreError> {
         if images.is_empty() {
             return Ok(());
         }
         let temp = TempDir::create_in(self.temp_path()?, "publish-")?;
-        let wanted = self.gather(images)?;
+        let wanted = gather(images);
         let mut batch = Batch {
             root: self.tree().root(),
             temp: &temp,
@@ -114,20 +125,12 @@ impl Store {
         batch.link(&self.tree().repository(repository), &wanted)
     }
 
-    /// Sorts a batch by repository, and checks that everything is present.
-    fn gather<'a>(
-        &self,
-        images: &'a [Publication],
-    ) -> Result<BTreeMap<&'a RepositoryName, Wanted<'a>>, StoreError> {
+    /// Refuses images of which something is not in the store.
+    fn require_all(&self, images: &[Publication]) -> Result<(), StoreError> {
         let mut present = BTreeSet::new();
-        let mut wanted: BTreeMap<&RepositoryName, Wanted<'_>> = BTreeMap::new();
         for image in images {
-            for digest in image
-                .blobs
-                .iter()
-                .chain(&image.manifests)
-                .chain([&image.top])
-            {
+            let manifests = image.manifests.iter().chain([&image.top]);
+            for digest in image.blobs.iter().chain(manifests) {
                 if present.insert(digest) && self.blob_len(digest)?.is_none() {
                     return Err(StoreError::MissingBlob {
                         repository: image.repository.clone(),
@@ -135,18 +138,8 @@ impl Store {
                     });
                 }
             }
-            let of_repository = wanted.entry(&image.repository).or_default();
-            of_repository.layers.extend(&image.blobs);
-            for digest in image.manifests.iter().chain([&image.top]) {
-                if !of_repository.revisions.contains(&digest) {
-                    of_repository.revisions.push(digest);
-                }
-            }
-            of_repository
-                .tags
-                .extend(image.tag.as_ref().map(|tag| (tag, &image.top)));
         }
-        Ok(wanted)
+        Ok(())
     }
 
     fn sync(&self, durability: Durability) -> Result<(), StoreError> {
@@ -155,6 +148,24 @@ impl Store {
             Durability::Deferred => Ok(()),
         }
     }
+}
+
+/// Sorts a batch by repository.
+fn gather(images: &[Publication]) -> BTreeMap<&RepositoryName, Wanted<'_>> {
+    let mut wanted: BTreeMap<&RepositoryName, Wanted<'_>> = BTreeMap::new();
+    for image in images {
+        let of_repository = wanted.entry(&image.repository).or_default();
+        of_repository.layers.extend(&image.blobs);
+        for digest in image.manifests.iter().chain([&image.top]) {
+            if !of_repository.revisions.contains(&digest) {
+                of_repository.revisions.push(digest);
+            }
+        }
+        of_repository
+            .tags
+            .extend(image.tag.as_ref().map(|tag| (tag, &image.top)));
+    }
+    wanted
 }
 
 /// The private directory of one call of [`Store::publish`].

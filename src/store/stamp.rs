@@ -93,10 +93,19 @@ fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
 
 /// Reads the stamp of an open file.
 pub(super) fn read(file: &File, digest: &Digest) -> Stamp {
+    read_as_of(file, digest, || fsx::modified(file))
+}
+
+/// The same of a file whose time of modification `modified` knows.
+pub(super) fn read_as_of(
+    file: &File,
+    digest: &Digest,
+    modified: impl FnOnce() -> Option<SystemTime>,
+) -> Stamp {
     let Some(mark) = fsx::read_mark(file, NAME) else {
         return Stamp::Absent;
     };
-    let expected = fsx::modified(file).and_then(|modified| text(digest, modified));
+    let expected = modified().and_then(|modified| text(digest, modified));
     if expected == Some(mark) {
         Stamp::Holds
     } else {

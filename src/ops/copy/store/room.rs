@@ -58,7 +58,8 @@ async fn missing_len(target: &StoreTarget, plan: &Arc<Plan>) -> Result<u64, OpsE
         for blob in blobs.filter(|blob| blob.presence == Presence::Source) {
             let (digest, size) = (&blob.descriptor.digest, blob.descriptor.size);
             let has = match &store {
-                Some(store) => store.keeps(digest, size)?,
+                // Whether it can be trusted is seen when its turn comes.
+                Some(store) => store.blob_len(digest)? == Some(size),
                 None => false,
             };
             if !has {
@@ -73,7 +74,7 @@ async fn missing_len(target: &StoreTarget, plan: &Arc<Plan>) -> Result<u64, OpsE
         for manifest in plan.images.iter().flat_map(Resolved::all_manifests) {
             let size = manifest.bytes().len() as u64;
             let has = match &store {
-                Some(store) => store.keeps(manifest.digest(), size)?,
+                Some(store) => store.blob_len(manifest.digest())? == Some(size),
                 None => false,
             };
             if !has {

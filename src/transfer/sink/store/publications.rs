@@ -57,7 +57,8 @@ pub(super) fn write_images(
         }
         publications.push(of_image(image));
     }
-    store.publish(&publications, options.durability)?;
+    // The engine asked for every blob, or put it.
+    store.publish_seen(&publications, options.durability)?;
     Ok(())
 }
 
