@@ -10,8 +10,32 @@
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)
 //! - the way: [`transfer`] (sources, sinks and the engine between them)
-//! - use cases: [`ops`] (one verb a file)
+//! - use cases: [`ops`] (one verb a file; the verbs that move images are presets of [`ops::copy`])
 //! - the face: [`cli`] (flags, printing, exit codes)
+//!
+//! # How an image gets from one end to another
+//!
+//! [`ops::Input`] is opened as a [`transfer::Source`], and every image that is wanted of it becomes
+//! a manifest and its blobs ([`transfer::resolve_all`], [`transfer::Plan`]). Each
+//! [`ops::CopyTarget`] looks at its plan, and changes nothing before all of them have looked. Then
+//! [`transfer::Transfer::run`] hands every blob of the plan to the target's [`transfer::Sink`]
+//! (`has`, `put`), and every image that is complete (`publish`).
+//!
+//! # Adding a transport
+//!
+//! 1. The word in front of the colon: a [`transfer::Transport`], and its line in
+//!    [`transfer::TRANSPORTS`].
+//! 2. To read it: `src/transfer/source/NAME.rs`, an implementation of [`transfer::Source`]. It says
+//!    in [`transfer::SourceCaps`] what it can do: in which order it is read, whether over a network,
+//!    whether blobs are files that can be linked. `src/ops/catalog.rs` opens it, and knows its name
+//!    for messages.
+//! 3. To write it: `src/transfer/sink/NAME.rs`, an implementation of [`transfer::Sink`], and
+//!    `src/ops/copy/NAME.rs`, one of [`ops::CopyTarget`]: what would stop a copy there, and how it
+//!    is filled. `src/cli/commands/copy/targets.rs` makes one of the word.
+//! 4. One line of the table in `tests/it/pairs.rs`, which copies from it and to it with every other.
+//!
+//! The verbs need not know of it: those that move images are given targets, and those that only
+//! look read any [`transfer::Source`].
 
 pub mod archive;
 pub mod bridge;

@@ -41,11 +41,13 @@ pub use copy::{
     LayoutTarget, NotATool, Others, OwnTool, PackForecast, PackOutcome, ProjectNeed, Reading,
     Recheck, RegistryTarget, StoreTarget, TargetNeeds, VolumeForecast, copy,
 };
-pub use diff::{BlobCount, Change, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff};
+pub use diff::{
+    BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff, is_receipt,
+};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
-pub use input::{Input, Registries, registry_list};
+pub use input::{Input, Look, Registries, RegistriesOrigin, registry_list};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
@@ -60,6 +62,6 @@ pub use preflight::{
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
-pub use verify::{Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
+pub use verify::{Depth, Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};
 pub use written::{Checksums, Existing, WrittenFile, checksum_path};

@@ -5,6 +5,7 @@
 //! largest first with a lane reserved for small ones, each digest once; an image is published when
 //! all of it has arrived ([`Transfer::run`]). One image's failure does not stop the others.
 
+mod attempt;
 mod chosen;
 mod config;
 mod endpoint;
@@ -22,8 +23,9 @@ mod timing;
 mod unmatched;
 
 pub use crate::oci::ReferrerMode;
+pub use attempt::Attempts;
 pub use chosen::ChosenImage;
-pub(crate) use config::{platform_of, read_config};
+pub(crate) use config::{config_of, platform_of, read_config};
 pub use endpoint::{Endpoint, EndpointError, Stated, TRANSPORTS, Transport};
 pub use error::TransferError;
 pub use plan::{Plan, PlannedBlob, Presence};
@@ -34,7 +36,7 @@ pub use resolve::{
     resolve_all,
 };
 pub use schedule::{ImageOutcome, OnFailure, Transfer};
-pub use sequential::{Ended, StreamedBundle};
+pub use sequential::{Ended, StreamedBundle, Turn};
 pub use shared::SharedFetch;
 pub use sink::{
     Batching, BundleSink, Content, DockerSink, Handover, LayoutSink, LinkChoice, ManifestFiles,
@@ -44,8 +46,8 @@ pub use sink::{
 pub use sizes::SizeClaim;
 pub use source::{
     BlobContent, BlobHolder, BlobStream, BundleSource, BundlesSource, CollectionSource,
-    Destination, Found, Keeping, LayoutsSource, Listed, Locate, Location, Placed, Reach, ReadOrder,
-    RegistrySource, Sought, Source, SourceCaps, Wanted,
+    Destination, Found, Indexes, Keeping, LayoutsSource, Listed, Locate, Location, Looked, Placed,
+    Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps, Wanted,
 };
 pub use timing::Timings;
 pub use unmatched::Unmatched;

@@ -26,18 +26,17 @@ pub(crate) use carry::CarryArgs;
 pub(crate) use copy::{CopyArgs, NameSourceArgs};
 pub(crate) use harbor::PreflightArgs;
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
-pub(crate) use looking::{ByArg, DiffArgs, LsArgs, ReceiptArgs, WhyArgs};
+pub(crate) use looking::{ByArg, DiffArgs, LookArgs, LsArgs, ReceiptArgs, VerifyArgs, WhyArgs};
 pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
-pub(crate) use platforms::{PlatformArgs, PullPlatformArgs};
+pub(crate) use platforms::{LookPlatformArgs, PlatformArgs, PullPlatformArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
-pub(crate) use run::{RecheckArgs, RunArgs};
+pub(crate) use run::{FailFastArgs, RecheckArgs, RunArgs};
 pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs, UnpackArgs,
-    VerifyArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};

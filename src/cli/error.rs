@@ -3,7 +3,7 @@
 mod missing;
 mod target;
 
-pub(crate) use missing::{names_file, transport};
+pub(crate) use missing::transport;
 pub(crate) use target::TargetError;
 
 use std::io;
@@ -19,7 +19,12 @@ use crate::oci::{ReferenceError, Registry};
 use crate::ops::{OpsError, SourceKind};
 use crate::registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
+use crate::report::amount::format_count;
 use crate::transfer::EndpointError;
+
+/// Advice about images that are not where they should be.
+const MISSING: &str =
+    "`hod ls` shows what is there: push or pack what is missing, or correct the list";
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +118,12 @@ pub(crate) enum CommandError {
     #[error("one tree is packed at a time; lists are packed with `--store`")]
     ManyTrees,
     /// The problems themselves are the result, and are printed on stdout.
+    #[error("{} {} not in `{}`; what was found is whole ({what})", format_count(*n_absent, "image"), if *n_absent == 1 { "is" } else { "are" }, path.display())]
+    ImagesAbsent {
+        path: PathBuf,
+        n_absent: usize,
+        what: String,
+    },
     #[error("`{}` is damaged: {n_problems} ({what})", path.display())]
     Damaged {
         path: PathBuf,
@@ -220,7 +231,7 @@ impl CommandError {
             Self::Ops(error) if error.is_usage() => Exit::Usage,
             Self::Ops(error) if error.is_refusal() => Exit::Refused,
             Self::Ops(error) if error.is_unverified() => Exit::NotVerified,
-            Self::Damaged { .. } => Exit::NotVerified,
+            Self::Damaged { .. } | Self::ImagesAbsent { .. } => Exit::NotVerified,
             Self::Incomplete { .. } => Exit::Refused,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::Lists(_)
@@ -293,7 +304,7 @@ impl CommandError {
             Self::Client(error) => error.class(),
             Self::Credentials { source, .. } => source.class(),
             Self::Damaged { .. } => ErrorClass::Verify,
-            Self::Incomplete { .. } => ErrorClass::NotFound,
+            Self::ImagesAbsent { .. } | Self::Incomplete { .. } => ErrorClass::NotFound,
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
             | Self::Endpoint(_)
@@ -443,6 +454,7 @@ impl CommandError {
                     .to_owned(),
             ),
             Self::Damaged { kind, .. } => Some(where_damaged(*kind).to_owned()),
+            Self::ImagesAbsent { .. } => Some(MISSING.to_owned()),
             _ => self.advice_on_arguments(),
         }
     }
@@ -537,6 +549,10 @@ fn where_damaged(kind: SourceKind) -> &'static str {
         }
         SourceKind::Layouts | SourceKind::Collection(_) => {
             "Copy it again from where it is whole, or make it again with what made it."
+        }
+        SourceKind::Registry | SourceKind::Image | SourceKind::List => {
+            "Push or copy these images again from where they are whole, with `--recheck`, which asks \
+             the registry for every part; damaged content must be deleted there first."
         }
     }
 }

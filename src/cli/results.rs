@@ -157,7 +157,10 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
             }
             let mut listed = run.list.iter().flat_map(|list| &list.lines);
             match listed.find_map(|line| line.of_image(&image.image)) {
+                // One that failed at several targets is to be done once.
+                Some(line) if lines.contains(&line) => {}
                 Some(line) => lines.push(line),
+                None if names.contains(&image.image) => {}
                 None => names.push(image.image.clone()),
             }
         }

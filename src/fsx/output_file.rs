@@ -11,7 +11,7 @@ use super::error::{REPLACE, WRITE};
 use super::lock::{Locked, is_current, lock_now};
 use super::made::OutputParents;
 use super::sweep::sweep_beside;
-use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve};
+use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve, try_stat};
 
 /// How much of a file shows whether it is a text; the header of a tar, which has zeros, is as long.
 const TEXT_START_LEN: usize = 512;
@@ -139,6 +139,8 @@ impl ResultFile {
 pub struct OutputFile {
     temp: TempFile,
     destination: PathBuf,
+    /// Whether there was a file, which is replaced; one that appears meanwhile is not.
+    replaces: bool,
     _parents: OutputParents,
 }
 
@@ -150,6 +152,7 @@ impl OutputFile {
             let source = io::Error::other("it is not a regular file");
             return Err(Error::new(REPLACE, destination, source));
         };
+        let replaces = try_stat(&destination)?.is_some();
         let parents = OutputParents::create(&destination)?;
         let name = destination
             .file_name()
@@ -169,6 +172,7 @@ impl OutputFile {
             return Ok(Self {
                 temp,
                 destination,
+                replaces,
                 _parents: parents,
             });
         }
@@ -189,9 +193,14 @@ impl OutputFile {
         self.commit_with(Durability::Synced)
     }
 
-    /// Publishes the file, atomically in any case; see [`TempFile::persist`].
+    /// Publishes the file, atomically in any case; see [`TempFile::persist`]. Fails if a file has
+    /// appeared at its destination since it was started.
     pub fn commit_with(self, durability: Durability) -> Result<(), Error> {
-        self.temp.persist(&self.destination, durability)
+        if self.replaces {
+            self.temp.persist(&self.destination, durability)
+        } else {
+            self.temp.persist_new(&self.destination, durability)
+        }
     }
 }
 
@@ -208,6 +217,19 @@ impl Write for OutputFile {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new.tar");
+        let [first, second] = [(); 2].map(|()| OutputFile::create(&path).unwrap());
+        first.commit_with(Durability::Deferred).unwrap();
+        assert!(second.commit_with(Durability::Deferred).is_err());
+        // One that was there is to be replaced.
+        let third = OutputFile::create(&path).unwrap();
+        third.commit().unwrap();
+        assert_eq!(crate::fsx::read_dir_names(dir.path()).unwrap().len(), 1);
+    }
 
     use super::*;
     use crate::fsx;

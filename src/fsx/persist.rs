@@ -182,15 +182,22 @@ impl TempFile {
 }
 
 impl TempFile {
-    /// Renames the file to `destination`, which must not exist; data, then name, are on the disk on
-    /// return. On failure neither file exists.
-    pub(super) fn persist_new(self, destination: &Path) -> Result<(), Error> {
-        self.sync()?;
+    /// Renames the file to `destination`, which must not exist. With [`Durability::Synced`] data,
+    /// then name, are on the disk on return. On failure neither file exists.
+    pub(super) fn persist_new(
+        self,
+        destination: &Path,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        if durability == Durability::Synced {
+            self.sync()?;
+        }
         let from = self.inner.path().to_owned();
         self.inner
             .persist_noclobber(destination)
             .map_err(|error| Error::with_destination("rename", &from, destination, error.error))?;
         match destination.parent() {
+            _ if durability == Durability::Deferred => Ok(()),
             Some(parent) => sync_dir(parent).inspect_err(|_| {
                 // It is ours: nothing was there before.
                 let _ = remove_file(destination);

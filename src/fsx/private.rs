@@ -64,11 +64,13 @@ pub fn write_new_pair(
     let mut open = TempFile::create_private_in(dir_of(other), PREFIX)?;
     open.make_public()?;
     open.write_all(other_bytes)?;
-    open.persist_new(other)?;
-    secret.persist_new(private).inspect_err(|_| {
-        // It is ours: nothing was there before.
-        let _ = super::remove_file(other);
-    })
+    open.persist_new(other, Durability::Synced)?;
+    secret
+        .persist_new(private, Durability::Synced)
+        .inspect_err(|_| {
+            // It is ours: nothing was there before.
+            let _ = super::remove_file(other);
+        })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::fsx::{self, WalkKind};
-use crate::oci::Reference;
+use crate::oci::{Reference, ReferenceError};
 
 use super::dir::is_layout;
 use super::error::BadNameReason;
@@ -96,7 +96,23 @@ fn parse_name(relative: &Path) -> Result<Reference, BadNameReason> {
             _ => return Err(BadNameReason::Nameless),
         }
     }
-    parts.join("/").parse().map_err(BadNameReason::Reference)
+    let name = parts.join("/");
+    let parsed: Result<Reference, ReferenceError> = name.parse();
+    parsed
+        .or_else(|error| without_registry(&name).ok_or(error))
+        .map_err(BadNameReason::Reference)
+}
+
+/// A name whose first component is a registry's with a port as stores and layouts have it,
+/// `10.0.0.1_5000`, which is not a registry's elsewhere.
+fn without_registry(name: &str) -> Option<Reference> {
+    const ANY: &str = "x/";
+    let below: Reference = format!("{ANY}{name}").parse().ok()?;
+    let repository = below.repository.as_str().strip_prefix(ANY)?;
+    Some(Reference {
+        repository: repository.parse().ok()?,
+        ..below
+    })
 }
 
 fn collect(
@@ -143,6 +159,7 @@ mod tests {
             "127.0.0.1:15999/ns/app:1.0/manifest.json",
             "docker.io/library/redis:7/manifest.json",
             "localhost_5000/x:1/manifest.json",
+            "10.0.0.1_5000/x/y:1/manifest.json",
             "untagged/manifest.json",
             ".gone:1.partial/manifest.json",
             "other/file",
@@ -151,6 +168,7 @@ mod tests {
         assert_eq!(
             names(root.path()),
             [
+                "10.0.0.1_5000/x/y:1",
                 "127.0.0.1:15999/ns/app:1.0",
                 &digest,
                 "docker.io/library/redis:7",

@@ -7,8 +7,10 @@ mod outcome;
 mod room;
 mod target;
 
+use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use lacking::{Parts, parts};
 pub(super) use outcome::is_zero;
 pub use outcome::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage};
 pub(super) use room::{
@@ -221,6 +223,18 @@ impl Batch {
         })
     }
 
+    /// Fails with the first failure where images were tried and none could be read.
+    pub(super) fn require_one(&self, word: &Path) -> Result<(), OpsError> {
+        match self.first_failure() {
+            Some(failure) if self.plan.images.is_empty() => Err(OpsError::NothingRead {
+                word: word.to_owned(),
+                undone: "",
+                source: failure.error,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes images out of the plan that their destination has unchanged, or about which it cannot
     /// be asked, and of others what it has; one answer for each image of the plan.
     pub(super) fn settle(&mut self, answers: Vec<Result<Standing, TransferError>>) {
@@ -397,6 +411,14 @@ impl Batch {
         self.record(vec![Ok(()); self.plan.images.len()]);
     }
 
+    /// Tells of the images that can be seen from now on.
+    pub(super) fn announce(&self, cx: &Context) {
+        for (_, image) in self.done() {
+            let image = image.wanted.name.as_str();
+            cx.reporter.event(Event::ImageDone { image });
+        }
+    }
+
     /// Reads a bundle that comes once to its end, and notes what is wrong behind the last blob that
     /// was wanted. All that was carried is verified by then, but the sender may have failed.
     pub(super) async fn check_the_rest(&mut self, cx: &Context, source: &dyn Source) {
@@ -458,6 +480,7 @@ impl Batch {
             source_damage: self.source_damage,
             removed: Vec::new(),
             left_files: Vec::new(),
+            is_closed: false,
             projects: Vec::new(),
             bundles: Vec::new(),
             forecasts: Vec::new(),

@@ -92,7 +92,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         && options
             .targets
             .iter()
-            .any(|target| target.checks_platforms(&options.from));
+            .all(|target| target.checks_platforms(&options.from));
     if !checks_later {
         input.check_platforms(cx, &mut batch).await;
         require_all(options, &batch)?;
@@ -118,9 +118,6 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         return Err(not_ready.into());
     }
     if options.effect == Effect::Real {
-        let begun = prepared.iter_mut().map(|one| one.begin());
-        let begun: Result<Vec<()>, OpsError> = join_all(begun).await.into_iter().collect();
-        begun?;
         fill(&input, &mut prepared).await?;
         if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {
             lock::write(cx, path, &input, single.batch())?;
@@ -156,7 +153,7 @@ fn name_one(target: &dyn CopyTarget, wanted: &mut [Wanted]) -> Result<(), OpsErr
     Ok(())
 }
 
-/// Fills all targets at once.
+/// Begins and fills all targets at once.
 ///
 /// What stops a target as a whole fails its images, where there are others.
 async fn fill(
@@ -164,14 +161,24 @@ async fn fill(
     prepared: &mut [Box<dyn Prepared + '_>],
 ) -> Result<(), OpsError> {
     if let [single] = prepared {
+        single.begin().await?;
         return single.fill(Feed::alone(&input.source)).await;
     }
+    let begun = prepared.iter_mut().map(|one| async move {
+        let begun = one.begin().await;
+        if let Err(error) = &begun {
+            one.batch().fail_rest(error);
+        }
+        begun.is_ok()
+    });
+    let begun: Vec<bool> = join_all(begun).await;
     let plans: Vec<Arc<Plan>> = prepared
         .iter_mut()
         .map(|one| Arc::clone(&one.batch().plan))
         .collect();
     let shared = SharedFetch::new(Arc::clone(&input.source), &plans);
-    let fills = prepared.iter_mut().enumerate().map(|(at, one)| {
+    let targets = prepared.iter_mut().enumerate();
+    let fills = targets.filter(|(at, _)| begun[*at]).map(|(at, one)| {
         let feed = Feed::shared(&input.source, (&shared, at));
         async move {
             if let Err(error) = one.fill(feed).await {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use futures_util::future::try_join;
 use serde::Serialize;
 
-use super::inventory::{Inventoried, Inventory};
-use super::{Context, OpsError};
+use super::input::Look;
+use super::inventory::{Detail, Inventoried, Inventory};
+use super::{Context, DamagedImage, OpsError};
 use crate::bundle::{RECEIPT_LEN_MAX, Receipt};
 use crate::fsx;
 use crate::list::{ImageList, ListLine};
@@ -19,11 +20,26 @@ const START_LEN: usize = 256;
 /// The sources to compare.
 #[derive(Debug)]
 pub struct DiffOptions {
-    /// A source or a receipt.
-    pub old: PathBuf,
-    pub new: PathBuf,
+    pub old: Compared,
+    pub new: Compared,
     /// Lists whose lines are named.
     pub list: Option<ImageList>,
+}
+
+/// What is compared.
+#[derive(Debug)]
+pub enum Compared {
+    Receipt(PathBuf),
+    Images(Look),
+}
+
+impl Compared {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Receipt(path) => path,
+            Self::Images(look) => look.input.word(),
+        }
+    }
 }
 
 /// The differences.
@@ -59,6 +75,9 @@ pub struct DiffSide {
     pub kind: &'static str,
     /// Absent for a receipt, which knows digests only.
     pub images: Option<usize>,
+    /// Images that cannot be read, so that they count as missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedImage>,
 }
 
 /// An image that is not the same in both.
@@ -101,23 +120,31 @@ enum Side {
 }
 
 impl Side {
-    async fn open(cx: &Context, path: &Path) -> Result<Self, OpsError> {
-        if let Some(receipt) = read_receipt(path)? {
-            return Ok(Self::Receipt(Box::new(receipt)));
+    async fn open(cx: &Context, compared: &Compared) -> Result<Self, OpsError> {
+        match compared {
+            Compared::Receipt(path) => Ok(Self::Receipt(Box::new(read_receipt(path)?))),
+            Compared::Images(look) => {
+                let inventory = Inventory::take(cx, look, Detail::Content).await?;
+                Ok(Self::Inventory(Box::new(inventory)))
+            }
         }
-        let inventory = Inventory::take(cx, path).await?;
-        Ok(Self::Inventory(Box::new(inventory)))
     }
 
-    fn facts(&self, path: &Path) -> DiffSide {
-        let (kind, images) = match self {
-            Self::Inventory(inventory) => (inventory.kind.as_str(), Some(inventory.images.len())),
-            Self::Receipt(_) => ("a receipt", None),
-        };
-        DiffSide {
-            source: path.to_owned(),
-            kind,
-            images,
+    fn facts(&self, source: &Path) -> DiffSide {
+        let source = source.to_owned();
+        match self {
+            Self::Inventory(inventory) => DiffSide {
+                source,
+                kind: inventory.kind.as_str(),
+                images: Some(inventory.images.len()),
+                damaged: inventory.damaged.clone(),
+            },
+            Self::Receipt(_) => DiffSide {
+                source,
+                kind: "a receipt",
+                images: None,
+                damaged: Vec::new(),
+            },
         }
     }
 
@@ -139,28 +166,29 @@ impl Side {
     }
 }
 
-/// Reads a receipt; `None` for anything else.
-pub(super) fn read_receipt(path: &Path) -> Result<Option<Receipt>, OpsError> {
+/// Whether a file is a receipt, as its start says.
+pub fn is_receipt(path: &Path) -> Result<bool, OpsError> {
     if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
-        return Ok(None);
+        return Ok(false);
     }
     let file = fsx::open(path)?;
     let mut start = [0; START_LEN];
     let n = fsx::read_at(&file, path, &mut start, 0)?;
-    if !Receipt::is_receipt(&start[..n]) {
-        return Ok(None);
-    }
+    Ok(Receipt::is_receipt(&start[..n]))
+}
+
+/// Reads a receipt.
+pub(super) fn read_receipt(path: &Path) -> Result<Receipt, OpsError> {
     let bytes = fsx::read(path, RECEIPT_LEN_MAX)?;
-    let receipt = Receipt::parse(&bytes).map_err(|source| OpsError::Receipt {
+    Receipt::parse(&bytes).map_err(|source| OpsError::Receipt {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(Some(receipt))
+    })
 }
 
 /// Compares two sources, or one with a receipt.
 ///
-/// Images are equal when name and digest are. A receipt has an image when it has the digest, under
+/// Images are equal when the names under which a push puts them and their digests are. A receipt has an image when it has the digest, under
 /// any name. Of bundles only their own lists are read.
 pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
@@ -170,8 +198,8 @@ pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, Op
     let (old, new) = try_join(Side::open(cx, &options.old), Side::open(cx, &options.new)).await?;
     if let (Side::Receipt(_), Side::Receipt(_)) = (&old, &new) {
         return Err(OpsError::TwoReceipts {
-            old: options.old.clone(),
-            new: options.new.clone(),
+            old: options.old.path().to_owned(),
+            new: options.new.path().to_owned(),
         });
     }
     let lines = Lines::of(options.list.as_ref());
@@ -193,8 +221,8 @@ pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, Op
     let added = has_images(&new).then(|| count(&new_blobs, &|digest| !old.has(digest)));
     let removed = has_images(&old).then(|| count(&old_blobs, &|digest| !new.has(digest)));
     Ok(DiffOutcome {
-        old: old.facts(&options.old),
-        new: new.facts(&options.new),
+        old: old.facts(options.old.path()),
+        new: new.facts(options.new.path()),
         images,
         n_unchanged,
         added,
@@ -229,7 +257,7 @@ fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usiz
     let named = |side: &Side| -> BTreeMap<String, Inventoried> {
         let images = side.images().iter();
         images
-            .map(|image| (image.name.clone(), image.clone()))
+            .map(|image| (image.stored_name(), image.clone()))
             .collect()
     };
     let (old_images, new_images) = (named(old), named(new));

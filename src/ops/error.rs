@@ -3,6 +3,7 @@
 mod hint;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::batch::BatchFailure;
 use super::{
@@ -170,11 +171,13 @@ pub enum OpsError {
     /// A password that the registry does not take; nothing was kept.
     #[error("`{registry}` refused this login: {said}")]
     LoginRefused { registry: Registry, said: String },
-    /// Nothing could be read from the registry, so no receipt was written.
-    #[error("nothing of `{registry}` could be read; no receipt was written")]
+    /// None of the images of registries could be read.
+    #[error("nothing of `{}` could be read{undone}", word.display())]
     NothingRead {
-        registry: Registry,
-        source: Box<RegistryError>,
+        word: PathBuf,
+        /// What was therefore not done, after a semicolon, if it is not plain.
+        undone: &'static str,
+        source: Arc<TransferError>,
     },
     #[error("`{}` has no login for `{name}`", path.display())]
     NotLoggedIn { name: String, path: PathBuf },
@@ -301,7 +304,8 @@ impl OpsError {
             Self::Bundle(error) => error.class(),
             Self::Layout(error) => error.class(),
             Self::Registry(error) => error.class(),
-            Self::NoCatalog { source, .. } | Self::NothingRead { source, .. } => source.class(),
+            Self::NoCatalog { source, .. } => source.class(),
+            Self::NothingRead { source, .. } => source.class(),
             Self::Receipt { source, .. } => source.class(),
             Self::TwoReceipts { .. } | Self::BadDigest { .. } | Self::AmbiguousDigest { .. } => {
                 ErrorClass::Usage
@@ -492,7 +496,8 @@ impl OpsError {
                 path.display()
             )),
             Self::OutputsExist { .. } => {
-                Some("Pass `--force` to replace it, or choose another output.".to_owned())
+                Some("Choose another output, or remove it first; `hod pack` and `hod bundle merge` replace it with \
+                      `--force`.".to_owned())
             }
             Self::OtherImages { .. } => Some(
                 "Pass `--add` to keep them, `--replace` to remove them, or choose a new output."

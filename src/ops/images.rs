@@ -1,10 +1,9 @@
 //! `ls`: what a source holds, and what each image costs.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use super::inventory::{Inventoried, Inventory};
+use super::input::Look;
+use super::inventory::{Detail, Inventoried, Inventory};
 use super::{Context, OpsError, SignatureFacts};
 use crate::bundle::{BundleManifest, Delta};
 use crate::oci::{Digest, sum_len};
@@ -45,7 +44,7 @@ pub struct ImagesOutcome {
     /// Problems of the source as a whole: different images under one name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// Images that cannot be read, and why.
+    /// Images that cannot be read or were not found, and why.
     pub damaged: Vec<DamagedImage>,
     /// The signature, if it is a signed bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,15 +81,16 @@ pub enum ImageOrder {
     Size,
 }
 
-/// Lists the images of a store, tree, bundle or directory of layouts.
+/// Lists the images of a source.
 ///
-/// Of a bundle nothing is verified but its own list.
+/// Of a bundle nothing is verified but its own list; of a registry, no layer is asked for.
 pub async fn images(
     cx: &Context,
-    source: &Path,
+    look: &Look,
     order: ImageOrder,
 ) -> Result<ImagesOutcome, OpsError> {
-    let inventory = Inventory::take(cx, source).await?;
+    let inventory = Inventory::take(cx, look, Detail::Platforms).await?;
+    inventory.require_found(look)?;
     let users = inventory.users();
     let facts = |image: &Inventoried| {
         let mut facts = ImageFacts {
@@ -141,6 +141,6 @@ pub async fn images(
         signature: inventory.source.signed().and_then(SignatureFacts::of),
         delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
-        damaged: inventory.damaged,
+        damaged: [inventory.absent, inventory.damaged].concat(),
     })
 }

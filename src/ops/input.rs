@@ -3,21 +3,23 @@
 mod listing;
 mod patterns;
 mod registries;
+mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use listing::registry_list;
 pub(super) use listing::{no_catalog, tags};
-pub use registries::Registries;
+pub use registries::{Registries, RegistriesOrigin};
+pub(super) use survey::{Survey, ambiguous_name};
 
 use super::batch::Batch;
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
-use super::{Catalog, Context, OpsError};
+use super::{Catalog, Context, OpsError, SourceKind};
 use crate::list::{Expanded, ImageList, ListEntry, RenameRules};
 use crate::store::Store;
-use crate::transfer::{OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
+use crate::transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
 
 /// What a verb reads.
 #[derive(Debug)]
@@ -30,6 +32,13 @@ pub enum Input {
         platforms: PlatformOptions,
     },
     Registries(Box<Registries>),
+}
+
+/// What a verb that only looks reads.
+#[derive(Debug)]
+pub struct Look {
+    pub input: Input,
+    pub referrers: ReferrerMode,
 }
 
 impl Input {
@@ -46,6 +55,14 @@ impl Input {
         match self {
             Self::Local { path, .. } => Some(path),
             Self::Registries(_) => None,
+        }
+    }
+
+    /// What the user named.
+    pub fn word(&self) -> &Path {
+        match self {
+            Self::Local { path, .. } => path,
+            Self::Registries(registries) => &registries.origin.word,
         }
     }
 
@@ -78,6 +95,19 @@ impl<'a> OpenInput<'a> {
         input: &'a Input,
         known: Option<Store>,
     ) -> Result<Self, OpsError> {
+        Self::open_for(cx, input, (known, None)).await
+    }
+
+    /// Opens what is only looked at.
+    pub(super) async fn look(cx: &Context, input: &'a Input) -> Result<Self, OpsError> {
+        Self::open_for(cx, input, (None, Some(Looked::default()))).await
+    }
+
+    async fn open_for(
+        cx: &Context,
+        input: &'a Input,
+        (known, look): (Option<Store>, Option<Looked>),
+    ) -> Result<Self, OpsError> {
         for warning in input.list().iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
         }
@@ -91,6 +121,7 @@ impl<'a> OpenInput<'a> {
                 let source = RegistrySource {
                     client: registries.client.clone(),
                     known: known.clone(),
+                    look,
                 };
                 let images = patterns::expand(cx, registries).await?;
                 (Arc::new(source), images, None)
@@ -116,6 +147,14 @@ impl<'a> OpenInput<'a> {
     /// What a local input is.
     pub(super) fn catalog(&self) -> Option<&Catalog> {
         self.catalog.as_ref()
+    }
+
+    pub(super) fn kind(&self) -> SourceKind {
+        match (self.input, &self.catalog) {
+            (Input::Registries(registries), _) => registries.origin.kind,
+            (Input::Local { .. }, Some(catalog)) => catalog.kind(),
+            (Input::Local { .. }, None) => unreachable!("a local input is opened as a catalog"),
+        }
     }
 
     pub(super) fn input(&self) -> &'a Input {
@@ -163,7 +202,10 @@ impl<'a> OpenInput<'a> {
             Input::Local { .. } => Ok(Batch::resolve(cx, source, wanted, on_failure).await),
             Input::Registries(registries) => {
                 let at = (source, self.known.as_ref());
-                registries.resolve(cx, at, (wanted, on_failure)).await
+                let resolutions = registries.resolve(cx, at, (wanted, on_failure)).await?;
+                let batch = Batch::of(cx, source, (resolutions, on_failure));
+                registries.note_budgets(cx);
+                Ok(batch)
             }
         }
     }

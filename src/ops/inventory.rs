@@ -1,25 +1,29 @@
 //! What a source holds: every image with all that belongs to it, and what each of it weighs.
 //!
 //! A bundle says all of it in `hod/bundle.json`, so that nothing else is read of one; the images of
-//! other sources are resolved.
+//! other sources are resolved. Of a registry, only manifests are fetched: they state the lengths.
 
 mod document;
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+
 use super::batch::Batch;
-use super::verify::ambiguous_name;
-use super::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SourceKind};
+use super::input::{Input, Look, OpenInput, Survey};
+use super::platforms::stated_by_bundle;
+use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
 use crate::oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
-use crate::transfer::{Location, OnFailure, Resolved, Source, platform_of};
+use crate::transfer::{Location, ReferrerMode, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
-pub(super) const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
+const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
+/// Number of configurations that are read at once.
+const CONFIGS_AT_ONCE: usize = 16;
 
 /// The content of a source.
 #[derive(Debug)]
@@ -34,15 +38,26 @@ pub(super) struct Inventory {
     pub(super) base: HashMap<Digest, u64>,
     /// The manifests of a source whose images were resolved; empty for a bundle.
     manifests: HashMap<Digest, Manifest>,
+    /// Images that were named and not found.
+    pub(super) absent: Vec<DamagedImage>,
     pub(super) damaged: Vec<DamagedImage>,
     /// Problems of the source as a whole.
     pub(super) problems: Vec<String>,
+}
+
+/// What an inventory has of each image besides its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Content,
+    /// Its platforms, for which configurations are read.
+    Platforms,
 }
 
 /// An image with all that belongs to it.
 #[derive(Debug, Clone)]
 pub(super) struct Inventoried {
     pub(super) name: String,
+    /// Where a push without flags puts it.
     pub(super) repository: RepositoryName,
     pub(super) tag: Option<Tag>,
     pub(super) digest: Digest,
@@ -67,6 +82,15 @@ pub(super) struct Group {
 }
 
 impl Inventoried {
+    /// The name under which it is compared with images of other sources.
+    pub(super) fn stored_name(&self) -> String {
+        let repository = self.repository.with_library();
+        match &self.tag {
+            Some(tag) => format!("{repository}:{tag}"),
+            None => format!("{repository}@{}", self.digest),
+        }
+    }
+
     /// Every manifest, config and layer, once.
     pub(super) fn parts(&self) -> BTreeSet<&Digest> {
         let groups = self.groups.iter();
@@ -77,21 +101,119 @@ impl Inventoried {
 }
 
 impl Inventory {
-    /// Takes stock of what is at `path`.
-    pub(super) async fn take(cx: &Context, path: &Path) -> Result<Self, OpsError> {
-        let catalog = Catalog::open_once(path, &cx.reading).await?;
-        let inventory = if let Some(document) = catalog.source().document().cloned() {
-            let (kind, source) = (catalog.kind(), catalog.shared_source());
+    /// Takes stock of an input.
+    pub(super) async fn take(cx: &Context, look: &Look, detail: Detail) -> Result<Self, OpsError> {
+        let open = OpenInput::look(cx, &look.input).await?;
+        let (kind, source) = (open.kind(), Arc::clone(&open.source));
+        let document = source.document().filter(|_| is_whole(look)).cloned();
+        let inventory = if let Some(document) = document {
             bridge::run(move || document::read(kind, (source, &document))).await
         } else {
-            resolve(cx, &catalog).await?
+            let survey = open.survey(cx, look.referrers).await?;
+            if source.is_remote() {
+                survey.batch.require_one(look.input.word())?;
+            }
+            for problem in &survey.problems {
+                cx.warn(problem);
+            }
+            Self::of_survey((kind, source), survey, detail).await
         };
-        if inventory.images.is_empty() && inventory.damaged.is_empty() {
-            return Err(OpsError::NoImages {
-                path: path.to_owned(),
-            });
+        let Self {
+            images,
+            absent,
+            damaged,
+            ..
+        } = &inventory;
+        if images.is_empty() && absent.is_empty() && damaged.is_empty() {
+            let path = look.input.word().to_owned();
+            return Err(OpsError::NoImages { path });
         }
         Ok(inventory)
+    }
+
+    /// Takes stock of resolved images.
+    async fn of_survey(
+        (kind, source): (SourceKind, Arc<dyn Source>),
+        survey: Survey,
+        detail: Detail,
+    ) -> Self {
+        let mut batch = survey.batch;
+        if detail == Detail::Platforms {
+            read_platforms(source.as_ref(), &mut batch).await;
+        }
+        let mut inventory = Self {
+            kind,
+            source,
+            images: Vec::with_capacity(batch.plan.images.len()),
+            held: HashMap::new(),
+            base: HashMap::new(),
+            manifests: HashMap::new(),
+            absent: survey.absent,
+            damaged: Vec::new(),
+            problems: survey.problems,
+        };
+        let document = inventory.source.document();
+        let base = document.iter().flat_map(|document| &document.base);
+        let base: HashSet<Digest> = base.map(|blob| blob.digest.clone()).collect();
+        for image in &batch.plan.images {
+            inventory.add(image, &base);
+        }
+        for report in batch.reports() {
+            if let ImageStatus::Failed { text, .. } = &report.status {
+                inventory.damaged.push(DamagedImage {
+                    image: report.image.clone(),
+                    error: text.clone(),
+                    reason: None,
+                });
+            }
+        }
+        inventory
+    }
+
+    /// Adds an image; `base` are the blobs that a bundle requires at its target.
+    fn add(&mut self, image: &Resolved, base: &HashSet<Digest>) {
+        for manifest in image.all_manifests() {
+            let len = manifest.bytes().len() as u64;
+            self.held.insert(manifest.digest().clone(), len);
+            let digest = manifest.digest().clone();
+            self.manifests.insert(digest, manifest.clone());
+        }
+        for (blob, _) in image.all_blobs() {
+            let has = if base.contains(&blob.digest) {
+                &mut self.base
+            } else {
+                &mut self.held
+            };
+            has.insert(blob.digest.clone(), blob.size);
+        }
+        let stated = stated_by_bundle(self.source.as_ref(), image);
+        let platforms = stated.unwrap_or_else(|| image.platforms());
+        self.images.push(Inventoried {
+            name: image.wanted.name.clone(),
+            repository: image.wanted.destination.repository.clone(),
+            tag: image.wanted.destination.tag.clone(),
+            digest: image.top().digest().clone(),
+            media_type: image.top().media_type().to_string(),
+            platforms: platforms.iter().map(ToString::to_string).collect(),
+            n_referrers: image.n_referrers(),
+            groups: groups(image),
+        });
+    }
+
+    /// Fails where images were named and none of them was found.
+    pub(super) fn require_found(&self, look: &Look) -> Result<(), OpsError> {
+        if !self.images.is_empty() || self.absent.is_empty() || !self.damaged.is_empty() {
+            return Ok(());
+        }
+        Err(OpsError::Missing {
+            path: look.input.word().to_owned(),
+            n_wanted: self.absent.len(),
+            missing: self
+                .absent
+                .iter()
+                .map(|absent| format!("{}: {}", absent.image, absent.error))
+                .collect(),
+        })
     }
 
     /// The number of images that each part belongs to.
@@ -118,56 +240,18 @@ impl Inventory {
     }
 }
 
-/// Takes stock by reading every manifest.
-async fn resolve(cx: &Context, catalog: &Catalog) -> Result<Inventory, OpsError> {
-    let (wanted, collisions) = catalog.survey().await?;
-    let problems: Vec<String> = collisions.iter().map(ambiguous_name).collect();
-    for problem in &problems {
-        cx.warn(problem);
-    }
-    let mut batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
-    read_platforms(catalog.source(), &mut batch).await;
-    let mut inventory = Inventory {
-        kind: catalog.kind(),
-        source: catalog.shared_source(),
-        images: Vec::with_capacity(batch.plan.images.len()),
-        held: HashMap::new(),
-        base: HashMap::new(),
-        manifests: HashMap::new(),
-        damaged: Vec::new(),
-        problems,
+/// Whether all of a source is looked at, so that a bundle's own description says everything.
+pub(super) fn is_whole(look: &Look) -> bool {
+    let platforms = look.input.platforms();
+    let is_chosen = match &look.input {
+        Input::Local { stated, .. } => stated.image.is_some(),
+        Input::Registries(_) => true,
     };
-    for image in &batch.plan.images {
-        for manifest in image.all_manifests() {
-            let len = manifest.bytes().len() as u64;
-            inventory.held.insert(manifest.digest().clone(), len);
-            let digest = manifest.digest().clone();
-            inventory.manifests.insert(digest, manifest.clone());
-        }
-        for (blob, _) in image.all_blobs() {
-            inventory.held.insert(blob.digest.clone(), blob.size);
-        }
-        inventory.images.push(Inventoried {
-            name: image.wanted.name.clone(),
-            repository: image.wanted.destination.repository.clone(),
-            tag: image.wanted.destination.tag.clone(),
-            digest: image.top().digest().clone(),
-            media_type: image.top().media_type().to_string(),
-            platforms: image.platforms().iter().map(ToString::to_string).collect(),
-            n_referrers: image.n_referrers(),
-            groups: groups(image),
-        });
-    }
-    for report in batch.reports() {
-        if let ImageStatus::Failed { text, .. } = &report.status {
-            inventory.damaged.push(DamagedImage {
-                image: report.image.clone(),
-                error: text.clone(),
-                reason: None,
-            });
-        }
-    }
-    Ok(inventory)
+    !is_chosen
+        && look.input.list().is_none()
+        && platforms.platforms.is_none()
+        && platforms.index.is_none()
+        && look.referrers == ReferrerMode::Carry
 }
 
 fn groups(image: &Resolved) -> Vec<Group> {
@@ -207,12 +291,22 @@ fn groups(image: &Resolved) -> Vec<Group> {
 /// Reads of each image of one manifest what its configuration says that it runs on, where it has one
 /// that can be read.
 pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
-    let mut found = Vec::with_capacity(batch.plan.images.len());
-    for image in &batch.plan.images {
-        let platform = platform_of(source, &image.location, image.top()).await;
-        // A configuration that cannot be read is complained of where it is carried.
-        found.push(platform.ok().flatten());
+    let images = &batch.plan.images;
+    // Several tags may name one manifest.
+    let mut unknown: HashMap<&Digest, &Resolved> = HashMap::new();
+    for image in images.iter().filter(|image| image.platform.is_none()) {
+        unknown.insert(image.top().digest(), image);
     }
+    let read = futures_util::stream::iter(unknown)
+        .map(|(digest, image)| async move {
+            let platform = platform_of(source, &image.location, image.top()).await;
+            // A configuration that cannot be read is complained of where it is carried.
+            (digest.clone(), platform.ok().flatten())
+        })
+        .buffer_unordered(CONFIGS_AT_ONCE);
+    let read: HashMap<Digest, Option<Platform>> = read.collect().await;
+    let platform = |image: &Resolved| read.get(image.top().digest()).cloned().flatten();
+    let found = images.iter().map(platform).collect();
     batch.set_platforms(found);
 }
 
@@ -228,7 +322,7 @@ fn is_readable_config(config: &Descriptor) -> bool {
 }
 
 /// Reads a short range, or not.
-pub(super) fn read_range(range: &bridge::FileRange) -> Option<Vec<u8>> {
+fn read_range(range: &bridge::FileRange) -> Option<Vec<u8>> {
     let len = usize::try_from(range.len).ok()?;
     crate::fsx::read_range(&range.file, &range.path, range.offset, len).ok()
 }

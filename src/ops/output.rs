@@ -21,11 +21,13 @@ pub enum OutputError {
     #[error("`{}` is a store, and layouts do not belong in it; nothing was changed", path.display())]
     IsStore { path: PathBuf },
     /// One layout where several are to be written, which would hide the others.
-    #[error("`{}` is {kind}, and a directory of `dir:` layouts cannot be one; nothing was changed", path.display())]
+    #[error("`{}` is {kind}, and cannot become {wanted}; nothing was changed", path.display())]
     IsLayout {
         path: PathBuf,
         /// With an article.
         kind: &'static str,
+        /// With an article.
+        wanted: &'static str,
     },
     #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
     NoSpace {
@@ -98,7 +100,8 @@ impl Hint for OutputError {
                 path.display()
             ),
             Self::IsLayout { .. } => {
-                "Choose another directory. `--format oci` adds images to an OCI layout.".to_owned()
+                "Choose another directory. `hod copy SRC oci:PATH` and `hod export --format oci` add images to \
+                 an OCI layout.".to_owned()
             }
             Self::NoSpace { fewer, .. } => format!(
                 "Nothing was written. Free some space{}.",

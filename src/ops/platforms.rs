@@ -110,7 +110,7 @@ async fn missing_platforms(
 }
 
 /// The platforms of an image according to the bundle that contains it.
-fn stated_by_bundle(source: &dyn Source, image: &Resolved) -> Option<Vec<Platform>> {
+pub(super) fn stated_by_bundle(source: &dyn Source, image: &Resolved) -> Option<Vec<Platform>> {
     let digest = image.top().digest();
     let mut images = source.document()?.images.iter();
     let image = images.find(|carried| carried.digest == *digest)?;

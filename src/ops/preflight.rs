@@ -30,7 +30,7 @@ pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;
 pub use sources::{SourceCheck, SourcesNotReady};
 pub(super) use sources::{
-    check_repositories, check_source, check_sources, no_receipt, require_access,
+    Undone, check_repositories, check_source, check_sources, not_ready, require_access,
 };
 
 /// Whether to look before a push.

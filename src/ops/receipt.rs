@@ -2,43 +2,44 @@
 
 mod closure;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use self::closure::{about, closure};
+use self::closure::{Closure, about, closure};
 use super::batch::error_chain;
-use super::input::{no_catalog, tags};
-use super::inventory::{Inventoried, Inventory};
-use super::preflight::{check_source, no_receipt};
-use super::{Context, DamagedImage, OpsError};
+use super::input::{Input, Look, Registries, no_catalog, tags};
+use super::inventory::{Detail, Inventory};
+use super::preflight::{Undone, check_source};
+use super::{Context, DamagedImage, OpsError, SourceCheck};
 use crate::bridge;
 use crate::bundle::{Origin, OriginKind, Receipt};
 use crate::hint::Hint;
-use crate::list::{ImageList, ListEntry, ListLine, PatternLine, RenameRules};
+use crate::list::{ImageList, ListEntry, ListLine, RenameRules};
 use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use crate::report::amount::format_count;
 use crate::store::Holding;
+use crate::transfer::{Locate, ReferrerMode};
 
 /// Number of repositories requested, or images read, at once.
 const ASK_AT_ONCE: usize = 16;
 
-/// The target of the receipt, and the images.
+/// Whose content the receipt lists.
 #[derive(Debug)]
 pub struct ReceiptOptions {
     pub holder: Holder,
-    /// Only these images; all when there is none.
-    pub list: Option<ImageList>,
 }
 
 /// Who has images.
 #[derive(Debug)]
 pub enum Holder {
-    /// A store, tree or bundle.
-    Local(PathBuf),
+    /// A store, tree, bundle or layout, or the registries of an image or a list.
+    Source(Look),
+    /// All of a registry, or what is below a prefix.
     Registry(Box<RegistryHolder>),
 }
 
@@ -49,8 +50,11 @@ pub struct RegistryHolder {
     /// The prefix of the target, below which repositories are looked for without a list.
     pub prefix: Option<RepositoryName>,
     pub client: Client,
+    /// Only these images; all when there is none.
+    pub list: Option<ImageList>,
     /// With the prefix in them.
     pub renames: RenameRules,
+    pub referrers: ReferrerMode,
 }
 
 /// A receipt, and what is not in it.
@@ -116,58 +120,67 @@ impl Found {
 /// asked for every blob that its manifests name; foreign layers are not claimed. Referrers belong
 /// to their image, as they do wherever images are carried.
 pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
-    for warning in options.list.iter().flat_map(|list| &list.warnings) {
-        cx.warn(warning);
-    }
     match &options.holder {
-        Holder::Local(path) => {
-            let inventory = Inventory::take(cx, path).await?;
-            let origin = origin(&inventory, path)?;
-            let list = options.list.clone();
-            let found = bridge::run(move || take(&inventory, list.as_ref())).await?;
-            Ok(found.outcome(origin))
-        }
-        Holder::Registry(holder) => of_registry(cx, holder, options.list.as_ref()).await,
+        Holder::Source(look) => match &look.input {
+            Input::Local { path, .. } => of_local(cx, look, path).await,
+            Input::Registries(registries) => of_images(cx, registries, look.referrers).await,
+        },
+        Holder::Registry(holder) => of_registry(cx, holder).await,
     }
+}
+
+async fn of_local(cx: &Context, look: &Look, path: &Path) -> Result<ReceiptOutcome, OpsError> {
+    let inventory = Inventory::take(cx, look, Detail::Content).await?;
+    let origin = origin(&inventory, path);
+    let lost = lost(&inventory).await?;
+    let found = bridge::run(move || take(&inventory, &lost)).await?;
+    Ok(found.outcome(origin))
 }
 
 /// The name of a local holder.
-fn origin(inventory: &Inventory, path: &std::path::Path) -> Result<Origin, OpsError> {
+fn origin(inventory: &Inventory, path: &Path) -> Origin {
+    match inventory.source.document() {
+        Some(document) => Origin {
+            kind: OriginKind::Bundle,
+            name: document.name.clone(),
+            version: document.version.clone(),
+            id: Some(document.id.clone()),
+        },
+        None => Origin {
+            kind: OriginKind::Store,
+            name: path.display().to_string(),
+            version: None,
+            id: None,
+        },
+    }
+}
+
+/// The configs and layers that a layout or archive lacks, though its manifests name them. A bundle
+/// says itself what it has, and a store is asked for the state of each blob.
+async fn lost(inventory: &Inventory) -> Result<HashSet<Digest>, OpsError> {
     let source = inventory.source.as_ref();
-    let document = match (source.document(), source.as_store()) {
-        (Some(document), _) => document,
-        (None, Some(_)) => {
-            return Ok(Origin {
-                kind: OriginKind::Store,
-                name: path.display().to_string(),
-                version: None,
-                id: None,
-            });
-        }
-        (None, None) => {
-            return Err(OpsError::WrongSource {
-                verb: "make a receipt",
-                path: path.to_owned(),
-                kind: inventory.kind,
-            });
-        }
-    };
-    Ok(Origin {
-        kind: OriginKind::Bundle,
-        name: document.name.clone(),
-        version: document.version.clone(),
-        id: Some(document.id.clone()),
-    })
+    if source.document().is_some() || source.as_store().is_some() {
+        return Ok(HashSet::new());
+    }
+    let groups = inventory.images.iter().flat_map(|image| &image.groups);
+    let placed = groups.flat_map(|group| {
+        let place = |digest: &Digest| (group.location.clone(), digest.clone());
+        group.blobs.iter().map(place)
+    });
+    let placed: Vec<_> = placed.collect();
+    let lens = source.blob_lens(placed.clone()).await?;
+    let lost = placed
+        .into_iter()
+        .zip(lens)
+        .filter(|(_, len)| len.is_none());
+    Ok(lost.map(|((_, digest), _)| digest).collect())
 }
 
 /// Takes what is really there. Blocks.
-fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsError> {
+fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError> {
     let mut found = Found::default();
     let mut damaged = Vec::new();
     for image in &inventory.images {
-        if list.is_some_and(|list| !is_listed(list, image)) {
-            continue;
-        }
         found.n_images += 1;
         let name = image.repository.clone();
         let digests = found.repositories.entry(name).or_default();
@@ -176,6 +189,7 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
                 continue;
             };
             let holding = match inventory.source.as_store() {
+                _ if lost.contains(digest) => Holding::Absent,
                 // A blob that a manifest names may be missing from a store, truncated, or damaged.
                 Some(store) => {
                     let blob = Descriptor::new(MediaType::new(""), digest.clone(), len);
@@ -200,68 +214,139 @@ fn take(inventory: &Inventory, list: Option<&ImageList>) -> Result<Found, OpsErr
             }
         }
     }
+    let absent = inventory.absent.iter();
+    found
+        .absent
+        .extend(absent.map(|absent| absent.image.clone()));
     found.unread.clone_from(&inventory.damaged);
     found.unread.append(&mut damaged);
     Ok(found)
 }
 
-/// Whether a line of the list names the image, by one of the names that stores have for it.
-fn is_listed(list: &ImageList, image: &Inventoried) -> bool {
-    let is_of_pattern = |line: &PatternLine| line.has(&image.repository, image.tag.as_ref());
-    let is_of_line = |line: &ListLine| {
-        let entry = line.stem();
-        let stored = entry.stored();
-        let name = stored.repository.with_library();
-        let is_tag = match &stored.tag {
-            Some(tag) => image.tag.as_ref() == Some(tag),
-            None => entry.reference.digest.as_ref() == Some(&image.digest),
-        };
-        is_tag && name == image.repository.with_library()
-    };
-    list.lines.iter().any(is_of_line) || list.patterns().any(is_of_pattern)
-}
-
-/// One image that may be at the registry.
+/// One image that may be at a registry.
 struct Asked {
     /// The image as people name it.
     name: String,
-    repo: Repo,
+    /// Where it may be, the most likely first.
+    repos: Vec<Repo>,
     at: ManifestRef,
+    /// The repository that the receipt names.
+    held_in: RepositoryName,
 }
 
-async fn of_registry(
-    cx: &Context,
-    holder: &RegistryHolder,
-    list: Option<&ImageList>,
-) -> Result<ReceiptOutcome, OpsError> {
+impl Asked {
+    fn of(name: String, repo: Repo, at: ManifestRef) -> Self {
+        Self {
+            name,
+            held_in: repo.name.clone(),
+            repos: vec![repo],
+            at,
+        }
+    }
+}
+
+/// A blob that manifests of a repository name.
+struct Named {
+    len: u64,
+    held_in: BTreeSet<RepositoryName>,
+}
+
+type NamedBlobs = BTreeMap<(Repo, Digest), Named>;
+
+async fn of_registry(cx: &Context, holder: &RegistryHolder) -> Result<ReceiptOutcome, OpsError> {
     let registry = &holder.registry;
     let mut found = Found::default();
-    let asked = match list {
-        Some(list) => listed(cx, holder, (list, &mut found)).await?,
-        None => tagged(cx, holder, &mut found).await?,
+    let (asked, check) = match &holder.list {
+        Some(list) => {
+            warn_of_list(cx, list);
+            (
+                listed(cx, holder, (list, &mut found)).await?,
+                SourceCheck::Look,
+            )
+        }
+        None => (tagged(cx, holder, &mut found).await?, SourceCheck::Skip),
     };
-    let repos: Vec<Repo> = asked.iter().map(|asked| asked.repo.clone()).collect();
-    holder.client.expect(&repos);
-    if list.is_some() {
-        let asked = asked.iter().map(|asked| (&asked.repo, &asked.at));
-        check_source(cx, &holder.client, asked).await?;
+    let name = match &holder.prefix {
+        Some(prefix) => format!("{registry}/{prefix}"),
+        None => registry.to_string(),
+    };
+    let asked = (asked, check, holder.referrers);
+    ask_all(cx, &holder.client, asked, (name, found)).await
+}
+
+/// The images that a list names at its registries, by the names that a pull gives them.
+async fn of_images(
+    cx: &Context,
+    registries: &Registries,
+    referrers: ReferrerMode,
+) -> Result<ReceiptOutcome, OpsError> {
+    warn_of_list(cx, &registries.list);
+    let (mut asked, mut found) = (Vec::new(), Found::default());
+    for image in registries.survey(cx, referrers).await? {
+        match image.locate {
+            Locate::Remote { repos, at } => asked.push(Asked {
+                name: image.name,
+                repos,
+                at,
+                held_in: image.destination.repository,
+            }),
+            // A pattern that stands for no image.
+            Locate::Unreadable(error) => found.unread.push(DamagedImage {
+                image: image.name,
+                error: error_chain(&error),
+                reason: None,
+            }),
+            Locate::Stored { .. } | Locate::Layout(_) => {}
+        }
     }
-    cx.stage(&format!("asking {registry} what it has"));
-    let finder = &ReferrerFinder::new(holder.client.clone());
+    let asked = (asked, registries.preflight, referrers);
+    let name = registries.origin.word.display().to_string();
+    ask_all(cx, &registries.client, asked, (name, found)).await
+}
+
+fn warn_of_list(cx: &Context, list: &ImageList) {
+    for warning in &list.warnings {
+        cx.warn(warning);
+    }
+}
+
+/// Asks registries for images, and for every blob that their manifests name.
+async fn ask_all(
+    cx: &Context,
+    client: &Client,
+    (asked, check, referrers): (Vec<Asked>, SourceCheck, ReferrerMode),
+    (name, mut found): (String, Found),
+) -> Result<ReceiptOutcome, OpsError> {
+    let repos: Vec<Repo> = asked.iter().flat_map(|asked| asked.repos.clone()).collect();
+    client.expect(&repos);
+    if check != SourceCheck::Skip {
+        let asked = asked.iter();
+        let asked = asked.map(|asked| (asked.repos.as_slice(), &asked.at));
+        check_source(cx, client, asked).await?;
+    }
+    cx.stage(&format!("asking {name} what it has"));
+    let finder = &ReferrerFinder::new(client.clone());
+    let finder = (referrers == ReferrerMode::Carry).then_some(finder);
     let mut answers = futures_util::stream::iter(&asked)
-        .map(|asked| async move { (asked, ask(&holder.client, finder, asked).await) })
+        .map(|asked| async move { (asked, ask(client, finder, asked).await) })
         .buffered(ASK_AT_ONCE);
-    let mut named: BTreeMap<(&Repo, Digest), u64> = BTreeMap::new();
+    let mut named = NamedBlobs::new();
     while let Some((asked, answer)) = answers.next().await {
         match answer {
             Ok(None) => found.absent.push(asked.name.clone()),
             Ok(Some(answer)) => {
                 found.n_images += 1;
-                let name = asked.repo.name.clone();
-                let digests = found.repositories.entry(name).or_default();
+                let held_in = &asked.held_in;
+                let digests = found.repositories.entry(held_in.clone()).or_default();
                 digests.extend(answer.manifests);
-                let blobs = answer.blobs.into_iter();
-                named.extend(blobs.map(|(digest, len)| ((&asked.repo, digest), len)));
+                for (digest, len) in answer.blobs {
+                    let key = (answer.repo.clone(), digest);
+                    let named = named.entry(key).or_insert_with(|| Named {
+                        len,
+                        held_in: BTreeSet::new(),
+                    });
+                    named.held_in.insert(held_in.clone());
+                }
                 if let Some(error) = answer.unread {
                     found.leave_out(format!("referrers of {}", asked.name), error);
                 }
@@ -272,62 +357,51 @@ async fn of_registry(
     drop(answers);
     // A receipt of nothing would have the next bundle carry everything again.
     if found.n_images == 0
-        && let Some(source) = found.first_error
+        && let Some(source) = found.first_error.take()
     {
         return Err(OpsError::NothingRead {
-            registry: registry.clone(),
-            source: Box::new(source),
+            word: name.into(),
+            undone: "; no receipt was written",
+            source: Arc::new(source.into()),
         });
     }
-    claim_blobs(cx, holder, named, &mut found).await;
-    let name = match &holder.prefix {
-        Some(prefix) => format!("{registry}/{prefix}"),
-        None => registry.to_string(),
-    };
-    let origin = Origin {
+    claim_blobs(cx, client, (&name, named), &mut found).await;
+    Ok(found.outcome(Origin {
         kind: OriginKind::Registry,
         name,
         version: None,
         id: None,
-    };
-    Ok(found.outcome(origin))
+    }))
 }
 
 /// Claims those blobs of repositories that the registry shows to be there.
 async fn claim_blobs(
     cx: &Context,
-    holder: &RegistryHolder,
-    named: BTreeMap<(&Repo, Digest), u64>,
+    client: &Client,
+    (name, named): (&str, NamedBlobs),
     found: &mut Found,
 ) {
-    let (registry, n) = (&holder.registry, named.len());
-    cx.stage(&format!(
-        "asking {registry} for {}",
-        format_count(n, "blob")
-    ));
+    let n = format_count(named.len(), "blob");
+    cx.stage(&format!("asking {name} for {n}"));
     let mut answers = futures_util::stream::iter(named)
-        .map(|((repo, digest), len)| async move {
-            let blob = Descriptor::new(MediaType::new(""), digest, len);
-            let answer = holder.client.head_blob(repo, &blob).await;
-            (repo, blob, answer)
+        .map(|((repo, digest), named)| async move {
+            let blob = Descriptor::new(MediaType::new(""), digest, named.len);
+            let answer = client.head_blob(&repo, &blob).await;
+            (repo, blob, named.held_in, answer)
         })
         .buffered(ASK_AT_ONCE);
-    while let Some((repo, blob, answer)) = answers.next().await {
+    while let Some((repo, blob, held_in, answer)) = answers.next().await {
         let (digest, len) = (blob.digest, blob.size);
         let mut reason = None;
         let error = match answer {
             Ok(Evidence::Present) => {
-                let name = repo.name.clone();
-                found.repositories.entry(name).or_default().insert(digest);
+                for name in held_in {
+                    let held = found.repositories.entry(name).or_default();
+                    held.insert(digest.clone());
+                }
                 continue;
             }
-            Ok(Evidence::Differs { len: Some(actual) }) => {
-                format!("{actual} bytes are there, expected {len}")
-            }
-            Ok(Evidence::Differs { len: None } | Evidence::Unknown) => {
-                "something else is there".to_owned()
-            }
-            Ok(Evidence::Absent) => "not found".to_owned(),
+            Ok(evidence) => evidence.of_len(len),
             Err(error) => {
                 reason = error.reason();
                 error_chain(&error)
@@ -343,24 +417,47 @@ async fn claim_blobs(
 
 /// The registry's content of one image, according to its manifests.
 struct Answer {
+    /// Where it is.
+    repo: Repo,
     manifests: BTreeSet<Digest>,
     blobs: BTreeMap<Digest, u64>,
     /// Why its referrers could not be found, and are left out.
     unread: Option<RegistryError>,
 }
 
-/// Requests an image and its referrers; `None` when the registry does not have the image.
+/// Requests an image, and its referrers where there is a finder; `None` when the registry does not have the image.
 async fn ask(
     client: &Client,
-    finder: &ReferrerFinder,
+    finder: Option<&ReferrerFinder>,
     asked: &Asked,
 ) -> Result<Option<Answer>, RegistryError> {
-    let image = closure(client, &asked.repo, &asked.at).await?;
-    if image.manifests.is_empty() {
-        return Ok(None);
+    let mut refused = None;
+    for repo in &asked.repos {
+        match closure(client, repo, &asked.at).await {
+            Ok(image) if image.manifests.is_empty() => {}
+            Ok(image) => return Ok(Some(with_referrers(client, finder, (repo, image)).await)),
+            // Some registries answer so for a repository that does not exist.
+            Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let about = about(client, finder, (&asked.repo, &image)).await;
+    refused.map_or(Ok(None), Err)
+}
+
+/// An image with its referrers, if these are looked for.
+async fn with_referrers(
+    client: &Client,
+    finder: Option<&ReferrerFinder>,
+    (repo, image): (&Repo, Closure),
+) -> Answer {
+    let about = match finder {
+        Some(finder) => about(client, finder, (repo, &image)).await,
+        None => Ok(Closure::default()),
+    };
     let mut answer = Answer {
+        repo: repo.clone(),
         manifests: image.manifests,
         blobs: image.blobs,
         unread: None,
@@ -372,7 +469,7 @@ async fn ask(
         }
         Err(error) => answer.unread = Some(error),
     }
-    Ok(Some(answer))
+    answer
 }
 
 /// The places that a push of the list would check; patterns stand for tags that the registry has
@@ -405,10 +502,9 @@ async fn listed(
         if tags.is_empty() {
             found.absent.push(line.to_string());
         }
-        asked.extend(tags.iter().map(|tag| Asked {
-            name: line.entry(tag).reference.to_string(),
-            repo: repo.clone(),
-            at: ManifestRef::Tag(tag.clone()),
+        asked.extend(tags.iter().map(|tag| {
+            let name = line.entry(tag).reference.to_string();
+            Asked::of(name, repo.clone(), ManifestRef::Tag(tag.clone()))
         }));
     }
     let entries = list.lines.iter().filter_map(|line| match line {
@@ -423,11 +519,8 @@ async fn listed(
             // A line has a tag, a digest, or both.
             (None, None) => continue,
         };
-        asked.push(Asked {
-            name: entry.reference.to_string(),
-            repo: place(entry)?,
-            at,
-        });
+        let name = entry.reference.to_string();
+        asked.push(Asked::of(name, place(entry)?, at));
     }
     Ok(asked)
 }
@@ -442,17 +535,14 @@ async fn tagged(
     cx.stage(&format!("asking {registry} for its repositories"));
     let prefix = holder.prefix.as_ref();
     let listed = tags(client, registry, prefix).await;
-    let listed = listed.map_err(|error| {
-        no_catalog(registry, error, |error| no_receipt(registry, &error).into())
-    })?;
+    let listed = listed.map_err(|error| no_catalog(registry, error, Undone::Receipt))?;
     let mut listed = std::pin::pin!(listed);
     let mut asked = Vec::new();
     while let Some((repo, tags)) = listed.next().await {
         match tags {
-            Ok(tags) => asked.extend(tags.into_iter().map(|tag| Asked {
-                name: format!("{}:{tag}", repo.name),
-                repo: repo.clone(),
-                at: ManifestRef::Tag(tag),
+            Ok(tags) => asked.extend(tags.into_iter().map(|tag| {
+                let name = format!("{}:{tag}", repo.name);
+                Asked::of(name, repo.clone(), ManifestRef::Tag(tag))
             })),
             Err(error) => found.leave_out(repo.name.to_string(), error),
         }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::diff::read_receipt;
-use super::{Catalog, Context, Holder, OpsError, ReceiptOptions, receipt};
+use super::diff::{is_receipt, read_receipt};
+use super::platforms::PlatformOptions;
+use super::{Catalog, Context, Holder, Input, Look, OpsError, ReceiptOptions, receipt};
 use crate::bridge;
 use crate::bundle::{
     BaseBlob, BundleManifest, Held, Origin, OriginKind, PackBlob, ReadOptions, Receipt,
 };
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, ReferrerMode, RepositoryName};
 
 /// Maximum number of repositories recorded for a blob and origin: a few are enough to find it
 /// again.
@@ -56,8 +57,15 @@ impl Since {
                 had
             } else {
                 let options = ReceiptOptions {
-                    holder: Holder::Local(path.clone()),
-                    list: None,
+                    holder: Holder::Source(Look {
+                        input: Input::Local {
+                            path: path.clone(),
+                            stated: Box::default(),
+                            list: None,
+                            platforms: PlatformOptions::default(),
+                        },
+                        referrers: ReferrerMode::Carry,
+                    }),
                 };
                 let found = receipt(cx, &options).await?;
                 Had {
@@ -141,7 +149,8 @@ impl Since {
 
 /// Reads a receipt or a bundle's list; `None` for a directory, which may be a store. Blocks.
 fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had>, OpsError> {
-    if let Some(receipt) = read_receipt(path)? {
+    if is_receipt(path)? {
+        let receipt = read_receipt(path)?;
         return Ok(Some(Had {
             origin: receipt.of.clone(),
             what: What::Receipt(Box::new(receipt)),

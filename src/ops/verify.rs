@@ -1,31 +1,40 @@
 //! `verify`: checks that everything is present and matches its digest.
 
 mod collection;
+mod content;
+mod images;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use serde::Serialize;
 
-use super::batch::Batch;
-use super::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, SourceKind};
+use super::input::{Input, Look, OpenInput, ambiguous_name};
+use super::inventory::is_whole;
+use super::{Catalog, Context, DamagedImage, OpsError, SignatureFacts, SourceKind};
 use crate::bridge;
 use crate::bundle::{self, Bundle, BundleVerifyOutcome, Delta};
 use crate::fsx;
-use crate::list::Collision;
-use crate::oci::DigestHasher;
 use crate::report::Event;
 use crate::report::amount::{format_count, format_missing, format_volumes};
 use crate::store;
-use crate::transfer::{OnFailure, PlannedBlob, Source, TransferError};
 
-/// The source to verify.
+/// What to verify, and how.
 #[derive(Debug)]
 pub struct VerifyOptions {
-    pub source: PathBuf,
+    pub look: Look,
     pub extent: Extent,
+    pub depth: Depth,
+}
+
+/// How the configs and layers of registries are checked; all others are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The registry is asked whether it has them, in the right length.
+    Length,
+    /// They are fetched and hashed.
+    Content,
 }
 
 /// The volumes of a bundle that must be present.
@@ -45,8 +54,17 @@ pub struct VerifyOutcome {
     pub n_blobs: usize,
     /// Bytes that were hashed.
     pub bytes: u64,
+    /// Bytes that a registry says that it has, which were not hashed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unhashed_bytes: Option<u64>,
+    /// How many of the problems are images that were asked for and are not there.
+    #[serde(skip)]
+    pub n_absent: usize,
     /// Everything that is wrong; empty when the source is whole.
     pub problems: Vec<String>,
+    /// What could not be checked, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<DamagedImage>,
     /// Unusual but harmless findings.
     pub notes: Vec<String>,
     /// The volumes that were found, if some are missing.
@@ -73,6 +91,24 @@ pub struct FoundVolumes {
 }
 
 impl VerifyOutcome {
+    /// Nothing found yet.
+    fn new(kind: SourceKind) -> Self {
+        Self {
+            kind,
+            n_images: 0,
+            n_blobs: 0,
+            bytes: 0,
+            unhashed_bytes: None,
+            n_absent: 0,
+            problems: Vec::new(),
+            unread: Vec::new(),
+            notes: Vec::new(),
+            volumes: None,
+            signature: None,
+            delta: None,
+        }
+    }
+
     /// Counts missing volumes as a problem unless a part was to be verified.
     fn judged(mut self, extent: Extent) -> Self {
         if let Some(volumes) = &self.volumes {
@@ -111,11 +147,33 @@ impl fmt::Display for FoundVolumes {
 
 /// Hashes every blob again, and checks that every image is complete and every link exact.
 ///
+/// Of a source that a list or platforms narrow, and of registries, images are checked one by one.
 /// Reads only. Problems are the outcome, not an error.
 pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
-    let path = options.source.clone();
+    match &options.look.input {
+        Input::Local { path, stated, .. } if is_whole(&options.look) => {
+            let found = verify_whole(cx, path.clone(), options.extent).await?;
+            match stated.transport.filter(|stated| !found.kind.is(*stated)) {
+                Some(transport) => Err(OpsError::OtherKind {
+                    path: path.clone(),
+                    kind: found.kind,
+                    transport,
+                }),
+                None => Ok(found),
+            }
+        }
+        _ => images::verify(cx, options).await,
+    }
+}
+
+/// Verifies all that a local source has.
+async fn verify_whole(
+    cx: &Context,
+    path: PathBuf,
+    extent: Extent,
+) -> Result<VerifyOutcome, OpsError> {
     if fsx::is_stdin(&path) {
-        return Ok(verify_piped(cx).await?.judged(options.extent));
+        return Ok(verify_piped(cx).await?.judged(extent));
     }
     let (from, reading) = (path.clone(), cx.reading.clone());
     let collection = bridge::run(move || Catalog::open_collection(&from, &reading)).await?;
@@ -132,12 +190,12 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
             bundle::BundleKind::Zstd => SourceKind::CompressedBundle,
         };
         let found = verify_bundle(cx, path, kind).await?;
-        return Ok(found.judged(options.extent));
+        return Ok(found.judged(extent));
     }
     let catalog = Catalog::open_once(&path, &cx.reading).await?;
     match catalog.source().as_store() {
         Some(store) => verify_store(cx, (&catalog, store.clone())).await,
-        None => verify_layouts(cx, &catalog).await,
+        None => images::verify_layouts(cx, &catalog).await,
     }
 }
 
@@ -155,19 +213,16 @@ async fn verify_store(
     .await?;
     let mut notes = found.notes;
     // A tree that cannot be listed has problems enough, which were found above.
-    if let Ok((_, collisions)) = catalog.survey().await {
-        notes.extend(collisions.iter().map(ambiguous_name));
+    if let Ok(surveyed) = catalog.survey_all().await {
+        notes.extend(surveyed.collisions.iter().map(ambiguous_name));
     }
     Ok(VerifyOutcome {
-        kind: SourceKind::Store,
         n_images: found.n_images,
         n_blobs: found.n_blobs,
         bytes: found.len,
         problems: found.problems.iter().map(ToString::to_string).collect(),
         notes,
-        volumes: None,
-        signature: None,
-        delta: None,
+        ..VerifyOutcome::new(SourceKind::Store)
     })
 }
 
@@ -210,7 +265,6 @@ async fn verify_piped(cx: &Context) -> Result<VerifyOutcome, OpsError> {
 
 fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
     VerifyOutcome {
-        kind,
         n_images: found.n_images,
         n_blobs: found.n_blobs,
         bytes: found.len,
@@ -224,89 +278,6 @@ fn of_bundle(found: BundleVerifyOutcome, kind: SourceKind) -> VerifyOutcome {
         }),
         signature: found.signed.and_then(SignatureFacts::of),
         delta: found.delta,
+        ..VerifyOutcome::new(kind)
     }
-}
-
-/// Layouts have no separate verifier: each image is resolved, and each blob hashed.
-async fn verify_layouts(cx: &Context, catalog: &Catalog) -> Result<VerifyOutcome, OpsError> {
-    let (wanted, collisions) = catalog.survey().await?;
-    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
-    let mut problems: Vec<String> = batch
-        .reports()
-        .iter()
-        .filter_map(|report| match &report.status {
-            ImageStatus::Failed { text, .. } => Some(format!("{}: {text}", report.image)),
-            _ => None,
-        })
-        .collect();
-    problems.extend(collisions.iter().map(ambiguous_name));
-    // Layouts may share a blob's bytes or have copies: each copy is hashed.
-    let copies = batch.plan.blobs.iter().flat_map(|blob| {
-        blob.from.iter().map(|location| PlannedBlob {
-            from: vec![location.clone()],
-            ..blob.clone()
-        })
-    });
-    let results: Vec<(PlannedBlob, Result<(), TransferError>)> = futures_util::stream::iter(copies)
-        .map(|blob| async move {
-            let result = hash(cx, catalog.source(), &blob).await;
-            (blob, result)
-        })
-        .buffered(cx.jobs)
-        .collect()
-        .await;
-    let (mut n_blobs, mut bytes) = (0, 0);
-    for (blob, result) in results {
-        n_blobs += 1;
-        bytes += blob.descriptor.size;
-        if let Err(error) = result {
-            let image = &batch.plan.images[blob.images[0]].wanted.name;
-            problems.push(format!("{image}: {error}"));
-        }
-    }
-    Ok(VerifyOutcome {
-        kind: catalog.kind(),
-        n_images: batch.reports().len(),
-        n_blobs,
-        bytes,
-        problems,
-        notes: Vec::new(),
-        volumes: None,
-        signature: None,
-        delta: None,
-    })
-}
-
-/// The message about different images with one name.
-pub(super) fn ambiguous_name(collision: &Collision) -> String {
-    format!("one name for different images: {collision}")
-}
-
-async fn hash(cx: &Context, source: &dyn Source, blob: &PlannedBlob) -> Result<(), TransferError> {
-    let expected = blob.descriptor.digest.clone();
-    let content = source.open_blob(&blob.from[0], &blob.descriptor).await?;
-    let reporter = Arc::clone(&cx.reporter);
-    bridge::pipe_to_blocking(content.into_stream(), move |chunks| {
-        let mut hasher = DigestHasher::new(expected.algorithm());
-        let mut len = 0;
-        for chunk in chunks {
-            let chunk = chunk?;
-            hasher.update(&chunk);
-            len += chunk.len() as u64;
-            reporter.event(Event::BytesMoved {
-                len: chunk.len() as u64,
-            });
-        }
-        let actual = hasher.finish();
-        if actual == expected {
-            return Ok(());
-        }
-        Err(TransferError::DigestMismatch {
-            expected,
-            actual,
-            len,
-        })
-    })
-    .await
-    .map_err(|error| source.blame(&blob.from[0], &blob.descriptor.digest, error))
 }

@@ -1,15 +1,14 @@
 //! `why`: explains what a digest is, and which images use it.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::inventory::{CONFIG_LEN_MAX, Group, Inventory, read_range};
+use super::input::Look;
+use super::inventory::{Detail, Group, Inventory};
 use super::{Context, OpsError};
 use crate::bridge;
 use crate::bundle::Place;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
-use crate::transfer::BlobContent;
+use crate::transfer::config_of;
 
 /// Minimum number of hex characters of a digest.
 const PREFIX_LEN_MIN: usize = 12;
@@ -25,7 +24,7 @@ const PATHS_MAX: usize = 100;
 pub struct WhyOptions {
     /// A digest or the start of one, with or without its algorithm.
     pub digest: String,
-    pub source: PathBuf,
+    pub look: Look,
 }
 
 /// The kind of a digest, and its users.
@@ -91,8 +90,10 @@ enum Role {
 /// Explains a digest: its kind, its size, and each path from an image to it.
 pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsError> {
     let sought = Sought::parse(&options.digest)?;
-    let inventory = Inventory::take(cx, &options.source).await?;
-    let (inventory, path) = (std::sync::Arc::new(inventory), options.source.clone());
+    let inventory = Inventory::take(cx, &options.look, Detail::Content).await?;
+    inventory.require_found(&options.look)?;
+    let path = options.look.input.word().to_owned();
+    let inventory = std::sync::Arc::new(inventory);
     let known = std::sync::Arc::clone(&inventory);
     let (digest, found) = bridge::run(move || {
         let digest = sought.find(&known, &path)?;
@@ -371,23 +372,7 @@ struct HistoryLine {
 async fn read_config(inventory: &Inventory, group: &Group, way: &Way) -> Option<Made> {
     let manifest = way.steps.get(way.steps.len().checked_sub(2)?)?;
     let manifest = inventory.manifest(&manifest.digest).ok()??;
-    let ManifestBody::Image(image) = manifest.body() else {
-        return None;
-    };
-    if !image.config.media_type.is_image_config() || image.config.size > CONFIG_LEN_MAX {
-        return None;
-    }
-    let content = inventory.source.open_blob(&group.location, &image.config);
-    let BlobContent::File(range) = content.await.ok()? else {
-        return None;
-    };
-    let digest = image.config.digest.clone();
-    bridge::run(move || {
-        let bytes = read_range(&range)?;
-        let made = digest
-            .matches(&bytes)
-            .then(|| serde_json::from_slice(&bytes));
-        made?.ok()
-    })
-    .await
+    let source = inventory.source.as_ref();
+    let bytes = config_of(source, &group.location, &manifest).await.ok()??;
+    serde_json::from_slice(&bytes).ok()
 }

@@ -164,7 +164,7 @@ fn without_port(host: &str) -> &str {
 /// Explains that a name without a registry refers to Docker Hub, where `host` is its own.
 fn default_registry(host: &str) -> &'static str {
     if host == DOCKER_HUB_HOST {
-        "; names without a registry come from docker.io, unless `hod pull --source REGISTRY` names \
+        "; names without a registry come from docker.io, unless `--source REGISTRY` names \
          another"
     } else {
         ""

@@ -23,6 +23,20 @@ pub enum Evidence {
     Unknown,
 }
 
+impl Evidence {
+    /// Says what is wrong with content that should have so many bytes.
+    pub fn of_len(self, expected: u64) -> String {
+        match self {
+            Self::Absent => "not found".to_owned(),
+            Self::Present => "found".to_owned(),
+            Self::Differs { len: Some(actual) } => {
+                format!("{actual} bytes are there, expected {expected}")
+            }
+            Self::Differs { len: None } | Self::Unknown => "something else is there".to_owned(),
+        }
+    }
+}
+
 /// How content was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AskedBy {

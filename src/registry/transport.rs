@@ -311,7 +311,8 @@ impl Transport {
         }
         let mut redirects = 0;
         loop {
-            let answer_timeout = if line.is_read() {
+            // A POST begins an upload; what takes long is a PUT that puts together what was sent.
+            let answer_timeout = if line.is_read() || call.method == Method::POST {
                 self.stall_timeout()
             } else {
                 COMMIT_TIMEOUT

@@ -17,6 +17,19 @@ pub(crate) async fn platform_of(
     location: &Location,
     manifest: &Manifest,
 ) -> Result<Option<Platform>, TransferError> {
+    let bytes = config_of(source, location, manifest).await?;
+    let config = bytes.and_then(|bytes| ImageConfig::parse(&bytes));
+    let platform = config.map(|config| config.platform);
+    Ok(platform.filter(Platform::is_printable))
+}
+
+/// Reads the configuration of a manifest; `None` where it is not an image's, or where the source
+/// does not give it before what comes in front of it.
+pub(crate) async fn config_of(
+    source: &dyn Source,
+    location: &Location,
+    manifest: &Manifest,
+) -> Result<Option<Vec<u8>>, TransferError> {
     let ManifestBody::Image(image) = manifest.body() else {
         return Ok(None);
     };
@@ -28,12 +41,10 @@ pub(crate) async fn platform_of(
     {
         return Ok(None);
     }
-    let bytes = match known(source, config).await {
-        Some(bytes) => bytes,
-        None => read(source, location, config).await?,
-    };
-    let platform = ImageConfig::parse(&bytes).map(|config| config.platform);
-    Ok(platform.filter(Platform::is_printable))
+    match known(source, config).await {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Ok(Some(read(source, location, config).await?)),
+    }
 }
 
 /// Reads a configuration, again where that may help; `None` when it is too long.

@@ -114,7 +114,7 @@ pub enum EndpointError {
     },
     #[error("`{text}` has the transport `docker:` without `//`")]
     Slashes { text: String },
-    #[error("`{text}` is not there, and is not a registry or an image")]
+    #[error("`{text}` not found, and it is not a registry or an image")]
     Unknown { text: String },
 }
 

@@ -186,7 +186,11 @@ pub enum TransferError {
     },
     /// What stops a target as a whole, where images go to others too.
     #[error("{text}")]
-    TargetFailed { text: String },
+    TargetFailed {
+        text: String,
+        class: ErrorClass,
+        hint: Option<String>,
+    },
     #[error("stopped, since another image failed")]
     Stopped,
 }
@@ -220,6 +224,8 @@ impl TransferError {
     pub(super) fn of_shared(error: Arc<Self>) -> Self {
         Arc::try_unwrap(error).unwrap_or_else(|shared| Self::TargetFailed {
             text: shared.to_string(),
+            class: shared.class(),
+            hint: shared.hint(),
         })
     }
 
@@ -332,6 +338,8 @@ impl TransferError {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
+            // A local source would have been blamed.
+            Self::Layout(LayoutError::DigestMismatch { .. }) => false,
             Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_damaged_source(),
             Self::Store(StoreError::Corrupt { .. })
@@ -382,7 +390,8 @@ impl TransferError {
             | Self::NoDockerImage(_)
             | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
             Self::Rewrite => ErrorClass::Internal,
-            Self::Stopped | Self::TargetFailed { .. } => ErrorClass::Stopped,
+            Self::Stopped => ErrorClass::Stopped,
+            Self::TargetFailed { class, .. } => *class,
         }
     }
 
@@ -457,6 +466,7 @@ impl Hint for TransferError {
             Self::Stream(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::TargetFailed { hint, .. } => hint.clone(),
             Self::Referrers { source, .. } => Some(match source.hint() {
                 Some(hint) if !hint.contains(WITHOUT_REFERRERS) => {
                     format!("{hint}; {WITHOUT_REFERRERS}")

@@ -348,7 +348,7 @@ impl<'a> Finder<'a> {
         }
         let read: Vec<Option<Found>> = futures_util::stream::iter(wanted)
             .map(|(tag, at)| async move {
-                let manifest = remote_source.client.fetch_manifest(repo, &at).await?;
+                let manifest = remote_source.fetch(repo, &at).await?;
                 if manifest.is_none() {
                     let text = format!("{repo}: `{at}` is listed as about `{subject}` and is gone");
                     self.reporter.event(Event::Warning { text: &text });

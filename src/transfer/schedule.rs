@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
-use super::sink::{Batching, Content, Handover};
+use super::sink::{Batching, Content, Handover, Visibility};
 use super::{
-    BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
+    Attempts, BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
 };
 use crate::oci::Digest;
-use crate::registry::{Decision, Failure, Retries, RetryPolicy};
+use crate::registry::{Failure, RetryPolicy};
 use crate::report::{BlobRoute, Event, Reporter};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
@@ -275,7 +275,8 @@ impl Transfer {
         };
         let may_retry = content.is_none();
         let mut content = Content::new(handover, content);
-        let mut retries = Retries::new(self.retry);
+        let of = (self.source.as_ref(), digest);
+        let mut attempts = Attempts::new(of, self.retry, &self.reporter);
         let route = loop {
             let error = match self.sink.put(&mut content).await {
                 Ok(route) => break route,
@@ -286,22 +287,8 @@ impl Transfer {
             } else {
                 Failure::Lasting
             };
-            let host = self.source.host_state(&error, retries.began_at());
-            let decision = retries.failed(failure, content.progress, host);
-            let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
-                return Err(Arc::new(error));
-            };
-            let (what, text) = (format!("blob {}", digest.short()), error.to_string());
-            self.reporter.event(Event::Retry {
-                what: &what,
-                attempt: retries.n_all(),
-                delay,
-                error: &text,
-            });
-            // A paused host is waited for by whoever asks it.
-            if matches!(decision, Decision::After(_)) {
-                tokio::time::sleep(delay).await;
-            }
+            let again = attempts.failed(error, failure, content.progress).await;
+            again.map_err(Arc::new)?;
         };
         self.reporter.event(Event::BlobDone { digest, len, route });
         Ok(())
@@ -312,6 +299,8 @@ impl Transfer {
             self.timings.end(at);
             let image = plan.images[at].wanted.name.as_str();
             match &progress.outcomes[at] {
+                // It is told by whoever shows all of them.
+                Some(Ok(())) if self.sink.visibility() == Visibility::AllOrNothing => {}
                 Some(Ok(())) => self.reporter.event(Event::ImageDone { image }),
                 Some(Err(error)) => {
                     let error = error.to_string();

@@ -63,7 +63,7 @@ pub struct Turn {
 
 impl Turn {
     /// Waits for the turn.
-    pub(super) async fn content(self) -> Result<BlobContent, Arc<TransferError>> {
+    pub async fn content(self) -> Result<BlobContent, Arc<TransferError>> {
         match self.receiver.await {
             Ok(Ok((mut chunks, token))) => {
                 let stream = futures_util::stream::poll_fn(move |cx| {

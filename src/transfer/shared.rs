@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sequential::Turn;
+use super::sink::Visibility;
 use super::{
     Batching, BlobContent, BlobStream, Content, Ended, Found, ImageOutcome, Listed, LocalReferrers,
     Locate, Location, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source, SourceCaps,
@@ -236,18 +237,28 @@ async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
         }
         return;
     }
-    let began = tokio::time::Instant::now();
     let sends = taps.drain(..).map(|tap| async move {
         let send = tap.sender.send(Message::Chunk(chunk.clone()));
-        let is_sent = matches!(tokio::time::timeout(LAG_MAX, send).await, Ok(Ok(())));
-        is_sent.then(|| (tap, began.elapsed()))
+        send.await.is_ok().then_some(tap)
     });
-    let sent: Vec<(Tap, Duration)> = join_all(sends).await.into_iter().flatten().collect();
-    let first = sent.iter().map(|(_, took)| *took).min();
-    taps.extend(sent.into_iter().filter_map(|(mut tap, took)| {
-        tap.lag += took.saturating_sub(first.unwrap_or_default());
-        (tap.lag <= LAG_MAX).then_some(tap)
-    }));
+    let mut sends: FuturesUnordered<_> = sends.collect();
+    // Nobody waits for anybody before one of them has the chunk.
+    let mut first = None;
+    while first.is_none() {
+        match sends.next().await {
+            Some(sent) => first = sent,
+            None => return,
+        }
+    }
+    let began = tokio::time::Instant::now();
+    taps.extend(first);
+    let deadline = began + LAG_MAX;
+    while let Ok(Some(sent)) = tokio::time::timeout_at(deadline, sends.next()).await {
+        taps.extend(sent.and_then(|mut tap| {
+            tap.lag += began.elapsed();
+            (tap.lag <= LAG_MAX).then_some(tap)
+        }));
+    }
 }
 
 /// What a pump hands on; where it breaks off, the rest is opened at that byte.
@@ -492,6 +503,10 @@ impl Sink for TargetSink {
 
     fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
         self.sink.order(plan)
+    }
+
+    fn visibility(&self) -> Visibility {
+        self.sink.visibility()
     }
 }
 

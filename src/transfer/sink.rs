@@ -57,6 +57,11 @@ pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
         Batching::Apart
     }
 
+    /// When published images can be seen.
+    fn visibility(&self) -> Visibility {
+        Visibility::Growing
+    }
+
     /// The order in which it takes the blobs of `plan`, as positions, each once; it is handed one
     /// at a time then. `None` if it takes any number at once, in any order.
     ///

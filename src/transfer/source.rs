@@ -22,7 +22,7 @@ pub use bundles::BundlesSource;
 pub use collection::CollectionSource;
 pub use content::{BlobContent, BlobStream};
 pub use layouts::LayoutsSource;
-pub use registry::RegistrySource;
+pub use registry::{Looked, RegistrySource};
 pub use wanted::{Destination, Locate, Location, Wanted};
 
 use super::sequential::Turn;
@@ -43,6 +43,15 @@ pub struct SourceCaps {
     pub keeping: Keeping,
     /// What has the blobs, and so what to do about one that is damaged.
     pub holder: BlobHolder,
+    pub indexes: Indexes,
+}
+
+/// Whether an index of a source may lack some of its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexes {
+    Whole,
+    /// It may have been stored with a part of its children only.
+    Partial,
 }
 
 /// The kind of place that holds a blob; decides the advice when it is damaged there.

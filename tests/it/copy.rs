@@ -4,12 +4,12 @@ mod layouts;
 
 use hod::fsx;
 
-use crate::support::env::TestEnv;
+use crate::support::env::{TestEnv, finish};
 use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
 use crate::support::images::{
     Compression, Image, ImageBuilder, image, layer, menagerie, repository, tag,
 };
-use crate::support::registry::{Seen, TestRegistry};
+use crate::support::registry::{Auth, RegistryOptions, Seen, TestRegistry};
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, image: &Image) {
@@ -278,7 +278,7 @@ fn an_upload_reads_on_where_the_source_was_cut() {
     let is_blob = |path: &str| path.contains("/blobs/");
     from.fail(
         Fault::on("GET", is_blob)
-            .first(1)
+            .once_each()
             .does(Effect::CutBody(cut_at)),
     );
     let line = format!("copy {} {} --jobs 1", from.host(), target.host());
@@ -334,4 +334,90 @@ fn a_list_chooses_images_of_a_registry() {
     env.run_line(&line).success();
     assert_eq!(target.store().repositories().unwrap().len(), 1);
     has(&target, &format!("p/kinds/{name}"), &image);
+}
+
+/// The logins that a registry was sent.
+fn logins(registry: &TestRegistry) -> usize {
+    let seen = registry.seen().into_iter();
+    seen.filter(|seen| seen.header("authorization").is_some())
+        .count()
+}
+
+#[test]
+fn a_login_that_does_not_say_whom_it_is_for_is_for_the_target() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let target = TestRegistry::with(RegistryOptions {
+        auth: Auth::Basic {
+            user: "robot".to_owned(),
+            password: "sesame-23".to_owned(),
+        },
+        ..RegistryOptions::default()
+    });
+    let mut command = env.hod();
+    command
+        .args(["copy", "list.txt", "--source", from.host(), target.host()])
+        .env("HOD_USERNAME", "robot")
+        .env("HOD_PASSWORD", "sesame-23");
+    let _ = finish(&mut command).success();
+    assert!(logins(&target) > 0);
+    assert_eq!(
+        logins(&from),
+        0,
+        "the source is not sent the target's login"
+    );
+}
+
+#[test]
+fn a_finding_at_one_target_of_any_kind_changes_nothing_at_the_others() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    env.write("notes/text", "not a layout");
+    env.write("file.tar", "there");
+    let _ = env.store("store");
+    for bad in [
+        "oci:notes",
+        "oci-archive:file.tar",
+        "docker-archive:file.tar",
+        "bundle:file.tar",
+        "store:file.tar",
+        "dir:store",
+    ] {
+        let target = TestRegistry::start();
+        let line = format!(
+            "copy list.txt --source {} {} {bad}",
+            from.host(),
+            target.host()
+        );
+        let refused = env.run_line(&line);
+        assert!(
+            matches!(refused.code, Some(2 | 5)),
+            "{line}: {}",
+            refused.stderr
+        );
+        assert!(target.store().repositories().unwrap().is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_store_is_not_made_inside_a_layout() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    for layout in ["oci:layout", "dir:layouts"] {
+        let line = format!("copy list.txt --source {} {layout}", from.host());
+        env.run_line(&line).success();
+        let (_, path) = layout.split_once(':').unwrap();
+        for line in [
+            format!("copy {layout} store:{path}"),
+            format!("pull list.txt --source {} --store {path}", from.host()),
+        ] {
+            let refused = env.run_line(&line);
+            assert!(
+                matches!(refused.code, Some(2 | 5)),
+                "{line}: {}",
+                refused.stderr
+            );
+        }
+        env.run_line(&format!("verify {layout}")).success();
+    }
 }

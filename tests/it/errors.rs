@@ -17,6 +17,7 @@ use hod::fsx;
 use hod::hint::Hint;
 use hod::layout::NoDockerImage;
 use hod::oci::{Digest, ManifestError};
+use hod::report::ErrorClass;
 use hod::store::StoreError;
 use hod::transfer::{AbsentChild, BlobHolder, Holder, SizeClaim, TransferError, Unmatched, Wish};
 
@@ -267,6 +268,8 @@ fn of_the_way() {
         TransferError::Stopped,
         TransferError::TargetFailed {
             text: "no space left".to_owned(),
+            class: ErrorClass::Space,
+            hint: Some("make room".to_owned()),
         },
     ]
     .into_iter()

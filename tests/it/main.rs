@@ -35,6 +35,7 @@ mod limits;
 mod line_options;
 mod lists;
 mod login;
+mod looking;
 mod ls;
 mod merge;
 mod mirrors;

@@ -265,7 +265,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
     let refused = env
         .run_line(&format!("receipt {host} --retries 0 --output no.json"))
         .exits(5);
-    assert!(refused.stderr.contains("--list"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--only"), "{}", refused.stderr);
     assert_eq!(
         fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
         None
@@ -328,7 +328,7 @@ fn a_harbor_lists_by_its_own_api_what_a_login_may_see() {
         .env
         .run_line(&format!("receipt {host}/offline --output no.json"))
         .exits(5);
-    assert!(refused.stderr.contains("--list"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--only"), "{}", refused.stderr);
     site.env.write("list.txt", "app:1\n");
     let _ = site
         .env

@@ -48,6 +48,10 @@ pub(crate) struct CopyArgs {
     /// A list, a directory of lists, an image, a registry (`HOST[/PREFIX]`), a store, bundle or
     /// layout; or `-` for a bundle from stdin
     ///
+    /// An image that is named with its registry keeps that in its name at the target, as in a list
+    /// (`quay.io/coreos/etcd`); `--strip-host` removes it. The images of `HOST[/PREFIX]` keep their
+    /// path without the host.
+    ///
     /// A transport in front says which it is: `docker://`, `store:`, `bundle:`, `dir:`, `oci:`,
     /// `oci-archive:`, `docker-archive:`. `oci:PATH:IMAGE` chooses one image of a layout, by its tag
     /// or its whole name; `oci-archive:` and `docker-archive:` do, too. In the place of an image's tag,

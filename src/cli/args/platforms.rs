@@ -58,6 +58,30 @@ pub(crate) struct PlatformArgs {
     strict_platform: bool,
 }
 
+/// The platforms that are looked at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platforms")]
+pub(crate) struct LookPlatformArgs {
+    /// Only these platforms of each image: one, several, or `all`; by default those in the list's
+    /// line, or all
+    ///
+    /// Each image is then what `hod copy` with the same flags would carry: with one platform, that
+    /// platform's manifest; with several, an index of them. `windows/amd64:10.0.20348` chooses by the
+    /// version of the operating system.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
+    platform: Option<PlatformChoice>,
+
+    /// What an index counts as when not all that it lists is looked at
+    #[arg(long, value_enum, value_name = "MODE")]
+    index: Option<IndexArg>,
+}
+
+impl LookPlatformArgs {
+    pub(crate) fn options(&self) -> PlatformOptions {
+        options(self.platform.as_ref(), self.index, false)
+    }
+}
+
 /// What becomes of an index of which not every platform is carried.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum IndexArg {

@@ -16,8 +16,7 @@ pub(crate) struct ResultsArgs {
     /// Write a list of the images that are not done yet to this file, to run the command again with:
     /// `hod pull @FILE`, `hod push ... --only @FILE`
     ///
-    /// It is written however the run ends. When nothing is left to do, it has only a comment. `hod unpack`
-    /// takes no list: run it again on the whole bundle.
+    /// It is written however the run ends. When nothing is left to do, it has only a comment.
     #[arg(long, value_name = "FILE")]
     pub(crate) retry_list: Option<PathBuf>,
 

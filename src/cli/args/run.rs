@@ -14,9 +14,21 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Stop at the first image that fails
+    #[command(flatten)]
+    failing: FailFastArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FailFastArgs {
+    /// Stop at the first image that fails; with several targets, at each of them
     #[arg(long)]
     fail_fast: bool,
+}
+
+impl FailFastArgs {
+    pub(crate) fn on_failure(&self) -> OnFailure {
+        OnFailure::of(self.fail_fast)
+    }
 }
 
 impl RunArgs {
@@ -25,7 +37,7 @@ impl RunArgs {
     }
 
     pub(crate) fn on_failure(&self) -> OnFailure {
-        OnFailure::of(self.fail_fast)
+        self.failing.on_failure()
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    BundleArgs, CarryArgs, ImagesArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs, OutputArgs,
-    PlatformArgs, PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs, RegistryArgs,
-    RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
+    BundleArgs, CarryArgs, FailFastArgs, ImagesArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs,
+    OutputArgs, PlatformArgs, PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs,
+    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
 };
 use crate::oci::ForeignLayers;
 
@@ -67,10 +67,11 @@ pub(crate) struct PullArgs {
     pub(crate) results: ResultsArgs,
 }
 
-/// Whether to look before a pull.
+/// Whether registries are asked first whether they can be read.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Registry options")]
 pub(crate) struct SourceCheckArgs {
-    /// Pull without first asking each registry whether it can be reached and accepts the login
+    /// Do not first ask each registry whether it can be reached and accepts the login
     #[arg(long)]
     pub(crate) no_preflight: bool,
 }
@@ -111,7 +112,7 @@ pub(crate) struct SelectArgs {
     #[command(flatten)]
     pub(crate) list: ListArgs,
 
-    /// The store to select from: hod's, or any registry's storage directory
+    /// The store to select from: hod's, or any registry's storage directory; or a bundle or layouts
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
@@ -237,6 +238,9 @@ pub(crate) struct PackArgs {
     pub(crate) rehash: bool,
 
     #[command(flatten)]
+    pub(crate) failing: FailFastArgs,
+
+    #[command(flatten)]
     pub(crate) written: OutputArgs,
 
     #[command(flatten)]
@@ -270,7 +274,8 @@ Examples:
   hod unpack site.tar --output store
   ssh host cat site.tar | hod unpack - --output store")]
 pub(crate) struct UnpackArgs {
-    /// The bundle, or `-` for one from stdin, its volumes one after the other
+    /// The bundle, or `-` for one from stdin, its volumes one after the other; or another source of
+    /// images: a store, or layouts
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
 
@@ -407,24 +412,6 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
-}
-
-/// Hash everything again, and check that every image is complete
-///
-/// Prints what is wrong, one problem per line. Exits with 4 if content is damaged, and with 5 if
-/// volumes of a bundle are missing.
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
-    #[arg(value_name = "SRC")]
-    pub(crate) source: PathBuf,
-
-    /// Verify the volumes that are found, and accept that others are missing
-    #[arg(long)]
-    pub(crate) partial: bool,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
 }
 
 /// Serve a store, or a bundle as it is, as a registry

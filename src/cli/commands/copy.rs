@@ -4,8 +4,10 @@ mod targets;
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::OnceCell;
+
 pub(super) use self::targets::layout;
-use super::input::{Reading, StdinLogin};
+use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{CopyArgs, RegistryArgs};
@@ -75,6 +77,7 @@ pub(super) fn asked(options: &CopyOptions, results: Results) -> Asked<'_> {
             [single] => single.registry(),
             _ => None,
         },
+        n_targets: options.targets.len(),
     }
 }
 
@@ -89,10 +92,12 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         foreign_layers: args.foreign_layers.mode(),
         preflight: SourceCheck::unless(args.preflight.no_preflight),
         login: if targets::has_registry(&args.targets) {
-            StdinLogin::Target
+            LoginFor::Target
         } else {
-            StdinLogin::Source
+            LoginFor::Source
         },
+        beside: None,
+        client: OnceCell::new(),
     };
     Ok(CopyOptions {
         from: reading.input(session, Path::new(&args.source)).await?,

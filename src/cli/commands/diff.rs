@@ -1,10 +1,13 @@
 //! `hod diff`
 
+use std::path::Path;
+
+use super::input::Reading;
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DiffArgs;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
 use crate::oci::{Digest, Registry};
-use crate::ops::{self, BlobCount, Change, DiffOptions, DiffOutcome};
+use crate::ops::{self, BlobCount, Change, Compared, DiffOptions, DiffOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
     let list = if args.list.is_empty() {
@@ -18,12 +21,14 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         };
         Some(settings::read_lists(lists, &hub, reporter.as_ref()).await?)
     };
-    let options = DiffOptions {
-        old: args.old.clone(),
-        new: args.new.clone(),
-        list,
-    };
-    let found = ops::diff(&session.local(), &options).await?;
+    let cx = session.remote(settings::retry_policy(&args.look.registry));
+    let mut reading = Reading::looking(&args.look, args.platforms.options());
+    reading.beside = Some(&args.new);
+    let old = compared(session, &reading, &args.old).await?;
+    reading.beside = Some(&args.old);
+    let new = compared(session, &reading, &args.new).await?;
+    let options = DiffOptions { old, new, list };
+    let found = ops::diff(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -36,11 +41,30 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         }
     }
     printer.message(&summary(&found));
-    Ok(if args.exit_code && !found.is_same() {
+    let sides = [&found.old, &found.new];
+    let damaged = || sides.iter().flat_map(|side| &side.damaged);
+    for damaged in damaged() {
+        printer.warning(&format!("{}: {}", damaged.image, damaged.error));
+    }
+    Ok(if damaged().next().is_some() {
+        Exit::SomeFailed
+    } else if args.exit_code && !found.is_same() {
         Exit::Failed
     } else {
         Exit::Done
     })
+}
+
+/// What an argument names: a receipt, or images.
+async fn compared(
+    session: &Session<'_>,
+    reading: &Reading<'_>,
+    word: &Path,
+) -> Result<Compared, CommandError> {
+    if ops::is_receipt(word)? {
+        return Ok(Compared::Receipt(word.to_owned()));
+    }
+    Ok(Compared::Images(reading.look(session, word).await?))
 }
 
 fn table(found: &DiffOutcome) -> Table<6> {

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::OnceCell;
+
 use super::{CommandError, Session, aliases, locked, settings};
-use crate::cli::args::{NameSourceArgs, OnlyArgs, RegistryArgs};
+use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
 use crate::fsx;
-use crate::list::{Destination, ImageList, ListLine};
+use crate::list::{Destination, ImageList, IndexChoice, ListLine};
 use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
-use crate::ops::{self, Input, PlatformOptions, Registries, SourceCheck};
+use crate::ops::{
+    self, Input, Look, PlatformOptions, Registries, RegistriesOrigin, SourceCheck, SourceKind,
+};
 use crate::registry::{Client, Purpose, RegistriesConf};
 use crate::transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
 
@@ -24,23 +28,59 @@ pub(super) struct Reading<'a> {
     pub(super) referrers: ReferrerMode,
     pub(super) foreign_layers: ForeignLayers,
     pub(super) preflight: SourceCheck,
-    /// Whom a login from stdin is for.
-    pub(super) login: StdinLogin,
+    /// Whom a login is for that does not say it.
+    pub(super) login: LoginFor,
+    /// The other argument, if the verb reads two.
+    pub(super) beside: Option<&'a Path>,
+    /// One for all that is read.
+    pub(super) client: OnceCell<Client>,
 }
 
-/// Whose login stdin has, if it has one.
+/// Whose login it is that stdin or the environment gives for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StdinLogin {
+pub(super) enum LoginFor {
     /// That of the registries which are read.
     Source,
     /// That of the registries which are written.
     Target,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// How a verb that only looks reads.
+    pub(super) fn looking(look: &'a LookArgs, platforms: PlatformOptions) -> Self {
+        Self {
+            registry: &look.registry,
+            names: &look.names,
+            only: &look.only,
+            platforms,
+            referrers: look.referrers.mode(),
+            foreign_layers: ForeignLayers::Leave,
+            preflight: if look.preflight.no_preflight {
+                SourceCheck::Skip
+            } else {
+                SourceCheck::Look
+            },
+            login: LoginFor::Source,
+            beside: None,
+            client: OnceCell::new(),
+        }
+    }
+
+    /// What one argument of such a verb names.
+    pub(super) async fn look(
+        &self,
+        session: &Session<'_>,
+        word: &Path,
+    ) -> Result<Look, CommandError> {
+        Ok(Look {
+            input: self.input(session, word).await?,
+            referrers: self.referrers,
+        })
+    }
+
     /// The input that one argument names, whatever it is.
     pub(super) async fn input(
-        self,
+        &self,
         session: &Session<'_>,
         word: &Path,
     ) -> Result<Input, CommandError> {
@@ -52,7 +92,7 @@ impl Reading<'_> {
                 self.registries(session, &[word.to_owned()]).await
             }
             Endpoint::Local { .. } | Endpoint::Path(_) => {
-                let how = (self.platforms, self.referrers);
+                let how = (self.platforms.clone(), self.referrers);
                 local(session, (word.to_owned(), self.only), how).await
             }
         }
@@ -60,7 +100,7 @@ impl Reading<'_> {
 
     /// The images that lists, references and a registry name.
     pub(super) async fn registries(
-        self,
+        &self,
         session: &Session<'_>,
         words: &[PathBuf],
     ) -> Result<Input, CommandError> {
@@ -68,8 +108,10 @@ impl Reading<'_> {
         let is_named = named.is_some();
         let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
         let conf = settings::registries_conf(UseConf::unless(self.names.no_registries_conf))?;
-        let mut list = match Named::of(words)? {
-            Named::Registry(place) => self.listed(session, &place, &conf).await?,
+        let named_by = Named::of(words)?;
+        let origin = named_by.origin(words);
+        let mut list = match named_by {
+            Named::Registry(place) => self.listed(session, (&place, words), &conf).await?,
             Named::Images { paths, images } => {
                 if !self.only.only.is_empty() {
                     return Err(CommandError::OnlyOfRegistries);
@@ -106,9 +148,10 @@ impl Reading<'_> {
             list,
             client,
             source,
-            platforms: self.platforms,
+            platforms: self.platforms.clone(),
             foreign_layers: self.foreign_layers,
             preflight: self.preflight,
+            origin,
         })))
     }
 
@@ -125,11 +168,45 @@ impl Reading<'_> {
         place.map(Some)
     }
 
+    /// The registries that an argument leads to; none for what is local.
+    async fn registries_of(
+        &self,
+        session: &Session<'_>,
+        word: &Path,
+    ) -> Result<Vec<Registry>, CommandError> {
+        let named = self.named_source()?.map(|(registry, _)| registry);
+        let source = named.unwrap_or_else(Registry::docker_hub);
+        match endpoint(word)? {
+            Endpoint::Registry { registry, .. } => Ok(vec![registry]),
+            Endpoint::Image(image) => Ok(vec![image.registry.unwrap_or(source)]),
+            Endpoint::Tags(text) => {
+                let inputs = ListInputs {
+                    images: &[text],
+                    ..ListInputs::default()
+                };
+                let reporter = session.reporter();
+                let list = settings::read_lists(inputs, &source, reporter.as_ref());
+                Ok(registries(&list.await?, &source))
+            }
+            Endpoint::Path(path) if settings::is_list(&path)? && !ops::is_receipt(&path)? => {
+                let inputs = ListInputs {
+                    paths: &[path],
+                    sections: &self.only.section,
+                    ..ListInputs::default()
+                };
+                let reporter = session.reporter();
+                let list = settings::read_lists(inputs, &source, reporter.as_ref());
+                Ok(registries(&list.await?, &source))
+            }
+            Endpoint::Path(_) | Endpoint::Local { .. } => Ok(Vec::new()),
+        }
+    }
+
     /// What a registry has, or those of its images that a list names.
     async fn listed(
         &self,
         session: &Session<'_>,
-        (registry, prefix): &Place,
+        ((registry, prefix), words): (&Place, &[PathBuf]),
         conf: &RegistriesConf,
     ) -> Result<ImageList, CommandError> {
         let list = settings::only_list(self.only, session.reporter().as_ref()).await?;
@@ -138,26 +215,48 @@ impl Reading<'_> {
             return Ok(list);
         }
         settings::require_no_section(self.only)?;
-        let reached = (vec![registry.clone()], &[][..]);
+        let reached = (vec![registry.clone()], words);
         let client = self.client(session, reached, conf.clone()).await?;
         let list = ops::registry_list(&client, registry, prefix.as_ref());
         session.interruptible(list).await
     }
 
-    /// A client for the registries that are read.
+    /// The client for the registries that are read, made by the first who asks: stdin has one login.
     async fn client(
         &self,
         session: &Session<'_>,
-        (registries, lists): (Vec<Registry>, &[PathBuf]),
+        reached: (Vec<Registry>, &[PathBuf]),
         conf: RegistriesConf,
     ) -> Result<Client, CommandError> {
+        let make = || self.make_client(session, reached, conf);
+        self.client.get_or_try_init(make).await.cloned()
+    }
+
+    async fn make_client(
+        &self,
+        session: &Session<'_>,
+        (mut registries, words): (Vec<Registry>, &[PathBuf]),
+        conf: RegistriesConf,
+    ) -> Result<Client, CommandError> {
+        let mut lists = [words, &self.only.only].concat();
+        if let Some(beside) = self.beside {
+            lists.push(beside.to_owned());
+            for registry in self.registries_of(session, beside).await? {
+                if !registries.contains(&registry) {
+                    registries.push(registry);
+                }
+            }
+        }
         let mut own = self.registry.clone();
-        own.creds_stdin &= self.login == StdinLogin::Source;
+        own.creds_stdin &= self.login == LoginFor::Source;
         let purpose = ClientFor {
             reach: Reach {
-                side: Side::Source,
+                side: match self.login {
+                    LoginFor::Source => Side::Source,
+                    LoginFor::Target => Side::SourceBesideTarget,
+                },
                 registries,
-                lists,
+                lists: &lists,
             },
             registries_conf: conf,
             purpose: Purpose::Pull,
@@ -185,6 +284,24 @@ enum Named {
 }
 
 impl Named {
+    /// What the user named them by.
+    fn origin(&self, words: &[PathBuf]) -> RegistriesOrigin {
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect();
+        let (kind, prefix) = match self {
+            Self::Registry((_, prefix)) => (SourceKind::Registry, prefix.clone()),
+            Self::Images { paths, .. } if paths.is_empty() => (SourceKind::Image, None),
+            Self::Images { .. } => (SourceKind::List, None),
+        };
+        RegistriesOrigin {
+            kind,
+            word: words.join(" ").into(),
+            prefix,
+        }
+    }
+
     fn of(words: &[PathBuf]) -> Result<Self, CommandError> {
         let (mut paths, mut images) = (Vec::new(), Vec::new());
         for word in words {
@@ -267,6 +384,11 @@ fn place_at(
             None => name,
             Some(prefix) => below(&name, prefix)?,
         };
+        // What a rewritten index was made of is where it was pulled from.
+        if let Some(IndexChoice::Rewrite(Some(rewritten))) = &entry.options.index {
+            entry.reference.digest = Some(rewritten.clone());
+            entry.options.index = Some(IndexChoice::Keep);
+        }
         entry.reference.registry = Some(registry.clone());
         entry.reference.repository = name.clone();
         entry.reference.tag.clone_from(&stored.tag);

@@ -53,6 +53,8 @@ pub(super) struct Asked<'a> {
     /// Where the images come from, if it is local.
     pub(super) source: Option<&'a Path>,
     pub(super) target: Option<&'a Registry>,
+    /// How many targets each image goes to.
+    pub(super) n_targets: usize,
 }
 
 impl Asked<'_> {
@@ -63,6 +65,7 @@ impl Asked<'_> {
             list: None,
             source: None,
             target: None,
+            n_targets: 1,
         }
     }
 }
@@ -114,7 +117,7 @@ pub(super) async fn write(
         names,
         target: asked.target,
         moved: session.progress.totals().into(),
-        done: session.progress.done_images(),
+        done: session.progress.done_images(asked.n_targets),
         warnings: session.progress.warnings(),
     })
 }
@@ -138,7 +141,6 @@ pub(super) fn print_failures(
 /// It is a refusal when nothing was done for any image, for a reason that is known beforehand. A
 /// damaged source takes precedence: running the command again does not repair it, while a registry
 /// may send the right bytes the next time.
-/// send right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     let is_damaged = |image: &ImageReport| match &image.status {
         ImageStatus::Failed { error, .. } => error.is_damaged_source(),
@@ -412,7 +414,13 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
         ImageStatus::Failed { error, .. } => !error.is_for_good(),
         _ => false,
     };
+    let is_done = |image: &ImageReport| matches!(image.status, ImageStatus::Done);
     let kept = match effect {
+        Effect::Real if outcome.is_closed && outcome.images.iter().any(is_done) => {
+            "What was written has the other images. To have all in it, remove it, and run the \
+             command again when they can be had."
+        }
+        Effect::Real if outcome.is_closed => "Nothing was written.",
         Effect::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
             "What was finished is kept; running the command again does only what is missing."
         }

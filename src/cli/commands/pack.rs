@@ -13,7 +13,6 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
 use crate::ops::{self, BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
-use crate::transfer::OnFailure;
 
 const WORDING: Wording = Wording {
     verb: "pack",
@@ -65,6 +64,10 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         Ok(found) => found,
         Err(error) => return outcome::finish(session, wording, Err(error), asked).await,
     };
+    if found.bundles.is_empty() && found.forecasts.is_empty() {
+        // No image could be packed.
+        return outcome::finish(session, wording, Ok(found), asked).await;
+    }
     let written = outcome::write(session, Ok(&found), asked).await;
     if let Some(packed) = found.bundles.first() {
         print(session, packed, args.only_volume)?;
@@ -170,7 +173,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         renames: settings::rename_rules(&args.rename, None),
         referrers,
         effect: Effect::of(args.dry_run),
-        on_failure: OnFailure::GoOn,
+        on_failure: args.failing.on_failure(),
         lock: None,
     })
 }

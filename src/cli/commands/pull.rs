@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::input::{Reading, StdinLogin};
+use tokio::sync::OnceCell;
+
+use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, locked, settings};
 use crate::cli::args::PullArgs;
@@ -38,7 +40,9 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         foreign_layers: args.foreign_layers.mode(),
         preflight: SourceCheck::unless(args.preflight.no_preflight),
-        login: StdinLogin::Source,
+        login: LoginFor::Source,
+        beside: None,
+        client: OnceCell::new(),
     };
     if let Some(lock) = &args.lock {
         settings::require_text_output(lock)?;

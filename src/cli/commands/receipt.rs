@@ -1,39 +1,24 @@
 //! `hod receipt`
 
-use std::path::{Path, PathBuf};
-
-use super::{CommandError, Exit, Session, outcome, push, settings};
-use crate::bridge;
+use super::input::{self, Reading};
+use super::{CommandError, Exit, Session, outcome, settings};
 use crate::cli::args::ReceiptArgs;
-use crate::cli::error::names_file;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
 use crate::fsx::{self, ResultFile};
 use crate::hint::sentence;
-use crate::oci::Registry;
-use crate::ops::{self, Holder, OpsError, ReceiptOptions, RegistryHolder};
+use crate::ops::{self, Holder, PlatformOptions, ReceiptOptions, RegistryHolder};
 use crate::registry::{Purpose, RegistriesConf};
+use crate::transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
     settings::require_text_output(&args.output)?;
-    let inputs = [&args.list[..], &[PathBuf::from(&args.holder)]].concat();
+    let inputs = [&args.look.only.only[..], std::slice::from_ref(&args.holder)].concat();
     settings::require_others(&[&args.output], &inputs)?;
-    let list = if args.list.is_empty() {
-        None
-    } else {
-        let hub = Registry::docker_hub();
-        let lists = settings::ListInputs {
-            paths: &args.list,
-            sections: &args.section,
-            ..settings::ListInputs::default()
-        };
-        Some(settings::read_lists(lists, &hub, session.reporter().as_ref()).await?)
-    };
     let options = ReceiptOptions {
         holder: holder(session, args).await?,
-        list,
     };
-    let cx = session.remote(settings::retry_policy(&args.registry));
+    let cx = session.remote(settings::retry_policy(&args.look.registry));
     let found = ops::receipt(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
@@ -77,7 +62,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         } else {
             format!("{} repositories", found.n_repositories)
         },
-        args.holder,
+        args.holder.display(),
     ));
     Ok(if found.unread.is_empty() {
         Exit::Done
@@ -86,46 +71,35 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     })
 }
 
-/// A file or directory of this name takes precedence over a registry.
+/// Who has the images. A registry is asked as one that is pushed to.
 async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
-    let path = PathBuf::from(&args.holder);
-    let there = path.clone();
-    if bridge::run(move || fsx::try_stat(&there)).await?.is_some() {
-        return Ok(Holder::Local(path));
+    let look = &args.look;
+    let Endpoint::Registry { registry, prefix } = input::endpoint(&args.holder)? else {
+        let reading = Reading::looking(look, PlatformOptions::default());
+        let look = reading.look(session, &args.holder).await?;
+        return Ok(Holder::Source(look));
+    };
+    let list = settings::only_list(&look.only, session.reporter().as_ref()).await?;
+    if list.is_none() {
+        settings::require_no_section(&look.only)?;
     }
-    if !names_registry(&args.holder) {
-        return Err(OpsError::NoSource { path }.into());
-    }
-    let (registry, prefix) = push::target(&args.holder).map_err(|source| CommandError::Target {
-        what: "registry",
-        text: args.holder.clone(),
-        source,
-    })?;
     let purpose = ClientFor {
         reach: Reach {
             side: Side::Target,
             registries: vec![registry.clone()],
-            lists: &args.list,
+            lists: &look.only.only,
         },
         registries_conf: RegistriesConf::default(),
         purpose: Purpose::Look,
     };
     let client =
-        settings::client(&args.registry, session.jobs, &session.reporter(), purpose).await?;
+        settings::client(&look.registry, session.jobs, &session.reporter(), purpose).await?;
     Ok(Holder::Registry(Box::new(RegistryHolder {
         registry,
         client,
+        list,
         renames: settings::rename_rules(&args.rename, prefix.clone()),
         prefix,
+        referrers: look.referrers.mode(),
     })))
-}
-
-/// Whether a text is of the kind that names hosts, as in references.
-fn names_registry(text: &str) -> bool {
-    let is_path = text.starts_with(['.', '/']) || names_file(text);
-    let first = Path::new(text)
-        .iter()
-        .next()
-        .and_then(|first| first.to_str());
-    !is_path && first.is_some_and(|first| first == "localhost" || first.contains(['.', ':']))
 }

@@ -1,20 +1,28 @@
 //! `hod verify`
 
-use super::{CommandError, Exit, Session};
+use super::input::Reading;
+use super::{CommandError, Exit, Session, outcome, settings};
 use crate::cli::args::VerifyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
-use crate::ops::{self, Extent, VerifyOptions};
+use crate::ops::{self, Depth, Extent, VerifyOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
+    let cx = session.remote(settings::retry_policy(&args.look.registry));
+    let reading = Reading::looking(&args.look, args.platforms.options());
     let options = VerifyOptions {
-        source: args.source.clone(),
+        look: reading.look(session, &args.source).await?,
         extent: if args.partial {
             Extent::Partial
         } else {
             Extent::Whole
         },
+        depth: if args.deep {
+            Depth::Content
+        } else {
+            Depth::Length
+        },
     };
-    let found = ops::verify(&session.local(), &options).await?;
+    let found = ops::verify(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -36,17 +44,34 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     if let Some(delta) = &found.delta {
         printer.note(&format!("`{}` {delta}", args.source.display()));
     }
+    let checked = match found.unhashed_bytes {
+        Some(len) => format!(
+            "{} found in the right lengths and not hashed",
+            format_len(len)
+        ),
+        None => format!("{} hashed", format_len(found.bytes)),
+    };
     let what = format!(
-        "{}, {}, {} hashed in {}",
+        "{}, {}, {checked} in {}",
         format_count(found.n_images, "image"),
         format_count(found.n_blobs, "blob"),
-        format_len(found.bytes),
         format_duration(session.progress.totals().elapsed),
     );
     let source = args.source.display();
-    if found.problems.is_empty() {
+    let texts: Vec<String> = found.unread.iter().map(|of| of.error.clone()).collect();
+    let unread = found.unread.iter().zip(&texts);
+    let unread = unread.map(|(of, text)| (of.reason.clone(), of.image.as_str(), text.as_str()));
+    for group in outcome::by_reason(unread) {
+        printer.warning(&format!("not checked: {group}"));
+    }
+    if found.problems.is_empty() && found.unread.is_empty() {
         printer.message(&format!("verified `{source}`: {what}"));
         return Ok(Exit::Done);
+    }
+    if found.problems.is_empty() {
+        let n = format_count(found.unread.len(), "image or blob");
+        printer.message(&format!("verified `{source}` except {n}: {what}"));
+        return Ok(Exit::SomeFailed);
     }
     if let Some(missing) = found.only_missing() {
         let error = CommandError::Incomplete {
@@ -55,6 +80,15 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
         };
         printer.error(&error, error.advice().as_deref());
         return Ok(Exit::Refused);
+    }
+    if found.problems.len() == found.n_absent {
+        let error = CommandError::ImagesAbsent {
+            path: args.source.clone(),
+            n_absent: found.n_absent,
+            what,
+        };
+        printer.error(&error, error.advice().as_deref());
+        return Ok(Exit::NotVerified);
     }
     let n_problems = format_count(found.problems.len(), "problem");
     let error = CommandError::Damaged {

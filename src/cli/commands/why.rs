@@ -1,16 +1,19 @@
 //! `hod why`
 
-use super::{CommandError, Exit, Session};
+use super::input::Reading;
+use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::WhyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::ops::{self, Use, WhyOptions, WhyOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &WhyArgs) -> Result<Exit, CommandError> {
+    let cx = session.remote(settings::retry_policy(&args.look.registry));
+    let reading = Reading::looking(&args.look, args.platforms.options());
     let options = WhyOptions {
         digest: args.digest.clone(),
-        source: args.source.clone(),
+        look: reading.look(session, &args.source).await?,
     };
-    let found = ops::why(&session.local(), &options).await?;
+    let found = ops::why(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

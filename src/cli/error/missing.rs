@@ -39,10 +39,9 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     let host = meant_registry(text).unwrap_or_else(|| text.to_owned());
     let _: Registry = host.split('/').next()?.parse().ok()?;
     Some(format!(
-        "If `{host}` is a registry: it is read by `hod pull LIST --store STORE --source {host}`, \
-         which fetches images into a store; `hod receipt {host} --output FILE` writes down which \
-         images it has, and `hod diff FILE STORE` compares that; `hod push STORE {host} --dry-run` \
-         says what a push would change."
+        "If `{host}` is a registry: `hod ls {host}` lists its images, `hod receipt {host} --output FILE` \
+         writes down what it has, `hod pull LIST --store STORE --source {host}` fetches images into a \
+         store, and `hod push STORE {host} --dry-run` says what a push would change."
     ))
 }
 

@@ -26,6 +26,8 @@ const STDIN_LEN_MAX: u64 = 64 * 1024;
 pub(crate) enum Side {
     Source,
     Target,
+    /// A source, in a run that has targets too.
+    SourceBesideTarget,
     /// Not known: it is examined.
     Either,
 }
@@ -196,12 +198,16 @@ async fn given_login(
     let source = ("HOD_SOURCE_USERNAME", "HOD_SOURCE_PASSWORD");
     let target = ("HOD_TARGET_USERNAME", "HOD_TARGET_PASSWORD");
     let own: &[_] = match reach.side {
-        Side::Source => &[source],
+        Side::Source | Side::SourceBesideTarget => &[source],
         Side::Target => &[target],
         Side::Either => &[target, source],
     };
-    let general = ("HOD_USERNAME", "HOD_PASSWORD");
-    for &(user, password) in own.iter().chain([&general]) {
+    // Where registries are written, too, it is for those.
+    let general: &[_] = match reach.side {
+        Side::SourceBesideTarget => &[],
+        _ => &[("HOD_USERNAME", "HOD_PASSWORD")],
+    };
+    for &(user, password) in own.iter().chain(general) {
         let (username, secret) = (environment(user), environment(password));
         match (username, secret) {
             (Some(username), Some(secret)) => {

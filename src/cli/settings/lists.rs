@@ -15,6 +15,8 @@ use crate::report::{Event, Reporter};
 const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// Number of bytes of a list that are examined before the rest is read.
 const HEAD_LEN: u64 = 512;
+/// How the names of archives end, which are never read as lists.
+const ARCHIVE_NAMES: &[&str] = &[".tar", ".tar.gz", ".tar.zst", ".tgz"];
 /// Magic numbers of archives and compressed files, by offset.
 const ARCHIVES: &[(usize, &[u8])] = &[
     (257, b"ustar"),
@@ -90,7 +92,8 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
 /// Whether what is at `path` is a list, or a directory of lists, rather than images: text, or a
 /// directory that holds lists and is not a store or layout.
 pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
-    if fsx::is_stdin(path) {
+    let name = path.to_string_lossy();
+    if fsx::is_stdin(path) || ARCHIVE_NAMES.iter().any(|end| name.ends_with(end)) {
         return Ok(false);
     }
     let Some(stat) = fsx::try_stat(path)? else {
@@ -99,6 +102,10 @@ pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
     if stat.is_dir {
         return Ok(!lists_of(path)?.0.is_empty()
             && !matches!(no_lists(path, Vec::new())?, CommandError::NotAList { .. }));
+    }
+    if !stat.is_file {
+        // Of a pipe, `<(command)`, nothing can be read twice; a bundle comes from stdin.
+        return Ok(true);
     }
     let mut head = Vec::new();
     let file = fsx::open_input(path)?;

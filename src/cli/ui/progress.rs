@@ -1,6 +1,6 @@
 //! Progress on stderr: a bar on a terminal, a line every few seconds in a pipe.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -50,7 +50,7 @@ struct State {
     /// The warnings among them, in their order.
     warnings: Vec<String>,
     /// Names of the images that are complete at their destination.
-    done: BTreeSet<String>,
+    done: BTreeMap<String, usize>,
     repeats: Repeats,
     /// The bar's length, when it has one.
     bar_len: Option<u64>,
@@ -93,9 +93,11 @@ impl ProgressReporter {
         self.shared.state().warnings.clone()
     }
 
-    /// The names of the images that are complete at their destination.
-    pub fn done_images(&self) -> BTreeSet<String> {
-        self.shared.state().done.clone()
+    /// The names of the images that are complete at so many targets.
+    pub fn done_images(&self, n_targets: usize) -> BTreeSet<String> {
+        let state = self.shared.state();
+        let done = state.done.iter().filter(|(_, n)| **n >= n_targets);
+        done.map(|(image, _)| image.clone()).collect()
     }
 
     /// The progress of the run, if it is known: `images 3/10, 8.3/29.6 MiB`.
@@ -194,7 +196,7 @@ impl Shared {
                     is_new.then_some(0)
                 }
                 Event::ImageDone { image } => {
-                    state.done.insert(image.to_owned());
+                    *state.done.entry(image.to_owned()).or_default() += 1;
                     Some(0)
                 }
                 Event::Retry { error, .. } => state.repeats.retry(&common(cause(error)), now),

@@ -31,6 +31,11 @@ pub struct DirBlob {
 }
 
 impl OciDirWriter {
+    /// Refuses a destination that [`Self::create`] would refuse for what is there.
+    pub fn check(destination: &Path) -> Result<(), LayoutError> {
+        look_at(destination).map(|_| ())
+    }
+
     /// Starts a layout at `destination`, whose parents are created.
     ///
     /// An existing destination must be an OCI layout without foreign files, or an empty directory.

@@ -15,7 +15,9 @@ impl Batch {
     /// registry does not give.
     pub(in crate::ops) fn leave_failed(&mut self, source: &dyn Source) -> Result<(), BatchFailure> {
         let is_single = |error: &TransferError| {
-            error.is_damaged_source() || source.is_remote() && error.file_error().is_none()
+            error.is_damaged_source()
+                || matches!(error, TransferError::BlobAbsent { .. })
+                || source.is_remote() && error.file_error().is_none()
         };
         let (mut rest, mut positions) = (Vec::new(), Vec::new());
         for (image, &position) in self.plan.images.iter().zip(&self.positions) {

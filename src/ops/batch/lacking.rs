@@ -9,10 +9,28 @@ use crate::bridge;
 use crate::oci::sum_len;
 use crate::ops::OpsError;
 use crate::store::{Holding, Store, StoreError};
-use crate::transfer::{PlannedBlob, Source};
+use crate::transfer::{PlannedBlob, Source, Visibility};
 
 /// Number of blobs of the source checked at once.
 const CHECKED_AT_ONCE: usize = 16;
+
+/// What becomes of the parts of blobs that earlier runs left in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Parts {
+    /// They are continued.
+    Used,
+    /// The blobs are written anew, in whole.
+    Ignored,
+}
+
+/// What becomes of the parts in a store that is filled from `source`.
+pub(in crate::ops) fn parts(source: &dyn Source, visibility: Visibility) -> Parts {
+    if source.is_remote() && visibility == Visibility::Growing {
+        Parts::Used
+    } else {
+        Parts::Ignored
+    }
+}
 
 impl Batch {
     /// Determines, for a dry run, which blobs `store` lacks, or has damaged; a store that does not
@@ -21,13 +39,14 @@ impl Batch {
     pub(in crate::ops) async fn forecast(
         &mut self,
         source: &dyn Source,
-        store: Option<Store>,
+        (store, visibility): (Option<Store>, Visibility),
     ) -> Result<WouldMove, OpsError> {
         let plan = Arc::clone(&self.plan);
+        let parts = parts(source, visibility);
         let lacking = bridge::run(move || {
             let blobs = plan.blobs.iter().enumerate();
             let lacking = blobs.filter_map(|(at, blob)| {
-                let lacks = lacks(store.as_ref(), blob).transpose()?;
+                let lacks = lacks(store.as_ref(), blob, parts).transpose()?;
                 Some(lacks.map(|bytes| (at, bytes)))
             });
             lacking.collect::<Result<Vec<(usize, u64)>, StoreError>>()
@@ -53,7 +72,11 @@ impl Batch {
 }
 
 /// The number of bytes of a blob that a store would get; `None` when it has the blob.
-fn lacks(store: Option<&Store>, blob: &PlannedBlob) -> Result<Option<u64>, StoreError> {
+fn lacks(
+    store: Option<&Store>,
+    blob: &PlannedBlob,
+    parts: Parts,
+) -> Result<Option<u64>, StoreError> {
     let blob = &blob.descriptor;
     let Some(store) = store else {
         return Ok(Some(blob.size));
@@ -61,6 +84,9 @@ fn lacks(store: Option<&Store>, blob: &PlannedBlob) -> Result<Option<u64>, Store
     if store.holding(blob)? == Holding::Sound {
         return Ok(None);
     }
-    let kept = store.partial_len(&blob.digest)?;
+    let kept = match parts {
+        Parts::Used => store.partial_len(&blob.digest)?,
+        Parts::Ignored => 0,
+    };
     Ok(Some(blob.size.saturating_sub(kept)))
 }

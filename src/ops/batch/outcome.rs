@@ -100,6 +100,9 @@ pub struct BatchOutcome {
     /// hod did not write, and the links of tags that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
+    /// Whether what was written takes no more images: a bundle, an archive.
+    #[serde(skip)]
+    pub is_closed: bool,
     /// Projects of a Harbor that were created, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<ProjectReport>,
@@ -148,11 +151,21 @@ impl BatchOutcome {
             joined.n_blobs += other.n_blobs;
             joined.bytes = sum_len([joined.bytes, other.bytes]);
             joined.shared_bytes = sum_len([joined.shared_bytes, other.shared_bytes]);
-            if let (Some(all), Some(one)) = (&mut joined.would_move, other.would_move) {
-                all.blobs += one.blobs;
-                all.bytes = sum_len([all.bytes, one.bytes]);
-            }
+            joined.would_move = match (joined.would_move, other.would_move) {
+                (Some(all), Some(one)) => Some(WouldMove {
+                    blobs: all.blobs + one.blobs,
+                    bytes: sum_len([all.bytes, one.bytes]),
+                }),
+                (all, one) => all.or(one),
+            };
             joined.source_damage = joined.source_damage.or(other.source_damage);
+            joined.next_volumes.extend(other.next_volumes);
+            joined.next_volumes.sort_unstable();
+            joined.next_volumes.dedup();
+            joined.present_volumes = joined.present_volumes.or(other.present_volumes);
+            joined.is_closed |= other.is_closed;
+            joined.removed.extend(other.removed);
+            joined.left_files.extend(other.left_files);
             joined.projects.extend(other.projects);
             joined.bundles.extend(other.bundles);
             joined.forecasts.extend(other.forecasts);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Batch, ImageStatus, error_chain};
+use crate::hint::Hint as _;
 use crate::oci::Digest;
 use crate::ops::OpsError;
 use crate::transfer::TransferError;
@@ -61,13 +62,16 @@ impl Batch {
 
     /// Notes that what is left to do cannot be done, for a reason that is not an image's.
     pub(in crate::ops) fn fail_rest(&mut self, error: &OpsError) {
-        let text = error_chain(error);
+        let failed = Arc::new(TransferError::TargetFailed {
+            text: error_chain(error),
+            class: error.class(),
+            hint: error.hint(),
+        });
         let at = self.positions.iter().copied();
         for position in at {
             let status = &mut self.reports[position].status;
             if matches!(status, ImageStatus::Planned | ImageStatus::NotTried) {
-                let error = Arc::new(TransferError::TargetFailed { text: text.clone() });
-                *status = ImageStatus::failed(error);
+                *status = ImageStatus::failed(Arc::clone(&failed));
             }
         }
     }

@@ -256,8 +256,8 @@ fn refuse_manifests_as_blobs(cx: &Context, batch: &mut Batch) {
 fn warn_of_tool(cx: &Context, carried: &Carried) {
     if let Some(problem) = carried.left {
         cx.warn(&format!(
-            "hod is not included, because {problem}: build a static one (`make dist`), pass \
-             `--tool FILE`, or `--no-tool`"
+            "hod is not included, because {problem}: build a static one (`make dist`), or pack with \
+             `hod pack --tool FILE` or `--no-tool`"
         ));
     }
 }

@@ -13,7 +13,7 @@ use self::fill::Looked;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
 use crate::fsx::{self, LinkMode};
-use crate::layout::{self, LayoutError};
+use crate::layout::{self, LayoutError, OciDirWriter};
 use crate::list::RenameRules;
 use crate::ops::batch::{
     Batch, existing_ancestor, require_links, require_other, require_same_filesystem, require_space,
@@ -22,7 +22,7 @@ use crate::ops::input::OpenInput;
 use crate::ops::{Catalog, Context, Effect, Fewer, OpsError, OutputError, base, platforms};
 use crate::report::amount::format_count;
 use crate::store::Store;
-use crate::transfer::{ChosenImage, Keeping, LinkChoice, OciSink, Plan, Resolved};
+use crate::transfer::{ChosenImage, Keeping, LinkChoice, OciSink, Plan, Resolved, Visibility};
 
 /// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
@@ -107,8 +107,9 @@ impl CopyTarget for LayoutTarget {
         self.tell_readers(cx, &batch.plan);
         let link = self.link(input, &batch.plan)?;
         self.require_room(input, (&batch.plan, link))?;
+        let at = (None, Visibility::Growing);
         let would_move = match options.effect {
-            Effect::DryRun => Some(batch.forecast(source, None).await?),
+            Effect::DryRun => Some(batch.forecast(source, at).await?),
             Effect::Real => None,
         };
         Ok(Box::new(Looked {
@@ -146,10 +147,11 @@ impl LayoutTarget {
                     return Err(LayoutError::Occupied { path, found: None }.into());
                 }
                 if let Some(kind) = layout::kind_of_one(&path)? {
-                    return Err(OutputError::IsLayout { path, kind }.into());
+                    let wanted = "a directory of `dir:` layouts";
+                    return Err(OutputError::IsLayout { path, kind, wanted }.into());
                 }
             }
-            LayoutFormat::Oci => {}
+            LayoutFormat::Oci => OciDirWriter::check(&path)?,
         }
         Ok(())
     }
@@ -163,9 +165,12 @@ impl LayoutTarget {
         let n_docker = plan.images.iter().filter(is_docker).count();
         if n_docker > 0 {
             cx.note(&format!(
-                "{} with manifests in Docker's format, which are kept as they are: containerd finds \
-                 them in an OCI layout, skopeo only those in OCI's; `--format dir` is for skopeo too",
-                format_count(n_docker, "image")
+                "{} manifests in Docker's format, which are kept as they are. containerd reads them \
+                 from an OCI layout, skopeo does not; both read `dir:` layouts",
+                match n_docker {
+                    1 => "1 image has".to_owned(),
+                    n => format!("{} have", format_count(n, "image")),
+                }
             ));
         }
         let has_referrers = |image: &Resolved| !image.referrers.is_empty();

@@ -14,13 +14,14 @@ use self::replace::Replacement;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
 use crate::bridge;
-use crate::fsx::{Durability, LinkMode};
+use crate::fsx::{self, Durability, LinkMode};
+use crate::layout;
 use crate::list::RenameRules;
 use crate::ops::batch::{Batch, require_other};
 use crate::ops::catalog::require_store_path;
 use crate::ops::input::OpenInput;
 use crate::ops::platforms::{self, Mismatch};
-use crate::ops::{Context, Effect, Input, OpsError, base, indirect};
+use crate::ops::{Context, Effect, Input, OpsError, OutputError, base, indirect};
 use crate::store::{Kept, Store};
 use crate::transfer::{OnFailure, Plan, Visibility, publications};
 
@@ -91,8 +92,28 @@ impl CopyTarget for StoreTarget {
         self.path.display().to_string()
     }
 
+    /// A layout could not be read any more where there is a store, too.
     fn check(&self) -> Result<(), OpsError> {
-        require_store_path(&self.path)
+        require_store_path(&self.path)?;
+        let path = self.path.clone();
+        if Store::detect(&path)? {
+            return Ok(());
+        }
+        let kind = match layout::kind_of_one(&path)? {
+            None if fsx::try_stat(&path)?.is_some() && layout::detect(&path)? => {
+                Some("a directory of `dir:` layouts")
+            }
+            kind => kind,
+        };
+        match kind {
+            Some(kind) => Err(OutputError::IsLayout {
+                path,
+                kind,
+                wanted: "a store",
+            }
+            .into()),
+            None => Ok(()),
+        }
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
@@ -160,7 +181,8 @@ impl CopyTarget for StoreTarget {
             looked.n_others = self.n_others(&looked.batch.plan)?;
         }
         if is_dry {
-            looked.would_move = Some(looked.batch.forecast(source, store).await?);
+            let at = (store, self.visibility);
+            looked.would_move = Some(looked.batch.forecast(source, at).await?);
             if let Some(replacement) = &mut looked.replacement {
                 replacement.finish(&looked.batch).await?;
             }

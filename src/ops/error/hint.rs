@@ -5,6 +5,7 @@ use std::path::Path;
 use super::OpsError;
 use crate::hint::Hint;
 use crate::ops::SourceKind;
+use crate::registry::RegistryError;
 
 /// How many images are named where one is not found.
 const SHOWN_MAX: usize = 10;
@@ -23,6 +24,16 @@ fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
     }
 }
 
+/// The hint where a registry does not list its repositories.
+fn without_catalog(error: &RegistryError) -> String {
+    let named = "name the images with `--only LIST`, as for a push: each is then asked for by \
+                 itself; the whole list is often for administrators only";
+    match error.hint().filter(|_| error.status() == Some(401)) {
+        Some(login) => format!("{login}\n{named}"),
+        None => named.to_owned(),
+    }
+}
+
 impl Hint for OpsError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -31,11 +42,7 @@ impl Hint for OpsError {
             Self::Bundle(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
-            Self::NoCatalog { .. } => Some(
-                "name the images with `--list LIST`, as for the push: each is then asked for by \
-                 itself; the whole list is often for administrators only"
-                    .to_owned(),
-            ),
+            Self::NoCatalog { source, .. } => Some(without_catalog(source)),
             Self::Receipt { source, .. } => source.hint(),
             Self::NothingRead { source, .. } => source.hint(),
             Self::BaseMissing(missing) => missing.hint(),
@@ -85,7 +92,7 @@ impl Hint for OpsError {
             | Self::ReadOnlyBundle { .. }
             | Self::NotWritable { .. } => Some(self.advice_to_a_server().to_owned()),
             Self::Piped => Some(
-                "push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
+                "copy, push, export, unpack, verify, ls, diff and why read a bundle from stdin; for all \
                  else, write it to a file first"
                     .to_owned(),
             ),

@@ -5,6 +5,7 @@ use futures_util::{Stream, StreamExt as _};
 use crate::list::{Destination, ImageList, LineOptions, ListEntry, ListLine, Origin};
 use crate::oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
 use crate::ops::OpsError;
+use crate::ops::preflight::{Undone, not_ready};
 use crate::registry::{Client, RegistryError, Repo};
 
 /// How many repositories are asked at once for their tags.
@@ -35,18 +36,18 @@ pub(in crate::ops) async fn tags<'a>(
 }
 
 /// Why the repositories of a registry cannot be listed: many registries show their catalog to
-/// administrators only. Other errors are for `otherwise`.
+/// administrators only.
 pub(in crate::ops) fn no_catalog(
     registry: &Registry,
     error: RegistryError,
-    otherwise: impl FnOnce(RegistryError) -> OpsError,
+    undone: Undone,
 ) -> OpsError {
     match error.status() {
         Some(400..=499) => OpsError::NoCatalog {
             registry: registry.clone(),
             source: Box::new(error),
         },
-        _ => otherwise(error),
+        _ => not_ready(registry, &error, undone).into(),
     }
 }
 
@@ -59,7 +60,7 @@ pub async fn registry_list(
 ) -> Result<ImageList, OpsError> {
     let listed = tags(client, registry, prefix).await;
     let mut listed =
-        std::pin::pin!(listed.map_err(|error| no_catalog(registry, error, OpsError::from))?);
+        std::pin::pin!(listed.map_err(|error| no_catalog(registry, error, Undone::Look))?);
     let mut lines = Vec::new();
     while let Some((repo, tags)) = listed.next().await {
         match tags {

@@ -11,7 +11,7 @@ use crate::bridge;
 use crate::list::{Expanded, PatternLine, TagPattern, TagRule};
 use crate::oci::{Registry, Tag};
 use crate::ops::preflight::check_repositories;
-use crate::ops::{Context, OpsError, SourceCheck};
+use crate::ops::{Context, OpsError};
 use crate::registry::{Client, Repo};
 use crate::transfer::{TransferError, Unmatched};
 
@@ -34,8 +34,8 @@ pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, Op
     asked.dedup();
     if !asked.is_empty() {
         from.client.expect(asked.iter().flatten());
-        if from.preflight == SourceCheck::Run {
-            check_repositories(cx, &from.client, &asked).await?;
+        if let Some(undone) = from.preflight.undone() {
+            check_repositories(cx, &from.client, &asked, undone).await?;
         }
         let n = asked.len();
         cx.stage(&match n {

@@ -1,21 +1,23 @@
 //! The images that a list names at registries.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::patterns::{self, Images};
 use crate::bridge;
 use crate::list::{Expanded, ImageList, ListEntry, PatternLine, RenameRules};
-use crate::oci::{Digest, ForeignLayers, Registry, Tag};
-use crate::ops::batch::{Batch, resolve_images};
+use crate::oci::{Digest, ForeignLayers, Registry, RepositoryName, Tag};
+use crate::ops::batch::resolve_images;
 use crate::ops::carry::Carry;
 use crate::ops::catalog::{landed, require_apart};
 use crate::ops::platforms::PlatformOptions;
 use crate::ops::preflight::{check_sources, require_access};
-use crate::ops::{Context, OpsError, SourceCheck};
+use crate::ops::{Context, OpsError, SourceCheck, SourceKind};
 use crate::registry::{Client, ManifestRef, Repo};
 use crate::store::Store;
 use crate::transfer::{
-    Destination, Locate, OnFailure, ReferrerMode, Source, TransferError, Wanted,
+    Destination, Locate, OnFailure, ReferrerMode, Resolution, Source, TransferError, Wanted,
 };
 
 /// Images of registries.
@@ -28,6 +30,17 @@ pub struct Registries {
     pub platforms: PlatformOptions,
     pub foreign_layers: ForeignLayers,
     pub preflight: SourceCheck,
+    pub origin: RegistriesOrigin,
+}
+
+/// What the user named registries by.
+#[derive(Debug, Clone)]
+pub struct RegistriesOrigin {
+    pub kind: SourceKind,
+    /// As the user wrote it.
+    pub word: PathBuf,
+    /// Of a registry: the prefix that its images are below.
+    pub prefix: Option<RepositoryName>,
 }
 
 impl Registries {
@@ -66,28 +79,61 @@ impl Registries {
         Ok(wanted)
     }
 
+    /// The images under the names that a push gives them: those of a registry without the prefix
+    /// that they are below.
+    pub(super) fn surveyed(
+        &self,
+        images: &Images,
+        referrers: ReferrerMode,
+    ) -> Result<Vec<Wanted>, OpsError> {
+        let mut wanted = self.wanted(images, None, referrers)?;
+        if let Some(prefix) = &self.origin.prefix {
+            for image in &mut wanted {
+                let name = &mut image.destination.repository;
+                let below = name.as_str().strip_prefix(prefix.as_str());
+                let below = below.and_then(|rest| rest.strip_prefix('/')?.parse().ok());
+                // The prefix may be a repository itself.
+                *name = below.unwrap_or_else(|| name.clone());
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The same, with the tags that patterns stand for.
+    pub(in crate::ops) async fn survey(
+        &self,
+        cx: &Context,
+        referrers: ReferrerMode,
+    ) -> Result<Vec<Wanted>, OpsError> {
+        let images = patterns::expand(cx, self).await?;
+        self.surveyed(&images, referrers)
+    }
+
     /// Asks the registries whether they can be read, then for every image.
     pub(super) async fn resolve(
         &self,
         cx: &Context,
         (source, known): (&dyn Source, Option<&Store>),
         (wanted, on_failure): (Vec<Wanted>, OnFailure),
-    ) -> Result<Batch, OpsError> {
+    ) -> Result<Vec<Resolution>, OpsError> {
+        let undone = self.preflight.undone();
         expect(&self.client, &wanted);
         expect_pulls(&self.client, &wanted, known.cloned()).await;
-        if self.preflight == SourceCheck::Run {
-            check_sources(cx, &self.client, &wanted, known).await?;
+        if let Some(undone) = undone {
+            check_sources(cx, &self.client, (&wanted, known), undone).await?;
         }
         let resolutions = resolve_images(cx, source, wanted, on_failure).await;
-        if self.preflight == SourceCheck::Run {
-            require_access(&resolutions)?;
+        if let Some(undone) = undone {
+            require_access(&resolutions, undone)?;
         }
-        let batch = Batch::of(cx, source, (resolutions, on_failure));
-        // Manifests are what registries count; all are fetched by now.
+        Ok(resolutions)
+    }
+
+    /// Notes what is left of the pulls that registries count; all manifests are fetched by now.
+    pub(super) fn note_budgets(&self, cx: &Context) {
         for (host, budget) in self.client.budgets() {
             cx.note(&format!("`{host}`: {budget}"));
         }
-        Ok(batch)
     }
 }
 

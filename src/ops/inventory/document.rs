@@ -30,6 +30,7 @@ pub(super) fn read(
         held,
         base,
         manifests: HashMap::new(),
+        absent: Vec::new(),
         damaged: Vec::new(),
         problems: Vec::new(),
         source,

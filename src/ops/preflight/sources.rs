@@ -1,4 +1,4 @@
-//! Preflight of a pull or receipt: one request is sent to each registry that the images come from,
+//! Preflight of verbs that read registries: one request is sent to each registry that the images come from,
 //! before the whole list is processed.
 //!
 //! An image whose mirrors cannot be reached may still come from its registry, and the reverse; so
@@ -27,17 +27,47 @@ const ASK_AT_ONCE: usize = 16;
 /// With how many images of a registry a token is asked for.
 const SAMPLES_MAX: usize = 3;
 
-/// Whether to look before a pull.
+/// Whether registries are asked whether they can be read before images are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceCheck {
     Skip,
+    /// Before a pull or a copy.
     Run,
+    /// Before a verb that only looks.
+    Look,
 }
 
 impl SourceCheck {
-    /// As `--no-preflight` says it.
+    /// As `--no-preflight` of a pull or a copy says it.
     pub fn unless(no_preflight: bool) -> Self {
         if no_preflight { Self::Skip } else { Self::Run }
+    }
+
+    /// The work that is not done where the check fails; `None` without a check.
+    pub(in crate::ops) fn undone(self) -> Option<Undone> {
+        match self {
+            Self::Skip => None,
+            Self::Run => Some(Undone::Pull),
+            Self::Look => Some(Undone::Look),
+        }
+    }
+}
+
+/// The work that was not done, since registries are not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Undone {
+    Pull,
+    Look,
+    Receipt,
+}
+
+impl Undone {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Pull => "nothing was pulled",
+            Self::Look => "nothing was read",
+            Self::Receipt => "no receipt was written",
+        }
     }
 }
 
@@ -49,7 +79,7 @@ pub struct SourcesNotReady {
     n_sources: usize,
     /// The work that was therefore not done.
     #[serde(skip)]
-    undone: &'static str,
+    undone: Undone,
     /// Those of them that cannot be used.
     #[serde(serialize_with = "as_texts")]
     pub registries: Vec<Registry>,
@@ -80,7 +110,7 @@ impl fmt::Display for SourcesNotReady {
             )?,
         }
         let problems = format_count(self.findings.len(), "problem");
-        write!(f, ": {problems}, and {}", self.undone)?;
+        write!(f, ": {problems}, and {}", self.undone.in_words())?;
         write_table(f, &self.findings)
     }
 }
@@ -89,7 +119,13 @@ impl Hint for SourcesNotReady {
     fn hint(&self) -> Option<String> {
         let mut hints: Vec<String> = super::finding::fixes(&self.findings).collect();
         if self.registries.len() < self.n_sources {
-            hints.push("`--no-preflight` pulls from the other registries all the same".to_owned());
+            let others = match self.undone {
+                Undone::Pull => "`--no-preflight` pulls from the other registries all the same",
+                Undone::Look | Undone::Receipt => {
+                    "`--no-preflight` reads the other registries all the same"
+                }
+            };
+            hints.push(others.to_owned());
         }
         (!hints.is_empty()).then(|| hints.join("\n"))
     }
@@ -106,17 +142,13 @@ struct Source {
     answer: OnceCell<Result<(), Arc<RegistryError>>>,
 }
 
-/// The promise of a preflight that refuses a run.
-const NOTHING_PULLED: &str = "nothing was pulled";
-const NO_RECEIPT: &str = "no receipt was written";
-
 /// Asks every registry that the images of `wanted` come from, except for an image that `known` has
 /// already and that is requested by digest only.
 pub(in crate::ops) async fn check_sources(
     cx: &Context,
     client: &Client,
-    wanted: &[Wanted],
-    known: Option<&Store>,
+    (wanted, known): (&[Wanted], Option<&Store>),
+    undone: Undone,
 ) -> Result<(), SourcesNotReady> {
     let asked = wanted.iter().filter_map(|image| {
         let Locate::Remote { repos, at } = &image.locate else {
@@ -129,7 +161,7 @@ pub(in crate::ops) async fn check_sources(
         let is_here = image.referrers == ReferrerMode::Leave && known.is_some_and(has_it);
         (!is_here).then_some((repos.as_slice(), at))
     });
-    check(cx, client, asked, NOTHING_PULLED).await
+    check(cx, client, asked, undone).await
 }
 
 /// Asks every registry whose tags are to be listed, each group of repositories by any of them.
@@ -137,27 +169,31 @@ pub(in crate::ops) async fn check_repositories(
     cx: &Context,
     client: &Client,
     repositories: &[Vec<Repo>],
+    undone: Undone,
 ) -> Result<(), SourcesNotReady> {
     let latest = ManifestRef::Tag(Tag::latest());
     let asked = repositories.iter().map(|repos| (repos.as_slice(), &latest));
-    check(cx, client, asked, NOTHING_PULLED).await
+    check(cx, client, asked, undone).await
 }
 
-/// Asks the registry of which a receipt is to be made, with the images that it is to be asked for.
+/// Asks the registries of which a receipt is to be made, with the images that it is to be asked for.
 pub(in crate::ops) async fn check_source<'a>(
     cx: &Context,
     client: &Client,
-    asked: impl Iterator<Item = (&'a Repo, &'a ManifestRef)>,
+    asked: impl Iterator<Item = (&'a [Repo], &'a ManifestRef)>,
 ) -> Result<(), SourcesNotReady> {
-    let asked = asked.map(|(repo, at)| (std::slice::from_ref(repo), at));
-    check(cx, client, asked, NO_RECEIPT).await
+    check(cx, client, asked, Undone::Receipt).await
 }
 
-/// The error that no receipt can be made of a registry.
-pub(in crate::ops) fn no_receipt(registry: &Registry, error: &RegistryError) -> SourcesNotReady {
+/// The error of a registry that does not answer usably.
+pub(in crate::ops) fn not_ready(
+    registry: &Registry,
+    error: &RegistryError,
+    undone: Undone,
+) -> SourcesNotReady {
     SourcesNotReady {
         n_sources: 1,
-        undone: NO_RECEIPT,
+        undone,
         registries: vec![registry.clone()],
         findings: vec![Finding::of_error(registry, error)],
     }
@@ -167,7 +203,10 @@ pub(in crate::ops) fn no_receipt(registry: &Registry, error: &RegistryError) -> 
 ///
 /// This is known only after all manifests were requested: many registries issue a token to
 /// everyone, and private images may be mixed with public ones.
-pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), SourcesNotReady> {
+pub(in crate::ops) fn require_access(
+    resolutions: &[Resolution],
+    undone: Undone,
+) -> Result<(), SourcesNotReady> {
     let mut seen: BTreeMap<&Registry, Access<'_>> = BTreeMap::new();
     for resolution in resolutions {
         let (wanted, error) = match resolution {
@@ -205,7 +244,7 @@ pub(in crate::ops) fn require_access(resolutions: &[Resolution]) -> Result<(), S
     }
     Err(SourcesNotReady {
         n_sources,
-        undone: NOTHING_PULLED,
+        undone,
         registries,
         findings,
     })
@@ -224,7 +263,7 @@ async fn check<'a>(
     cx: &Context,
     client: &Client,
     asked: impl Iterator<Item = (&'a [Repo], &'a ManifestRef)>,
-    undone: &'static str,
+    undone: Undone,
 ) -> Result<(), SourcesNotReady> {
     let mut sources: BTreeMap<Registry, Source> = BTreeMap::new();
     let mut chains: BTreeMap<Chain, Registry> = BTreeMap::new();

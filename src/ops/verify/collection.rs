@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::{VerifyOutcome, ambiguous_name, hash};
+use super::content::hash;
+use super::{VerifyOutcome, ambiguous_name};
 use crate::bridge;
 use crate::layout::{Collection, LayoutError};
 use crate::oci::{Digest, DigestHasher};
@@ -24,8 +25,8 @@ pub(super) async fn verify(
     cx: &Context,
     (catalog, collection): (&Catalog, &Arc<Collection>),
 ) -> Result<VerifyOutcome, OpsError> {
-    let (wanted, collisions) = catalog.survey().await?;
-    let batch = Batch::resolve(cx, catalog.source(), wanted, OnFailure::GoOn).await;
+    let surveyed = catalog.survey_all().await?;
+    let batch = Batch::resolve(cx, catalog.source(), surveyed.wanted, OnFailure::GoOn).await;
     let failed = |(image, text): (&str, &str)| format!("{image}: {text}");
     let reports = batch.reports().iter();
     let mut problems: Vec<String> = reports
@@ -34,7 +35,7 @@ pub(super) async fn verify(
             _ => None,
         })
         .collect();
-    problems.extend(collisions.iter().map(ambiguous_name));
+    problems.extend(surveyed.collisions.iter().map(ambiguous_name));
     let results = if collection.is_sequential() {
         let (collection, plan) = (Arc::clone(collection), Arc::clone(&batch.plan));
         let reporter = Arc::clone(&cx.reporter);
@@ -54,15 +55,11 @@ pub(super) async fn verify(
         }
     }
     Ok(VerifyOutcome {
-        kind: catalog.kind(),
         n_images: batch.reports().len(),
         n_blobs,
         bytes,
         problems,
-        notes: Vec::new(),
-        volumes: None,
-        signature: None,
-        delta: None,
+        ..VerifyOutcome::new(catalog.kind())
     })
 }
 
@@ -72,7 +69,7 @@ async fn hash_in_place(
     plan: &Plan,
 ) -> Vec<Result<(), TransferError>> {
     futures_util::stream::iter(&plan.blobs)
-        .map(|blob| hash(cx, source, blob))
+        .map(|blob| hash(cx, source, (&blob.from[0], &blob.descriptor)))
         .buffered(cx.jobs)
         .collect()
         .await

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::super::{Location, SizeClaim, Source, TransferError, Wanted};
+use super::super::{Indexes, Location, SizeClaim, Source, TransferError, Wanted};
 use super::absent::{self, AbsentChild, Holder, Wish};
 use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX, ReferrerMode};
 use crate::oci::{Descriptor, Digest, Manifest, Platform, PlatformChoice};
@@ -73,10 +73,9 @@ impl<'a> Walk<'a> {
         Self {
             source,
             location,
-            lenience: if source.is_remote() {
-                Lenience::Nothing
-            } else {
-                Lenience::Some
+            lenience: match source.caps().indexes {
+                Indexes::Whole => Lenience::Nothing,
+                Indexes::Partial => Lenience::Some,
             },
             known: Mutex::default(),
         }
@@ -86,8 +85,9 @@ impl<'a> Walk<'a> {
     pub(super) fn of(source: &'a dyn Source, location: &'a Location, wanted: &Wanted) -> Self {
         let is_whole = wanted.platforms == PlatformChoice::All;
         let is_kept = wanted.index_mode == IndexMode::Keep;
+        let may_lack = source.caps().indexes == Indexes::Partial;
         let lenience = match wanted.referrers {
-            _ if !source.is_remote() && (is_kept || !is_whole) => Lenience::Some,
+            _ if may_lack && (is_kept || !is_whole) => Lenience::Some,
             ReferrerMode::Leave => Lenience::Referrers,
             ReferrerMode::Carry => Lenience::Nothing,
         };

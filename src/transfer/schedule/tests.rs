@@ -14,8 +14,8 @@ use crate::oci::{Descriptor, ForeignLayers, Manifest, PlatformChoice};
 use crate::report::Silent;
 use crate::store::StoreError;
 use crate::transfer::{
-    BlobHolder, Destination, IndexMode, Keeping, Listed, Locate, Location, Reach, ReadOrder,
-    ReferrerMode, Resolved, SourceCaps, Wanted, resolve,
+    BlobHolder, Destination, IndexMode, Indexes, Keeping, Listed, Locate, Location, Reach,
+    ReadOrder, ReferrerMode, Resolved, SourceCaps, Wanted, resolve,
 };
 
 /// A remote source of images with one blob each, of which it has none.
@@ -58,6 +58,7 @@ impl Source for Remote {
             order: ReadOrder::Any,
             keeping: Keeping::Inside,
             holder: BlobHolder::Other,
+            indexes: Indexes::Whole,
         }
     }
 

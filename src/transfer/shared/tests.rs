@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
 use crate::oci::MediaType;
-use crate::transfer::{BlobHolder, Keeping, Reach, ReadOrder};
+use crate::transfer::{BlobHolder, Indexes, Keeping, Reach, ReadOrder};
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;
@@ -42,6 +42,7 @@ impl Source for Shared {
             order: ReadOrder::Any,
             keeping: Keeping::Inside,
             holder: BlobHolder::Other,
+            indexes: Indexes::Whole,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A blob that comes over a network: opened at any byte, and read on where a connection was lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -11,6 +12,16 @@ use crate::transfer::{BlobContent, BlobStream, Location, PlannedBlob, Source, Tr
 /// A connection that was lost after so many bytes is replaced at once; any other is left to the
 /// retries of the engine, which wait.
 const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
+
+/// How long is waited before a blob is opened again in the middle of which its host went down; a
+/// target that is being filled waits meanwhile, and gives up after a minute.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 
 /// Opens a blob from the byte `from` on, wherever it can be had.
 pub(super) async fn open_from(
@@ -34,13 +45,19 @@ pub(super) async fn open_from(
     Err(last)
 }
 
+/// The bytes of a blob that is open at `from`, also beyond the end of a connection.
+pub(super) fn read_on(
+    source: &Arc<dyn Source>,
+    blob: &PlannedBlob,
+    (content, from): (BlobContent, u64),
+) -> BlobContent {
+    let blob = Arc::new(Blob::new(source, blob));
+    BlobContent::Stream(blob.read_on(content.into_stream(), from))
+}
+
 /// The blob as an upload reads it.
 pub(super) fn reopen(source: &Arc<dyn Source>, blob: &PlannedBlob) -> Reopen {
-    let blob = Arc::new(Blob {
-        source: Arc::clone(source),
-        locations: blob.from.clone(),
-        descriptor: blob.descriptor.clone(),
-    });
+    let blob = Arc::new(Blob::new(source, blob));
     Box::new(move |from| {
         let blob = Arc::clone(&blob);
         Box::pin(async move {
@@ -58,10 +75,36 @@ struct Blob {
 }
 
 impl Blob {
+    fn new(source: &Arc<dyn Source>, blob: &PlannedBlob) -> Self {
+        Self {
+            source: Arc::clone(source),
+            locations: blob.from.clone(),
+            descriptor: blob.descriptor.clone(),
+        }
+    }
+
     async fn open(&self, from: u64) -> Result<BlobStream, TransferError> {
         let place = (self.locations.as_slice(), &self.descriptor);
         let content = open_from(self.source.as_ref(), place, from).await?;
         Ok(content.into_stream())
+    }
+
+    /// Opens it where its host may be down for a moment.
+    async fn open_patiently(&self, from: u64) -> Result<BlobStream, TransferError> {
+        for pause in PAUSES {
+            match self.open(from).await {
+                Err(error)
+                    if matches!(
+                        error.failure(self.source.as_ref()),
+                        Failure::Passing { .. } | Failure::Limited { .. }
+                    ) =>
+                {
+                    tokio::time::sleep(pause).await;
+                }
+                result => return result,
+            }
+        }
+        self.open(from).await
     }
 
     /// The bytes of `stream`, which begins at `from`, and of those that replace it.
@@ -93,7 +136,7 @@ impl Blob {
                     if !has_progress || !matches!(failure, Failure::Passing { .. }) {
                         return Some((Err(error), None));
                     }
-                    match blob.open(reading.at).await {
+                    match blob.open_patiently(reading.at).await {
                         Ok(stream) => reading.stream = stream,
                         Err(error) => return Some((Err(error), None)),
                     }

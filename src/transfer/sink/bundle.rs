@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 pub use sample::{Sample, SampleSink};
 
-use super::{Batching, Content, Sink};
+use super::{Batching, Content, Sink, Visibility};
 use crate::bridge::{self, Stop};
 use crate::bundle::{
     BundleError, BundleWriter, Incoming, Knowledge, Planned, Putting, WriteOptions, WriteOutcome,
@@ -247,6 +247,10 @@ enum Cause {
 
 #[async_trait]
 impl Sink for BundleSink {
+    fn visibility(&self) -> Visibility {
+        Visibility::AllOrNothing
+    }
+
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let digest = content.handover.blob.descriptor.digest.clone();
         if !self.inner.needs(&digest) {

@@ -75,9 +75,15 @@ impl<'a> Content<'a> {
         !self.once && self.handover.source.is_remote()
     }
 
-    /// Opens the content; a second time too, unless the source can be read only once.
+    /// Opens the content; a second time too, unless the source can be read only once. A connection
+    /// that is lost in the middle is replaced.
     pub(in crate::transfer) async fn open(&mut self) -> Result<BlobContent, TransferError> {
-        self.open_from(0).await
+        let content = self.open_from(0).await?;
+        if !self.is_resumable() {
+            return Ok(content);
+        }
+        let Handover { source, blob, .. } = self.handover;
+        Ok(again::read_on(source, blob, (content, 0)))
     }
 
     /// Opens the content from the byte `from` on.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Content, Sink};
+use super::{Content, Sink, Visibility};
 use crate::bridge::{self, Chunks};
 use crate::fsx::Durability;
 use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
@@ -30,6 +30,10 @@ pub struct DockerSink {
 
 #[async_trait]
 impl Sink for DockerSink {
+    fn visibility(&self) -> Visibility {
+        Visibility::AllOrNothing
+    }
+
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let blob = &content.handover.blob.descriptor;
         let layers = match &*writer(&self.writer) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Content, LinkChoice, ManifestFiles, Sink};
+use super::{Content, LinkChoice, ManifestFiles, Sink, Visibility};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::layout::{
@@ -41,6 +41,10 @@ enum Blob {
 
 #[async_trait]
 impl Sink for OciSink {
+    fn visibility(&self) -> Visibility {
+        Visibility::AllOrNothing
+    }
+
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let descriptor = content.handover.blob.descriptor.clone();
         if let Target::Directory { writer, link, .. } = &self.target {

@@ -106,6 +106,10 @@ impl Sink for StoreSink {
     fn batching(&self) -> Batching {
         Batching::Together
     }
+
+    fn visibility(&self) -> Visibility {
+        self.options.visibility
+    }
 }
 
 impl StoreSink {

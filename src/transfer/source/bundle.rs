@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::content::{open_parts, open_range};
 use super::{
-    BlobContent, BlobHolder, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
     SourceCaps,
 };
 use crate::bridge;
@@ -37,6 +37,7 @@ impl Source for BundleSource {
             order: ReadOrder::Any,
             keeping: Keeping::Inside,
             holder: BlobHolder::Bundle,
+            indexes: Indexes::Partial,
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    BlobContent, BlobHolder, BundleSource, Keeping, Listed, Location, Reach, ReadOrder, Source,
-    SourceCaps,
+    BlobContent, BlobHolder, BundleSource, Indexes, Keeping, Listed, Location, Reach, ReadOrder,
+    Source, SourceCaps,
 };
 use crate::bundle::Bundle;
 use crate::oci::{Descriptor, Digest, Manifest};
@@ -36,6 +36,7 @@ impl Source for BundlesSource {
             order: ReadOrder::Any,
             keeping: Keeping::Inside,
             holder: BlobHolder::Bundle,
+            indexes: Indexes::Partial,
         }
     }
 

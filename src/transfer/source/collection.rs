@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source,
-    SourceCaps,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
+    Source, SourceCaps,
 };
 use crate::bridge;
 use crate::layout::{Collection, CollectionKind, LayoutError, NamedImage};
@@ -54,6 +54,7 @@ impl Source for CollectionSource {
                 | CollectionKind::TreeArchive => Keeping::Inside,
             },
             holder: BlobHolder::Other,
+            indexes: Indexes::Partial,
         }
     }
 

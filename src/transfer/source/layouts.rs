@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder, Source,
-    SourceCaps, Wanted,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
+    Source, SourceCaps, Wanted,
 };
 use crate::bridge;
 use crate::layout::{DirLayout, FoundLayout, LayoutError};
@@ -50,6 +50,7 @@ impl Source for LayoutsSource {
             order: ReadOrder::Any,
             keeping: Keeping::Files,
             holder: BlobHolder::Other,
+            indexes: Indexes::Partial,
         }
     }
 

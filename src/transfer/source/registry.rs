@@ -1,12 +1,15 @@
 //! Registries as a source.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use tokio::sync::OnceCell;
 
 use super::{
-    BlobContent, BlobHolder, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source,
     SourceCaps, Wanted,
 };
 use crate::bridge;
@@ -21,6 +24,23 @@ pub struct RegistrySource {
     pub client: Client,
     /// A store in which manifests are looked for before they are fetched, which registries count.
     pub known: Option<Store>,
+    /// For verbs that only look: what they have read so far.
+    pub look: Option<Looked>,
+}
+
+/// The manifests that were read from registries, each of which is fetched once.
+#[derive(Debug, Clone, Default)]
+pub struct Looked(Arc<Mutex<HashMap<(Repo, Digest), Cell>>>);
+
+/// A manifest, once it was asked for; `None` where it was not found.
+type Cell = Arc<OnceCell<Option<Manifest>>>;
+
+impl Looked {
+    fn cell(&self, repo: &Repo, digest: &Digest) -> Cell {
+        let mut cells = self.0.lock().expect("no panic while looking up");
+        let cell = cells.entry((repo.clone(), digest.clone())).or_default();
+        Arc::clone(cell)
+    }
 }
 
 impl RegistrySource {
@@ -41,6 +61,29 @@ impl RegistrySource {
         bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
     }
 
+    /// Fetches a manifest, or takes it from what was read before.
+    pub(in crate::transfer) async fn fetch(
+        &self,
+        repo: &Repo,
+        at: &ManifestRef,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let fetch = || self.client.fetch_manifest(repo, at);
+        let Some(looked) = &self.look else {
+            return fetch().await;
+        };
+        if let ManifestRef::Digest(digest) = at {
+            let cell = looked.cell(repo, digest);
+            return cell.get_or_try_init(fetch).await.cloned();
+        }
+        let found = fetch().await?;
+        if let Some(manifest) = &found {
+            let cell = looked.cell(repo, manifest.digest());
+            // Whoever was faster has the same bytes.
+            let _ = cell.set(found.clone());
+        }
+        Ok(found)
+    }
+
     /// Finds a manifest in one repository; it is fetched unless a HEAD, which Docker Hub does not
     /// count, says that it is at hand.
     async fn look_for(
@@ -58,7 +101,7 @@ impl RegistrySource {
                 return Ok(Some(manifest));
             }
         }
-        self.client.fetch_manifest(repo, at).await
+        self.fetch(repo, at).await
     }
 }
 
@@ -70,6 +113,10 @@ impl Source for RegistrySource {
             order: ReadOrder::Any,
             keeping: Keeping::Inside,
             holder: BlobHolder::Other,
+            indexes: match self.look {
+                Some(_) => Indexes::Partial,
+                None => Indexes::Whole,
+            },
         }
     }
 
@@ -134,7 +181,7 @@ impl Source for RegistrySource {
             return Ok(Some(manifest));
         }
         let at = ManifestRef::Digest(descriptor.digest.clone());
-        Ok(self.client.fetch_manifest(repo, &at).await?)
+        Ok(self.fetch(repo, &at).await?)
     }
 
     async fn open_blob_from(

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::content::open_range;
 use super::{
-    BlobContent, BlobHolder, Found, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
-    Sought, Source, SourceCaps,
+    BlobContent, BlobHolder, Found, Indexes, Keeping, Listed, Locate, Location, Placed, Reach,
+    ReadOrder, Sought, Source, SourceCaps,
 };
 use crate::bridge::{self, FileRange};
 use crate::bundle::Knowledge;
@@ -57,6 +57,7 @@ impl Source for Store {
             order: ReadOrder::Any,
             keeping: Keeping::Files,
             holder: BlobHolder::Store,
+            indexes: Indexes::Partial,
         }
     }
 

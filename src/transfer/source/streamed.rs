@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::bundle::listed;
 use super::{
-    BlobContent, BlobHolder, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
     SourceCaps,
 };
 use crate::bundle::{BundleManifest, Signed};
@@ -24,6 +24,7 @@ impl Source for StreamedBundle {
             order: ReadOrder::Given,
             keeping: Keeping::Inside,
             holder: BlobHolder::Bundle,
+            indexes: Indexes::Partial,
         }
     }
 

@@ -266,12 +266,8 @@ fn manifests_are_hardlinked_like_blobs() {
     for (name, image) in &all {
         image.put_in(&store, name);
     }
-    env.write(
-        "list.txt",
-        all.iter()
-            .map(|(name, _)| format!("{name}\n"))
-            .collect::<String>(),
-    );
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    env.write("list.txt", names.join("\n"));
     for line in [
         "select list.txt --store store --output tree --index keep",
         "copy store oci:oci",

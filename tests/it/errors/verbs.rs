@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
 use hod::fsx::LinkMode;
@@ -12,7 +13,7 @@ use hod::ops::{
 };
 use hod::registry::RegistryError;
 use hod::store::StoreError;
-use hod::transfer::Transport;
+use hod::transfer::{TransferError, Transport};
 
 use super::{absent_file, digest, path, render};
 
@@ -70,10 +71,11 @@ fn of_looking() -> [OpsError; 10] {
             }),
         },
         OpsError::NothingRead {
-            registry: "harbor.corp".parse().unwrap(),
-            source: Box::new(RegistryError::Host {
+            word: "harbor.corp".into(),
+            undone: "; no receipt was written",
+            source: Arc::new(TransferError::Registry(RegistryError::Host {
                 registry: "harbor.corp".parse().unwrap(),
-            }),
+            })),
         },
         OpsError::Receipt {
             path: path(),
@@ -218,6 +220,7 @@ fn of_outputs() -> Vec<OpsError> {
         OutputError::IsLayout {
             path: path(),
             kind: "an OCI layout",
+            wanted: "a directory of `dir:` layouts",
         },
         OutputError::FileTooLong {
             path: "/media/stick/site.tar".into(),
@@ -249,29 +252,9 @@ fn of_outputs() -> Vec<OpsError> {
         .collect()
 }
 
-#[test]
-fn of_the_verbs() {
-    let others = [
-        unknown_source(),
-        OpsError::NoSource { path: path() },
-        wrong_source("serve", SourceKind::CompressedBundle),
-        wrong_source("merge", SourceKind::Store),
-        wrong_source("pack", SourceKind::Layouts),
-        OpsError::NoImages { path: path() },
-        OpsError::Missing {
-            path: path(),
-            n_wanted: 3,
-            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
-        },
-        OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
-        OpsError::BaseMissing(Box::new(base_missing(None))),
-        OpsError::Conflicts {
-            conflicts: vec![
-                format!("image a/b:1 is {} and {}", digest(), Digest::of(b"x")),
-                format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
-            ],
-        },
-        OpsError::Key(KeyError::NoRandomness),
+/// What ends there are, and cannot be.
+fn of_ends() -> Vec<OpsError> {
+    vec![
         OpsError::OtherKind {
             path: "site.tar".into(),
             kind: SourceKind::Bundle,
@@ -300,10 +283,37 @@ fn of_the_verbs() {
         OpsError::RemoteSource {
             verb: "select with `--replace`",
         },
+    ]
+}
+
+#[test]
+fn of_the_verbs() {
+    let others = [
+        unknown_source(),
+        OpsError::NoSource { path: path() },
+        wrong_source("serve", SourceKind::CompressedBundle),
+        wrong_source("merge", SourceKind::Store),
+        wrong_source("pack", SourceKind::Layouts),
+        OpsError::NoImages { path: path() },
+        OpsError::Missing {
+            path: path(),
+            n_wanted: 3,
+            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
+        },
+        OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
+        OpsError::BaseMissing(Box::new(base_missing(None))),
+        OpsError::Conflicts {
+            conflicts: vec![
+                format!("image a/b:1 is {} and {}", digest(), Digest::of(b"x")),
+                format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
+            ],
+        },
+        OpsError::Key(KeyError::NoRandomness),
     ];
     let errors: Vec<OpsError> = of_serving()
         .into_iter()
         .chain(others)
+        .chain(of_ends())
         .chain(of_outputs())
         .chain(of_looking())
         .chain(of_paths())

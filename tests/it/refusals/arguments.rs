@@ -141,12 +141,7 @@ fn what_stands_in_the_wrong_place_is_recognised() {
         ),
         ("push mine h.corp --only a/b:1", "put `echo 'a/b:1' |`"),
         // A registry in the place of a local source.
-        ("ls h.corp", "`hod receipt h.corp --output FILE`"),
-        (
-            "verify 127.0.0.1:1",
-            "`hod push STORE 127.0.0.1:1 --dry-run`",
-        ),
-        ("diff mine docker://h.corp/a:1", "hod diff FILE STORE"),
+        ("serve h.corp", "`hod ls h.corp` lists its images"),
         ("export h.corp:8443 --output x", "--source h.corp:8443`"),
         (
             "select list.txt --store h.corp --output x",
@@ -157,7 +152,7 @@ fn what_stands_in_the_wrong_place_is_recognised() {
             "`hod receipt h.corp --output FILE`",
         ),
         (
-            "ls nginx:1.27",
+            "serve nginx:1.27",
             "`echo 'nginx:1.27' | hod pull - --store STORE`",
         ),
         // Another tool's spelling.

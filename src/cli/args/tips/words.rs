@@ -30,13 +30,12 @@ pub(super) const VERBS: &[Tip] = &[
         &[
             "inspect", "list", "images", "show", "info", "manifest", "digest",
         ],
-        "`hod ls PATH` lists the images of a store or bundle, and `hod why DIGEST PATH` what uses a \
-         blob",
+        "`hod ls SRC` lists the images of a registry, store or bundle, and `hod why DIGEST SRC` what \
+         uses a blob",
     ),
     tip(
         &["list-tags", "tags", "search", "catalog", "repositories"],
-        "hod does not list the tags of a registry; `hod receipt REGISTRY --output FILE` writes down \
-         what it has",
+        "`hod ls REGISTRY[/PREFIX]` lists the images of a registry, each with its tag",
     ),
     tip(
         &["tag", "retag", "rename"],
@@ -64,7 +63,7 @@ pub(super) const VERBS: &[Tip] = &[
     ),
     tip(
         &["check", "validate", "scan"],
-        "`hod verify PATH` hashes everything in a store or bundle; hod does not scan for \
+        "`hod verify SRC` checks everything in a registry, store or bundle; hod does not scan for \
          vulnerabilities",
     ),
     tip(
@@ -135,9 +134,14 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     after(
         &["push", "receipt"],
-        &["--registry", "--target", "--dest", "-d", "-t", "--source"],
+        &["--registry", "--target", "--dest", "-d", "-t"],
         "the registry is an argument, without a flag: `hod push SRC REGISTRY`, `hod receipt \
          REGISTRY`",
+    ),
+    after(
+        &["push"],
+        &["--source"],
+        "the source is the first argument, without a flag: `hod push SRC REGISTRY`",
     ),
     after(
         &["push", "receipt"],
@@ -175,11 +179,16 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     after(
         &["receipt"],
-        &["--only", "-f", "--images", "--image-list"],
-        "`--list LIST` chooses images by a list",
+        &["-f", "--images", "--image-list"],
+        "`--only LIST` chooses images by a list",
     ),
     after(
-        &["ls", "verify", "why", "serve"],
+        &["ls", "verify", "why"],
+        &["--list", "--images", "--image-list"],
+        "`--only LIST` chooses images by a list",
+    ),
+    after(
+        &["serve"],
         &["--only", "--list", "--section"],
         "this verb takes all images of what it reads; `hod select` and `hod pack` take a part",
     ),
@@ -311,7 +320,7 @@ pub(super) const FLAGS: &[Tip] = &[
         "`hod pull --platform OS/ARCHITECTURE` chooses the platform",
     ),
     tip(
-        &["-s", "--src", "-d", "--dest", "--scoped", "--source"],
+        &["-s", "--src", "-d", "--dest", "--scoped"],
         "the first argument is what is read; `hod pull --source REGISTRY` names the registry to \
          pull from",
     ),

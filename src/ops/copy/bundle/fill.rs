@@ -169,11 +169,13 @@ impl Prepared for Looked<'_> {
         let written = sink.finish().await?;
         self.tell(written).await?;
         self.batch.mark_done();
+        self.batch.announce(self.cx);
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> BatchOutcome {
         let mut outcome = self.batch.finish();
+        outcome.is_closed = true;
         outcome.n_blobs = self.facts.n_blobs;
         outcome.shared_bytes = self.facts.shared_bytes;
         outcome.left_files = self.facts.left_files;

@@ -48,6 +48,7 @@ pub(super) async fn fill(looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result
         looked.batch.run(looked.cx, source, sink).await;
         if looked.batch.n_failed() == n_refused {
             bridge::run(move || archive.finish()).await?;
+            looked.batch.announce(looked.cx);
             return Ok(());
         }
         if feed.source().is_sequential() {

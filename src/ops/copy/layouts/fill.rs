@@ -56,9 +56,11 @@ impl Looked<'_> {
         let (source, ends_in) = feed.ends(sink.clone());
         self.batch.run(self.cx, source, ends_in).await;
         if self.options.on_failure == OnFailure::Stop && self.batch.has_failures() {
+            self.batch.withdraw();
             return Ok(());
         }
         bridge::run(move || sink.finish(Durability::Synced)).await?;
+        self.batch.announce(self.cx);
         Ok(())
     }
 }
@@ -96,6 +98,7 @@ impl Prepared for Looked<'_> {
     fn finish(self: Box<Self>) -> BatchOutcome {
         let mut outcome = self.batch.finish();
         outcome.would_move = self.would_move;
+        outcome.is_closed = self.target.format.is_archive();
         outcome
     }
 }

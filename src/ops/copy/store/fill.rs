@@ -121,7 +121,9 @@ impl<'a> Looked<'a> {
             return Err(TransferError::Stream(error).into());
         }
         self.cx.stage("publishing images");
-        Ok(sink.reveal(&self.batch.plan).await?)
+        sink.reveal(&self.batch.plan).await?;
+        self.batch.announce(self.cx);
+        Ok(())
     }
 
     fn leave_files(&mut self, source: &dyn Source) {

@@ -6,6 +6,7 @@ use super::{StoreTarget, existing};
 use crate::bridge;
 use crate::fsx::LinkMode;
 use crate::oci::sum_len;
+use crate::ops::batch::{Parts, parts};
 use crate::ops::batch::{require_links, require_same_filesystem, require_space};
 use crate::ops::copy::target::CopyTarget as _;
 use crate::ops::input::OpenInput;
@@ -38,7 +39,8 @@ pub(super) async fn require(
         (false, Some(_)) => Fewer::List,
         (false, None) => Fewer::Only,
     };
-    let missing_len = missing_len(target, plan).await?;
+    let parts = parts(input.source.as_ref(), target.visibility);
+    let missing_len = missing_len(target, plan, parts).await?;
     bridge::run(move || require_space(&to, missing_len, fewer)).await
 }
 
@@ -49,7 +51,11 @@ fn whole_blocks(len: u64) -> u64 {
 
 /// What the plan takes of the disk of the store, which lacks it: files take whole blocks, and each
 /// blob has link files.
-async fn missing_len(target: &StoreTarget, plan: &Arc<Plan>) -> Result<u64, OpsError> {
+async fn missing_len(
+    target: &StoreTarget,
+    plan: &Arc<Plan>,
+    parts: Parts,
+) -> Result<u64, OpsError> {
     let (path, plan) = (target.path.clone(), Arc::clone(plan));
     bridge::run(move || {
         let store = existing(&path)?;
@@ -64,8 +70,10 @@ async fn missing_len(target: &StoreTarget, plan: &Arc<Plan>) -> Result<u64, OpsE
             };
             if !has {
                 let kept = match &store {
-                    Some(store) => store.partial_len(&blob.descriptor.digest)?,
-                    None => 0,
+                    Some(store) if parts == Parts::Used => {
+                        store.partial_len(&blob.descriptor.digest)?
+                    }
+                    _ => 0,
                 };
                 let data = whole_blocks(size.saturating_sub(kept));
                 len = sum_len([len, data, BLOCK_LEN]);

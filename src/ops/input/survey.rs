@@ -1,0 +1,99 @@
+//! What verbs that only look find in an input.
+
+use super::{Input, OpenInput};
+use crate::list::Collision;
+use crate::ops::batch::{Batch, error_chain};
+use crate::ops::carry::Carry;
+use crate::ops::{Context, DamagedImage, OpsError};
+use crate::transfer::{OnFailure, ReferrerMode, Resolution, TransferError, Wanted};
+
+/// The images of an input, resolved.
+pub(in crate::ops) struct Survey {
+    /// Every image that was found, under the name that a push without flags gives it.
+    pub(in crate::ops) batch: Batch,
+    /// Images that were named and not found.
+    pub(in crate::ops) absent: Vec<DamagedImage>,
+    /// Different images under one name.
+    pub(in crate::ops) problems: Vec<String>,
+}
+
+impl OpenInput<'_> {
+    /// Resolves every image. Those that cannot be read, or are missing, are a part of what is found.
+    pub(in crate::ops) async fn survey(
+        &self,
+        cx: &Context,
+        referrers: ReferrerMode,
+    ) -> Result<Survey, OpsError> {
+        let source = self.source.as_ref();
+        match (self.input, &self.catalog) {
+            (Input::Registries(registries), _) => {
+                let wanted = registries.surveyed(&self.images, referrers)?;
+                let how = (wanted, OnFailure::GoOn);
+                let resolutions = registries.resolve(cx, (source, None), how).await?;
+                let (mut found, mut absent) = (Vec::new(), Vec::new());
+                for resolution in resolutions {
+                    match resolution {
+                        Resolution::Failed(wanted, error) if is_absent(&error) => {
+                            absent.push(not_found(&wanted, &error));
+                        }
+                        resolution => found.push(resolution),
+                    }
+                }
+                let batch = Batch::of(cx, source, (found, OnFailure::GoOn));
+                registries.note_budgets(cx);
+                Ok(Survey {
+                    batch,
+                    absent,
+                    problems: Vec::new(),
+                })
+            }
+            (
+                Input::Local {
+                    path,
+                    list,
+                    platforms,
+                    ..
+                },
+                Some(catalog),
+            ) => {
+                let carry = Carry::local(platforms, referrers);
+                let surveyed = catalog.survey(list.as_ref(), &carry).await?;
+                let absent = surveyed.missing.into_iter().map(|image| DamagedImage {
+                    image,
+                    error: format!("not found in `{}`", path.display()),
+                    reason: None,
+                });
+                Ok(Survey {
+                    absent: absent.collect(),
+                    problems: surveyed.collisions.iter().map(ambiguous_name).collect(),
+                    batch: Batch::resolve(cx, source, surveyed.wanted, OnFailure::GoOn).await,
+                })
+            }
+            (Input::Local { .. }, None) => unreachable!("a local input is opened as a catalog"),
+        }
+    }
+}
+
+/// Whether a registry does not have an image at all.
+fn is_absent(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::ImageAbsent {
+            registry: Some(_),
+            ..
+        }
+    )
+}
+
+fn not_found(wanted: &Wanted, error: &TransferError) -> DamagedImage {
+    DamagedImage {
+        image: wanted.name.clone(),
+        error: error_chain(error),
+        reason: None,
+    }
+}
+
+/// The message about different images with one name.
+pub(in crate::ops) fn ambiguous_name(collision: &Collision) -> String {
+    format!("one name for different images: {collision}")
+}

@@ -1,0 +1,68 @@
+//! The attempts at one blob: what failed is tried again where that may help.
+
+use std::sync::Arc;
+
+use super::{Source, TransferError};
+use crate::oci::Digest;
+use crate::registry::{Decision, Failure, Retries, RetryPolicy};
+use crate::report::{Event, Reporter};
+
+/// The failed attempts at one blob.
+pub struct Attempts<'a> {
+    source: &'a dyn Source,
+    reporter: &'a Arc<dyn Reporter>,
+    digest: &'a Digest,
+    retries: Retries,
+}
+
+impl std::fmt::Debug for Attempts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempts")
+            .field("digest", self.digest)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Attempts<'a> {
+    /// Starts with no failure.
+    pub fn new(
+        (source, digest): (&'a dyn Source, &'a Digest),
+        policy: RetryPolicy,
+        reporter: &'a Arc<dyn Reporter>,
+    ) -> Self {
+        Self {
+            source,
+            reporter,
+            digest,
+            retries: Retries::new(policy),
+        }
+    }
+
+    /// Waits until the next attempt, after one that left `progress` bytes; the error is returned
+    /// where there is to be none.
+    pub async fn failed(
+        &mut self,
+        error: TransferError,
+        failure: Failure,
+        progress: u64,
+    ) -> Result<(), TransferError> {
+        let host = self.source.host_state(&error, self.retries.began_at());
+        let decision = self.retries.failed(failure, progress, host);
+        let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
+            return Err(error);
+        };
+        let (what, text) = (format!("blob {}", self.digest.short()), error.to_string());
+        self.reporter.event(Event::Retry {
+            what: &what,
+            attempt: self.retries.n_all(),
+            delay,
+            error: &text,
+        });
+        // A paused host is waited for by whoever asks it.
+        if matches!(decision, Decision::After(_)) {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+}
