@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import copies
 import corpus
 import deltas
 import limits
@@ -49,6 +50,8 @@ JOBS = {
     "many": many.many,
     "push": pushes.push,
     "push_volumes": pushes.push_volumes,
+    "copy": copies.copy,
+    "far_copy": copies.far_copy,
     "far_pull": pulls.far_pull,
     "far_push": pushes.far_push,
     "weather": weather.weather,

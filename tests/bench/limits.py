@@ -87,6 +87,11 @@ def large(bench) -> None:
     ):
         with Registry(bench.work / "target", bench.trash.take) as target:
             costs.append(bench.measured([*command, target.host]))
+    with Registry(bench.work / "large-source", bench.trash.take) as source:
+        bench.hod_once("push", bundle, source.host)
+        row = bench.row(f"{name}, copy")
+        with Registry(bench.work / "target", bench.trash.take) as target:
+            row.hod_costs.append(bench.measured([bench.hod, "copy", source.host, target.host]))
     for job, command in {
         "push .zst": lambda host: [bench.hod, "push", zst, host],
         "push -": lambda host: ["sh", "-c", f"cat {bundle} | {bench.hod} push - {host}"],
