@@ -365,6 +365,14 @@ async fn ask_all(
             source: Arc::new(source.into()),
         });
     }
+    if found.n_images == 0 && !found.absent.is_empty() {
+        // As it is before the first delivery, or where the prefix is misspelt.
+        cx.warn(&format!(
+            "none of the {} was found at `{name}`, so that the next bundle will carry all of them; \
+             `hod ls` shows what is there",
+            format_count(found.absent.len(), "image"),
+        ));
+    }
     claim_blobs(cx, client, (&name, named), &mut found).await;
     Ok(found.outcome(Origin {
         kind: OriginKind::Registry,
