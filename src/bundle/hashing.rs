@@ -120,7 +120,7 @@ pub(super) fn read_through<E>(
         let mut hashing = started.map_err(|error| unread(Unread::Thread(error)))?;
         loop {
             let mut buffer = hashing.buffer();
-            let own = Arc::get_mut(&mut buffer).expect("whoever had the buffer gave it back");
+            let own = Arc::get_mut(&mut buffer).expect("the hasher gave the buffer back");
             let Some(n) = read(own)? else {
                 return Ok(Some(hashing.finish()));
             };

@@ -15,7 +15,7 @@ use crate::bridge::FileRange;
 use crate::fsx::{self, TempFile};
 use crate::oci::{Digest, MediaType, Platform};
 
-/// Every blob is read, and nobody hears of it.
+/// Every blob is read, and no event is sent.
 pub(super) const READ_ALL: Putting<'_> = Putting {
     knowledge: &NoKnowledge,
     on_bytes: &|_| std::ops::ControlFlow::Continue(()),

@@ -114,6 +114,11 @@ impl Collision {
 }
 
 impl RenameRules {
+    /// The rules, unless they change nothing.
+    pub fn if_any(&self) -> Option<Self> {
+        (*self != Self::default()).then(|| self.clone())
+    }
+
     /// Applies the rules to a stored name.
     ///
     /// The first matching rename, else the host's rule; then project; then prefix. A name that

@@ -14,7 +14,7 @@ const SHOWN_MAX: usize = 5;
 pub(super) const NOT_KEPT: &str = "`--index rewrite` rewrites it to what is carried, and `--platform` takes one platform in its \
      place";
 /// Advice about a partial index that is pulled.
-pub(super) const NOT_PULLED: &str = "`--platform all` carries all that it lists, and without `--index keep` it is rewritten to \
+const NOT_PULLED: &str = "`--platform all` carries all that it lists, and without `--index keep` it is rewritten to \
      what is carried";
 
 /// The part of a local source that is carried.
@@ -118,7 +118,12 @@ pub(super) fn stated_by_bundle(source: &dyn Source, image: &Resolved) -> Option<
 }
 
 /// Warns of indexes that list manifests which are not carried with them.
-pub(super) fn warn_of_partial(cx: &Context, batch: &Batch, advice: &str) {
+pub(super) fn warn_of_partial(cx: &Context, source: &dyn Source, batch: &Batch) {
+    let advice = if source.is_remote() {
+        NOT_PULLED
+    } else {
+        NOT_KEPT
+    };
     let images = batch.plan.images.iter();
     let partial: Vec<&Resolved> = images.filter(|image| !image.absent.is_empty()).collect();
     warn_of(cx, &partial, advice);

@@ -184,9 +184,7 @@ impl<'a> Reading<'a> {
                     images: &[text],
                     ..ListInputs::default()
                 };
-                let reporter = session.reporter();
-                let list = settings::read_lists(inputs, &source, reporter.as_ref());
-                Ok(registries(&list.await?, &source))
+                registries_in(session, inputs, &source).await
             }
             Endpoint::Path(path) if settings::is_list(&path)? && !ops::is_receipt(&path)? => {
                 let inputs = ListInputs {
@@ -194,9 +192,7 @@ impl<'a> Reading<'a> {
                     sections: &self.only.section,
                     ..ListInputs::default()
                 };
-                let reporter = session.reporter();
-                let list = settings::read_lists(inputs, &source, reporter.as_ref());
-                Ok(registries(&list.await?, &source))
+                registries_in(session, inputs, &source).await
             }
             Endpoint::Path(_) | Endpoint::Local { .. } => Ok(Vec::new()),
         }
@@ -316,7 +312,7 @@ impl Named {
                 Ok(Endpoint::Image(image)) => images.push(image.to_string()),
                 Ok(Endpoint::Tags(text)) => images.push(text),
                 Ok(Endpoint::Path(path) | Endpoint::Local { path, .. }) => paths.push(path),
-                // As a list, which is not there.
+                // It is read as a list, which reports that it is not found.
                 Err(CommandError::Endpoint(_)) => paths.push(word.clone()),
                 Err(error) => return Err(error),
             }
@@ -340,7 +336,7 @@ pub(super) async fn local(
             let transport = Some(transport);
             (path, Stated { transport, image })
         }
-        // What is not there is said when it is opened.
+        // A path that is not found is reported when it is opened.
         Ok(_) | Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
             (word, Stated::default())
         }
@@ -428,6 +424,16 @@ fn below(name: &RepositoryName, prefix: &RepositoryName) -> Result<RepositoryNam
         text: format!("{prefix}/{name}"),
         source,
     })
+}
+
+/// The registries that the lists to be read name.
+async fn registries_in(
+    session: &Session<'_>,
+    inputs: ListInputs<'_>,
+    source: &Registry,
+) -> Result<Vec<Registry>, CommandError> {
+    let list = settings::read_lists(inputs, source, session.reporter().as_ref()).await?;
+    Ok(registries(&list, source))
 }
 
 /// The registries that a list names, each once.

@@ -116,7 +116,7 @@ impl BundleTarget {
         if let Some(error) = batch.first_failure().filter(|_| batch.plan.is_empty()) {
             return Err(error.into());
         }
-        platforms::warn_of_partial(cx, batch, platforms::NOT_KEPT);
+        platforms::warn_of_partial(cx, source, batch);
         base::require_whole(source, input.path(), &batch.plan)?;
         // Stored in the bundle, so that listing it does not require the configs, which a delta may
         // lack.

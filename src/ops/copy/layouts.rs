@@ -73,8 +73,7 @@ impl CopyTarget for LayoutTarget {
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
-        let is_wanted = *rules != RenameRules::default();
-        is_wanted.then(|| rules.clone())
+        rules.if_any()
     }
 
     async fn accept(&self, cx: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
@@ -96,12 +95,7 @@ impl CopyTarget for LayoutTarget {
         let configs = if self.format == LayoutFormat::DockerArchive {
             docker::narrow(cx, source, &mut batch).await
         } else {
-            let advice = if source.is_remote() {
-                platforms::NOT_PULLED
-            } else {
-                platforms::NOT_KEPT
-            };
-            platforms::warn_of_partial(cx, &batch, advice);
+            platforms::warn_of_partial(cx, source, &batch);
             Configs::default()
         };
         self.tell_readers(cx, &batch.plan);

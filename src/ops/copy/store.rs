@@ -1,4 +1,4 @@
-//! A store as a target: that of a team, or a tree of selected images.
+//! A store as a target: one that lasts, or a tree of selected images.
 
 mod fill;
 mod replace;
@@ -14,7 +14,7 @@ use self::replace::Replacement;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
 use crate::bridge;
-use crate::fsx::{self, Durability, LinkMode};
+use crate::fsx::{Durability, LinkMode};
 use crate::layout;
 use crate::list::RenameRules;
 use crate::ops::batch::{Batch, require_other};
@@ -100,7 +100,8 @@ impl CopyTarget for StoreTarget {
             return Ok(());
         }
         let kind = match layout::kind_of_one(&path)? {
-            None if fsx::try_stat(&path)?.is_some() && layout::detect(&path)? => {
+            // What cannot be looked into, such as `lost+found` of a disk, holds nothing up.
+            None if matches!(layout::detect(&path), Ok(true)) => {
                 Some("a directory of `dir:` layouts")
             }
             kind => kind,
@@ -117,8 +118,7 @@ impl CopyTarget for StoreTarget {
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
-        let is_wanted = *rules != RenameRules::default();
-        is_wanted.then(|| rules.clone())
+        rules.if_any()
     }
 
     async fn known(&self) -> Result<Option<Store>, OpsError> {
@@ -157,12 +157,7 @@ impl CopyTarget for StoreTarget {
         if looked.batch.plan.is_empty() {
             return Ok(Box::new(looked));
         }
-        let advice = if input.source.is_remote() {
-            platforms::NOT_PULLED
-        } else {
-            platforms::NOT_KEPT
-        };
-        platforms::warn_of_partial(cx, &looked.batch, advice);
+        platforms::warn_of_partial(cx, input.source.as_ref(), &looked.batch);
         require_other(&self.path, input.input().path())?;
         let (store, source) = (self.known().await?, input.source.as_ref());
         let at = (store.clone(), self.path.as_path());

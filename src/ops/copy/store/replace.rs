@@ -66,7 +66,7 @@ impl<'a> Replacement<'a> {
         })
     }
 
-    /// Determines the surplus of a tree that nobody else uses.
+    /// Determines the surplus of a tree that no other process uses.
     pub(super) async fn check(&mut self, plan: &Plan, tree: &Store) -> Result<(), OpsError> {
         tree.require_apart(&self.origin.store)?;
         self.survey(plan, tree).await
