@@ -11,18 +11,15 @@ pub use pool::{refusal, wait_until_idle};
 use std::io;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::fsx;
+use crate::fsx::{FileRange, read_chunks};
 
 /// Number of chunks buffered between the two sides.
 pub const CHUNKS_MAX: usize = 4;
-/// Number of bytes of a file read at once.
-pub const CHUNK_LEN: usize = 256 * 1024;
 
 /// Runs `work` on a thread that may block, and returns its result; a panic is passed on.
 ///
@@ -191,40 +188,7 @@ async fn feed<E>(
     }
 }
 
-/// A range of an open file.
-#[derive(Debug, Clone)]
-pub struct FileRange {
-    /// Shared, since a blob may be sent again or to several places.
-    pub file: std::sync::Arc<fsx::File>,
-    /// For errors.
-    pub path: PathBuf,
-    pub offset: u64,
-    pub len: u64,
-}
-
-impl FileRange {
-    /// Reads the next chunk, of at most [`CHUNK_LEN`] bytes, and moves past it; a file that ends
-    /// early is an error. The range must not be empty. Blocks.
-    pub fn read_chunk(&mut self) -> io::Result<Bytes> {
-        let want = usize::try_from(self.len).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
-        let mut buffer = vec![0; want];
-        let n = fsx::read_at(&self.file, &self.path, &mut buffer, self.offset)
-            .map_err(io::Error::other)?;
-        if n == 0 {
-            let path = self.path.display();
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("`{path}` ends {} bytes early", self.len),
-            ));
-        }
-        buffer.truncate(n);
-        self.offset += n as u64;
-        self.len -= n as u64;
-        Ok(buffer.into())
-    }
-}
-
-/// Streams a range of a file in chunks of [`CHUNK_LEN`]; a file that ends early is an error.
+/// Streams a range of a file in chunks of [`crate::fsx::CHUNK_LEN`]; a file that ends early is an error.
 pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream_file_seen(range, |_| Ok(()))
 }
@@ -247,21 +211,6 @@ pub fn stream_file_seen(
         })?;
         refused.map_or(Ok(()), Err)
     })
-}
-
-/// Reads a range of a file in chunks of [`CHUNK_LEN`] until `take` breaks; a file that ends early
-/// is an error. Blocks.
-pub fn read_chunks(
-    range: &FileRange,
-    mut take: impl FnMut(Bytes) -> ControlFlow<()>,
-) -> io::Result<ControlFlow<()>> {
-    let mut rest = range.clone();
-    while rest.len > 0 {
-        if take(rest.read_chunk()?).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
 }
 
 /// Streams ranges of files, one after the other.

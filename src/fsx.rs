@@ -22,6 +22,7 @@ mod owned;
 mod persist;
 mod pinned;
 mod private;
+mod range;
 mod read;
 mod scratch;
 mod space;
@@ -51,6 +52,7 @@ pub use pinned::{PinnedDir, try_stat_link};
 pub use private::{
     create_private_dir_all, make_private, sweep_private, write_new_pair, write_private,
 };
+pub use range::{CHUNK_LEN, FileRange, read_chunks};
 pub use read::{
     FileStat, broken_link, dir_of, has_content, is_within, len_of, open, open_input, read, read_at,
     read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open, try_open_any,

@@ -10,7 +10,7 @@ use tar::{EntryType, Header};
 use super::extension::{Extension, Malformed};
 use super::input::Input;
 use super::{ArchiveError, Compression, EntryPath};
-use crate::bridge::FileRange;
+use crate::fsx::FileRange;
 
 /// The unit of a tar.
 const BLOCK_LEN: u64 = 512;

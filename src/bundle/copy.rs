@@ -11,8 +11,7 @@ use std::sync::Mutex;
 use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, Unread, read_through};
 use super::writer::WriteOptions;
-use crate::bridge::FileRange;
-use crate::fsx::{Durability, RangeCopier, SourceRange, TempFile};
+use crate::fsx::{Durability, FileRange, RangeCopier, SourceRange, TempFile};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// Number of bytes of a blob after which the kernel is told to start writing them to the disk.

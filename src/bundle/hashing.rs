@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::bridge::{self, FileRange};
-use crate::fsx;
+use crate::bridge;
+use crate::fsx::{self, FileRange};
 use crate::oci::{Algorithm, Digest, DigestHasher};
 
 /// The length of a buffer: it stays in the cache between being read, hashed and written.

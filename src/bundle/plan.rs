@@ -21,8 +21,7 @@ use super::split;
 use super::volume::{Content, HeadLens, Volume};
 use super::writer::WriteOptions;
 use crate::archive::EntryPath;
-use crate::bridge::FileRange;
-use crate::fsx;
+use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, sum_len};
 
 /// Maximum number of rounds until the lengths of the json files, which depend on each other (mostly

@@ -16,8 +16,7 @@ use super::replace::{Finished, replace};
 use super::siblings::volume_path;
 use super::volume::Content;
 use super::writer::WriteOptions;
-use crate::bridge::FileRange;
-use crate::fsx::{self, OutputFile, TempFile};
+use crate::fsx::{self, FileRange, OutputFile, TempFile};
 use crate::oci::Digest;
 
 /// A volume that is being written.

@@ -18,8 +18,7 @@ use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
 use crate::archive::EntryPath;
-use crate::bridge::FileRange;
-use crate::fsx::{self, File};
+use crate::fsx::{self, File, FileRange};
 use crate::oci::{Digest, Manifest};
 
 /// The container format of a bundle.

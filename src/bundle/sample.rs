@@ -11,8 +11,7 @@ use super::{
     FileContent, NoKnowledge, PackBlob, PackPlan, Planned, Putting, StreamSink, WriteOptions,
     WriteOutcome,
 };
-use crate::bridge::FileRange;
-use crate::fsx::{self, TempFile};
+use crate::fsx::{self, FileRange, TempFile};
 use crate::oci::{Digest, MediaType, Platform};
 
 /// Every blob is read, and no event is sent.

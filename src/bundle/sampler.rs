@@ -10,8 +10,7 @@ use super::header::ALIGNMENT;
 use super::plan::Planned;
 use super::sequential;
 use super::writer::{Compression, WriteOptions};
-use crate::bridge::FileRange;
-use crate::fsx::OutputFile;
+use crate::fsx::{FileRange, OutputFile};
 use crate::oci::Digest;
 
 /// A temporary file next to the output, to which samples are written as they would be to a bundle.

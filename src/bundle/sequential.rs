@@ -10,8 +10,7 @@ use super::header::padded;
 use super::plan::Planned;
 use super::volume::{Content, END_LEN};
 use super::writer::{Compression, WriteOptions};
-use crate::bridge::FileRange;
-use crate::fsx::{self, OutputFile};
+use crate::fsx::{self, FileRange, OutputFile};
 use crate::oci::Digest;
 
 /// The highest level; those above need more memory than we have.

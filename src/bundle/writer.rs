@@ -12,8 +12,7 @@ use super::plan::{FileContent, Planned};
 use super::raw::InPlace;
 use super::sequential::InOrder;
 use super::volume::{Content, Member, Volume};
-use crate::bridge::FileRange;
-use crate::fsx::{self, Durability};
+use crate::fsx::{self, Durability, FileRange};
 use crate::oci::{Digest, DigestHasher};
 
 /// The container format of the output.

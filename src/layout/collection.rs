@@ -21,8 +21,7 @@ use std::sync::Arc;
 pub use error::CollectionError;
 pub use name::NamedImage;
 
-use crate::bridge::FileRange;
-use crate::fsx::{self, File};
+use crate::fsx::{self, File, FileRange};
 use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType, RepositoryName, Tag};
 
 /// Images that another tool has put together, found and named.

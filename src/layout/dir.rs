@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bridge::FileRange;
-use crate::fsx;
+use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
 
 use super::LayoutError;

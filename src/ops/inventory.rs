@@ -15,6 +15,7 @@ use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
 use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
+use crate::fsx::{self, FileRange};
 use crate::oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
@@ -312,7 +313,7 @@ pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
 
 /// The platform in an image's configuration. It is not trusted, and a bundle refuses texts that
 /// cannot be printed.
-fn platform_in(config: &bridge::FileRange) -> Option<Platform> {
+fn platform_in(config: &FileRange) -> Option<Platform> {
     let platform = ImageConfig::parse(&read_range(config)?)?.platform;
     platform.is_printable().then_some(platform)
 }
@@ -322,7 +323,7 @@ fn is_readable_config(config: &Descriptor) -> bool {
 }
 
 /// Reads a short range, or not.
-fn read_range(range: &bridge::FileRange) -> Option<Vec<u8>> {
+fn read_range(range: &FileRange) -> Option<Vec<u8>> {
     let len = usize::try_from(range.len).ok()?;
-    crate::fsx::read_range(&range.file, &range.path, range.offset, len).ok()
+    fsx::read_range(&range.file, &range.path, range.offset, len).ok()
 }

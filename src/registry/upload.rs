@@ -49,7 +49,7 @@ use super::root::page_of;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, SafeUrl};
-use crate::bridge::FileRange;
+use crate::fsx::FileRange;
 use crate::oci::{Descriptor, RepositoryName};
 use kept::{Kept, KeptSession};
 use parts::Limits;

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::bridge::FileRange;
 use crate::bundle::{Bundle, BundleError};
+use crate::fsx::FileRange;
 use crate::oci::{Digest, DigestHasher, Manifest, RepositoryName, Tag};
 use crate::report::{Event, Reporter};
 use crate::store::Store;

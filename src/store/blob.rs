@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bridge::FileRange;
-use crate::fsx::{self, Durability, LinkMode, TempDir, TempFile, TempName};
+use crate::fsx::{self, Durability, FileRange, LinkMode, TempDir, TempFile, TempName};
 use crate::oci::{Algorithm, Descriptor, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
 
 use super::stamp::{Soundness, Stamp};

@@ -23,8 +23,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::bridge::FileRange;
-use crate::fsx::{self, File};
+use crate::fsx::{self, File, FileRange};
 use crate::oci::Digest;
 
 use super::{STATE_DIR, Store};

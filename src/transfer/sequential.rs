@@ -13,11 +13,11 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{BlobContent, Plan, Presence, TransferError};
-use crate::bridge::{self, CHUNK_LEN, CHUNKS_MAX};
+use crate::bridge::{self, CHUNKS_MAX};
 use crate::bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
 };
-use crate::fsx;
+use crate::fsx::{self, CHUNK_LEN};
 use crate::layout::Collection;
 use crate::oci::{Digest, Manifest};
 use crate::report::{Event, Reporter};

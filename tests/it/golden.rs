@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hod::bridge::FileRange;
 use hod::bundle::{
     BaseBlob, Bundle, BundleFile, BundleImage, BundleManifest, FileContent, Held, Origin,
     OriginKind, PackBlob, PackPlan, Place, ReadOptions,
 };
-use hod::fsx;
+use hod::fsx::{self, FileRange};
 use hod::oci::{Digest, MediaType, Platform, RepositoryName};
 
 use crate::support::env::TestEnv;

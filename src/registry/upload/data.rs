@@ -9,7 +9,8 @@ use futures_util::StreamExt as _;
 use super::again::{Again, ends};
 use super::verifier::{PartVerifier, Verifier};
 use super::{UploadBody, UploadStream};
-use crate::bridge::{self, FileRange, read_chunks};
+use crate::bridge;
+use crate::fsx::{FileRange, read_chunks};
 use crate::oci::Descriptor;
 
 /// Maximum number of bytes of a stream held in memory so that they can be sent again. Several

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::UploadStream;
 use super::data::Part;
-use crate::bridge::{CHUNK_LEN, stream_file_seen};
+use crate::bridge::stream_file_seen;
+use crate::fsx::CHUNK_LEN;
 use crate::registry::throttle::Throttle;
 use crate::registry::transport::COMMIT_TIMEOUT;
 use crate::report::{Event, Reporter};

@@ -141,7 +141,7 @@ impl BundleSink {
     }
 
     /// Copies a blob from a file.
-    async fn put_file(&self, digest: &Digest, range: bridge::FileRange) -> Result<(), BundleError> {
+    async fn put_file(&self, digest: &Digest, range: fsx::FileRange) -> Result<(), BundleError> {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
         let put = move |stop: Stop| {
             inner.with_writer(&stop, |writer, putting| {
@@ -354,15 +354,15 @@ impl std::fmt::Debug for ReadAll {
 }
 
 impl Knowledge for ReadAll {
-    fn is_verified(&self, _: &Digest, _: &bridge::FileRange) -> bool {
+    fn is_verified(&self, _: &Digest, _: &fsx::FileRange) -> bool {
         false
     }
 
-    fn note_verified(&self, digest: &Digest, blob: &bridge::FileRange) {
+    fn note_verified(&self, digest: &Digest, blob: &fsx::FileRange) {
         self.0.note_verified(digest, blob);
     }
 
-    fn note_damaged(&self, blob: &bridge::FileRange) {
+    fn note_damaged(&self, blob: &fsx::FileRange) {
         self.0.note_damaged(blob);
     }
 }

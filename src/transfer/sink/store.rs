@@ -13,8 +13,8 @@ pub use publications::publications;
 use publications::write_images;
 
 use super::{Batching, Content, LinkChoice, ManifestFiles, Sink};
-use crate::bridge::{self, FileRange};
-use crate::fsx::{self, Durability, LinkMode};
+use crate::bridge;
+use crate::fsx::{self, Durability, FileRange, LinkMode};
 use crate::oci::Digest;
 use crate::report::{BlobRoute, Event};
 use crate::store::{self, Holding, Soundness, StagedBlob, Store};
@@ -183,7 +183,7 @@ impl StoreSink {
             BlobContent::File(range) => {
                 bridge::run_stoppable(move |stop| {
                     let mut writer = store.blob_writer(algorithm)?;
-                    let mut buffer = vec![0; bridge::CHUNK_LEN];
+                    let mut buffer = vec![0; fsx::CHUNK_LEN];
                     let mut at = 0;
                     while at < range.len && !stop.is_set() {
                         let want = usize::try_from(range.len - at).unwrap_or(usize::MAX);

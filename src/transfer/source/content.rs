@@ -5,7 +5,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::bridge::{self, FileRange};
+use crate::bridge;
+use crate::fsx::FileRange;
 use crate::oci::{Descriptor, sum_len};
 use crate::transfer::{SizeClaim, TransferError};
 

@@ -10,8 +10,9 @@ use super::{
     BlobContent, BlobHolder, Found, Indexes, Keeping, Listed, Locate, Location, Placed, Reach,
     ReadOrder, Sought, Source, SourceCaps,
 };
-use crate::bridge::{self, FileRange};
+use crate::bridge;
 use crate::bundle::Knowledge;
+use crate::fsx::FileRange;
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 use crate::store::Store;
 use crate::transfer::{Destination, LocalReferrers, TransferError};

@@ -16,8 +16,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 11] = [
-    ("archive", "bridge"),
+const NEIGHBOURS: [(&str, &str); 10] = [
     ("archive", "fsx"),
     ("bridge", "fsx"),
     ("list", "hint"),

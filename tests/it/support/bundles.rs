@@ -2,12 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use hod::bridge::FileRange;
 use hod::bundle::{
     BaseBlob, Bundle, BundleWriter, Compression, Held, NoKnowledge, Origin, OriginKind, PackBlob,
     PackPlan, Putting, ReadOptions, WriteOptions, WriteOutcome,
 };
-use hod::fsx::{self, Durability};
+use hod::fsx::{self, Durability, FileRange};
 use hod::oci::Digest;
 
 use super::env::TestEnv;

@@ -4,11 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hod::bridge::FileRange;
 use hod::bundle::{
     Bundle, BundleFile, Compression, FileContent, PackBlob, PackPlan, ReadOptions, WriteOptions,
 };
-use hod::fsx::{self, Durability};
+use hod::fsx::{self, Durability, FileRange};
 use hod::oci::Digest;
 
 use super::bundles::{whole, write};
