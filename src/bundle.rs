@@ -1,6 +1,6 @@
 //! The bundle, format 1: one tar, or several, that carry images over an air gap.
 //!
-//! This page, with those of `json.rs` and `header.rs`, describes every byte, so that another reader
+//! This page, with those of `json.rs` and `src/tarball/header.rs`, describes every byte, so that another reader
 //! or writer can be written from it. `fixtures/bundles/v1` has bundles for testing one.
 //!
 //! # Volumes
@@ -26,8 +26,10 @@
 //!
 //! Files are sorted by path, blobs by digest as text, links and directories by path, all by their
 //! bytes. Content is padded with zeros to whole blocks of 512 bytes. The content of blobs and of
-//! parts is aligned to 4096 bytes by a comment before their header (see `header.rs`); everything
-//! else follows its predecessor without a gap.
+//! parts is aligned to 4096 bytes by a comment before their header (see `src/tarball/header.rs`);
+//! everything else follows its predecessor without a gap. The mtime of all members is `created`. A
+//! note before `hod/volume.json`, always, has the text `hod bundle; hod/volume.json has the digest
+//! ALG:HEX`.
 //!
 //! So each offset and each header follows from `hod/bundle.json` and the lengths of the two json
 //! files. A writer knows all of them before the first byte. A reader computes them again and
@@ -110,7 +112,7 @@
 //!
 //! # The code
 //!
-//! The tars of others are read elsewhere. Nothing here knows a store: blobs are
+//! Nothing here knows a store: blobs are
 //! put into a [`BundleWriter`], and go to a [`StreamSink`] or are read in place.
 
 mod check;
@@ -122,7 +124,6 @@ mod error;
 mod format;
 mod hashing;
 mod head;
-mod header;
 mod input;
 mod intruder;
 mod json;
@@ -152,7 +153,7 @@ mod properties;
 #[cfg(test)]
 mod sample;
 
-pub use crate::archive::{EntryPath, EntryPathError};
+pub use crate::tarball::{EntryPath, EntryPathError};
 pub use checksums::checksum_files;
 pub use copy::{Knowledge, NoKnowledge, Putting};
 pub use delta::Delta;

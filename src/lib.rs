@@ -4,7 +4,7 @@
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
 //!   [`hint`] (what to do about it), [`redact`] (secrets in texts)
-//! - system: [`fsx`] (the file system), [`archive`] (other people's tars), [`program`] (other
+//! - system: [`fsx`] (the file system), [`tarball`] (tars), [`program`] (other
 //!   programs), [`terminal`] (questions), [`bridge`] (async ⇄ blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
@@ -37,7 +37,6 @@
 //! The verbs need not know of it: those that move images are given targets, and those that only
 //! look read any [`transfer::Source`].
 
-pub mod archive;
 pub mod bridge;
 pub mod bundle;
 pub mod cli;
@@ -53,6 +52,7 @@ pub mod registry;
 pub mod report;
 pub mod server;
 pub mod store;
+pub mod tarball;
 pub mod template;
 pub mod terminal;
 pub mod transfer;

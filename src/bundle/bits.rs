@@ -14,9 +14,10 @@ use super::input::Input;
 use super::reader::OpenVolume;
 use super::sample::{Builder, Sample, noise};
 use super::verify::check_content;
-use super::volume::{END_LEN, Member};
+use super::volume::Member;
 use super::{Bundle, Compression, ReadOptions, SecretKey, Signer};
 use crate::fsx;
+use crate::tarball::END_LEN;
 
 const LAYER_LEN: usize = 9000;
 /// Too small for both layers of the sample.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::sign::{SignError, SignatureError};
-use crate::archive::EntryPathError;
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_missing};
+use crate::tarball::EntryPathError;
 
 /// The description of a file that is compressed with gzip.
 pub(super) const GZIPPED: &str = "it is compressed with gzip";

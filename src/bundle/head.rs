@@ -3,7 +3,6 @@
 use super::check;
 use super::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
 use super::format::BundleManifest;
-use super::header::{BLOCK_LEN, padded};
 use super::input::Input;
 use super::intruder;
 use super::json::{
@@ -12,6 +11,7 @@ use super::json::{
 use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
+use crate::tarball::{BLOCK_LEN, padded};
 
 /// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]

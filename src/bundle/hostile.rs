@@ -8,7 +8,6 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
-use super::header::{Comment, Entry, EntryKind, padded};
 use super::json::{BUNDLE_PATH, VOLUME_PATH};
 use super::sample::{Builder, Sample, noise};
 use super::verify::text;
@@ -19,6 +18,7 @@ use super::{
 };
 use crate::fsx;
 use crate::oci::Digest;
+use crate::tarball::{Comment, Entry, EntryKind, padded};
 
 const README: &str = "README.txt";
 

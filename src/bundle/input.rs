@@ -4,11 +4,11 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{BundleError, MemberProblem};
-use super::header::LEAD_LEN_MAX;
 use super::intruder;
-use super::volume::{END_LEN, Member, Volume};
+use super::volume::{Member, Volume};
 use crate::fsx;
 use crate::oci::Digest;
+use crate::tarball::{END_LEN, LEAD_LEN_MAX};
 
 /// The first bytes of a zstd frame.
 pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

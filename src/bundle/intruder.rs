@@ -5,9 +5,8 @@
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::error::{BundleError, MemberProblem};
-use super::header::{BLOCK_LEN, padded};
-use super::volume::{Content, END_LEN, Member};
-use crate::archive::EntryPath;
+use super::volume::{Content, Member};
+use crate::tarball::{BLOCK_LEN, END_LEN, EntryPath, padded};
 
 /// Names the problem where `members[at]` should start; `found` is the content at that offset, long
 /// enough for any headers or up to the end of the archive.

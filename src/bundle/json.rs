@@ -66,7 +66,7 @@
 //!   digest?     of its content; absent for directories
 //! ```
 //!
-//! Its own digest is in the comment before its header: see `header.rs`.
+//! Its own digest is in the comment before its header: see above.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,16 +13,15 @@ use super::format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
 };
 use super::hashing::{Unread, read_through};
-use super::header::{ALIGNMENT, BLOCK_LEN};
 use super::json::{self, HeadDigests};
 use super::siblings::volume_path;
 use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{Content, HeadLens, Volume};
 use super::writer::WriteOptions;
-use crate::archive::EntryPath;
 use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, sum_len};
+use crate::tarball::{ALIGNMENT, BLOCK_LEN, EntryPath};
 
 /// Maximum number of rounds until the lengths of the json files, which depend on each other (mostly
 /// by digits of offsets), are stable.

@@ -10,16 +10,15 @@ use super::error::{BundleError, MemberProblem};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
 use super::head::{self, Head, VolumeHead};
-use super::header::{BLOCK_LEN, LEAD_LEN_MAX};
 use super::input::{self, Input, ZSTD_MAGIC};
 use super::intruder;
 use super::siblings;
 use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
-use crate::archive::EntryPath;
 use crate::fsx::{self, File, FileRange};
 use crate::oci::{Digest, Manifest};
+use crate::tarball::{BLOCK_LEN, EntryPath, LEAD_LEN_MAX};
 
 /// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use super::copy::{Copier, Cursor, Place, Putting, Slot, unread};
 use super::error::BundleError;
 use super::hashing::read_through;
-use super::header::ALIGNMENT;
 use super::plan::Planned;
 use super::sequential;
 use super::writer::{Compression, WriteOptions};
 use crate::fsx::{FileRange, OutputFile};
 use crate::oci::Digest;
+use crate::tarball::ALIGNMENT;
 
 /// A temporary file next to the output, to which samples are written as they would be to a bundle.
 /// All methods block.

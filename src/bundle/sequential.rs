@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::copy::{self, Putting};
 use super::error::BundleError;
 use super::hashing::read_through;
-use super::header::padded;
 use super::plan::Planned;
-use super::volume::{Content, END_LEN};
+use super::volume::Content;
 use super::writer::{Compression, WriteOptions};
 use crate::fsx::{self, FileRange, OutputFile};
 use crate::oci::Digest;
+use crate::tarball::{END_LEN, padded};
 
 /// The highest level; those above need more memory than we have.
 const LEVEL_MAX: i32 = 19;

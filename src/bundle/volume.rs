@@ -14,12 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{BundleError, ImageProblem, MemberProblem};
 use super::format::{BundleFileEntry, BundleManifest, Part, Place};
-use super::header::{BLOCK_LEN, Comment, Entry, EntryKind, padded};
 use super::json::{BUNDLE_PATH, SIGNATURE_PATH, VOLUME_PATH};
 use crate::oci::Digest;
+use crate::tarball::{Comment, END_LEN, Entry, EntryKind, padded};
 
-/// The two empty blocks that end a tar.
-pub(super) const END_LEN: u64 = 2 * BLOCK_LEN;
 /// The storage of a registry, below the root of the archive.
 const TREE: &str = "docker/registry/v2";
 
@@ -223,13 +221,8 @@ impl Volume {
             offset: 0,
             len,
         };
-        let lead_len = member.entry(self.mtime).lead_len(self.len);
-        // Half of all numbers, so that neither padding nor an end can overflow.
-        let limit = |at: &u64| *at <= u64::MAX / 4;
-        let offset = self.len.checked_add(lead_len).filter(limit);
-        member.offset = offset.ok_or(BundleError::TooLarge)?;
-        Some(len).filter(limit).ok_or(BundleError::TooLarge)?;
-        self.len = member.end();
+        let place = member.entry(self.mtime).place(self.len);
+        (member.offset, self.len) = place.ok_or(BundleError::TooLarge)?;
         self.members.push(member);
         Ok(())
     }

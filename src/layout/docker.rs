@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use super::LayoutError;
 use super::oci::full_name;
-use crate::archive::{EntryPath, TarWriter, decoder};
 use crate::fsx::Durability;
 use crate::oci::{
     self, Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag,
 };
+use crate::tarball::{EntryPath, TarWriter, decoder};
 
 /// The suffix of the media type of an encrypted layer.
 const ENCRYPTED: &str = "+encrypted";

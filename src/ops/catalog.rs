@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{FileKind, OpsError};
-use crate::archive::ArchiveError;
 use crate::bridge;
 use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, CollectionKind, LayoutError};
 use crate::store::Store;
+use crate::tarball::ArchiveError;
 use crate::transfer::{
     BundleSource, ChosenImage, CollectionSource, LayoutsSource, Source, Stated, StreamedBundle,
     Transport,

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
 use super::{CollectionError, Place, TopManifest, UnreadableImage};
-use crate::archive::{ArchiveError, Compression, MemberKind};
 use crate::fsx;
 use crate::oci::{
     self, Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType, Reference,
     ReferenceError,
 };
+use crate::tarball::{ArchiveError, Compression, MemberKind};
 
 /// Maximum number of links followed in a row.
 const LINKS_MAX: usize = 8;

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::archive::ArchiveError;
 use crate::fsx;
 use crate::hint::Hint;
 use crate::oci::{Digest, ManifestError, ReferenceError};
 use crate::report::ErrorClass;
+use crate::tarball::ArchiveError;
 
 /// An OCI layout or an archive that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::index::INDEX_LEN_MAX;
 use super::role::{Role, role, tree_above};
 use super::{CollectionError, Place, UnreadableImage};
-use crate::archive::{ArchiveError, Compression, Member, MemberKind, Reader};
 use crate::oci::{
     Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag,
 };
+use crate::tarball::{ArchiveError, Compression, Member, MemberKind, Reader};
 
 /// The longest link of a registry that is read, in bytes.
 const LINK_LEN_MAX: u64 = 256;

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use super::entry::{OldIndex, index};
 use super::{Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::archive::{EntryPath, PlannedTar};
 use crate::fsx::Durability;
 use crate::layout::LayoutError;
 use crate::oci::{Descriptor, Digest, Manifest};
+use crate::tarball::{EntryPath, PlannedTar};
 
 /// The content of an archive to be written.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use hod::archive::EntryPath;
 use hod::bundle::{
     BlobProblem, BundleError, ImageProblem, MemberProblem, SignError, SignatureError,
 };
 use hod::oci::{Digest, ManifestError};
+use hod::tarball::EntryPath;
 
 use super::{absent_file, digest, path, render};
 

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use hod::archive::{ArchiveError, EntryPath};
 use hod::layout::{CollectionError, LayoutError};
 use hod::oci::{Digest, ManifestError};
+use hod::tarball::{ArchiveError, EntryPath};
 
 use super::{absent_file, digest, path, render};
 

@@ -6,7 +6,7 @@ use super::source::Source;
 /// From the ground up; a module may import those on lower floors.
 const FLOORS: [&[&str]; 6] = [
     &["hint", "list", "oci", "redact", "report"],
-    &["archive", "bridge", "fsx", "program", "terminal"],
+    &["bridge", "fsx", "program", "tarball", "terminal"],
     &[
         "bundle", "layout", "registry", "server", "store", "template",
     ],
@@ -17,7 +17,6 @@ const FLOORS: [&[&str]; 6] = [
 
 /// Who may import whom on the same floor.
 const NEIGHBOURS: [(&str, &str); 10] = [
-    ("archive", "fsx"),
     ("bridge", "fsx"),
     ("list", "hint"),
     ("list", "oci"),
@@ -26,6 +25,7 @@ const NEIGHBOURS: [(&str, &str); 10] = [
     ("report", "oci"),
     ("server", "bundle"),
     ("server", "store"),
+    ("tarball", "fsx"),
     ("terminal", "fsx"),
 ];
 
@@ -36,7 +36,7 @@ const PATH_HOMES: [(&str, &[&str]); 36] = [
     ("blake2", &["bundle"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("flate2", &["archive"]),
+    ("flate2", &["tarball"]),
     ("http", &["registry"]),
     ("http_auth", &["registry"]),
     ("hyper", &["server"]),
@@ -59,14 +59,14 @@ const PATH_HOMES: [(&str, &[&str]); 36] = [
     ("std::io::stderr", &["cli"]),
     ("std::io::stdout", &["cli", "fsx"]),
     ("std::process::Command", &["program"]),
-    ("tar", &["archive", "bundle"]),
+    ("tar", &["bundle", "tarball"]),
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
     ("tokio_rustls", &["server"]),
     ("toml", &["registry"]),
     ("walkdir", &["fsx"]),
     ("x509_parser", &["registry"]),
-    ("zstd", &["archive", "bundle"]),
+    ("zstd", &["bundle", "tarball"]),
 ];
 
 /// Words that only some top-level modules may use.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::EntryPath;
-use super::writer::{padded, tar_header, tar_trailer};
+use super::header::{END_LEN, padded};
+use super::writer::file;
 use crate::fsx::{self, Durability, OutputFile};
 
 /// A tar that is being built: its headers are written first, its members are filled in, possibly by
@@ -18,13 +19,12 @@ pub struct PlannedTar {
 }
 
 impl PlannedTar {
-    /// The length of the tar of these members.
+    /// The length of the tar of these members; that of one which no disk can hold is the highest
+    /// number.
     pub fn len_of(members: &BTreeMap<EntryPath, u64>) -> u64 {
-        let trailer_len = tar_trailer().len() as u64;
-        members.iter().fold(trailer_len, |sum, (path, len)| {
-            let header_len = tar_header(path, *len, 0).len() as u64;
-            sum.saturating_add(header_len).saturating_add(padded(*len))
-        })
+        let mut members = members.iter();
+        let end = members.try_fold(0, |at, (path, len)| Some(file(path, *len, 0).place(at)?.1));
+        end.map_or(u64::MAX, |end| end + END_LEN)
     }
 
     /// Starts a tar of members with these lengths that is to become `destination`, whose directory
@@ -35,18 +35,18 @@ impl PlannedTar {
         mtime: u64,
     ) -> Result<Self, fsx::Error> {
         let output = OutputFile::create(destination)?;
-        let file = output.shared();
+        let shared = output.shared();
         let len = Self::len_of(members);
         // Whatever is not written is zero: the padding, and the end.
-        file.allocate(len)?;
+        shared.allocate(len)?;
         let mut places = BTreeMap::new();
         let mut at = 0;
         for (path, len) in members {
-            let header = tar_header(path, *len, mtime);
-            file.write_all_at(&header, at)?;
-            let content = at + header.len() as u64;
-            places.insert(path.clone(), content);
-            at = content + padded(*len);
+            let lead = file(path, *len, mtime).lead(at);
+            shared.write_all_at(&lead, at)?;
+            at += lead.len() as u64;
+            places.insert(path.clone(), at);
+            at += padded(*len);
         }
         Ok(Self {
             output,

@@ -1,4 +1,4 @@
-//! The headers of a member: its ustar header, and the extensions that precede it.
+//! The headers that hod writes before a member: its ustar header, and what precedes it.
 //!
 //! A header is a block of 512 bytes:
 //!
@@ -8,7 +8,7 @@
 //! 108   8  uid         `0000000`, and a zero
 //! 116   8  gid         likewise
 //! 124  12  size        11 octal digits and a zero; from 8 GiB on 0x80 and the number, big-endian
-//! 136  12  mtime       `created` of the bundle, likewise
+//! 136  12  mtime       that of all members, likewise
 //! 148   8  checksum    the sum of all bytes, these taken as blanks: 7 octal digits and a zero
 //! 156   1  type        `0` a file, `5` a directory; `x` and `L` as below
 //! 157 100  link name   zeros
@@ -18,7 +18,7 @@
 //! 500  12  zeros
 //! ```
 //!
-//! Files have the mode 0644, or 0755 if they are `executable`; directories have 0755, the size 0 and
+//! Files have the mode 0644, or 0755 if they are executable; directories have 0755, the size 0 and
 //! a `/` at the end of the path. A path of more than 100 bytes is divided at the last `/`, but
 //! one at its end, before which there are no more than 155 bytes. Before it stand, each where it is needed and in this order:
 //!
@@ -26,33 +26,34 @@
 //!   note is to be left: every tar passes over comments. The header has the name `PaxHeaders/hod`,
 //!   the type `x`, the mode 0644 and the mtime of all. Its content is one record of whole blocks:
 //!   its length in decimal, ` comment=`, the text, blanks, and a line break as the last byte.
-//!   Before blobs and parts the text is `padding, so that the content starts on a block`, and the
-//!   record has the least number of blocks, at least one, with which their content starts on a
-//!   multiple of 4096; where it does so anyway, there is no such header. Before `hod/volume.json`,
-//!   always, the record has one block and the text `hod bundle; hod/volume.json has the digest
-//!   ALG:HEX`
+//!   A note takes one block. To align, the text is `padding, so that the content starts on a block`,
+//!   and the record has the least number of blocks, at least one, with which the content starts on a
+//!   multiple of 4096; where it does so anyway, there is no such header
 //! - a GNU long name, for a path that a ustar header cannot hold: unlike a pax `path`, it is also
 //!   understood by busybox. The header has the name `././@LongLink`, the type `L`, the mode 0644 and
 //!   the mtime 0; its content is the path and a zero. The name in the header of the member is then
 //!   the first 100 bytes of the path, without a prefix
 //!
-//! Nothing else varies.
+//! Nothing else varies. Content is padded with zeros to whole blocks, and a tar ends with two blocks
+//! of zeros.
 
 use tar::{EntryType, Header};
 
 /// The unit of a tar.
-pub(super) const BLOCK_LEN: u64 = 512;
-/// The alignment of blobs: the block size of file systems, so that blobs can be cloned.
-pub(super) const ALIGNMENT: u64 = 4096;
+pub const BLOCK_LEN: u64 = 512;
+/// The two empty blocks that end a tar.
+pub const END_LEN: u64 = 2 * BLOCK_LEN;
+/// The alignment of content that asks for it: the block size of file systems, so that it can be cloned.
+pub const ALIGNMENT: u64 = 4096;
 /// The longest that a lead can be: three headers, a long path and an alignment's worth of comment.
-pub(super) const LEAD_LEN_MAX: u64 = 16 * 1024;
+pub const LEAD_LEN_MAX: u64 = 16 * 1024;
 
 const PAX_PATH: &str = "PaxHeaders/hod";
 const LONG_NAME_PATH: &str = "././@LongLink";
 
 /// What kind of member a lead is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EntryKind {
+pub enum EntryKind {
     File,
     Executable,
     Dir,
@@ -60,7 +61,7 @@ pub(super) enum EntryKind {
 
 /// The comment that a lead holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comment<'a> {
+pub enum Comment<'a> {
     None,
     /// As long as it takes for the content to start on a multiple of [`ALIGNMENT`].
     Align,
@@ -70,17 +71,17 @@ pub(super) enum Comment<'a> {
 
 /// A member, as far as its headers tell.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) path: &'a str,
-    pub(super) kind: EntryKind,
-    pub(super) len: u64,
-    pub(super) mtime: u64,
-    pub(super) comment: Comment<'a>,
+pub struct Entry<'a> {
+    pub path: &'a str,
+    pub kind: EntryKind,
+    pub len: u64,
+    pub mtime: u64,
+    pub comment: Comment<'a>,
 }
 
 impl Entry<'_> {
     /// The length of the lead if it starts at `start`, in bytes.
-    pub(super) fn lead_len(&self, start: u64) -> u64 {
+    pub fn lead_len(&self, start: u64) -> u64 {
         let mut bare = BLOCK_LEN;
         // The rest of a header says nothing about its length, and takes longer to make than all else
         // about laying out a volume.
@@ -92,8 +93,17 @@ impl Entry<'_> {
         bare + if comment == 0 { 0 } else { BLOCK_LEN + comment }
     }
 
+    /// The offsets of the content and of what follows it, if the lead starts at `start`; `None` for
+    /// more than half of what a number can hold, so that nothing that is added can overflow.
+    pub fn place(&self, start: u64) -> Option<(u64, u64)> {
+        let limit = |at: &u64| *at <= u64::MAX / 4;
+        let offset = start.checked_add(self.lead_len(start)).filter(limit)?;
+        let len = Some(self.len).filter(limit)?;
+        Some((offset, offset + padded(len)))
+    }
+
     /// The headers, if they start at `start`.
-    pub(super) fn lead(&self, start: u64) -> Vec<u8> {
+    pub fn lead(&self, start: u64) -> Vec<u8> {
         let (header, long_name) = self.header();
         let bare = BLOCK_LEN
             + long_name
@@ -187,7 +197,7 @@ fn comment_record(text: &str, len: u64) -> Vec<u8> {
 }
 
 /// Rounds up to whole blocks.
-pub(super) fn padded(len: u64) -> u64 {
+pub fn padded(len: u64) -> u64 {
     len.next_multiple_of(BLOCK_LEN)
 }
 
