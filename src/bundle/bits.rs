@@ -6,12 +6,11 @@
 //! places is shown by [`super::properties`].
 
 use std::fs::File;
-use std::io::BufReader;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use super::input::Input;
-use super::reader::OpenVolume;
+use super::reader::{OpenVolume, open_file};
 use super::sample::{Builder, Sample, noise};
 use super::verify::check_content;
 use super::volume::Member;
@@ -78,12 +77,8 @@ impl Flipped<'_> {
     /// The head, as it is read after that of another volume.
     fn head(&self, bits: fn(u64) -> Range<u8>) {
         self.each(0..self.head_end(), bits, &|| {
-            let file = fsx::open(self.volume.path()).unwrap();
-            let input = Input::new(BufReader::new(file), self.volume.path());
-            self.bundle
-                .head()
-                .read_next(&mut input.unwrap(), None)
-                .is_ok()
+            let mut input = Input::of_range(open_file(self.volume.path()).unwrap());
+            self.bundle.head().read_next(&mut input, None).is_ok()
         });
     }
 

@@ -4,14 +4,14 @@ use super::check;
 use super::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
 use super::format::BundleManifest;
 use super::input::Input;
-use super::intruder;
 use super::json::{
     self, BUNDLE_PATH, HeadDigests, JSON_LEN_MAX, Offsets, SIGNATURE_PATH, VOLUME_PATH,
 };
 use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
+use super::unexpected::unexpected;
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
-use crate::tarball::{BLOCK_LEN, padded};
+use crate::tarball::{BLOCK, RawKind, RawMember, padded};
 
 /// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct VolumeHead {
 
 /// A member of the head as it was found: its header, content and padding.
 struct Found {
-    header: Vec<u8>,
+    header: RawMember,
     content: Vec<u8>,
     padding: Vec<u8>,
 }
@@ -187,8 +187,8 @@ fn check_members(
     let volume_json = Digest::of(&found[0].content);
     for (at, found) in found.iter().enumerate() {
         let member = &volume.members()[at];
-        if found.header != volume.lead(member, &volume_json) {
-            return Err(intruder::examine(volume.members(), at, &found.header));
+        if found.header.lead != volume.lead(member, &volume_json) {
+            return Err(unexpected(volume.members(), at, &found.header));
         }
         if found.padding.iter().any(|&byte| byte != 0) {
             return Err(BundleError::member(&member.path, MemberProblem::Padding));
@@ -230,37 +230,34 @@ fn check_offsets(
 /// Reads `hod/volume.json`; `None` at the end of the input.
 fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
     // A pax header, the comment in it, the header.
-    let mut first = vec![0; 3 * block_len()];
-    let n = input.fill(&mut first, VOLUME_PATH)?;
-    first.truncate(n);
-    if first.is_empty() {
+    let start = input.peek(3 * BLOCK, VOLUME_PATH)?;
+    if start.is_empty() {
         return Ok(None);
     }
-    check_first(input, &first)?;
-    let header = &first[2 * block_len()..];
-    let (content, padding) = read_content(input, header, (VOLUME_PATH, JSON_LEN_MAX))?;
-    Ok(Some(Found {
-        header: first,
-        content,
-        padding,
-    }))
+    let header = input.next_header(VOLUME_PATH);
+    let first = header.as_ref().ok().and_then(Option::as_ref);
+    if let Some(found) = other_file(first.map(|first| first.path.as_str()), &start) {
+        return Err(BundleError::NotABundle {
+            path: input.path().to_owned(),
+            found,
+        });
+    }
+    read_content(input, header?, (VOLUME_PATH, JSON_LEN_MAX)).map(Some)
 }
 
 /// Reads the signature; `None` when another member, or none, is in its place.
 fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
-    let mut header = vec![0; block_len()];
-    let n = input.fill(&mut header, SIGNATURE_PATH)?;
-    let is_other = intruder::is_header(&header)
-        && *tar::Header::from_byte_slice(&header).path_bytes() != *SIGNATURE_PATH.as_bytes();
-    if n < header.len() || is_other || header.iter().all(|&byte| byte == 0) {
-        return Ok(None);
-    }
-    let (content, padding) = read_content(input, &header, (SIGNATURE_PATH, SIGNATURE_LEN))?;
-    Ok(Some(Found {
-        header,
-        content,
-        padding,
-    }))
+    let header = match input.next_header(SIGNATURE_PATH) {
+        Err(BundleError::Member {
+            problem: MemberProblem::Truncated,
+            ..
+        }) => None,
+        header => header?,
+    };
+    let header = header.filter(|header| header.path == SIGNATURE_PATH);
+    let content = (SIGNATURE_PATH, SIGNATURE_LEN);
+    let found = header.map(|header| read_content(input, Some(header), content));
+    found.transpose()
 }
 
 /// Reads a further member of the head.
@@ -269,17 +266,8 @@ fn read_json(
     path: &'static str,
     len_max: u64,
 ) -> Result<Found, BundleError> {
-    let mut header = vec![0; block_len()];
-    let n = input.fill(&mut header, path)?;
-    if n < header.len() {
-        return Err(BundleError::member(path, MemberProblem::Truncated));
-    }
-    let (content, padding) = read_content(input, &header, (path, len_max))?;
-    Ok(Found {
-        header,
-        content,
-        padding,
-    })
+    let header = input.next_header(path)?;
+    read_content(input, header, (path, len_max))
 }
 
 /// Whether the first member of a tar is one that Docker and podman put there when they export a
@@ -289,64 +277,46 @@ fn is_root_file_system(first: &str) -> bool {
     first == ".dockerenv" || ["bin", "bin/", "boot/", "dev/", "etc/"].contains(&first)
 }
 
-/// Tells a bundle, even a damaged one, from any other file.
-fn check_first(input: &Input<'_>, first: &[u8]) -> Result<(), BundleError> {
-    let names_volume = |bytes: &[u8]| {
-        let name = VOLUME_PATH.as_bytes();
-        bytes.windows(name.len()).any(|window| window == name)
-    };
-    let found = match intruder::first_path(first) {
-        Some(path) if path == VOLUME_PATH => None,
-        Some(path) if is_root_file_system(&path) => Some(format!(
+/// Tells any other file from a bundle, even a damaged one, by the path of its first member and its
+/// first bytes; returns what it is.
+fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
+    let name = VOLUME_PATH.as_bytes();
+    match first {
+        Some(VOLUME_PATH) => None,
+        Some(path) if is_root_file_system(path) => Some(format!(
             "it is {ROOT_FILE_SYSTEM}, as `docker export` writes it"
         )),
         Some(path) => Some(format!(
             "its first member is `{}`, not `{VOLUME_PATH}`",
             path.escape_debug()
         )),
-        None if names_volume(first) => None,
-        None if first.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
+        None if start.windows(name.len()).any(|window| window == name) => None,
+        None if start.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
         None => Some("it does not start as a tar does".to_owned()),
-    };
-    if let Some(found) = found {
-        return Err(BundleError::NotABundle {
-            path: input.path().to_owned(),
-            found,
-        });
     }
-    if first.len() < 3 * block_len() {
-        return Err(BundleError::member(VOLUME_PATH, MemberProblem::Truncated));
-    }
-    Ok(())
 }
 
-/// Reads the content and padding of a member by its last header block.
+/// Reads the content and padding of a member behind its headers.
 fn read_content(
     input: &mut Input<'_>,
-    block: &[u8],
+    header: Option<RawMember>,
     (path, len_max): (&'static str, u64),
-) -> Result<(Vec<u8>, Vec<u8>), BundleError> {
-    if !intruder::is_header(block) {
-        return Err(BundleError::member(path, MemberProblem::HeaderDamaged));
+) -> Result<Found, BundleError> {
+    let header = header.ok_or_else(|| BundleError::member(path, MemberProblem::Missing))?;
+    if header.path != path {
+        return Err(BundleError::member(&header.path, MemberProblem::Unlisted));
     }
-    let header = tar::Header::from_byte_slice(block);
-    let found = header.path_bytes();
-    if *found != *path.as_bytes() {
-        let found = String::from_utf8_lossy(&found).into_owned();
-        return Err(BundleError::member(&found, MemberProblem::Unlisted));
+    if header.kind != RawKind::File {
+        let kind = header.kind.name();
+        return Err(BundleError::member(path, MemberProblem::Kind { kind }));
     }
-    let Ok(len) = header.entry_size() else {
-        return Err(BundleError::member(path, MemberProblem::HeaderDamaged));
-    };
-    if len > len_max {
+    if header.len > len_max {
         let problem = MemberProblem::TooLong { max: len_max };
         return Err(BundleError::member(path, problem));
     }
-    let bytes = input.read_vec(len, path)?;
-    let padding = input.read_vec(padded(len) - len, path)?;
-    Ok((bytes, padding))
-}
-
-fn block_len() -> usize {
-    usize::try_from(BLOCK_LEN).expect("a block is short")
+    Ok(Found {
+        content: input.read_vec(header.len, path)?,
+        padding: input.read_vec(padded(header.len) - header.len, path)?,
+        header,
+    })
 }

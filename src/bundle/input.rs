@@ -1,51 +1,58 @@
-//! The bytes of a tar, from a file or a pipe, compressed or not, in one pass.
+//! The members of a volume as they are read, which must be those that are laid out.
 
-use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use super::error::{BundleError, MemberProblem};
-use super::intruder;
+use super::json::VOLUME_PATH;
+use super::unexpected::unexpected;
 use super::volume::{Member, Volume};
-use crate::fsx;
+use crate::fsx::FileRange;
 use crate::oci::Digest;
-use crate::tarball::{END_LEN, LEAD_LEN_MAX};
-
-/// The first bytes of a zstd frame.
-pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The largest window that is decompressed: 16 MiB, for archives that others have compressed anew.
-const WINDOW_LOG_MAX: u32 = 24;
+use crate::tarball::{self, END, Fault, Mode, RawMember};
 
 /// A tar that is read from start to end. Every error names the file, or the member.
-pub(super) struct Input<'a> {
-    inner: Box<dyn Read + 'a>,
-    path: PathBuf,
-    is_compressed: bool,
+pub(super) struct Input<'a>(tarball::Input<'a>);
+
+/// What went wrong in `member` of the file at `path`.
+pub(super) fn failure(fault: Fault, (path, member): (&Path, &str)) -> BundleError {
+    let path = path.to_owned();
+    let problem = match fault {
+        Fault::Read(source) => return BundleError::Read { path, source },
+        Fault::Decompress(source) => {
+            return BundleError::Decompress {
+                path,
+                member: member.to_owned(),
+                source,
+            };
+        }
+        Fault::Truncated => MemberProblem::Truncated,
+        Fault::Header(_) => MemberProblem::HeaderDamaged,
+        Fault::Extension(len) => MemberProblem::ExtendedHeader { len },
+    };
+    BundleError::member(member, problem)
 }
 
 impl<'a> Input<'a> {
     /// Looks at the first bytes to see whether it is compressed. `path` is for messages.
-    pub(super) fn new(mut input: impl Read + 'a, path: &Path) -> Result<Self, BundleError> {
-        let mut start = Vec::new();
-        let n_magic = ZSTD_MAGIC.len() as u64;
-        let read = (&mut input).take(n_magic).read_to_end(&mut start);
-        read.map_err(|source| read_error(path, source))?;
-        let is_compressed = start == ZSTD_MAGIC;
-        let whole = Cursor::new(start).chain(input);
-        let inner: Box<dyn Read + 'a> = if is_compressed {
-            Box::new(decoder(whole).map_err(|source| read_error(path, source))?)
-        } else {
-            Box::new(whole)
-        };
-        Ok(Self {
-            inner,
-            path: path.to_owned(),
-            is_compressed,
-        })
+    pub(super) fn new(input: impl Read + Send + 'a, path: &Path) -> Result<Self, BundleError> {
+        let input = tarball::Input::of_stream(input, path, Mode::Strict);
+        let input = input.map_err(|fault| failure(fault, (path, VOLUME_PATH)))?;
+        Ok(Self(input))
+    }
+
+    /// Reads a file, or a part of one, that is not compressed.
+    pub(super) fn of_range(range: FileRange) -> Self {
+        Self(tarball::Input::of_range(range, Mode::Strict))
     }
 
     /// The file, for messages.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
+    }
+
+    fn named<T>(&self, result: Result<T, Fault>, member: &str) -> Result<T, BundleError> {
+        result.map_err(|fault| failure(fault, (self.path(), member)))
     }
 
     /// Reads some bytes of `member`; 0 only at the end of the archive.
@@ -54,48 +61,33 @@ impl<'a> Input<'a> {
         buffer: &mut [u8],
         member: &str,
     ) -> Result<usize, BundleError> {
-        loop {
-            match self.inner.read(buffer) {
-                Ok(n) => return Ok(n),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Errors of the system have a number; those without one come from the decoder.
-                Err(source) if self.is_compressed && source.raw_os_error().is_none() => {
-                    return Err(BundleError::Decompress {
-                        path: self.path.clone(),
-                        member: member.to_owned(),
-                        source,
-                    });
-                }
-                Err(source) => return Err(read_error(&self.path, source)),
-            }
-        }
-    }
-
-    /// Fills the buffer as far as the archive goes; returns how far.
-    pub(super) fn fill(&mut self, buffer: &mut [u8], member: &str) -> Result<usize, BundleError> {
-        let mut n = 0;
-        while n < buffer.len() {
-            match self.read_some(&mut buffer[n..], member)? {
-                0 => break,
-                more => n += more,
-            }
-        }
-        Ok(n)
+        let read = self.0.read_some(buffer);
+        self.named(read, member)
     }
 
     /// Reads exactly `len` bytes of `member` into memory, which grows only as they arrive.
     pub(super) fn read_vec(&mut self, len: u64, member: &str) -> Result<Vec<u8>, BundleError> {
-        let mut bytes = Vec::new();
-        let mut chunk = vec![0; 64 * 1024];
-        while (bytes.len() as u64) < len {
-            let left = len - bytes.len() as u64;
-            let want = usize::try_from(left).map_or(chunk.len(), |n| n.min(chunk.len()));
-            match self.read_some(&mut chunk[..want], member)? {
-                0 => return Err(BundleError::member(member, MemberProblem::Truncated)),
-                n => bytes.extend_from_slice(&chunk[..n]),
-            }
-        }
-        Ok(bytes)
+        let read = self.0.read_vec(len);
+        self.named(read, member)
+    }
+
+    /// Passes over the content of a member.
+    pub(super) fn skip(&mut self, member: &Member) -> Result<(), BundleError> {
+        let skipped = self.0.skip(member.len);
+        self.named(skipped, &member.path)
+    }
+
+    /// Returns the next bytes, at most `len` of them, which are still to be read.
+    pub(super) fn peek(&mut self, len: usize, member: &str) -> Result<Vec<u8>, BundleError> {
+        let bytes = self.0.peek(len);
+        self.named(bytes, member)
+    }
+
+    /// Reads the headers of the next member, whatever it is, where `member` is expected; `None` at
+    /// the end of the archive.
+    pub(super) fn next_header(&mut self, member: &str) -> Result<Option<RawMember>, BundleError> {
+        let header = self.0.next_header();
+        self.named(header, member)
     }
 
     /// Reads the headers of the member at position `at`, which must be those that are implied.
@@ -105,15 +97,14 @@ impl<'a> Input<'a> {
         at: usize,
     ) -> Result<(), BundleError> {
         let member = &volume.members()[at];
-        let expected = volume.lead(member, volume_json);
-        let mut found = vec![0; expected.len()];
-        let n = self.fill(&mut found, &member.path)?;
-        if n == found.len() && found == expected {
+        let is_it = self.0.expect(&volume.lead(member, volume_json));
+        if self.named(is_it, &member.path)? {
             return Ok(());
         }
-        found.truncate(n);
-        self.extend(&mut found, &member.path)?;
-        Err(intruder::examine(volume.members(), at, &found))
+        Err(match self.next_header(&member.path)? {
+            Some(found) => unexpected(volume.members(), at, &found),
+            None => BundleError::member(&member.path, MemberProblem::Missing),
+        })
     }
 
     /// Reads the padding behind a member, which must be empty.
@@ -128,41 +119,27 @@ impl<'a> Input<'a> {
 
     /// Reads the end of a volume, after which the next may come.
     pub(super) fn expect_volume_end(&mut self, volume: &Volume) -> Result<(), BundleError> {
-        let last = volume.members().last().map_or("", |last| &last.path);
-        let found = self.read_vec(END_LEN, last)?;
-        intruder::examine_end(volume.members(), &found)
+        let members = volume.members();
+        let last = members.last().map_or("", |last| &last.path);
+        let is_end = self.0.expect(&END);
+        if self.named(is_end, last)? {
+            return Ok(());
+        }
+        match self.next_header(last) {
+            Ok(Some(found)) => Err(unexpected(members, members.len(), &found)),
+            Err(error) if !error.is_content() => Err(error),
+            Ok(None) | Err(_) => Err(BundleError::member(last, MemberProblem::Trailing)),
+        }
     }
 
     /// Reads the end of the archive, after which nothing may come.
     pub(super) fn expect_end(&mut self, volume: &Volume) -> Result<(), BundleError> {
+        self.expect_volume_end(volume)?;
         let last = volume.members().last().map_or("", |last| &last.path);
-        let mut found = Vec::new();
         // Reads to the end of a compressed stream too, where its checksum is.
-        self.extend(&mut found, last)?;
-        intruder::examine_end(volume.members(), &found)
-    }
-
-    /// Reads on until `found` is as long as any headers may be.
-    fn extend(&mut self, found: &mut Vec<u8>, member: &str) -> Result<(), BundleError> {
-        let start = found.len();
-        let len_max = usize::try_from(LEAD_LEN_MAX).expect("a lead is short");
-        found.resize(len_max.max(start), 0);
-        let n = self.fill(&mut found[start..], member)?;
-        found.truncate(start + n);
-        Ok(())
-    }
-}
-
-/// A decoder with limited memory.
-pub(super) fn decoder<'a, R: Read + 'a>(input: R) -> io::Result<impl Read + 'a> {
-    let mut decoder = zstd::Decoder::new(input)?;
-    decoder.window_log_max(WINDOW_LOG_MAX)?;
-    Ok(decoder)
-}
-
-pub(super) fn read_error(path: &Path, source: io::Error) -> BundleError {
-    BundleError::Read {
-        path: path.to_owned(),
-        source: fsx::Error::new("read", path, source),
+        if self.peek(1, last)?.is_empty() {
+            return Ok(());
+        }
+        Err(BundleError::member(last, MemberProblem::Trailing))
     }
 }

@@ -1,24 +1,22 @@
 //! A raw bundle that is read in place: any blob, in any order, without unpacking or joining volumes.
 
 use std::collections::HashMap;
-use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::closure;
 use super::error::{BundleError, MemberProblem};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
 use super::head::{self, Head, VolumeHead};
-use super::input::{self, Input, ZSTD_MAGIC};
-use super::intruder;
+use super::input::{Input, failure};
+use super::json::VOLUME_PATH;
 use super::siblings;
 use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
-use crate::fsx::{self, File, FileRange};
+use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, Manifest};
-use crate::tarball::{BLOCK_LEN, EntryPath, LEAD_LEN_MAX};
+use crate::tarball::{self, BLOCK, EntryPath, Fault, Mode};
 
 /// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +55,8 @@ pub struct Bundle {
 /// A volume that was found.
 #[derive(Debug)]
 pub(super) struct OpenVolume {
-    file: Arc<File>,
-    path: PathBuf,
-    len: u64,
+    /// The whole file.
+    file: FileRange,
     layout: Volume,
     /// The digest of `hod/volume.json`.
     volume_json: Digest,
@@ -78,32 +75,23 @@ impl Bundle {
     /// Looks whether there is a tar at `path`, and how it is stored; whether it is a bundle is for
     /// [`Bundle::open`] to say. `None` for anything else, a directory too.
     pub fn detect(path: &Path) -> Result<Option<BundleKind>, BundleError> {
-        let wrap = |source| read_error(path, source);
-        let stat = fsx::try_stat(path).map_err(wrap)?;
+        let stat = fsx::try_stat(path).map_err(|source| read_error(path, source))?;
         if !stat.is_some_and(|stat| stat.is_file) {
             return Ok(None);
         }
-        let file = fsx::open(path).map_err(wrap)?;
-        let mut block = vec![0; usize::try_from(BLOCK_LEN).expect("a block is short")];
-        let n = fsx::read_at(&file, path, &mut block, 0).map_err(wrap)?;
-        let kind = if block.starts_with(&ZSTD_MAGIC) {
-            let mut unpacked = Vec::new();
-            let decoder = input::decoder(&file).map_err(|error| input::read_error(path, error))?;
-            if let Err(error) = decoder.take(BLOCK_LEN).read_to_end(&mut unpacked) {
-                // A damaged stream may still be meant as a bundle, and opening it says more.
-                return match error.raw_os_error() {
-                    Some(_) => Err(input::read_error(path, error)),
-                    None => Ok(Some(BundleKind::Zstd)),
-                };
-            }
-            block = unpacked;
-            BundleKind::Zstd
-        } else {
-            block.truncate(n);
-            BundleKind::Raw
+        let wrap = |fault| failure(fault, (path, VOLUME_PATH));
+        let mut input = tarball::Input::open(path, Mode::Strict).map_err(wrap)?;
+        let kind = match input.compression() {
+            tarball::Compression::Zstd => BundleKind::Zstd,
+            _ => BundleKind::Raw,
+        };
+        let block = match input.peek(BLOCK) {
+            // A damaged stream may still be meant as a bundle, and opening it says more.
+            Err(Fault::Decompress(_)) => return Ok(Some(kind)),
+            block => block.map_err(wrap)?,
         };
         // One of the two is enough, so that a damaged bundle is still told from other files.
-        let is_tar = intruder::is_header(&block) || block.get(257..262) == Some(b"ustar");
+        let is_tar = tarball::is_header(&block) || block.get(257..262) == Some(b"ustar");
         Ok(is_tar.then_some(kind))
     }
 
@@ -115,7 +103,7 @@ impl Bundle {
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let bundle = Self::open_any_len(path, options)?;
         for volume in bundle.volumes() {
-            if volume.len != volume.layout.len() {
+            if volume.file.len != volume.layout.len() {
                 // Says where it goes wrong; the end is wrong in any case.
                 bundle.check_volume(volume)?;
             }
@@ -125,15 +113,12 @@ impl Bundle {
 
     /// Opens a raw bundle whose volumes may be too short or too long.
     pub(super) fn open_any_len(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
-        let (file, len) = open_file(path)?;
-        let (head, own) = head::read(
-            &mut Input::new(BufReader::new(&file), path)?,
-            &options.trust,
-        )?;
+        let range = open_file(path)?;
+        let (head, own) = head::read(&mut Input::of_range(range.clone()), &options.trust)?;
         let n_volumes = usize::try_from(head.manifest.n_volumes).expect("at most a few thousand");
         let mut volumes: Vec<Option<OpenVolume>> = Vec::new();
         volumes.resize_with(n_volumes, || None);
-        let first = OpenVolume::new((file, path, len), own);
+        let first = OpenVolume::new(range, own);
         let at = first.position();
         volumes[at] = Some(first);
         if n_volumes > 1 {
@@ -158,7 +143,7 @@ impl Bundle {
 
     /// The lengths of the volumes that were found, together, in bytes.
     pub fn file_len(&self) -> u64 {
-        self.volumes().map(|volume| volume.len).sum()
+        self.volumes().map(|volume| volume.file.len).sum()
     }
 
     /// Its description, which includes missing volumes.
@@ -174,7 +159,7 @@ impl Bundle {
     /// The paths of the volumes, by number from the first on; `None` for one that was not found.
     pub fn volume_paths(&self) -> impl Iterator<Item = Option<&Path>> {
         let volumes = self.volumes.iter();
-        volumes.map(|volume| volume.as_ref().map(|volume| volume.path.as_path()))
+        volumes.map(|volume| volume.as_ref().map(OpenVolume::path))
     }
 
     /// The numbers of the volumes that were not found, counted from 1.
@@ -214,23 +199,13 @@ impl Bundle {
         let is_it = |member: &&Member| matches!(member.content, Content::File(of, _) if of == at);
         self.volumes().find_map(|volume| {
             let member = volume.layout.members().iter().find(is_it)?;
-            Some(FileRange {
-                file: Arc::clone(&volume.file),
-                path: volume.path.clone(),
-                offset: member.offset,
-                len: member.len,
-            })
+            Some(volume.range(member))
         })
     }
 
     fn range(&self, spot: Spot) -> FileRange {
         let (volume, member) = self.member(spot);
-        FileRange {
-            file: Arc::clone(&volume.file),
-            path: volume.path.clone(),
-            offset: member.offset,
-            len: member.len,
-        }
+        volume.range(member)
     }
 
     fn member(&self, spot: Spot) -> (&OpenVolume, &Member) {
@@ -323,11 +298,9 @@ impl Bundle {
 }
 
 impl OpenVolume {
-    pub(super) fn new((file, path, len): (File, &Path, u64), own: VolumeHead) -> Self {
+    pub(super) fn new(file: FileRange, own: VolumeHead) -> Self {
         Self {
-            file: Arc::new(file),
-            path: path.to_owned(),
-            len,
+            file,
             layout: own.volume,
             volume_json: own.volume_json,
         }
@@ -343,59 +316,70 @@ impl OpenVolume {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
+    }
+
+    /// The content of a member.
+    fn range(&self, member: &Member) -> FileRange {
+        FileRange {
+            offset: member.offset,
+            len: member.len,
+            ..self.file.clone()
+        }
+    }
+
+    /// Reads the file from an offset on.
+    fn input_at(&self, offset: u64) -> Input<'static> {
+        Input::of_range(FileRange {
+            offset,
+            len: self.file.len.saturating_sub(offset),
+            ..self.file.clone()
+        })
     }
 
     /// Checks the headers before, and the padding after, the member at a position.
     pub(super) fn check_member(&self, at: usize) -> Result<(), BundleError> {
-        let members = self.layout.members();
-        let member = &members[at];
-        let expected = self.layout.lead(member, &self.volume_json);
-        let found = self.read_up_to(member.lead_offset, expected.len() as u64)?;
-        if found.len() < expected.len() && expected.starts_with(&found) {
-            return Err(self.truncated(member));
-        }
-        if found != expected {
-            let found = self.read_up_to(member.lead_offset, LEAD_LEN_MAX)?;
-            return Err(intruder::examine(members, at, &found));
-        }
-        if self.len < member.end() {
-            return Err(self.truncated(member));
-        }
-        let end = member.offset + member.len;
-        let padding = self.read_up_to(end, member.end() - end)?;
-        if padding.iter().any(|&byte| byte != 0) {
-            return Err(BundleError::member(&member.path, MemberProblem::Padding));
-        }
-        Ok(())
+        let member = &self.layout.members()[at];
+        let mut input = self.input_at(member.lead_offset);
+        let lead = input.expect_lead((&self.layout, &self.volume_json), at);
+        let checked = lead
+            .and_then(|()| input.skip(member))
+            .and_then(|()| input.expect_padding(member));
+        checked.map_err(|error| match error {
+            BundleError::Member {
+                problem: MemberProblem::Truncated,
+                ..
+            } => self.truncated(member),
+            error => error,
+        })
     }
 
     /// Checks that the archive ends behind its last member.
     pub(super) fn check_end(&self) -> Result<(), BundleError> {
         let members = self.layout.members();
         let end = members.last().map_or(0, Member::end);
-        if let (true, Some(last)) = (self.len < self.layout.len(), members.last()) {
+        if let (true, Some(last)) = (self.file.len < self.layout.len(), members.last()) {
             return Err(self.truncated(last));
         }
-        intruder::examine_end(members, &self.read_up_to(end, LEAD_LEN_MAX)?)
+        self.input_at(end).expect_end(&self.layout)
     }
 
     /// Reads the content of a member that is short by its kind.
     pub(super) fn read_small(&self, member: &Member) -> Result<Vec<u8>, BundleError> {
-        let bytes = self.read_up_to(member.offset, member.len)?;
-        if (bytes.len() as u64) < member.len {
+        if self.file.len < member.offset.saturating_add(member.len) {
             return Err(self.truncated(member));
         }
-        Ok(bytes)
+        self.input_at(member.offset)
+            .read_vec(member.len, &member.path)
     }
 
     /// Says of a member that the file ends within or before it, or of the file that it is shorter
     /// than it says, which is then true of every later member as well.
     pub(super) fn truncated(&self, member: &Member) -> BundleError {
-        if self.len < self.layout.len() {
+        if self.file.len < self.layout.len() {
             return BundleError::Incomplete {
-                path: self.path.clone(),
-                len: self.len,
+                path: self.file.path.clone(),
+                len: self.file.len,
                 expected: self.layout.len(),
             };
         }
@@ -412,30 +396,18 @@ impl OpenVolume {
         let left = member.len - done;
         let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let buffer = &mut buffer[..want];
-        fsx::read_at(&self.file, &self.path, buffer, member.offset + done)
-            .map_err(|source| read_error(&self.path, source))
-    }
-
-    fn read_up_to(&self, offset: u64, len: u64) -> Result<Vec<u8>, BundleError> {
-        let len = len.min(self.len.saturating_sub(offset));
-        let len = usize::try_from(len).map_err(|_| BundleError::TooLarge)?;
-        fsx::read_range(&self.file, &self.path, offset, len)
-            .map_err(|source| read_error(&self.path, source))
+        fsx::read_at(&self.file.file, self.path(), buffer, member.offset + done)
+            .map_err(|source| read_error(self.path(), source))
     }
 }
 
-/// Opens a file that is to be a raw volume; returns its length too.
-pub(super) fn open_file(path: &Path) -> Result<(File, u64), BundleError> {
-    let wrap = |source| read_error(path, source);
-    let file = fsx::open(path).map_err(wrap)?;
-    let len = fsx::stat(path).map_err(wrap)?.len;
-    let mut magic = ZSTD_MAGIC;
-    let n = fsx::read_at(&file, path, &mut magic, 0).map_err(wrap)?;
-    if n == magic.len() && magic == ZSTD_MAGIC {
-        let path = path.to_owned();
-        return Err(BundleError::Compressed { path });
-    }
-    Ok((file, len))
+/// Opens a file that is to be a raw volume.
+pub(super) fn open_file(path: &Path) -> Result<FileRange, BundleError> {
+    let input = tarball::Input::open(path, Mode::Strict);
+    let input = input.map_err(|fault| failure(fault, (path, VOLUME_PATH)))?;
+    input.whole().ok_or_else(|| BundleError::Compressed {
+        path: path.to_owned(),
+    })
 }
 
 /// The places of the blobs in the volumes that were found; parts in order.

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::error::BundleError;
@@ -123,8 +122,7 @@ fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     if !fsx::stat(path).is_ok_and(|stat| stat.is_file) {
         return None;
     }
-    let (file, _) = open_file(path).ok()?;
-    let mut input = Input::new(BufReader::new(&file), path).ok()?;
+    let mut input = Input::of_range(open_file(path).ok()?);
     // The signature is not checked, since nothing of the content is used.
     let (head, own) = head::read(&mut input, &Trust::default()).ok()?;
     let (index, count) = (own.volume.index(), head.manifest.n_volumes);
@@ -198,14 +196,14 @@ fn open(
     (path, examine): (&Path, Option<&Trust>),
     volumes: &mut [Option<OpenVolume>],
 ) -> Result<(), BundleError> {
-    let (file, len) = open_file(path)?;
-    let own = head.read_next(&mut Input::new(BufReader::new(&file), path)?, examine)?;
+    let range = open_file(path)?;
+    let own = head.read_next(&mut Input::of_range(range.clone()), examine)?;
     let Some(own) = own else {
         return Err(BundleError::Empty {
             path: path.to_owned(),
         });
     };
-    let volume = OpenVolume::new((file, path, len), own);
+    let volume = OpenVolume::new(range, own);
     let at = volume.position();
     volumes[at].get_or_insert(volume);
     Ok(())

@@ -44,7 +44,7 @@ pub enum BlobCheck {
 /// one even so. Refuses, by the name of the member, all that a bundle does not have: unsafe paths,
 /// links, devices, members that are unlisted, there twice or missing, wrong lengths and digests, and
 /// an archive that ends too early or too late. Memory does not grow with the size of a blob.
-pub fn read_stream<R: Read, S: StreamSink>(
+pub fn read_stream<R: Read + Send, S: StreamSink>(
     input: R,
     (path, trust): (&Path, &Trust),
     check: BlobCheck,

@@ -1,7 +1,7 @@
 //! Reading a whole bundle to see whether every bit of it is as it was written.
 
 use std::collections::HashSet;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,7 +92,7 @@ pub fn verify(
 /// Reads every byte of a bundle that comes once, its volumes one after the other, up to the first
 /// problem; `path` is for messages.
 pub fn verify_once(
-    input: impl Read,
+    input: impl Read + Send,
     path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
@@ -391,7 +391,7 @@ impl StreamSink for Witness<'_> {
 }
 
 fn verify_stream(
-    (input, path): (impl Read, &Path),
+    (input, path): (impl Read + Send, &Path),
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let mut witness = Witness {
@@ -399,7 +399,6 @@ fn verify_stream(
         on_bytes: options.on_bytes,
         buffer: vec![0; BUFFER_LEN],
     };
-    let input = BufReader::new(input);
     let trust = &options.read.trust;
     let read = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness);
     match (read, witness.manifest) {

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The largest window that is decompressed, 128 MiB: what `zstd` itself takes without being told.
+/// The logarithm of the largest window of a layer, 128 MiB: what `zstd` itself takes without being told.
 const WINDOW_LOG_MAX: u32 = 27;
 
 /// How a stream is compressed.
@@ -39,14 +39,15 @@ pub fn decoder<'a>(
 ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let compression = Compression::of(input.fill_buf()?);
-    Ok((compression, decoder_of(compression, input)?))
+    Ok((compression, decoder_of(compression, input, WINDOW_LOG_MAX)?))
 }
 
-/// Decompresses `input`, which is compressed in this way. Frames and members that follow each
-/// other are one stream.
-pub fn decoder_of<'a>(
+/// Decompresses `input`, which is compressed in this way, in a window of at most two to the power
+/// of `window_log_max` bytes. Frames and members that follow each other are one stream.
+pub(super) fn decoder_of<'a>(
     compression: Compression,
     input: impl BufRead + Send + 'a,
+    window_log_max: u32,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(input),
@@ -55,7 +56,7 @@ pub fn decoder_of<'a>(
         }),
         Compression::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(input)?;
-            decoder.window_log_max(WINDOW_LOG_MAX)?;
+            decoder.window_log_max(window_log_max)?;
             Box::new(decoder)
         }
     })

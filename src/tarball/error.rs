@@ -1,9 +1,10 @@
 //! What can be wrong with an archive.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::EntryPathError;
+use super::input::{Fault, Mode};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::report::ErrorClass;
@@ -35,11 +36,11 @@ pub enum ArchiveError {
         source: EntryPathError,
     },
     /// A member of a kind that has no place in any archive of images.
-    #[error("`{}` has `{}`, which is {kind}", path.display(), member.escape_debug())]
+    #[error("`{}` has `{}`, which is a {kind}", path.display(), member.escape_debug())]
     Kind {
         path: PathBuf,
         member: String,
-        /// With an article.
+        /// Without an article.
         kind: &'static str,
     },
     /// Two members of one name, of which readers would take one or the other.
@@ -59,6 +60,27 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// What is wrong with an archive of `len` bytes behind the member `last`, or within it.
+    pub(super) fn new(fault: Fault, (path, len): (&Path, u64), last: &str) -> Self {
+        let path = path.to_owned();
+        match fault {
+            Fault::Read(error) => Self::File(error),
+            Fault::Decompress(source) => Self::Decompress { path, source },
+            Fault::Truncated => Self::Truncated {
+                path,
+                len,
+                last: last.to_owned(),
+            },
+            Fault::Header(offset) => Self::BadHeader { path, offset },
+            Fault::Extension(len) => Self::TooLong {
+                path,
+                member: "a long name".to_owned(),
+                len,
+                len_max: Mode::Tolerant.extension_len_max(),
+            },
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -41,7 +41,11 @@ use tar::{EntryType, Header};
 
 /// The unit of a tar.
 pub const BLOCK_LEN: u64 = 512;
+/// The same, for buffers.
+pub const BLOCK: usize = 512;
 /// The two empty blocks that end a tar.
+pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+/// The length of the end.
 pub const END_LEN: u64 = 2 * BLOCK_LEN;
 /// The alignment of content that asks for it: the block size of file systems, so that it can be cloned.
 pub const ALIGNMENT: u64 = 4096;

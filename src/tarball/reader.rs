@@ -1,33 +1,24 @@
-//! One pass through a tar.
+//! One pass through the members of a tar that anyone wrote.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use tar::{EntryType, Header};
-
-use super::extension::{Extension, Malformed};
-use super::input::Input;
-use super::{ArchiveError, Compression, EntryPath};
+use super::header::padded;
+use super::input::{Fault, Input, Mode};
+use super::raw_member::{RawKind, RawMember};
+use super::{ArchiveError, Compression, EntryPath, EntryPathError};
 use crate::fsx::FileRange;
 
-/// The unit of a tar.
-const BLOCK_LEN: u64 = 512;
 /// The most members that are read of one archive.
 const MEMBERS_MAX: usize = 2_000_000;
-/// The longest extension of a header, in bytes; long names and a few attributes.
-const EXTENSION_LEN_MAX: u64 = 1024 * 1024;
 
 /// A tar, plain or compressed, that is read once from front to back.
+#[derive(Debug)]
 pub struct Reader {
-    input: Input,
-    path: PathBuf,
-    /// The offset of the next header, in the decompressed tar.
-    next: u64,
-    /// The end of what the current member has, and how far it was read.
-    end: u64,
-    at: u64,
+    input: Input<'static>,
+    /// What is left of the current member's content, in bytes, and the padding behind it.
+    left: u64,
+    padding: u64,
     last: String,
     n_members: usize,
     is_over: bool,
@@ -57,12 +48,12 @@ pub enum MemberKind {
 impl Reader {
     /// Opens the file at `path` and looks how it is compressed, if it is.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        let input = Input::open(path, Mode::Tolerant);
+        let input = input.map_err(|fault| ArchiveError::new(fault, (path, 0), ""))?;
         Ok(Self {
-            input: Input::open(path)?,
-            path: path.to_owned(),
-            next: 0,
-            end: 0,
-            at: 0,
+            input,
+            left: 0,
+            padding: 0,
             last: String::new(),
             n_members: 0,
             is_over: false,
@@ -79,34 +70,23 @@ impl Reader {
     /// Bytes after the two empty blocks that end a tar are not read. A tar without them is
     /// truncated.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
-        let mut extension = Extension::default();
         while !self.is_over {
-            let start = self.next;
-            let Some(header) = self.header()? else {
+            let rest = self.left + self.padding;
+            (self.left, self.padding) = (0, 0);
+            let skipped = self.input.skip(rest);
+            self.checked(skipped)?;
+            let start = self.input.at();
+            let header = self.input.next_header();
+            let Some(raw) = self.checked(header)? else {
                 self.is_over = true;
                 break;
             };
-            let kind = header.entry_type();
-            let len = match extension.len {
-                Some(len) if !Extension::is_one(kind) => len,
-                _ => header.entry_size().map_err(|_| self.bad_header(start))?,
-            };
-            // In some tars, links have the length of their target, and never content.
-            let len = if kind.is_hard_link() || kind.is_symlink() {
-                0
-            } else {
-                len
-            };
-            self.enter(start, len)?;
-            if Extension::is_one(kind) {
-                let content = self.read_extension(len)?;
-                extension
-                    .add(kind, &content)
-                    .map_err(|Malformed| self.bad_header(start))?;
-                continue;
+            // A file or its padding cannot end behind all that can be counted.
+            if raw.len > u64::MAX / 2 {
+                return self.checked(Err(Fault::Header(start)));
             }
-            let extension = std::mem::take(&mut extension);
-            if let Some(member) = self.member(&header, extension, len)? {
+            (self.left, self.padding) = (raw.len, padded(raw.len) - raw.len);
+            if let Some(member) = self.member(raw)? {
                 return Ok(Some(member));
             }
         }
@@ -115,176 +95,86 @@ impl Reader {
 
     /// Reads some of the current member's content; 0 at its end.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
-        let left = usize::try_from(self.end - self.at).unwrap_or(buffer.len());
+        let left = usize::try_from(self.left).unwrap_or(buffer.len());
         let want = left.min(buffer.len());
         if want == 0 {
             return Ok(0);
         }
-        let n = self.input.read_some(&mut buffer[..want], &self.path)?;
-        if n == 0 {
-            return Err(self.truncated());
-        }
-        self.at += n as u64;
+        let read = match self.input.read_some(&mut buffer[..want]) {
+            Ok(0) => Err(Fault::Truncated),
+            read => read,
+        };
+        let n = self.checked(read)?;
+        self.left -= n as u64;
         Ok(n)
     }
 
     /// Reads the rest of the current member's content into memory; one with more than `len_max`
     /// bytes is an error.
     pub fn read_whole(&mut self, len_max: u64) -> Result<Vec<u8>, ArchiveError> {
-        let len = self.end - self.at;
+        let len = self.left;
         if len > len_max {
             return Err(ArchiveError::TooLong {
-                path: self.path.clone(),
+                path: self.input.path().to_owned(),
                 member: self.last.clone(),
                 len,
                 len_max,
             });
         }
-        // Grows as the bytes arrive, since the length in the header is not trustworthy.
-        let mut bytes = Vec::new();
-        let mut chunk = vec![0; usize::try_from(len.min(64 * 1024)).unwrap_or_default()];
-        loop {
-            match self.read_some(&mut chunk)? {
-                0 => return Ok(bytes),
-                n => bytes.extend_from_slice(&chunk[..n]),
-            }
-        }
+        self.left = 0;
+        let bytes = self.input.read_vec(len);
+        self.checked(bytes)
     }
 
     /// The range of a plain tar's member in its file; `None` for a compressed tar.
     pub fn range(&self, offset: u64, len: u64) -> Option<FileRange> {
-        let Input::Plain { file, .. } = &self.input else {
-            return None;
-        };
-        Some(FileRange {
-            file: Arc::clone(file),
-            path: self.path.clone(),
-            offset,
-            len,
-        })
+        self.input.range(offset, len)
     }
 
-    fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
-        let left = self.next - self.at;
-        let start = self.next;
-        if self.input.skip(left, &self.path)? < left {
-            return Err(self.truncated());
-        }
-        self.at = start;
-        let mut header = Header::new_old();
-        let block = header.as_mut_bytes();
-        let n = self.input.fill(block, &self.path)?;
-        self.at += n as u64;
-        if n as u64 == BLOCK_LEN && block.iter().all(|&byte| byte == 0) {
-            return Ok(None);
-        }
-        if (n as u64) < BLOCK_LEN && start > 0 {
-            return Err(self.truncated());
-        }
-        if (n as u64) < BLOCK_LEN || !has_checksum(&header) {
-            return Err(self.bad_header(start));
-        }
-        Ok(Some(header))
-    }
-
-    /// Takes `len` bytes behind the header at `start` for the content.
-    fn enter(&mut self, start: u64, len: u64) -> Result<(), ArchiveError> {
-        let end = self.at.checked_add(len);
-        let next = end.and_then(|end| end.checked_next_multiple_of(BLOCK_LEN));
-        let (Some(end), Some(next)) = (end, next) else {
-            return Err(self.bad_header(start));
-        };
-        (self.end, self.next) = (end, next);
-        Ok(())
-    }
-
-    fn read_extension(&mut self, len: u64) -> Result<Vec<u8>, ArchiveError> {
-        if len > EXTENSION_LEN_MAX {
-            "a long name".clone_into(&mut self.last);
-        }
-        self.read_whole(EXTENSION_LEN_MAX)
-    }
-
-    /// The member that a header and what stood before it describe; `None` for a directory.
-    fn member(
-        &mut self,
-        header: &Header,
-        extension: Extension,
-        len: u64,
-    ) -> Result<Option<Member>, ArchiveError> {
+    /// The member that its headers describe; `None` for a directory.
+    fn member(&mut self, raw: RawMember) -> Result<Option<Member>, ArchiveError> {
+        let archive = || self.input.path().to_owned();
         self.n_members += 1;
         if self.n_members > MEMBERS_MAX {
             return Err(ArchiveError::TooMany {
-                path: self.path.clone(),
+                path: archive(),
                 n_max: MEMBERS_MAX,
             });
         }
-        let text = extension
-            .path
-            .unwrap_or_else(|| header.path_bytes().into_owned());
-        let text = String::from_utf8_lossy(&text).into_owned();
-        self.last.clone_from(&text);
-        let kind = header.entry_type();
-        let is_dir = kind.is_dir() || kind.is_file() && text.ends_with('/');
-        let Some(path) = entry_path(&text).map_err(|source| ArchiveError::UnsafePath {
-            path: self.path.clone(),
+        self.last.clone_from(&raw.path);
+        let path = entry_path(&raw.path).map_err(|source| ArchiveError::UnsafePath {
+            path: archive(),
             source,
-        })?
-        else {
+        })?;
+        let Some(path) = path.filter(|_| raw.kind != RawKind::Dir) else {
             return Ok(None);
         };
-        if is_dir {
-            return Ok(None);
-        }
-        if extension.is_sparse || kind.is_gnu_sparse() {
-            return Err(self.unwanted("a sparse file"));
-        }
-        let target = || {
-            let link = extension.link.clone();
-            let link = link.or_else(|| header.link_name_bytes().map(Cow::into_owned));
-            String::from_utf8_lossy(&link.unwrap_or_default()).into_owned()
-        };
-        let kind = match kind {
-            EntryType::Link => MemberKind::HardLink(target()),
-            EntryType::Symlink => MemberKind::SymbolicLink(target()),
-            EntryType::Regular | EntryType::Continuous => MemberKind::File,
-            EntryType::Char | EntryType::Block => return Err(self.unwanted("a device")),
-            EntryType::Fifo => return Err(self.unwanted("a pipe")),
-            _ => return Err(self.unwanted("of an unknown kind")),
+        let kind = match raw.kind {
+            // As old tars mark a directory.
+            RawKind::File if raw.path.ends_with('/') => return Ok(None),
+            RawKind::File => MemberKind::File,
+            RawKind::HardLink => MemberKind::HardLink(raw.link),
+            RawKind::SymbolicLink => MemberKind::SymbolicLink(raw.link),
+            RawKind::Dir | RawKind::Other(_) => {
+                return Err(ArchiveError::Kind {
+                    path: archive(),
+                    member: raw.path,
+                    kind: raw.kind.name(),
+                });
+            }
         };
         Ok(Some(Member {
             path,
             kind,
-            offset: self.at,
-            len,
+            offset: self.input.at(),
+            len: raw.len,
         }))
     }
 
-    fn unwanted(&self, kind: &'static str) -> ArchiveError {
-        ArchiveError::Kind {
-            path: self.path.clone(),
-            member: self.last.clone(),
-            kind,
-        }
-    }
-
-    fn bad_header(&self, offset: u64) -> ArchiveError {
-        ArchiveError::BadHeader {
-            path: self.path.clone(),
-            offset,
-        }
-    }
-
-    fn truncated(&self) -> ArchiveError {
-        let len = match &self.input {
-            Input::Plain { len, .. } => *len,
-            Input::Packed { .. } => self.at,
-        };
-        ArchiveError::Truncated {
-            path: self.path.clone(),
-            len,
-            last: self.last.clone(),
-        }
+    /// Says of a fault which archive it is in, and where.
+    fn checked<T>(&self, result: Result<T, Fault>) -> Result<T, ArchiveError> {
+        let place = (self.input.path(), self.input.known_len());
+        result.map_err(|fault| ArchiveError::new(fault, place, &self.last))
     }
 }
 
@@ -295,32 +185,8 @@ impl Read for Reader {
     }
 }
 
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("path", &self.path)
-            .field("at", &self.at)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Whether the checksum in a header is its own.
-fn has_checksum(header: &Header) -> bool {
-    let bytes = header.as_bytes();
-    // The field itself counts as blanks.
-    let sum: u32 = bytes
-        .iter()
-        .enumerate()
-        .map(|(at, &byte)| match at {
-            148..156 => u32::from(b' '),
-            _ => u32::from(byte),
-        })
-        .sum();
-    header.cksum().is_ok_and(|own| own == sum)
-}
-
 /// The path of a member, without the `./` that `tar -C` puts before it; `None` for the top itself.
-fn entry_path(text: &str) -> Result<Option<EntryPath>, super::EntryPathError> {
+fn entry_path(text: &str) -> Result<Option<EntryPath>, EntryPathError> {
     let mut bare = text.trim_end_matches('/');
     while let Some(rest) = bare.strip_prefix("./") {
         bare = rest;
@@ -331,7 +197,7 @@ fn entry_path(text: &str) -> Result<Option<EntryPath>, super::EntryPathError> {
     // Shown as it stood.
     let path = bare.parse();
     path.map(Some)
-        .map_err(|error: super::EntryPathError| super::EntryPathError {
+        .map_err(|error: EntryPathError| EntryPathError {
             path: text.to_owned(),
             ..error
         })

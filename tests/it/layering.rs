@@ -184,7 +184,7 @@ fn the_checker_sees_crates_away_from_home() {
             "src/transfer/x.rs:5: `spawn_blocking` is only for bridge",
             "src/transfer/x.rs:5: `spawn_blocking` is only for bridge",
             "src/transfer/x.rs:6: `clap` is only for cli",
-            "src/transfer/x.rs:8: `tar` is only for bundle, tarball",
+            "src/transfer/x.rs:8: `tar` is only for tarball",
             "src/transfer/x.rs:8: `io::stderr` is only for cli, fsx",
         ],
     );

@@ -33,7 +33,7 @@ fn of_archives() {
         ArchiveError::Kind {
             path: path(),
             member: member(),
-            kind: "a device",
+            kind: "character device",
         },
         ArchiveError::Duplicate {
             path: path(),

@@ -84,9 +84,9 @@ fn members_that_no_archive_of_images_has_are_refused() {
     let blob = format!("blobs/sha256/{}", digest.hex());
     check(plain(&blob), ("blob twice", "twice"));
     let device = member("dev", EntryType::Char, |_| {});
-    check(device, ("device", "has `dev`, which is a device"));
+    check(device, ("device", "has `dev`, which is a character device"));
     let pipe = member("pipe", EntryType::Fifo, |_| {});
-    check(pipe, ("pipe", "which is a pipe"));
+    check(pipe, ("pipe", "which is a named pipe"));
     let sparse = member("sparse", EntryType::GNUSparse, |_| {});
     check(sparse, ("sparse", "which is a sparse file"));
     let long = member("x", EntryType::GNULongName, |header| {

@@ -59,7 +59,7 @@ const PATH_HOMES: [(&str, &[&str]); 36] = [
     ("std::io::stderr", &["cli"]),
     ("std::io::stdout", &["cli", "fsx"]),
     ("std::process::Command", &["program"]),
-    ("tar", &["bundle", "tarball"]),
+    ("tar", &["tarball"]),
     ("tempfile", &["fsx"]),
     ("tokio::fs", &[]),
     ("tokio_rustls", &["server"]),

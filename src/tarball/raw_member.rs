@@ -1,0 +1,201 @@
+//! What the headers of a member say, in any tar: its ustar header, GNU's long names, pax records.
+
+use tar::{EntryType, Header, PaxExtensions};
+
+use super::header::{BLOCK, padded};
+use super::input::{Fault, Input, Mode};
+
+/// The most headers that extend the one of a member.
+const EXTENSIONS_MAX: usize = 16;
+
+/// A member as its headers describe it; nothing of it is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMember {
+    /// As it stands there; it may be anything.
+    pub path: String,
+    pub kind: RawKind,
+    /// Of a link, the path that it names; it may be anything.
+    pub link: String,
+    /// The length of its content in bytes; 0 for a link.
+    pub len: u64,
+    /// The bytes of the headers.
+    pub lead: Vec<u8>,
+}
+
+/// What kind of member a header is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RawKind {
+    File,
+    Dir,
+    HardLink,
+    SymbolicLink,
+    /// By its name.
+    Other(&'static str),
+}
+
+impl RawKind {
+    /// The name, without an article.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Dir => "directory",
+            Self::HardLink => "hard link",
+            Self::SymbolicLink => "symbolic link",
+            Self::Other(name) => name,
+        }
+    }
+
+    fn of(kind: EntryType, mode: Mode) -> Self {
+        match kind {
+            EntryType::Regular => Self::File,
+            EntryType::Continuous if mode == Mode::Tolerant => Self::File,
+            EntryType::Directory => Self::Dir,
+            EntryType::Link => Self::HardLink,
+            EntryType::Symlink => Self::SymbolicLink,
+            EntryType::Char => Self::Other("character device"),
+            EntryType::Block => Self::Other("block device"),
+            EntryType::Fifo => Self::Other("named pipe"),
+            EntryType::GNUSparse => Self::Other(SPARSE),
+            EntryType::XGlobalHeader => Self::Other("global extended header"),
+            _ => Self::Other("member of an unknown kind"),
+        }
+    }
+}
+
+const SPARSE: &str = "sparse file";
+
+/// Whether a block is a header whose checksum is right.
+pub fn is_header(block: &[u8]) -> bool {
+    if block.len() != BLOCK || block.iter().all(|&byte| byte == 0) {
+        return false;
+    }
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    // The checksum's own field counts as spaces.
+    let actual = sum(&block[..148]) + sum(&block[156..]) + 8 * u32::from(b' ');
+    let header = Header::from_byte_slice(block);
+    header.cksum().is_ok_and(|expected| expected == actual)
+}
+
+impl Input<'_> {
+    /// Reads the headers of the next member, behind which its content comes; `None` at the end of
+    /// the tar, of whose two empty blocks the first was read.
+    pub fn next_header(&mut self) -> Result<Option<RawMember>, Fault> {
+        let mut lead = Vec::new();
+        let mut extension = Extension::default();
+        for _ in 0..=EXTENSIONS_MAX {
+            let start = self.at();
+            let bad_header = || Fault::Header(start);
+            let mut block = [0; BLOCK];
+            if self.fill(&mut block)? < BLOCK {
+                // No tar is that short.
+                return Err(if start == 0 {
+                    bad_header()
+                } else {
+                    Fault::Truncated
+                });
+            }
+            if block == [0; BLOCK] {
+                return Ok(None);
+            }
+            if !is_header(&block) {
+                return Err(bad_header());
+            }
+            lead.extend_from_slice(&block);
+            let header = Header::from_byte_slice(&block);
+            let kind = header.entry_type();
+            let len = header.entry_size().map_err(|_| bad_header())?;
+            if !extends(kind, self.mode) {
+                return Ok(Some(extension.apply(header, (len, self.mode), lead)));
+            }
+            if len > self.mode.extension_len_max() {
+                return Err(Fault::Extension(len));
+            }
+            let mut content = self.read_vec(padded(len))?;
+            lead.extend_from_slice(&content);
+            content.truncate(usize::try_from(len).expect("at most a MiB"));
+            let added = extension.add(kind, &content);
+            // Of what is refused in any case, the member is named as far as that is possible.
+            if added.is_none() && self.mode == Mode::Tolerant {
+                return Err(bad_header());
+            }
+        }
+        Err(Fault::Header(self.at()))
+    }
+}
+
+/// Whether a header of this kind extends the next one (or all that follow).
+fn extends(kind: EntryType, mode: Mode) -> bool {
+    kind.is_gnu_longname()
+        || kind.is_gnu_longlink()
+        || kind.is_pax_local_extensions()
+        || kind.is_pax_global_extensions() && mode == Mode::Tolerant
+}
+
+/// What extensions say of the next member.
+#[derive(Debug, Default)]
+struct Extension {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    len: Option<u64>,
+    is_sparse: bool,
+}
+
+impl Extension {
+    /// Takes in the content of an extending member; `None` if it is malformed.
+    fn add(&mut self, kind: EntryType, content: &[u8]) -> Option<()> {
+        // In practice, global extensions contain comments only.
+        if kind.is_pax_global_extensions() {
+            return Some(());
+        }
+        if kind.is_pax_local_extensions() {
+            return self.add_pax(content);
+        }
+        let name = content.split(|&byte| byte == 0).next().unwrap_or_default();
+        if kind.is_gnu_longname() {
+            self.path = Some(name.to_owned());
+        } else {
+            self.link = Some(name.to_owned());
+        }
+        Some(())
+    }
+
+    fn add_pax(&mut self, content: &[u8]) -> Option<()> {
+        for record in PaxExtensions::new(content) {
+            let record = record.ok()?;
+            match record.key_bytes() {
+                b"path" => self.path = Some(record.value_bytes().to_owned()),
+                b"linkpath" => self.link = Some(record.value_bytes().to_owned()),
+                b"size" => self.len = Some(record.value().ok()?.parse().ok()?),
+                key if key.starts_with(b"GNU.sparse.") => self.is_sparse = true,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// The member with this header behind the extensions.
+    fn apply(self, header: &Header, (len, mode): (u64, Mode), lead: Vec<u8>) -> RawMember {
+        let kind = RawKind::of(header.entry_type(), mode);
+        let path = self
+            .path
+            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = self
+            .link
+            .or_else(|| header.link_name_bytes().map(Into::into));
+        RawMember {
+            path: String::from_utf8_lossy(&path).into_owned(),
+            link: String::from_utf8_lossy(&link.unwrap_or_default()).into_owned(),
+            len: match kind {
+                // In some tars, links have the length of their target, and never content.
+                RawKind::HardLink | RawKind::SymbolicLink => 0,
+                _ => self.len.unwrap_or(len),
+            },
+            kind: if self.is_sparse {
+                RawKind::Other(SPARSE)
+            } else {
+                kind
+            },
+            lead,
+        }
+    }
+}
