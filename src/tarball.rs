@@ -30,8 +30,8 @@ pub use error::ArchiveError;
 pub use header::{
     ALIGNMENT, BLOCK, BLOCK_LEN, Comment, END, END_LEN, Entry, EntryKind, LEAD_LEN_MAX, padded,
 };
-pub use input::{Fault, Input, Mode};
+pub use input::{Fault, Input, Mode, Problem};
 pub use planned::PlannedTar;
-pub use raw_member::{RawKind, RawMember, is_header};
-pub use reader::{Member, MemberKind, Reader};
+pub use raw_member::{MemberKind, RawMember, is_header};
+pub use reader::{Member, Reader};
 pub use writer::TarWriter;

@@ -9,14 +9,13 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
-use super::input::Input;
 use super::reader::{OpenVolume, open_file};
 use super::sample::{Builder, Sample, noise};
 use super::verify::check_content;
 use super::volume::Member;
 use super::{Bundle, Compression, ReadOptions, SecretKey, Signer};
 use crate::fsx;
-use crate::tarball::END_LEN;
+use crate::tarball::{END_LEN, Input, Mode};
 
 const LAYER_LEN: usize = 9000;
 /// Too small for both layers of the sample.
@@ -77,7 +76,7 @@ impl Flipped<'_> {
     /// The head, as it is read after that of another volume.
     fn head(&self, bits: fn(u64) -> Range<u8>) {
         self.each(0..self.head_end(), bits, &|| {
-            let mut input = Input::of_range(open_file(self.volume.path()).unwrap());
+            let mut input = Input::of_range(open_file(self.volume.path()).unwrap(), Mode::Strict);
             self.bundle.head().read_next(&mut input, None).is_ok()
         });
     }

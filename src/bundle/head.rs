@@ -2,16 +2,15 @@
 
 use super::check;
 use super::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
+use super::expected::unexpected;
 use super::format::BundleManifest;
-use super::input::Input;
 use super::json::{
     self, BUNDLE_PATH, HeadDigests, JSON_LEN_MAX, Offsets, SIGNATURE_PATH, VOLUME_PATH,
 };
 use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
-use super::unexpected::unexpected;
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
-use crate::tarball::{BLOCK, RawKind, RawMember, padded};
+use crate::tarball::{BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
 
 /// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]
@@ -230,11 +229,12 @@ fn check_offsets(
 /// Reads `hod/volume.json`; `None` at the end of the input.
 fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
     // A pax header, the comment in it, the header.
-    let start = input.peek(3 * BLOCK, VOLUME_PATH)?;
+    input.enter(VOLUME_PATH);
+    let start = input.peek(3 * BLOCK)?;
     if start.is_empty() {
         return Ok(None);
     }
-    let header = input.next_header(VOLUME_PATH);
+    let header = input.next_header();
     let first = header.as_ref().ok().and_then(Option::as_ref);
     if let Some(found) = other_file(first.map(|first| first.path.as_str()), &start) {
         return Err(BundleError::NotABundle {
@@ -247,9 +247,10 @@ fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
 
 /// Reads the signature; `None` when another member, or none, is in its place.
 fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
-    let header = match input.next_header(SIGNATURE_PATH) {
-        Err(BundleError::Member {
-            problem: MemberProblem::Truncated,
+    input.enter(SIGNATURE_PATH);
+    let header = match input.next_header() {
+        Err(Fault {
+            problem: Problem::Truncated(_),
             ..
         }) => None,
         header => header?,
@@ -266,7 +267,8 @@ fn read_json(
     path: &'static str,
     len_max: u64,
 ) -> Result<Found, BundleError> {
-    let header = input.next_header(path)?;
+    input.enter(path);
+    let header = input.next_header()?;
     read_content(input, header, (path, len_max))
 }
 
@@ -306,7 +308,7 @@ fn read_content(
     if header.path != path {
         return Err(BundleError::member(&header.path, MemberProblem::Unlisted));
     }
-    if header.kind != RawKind::File {
+    if header.kind != MemberKind::File {
         let kind = header.kind.name();
         return Err(BundleError::member(path, MemberProblem::Kind { kind }));
     }
@@ -315,8 +317,8 @@ fn read_content(
         return Err(BundleError::member(path, problem));
     }
     Ok(Found {
-        content: input.read_vec(header.len, path)?,
-        padding: input.read_vec(padded(header.len) - header.len, path)?,
+        content: input.read_vec(header.len)?,
+        padding: input.read_vec(padded(header.len) - header.len)?,
         header,
     })
 }

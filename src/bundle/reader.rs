@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 
 use super::closure;
 use super::error::{BundleError, MemberProblem};
+use super::expected::{expect_end, expect_lead, expect_padding};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
 use super::head::{self, Head, VolumeHead};
-use super::input::{Input, failure};
-use super::json::VOLUME_PATH;
 use super::siblings;
 use super::sign::{Signed, Trust};
 use super::verify;
 use super::volume::{Content, Member, Volume};
 use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, Manifest};
-use crate::tarball::{self, BLOCK, EntryPath, Fault, Mode};
+use crate::tarball::{self, BLOCK, EntryPath, Fault, Input, Mode, Problem};
 
 /// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,16 +78,18 @@ impl Bundle {
         if !stat.is_some_and(|stat| stat.is_file) {
             return Ok(None);
         }
-        let wrap = |fault| failure(fault, (path, VOLUME_PATH));
-        let mut input = tarball::Input::open(path, Mode::Strict).map_err(wrap)?;
+        let mut input = Input::open(path, Mode::Strict)?;
         let kind = match input.compression() {
             tarball::Compression::Zstd => BundleKind::Zstd,
             _ => BundleKind::Raw,
         };
         let block = match input.peek(BLOCK) {
             // A damaged stream may still be meant as a bundle, and opening it says more.
-            Err(Fault::Decompress(_)) => return Ok(Some(kind)),
-            block => block.map_err(wrap)?,
+            Err(Fault {
+                problem: Problem::Decompress(_),
+                ..
+            }) => return Ok(Some(kind)),
+            block => block?,
         };
         // One of the two is enough, so that a damaged bundle is still told from other files.
         let is_tar = tarball::is_header(&block) || block.get(257..262) == Some(b"ustar");
@@ -114,7 +115,10 @@ impl Bundle {
     /// Opens a raw bundle whose volumes may be too short or too long.
     pub(super) fn open_any_len(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let range = open_file(path)?;
-        let (head, own) = head::read(&mut Input::of_range(range.clone()), &options.trust)?;
+        let (head, own) = head::read(
+            &mut Input::of_range(range.clone(), Mode::Strict),
+            &options.trust,
+        )?;
         let n_volumes = usize::try_from(head.manifest.n_volumes).expect("at most a few thousand");
         let mut volumes: Vec<Option<OpenVolume>> = Vec::new();
         volumes.resize_with(n_volumes, || None);
@@ -330,22 +334,24 @@ impl OpenVolume {
 
     /// Reads the file from an offset on.
     fn input_at(&self, offset: u64) -> Input<'static> {
-        Input::of_range(FileRange {
+        let rest = FileRange {
             offset,
             len: self.file.len.saturating_sub(offset),
             ..self.file.clone()
-        })
+        };
+        Input::of_range(rest, Mode::Strict)
     }
 
     /// Checks the headers before, and the padding after, the member at a position.
     pub(super) fn check_member(&self, at: usize) -> Result<(), BundleError> {
         let member = &self.layout.members()[at];
         let mut input = self.input_at(member.lead_offset);
-        let lead = input.expect_lead((&self.layout, &self.volume_json), at);
-        let checked = lead
-            .and_then(|()| input.skip(member))
-            .and_then(|()| input.expect_padding(member));
-        checked.map_err(|error| match error {
+        let mut check = || {
+            expect_lead(&mut input, (&self.layout, &self.volume_json), at)?;
+            input.skip(member.len)?;
+            expect_padding(&mut input, member)
+        };
+        check().map_err(|error| match error {
             BundleError::Member {
                 problem: MemberProblem::Truncated,
                 ..
@@ -361,7 +367,7 @@ impl OpenVolume {
         if let (true, Some(last)) = (self.file.len < self.layout.len(), members.last()) {
             return Err(self.truncated(last));
         }
-        self.input_at(end).expect_end(&self.layout)
+        expect_end(&mut self.input_at(end), &self.layout)
     }
 
     /// Reads the content of a member that is short by its kind.
@@ -369,8 +375,9 @@ impl OpenVolume {
         if self.file.len < member.offset.saturating_add(member.len) {
             return Err(self.truncated(member));
         }
-        self.input_at(member.offset)
-            .read_vec(member.len, &member.path)
+        let mut input = self.input_at(member.offset);
+        input.enter(&member.path);
+        Ok(input.read_vec(member.len)?)
     }
 
     /// Says of a member that the file ends within or before it, or of the file that it is shorter
@@ -403,8 +410,7 @@ impl OpenVolume {
 
 /// Opens a file that is to be a raw volume.
 pub(super) fn open_file(path: &Path) -> Result<FileRange, BundleError> {
-    let input = tarball::Input::open(path, Mode::Strict);
-    let input = input.map_err(|fault| failure(fault, (path, VOLUME_PATH)))?;
+    let input = Input::open(path, Mode::Strict)?;
     input.whole().ok_or_else(|| BundleError::Compressed {
         path: path.to_owned(),
     })

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::BundleError;
 use super::head::{self, Head};
-use super::input::Input;
 use super::reader::{OpenVolume, ReadOptions, open_file};
 use super::sign::Trust;
 use crate::fsx;
 use crate::oci::Digest;
+use crate::tarball::{Input, Mode};
 
 /// The fewest digits of a volume's number.
 const WIDTH_MIN: usize = 3;
@@ -122,7 +122,7 @@ fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     if !fsx::stat(path).is_ok_and(|stat| stat.is_file) {
         return None;
     }
-    let mut input = Input::of_range(open_file(path).ok()?);
+    let mut input = Input::of_range(open_file(path).ok()?, Mode::Strict);
     // The signature is not checked, since nothing of the content is used.
     let (head, own) = head::read(&mut input, &Trust::default()).ok()?;
     let (index, count) = (own.volume.index(), head.manifest.n_volumes);
@@ -197,7 +197,7 @@ fn open(
     volumes: &mut [Option<OpenVolume>],
 ) -> Result<(), BundleError> {
     let range = open_file(path)?;
-    let own = head.read_next(&mut Input::of_range(range.clone()), examine)?;
+    let own = head.read_next(&mut Input::of_range(range.clone(), Mode::Strict), examine)?;
     let Some(own) = own else {
         return Err(BundleError::Empty {
             path: path.to_owned(),

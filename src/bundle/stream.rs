@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::closure::Closure;
 use super::error::{BundleError, MemberProblem};
+use super::expected::{expect_end, expect_lead, expect_padding, expect_volume_end};
 use super::format::{BundleBlob, BundleManifest};
 use super::head::{self, Head, VolumeHead};
-use super::input::Input;
 use super::sign::Trust;
 use super::volume::{Content, Member};
 use crate::oci::{Algorithm, Digest, DigestHasher};
+use crate::tarball::{Input, Mode};
 
 /// Takes what a bundle holds, in the order in which it comes.
 pub trait StreamSink {
@@ -50,7 +51,7 @@ pub fn read_stream<R: Read + Send, S: StreamSink>(
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<BundleManifest, S::Error> {
-    let mut input = Input::new(input, path)?;
+    let mut input = Input::of_stream(input, path, Mode::Strict).map_err(BundleError::from)?;
     let (head, own) = head::read(&mut input, trust)?;
     sink.start(&head.manifest)?;
     let mut pass = Pass {
@@ -185,8 +186,7 @@ impl Pass<'_, '_> {
         let Some(member) = volume.members().get(self.at) else {
             return Ok(None);
         };
-        self.input
-            .expect_lead((volume, &self.own.volume_json), self.at)?;
+        expect_lead(&mut self.input, (volume, &self.own.volume_json), self.at)?;
         self.at += 1;
         Ok(Some(member.clone()))
     }
@@ -195,10 +195,10 @@ impl Pass<'_, '_> {
     fn next_volume(&mut self) -> Result<bool, BundleError> {
         let (index, count) = (self.own.volume.index(), self.head.manifest.n_volumes);
         if index == count {
-            self.input.expect_end(&self.own.volume)?;
+            expect_end(&mut self.input, &self.own.volume)?;
             return Ok(false);
         }
-        self.input.expect_volume_end(&self.own.volume)?;
+        expect_volume_end(&mut self.input, &self.own.volume)?;
         self.reached = index + 1;
         let Some(own) = self.head.read_next(&mut self.input, Some(self.trust))? else {
             return Err(BundleError::VolumesEnd {
@@ -234,7 +234,7 @@ impl Pass<'_, '_> {
     /// Reads and verifies a member whose content is not used, with its padding.
     fn read_plain(&mut self, member: &Member) -> Result<(), BundleError> {
         if let Content::Link(digest) = &member.content {
-            if self.input.read_vec(member.len, &member.path)? != digest.as_str().as_bytes() {
+            if self.input.read_vec(member.len)? != digest.as_str().as_bytes() {
                 let expected = digest.clone();
                 let problem = MemberProblem::Link { expected };
                 return Err(BundleError::member(&member.path, problem));
@@ -244,38 +244,31 @@ impl Pass<'_, '_> {
             let mut buffer = vec![0; 64 * 1024];
             let mut left = member.len;
             while left > 0 {
-                let n = self.read_some((member, left), &mut buffer)?;
+                let n = self.read_some(left, &mut buffer)?;
                 hasher.update(&buffer[..n]);
                 left -= n as u64;
             }
             check_digest(member, &expected, hasher.finish())?;
         }
-        self.input.expect_padding(member)
+        expect_padding(&mut self.input, member)
     }
 
     /// Reads a member that is short by its kind into memory and verifies it, with its padding.
     fn read_whole(&mut self, member: &Member) -> Result<Vec<u8>, BundleError> {
-        let bytes = self.input.read_vec(member.len, &member.path)?;
+        let bytes = self.input.read_vec(member.len)?;
         if let Some(expected) = member.digest(&self.head.manifest) {
             let mut hasher = DigestHasher::new(expected.algorithm());
             hasher.update(&bytes);
             check_digest(member, &expected, hasher.finish())?;
         }
-        self.input.expect_padding(member)?;
+        expect_padding(&mut self.input, member)?;
         Ok(bytes)
     }
 
     /// Reads some of the `left` bytes of a member, at least one.
-    fn read_some(
-        &mut self,
-        (member, left): (&Member, u64),
-        buffer: &mut [u8],
-    ) -> Result<usize, BundleError> {
+    fn read_some(&mut self, left: u64, buffer: &mut [u8]) -> Result<usize, BundleError> {
         let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        match self.input.read_some(&mut buffer[..want], &member.path)? {
-            0 => Err(BundleError::member(&member.path, MemberProblem::Truncated)),
-            n => Ok(n),
-        }
+        Ok(self.input.read_some(&mut buffer[..want])?)
     }
 }
 
@@ -355,7 +348,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         if let (Some(part), Some(expected)) = (self.part.take(), expected) {
             check_digest(&self.member, &expected, part.finish())?;
         }
-        self.pass.input.expect_padding(&self.member)
+        expect_padding(&mut self.pass.input, &self.member)
     }
 
     /// Reads some bytes; 0 at the end of the blob.
@@ -374,7 +367,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let n = self.pass.read_some((&self.member, self.left), buffer)?;
+        let n = self.pass.read_some(self.left, buffer)?;
         for hasher in self.hasher.iter_mut().chain(&mut self.part) {
             hasher.update(&buffer[..n]);
         }

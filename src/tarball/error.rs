@@ -1,10 +1,10 @@
 //! What can be wrong with an archive.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::EntryPathError;
-use super::input::{Fault, Mode};
+use super::input::{Fault, Mode, Problem};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::report::ErrorClass;
@@ -59,20 +59,19 @@ pub enum ArchiveError {
     },
 }
 
-impl ArchiveError {
-    /// What is wrong with an archive of `len` bytes behind the member `last`, or within it.
-    pub(super) fn new(fault: Fault, (path, len): (&Path, u64), last: &str) -> Self {
-        let path = path.to_owned();
-        match fault {
-            Fault::Read(error) => Self::File(error),
-            Fault::Decompress(source) => Self::Decompress { path, source },
-            Fault::Truncated => Self::Truncated {
+impl From<Fault> for ArchiveError {
+    fn from(fault: Fault) -> Self {
+        let path = fault.path;
+        match fault.problem {
+            Problem::Read(error) => Self::File(error),
+            Problem::Decompress(source) => Self::Decompress { path, source },
+            Problem::Truncated(len) => Self::Truncated {
                 path,
                 len,
-                last: last.to_owned(),
+                last: fault.member,
             },
-            Fault::Header(offset) => Self::BadHeader { path, offset },
-            Fault::Extension(len) => Self::TooLong {
+            Problem::Header(offset) => Self::BadHeader { path, offset },
+            Problem::Extension(len) => Self::TooLong {
                 path,
                 member: "a long name".to_owned(),
                 len,
@@ -80,7 +79,9 @@ impl ArchiveError {
             },
         }
     }
+}
 
+impl ArchiveError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

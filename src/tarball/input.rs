@@ -47,15 +47,24 @@ impl Mode {
     }
 }
 
-/// Why a tar cannot be read on. The caller knows which member it is in.
+/// A tar that cannot be read on.
 #[derive(Debug)]
-pub enum Fault {
+pub struct Fault {
+    pub path: PathBuf,
+    /// The member where it ends, or the last one before.
+    pub member: String,
+    pub problem: Problem,
+}
+
+/// Why a tar cannot be read on.
+#[derive(Debug)]
+pub enum Problem {
     /// The system refused.
     Read(fsx::Error),
     /// The compressed stream is damaged.
     Decompress(io::Error),
-    /// It ends too early.
-    Truncated,
+    /// It ends too early, after so many bytes.
+    Truncated(u64),
     /// What is at this offset is not a header.
     Header(u64),
     /// An extension of a header has more bytes than are read.
@@ -68,6 +77,8 @@ pub struct Input<'a> {
     path: PathBuf,
     pub(super) mode: Mode,
     compression: Compression,
+    /// For errors.
+    member: String,
     /// Of a stream: what was looked at and is still to be read.
     ahead: Vec<u8>,
     /// The offset of the next byte in the decompressed tar.
@@ -82,11 +93,15 @@ enum Source<'a> {
 impl<'a> Input<'a> {
     /// Opens the file at `path` and looks how it is compressed, if it is.
     pub fn open(path: &Path, mode: Mode) -> Result<Self, Fault> {
-        let file = fsx::open(path).map_err(Fault::Read)?;
-        let len = fsx::stat(path).map_err(Fault::Read)?.len;
-        let mut start = [0; Compression::MAGIC_LEN];
-        let n = fsx::read_at(&file, path, &mut start, 0).map_err(Fault::Read)?;
-        if mode.compression_of(&start[..n]) != Compression::None {
+        let opened = || -> Result<_, fsx::Error> {
+            let file = fsx::open(path)?;
+            let len = fsx::stat(path)?.len;
+            let mut start = [0; Compression::MAGIC_LEN];
+            let n = fsx::read_at(&file, path, &mut start, 0)?;
+            Ok((file, len, mode.compression_of(&start[..n])))
+        };
+        let (file, len, compression) = opened().map_err(|error| unread(path, error))?;
+        if compression != Compression::None {
             return Self::of_stream(file, path, mode);
         }
         let range = FileRange {
@@ -100,17 +115,10 @@ impl<'a> Input<'a> {
 
     /// Reads a part of a plain file, or all of it.
     pub fn of_range(range: FileRange, mode: Mode) -> Self {
-        Self {
-            source: Source::File {
-                file: range.file,
-                end: range.offset.saturating_add(range.len),
-            },
-            path: range.path,
-            mode,
-            compression: Compression::None,
-            ahead: Vec::new(),
-            at: range.offset,
-        }
+        let (file, end) = (range.file, range.offset.saturating_add(range.len));
+        let mut input = Self::new(Source::File { file, end }, range.path, mode);
+        input.at = range.offset;
+        input
     }
 
     /// Reads what comes once, and may be compressed; `path` is for messages.
@@ -119,22 +127,50 @@ impl<'a> Input<'a> {
         path: &Path,
         mode: Mode,
     ) -> Result<Self, Fault> {
-        let read_error = |source| Fault::Read(fsx::Error::new("read", path, source));
-        let mut start = Vec::new();
-        let magic_len = Compression::MAGIC_LEN as u64;
-        let read = (&mut input).take(magic_len).read_to_end(&mut start);
-        read.map_err(read_error)?;
-        let compression = mode.compression_of(&start);
-        let whole = BufReader::with_capacity(BUFFER_LEN, Cursor::new(start).chain(input));
-        let stream = decoder_of(compression, whole, mode.window_log_max());
-        Ok(Self {
-            source: Source::Stream(stream.map_err(read_error)?),
-            path: path.to_owned(),
+        let opened = || -> io::Result<_> {
+            let mut start = Vec::new();
+            let magic_len = Compression::MAGIC_LEN as u64;
+            (&mut input).take(magic_len).read_to_end(&mut start)?;
+            let compression = mode.compression_of(&start);
+            let whole = BufReader::with_capacity(BUFFER_LEN, Cursor::new(start).chain(input));
+            let stream = decoder_of(compression, whole, mode.window_log_max())?;
+            Ok((compression, stream))
+        };
+        let opened = opened().map_err(|error| unread(path, fsx::Error::new("read", path, error)));
+        let (compression, stream) = opened?;
+        let mut input = Self::new(Source::Stream(stream), path.to_owned(), mode);
+        input.compression = compression;
+        Ok(input)
+    }
+
+    fn new(source: Source<'a>, path: PathBuf, mode: Mode) -> Self {
+        Self {
+            source,
+            path,
             mode,
-            compression,
+            compression: Compression::None,
+            member: String::new(),
             ahead: Vec::new(),
             at: 0,
-        })
+        }
+    }
+
+    /// Names the member that is read from here on.
+    pub fn enter(&mut self, member: &str) {
+        member.clone_into(&mut self.member);
+    }
+
+    /// The member that was named last.
+    pub(super) fn member(&self) -> &str {
+        &self.member
+    }
+
+    pub(super) fn fault(&self, problem: Problem) -> Fault {
+        Fault {
+            path: self.path.clone(),
+            member: self.member.clone(),
+            problem,
+        }
     }
 
     /// The file, for messages.
@@ -152,8 +188,12 @@ impl<'a> Input<'a> {
         self.at
     }
 
+    pub(super) fn truncated(&self) -> Fault {
+        self.fault(Problem::Truncated(self.known_len()))
+    }
+
     /// The length of a plain file, or how far a stream was read.
-    pub(super) fn known_len(&self) -> u64 {
+    fn known_len(&self) -> u64 {
         match &self.source {
             Source::File { end, .. } => *end,
             Source::Stream(_) => self.at,
@@ -178,38 +218,50 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// Reads some bytes; 0 only at the end.
+    /// Reads some bytes, at least one, unless the buffer is empty.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
-        let n = match &mut self.source {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        match self.read_any(buffer)? {
+            0 => Err(self.truncated()),
+            n => Ok(n),
+        }
+    }
+
+    /// Reads some bytes; 0 only at the end.
+    fn read_any(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        let read = match &mut self.source {
             Source::File { file, end } => {
                 let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(buffer.len());
                 let want = left.min(buffer.len());
                 let read = fsx::read_at(file, &self.path, &mut buffer[..want], self.at);
-                read.map_err(Fault::Read)?
+                read.map_err(Problem::Read)
             }
             Source::Stream(_) if !self.ahead.is_empty() => {
                 let n = self.ahead.len().min(buffer.len());
                 buffer[..n].copy_from_slice(&self.ahead[..n]);
                 self.ahead.drain(..n);
-                n
+                Ok(n)
             }
             Source::Stream(stream) => loop {
                 match stream.read(buffer) {
-                    Ok(n) => break n,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // Errors of the system have a number; those without one come from the decoder.
-                    Err(error)
-                        if self.compression != Compression::None
-                            && error.raw_os_error().is_none() =>
-                    {
-                        return Err(Fault::Decompress(error));
-                    }
-                    Err(error) => {
-                        return Err(Fault::Read(fsx::Error::new("read", &self.path, error)));
+                    read => {
+                        break read.map_err(|error| {
+                            let is_packed = self.compression != Compression::None;
+                            // Errors of the system have a number; those without one come from the decoder.
+                            if is_packed && error.raw_os_error().is_none() {
+                                Problem::Decompress(error)
+                            } else {
+                                Problem::Read(fsx::Error::new("read", &self.path, error))
+                            }
+                        });
                     }
                 }
             },
         };
+        let n = read.map_err(|problem| self.fault(problem))?;
         self.at += n as u64;
         Ok(n)
     }
@@ -218,7 +270,7 @@ impl<'a> Input<'a> {
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let mut n = 0;
         while n < buffer.len() {
-            match self.read_some(&mut buffer[n..])? {
+            match self.read_any(&mut buffer[n..])? {
                 0 => break,
                 more => n += more,
             }
@@ -238,11 +290,10 @@ impl<'a> Input<'a> {
         if let Source::File { end, .. } = self.source {
             let to = self.at.saturating_add(len);
             self.at = to.min(end.max(self.at));
-            return if self.at == to {
-                Ok(())
-            } else {
-                Err(Fault::Truncated)
-            };
+            if self.at < to {
+                return Err(self.truncated());
+            }
+            return Ok(());
         }
         self.each(len, |_| ())
     }
@@ -253,13 +304,9 @@ impl<'a> Input<'a> {
         let mut left = len;
         while left > 0 {
             let want = usize::try_from(left).map_or(buffer.len(), |n| n.min(buffer.len()));
-            match self.read_some(&mut buffer[..want])? {
-                0 => return Err(Fault::Truncated),
-                n => {
-                    take(&buffer[..n]);
-                    left -= n as u64;
-                }
-            }
+            let n = self.read_some(&mut buffer[..want])?;
+            take(&buffer[..n]);
+            left -= n as u64;
         }
         Ok(())
     }
@@ -282,7 +329,7 @@ impl<'a> Input<'a> {
             return Ok(true);
         }
         if expected.starts_with(&found) {
-            return Err(Fault::Truncated);
+            return Err(self.truncated());
         }
         self.unread(found);
         Ok(false)
@@ -294,6 +341,14 @@ impl<'a> Input<'a> {
             bytes.append(&mut self.ahead);
             self.ahead = bytes;
         }
+    }
+}
+
+fn unread(path: &Path, error: fsx::Error) -> Fault {
+    Fault {
+        path: path.to_owned(),
+        member: String::new(),
+        problem: Problem::Read(error),
     }
 }
 

@@ -3,7 +3,7 @@
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::header::{BLOCK, padded};
-use super::input::{Fault, Input, Mode};
+use super::input::{Fault, Input, Mode, Problem};
 
 /// The most headers that extend the one of a member.
 const EXTENSIONS_MAX: usize = 16;
@@ -13,45 +13,45 @@ const EXTENSIONS_MAX: usize = 16;
 pub struct RawMember {
     /// As it stands there; it may be anything.
     pub path: String,
-    pub kind: RawKind,
-    /// Of a link, the path that it names; it may be anything.
-    pub link: String,
+    pub kind: MemberKind,
     /// The length of its content in bytes; 0 for a link.
     pub len: u64,
     /// The bytes of the headers.
     pub lead: Vec<u8>,
 }
 
-/// What kind of member a header is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RawKind {
+/// What a member is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberKind {
     File,
     Dir,
-    HardLink,
-    SymbolicLink,
-    /// By its name.
+    /// The same file as that member.
+    HardLink(String),
+    /// A path from the member's directory; it may be anything.
+    SymbolicLink(String),
+    /// What no archive of images has, by its name.
     Other(&'static str),
 }
 
-impl RawKind {
+impl MemberKind {
     /// The name, without an article.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Dir => "directory",
-            Self::HardLink => "hard link",
-            Self::SymbolicLink => "symbolic link",
+            Self::HardLink(_) => "hard link",
+            Self::SymbolicLink(_) => "symbolic link",
             Self::Other(name) => name,
         }
     }
 
-    fn of(kind: EntryType, mode: Mode) -> Self {
+    fn of(kind: EntryType, link: String, mode: Mode) -> Self {
         match kind {
             EntryType::Regular => Self::File,
             EntryType::Continuous if mode == Mode::Tolerant => Self::File,
             EntryType::Directory => Self::Dir,
-            EntryType::Link => Self::HardLink,
-            EntryType::Symlink => Self::SymbolicLink,
+            EntryType::Link => Self::HardLink(link),
+            EntryType::Symlink => Self::SymbolicLink(link),
             EntryType::Char => Self::Other("character device"),
             EntryType::Block => Self::Other("block device"),
             EntryType::Fifo => Self::Other("named pipe"),
@@ -84,31 +84,32 @@ impl Input<'_> {
         let mut extension = Extension::default();
         for _ in 0..=EXTENSIONS_MAX {
             let start = self.at();
-            let bad_header = || Fault::Header(start);
             let mut block = [0; BLOCK];
             if self.fill(&mut block)? < BLOCK {
                 // No tar is that short.
-                return Err(if start == 0 {
-                    bad_header()
-                } else {
-                    Fault::Truncated
+                return Err(match start {
+                    0 => self.fault(Problem::Header(0)),
+                    _ => self.truncated(),
                 });
             }
             if block == [0; BLOCK] {
                 return Ok(None);
             }
             if !is_header(&block) {
-                return Err(bad_header());
+                return Err(self.fault(Problem::Header(start)));
             }
             lead.extend_from_slice(&block);
             let header = Header::from_byte_slice(&block);
             let kind = header.entry_type();
-            let len = header.entry_size().map_err(|_| bad_header())?;
+            let len = header.entry_size();
+            let len = len.map_err(|_| self.fault(Problem::Header(start)))?;
             if !extends(kind, self.mode) {
-                return Ok(Some(extension.apply(header, (len, self.mode), lead)));
+                let raw = extension.apply(header, (len, self.mode), lead);
+                self.enter(&raw.path);
+                return Ok(Some(raw));
             }
             if len > self.mode.extension_len_max() {
-                return Err(Fault::Extension(len));
+                return Err(self.fault(Problem::Extension(len)));
             }
             let mut content = self.read_vec(padded(len))?;
             lead.extend_from_slice(&content);
@@ -116,10 +117,10 @@ impl Input<'_> {
             let added = extension.add(kind, &content);
             // Of what is refused in any case, the member is named as far as that is possible.
             if added.is_none() && self.mode == Mode::Tolerant {
-                return Err(bad_header());
+                return Err(self.fault(Problem::Header(start)));
             }
         }
-        Err(Fault::Header(self.at()))
+        Err(self.fault(Problem::Header(self.at())))
     }
 }
 
@@ -175,26 +176,25 @@ impl Extension {
 
     /// The member with this header behind the extensions.
     fn apply(self, header: &Header, (len, mode): (u64, Mode), lead: Vec<u8>) -> RawMember {
-        let kind = RawKind::of(header.entry_type(), mode);
         let path = self
             .path
             .unwrap_or_else(|| header.path_bytes().into_owned());
         let link = self
             .link
             .or_else(|| header.link_name_bytes().map(Into::into));
+        let link = String::from_utf8_lossy(&link.unwrap_or_default()).into_owned();
+        let kind = match MemberKind::of(header.entry_type(), link, mode) {
+            _ if self.is_sparse => MemberKind::Other(SPARSE),
+            kind => kind,
+        };
         RawMember {
             path: String::from_utf8_lossy(&path).into_owned(),
-            link: String::from_utf8_lossy(&link.unwrap_or_default()).into_owned(),
             len: match kind {
                 // In some tars, links have the length of their target, and never content.
-                RawKind::HardLink | RawKind::SymbolicLink => 0,
+                MemberKind::HardLink(_) | MemberKind::SymbolicLink(_) => 0,
                 _ => self.len.unwrap_or(len),
             },
-            kind: if self.is_sparse {
-                RawKind::Other(SPARSE)
-            } else {
-                kind
-            },
+            kind,
             lead,
         }
     }

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::header::padded;
-use super::input::{Fault, Input, Mode};
-use super::raw_member::{RawKind, RawMember};
+use super::input::{Input, Mode, Problem};
+use super::raw_member::{MemberKind, RawMember};
 use super::{ArchiveError, Compression, EntryPath, EntryPathError};
 use crate::fsx::FileRange;
 
@@ -19,7 +19,6 @@ pub struct Reader {
     /// What is left of the current member's content, in bytes, and the padding behind it.
     left: u64,
     padding: u64,
-    last: String,
     n_members: usize,
     is_over: bool,
 }
@@ -35,26 +34,13 @@ pub struct Member {
     pub len: u64,
 }
 
-/// What a member is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MemberKind {
-    File,
-    /// The same file as that member.
-    HardLink(String),
-    /// A path from the member's directory; it may be anything.
-    SymbolicLink(String),
-}
-
 impl Reader {
     /// Opens the file at `path` and looks how it is compressed, if it is.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let input = Input::open(path, Mode::Tolerant);
-        let input = input.map_err(|fault| ArchiveError::new(fault, (path, 0), ""))?;
         Ok(Self {
-            input,
+            input: Input::open(path, Mode::Tolerant)?,
             left: 0,
             padding: 0,
-            last: String::new(),
             n_members: 0,
             is_over: false,
         })
@@ -71,19 +57,16 @@ impl Reader {
     /// truncated.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         while !self.is_over {
-            let rest = self.left + self.padding;
+            self.input.skip(self.left + self.padding)?;
             (self.left, self.padding) = (0, 0);
-            let skipped = self.input.skip(rest);
-            self.checked(skipped)?;
             let start = self.input.at();
-            let header = self.input.next_header();
-            let Some(raw) = self.checked(header)? else {
+            let Some(raw) = self.input.next_header()? else {
                 self.is_over = true;
                 break;
             };
             // A file or its padding cannot end behind all that can be counted.
             if raw.len > u64::MAX / 2 {
-                return self.checked(Err(Fault::Header(start)));
+                return Err(self.input.fault(Problem::Header(start)).into());
             }
             (self.left, self.padding) = (raw.len, padded(raw.len) - raw.len);
             if let Some(member) = self.member(raw)? {
@@ -97,16 +80,16 @@ impl Reader {
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.left).unwrap_or(buffer.len());
         let want = left.min(buffer.len());
-        if want == 0 {
-            return Ok(0);
-        }
-        let read = match self.input.read_some(&mut buffer[..want]) {
-            Ok(0) => Err(Fault::Truncated),
-            read => read,
-        };
-        let n = self.checked(read)?;
+        let n = self.input.read_some(&mut buffer[..want])?;
         self.left -= n as u64;
         Ok(n)
+    }
+
+    /// Returns the next bytes of the current member's content, at most `len` of them, which are
+    /// still to be read.
+    pub fn peek(&mut self, len: usize) -> Result<Vec<u8>, ArchiveError> {
+        let left = usize::try_from(self.left).unwrap_or(len);
+        Ok(self.input.peek(left.min(len))?)
     }
 
     /// Reads the rest of the current member's content into memory; one with more than `len_max`
@@ -116,14 +99,13 @@ impl Reader {
         if len > len_max {
             return Err(ArchiveError::TooLong {
                 path: self.input.path().to_owned(),
-                member: self.last.clone(),
+                member: self.input.member().to_owned(),
                 len,
                 len_max,
             });
         }
         self.left = 0;
-        let bytes = self.input.read_vec(len);
-        self.checked(bytes)
+        Ok(self.input.read_vec(len)?)
     }
 
     /// The range of a plain tar's member in its file; `None` for a compressed tar.
@@ -141,40 +123,32 @@ impl Reader {
                 n_max: MEMBERS_MAX,
             });
         }
-        self.last.clone_from(&raw.path);
         let path = entry_path(&raw.path).map_err(|source| ArchiveError::UnsafePath {
             path: archive(),
             source,
         })?;
-        let Some(path) = path.filter(|_| raw.kind != RawKind::Dir) else {
+        let kind = match raw.kind {
+            MemberKind::Dir => return Ok(None),
+            // As old tars mark a directory.
+            MemberKind::File if raw.path.ends_with('/') => return Ok(None),
+            kind => kind,
+        };
+        let Some(path) = path else {
             return Ok(None);
         };
-        let kind = match raw.kind {
-            // As old tars mark a directory.
-            RawKind::File if raw.path.ends_with('/') => return Ok(None),
-            RawKind::File => MemberKind::File,
-            RawKind::HardLink => MemberKind::HardLink(raw.link),
-            RawKind::SymbolicLink => MemberKind::SymbolicLink(raw.link),
-            RawKind::Dir | RawKind::Other(_) => {
-                return Err(ArchiveError::Kind {
-                    path: archive(),
-                    member: raw.path,
-                    kind: raw.kind.name(),
-                });
-            }
-        };
+        if let MemberKind::Other(kind) = kind {
+            return Err(ArchiveError::Kind {
+                path: archive(),
+                member: raw.path,
+                kind,
+            });
+        }
         Ok(Some(Member {
             path,
             kind,
             offset: self.input.at(),
             len: raw.len,
         }))
-    }
-
-    /// Says of a fault which archive it is in, and where.
-    fn checked<T>(&self, result: Result<T, Fault>) -> Result<T, ArchiveError> {
-        let place = (self.input.path(), self.input.known_len());
-        result.map_err(|fault| ArchiveError::new(fault, place, &self.last))
     }
 }
 

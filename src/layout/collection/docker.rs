@@ -311,7 +311,7 @@ impl<'a> Builder<'a> {
                     let above = path.rfind('/').map_or("", |at| &path[..=at]);
                     join(above, target)
                 }
-                MemberKind::File => None,
+                _ => None,
             }
             .ok_or_else(absent)?;
         }

@@ -1,7 +1,6 @@
 //! One pass through an archive: collects the places of its blobs, and its index files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -271,17 +270,13 @@ impl Gather {
             packed: None,
         };
         if at.is_compressed {
-            let mut start = Vec::new();
-            let magic_len = Compression::MAGIC_LEN as u64;
-            let read = reader.by_ref().take(magic_len).read_to_end(&mut start);
-            read.map_err(|error| unwrap_archive(error, at))?;
+            let start = reader.peek(Compression::MAGIC_LEN)?;
             let compression = Compression::of(&start);
             if compression != Compression::None {
-                let digest = hash(reader, &start)?;
+                let digest = hash(reader)?;
                 entry.packed = Some((compression, digest));
             } else if start.first() == Some(&b'{') && at.member.len <= MANIFEST_LEN_MAX {
-                let mut bytes = start;
-                bytes.extend(reader.read_whole(MANIFEST_LEN_MAX)?);
+                let bytes = reader.read_whole(MANIFEST_LEN_MAX)?;
                 self.hold(at, bytes.len())?;
                 entry.content = Some(bytes);
             }
@@ -328,27 +323,14 @@ fn read_link(
     Ok(digest.map_err(|error| at.content(&format!("is not a link: {error}"))))
 }
 
-/// Hashes what is left of a member, behind what was read of it.
-fn hash(reader: &mut Reader, start: &[u8]) -> Result<Digest, ArchiveError> {
+/// Hashes the content of a member.
+fn hash(reader: &mut Reader) -> Result<Digest, ArchiveError> {
     let mut hasher = DigestHasher::new(Algorithm::Sha256);
-    hasher.update(start);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match reader.read_some(&mut buffer)? {
             0 => return Ok(hasher.finish()),
             n => hasher.update(&buffer[..n]),
         }
-    }
-}
-
-/// Recovers an archive error that a reader returned as an I/O error.
-fn unwrap_archive(error: std::io::Error, at: At<'_>) -> CollectionError {
-    match error.downcast::<ArchiveError>() {
-        Ok(error) => error.into(),
-        Err(source) => ArchiveError::Decompress {
-            path: at.path.to_owned(),
-            source,
-        }
-        .into(),
     }
 }

@@ -1,0 +1,113 @@
+//! The members of a volume as they are read, which must be those that are laid out.
+
+use super::error::{BundleError, MemberProblem};
+use super::volume::{Content, Member, Volume};
+use crate::oci::Digest;
+use crate::tarball::{END, EntryPath, Fault, Input, MemberKind, Problem, RawMember};
+
+impl From<Fault> for BundleError {
+    fn from(fault: Fault) -> Self {
+        let (path, member) = (fault.path, fault.member);
+        let problem = match fault.problem {
+            Problem::Read(source) => return Self::Read { path, source },
+            Problem::Decompress(source) => {
+                return Self::Decompress {
+                    path,
+                    member,
+                    source,
+                };
+            }
+            Problem::Truncated(_) => MemberProblem::Truncated,
+            Problem::Header(_) => MemberProblem::HeaderDamaged,
+            Problem::Extension(len) => MemberProblem::ExtendedHeader { len },
+        };
+        Self::member(&member, problem)
+    }
+}
+
+/// Reads the headers of the member at position `at`, which must be those that are implied.
+pub(super) fn expect_lead(
+    input: &mut Input<'_>,
+    (volume, volume_json): (&Volume, &Digest),
+    at: usize,
+) -> Result<(), BundleError> {
+    let member = &volume.members()[at];
+    input.enter(&member.path);
+    if input.expect(&volume.lead(member, volume_json))? {
+        return Ok(());
+    }
+    Err(match input.next_header()? {
+        Some(found) => unexpected(volume.members(), at, &found),
+        None => BundleError::member(&member.path, MemberProblem::Missing),
+    })
+}
+
+/// Reads the padding behind a member, which must be empty.
+pub(super) fn expect_padding(input: &mut Input<'_>, member: &Member) -> Result<(), BundleError> {
+    let len = member.end() - member.offset - member.len;
+    if input.read_vec(len)?.iter().any(|&byte| byte != 0) {
+        return Err(BundleError::member(&member.path, MemberProblem::Padding));
+    }
+    Ok(())
+}
+
+/// Reads the end of a volume, after which the next may come.
+pub(super) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Result<(), BundleError> {
+    let members = volume.members();
+    let last = members.last().map_or("", |last| &last.path);
+    input.enter(last);
+    if input.expect(&END)? {
+        return Ok(());
+    }
+    match input.next_header().map_err(BundleError::from) {
+        Ok(Some(found)) => Err(unexpected(members, members.len(), &found)),
+        Err(error) if !error.is_content() => Err(error),
+        Ok(None) | Err(_) => Err(BundleError::member(last, MemberProblem::Trailing)),
+    }
+}
+
+/// Reads the end of the archive, after which nothing may come.
+pub(super) fn expect_end(input: &mut Input<'_>, volume: &Volume) -> Result<(), BundleError> {
+    expect_volume_end(input, volume)?;
+    // Reads to the end of a compressed stream too, where its checksum is.
+    if input.peek(1)?.is_empty() {
+        return Ok(());
+    }
+    let last = volume.members().last().map_or("", |last| &last.path);
+    Err(BundleError::member(last, MemberProblem::Trailing))
+}
+
+/// Names the problem with `found`, which stands where `members[at]` should start, or the end. Only
+/// for messages: the archive is refused in any case.
+pub(super) fn unexpected(members: &[Member], at: usize, found: &RawMember) -> BundleError {
+    let problem = |problem| BundleError::member(&found.path, problem);
+    let expected = members.get(at);
+    let is_it = expected.is_some_and(|expected| expected.path == found.path);
+    let is_dir = expected.is_some_and(|expected| expected.content == Content::Dir);
+    let is_kind = match &found.kind {
+        MemberKind::File => true,
+        MemberKind::Dir => !is_it || is_dir,
+        _ => false,
+    };
+    if !is_kind {
+        let kind = found.kind.name();
+        return problem(MemberProblem::Kind { kind });
+    }
+    if let Err(error) = found.path.trim_end_matches('/').parse::<EntryPath>() {
+        let reason = error.reason;
+        return problem(MemberProblem::UnsafePath { reason });
+    }
+    let has_path = |members: &[Member]| members.iter().any(|member| member.path == found.path);
+    match expected {
+        Some(expected) if is_it && found.len == expected.len => problem(MemberProblem::Header),
+        Some(expected) if is_it => problem(MemberProblem::Length {
+            expected: expected.len,
+            actual: found.len,
+        }),
+        _ if has_path(&members[..at]) => problem(MemberProblem::Duplicate),
+        Some(expected) if has_path(&members[at..]) => {
+            BundleError::member(&expected.path, MemberProblem::Missing)
+        }
+        _ => problem(MemberProblem::Unlisted),
+    }
+}
