@@ -4,8 +4,8 @@
 //!
 //! - ground, pure: [`oci`] (the vocabulary), [`list`] (what to carry), [`report`] (what happens),
 //!   [`hint`] (what to do about it), [`redact`] (secrets in texts)
-//! - system: [`fsx`] (the file system), [`tarball`] (tars), [`program`] (other
-//!   programs), [`terminal`] (questions), [`bridge`] (async ⇄ blocking)
+//! - system: [`fsx`] (the file system), [`tarball`] (the one tar reader and writer), [`program`]
+//!   (other programs), [`terminal`] (questions), [`bridge`] (async ⇄ blocking)
 //! - mechanisms: [`store`] (the registry tree on disk), [`registry`] (the client), [`bundle`] (the
 //!   carried file), [`layout`] (the neighbours' formats), [`server`] (the API over a store),
 //!   [`template`] (texts)

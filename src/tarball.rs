@@ -19,7 +19,6 @@ mod entry_path;
 mod error;
 mod header;
 mod input;
-mod planned;
 mod raw_member;
 mod reader;
 mod writer;
@@ -31,7 +30,6 @@ pub use header::{
     ALIGNMENT, BLOCK, BLOCK_LEN, Comment, END, END_LEN, Entry, EntryKind, LEAD_LEN_MAX, padded,
 };
 pub use input::{Fault, Input, Mode, Problem};
-pub use planned::PlannedTar;
 pub use raw_member::{MemberKind, RawMember, is_header};
 pub use reader::{Member, Reader};
-pub use writer::TarWriter;
+pub use writer::{PlannedTar, TarWriter};

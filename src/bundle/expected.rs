@@ -44,11 +44,15 @@ pub(super) fn expect_lead(
 
 /// Reads the padding behind a member, which must be empty.
 pub(super) fn expect_padding(input: &mut Input<'_>, member: &Member) -> Result<(), BundleError> {
-    let len = member.end() - member.offset - member.len;
-    if input.read_vec(len)?.iter().any(|&byte| byte != 0) {
-        return Err(BundleError::member(&member.path, MemberProblem::Padding));
+    expect_zeros(input, member.end() - member.offset - member.len)
+}
+
+/// Reads `len` bytes of padding.
+pub(super) fn expect_zeros(input: &mut Input<'_>, len: u64) -> Result<(), BundleError> {
+    if input.read_vec(len)?.iter().all(|&byte| byte == 0) {
+        return Ok(());
     }
-    Ok(())
+    Err(BundleError::member(input.member(), MemberProblem::Padding))
 }
 
 /// Reads the end of a volume, after which the next may come.

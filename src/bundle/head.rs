@@ -2,7 +2,7 @@
 
 use super::check;
 use super::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
-use super::expected::unexpected;
+use super::expected::{expect_zeros, unexpected};
 use super::format::BundleManifest;
 use super::json::{
     self, BUNDLE_PATH, HeadDigests, JSON_LEN_MAX, Offsets, SIGNATURE_PATH, VOLUME_PATH,
@@ -32,11 +32,10 @@ pub(super) struct VolumeHead {
     pub(super) volume_json: Digest,
 }
 
-/// A member of the head as it was found: its header, content and padding.
+/// A member of the head as it was found.
 struct Found {
     header: RawMember,
     content: Vec<u8>,
-    padding: Vec<u8>,
 }
 
 /// Reads the head of any volume; `input` is then positioned after it.
@@ -189,9 +188,6 @@ fn check_members(
         if found.header.lead != volume.lead(member, &volume_json) {
             return Err(unexpected(volume.members(), at, &found.header));
         }
-        if found.padding.iter().any(|&byte| byte != 0) {
-            return Err(BundleError::member(&member.path, MemberProblem::Padding));
-        }
     }
     json::check_volume(&found[0].content, manifest, (volume, known))?;
     Ok(volume_json)
@@ -298,7 +294,7 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
     }
 }
 
-/// Reads the content and padding of a member behind its headers.
+/// Reads the content of a member behind its headers, and the padding behind that.
 fn read_content(
     input: &mut Input<'_>,
     header: Option<RawMember>,
@@ -316,9 +312,7 @@ fn read_content(
         let problem = MemberProblem::TooLong { max: len_max };
         return Err(BundleError::member(path, problem));
     }
-    Ok(Found {
-        content: input.read_vec(header.len)?,
-        padding: input.read_vec(padded(header.len) - header.len)?,
-        header,
-    })
+    let content = input.read_vec(header.len)?;
+    expect_zeros(input, padded(header.len) - header.len)?;
+    Ok(Found { header, content })
 }

@@ -161,7 +161,7 @@ impl<'a> Input<'a> {
     }
 
     /// The member that was named last.
-    pub(super) fn member(&self) -> &str {
+    pub fn member(&self) -> &str {
         &self.member
     }
 

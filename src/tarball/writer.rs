@@ -1,5 +1,6 @@
-//! Writing a plain tar: the same bytes for the same members.
+//! Writing plain tars: the same bytes for the same members.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::EntryPath;
@@ -31,14 +32,21 @@ impl TarWriter {
         })
     }
 
+    /// Makes room for a member of `len` bytes; returns the offset of its content.
+    fn reserve(&mut self, path: &EntryPath, len: u64) -> Result<u64, fsx::Error> {
+        self.append(&file(path, len, self.mtime).lead(self.at))?;
+        let content = self.at;
+        self.at += padded(len);
+        Ok(content)
+    }
+
     /// Begins a member.
     pub fn begin(&mut self, path: &EntryPath) -> Result<(), fsx::Error> {
         self.end()?;
         let start = self.at;
         // The length is filled in at the end; that of the headers does not depend on it.
-        let lead = file(path, 0, self.mtime).lead(start);
-        self.append(&lead)?;
-        self.open = Some((path.clone(), start, self.at));
+        let content = self.reserve(path, 0)?;
+        self.open = Some((path.clone(), start, content));
         Ok(())
     }
 
@@ -97,8 +105,59 @@ impl TarWriter {
     }
 }
 
+/// A tar whose members have known lengths: its headers are written first, its members are filled in,
+/// possibly by several threads; then it appears at its destination. Members are sorted by path.
+#[derive(Debug)]
+pub struct PlannedTar {
+    tar: TarWriter,
+    /// From a member to where its content starts.
+    members: BTreeMap<EntryPath, u64>,
+}
+
+impl PlannedTar {
+    /// The length of the tar of these members; that of one which no disk can hold is the highest
+    /// number.
+    pub fn len_of(members: &BTreeMap<EntryPath, u64>) -> u64 {
+        let mut members = members.iter();
+        let end = members.try_fold(0, |at, (path, len)| Some(file(path, *len, 0).place(at)?.1));
+        end.map_or(u64::MAX, |end| end + END_LEN)
+    }
+
+    /// Starts a tar of members with these lengths that is to become `destination`, whose directory
+    /// must exist; `mtime` is the time of all members, in seconds since 1970.
+    pub fn create(
+        destination: &Path,
+        members: &BTreeMap<EntryPath, u64>,
+        mtime: u64,
+    ) -> Result<Self, fsx::Error> {
+        let mut tar = TarWriter::create(destination, mtime)?;
+        // Whatever is not written is zero: the padding.
+        tar.output.shared().allocate(Self::len_of(members))?;
+        let places = members.iter();
+        let places = places.map(|(path, len)| Ok((path.clone(), tar.reserve(path, *len)?)));
+        Ok(Self {
+            members: places.collect::<Result<_, fsx::Error>>()?,
+            tar,
+        })
+    }
+
+    /// Writes some of a planned member, which must stay within its length, `from` bytes behind
+    /// its start.
+    pub fn write_at(&self, path: &EntryPath, bytes: &[u8], from: u64) -> Result<(), fsx::Error> {
+        let start = self.members.get(path);
+        let start = start.expect("only planned members are written");
+        let output = self.tar.output.shared();
+        output.write_all_at(bytes, start + from)
+    }
+
+    /// Publishes the tar; returns its length in bytes.
+    pub fn commit(self, durability: Durability) -> Result<u64, fsx::Error> {
+        self.tar.commit(durability)
+    }
+}
+
 /// A plain file, without a comment.
-pub(super) fn file(path: &EntryPath, len: u64, mtime: u64) -> Entry<'_> {
+fn file(path: &EntryPath, len: u64, mtime: u64) -> Entry<'_> {
     Entry {
         path: path.as_str(),
         kind: EntryKind::File,
