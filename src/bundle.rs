@@ -126,6 +126,7 @@ mod format;
 mod hashing;
 mod head;
 mod json;
+mod open_volume;
 mod plan;
 mod raw;
 mod reader;
@@ -161,8 +162,9 @@ pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
     Part, Place,
 };
+pub use open_volume::ReadOptions;
 pub use plan::{BundleFile, CopyItem, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
-pub use reader::{Bundle, BundleKind, ReadOptions};
+pub use reader::{Bundle, BundleKind};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
 pub use sampler::Sampler;
 pub use siblings::{fold_volumes, stray_volumes, volume_path};

@@ -9,9 +9,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
-use super::reader::{OpenVolume, open_file};
+use super::open_volume::{OpenVolume, open_file};
 use super::sample::{Builder, Sample, noise};
-use super::verify::check_content;
 use super::volume::Member;
 use super::{Bundle, Compression, ReadOptions, SecretKey, Signer};
 use crate::fsx;
@@ -97,8 +96,11 @@ impl Flipped<'_> {
             };
             self.each(member.lead_offset..end, bits, &|| {
                 let mut buffer = [0; LAYER_LEN];
-                let content = (self.volume, member);
-                let content = check_content(self.bundle, content, (&mut buffer, &|_| ()));
+                let content = self.volume.check_content(
+                    member,
+                    self.bundle.manifest(),
+                    (&mut buffer, &|_| ()),
+                );
                 content.is_ok() && self.volume.check_member(at).is_ok()
             });
         }

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::closure;
 use super::error::{BundleError, MemberProblem};
-use super::expected::{expect_end, expect_lead, expect_padding};
 use super::format::{BundleManifest, Place};
 use super::hashing::BUFFER_LEN;
-use super::head::{self, Head, VolumeHead};
+use super::head::{self, Head};
+use super::open_volume::{OpenVolume, ReadOptions, open_file};
 use super::siblings;
-use super::sign::{Signed, Trust};
-use super::verify;
-use super::volume::{Content, Member, Volume};
+use super::sign::Signed;
+use super::volume::{Content, Member};
 use crate::fsx::{self, FileRange};
 use crate::oci::{Digest, Manifest};
 use crate::tarball::{self, BLOCK, EntryPath, Fault, Input, Mode, Problem};
@@ -24,15 +23,6 @@ pub enum BundleKind {
     Raw,
     /// As a zstd stream.
     Zstd,
-}
-
-/// How to read bundles.
-#[derive(Debug, Clone, Default)]
-pub struct ReadOptions {
-    /// Further directories in which volumes are searched, besides that of the given one.
-    pub volume_dirs: Vec<PathBuf>,
-    /// By whom bundles must be signed.
-    pub trust: Trust,
 }
 
 /// A raw bundle, open for reading: all of its volumes, or some.
@@ -49,16 +39,6 @@ pub struct Bundle {
     /// The places of each blob, by position in the manifest: its parts, or the single place of a
     /// whole blob.
     spots: Vec<Vec<Spot>>,
-}
-
-/// A volume that was found.
-#[derive(Debug)]
-pub(super) struct OpenVolume {
-    /// The whole file.
-    file: FileRange,
-    layout: Volume,
-    /// The digest of `hod/volume.json`.
-    volume_json: Digest,
 }
 
 /// A member with the bytes of a blob.
@@ -104,7 +84,7 @@ impl Bundle {
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let bundle = Self::open_any_len(path, options)?;
         for volume in bundle.volumes() {
-            if volume.file.len != volume.layout.len() {
+            if volume.len() != volume.layout().len() {
                 // Says where it goes wrong; the end is wrong in any case.
                 bundle.check_volume(volume)?;
             }
@@ -147,7 +127,7 @@ impl Bundle {
 
     /// The lengths of the volumes that were found, together, in bytes.
     pub fn file_len(&self) -> u64 {
-        self.volumes().map(|volume| volume.file.len).sum()
+        self.volumes().map(OpenVolume::len).sum()
     }
 
     /// Its description, which includes missing volumes.
@@ -202,7 +182,7 @@ impl Bundle {
         let at = files.iter().position(|file| file.path == *path)?;
         let is_it = |member: &&Member| matches!(member.content, Content::File(of, _) if of == at);
         self.volumes().find_map(|volume| {
-            let member = volume.layout.members().iter().find(is_it)?;
+            let member = volume.layout().members().iter().find(is_it)?;
             Some(volume.range(member))
         })
     }
@@ -215,7 +195,7 @@ impl Bundle {
     fn member(&self, spot: Spot) -> (&OpenVolume, &Member) {
         let volume = self.volumes[spot.volume].as_ref();
         let volume = volume.expect("spots are in volumes that were found");
-        (volume, &volume.layout.members()[spot.member])
+        (volume, &volume.layout().members()[spot.member])
     }
 
     /// Reads and verifies a manifest; `None` when the bundle does not have it as one.
@@ -280,11 +260,11 @@ impl Bundle {
 
     fn check_members(&self, volume: &OpenVolume) -> Result<(), BundleError> {
         let mut buffer = vec![0; BUFFER_LEN];
-        let members = volume.layout.members().iter().enumerate();
+        let members = volume.layout().members().iter().enumerate();
         for (at, member) in members.skip(self.head.n_members()) {
             volume.check_member(at)?;
             if !member.is_blob() {
-                let content = verify::check_content(self, (volume, member), (&mut buffer, &|_| ()));
+                let content = volume.check_content(member, self.manifest(), (&mut buffer, &|_| ()));
                 content?;
             }
         }
@@ -301,126 +281,11 @@ impl Bundle {
     }
 }
 
-impl OpenVolume {
-    pub(super) fn new(file: FileRange, own: VolumeHead) -> Self {
-        Self {
-            file,
-            layout: own.volume,
-            volume_json: own.volume_json,
-        }
-    }
-
-    /// Its position among the volumes of its bundle.
-    pub(super) fn position(&self) -> usize {
-        usize::try_from(self.layout.index() - 1).expect("at most a few thousand")
-    }
-
-    pub(super) fn layout(&self) -> &Volume {
-        &self.layout
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.file.path
-    }
-
-    /// The content of a member.
-    fn range(&self, member: &Member) -> FileRange {
-        FileRange {
-            offset: member.offset,
-            len: member.len,
-            ..self.file.clone()
-        }
-    }
-
-    /// Reads the file from an offset on.
-    fn input_at(&self, offset: u64) -> Input<'static> {
-        let rest = FileRange {
-            offset,
-            len: self.file.len.saturating_sub(offset),
-            ..self.file.clone()
-        };
-        Input::of_range(rest, Mode::Strict)
-    }
-
-    /// Checks the headers before, and the padding after, the member at a position.
-    pub(super) fn check_member(&self, at: usize) -> Result<(), BundleError> {
-        let member = &self.layout.members()[at];
-        let mut input = self.input_at(member.lead_offset);
-        let mut check = || {
-            expect_lead(&mut input, (&self.layout, &self.volume_json), at)?;
-            input.skip(member.len)?;
-            expect_padding(&mut input, member)
-        };
-        check().map_err(|error| match error {
-            BundleError::Member {
-                problem: MemberProblem::Truncated,
-                ..
-            } => self.truncated(member),
-            error => error,
-        })
-    }
-
-    /// Checks that the archive ends behind its last member.
-    pub(super) fn check_end(&self) -> Result<(), BundleError> {
-        let members = self.layout.members();
-        let end = members.last().map_or(0, Member::end);
-        if let (true, Some(last)) = (self.file.len < self.layout.len(), members.last()) {
-            return Err(self.truncated(last));
-        }
-        expect_end(&mut self.input_at(end), &self.layout)
-    }
-
-    /// Reads the content of a member that is short by its kind.
-    pub(super) fn read_small(&self, member: &Member) -> Result<Vec<u8>, BundleError> {
-        if self.file.len < member.offset.saturating_add(member.len) {
-            return Err(self.truncated(member));
-        }
-        let mut input = self.input_at(member.offset);
-        input.enter(&member.path);
-        Ok(input.read_vec(member.len)?)
-    }
-
-    /// Says of a member that the file ends within or before it, or of the file that it is shorter
-    /// than it says, which is then true of every later member as well.
-    pub(super) fn truncated(&self, member: &Member) -> BundleError {
-        if self.file.len < self.layout.len() {
-            return BundleError::Incomplete {
-                path: self.file.path.clone(),
-                len: self.file.len,
-                expected: self.layout.len(),
-            };
-        }
-        BundleError::member(&member.path, MemberProblem::Truncated)
-    }
-
-    /// Reads some of a member's content from `done` bytes on; 0 only where the file ends.
-    pub(super) fn read_content(
-        &self,
-        member: &Member,
-        buffer: &mut [u8],
-        done: u64,
-    ) -> Result<usize, BundleError> {
-        let left = member.len - done;
-        let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let buffer = &mut buffer[..want];
-        fsx::read_at(&self.file.file, self.path(), buffer, member.offset + done)
-            .map_err(|source| read_error(self.path(), source))
-    }
-}
-
-/// Opens a file that is to be a raw volume.
-pub(super) fn open_file(path: &Path) -> Result<FileRange, BundleError> {
-    let input = Input::open(path, Mode::Strict)?;
-    input.whole().ok_or_else(|| BundleError::Compressed {
-        path: path.to_owned(),
-    })
-}
-
 /// The places of the blobs in the volumes that were found; parts in order.
 fn spots(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<Spot>> {
     let mut spots: Vec<Vec<Spot>> = vec![Vec::new(); manifest.blobs.len()];
     for (volume, open) in volumes.iter().enumerate() {
-        let members = open.iter().flat_map(|open| open.layout.members());
+        let members = open.iter().flat_map(|open| open.layout().members());
         for (member, Member { content, .. }) in members.enumerate() {
             let (Content::Blob(at) | Content::Part(at, _)) = *content else {
                 continue;

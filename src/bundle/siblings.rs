@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::BundleError;
 use super::head::{self, Head};
-use super::reader::{OpenVolume, ReadOptions, open_file};
+use super::open_volume::{OpenVolume, ReadOptions, open_file};
 use super::sign::Trust;
 use crate::fsx;
 use crate::oci::Digest;

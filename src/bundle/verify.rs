@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::closure::Closure;
 use super::delta::Delta;
-use super::error::{BlobProblem, BundleError, MemberProblem};
+use super::error::{BlobProblem, BundleError};
 use super::format::{BundleBlob, BundleImage, BundleManifest};
 use super::hashing::BUFFER_LEN;
-use super::reader::{Bundle, BundleKind, OpenVolume, ReadOptions};
+use super::open_volume::{OpenVolume, ReadOptions};
+use super::reader::{Bundle, BundleKind};
 use super::sign::Signed;
 use super::stream::{self, BlobCheck, StreamSink};
-use super::volume::{Content, Member};
+use super::volume::Content;
 use crate::bridge;
 use crate::fsx;
 use crate::oci::{Digest, DigestHasher};
@@ -164,7 +165,8 @@ impl Task<'_> {
         match self {
             Self::Member(volume, at) => {
                 let member = &volume.layout().members()[at];
-                let content = check_content(bundle, (volume, member), (buffer, options.on_bytes));
+                let content =
+                    volume.check_content(member, bundle.manifest(), (buffer, options.on_bytes));
                 let checks = [volume.check_member(at), content];
                 let errors = checks.into_iter().filter_map(Result::err);
                 errors
@@ -284,44 +286,6 @@ fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
     let mut found = found.into_inner().expect("no thread panics with the lock");
     found.sort_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, error)| error).collect()
-}
-
-/// Checks the content of a member.
-pub(super) fn check_content(
-    bundle: &Bundle,
-    (volume, member): (&OpenVolume, &Member),
-    (buffer, on_bytes): (&mut [u8], &(dyn Fn(u64) + Sync)),
-) -> Result<(), BundleError> {
-    if let Content::Link(expected) = &member.content {
-        let expected = expected.clone();
-        if volume.read_small(member)? != expected.as_str().as_bytes() {
-            let problem = MemberProblem::Link { expected };
-            return Err(BundleError::member(&member.path, problem));
-        }
-        return Ok(());
-    }
-    let Some(expected) = member.digest(bundle.manifest()) else {
-        return Ok(());
-    };
-    let mut hasher = DigestHasher::new(expected.algorithm());
-    let mut done = 0;
-    while done < member.len {
-        let n = volume.read_content(member, buffer, done)?;
-        if n == 0 {
-            return Err(volume.truncated(member));
-        }
-        hasher.update(&buffer[..n]);
-        if member.is_blob() {
-            on_bytes(n as u64);
-        }
-        done += n as u64;
-    }
-    let actual = hasher.finish();
-    if actual == expected {
-        return Ok(());
-    }
-    let problem = MemberProblem::Digest { expected, actual };
-    Err(BundleError::member(&member.path, problem))
 }
 
 /// Checks that the parts of a blob, if all were found, are the blob.

@@ -1,0 +1,170 @@
+//! One raw volume that is open: its members are read where they are laid out.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{BundleError, MemberProblem};
+use super::expected::{expect_end, expect_lead, expect_padding};
+use super::format::BundleManifest;
+use super::head::VolumeHead;
+use super::sign::Trust;
+use super::volume::{Content, Member, Volume};
+use crate::fsx::FileRange;
+use crate::oci::{Digest, DigestHasher};
+use crate::tarball::{Input, Mode};
+
+/// How to read bundles.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Further directories in which volumes are searched, besides that of the given one.
+    pub volume_dirs: Vec<PathBuf>,
+    /// By whom bundles must be signed.
+    pub trust: Trust,
+}
+
+/// A volume that was found.
+#[derive(Debug)]
+pub(super) struct OpenVolume {
+    /// The whole file.
+    file: FileRange,
+    layout: Volume,
+    /// The digest of `hod/volume.json`.
+    volume_json: Digest,
+}
+
+impl OpenVolume {
+    pub(super) fn new(file: FileRange, own: VolumeHead) -> Self {
+        Self {
+            file,
+            layout: own.volume,
+            volume_json: own.volume_json,
+        }
+    }
+
+    /// Its position among the volumes of its bundle.
+    pub(super) fn position(&self) -> usize {
+        usize::try_from(self.layout.index() - 1).expect("at most a few thousand")
+    }
+
+    pub(super) fn layout(&self) -> &Volume {
+        &self.layout
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The length of the file in bytes, which may not be that of the volume.
+    pub(super) fn len(&self) -> u64 {
+        self.file.len
+    }
+
+    /// The content of a member.
+    pub(super) fn range(&self, member: &Member) -> FileRange {
+        FileRange {
+            offset: member.offset,
+            len: member.len,
+            ..self.file.clone()
+        }
+    }
+
+    /// Checks the headers before, and the padding after, the member at a position.
+    pub(super) fn check_member(&self, at: usize) -> Result<(), BundleError> {
+        let member = &self.layout.members()[at];
+        self.read_at(member.lead_offset, member, |input| {
+            expect_lead(input, (&self.layout, &self.volume_json), at)?;
+            input.skip(member.len)?;
+            expect_padding(input, member)
+        })
+    }
+
+    /// Checks the content of a member.
+    pub(super) fn check_content(
+        &self,
+        member: &Member,
+        manifest: &BundleManifest,
+        (buffer, on_bytes): (&mut [u8], &(dyn Fn(u64) + Sync)),
+    ) -> Result<(), BundleError> {
+        if let Content::Link(expected) = &member.content {
+            let expected = expected.clone();
+            if self.read_small(member)? != expected.as_str().as_bytes() {
+                let problem = MemberProblem::Link { expected };
+                return Err(BundleError::member(&member.path, problem));
+            }
+            return Ok(());
+        }
+        let Some(expected) = member.digest(manifest) else {
+            return Ok(());
+        };
+        let mut hasher = DigestHasher::new(expected.algorithm());
+        self.read_at(member.offset, member, |input| {
+            let mut left = member.len;
+            while left > 0 {
+                let want = usize::try_from(left).map_or(buffer.len(), |n| n.min(buffer.len()));
+                let n = input.read_some(&mut buffer[..want])?;
+                hasher.update(&buffer[..n]);
+                if member.is_blob() {
+                    on_bytes(n as u64);
+                }
+                left -= n as u64;
+            }
+            Ok(())
+        })?;
+        let actual = hasher.finish();
+        if actual == expected {
+            return Ok(());
+        }
+        let problem = MemberProblem::Digest { expected, actual };
+        Err(BundleError::member(&member.path, problem))
+    }
+
+    /// Checks that the archive ends behind its last member.
+    pub(super) fn check_end(&self) -> Result<(), BundleError> {
+        let last = self.layout.members().last();
+        let last = last.expect("every volume has a head");
+        self.read_at(last.end(), last, |input| expect_end(input, &self.layout))
+    }
+
+    /// Reads the content of a member that is short by its kind.
+    pub(super) fn read_small(&self, member: &Member) -> Result<Vec<u8>, BundleError> {
+        self.read_at(member.offset, member, |input| {
+            Ok(input.read_vec(member.len)?)
+        })
+    }
+
+    /// Reads from an offset in or before a member. Where the file ends too early, the error is that
+    /// it is shorter than it says, if it is, since that is then true of every later member as well.
+    fn read_at<T>(
+        &self,
+        offset: u64,
+        member: &Member,
+        read: impl FnOnce(&mut Input<'_>) -> Result<T, BundleError>,
+    ) -> Result<T, BundleError> {
+        let rest = FileRange {
+            offset,
+            len: self.file.len.saturating_sub(offset),
+            ..self.file.clone()
+        };
+        let mut input = Input::of_range(rest, Mode::Strict);
+        input.enter(&member.path);
+        let is_short = self.file.len < self.layout.len();
+        read(&mut input).map_err(|error| match error {
+            BundleError::Member {
+                problem: MemberProblem::Truncated,
+                ..
+            } if is_short => BundleError::Incomplete {
+                path: self.file.path.clone(),
+                len: self.file.len,
+                expected: self.layout.len(),
+            },
+            error => error,
+        })
+    }
+}
+
+/// Opens a file that is to be a raw volume.
+pub(super) fn open_file(path: &Path) -> Result<FileRange, BundleError> {
+    let input = Input::open(path, Mode::Strict)?;
+    input.whole().ok_or_else(|| BundleError::Compressed {
+        path: path.to_owned(),
+    })
+}
