@@ -14,7 +14,8 @@ mod target;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{join_all, try_join};
 
 use super::batch::Batch;
 use super::input::OpenInput;
@@ -83,7 +84,10 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         name_one(target.as_ref(), wanted)?;
     }
     let first = names.first().cloned().unwrap_or_default();
-    let mut batch = input.resolve(cx, first, options.on_failure).await?;
+    let reached = options.targets.iter().zip(&names);
+    let reached = join_all(reached.map(|(target, wanted)| target.reach(wanted)));
+    let resolved = input.resolve(cx, first, options.on_failure);
+    let (mut batch, _) = try_join(resolved, reached.map(Ok)).await?;
     require_all(options, &batch)?;
     if batch.must_stop() || (batch.plan.is_empty() && batch.has_failures()) {
         return Ok(batch.finish());

@@ -10,6 +10,7 @@
 //! Requests: none at a registry that requires no login; at a Harbor one for each project, and one for
 //! the token that the push needs anyway; the rest only where something is to be pushed.
 
+mod early;
 mod finding;
 mod harbor;
 mod partial;
@@ -20,10 +21,13 @@ use serde::Serialize;
 
 use super::batch::{Standing, Target};
 use super::{Context, Effect};
-use crate::oci::{Digest, Manifest, Registry, RepositoryName};
-use crate::registry::{Client, Evidence, HeadManifest, ManifestRef, NewProject, Probe, Repo};
+use std::collections::BTreeMap;
+
+use crate::oci::{Digest, Manifest, Registry};
+use crate::registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
 
+pub(super) use early::Early;
 pub use finding::{Check, Finding, NotReady, TargetsNotReady};
 use harbor::HarborState;
 pub(super) use harbor::would_create;
@@ -116,17 +120,18 @@ pub(super) struct Look<'a> {
     /// Checks that were not possible.
     unseen: Vec<String>,
     harbor: Option<HarborState>,
-    /// The registry's answer for the first image.
-    answer: Option<(RepositoryName, ManifestRef, Option<HeadManifest>)>,
+    /// What destinations name, as far as it is known.
+    answers: BTreeMap<Destination, Option<HeadManifest>>,
 }
 
 impl<'a> Look<'a> {
-    /// Looks at the registry, and at what the names of the images say; changes nothing.
+    /// Looks at the registry, of which it is known what it said `early`, and at what the names of
+    /// the images say; changes nothing.
     pub(super) async fn first(
         cx: &'a Context,
         (client, registry): (&'a Client, &'a Registry),
         (effect, create): (Effect, Option<NewProject>),
-        plan: &Plan,
+        (plan, early): (&Plan, Early),
     ) -> Self {
         let mut look = Self {
             cx,
@@ -137,7 +142,7 @@ impl<'a> Look<'a> {
             findings: Vec::new(),
             unseen: Vec::new(),
             harbor: None,
-            answer: None,
+            answers: early.heads,
         };
         let Some(first) = plan.images.first() else {
             return look;
@@ -149,7 +154,10 @@ impl<'a> Look<'a> {
             name: destination.repository.clone(),
         };
         let at = destination.manifest_ref(first.top().digest());
-        let mut probe = client.probe(&repo, &at).await;
+        let mut probe = match early.probe {
+            Some((asked, probe)) if asked == *destination => probe,
+            _ => client.probe(&repo, &at).await,
+        };
         if let Ok(Probe::WantsPassword | Probe::WantsToken) = probe {
             if let Some(harbor) = client.harbor(registry) {
                 look.look_at_harbor(harbor, plan).await;
@@ -159,7 +167,9 @@ impl<'a> Look<'a> {
         }
         match probe {
             Err(error) => look.findings.push(Finding::of_error(registry, &error)),
-            Ok(Probe::Found(head)) => look.answer = Some((repo.name, at, head)),
+            Ok(Probe::Found(head)) => {
+                look.answers.insert(destination.clone(), head);
+            }
             Ok(_) => {}
         }
         look
@@ -167,10 +177,8 @@ impl<'a> Look<'a> {
 
     /// The known content of the destination, if it was requested.
     pub(super) fn answer(&self, destination: &Destination, top: &Manifest) -> Option<Present> {
-        let (repository, at, head) = self.answer.as_ref()?;
-        let is_same =
-            *repository == destination.repository && *at == destination.manifest_ref(top.digest());
-        is_same.then(|| Present::of(head.as_ref(), top))
+        let head = self.answers.get(destination)?;
+        Some(Present::of(head.as_ref(), top))
     }
 
     /// Whether requesting the content of the destination makes sense: not in a project that does

@@ -232,8 +232,7 @@ impl Client {
     /// one token is asked for all of them; a registry that gives none for so much is asked for
     /// each as it comes. Nothing is sent.
     pub fn expect<'r>(&self, repos: impl IntoIterator<Item = &'r Repo>) {
-        for repo in repos {
-            let target = self.reading(repo);
+        for target in repos.into_iter().map(|repo| self.reading(repo)) {
             let auth = self.auth().of(target.registry);
             auth.expect(self.login(&target), &target.scopes);
         }
@@ -281,12 +280,13 @@ impl Client {
         target
     }
 
-    pub(super) fn retry_policy(&self) -> RetryPolicy {
-        self.inner.options.retry
-    }
-
     pub(super) fn reporter(&self) -> &Arc<dyn Reporter> {
         &self.inner.options.reporter
+    }
+
+    /// How what failed is tried again.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.inner.options.retry
     }
 
     pub(super) fn transport(&self) -> &Transport {

@@ -1,11 +1,15 @@
 //! Configurations, and what they say that an image runs on.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt as _;
 
+use super::attempt::Attempts;
 use super::{Location, Source, TransferError};
 use crate::bridge;
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform};
-use crate::registry::{Decision, Retries, RetryPolicy};
+use crate::registry::RetryPolicy;
+use crate::report::Reporter;
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -51,7 +55,7 @@ pub(crate) async fn config_of(
 pub(crate) async fn read_config(
     source: &dyn Source,
     (location, config): (&Location, &Descriptor),
-    retry: RetryPolicy,
+    (retry, reporter): (RetryPolicy, &Arc<dyn Reporter>),
 ) -> Result<Option<Vec<u8>>, TransferError> {
     if config.size > CONFIG_LEN_MAX {
         return Ok(None);
@@ -59,19 +63,14 @@ pub(crate) async fn read_config(
     if let Some(bytes) = known(source, config).await {
         return Ok(Some(bytes));
     }
-    let mut retries = Retries::new(retry);
+    let mut attempts = Attempts::new((source, &config.digest), retry, reporter);
     loop {
         let error = match read(source, location, config).await {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(error) => error,
         };
-        let host = source.host_state(&error, retries.began_at());
-        match retries.failed(error.failure(source), 0, host) {
-            Decision::After(delay) => tokio::time::sleep(delay).await,
-            // A paused host is waited for by whoever asks it.
-            Decision::WhenHostAllows(_) => {}
-            Decision::GiveUp => return Err(error),
-        }
+        let failure = error.failure(source);
+        attempts.failed(error, failure, 0).await?;
     }
 }
 

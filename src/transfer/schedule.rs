@@ -272,6 +272,7 @@ impl Transfer {
             plan,
             blob,
             reporter: &self.reporter,
+            retry: self.retry,
         };
         let may_retry = content.is_none();
         let mut content = Content::new(handover, content);

@@ -43,14 +43,9 @@ impl Filling<'_> {
         let client = settings::client(self.registry, session.jobs, &session.reporter(), purpose)
             .await?
             .with_uploads(settings::uploads(self.upload, &session.drain));
-        let target = |(registry, prefix)| RegistryTarget {
-            registry,
-            prefix,
-            client: client.clone(),
-            preflight: preflight(self.preflight),
-            recheck: self.recheck,
-        };
-        let targets = named.into_iter().map(target);
+        let how = (preflight(self.preflight), self.recheck);
+        let targets = named.into_iter();
+        let targets = targets.map(|at| RegistryTarget::new(at, client.clone(), how));
         Ok(targets.map(|target| Box::new(target) as _).collect())
     }
 }

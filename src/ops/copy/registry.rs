@@ -1,7 +1,7 @@
 //! One registry as a target: what it has, what would stop the copy, and filling it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -13,11 +13,11 @@ use crate::oci::{Registry, RepositoryName, sum_len};
 use crate::ops::base;
 use crate::ops::batch::{Batch, Standing, WouldMove};
 use crate::ops::input::OpenInput;
-use crate::ops::preflight::{Finding, Look, Present, require_no_proxy_cache, would_create};
+use crate::ops::preflight::{Early, Finding, Look, Present, require_no_proxy_cache, would_create};
 use crate::ops::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
 use crate::registry::{Client, RegistryError, Repo};
 use crate::report::amount::format_count;
-use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError};
+use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;
@@ -31,6 +31,33 @@ pub struct RegistryTarget {
     pub client: Client,
     pub preflight: Preflight,
     pub recheck: Recheck,
+    early: Mutex<Early>,
+}
+
+impl RegistryTarget {
+    /// A registry, and what stands before every name there.
+    pub fn new(
+        (registry, prefix): (Registry, Option<RepositoryName>),
+        client: Client,
+        (preflight, recheck): (Preflight, Recheck),
+    ) -> Self {
+        Self {
+            registry,
+            prefix,
+            client,
+            preflight,
+            recheck,
+            early: Mutex::default(),
+        }
+    }
+
+    fn repos<'a>(&self, names: impl Iterator<Item = &'a Wanted>) -> Vec<Repo> {
+        let repo = |wanted: &Wanted| Repo {
+            registry: self.registry.clone(),
+            name: wanted.destination.repository.clone(),
+        };
+        names.map(repo).collect()
+    }
 }
 
 /// Whether images that are at their destination already are asked for in all their parts.
@@ -64,6 +91,16 @@ impl CopyTarget for RegistryTarget {
             prefix: self.prefix.clone(),
             ..rules.clone()
         })
+    }
+
+    /// Asks what depends on the names alone: so the round trips for it are those for the source.
+    async fn reach(&self, wanted: &[Wanted]) {
+        if self.preflight == Preflight::Skip {
+            return;
+        }
+        self.client.for_push().expect(&self.repos(wanted.iter()));
+        let early = Early::ask((&self.client, &self.registry), wanted).await;
+        *self.early.lock().expect("no panic with the lock") = early;
     }
 
     async fn prepare<'a>(
@@ -100,13 +137,9 @@ impl<'a> Looked<'a> {
             Effect::Real => target.client.for_push(),
             Effect::DryRun => target.client.clone(),
         };
-        let images = batch.plan.images.iter();
-        let repos = images.map(|image| Repo {
-            registry: registry.clone(),
-            name: image.wanted.destination.repository.clone(),
-        });
-        client.expect(&repos.collect::<Vec<_>>());
-        let mut look = look(cx, target, effect, &batch.plan).await;
+        let images = batch.plan.images.iter().map(|image| &image.wanted);
+        client.expect(&target.repos(images));
+        let mut look = Box::pin(look(cx, target, effect, &batch.plan)).await;
         let origin = Arc::clone(&input.source);
         let sink = RegistrySink::new(client, registry.clone())
             .healing_from(origin, Arc::clone(&cx.reporter));
@@ -295,7 +328,9 @@ async fn look<'a>(
         return None;
     };
     let at = (&target.client, &target.registry);
-    Some(Look::first(cx, at, (effect, create), plan).await)
+    let early = std::mem::take(&mut *target.early.lock().expect("no panic with the lock"));
+    let look = Look::first(cx, at, (effect, create), (plan, early));
+    Some(Box::pin(look).await)
 }
 
 /// Finds out, for a dry run, which blobs would be sent and whether the source has them; images that

@@ -11,7 +11,7 @@ use crate::ops::batch::Batch;
 use crate::ops::input::OpenInput;
 use crate::ops::{BatchOutcome, Context, Input, NotReady, OpsError};
 use crate::store::Store;
-use crate::transfer::{ChosenImage, SharedFetch, Sink, Source};
+use crate::transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
 
 /// Where images are copied to: one implementation for each kind of end.
 #[async_trait(?Send)]
@@ -60,6 +60,10 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
     fn checks_platforms(&self, _: &Input) -> bool {
         false
     }
+
+    /// Asks it what does not depend on the source, while the images that go there by these names are
+    /// resolved; what it learns is kept for [`CopyTarget::prepare`].
+    async fn reach(&self, _: &[Wanted]) {}
 
     /// Looks at it, and changes nothing.
     #[expect(private_interfaces, reason = "only copy calls it")]

@@ -1,27 +1,24 @@
 //! A blob that comes over a network: opened at any byte, and read on where a connection was lost.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::Handover;
 use crate::oci::Descriptor;
-use crate::registry::{Failure, Reopen, UploadStream};
-use crate::transfer::{BlobContent, BlobStream, Location, PlannedBlob, Source, TransferError};
+use crate::registry::{Failure, Reopen, RetryPolicy, UploadStream};
+use crate::report::Reporter;
+use crate::transfer::attempt::Attempts;
+use crate::transfer::{BlobContent, BlobStream, Location, Source, TransferError};
 
-/// A connection that was lost after so many bytes is replaced at once; any other is left to the
-/// retries of the engine, which wait.
+/// A connection that was lost after so many bytes is replaced here; any other is left to the engine,
+/// which begins the blob again.
 const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
 
-/// How long is waited before a blob is opened again in the middle of which its host went down; a
-/// target that is being filled waits meanwhile, and gives up after a minute.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
+/// How long is waited for a host that went down in the middle of a blob: a target that is being
+/// filled waits meanwhile, and gives up after a minute.
+const OUTAGE_MAX: Duration = Duration::from_secs(20);
 
 /// Opens a blob from the byte `from` on, wherever it can be had.
 pub(super) async fn open_from(
@@ -46,24 +43,26 @@ pub(super) async fn open_from(
 }
 
 /// The bytes of a blob that is open at `from`, also beyond the end of a connection.
-pub(super) fn read_on(
-    source: &Arc<dyn Source>,
-    blob: &PlannedBlob,
-    (content, from): (BlobContent, u64),
-) -> BlobContent {
-    let blob = Arc::new(Blob::new(source, blob));
+pub(super) fn read_on(handover: &Handover<'_>, (content, from): (BlobContent, u64)) -> BlobContent {
+    let blob = Arc::new(Blob::new(handover));
     BlobContent::Stream(blob.read_on(content.into_stream(), from))
 }
 
-/// The blob as an upload reads it.
-pub(super) fn reopen(source: &Arc<dyn Source>, blob: &PlannedBlob) -> Reopen {
-    let blob = Arc::new(Blob::new(source, blob));
+/// The blob as an upload reads it; `early` is open at its beginning.
+pub(super) fn reopen(handover: &Handover<'_>, early: Option<BlobContent>) -> Reopen {
+    let blob = Arc::new(Blob::new(handover));
+    let early = Mutex::new(early);
     Box::new(move |from| {
         let blob = Arc::clone(&blob);
+        let early = early.lock().expect("no panic with the lock").take();
+        let early = early.filter(|_| from == 0);
         Box::pin(async move {
-            let stream = blob.open(from).await.map_err(std::io::Error::other)?;
-            let stream = blob.read_on(stream, from).map_err(std::io::Error::other);
-            Ok(Box::pin(stream) as UploadStream)
+            let content = match early {
+                Some(content) => content,
+                None => blob.open(from).await.map_err(std::io::Error::other)?,
+            };
+            let stream = blob.read_on(content.into_stream(), from);
+            Ok(Box::pin(stream.map_err(std::io::Error::other)) as UploadStream)
         })
     })
 }
@@ -72,39 +71,51 @@ struct Blob {
     source: Arc<dyn Source>,
     locations: Vec<Location>,
     descriptor: Descriptor,
+    reporter: Arc<dyn Reporter>,
+    retry: RetryPolicy,
 }
 
 impl Blob {
-    fn new(source: &Arc<dyn Source>, blob: &PlannedBlob) -> Self {
+    fn new(handover: &Handover<'_>) -> Self {
         Self {
-            source: Arc::clone(source),
-            locations: blob.from.clone(),
-            descriptor: blob.descriptor.clone(),
+            source: Arc::clone(handover.source),
+            locations: handover.blob.from.clone(),
+            descriptor: handover.blob.descriptor.clone(),
+            reporter: Arc::clone(handover.reporter),
+            retry: handover.retry,
         }
     }
 
-    async fn open(&self, from: u64) -> Result<BlobStream, TransferError> {
+    async fn open(&self, from: u64) -> Result<BlobContent, TransferError> {
         let place = (self.locations.as_slice(), &self.descriptor);
-        let content = open_from(self.source.as_ref(), place, from).await?;
-        Ok(content.into_stream())
+        open_from(self.source.as_ref(), place, from).await
     }
 
-    /// Opens it where its host may be down for a moment.
-    async fn open_patiently(&self, from: u64) -> Result<BlobStream, TransferError> {
-        for pause in PAUSES {
-            match self.open(from).await {
-                Err(error)
-                    if matches!(
-                        error.failure(self.source.as_ref()),
-                        Failure::Passing { .. } | Failure::Limited { .. }
-                    ) =>
-                {
-                    tokio::time::sleep(pause).await;
-                }
-                result => return result,
+    /// Opens it at `from` after a connection was lost for `error`, which had brought `gained` bytes.
+    async fn replace(
+        &self,
+        mut error: TransferError,
+        (gained, from): (u64, u64),
+    ) -> Result<BlobStream, TransferError> {
+        let source = self.source.as_ref();
+        let policy = RetryPolicy {
+            outage: self.retry.outage.min(OUTAGE_MAX),
+            ..self.retry
+        };
+        let mut attempts = Attempts::new((source, &self.descriptor.digest), policy, &self.reporter);
+        let lost_at = Instant::now();
+        loop {
+            let failure = error.failure(source);
+            let is_passing = matches!(failure, Failure::Passing { .. } | Failure::Limited { .. });
+            if !is_passing || gained < PROGRESS_MIN || lost_at.elapsed() > OUTAGE_MAX {
+                return Err(error);
             }
+            attempts.failed(error, failure, gained).await?;
+            error = match self.open(from).await {
+                Ok(content) => return Ok(content.into_stream()),
+                Err(error) => error,
+            };
         }
-        self.open(from).await
     }
 
     /// The bytes of `stream`, which begins at `from`, and of those that replace it.
@@ -131,12 +142,8 @@ impl Blob {
                         }
                         Err(error) => error,
                     };
-                    let has_progress = reading.at - reading.opened_at >= PROGRESS_MIN;
-                    let failure = error.failure(blob.source.as_ref());
-                    if !has_progress || !matches!(failure, Failure::Passing { .. }) {
-                        return Some((Err(error), None));
-                    }
-                    match blob.open_patiently(reading.at).await {
+                    let gained = reading.at - reading.opened_at;
+                    match blob.replace(error, (gained, reading.at)).await {
                         Ok(stream) => reading.stream = stream,
                         Err(error) => return Some((Err(error), None)),
                     }

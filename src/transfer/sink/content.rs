@@ -2,15 +2,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::again;
 use crate::oci::RepositoryName;
-use crate::registry::UploadBody;
+use crate::registry::{RetryPolicy, UploadBody};
 use crate::report::{Event, Reporter};
 use crate::store::PartialBlob;
 use crate::transfer::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
+
+/// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
+/// one round trip does not show.
+const EARLY_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// How long a blob is held open that cannot be sent yet: others may be waiting for its connection.
+const EARLY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// One blob on its way: where it is, who waits for it, and whom to tell.
 #[derive(Clone, Copy)]
@@ -19,6 +26,8 @@ pub struct Handover<'a> {
     pub(in crate::transfer) plan: &'a Plan,
     pub(in crate::transfer) blob: &'a PlannedBlob,
     pub(in crate::transfer) reporter: &'a Arc<dyn Reporter>,
+    /// How what failed is tried again.
+    pub(in crate::transfer) retry: RetryPolicy,
 }
 
 impl std::fmt::Debug for Handover<'_> {
@@ -49,6 +58,8 @@ pub struct Content<'a> {
     pub(in crate::transfer) handover: Handover<'a>,
     given: Option<BlobContent>,
     once: bool,
+    /// What was opened early.
+    early: Option<BlobContent>,
     /// What a failed attempt left for the next.
     pub(in crate::transfer) partial: Option<Box<PartialBlob>>,
     /// How many bytes an earlier run left.
@@ -64,6 +75,7 @@ impl<'a> Content<'a> {
             handover,
             once: given.is_some(),
             given,
+            early: None,
             partial: None,
             kept: 0,
             progress: 0,
@@ -82,8 +94,7 @@ impl<'a> Content<'a> {
         if !self.is_resumable() {
             return Ok(content);
         }
-        let Handover { source, blob, .. } = self.handover;
-        Ok(again::read_on(source, blob, (content, 0)))
+        Ok(again::read_on(&self.handover, (content, 0)))
     }
 
     /// Opens the content from the byte `from` on.
@@ -103,11 +114,47 @@ impl<'a> Content<'a> {
         again::open_from(source.as_ref(), (&blob.from, &blob.descriptor), from).await
     }
 
+    /// Opens a blob that comes over a network while `other` is awaited, after which it is sent. What
+    /// failed to open is opened again then, and reported.
+    pub(in crate::transfer) async fn open_during<T, E>(
+        &mut self,
+        other: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let Handover { source, blob, .. } = self.handover;
+        let is_long = blob.descriptor.size > EARLY_LEN_MAX;
+        if is_long || blob.presence != Presence::Source || !self.is_resumable() {
+            return other.await;
+        }
+        let mut other = std::pin::pin!(other);
+        let place = (blob.from.as_slice(), &blob.descriptor);
+        let mut opening = std::pin::pin!(again::open_from(source.as_ref(), place, 0));
+        let opened = tokio::select! {
+            biased;
+            result = &mut other => {
+                let value = result?;
+                self.early = opening.await.ok();
+                return Ok(value);
+            }
+            opened = &mut opening => opened.ok(),
+        };
+        let Ok(result) = tokio::time::timeout(EARLY_WAIT_MAX, &mut other).await else {
+            drop(opened);
+            return other.await;
+        };
+        self.early = opened;
+        result
+    }
+
+    /// Closes what was opened early.
+    pub(in crate::transfer) fn close_early(&mut self) {
+        self.early = None;
+    }
+
     /// How an upload reads it: without holding any of it where it can be opened in the middle.
     pub(in crate::transfer) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
-        let Handover { source, blob, .. } = self.handover;
-        if self.is_resumable() && blob.presence == Presence::Source {
-            return Ok(UploadBody::Again(again::reopen(source, blob)));
+        if self.is_resumable() && self.handover.blob.presence == Presence::Source {
+            let early = self.early.take();
+            return Ok(UploadBody::Again(again::reopen(&self.handover, early)));
         }
         Ok(match self.open().await? {
             BlobContent::File(range) => UploadBody::File(range),

@@ -83,7 +83,12 @@ impl Sink for RegistrySink {
                 .or_else(|| self.own(handover.blob))
                 .filter(|_| is_sound);
             let start = self.client.start_upload(&repo, blob, from.as_ref());
-            match start.await? {
+            let start = match from {
+                // What is likely to be mounted need not be opened.
+                Some(_) => start.await?,
+                None => content.open_during(start).await?,
+            };
+            match start {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
                 UploadStart::Session(session) => {
                     self.upload(session, content).await?;
@@ -202,13 +207,15 @@ impl RegistrySink {
         &self.registry
     }
 
-    /// Waits until the registry may be given another upload.
-    async fn upload_slot(&self) -> Option<SemaphorePermit<'_>> {
-        match &self.uploads {
-            // The limit is never closed.
-            Some(uploads) => uploads.acquire().await.ok(),
-            None => None,
+    /// Waits until the registry may be given another upload, with no connection held open.
+    async fn upload_slot(&self, content: &mut Content<'_>) -> Option<SemaphorePermit<'_>> {
+        let uploads = self.uploads.as_ref()?;
+        if let Ok(slot) = uploads.try_acquire() {
+            return Some(slot);
         }
+        content.close_early();
+        // The limit is never closed.
+        uploads.acquire().await.ok()
     }
 
     fn repo(&self, name: &RepositoryName) -> Repo {
@@ -333,7 +340,7 @@ impl RegistrySink {
         session: UploadSession,
         content: &mut Content<'_>,
     ) -> Result<(), TransferError> {
-        let _slot = self.upload_slot().await;
+        let _slot = self.upload_slot(content).await;
         let blob = content.handover.blob;
         let body = content.upload_body().await?;
         let uploaded = self.client.upload_blob(session, &blob.descriptor, body);

@@ -92,7 +92,7 @@ async fn config(
         return Err(NoDockerImage::Foreign { digest }.into());
     }
     let at = (&image.location, config);
-    let bytes = read_config(source, at, cx.retry).await?;
+    let bytes = read_config(source, at, (cx.retry, &cx.reporter)).await?;
     let bytes = bytes.ok_or(NoDockerImage::Config)?;
     Ok((config.digest.clone(), bytes))
 }

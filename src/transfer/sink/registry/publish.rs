@@ -272,6 +272,7 @@ impl RegistrySink {
             plan: put.plan,
             blob,
             reporter,
+            retry: self.client.retry_policy(),
         };
         let mut content = Content::new(handover, None);
         match self

@@ -1,0 +1,64 @@
+//! What a registry says of destinations while the images that go there are still resolved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt as _;
+
+use crate::oci::Registry;
+use crate::registry::{Client, HeadManifest, ManifestRef, Probe, RegistryError, Repo};
+use crate::transfer::{Destination, Wanted};
+
+/// Number of destinations asked for at once.
+const ASK_AT_ONCE: usize = 16;
+
+/// The answers to requests that do not depend on what the source has.
+#[derive(Debug, Default)]
+pub(in crate::ops) struct Early {
+    /// To the first request, for this destination.
+    pub(super) probe: Option<(Destination, Result<Probe, RegistryError>)>,
+    /// What the others name, where the registry wants no login.
+    pub(super) heads: BTreeMap<Destination, Option<HeadManifest>>,
+}
+
+impl Early {
+    /// Asks for the destinations of `wanted`, as far as they have tags: one for a registry that wants
+    /// a login, otherwise all. What cannot be answered now is asked for again later.
+    pub(in crate::ops) async fn ask(
+        (client, registry): (&Client, &Registry),
+        wanted: &[Wanted],
+    ) -> Self {
+        let repo = |destination: &Destination| Repo {
+            registry: registry.clone(),
+            name: destination.repository.clone(),
+        };
+        let mut early = Self::default();
+        let mut destinations = wanted.iter().map(|wanted| &wanted.destination);
+        let Some((first, tag)) = destinations
+            .next()
+            .and_then(|first| Some((first, first.tag.clone()?)))
+        else {
+            return early;
+        };
+        let probe = client.probe(&repo(first), &ManifestRef::Tag(tag)).await;
+        let is_open = matches!(probe, Ok(Probe::Found(_)));
+        early.probe = Some((first.clone(), probe));
+        if !is_open {
+            return early;
+        }
+        let others: BTreeSet<&Destination> = destinations.filter(|other| *other != first).collect();
+        let others = others.into_iter().filter_map(|destination| {
+            let at = ManifestRef::Tag(destination.tag.clone()?);
+            Some((destination, repo(destination), at))
+        });
+        early.heads = futures_util::stream::iter(others)
+            .map(|(destination, repo, at)| async move {
+                let head = client.head_manifest(&repo, &at).await;
+                Some((destination.clone(), head.ok()?))
+            })
+            .buffer_unordered(ASK_AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        early
+    }
+}
