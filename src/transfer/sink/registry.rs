@@ -7,8 +7,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{Content, Sink};
+use super::{Content, Handover, Sink};
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -24,6 +25,8 @@ use crate::transfer::{
 /// Blobs of this length or more are asked for after they were sent: for smaller ones that would
 /// cost about as much time as sending them.
 const CONFIRMED_LEN_MIN: u64 = 64 * 1024;
+/// Number of repositories into which one blob is mounted at once.
+const MOUNTS_AT_ONCE: usize = 4;
 
 /// Sends images to a registry. Each blob is uploaded once and mounted elsewhere.
 pub struct RegistrySink {
@@ -99,23 +102,10 @@ impl Sink for RegistrySink {
             self.note_sent(handover.images_in(first));
         }
         // Sequential sources can serve only the first repository; the rest must be mounts.
-        for name in others {
-            let repo = self.repo(name);
-            let mut images = handover.images_in(name);
-            let is_rechecked = images.any(|at| {
-                let destination = &handover.plan.images[at].wanted.destination;
-                self.rechecks(destination)
-            });
-            if is_rechecked && self.ask(name, blob).await? == Evidence::Present {
-                continue;
-            }
-            self.note_sent(handover.images_in(name));
-            match self.client.start_upload(&repo, blob, Some(first)).await? {
-                UploadStart::Mounted => {
-                    if route == BlobRoute::Present {
-                        route = BlobRoute::Mounted;
-                    }
-                }
+        for start in self.spread(handover, (first, others)).await? {
+            match start {
+                UploadStart::Mounted if route == BlobRoute::Present => route = BlobRoute::Mounted,
+                UploadStart::Mounted => {}
                 UploadStart::Session(session) => {
                     self.upload(session, content).await?;
                     route = BlobRoute::Moved;
@@ -205,6 +195,37 @@ impl RegistrySink {
     /// The registry that it sends to.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Has a blob that the repository `first` has mounted into `others`; where one of them does not
+    /// take it, an upload is begun.
+    async fn spread(
+        &self,
+        handover: Handover<'_>,
+        (first, others): (&RepositoryName, &[&RepositoryName]),
+    ) -> Result<Vec<UploadStart>, TransferError> {
+        let blob = &handover.blob.descriptor;
+        let places = others.iter().map(|name| {
+            let images: Vec<usize> = handover.images_in(name).collect();
+            (self.repo(name), images)
+        });
+        let places: Vec<(Repo, Vec<usize>)> = places.collect();
+        let starts = futures_util::stream::iter(places)
+            .map(|(repo, images)| async move {
+                let is_rechecked = images.iter().any(|&at| {
+                    let destination = &handover.plan.images[at].wanted.destination;
+                    self.rechecks(destination)
+                });
+                if is_rechecked && self.ask(&repo.name, blob).await? == Evidence::Present {
+                    return Ok::<_, TransferError>(None);
+                }
+                self.note_sent(images);
+                let start = self.client.start_upload(&repo, blob, Some(first));
+                Ok(Some(start.await?))
+            })
+            .buffered(MOUNTS_AT_ONCE);
+        let starts: Vec<Option<UploadStart>> = starts.try_collect().await?;
+        Ok(starts.into_iter().flatten().collect())
     }
 
     /// Waits until the registry may be given another upload, with no connection held open.
