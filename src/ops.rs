@@ -32,7 +32,8 @@ mod written;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
-    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target, WouldMove,
+    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target,
+    TargetName, WouldMove,
 };
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join};
 
-use super::batch::Batch;
+use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
-use super::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
+use super::{BatchOutcome, Context, Effect, Input, OpsError, TargetsNotReady};
 use crate::list::RenameRules;
 use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
@@ -58,7 +58,7 @@ pub struct CopyOptions {
 /// A target that is slow or fails holds up the others by a few seconds at most.
 pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
     for target in &options.targets {
-        target.check()?;
+        target.check().await?;
     }
     let known = match options.targets.as_slice() {
         [single] => single.known().await?,
@@ -114,13 +114,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     };
     let targets = options.targets.iter().zip(batches);
     let prepared = targets.map(|(target, batch)| target.prepare(cx, options, (&input, batch)));
-    let prepared: Result<Vec<_>, OpsError> = join_all(prepared).await.into_iter().collect();
-    let mut prepared = prepared?;
-    let not_ready = prepared.iter_mut().filter_map(|one| one.not_ready());
-    let not_ready: Vec<NotReady> = not_ready.collect();
-    if !not_ready.is_empty() {
-        return Err(not_ready.into());
-    }
+    let mut prepared = all_ready(options, join_all(prepared).await)?;
     if options.effect == Effect::Real {
         fill(&input, &mut prepared).await?;
         if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {
@@ -130,6 +124,35 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     let targets = options.targets.iter().map(|target| target.name());
     let outcomes = prepared.into_iter().map(Prepared::finish);
     Ok(BatchOutcome::joined(targets.zip(outcomes).collect()))
+}
+
+/// The targets, unless something was found at one of them.
+fn all_ready<'a>(
+    options: &CopyOptions,
+    prepared: Vec<Result<Box<dyn Prepared + 'a>, OpsError>>,
+) -> Result<Vec<Box<dyn Prepared + 'a>>, OpsError> {
+    let (mut ready, mut refused) = (Vec::new(), Vec::new());
+    for (target, prepared) in options.targets.iter().zip(prepared) {
+        let prepared = prepared.and_then(|mut one| match one.not_ready() {
+            Some(not_ready) => Err(not_ready.into()),
+            None => Ok(one),
+        });
+        match prepared {
+            Ok(one) => ready.push(one),
+            Err(error) => refused.push((target.name(), error)),
+        }
+    }
+    match (refused.pop(), refused.is_empty()) {
+        (None, _) => {
+            require_space_of_all(ready.iter().filter_map(|one| one.space()))?;
+            Ok(ready)
+        }
+        (Some((_, error)), true) => Err(error),
+        (Some(last), false) => {
+            refused.push(last);
+            Err(TargetsNotReady::of(refused).into())
+        }
+    }
 }
 
 /// Refuses a batch of which an image failed, where a target takes all or nothing.
@@ -148,7 +171,7 @@ fn name_one(target: &dyn CopyTarget, wanted: &mut [Wanted]) -> Result<(), OpsErr
     };
     let [single] = wanted else {
         return Err(OpsError::OneName {
-            target: target.name(),
+            target: target.name().to_string(),
             image: image.to_string(),
             n_images: wanted.len(),
         });

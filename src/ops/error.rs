@@ -231,16 +231,9 @@ impl From<SourcesNotReady> for OpsError {
     }
 }
 
-impl From<Vec<NotReady>> for OpsError {
-    /// Of one or more.
-    fn from(mut targets: Vec<NotReady>) -> Self {
-        match (targets.pop(), targets.is_empty()) {
-            (Some(single), true) => single.into(),
-            (last, _) => {
-                targets.extend(last);
-                Self::TargetsNotReady(TargetsNotReady { targets })
-            }
-        }
+impl From<TargetsNotReady> for OpsError {
+    fn from(not_ready: TargetsNotReady) -> Self {
+        Self::TargetsNotReady(not_ready)
     }
 }
 
@@ -492,7 +485,8 @@ impl OpsError {
                     .to_owned(),
             ),
             Self::ListWithoutStore { path } => Some(format!(
-                "If `{}` is an image list, name the store that has the images with `--store DIR`.",
+                "If `{0}` is an image list, name the store that has the images with `--store DIR`; \
+                 `hod copy {0} bundle:FILE` packs what the registries have.",
                 path.display()
             )),
             Self::OutputsExist { .. } => {

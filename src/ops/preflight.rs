@@ -19,7 +19,7 @@ mod sources;
 
 use serde::Serialize;
 
-use super::batch::{Standing, Target};
+use super::batch::{Standing, Target, TargetName};
 use super::{Context, Effect};
 use std::collections::BTreeMap;
 
@@ -240,7 +240,7 @@ impl<'a> Look<'a> {
             return Ok(());
         }
         Err(NotReady {
-            registry: self.registry.clone(),
+            target: TargetName::Registry(self.registry.clone()),
             findings: std::mem::take(&mut self.findings),
         })
     }

@@ -4,12 +4,14 @@ mod layouts;
 
 use hod::fsx;
 
+use crate::support::disk::SmallDisk;
 use crate::support::env::{TestEnv, finish};
 use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
 use crate::support::images::{
     Compression, Image, ImageBuilder, image, layer, menagerie, repository, tag,
 };
 use crate::support::registry::{Auth, RegistryOptions, Seen, TestRegistry};
+use crate::support::tree::files;
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, image: &Image) {
@@ -419,5 +421,59 @@ fn a_store_is_not_made_inside_a_layout() {
             );
         }
         env.run_line(&format!("verify {layout}")).success();
+    }
+}
+
+#[test]
+fn all_that_was_found_at_any_target_is_told_at_once() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let (target, closed) = (TestRegistry::start(), "127.0.0.1:1");
+    for store in ["one", "two"] {
+        let _ = env.store(store);
+        // Nothing is written through a link.
+        fsx::create_dir_all(&env.path("elsewhere")).unwrap();
+        let repositories = env.path(store).join("docker/registry/v2/repositories");
+        fsx::create_dir_all(&repositories).unwrap();
+        std::os::unix::fs::symlink(env.path("elsewhere"), repositories.join("kinds")).unwrap();
+    }
+    let line = format!(
+        "copy list.txt --source {} one {} two {closed} --retries 0 --json",
+        from.host(),
+        target.host()
+    );
+    let refused = env.run_line(&line).exits(5);
+    let document: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    let targets = document["targets"].as_array().unwrap();
+    let named = targets.iter().map(|target| {
+        let name = target["path"].as_str().or(target["registry"].as_str());
+        name.unwrap().to_owned()
+    });
+    assert_eq!(named.collect::<Vec<_>>(), ["one", "two", closed]);
+    for target in targets {
+        assert_eq!(target["findings"].as_array().unwrap().len(), 1, "{target}");
+    }
+    assert!(target.store().repositories().unwrap().is_empty());
+    assert_eq!(from.n_blob_gets(), 0);
+}
+
+#[test]
+fn targets_on_one_disk_must_fit_together() {
+    let env = TestEnv::in_memory();
+    let from = TestRegistry::start();
+    large(&from);
+    let Some(disk) = SmallDisk::mount(&env, "disk", "size=12M") else {
+        return;
+    };
+    let ends = ["store:disk/store", "oci:disk/oci"];
+    let line = |targets: &str| format!("copy {} {targets}", from.host());
+    let refused = env.run_line(&line(&ends.join(" "))).exits(5);
+    assert!(refused.stderr.contains("space"), "{}", refused.stderr);
+    assert_eq!(files(disk.path()), [] as [std::path::PathBuf; 0]);
+    assert_eq!(from.n_blob_gets(), 0);
+    // Each of them has room alone.
+    for end in ends {
+        let planned = format!("{} --dry-run", line(end));
+        env.run_line(&planned).success();
     }
 }

@@ -269,11 +269,10 @@ fn print_images(
         };
         let was = image.original_digest.as_ref();
         let was = was.map(|original| format!(" (was {original})"));
-        let registry = image.registry.as_ref();
-        let registry = registry.map(|registry| format!("{registry}/"));
+        let target = image.at.as_ref().map(|target| format!("{target}/"));
         stdout.line(format_args!(
             "{}{} {digest}{}{}",
-            registry.unwrap_or_default(),
+            target.unwrap_or_default(),
             image.destination,
             was.unwrap_or_default(),
             of_target(image, effect),

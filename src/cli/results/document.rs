@@ -10,7 +10,7 @@ use crate::cli::ui::{Totals, visible_json};
 use crate::hint::{Hint as _, sentence};
 use crate::list::ListLine;
 use crate::oci::Digest;
-use crate::ops::{ImageReport, ImageStatus};
+use crate::ops::{ImageReport, ImageStatus, TargetName};
 use crate::report::ErrorClass;
 use crate::report::amount::format_volumes;
 
@@ -59,8 +59,8 @@ pub(super) struct Document {
 #[derive(Debug, Serialize)]
 pub(super) struct ReportedImage {
     pub(super) image: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) registry: Option<String>,
+    #[serde(flatten)]
+    pub(super) at: Option<TargetName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) destination: Option<String>,
     pub(super) status: Status,
@@ -140,12 +140,12 @@ impl Failure {
 
 impl Document {
     pub(super) fn new(verb: &'static str, run: &Run<'_>) -> Self {
-        let registry = run.target.map(ToString::to_string);
+        let at = run.target.cloned().map(TargetName::Registry);
         let (error, images) = match run.found {
             Ok(found) => {
                 let images = found.images.iter();
                 let images: Vec<ReportedImage> = images
-                    .map(|image| ReportedImage::of(image, registry.clone()))
+                    .map(|image| ReportedImage::of(image, image.at.clone().or(at.clone())))
                     .collect();
                 (None, images)
             }
@@ -166,14 +166,10 @@ impl Document {
                 };
                 let of_name = |name: String| {
                     if run.done.contains(&name) {
-                        return ReportedImage::without_details(
-                            name,
-                            registry.clone(),
-                            Status::Done,
-                        );
+                        return ReportedImage::without_details(name, at.clone(), Status::Done);
                     }
                     let error = (failed == Some(name.as_str())).then(|| failure.clone());
-                    ReportedImage::not_done(name, registry.clone(), error)
+                    ReportedImage::not_done(name, at.clone(), error)
                 };
                 let images = names.into_iter().map(of_name).collect();
                 (Some(failure), images)
@@ -215,7 +211,7 @@ impl Document {
 }
 
 impl ReportedImage {
-    fn of(report: &ImageReport, registry: Option<String>) -> Self {
+    fn of(report: &ImageReport, at: Option<TargetName>) -> Self {
         let (status, error) = match &report.status {
             ImageStatus::Done => (Status::Done, None),
             ImageStatus::Unchanged => (Status::Unchanged, None),
@@ -240,7 +236,7 @@ impl ReportedImage {
         };
         Self {
             image: report.image.clone(),
-            registry,
+            at,
             destination: Some(report.destination.clone()),
             status,
             digest: report.digest.clone(),
@@ -253,7 +249,7 @@ impl ReportedImage {
         }
     }
 
-    fn not_done(image: String, registry: Option<String>, error: Option<Failure>) -> Self {
+    fn not_done(image: String, at: Option<TargetName>, error: Option<Failure>) -> Self {
         let status = if error.is_some() {
             Status::Failed
         } else {
@@ -261,15 +257,15 @@ impl ReportedImage {
         };
         Self {
             error,
-            ..Self::without_details(image, registry, status)
+            ..Self::without_details(image, at, status)
         }
     }
 
     /// An image with nothing but its status.
-    fn without_details(image: String, registry: Option<String>, status: Status) -> Self {
+    fn without_details(image: String, at: Option<TargetName>, status: Status) -> Self {
         Self {
             image,
-            registry,
+            at,
             destination: None,
             status,
             digest: None,

@@ -87,14 +87,14 @@ fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
     Ok(())
 }
 
-/// The destination of an image, or its source if it has none: `registry/repository`, or only the
-/// latter if the registry is not known.
+/// The destination of an image, or its source if it has none: `target/repository`, or only the
+/// latter if the target is not known.
 fn place(image: &ReportedImage) -> String {
-    if let (Some(registry), Some(destination)) = (&image.registry, &image.destination) {
+    if let (Some(target), Some(destination)) = (&image.at, &image.destination) {
         let repository = destination
             .rsplit_once(':')
             .map_or(&**destination, |(name, _)| name);
-        return format!("{registry}/{repository}");
+        return format!("{target}/{repository}");
     }
     match image.image.parse::<Reference>() {
         Ok(reference) => match reference.registry {
@@ -175,7 +175,7 @@ mod tests {
         };
         let image = ReportedImage {
             image: nasty.to_owned(),
-            registry: None,
+            at: None,
             destination: Some(nasty.to_owned()),
             status: Status::Failed,
             digest: None,

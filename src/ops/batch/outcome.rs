@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Target, WouldMove, error_chain};
+use super::{Target, TargetName, WouldMove, error_chain};
 use crate::oci::{Digest, sum_len};
 use crate::ops::{PackForecast, PackOutcome, ProjectReport};
 use crate::transfer::{Resolved, TransferError, Wanted};
@@ -38,9 +38,10 @@ pub enum ImageStatus {
 pub struct ImageReport {
     /// As the user wrote it.
     pub image: String,
+    /// The target, where there are several.
+    #[serde(flatten)]
+    pub at: Option<TargetName>,
     /// The destination: `repository[:tag]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
     pub destination: String,
     /// The digest of its destination; absent when it was not found.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +136,7 @@ pub struct PresentVolumes {
 
 impl BatchOutcome {
     /// The outcomes of several targets as one, with the target named with each image.
-    pub(in crate::ops) fn joined(outcomes: Vec<(String, Self)>) -> Self {
+    pub(in crate::ops) fn joined(outcomes: Vec<(TargetName, Self)>) -> Self {
         let is_one = outcomes.len() == 1;
         let mut outcomes = outcomes.into_iter();
         let Some((target, mut joined)) = outcomes.next() else {
@@ -173,9 +174,9 @@ impl BatchOutcome {
         joined
     }
 
-    fn name(&mut self, target: &str) {
+    fn name(&mut self, target: &TargetName) {
         for image in &mut self.images {
-            image.registry = Some(target.to_owned());
+            image.at = Some(target.clone());
         }
     }
 
@@ -204,7 +205,7 @@ impl ImageReport {
     pub(in crate::ops) fn of(image: &Resolved, status: ImageStatus) -> Self {
         Self {
             image: image.wanted.name.clone(),
-            registry: None,
+            at: None,
             destination: image.wanted.destination.to_string(),
             digest: Some(image.top().digest().clone()),
             original_digest: image.original.clone(),
@@ -222,7 +223,7 @@ impl ImageReport {
     pub(super) fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
             image: wanted.name.clone(),
-            registry: None,
+            at: None,
             destination: wanted.destination.to_string(),
             digest: None,
             original_digest: None,

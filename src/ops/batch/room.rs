@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::fsx::{self, IoKind, LinkMode};
+use crate::oci::sum_len;
 use crate::ops::{Fewer, OpsError, OutputError};
 use crate::transfer::{Plan, PlannedBlob, Source};
 
@@ -35,6 +36,27 @@ pub(in crate::ops) fn require_space(
         fewer,
     }
     .into())
+}
+
+/// Refuses what fits on its disks one by one, but not together.
+pub(in crate::ops) fn require_space_of_all<'a>(
+    needs: impl Iterator<Item = (&'a Path, u64)>,
+) -> Result<(), OpsError> {
+    let needs: Vec<(&Path, u64)> = needs.collect();
+    if needs.len() < 2 {
+        return Ok(());
+    }
+    for (path, _) in &needs {
+        let near = existing_ancestor(path)?;
+        let mut together = 0;
+        for (other, len) in &needs {
+            if fsx::same_filesystem(near, existing_ancestor(other)?)? {
+                together = sum_len([together, *len]);
+            }
+        }
+        require_space(path, together, Fewer::Never)?;
+    }
+    Ok(())
 }
 
 /// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.

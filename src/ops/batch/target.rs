@@ -1,12 +1,14 @@
 //! The previous content of a push's destinations, and the planned changes.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Batch, ImageStatus, error_chain};
 use crate::hint::Hint as _;
-use crate::oci::Digest;
+use crate::oci::{Digest, Registry};
 use crate::ops::OpsError;
 use crate::transfer::TransferError;
 
@@ -27,6 +29,23 @@ pub enum Target {
 pub struct WouldMove {
     pub blobs: usize,
     pub bytes: u64,
+}
+
+/// What a target is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetName {
+    Registry(Registry),
+    Path(PathBuf),
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(registry) => registry.fmt(f),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl Batch {

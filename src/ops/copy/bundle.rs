@@ -29,7 +29,7 @@ use crate::bridge;
 use crate::bundle::{Compression, Planned, PlannedFile, Signer};
 use crate::fsx::{self, Durability};
 use crate::oci::{Digest, sum_len};
-use crate::ops::batch::{Batch, require_file_len, require_other, require_space};
+use crate::ops::batch::{Batch, TargetName, require_file_len, require_other, require_space};
 use crate::ops::input::OpenInput;
 use crate::ops::since::Since;
 use crate::ops::written::{self, Checksums, Existing};
@@ -179,12 +179,12 @@ enum Output {
 #[async_trait(?Send)]
 #[expect(private_interfaces, reason = "only copy calls it")]
 impl CopyTarget for BundleTarget {
-    fn name(&self) -> String {
-        self.output.display().to_string()
+    fn name(&self) -> TargetName {
+        TargetName::Path(self.output.clone())
     }
 
     /// Refuses a terminal.
-    fn check(&self) -> Result<(), OpsError> {
+    async fn check(&self) -> Result<(), OpsError> {
         if fsx::is_stdout(&self.output) {
             fsx::stdout()?;
         }
@@ -223,6 +223,7 @@ impl CopyTarget for BundleTarget {
         let ((planned, output), files, refusal) = bridge::run(look).await?;
         let made = (batch, planned, output);
         let mut looked = Looked::new((cx, self), made, (source, left_files, inputs));
+        looked.needed = sum_len(files.iter().map(|file| file.len));
         match (options.effect, refusal) {
             (Effect::Real, Some(refusal)) => return Err(refusal),
             (Effect::Real, None) => {}

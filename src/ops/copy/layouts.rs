@@ -16,7 +16,8 @@ use crate::fsx::{self, LinkMode};
 use crate::layout::{self, LayoutError, OciDirWriter};
 use crate::list::RenameRules;
 use crate::ops::batch::{
-    Batch, existing_ancestor, require_links, require_other, require_same_filesystem, require_space,
+    Batch, TargetName, existing_ancestor, require_links, require_other, require_same_filesystem,
+    require_space,
 };
 use crate::ops::input::OpenInput;
 use crate::ops::{Catalog, Context, Effect, Fewer, OpsError, OutputError, base, platforms};
@@ -64,8 +65,8 @@ impl LayoutFormat {
 #[async_trait(?Send)]
 #[expect(private_interfaces, reason = "only copy calls it")]
 impl CopyTarget for LayoutTarget {
-    fn name(&self) -> String {
-        self.path.display().to_string()
+    fn name(&self) -> TargetName {
+        TargetName::Path(self.path.clone())
     }
 
     fn image(&self) -> Option<&ChosenImage> {
@@ -100,7 +101,7 @@ impl CopyTarget for LayoutTarget {
         };
         self.tell_readers(cx, &batch.plan);
         let link = self.link(input, &batch.plan)?;
-        self.require_room(input, (&batch.plan, link))?;
+        let needed = self.require_room(input, (&batch.plan, link))?;
         let at = (None, Visibility::Growing);
         let would_move = match options.effect {
             Effect::DryRun => Some(batch.forecast(source, at).await?),
@@ -112,6 +113,7 @@ impl CopyTarget for LayoutTarget {
             options,
             source: input.source.clone(),
             batch,
+            needed,
             link,
             configs,
             dir: None,
@@ -199,23 +201,24 @@ impl LayoutTarget {
         Ok(LinkChoice::Only(LinkMode::Copy))
     }
 
-    /// Refuses what does not fit on the disk. Layers in a `docker save` archive grow when they are
+    /// Refuses what does not fit on the disk; returns how many bytes it takes. Layers in a `docker save` archive grow when they are
     /// decompressed, by an unknown amount.
     fn require_room(
         &self,
         input: &OpenInput<'_>,
         (plan, link): (&Plan, LinkChoice),
-    ) -> Result<(), OpsError> {
+    ) -> Result<u64, OpsError> {
         let needed = match self.format {
             LayoutFormat::OciArchive => OciSink::archive_plan(plan, self.mtime).archive_len(),
             _ if link == LinkChoice::Only(LinkMode::Copy) => plan.len(),
-            _ => return Ok(()),
+            _ => return Ok(0),
         };
         let fewer = if input.source.is_remote() {
             Fewer::List
         } else {
             Fewer::Only
         };
-        require_space(&self.path, needed, fewer)
+        require_space(&self.path, needed, fewer)?;
+        Ok(needed)
     }
 }

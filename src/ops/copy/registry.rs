@@ -11,7 +11,7 @@ use super::target::{CopyTarget, Feed, Prepared};
 use crate::list::RenameRules;
 use crate::oci::{Registry, RepositoryName, sum_len};
 use crate::ops::base;
-use crate::ops::batch::{Batch, Standing, WouldMove};
+use crate::ops::batch::{Batch, Standing, TargetName, WouldMove};
 use crate::ops::input::OpenInput;
 use crate::ops::preflight::{Early, Finding, Look, Present, require_no_proxy_cache, would_create};
 use crate::ops::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
@@ -78,8 +78,8 @@ impl Recheck {
 #[async_trait(?Send)]
 #[expect(private_interfaces, reason = "only copy calls it")]
 impl CopyTarget for RegistryTarget {
-    fn name(&self) -> String {
-        self.registry.to_string()
+    fn name(&self) -> TargetName {
+        TargetName::Registry(self.registry.clone())
     }
 
     fn registry(&self) -> Option<&Registry> {

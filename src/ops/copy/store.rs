@@ -17,7 +17,7 @@ use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout;
 use crate::list::RenameRules;
-use crate::ops::batch::{Batch, require_other};
+use crate::ops::batch::{Batch, TargetName, require_other};
 use crate::ops::catalog::require_store_path;
 use crate::ops::input::OpenInput;
 use crate::ops::platforms::{self, Mismatch};
@@ -88,33 +88,14 @@ impl StoreTarget {
 #[async_trait(?Send)]
 #[expect(private_interfaces, reason = "only copy calls it")]
 impl CopyTarget for StoreTarget {
-    fn name(&self) -> String {
-        self.path.display().to_string()
+    fn name(&self) -> TargetName {
+        TargetName::Path(self.path.clone())
     }
 
     /// A layout could not be read any more where there is a store, too.
-    fn check(&self) -> Result<(), OpsError> {
-        require_store_path(&self.path)?;
+    async fn check(&self) -> Result<(), OpsError> {
         let path = self.path.clone();
-        if Store::detect(&path)? {
-            return Ok(());
-        }
-        let kind = match layout::kind_of_one(&path)? {
-            // What cannot be looked into, such as `lost+found` of a disk, holds nothing up.
-            None if matches!(layout::detect(&path), Ok(true)) => {
-                Some("a directory of `dir:` layouts")
-            }
-            kind => kind,
-        };
-        match kind {
-            Some(kind) => Err(OutputError::IsLayout {
-                path,
-                kind,
-                wanted: "a store",
-            }
-            .into()),
-            None => Ok(()),
-        }
+        bridge::run(move || require_no_layout(path)).await
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
@@ -162,7 +143,7 @@ impl CopyTarget for StoreTarget {
         let (store, source) = (self.known().await?, input.source.as_ref());
         let at = (store.clone(), self.path.as_path());
         base::await_at_store((source, input.path()), at, &mut looked.batch).await?;
-        room::require(self, input, &looked.batch.plan).await?;
+        looked.needed = room::require(self, input, &looked.batch.plan).await?;
         let on_failure = self.on_failure(options);
         indirect::require_real(&self.path, &looked.batch.plan, on_failure).await?;
         let is_dry = options.effect == Effect::DryRun;
@@ -192,4 +173,26 @@ fn existing(path: &Path) -> Result<Option<Store>, OpsError> {
         return Ok(Some(Store::open(path)?));
     }
     Ok(None)
+}
+
+/// Refuses what a store cannot be made in: a file, and a layout.
+fn require_no_layout(path: PathBuf) -> Result<(), OpsError> {
+    require_store_path(&path)?;
+    if Store::detect(&path)? {
+        return Ok(());
+    }
+    let kind = match layout::kind_of_one(&path)? {
+        // What cannot be looked into, such as `lost+found` of a disk, holds nothing up.
+        None if matches!(layout::detect(&path), Ok(true)) => Some("a directory of `dir:` layouts"),
+        kind => kind,
+    };
+    match kind {
+        Some(kind) => Err(OutputError::IsLayout {
+            path,
+            kind,
+            wanted: "a store",
+        }
+        .into()),
+        None => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! What a target of a copy is: a kind of end that can be looked at, and filled.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use super::CopyOptions;
 use crate::list::RenameRules;
 use crate::oci::Registry;
-use crate::ops::batch::Batch;
+use crate::ops::batch::{Batch, TargetName};
 use crate::ops::input::OpenInput;
 use crate::ops::{BatchOutcome, Context, Input, NotReady, OpsError};
 use crate::store::Store;
@@ -17,7 +18,7 @@ use crate::transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
 #[async_trait(?Send)]
 pub trait CopyTarget: std::fmt::Debug + Send + Sync {
     /// What it is called where there are several.
-    fn name(&self) -> String;
+    fn name(&self) -> TargetName;
 
     /// The registry that it is, if it is one.
     fn registry(&self) -> Option<&Registry> {
@@ -25,7 +26,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
     }
 
     /// Refuses a target that cannot be one, before anything is read.
-    fn check(&self) -> Result<(), OpsError> {
+    async fn check(&self) -> Result<(), OpsError> {
         Ok(())
     }
 
@@ -80,6 +81,11 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
 pub(in crate::ops) trait Prepared: Send {
     /// What was found that stops the copy.
     fn not_ready(&mut self) -> Option<NotReady> {
+        None
+    }
+
+    /// The bytes that it takes of a disk, and where.
+    fn space(&self) -> Option<(&Path, u64)> {
         None
     }
 

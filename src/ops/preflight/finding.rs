@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::batch::error_chain;
+use super::super::OpsError;
+use super::super::batch::{TargetName, error_chain};
 use crate::hint::Hint;
 use crate::oci::Registry;
 use crate::registry::RegistryError;
@@ -27,6 +28,8 @@ pub enum Check {
     Quota,
     Immutable,
     Index,
+    /// Of a target on a disk, where there are several.
+    Target,
 }
 
 impl Check {
@@ -44,6 +47,7 @@ impl Check {
             Self::Quota => "quota",
             Self::Immutable => "immutable",
             Self::Index => "index",
+            Self::Target => "target",
         }
     }
 }
@@ -55,9 +59,12 @@ impl Check {
             Self::Reachable | Self::Registry | Self::Tls => ErrorClass::Network,
             Self::Login | Self::Right => ErrorClass::Auth,
             Self::Project => ErrorClass::NotFound,
-            Self::Name | Self::ReadOnly | Self::ProxyCache | Self::Immutable | Self::Index => {
-                ErrorClass::Policy
-            }
+            Self::Name
+            | Self::ReadOnly
+            | Self::ProxyCache
+            | Self::Immutable
+            | Self::Index
+            | Self::Target => ErrorClass::Policy,
             Self::Quota => ErrorClass::Space,
         }
     }
@@ -72,6 +79,8 @@ pub struct Finding {
     pub problem: String,
     /// Advice about it; empty if there is none.
     pub fix: String,
+    #[serde(skip)]
+    class: ErrorClass,
 }
 
 impl Finding {
@@ -81,6 +90,7 @@ impl Finding {
             what: what.into(),
             problem: problem.into(),
             fix: String::new(),
+            class: check.class(),
         }
     }
 
@@ -91,7 +101,16 @@ impl Finding {
 
     /// What kind of failure it is, for programs.
     pub(super) fn class(&self) -> ErrorClass {
-        self.check.class()
+        self.class
+    }
+
+    /// The finding that `error` stops a copy to a target.
+    fn of_target(target: &TargetName, error: &OpsError) -> Self {
+        Self {
+            class: error.class(),
+            ..Self::new(Check::Target, target.to_string(), error_chain(error))
+                .fix(error.hint().unwrap_or_default())
+        }
     }
 
     /// The finding that a registry cannot be used.
@@ -108,11 +127,11 @@ impl Finding {
     }
 }
 
-/// A registry that cannot take what is to be pushed; nothing was.
+/// A target that cannot take what is to be copied; nothing was.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 pub struct NotReady {
-    #[serde(serialize_with = "as_text")]
-    pub registry: Registry,
+    #[serde(flatten)]
+    pub target: TargetName,
     pub findings: Vec<Finding>,
 }
 
@@ -120,17 +139,31 @@ impl NotReady {
     /// What kind of failure the first of the findings is, for programs.
     pub fn class(&self) -> ErrorClass {
         let first = self.findings.first();
-        first.map_or(ErrorClass::Policy, |finding| finding.check.class())
+        first.map_or(ErrorClass::Policy, Finding::class)
     }
 }
 
-/// Several registries that cannot take what is to be copied; nothing was, to any of them.
+/// Several targets that cannot take what is to be copied; nothing was, to any of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetsNotReady {
     pub targets: Vec<NotReady>,
 }
 
 impl TargetsNotReady {
+    /// Of what was found at each of two or more.
+    pub(in crate::ops) fn of(refused: Vec<(TargetName, OpsError)>) -> Self {
+        let targets = refused.into_iter().map(|(target, error)| match error {
+            OpsError::NotReady(not_ready) => *not_ready,
+            error => NotReady {
+                findings: vec![Finding::of_target(&target, &error)],
+                target,
+            },
+        });
+        Self {
+            targets: targets.collect(),
+        }
+    }
+
     /// What kind of failure the first of all is, for programs.
     pub fn class(&self) -> ErrorClass {
         let first = self.targets.first();
@@ -164,17 +197,17 @@ impl Hint for TargetsNotReady {
     }
 }
 
-fn as_text<S: serde::Serializer>(registry: &Registry, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(registry)
-}
-
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = format_count(self.findings.len(), "problem");
+        let done = match self.target {
+            TargetName::Registry(_) => "pushed",
+            TargetName::Path(_) => "written",
+        };
+        let target = &self.target;
         write!(
             f,
-            "`{}` is not ready: {problems}, and nothing was pushed",
-            self.registry
+            "`{target}` is not ready: {problems}, and nothing was {done}"
         )?;
         write_table(f, &self.findings)
     }

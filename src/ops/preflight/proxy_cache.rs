@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::batch::TargetName;
 use super::{Check, Finding, NotReady};
 use crate::oci::{Registry, RepositoryName};
 use crate::registry::{Client, Project, ProjectKind};
@@ -32,7 +33,7 @@ pub(in crate::ops) async fn require_no_proxy_cache(
         return Ok(());
     }
     Err(NotReady {
-        registry: registry.clone(),
+        target: TargetName::Registry(registry.clone()),
         findings,
     })
 }

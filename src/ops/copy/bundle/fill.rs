@@ -1,7 +1,7 @@
 //! Filling a bundle.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,6 +22,8 @@ pub(super) struct Looked<'a> {
     pub(super) cx: &'a Context,
     pub(super) target: &'a BundleTarget,
     pub(super) batch: Batch,
+    /// The bytes that it writes; where it is compressed, at most.
+    pub(super) needed: u64,
     pub(super) output: Output,
     /// Until it is written.
     pub(super) planned: Option<Planned>,
@@ -72,6 +74,7 @@ impl<'a> Looked<'a> {
             cx,
             target,
             batch,
+            needed: 0,
             output,
             planned: Some(planned),
             knowledge: match target.reading {
@@ -155,6 +158,10 @@ impl Prepared for Looked<'_> {
         let sink = BundleSink::create(bundle, knowledge, reporter).await?;
         self.sink = Some(Arc::new(sink));
         Ok(())
+    }
+
+    fn space(&self) -> Option<(&Path, u64)> {
+        (self.output == Output::Files).then_some((&self.target.output, self.needed))
     }
 
     fn batch(&mut self) -> &mut Batch {

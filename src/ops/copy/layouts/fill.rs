@@ -1,5 +1,6 @@
 //! Filling layouts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +24,8 @@ pub(super) struct Looked<'a> {
     pub(super) options: &'a CopyOptions,
     pub(super) source: Arc<dyn Source>,
     pub(super) batch: Batch,
+    /// The bytes of the disk that it takes.
+    pub(super) needed: u64,
     pub(super) link: LinkChoice,
     /// Of the images of a `docker save` archive.
     pub(super) configs: Configs,
@@ -75,6 +78,10 @@ impl Prepared for Looked<'_> {
             self.dir = Some(dir);
         }
         Ok(())
+    }
+
+    fn space(&self) -> Option<(&Path, u64)> {
+        Some((&self.target.path, self.needed))
     }
 
     fn batch(&mut self) -> &mut Batch {

@@ -1,5 +1,6 @@
 //! Filling a store.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Looked<'a> {
     pub(super) target: &'a StoreTarget,
     pub(super) options: &'a CopyOptions,
     pub(super) batch: Batch,
+    /// The bytes of the disk that it takes.
+    pub(super) needed: u64,
     /// How many images there are not copied.
     pub(super) n_others: usize,
     pub(super) would_move: Option<WouldMove>,
@@ -51,6 +54,7 @@ impl<'a> Looked<'a> {
             target,
             options,
             batch,
+            needed: 0,
             n_others: 0,
             would_move: None,
             replacement: None,
@@ -165,6 +169,10 @@ impl Prepared for Looked<'_> {
             return Ok(());
         }
         self.open().await
+    }
+
+    fn space(&self) -> Option<(&Path, u64)> {
+        Some((&self.target.path, self.needed))
     }
 
     fn batch(&mut self) -> &mut Batch {

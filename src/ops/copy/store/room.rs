@@ -16,12 +16,13 @@ use crate::transfer::{Keeping, Plan, Presence, Resolved};
 /// What a file takes of a disk at least, as its data or as a link file of the store.
 const BLOCK_LEN: u64 = 4096;
 
-/// Refuses when links are wanted that cannot be made, or when there is no space for copies.
+/// Refuses when links are wanted that cannot be made, or when there is no space for copies; returns
+/// how many bytes these take.
 pub(super) async fn require(
     target: &StoreTarget,
     input: &OpenInput<'_>,
     plan: &Arc<Plan>,
-) -> Result<(), OpsError> {
+) -> Result<u64, OpsError> {
     let (from, to) = (input.path().to_owned(), target.path.clone());
     let links = target.link != LinkMode::Copy && input.source.caps().keeping == Keeping::Files;
     if links {
@@ -30,7 +31,8 @@ pub(super) async fn require(
             if mode == LinkMode::Hard {
                 require_same_filesystem(&from, &to, plan.len())?;
             }
-            require_links((source.as_ref(), &plan), &to, mode)
+            require_links((source.as_ref(), &plan), &to, mode)?;
+            Ok(0)
         };
         return bridge::run(look).await;
     }
@@ -41,7 +43,8 @@ pub(super) async fn require(
     };
     let parts = parts(input.source.as_ref(), target.visibility);
     let missing_len = missing_len(target, plan, parts).await?;
-    bridge::run(move || require_space(&to, missing_len, fewer)).await
+    bridge::run(move || require_space(&to, missing_len, fewer)).await?;
+    Ok(missing_len)
 }
 
 /// A length rounded up to blocks; one that no disk has stays as it is, and does not fit.
