@@ -14,6 +14,7 @@ mod results;
 mod run;
 mod selection;
 pub(crate) mod tips;
+pub(crate) mod transport;
 mod upload;
 mod verbs;
 mod volume_size;

@@ -79,11 +79,13 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    #[error("`--link` needs files at both ends, and a registry has none")]
+    LinkNothing,
     #[error("`{registry}` is a registry, not something to push")]
     RegistryAsSource {
         registry: String,
-        /// What was given as the target, if it is a file or directory.
-        source_path: Option<String>,
+        /// The file or directory that was given as the target.
+        source_path: String,
     },
     #[error("`SOURCE_DATE_EPOCH` is `{value}`, which is not a number of seconds")]
     SourceDateEpoch { value: String },
@@ -245,6 +247,7 @@ impl CommandError {
             | Self::Stdin(_)
             | Self::Credentials { .. }
             | Self::Target { .. }
+            | Self::LinkNothing
             | Self::RegistryAsSource { .. }
             | Self::SourceDateEpoch { .. }
             | Self::BundleName { .. }
@@ -319,6 +322,7 @@ impl CommandError {
             | Self::NoLists { .. }
             | Self::NotText { .. }
             | Self::Target { .. }
+            | Self::LinkNothing
             | Self::RegistryAsSource { .. }
             | Self::SourceDateEpoch { .. }
             | Self::MergedName { .. }
@@ -362,7 +366,7 @@ impl CommandError {
             Self::Ops(OpsError::NoSource { path }) => missing::source_hint(path),
             Self::Ops(error) => error.hint(),
             Self::Lists(error) => error.hint(),
-            Self::Endpoint(error) => error.hint(),
+            Self::Endpoint(error) => missing::endpoint_hint(error),
             Self::CopyTarget(error) => error.hint(),
             Self::OnlyOfRegistries => Some(
                 "`--section` chooses a section of the list; to read all of it at one registry, add \
@@ -380,15 +384,10 @@ impl CommandError {
             Self::Client(error) => error.hint(),
             Self::RegistryAsSource {
                 registry,
-                source_path: Some(path),
+                source_path,
             } => Some(format!(
-                "the source comes first: `hod push {path} {registry}`"
+                "the source comes first: `hod push {source_path} {registry}`"
             )),
-            Self::RegistryAsSource { .. } => Some(
-                "images of a registry are pulled into a store first (`hod pull LIST --store DIR \
-                 --source REGISTRY`), and pushed from there"
-                    .to_owned(),
-            ),
             Self::WhoseLogin { .. } => Some(
                 "say with `--source REGISTRY` which one is meant, or log in with `hod login` to \
                  each of them"
@@ -525,6 +524,7 @@ impl CommandError {
                      docker-archive` writes a file for `docker load`."
                         .to_owned()
                 }
+                "store" | "bundle" => format!("`hod copy SRC {transport}:PATH` writes one."),
                 format => format!("Name the path alone, and pass `--format {format}`."),
             }),
             Self::Given { source, .. }

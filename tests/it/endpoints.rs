@@ -6,7 +6,8 @@ use hod::store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::images::image;
-use crate::support::registry::TestRegistry;
+use crate::support::registry::{RegistryOptions, TestRegistry};
+use crate::support::tree::{exists, tree};
 
 /// The names of all images of a store, a blank between them.
 fn names(path: &Path) -> String {
@@ -257,4 +258,105 @@ fn images_stand_among_lists_and_a_registry_alone() {
     let refused = refused.exits(2).stderr;
     let expect = format!("`{host}/team` is a registry, and there are other arguments");
     assert!(refused.contains(&expect), "{refused}");
+}
+
+#[test]
+fn push_and_export_take_registries_lists_and_images() {
+    let env = made();
+    let from = TestRegistry::with(RegistryOptions {
+        store: Some(env.store("store")),
+        ..RegistryOptions::default()
+    });
+    let host = from.host();
+    env.write("list.txt", "library/app:1\nteam/api:2\n");
+    let app = format!("{host}/library/app:1");
+    let source = format!("--source {host}");
+    for (what, options, names) in [
+        (
+            host,
+            "",
+            vec!["library/app:1", "library/app:2", "team/api:2"],
+        ),
+        (&app, "--strip-host", vec!["library/app:1"]),
+        ("list.txt", &source, vec!["library/app:1", "team/api:2"]),
+        ("app:2", &source, vec!["library/app:2"]),
+    ] {
+        let target = TestRegistry::start();
+        let line = format!("push {what} {} {options}", target.host());
+        env.run_line(&line).success();
+        assert_eq!(
+            self::names(target.store().path()),
+            names.join(" "),
+            "{line}"
+        );
+        for (n, format) in (0..).zip(["dir", "oci", "oci-archive", "docker-archive"]) {
+            let output = format!("out-{}-{n}", what.replace(['/', ':'], "-"));
+            let line = format!("export {what} --output {format}:{output} {options}");
+            env.run_line(&line).success();
+            let listed = env.run_line(&format!("ls {output} --json")).success();
+            let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+            let n_images = listed["images"].as_array().unwrap().len();
+            assert_eq!(n_images, names.len(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_transport_in_front_of_a_path_must_be_that_of_the_flag() {
+    let env = made();
+    let from = TestRegistry::with(RegistryOptions {
+        store: Some(env.store("store")),
+        ..RegistryOptions::default()
+    });
+    env.write("list.txt", "library/app:1\n");
+    let pull = format!("pull list.txt --source {} --store", from.host());
+    for (line, made) in [
+        (format!("{pull} store:pulled"), "pulled"),
+        (
+            "select list.txt --store store:store --output store:tree".to_owned(),
+            "tree",
+        ),
+        (
+            "select list.txt --store oci:oci --output other".to_owned(),
+            "other",
+        ),
+        ("pack store:store --output bundle:a.tar".to_owned(), "a.tar"),
+        ("pack oci:oci --output b.tar".to_owned(), "b.tar"),
+        (
+            "pack list.txt --store dir:dirs --output c.tar --since store:pulled".to_owned(),
+            "c.tar",
+        ),
+        (
+            "unpack bundle:all.tar --output store:unpacked".to_owned(),
+            "unpacked",
+        ),
+        (
+            "export bundle:all.tar --output oci-archive:d.tar".to_owned(),
+            "d.tar",
+        ),
+        (
+            "bundle merge bundle:a.tar b.tar --output bundle:e.tar".to_owned(),
+            "e.tar",
+        ),
+    ] {
+        env.run_line(&line).success();
+        assert!(exists(&env.path(made)), "{line}");
+    }
+    let before = tree(&env.work());
+    for line in [
+        format!("{pull} oci:x"),
+        format!("{pull} bundle:x"),
+        "select list.txt --store store --output dir:x".to_owned(),
+        "pack store --output store:x".to_owned(),
+        "unpack all.tar --output bundle:x".to_owned(),
+        "export store --output store:x".to_owned(),
+        "export store --output oci:x --format dir".to_owned(),
+        "copy store store:x --link hard 127.0.0.1:1 oci:oci --dry-run --section a".to_owned(),
+        format!("copy {}/library/app:1 store:x --link hard", from.host()),
+        "copy store 127.0.0.1:1 --link hard".to_owned(),
+        "copy app:1 team/api:2 127.0.0.1:1".to_owned(),
+    ] {
+        env.run_line(&line).exits(2);
+        assert_eq!(tree(&env.work()), before, "{line}");
+    }
 }

@@ -274,14 +274,6 @@ fn a_registry_in_the_place_of_the_source_is_told() {
         &output,
         &["The source comes first: `hod push mine harbor.corp:8443`"],
     );
-    let output = env.run_line("push harbor.corp:8443 other.corp").exits(2);
-    assert_says(
-        &output,
-        &[
-            "`harbor.corp:8443` is a registry",
-            "pulled into a store first",
-        ],
-    );
     let output = env
         .run_line("pull list.txt --store s --source https://harbor.corp:8443")
         .exits(2);

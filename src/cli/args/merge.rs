@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{BundleArgs, OutputArgs, SignArgs, volume_size};
+use super::{BundleArgs, OutputArgs, SignArgs, transport::path_of, volume_size};
+use crate::transfer::Transport;
 
 /// Combine bundles
 #[derive(Debug, Args)]
@@ -25,11 +26,12 @@ pub(crate) enum BundleVerb {
 #[command(after_long_help = "Example:\n  hod bundle merge june.tar july.tar --output site.tar")]
 pub(crate) struct MergeArgs {
     /// The bundles, the oldest first; of several volumes any one
-    #[arg(required = true, num_args = 2.., value_name = "BUNDLE")]
+    #[arg(required = true, num_args = 2.., value_name = "BUNDLE",
+          value_parser = path_of(&[Transport::Bundle]))]
     pub(crate) bundles: Vec<PathBuf>,
 
     /// The file to write, `.tar`; it appears when it is complete
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = path_of(&[Transport::Bundle]))]
     pub(crate) output: PathBuf,
 
     /// Which bundle wins where they differ; without it the merge is refused

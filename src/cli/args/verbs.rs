@@ -8,9 +8,11 @@ use clap::Args;
 use super::{
     BundleArgs, CarryArgs, FailFastArgs, ImagesArgs, LinkArg, ListArgs, NameSourceArgs, OnlyArgs,
     OutputArgs, PlatformArgs, PreflightArgs, PullPlatformArgs, RecheckArgs, ReferrerArgs,
-    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, volume_size,
+    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, transport::path_of,
+    volume_size,
 };
 use crate::oci::ForeignLayers;
+use crate::transfer::Transport;
 
 /// Pull images, or those of lists, from registries into a store
 ///
@@ -29,7 +31,7 @@ pub(crate) struct PullArgs {
     pub(crate) list: ImagesArgs,
 
     /// The store to pull into; created if it does not exist
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path_of(&[Transport::Store]))]
     pub(crate) store: PathBuf,
 
     #[command(flatten)]
@@ -117,7 +119,7 @@ pub(crate) struct SelectArgs {
     pub(crate) store: PathBuf,
 
     /// The tree to select into; one that has other images is refused without `--add` or `--replace`
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = path_of(&[Transport::Store]))]
     pub(crate) output: PathBuf,
 
     /// Keep the images that the tree has, and add the selected ones
@@ -185,7 +187,7 @@ pub(crate) struct PackArgs {
 
     /// The file to write, `.tar` or `.tar.zst`; it appears when it is complete; or `-` for stdout,
     /// in one pass
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = path_of(&[Transport::Bundle]))]
     pub(crate) output: PathBuf,
 
     /// Say how large the bundle would be, in which volumes, how long packing would take and how much
@@ -200,7 +202,8 @@ pub(crate) struct PackArgs {
     ///
     /// Before anything is written, push and unpack check that the target has all that was left
     /// out.
-    #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',')]
+    #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',',
+          value_parser = path_of(&[Transport::Bundle, Transport::Store]))]
     pub(crate) since: Vec<PathBuf>,
 
     /// Divide the bundle into volumes of at most this size, `NAME.001.tar` and so on
@@ -280,7 +283,7 @@ pub(crate) struct UnpackArgs {
     pub(crate) bundle: PathBuf,
 
     /// The store to unpack into; added to when it exists
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = path_of(&[Transport::Store]))]
     pub(crate) output: PathBuf,
 
     #[command(flatten)]
@@ -319,7 +322,7 @@ Examples:
   skopeo sync --all --preserve-digests --scoped \\
     --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
-    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
+    /// A store, bundle or layout, `-` for a bundle from stdin; or a registry, a list or an image
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
@@ -327,9 +330,10 @@ pub(crate) struct ExportArgs {
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: PathBuf,
 
-    /// What to export as
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "dir")]
-    pub(crate) format: FormatArg,
+    /// What to export as; by default what a transport in front of the output says (`oci:PATH`), or
+    /// `dir`
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<FormatArg>,
 
     /// How blobs are placed in the output; by default as hardlinks where possible, otherwise as copies
     #[arg(long, value_enum, value_name = "MODE")]
@@ -337,6 +341,12 @@ pub(crate) struct ExportArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    #[command(flatten)]
+    pub(crate) names: NameSourceArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -354,13 +364,16 @@ pub(crate) struct ExportArgs {
     pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+
+    #[command(flatten)]
     pub(crate) results: ResultsArgs,
 }
 
 /// Push images into a registry
 ///
-/// The source may be a store, a selected tree, a bundle (which is not unpacked), or a directory of
-/// `dir:` layouts. An image that the registry already has costs one request. Problems (a wrong
+/// The source may be anything that has images: a bundle is not unpacked, and what comes from another
+/// registry is not stored. An image that the registry already has costs one request. Problems (a wrong
 /// login; at a Harbor also missing projects or rights, quotas, names, read-only mode, proxy caches,
 /// immutable tags) are looked for before anything moves, and reported all at once.
 #[derive(Debug, Args)]
@@ -372,7 +385,7 @@ Examples:
   cat site.*.tar | hod push - harbor.corp
   hod push site.tar harbor.corp --rename 'quay.io/*=platform/*' --strip-host")]
 pub(crate) struct PushArgs {
-    /// A store, tree, bundle, or directory of layouts; `-` for a bundle from stdin
+    /// A store, bundle or layout, `-` for a bundle from stdin; or a registry, a list or an image
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
@@ -385,6 +398,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) recheck: RecheckArgs,
+
+    #[command(flatten)]
+    pub(crate) names: NameSourceArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,
@@ -427,7 +443,7 @@ Examples:
       --tls-cert registry.crt --tls-key registry.key --htpasswd users")]
 pub(crate) struct ServeArgs {
     /// The store to serve, or a bundle, in any of its volumes
-    #[arg(value_name = "STORE|BUNDLE")]
+    #[arg(value_name = "STORE|BUNDLE", value_parser = path_of(&[Transport::Store, Transport::Bundle]))]
     pub(crate) source: PathBuf,
 
     /// The address to listen on; `:PORT` means all addresses of this machine, `PORT` alone means

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
-pub(super) use self::targets::layout;
+pub(super) use self::targets::{format, layout};
 use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{CopyArgs, RegistryArgs};
 use crate::cli::results::Results;
-use crate::ops::{self, BatchOutcome, Context, CopyOptions, SourceCheck};
+use crate::ops::{self, BatchOutcome, Context, CopyOptions, Input, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -99,8 +99,13 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         beside: None,
         client: OnceCell::new(),
     };
+    let from = reading.input(session, Path::new(&args.source)).await?;
+    let is_remote = matches!(from, Input::Registries(_));
+    if args.link.is_some() && (is_remote || targets.iter().all(|t| t.registry().is_some())) {
+        return Err(CommandError::LinkNothing);
+    }
     Ok(CopyOptions {
-        from: reading.input(session, Path::new(&args.source)).await?,
+        from,
         targets,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),

@@ -1,10 +1,14 @@
 //! `hod export`
 
+use tokio::sync::OnceCell;
+
+use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, input, settings};
-use crate::cli::args::ExportArgs;
+use super::{CommandError, Exit, Session, copy, settings};
+use crate::cli::args::{ExportArgs, transport};
 use crate::cli::results::Results;
-use crate::ops::CopyOptions;
+use crate::oci::ForeignLayers;
+use crate::ops::{CopyOptions, LayoutFormat, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -14,22 +18,44 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         effect: args.run.effect(),
     };
     let files = settings::RunFiles {
-        inputs: vec![&args.source],
+        inputs: copy::inputs(&args.registry, &args.source),
         lists: &args.only.only,
         outputs: vec![&args.output],
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
-    let cx = session.local();
+    let cx = session.remote(settings::retry_policy(&args.registry));
     copy::carry(session, (wording, cx), results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<CopyOptions, CommandError> {
-    settings::require_path(&args.output)?;
-    let link = args.link.map(Into::into);
-    let target = copy::layout(args.format.into(), args.output.clone(), link)?;
-    let how = (args.platforms.options(), args.referrers.mode());
+    let wanted = args.format.map(LayoutFormat::from);
+    let said = transport::split(&args.output).and_then(|(transport, path)| {
+        let format = copy::format(transport)?;
+        wanted
+            .is_none_or(|wanted| wanted == format)
+            .then_some((format, path))
+    });
+    let (format, output) = if let Some(said) = said {
+        said
+    } else {
+        settings::require_path(&args.output)?;
+        (wanted.unwrap_or(LayoutFormat::Dir), args.output.clone())
+    };
+    let target = copy::layout(format, output, args.link.map(Into::into))?;
+    let reading = Reading {
+        registry: &args.registry,
+        names: &args.names,
+        only: &args.only,
+        platforms: args.platforms.options(),
+        referrers: args.referrers.mode(),
+        foreign_layers: ForeignLayers::Leave,
+        preflight: SourceCheck::unless(args.preflight.no_preflight),
+        login: LoginFor::Source,
+        beside: None,
+        client: OnceCell::new(),
+    };
     Ok(CopyOptions {
-        from: input::local(session, (args.source.clone(), &args.only), how).await?,
+        from: reading.input(session, &args.source).await?,
         targets: vec![Box::new(target)],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),

@@ -327,21 +327,7 @@ pub(super) async fn local(
     (word, only): (PathBuf, &OnlyArgs),
     (platforms, referrers): (PlatformOptions, ReferrerMode),
 ) -> Result<Input, CommandError> {
-    let (path, stated) = match endpoint(&word) {
-        Ok(Endpoint::Local {
-            transport,
-            path,
-            image,
-        }) => {
-            let transport = Some(transport);
-            (path, Stated { transport, image })
-        }
-        // A path that is not found is reported when it is opened.
-        Ok(_) | Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
-            (word, Stated::default())
-        }
-        Err(error) => return Err(error),
-    };
+    let (path, stated) = stated(word)?;
     if stated.image.is_some() && !only.only.is_empty() {
         return Err(CommandError::OnlyOfRegistries);
     }
@@ -359,6 +345,25 @@ pub(super) async fn local(
         list,
         platforms,
     })
+}
+
+/// A local source as a path, and what a transport in front of it states.
+pub(super) fn stated(word: PathBuf) -> Result<(PathBuf, Stated), CommandError> {
+    match endpoint(&word) {
+        Ok(Endpoint::Local {
+            transport,
+            path,
+            image,
+        }) => {
+            let transport = Some(transport);
+            Ok((path, Stated { transport, image }))
+        }
+        // A path that is not found is reported when it is opened.
+        Ok(_) | Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
+            Ok((word, Stated::default()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The registry of an argument, and the prefix for names there.

@@ -5,7 +5,7 @@ mod forecast;
 use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, copy, locked, settings, written};
+use super::{CommandError, Exit, Session, copy, input, locked, settings, written};
 use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
@@ -13,6 +13,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::fsx::{self, Durability};
 use crate::oci::Registry;
 use crate::ops::{self, BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
+use crate::transfer::Stated;
 
 const WORDING: Wording = Wording {
     verb: "pack",
@@ -95,8 +96,8 @@ fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandE
 }
 
 /// Refuses flags that name a missing file or directory.
-fn require_inputs(args: &PackArgs) -> Result<(), CommandError> {
-    if let Some(store) = &args.store {
+fn require_inputs(args: &PackArgs, store: Option<&Path>) -> Result<(), CommandError> {
+    if let Some(store) = store {
         settings::require_given("--store", store)?;
     }
     for path in &args.since {
@@ -115,10 +116,17 @@ fn require_inputs(args: &PackArgs) -> Result<(), CommandError> {
 }
 
 async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, CommandError> {
-    require_inputs(args)?;
+    let (store, stated) = match &args.store {
+        Some(store) => {
+            let (path, stated) = input::stated(store.clone())?;
+            (Some(path), stated)
+        }
+        None => (None, Stated::default()),
+    };
+    require_inputs(args, store.as_deref())?;
     // Before the lists, of which one may be stdin.
     let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
-    let (source, list) = match (&args.store, &args.inputs[..]) {
+    let ((source, stated), list) = match (store, &args.inputs[..]) {
         (Some(store), lists) => {
             let lists = settings::ListInputs {
                 paths: lists,
@@ -127,13 +135,13 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
             };
             let (hub, reporter) = (Registry::docker_hub(), session.reporter());
             let list = settings::read_lists(lists, &hub, reporter.as_ref()).await?;
-            (store.clone(), Some(list))
+            ((store, stated), Some(list))
         }
         (None, [tree]) if settings::is_list(tree)? => {
             let path = tree.clone();
             return Err(OpsError::ListWithoutStore { path }.into());
         }
-        (None, [tree]) => (tree.clone(), None),
+        (None, [tree]) => (input::stated(tree.clone())?, None),
         (None, _) => return Err(CommandError::ManyTrees),
     };
     let (platforms, referrers) = (args.platforms.options(), args.referrers.mode());
@@ -165,7 +173,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
     Ok(CopyOptions {
         from: Input::Local {
             path: source,
-            stated: Box::default(),
+            stated: Box::new(stated),
             list,
             platforms,
         },

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use tokio::sync::OnceCell;
+
 use super::filling::Filling;
+use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::PushArgs;
 use crate::cli::results::Results;
 use crate::fsx;
-use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::CopyOptions;
+use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
+use crate::ops::{CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -43,10 +46,21 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         preflight: &args.preflight,
         recheck: args.recheck.mode(),
     };
-    let how = (args.platforms.options(), args.referrers.mode());
+    let reading = Reading {
+        registry: &args.registry,
+        names: &args.names,
+        only: &args.only,
+        platforms: args.platforms.options(),
+        referrers: args.referrers.mode(),
+        foreign_layers: ForeignLayers::Leave,
+        preflight: SourceCheck::unless(args.preflight.no_preflight),
+        login: LoginFor::Target,
+        beside: None,
+        client: OnceCell::new(),
+    };
     Ok(CopyOptions {
         targets: filling.targets(session, vec![named]).await?,
-        from: input::local(session, (args.source.clone(), &args.only), how).await?,
+        from: reading.input(session, &args.source).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         effect: args.run.effect(),
@@ -55,27 +69,22 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
     })
 }
 
-/// Refuses a registry in the place of the source.
+/// Refuses a source and a target that were given the other way round.
 fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
     let is_there = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
-    let Some(text) = args.source.to_str() else {
-        return Ok(());
-    };
-    if fsx::is_stdin(&args.source) || is_there(&args.source) || target(text).is_err() {
-        return Ok(());
+    match args.source.to_str() {
+        Some(text) if target(text).is_ok() => {
+            let is_swapped = !is_there(&args.source) && is_there(Path::new(&args.target));
+            if is_swapped && !fsx::is_stdin(&args.source) {
+                return Err(CommandError::RegistryAsSource {
+                    registry: text.to_owned(),
+                    source_path: args.target.clone(),
+                });
+            }
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    let host = text.split('/').next().unwrap_or_default();
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let is_swapped = is_there(Path::new(&args.target));
-    if !is_swapped && !has_port {
-        return Ok(());
-    }
-    Err(CommandError::RegistryAsSource {
-        registry: text.to_owned(),
-        source_path: is_swapped.then(|| args.target.clone()),
-    })
 }
 
 pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {

@@ -1,7 +1,7 @@
 //! `hod select`
 
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, locked, settings};
+use super::{CommandError, Exit, Session, copy, input, locked, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
 use crate::fsx::Durability;
@@ -25,7 +25,8 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
 }
 
 async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions, CommandError> {
-    settings::require_given("--store", &args.store)?;
+    let (store, stated) = input::stated(args.store.clone())?;
+    settings::require_given("--store", &store)?;
     let (hub, reporter) = (Registry::docker_hub(), session.reporter());
     let list = settings::image_list(&args.list, &hub, reporter.as_ref()).await?;
     let platforms = args.platforms.options();
@@ -44,8 +45,8 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions
     };
     Ok(CopyOptions {
         from: Input::Local {
-            path: args.store.clone(),
-            stated: Box::default(),
+            path: store,
+            stated: Box::new(stated),
             list: Some(list),
             platforms,
         },

@@ -5,10 +5,19 @@ use std::path::Path;
 
 use crate::bundle::volume_path;
 use crate::fsx;
+use crate::hint::Hint as _;
 use crate::oci::{Reference, Registry, RepositoryName};
+use crate::transfer::EndpointError;
 
-/// Transports that skopeo and podman put before a path; hod recognises the format itself.
-const PATH_TRANSPORTS: &[&str] = &["dir", "oci", "oci-archive", "docker-archive"];
+/// Transports in front of a path; hod recognises the format itself.
+const PATH_TRANSPORTS: &[&str] = &[
+    "store",
+    "bundle",
+    "dir",
+    "oci",
+    "oci-archive",
+    "docker-archive",
+];
 /// Places of images that hod does not read.
 const DAEMONS: &[(&str, &str)] = &[
     ("docker-daemon", "docker save"),
@@ -39,10 +48,19 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     let host = meant_registry(text).unwrap_or_else(|| text.to_owned());
     let _: Registry = host.split('/').next()?.parse().ok()?;
     Some(format!(
-        "If `{host}` is a registry: `hod ls {host}` lists its images, `hod receipt {host} --output FILE` \
-         writes down what it has, `hod pull LIST --store STORE --source {host}` fetches images into a \
-         store, and `hod push STORE {host} --dry-run` says what a push would change."
+        "If `{host}` is a registry: `hod ls {host}` lists its images, `hod pull {host} --store STORE` \
+         fetches them into a store, `hod copy {host} TARGET` copies them to anything else, and `hod \
+         receipt {host} --output FILE` writes down what it has."
     ))
+}
+
+/// The hint for a word that names nothing: what it may have been meant as, or what it may be.
+pub(super) fn endpoint_hint(error: &EndpointError) -> Option<String> {
+    let meant = match error {
+        EndpointError::Unknown { text } => source_hint(Path::new(text)),
+        _ => None,
+    };
+    meant.or_else(|| error.hint())
 }
 
 /// The hint for a bundle that does not exist, where volumes of that name do.
@@ -63,8 +81,8 @@ fn image_hint(text: &str) -> Option<String> {
     let is_image = image.tag.is_some() || image.digest.is_some();
     is_image.then(|| {
         format!(
-            "If it is an image, pull it into a store first: `echo '{text}' | hod pull - --store \
-             STORE`."
+            "If it is an image: `hod pull {text} --store STORE` fetches it into a store, and `hod copy \
+             {text} bundle:FILE` into a bundle."
         )
     })
 }
@@ -81,6 +99,11 @@ pub(super) fn list_hint(path: &Path) -> Option<String> {
     if text.starts_with(['.', '/']) || (!is_image && (is_like_file(text) || text.contains("list")))
     {
         return None;
+    }
+    if !is_image {
+        return Some(format!(
+            "If it is an image, name its tag: `{bare}:TAG`, or `{bare}:*` for all of them."
+        ));
     }
     Some(format!(
         "If it is an image, pass it as a list on stdin: put `echo '{bare}' |` in front of the command \
@@ -115,7 +138,7 @@ fn transport_hint(text: &str) -> Option<String> {
     if let Some((_, save)) = DAEMONS.iter().find(|(name, _)| *name == transport) {
         return Some(format!(
             "hod does not read from `{transport}:`. `{save} --output FILE {rest}` writes a file that \
-             `hod push`, `hod unpack` and `hod ls` read."
+             `hod push`, `hod copy` and `hod ls` read."
         ));
     }
     PATH_TRANSPORTS.contains(&transport).then(|| {
@@ -191,14 +214,14 @@ mod tests {
                 other => panic!("{path}: {other:?}"),
             }
         }
-        check("127.0.0.1:5000", Some("--source 127.0.0.1:5000"));
+        check("127.0.0.1:5000", Some("hod pull 127.0.0.1:5000 --store"));
         check("harbor.corp", Some("hod receipt harbor.corp --output"));
-        check("harbor.corp/offline", Some("--source harbor.corp/offline`"));
-        check("docker://harbor.corp/x:1", Some("--source harbor.corp/x`"));
-        check("https://harbor.corp", Some("--source harbor.corp`"));
-        check("node:20", Some("`echo 'node:20' | hod pull -"));
-        check("harbor:8443", Some("--source harbor:8443`"));
-        check("nginx:1.27", Some("`echo 'nginx:1.27' | hod pull -"));
+        check("harbor.corp/offline", Some("hod copy harbor.corp/offline "));
+        check("docker://harbor.corp/x:1", Some("hod ls harbor.corp/x`"));
+        check("https://harbor.corp", Some("hod ls harbor.corp`"));
+        check("node:20", Some("`hod pull node:20 --store"));
+        check("harbor:8443", Some("hod ls harbor:8443`"));
+        check("nginx:1.27", Some("`hod pull nginx:1.27 --store"));
         check("site.tar", None);
         check("site.tra", None);
         check("v.001.tar.bak", None);
@@ -215,12 +238,9 @@ mod tests {
     #[test]
     fn a_list_that_is_missing_may_be_an_image() {
         for (path, expect) in [
-            ("nginx", Some("`echo 'nginx' |`")),
+            ("nginx", Some("`nginx:TAG`")),
             ("nginx:1.27", Some("`echo 'nginx:1.27' |`")),
-            (
-                "quay.io/coreos/etcd",
-                Some("`echo 'quay.io/coreos/etcd' |`"),
-            ),
+            ("quay.io/coreos/etcd", Some("`quay.io/coreos/etcd:TAG`")),
             ("docker://h.corp/a:1", Some("`echo 'h.corp/a:1' |`")),
             ("images.txt", None),
             ("nosuchlist", None),

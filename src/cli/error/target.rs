@@ -13,6 +13,8 @@ pub(crate) enum TargetError {
     /// Nothing, or something in which there are no images.
     #[error("`{text}` is not a registry, a store or a layout")]
     Unclear { text: String },
+    #[error("`{text}` is an image, and not a target")]
+    Image { text: String },
     #[error("`{}` is {kind}, to which no images can be added", path.display())]
     Finished {
         path: PathBuf,
@@ -35,6 +37,11 @@ impl Hint for TargetError {
                      `docker://{text}`.",
                     words.join(", ")
                 )
+            }
+            Self::Image { .. } => {
+                "One source is copied at a time: write several images into a list, one \
+                                   a line, and copy that."
+                    .to_owned()
             }
             Self::Finished { .. } => "Choose another name, or remove it first.".to_owned(),
         })

@@ -135,26 +135,23 @@ fn what_stands_in_the_wrong_place_is_recognised() {
             "pull deep --store s",
             "not those in its subdirectories. Name `deep/er` itself.",
         ),
-        (
-            "pull nginx --store s",
-            "put `echo 'nginx' |` in front of the command",
-        ),
+        ("pull nginx --store s", "name its tag: `nginx:TAG`"),
         ("push mine h.corp --only a/b:1", "put `echo 'a/b:1' |`"),
         // A registry in the place of a local source.
         ("serve h.corp", "`hod ls h.corp` lists its images"),
-        ("export h.corp:8443 --output x", "--source h.corp:8443`"),
+        (
+            "unpack h.corp:8443 --output x",
+            "hod pull h.corp:8443 --store",
+        ),
         (
             "select list.txt --store h.corp --output x",
-            "--source h.corp`",
+            "hod copy h.corp TARGET",
         ),
         (
             "pack mine --output x.tar --since h.corp",
             "`hod receipt h.corp --output FILE`",
         ),
-        (
-            "serve nginx:1.27",
-            "`echo 'nginx:1.27' | hod pull - --store STORE`",
-        ),
+        ("serve nginx:1.27", "`hod pull nginx:1.27 --store STORE`"),
         // Another tool's spelling.
         ("push dir:mine h.corp", "write `mine`, without `dir:`"),
         (
@@ -171,7 +168,10 @@ fn what_stands_in_the_wrong_place_is_recognised() {
             "export mine --output docker://h.corp",
             "`hod push SRC REGISTRY[/PREFIX]`",
         ),
-        ("export mine --output oci:x", "pass `--format oci`"),
+        (
+            "export mine --output oci:x --format dir",
+            "pass `--format oci`",
+        ),
         // Values of flags.
         (
             "pull list.txt --store s --section one,two",

@@ -139,11 +139,6 @@ pub(super) const FLAGS: &[Tip] = &[
          REGISTRY`",
     ),
     after(
-        &["push"],
-        &["--source"],
-        "the source is the first argument, without a flag: `hod push SRC REGISTRY`",
-    ),
-    after(
         &["push", "receipt"],
         &["--prefix"],
         "the prefix follows the registry: `REGISTRY/PREFIX`; `--project` and `--rename` change \

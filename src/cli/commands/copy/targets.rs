@@ -106,32 +106,39 @@ pub(in crate::cli::commands) fn layout(
     })
 }
 
+/// The format of the layout that a transport names, if it names one.
+pub(in crate::cli::commands) fn format(transport: Transport) -> Option<LayoutFormat> {
+    match transport {
+        Transport::Store | Transport::Bundle => None,
+        Transport::Dir => Some(LayoutFormat::Dir),
+        Transport::Oci => Some(LayoutFormat::Oci),
+        Transport::OciArchive => Some(LayoutFormat::OciArchive),
+        Transport::DockerArchive => Some(LayoutFormat::DockerArchive),
+    }
+}
+
 fn local(
     transport: Transport,
     (path, image): (PathBuf, Option<ChosenImage>),
     link: Option<LinkMode>,
 ) -> Result<Box<dyn CopyTarget>, CommandError> {
-    let format = match transport {
-        Transport::Store => {
-            let store = StoreTarget {
-                link: link.unwrap_or(LinkMode::Copy),
-                ..StoreTarget::lasting(path)
-            };
-            return Ok(Box::new(store));
-        }
-        Transport::Bundle if fsx::is_stdout(&path) => {
-            return Err(CommandError::OutputStream { path });
-        }
-        Transport::Bundle => return Ok(Box::new(pack::bundle(&path)?)),
-        Transport::Dir => LayoutFormat::Dir,
-        Transport::Oci => LayoutFormat::Oci,
-        Transport::OciArchive => LayoutFormat::OciArchive,
-        Transport::DockerArchive => LayoutFormat::DockerArchive,
-    };
-    Ok(Box::new(LayoutTarget {
-        image,
-        ..layout(format, path, link)?
-    }))
+    if let Some(format) = format(transport) {
+        return Ok(Box::new(LayoutTarget {
+            image,
+            ..layout(format, path, link)?
+        }));
+    }
+    if transport == Transport::Store {
+        let store = StoreTarget {
+            link: link.unwrap_or(LinkMode::Copy),
+            ..StoreTarget::lasting(path)
+        };
+        return Ok(Box::new(store));
+    }
+    if fsx::is_stdout(&path) {
+        return Err(CommandError::OutputStream { path });
+    }
+    Ok(Box::new(pack::bundle(&path)?))
 }
 
 impl End {
@@ -164,6 +171,10 @@ impl End {
                     path,
                     image: None,
                 })
+            }
+            Ok(Endpoint::Image(image)) if image.registry.is_none() => {
+                let text = text.to_owned();
+                Err(TargetError::Image { text }.into())
             }
             Ok(Endpoint::Registry { .. } | Endpoint::Image(_) | Endpoint::Tags(_)) => registry(),
             Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
