@@ -14,6 +14,7 @@
 //! Names come from the file system and bytes from anybody: paths are made from [`crate::oci`]'s
 //! types only, and manifests are checked against the digest they are asked for by.
 
+mod blob;
 mod collection;
 mod dir;
 mod docker;
@@ -23,13 +24,14 @@ mod find;
 mod oci;
 mod writer;
 
+pub use blob::BlobWriter;
 pub use collection::{Collection, CollectionError, CollectionKind, NamedImage, UnreadableImage};
 pub use dir::DirLayout;
 pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};
 pub use error::{BadName, BadNameReason, LayoutError};
 pub use find::{FoundLayout, detect, find_layouts, kind_of_one};
-pub use oci::{ArchiveBlob, DirBlob, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry};
-pub use writer::{BlobWriter, Committed, DirWriter};
+pub use oci::{OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry};
+pub use writer::{Committed, DirWriter};
 
 #[cfg(test)]
 mod tests {
@@ -37,7 +39,7 @@ mod tests {
 
     use super::*;
     use crate::fsx::{self, Durability, LinkMode};
-    use crate::oci::{Digest, Manifest};
+    use crate::oci::{ContentMismatch, Digest, Manifest};
 
     fn image(config: &[u8], layer: &[u8]) -> Manifest {
         let (config_digest, layer_digest) = (Digest::of(config), Digest::of(layer));
@@ -226,7 +228,7 @@ mod tests {
                 blob.write(b"[]").unwrap();
                 assert!(matches!(
                     blob.commit(),
-                    Err(LayoutError::DigestMismatch { len: 2, .. })
+                    Err(LayoutError::Content(ContentMismatch::Digest { len: 2, .. }))
                 ));
                 put_blob(writer, b"1");
                 writer.add_manifest_top(&one, None).unwrap();

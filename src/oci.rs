@@ -11,6 +11,7 @@ mod media_type;
 mod platform;
 mod reference;
 mod referrers;
+mod verifier;
 
 pub use config::{ImageConfig, diff_ids};
 pub use descriptor::{Descriptor, ForeignLayers, sum_len};
@@ -25,3 +26,4 @@ pub use reference::{Reference, ReferenceError, Registry, RepositoryName, Tag};
 pub use referrers::{
     ReferrerEntry, ReferrerMode, ReferrerTag, ReferrerTagKind, referrers_index, with_referrers,
 };
+pub use verifier::{ContentMismatch, Verifier};

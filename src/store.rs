@@ -29,6 +29,7 @@ mod stamp;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub use partial::{Partial, PartialBlob};
 pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
 pub use publish::Publication;
 pub use stamp::{Soundness, examine, examine_foreign};
+pub use upload::Upload;
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
 use crate::fsx::{self, DirLock, LockMode, MadeDirs};

@@ -75,11 +75,14 @@ impl KeptFile {
         read_at(&self.file, &self.path, buffer, offset)
     }
 
-    /// Appends `bytes`; after an error the file may have a part of them.
+    /// Appends `bytes`; after an error it is as it was.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut file: &File = &self.file;
-        file.write_all(bytes)
-            .map_err(|source| Error::new("write", &self.path, source))?;
+        if let Err(source) = file.write_all(bytes) {
+            // A part of them may be there.
+            self.cut(self.len)?;
+            return Err(Error::new("write", &self.path, source));
+        }
         self.len += bytes.len() as u64;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A part of an open file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +30,21 @@ impl FileRange {
     pub fn read_chunk(&mut self) -> io::Result<Bytes> {
         let want = usize::try_from(self.len).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
         let mut buffer = vec![0; want];
-        let n =
-            read_at(&self.file, &self.path, &mut buffer, self.offset).map_err(io::Error::other)?;
+        let n = self.read(&mut buffer)?;
+        buffer.truncate(n);
+        Ok(buffer.into())
+    }
+}
+
+/// Moves past what is read; a file that ends early is an error. Blocks.
+impl Read for FileRange {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = usize::try_from(self.len).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if want == 0 {
+            return Ok(0);
+        }
+        let n = read_at(&self.file, &self.path, &mut buffer[..want], self.offset)
+            .map_err(io::Error::other)?;
         if n == 0 {
             let path = self.path.display();
             return Err(io::Error::new(
@@ -39,10 +52,9 @@ impl FileRange {
                 format!("`{path}` ends {} bytes early", self.len),
             ));
         }
-        buffer.truncate(n);
         self.offset += n as u64;
         self.len -= n as u64;
-        Ok(buffer.into())
+        Ok(n)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::Error;
+use crate::oci::{Algorithm, Digest};
 
 /// Metadata of a path; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,21 @@ pub fn read_at(file: &File, path: &Path, buffer: &mut [u8], offset: u64) -> Resu
             result => return result.map_err(|source| Error::new("read", path, source)),
         }
     }
+}
+
+/// Hashes an open file from start to end, telling `on_bytes` of each piece; returns its length too.
+pub fn digest_of(
+    (file, path): (&File, &Path),
+    algorithm: Algorithm,
+    on_bytes: &dyn Fn(u64),
+) -> Result<(Digest, u64), Error> {
+    let mut at = 0;
+    Digest::of_all(algorithm, |buffer| {
+        let n = read_at(file, path, buffer, at)?;
+        at += n as u64;
+        on_bytes(n as u64);
+        Ok(n)
+    })
 }
 
 /// Whether the file at `path` exists and contains exactly `bytes`.

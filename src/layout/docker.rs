@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use super::LayoutError;
 use super::oci::full_name;
-use crate::fsx::Durability;
+use crate::fsx::{Durability, VerifiedReader};
 use crate::oci::{
-    self, Descriptor, Digest, DigestHasher, Manifest, ManifestBody, RepositoryName, Tag,
+    self, ContentMismatch, Descriptor, Digest, Manifest, ManifestBody, RepositoryName, Tag,
+    Verifier,
 };
 use crate::tarball::{EntryPath, TarWriter, decoder};
 
@@ -221,64 +222,56 @@ impl DockerWriter {
         content: impl Read + Send,
     ) -> Result<(), LayoutError> {
         self.tar.begin(path)?;
-        let mut stored = Hashing {
-            inner: content,
-            hasher: DigestHasher::new(layer.stored.digest.algorithm()),
-            len: 0,
-            has_failed: false,
-        };
-        let read_error = |source: io::Error| LayoutError::LayerRead {
+        let mut stored = VerifiedReader::new(content, &layer.stored);
+        let unpacked = self.unpack(&mut stored, layer);
+        // Bytes after the decoder's last frame belong to the blob, too.
+        let read = stored.finish();
+        // A damaged blob is reported as such, whatever it decompresses to.
+        if let Some(mismatch) = stored.take_mismatch() {
+            return Err(mismatch.into());
+        }
+        let unpacked = unpacked?;
+        read.map_err(|source| LayoutError::LayerRead {
             digest: layer.stored.digest.clone(),
             source,
-        };
-        let unpacked = self.unpack(&mut stored, layer);
-        // After a read error the digest of the bytes so far is meaningless.
-        if stored.has_failed {
-            let unread = || read_error(io::ErrorKind::UnexpectedEof.into());
-            return Err(unpacked.err().unwrap_or_else(unread));
-        }
-        // Bytes after the decoder's last frame belong to the blob, too.
-        io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
-        // A damaged blob is reported as such, whatever it decompresses to.
-        stored.check(&layer.stored.digest)?;
-        let (hasher, len) = unpacked?;
-        let actual = hasher.finish();
-        if actual != layer.diff_id {
-            let expected = layer.diff_id.clone();
-            return Err(LayoutError::DiffIdMismatch {
+        })?;
+        unpacked.finish().map_err(|mismatch| match mismatch {
+            ContentMismatch::Digest {
+                expected,
+                actual,
+                len,
+            } => LayoutError::DiffIdMismatch {
                 layer: layer.stored.digest.clone(),
                 expected,
                 actual,
                 len,
-            });
-        }
-        Ok(())
+            },
+            mismatch @ ContentMismatch::Length { .. } => mismatch.into(),
+        })
     }
 
-    /// Decompresses a layer into the archive; returns its hasher and its length.
+    /// Decompresses a layer into the archive; returns what its image says it unpacks to.
     fn unpack(
         &mut self,
         stored: &mut (impl Read + Send),
         layer: &DockerLayer,
-    ) -> Result<(DigestHasher, u64), LayoutError> {
+    ) -> Result<Verifier, LayoutError> {
         let read_error = |source: io::Error| LayoutError::LayerRead {
             digest: layer.stored.digest.clone(),
             source,
         };
-        let mut hasher = DigestHasher::new(layer.diff_id.algorithm());
-        let mut len = 0;
+        let mut verifier = Verifier::from(&layer.diff_id);
         let (_, mut unpacked) = decoder(stored).map_err(read_error)?;
         let mut buffer = vec![0; CHUNK_LEN];
         loop {
             let n = match unpacked.read(&mut buffer) {
-                Ok(0) => return Ok((hasher, len)),
+                Ok(0) => return Ok(verifier),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => return Err(read_error(source)),
             };
-            hasher.update(&buffer[..n]);
+            verifier.update(&buffer[..n])?;
             self.tar.write(&buffer[..n])?;
-            len += n as u64;
         }
     }
 
@@ -301,41 +294,6 @@ impl DockerWriter {
             }
         }
         Ok(())
-    }
-}
-
-/// Hashes what is read through it.
-struct Hashing<R> {
-    inner: R,
-    hasher: DigestHasher,
-    len: u64,
-    /// Whether the bytes could not be read to their end.
-    has_failed: bool,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer);
-        let is_broken = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
-        self.has_failed |= read.as_ref().is_err_and(is_broken);
-        let n = read?;
-        self.hasher.update(&buffer[..n]);
-        self.len += n as u64;
-        Ok(n)
-    }
-}
-
-impl<R> Hashing<R> {
-    fn check(self, expected: &Digest) -> Result<(), LayoutError> {
-        let actual = self.hasher.finish();
-        if actual == *expected {
-            return Ok(());
-        }
-        Err(LayoutError::DigestMismatch {
-            expected: expected.clone(),
-            actual,
-            len: self.len,
-        })
     }
 }
 

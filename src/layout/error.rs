@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::CollectionError;
 use crate::fsx;
 use crate::hint::Hint;
-use crate::oci::{Digest, ManifestError, ReferenceError};
+use crate::oci::{ContentMismatch, Digest, ManifestError, ReferenceError};
 use crate::report::ErrorClass;
 
 /// A failed operation on a layout.
@@ -59,12 +59,8 @@ pub enum LayoutError {
     #[error("`{}` is being written by another process", path.display())]
     Busy { path: PathBuf },
     /// Bytes that came in are not those that were asked for.
-    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
-    DigestMismatch {
-        expected: Digest,
-        actual: Digest,
-        len: u64,
-    },
+    #[error(transparent)]
+    Content(#[from] ContentMismatch),
     /// A layer that unpacks to something else than its image says.
     #[error(
         "layer `{layer}` unpacks to `{actual}` ({len} bytes), where its image says `{expected}`"
@@ -134,6 +130,15 @@ impl From<CollectionError> for LayoutError {
     }
 }
 
+impl From<fsx::WriteError> for LayoutError {
+    fn from(error: fsx::WriteError) -> Self {
+        match error {
+            fsx::WriteError::File(error) => Self::File(error),
+            fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
+        }
+    }
+}
+
 impl LayoutError {
     /// Whether content is not what its digest says.
     pub fn is_content(&self) -> bool {
@@ -144,7 +149,7 @@ impl LayoutError {
                 matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
             }
             Self::Corrupt { .. }
-            | Self::DigestMismatch { .. }
+            | Self::Content(_)
             | Self::DiffIdMismatch { .. }
             | Self::LayerRead { .. }
             | Self::WrongLength { .. } => true,
@@ -164,7 +169,7 @@ impl LayoutError {
             Self::BadManifest { .. }
             | Self::Corrupt { .. }
             | Self::NotAFile { .. }
-            | Self::DigestMismatch { .. }
+            | Self::Content(_)
             | Self::DiffIdMismatch { .. }
             | Self::LayerRead { .. }
             | Self::WrongLength { .. } => ErrorClass::Verify,

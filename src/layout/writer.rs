@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::fsx::{self, Durability, LinkMode};
-use crate::oci::{Algorithm, Digest, DigestHasher, Manifest};
+use crate::oci::{Algorithm, Digest, Manifest, Verifier};
 
-use super::LayoutError;
-use super::file_name;
+use super::blob::Place;
+use super::{BlobWriter, LayoutError, file_name};
 
 /// A layout that is being built, in a hidden directory next to its destination.
 ///
@@ -28,16 +28,6 @@ pub enum Committed {
     Replaced,
     /// The same files were there already and are left.
     Unchanged,
-}
-
-/// A blob on its way into a layout.
-#[derive(Debug)]
-pub struct BlobWriter {
-    temp: fsx::TempFile,
-    destination: PathBuf,
-    expected: Digest,
-    hasher: DigestHasher,
-    len: u64,
 }
 
 /// The state of a destination.
@@ -134,15 +124,12 @@ impl DirWriter {
         Ok(())
     }
 
-    /// Starts a blob whose bytes come in pieces.
-    pub fn blob_writer(&self, digest: &Digest) -> Result<BlobWriter, LayoutError> {
-        Ok(BlobWriter {
-            temp: fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?,
-            destination: self.blob_path(digest),
-            expected: digest.clone(),
-            hasher: DigestHasher::new(digest.algorithm()),
-            len: 0,
-        })
+    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
+        let expected = expected.into();
+        let temp = fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?;
+        let place = Place::File(temp, self.blob_path(expected.expected()));
+        Ok(BlobWriter::new(place, expected))
     }
 
     /// Checks that the layout is complete and makes it appear at its destination.
@@ -245,40 +232,6 @@ impl DirWriter {
             }
         }
         Ok(true)
-    }
-}
-
-impl BlobWriter {
-    /// Appends `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        self.temp.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// The number of bytes so far.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether it is empty so far.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Keeps the blob if its bytes have the digest it was started with; otherwise it is gone.
-    pub fn commit(self) -> Result<(), LayoutError> {
-        let actual = self.hasher.finish();
-        if actual != self.expected {
-            return Err(LayoutError::DigestMismatch {
-                expected: self.expected,
-                actual,
-                len: self.len,
-            });
-        }
-        self.temp.persist(&self.destination, Durability::Deferred)?;
-        Ok(())
     }
 }
 

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+/// Number of bytes that are hashed at once: they stay in the processor's cache meanwhile.
+const READ_LEN: usize = 256 * 1024;
+
 /// A digest algorithm that can be computed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -34,6 +37,13 @@ impl Algorithm {
             Self::Sha384 => 96,
             Self::Sha512 => 128,
         }
+    }
+
+    /// Computes the digest of `bytes`.
+    pub fn digest(self, bytes: &[u8]) -> Digest {
+        let mut hasher = DigestHasher::new(self);
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     fn parse(name: &str) -> Option<Self> {
@@ -72,9 +82,27 @@ pub enum DigestError {
 impl Digest {
     /// Computes the sha256 digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hasher = DigestHasher::new(Algorithm::Sha256);
-        hasher.update(bytes);
-        hasher.finish()
+        Algorithm::Sha256.digest(bytes)
+    }
+
+    /// Computes the digest of what `read` puts into the buffers that it is given, until it puts
+    /// nothing; returns the number of bytes too.
+    pub fn of_all<E>(
+        algorithm: Algorithm,
+        mut read: impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(Self, u64), E> {
+        let mut hasher = DigestHasher::new(algorithm);
+        let mut buffer = vec![0; READ_LEN];
+        let mut len = 0;
+        loop {
+            match read(&mut buffer)? {
+                0 => return Ok((hasher.finish(), len)),
+                n => {
+                    hasher.update(&buffer[..n]);
+                    len += n as u64;
+                }
+            }
+        }
     }
 
     /// The whole text, `sha256:0123…`.
@@ -99,9 +127,7 @@ impl Digest {
 
     /// Whether `bytes` have this digest.
     pub fn matches(&self, bytes: &[u8]) -> bool {
-        let mut hasher = DigestHasher::new(self.algorithm);
-        hasher.update(bytes);
-        hasher.finish() == *self
+        self.algorithm.digest(bytes) == *self
     }
 }
 

@@ -12,10 +12,7 @@ use super::OpsError;
 use crate::bridge;
 use crate::bundle::{PlannedFile, WriteOutcome};
 use crate::fsx::{self, Durability, OutputFile};
-use crate::oci::{Algorithm, Digest, DigestHasher};
-
-/// How much of a file is hashed at once.
-const CHUNK_LEN: usize = 1 << 20;
+use crate::oci::{Algorithm, Digest};
 
 /// Whether outputs that exist may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +121,7 @@ pub fn checksum_path(output: &Path) -> PathBuf {
 
 fn hash(path: &Path) -> Result<Digest, fsx::Error> {
     let file = fsx::open(path)?;
-    let mut hasher = DigestHasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; CHUNK_LEN];
-    let mut done = 0;
-    loop {
-        match fsx::read_at(&file, path, &mut buffer, done)? {
-            0 => return Ok(hasher.finish()),
-            n => {
-                hasher.update(&buffer[..n]);
-                done += n as u64;
-            }
-        }
-    }
+    Ok(fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?.0)
 }
 
 /// A line as `sha256sum` prints it, which marks names that it has to escape.

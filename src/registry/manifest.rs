@@ -346,16 +346,14 @@ fn read_checked(
 
 /// Returns `expected` when it is the digest of `bytes`.
 fn check(bytes: &[u8], expected: &Digest, request: &RequestLine) -> Result<Digest, RegistryError> {
-    let mut hasher = crate::oci::DigestHasher::new(expected.algorithm());
-    hasher.update(bytes);
-    let actual = hasher.finish();
-    if actual == *expected {
-        Ok(actual)
+    let found = expected.algorithm().digest(bytes);
+    if found == *expected {
+        Ok(found)
     } else {
         Err(RegistryError::DigestMismatch {
             request: Box::new(request.clone()),
             expected: expected.clone(),
-            actual,
+            actual: found,
         })
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::store::{BlobWriter, Store};
+use crate::store::{Store, Upload};
 
 use super::error::{ApiError, Code};
 
@@ -41,7 +41,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Arrived {
     /// `None` until the first byte, so that an idle session costs no file.
-    writer: Option<BlobWriter>,
+    writer: Option<Upload>,
     used: Instant,
     ended: bool,
 }
@@ -139,7 +139,7 @@ impl Session {
 impl Arrived {
     /// The number of bytes received.
     pub(super) fn len(&self) -> u64 {
-        self.writer.as_ref().map_or(0, BlobWriter::len)
+        self.writer.as_ref().map_or(0, Upload::len)
     }
 
     /// Appends `bytes`; blocks.
@@ -149,7 +149,7 @@ impl Arrived {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(store.blob_writer(Algorithm::Sha256)?),
+            none => none.insert(store.upload(Algorithm::Sha256)?),
         };
         Ok(writer.write(bytes)?)
     }
@@ -157,13 +157,13 @@ impl Arrived {
     /// Prepares for a blob whose digest is known before its first byte.
     pub(super) fn expect(&mut self, store: &Store, digest: &Digest) -> Result<(), ApiError> {
         if self.writer.is_none() {
-            self.writer = Some(store.blob_writer(digest.algorithm())?);
+            self.writer = Some(store.upload(digest.algorithm())?);
         }
         Ok(())
     }
 
     /// Takes what arrived, to commit it.
-    pub(super) fn take(&mut self) -> Option<BlobWriter> {
+    pub(super) fn take(&mut self) -> Option<Upload> {
         self.writer.take()
     }
 }

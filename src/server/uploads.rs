@@ -10,8 +10,8 @@ use axum::response::Response;
 
 use crate::bridge;
 use crate::fsx::Durability;
-use crate::oci::{Digest, RepositoryName};
-use crate::store::{BlobWriter, Store, StoreError};
+use crate::oci::{ContentMismatch, Digest, RepositoryName};
+use crate::store::{Store, StoreError, Upload};
 
 use super::Server;
 use super::error::{ApiError, Code};
@@ -158,11 +158,9 @@ async fn whole(
     let location = blob_location(&repository, &digest);
     let (store, durability) = (server.store()?.clone(), server.options.durability);
     let (opened_in, algorithm) = (store.clone(), digest.algorithm());
-    let opening = server
-        .transfers
-        .run(move || opened_in.blob_writer(algorithm));
+    let opening = server.transfers.run(move || opened_in.upload(algorithm));
     let writer = opening.await?;
-    let write = |writer: &mut BlobWriter, bytes: &[u8]| Ok(writer.write(bytes)?);
+    let write = |writer: &mut Upload, bytes: &[u8]| Ok(writer.write(bytes)?);
     let (writer, received) = server.transfers.receive(body, writer, write).await;
     received?;
     let expected = digest.clone();
@@ -199,13 +197,13 @@ async fn mount(
 /// Publishes a blob whose bytes have the digest they should have, then links it.
 fn commit(
     (store, durability): (&Store, Durability),
-    writer: BlobWriter,
+    writer: Upload,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<(), ApiError> {
-    match writer.commit(digest, None, durability) {
+    match writer.commit(digest, durability) {
         Ok(()) => Ok(store.link_blob(repository, digest)?),
-        Err(StoreError::DigestMismatch { actual, .. }) => Err(ApiError::new(
+        Err(StoreError::Content(ContentMismatch::Digest { actual, .. })) => Err(ApiError::new(
             Code::DigestInvalid,
             format!("the bytes have the digest `{actual}`, not `{digest}`"),
         )),

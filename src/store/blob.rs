@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fsx::{self, Durability, FileRange, LinkMode, TempDir, TempFile, TempName};
-use crate::oci::{Algorithm, Descriptor, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest};
+use crate::fsx::{
+    self, Durability, FileRange, LinkMode, TempDir, TempFile, TempName, VerifiedWriter,
+};
+use crate::oci::{Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, Verifier};
 
 use super::stamp::{Soundness, Stamp};
 use super::{Store, StoreError, stamp};
@@ -19,9 +21,6 @@ pub enum Holding {
     /// A file of its length that was changed, and has another digest now.
     Damaged { actual: Digest },
 }
-
-/// Number of bytes read at once for hashing.
-pub(super) const READ_LEN: usize = 256 * 1024;
 
 impl Store {
     /// The path of a blob's data; the blob need not exist.
@@ -69,8 +68,8 @@ impl Store {
         Ok(opened.is_some_and(|(range, stamp)| range.len == len && stamp != Stamp::Broken))
     }
 
-    /// Opens a blob; `None` when it is not found. Nothing is verified here: the reader must hash.
-    pub fn open_blob(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
+    /// Opens a blob; `None` when it is not found. Its bytes are verified where they arrive.
+    pub fn open_unverified(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
         let path = self.blob_path(digest);
         let opened = fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
         Ok(opened.map(|(file, stat)| FileRange {
@@ -127,13 +126,11 @@ impl Store {
         Ok(Some(manifest))
     }
 
-    /// Starts a blob that is hashed with `algorithm` while it is written.
-    pub fn blob_writer(&self, algorithm: Algorithm) -> Result<BlobWriter, StoreError> {
+    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, StoreError> {
+        let temp = TempFile::create_in(self.temp_path()?, "blob-")?;
         Ok(BlobWriter {
-            temp: TempFile::create_in(self.temp_path()?, "blob-")?,
-            hasher: DigestHasher::new(algorithm),
-            algorithm,
-            len: 0,
+            writer: VerifiedWriter::new(temp, expected),
             store: self.clone(),
         })
     }
@@ -193,91 +190,55 @@ impl Store {
 /// A blob on its way into the store; dropped uncommitted, it leaves nothing.
 #[derive(Debug)]
 pub struct BlobWriter {
-    temp: TempFile,
-    hasher: DigestHasher,
-    algorithm: Algorithm,
-    len: u64,
+    writer: VerifiedWriter<TempFile>,
     store: Store,
 }
 
 impl BlobWriter {
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.temp.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-        Ok(())
+        Ok(self.writer.write(bytes)?)
     }
 
-    /// The number of bytes written so far.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether nothing was written so far.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Reserves room for `len` bytes, so that a full disk shows before they are fetched.
-    pub fn allocate(&self, len: u64) -> Result<(), StoreError> {
-        Ok(self.temp.allocate(len)?)
-    }
-
-    /// Publishes the blob under `expected`, or leaves the store unchanged.
+    /// Publishes the blob, or leaves the store unchanged where it is not what was expected.
     ///
-    /// Fails when the bytes have another digest, or are not `len`. A data file of the same length
-    /// that is there already is left as it is, unless it was changed after it was verified. A digest
-    /// of another algorithm than the writer's costs reading the bytes once more.
-    pub fn commit(
-        self,
-        expected: &Digest,
-        len: Option<u64>,
-        durability: Durability,
-    ) -> Result<(), StoreError> {
-        let (store, actual_len) = (self.store.clone(), self.len);
-        let temp = self.verified(expected, len)?;
-        if store.keeps(expected, actual_len)? {
-            return Ok(());
-        }
-        put(temp, (&store.blob_path(expected), expected), durability)
+    /// A data file of the same length that is there already is left as it is, unless it was changed
+    /// after it was verified.
+    pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
+        let (digest, len) = self.content();
+        self.store
+            .put_verified((self.writer.finish()?, &digest, len), durability)
     }
 
     /// Verifies the blob as [`BlobWriter::commit`] does, and keeps it for a later
     /// [`StagedBlob::publish`].
-    pub fn stage(self, expected: &Digest, len: Option<u64>) -> Result<StagedBlob, StoreError> {
-        let (store, actual_len) = (self.store.clone(), self.len);
-        let temp = self.verified(expected, len)?.close();
+    pub fn stage(self) -> Result<StagedBlob, StoreError> {
+        let (digest, len) = self.content();
         Ok(StagedBlob {
-            temp,
-            digest: expected.clone(),
-            len: actual_len,
-            store,
+            temp: self.writer.finish()?.close(),
+            digest,
+            len,
+            store: self.store,
         })
     }
 
-    /// Returns the file when its content is right.
-    fn verified(self, expected: &Digest, len: Option<u64>) -> Result<TempFile, StoreError> {
-        if let Some(expected_len) = len.filter(|&len| len != self.len) {
-            return Err(StoreError::LengthMismatch {
-                digest: expected.clone(),
-                expected: expected_len,
-                actual: self.len,
-            });
+    fn content(&self) -> (Digest, u64) {
+        let verifier = self.writer.verifier();
+        (verifier.expected().clone(), verifier.len())
+    }
+}
+
+impl Store {
+    /// Publishes a file that was verified to hold `digest`, unless there is a sound one.
+    pub(super) fn put_verified(
+        &self,
+        (temp, digest, len): (TempFile, &Digest, u64),
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        if self.keeps(digest, len)? {
+            return Ok(());
         }
-        let actual = if expected.algorithm() == self.algorithm {
-            self.hasher.finish()
-        } else {
-            hash_file(self.temp.path(), expected.algorithm(), &|_| ())?
-        };
-        if actual != *expected {
-            return Err(StoreError::DigestMismatch {
-                expected: expected.clone(),
-                actual,
-                len: self.len,
-            });
-        }
-        Ok(self.temp)
+        put(temp, (&self.blob_path(digest), digest), durability)
     }
 }
 
@@ -294,11 +255,8 @@ pub struct StagedBlob {
 impl StagedBlob {
     /// Makes the blob visible, as [`BlobWriter::commit`] does.
     pub fn publish(self, durability: Durability) -> Result<(), StoreError> {
-        if self.store.keeps(&self.digest, self.len)? {
-            return Ok(());
-        }
-        let path = self.store.blob_path(&self.digest);
-        put(self.temp.open()?, (&path, &self.digest), durability)
+        self.store
+            .put_verified((self.temp.open()?, &self.digest, self.len), durability)
     }
 }
 
@@ -335,33 +293,4 @@ pub(super) fn put_with(
         }
     }
     Ok(())
-}
-
-/// Hashes a file, telling `on_bytes` of each piece.
-fn hash_file(
-    path: &Path,
-    algorithm: Algorithm,
-    on_bytes: &dyn Fn(u64),
-) -> Result<Digest, fsx::Error> {
-    hash_open((&fsx::open(path)?, path), algorithm, on_bytes)
-}
-
-/// Hashes an open file, telling `on_bytes` of each piece.
-pub(super) fn hash_open(
-    (file, path): (&fsx::File, &Path),
-    algorithm: Algorithm,
-    on_bytes: &dyn Fn(u64),
-) -> Result<Digest, fsx::Error> {
-    let mut hasher = DigestHasher::new(algorithm);
-    let mut buffer = vec![0; READ_LEN];
-    let mut at = 0;
-    loop {
-        let n = fsx::read_at(file, path, &mut buffer, at)?;
-        if n == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(&buffer[..n]);
-        at += n as u64;
-        on_bytes(n as u64);
-    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fsx;
 use crate::hint::Hint;
-use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+use crate::oci::{ContentMismatch, Digest, DigestError, ManifestError, RepositoryName};
 use crate::report::ErrorClass;
 
 /// A failed operation on a store.
@@ -48,19 +48,8 @@ pub enum StoreError {
     #[error("link `{}` does not hold a digest", path.display())]
     BadLink { path: PathBuf, source: DigestError },
     /// Bytes that came in are not those that were asked for.
-    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
-    DigestMismatch {
-        expected: Digest,
-        actual: Digest,
-        len: u64,
-    },
-    /// More or fewer bytes came in than were announced.
-    #[error("blob `{digest}` arrived with {actual} of {expected} bytes")]
-    LengthMismatch {
-        digest: Digest,
-        expected: u64,
-        actual: u64,
-    },
+    #[error(transparent)]
+    Content(#[from] ContentMismatch),
     /// Bytes in the store are not those that their place says.
     #[error("`{}` does not hold `{digest}`: the file is damaged", path.display())]
     Corrupt { digest: Digest, path: PathBuf },
@@ -78,6 +67,15 @@ pub enum StoreError {
     },
 }
 
+impl From<fsx::WriteError> for StoreError {
+    fn from(error: fsx::WriteError) -> Self {
+        match error {
+            fsx::WriteError::File(error) => Self::File(error),
+            fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
+        }
+    }
+}
+
 impl StoreError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
@@ -92,8 +90,7 @@ impl StoreError {
             Self::File(error) => error.class(),
             Self::NotPutBack { source, .. } => source.class(),
             Self::BadLink { .. }
-            | Self::DigestMismatch { .. }
-            | Self::LengthMismatch { .. }
+            | Self::Content(_)
             | Self::Corrupt { .. }
             | Self::BadManifest { .. } => ErrorClass::Verify,
             Self::MissingBlob { .. } => ErrorClass::NotFound,
@@ -137,7 +134,7 @@ impl Hint for StoreError {
                 "`hod verify` lists all that is damaged; remove `{}` and pull its image again",
                 path.display()
             )),
-            Self::DigestMismatch { .. } | Self::LengthMismatch { .. } => Some(
+            Self::Content(_) => Some(
                 "nothing of this blob was kept; running the same command again is safe".to_owned(),
             ),
             Self::MissingBlob { .. } => {

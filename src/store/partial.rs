@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bridge::Stop;
-use crate::fsx::{self, Durability, Keeping, KeptFile, Leftover};
-use crate::oci::{Descriptor, Digest, DigestHasher};
+use crate::fsx::{self, Durability, Keeping, KeptFile, Leftover, VerifiedWriter};
+use crate::oci::{ContentMismatch, Descriptor, Digest, Verifier};
 
-use super::blob::{READ_LEN, put_with};
+use super::blob::put_with;
 use super::layout::Tree;
 use super::{PARTIAL_DIR, STATE_DIR, Store, StoreError, stamp};
 
@@ -35,11 +35,7 @@ pub enum Partial {
 /// A blob that is not yet whole. Dropped, it stays as it is for a later run.
 #[derive(Debug)]
 pub struct PartialBlob {
-    file: KeptFile,
-    /// Of all that is in the file.
-    hasher: DigestHasher,
-    digest: Digest,
-    size: u64,
+    writer: VerifiedWriter<KeptFile>,
     store: Store,
 }
 
@@ -54,7 +50,7 @@ impl Store {
         if let Some(dir) = path.parent() {
             fsx::make_own_dir(dir)?;
         }
-        let file = match KeptFile::open(&path)? {
+        let mut file = match KeptFile::open(&path)? {
             Keeping::Ours(file) => file,
             Keeping::Busy => {
                 let len = self.partial_len(&blob.digest)?;
@@ -67,18 +63,14 @@ impl Store {
             file.remove()?;
             return Ok(Partial::Present);
         }
-        let mut partial = Box::new(PartialBlob {
-            file,
-            hasher: DigestHasher::new(blob.digest.algorithm()),
-            digest: blob.digest.clone(),
-            size: blob.size,
-            store: self.clone(),
-        });
-        if partial.file.len() > blob.size {
-            partial.file.cut(0)?;
+        if file.len() > blob.size {
+            file.cut(0)?;
         }
-        partial.hash(stop)?;
-        Ok(Partial::Ours(partial))
+        let verifier = seen(&file, blob, stop)?;
+        Ok(Partial::Ours(Box::new(PartialBlob {
+            writer: VerifiedWriter::new(file, verifier),
+            store: self.clone(),
+        })))
     }
 
     /// The number of bytes of a blob that an earlier run left.
@@ -97,36 +89,22 @@ impl Store {
 impl PartialBlob {
     /// The number of bytes present.
     pub fn len(&self) -> u64 {
-        self.file.len()
+        self.writer.verifier().len()
     }
 
     /// Whether no bytes are present.
     pub fn is_empty(&self) -> bool {
-        self.file.is_empty()
+        self.writer.verifier().is_empty()
     }
 
     /// Whether all bytes are present, verified or not.
     pub fn is_whole(&self) -> bool {
-        self.file.len() == self.size
+        self.writer.verifier().is_whole()
     }
 
     /// Appends `bytes`; more than the blob has is an error, of which nothing is kept.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let len = self.len();
-        if bytes.len() as u64 > self.size - len {
-            return Err(StoreError::LengthMismatch {
-                digest: self.digest.clone(),
-                expected: self.size,
-                actual: len + bytes.len() as u64,
-            });
-        }
-        if let Err(error) = self.file.append(bytes) {
-            // A part of them may be there, which is not hashed.
-            self.file.cut(len)?;
-            return Err(error.into());
-        }
-        self.hasher.update(bytes);
-        Ok(())
+        Ok(self.writer.write(bytes)?)
     }
 
     /// Publishes the blob.
@@ -134,47 +112,35 @@ impl PartialBlob {
     /// Bytes with another digest are thrown away, so that the next attempt begins anew; what is
     /// not whole is kept, and an error too.
     pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
-        let len = self.len();
-        if len != self.size {
-            return Err(StoreError::LengthMismatch {
-                digest: self.digest,
-                expected: self.size,
-                actual: len,
-            });
+        let (digest, len) = (self.writer.verifier().expected().clone(), self.len());
+        let (file, verified) = self.writer.into_parts();
+        if let Err(mismatch) = verified {
+            if let ContentMismatch::Digest { .. } = mismatch {
+                file.remove()?;
+            }
+            return Err(mismatch.into());
         }
-        let actual = self.hasher.finish();
-        if actual != self.digest {
-            self.file.remove()?;
-            return Err(StoreError::DigestMismatch {
-                expected: self.digest,
-                actual,
-                len,
-            });
+        if self.store.keeps(&digest, len)? {
+            return Ok(file.remove()?);
         }
-        if self.store.keeps(&self.digest, len)? {
-            return Ok(self.file.remove()?);
-        }
-        let path = self.store.blob_path(&self.digest);
+        let path = self.store.blob_path(&digest);
         put_with(&path, durability, || {
-            let stamp = |file: &fsx::File| stamp::set_on_new(file, &self.digest);
-            self.file.persist_with(&path, durability, stamp)
+            file.persist_with(&path, durability, |file| stamp::set_on_new(file, &digest))
         })
     }
+}
 
-    /// Hashes what an earlier run left.
-    fn hash(&mut self, stop: &Stop) -> Result<(), StoreError> {
-        let mut buffer = vec![0; READ_LEN];
-        let mut at = 0;
-        while at < self.file.len() && !stop.is_set() {
-            let n = self.file.read_at(&mut buffer, at)?;
-            if n == 0 {
-                break;
-            }
-            self.hasher.update(&buffer[..n]);
-            at += n as u64;
+/// Hashes what an earlier run left, unless `stop` is set.
+fn seen(file: &KeptFile, blob: &Descriptor, stop: &Stop) -> Result<Verifier, StoreError> {
+    let mut verifier = Verifier::from(blob);
+    let mut buffer = vec![0; fsx::CHUNK_LEN];
+    while verifier.len() < file.len() && !stop.is_set() {
+        match file.read_at(&mut buffer, verifier.len())? {
+            0 => break,
+            n => verifier.update(&buffer[..n])?,
         }
-        Ok(())
     }
+    Ok(verifier)
 }
 
 /// Removes stale partial blobs; requires that no other process has the store open.
@@ -236,7 +202,10 @@ mod tests {
         let mut second = ours(store, &blob);
         assert_eq!(second.len(), 6);
         let error = second.write(b"worlds").unwrap_err();
-        assert!(matches!(error, StoreError::LengthMismatch { .. }));
+        assert!(matches!(
+            error,
+            StoreError::Content(ContentMismatch::Length { .. })
+        ));
         second.write(b"world").unwrap();
         assert!(second.is_whole());
         second.commit(Deferred).unwrap();
@@ -256,12 +225,15 @@ mod tests {
         let error = partial.commit(Deferred).unwrap_err();
         assert!(matches!(
             error,
-            StoreError::LengthMismatch { actual: 3, .. }
+            StoreError::Content(ContentMismatch::Length { actual: 3, .. })
         ));
         let mut partial = ours(store, &blob);
         partial.write(b"p!").unwrap();
         let error = partial.commit(Deferred).unwrap_err();
-        assert!(matches!(error, StoreError::DigestMismatch { .. }));
+        assert!(matches!(
+            error,
+            StoreError::Content(ContentMismatch::Digest { .. })
+        ));
         assert!(ours(store, &blob).is_empty());
         assert_eq!(store.blob_len(&blob.digest).unwrap(), None);
     }
@@ -290,9 +262,9 @@ mod tests {
         let age = Duration::from_hours(7 * 24 + 1);
         let long_ago = std::time::SystemTime::now() - age;
         file.set_modified(long_ago).unwrap();
-        let mut writer = place.store.blob_writer(here.digest.algorithm()).unwrap();
+        let mut writer = place.store.blob_writer(&here.digest).unwrap();
         writer.write(b"here").unwrap();
-        writer.commit(&here.digest, None, Deferred).unwrap();
+        writer.commit(Deferred).unwrap();
         let stray = root.join(".hod/partial/notes");
         fsx::write_file(&stray, b"").unwrap();
         drop(place.store);

@@ -492,15 +492,14 @@ impl Survey<'_> {
 mod tests {
     use super::*;
     use crate::fsx::Durability;
-    use crate::oci::Algorithm;
 
     /// Puts an image of one layer under `a:1`; returns the digests of its parts.
     fn fill(store: &Store, seed: &str) -> Publication {
         let put = |bytes: &[u8]| {
-            let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
-            writer.write(bytes).unwrap();
             let digest = Digest::of(bytes);
-            writer.commit(&digest, None, Durability::Synced).unwrap();
+            let mut writer = store.blob_writer(&digest).unwrap();
+            writer.write(bytes).unwrap();
+            writer.commit(Durability::Synced).unwrap();
             digest
         };
         let blob = put(seed.as_bytes());

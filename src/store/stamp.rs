@@ -82,7 +82,7 @@ pub fn examine_foreign(digest: &Digest, blob: &FileRange) -> Result<Soundness, f
 
 fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
     let file = (&*blob.file, blob.path.as_path());
-    let actual = super::blob::hash_open(file, digest.algorithm(), &|_| ())?;
+    let (actual, _) = fsx::digest_of(file, digest.algorithm(), &|_| ())?;
     if actual == *digest {
         Ok(Soundness::Sound)
     } else {
@@ -179,19 +179,18 @@ mod tests {
 
     use super::*;
     use crate::fsx::Durability;
-    use crate::oci::Algorithm;
     use crate::store::Holding;
 
     fn put(store: &Store, bytes: &[u8], durability: Durability) -> Digest {
         let digest = Digest::of(bytes);
-        let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
+        let mut writer = store.blob_writer(&digest).unwrap();
         writer.write(bytes).unwrap();
-        writer.commit(&digest, None, durability).unwrap();
+        writer.commit(durability).unwrap();
         digest
     }
 
     fn is_verified(store: &Store, digest: &Digest) -> bool {
-        store.is_verified(digest, &store.open_blob(digest).unwrap().unwrap())
+        store.is_verified(digest, &store.open_unverified(digest).unwrap().unwrap())
     }
 
     #[expect(clippy::disallowed_methods, reason = "a file is written in place")]
@@ -207,7 +206,7 @@ mod tests {
         let digest = put(&store, b"hello", Durability::Synced);
         assert!(is_verified(&store, &digest));
         let other = Digest::of(b"other");
-        let blob = store.open_blob(&digest).unwrap().unwrap();
+        let blob = store.open_unverified(&digest).unwrap().unwrap();
         assert!(!store.is_verified(&other, &blob));
         // Even writing the same byte.
         opened_for_writing(&store, &digest).write_all(b"h").unwrap();
@@ -220,11 +219,11 @@ mod tests {
         let store = Store::create(root.path()).unwrap();
         let digest = put(&store, b"hello", Durability::Deferred);
         assert!(!is_verified(&store, &digest));
-        store.note_verified(&digest, &store.open_blob(&digest).unwrap().unwrap());
+        store.note_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
         assert!(!is_verified(&store, &digest), "it was written a moment ago");
         let file = opened_for_writing(&store, &digest);
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        store.note_verified(&digest, &store.open_blob(&digest).unwrap().unwrap());
+        store.note_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
         assert!(
             !is_verified(&store, &digest),
             "nor is it older than it says"
@@ -270,7 +269,7 @@ mod tests {
         opened_for_writing(&store, &foreign).set_len(4).unwrap();
         assert_eq!(holding(&foreign), Holding::Absent);
         // The result of a verification is remembered.
-        let range = store.open_blob(&foreign).unwrap().unwrap();
+        let range = store.open_unverified(&foreign).unwrap().unwrap();
         store.note_damaged(&range);
         assert!(store.is_suspect(&foreign).unwrap());
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::fsx::{Durability, LinkMode, TempDir};
-use crate::oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
+use crate::oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName, Tag, Verifier};
 
 /// A store in a directory that goes with it.
 pub(super) struct Scratch {
@@ -95,10 +95,9 @@ pub(super) fn tag(text: &str) -> Tag {
 
 fn put_blob(store: &Store, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
-    let mut writer = store.blob_writer(Algorithm::Sha256).unwrap();
+    let mut writer = store.blob_writer(&digest).unwrap();
     writer.write(bytes).unwrap();
-    let len = Some(bytes.len() as u64);
-    writer.commit(&digest, len, Durability::Deferred).unwrap();
+    writer.commit(Durability::Deferred).unwrap();
     digest
 }
 
@@ -223,33 +222,41 @@ fn nothing_is_published_before_its_blobs_are_there() {
 #[test]
 fn only_the_right_bytes_are_committed() {
     #[track_caller]
-    fn check(scratch: &Scratch, bytes: &[u8], len: Option<u64>, expect: &str) {
-        let digest = Digest::of(b"right");
-        let mut writer = scratch.store.blob_writer(Algorithm::Sha256).unwrap();
-        writer.write(bytes).unwrap();
-        let error = writer.commit(&digest, len, Durability::Synced).unwrap_err();
+    fn check(scratch: &Scratch, bytes: &[u8], expected: impl Into<Verifier>, expect: &str) {
+        let mut writer = scratch.store.blob_writer(expected).unwrap();
+        let written = writer.write(bytes);
+        let error = written.and_then(|()| writer.commit(Durability::Synced));
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::Content(_)), "{error:?}");
         assert!(error.to_string().contains(expect), "{error}");
+        let digest = Digest::of(b"right");
         assert_eq!(scratch.store.blob_len(&digest).unwrap(), None);
         assert!(files(&scratch.store.temp_dir().unwrap()).is_empty());
     }
     let scratch = scratch();
-    check(&scratch, b"wrong", None, "arrived as `sha256:");
-    check(&scratch, b"wrong", Some(5), "after 5 bytes");
-    check(&scratch, b"righ", Some(5), "arrived with 4 of 5 bytes");
+    let blob = &Descriptor::new("x/y".into(), Digest::of(b"right"), 5);
+    check(&scratch, b"wrong", &blob.digest, "arrived as `sha256:");
+    check(&scratch, b"wrong", blob, "after 5 bytes");
+    check(&scratch, b"righ", blob, "arrived with 4 of 5 bytes");
+    check(&scratch, b"right!", blob, "arrived with 6 of 5 bytes");
+    let mut upload = scratch.store.upload(Algorithm::Sha256).unwrap();
+    upload.write(b"wrong").unwrap();
+    let error = upload.commit(&blob.digest, Durability::Synced).unwrap_err();
+    assert!(matches!(error, StoreError::Content(_)), "{error:?}");
     let digest = scratch.blob(b"right");
     let read = scratch.store.read_blob(&digest, 5).unwrap();
     assert_eq!(read.as_deref(), Some(&b"right"[..]));
 }
 
 #[test]
-fn a_digest_of_another_algorithm_than_the_writers_is_computed_again() {
+fn a_digest_of_another_algorithm_than_the_likely_one_is_computed_again() {
     let scratch = scratch();
     let mut hasher = crate::oci::DigestHasher::new(Algorithm::Sha512);
     hasher.update(b"bytes");
     let digest = hasher.finish();
-    let mut writer = scratch.store.blob_writer(Algorithm::Sha256).unwrap();
-    writer.write(b"bytes").unwrap();
-    writer.commit(&digest, None, Durability::Synced).unwrap();
+    let mut upload = scratch.store.upload(Algorithm::Sha256).unwrap();
+    upload.write(b"bytes").unwrap();
+    upload.commit(&digest, Durability::Synced).unwrap();
     assert_eq!(scratch.store.blob_len(&digest).unwrap(), Some(5));
 }
 

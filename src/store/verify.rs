@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use problem::{LinkFault, Problem};
 
-use super::blob::hash_open;
 use super::{Store, StoreError, stamp};
 use crate::bridge;
 use crate::fsx;
@@ -116,7 +115,7 @@ fn check_blob(
     on_bytes: &dyn Fn(u64),
 ) -> Option<Problem> {
     let hashed = fsx::open(&blob.path).and_then(|file| {
-        let actual = hash_open((&file, &blob.path), digest.algorithm(), on_bytes)?;
+        let (actual, _) = fsx::digest_of((&file, &blob.path), digest.algorithm(), on_bytes)?;
         Ok((file, actual))
     });
     match hashed {

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use super::attempt::Attempts;
 use super::{Location, Source, TransferError};
 use crate::bridge;
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, ManifestBody, Platform};
+use crate::oci::{Descriptor, ImageConfig, Manifest, ManifestBody, Platform};
 use crate::registry::RetryPolicy;
 use crate::report::Reporter;
 
@@ -97,13 +97,8 @@ async fn read(
             break;
         }
     }
-    if config.digest.matches(&bytes) {
-        return Ok(bytes);
+    match config.digest.check(&bytes) {
+        Ok(()) => Ok(bytes),
+        Err(mismatch) => Err(source.blame(location, &config.digest, mismatch.into())),
     }
-    let error = TransferError::DigestMismatch {
-        expected: config.digest.clone(),
-        actual: Digest::of(&bytes),
-        len: bytes.len() as u64,
-    };
-    Err(source.blame(location, &config.digest, error))
 }

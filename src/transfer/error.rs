@@ -7,7 +7,7 @@ use crate::bundle::BundleError;
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
 use crate::layout::{CollectionError, LayoutError, NoDockerImage};
-use crate::oci::{Digest, ManifestError, Registry, Tag};
+use crate::oci::{ContentMismatch, Digest, ManifestError, Registry, Tag};
 use crate::registry::{Failure, RegistryError};
 use crate::report::ErrorClass;
 use crate::store::StoreError;
@@ -21,14 +21,14 @@ pub enum TransferError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// A bundle that is read once broke off under all who waited for it.
     #[error(transparent)]
     Stream(Arc<BundleError>),
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    Layout(LayoutError),
     #[error(transparent)]
     File(#[from] fsx::Error),
     #[error(transparent)]
@@ -71,12 +71,9 @@ pub enum TransferError {
         expected: u64,
         source: Arc<TransferError>,
     },
-    #[error("blob `{expected}` arrived as `{actual}` after {len} bytes")]
-    DigestMismatch {
-        expected: Digest,
-        actual: Digest,
-        len: u64,
-    },
+    /// What came is not what was asked for.
+    #[error(transparent)]
+    Content(#[from] ContentMismatch),
     #[error("failed to read a blob from `{}`", path.display())]
     BlobRead {
         path: std::path::PathBuf,
@@ -213,6 +210,25 @@ fn on(registry: Option<&Registry>) -> String {
     registry.map_or_else(String::new, |registry| format!(" on `{registry}`"))
 }
 
+/// Content that is wrong is so wherever it was to go.
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Content(mismatch) => Self::Content(mismatch),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<LayoutError> for TransferError {
+    fn from(error: LayoutError) -> Self {
+        match error {
+            LayoutError::Content(mismatch) => Self::Content(mismatch),
+            error => Self::Layout(error),
+        }
+    }
+}
+
 impl From<CollectionError> for TransferError {
     fn from(error: CollectionError) -> Self {
         Self::Layout(error.into())
@@ -235,13 +251,7 @@ impl TransferError {
             Self::Registry(error) => error.failure(),
             Self::Referrers { source: error, .. } => error.failure(source),
             // Damage in a local source is permanent.
-            Self::Store(StoreError::DigestMismatch { .. })
-            | Self::Layout(LayoutError::DigestMismatch { .. })
-            | Self::DigestMismatch { .. }
-                if source.is_remote() =>
-            {
-                Failure::Garbled
-            }
+            Self::Content(ContentMismatch::Digest { .. }) if source.is_remote() => Failure::Garbled,
             _ => Failure::Lasting,
         }
     }
@@ -296,8 +306,8 @@ impl TransferError {
             Self::Stream(error) => error.is_content(),
             Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_unverified(),
-            Self::Store(StoreError::DigestMismatch { .. } | StoreError::Corrupt { .. })
-            | Self::DigestMismatch { .. }
+            Self::Store(StoreError::Corrupt { .. })
+            | Self::Content(_)
             | Self::DamagedSource { .. }
             | Self::BlobLength { .. }
             | Self::SizesDiffer { .. }
@@ -311,7 +321,7 @@ impl TransferError {
         matches!(
             self,
             Self::Registry(RegistryError::WrongClaim { .. })
-                | Self::Store(StoreError::LengthMismatch { .. })
+                | Self::Content(ContentMismatch::Length { .. })
                 | Self::BlobLength { .. }
         )
     }
@@ -338,8 +348,6 @@ impl TransferError {
         match self {
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
-            // A local source would have been blamed.
-            Self::Layout(LayoutError::DigestMismatch { .. }) => false,
             Self::Layout(error) => error.is_content(),
             Self::Referrers { source, .. } => source.is_damaged_source(),
             Self::Store(StoreError::Corrupt { .. })
@@ -376,7 +384,7 @@ impl TransferError {
             | Self::SizesDiffer { .. }
             | Self::WrongSize { .. }
             | Self::DamagedSource { .. }
-            | Self::DigestMismatch { .. } => ErrorClass::Verify,
+            | Self::Content(_) => ErrorClass::Verify,
             Self::TargetDamaged { .. } => ErrorClass::Server,
             Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
             Self::PinnedIndex { .. }
@@ -506,6 +514,9 @@ impl Hint for TransferError {
                  has one that it lacked then. To take what it has now, pull the original list \
                  with `--lock` again."
                     .to_owned(),
+            ),
+            Self::Content(_) => Some(
+                "nothing of this blob was kept; running the same command again is safe".to_owned(),
             ),
             Self::DamagedSource { holder, .. } => Some(where_damaged(*holder).to_owned()),
             Self::TargetDamaged { .. } => Some(

@@ -6,6 +6,7 @@ mod bundles;
 mod collection;
 mod content;
 mod layouts;
+mod pieces;
 mod registry;
 mod store;
 mod streamed;
@@ -22,6 +23,7 @@ pub use bundles::BundlesSource;
 pub use collection::CollectionSource;
 pub use content::{BlobContent, BlobStream};
 pub use layouts::LayoutsSource;
+pub use pieces::Pieces;
 pub use registry::{Looked, RegistrySource};
 pub use wanted::{Destination, Locate, Location, Wanted};
 
@@ -29,11 +31,11 @@ use super::sequential::Turn;
 use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
 use crate::bridge;
 use crate::bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
-use crate::layout::{Collection, LayoutError};
-use crate::oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
+use crate::layout::Collection;
+use crate::oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
 use crate::registry::HostState;
 use crate::report::Reporter;
-use crate::store::{Soundness, Store, StoreError, examine};
+use crate::store::{Soundness, Store, examine};
 
 /// What the sources of a kind can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -391,9 +393,7 @@ impl dyn Source {
         error: TransferError,
     ) -> TransferError {
         let actual = match &error {
-            TransferError::Store(StoreError::DigestMismatch { actual, .. })
-            | TransferError::Layout(LayoutError::DigestMismatch { actual, .. })
-            | TransferError::DigestMismatch { actual, .. } => Some(actual),
+            TransferError::Content(ContentMismatch::Digest { actual, .. }) => Some(actual),
             TransferError::Registry(error) => error.damaged_upload(),
             _ => None,
         };

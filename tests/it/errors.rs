@@ -16,7 +16,7 @@ use hod::cli::ui::render_error;
 use hod::fsx;
 use hod::hint::Hint;
 use hod::layout::NoDockerImage;
-use hod::oci::{Digest, ManifestError};
+use hod::oci::{ContentMismatch, Digest, ManifestError};
 use hod::report::ErrorClass;
 use hod::store::StoreError;
 use hod::transfer::{AbsentChild, BlobHolder, Holder, SizeClaim, TransferError, Unmatched, Wish};
@@ -71,16 +71,16 @@ fn of_the_store() {
             path: path(),
             source: "sha256:3".parse::<Digest>().unwrap_err(),
         },
-        StoreError::DigestMismatch {
+        StoreError::Content(ContentMismatch::Digest {
             expected: digest(),
             actual: Digest::of(b"x"),
             len: 1,
-        },
-        StoreError::LengthMismatch {
+        }),
+        StoreError::Content(ContentMismatch::Length {
             digest: digest(),
             expected: 2,
             actual: 1,
-        },
+        }),
         StoreError::Corrupt {
             digest: digest(),
             path: path(),
@@ -107,8 +107,7 @@ fn of_the_store() {
             | StoreError::NotPutBack { .. }
             | StoreError::File(_)
             | StoreError::BadLink { .. }
-            | StoreError::DigestMismatch { .. }
-            | StoreError::LengthMismatch { .. }
+            | StoreError::Content(_)
             | StoreError::Corrupt { .. }
             | StoreError::BadManifest { .. }
             | StoreError::MissingBlob { .. } => {}
@@ -202,11 +201,11 @@ fn of_the_way() {
             expected: 2,
             source: Arc::new(TransferError::Stopped),
         },
-        TransferError::DigestMismatch {
+        TransferError::Content(ContentMismatch::Digest {
             expected: digest(),
             actual: Digest::of(b"x"),
             len: 1,
-        },
+        }),
         TransferError::BlobRead {
             path: path(),
             source: io::ErrorKind::UnexpectedEof.into(),
@@ -294,7 +293,7 @@ fn of_the_way() {
             | TransferError::SizesDiffer { .. }
             | TransferError::WrongSize { .. }
             | TransferError::NameTaken { .. }
-            | TransferError::DigestMismatch { .. }
+            | TransferError::Content(_)
             | TransferError::BlobRead { .. }
             | TransferError::StreamRead { .. }
             | TransferError::NoPlatform { .. }

@@ -16,15 +16,12 @@ use super::name::{NamedImage, nameless};
 use super::{CollectionError, Place, TopManifest, UnreadableImage};
 use crate::fsx;
 use crate::oci::{
-    self, Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, MediaType, Reference,
-    ReferenceError,
+    self, Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, MediaType, Reference, ReferenceError,
 };
 use crate::tarball::{ArchiveError, Compression, MemberKind};
 
 /// Maximum number of links followed in a row.
 const LINKS_MAX: usize = 8;
-/// How much of a layer is read at once to hash it.
-const HASHED_AT_ONCE: usize = 256 * 1024;
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 const LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
@@ -254,21 +251,16 @@ impl<'a> Builder<'a> {
         if let Some(digest) = self.packed.get(&place.member) {
             return Ok(Some((compression, digest.clone())));
         }
-        let mut hasher = DigestHasher::new(Algorithm::Sha256);
-        let mut buffer = vec![0; HASHED_AT_ONCE];
         let (mut at, end) = (place.offset, place.offset + place.len);
-        while at < end {
-            let want =
-                usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        // One that was cut off since it was looked through ends early; what reads the layer says
+        // so.
+        let (digest, _) = Digest::of_all(Algorithm::Sha256, |buffer| {
+            let left = end - at;
+            let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let n = fsx::read_at(&archive, &self.path, &mut buffer[..want], at)?;
-            if n == 0 {
-                // Cut off since it was looked through; what reads the layer says so.
-                break;
-            }
-            hasher.update(&buffer[..n]);
             at += n as u64;
-        }
-        let digest = hasher.finish();
+            Ok::<_, fsx::Error>(n)
+        })?;
         self.packed.insert(place.member.clone(), digest.clone());
         Ok(Some((compression, digest)))
     }

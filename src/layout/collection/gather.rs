@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::index::INDEX_LEN_MAX;
 use super::role::{Role, role, tree_above};
 use super::{CollectionError, Place, UnreadableImage};
-use crate::oci::{
-    Algorithm, Digest, DigestHasher, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag,
-};
+use crate::oci::{Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
 use crate::tarball::{ArchiveError, Compression, Member, MemberKind, Reader};
 
 /// The longest link of a registry that is read, in bytes.
@@ -325,12 +323,6 @@ fn read_link(
 
 /// Hashes the content of a member.
 fn hash(reader: &mut Reader) -> Result<Digest, ArchiveError> {
-    let mut hasher = DigestHasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match reader.read_some(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
+    let hashed = Digest::of_all(Algorithm::Sha256, |buffer| reader.read_some(buffer));
+    Ok(hashed?.0)
 }

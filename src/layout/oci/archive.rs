@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::entry::{OldIndex, index};
-use super::{Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::fsx::Durability;
-use crate::layout::LayoutError;
+use super::{INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
+use crate::fsx::{self, Durability};
+use crate::layout::blob::Place;
+use crate::layout::{BlobWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::tarball::{EntryPath, PlannedTar};
 
@@ -33,14 +34,14 @@ pub struct OciArchiveWriter {
     missing: Mutex<BTreeSet<Digest>>,
 }
 
-/// A blob on its way into an archive.
+/// The place of a blob in an archive.
 #[derive(Debug)]
-pub struct ArchiveBlob {
+pub(in crate::layout) struct ArchiveMember {
     writer: Arc<OciArchiveWriter>,
-    member: EntryPath,
-    /// The length that was planned.
-    len: u64,
-    checked: Checked,
+    path: EntryPath,
+    digest: Digest,
+    /// How much was written.
+    at: u64,
 }
 
 impl OciArchivePlan {
@@ -88,13 +89,14 @@ impl OciArchiveWriter {
     }
 
     /// Starts a blob of the plan, of the length that it has there.
-    pub fn blob_writer(self: &Arc<Self>, blob: &Descriptor) -> ArchiveBlob {
-        ArchiveBlob {
+    pub fn blob_writer(self: &Arc<Self>, blob: &Descriptor) -> BlobWriter {
+        let member = ArchiveMember {
             writer: Arc::clone(self),
-            member: entry_path(&blob_member(&blob.digest)),
-            len: blob.size,
-            checked: Checked::new(&blob.digest),
-        }
+            path: entry_path(&blob_member(&blob.digest)),
+            digest: blob.digest.clone(),
+            at: 0,
+        };
+        BlobWriter::new(Place::Member(member), blob)
     }
 
     /// Publishes the archive, if it is complete.
@@ -109,40 +111,19 @@ impl OciArchiveWriter {
     }
 }
 
-impl ArchiveBlob {
-    /// Appends `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        let from = self.checked.len;
-        self.checked.update(bytes);
-        if self.checked.len > self.len {
-            return Err(self.wrong_length());
-        }
-        Ok(self.writer.tar.write_at(&self.member, bytes, from)?)
-    }
-
-    /// Counts the blob as written if its bytes have the digest it was started with.
-    pub fn commit(self) -> Result<(), LayoutError> {
-        if self.checked.len != self.len {
-            return Err(self.wrong_length());
-        }
-        let digest = self.checked.expected.clone();
-        self.checked.finish()?;
-        let mut missing = self
-            .writer
-            .missing
-            .lock()
-            .expect("no panic while exporting");
-        missing.remove(&digest);
+impl ArchiveMember {
+    pub(in crate::layout) fn append(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+        self.writer.tar.write_at(&self.path, bytes, self.at)?;
+        self.at += bytes.len() as u64;
         Ok(())
     }
 
-    fn wrong_length(&self) -> LayoutError {
-        LayoutError::WrongLength {
-            path: self.writer.path.clone(),
-            digest: self.checked.expected.clone(),
-            expected: self.len,
-            actual: self.checked.len,
-        }
+    /// Counts the blob as written.
+    pub(in crate::layout) fn keep(self) {
+        let missing = self.writer.missing.lock();
+        missing
+            .expect("no panic while exporting")
+            .remove(&self.digest);
     }
 }
 

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::entry::{OldIndex, index};
-use super::{BLOBS, Checked, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
+use super::{BLOBS, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
 use crate::fsx::{self, Durability, LinkMode, WalkKind};
-use crate::layout::LayoutError;
-use crate::oci::{Digest, Manifest};
+use crate::layout::blob::Place;
+use crate::layout::{BlobWriter, LayoutError};
+use crate::oci::{Digest, Manifest, Verifier};
 
 /// The longest index that is added to, in bytes.
 const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -20,14 +21,6 @@ const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub struct OciDirWriter {
     output: fsx::OutputDir,
-}
-
-/// A blob on its way into a layout.
-#[derive(Debug)]
-pub struct DirBlob {
-    temp: fsx::TempFile,
-    destination: PathBuf,
-    checked: Checked,
 }
 
 impl OciDirWriter {
@@ -61,17 +54,15 @@ impl OciDirWriter {
         Ok(())
     }
 
-    /// Starts a blob whose bytes come in pieces.
-    pub fn blob_writer(&self, digest: &Digest) -> Result<DirBlob, LayoutError> {
-        let destination = self.blob_path(digest);
+    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
+        let expected = expected.into();
+        let destination = self.blob_path(expected.expected());
         if let Some(dir) = destination.parent() {
             fsx::create_dir_all(dir)?;
         }
-        Ok(DirBlob {
-            temp: fsx::TempFile::create_in(self.output.path(), "blob-")?,
-            destination,
-            checked: Checked::new(digest),
-        })
+        let temp = fsx::TempFile::create_in(self.output.path(), "blob-")?;
+        Ok(BlobWriter::new(Place::File(temp, destination), expected))
     }
 
     /// Adds a manifest, byte for byte; several images may have it, and add it at once. `file` is a
@@ -130,22 +121,6 @@ impl OciDirWriter {
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.output.path().join(blob_member(digest))
-    }
-}
-
-impl DirBlob {
-    /// Appends `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        self.temp.write_all(bytes)?;
-        self.checked.update(bytes);
-        Ok(())
-    }
-
-    /// Keeps the blob if its bytes have the digest it was started with; otherwise it is gone.
-    pub fn commit(self) -> Result<(), LayoutError> {
-        self.checked.finish()?;
-        self.temp.persist(&self.destination, Durability::Deferred)?;
-        Ok(())
     }
 }
 

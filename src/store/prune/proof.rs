@@ -8,7 +8,6 @@ use super::WhyLost;
 use super::removal::Planned;
 use crate::fsx::{self, FileStat};
 use crate::oci::{Digest, IndexEntry, Manifest, ReferrerEntry, referrers_index};
-use crate::store::blob::hash_open;
 use crate::store::{Store, StoreError, stamp};
 
 /// The evidence about a blob that is to be removed.
@@ -88,13 +87,13 @@ impl<'a> Prover<'a> {
         if copy.identity == of.identity {
             return Ok(Verdict::Copied(Copy::new(path, &copy)));
         }
-        let Some(opened) = self.origin.open_blob(digest)? else {
+        let Some(opened) = self.origin.open_unverified(digest)? else {
             return Ok(Verdict::Lost(WhyLost::Absent));
         };
         let is_known = copy.len == of.len && self.origin.is_verified(digest, &opened);
         if !is_known {
             let file = (&*opened.file, opened.path.as_path());
-            let actual = hash_open(file, digest.algorithm(), &|_| ())?;
+            let (actual, _) = fsx::digest_of(file, digest.algorithm(), &|_| ())?;
             if actual != *digest {
                 stamp::note_damaged(self.origin.path(), &opened.file);
                 return Ok(Verdict::Lost(WhyLost::Damaged));

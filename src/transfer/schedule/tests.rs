@@ -10,9 +10,8 @@ use std::sync::Mutex as Lock;
 use async_trait::async_trait;
 
 use super::*;
-use crate::oci::{Descriptor, ForeignLayers, Manifest, PlatformChoice};
+use crate::oci::{ContentMismatch, Descriptor, ForeignLayers, Manifest, PlatformChoice};
 use crate::report::Silent;
-use crate::store::StoreError;
 use crate::transfer::{
     BlobHolder, Destination, IndexMode, Indexes, Keeping, Listed, Locate, Location, Reach,
     ReadOrder, ReferrerMode, Resolved, SourceCaps, Wanted, resolve,
@@ -112,7 +111,7 @@ impl Sink for Ordered {
         };
         match size {
             ABSENT => Err(TransferError::BlobAbsent { digest }),
-            GARBLED if n_before == 0 => Err(TransferError::Store(StoreError::DigestMismatch {
+            GARBLED if n_before == 0 => Err(TransferError::Content(ContentMismatch::Digest {
                 expected: digest.clone(),
                 actual: digest,
                 len: size,

@@ -17,7 +17,7 @@ use crate::bundle::{
     BundleError, BundleWriter, Incoming, Knowledge, Planned, Putting, WriteOptions, WriteOutcome,
 };
 use crate::fsx;
-use crate::oci::Digest;
+use crate::oci::{ContentMismatch, Digest};
 use crate::report::{BlobRoute, Event, Reporter};
 use crate::transfer::{BlobContent, ImageOutcome, Plan, SizeClaim, TransferError};
 
@@ -212,11 +212,11 @@ impl BundleSink {
             BundleError::BlobDamaged { digest, actual }
                 if self.order.is_none() || !content.handover.source.is_remote() =>
             {
-                TransferError::DigestMismatch {
+                TransferError::Content(ContentMismatch::Digest {
                     expected: digest,
                     actual,
                     len: descriptor.size,
-                }
+                })
             }
             BundleError::BlobLength {
                 digest,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -11,7 +12,9 @@ use crate::oci::RepositoryName;
 use crate::registry::{RetryPolicy, UploadBody};
 use crate::report::{Event, Reporter};
 use crate::store::PartialBlob;
-use crate::transfer::{BlobContent, Location, Plan, PlannedBlob, Presence, Source, TransferError};
+use crate::transfer::{
+    BlobContent, Location, Pieces, Plan, PlannedBlob, Presence, Source, TransferError,
+};
 
 /// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
 /// one round trip does not show.
@@ -148,6 +151,26 @@ impl<'a> Content<'a> {
     /// Closes what was opened early.
     pub(in crate::transfer) fn close_early(&mut self) {
         self.early = None;
+    }
+
+    /// Opens the content as [`Content::open`] does, and hands it to `work` piece by piece. If that
+    /// fails, what was moved is lost.
+    pub(in crate::transfer) async fn pour<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Pieces) -> Result<T, TransferError> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        let opened = self.open().await?;
+        let moved = Arc::new(AtomicU64::new(0));
+        let (counted, reporter) = (Arc::clone(&moved), Arc::clone(self.handover.reporter));
+        let on_bytes = move |len: u64| {
+            counted.fetch_add(len, Ordering::Relaxed);
+            reporter.event(Event::BytesMoved { len });
+        };
+        let result = opened.pour(on_bytes, work).await;
+        if result.is_err() {
+            self.lost(moved.load(Ordering::Relaxed));
+        }
+        result
     }
 
     /// How an upload reads it: without holding any of it where it can be opened in the middle.

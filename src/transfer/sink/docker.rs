@@ -1,20 +1,16 @@
 //! A `docker save` archive as a sink: its layers one after the other, decompressed on the way.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::{Content, Sink, Visibility};
-use crate::bridge::{self, Chunks};
 use crate::fsx::Durability;
 use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
 use crate::oci::Digest;
-use crate::report::{BlobRoute, Event};
+use crate::report::BlobRoute;
 use crate::transfer::{ImageOutcome, Plan, TransferError};
 
 /// Writes one archive, which appears when [`DockerSink::finish`] is called.
@@ -113,67 +109,20 @@ impl DockerSink {
         content: &mut Content<'_>,
         layer: DockerLayer,
     ) -> Result<(), TransferError> {
-        let stream = content.open().await?.into_stream();
         let shared = Arc::clone(&self.writer);
-        let reporter = Arc::clone(content.handover.reporter);
-        let moved = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&moved);
-        let count = move |len: u64| {
-            counted.fetch_add(len, Ordering::Relaxed);
-            reporter.event(Event::BytesMoved { len });
-        };
-        let written = bridge::pipe_to_blocking(stream, move |chunks| {
-            let mut stored = ChunkReader {
-                chunks,
-                rest: Bytes::new(),
-                failed: None,
-                count,
-            };
+        let poured = content.pour(move |pieces| {
             let mut writer = writer(&shared);
             let writer = writer.as_mut().ok_or(TransferError::Stopped)?;
-            let written = writer.write_layer(&layer, &mut stored);
-            match stored.failed {
+            let written = writer.write_layer(&layer, &mut *pieces);
+            match pieces.take_failure() {
                 Some(error) => Err(error),
-                None => written.map_err(TransferError::from),
+                None => Ok(written?),
             }
         });
-        let written = written.await;
-        if written.is_err() {
-            content.lost(moved.load(Ordering::Relaxed));
-        }
-        written
+        poured.await
     }
 }
 
 fn writer(shared: &Mutex<Option<DockerWriter>>) -> MutexGuard<'_, Option<DockerWriter>> {
     shared.lock().expect("no panic while writing")
-}
-
-/// Reads a stream of chunks, and keeps the error at which it breaks off.
-struct ChunkReader<F> {
-    chunks: Chunks<TransferError>,
-    rest: Bytes,
-    failed: Option<TransferError>,
-    count: F,
-}
-
-impl<F: Fn(u64)> Read for ChunkReader<F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.chunks.next() {
-                None => return Ok(0),
-                Some(Ok(chunk)) => {
-                    (self.count)(chunk.len() as u64);
-                    self.rest = chunk;
-                }
-                Some(Err(error)) => {
-                    self.failed = Some(error);
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        }
-        let n = buffer.len().min(self.rest.len());
-        buffer[..n].copy_from_slice(&self.rest.split_to(n));
-        Ok(n)
-    }
 }

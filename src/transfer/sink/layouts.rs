@@ -11,10 +11,8 @@ use crate::bridge;
 use crate::fsx::{self, Durability, MadeDirs};
 use crate::layout::{DirWriter, LayoutError};
 use crate::oci::{Descriptor, Digest, Manifest};
-use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::{
-    BlobStream, ImageOutcome, Location, Plan, Referrer, Resolved, Source, TransferError,
-};
+use crate::report::BlobRoute;
+use crate::transfer::{ImageOutcome, Location, Plan, Referrer, Resolved, Source, TransferError};
 
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
@@ -114,9 +112,13 @@ impl Sink for LayoutSink {
         let route = if self.link.take_over(content, link).await? {
             BlobRoute::Linked
         } else {
-            let stream = content.open().await?.into_stream();
-            let reporter = Arc::clone(content.handover.reporter);
-            write(stream, first, digest.clone(), reporter).await?;
+            let descriptor = content.handover.blob.descriptor.clone();
+            let poured = content.pour(move |pieces| {
+                let mut writer = first.blob_writer(&descriptor)?;
+                pieces.each(|bytes| writer.write(bytes))?;
+                Ok(writer.commit()?)
+            });
+            poured.await?;
             BlobRoute::Moved
         };
         // Layouts of one output share their blobs, whatever the source could do.
@@ -222,26 +224,6 @@ fn share(writers: &[Arc<DirWriter>], digest: &Digest) -> Result<(), TransferErro
         }
     }
     Ok(())
-}
-
-async fn write(
-    stream: BlobStream,
-    layout: Arc<DirWriter>,
-    digest: Digest,
-    reporter: Arc<dyn Reporter>,
-) -> Result<(), TransferError> {
-    bridge::pipe_to_blocking(stream, move |chunks| {
-        let mut writer = layout.blob_writer(&digest)?;
-        for chunk in chunks {
-            let chunk = chunk?;
-            writer.write(&chunk)?;
-            reporter.event(Event::BytesMoved {
-                len: chunk.len() as u64,
-            });
-        }
-        Ok(writer.commit()?)
-    })
-    .await
 }
 
 fn finish(

@@ -9,10 +9,10 @@ use super::{Content, LinkChoice, ManifestFiles, Sink, Visibility};
 use crate::bridge;
 use crate::fsx::Durability;
 use crate::layout::{
-    ArchiveBlob, DirBlob, LayoutError, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry,
+    BlobWriter, LayoutError, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry,
 };
 use crate::oci::{Descriptor, Manifest};
-use crate::report::{BlobRoute, Event};
+use crate::report::BlobRoute;
 use crate::transfer::{ImageOutcome, Location, Plan, Resolved, Source, TransferError};
 
 /// Puts all images into one layout, which appears when [`OciSink::finish`] is called.
@@ -33,11 +33,7 @@ enum Target {
     Archive(Mutex<Option<Arc<OciArchiveWriter>>>),
 }
 
-/// A blob on its way into either.
-enum Blob {
-    Directory(DirBlob),
-    Archive(ArchiveBlob),
-}
+type Starter = Box<dyn FnOnce() -> Result<BlobWriter, LayoutError> + Send>;
 
 #[async_trait]
 impl Sink for OciSink {
@@ -54,19 +50,13 @@ impl Sink for OciSink {
                 return Ok(BlobRoute::Linked);
             }
         }
-        let stream = content.open().await?.into_stream();
-        let reporter = Arc::clone(content.handover.reporter);
-        let mut blob = self.blob(&descriptor)?;
-        bridge::pipe_to_blocking(stream, move |chunks| {
-            for chunk in chunks {
-                let chunk = chunk?;
-                blob.write(&chunk)?;
-                let len = chunk.len() as u64;
-                reporter.event(Event::BytesMoved { len });
-            }
-            Ok::<_, TransferError>(blob.commit()?)
-        })
-        .await?;
+        let start = self.starter(&descriptor)?;
+        let poured = content.pour(move |pieces| {
+            let mut blob = start()?;
+            pieces.each(|bytes| blob.write(bytes))?;
+            Ok(blob.commit()?)
+        });
+        poured.await?;
         Ok(BlobRoute::Moved)
     }
 
@@ -140,12 +130,18 @@ impl OciSink {
         Ok(done.len())
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Blob, TransferError> {
+    /// What starts a blob. Blocks when it is called.
+    fn starter(&self, blob: &Descriptor) -> Result<Starter, TransferError> {
+        let blob = blob.clone();
         Ok(match &self.target {
             Target::Directory { writer, .. } => {
-                Blob::Directory(shared(writer)?.blob_writer(&descriptor.digest)?)
+                let writer = shared(writer)?;
+                Box::new(move || writer.blob_writer(&blob))
             }
-            Target::Archive(writer) => Blob::Archive(shared(writer)?.blob_writer(descriptor)),
+            Target::Archive(writer) => {
+                let writer = shared(writer)?;
+                Box::new(move || Ok(writer.blob_writer(&blob)))
+            }
         })
     }
 
@@ -166,22 +162,6 @@ impl OciSink {
             bridge::run(move || placed_manifests(&plan.images[at]).try_for_each(add)).await?;
         }
         Ok(())
-    }
-}
-
-impl Blob {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        match self {
-            Self::Directory(blob) => blob.write(bytes),
-            Self::Archive(blob) => blob.write(bytes),
-        }
-    }
-
-    fn commit(self) -> Result<(), LayoutError> {
-        match self {
-            Self::Directory(blob) => blob.commit(),
-            Self::Archive(blob) => blob.commit(),
-        }
     }
 }
 

@@ -5,7 +5,6 @@ mod publications;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -16,10 +15,10 @@ use super::{Batching, Content, LinkChoice, ManifestFiles, Sink};
 use crate::bridge;
 use crate::fsx::{self, Durability, FileRange, LinkMode};
 use crate::oci::Digest;
-use crate::report::{BlobRoute, Event};
+use crate::report::BlobRoute;
 use crate::store::{self, Holding, Soundness, StagedBlob, Store};
 use crate::transfer::{
-    BlobContent, BlobHolder, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
+    BlobHolder, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
 };
 
 /// Takes images into a store.
@@ -142,80 +141,23 @@ impl StoreSink {
         {
             return Ok(route);
         }
+        let (store, options) = (self.store.clone(), self.options);
         let descriptor = content.handover.blob.descriptor.clone();
-        let opened = content.open().await?;
-        let store = self.store.clone();
-        let moved = Arc::new(AtomicU64::new(0));
-        let reporter = Arc::clone(content.handover.reporter);
-        let counted = Arc::clone(&moved);
-        let count = move |len: u64| {
-            counted.fetch_add(len, Ordering::Relaxed);
-            reporter.event(Event::BytesMoved { len });
-        };
-        let options = self.options;
-        let finish = move |writer: crate::store::BlobWriter| {
-            let (digest, len) = (&descriptor.digest, Some(descriptor.size));
-            match options.visibility {
-                Visibility::Growing => writer
-                    .commit(digest, len, options.durability)
-                    .map(|()| None),
-                Visibility::AllOrNothing => writer.stage(digest, len).map(Some),
-            }
-        };
-        let algorithm = content.handover.blob.descriptor.digest.algorithm();
-        let size = content.handover.blob.descriptor.size;
-        let result = match opened {
-            BlobContent::Stream(stream) => {
-                bridge::pipe_to_blocking(stream, move |chunks| {
-                    let mut writer = store.blob_writer(algorithm)?;
-                    for chunk in chunks {
-                        let chunk = chunk?;
-                        writer.write(&chunk)?;
-                        count(chunk.len() as u64);
-                        if writer.len() > size {
-                            break;
-                        }
-                    }
-                    Ok::<_, TransferError>(finish(writer)?)
-                })
-                .await
-            }
-            BlobContent::File(range) => {
-                bridge::run_stoppable(move |stop| {
-                    let mut writer = store.blob_writer(algorithm)?;
-                    let mut buffer = vec![0; fsx::CHUNK_LEN];
-                    let mut at = 0;
-                    while at < range.len && !stop.is_set() {
-                        let want = usize::try_from(range.len - at).unwrap_or(usize::MAX);
-                        let want = want.min(buffer.len());
-                        let offset = range.offset + at;
-                        let n =
-                            fsx::read_at(&range.file, &range.path, &mut buffer[..want], offset)?;
-                        if n == 0 {
-                            break;
-                        }
-                        writer.write(&buffer[..n])?;
-                        count(n as u64);
-                        at += n as u64;
-                    }
-                    Ok::<_, TransferError>(finish(writer)?)
-                })
-                .await
-            }
-        };
-        match result {
-            Ok(staged) => {
-                self.staged
-                    .lock()
-                    .expect("no panic while staging")
-                    .extend(staged);
-                Ok(BlobRoute::Moved)
-            }
-            Err(error) => {
-                content.lost(moved.load(Ordering::Relaxed));
-                Err(error)
-            }
-        }
+        let poured = content.pour(move |pieces| {
+            let mut writer = store.blob_writer(&descriptor)?;
+            pieces.each(|bytes| writer.write(bytes))?;
+            Ok(match options.visibility {
+                Visibility::Growing => {
+                    writer.commit(options.durability)?;
+                    None
+                }
+                Visibility::AllOrNothing => Some(writer.stage()?),
+            })
+        });
+        let staged = poured.await?;
+        let mut all = self.staged.lock().expect("no panic while staging");
+        all.extend(staged);
+        Ok(BlobRoute::Moved)
     }
 
     async fn link(

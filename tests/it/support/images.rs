@@ -235,11 +235,9 @@ impl Image {
             None => (name, None),
         };
         for blob in &self.blobs {
-            let mut writer = store.blob_writer(blob.digest.algorithm()).unwrap();
+            let mut writer = store.blob_writer(&blob.digest).unwrap();
             writer.write(&blob.bytes).unwrap();
-            writer
-                .commit(&blob.digest, None, Durability::Deferred)
-                .unwrap();
+            writer.commit(Durability::Deferred).unwrap();
         }
         for manifest in &self.manifests {
             store.write_manifest(manifest).unwrap();

@@ -8,7 +8,7 @@ use super::elf::{self, NotATool};
 use crate::bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
 use crate::fsx::{self, WalkKind};
 use crate::hint::Hint;
-use crate::oci::{Algorithm, Digest, DigestHasher};
+use crate::oci::{Algorithm, Digest};
 use crate::template::{self, FileFacts, Template, ToolFacts};
 
 /// The longest template, in bytes, and how many there may be.
@@ -375,16 +375,6 @@ fn text_of<'p>(path: Option<&'p Path>, whole: &Path) -> Result<&'p str, CarryErr
 /// The length and digest of a file.
 fn hash(path: &Path) -> Result<(u64, Digest), fsx::Error> {
     let file = fsx::open(path)?;
-    let mut hasher = DigestHasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut len = 0;
-    loop {
-        let n = fsx::read_at(&file, path, &mut buffer, len)?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n]);
-        len += n as u64;
-    }
-    Ok((len, hasher.finish()))
+    let (digest, len) = fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?;
+    Ok((len, digest))
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::bridge;
 use crate::fsx::Durability;
+use crate::oci::ContentMismatch;
 use crate::report::{BlobRoute, Event};
 use crate::store::{Partial, PartialBlob, Store, StoreError};
 use crate::transfer::TransferError;
@@ -51,7 +51,7 @@ pub(super) async fn put(
     match bridge::run(move || partial.commit(durability)).await {
         Ok(()) => Ok(Some(BlobRoute::Moved)),
         Err(error) => {
-            if let StoreError::DigestMismatch { .. } = error {
+            if let StoreError::Content(ContentMismatch::Digest { .. }) = error {
                 let kept = std::mem::take(&mut content.kept);
                 content.lost(len - kept);
                 if kept > 0 {
@@ -118,24 +118,13 @@ async fn fetch(
             return Err(error);
         }
     };
-    let stream = opened.into_stream().into_stream();
     let reporter = std::sync::Arc::clone(content.handover.reporter);
-    let (partial, result) = bridge::pipe_to_blocking(stream, move |chunks| {
-        for chunk in chunks {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => return (partial, Err(error)),
-            };
-            if let Err(error) = partial.write(&chunk) {
-                return (partial, Err(error.into()));
-            }
-            reporter.event(Event::BytesMoved {
-                len: chunk.len() as u64,
-            });
-        }
-        (partial, Ok(()))
-    })
-    .await;
+    let on_bytes = move |len| reporter.event(Event::BytesMoved { len });
+    let poured = opened.pour(on_bytes, move |pieces| {
+        let result = pieces.each(|bytes| partial.write(bytes));
+        (partial, result)
+    });
+    let (partial, result) = poured.await;
     content.progress = partial.len();
     match result {
         Ok(()) => Ok(partial),

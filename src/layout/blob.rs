@@ -1,0 +1,50 @@
+//! A blob on its way into a layout, a directory or an archive.
+
+use std::path::PathBuf;
+
+use super::LayoutError;
+use super::oci::ArchiveMember;
+use crate::fsx::{self, Append, Durability, TempFile, VerifiedWriter};
+use crate::oci::Verifier;
+
+/// A blob on its way into a layout; one that is not committed is not in it.
+#[derive(Debug)]
+pub struct BlobWriter(VerifiedWriter<Place>);
+
+/// Where it goes.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// To a file, by this name when it is right.
+    File(TempFile, PathBuf),
+    /// To its place in an archive, which counts it when it is right.
+    Member(ArchiveMember),
+}
+
+impl Append for Place {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+        match self {
+            Self::File(file, _) => file.write_all(bytes),
+            Self::Member(member) => member.append(bytes),
+        }
+    }
+}
+
+impl BlobWriter {
+    pub(super) fn new(place: Place, expected: impl Into<Verifier>) -> Self {
+        Self(VerifiedWriter::new(place, expected))
+    }
+
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        Ok(self.0.write(bytes)?)
+    }
+
+    /// Keeps the blob if it is what was expected.
+    pub fn commit(self) -> Result<(), LayoutError> {
+        match self.0.finish()? {
+            Place::File(file, path) => file.persist(&path, Durability::Deferred)?,
+            Place::Member(member) => member.keep(),
+        }
+        Ok(())
+    }
+}
