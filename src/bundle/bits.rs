@@ -95,12 +95,9 @@ impl Flipped<'_> {
                 }
             };
             self.each(member.lead_offset..end, bits, &|| {
-                let mut buffer = [0; LAYER_LEN];
-                let content = self.volume.check_content(
-                    member,
-                    self.bundle.manifest(),
-                    (&mut buffer, &|_| ()),
-                );
+                let content = self
+                    .volume
+                    .check_content(member, self.bundle.manifest(), &|_| ());
                 content.is_ok() && self.volume.check_member(at).is_ok()
             });
         }

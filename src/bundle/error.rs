@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::sign::{SignError, SignatureError};
 use crate::fsx::{self, IoKind};
 use crate::hint::Hint;
-use crate::oci::{Digest, ManifestError};
+use crate::oci::{ContentMismatch, Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_missing};
 use crate::tarball::EntryPathError;
@@ -260,6 +260,42 @@ pub enum MemberProblem {
     Reserved,
     #[error("there are bytes after it, where the archive should end")]
     Trailing,
+}
+
+/// Of a blob that is written to a bundle.
+impl From<ContentMismatch> for BundleError {
+    fn from(mismatch: ContentMismatch) -> Self {
+        match mismatch {
+            ContentMismatch::Digest {
+                expected, actual, ..
+            } => Self::BlobDamaged {
+                digest: expected,
+                actual,
+            },
+            ContentMismatch::Length {
+                digest,
+                expected,
+                actual,
+            } => Self::BlobLength {
+                digest,
+                expected,
+                actual,
+            },
+        }
+    }
+}
+
+impl From<ContentMismatch> for MemberProblem {
+    fn from(mismatch: ContentMismatch) -> Self {
+        match mismatch {
+            ContentMismatch::Digest {
+                expected, actual, ..
+            } => Self::Digest { expected, actual },
+            ContentMismatch::Length {
+                expected, actual, ..
+            } => Self::Length { expected, actual },
+        }
+    }
 }
 
 /// What is wrong with how a blob is listed.

@@ -1,8 +1,9 @@
 //! The members of a volume as they are read, which must be those that are laid out.
 
 use super::error::{BundleError, MemberProblem};
+use super::hashing::BUFFER_LEN;
 use super::volume::{Content, Member, Volume};
-use crate::oci::Digest;
+use crate::oci::{ContentMismatch, Digest, Verifier};
 use crate::tarball::{END, EntryPath, Fault, Input, MemberKind, Problem, RawMember};
 
 impl From<Fault> for BundleError {
@@ -114,4 +115,33 @@ pub(super) fn unexpected(members: &[Member], at: usize, found: &RawMember) -> Bu
         }
         _ => problem(MemberProblem::Unlisted),
     }
+}
+
+/// Reads the content of a member, which must have the digest `expected`; `on_bytes` hears of each
+/// piece.
+pub(super) fn verify_content(
+    input: &mut Input<'_>,
+    (member, expected): (&Member, &Digest),
+    on_bytes: &dyn Fn(u64),
+) -> Result<(), BundleError> {
+    let mut verifier = Verifier::from(expected);
+    let mut buffer =
+        vec![0; usize::try_from(member.len).map_or(BUFFER_LEN, |len| len.min(BUFFER_LEN))];
+    while verifier.len() < member.len {
+        let left = member.len - verifier.len();
+        let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let n = input.read_some(&mut buffer[..want])?;
+        verifier
+            .update(&buffer[..n])
+            .map_err(|mismatch| wrong(member, mismatch))?;
+        on_bytes(n as u64);
+    }
+    verifier
+        .finish()
+        .map_err(|mismatch| wrong(member, mismatch))
+}
+
+/// The error of a member with other content than is listed.
+pub(super) fn wrong(member: &Member, mismatch: ContentMismatch) -> BundleError {
+    BundleError::member(&member.path, mismatch.into())
 }

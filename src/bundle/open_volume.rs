@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{BundleError, MemberProblem};
-use super::expected::{expect_end, expect_lead, expect_padding};
+use super::expected::{expect_end, expect_lead, expect_padding, verify_content};
 use super::format::BundleManifest;
 use super::head::VolumeHead;
 use super::sign::Trust;
 use super::volume::{Content, Member, Volume};
 use crate::fsx::FileRange;
-use crate::oci::{Digest, DigestHasher};
+use crate::oci::Digest;
 use crate::tarball::{Input, Mode};
 
 /// How to read bundles.
@@ -82,7 +82,7 @@ impl OpenVolume {
         &self,
         member: &Member,
         manifest: &BundleManifest,
-        (buffer, on_bytes): (&mut [u8], &(dyn Fn(u64) + Sync)),
+        on_bytes: &(dyn Fn(u64) + Sync),
     ) -> Result<(), BundleError> {
         if let Content::Link(expected) = &member.content {
             let expected = expected.clone();
@@ -95,26 +95,14 @@ impl OpenVolume {
         let Some(expected) = member.digest(manifest) else {
             return Ok(());
         };
-        let mut hasher = DigestHasher::new(expected.algorithm());
-        self.read_at(member.offset, member, |input| {
-            let mut left = member.len;
-            while left > 0 {
-                let want = usize::try_from(left).map_or(buffer.len(), |n| n.min(buffer.len()));
-                let n = input.read_some(&mut buffer[..want])?;
-                hasher.update(&buffer[..n]);
-                if member.is_blob() {
-                    on_bytes(n as u64);
-                }
-                left -= n as u64;
+        let on_bytes = |n| {
+            if member.is_blob() {
+                on_bytes(n);
             }
-            Ok(())
-        })?;
-        let actual = hasher.finish();
-        if actual == expected {
-            return Ok(());
-        }
-        let problem = MemberProblem::Digest { expected, actual };
-        Err(BundleError::member(&member.path, problem))
+        };
+        self.read_at(member.offset, member, |input| {
+            verify_content(input, (member, &expected), &on_bytes)
+        })
     }
 
     /// Checks that the archive ends behind its last member.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::closure;
 use super::error::{BundleError, MemberProblem};
 use super::format::{BundleManifest, Place};
-use super::hashing::BUFFER_LEN;
 use super::head::{self, Head};
 use super::open_volume::{OpenVolume, ReadOptions, open_file};
 use super::siblings;
@@ -259,12 +258,11 @@ impl Bundle {
     }
 
     fn check_members(&self, volume: &OpenVolume) -> Result<(), BundleError> {
-        let mut buffer = vec![0; BUFFER_LEN];
         let members = volume.layout().members().iter().enumerate();
         for (at, member) in members.skip(self.head.n_members()) {
             volume.check_member(at)?;
             if !member.is_blob() {
-                let content = volume.check_content(member, self.manifest(), (&mut buffer, &|_| ()));
+                let content = volume.check_content(member, self.manifest(), &|_| ());
                 content?;
             }
         }

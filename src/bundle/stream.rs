@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::closure::Closure;
 use super::error::{BundleError, MemberProblem};
-use super::expected::{expect_end, expect_lead, expect_padding, expect_volume_end};
+use super::expected::{
+    expect_end, expect_lead, expect_padding, expect_volume_end, verify_content, wrong,
+};
 use super::format::{BundleBlob, BundleManifest};
 use super::head::{self, Head, VolumeHead};
 use super::sign::Trust;
 use super::volume::{Content, Member};
-use crate::oci::{Algorithm, Digest, DigestHasher};
+use crate::oci::Verifier;
 use crate::tarball::{Input, Mode};
 
 /// Takes what a bundle holds, in the order in which it comes.
@@ -240,15 +242,7 @@ impl Pass<'_, '_> {
                 return Err(BundleError::member(&member.path, problem));
             }
         } else if let Some(expected) = member.digest(&self.head.manifest) {
-            let mut hasher = DigestHasher::new(expected.algorithm());
-            let mut buffer = vec![0; 64 * 1024];
-            let mut left = member.len;
-            while left > 0 {
-                let n = self.read_some(left, &mut buffer)?;
-                hasher.update(&buffer[..n]);
-                left -= n as u64;
-            }
-            check_digest(member, &expected, hasher.finish())?;
+            verify_content(&mut self.input, (member, &expected), &|_| ())?;
         }
         expect_padding(&mut self.input, member)
     }
@@ -257,9 +251,8 @@ impl Pass<'_, '_> {
     fn read_whole(&mut self, member: &Member) -> Result<Vec<u8>, BundleError> {
         let bytes = self.input.read_vec(member.len)?;
         if let Some(expected) = member.digest(&self.head.manifest) {
-            let mut hasher = DigestHasher::new(expected.algorithm());
-            hasher.update(&bytes);
-            check_digest(member, &expected, hasher.finish())?;
+            let checked = expected.check(&bytes);
+            checked.map_err(|mismatch| wrong(member, mismatch))?;
         }
         expect_padding(&mut self.input, member)?;
         Ok(bytes)
@@ -272,33 +265,20 @@ impl Pass<'_, '_> {
     }
 }
 
-fn check_digest(member: &Member, expected: &Digest, actual: Digest) -> Result<(), BundleError> {
-    if actual == *expected {
-        return Ok(());
-    }
-    let expected = expected.clone();
-    let problem = MemberProblem::Digest { expected, actual };
-    Err(BundleError::member(&member.path, problem))
-}
-
 fn read_blob<S: StreamSink>(
     pass: &mut Pass<'_, '_>,
     (member, blob): (&Member, &BundleBlob),
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<(), Failure<S::Error>> {
-    let algorithm = (check == BlobCheck::Reader).then(|| blob.digest.algorithm());
-    let mut content = ContentReader::new(pass, (member, blob), algorithm);
+    let mut content = ContentReader::new(pass, (member, blob), check);
     let taken = sink.blob(blob, &mut content);
     if let Some(error) = content.failure.take() {
         return Err(error.into());
     }
     taken.map_err(Failure::Sink)?;
     content.drain()?;
-    let actual = content.finish()?;
-    actual.map_or(Ok(()), |actual| {
-        Ok(check_digest(member, &blob.digest, actual)?)
-    })
+    Ok(content.finish()?)
 }
 
 /// The content of one blob: continues from part to part, ends with the last one, and remembers why
@@ -306,12 +286,14 @@ fn read_blob<S: StreamSink>(
 struct ContentReader<'p, 'a, 'h> {
     pass: &'p mut Pass<'a, 'h>,
     member: Member,
+    /// Its first.
+    first: Member,
     n_parts: usize,
     /// Of this member, in bytes.
     left: u64,
-    hasher: Option<DigestHasher>,
+    whole: Option<Verifier>,
     /// Of this part, of a blob in several.
-    part: Option<DigestHasher>,
+    part: Option<Verifier>,
     failure: Option<BundleError>,
 }
 
@@ -319,14 +301,16 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     fn new(
         pass: &'p mut Pass<'a, 'h>,
         (member, blob): (&Member, &BundleBlob),
-        algorithm: Option<Algorithm>,
+        check: BlobCheck,
     ) -> Self {
+        let is_checked = check == BlobCheck::Reader;
         let mut reader = Self {
             pass,
             member: member.clone(),
+            first: member.clone(),
             n_parts: blob.parts().len(),
             left: member.len,
-            hasher: algorithm.map(DigestHasher::new),
+            whole: is_checked.then(|| Verifier::from(&blob.digest)),
             part: None,
             failure: None,
         };
@@ -336,17 +320,17 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
 
     /// Records where a part begins, so that an error can name the part that is wrong.
     fn begin_part(&mut self) {
-        if self.hasher.is_some() && self.n_parts > 0 {
+        if self.whole.is_some() && self.n_parts > 0 {
             let digest = self.member.digest(&self.pass.head.manifest);
-            self.part = digest.map(|digest| DigestHasher::new(digest.algorithm()));
+            self.part = digest.map(|digest| Verifier::from(&digest));
         }
     }
 
     /// Reads the padding behind the content of the member, which must be what is listed.
     fn end_member(&mut self) -> Result<(), BundleError> {
-        let expected = self.member.digest(&self.pass.head.manifest);
-        if let (Some(part), Some(expected)) = (self.part.take(), expected) {
-            check_digest(&self.member, &expected, part.finish())?;
+        if let Some(part) = self.part.take() {
+            let checked = part.finish();
+            checked.map_err(|mismatch| wrong(&self.member, mismatch))?;
         }
         expect_padding(&mut self.pass.input, &self.member)
     }
@@ -368,8 +352,9 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
             return Ok(0);
         }
         let n = self.pass.read_some(self.left, buffer)?;
-        for hasher in self.hasher.iter_mut().chain(&mut self.part) {
-            hasher.update(&buffer[..n]);
+        for verifier in self.whole.iter_mut().chain(&mut self.part) {
+            let taken = verifier.update(&buffer[..n]);
+            taken.map_err(|mismatch| wrong(&self.member, mismatch))?;
         }
         self.left -= n as u64;
         Ok(n)
@@ -382,10 +367,11 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         Ok(())
     }
 
-    /// Reads the padding behind the content; returns the digest, if it was to be computed.
-    fn finish(mut self) -> Result<Option<Digest>, BundleError> {
+    /// Reads the padding behind the content, and verifies the whole if that is to be done.
+    fn finish(mut self) -> Result<(), BundleError> {
         self.end_member()?;
-        Ok(self.hasher.map(DigestHasher::finish))
+        let checked = self.whole.map_or(Ok(()), Verifier::finish);
+        checked.map_err(|mismatch| wrong(&self.first, mismatch))
     }
 }
 

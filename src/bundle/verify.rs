@@ -165,8 +165,7 @@ impl Task<'_> {
         match self {
             Self::Member(volume, at) => {
                 let member = &volume.layout().members()[at];
-                let content =
-                    volume.check_content(member, bundle.manifest(), (buffer, options.on_bytes));
+                let content = volume.check_content(member, bundle.manifest(), options.on_bytes);
                 let checks = [volume.check_member(at), content];
                 let errors = checks.into_iter().filter_map(Result::err);
                 errors

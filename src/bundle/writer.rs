@@ -13,7 +13,7 @@ use super::raw::InPlace;
 use super::sequential::InOrder;
 use super::volume::{Content, Member, Volume};
 use crate::fsx::{self, Durability, FileRange};
-use crate::oci::{Digest, DigestHasher};
+use crate::oci::{Digest, Verifier};
 
 /// The container format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub struct Incoming {
     digest: Digest,
     len: u64,
     done: u64,
-    hasher: DigestHasher,
+    verifier: Verifier,
     cursor: Cursor,
 }
 
@@ -209,7 +209,7 @@ impl BundleWriter {
             digest: digest.clone(),
             len: self.len_of(digest),
             done: 0,
-            hasher: DigestHasher::new(digest.algorithm()),
+            verifier: Verifier::from(digest),
             cursor: Cursor::new(),
         })
     }
@@ -225,7 +225,7 @@ impl BundleWriter {
         let left = blob.len.saturating_sub(blob.done);
         let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let fitting = &bytes[..n];
-        blob.hasher.update(fitting);
+        blob.verifier.update(fitting)?;
         match &self.way {
             Way::InPlace(volumes) => {
                 volumes.write(&self.options, (&blob.digest, &mut blob.cursor), fitting)?;
@@ -242,7 +242,7 @@ impl BundleWriter {
     /// Ends a blob; refuses one that is not what its digest names.
     pub fn end(&self, blob: Incoming) -> Result<(), BundleError> {
         copy::check_len(&blob.digest, blob.len, blob.done)?;
-        copy::check_digest(&blob.digest, blob.hasher.finish())?;
+        blob.verifier.finish()?;
         if let Way::InOrder(volume) = &self.way {
             let mut volume = volume.lock().expect("no thread panics with the lock");
             volume.pad(&self.options, blob.len)?;

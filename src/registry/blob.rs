@@ -14,7 +14,7 @@ use super::evidence::{AskedBy, Facts, is_page};
 use super::root::page_of;
 use super::transport::{Answer, Call};
 use super::{Client, Evidence, RegistryError, Repo};
-use crate::oci::{Descriptor, DigestHasher};
+use crate::oci::{Descriptor, Verifier};
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
@@ -219,16 +219,16 @@ async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> Reg
     if actual > expected.max(HASHED_LEN_MAX) {
         return damaged;
     }
-    let mut hasher = DigestHasher::new(blob.digest.algorithm());
+    let mut verifier = Verifier::from(&blob.digest);
     loop {
         match answer.chunk().await {
-            Ok(Some(chunk)) => hasher.update(&chunk),
+            Ok(Some(chunk)) if verifier.update(&chunk).is_ok() => {}
             Ok(None) => break,
             // It is tried again.
-            Err(_) => return damaged,
+            _ => return damaged,
         }
     }
-    if hasher.finish() != blob.digest {
+    if verifier.finish().is_err() {
         return damaged;
     }
     RegistryError::WrongClaim {

@@ -13,7 +13,7 @@ use futures_util::Stream;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::fsx::FileRange;
-use crate::oci::{Digest, DigestHasher, Manifest, RepositoryName, Tag};
+use crate::oci::{ContentMismatch, Digest, Manifest, RepositoryName, Tag, Verifier};
 use crate::report::{Event, Reporter};
 use crate::store::Store;
 
@@ -268,8 +268,8 @@ impl ServedBlob {
         let sending = Sending {
             pieces: self.pieces.into(),
             watch: self.watch.map(|watch| {
-                let hasher = DigestHasher::new(watch.digest.algorithm());
-                (watch, hasher)
+                let verifier = Verifier::from(&watch.digest);
+                (watch, verifier)
             }),
             held: None,
             reporter,
@@ -291,7 +291,7 @@ impl ServedBlob {
 struct Sending {
     /// The remaining ranges.
     pieces: VecDeque<FileRange>,
-    watch: Option<(Watch, DigestHasher)>,
+    watch: Option<(Watch, Verifier)>,
     /// The chunk that is sent when the next one is read, or the whole is found to be right.
     held: Option<Bytes>,
     reporter: Arc<dyn Reporter>,
@@ -306,16 +306,16 @@ impl Sending {
                 continue;
             }
             let chunk = piece.read_chunk()?;
-            let Some((_, hasher)) = &mut self.watch else {
+            let Some((_, verifier)) = &mut self.watch else {
                 return Ok(Some(chunk));
             };
-            hasher.update(&chunk);
+            verifier.update(&chunk).map_err(io::Error::other)?;
             if let Some(before) = self.held.replace(chunk) {
                 return Ok(Some(before));
             }
         }
-        if let Some((watch, hasher)) = self.watch.take() {
-            watch.conclude(hasher.finish(), self.reporter.as_ref())?;
+        if let Some((watch, verifier)) = self.watch.take() {
+            watch.conclude(verifier.finish(), self.reporter.as_ref())?;
         }
         Ok(self.held.take())
     }
@@ -323,18 +323,22 @@ impl Sending {
 
 impl Watch {
     /// Records whether the blob has its digest; an error when it has not.
-    fn conclude(self, actual: Digest, reporter: &dyn Reporter) -> io::Result<()> {
+    fn conclude(
+        self,
+        found: Result<(), ContentMismatch>,
+        reporter: &dyn Reporter,
+    ) -> io::Result<()> {
         let expected = self.digest;
-        let is_right = actual == expected;
-        let seen = if is_right {
-            Seen::Right
-        } else {
-            Seen::Wrong(actual.clone())
+        let actual = match found {
+            Ok(()) => {
+                self.bundle.seen().insert(expected, Seen::Right);
+                return Ok(());
+            }
+            Err(ContentMismatch::Digest { actual, .. }) => actual,
+            Err(other @ ContentMismatch::Length { .. }) => return Err(io::Error::other(other)),
         };
+        let seen = Seen::Wrong(actual.clone());
         self.bundle.seen().insert(expected.clone(), seen);
-        if is_right {
-            return Ok(());
-        }
         let damaged = Damaged { expected, actual };
         reporter.event(Event::Warning {
             text: &damaged.to_string(),

@@ -11,15 +11,12 @@ use super::content::hash;
 use super::{VerifyOutcome, ambiguous_name};
 use crate::bridge;
 use crate::layout::{Collection, LayoutError};
-use crate::oci::{Digest, DigestHasher};
+use crate::oci::Digest;
 use crate::ops::batch::{Batch, error_chain};
 use crate::ops::{Catalog, Context, ImageStatus, OpsError};
 use crate::report::{Event, Reporter};
 use crate::transfer::BlobHolder;
 use crate::transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
-
-/// Number of bytes hashed at once.
-const CHUNK_LEN: usize = 256 * 1024;
 
 pub(super) async fn verify(
     cx: &Context,
@@ -88,24 +85,21 @@ fn hash_in_order(
         if !waiting.remove(digest) {
             return ControlFlow::Continue(());
         }
-        let mut hasher = DigestHasher::new(digest.algorithm());
-        let (mut len, mut buffer) = (0, vec![0; CHUNK_LEN]);
-        loop {
-            match content.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => {
-                    hasher.update(&buffer[..n]);
-                    len += n as u64;
-                    reporter.event(Event::BytesMoved { len: n as u64 });
-                }
-                Err(source) => {
-                    let digest = digest.clone();
-                    failure = Some(TransferError::StreamRead { digest, source });
-                    return ControlFlow::Break(());
-                }
+        let hashed = Digest::of_all(digest.algorithm(), |buffer| {
+            let n = content.read(buffer)?;
+            reporter.event(Event::BytesMoved { len: n as u64 });
+            Ok::<_, std::io::Error>(n)
+        });
+        match hashed {
+            Ok(hashed) => {
+                found.insert(digest.clone(), hashed);
+            }
+            Err(source) => {
+                let digest = digest.clone();
+                failure = Some(TransferError::StreamRead { digest, source });
+                return ControlFlow::Break(());
             }
         }
-        found.insert(digest.clone(), (hasher.finish(), len));
         ControlFlow::Continue(())
     });
     read?;

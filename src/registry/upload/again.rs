@@ -9,7 +9,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::UploadStream;
-use super::verifier::{PartVerifier, Prefix};
+use super::verifier::PartVerifier;
+use crate::oci::Verifier;
 
 /// Opens a blob at a byte.
 pub type Reopen =
@@ -45,16 +46,17 @@ impl Again {
     /// Reads what lies between `before` and `offset`, so that it is known.
     pub(super) async fn read_up(
         &mut self,
-        mut before: Prefix,
+        mut before: Verifier,
         offset: u64,
-    ) -> Result<Prefix, io::Error> {
-        if before.len == offset {
+    ) -> Result<Verifier, io::Error> {
+        if before.len() == offset {
             return Ok(before);
         }
-        let mut live = self.open(before.len).await?;
-        while before.len < offset {
-            let chunk = live.take(offset - before.len).await?;
-            before.add(&chunk.ok_or_else(|| ends(before.len, self.len))?);
+        let mut live = self.open(before.len()).await?;
+        while before.len() < offset {
+            let chunk = live.take(offset - before.len()).await?;
+            let chunk = chunk.ok_or_else(|| ends(before.len(), self.len))?;
+            before.update(&chunk).map_err(io::Error::other)?;
         }
         put(&self.live, live);
         Ok(before)

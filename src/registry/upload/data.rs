@@ -1,13 +1,14 @@
 //! The bytes of a blob, of which a part may be needed again.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::{LockResult, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
 use super::again::{Again, ends};
-use super::verifier::{PartVerifier, Verifier};
+use super::verifier::{PartVerifier, PartsVerifier};
 use super::{UploadBody, UploadStream};
 use crate::bridge;
 use crate::fsx::{FileRange, read_chunks};
@@ -20,7 +21,7 @@ pub(super) const HELD_LEN_MAX: u64 = 6 * 1024 * 1024;
 /// The bytes of a blob of `len` bytes, verified while they are read.
 pub(super) struct Data {
     len: u64,
-    verifier: Verifier,
+    verifier: PartsVerifier,
     kind: Kind,
 }
 
@@ -58,7 +59,7 @@ struct Held {
 impl Data {
     /// Fails for a stream that is to have no bytes, and a digest of some.
     pub(super) fn new(body: UploadBody, blob: &Descriptor) -> Result<Self, io::Error> {
-        let mut verifier = Verifier::new(blob);
+        let mut verifier = PartsVerifier::new(blob);
         let kind = match body {
             UploadBody::File(range) => Kind::File(range),
             UploadBody::Bytes(bytes) => Kind::Bytes(bytes),
@@ -118,14 +119,14 @@ impl Data {
         match &mut self.kind {
             Kind::File(range) => {
                 let mut before = self.verifier.prefix(offset);
-                if before.len < offset {
+                if before.len() < offset {
                     let mut skipped = range.clone();
-                    skipped.offset += before.len;
-                    skipped.len = offset - before.len;
+                    skipped.offset += before.len();
+                    skipped.len = offset - before.len();
                     before = bridge::run_stoppable(move |stop| {
-                        let read = read_chunks(&skipped, |chunk| {
-                            before.add(&chunk);
-                            stop.flow()
+                        let read = read_chunks(&skipped, |chunk| match before.update(&chunk) {
+                            Ok(()) => stop.flow(),
+                            Err(_) => ControlFlow::Break(()),
                         });
                         read.map(|_| before)
                     })
@@ -143,8 +144,9 @@ impl Data {
                 let end = index(offset + len)?.min(bytes.len());
                 let end = if is_end { bytes.len() } else { end };
                 let mut before = self.verifier.prefix(offset);
-                let known = index(before.len)?;
-                before.add(&bytes[known.min(start)..start]);
+                let known = index(before.len())?;
+                let skipped = &bytes[known.min(start)..start];
+                before.update(skipped).map_err(io::Error::other)?;
                 let part = bytes.slice(start..end);
                 Ok(Part::Bytes(part, self.verifier.begin(before, len)?))
             }

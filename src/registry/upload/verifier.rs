@@ -8,72 +8,53 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::oci::{Descriptor, Digest, DigestHasher};
+use crate::oci::{ContentMismatch, Descriptor, Verifier};
 use crate::registry::RegistryError;
-
-/// The bytes of a blob up to some point.
-#[derive(Debug, Clone)]
-pub(super) struct Prefix {
-    pub(super) len: u64,
-    hasher: DigestHasher,
-}
-
-impl Prefix {
-    /// Adds the bytes that follow.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-    }
-}
 
 /// Verifies a blob that is sent in parts, some of them perhaps several times.
 #[derive(Debug)]
-pub(super) struct Verifier {
-    digest: Digest,
+pub(super) struct PartsVerifier {
+    /// Of no bytes.
+    empty: Verifier,
     len: u64,
     /// The state before the part that was begun last.
-    before: Prefix,
+    before: Verifier,
     /// The state after all of that part was read.
-    after: Arc<Mutex<Option<Prefix>>>,
+    after: Arc<Mutex<Option<Verifier>>>,
 }
 
-impl Verifier {
+impl PartsVerifier {
+    /// Expects the digest of `blob`; that nothing follows its bytes, whoever reads them sees to.
     pub(super) fn new(blob: &Descriptor) -> Self {
+        let empty = Verifier::from(&blob.digest);
         Self {
-            before: Prefix {
-                len: 0,
-                hasher: DigestHasher::new(blob.digest.algorithm()),
-            },
-            digest: blob.digest.clone(),
+            before: empty.clone(),
+            empty,
             len: blob.size,
             after: Arc::default(),
         }
     }
 
     /// The longest known prefix that ends at `offset` or before it.
-    pub(super) fn prefix(&self, offset: u64) -> Prefix {
+    pub(super) fn prefix(&self, offset: u64) -> Verifier {
         let after = self.after.lock().expect("no panic while hashing").clone();
         let known = after.into_iter().chain([self.before.clone()]);
-        let mut fitting = known.filter(|prefix| prefix.len <= offset);
-        fitting.next().unwrap_or_else(|| Prefix {
-            len: 0,
-            hasher: DigestHasher::new(self.digest.algorithm()),
-        })
+        let mut fitting = known.filter(|prefix| prefix.len() <= offset);
+        fitting.next().unwrap_or_else(|| self.empty.clone())
     }
 
     /// Begins the part of `len` bytes that follows `before`; fails at the end of the data if they
     /// have another digest.
-    pub(super) fn begin(&mut self, before: Prefix, len: u64) -> Result<PartVerifier, io::Error> {
+    pub(super) fn begin(&mut self, before: Verifier, len: u64) -> Result<PartVerifier, io::Error> {
         self.before = before.clone();
         self.after = Arc::default();
         let part = PartVerifier {
-            end: before.len + len,
+            end: before.len() + len,
             read: before,
             whole_len: self.len,
-            digest: self.digest.clone(),
             after: Arc::clone(&self.after),
         };
-        if part.read.len == part.end {
+        if part.read.len() == part.end {
             part.conclude()?;
         }
         Ok(part)
@@ -82,26 +63,27 @@ impl Verifier {
     /// Whether all bytes were read in the end, and have the right digest.
     pub(super) fn is_verified(&self) -> bool {
         let after = self.after.lock().expect("no panic while hashing");
-        after.as_ref().is_some_and(|prefix| prefix.len == self.len)
+        after
+            .as_ref()
+            .is_some_and(|prefix| prefix.len() == self.len)
     }
 }
 
 /// Verifies one part while it is read.
 #[derive(Debug)]
 pub(super) struct PartVerifier {
-    read: Prefix,
+    read: Verifier,
     end: u64,
     whole_len: u64,
-    digest: Digest,
-    after: Arc<Mutex<Option<Prefix>>>,
+    after: Arc<Mutex<Option<Verifier>>>,
 }
 
 impl PartVerifier {
     /// Takes the next bytes into account; fails at the last of a blob that is damaged, which then
     /// must not be sent.
     pub(super) fn see(&mut self, bytes: &[u8]) -> Result<(), io::Error> {
-        self.read.add(bytes);
-        if self.read.len == self.end {
+        self.read.update(bytes).map_err(damaged)?;
+        if self.read.len() == self.end {
             self.conclude()?;
         }
         Ok(())
@@ -109,13 +91,7 @@ impl PartVerifier {
 
     fn conclude(&self) -> Result<(), io::Error> {
         if self.end == self.whole_len {
-            let actual = self.read.hasher.clone().finish();
-            if actual != self.digest {
-                return Err(io::Error::other(RegistryError::DamagedUpload {
-                    expected: self.digest.clone(),
-                    actual,
-                }));
-            }
+            self.read.clone().finish().map_err(damaged)?;
         }
         let mut after = self.after.lock().expect("no panic while hashing");
         *after = Some(self.read.clone());
@@ -123,18 +99,29 @@ impl PartVerifier {
     }
 }
 
+/// What damaged data is for whoever sends it.
+fn damaged(mismatch: ContentMismatch) -> io::Error {
+    match mismatch {
+        ContentMismatch::Digest {
+            expected, actual, ..
+        } => io::Error::other(RegistryError::DamagedUpload { expected, actual }),
+        ContentMismatch::Length { .. } => io::Error::new(io::ErrorKind::InvalidData, mismatch),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Digest;
 
-    fn verifier(right: &[u8]) -> Verifier {
+    fn verifier(right: &[u8]) -> PartsVerifier {
         let digest = Digest::of(right);
-        Verifier::new(&Descriptor::new("x/y".into(), digest, right.len() as u64))
+        PartsVerifier::new(&Descriptor::new("x/y".into(), digest, right.len() as u64))
     }
 
-    fn send(verifier: &mut Verifier, (offset, bytes): (u64, &[u8])) -> Result<(), io::Error> {
+    fn send(verifier: &mut PartsVerifier, (offset, bytes): (u64, &[u8])) -> Result<(), io::Error> {
         let prefix = verifier.prefix(offset);
-        assert_eq!(prefix.len, offset, "nothing is read again");
+        assert_eq!(prefix.len(), offset, "nothing is read again");
         let mut part = verifier.begin(prefix, bytes.len() as u64)?;
         bytes.chunks(3).try_for_each(|chunk| part.see(chunk))
     }
@@ -178,7 +165,7 @@ mod tests {
         verifier.begin(prefix, 10).unwrap();
         part.see(b"9").unwrap();
         assert!(!verifier.is_verified());
-        assert_eq!(verifier.prefix(10).len, 0);
+        assert_eq!(verifier.prefix(10).len(), 0);
     }
 
     #[test]
@@ -187,7 +174,7 @@ mod tests {
         send(&mut right, (0, b"")).unwrap();
         assert!(right.is_verified());
         let digest = Digest::of(b"x");
-        let mut wrong = Verifier::new(&Descriptor::new("x/y".into(), digest, 0));
+        let mut wrong = PartsVerifier::new(&Descriptor::new("x/y".into(), digest, 0));
         let prefix = wrong.prefix(0);
         assert!(wrong.begin(prefix, 0).is_err());
     }
