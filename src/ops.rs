@@ -38,9 +38,10 @@ pub use batch::{
 pub use catalog::{Catalog, SourceKind, image_names};
 pub use context::Context;
 pub use copy::{
-    BundleTarget, CarriedFile, CarryError, CarryOptions, CopyOptions, CopyTarget, LayoutFormat,
-    LayoutTarget, NotATool, Others, OwnTool, PackForecast, PackOutcome, ProjectNeed, Reading,
-    Recheck, RegistryTarget, StoreTarget, TargetNeeds, VolumeForecast, copy,
+    BundleTarget, CarriedFile, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts,
+    DockerArchive, LayoutFormat, LayoutTarget, NotATool, OciArchive, OciLayout, Others, OwnTool,
+    PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget, StoreTarget,
+    TargetNeeds, VolumeForecast, copy,
 };
 pub use diff::{
     BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff, is_receipt,

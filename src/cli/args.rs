@@ -37,7 +37,8 @@ pub(crate) use run::{FailFastArgs, RecheckArgs, RunArgs};
 pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
-    CompletionsArgs, ExportArgs, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs, UnpackArgs,
+    CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
+    UnpackArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};

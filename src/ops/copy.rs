@@ -28,7 +28,7 @@ pub use bundle::{
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast,
 };
 pub(super) use bundle::{require_lens, require_others, strays, tell_manifests, with_files};
-pub use layouts::{LayoutFormat, LayoutTarget};
+pub use layouts::{DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArchive, OciLayout};
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
 pub use store::{Others, StoreTarget};

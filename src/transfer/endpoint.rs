@@ -82,6 +82,12 @@ impl Transport {
         }
     }
 
+    /// What a file is to be that is new, if its name tells.
+    pub fn of_new(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy();
+        (name.ends_with(".tar") || name.ends_with(".tar.zst")).then_some(Self::Bundle)
+    }
+
     /// Whether an image may be chosen behind the path: `oci:PATH:IMAGE`.
     fn takes_image(self) -> bool {
         matches!(self, Self::Oci | Self::OciArchive | Self::DockerArchive)

@@ -507,7 +507,7 @@ pub(crate) enum FormatArg {
     DockerArchive,
 }
 
-impl From<FormatArg> for crate::ops::LayoutFormat {
+impl From<FormatArg> for Transport {
     fn from(arg: FormatArg) -> Self {
         match arg {
             FormatArg::Dir => Self::Dir,

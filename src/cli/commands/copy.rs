@@ -1,12 +1,13 @@
 //! `hod copy`, and what it has in common with the verbs that are its presets.
 
+mod local;
 mod targets;
 
 use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
-pub(super) use self::targets::{format, layout};
+pub(super) use self::local::local;
 use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};

@@ -1,14 +1,15 @@
 //! `hod export`
 
+use clap::ValueEnum as _;
 use tokio::sync::OnceCell;
 
 use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, settings};
-use crate::cli::args::{ExportArgs, transport};
+use crate::cli::args::{ExportArgs, FormatArg, transport};
 use crate::cli::results::Results;
 use crate::oci::ForeignLayers;
-use crate::ops::{CopyOptions, LayoutFormat, SourceCheck};
+use crate::ops::{CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -28,20 +29,20 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
 }
 
 async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<CopyOptions, CommandError> {
-    let wanted = args.format.map(LayoutFormat::from);
-    let said = transport::split(&args.output).and_then(|(transport, path)| {
-        let format = copy::format(transport)?;
-        wanted
-            .is_none_or(|wanted| wanted == format)
-            .then_some((format, path))
+    let said = transport::split(&args.output).filter(|(said, _)| match args.format {
+        Some(format) => *said == format.into(),
+        None => FormatArg::value_variants()
+            .iter()
+            .any(|format| *said == (*format).into()),
     });
-    let (format, output) = if let Some(said) = said {
+    let (transport, output) = if let Some(said) = said {
         said
     } else {
         settings::require_path(&args.output)?;
-        (wanted.unwrap_or(LayoutFormat::Dir), args.output.clone())
+        let format = args.format.unwrap_or(FormatArg::Dir);
+        (format.into(), args.output.clone())
     };
-    let target = copy::layout(format, output, args.link.map(Into::into))?;
+    let target = copy::local(transport, (output, None), args.link.map(Into::into))?;
     let reading = Reading {
         registry: &args.registry,
         names: &args.names,
@@ -56,7 +57,7 @@ async fn options(session: &Session<'_>, args: &ExportArgs) -> Result<CopyOptions
     };
     Ok(CopyOptions {
         from: reading.input(session, &args.source).await?,
-        targets: vec![Box::new(target)],
+        targets: vec![target],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
         effect: args.run.effect(),

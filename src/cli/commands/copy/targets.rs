@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::super::filling::Filling;
 use super::super::input::{Place, endpoint, place};
-use super::super::{CommandError, Session, pack, settings};
+use super::super::{CommandError, Session};
+use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
 use crate::layout::CollectionKind;
-use crate::ops::{
-    Catalog, CopyTarget, LayoutFormat, LayoutTarget, OpsError, SourceKind, StoreTarget,
-};
+use crate::ops::{Catalog, CopyTarget, OpsError, SourceKind};
 use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
@@ -84,63 +83,6 @@ pub(super) fn has_registry(words: &[String]) -> bool {
     outputs(words).len() < words.len()
 }
 
-/// A layout or archive as a target.
-pub(in crate::cli::commands) fn layout(
-    format: LayoutFormat,
-    path: PathBuf,
-    link: Option<LinkMode>,
-) -> Result<LayoutTarget, CommandError> {
-    if fsx::is_stdout(&path) {
-        return Err(CommandError::OutputStream { path });
-    }
-    match format {
-        LayoutFormat::OciArchive | LayoutFormat::DockerArchive => settings::require_file(&path)?,
-        LayoutFormat::Dir | LayoutFormat::Oci => {}
-    }
-    Ok(LayoutTarget {
-        path,
-        format,
-        image: None,
-        link,
-        mtime: settings::source_date_epoch()?,
-    })
-}
-
-/// The format of the layout that a transport names, if it names one.
-pub(in crate::cli::commands) fn format(transport: Transport) -> Option<LayoutFormat> {
-    match transport {
-        Transport::Store | Transport::Bundle => None,
-        Transport::Dir => Some(LayoutFormat::Dir),
-        Transport::Oci => Some(LayoutFormat::Oci),
-        Transport::OciArchive => Some(LayoutFormat::OciArchive),
-        Transport::DockerArchive => Some(LayoutFormat::DockerArchive),
-    }
-}
-
-fn local(
-    transport: Transport,
-    (path, image): (PathBuf, Option<ChosenImage>),
-    link: Option<LinkMode>,
-) -> Result<Box<dyn CopyTarget>, CommandError> {
-    if let Some(format) = format(transport) {
-        return Ok(Box::new(LayoutTarget {
-            image,
-            ..layout(format, path, link)?
-        }));
-    }
-    if transport == Transport::Store {
-        let store = StoreTarget {
-            link: link.unwrap_or(LinkMode::Copy),
-            ..StoreTarget::lasting(path)
-        };
-        return Ok(Box::new(store));
-    }
-    if fsx::is_stdout(&path) {
-        return Err(CommandError::OutputStream { path });
-    }
-    Ok(Box::new(pack::bundle(&path)?))
-}
-
 impl End {
     fn of(session: &Session<'_>, text: &str) -> Result<Self, CommandError> {
         let registry = || {
@@ -202,12 +144,6 @@ impl End {
     }
 }
 
-/// Whether a file of this name, which is new, is to be a bundle.
-fn is_bundle_name(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".tar") || name.ends_with(".tar.zst")
-}
-
 /// What a path without a transport is, to which images are added.
 fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, CommandError> {
     let unclear = || TargetError::Unclear {
@@ -228,8 +164,8 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
             }
             .into()),
         },
-        Err(OpsError::NoSource { .. }) if is_bundle_name(path) => Ok(Transport::Bundle),
-        Err(OpsError::NoSource { .. } | OpsError::UnknownSource { .. }) => Err(unclear().into()),
+        Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
+        Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,76 +1,73 @@
 //! Filling an archive, which is whole or does not appear.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::LayoutFormat;
-use super::fill::Looked;
+use async_trait::async_trait;
+
+use super::fill::{Filler, Looked};
 use crate::bridge;
-use crate::fsx::Durability;
-use crate::layout::{LayoutError, OciArchiveWriter};
-use crate::ops::OpsError;
+use crate::fsx;
+use crate::layout::LayoutError;
 use crate::ops::copy::target::Feed;
-use crate::transfer::{DockerSink, OciSink, OnFailure, Sink};
+use crate::ops::{Catalog, Context, OpsError, OutputError};
+use crate::transfer::{OnFailure, Sink};
 
 /// An archive that is being written.
-enum Archive {
-    Oci(Arc<OciSink>),
-    Docker(Arc<DockerSink>),
-}
-
-impl Archive {
-    fn sink(&self) -> Arc<dyn Sink> {
-        match self {
-            Self::Oci(sink) => sink.clone(),
-            Self::Docker(sink) => sink.clone(),
-        }
-    }
-
+pub(super) struct Archive {
+    pub(super) sink: Arc<dyn Sink>,
     /// Makes it appear. Blocks.
-    fn finish(&self) -> Result<(), LayoutError> {
-        match self {
-            Self::Oci(sink) => sink.finish(Durability::Synced).map(|_| ()),
-            Self::Docker(sink) => sink.finish(Durability::Synced),
+    pub(super) finish: Box<dyn FnOnce() -> Result<(), LayoutError> + Send>,
+}
+
+/// A format that is one new file.
+#[async_trait(?Send)]
+pub(super) trait Archiver: Send {
+    /// Starts an archive of the images of the plan.
+    async fn start(&self, looked: &Looked<'_>) -> Result<Archive, OpsError>;
+}
+
+/// If an image fails, the archive is useless, so it is started again without the images that
+/// failed, if the source can be read again.
+#[async_trait(?Send)]
+impl<A: Archiver> Filler for A {
+    async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
+        loop {
+            let must_stop =
+                looked.options.on_failure == OnFailure::Stop && looked.batch.has_failures();
+            if looked.batch.plan.is_empty() || must_stop {
+                return Ok(());
+            }
+            let archive = self.start(looked).await?;
+            let n_refused = looked.batch.n_failed();
+            let (source, sink) = feed.ends(archive.sink);
+            looked.batch.run(looked.cx, source, sink).await;
+            if looked.batch.n_failed() == n_refused {
+                bridge::run(archive.finish).await?;
+                looked.batch.announce(looked.cx);
+                return Ok(());
+            }
+            if feed.source().is_sequential() {
+                return match looked.batch.first_failure() {
+                    Some(failure) => Err(failure.into()),
+                    None => Ok(()),
+                };
+            }
+            drop(archive.finish);
+            looked.batch.leave_failed(feed.source())?;
         }
     }
 }
 
-/// Writes an archive. If an image fails, the archive is useless, so it is started again without the
-/// images that failed, if the source can be read again.
-pub(super) async fn fill(looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
-    loop {
-        let must_stop = looked.options.on_failure == OnFailure::Stop && looked.batch.has_failures();
-        if looked.batch.plan.is_empty() || must_stop {
-            return Ok(());
-        }
-        let archive = start(looked).await?;
-        let n_refused = looked.batch.n_failed();
-        let (source, sink) = feed.ends(archive.sink());
-        looked.batch.run(looked.cx, source, sink).await;
-        if looked.batch.n_failed() == n_refused {
-            bridge::run(move || archive.finish()).await?;
-            looked.batch.announce(looked.cx);
-            return Ok(());
-        }
-        if feed.source().is_sequential() {
-            return match looked.batch.first_failure() {
-                Some(failure) => Err(failure.into()),
-                None => Ok(()),
-            };
-        }
-        drop(archive);
-        looked.batch.leave_failed(feed.source())?;
+/// Refuses a path where a file is.
+pub(super) fn require_no_file(cx: &Context, path: &Path) -> Result<(), OpsError> {
+    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        return Ok(());
     }
-}
-
-async fn start(looked: &Looked<'_>) -> Result<Archive, OpsError> {
-    let target = looked.target;
-    let (path, mtime) = (target.path.clone(), target.mtime);
-    if target.format == LayoutFormat::DockerArchive {
-        let images = looked.configs.images(&looked.batch.plan)?;
-        let create = bridge::run(move || DockerSink::create(&path, images, mtime));
-        return Ok(Archive::Docker(Arc::new(create.await?)));
+    let there = Catalog::open(path, &cx.reading).ok();
+    Err(OutputError::Exists {
+        path: path.to_owned(),
+        found: there.map(|there| there.kind().as_str()),
     }
-    let plan = OciSink::archive_plan(&looked.batch.plan, mtime);
-    let create = bridge::run(move || OciArchiveWriter::create(&path, &plan));
-    Ok(Archive::Oci(Arc::new(OciSink::archive(create.await?))))
+    .into())
 }

@@ -1,26 +1,79 @@
-//! The images that a `docker save` archive can hold, and what becomes of them in it.
+//! A `docker save` archive: the images that it can hold, and what becomes of them in it.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
+use super::LayoutFormat;
+use super::archive::{self, Archive, Archiver};
+use super::fill::{Filler, Looked};
+use crate::bridge;
+use crate::fsx::Durability;
 use crate::layout::{DockerImage, NoDockerImage};
 use crate::oci::Digest;
-use crate::ops::Context;
 use crate::ops::batch::Batch;
+use crate::ops::input::OpenInput;
+use crate::ops::{Context, OpsError};
 use crate::report::amount::format_count;
-use crate::transfer::{Plan, Resolved, Source, TransferError, read_config};
+use crate::transfer::{DockerSink, Plan, Resolved, Source, TransferError, read_config};
 
 /// How many configurations are read at once.
 const READ_AT_ONCE: usize = 16;
 
+/// A tar for `docker load`, which is new.
+///
+/// Layers grow when they are decompressed, by an unknown amount, so it may take more of a disk than
+/// is told.
+#[derive(Debug)]
+pub struct DockerArchive;
+
+#[async_trait(?Send)]
+#[expect(private_interfaces, reason = "only copy calls it")]
+impl LayoutFormat for DockerArchive {
+    fn is_archive(&self) -> bool {
+        true
+    }
+
+    fn accept(&self, input: &OpenInput<'_>) -> Result<(), OpsError> {
+        if input.source.is_sequential() {
+            return Err(input.refused("export for `docker load`"));
+        }
+        Ok(())
+    }
+
+    fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError> {
+        archive::require_no_file(cx, path)
+    }
+
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+        Box::new(narrow(cx, source, batch).await)
+    }
+}
+
+#[async_trait(?Send)]
+impl Archiver for Configs {
+    async fn start(&self, looked: &Looked<'_>) -> Result<Archive, OpsError> {
+        let (path, mtime) = (looked.target.path.clone(), looked.target.mtime);
+        let images = self.images(&looked.batch.plan)?;
+        let create = bridge::run(move || DockerSink::create(&path, images, mtime));
+        let sink = Arc::new(create.await?);
+        Ok(Archive {
+            sink: sink.clone(),
+            finish: Box::new(move || sink.finish(Durability::Synced)),
+        })
+    }
+}
+
 /// The configurations of images, which such an archive is started with.
 #[derive(Debug, Default)]
-pub(super) struct Configs(HashMap<Digest, Vec<u8>>);
+struct Configs(HashMap<Digest, Vec<u8>>);
 
 impl Configs {
     /// The images of a plan that was narrowed.
-    pub(super) fn images(&self, plan: &Plan) -> Result<Vec<DockerImage>, TransferError> {
+    fn images(&self, plan: &Plan) -> Result<Vec<DockerImage>, TransferError> {
         plan.images.iter().map(|image| self.image(image)).collect()
     }
 
@@ -38,7 +91,7 @@ impl Configs {
 
 /// Reads the configurations of the images of a batch, and takes out those images that a `docker
 /// save` archive cannot hold. Says of each of the others what it becomes.
-pub(super) async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs {
+async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs {
     let read = futures_util::stream::iter(&batch.plan.images)
         .map(|image| config(cx, source, image))
         .buffered(READ_AT_ONCE);

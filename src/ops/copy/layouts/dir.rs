@@ -1,0 +1,64 @@
+//! A directory of `dir:` layouts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::LayoutFormat;
+use super::fill::{Filler, Looked};
+use crate::fsx;
+use crate::layout::{self, LayoutError};
+use crate::ops::batch::Batch;
+use crate::ops::copy::target::Feed;
+use crate::ops::{Context, OpsError, OutputError, platforms};
+use crate::transfer::{LayoutSink, Source};
+
+/// A `dir:` layout for each image, at `PATH/<repository>:<tag>`.
+#[derive(Debug)]
+pub struct DirLayouts;
+
+#[async_trait(?Send)]
+#[expect(private_interfaces, reason = "only copy calls it")]
+impl LayoutFormat for DirLayouts {
+    fn require_free(&self, _: &Context, path: &Path) -> Result<(), OpsError> {
+        let path = path.to_owned();
+        if fsx::try_stat(&path)?.is_some_and(|stat| !stat.is_dir) {
+            return Err(LayoutError::Occupied { path, found: None }.into());
+        }
+        if let Some(kind) = layout::kind_of_one(&path)? {
+            let wanted = "a directory of `dir:` layouts";
+            return Err(OutputError::IsLayout { path, kind, wanted }.into());
+        }
+        Ok(())
+    }
+
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+        platforms::warn_of_partial(cx, source, batch);
+        Box::new(DirFiller(None))
+    }
+}
+
+/// The layouts, when they are started.
+struct DirFiller(Option<LayoutSink>);
+
+#[async_trait(?Send)]
+impl Filler for DirFiller {
+    /// An image whose place is taken fails alone.
+    async fn begin(&mut self, looked: &mut Looked<'_>) -> Result<(), OpsError> {
+        if !looked.batch.plan.is_empty() {
+            let dir = LayoutSink::create(&looked.target.path, looked.link, &looked.source)?;
+            looked.batch.narrow(looked.cx, |image| dir.add(image));
+            self.0 = Some(dir);
+        }
+        Ok(())
+    }
+
+    async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
+        if let Some(dir) = self.0.take() {
+            let (source, sink) = feed.ends(Arc::new(dir));
+            looked.batch.run(looked.cx, source, sink).await;
+        }
+        Ok(())
+    }
+}
