@@ -27,11 +27,12 @@
 //!    [`transfer::TRANSPORTS`].
 //! 2. To read it: `src/transfer/source/NAME.rs`, an implementation of [`transfer::Source`]. It says
 //!    in [`transfer::SourceCaps`] what it can do: in which order it is read, whether over a network,
-//!    whether blobs are files that can be linked. `src/ops/catalog.rs` opens it, and knows its name
-//!    for messages.
-//! 3. To write it: `src/transfer/sink/NAME.rs`, an implementation of [`transfer::Sink`], and
-//!    `src/ops/copy/NAME.rs`, one of [`ops::CopyTarget`]: what would stop a copy there, and how it
-//!    is filled. `src/cli/commands/copy/targets.rs` makes one of the word.
+//!    whether blobs are files that can be linked. `src/transfer/open.rs` tells it by what is there,
+//!    and its [`transfer::SourceKind`] has the words of messages and its transport.
+//! 3. To write it: `src/transfer/sink/NAME.rs`, an implementation of [`transfer::Sink`]. A layout or
+//!    an archive of another tool is one [`ops::LayoutFormat`], `src/ops/copy/layouts/NAME.rs`;
+//!    anything else one [`ops::CopyTarget`], `src/ops/copy/NAME.rs`: what would stop a copy there,
+//!    and how it is filled. Its line in `src/cli/commands/copy/local.rs` makes a target of the word.
 //! 4. One line of the table in `tests/it/pairs.rs`, which copies from it and to it with every other.
 //!
 //! The verbs need not know of it: those that move images are given targets, and those that only

@@ -30,12 +30,13 @@ mod verify;
 mod why;
 mod written;
 
+pub use crate::transfer::SourceKind;
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
     BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target,
     TargetName, WouldMove,
 };
-pub use catalog::{Catalog, SourceKind, image_names};
+pub use catalog::{Catalog, image_names};
 pub use context::Context;
 pub use copy::{
     BundleTarget, CarriedFile, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts,

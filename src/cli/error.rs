@@ -20,7 +20,7 @@ use crate::ops::{OpsError, SourceKind};
 use crate::registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
 use crate::report::ErrorClass;
 use crate::report::amount::format_count;
-use crate::transfer::EndpointError;
+use crate::transfer::{BlobHolder, EndpointError};
 
 /// Advice about images that are not where they should be.
 const MISSING: &str =
@@ -538,19 +538,19 @@ impl CommandError {
 
 /// The hint for damage that was found.
 fn where_damaged(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::Store => {
+    match kind.holder() {
+        Some(BlobHolder::Store) => {
             "Delete the named files, then pull or unpack again, which fetches only what is \
              missing."
         }
-        SourceKind::Bundle | SourceKind::CompressedBundle | SourceKind::PipedBundle => {
+        Some(BlobHolder::Bundle) => {
             "Copy the bundle, or the named volumes of it, again from where it was made, and \
              compare the checksums there and here; if it is damaged there too, pack it again."
         }
-        SourceKind::Layouts | SourceKind::Collection(_) => {
+        Some(BlobHolder::Other) => {
             "Copy it again from where it is whole, or make it again with what made it."
         }
-        SourceKind::Registry | SourceKind::Image | SourceKind::List => {
+        None => {
             "Push or copy these images again from where they are whole, with `--recheck`, which asks \
              the registry for every part; damaged content must be deleted there first."
         }

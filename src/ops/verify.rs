@@ -185,11 +185,7 @@ async fn verify_whole(
     // A damaged bundle cannot always be opened, and is to be verified all the same.
     let from = path.clone();
     if let Some(kind) = bridge::run(move || Bundle::detect(&from)).await? {
-        let kind = match kind {
-            bundle::BundleKind::Raw => SourceKind::Bundle,
-            bundle::BundleKind::Zstd => SourceKind::CompressedBundle,
-        };
-        let found = verify_bundle(cx, path, kind).await?;
+        let found = verify_bundle(cx, path, kind.into()).await?;
         return Ok(found.judged(extent));
     }
     let catalog = Catalog::open_once(&path, &cx.reading).await?;
@@ -222,7 +218,7 @@ async fn verify_store(
         bytes: found.len,
         problems: found.problems.iter().map(ToString::to_string).collect(),
         notes,
-        ..VerifyOutcome::new(SourceKind::Store)
+        ..VerifyOutcome::new(catalog.kind())
     })
 }
 

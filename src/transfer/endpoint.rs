@@ -82,6 +82,11 @@ impl Transport {
         }
     }
 
+    /// Whether images are added to what is there; it is finished otherwise.
+    pub fn takes_more(self) -> bool {
+        matches!(self, Self::Store | Self::Dir | Self::Oci)
+    }
+
     /// What a file is to be that is new, if its name tells.
     pub fn of_new(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();

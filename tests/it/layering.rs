@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rules::{
-    blocking_problems, floor_problems, home_problems, name_problems, size_problems,
+    blocking_problems, floor_problems, home_problems, kind_problems, name_problems, size_problems,
     top_level_problems, unreached_problems,
 };
 use source::{Source, read_tree};
@@ -39,6 +39,11 @@ fn floors_import_downward_only() {
 #[test]
 fn each_crate_has_one_home() {
     check(&home_problems(&sources()));
+}
+
+#[test]
+fn kinds_of_ends_are_asked_and_not_matched() {
+    check(&kind_problems(&sources()));
 }
 
 #[test]
@@ -105,6 +110,25 @@ fn expect(check: fn(&[Source]) -> Vec<String>, files: &[(&str, &str)], problems:
     let same =
         found.len() == problems.len() && found.iter().zip(problems).all(|(f, p)| f.starts_with(p));
     assert!(same, "\nexpected {problems:#?}\nfound {found:#?}");
+}
+
+#[test]
+fn the_checker_sees_kinds_that_are_matched() {
+    let text = r#"
+        use crate::transfer::{SourceKind, Transport};
+        fn f(kind: SourceKind) -> bool { matches!(kind, SourceKind::Store) || kind.is_local() }
+        fn g(word: &str) -> Transport { crate::transfer::Transport::Dir }
+        use crate::layout::CollectionKind::*;
+    "#;
+    expect(
+        kind_problems,
+        &[("src/ops/base.rs", text), ("src/transfer/kind.rs", text)],
+        &[
+            "src/ops/base.rs:3: `SourceKind::Store` is only for",
+            "src/ops/base.rs:4: `Transport::Dir` is only for",
+            "src/ops/base.rs:5: `CollectionKind::*` is only for",
+        ],
+    );
 }
 
 #[test]

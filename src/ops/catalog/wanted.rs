@@ -157,7 +157,7 @@ impl Catalog {
             }
         }
         let sought = entries.iter().map(names).collect();
-        let found_by_name = self.source.find(sought).await?;
+        let found_by_name = self.source().find(sought).await?;
         let mut found = Vec::with_capacity(entries.len());
         for (entry, images) in entries.iter().zip(found_by_name) {
             if images.is_empty() {
@@ -185,7 +185,7 @@ impl Catalog {
     async fn expand(&self, list: &ImageList) -> Result<Vec<Expanded<()>>, OpsError> {
         let mut tags: HashMap<RepositoryName, Vec<Tag>> = HashMap::new();
         if list.patterns().next().is_some() {
-            for image in self.source.list().await? {
+            for image in self.source().list().await? {
                 let Destination { repository, tag } = image.destination;
                 tags.entry(repository).or_default().extend(tag);
             }
@@ -231,7 +231,7 @@ impl Catalog {
     /// Every image, without what is carried with one of them.
     async fn all_images(&self) -> Result<Vec<Found>, OpsError> {
         let mut by_repository: BTreeMap<RepositoryName, Vec<Listed>> = BTreeMap::new();
-        for image in self.source.list().await? {
+        for image in self.source().list().await? {
             let repository = image.destination.repository.clone();
             by_repository.entry(repository).or_default().push(image);
         }
@@ -246,7 +246,7 @@ impl Catalog {
                 images.extend(of_repository);
                 continue;
             }
-            let referrers = self.source.referrers(&repository).await?;
+            let referrers = self.source().referrers(&repository).await?;
             let (others, roots): (Vec<Listed>, Vec<Listed>) = of_repository
                 .into_iter()
                 .partition(|i| referrers.is_candidate(tag(i).as_ref(), i.digest.as_ref()));

@@ -6,14 +6,15 @@ use super::OpsError;
 use crate::hint::Hint;
 use crate::ops::SourceKind;
 use crate::registry::RegistryError;
+use crate::transfer::BlobHolder;
 
 /// How many images are named where one is not found.
 const SHOWN_MAX: usize = 10;
 
 /// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
-    match (verb, kind) {
-        ("merge", SourceKind::Store) => {
+    match (verb, kind.holder()) {
+        ("merge", Some(BlobHolder::Store)) => {
             let file = Path::new(path).with_extension("tar");
             format!(
                 "Pack it first: `hod pack {path} --output {}`.",

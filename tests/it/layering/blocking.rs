@@ -13,7 +13,8 @@ const QUICK: [&str; 6] = [
     "stdout",
 ];
 /// Functions of types that open what is on a disk.
-const OPENING: [&str; 9] = [
+const OPENING: [&str; 10] = [
+    "AtPath",
     "Bundle",
     "Catalog",
     "Collection",

@@ -83,6 +83,30 @@ const WORD_HOMES: [(&str, &[&str]); 8] = [
     ("spawn_blocking", &["bridge"]),
 ];
 
+/// Kinds of ends, whose variants only some files outside `transfer` may name. All others ask the
+/// kind, so that one more is added in one place.
+const KIND_HOMES: [(&str, &[&str]); 3] = [
+    ("CollectionKind", &["src/layout/"]),
+    (
+        "SourceKind",
+        // These say what they have found, and match nothing.
+        &[
+            "src/cli/commands/input.rs",
+            "src/ops/merge.rs",
+            "src/ops/verify.rs",
+        ],
+    ),
+    (
+        "Transport",
+        // What flags take, and the table of targets. `registry` has a type of that name.
+        &[
+            "src/cli/args/",
+            "src/cli/commands/copy/local.rs",
+            "src/registry/",
+        ],
+    ),
+];
+
 /// Names that do not say what is inside.
 const EMPTY_NAMES: [&str; 8] = [
     "common",
@@ -196,6 +220,30 @@ fn is_within(path: &CodePath, name: &str) -> bool {
     let below = path.strip_prefix(name);
     below.is_some_and(|below| below.is_empty() || below.starts_with("::"))
         && !path.starts_with("std::env::consts")
+}
+
+/// Variants of the kinds of ends outside their homes.
+pub(super) fn kind_problems(sources: &[Source]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for source in built(sources).filter(|source| source.top() != "transfer") {
+        for path in &source.paths {
+            let variant = path.segments.windows(2).find_map(|pair| {
+                let (_, homes) = KIND_HOMES.iter().find(|(kind, _)| *kind == pair[0])?;
+                let is_variant = pair[1].starts_with(|c: char| c.is_ascii_uppercase());
+                (is_variant || pair[1] == "*").then_some((pair.join("::"), *homes))
+            });
+            if let Some((variant, homes)) = variant
+                && !homes.iter().any(|home| source.path.starts_with(home))
+            {
+                let homes = homes.join(", ");
+                problems.push(format!(
+                    "{}:{}: `{variant}` is only for src/transfer/, {homes}: ask the kind instead",
+                    source.path, path.line
+                ));
+            }
+        }
+    }
+    problems
 }
 
 pub(super) fn blocking_problems(sources: &[Source]) -> Vec<String> {

@@ -9,8 +9,7 @@ use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
-use crate::layout::CollectionKind;
-use crate::ops::{Catalog, CopyTarget, OpsError, SourceKind};
+use crate::ops::{Catalog, CopyTarget, OpsError};
 use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
@@ -154,16 +153,14 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
         return Err(CommandError::OutputStream { path });
     }
     match Catalog::open(path, &session.reading) {
-        Ok(catalog) => match catalog.kind() {
-            SourceKind::Store => Ok(Transport::Store),
-            SourceKind::Layouts => Ok(Transport::Dir),
-            SourceKind::Collection(CollectionKind::OciLayout) => Ok(Transport::Oci),
-            kind => Err(TargetError::Finished {
+        Ok(catalog) => {
+            let kind = catalog.kind();
+            let transport = kind.transport().filter(|found| found.takes_more());
+            Ok(transport.ok_or_else(|| TargetError::Finished {
                 path: path.to_owned(),
                 kind: kind.as_str(),
-            }
-            .into()),
-        },
+            })?)
+        }
         Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
         Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
         Err(error) => Err(error.into()),

@@ -1,0 +1,158 @@
+//! Opens files and directories as sources, whatever they are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{BundleSource, CollectionSource, LayoutsSource, Source, SourceKind, StreamedBundle};
+use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
+use crate::fsx;
+use crate::layout::{self, Collection, CollectionError, LayoutError};
+use crate::store::{Store, StoreError};
+use crate::tarball::ArchiveError;
+
+/// A source that was opened, and what it was found to be.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub kind: SourceKind,
+    pub source: Arc<dyn Source>,
+}
+
+/// What is at a path.
+#[derive(Debug)]
+pub enum AtPath {
+    Source(Opened),
+    Nothing,
+    /// A file or directory that is of no known kind, and how it is compressed, if that can be told.
+    Unknown {
+        compression: Option<&'static str>,
+    },
+}
+
+/// Why what is at a path cannot be opened, although its kind is known.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl Opened {
+    fn of(kind: impl Into<SourceKind>, source: impl Source + 'static) -> Self {
+        Self {
+            kind: kind.into(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// Opens stdin, which is a bundle, raw or compressed, whose volumes come one after the other.
+    pub async fn stdin(reading: &ReadOptions) -> Result<Self, OpenError> {
+        let path = Path::new(fsx::STDIN);
+        let bundle = StreamedBundle::start(fsx::stdin()?, path, &reading.trust).await?;
+        Ok(Self::of(SourceKind::PipedBundle, bundle))
+    }
+
+    /// Opens `path` if it is what another tool has put together.
+    ///
+    /// It is signed by nobody, and so refused where only signed bundles are read: a bundle without
+    /// its head is an archive of a registry tree.
+    pub fn collection(path: &Path, reading: &ReadOptions) -> Result<Option<Self>, OpenError> {
+        let Some(collection) = open_collection(path)? else {
+            return Ok(None);
+        };
+        if reading.trust.is_required() {
+            return Err(BundleError::from(reading.trust.refuse_unsigned(path)).into());
+        }
+        let kind = SourceKind::Collection(collection.kind());
+        Ok(Some(Self::of(kind, CollectionSource(Arc::new(collection)))))
+    }
+}
+
+impl AtPath {
+    /// Opens what is at `path`.
+    pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, OpenError> {
+        let Some(stat) = fsx::try_stat(path)? else {
+            return Ok(Self::Nothing);
+        };
+        if let Some(opened) = Opened::collection(path, reading)? {
+            return Ok(Self::Source(opened));
+        }
+        let found = if stat.is_file {
+            if stat.len == 0 {
+                let path = path.to_owned();
+                return Err(BundleError::Empty { path }.into());
+            }
+            bundle(path, reading)?
+        } else if Store::detect(path)? {
+            Some(Opened::of(SourceKind::Store, Store::open(path)?))
+        } else if layout::detect(path)? {
+            let layouts = layout::find_layouts(path)?;
+            let source = LayoutsSource(Arc::new(layouts));
+            Some(Opened::of(SourceKind::Layouts, source))
+        } else {
+            None
+        };
+        match found {
+            Some(opened) => Ok(Self::Source(opened)),
+            None if stat.is_file => Ok(Self::Unknown {
+                compression: compression(path)?,
+            }),
+            None => Ok(Self::Unknown { compression: None }),
+        }
+    }
+}
+
+fn bundle(path: &Path, reading: &ReadOptions) -> Result<Option<Opened>, OpenError> {
+    let Some(kind) = Bundle::detect(path)? else {
+        return Ok(None);
+    };
+    Ok(Some(match kind {
+        BundleKind::Raw => {
+            let bundle = Bundle::open(path, reading)?;
+            Opened::of(kind, BundleSource(Arc::new(bundle)))
+        }
+        BundleKind::Zstd => Opened::of(kind, StreamedBundle::open(path, &reading.trust)?),
+    }))
+}
+
+/// How a file is compressed, if its first bytes tell.
+fn compression(path: &Path) -> Result<Option<&'static str>, fsx::Error> {
+    let file = fsx::open(path)?;
+    let mut start = [0; 6];
+    let n = fsx::read_at(&file, path, &mut start, 0)?;
+    let compressions = [
+        (&b"\x1f\x8b"[..], "gzip"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh", "bzip2"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"PK\x03\x04", "zip"),
+    ];
+    let mut known = compressions.into_iter();
+    let found = known.find(|(magic, _)| start[..n].starts_with(magic));
+    Ok(found.map(|(_, compression)| compression))
+}
+
+/// Opens what another tool has put together; `None` when that is not what it is.
+fn open_collection(path: &Path) -> Result<Option<Collection>, OpenError> {
+    let Some(stat) = fsx::try_stat(path)? else {
+        return Ok(None);
+    };
+    if stat.is_dir {
+        let is_store = Store::detect(path)?;
+        let open = || Collection::open_dir(path).map_err(LayoutError::from);
+        return Ok(if is_store { None } else { open()? });
+    }
+    if !stat.is_file {
+        return Ok(None);
+    }
+    match Collection::open_file(path) {
+        // No tar at all, or a bundle whose first header is damaged: others say more of it.
+        Err(CollectionError::Archive(ArchiveError::BadHeader { offset: 0, .. })) => Ok(None),
+        result => Ok(result.map_err(LayoutError::from)?),
+    }
+}
