@@ -572,7 +572,7 @@ fn is_absent(error: &fsx::Error) -> bool {
 
 /// The hint for a source of images in place of a list.
 fn instead_of_a_list(path: &Path, kind: &str) -> String {
-    let path = path.display();
+    let path = path.display().to_string().replace(fsx::STDIN, "-");
     match kind {
         STORE => format!(
             "`hod push {path} REGISTRY` pushes its images, `hod ls {path}` lists them, and `hod \

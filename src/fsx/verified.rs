@@ -130,6 +130,10 @@ impl<R: Read> Read for VerifiedReader<R> {
         if self.is_broken {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if self.verifier.is_none() {
+            // What may still come was not verified.
+            return Ok(0);
+        }
         let read = self.inner.read(buffer);
         let is_broken = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
         self.is_broken = read.as_ref().is_err_and(is_broken);

@@ -85,7 +85,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     }
     let first = names.first().cloned().unwrap_or_default();
     let reached = options.targets.iter().zip(&names);
-    let reached = join_all(reached.map(|(target, wanted)| target.reach(wanted)));
+    let reached = join_all(reached.map(|(target, wanted)| target.reach(wanted, options.effect)));
     let resolved = input.resolve(cx, first, options.on_failure);
     let (mut batch, _) = try_join(resolved, reached.map(Ok)).await?;
     require_all(options, &batch)?;
@@ -139,7 +139,9 @@ fn all_ready<'a>(
         });
         match prepared {
             Ok(one) => ready.push(one),
-            Err(error) => refused.push((target.name(), error)),
+            Err(error) if error.is_refusal() => refused.push((target.name(), error)),
+            // Of the source or the command line: it is not the target that is not ready.
+            Err(error) => return Err(error),
         }
     }
     match (refused.pop(), refused.is_empty()) {

@@ -17,12 +17,12 @@ mod partial;
 mod proxy_cache;
 mod sources;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::batch::{Standing, Target, TargetName};
 use super::{Context, Effect};
-use std::collections::BTreeMap;
-
 use crate::oci::{Digest, Manifest, Registry};
 use crate::registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
 use crate::transfer::{Destination, Plan, RegistrySink};
@@ -155,7 +155,7 @@ impl<'a> Look<'a> {
         };
         let at = destination.manifest_ref(first.top().digest());
         let mut probe = match early.probe {
-            Some((asked, probe)) if asked == *destination => probe,
+            Some((asked, probe)) if asked == *destination => Ok(probe),
             _ => client.probe(&repo, &at).await,
         };
         if let Ok(Probe::WantsPassword | Probe::WantsToken) = probe {

@@ -66,7 +66,7 @@ impl Store {
         if file.len() > blob.size {
             file.cut(0)?;
         }
-        let verifier = seen(&file, blob, stop)?;
+        let verifier = seen(&mut file, blob, stop)?;
         Ok(Partial::Ours(Box::new(PartialBlob {
             writer: VerifiedWriter::new(file, verifier),
             store: self.clone(),
@@ -131,12 +131,13 @@ impl PartialBlob {
 }
 
 /// Hashes what an earlier run left, unless `stop` is set.
-fn seen(file: &KeptFile, blob: &Descriptor, stop: &Stop) -> Result<Verifier, StoreError> {
+fn seen(file: &mut KeptFile, blob: &Descriptor, stop: &Stop) -> Result<Verifier, StoreError> {
     let mut verifier = Verifier::from(blob);
     let mut buffer = vec![0; fsx::CHUNK_LEN];
     while verifier.len() < file.len() && !stop.is_set() {
         match file.read_at(&mut buffer, verifier.len())? {
-            0 => break,
+            // It is shorter than it was.
+            0 => file.cut(verifier.len())?,
             n => verifier.update(&buffer[..n])?,
         }
     }

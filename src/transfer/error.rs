@@ -515,9 +515,6 @@ impl Hint for TransferError {
                  with `--lock` again."
                     .to_owned(),
             ),
-            Self::Content(_) => Some(
-                "nothing of this blob was kept; running the same command again is safe".to_owned(),
-            ),
             Self::DamagedSource { holder, .. } => Some(where_damaged(*holder).to_owned()),
             Self::TargetDamaged { .. } => Some(
                 "the registry's storage is damaged: delete the blob there together with the images \

@@ -8,10 +8,14 @@ use crate::transfer::{TRANSPORTS, Transport};
 
 /// Why a path is not of the kind that is wanted.
 #[derive(Debug, thiserror::Error)]
-#[error("this is {}, and {} is wanted here", found.in_words(), one_of(wanted))]
-struct OtherKind {
-    found: Transport,
-    wanted: &'static [Transport],
+enum PathError {
+    #[error("this is {}, and {} is wanted here", found.in_words(), one_of(wanted))]
+    OtherKind {
+        found: Transport,
+        wanted: &'static [Transport],
+    },
+    #[error("nothing after `{}:`", .0.word())]
+    Empty(Transport),
 }
 
 fn one_of(kinds: &[Transport]) -> String {
@@ -23,8 +27,9 @@ fn one_of(kinds: &[Transport]) -> String {
 pub(super) fn path_of(wanted: &'static [Transport]) -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(move |path| match split(&path) {
         None => Ok(path),
+        Some((found, rest)) if rest.as_os_str().is_empty() => Err(PathError::Empty(found)),
         Some((found, rest)) if wanted.contains(&found) => Ok(rest),
-        Some((found, _)) => Err(OtherKind { found, wanted }),
+        Some((found, _)) => Err(PathError::OtherKind { found, wanted }),
     })
 }
 
@@ -33,7 +38,7 @@ pub(crate) fn split(path: &Path) -> Option<(Transport, PathBuf)> {
     let text = path.to_str()?;
     TRANSPORTS.iter().find_map(|(word, transport)| {
         let rest = text.strip_prefix(word)?.strip_prefix(':')?;
-        (!rest.is_empty()).then(|| (*transport, rest.into()))
+        Some((*transport, rest.into()))
     })
 }
 
@@ -53,7 +58,7 @@ mod tests {
             ("store", Some("store")),
             ("store:s", Some("s")),
             ("./store:s", Some("./store:s")),
-            ("store:", Some("store:")),
+            ("store:", None),
             ("host:5000", Some("host:5000")),
             ("oci:s", None),
             ("bundle:s", None),

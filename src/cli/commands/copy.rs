@@ -84,6 +84,9 @@ pub(super) fn asked(options: &CopyOptions, results: Results) -> Asked<'_> {
 
 async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, CommandError> {
     let targets = targets::targets(session, args).await?;
+    if args.link.is_some() && targets.iter().all(|target| target.registry().is_some()) {
+        return Err(CommandError::LinkNothing);
+    }
     let reading = Reading {
         registry: &args.registry,
         names: &args.names,
@@ -101,8 +104,7 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         client: OnceCell::new(),
     };
     let from = reading.input(session, Path::new(&args.source)).await?;
-    let is_remote = matches!(from, Input::Registries(_));
-    if args.link.is_some() && (is_remote || targets.iter().all(|t| t.registry().is_some())) {
+    if args.link.is_some() && matches!(from, Input::Registries(_)) {
         return Err(CommandError::LinkNothing);
     }
     Ok(CopyOptions {

@@ -32,7 +32,7 @@ const FILE_EXTENSIONS: &[&str] = &[
 /// The hint where a local source of images is expected.
 pub(super) fn source_hint(path: &Path) -> Option<String> {
     let text = path.to_str()?;
-    if let Some(hint) = transport_hint(text) {
+    if let Some(hint) = chosen_hint(text).or_else(|| transport_hint(text)) {
         return Some(hint);
     }
     if let Some(hint) = volume_hint(path) {
@@ -61,6 +61,14 @@ pub(super) fn endpoint_hint(error: &EndpointError) -> Option<String> {
         _ => None,
     };
     meant.or_else(|| error.hint())
+}
+
+/// The hint for a path that exists with the name of an image behind it.
+fn chosen_hint(text: &str) -> Option<String> {
+    let (path, image) = text.split_once(':')?;
+    let is_there = !image.is_empty() && fsx::try_stat(Path::new(path)).ok()?.is_some();
+    is_there
+        .then(|| format!("`--only LIST` chooses images of `{path}`: name it without `:{image}`."))
 }
 
 /// The hint for a bundle that does not exist, where volumes of that name do.
@@ -102,7 +110,7 @@ pub(super) fn list_hint(path: &Path) -> Option<String> {
     }
     if !is_image {
         return Some(format!(
-            "If it is an image, name its tag: `{bare}:TAG`, or `{bare}:*` for all of them."
+            "If it is an image, name its tag: `{bare}:TAG`, or `'{bare}:*'` for all of them."
         ));
     }
     Some(format!(

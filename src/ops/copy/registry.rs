@@ -51,6 +51,14 @@ impl RegistryTarget {
         }
     }
 
+    /// The client that asks for the rights which are needed.
+    fn client_for(&self, effect: Effect) -> Client {
+        match effect {
+            Effect::Real => self.client.for_push(),
+            Effect::DryRun => self.client.clone(),
+        }
+    }
+
     fn repos<'a>(&self, names: impl Iterator<Item = &'a Wanted>) -> Vec<Repo> {
         let repo = |wanted: &Wanted| Repo {
             registry: self.registry.clone(),
@@ -94,11 +102,11 @@ impl CopyTarget for RegistryTarget {
     }
 
     /// Asks what depends on the names alone: so the round trips for it are those for the source.
-    async fn reach(&self, wanted: &[Wanted]) {
+    async fn reach(&self, wanted: &[Wanted], effect: Effect) {
         if self.preflight == Preflight::Skip {
             return;
         }
-        self.client.for_push().expect(&self.repos(wanted.iter()));
+        self.client_for(effect).expect(&self.repos(wanted.iter()));
         let early = Early::ask((&self.client, &self.registry), wanted).await;
         *self.early.lock().expect("no panic with the lock") = early;
     }
@@ -133,10 +141,7 @@ impl<'a> Looked<'a> {
         (input, target, batch): (&OpenInput<'_>, &'a RegistryTarget, Batch),
     ) -> Result<Self, OpsError> {
         let (registry, effect) = (&target.registry, options.effect);
-        let client = match effect {
-            Effect::Real => target.client.for_push(),
-            Effect::DryRun => target.client.clone(),
-        };
+        let client = target.client_for(effect);
         let images = batch.plan.images.iter().map(|image| &image.wanted);
         client.expect(&target.repos(images));
         let mut look = Box::pin(look(cx, target, effect, &batch.plan)).await;

@@ -10,7 +10,7 @@ use crate::list::RenameRules;
 use crate::oci::Registry;
 use crate::ops::batch::{Batch, TargetName};
 use crate::ops::input::OpenInput;
-use crate::ops::{BatchOutcome, Context, Input, NotReady, OpsError};
+use crate::ops::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
 use crate::store::Store;
 use crate::transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
 
@@ -64,7 +64,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
 
     /// Asks it what does not depend on the source, while the images that go there by these names are
     /// resolved; what it learns is kept for [`CopyTarget::prepare`].
-    async fn reach(&self, _: &[Wanted]) {}
+    async fn reach(&self, _: &[Wanted], _: Effect) {}
 
     /// Looks at it, and changes nothing.
     #[expect(private_interfaces, reason = "only copy calls it")]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::OpsError;
+use crate::fsx;
 use crate::hint::Hint;
 use crate::ops::SourceKind;
 use crate::registry::RegistryError;
@@ -13,6 +14,7 @@ const SHOWN_MAX: usize = 10;
 
 /// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
+    let path = if path == fsx::STDIN { "-" } else { path };
     match (verb, kind.holder()) {
         ("merge", Some(BlobHolder::Store)) => {
             let file = Path::new(path).with_extension("tar");

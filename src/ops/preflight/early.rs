@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt as _;
 
 use crate::oci::Registry;
-use crate::registry::{Client, HeadManifest, ManifestRef, Probe, RegistryError, Repo};
+use crate::registry::{Client, HeadManifest, ManifestRef, Probe, Repo};
 use crate::transfer::{Destination, Wanted};
 
 /// Number of destinations asked for at once.
@@ -15,7 +15,7 @@ const ASK_AT_ONCE: usize = 16;
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Early {
     /// To the first request, for this destination.
-    pub(super) probe: Option<(Destination, Result<Probe, RegistryError>)>,
+    pub(super) probe: Option<(Destination, Probe)>,
     /// What the others name, where the registry wants no login.
     pub(super) heads: BTreeMap<Destination, Option<HeadManifest>>,
 }
@@ -39,8 +39,10 @@ impl Early {
         else {
             return early;
         };
-        let probe = client.probe(&repo(first), &ManifestRef::Tag(tag)).await;
-        let is_open = matches!(probe, Ok(Probe::Found(_)));
+        let Ok(probe) = client.probe(&repo(first), &ManifestRef::Tag(tag)).await else {
+            return early;
+        };
+        let is_open = matches!(probe, Probe::Found(_));
         early.probe = Some((first.clone(), probe));
         if !is_open {
             return early;

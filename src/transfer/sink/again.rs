@@ -16,8 +16,9 @@ use crate::transfer::{BlobContent, BlobStream, Location, Source, TransferError};
 /// which begins the blob again.
 const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
 
-/// How long is waited for a host that went down in the middle of a blob: a target that is being
-/// filled waits meanwhile, and gives up after a minute.
+/// After this time no wait begins for a host that went down in the middle of a blob: a target that is
+/// being filled waits meanwhile, and gives up after a minute. What is told to wait longer is left to
+/// the engine, too.
 const OUTAGE_MAX: Duration = Duration::from_secs(20);
 
 /// Opens a blob from the byte `from` on, wherever it can be had.
@@ -98,16 +99,16 @@ impl Blob {
         (gained, from): (u64, u64),
     ) -> Result<BlobStream, TransferError> {
         let source = self.source.as_ref();
-        let policy = RetryPolicy {
-            outage: self.retry.outage.min(OUTAGE_MAX),
-            ..self.retry
-        };
-        let mut attempts = Attempts::new((source, &self.descriptor.digest), policy, &self.reporter);
+        let digest = &self.descriptor.digest;
+        let mut attempts = Attempts::new((source, digest), self.retry, &self.reporter);
         let lost_at = Instant::now();
         loop {
             let failure = error.failure(source);
-            let is_passing = matches!(failure, Failure::Passing { .. } | Failure::Limited { .. });
-            if !is_passing || gained < PROGRESS_MIN || lost_at.elapsed() > OUTAGE_MAX {
+            let Failure::Passing { retry_after } = failure else {
+                return Err(error);
+            };
+            let waited = lost_at.elapsed() + retry_after.unwrap_or_default();
+            if gained < PROGRESS_MIN || waited > OUTAGE_MAX {
                 return Err(error);
             }
             attempts.failed(error, failure, gained).await?;

@@ -123,6 +123,7 @@ impl<'a> Content<'a> {
         &mut self,
         other: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.close_early();
         let Handover { source, blob, .. } = self.handover;
         let is_long = blob.descriptor.size > EARLY_LEN_MAX;
         if is_long || blob.presence != Presence::Source || !self.is_resumable() {
@@ -135,7 +136,9 @@ impl<'a> Content<'a> {
             biased;
             result = &mut other => {
                 let value = result?;
-                self.early = opening.await.ok();
+                // The upload waits meanwhile.
+                let opened = tokio::time::timeout(EARLY_WAIT_MAX, opening).await;
+                self.early = opened.ok().and_then(Result::ok);
                 return Ok(value);
             }
             opened = &mut opening => opened.ok(),
@@ -144,8 +147,9 @@ impl<'a> Content<'a> {
             drop(opened);
             return other.await;
         };
+        let value = result?;
         self.early = opened;
-        result
+        Ok(value)
     }
 
     /// Closes what was opened early.

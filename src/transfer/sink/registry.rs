@@ -87,9 +87,9 @@ impl Sink for RegistrySink {
                 .filter(|_| is_sound);
             let start = self.client.start_upload(&repo, blob, from.as_ref());
             let start = match from {
-                // What is likely to be mounted need not be opened.
-                Some(_) => start.await?,
-                None => content.open_during(start).await?,
+                None if self.may_upload() => content.open_during(start).await?,
+                // What is likely to be mounted need not be opened, nor what has to wait.
+                _ => start.await?,
             };
             match start {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
@@ -102,13 +102,18 @@ impl Sink for RegistrySink {
             self.note_sent(handover.images_in(first));
         }
         // Sequential sources can serve only the first repository; the rest must be mounts.
-        for start in self.spread(handover, (first, others)).await? {
-            match start {
-                UploadStart::Mounted if route == BlobRoute::Present => route = BlobRoute::Mounted,
-                UploadStart::Mounted => {}
-                UploadStart::Session(session) => {
-                    self.upload(session, content).await?;
-                    route = BlobRoute::Moved;
+        // Begun uploads are not left waiting for long, which some registries would forget.
+        for others in others.chunks(MOUNTS_AT_ONCE) {
+            for start in self.spread(handover, (first, others)).await? {
+                match start {
+                    UploadStart::Mounted if route == BlobRoute::Present => {
+                        route = BlobRoute::Mounted;
+                    }
+                    UploadStart::Mounted => {}
+                    UploadStart::Session(session) => {
+                        self.upload(session, content).await?;
+                        route = BlobRoute::Moved;
+                    }
                 }
             }
         }
@@ -226,6 +231,12 @@ impl RegistrySink {
             .buffered(MOUNTS_AT_ONCE);
         let starts: Vec<Option<UploadStart>> = starts.try_collect().await?;
         Ok(starts.into_iter().flatten().collect())
+    }
+
+    /// Whether the registry may be given another upload now.
+    fn may_upload(&self) -> bool {
+        let uploads = self.uploads.as_ref();
+        uploads.is_none_or(|uploads| uploads.available_permits() > 0)
     }
 
     /// Waits until the registry may be given another upload, with no connection held open.

@@ -130,7 +130,7 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["push", "export", "verify", "ls"],
         &["--store", "-i", "--input"],
-        "the source is the first argument, without a flag",
+        "the source is the first argument, without a flag; `--only LIST` chooses its images",
     ),
     after(
         &["push", "receipt"],
