@@ -1,11 +1,12 @@
 //! Files and directories that must be the user's own: opened without following a symbolic link,
 //! and checked before anything in them is touched.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -69,23 +70,76 @@ pub fn own_dir_names(path: &Path) -> Result<Vec<OsString>, Error> {
 /// Fails if a directory between `root` and `path` is a symbolic link; `root` itself may be one, and
 /// what is not found is not.
 pub fn require_real_dirs(root: &Path, path: &Path) -> Result<(), Error> {
-    let Ok(relative) = path.strip_prefix(root) else {
-        return Ok(());
-    };
-    let mut at = root.to_owned();
-    for part in relative.parent().into_iter().flat_map(Path::iter) {
-        at.push(part);
-        match super::try_stat_link(&at)? {
-            None => return Ok(()),
-            Some(stat) if stat.is_dir => {}
-            Some(_) => {
-                // Opening it distinguishes the two cases.
-                open_own_dir(&at)?;
-                return Err(NotOwn::Symlink.error(&at));
-            }
+    RealDirs::below(root).require(path)
+}
+
+/// Directories below one that may be a symbolic link itself, each looked at once.
+#[derive(Debug)]
+pub struct RealDirs {
+    root: PathBuf,
+    seen: HashMap<PathBuf, Seen>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Missing,
+    Real,
+    Other,
+}
+
+impl RealDirs {
+    /// The directories below `root`.
+    pub fn below(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            seen: HashMap::new(),
         }
     }
-    Ok(())
+
+    /// Fails as [`require_real_dirs`] does.
+    pub fn require(&mut self, path: &Path) -> Result<(), Error> {
+        let Ok(relative) = path.strip_prefix(&self.root) else {
+            return Ok(());
+        };
+        let mut at = self.root.clone();
+        for part in relative.parent().into_iter().flat_map(Path::iter) {
+            at.push(part);
+            match self.look(&at)? {
+                Seen::Missing => return Ok(()),
+                Seen::Real => {}
+                Seen::Other => {
+                    // Opening it distinguishes the two cases.
+                    open_own_dir(&at)?;
+                    return Err(NotOwn::Symlink.error(&at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a directory and its parents, none of which is a symbolic link; idempotent.
+    pub fn create_all(&mut self, dir: &Path) -> Result<(), Error> {
+        self.require(&dir.join("-"))?;
+        if self.seen.get(dir) == Some(&Seen::Real) {
+            return Ok(());
+        }
+        super::create_dir_all(dir)?;
+        self.seen.retain(|_, seen| *seen != Seen::Missing);
+        Ok(())
+    }
+
+    fn look(&mut self, path: &Path) -> Result<Seen, Error> {
+        if let Some(seen) = self.seen.get(path) {
+            return Ok(*seen);
+        }
+        let seen = match super::try_stat_link(path)? {
+            None => Seen::Missing,
+            Some(stat) if stat.is_dir => Seen::Real,
+            Some(_) => Seen::Other,
+        };
+        self.seen.insert(path.to_owned(), seen);
+        Ok(seen)
+    }
 }
 
 /// Creates the directory at `path`, whose parent must exist, or checks that the existing one is
@@ -217,6 +271,33 @@ mod tests {
             let error = check(inner).unwrap_err();
             assert_eq!(error.kind(), IoKind::NotOwn, "{inner}: {error:?}");
         }
+    }
+
+    #[test]
+    fn each_directory_is_looked_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::create_dir_all(&path("a/b")).unwrap();
+        let mut dirs = RealDirs::below(root.path());
+        for inner in ["a/b/file", "new/c/file"] {
+            dirs.require(&path(inner)).unwrap();
+        }
+        // What was seen is believed, and nothing else.
+        fsx::rename(&path("a"), &path("moved")).unwrap();
+        std::os::unix::fs::symlink(path("moved"), path("a")).unwrap();
+        dirs.require(&path("a/b/file")).unwrap();
+        fsx::create_dir_all(&path("moved/c")).unwrap();
+        std::os::unix::fs::symlink("c", path("moved/link")).unwrap();
+        let error = dirs.require(&path("a/link/file")).unwrap_err();
+        assert_eq!(error.kind(), IoKind::NotOwn);
+        // What it makes is not missing any more.
+        std::os::unix::fs::symlink(path("moved"), path("new")).unwrap();
+        dirs.require(&path("new/c/file")).unwrap();
+        dirs.create_all(&path("other/c")).unwrap();
+        assert!(dirs.require(&path("new/c/file")).is_err());
+        assert!(dirs.create_all(&path("new/c")).is_err());
+        dirs.create_all(&path("other/c")).unwrap();
+        assert!(fsx::stat(&path("other/c")).unwrap().is_dir);
     }
 
     #[test]

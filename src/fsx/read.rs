@@ -100,14 +100,18 @@ fn open_now(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
 fn open_any(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
+    let file = open_without_waiting(path)?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of opening")]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
 }
 
 /// Opens a file that the user named, which may be a pipe such as `<(command)`. Waits for its writer.
@@ -175,15 +179,28 @@ pub fn digest_of(
     })
 }
 
-/// Whether the file at `path` exists and contains exactly `bytes`.
+/// Whether the file at `path` exists and contains exactly `bytes`. What is not a file fails as with
+/// [`open`].
 pub fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
-    let Some(file) = try_open(path)? else {
+    let opened = absent_as_none(open_without_waiting(path));
+    let Some(file) = opened.map_err(|source| Error::new("open", path, source))? else {
         return Ok(false);
     };
+    // What has the bytes need not be looked at any more.
+    if let Ok(true) = reads(&file, path, bytes) {
+        return Ok(true);
+    }
+    match try_open(path)? {
+        Some(file) => reads(&file, path, bytes),
+        None => Ok(false),
+    }
+}
+
+fn reads(file: &File, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     let mut buffer = vec![0; bytes.len() + 1];
     let mut n_read = 0;
     while n_read < buffer.len() {
-        match read_at(&file, path, &mut buffer[n_read..], n_read as u64)? {
+        match read_at(file, path, &mut buffer[n_read..], n_read as u64)? {
             0 => break,
             n => n_read += n,
         }
@@ -357,4 +374,33 @@ pub(super) fn names_in(dir: &File, path: &Path) -> Result<Vec<OsString>, Error> 
     }
     names.sort_unstable();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fsx;
+
+    #[test]
+    fn content_is_that_of_a_file() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fsx::write_file(&path("file"), b"hello").unwrap();
+        fsx::create_dir_all(&path("dir")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (bytes, expect) in [
+            (&b"hello"[..], true),
+            (b"hell", false),
+            (b"hello!", false),
+            (b"hallo", false),
+            (b"", false),
+        ] {
+            assert_eq!(has_content(&path("file"), bytes).unwrap(), expect);
+            assert!(!has_content(&path("none"), bytes).unwrap());
+            assert!(!has_content(&path("file/none"), bytes).unwrap());
+            for name in ["dir", "pipe"] {
+                assert!(has_content(&path(name), bytes).is_err(), "{name}");
+            }
+        }
+    }
 }

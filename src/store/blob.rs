@@ -139,25 +139,39 @@ impl Store {
     ///
     /// Other bytes in its place are replaced.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
-        let path = self.blob_path(manifest.digest());
-        if fsx::has_content(&path, manifest.bytes())? {
+        if self.has_bytes_of(manifest)? {
             return Ok(());
         }
+        let path = self.blob_path(manifest.digest());
         let mut temp = TempFile::create_in(self.temp_path()?, "manifest-")?;
         temp.write_all(manifest.bytes())?;
         let digest = manifest.digest();
         put(temp, (&path, digest), Durability::Deferred)
     }
 
-    /// Has a manifest share the file `source`, which has its bytes, where that is possible;
+    /// Has a manifest share a file that `find` finds, which has its bytes, where that is possible;
     /// otherwise writes it as [`Store::write_manifest`] does.
-    pub fn link_manifest(&self, manifest: &Manifest, source: &Path) -> Result<(), StoreError> {
-        let path = self.blob_path(manifest.digest());
-        fsx::require_real_dirs(self.tree().root(), &path)?;
-        if fsx::try_stat(&path)?.is_none() {
-            fsx::link_where_possible(source, &path, self.temp_path()?)?;
+    pub fn link_manifest(
+        &self,
+        manifest: &Manifest,
+        find: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<(), StoreError> {
+        if self.has_bytes_of(manifest)? {
+            return Ok(());
+        }
+        if let Some(source) = find() {
+            let path = self.blob_path(manifest.digest());
+            fsx::require_real_dirs(self.tree().root(), &path)?;
+            if fsx::try_stat(&path)?.is_none() {
+                fsx::link_where_possible(&source, &path, self.temp_path()?)?;
+            }
         }
         self.write_manifest(manifest)
+    }
+
+    fn has_bytes_of(&self, manifest: &Manifest) -> Result<bool, StoreError> {
+        let path = self.blob_path(manifest.digest());
+        Ok(fsx::has_content(&path, manifest.bytes())?)
     }
 
     /// Puts the file at `source`, which must contain `digest`, into the store; not synced.

@@ -77,6 +77,16 @@ impl From<fsx::WriteError> for StoreError {
 }
 
 impl StoreError {
+    /// The error of a directory that is to be real.
+    pub(super) fn indirect(error: fsx::Error) -> Self {
+        match error.kind() {
+            fsx::IoKind::NotOwn => Self::Indirect {
+                path: error.path().to_owned(),
+            },
+            _ => error.into(),
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

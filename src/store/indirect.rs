@@ -1,25 +1,17 @@
 //! Symbolic links in a tree, through which nothing is written.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::layout::Tree;
 use super::{Publication, StoreError};
-use crate::fsx;
+use crate::fsx::RealDirs;
 
 /// Looks for symbolic links where images are to be written; looks at each directory once.
 #[derive(Debug)]
 pub struct IndirectCheck {
     /// The store, which may be a link itself.
     path: PathBuf,
-    seen: HashMap<PathBuf, Entry>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    Missing,
-    RealDir,
-    Other,
+    dirs: RealDirs,
 }
 
 impl IndirectCheck {
@@ -27,7 +19,7 @@ impl IndirectCheck {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            seen: HashMap::new(),
+            dirs: RealDirs::below(path),
         }
     }
 
@@ -55,30 +47,6 @@ impl IndirectCheck {
 
     /// Fails if a directory between the store and the file at `path` is a symbolic link.
     fn require_real(&mut self, path: &Path) -> Result<(), StoreError> {
-        let within = path.strip_prefix(&self.path).ok().and_then(Path::parent);
-        let mut at = self.path.clone();
-        for part in within.into_iter().flat_map(Path::iter) {
-            at.push(part);
-            let entry = self.look(&at)?;
-            match entry {
-                Entry::RealDir => {}
-                Entry::Missing => return Ok(()),
-                Entry::Other => return Err(StoreError::Indirect { path: at }),
-            }
-        }
-        Ok(())
-    }
-
-    fn look(&mut self, path: &Path) -> Result<Entry, StoreError> {
-        if let Some(entry) = self.seen.get(path) {
-            return Ok(*entry);
-        }
-        let entry = match fsx::try_stat_link(path)? {
-            None => Entry::Missing,
-            Some(stat) if stat.is_dir => Entry::RealDir,
-            Some(_) => Entry::Other,
-        };
-        self.seen.insert(path.to_owned(), entry);
-        Ok(entry)
+        self.dirs.require(path).map_err(StoreError::indirect)
     }
 }

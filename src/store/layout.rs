@@ -66,14 +66,9 @@ impl Tree {
         for algorithm in ["sha256", "sha384", "sha512"] {
             ends.push(self.blobs().join(algorithm).join("-"));
         }
+        let mut dirs = fsx::RealDirs::below(path);
         for end in ends {
-            let found = fsx::require_real_dirs(path, &end);
-            found.map_err(|error| match error.kind() {
-                fsx::IoKind::NotOwn => StoreError::Indirect {
-                    path: error.path().to_owned(),
-                },
-                _ => error.into(),
-            })?;
+            dirs.require(&end).map_err(StoreError::indirect)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::fsx::{self, Durability, IoKind, TempDir, TempFile};
+use crate::fsx::{self, Durability, IoKind, RealDirs, TempDir, TempFile};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 use super::layout::{RepositoryDir, TagDir};
@@ -65,7 +65,7 @@ impl Store {
         let temp = TempDir::create_in(self.temp_path()?, "publish-")?;
         let wanted = gather(images);
         let mut batch = Batch {
-            root: self.tree().root(),
+            dirs: RealDirs::below(self.tree().root()),
             temp: &temp,
             n_names: 0,
         };
@@ -113,8 +113,8 @@ impl Store {
             });
         }
         let temp = TempDir::create_in(self.temp_path()?, "link-")?;
-        let batch = Batch {
-            root: self.tree().root(),
+        let mut batch = Batch {
+            dirs: RealDirs::below(self.tree().root()),
             temp: &temp,
             n_names: 0,
         };
@@ -170,22 +170,22 @@ fn gather(images: &[Publication]) -> BTreeMap<&RepositoryName, Wanted<'_>> {
 
 /// The private directory of one call of [`Store::publish`].
 struct Batch<'a> {
-    /// Of the tree, below which nothing is written through a link.
-    root: &'a Path,
+    /// Those of the tree, in which nothing is written through a link.
+    dirs: RealDirs,
     temp: &'a TempDir,
     n_names: u32,
 }
 
 impl Batch<'_> {
     /// Fails if a directory of the tree is a link, `dir` included.
-    fn require_real(&self, dir: &Path) -> Result<(), StoreError> {
-        Ok(fsx::require_real_dirs(self.root, &dir.join("-"))?)
+    fn require_real(&mut self, dir: &Path) -> Result<(), StoreError> {
+        Ok(self.dirs.require(&dir.join("-"))?)
     }
 
     /// Links blobs and manifests into an existing repository.
-    fn link(&self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
-        fsx::create_dir_all(&target.layers())?;
-        fsx::create_dir_all(&target.manifests())?;
+    fn link(&mut self, target: &RepositoryDir, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+        self.dirs.create_all(&target.layers())?;
+        self.dirs.create_all(&target.manifests())?;
         for digest in &wanted.layers {
             self.put_link(&target.layer(digest), digest)?;
         }
@@ -232,7 +232,7 @@ impl Batch<'_> {
     }
 
     /// Replaces a link in a tree that others read, by rename; a correct one is left alone.
-    fn put_link(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
+    fn put_link(&mut self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
         let bytes = digest.as_str().as_bytes();
         if fsx::has_content(path, bytes)? {
             return Ok(());
@@ -240,8 +240,7 @@ impl Batch<'_> {
         let mut temp = TempFile::create_in(self.temp.path(), "link-")?;
         temp.write_all(bytes)?;
         if let Some(dir) = path.parent() {
-            self.require_real(dir)?;
-            fsx::create_dir_all(dir)?;
+            self.dirs.create_all(dir)?;
         }
         Ok(temp.persist(path, Durability::Deferred)?)
     }

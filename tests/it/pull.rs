@@ -4,6 +4,7 @@ mod lock;
 mod outage;
 mod platforms;
 mod preflight;
+mod unchanged;
 
 use hod::fsx;
 use serde_json::Value;

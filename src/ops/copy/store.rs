@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use self::fill::Looked;
 pub(in crate::ops) use self::fill::files_besides;
 use self::replace::Replacement;
+use self::room::Sharing;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
 use crate::bridge;
@@ -143,7 +144,11 @@ impl CopyTarget for StoreTarget {
         let (store, source) = (self.known().await?, input.source.as_ref());
         let at = (store.clone(), self.path.as_path());
         base::await_at_store((source, input.path()), at, &mut looked.batch).await?;
-        looked.needed = room::require(self, input, &looked.batch.plan).await?;
+        let sharing = match options.targets.len() {
+            1 => Sharing::None,
+            _ => Sharing::Possible,
+        };
+        looked.needed = room::require((self, sharing), input, &looked.batch.plan).await?;
         let on_failure = self.on_failure(options);
         indirect::require_real(&self.path, &looked.batch.plan, on_failure).await?;
         let is_dry = options.effect == Effect::DryRun;

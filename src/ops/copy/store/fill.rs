@@ -30,7 +30,7 @@ pub(super) struct Looked<'a> {
     pub(super) target: &'a StoreTarget,
     pub(super) options: &'a CopyOptions,
     pub(super) batch: Batch,
-    /// The bytes of the disk that it takes.
+    /// The bytes of the disk that it takes; at most, if it is the only target.
     pub(super) needed: u64,
     /// How many images there are not copied.
     pub(super) n_others: usize,

@@ -5,21 +5,29 @@ use std::sync::Arc;
 use super::{StoreTarget, existing};
 use crate::bridge;
 use crate::fsx::LinkMode;
-use crate::oci::sum_len;
+use crate::oci::{Digest, sum_len};
 use crate::ops::batch::{Parts, parts};
 use crate::ops::batch::{require_links, require_same_filesystem, require_space};
 use crate::ops::copy::target::CopyTarget as _;
 use crate::ops::input::OpenInput;
 use crate::ops::{Fewer, OpsError};
+use crate::store::Store;
 use crate::transfer::{Keeping, Plan, Presence, Resolved};
 
 /// What a file takes of a disk at least, as its data or as a link file of the store.
 const BLOCK_LEN: u64 = 4096;
 
+/// Whether other targets may take of the same disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    None,
+    Possible,
+}
+
 /// Refuses when links are wanted that cannot be made, or when there is no space for copies; returns
-/// how many bytes these take.
+/// how many bytes these take, or at most take if the disk is not shared.
 pub(super) async fn require(
-    target: &StoreTarget,
+    (target, sharing): (&StoreTarget, Sharing),
     input: &OpenInput<'_>,
     plan: &Arc<Plan>,
 ) -> Result<u64, OpsError> {
@@ -42,9 +50,19 @@ pub(super) async fn require(
         (false, None) => Fewer::Only,
     };
     let parts = parts(input.source.as_ref(), target.visibility);
-    let missing_len = missing_len(target, plan, parts).await?;
-    bridge::run(move || require_space(&to, missing_len, fewer)).await?;
-    Ok(missing_len)
+    let (path, plan) = (target.path.clone(), Arc::clone(plan));
+    bridge::run(move || {
+        // Where all of it fits, what is there already need not be looked for.
+        let all = taken_by(&plan, (None, parts))?;
+        if sharing == Sharing::None && require_space(&to, all, fewer).is_ok() {
+            return Ok(all);
+        }
+        let store = existing(&path)?;
+        let missing = taken_by(&plan, (store.as_ref(), parts))?;
+        require_space(&to, missing, fewer)?;
+        Ok(missing)
+    })
+    .await
 }
 
 /// A length rounded up to blocks; one that no disk has stays as it is, and does not fit.
@@ -52,48 +70,33 @@ fn whole_blocks(len: u64) -> u64 {
     len.checked_next_multiple_of(BLOCK_LEN).unwrap_or(len)
 }
 
-/// What the plan takes of the disk of the store, which lacks it: files take whole blocks, and each
-/// blob has link files.
-async fn missing_len(
-    target: &StoreTarget,
-    plan: &Arc<Plan>,
-    parts: Parts,
-) -> Result<u64, OpsError> {
-    let (path, plan) = (target.path.clone(), Arc::clone(plan));
-    bridge::run(move || {
-        let store = existing(&path)?;
-        let mut len = 0;
-        let blobs = plan.blobs.iter();
-        for blob in blobs.filter(|blob| blob.presence == Presence::Source) {
-            let (digest, size) = (&blob.descriptor.digest, blob.descriptor.size);
-            let has = match &store {
-                // Whether it can be trusted is seen when its turn comes.
-                Some(store) => store.blob_len(digest)? == Some(size),
-                None => false,
+/// What the plan takes of the disk beside what `store` has: files take whole blocks, and each blob
+/// has link files.
+fn taken_by(plan: &Plan, (store, parts): (Option<&Store>, Parts)) -> Result<u64, OpsError> {
+    // Whether it can be trusted is seen when its turn comes.
+    let has = |digest: &Digest, size: u64| match store {
+        Some(store) => Ok::<_, OpsError>(store.blob_len(digest)? == Some(size)),
+        None => Ok(false),
+    };
+    let mut len = 0;
+    let blobs = plan.blobs.iter();
+    for blob in blobs.filter(|blob| blob.presence == Presence::Source) {
+        let (digest, size) = (&blob.descriptor.digest, blob.descriptor.size);
+        if !has(digest, size)? {
+            let kept = match store {
+                Some(store) if parts == Parts::Used => store.partial_len(digest)?,
+                _ => 0,
             };
-            if !has {
-                let kept = match &store {
-                    Some(store) if parts == Parts::Used => {
-                        store.partial_len(&blob.descriptor.digest)?
-                    }
-                    _ => 0,
-                };
-                let data = whole_blocks(size.saturating_sub(kept));
-                len = sum_len([len, data, BLOCK_LEN]);
-            }
+            let data = whole_blocks(size.saturating_sub(kept));
+            len = sum_len([len, data, BLOCK_LEN]);
         }
-        for manifest in plan.images.iter().flat_map(Resolved::all_manifests) {
-            let size = manifest.bytes().len() as u64;
-            let has = match &store {
-                Some(store) => store.blob_len(manifest.digest())? == Some(size),
-                None => false,
-            };
-            if !has {
-                // The revision, the tag and what the tag had before.
-                len = sum_len([len, whole_blocks(size), 3 * BLOCK_LEN]);
-            }
+    }
+    for manifest in plan.images.iter().flat_map(Resolved::all_manifests) {
+        let size = manifest.bytes().len() as u64;
+        if !has(manifest.digest(), size)? {
+            // The revision, the tag and what the tag had before.
+            len = sum_len([len, whole_blocks(size), 3 * BLOCK_LEN]);
         }
-        Ok(len)
-    })
-    .await
+    }
+    Ok(len)
 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::PathBuf;
 
 use super::{ManifestFiles, ReferrerTags, StoreSinkOptions};
 use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
-use crate::store::{Publication, Store, StoreError};
+use crate::store::{Publication, Store};
 use crate::transfer::referrers::make_index;
 use crate::transfer::{Plan, Referrer, Resolved, TransferError};
 
@@ -47,31 +46,19 @@ pub(super) fn write_images(
                 }
             };
             for manifest in &manifests {
-                write_manifest(store, manifest, files.find(&referrer.locations, manifest))?;
+                store.link_manifest(manifest, || files.find(&referrer.locations, manifest))?;
             }
             publications.push(of_referrer(image, referrer, &manifests));
         }
         for manifest in &image.manifests {
             let own = std::slice::from_ref(&image.location);
-            write_manifest(store, manifest, files.find(own, manifest))?;
+            store.link_manifest(manifest, || files.find(own, manifest))?;
         }
         publications.push(of_image(image));
     }
     // The engine asked for every blob, or put it.
     store.publish_seen(&publications, options.durability)?;
     Ok(())
-}
-
-/// Writes a manifest, or has it share the file that has it.
-fn write_manifest(
-    store: &Store,
-    manifest: &Manifest,
-    file: Option<PathBuf>,
-) -> Result<(), StoreError> {
-    match file {
-        Some(file) => store.link_manifest(manifest, &file),
-        None => store.write_manifest(manifest),
-    }
 }
 
 fn of_image(image: &Resolved) -> Publication {
