@@ -114,12 +114,12 @@ fn expect(check: fn(&[Source]) -> Vec<String>, files: &[(&str, &str)], problems:
 
 #[test]
 fn the_checker_sees_kinds_that_are_matched() {
-    let text = r#"
+    let text = r"
         use crate::transfer::{SourceKind, Transport};
         fn f(kind: SourceKind) -> bool { matches!(kind, SourceKind::Store) || kind.is_local() }
         fn g(word: &str) -> Transport { crate::transfer::Transport::Dir }
         use crate::layout::CollectionKind::*;
-    "#;
+    ";
     expect(
         kind_problems,
         &[("src/ops/base.rs", text), ("src/transfer/kind.rs", text)],

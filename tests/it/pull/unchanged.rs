@@ -43,16 +43,16 @@ fn what_is_there_is_looked_at_once() {
         return;
     }
     let (env, registry) = (TestEnv::new(), TestRegistry::start());
-    let mut list = String::new();
+    let mut list = Vec::new();
     for at in 0..4 {
         let builder = ImageBuilder::oci(at).layer(&layer(70, 900, Compression::Gzip));
         let image = builder
             .layer(&layer(71 + at, 900, Compression::Gzip))
             .build();
         registry.add(&format!("team/app{at}:1"), &image);
-        list = list + &format!("team/app{at}:1\n");
+        list.push(format!("team/app{at}:1"));
     }
-    env.write("list.txt", list);
+    env.write("list.txt", list.join("\n"));
     let pull = format!("pull list.txt --store store --source {}", registry.host());
     let _ = env.run_line(&pull).success();
     let _ = env
