@@ -29,13 +29,13 @@ fn names(env: &TestEnv) -> Vec<std::ffi::OsString> {
     names
 }
 
-fn kinds() -> Vec<(&'static str, Image)> {
+pub(crate) fn kinds() -> Vec<(&'static str, Image)> {
     let kinds = menagerie().into_iter();
     kinds.filter(|(name, _)| *name != "foreign").collect()
 }
 
 /// A registry with an image of each kind, and a list of them.
-fn source(env: &TestEnv) -> TestRegistry {
+pub(crate) fn source(env: &TestEnv) -> TestRegistry {
     let registry = TestRegistry::start();
     let mut list = Vec::new();
     for (name, image) in &kinds() {
@@ -45,6 +45,14 @@ fn source(env: &TestEnv) -> TestRegistry {
     }
     env.write("list.txt", list.join("\n"));
     registry
+}
+
+/// Makes a store with an image of each kind.
+pub(crate) fn put_kinds(env: &TestEnv, path: &str) {
+    let store = env.store(path);
+    for (name, image) in &kinds() {
+        image.put_in(&store, &format!("kinds/{name}:1"));
+    }
 }
 
 #[test]
@@ -85,11 +93,7 @@ fn a_list_goes_to_several_registries_and_nothing_is_stored() {
 #[test]
 fn every_kind_of_source_is_told_by_what_it_is() {
     let env = TestEnv::new();
-    let store = env.store("store");
-    for (name, image) in &kinds() {
-        image.put_in(&store, &format!("kinds/{name}:1"));
-    }
-    drop(store);
+    put_kinds(&env, "store");
     for line in [
         "pack store --output all.tar",
         "pack store --output all.tar.zst",
@@ -179,11 +183,7 @@ fn nothing_is_changed_anywhere_while_one_target_is_not_ready() {
 #[test]
 fn a_registry_that_refuses_every_image_is_not_ready() {
     let env = TestEnv::new();
-    let store = env.store("store");
-    for (name, image) in &kinds() {
-        image.put_in(&store, &format!("kinds/{name}:1"));
-    }
-    drop(store);
+    put_kinds(&env, "store");
     for status in [401, 403, 405, 451] {
         let target = TestRegistry::start();
         target.fail(Fault::on("*", manifest_path).does(Effect::Status(status)));

@@ -3,30 +3,13 @@
 
 use hod::fsx;
 
+use crate::copy::{kinds, put_kinds, source};
 use crate::support::env::TestEnv;
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::faults::{Effect, Fault};
-use crate::support::images::{Compression, Image, ImageBuilder, layer, menagerie, repository, tag};
+use crate::support::images::{Compression, ImageBuilder, layer, repository, tag};
 use crate::support::registry::TestRegistry;
 use crate::support::tree::{exists, read};
-
-fn kinds() -> Vec<(&'static str, Image)> {
-    let kinds = menagerie().into_iter();
-    kinds.filter(|(name, _)| *name != "foreign").collect()
-}
-
-/// A registry with an image of each kind, and a list of them.
-fn source(env: &TestEnv) -> TestRegistry {
-    let registry = TestRegistry::start();
-    let mut list = Vec::new();
-    for (name, image) in &kinds() {
-        let name = format!("kinds/{name}:1");
-        registry.add(&name, image);
-        list.push(name);
-    }
-    env.write("list.txt", list.join("\n"));
-    registry
-}
 
 /// A registry with one image, whose layer is long enough to be cut, behind a proxy.
 fn large(env: &TestEnv) -> (TestRegistry, FaultProxy) {
@@ -80,11 +63,7 @@ fn a_list_becomes_the_bundle_that_pull_and_pack_make() {
 #[test]
 fn every_source_becomes_a_bundle() {
     let env = TestEnv::new();
-    let store = env.store("store");
-    for (name, image) in &kinds() {
-        image.put_in(&store, &format!("kinds/{name}:1"));
-    }
-    drop(store);
+    put_kinds(&env, "store");
     for line in [
         "pack store --output all.tar",
         "pack store --output parts.tar --volume-size 1M",

@@ -3,7 +3,7 @@
 use hod::fsx;
 use hod::oci::{Digest, MediaType};
 
-use super::{kinds, names, source};
+use super::{kinds, names, put_kinds, source};
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault};
 use crate::support::images::{Image, image, repository, tag};
@@ -29,11 +29,7 @@ fn targets(dir: &str) -> [(&'static str, String); 5] {
 /// The same images in each kind of source, and lists of them: the word that names each source.
 fn sources(env: &TestEnv) -> (TestRegistry, Vec<String>) {
     let from = source(env);
-    let store = env.store("from/store");
-    for (name, image) in &kinds() {
-        image.put_in(&store, &format!("kinds/{name}:1"));
-    }
-    drop(store);
+    put_kinds(env, "from/store");
     for line in [
         "pack from/store --output from/bundle.tar --no-tool",
         "pack from/store --output from/bundle.tar.zst --no-tool",
