@@ -20,6 +20,7 @@ use futures_util::future::{join_all, try_join};
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
 use super::{BatchOutcome, Context, Effect, Input, OpsError, TargetsNotReady};
+use crate::bridge;
 use crate::list::RenameRules;
 use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
@@ -115,6 +116,9 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     let targets = options.targets.iter().zip(batches);
     let prepared = targets.map(|(target, batch)| target.prepare(cx, options, (&input, batch)));
     let mut prepared = all_ready(options, join_all(prepared).await)?;
+    let spaces = prepared.iter().filter_map(|one| one.space());
+    let spaces: Vec<(PathBuf, u64)> = spaces.map(|(path, len)| (path.to_owned(), len)).collect();
+    bridge::run(move || require_space_of_all(&spaces)).await?;
     if options.effect == Effect::Real {
         fill(&input, &mut prepared).await?;
         if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {
@@ -145,10 +149,7 @@ fn all_ready<'a>(
         }
     }
     match (refused.pop(), refused.is_empty()) {
-        (None, _) => {
-            require_space_of_all(ready.iter().filter_map(|one| one.space()))?;
-            Ok(ready)
-        }
+        (None, _) => Ok(ready),
         (Some((_, error)), true) => Err(error),
         (Some(last), false) => {
             refused.push(last);

@@ -1,6 +1,6 @@
 //! Whether there is room for an output, and whether it may be where it is to be.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fsx::{self, IoKind, LinkMode};
 use crate::oci::sum_len;
@@ -39,17 +39,14 @@ pub(in crate::ops) fn require_space(
 }
 
 /// Refuses what fits on its disks one by one, but not together.
-pub(in crate::ops) fn require_space_of_all<'a>(
-    needs: impl Iterator<Item = (&'a Path, u64)>,
-) -> Result<(), OpsError> {
-    let needs: Vec<(&Path, u64)> = needs.collect();
+pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsError> {
     if needs.len() < 2 {
         return Ok(());
     }
-    for (path, _) in &needs {
+    for (path, _) in needs {
         let near = existing_ancestor(path)?;
         let mut together = 0;
-        for (other, len) in &needs {
+        for (other, len) in needs {
             if fsx::same_filesystem(near, existing_ancestor(other)?)? {
                 together = sum_len([together, *len]);
             }

@@ -34,7 +34,7 @@ const OPENS: [&str; 6] = [
     "open",
 ];
 /// Functions that ask the file system.
-const ASKING: [&str; 7] = [
+const ASKING: [&str; 8] = [
     "existing_ancestor",
     "require_absent",
     "require_file_len",
@@ -42,6 +42,7 @@ const ASKING: [&str; 7] = [
     "require_links",
     "require_same_filesystem",
     "require_space",
+    "require_space_of_all",
 ];
 
 /// The calls that block in async functions and blocks, with their lines.
