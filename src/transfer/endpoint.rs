@@ -70,6 +70,14 @@ impl Transport {
         found.map_or("", |(word, _)| word)
     }
 
+    /// The transport in front of a text, and the rest.
+    pub fn split(text: &str) -> Option<(Self, &str)> {
+        let (word, rest) = text.split_once(':')?;
+        let mut transports = TRANSPORTS.iter();
+        let (_, transport) = transports.find(|(known, _)| *known == word)?;
+        Some((*transport, rest))
+    }
+
     /// The kind in words, with an article.
     pub fn in_words(self) -> &'static str {
         match self {
@@ -157,12 +165,10 @@ impl Endpoint {
     /// Reads `text`; `exists` says whether there is a file or directory of a name, which decides
     /// about bare words.
     pub fn parse(text: &str, exists: impl Fn(&Path) -> bool) -> Result<Self, EndpointError> {
-        for &(word, transport) in TRANSPORTS {
-            let Some(path) = text.strip_prefix(word).and_then(|t| t.strip_prefix(':')) else {
-                continue;
-            };
+        if let Some((transport, path)) = Transport::split(text) {
             if path.is_empty() {
-                return Err(EndpointError::Empty { transport: word });
+                let transport = transport.word();
+                return Err(EndpointError::Empty { transport });
             }
             return local(transport, path, exists).map_err(|(image, source)| {
                 EndpointError::Image {

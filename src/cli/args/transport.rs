@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-use crate::transfer::{TRANSPORTS, Transport};
+use crate::transfer::Transport;
 
 /// Why a path is not of the kind that is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +35,8 @@ pub(super) fn path_of(wanted: &'static [Transport]) -> impl TypedValueParser<Val
 
 /// The transport in front of a path, and the rest.
 pub(crate) fn split(path: &Path) -> Option<(Transport, PathBuf)> {
-    let text = path.to_str()?;
-    TRANSPORTS.iter().find_map(|(word, transport)| {
-        let rest = text.strip_prefix(word)?.strip_prefix(':')?;
-        Some((*transport, rest.into()))
-    })
+    let (transport, rest) = Transport::split(path.to_str()?)?;
+    Some((transport, rest.into()))
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ mod targets;
 
 use std::path::{Path, PathBuf};
 
-use tokio::sync::OnceCell;
-
 pub(super) use self::local::local;
 use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
@@ -87,21 +85,17 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
     if args.link.is_some() && targets.iter().all(|target| target.registry().is_some()) {
         return Err(CommandError::LinkNothing);
     }
+    let from = (&args.registry, &args.names, &args.only);
+    let carried = (args.platforms.options(), args.referrers.mode());
+    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
-        registry: &args.registry,
-        names: &args.names,
-        only: &args.only,
-        platforms: args.platforms.options(),
-        referrers: args.referrers.mode(),
         foreign_layers: args.foreign_layers.mode(),
-        preflight: SourceCheck::unless(args.preflight.no_preflight),
         login: if targets::has_registry(&args.targets) {
             LoginFor::Target
         } else {
             LoginFor::Source
         },
-        beside: None,
-        client: OnceCell::new(),
+        ..Reading::new(from, carried, preflight)
     };
     let from = reading.input(session, Path::new(&args.source)).await?;
     if args.link.is_some() && matches!(from, Input::Registries(_)) {

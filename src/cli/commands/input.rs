@@ -46,24 +46,35 @@ pub(super) enum LoginFor {
 }
 
 impl<'a> Reading<'a> {
-    /// How a verb that only looks reads.
-    pub(super) fn looking(look: &'a LookArgs, platforms: PlatformOptions) -> Self {
+    /// Reads with these flags for what is moved, a login being for what is read.
+    pub(super) fn new(
+        (registry, names, only): (&'a RegistryArgs, &'a NameSourceArgs, &'a OnlyArgs),
+        (platforms, referrers): (PlatformOptions, ReferrerMode),
+        preflight: SourceCheck,
+    ) -> Self {
         Self {
-            registry: &look.registry,
-            names: &look.names,
-            only: &look.only,
+            registry,
+            names,
+            only,
             platforms,
-            referrers: look.referrers.mode(),
+            referrers,
             foreign_layers: ForeignLayers::Leave,
-            preflight: if look.preflight.no_preflight {
-                SourceCheck::Skip
-            } else {
-                SourceCheck::Look
-            },
+            preflight,
             login: LoginFor::Source,
             beside: None,
             client: OnceCell::new(),
         }
+    }
+
+    /// How a verb that only looks reads.
+    pub(super) fn looking(look: &'a LookArgs, platforms: PlatformOptions) -> Self {
+        let preflight = if look.preflight.no_preflight {
+            SourceCheck::Skip
+        } else {
+            SourceCheck::Look
+        };
+        let from = (&look.registry, &look.names, &look.only);
+        Self::new(from, (platforms, look.referrers.mode()), preflight)
     }
 
     /// What one argument of such a verb names.

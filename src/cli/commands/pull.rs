@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use tokio::sync::OnceCell;
-
-use super::input::{LoginFor, Reading};
+use super::input::Reading;
 use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, locked, settings};
 use crate::cli::args::PullArgs;
@@ -32,17 +30,12 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
 
 async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, CommandError> {
     let only = args.list.narrowed();
+    let from = (&args.registry, &args.names, &only);
+    let carried = (args.platforms.options(), args.referrers.mode());
+    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
-        registry: &args.registry,
-        names: &args.names,
-        only: &only,
-        platforms: args.platforms.options(),
-        referrers: args.referrers.mode(),
         foreign_layers: args.foreign_layers.mode(),
-        preflight: SourceCheck::unless(args.preflight.no_preflight),
-        login: LoginFor::Source,
-        beside: None,
-        client: OnceCell::new(),
+        ..Reading::new(from, carried, preflight)
     };
     if let Some(lock) = &args.lock {
         settings::require_text_output(lock)?;

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use tokio::sync::OnceCell;
-
 use super::filling::Filling;
 use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
@@ -11,7 +9,7 @@ use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::PushArgs;
 use crate::cli::results::Results;
 use crate::fsx;
-use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
+use crate::oci::{ReferenceError, Registry, RepositoryName};
 use crate::ops::{CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -46,17 +44,12 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         preflight: &args.preflight,
         recheck: args.recheck.mode(),
     };
+    let from = (&args.registry, &args.names, &args.only);
+    let carried = (args.platforms.options(), args.referrers.mode());
+    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
-        registry: &args.registry,
-        names: &args.names,
-        only: &args.only,
-        platforms: args.platforms.options(),
-        referrers: args.referrers.mode(),
-        foreign_layers: ForeignLayers::Leave,
-        preflight: SourceCheck::unless(args.preflight.no_preflight),
         login: LoginFor::Target,
-        beside: None,
-        client: OnceCell::new(),
+        ..Reading::new(from, carried, preflight)
     };
     Ok(CopyOptions {
         targets: filling.targets(session, vec![named]).await?,

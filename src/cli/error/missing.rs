@@ -7,17 +7,8 @@ use crate::bundle::volume_path;
 use crate::fsx;
 use crate::hint::Hint as _;
 use crate::oci::{Reference, Registry, RepositoryName};
-use crate::transfer::EndpointError;
+use crate::transfer::{EndpointError, Transport};
 
-/// Transports in front of a path; hod recognises the format itself.
-const PATH_TRANSPORTS: &[&str] = &[
-    "store",
-    "bundle",
-    "dir",
-    "oci",
-    "oci-archive",
-    "docker-archive",
-];
 /// Places of images that hod does not read.
 const DAEMONS: &[(&str, &str)] = &[
     ("docker-daemon", "docker save"),
@@ -133,12 +124,12 @@ pub(super) fn meant_registry(text: &str) -> Option<String> {
     (meant != text).then_some(meant)
 }
 
-/// The transport of a text, if it has one of those that skopeo takes.
+/// The transport of a text, if it has one that hod or skopeo takes.
 pub(crate) fn transport(text: &str) -> Option<&str> {
     let (transport, rest) = text.split_once(':')?;
     let is_daemon = DAEMONS.iter().any(|(name, _)| *name == transport);
     let is_docker = transport == "docker" && rest.starts_with("//");
-    (is_docker || is_daemon || PATH_TRANSPORTS.contains(&transport)).then_some(transport)
+    (is_docker || is_daemon || Transport::split(text).is_some()).then_some(transport)
 }
 
 fn transport_hint(text: &str) -> Option<String> {
@@ -149,7 +140,7 @@ fn transport_hint(text: &str) -> Option<String> {
              `hod push`, `hod copy` and `hod ls` read."
         ));
     }
-    PATH_TRANSPORTS.contains(&transport).then(|| {
+    Transport::split(text).map(|_| {
         format!("hod recognises what a path holds: write `{rest}`, without `{transport}:`.")
     })
 }

@@ -152,7 +152,7 @@ impl BundleTarget {
         Ok((files, output))
     }
 
-    /// Refuses files that exist, and those for which there is no room.
+    /// Refuses files that exist, and those that do not fit on the disk.
     fn require_room(&self, files: &[PlannedFile], fewer: Fewer) -> Result<(), OpsError> {
         let output = (self.output.as_path(), self.checksums);
         written::require_absent(self.existing, output, files)?;

@@ -85,7 +85,7 @@ impl Again {
                         if left > 0 {
                             return Some((Ok(chunk), Some((live, left, verifier))));
                         }
-                        // At once: nobody need ask for more than the bytes that are announced.
+                        // Now, since nobody may ask for more than the bytes that are announced.
                         put(&slot, live);
                         Some((Ok(chunk), None))
                     }

@@ -124,11 +124,15 @@ impl Data {
                     skipped.offset += before.len();
                     skipped.len = offset - before.len();
                     before = bridge::run_stoppable(move |stop| {
-                        let read = read_chunks(&skipped, |chunk| match before.update(&chunk) {
-                            Ok(()) => stop.flow(),
-                            Err(_) => ControlFlow::Break(()),
+                        let mut taken = Ok(());
+                        let read = read_chunks(&skipped, |chunk| {
+                            taken = before.update(&chunk);
+                            match taken {
+                                Ok(()) => stop.flow(),
+                                Err(_) => ControlFlow::Break(()),
+                            }
                         });
-                        read.map(|_| before)
+                        read.and(taken.map_err(io::Error::other)).map(|()| before)
                     })
                     .await?;
                 }

@@ -24,7 +24,7 @@ pub(super) struct PartsVerifier {
 }
 
 impl PartsVerifier {
-    /// Expects the digest of `blob`; that nothing follows its bytes, whoever reads them sees to.
+    /// Expects the digest of `blob`. Whoever reads the bytes checks that none follow.
     pub(super) fn new(blob: &Descriptor) -> Self {
         let empty = Verifier::from(&blob.digest);
         Self {
@@ -99,7 +99,7 @@ impl PartVerifier {
     }
 }
 
-/// What damaged data is for whoever sends it.
+/// The error with which damaged data is not sent.
 fn damaged(mismatch: ContentMismatch) -> io::Error {
     match mismatch {
         ContentMismatch::Digest {

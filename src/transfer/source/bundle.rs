@@ -19,6 +19,15 @@ use crate::transfer::{LocalReferrers, TransferError};
 #[derive(Debug, Clone)]
 pub struct BundleSource(pub Arc<Bundle>);
 
+/// What a bundle can do as a source, and several together.
+pub(super) const CAPS: SourceCaps = SourceCaps {
+    reach: Reach::Local,
+    order: ReadOrder::Any,
+    keeping: Keeping::Inside,
+    holder: BlobHolder::Bundle,
+    indexes: Indexes::Partial,
+};
+
 /// The images that a bundle lists.
 pub(super) fn listed(document: &BundleManifest) -> Vec<Listed> {
     let images = document.images.iter();
@@ -32,13 +41,7 @@ pub(super) fn listed(document: &BundleManifest) -> Vec<Listed> {
 #[async_trait]
 impl Source for BundleSource {
     fn caps(&self) -> SourceCaps {
-        SourceCaps {
-            reach: Reach::Local,
-            order: ReadOrder::Any,
-            keeping: Keeping::Inside,
-            holder: BlobHolder::Bundle,
-            indexes: Indexes::Partial,
-        }
+        CAPS
     }
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {

@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    BlobContent, BlobHolder, BundleSource, Indexes, Keeping, Listed, Location, Reach, ReadOrder,
-    Source, SourceCaps,
-};
+use super::{BlobContent, BundleSource, Listed, Location, Source, SourceCaps, bundle};
 use crate::bundle::Bundle;
 use crate::oci::{Descriptor, Digest, Manifest};
 use crate::transfer::TransferError;
@@ -31,13 +28,7 @@ impl BundlesSource {
 #[async_trait]
 impl Source for BundlesSource {
     fn caps(&self) -> SourceCaps {
-        SourceCaps {
-            reach: Reach::Local,
-            order: ReadOrder::Any,
-            keeping: Keeping::Inside,
-            holder: BlobHolder::Bundle,
-            indexes: Indexes::Partial,
-        }
+        bundle::CAPS
     }
 
     /// What each of them lists is for whoever puts them together.

@@ -24,7 +24,7 @@ pub(super) enum Sharing {
     Possible,
 }
 
-/// Refuses when links are wanted that cannot be made, or when there is no space for copies; returns
+/// Refuses links that cannot be made, or when there is no space for copies; returns
 /// how many bytes these take, or at most take if the disk is not shared.
 pub(super) async fn require(
     (target, sharing): (&StoreTarget, Sharing),
