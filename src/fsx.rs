@@ -32,6 +32,7 @@ mod sweep;
 mod user;
 mod verified;
 mod walk;
+mod writable;
 
 pub use append::AppendFile;
 pub use copy_range::{RangeCopier, SourceRange};
@@ -68,3 +69,4 @@ pub use sweep::{Leftover, is_scratch_name, sweep_older, sweep_scratch};
 pub use user::user_id;
 pub use verified::{Append, VerifiedReader, VerifiedWriter, WriteError};
 pub use walk::{WalkEntry, WalkKind, walk};
+pub use writable::{absolute, require_writable, require_writable_file};

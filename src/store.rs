@@ -181,6 +181,12 @@ impl Store {
         Ok(false)
     }
 
+    /// Fails if this user cannot write to the store at `path`, or cannot create it there; changes
+    /// nothing. A single blob or repository may have an owner of its own all the same.
+    pub fn require_writable(path: &Path) -> Result<(), fsx::Error> {
+        Tree::below(path).require_writable(path)
+    }
+
     fn create_as(path: &Path, sharing: Sharing) -> Result<(Self, Made), StoreError> {
         if Tree::look(path)? == Some(PathKind::Tree) {
             return Err(StoreError::InsideTree {

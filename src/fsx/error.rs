@@ -131,6 +131,8 @@ pub(super) const CREATE_DIR: &str = "create directory";
 pub(super) const REPLACE: &str = "replace";
 /// The verb of errors about an output that is to be written.
 pub(super) const WRITE: &str = "write";
+/// The verb of errors about a directory in which something is to be created.
+pub(super) const WRITE_TO: &str = "write to";
 /// The verb of errors about making a hardlink.
 pub(super) const HARDLINK: &str = "hardlink";
 /// The verb of errors about making a reflink.
@@ -224,9 +226,11 @@ impl Hint for Error {
                 "`{path}` is on a file system that is mounted read-only. Choose a path on another \
                  one, or have it mounted writable."
             )),
-            IoKind::Exists if self.verb == CREATE_DIR => Some(format!(
-                "`{path}` is a file, and a directory is expected there. Check the path."
-            )),
+            IoKind::Exists | IoKind::NotDirectory if matches!(self.verb, CREATE_DIR | WRITE_TO) => {
+                Some(format!(
+                    "`{path}` is a file, and a directory is expected there. Check the path."
+                ))
+            }
             IoKind::NotDirectory => Some(format!(
                 "A part of `{path}` is a file, and a directory is expected there. Check the path."
             )),

@@ -36,11 +36,7 @@ impl OutputDir {
     /// exists already and belongs to another user or has unexpected content.
     pub fn create(destination: &Path, is_member: IsMember) -> Result<Option<Self>, Error> {
         let path = beside(destination, "partial");
-        let there = super::try_read_dir_names(destination)?;
-        if there.is_some_and(|names| !names.is_empty()) {
-            // It is to be replaced.
-            open_own_dir(destination)?;
-        }
+        require_replaceable(destination)?;
         let parents = OutputParents::create(destination)?;
         loop {
             make_own_dir(&path)?;
@@ -62,6 +58,14 @@ impl OutputDir {
                 }));
             }
         }
+    }
+
+    /// Fails if this user cannot create the directory `destination`, or not replace what is there;
+    /// changes nothing.
+    pub fn require_writable(destination: &Path) -> Result<(), Error> {
+        super::require_writable(super::dir_of(destination))?;
+        super::require_writable(destination)?;
+        require_replaceable(destination)
     }
 
     /// The temporary path that it is built at.
@@ -134,6 +138,15 @@ impl Drop for OutputDir {
             let _ = remove_built(&self.path, self.is_member);
         }
     }
+}
+
+/// Refuses a directory that is not empty and not this user's own.
+fn require_replaceable(destination: &Path) -> Result<(), Error> {
+    let there = super::try_read_dir_names(destination)?;
+    if there.is_some_and(|names| !names.is_empty()) {
+        open_own_dir(destination)?;
+    }
+    Ok(())
 }
 
 /// Refuses a directory in which something was found that hod did not make.

@@ -7,6 +7,7 @@
 mod bundle;
 mod layouts;
 mod lock;
+mod refusals;
 mod registry;
 mod store;
 mod target;
@@ -19,11 +20,12 @@ use futures_util::future::{join_all, try_join};
 
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
-use super::{BatchOutcome, Context, Effect, Input, OpsError, TargetsNotReady};
+use super::{BatchOutcome, Context, Effect, Input, OpsError};
 use crate::bridge;
 use crate::list::RenameRules;
 use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
+use self::refusals::Refusals;
 pub use bundle::{
     BundleTarget, CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast,
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast,
@@ -58,9 +60,11 @@ pub struct CopyOptions {
 ///
 /// A target that is slow or fails holds up the others by a few seconds at most.
 pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
-    for target in &options.targets {
-        target.check().await?;
+    let mut refusals = Refusals::new(&options.targets);
+    for (at, target) in options.targets.iter().enumerate() {
+        refusals.note(at, target.check().await)?;
     }
+    refusals.leave_one()?;
     let known = match options.targets.as_slice() {
         [single] => single.known().await?,
         _ => None,
@@ -75,9 +79,10 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
             kind: catalog.kind(),
         });
     }
-    for target in &options.targets {
-        target.accept(cx, &input).await?;
+    for at in refusals.accepted() {
+        refusals.note(at, options.targets[at].accept(cx, &input).await)?;
     }
+    refusals.leave_one()?;
     let targets = options.targets.iter();
     let renames: Vec<_> = targets.map(|t| t.renames(&options.renames)).collect();
     let mut names = input.wanted(&renames, options.referrers).await?;
@@ -85,12 +90,14 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         name_one(target.as_ref(), wanted)?;
     }
     let first = names.first().cloned().unwrap_or_default();
-    let reached = options.targets.iter().zip(&names);
-    let reached = join_all(reached.map(|(target, wanted)| target.reach(wanted, options.effect)));
+    let accepted = refusals.accepted().into_iter();
+    let reach = |at: usize| options.targets[at].reach(&names[at], options.effect);
+    let reached = join_all(accepted.map(reach));
     let resolved = input.resolve(cx, first, options.on_failure);
     let (mut batch, _) = try_join(resolved, reached.map(Ok)).await?;
     require_all(options, &batch)?;
     if batch.must_stop() || (batch.plan.is_empty() && batch.has_failures()) {
+        refusals.end()?;
         return Ok(batch.finish());
     }
     let checks_later = options.effect == Effect::Real
@@ -102,6 +109,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         input.check_platforms(cx, &mut batch).await;
         require_all(options, &batch)?;
         if batch.must_stop() {
+            refusals.end()?;
             return Ok(batch.finish());
         }
     }
@@ -113,9 +121,22 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
             .map(|wanted| batch.redirected(wanted))
             .collect(),
     };
-    let targets = options.targets.iter().zip(batches);
-    let prepared = targets.map(|(target, batch)| target.prepare(cx, options, (&input, batch)));
-    let mut prepared = all_ready(options, join_all(prepared).await)?;
+    let mut batches: Vec<Option<Batch>> = batches.into_iter().map(Some).collect();
+    let looks = refusals.accepted().into_iter().map(|at| {
+        let batch = batches[at].take().expect("one for each target");
+        let (target, from) = (&options.targets[at], (&input, batch));
+        async move { (at, target.prepare(cx, options, from).await) }
+    });
+    let looked = join_all(looks).await;
+    let mut prepared = Vec::new();
+    for (at, looked) in looked {
+        let looked = looked.and_then(|mut one| match one.not_ready() {
+            Some(not_ready) => Err(not_ready.into()),
+            None => Ok(one),
+        });
+        prepared.extend(refusals.note(at, looked)?);
+    }
+    refusals.end()?;
     let spaces = prepared.iter().filter_map(|one| one.space());
     let spaces: Vec<(PathBuf, u64)> = spaces.map(|(path, len)| (path.to_owned(), len)).collect();
     bridge::run(move || require_space_of_all(&spaces)).await?;
@@ -128,34 +149,6 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     let targets = options.targets.iter().map(|target| target.name());
     let outcomes = prepared.into_iter().map(Prepared::finish);
     Ok(BatchOutcome::joined(targets.zip(outcomes).collect()))
-}
-
-/// The targets, unless something was found at one of them.
-fn all_ready<'a>(
-    options: &CopyOptions,
-    prepared: Vec<Result<Box<dyn Prepared + 'a>, OpsError>>,
-) -> Result<Vec<Box<dyn Prepared + 'a>>, OpsError> {
-    let (mut ready, mut refused) = (Vec::new(), Vec::new());
-    for (target, prepared) in options.targets.iter().zip(prepared) {
-        let prepared = prepared.and_then(|mut one| match one.not_ready() {
-            Some(not_ready) => Err(not_ready.into()),
-            None => Ok(one),
-        });
-        match prepared {
-            Ok(one) => ready.push(one),
-            Err(error) if error.is_refusal() => refused.push((target.name(), error)),
-            // Of the source or the command line: it is not the target that is not ready.
-            Err(error) => return Err(error),
-        }
-    }
-    match (refused.pop(), refused.is_empty()) {
-        (None, _) => Ok(ready),
-        (Some((_, error)), true) => Err(error),
-        (Some(last), false) => {
-            refused.push(last);
-            Err(TargetsNotReady::of(refused).into())
-        }
-    }
 }
 
 /// Refuses a batch of which an image failed, where a target takes all or nothing.

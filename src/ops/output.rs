@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fsx::LinkMode;
+use crate::fsx::{self, LinkMode};
 use crate::hint::Hint;
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_len};
@@ -29,12 +29,22 @@ pub enum OutputError {
         /// With an article.
         wanted: &'static str,
     },
+    /// Nothing can be created there.
+    #[error("`{}` cannot be written to", path.display())]
+    NotWritable { path: PathBuf, source: fsx::Error },
     #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
     NoSpace {
         path: PathBuf,
         needed: u64,
         available: u64,
         fewer: Fewer,
+    },
+    /// Outputs on one disk that fit one by one.
+    #[error("not enough room on the disk that {} share: {} needed, {} free", joined(paths), format_len(*needed), format_len(*available))]
+    NoSpaceForAll {
+        paths: Vec<PathBuf>,
+        needed: u64,
+        available: u64,
     },
     #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {}", path.display(), format_bytes(*len), format_bytes(*max))]
     FileTooLong { path: PathBuf, len: u64, max: u64 },
@@ -68,6 +78,12 @@ pub enum Fewer {
     Never,
 }
 
+/// The paths as words of a sentence.
+fn joined(paths: &[PathBuf]) -> String {
+    let paths = paths.iter().map(|path| format!("`{}`", path.display()));
+    paths.collect::<Vec<_>>().join(" and ")
+}
+
 fn linked(mode: LinkMode) -> &'static str {
     match mode {
         LinkMode::Hard => "hardlinked",
@@ -80,7 +96,10 @@ impl OutputError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoSpace { .. } | Self::FileTooLong { .. } => ErrorClass::Space,
+            Self::NoSpace { .. } | Self::NoSpaceForAll { .. } | Self::FileTooLong { .. } => {
+                ErrorClass::Space
+            }
+            Self::NotWritable { source, .. } => source.class(),
             Self::Exists { .. }
             | Self::IsStore { .. }
             | Self::IsLayout { .. }
@@ -103,6 +122,11 @@ impl Hint for OutputError {
                 "Choose another directory. `hod copy SRC oci:PATH` and `hod export --format oci` add images to \
                  an OCI layout.".to_owned()
             }
+            Self::NotWritable { source, .. } => {
+                let hint = source.hint();
+                let hint = hint.unwrap_or_else(|| "Choose another path.".to_owned());
+                format!("Nothing was changed. {hint}")
+            }
             Self::NoSpace { fewer, .. } => format!(
                 "Nothing was written. Free some space{}.",
                 match fewer {
@@ -120,6 +144,10 @@ impl Hint for OutputError {
                     Fewer::Never => " or choose another disk",
                 }
             ),
+            Self::NoSpaceForAll { .. } => {
+                "Nothing was written. Free some space, or copy to one of them on another disk."
+                    .to_owned()
+            }
             Self::FileTooLong { .. } => {
                 "nothing was written; `--volume-size fat32` divides the bundle into files that it \
                  holds"

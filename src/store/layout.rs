@@ -59,18 +59,31 @@ impl Tree {
     /// Fails if hod's own directory or one of the tree is a symbolic link, or leads through one below `path`, as far
     /// as that can be seen without looking at every blob and repository.
     pub(super) fn require_real(&self, path: &Path) -> Result<(), StoreError> {
-        let mut ends = vec![self.repositories().join("-")];
-        for dir in [TEMP_DIR, PARTIAL_DIR, ORIGINALS_DIR] {
-            ends.push(path.join(STATE_DIR).join(dir).join("-"));
-        }
-        for algorithm in ["sha256", "sha384", "sha512"] {
-            ends.push(self.blobs().join(algorithm).join("-"));
-        }
         let mut dirs = fsx::RealDirs::below(path);
-        for end in ends {
-            dirs.require(&end).map_err(StoreError::indirect)?;
+        for dir in self.main_dirs(path) {
+            let inside = dir.join("-");
+            dirs.require(&inside).map_err(StoreError::indirect)?;
         }
         Ok(())
+    }
+
+    /// Fails if this user can create nothing in hod's own directory or one of the tree, below
+    /// `path`, as far as that can be seen without looking at every blob and repository.
+    pub(super) fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+        fsx::require_writable(path)?;
+        let mut dirs = self.main_dirs(path).into_iter();
+        dirs.try_for_each(|dir| fsx::require_writable(&dir))
+    }
+
+    /// The directories below `path` that every blob or image goes through, and whose number does
+    /// not grow.
+    fn main_dirs(&self, path: &Path) -> Vec<PathBuf> {
+        let state = path.join(STATE_DIR);
+        let own = [TEMP_DIR, PARTIAL_DIR, ORIGINALS_DIR].map(|dir| state.join(dir));
+        let blobs = ["sha256", "sha384", "sha512"].map(|algorithm| self.blobs().join(algorithm));
+        let mut dirs = vec![self.repositories()];
+        dirs.extend(own.into_iter().chain(blobs));
+        dirs
     }
 
     /// `docker/registry/v2`

@@ -1,17 +1,16 @@
 //! `hod copy`: from anywhere to one or several registries, in one go.
 
 mod layouts;
+mod targets;
 
 use hod::fsx;
 
-use crate::support::disk::SmallDisk;
 use crate::support::env::{TestEnv, finish};
 use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
 use crate::support::images::{
     Compression, Image, ImageBuilder, image, layer, menagerie, repository, tag,
 };
 use crate::support::registry::{Auth, RegistryOptions, Seen, TestRegistry};
-use crate::support::tree::files;
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, image: &Image) {
@@ -368,112 +367,4 @@ fn a_login_that_does_not_say_whom_it_is_for_is_for_the_target() {
         0,
         "the source is not sent the target's login"
     );
-}
-
-#[test]
-fn a_finding_at_one_target_of_any_kind_changes_nothing_at_the_others() {
-    let env = TestEnv::new();
-    let from = source(&env);
-    env.write("notes/text", "not a layout");
-    env.write("file.tar", "there");
-    let _ = env.store("store");
-    for bad in [
-        "oci:notes",
-        "oci-archive:file.tar",
-        "docker-archive:file.tar",
-        "bundle:file.tar",
-        "store:file.tar",
-        "dir:store",
-    ] {
-        let target = TestRegistry::start();
-        let line = format!(
-            "copy list.txt --source {} {} {bad}",
-            from.host(),
-            target.host()
-        );
-        let refused = env.run_line(&line);
-        assert!(
-            matches!(refused.code, Some(2 | 5)),
-            "{line}: {}",
-            refused.stderr
-        );
-        assert!(target.store().repositories().unwrap().is_empty(), "{line}");
-    }
-}
-
-#[test]
-fn a_store_is_not_made_inside_a_layout() {
-    let env = TestEnv::new();
-    let from = source(&env);
-    for layout in ["oci:layout", "dir:layouts"] {
-        let line = format!("copy list.txt --source {} {layout}", from.host());
-        env.run_line(&line).success();
-        let (_, path) = layout.split_once(':').unwrap();
-        for line in [
-            format!("copy {layout} store:{path}"),
-            format!("pull list.txt --source {} --store {path}", from.host()),
-        ] {
-            let refused = env.run_line(&line);
-            assert!(
-                matches!(refused.code, Some(2 | 5)),
-                "{line}: {}",
-                refused.stderr
-            );
-        }
-        env.run_line(&format!("verify {layout}")).success();
-    }
-}
-
-#[test]
-fn all_that_was_found_at_any_target_is_told_at_once() {
-    let env = TestEnv::new();
-    let from = source(&env);
-    let (target, closed) = (TestRegistry::start(), "127.0.0.1:1");
-    for store in ["one", "two"] {
-        let _ = env.store(store);
-        // Nothing is written through a link.
-        fsx::create_dir_all(&env.path("elsewhere")).unwrap();
-        let repositories = env.path(store).join("docker/registry/v2/repositories");
-        fsx::create_dir_all(&repositories).unwrap();
-        std::os::unix::fs::symlink(env.path("elsewhere"), repositories.join("kinds")).unwrap();
-    }
-    let line = format!(
-        "copy list.txt --source {} one {} two {closed} --retries 0 --json",
-        from.host(),
-        target.host()
-    );
-    let refused = env.run_line(&line).exits(5);
-    let document: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
-    let targets = document["targets"].as_array().unwrap();
-    let named = targets.iter().map(|target| {
-        let name = target["path"].as_str().or(target["registry"].as_str());
-        name.unwrap().to_owned()
-    });
-    assert_eq!(named.collect::<Vec<_>>(), ["one", "two", closed]);
-    for target in targets {
-        assert_eq!(target["findings"].as_array().unwrap().len(), 1, "{target}");
-    }
-    assert!(target.store().repositories().unwrap().is_empty());
-    assert_eq!(from.n_blob_gets(), 0);
-}
-
-#[test]
-fn targets_on_one_disk_must_fit_together() {
-    let env = TestEnv::in_memory();
-    let from = TestRegistry::start();
-    large(&from);
-    let Some(disk) = SmallDisk::mount(&env, "disk", "size=12M") else {
-        return;
-    };
-    let ends = ["store:disk/store", "oci:disk/oci"];
-    let line = |targets: &str| format!("copy {} {targets}", from.host());
-    let refused = env.run_line(&line(&ends.join(" "))).exits(5);
-    assert!(refused.stderr.contains("space"), "{}", refused.stderr);
-    assert_eq!(files(disk.path()), [] as [std::path::PathBuf; 0]);
-    assert_eq!(from.n_blob_gets(), 0);
-    // Each of them has room alone.
-    for end in ends {
-        let planned = format!("{} --dry-run", line(end));
-        env.run_line(&planned).success();
-    }
 }

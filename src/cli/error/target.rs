@@ -10,6 +10,9 @@ use crate::transfer::TRANSPORTS;
 pub(crate) enum TargetError {
     #[error("`{target}` is named twice")]
     Twice { target: String },
+    /// What is written to one would be a foreign file to the other.
+    #[error("the targets `{other}` and `{target}` are not apart: one is inside the other")]
+    Inside { target: String, other: String },
     /// Nothing, or something in which there are no images.
     #[error("`{text}` is not a registry, a store or a layout")]
     Unclear { text: String },
@@ -27,6 +30,7 @@ impl Hint for TargetError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Twice { .. } => return None,
+            Self::Inside { .. } => "Choose two paths of which none is below the other.".to_owned(),
             Self::Unclear { text } => {
                 let transports = TRANSPORTS.iter();
                 let words: Vec<String> = transports

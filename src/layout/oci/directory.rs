@@ -29,6 +29,16 @@ impl OciDirWriter {
         look_at(destination).map(|_| ())
     }
 
+    /// Fails if this user can create nothing at `destination`, or not replace what is there.
+    pub fn require_writable(destination: &Path) -> Result<(), fsx::Error> {
+        fsx::OutputDir::require_writable(destination)?;
+        let blobs = destination.join(BLOBS);
+        fsx::require_writable(&blobs)?;
+        let algorithms = fsx::try_read_dir_names(&blobs)?.unwrap_or_default();
+        let mut dirs = algorithms.iter().map(|name| blobs.join(name));
+        dirs.try_for_each(|dir| fsx::require_writable(&dir))
+    }
+
     /// Starts a layout at `destination`, whose parents are created.
     ///
     /// An existing destination must be an OCI layout without foreign files, or an empty directory.

@@ -19,6 +19,17 @@ pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> 
     Ok(existing)
 }
 
+/// Refuses an output at `path`, for which `looked` says whether something can be created.
+pub(in crate::ops) fn require_writable(
+    path: &Path,
+    looked: Result<(), fsx::Error>,
+) -> Result<(), OpsError> {
+    looked.map_err(|source| {
+        let path = path.to_owned();
+        OutputError::NotWritable { path, source }.into()
+    })
+}
+
 /// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
 pub(in crate::ops) fn require_space(
     path: &Path,
@@ -40,18 +51,24 @@ pub(in crate::ops) fn require_space(
 
 /// Refuses what fits on its disks one by one, but not together.
 pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsError> {
-    if needs.len() < 2 {
-        return Ok(());
-    }
     for (path, _) in needs {
         let near = existing_ancestor(path)?;
-        let mut together = 0;
+        let (mut paths, mut needed) = (Vec::new(), 0);
         for (other, len) in needs {
             if fsx::same_filesystem(near, existing_ancestor(other)?)? {
-                together = sum_len([together, *len]);
+                needed = sum_len([needed, *len]);
+                paths.push(other.clone());
             }
         }
-        require_space(path, together, Fewer::Never)?;
+        let available = fsx::available(near)?;
+        if paths.len() > 1 && needed > available {
+            return Err(OutputError::NoSpaceForAll {
+                paths,
+                needed,
+                available,
+            }
+            .into());
+        }
     }
     Ok(())
 }

@@ -29,7 +29,9 @@ use crate::bridge;
 use crate::bundle::{Compression, Planned, PlannedFile, Signer};
 use crate::fsx::{self, Durability};
 use crate::oci::{Digest, sum_len};
-use crate::ops::batch::{Batch, TargetName, require_file_len, require_other, require_space};
+use crate::ops::batch::{
+    Batch, TargetName, require_file_len, require_other, require_space, require_writable,
+};
 use crate::ops::input::OpenInput;
 use crate::ops::since::Since;
 use crate::ops::written::{self, Checksums, Existing};
@@ -196,7 +198,14 @@ impl CopyTarget for BundleTarget {
         if input.source.is_sequential() {
             return Err(input.refused("pack"));
         }
-        Ok(())
+        let output = self.output.clone();
+        bridge::run(move || {
+            if fsx::is_stream(&output)? {
+                return Ok(());
+            }
+            require_writable(&output, fsx::require_writable_file(&output))
+        })
+        .await
     }
 
     async fn prepare<'a>(

@@ -22,11 +22,12 @@ pub use oci_archive::OciArchive;
 use self::fill::{Looked, Ready};
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
+use crate::bridge;
 use crate::fsx::{self, LinkMode};
 use crate::list::RenameRules;
 use crate::ops::batch::{
     Batch, TargetName, existing_ancestor, require_links, require_other, require_same_filesystem,
-    require_space,
+    require_space, require_writable,
 };
 use crate::ops::input::OpenInput;
 use crate::ops::{Context, Effect, Fewer, OpsError, OutputError, base};
@@ -65,7 +66,9 @@ impl CopyTarget for LayoutTarget {
     async fn accept(&self, cx: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
         self.format.accept(input)?;
         require_other(&self.path, input.input().path())?;
-        self.require_free(cx)
+        self.require_free(cx)?;
+        let (format, path) = (self.format, self.path.clone());
+        bridge::run(move || require_writable(&path, format.require_writable(&path))).await
     }
 
     async fn prepare<'a>(

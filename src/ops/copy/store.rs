@@ -18,7 +18,7 @@ use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout;
 use crate::list::RenameRules;
-use crate::ops::batch::{Batch, TargetName, require_other};
+use crate::ops::batch::{Batch, TargetName, require_other, require_writable};
 use crate::ops::catalog::require_store_path;
 use crate::ops::input::OpenInput;
 use crate::ops::platforms::{self, Mismatch};
@@ -110,6 +110,8 @@ impl CopyTarget for StoreTarget {
 
     /// Of what must be whole, all that is not a blob is looked at before anything is created.
     async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
+        let path = self.path.clone();
+        bridge::run(move || require_writable(&path, Store::require_writable(&path))).await?;
         if self.is_whole()
             && let Some(bundle) = input.source.as_bundle().cloned()
         {

@@ -217,6 +217,15 @@ fn of_outputs() -> Vec<OpsError> {
             found: Some(SourceKind::Bundle.as_str()),
         },
         OutputError::IsStore { path: path() },
+        OutputError::NotWritable {
+            path: path(),
+            source: absent_file(),
+        },
+        OutputError::NoSpaceForAll {
+            paths: vec!["layouts".into(), "site.tar".into()],
+            needed: 20 << 30,
+            available: 11 << 30,
+        },
         OutputError::IsLayout {
             path: path(),
             kind: "an OCI layout",
@@ -240,6 +249,8 @@ fn of_outputs() -> Vec<OpsError> {
                 OutputError::Exists { .. }
                 | OutputError::IsStore { .. }
                 | OutputError::IsLayout { .. }
+                | OutputError::NotWritable { .. }
+                | OutputError::NoSpaceForAll { .. }
                 | OutputError::NoSpace { .. }
                 | OutputError::FileTooLong { .. }
                 | OutputError::CrossDevice { .. }

@@ -30,11 +30,8 @@ pub(super) async fn targets(
     let mut ends: Vec<End> = Vec::new();
     for text in &args.targets {
         let end = End::of(session, text)?;
-        for other in &ends {
-            if end.is_same_as(other)? {
-                let target = text.clone();
-                return Err(TargetError::Twice { target }.into());
-            }
+        for other in ends.iter().zip(&args.targets) {
+            end.require_apart(text, (other.0, other.1))?;
         }
         ends.push(end);
     }
@@ -127,19 +124,31 @@ impl End {
         }
     }
 
-    fn is_same_as(&self, other: &Self) -> Result<bool, CommandError> {
-        match (self, other) {
-            (Self::Registry(place), Self::Registry(other)) => Ok(place == other),
+    /// Refuses two targets of which one is, or is in, the other.
+    fn require_apart(&self, text: &str, (other, name): (&Self, &str)) -> Result<(), CommandError> {
+        let is_same = match (self, other) {
+            (Self::Registry(place), Self::Registry(other)) => place == other,
             (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
-                let identity = |path: &Path| -> Result<_, fsx::Error> {
-                    Ok(fsx::try_stat(path)?.map(|stat| stat.identity))
-                };
-                let there = identity(path)?;
-                let is_there_twice = there.is_some() && there == identity(other)?;
-                Ok(is_there_twice || fsx::resolve(path)? == fsx::resolve(other)?)
+                let there = (fsx::try_stat(path)?, fsx::try_stat(other)?);
+                let is_one =
+                    matches!(there, (Some(one), Some(two)) if one.identity == two.identity);
+                let (path, other) = (fsx::absolute(path)?, fsx::absolute(other)?);
+                if path != other && (path.starts_with(&other) || other.starts_with(&path)) {
+                    return Err(TargetError::Inside {
+                        target: text.to_owned(),
+                        other: name.to_owned(),
+                    }
+                    .into());
+                }
+                is_one || path == other
             }
-            _ => Ok(false),
+            _ => false,
+        };
+        if is_same {
+            let target = text.to_owned();
+            return Err(TargetError::Twice { target }.into());
         }
+        Ok(())
     }
 }
 

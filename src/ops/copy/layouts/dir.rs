@@ -33,6 +33,11 @@ impl LayoutFormat for DirLayouts {
         Ok(())
     }
 
+    /// An image whose own place cannot be written to fails alone.
+    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+        fsx::require_writable(path)
+    }
+
     async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
         platforms::warn_of_partial(cx, source, batch);
         Box::new(DirFiller(None))

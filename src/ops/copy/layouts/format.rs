@@ -5,6 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::fill::Filler;
+use crate::fsx;
 use crate::ops::batch::Batch;
 use crate::ops::input::OpenInput;
 use crate::ops::{Context, OpsError};
@@ -26,6 +27,9 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
 
     /// Refuses a path where something is that the format does not add to.
     fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError>;
+
+    /// Refuses a path where this user can create nothing, or not replace what is there.
+    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error>;
 
     /// Takes out the images that it cannot hold, and says which tools cannot read the others.
     #[expect(private_interfaces, reason = "only copy calls it")]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::LayoutFormat;
 use super::fill::{Filler, Looked};
 use crate::bridge;
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::layout::OciDirWriter;
 use crate::ops::batch::Batch;
 use crate::ops::copy::target::Feed;
@@ -28,6 +28,10 @@ pub struct OciLayout;
 impl LayoutFormat for OciLayout {
     fn require_free(&self, _: &Context, path: &Path) -> Result<(), OpsError> {
         Ok(OciDirWriter::check(path)?)
+    }
+
+    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+        OciDirWriter::require_writable(path)
     }
 
     async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {

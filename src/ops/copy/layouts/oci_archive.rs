@@ -9,7 +9,7 @@ use super::archive::{self, Archive, Archiver};
 use super::fill::{Filler, Looked};
 use super::{LayoutFormat, oci};
 use crate::bridge;
-use crate::fsx::Durability;
+use crate::fsx::{self, Durability};
 use crate::layout::OciArchiveWriter;
 use crate::ops::batch::Batch;
 use crate::ops::{Context, OpsError, platforms};
@@ -28,6 +28,10 @@ impl LayoutFormat for OciArchive {
 
     fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError> {
         archive::require_no_file(cx, path)
+    }
+
+    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+        fsx::require_writable_file(path)
     }
 
     async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
