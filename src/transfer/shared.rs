@@ -37,7 +37,7 @@ const JOIN_WAIT: Duration = Duration::from_secs(2);
 /// How long the others wait in all for a target that takes the bytes of a blob more slowly.
 const LAG_MAX: Duration = Duration::from_secs(5);
 /// How many chunks are under way to a target.
-const CHUNKS_MAX: usize = 16;
+const CHUNKS_MAX: usize = 4;
 
 /// The position of a target.
 type TargetId = usize;
