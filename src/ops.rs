@@ -3,6 +3,7 @@
 //! Nothing here prints, reads the environment or ends the process. A batch returns what became of
 //! each image; an error means that the batch as a whole was refused or broke off.
 
+mod absent;
 mod base;
 mod batch;
 mod carry;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::try_join;
 use serde::Serialize;
 
+use super::absent::Absent;
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
 use super::{Context, DamagedImage, OpsError};
@@ -78,6 +79,9 @@ pub struct DiffSide {
     /// Images that cannot be read, so that they count as missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedImage>,
+    /// Images that were named and are in neither source, so that they are not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<DamagedImage>,
 }
 
 /// An image that is not the same in both.
@@ -130,7 +134,7 @@ impl Side {
         }
     }
 
-    fn facts(&self, source: &Path) -> DiffSide {
+    fn facts(&self, source: &Path, other: &Self) -> DiffSide {
         let source = source.to_owned();
         match self {
             Self::Inventory(inventory) => DiffSide {
@@ -138,12 +142,14 @@ impl Side {
                 kind: inventory.kind.as_str(),
                 images: Some(inventory.images.len()),
                 damaged: inventory.damaged.clone(),
+                absent: absent_in_both(inventory, other.images()),
             },
             Self::Receipt(_) => DiffSide {
                 source,
                 kind: "a receipt",
                 images: None,
                 damaged: Vec::new(),
+                absent: Vec::new(),
             },
         }
     }
@@ -164,6 +170,24 @@ impl Side {
             Self::Receipt(receipt) => receipt.has(digest),
         }
     }
+}
+
+/// The images that were not found on one side, without those that the other has: these are a
+/// difference.
+fn absent_in_both(inventory: &Inventory, other: &[Inventoried]) -> Vec<DamagedImage> {
+    let names: HashSet<String> = match inventory.absent.len() {
+        0 => HashSet::new(),
+        _ => other.iter().map(Inventoried::stored_name).collect(),
+    };
+    let is_there = |absent: &Absent| match absent.stored_name() {
+        Some(name) => names.contains(&name),
+        None => other
+            .iter()
+            .any(|image| absent.matches(&image.repository, image.tag.as_ref())),
+    };
+    let absent = inventory.absent.iter();
+    let absent = absent.filter(|absent| !is_there(absent));
+    absent.map(|absent| absent.image.clone()).collect()
 }
 
 /// Whether a file is a receipt, as its start says.
@@ -221,8 +245,8 @@ pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, Op
     let added = has_images(&new).then(|| count(&new_blobs, &|digest| !old.has(digest)));
     let removed = has_images(&old).then(|| count(&old_blobs, &|digest| !new.has(digest)));
     Ok(DiffOutcome {
-        old: old.facts(options.old.path()),
-        new: new.facts(options.new.path()),
+        old: old.facts(options.old.path(), &new),
+        new: new.facts(options.new.path(), &old),
         images,
         n_unchanged,
         added,

@@ -141,6 +141,12 @@ pub async fn images(
         signature: inventory.source.signed().and_then(SignatureFacts::of),
         delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
-        damaged: [inventory.absent, inventory.damaged].concat(),
+        damaged: {
+            let absent = inventory.absent.into_iter();
+            absent
+                .map(|absent| absent.image)
+                .chain(inventory.damaged)
+                .collect()
+        },
     })
 }

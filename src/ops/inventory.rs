@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use super::absent::{Absent, stored_name};
 use super::batch::Batch;
 use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
@@ -40,7 +41,7 @@ pub(super) struct Inventory {
     /// The manifests of a source whose images were resolved; empty for a bundle.
     manifests: HashMap<Digest, Manifest>,
     /// Images that were named and not found.
-    pub(super) absent: Vec<DamagedImage>,
+    pub(super) absent: Vec<Absent>,
     pub(super) damaged: Vec<DamagedImage>,
     /// Problems of the source as a whole.
     pub(super) problems: Vec<String>,
@@ -85,11 +86,7 @@ pub(super) struct Group {
 impl Inventoried {
     /// The name under which it is compared with images of other sources.
     pub(super) fn stored_name(&self) -> String {
-        let repository = self.repository.with_library();
-        match &self.tag {
-            Some(tag) => format!("{repository}:{tag}"),
-            None => format!("{repository}@{}", self.digest),
-        }
+        stored_name(&self.repository, self.tag.as_ref(), Some(&self.digest))
     }
 
     /// Every manifest, config and layer, once.
@@ -212,7 +209,7 @@ impl Inventory {
             missing: self
                 .absent
                 .iter()
-                .map(|absent| format!("{}: {}", absent.image, absent.error))
+                .map(|absent| format!("{}: {}", absent.image.image, absent.image.error))
                 .collect(),
         })
     }

@@ -217,7 +217,7 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
     let absent = inventory.absent.iter();
     found
         .absent
-        .extend(absent.map(|absent| absent.image.clone()));
+        .extend(absent.map(|absent| absent.image.image.clone()));
     found.unread.clone_from(&inventory.damaged);
     found.unread.append(&mut damaged);
     Ok(found)

@@ -264,7 +264,7 @@ fn an_image_that_is_named_and_missing_is_found_missing() {
         let verified = env.run_line(&format!("verify {word} {only}")).exits(4);
         assert!(verified.stdout.contains("acme/none:1"), "{verified:?}");
         let receipt = format!("receipt {word} {only} --output have.json");
-        let receipt = env.run_line(&receipt).success();
+        let receipt = env.run_line(&receipt).exits(3);
         assert!(receipt.stderr.contains("none:1: not found"), "{receipt:?}");
     }
     for line in [
@@ -276,14 +276,41 @@ fn an_image_that_is_named_and_missing_is_found_missing() {
         let refused = env.run_line(&line).exits(5);
         assert!(refused.stderr.contains("acme/none:1"), "{refused:?}");
     }
-    // To a comparison, an image that is missing is the difference.
-    let found = site.json(&format!("diff all.tar {place} --only more.txt"));
-    assert_eq!(found["n_unchanged"], 1);
+    env.write(
+        "quay.txt",
+        "quay.io/acme/none:1\nacme/api:1\nacme/api:>=3\n",
+    );
+    for (line, n_absent) in [
+        (format!("all.tar {place} --only more.txt"), [1, 1]),
+        (format!("{place} store --only more.txt"), [1, 1]),
+        (
+            "store all.tar --only more.txt --exit-code".to_owned(),
+            [1, 1],
+        ),
+        ("store all.tar --only quay.txt".to_owned(), [2, 2]),
+        (format!("{place} {place} --only quay.txt"), [1, 1]),
+        (format!("more.txt none.txt --source {place}"), [1, 1]),
+    ] {
+        let found = env.run_line(&format!("diff {line} --json")).exits(3);
+        assert!(found.stderr.contains("acme/none:1: "), "{line}: {found:?}");
+        let found: Value = serde_json::from_str(&found.stdout).unwrap();
+        let n = |side: &str| found[side]["absent"].as_array().unwrap().len();
+        assert_eq!([n("old"), n("new")], n_absent, "{line}: {found}");
+    }
+    // What one side has is a difference.
     env.write("web.txt", "acme/web:1\n");
     let gone = Fault::on("GET", path_contains("web/manifests")).does(Effect::Status(404));
     site.registry.fail(gone);
     let found = site.json(&format!("diff all.tar {place} --only web.txt"));
     assert_eq!(found["images"][0]["change"], "removed", "{found}");
+    site.registry.heal();
+    let later = ImageBuilder::oci(90).build();
+    later.put_in(&env.store("store"), "library/tool:3.1");
+    env.write("tools.txt", "tool:>=3\n");
+    for (line, change) in [("all.tar store", "added"), ("store all.tar", "removed")] {
+        let found = site.json(&format!("diff {line} --only tools.txt"));
+        assert_eq!(found["images"][0]["change"], change, "{line}: {found}");
+    }
 }
 
 #[test]

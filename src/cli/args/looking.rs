@@ -122,7 +122,8 @@ pub(crate) struct VerifyArgs {
 /// its layers that are not in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Images are compared by the names that a push without flags gives them, and
 /// those below the prefix of a registry without it. `--only` and `--platform` narrow both.
-/// Exits 0 whether or not they differ, unless `--exit-code` is given.
+/// Exits 0 whether or not they differ, unless `--exit-code` is given, and with 3 if an image cannot be
+/// read, or is named and in neither of the two.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -192,7 +193,8 @@ pub(crate) struct WhyArgs {
 /// The receipt lists the digests of each repository; `hod pack --since` leaves them out of the next
 /// bundle. Without `--only`, a registry is asked for all its repositories and tags, which many show to
 /// administrators only; untagged images are not found. `--list` is another name of `--only`, which
-/// names images as a push of them would.
+/// names images as a push of them would. Exits with 3 if some of them are missing or cannot be read;
+/// the receipt has the others.
 #[derive(Debug, Args)]
 #[command(mut_arg("only", |only| only.visible_alias("list")), after_long_help = "\
 Examples:

@@ -7,7 +7,9 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DiffArgs;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
 use crate::oci::{Digest, Registry};
-use crate::ops::{self, BlobCount, Change, Compared, DiffOptions, DiffOutcome};
+use crate::ops::{
+    self, BlobCount, Change, Compared, DamagedImage, DiffOptions, DiffOutcome, DiffSide,
+};
 
 pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
     let list = if args.list.is_empty() {
@@ -42,11 +44,12 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     }
     printer.message(&summary(&found));
     let sides = [&found.old, &found.new];
-    let damaged = || sides.iter().flat_map(|side| &side.damaged);
-    for damaged in damaged() {
-        printer.warning(&format!("{}: {}", damaged.image, damaged.error));
+    let of_side = |side: &&'_ DiffSide| [&side.damaged[..], &side.absent].concat();
+    let not_compared: Vec<DamagedImage> = sides.iter().flat_map(of_side).collect();
+    for image in &not_compared {
+        printer.warning(&format!("{}: {}", image.image, image.error));
     }
-    Ok(if damaged().next().is_some() {
+    Ok(if !not_compared.is_empty() {
         Exit::SomeFailed
     } else if args.exit_code && !found.is_same() {
         Exit::Failed

@@ -37,7 +37,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         }
     }
     for image in &found.absent {
-        printer.note(&format!("{image}: not found"));
+        printer.warning(&format!("{image}: not found"));
     }
     let unread = found.unread.iter();
     let texts: Vec<String> = unread
@@ -64,7 +64,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         },
         args.holder.display(),
     ));
-    Ok(if found.unread.is_empty() {
+    Ok(if found.unread.is_empty() && found.absent.is_empty() {
         Exit::Done
     } else {
         Exit::SomeFailed

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::Catalog;
 use crate::bridge;
 use crate::list::{
-    self, Collision, Expanded, ImageList, IndexChoice, Landing, LineOptions, ListEntry,
+    self, Collision, Expanded, ImageList, IndexChoice, Landing, LineOptions, ListEntry, ListLine,
     RenameError, RenameRules,
 };
 use crate::oci::{Digest, ReferrerTag, Registry, RepositoryName, Tag};
@@ -21,7 +21,7 @@ pub struct Surveyed {
     /// Different images of one name.
     pub collisions: Vec<Collision>,
     /// The images that a list names and the source lacks.
-    pub missing: Vec<String>,
+    pub missing: Vec<ListLine>,
 }
 
 impl Catalog {
@@ -57,7 +57,7 @@ impl Catalog {
             return Err(OpsError::Missing {
                 path: self.path.clone(),
                 n_wanted: found.len() + missing.len(),
-                missing,
+                missing: missing.iter().map(ListLine::name).collect(),
             });
         }
         let mut is_new = vec![false; found.len()];
@@ -146,14 +146,14 @@ impl Catalog {
         Ok((wanted, landings))
     }
 
-    /// The images that a list names, and the names of those that are missing.
-    async fn find_listed(&self, list: &ImageList) -> Result<(Vec<Found>, Vec<String>), OpsError> {
+    /// The images that a list names, and the lines of those that are missing.
+    async fn find_listed(&self, list: &ImageList) -> Result<(Vec<Found>, Vec<ListLine>), OpsError> {
         let mut entries = Vec::with_capacity(list.lines.len());
         let mut missing = Vec::new();
         for image in self.expand(list).await? {
             match image {
                 Expanded::Image(entry) => entries.push(entry),
-                Expanded::Nothing(line, ()) => missing.push(line.to_string()),
+                Expanded::Nothing(line, ()) => missing.push(ListLine::Pattern(line)),
             }
         }
         let sought = entries.iter().map(names).collect();
@@ -161,7 +161,7 @@ impl Catalog {
         let mut found = Vec::with_capacity(entries.len());
         for (entry, images) in entries.iter().zip(found_by_name) {
             if images.is_empty() {
-                missing.push(entry.reference.to_string());
+                missing.push(ListLine::Image(entry.clone()));
             }
             let stored = entry.stored();
             found.extend(images.into_iter().map(|(locate, digest)| Found {

@@ -2,17 +2,18 @@
 
 use super::{Input, OpenInput};
 use crate::list::Collision;
+use crate::ops::absent::Absent;
 use crate::ops::batch::{Batch, error_chain};
 use crate::ops::carry::Carry;
-use crate::ops::{Context, DamagedImage, OpsError};
-use crate::transfer::{OnFailure, ReferrerMode, Resolution, TransferError, Wanted};
+use crate::ops::{Context, OpsError};
+use crate::transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
 
 /// The images of an input, resolved.
 pub(in crate::ops) struct Survey {
     /// Every image that was found, under the name that a push without flags gives it.
     pub(in crate::ops) batch: Batch,
     /// Images that were named and not found.
-    pub(in crate::ops) absent: Vec<DamagedImage>,
+    pub(in crate::ops) absent: Vec<Absent>,
     /// Different images under one name.
     pub(in crate::ops) problems: Vec<String>,
 }
@@ -34,7 +35,7 @@ impl OpenInput<'_> {
                 for resolution in resolutions {
                     match resolution {
                         Resolution::Failed(wanted, error) if is_absent(&error) => {
-                            absent.push(not_found(&wanted, &error));
+                            absent.push(Absent::of_wanted(&wanted, error_chain(&error)));
                         }
                         resolution => found.push(resolution),
                     }
@@ -58,11 +59,9 @@ impl OpenInput<'_> {
             ) => {
                 let carry = Carry::local(platforms, referrers);
                 let surveyed = catalog.survey(list.as_ref(), &carry).await?;
-                let absent = surveyed.missing.into_iter().map(|image| DamagedImage {
-                    image,
-                    error: format!("not found in `{}`", path.display()),
-                    reason: None,
-                });
+                let error = format!("not found in `{}`", path.display());
+                let absent = surveyed.missing.iter();
+                let absent = absent.map(|line| Absent::of_line(line, error.clone()));
                 Ok(Survey {
                     absent: absent.collect(),
                     problems: surveyed.collisions.iter().map(ambiguous_name).collect(),
@@ -83,14 +82,6 @@ fn is_absent(error: &TransferError) -> bool {
             ..
         }
     )
-}
-
-fn not_found(wanted: &Wanted, error: &TransferError) -> DamagedImage {
-    DamagedImage {
-        image: wanted.name.clone(),
-        error: error_chain(error),
-        reason: None,
-    }
 }
 
 /// The message about different images with one name.

@@ -56,7 +56,7 @@ pub(super) async fn verify(
     };
     found.n_absent = survey.absent.len();
     let absent = survey.absent.iter();
-    let absent = absent.map(|absent| format!("{}: {}", absent.image, absent.error));
+    let absent = absent.map(|absent| format!("{}: {}", absent.image.image, absent.image.error));
     found.problems.extend(absent);
     add_failures(&mut found, &batch);
     if found.problems.is_empty() && source.is_remote() {
