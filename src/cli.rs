@@ -25,7 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 use args::Cli;
 use error::CommandError;
 use interrupt::Interrupt;
-use ui::{OutputError, Printer, PrinterOptions};
+use ui::{OutputError, Printer, PrinterOptions, ResultFormat};
 
 use crate::bridge;
 use crate::bundle;
@@ -56,27 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     ui::conceal(settings::secrets(&arguments));
     let cli = match Cli::try_parse_from(&arguments).and_then(Cli::checked) {
         Ok(cli) => cli,
-        Err(mut error) => {
-            args::tips::improve(&mut error, &arguments);
-            // Help and version go to stdout and are not failures, which clap distinguishes. A
-            // closed pipe is not reported.
-            let written = match usage_without_secrets(&error, &arguments) {
-                None => error.print().and_then(|()| io::stdout().flush()),
-                Some(text) => {
-                    let stderr = std::io::stderr();
-                    stderr.lock().write_all(text.as_bytes())
-                }
-            };
-            return match written.map_err(OutputError::new) {
-                _ if error.use_stderr() => Exit::Usage.code(),
-                Ok(()) | Err(OutputError::Closed) => Exit::Done.code(),
-                Err(error) => {
-                    let printer = Printer::for_process(PrinterOptions::default());
-                    printer.error(&CommandError::Output(error), None);
-                    Exit::Failed.code()
-                }
-            };
-        }
+        Err(error) => return say(error, &arguments),
     };
     let printer = cli.printer();
     let (runtime, interrupt) = match start(&printer) {
@@ -115,10 +95,67 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// The text of clap's error, where secrets had to be taken out of it.
-fn usage_without_secrets(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+/// Prints what clap has to say instead of a parsed command line; returns the exit code.
+fn say(mut error: clap::Error, arguments: &[OsString]) -> u8 {
+    args::tips::improve(&mut error, arguments);
+    let (plain, text) = (error.to_string(), without_secrets(&error, arguments));
+    // Help and version go to stdout and are not failures, which clap distinguishes. A closed pipe
+    // is not reported.
+    let written = if error.use_stderr() && text != plain {
+        io::stderr().lock().write_all(text.as_bytes())
+    } else {
+        error.print().and_then(|()| io::stdout().flush())
+    };
+    let mut written = written.map_err(OutputError::new);
+    if error.use_stderr() && asks_for_document(arguments) {
+        let printer = Printer::for_process(PrinterOptions {
+            format: ResultFormat::Json,
+            ..PrinterOptions::default()
+        });
+        let verb = args::tips::verb_of(arguments);
+        written = commands::refuse(&printer, verb.as_deref(), &unparsed(&text));
+    }
+    match written {
+        _ if error.use_stderr() => Exit::Usage.code(),
+        Ok(()) | Err(OutputError::Closed) => Exit::Done.code(),
+        Err(error) => {
+            let printer = Printer::for_process(PrinterOptions::default());
+            printer.error(&CommandError::Output(error), None);
+            Exit::Failed.code()
+        }
+    }
+}
+
+/// Whether a command line that cannot be parsed asks for a JSON document, and not for another result
+/// on stdout.
+fn asks_for_document(arguments: &[OsString]) -> bool {
+    let words = || arguments.iter().take_while(|word| *word != "--");
+    let has = |flag: &str| words().any(|word| word == flag);
+    let is_output = |word: &OsString| word == "--output" || word == "-o";
+    let mut pairs = arguments.windows(2);
+    has("--json")
+        && !has("--output=-")
+        && !has("-o-")
+        && !pairs.any(|pair| is_output(&pair[0]) && pair[1] == "-")
+}
+
+/// The first paragraph of clap's text, and its tips.
+fn unparsed(text: &str) -> CommandError {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let (first, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let tips = rest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tips: Vec<&str> = tips.collect();
+    CommandError::Arguments {
+        text: first.trim_end().to_owned(),
+        tip: (!tips.is_empty()).then(|| tips.join("\n")),
+    }
+}
+
+/// The text of clap's error without the secrets that are in it.
+fn without_secrets(error: &clap::Error, arguments: &[OsString]) -> String {
     let mut text = error.to_string();
-    let plain = text.clone();
     if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
         && settings::is_login_argument(word, arguments)
     {
@@ -126,8 +163,7 @@ fn usage_without_secrets(error: &clap::Error, arguments: &[OsString]) -> Option<
         login.add_login(word);
         text = login.hide(&text).into_owned();
     }
-    let text = ui::concealed(&text).into_owned();
-    (error.use_stderr() && text != plain).then_some(text)
+    ui::concealed(&text).into_owned()
 }
 
 /// Starts the runtime, and the thread that receives signals.

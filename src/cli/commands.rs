@@ -152,10 +152,20 @@ struct Document<'a, T> {
     warnings: Vec<String>,
 }
 
+/// Prints the document of a command line that cannot be parsed.
+pub(super) fn refuse(
+    printer: &Printer,
+    verb: Option<&str>,
+    error: &CommandError,
+) -> Result<(), OutputError> {
+    printer.document(&Failed::new(verb, error))
+}
+
 /// The document of a command that failed.
 #[derive(Serialize)]
 struct Failed<'a> {
-    verb: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verb: Option<&'a str>,
     exit: u8,
     error: Failure,
     /// Structured details of the refusal, for programs.
@@ -173,7 +183,7 @@ enum Refusal<'a> {
 }
 
 impl<'a> Failed<'a> {
-    fn new(verb: &'static str, error: &'a CommandError) -> Self {
+    fn new(verb: Option<&'a str>, error: &'a CommandError) -> Self {
         Self {
             verb,
             exit: error.exit().code(),
@@ -283,7 +293,7 @@ pub(super) async fn run(
         && !matches!(error, CommandError::Output(_))
         && !is_stdout_taken(&cli.command)
     {
-        session.document(&Failed::new(verb(&cli.command), error))?;
+        session.document(&Failed::new(Some(verb(&cli.command)), error))?;
     }
     result
 }

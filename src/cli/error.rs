@@ -190,6 +190,9 @@ pub(crate) enum CommandError {
         text: String,
         source: ReferenceError,
     },
+    /// A command line that cannot be parsed, as clap says it.
+    #[error("{text}")]
+    Arguments { text: String, tip: Option<String> },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
@@ -281,6 +284,7 @@ impl CommandError {
             | Self::RegistryName { .. }
             | Self::Locked { .. }
             | Self::LockSource { .. }
+            | Self::Arguments { .. }
             | Self::Endpoint(_)
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
@@ -310,6 +314,7 @@ impl CommandError {
             Self::ImagesAbsent { .. } | Self::Incomplete { .. } => ErrorClass::NotFound,
             Self::Output(_) | Self::Stdin(_) | Self::CredsRead(_) => ErrorClass::File,
             Self::Lists(_)
+            | Self::Arguments { .. }
             | Self::Endpoint(_)
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
@@ -373,6 +378,7 @@ impl CommandError {
                  `--source REGISTRY`"
                     .to_owned(),
             ),
+            Self::Arguments { tip, .. } => tip.clone(),
             Self::SectionWithoutList { .. } => {
                 Some("name the list with `--only LIST`".to_owned())
             }

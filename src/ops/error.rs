@@ -362,6 +362,7 @@ impl OpsError {
         match self {
             Self::Output(_)
             | Self::Missing { .. }
+            | Self::NoImages { .. }
             | Self::NoSuchImage { .. }
             | Self::BaseMissing(_)
             | Self::Conflicts { .. }

@@ -4,6 +4,8 @@
 use std::process::Stdio;
 
 use hod::fsx;
+use hod::store::Store;
+use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
@@ -187,4 +189,92 @@ fn volumes_that_are_missing_are_a_refusal() {
         }
         assert_eq!(tree(&env.work()), before, "{line}");
     }
+}
+
+#[test]
+fn a_place_without_images_is_a_refusal() {
+    let (env, registry) = (site(), TestRegistry::start());
+    registry.add("team/api:1", &image(1));
+    let host = registry.host();
+    drop(Store::create(&env.path("empty")).unwrap());
+    let words = [
+        format!("{host}/nosuch"),
+        format!("{host}/team/apis"),
+        "empty".to_owned(),
+    ];
+    for word in &words {
+        let lines = [
+            format!("ls {word}"),
+            format!("verify {word} --partial --deep"),
+            format!("diff store {word}"),
+            format!("diff {word} store"),
+            format!("why 0123456789ab {word}"),
+            format!("receipt {word} --output new.json"),
+            format!("copy {word} {host}"),
+            format!("copy {word} dir:new"),
+            format!("push {word} {host}/new"),
+            format!("export {word} --output new"),
+        ];
+        let is_store = word == "empty";
+        // All of an empty store is whole.
+        let lines = lines
+            .iter()
+            .filter(|line| !is_store || !line.starts_with("verify"));
+        let lines: Vec<&str> = lines.map(String::as_str).collect();
+        check(&env, &lines, 5);
+    }
+    let pull = format!("pull {host}/nosuch --store new");
+    check(&env, &[&pull], 5);
+}
+
+#[test]
+fn a_wrong_command_line_has_a_document_too() {
+    let env = site();
+    for (line, verb, said) in [
+        (
+            "ls store --json --bye",
+            Some("ls"),
+            "unexpected argument '--bye'",
+        ),
+        ("--json pull list.txt", Some("pull"), "--store <DIR>"),
+        ("pack store --json", Some("pack"), "--output <FILE>"),
+        (
+            "push store h --json --retries x",
+            Some("push"),
+            "invalid value 'x'",
+        ),
+        (
+            "inspect a --json",
+            None,
+            "unrecognized subcommand 'inspect'",
+        ),
+        ("--json", None, "requires a subcommand"),
+    ] {
+        let output = env.run_line(line).exits(2);
+        let document: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(document["verb"].as_str(), verb, "{line}");
+        assert_eq!(document["exit"], 2, "{line}");
+        assert_eq!(document["error"]["class"], "usage", "{line}: {document}");
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains(said), "{line}: {message}");
+        assert!(!message.contains("Usage:"), "{line}: {message}");
+        assert!(!message.starts_with("error"), "{line}: {message}");
+    }
+    let output = env.run_line("inspect a --json").exits(2);
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    let hint = document["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("hod ls"), "{hint}");
+    // Another result would be there, or none was asked for.
+    for line in [
+        "pack store --output - --json --bye",
+        "receipt store -o - --json --bye",
+        "receipt store --output=- --json --bye",
+        "ls store --bye",
+        "ls store --bye -- --json",
+    ] {
+        let output = env.run_line(line).exits(2);
+        assert_eq!(output.stdout, "", "{line}");
+    }
+    let help = env.run_line("ls --help --json").success();
+    assert!(help.stdout.contains("Usage: hod ls"), "{help:?}");
 }

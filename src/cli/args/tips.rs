@@ -138,7 +138,7 @@ fn taker_of_last_word<'a>(verb: Option<&str>, arguments: &'a [OsString]) -> Opti
 }
 
 /// The verb of a command line.
-fn verb_of(arguments: &[OsString]) -> Option<String> {
+pub(crate) fn verb_of(arguments: &[OsString]) -> Option<String> {
     let command = super::Cli::command();
     let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
     let verb = words.find(|word| command.find_subcommand(word).is_some())?;

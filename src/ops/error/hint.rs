@@ -124,7 +124,11 @@ impl Hint for OpsError {
             Self::RemoteSource { .. } => {
                 Some("pull the images into a store first: `hod pull LIST --store DIR`".to_owned())
             }
-            Self::NoImages { .. } | Self::Missing { .. } => {
+            Self::NoImages { .. } => Some(
+                "check the name: a prefix or repository that does not exist holds no images, either"
+                    .to_owned(),
+            ),
+            Self::Missing { .. } => {
                 Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
             }
             Self::Output(error) => error.hint(),
