@@ -201,6 +201,11 @@ pub(crate) enum CommandError {
         "`--only` chooses images of a source that has others, and the source is a list or an image"
     )]
     OnlyOfRegistries,
+    #[error(
+        "`--source` names the registry of names that have none, and `{}` is not a list or an image",
+        word.display()
+    )]
+    SourceOfNothing { word: PathBuf },
     #[error("there is no list with a section `{section}`")]
     SectionWithoutList { section: String },
     #[error("`{word}` is a registry, and there are other arguments")]
@@ -288,6 +293,7 @@ impl CommandError {
             | Self::Endpoint(_)
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
+            | Self::SourceOfNothing { .. }
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. } => Exit::Usage,
             Self::Ops(_)
@@ -318,6 +324,7 @@ impl CommandError {
             | Self::Endpoint(_)
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
+            | Self::SourceOfNothing { .. }
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. }
             | Self::GivenNoDirectory { .. }
@@ -376,6 +383,11 @@ impl CommandError {
             Self::OnlyOfRegistries => Some(
                 "`--section` chooses a section of the list; to read all of it at one registry, add \
                  `--source REGISTRY`"
+                    .to_owned(),
+            ),
+            Self::SourceOfNothing { .. } => Some(
+                "leave `--source` out: what is read there is named already; `--only LIST` chooses \
+                 images of it"
                     .to_owned(),
             ),
             Self::Arguments { tip, .. } => tip.clone(),

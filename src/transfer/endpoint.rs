@@ -108,7 +108,10 @@ impl Transport {
 }
 
 /// The endings of names that are files, whether they exist or not, and not hosts.
-const FILES: &[&str] = &["tar", "zst", "txt", "list", "lock", "yaml", "yml", "json"];
+const FILES: &[&str] = &[
+    "tar", "tgz", "txz", "zst", "gz", "xz", "bz2", "txt", "list", "lock", "csv", "yaml", "yml",
+    "json", "xml", "toml",
+];
 
 /// The word in front of what is in a registry.
 const DOCKER: &str = "docker:";
@@ -195,7 +198,8 @@ impl Endpoint {
         let is_named = |extension| FILES.iter().any(|name| extension == *name);
         let is_file = path.extension().is_some_and(is_named);
         let has_pattern = list::has_pattern(text);
-        let is_path = text == "-" || text.starts_with(['/', '.']) || (is_file && !has_pattern);
+        // No name begins with `@`: `@FILE` is a list.
+        let is_path = text == "-" || text.starts_with(['/', '.', '@']) || (is_file && !has_pattern);
         if is_path || exists(path) {
             return Ok(Self::Path(path.to_owned()));
         }
@@ -326,6 +330,16 @@ mod tests {
             ("/srv/new", "path /srv/new"),
             ("new.tar", "path new.tar"),
             ("lists/missing.txt", "path lists/missing.txt"),
+            ("out.tgz", "path out.tgz"),
+            ("out.tar.gz", "path out.tar.gz"),
+            ("out.tar.xz", "path out.tar.xz"),
+            ("out.tar.zst", "path out.tar.zst"),
+            ("@retry.txt", "path @retry.txt"),
+            ("@retry", "path @retry"),
+            ("../x", "path ../x"),
+            ("tar.example", "registry tar.example"),
+            ("harbor.txt:5000", "registry harbor.txt:5000"),
+            ("harbor.tar.corp", "registry harbor.tar.corp"),
             ("store:new", "Store new"),
             ("bundle:b.tar", "Bundle b.tar"),
             ("dir:out", "Dir out"),

@@ -5,6 +5,7 @@ use std::path::Path;
 use hod::store::Store;
 
 use crate::support::env::TestEnv;
+use crate::support::faults::{Effect, Fault, path_contains};
 use crate::support::images::image;
 use crate::support::registry::{RegistryOptions, TestRegistry};
 use crate::support::tree::{exists, tree};
@@ -169,14 +170,130 @@ fn a_file_that_is_missing_is_not_a_registry() {
         "a.yaml",
         "x.tar.zst",
         "x.tar",
+        "x.tar.gz",
+        "x.tgz",
+        "./x",
+        "../nosuch/x",
     ] {
-        let refused = env.run(["copy", source, target.host()]).exits(2).stderr;
-        assert!(
-            refused.contains(&format!("`{source}` not found")),
-            "{refused}"
-        );
+        for line in [
+            format!("copy {source} {}", target.host()),
+            format!("push {source} {}", target.host()),
+            format!("export {source} --output new"),
+            format!("ls {source}"),
+            format!("verify {source}"),
+            format!("diff {source} {source}"),
+            format!("why 0123456789ab {source}"),
+            format!("receipt {source} --output new.json"),
+        ] {
+            let refused = env.run_line(&line).exits(2).stderr;
+            let expect = format!("`{source}` not found");
+            assert!(refused.contains(&expect), "{line}: {refused}");
+        }
     }
+    let refused = env.run(["ls", "@missing"]).exits(2).stderr;
+    assert!(
+        refused.contains("image list `missing` not found"),
+        "{refused}"
+    );
     assert!(target.seen().is_empty());
+}
+
+#[test]
+fn a_registry_for_names_is_refused_where_there_are_none() {
+    let env = made();
+    let from = registry();
+    let (host, target) = (from.host(), TestRegistry::start());
+    env.write("list.txt", "team/api:2\n");
+    env.run_line("receipt store --output have.json").success();
+    let team = format!("{host}/team");
+    from.take_seen();
+    for word in [
+        "store",
+        "all.tar",
+        "dirs",
+        "oci:oci",
+        "docker-archive:docker.tar",
+        &team,
+    ] {
+        for line in [
+            format!("ls {word}"),
+            format!("ls {word} --only list.txt"),
+            format!("verify {word}"),
+            format!("why 0123456789ab {word}"),
+            format!("diff {word} all.tar"),
+            format!("diff have.json {word}"),
+            format!("receipt {word} --output new.json"),
+            format!("copy {word} {}", target.host()),
+            format!("push {word} {}", target.host()),
+            format!("export {word} --output new"),
+        ] {
+            let line = format!("{line} --source {host}/mirror");
+            let refused = env.run_line(&line).exits(2).stderr;
+            assert!(
+                refused.contains("Leave `--source` out"),
+                "{line}: {refused}"
+            );
+        }
+    }
+    let pull = format!("pull {team} --store new --source {host}");
+    env.run_line(&pull).exits(2);
+    assert!(from.seen().is_empty() && target.seen().is_empty());
+    // Beside a list or an image there are names.
+    for line in ["diff store list.txt", "diff team/api:2 all.tar"] {
+        env.run_line(&format!("{line} --source {host}")).success();
+    }
+}
+
+#[test]
+fn what_is_left_of_a_run_is_a_list_for_the_same_verb() {
+    let (env, from) = (TestEnv::in_memory(), registry());
+    env.write("list.txt", "team/api:2\nteam/web:1\n");
+    let host = from.host();
+    let web = |effect| Fault::on("*", path_contains("team/web/manifests")).does(effect);
+    for (n, (source, again, flags)) in (0..).zip([
+        ("list.txt", "@retry.txt", format!("--source {host}")),
+        (&format!("{host}/team"), "@retry.txt", String::new()),
+        (
+            &format!("{host}/team"),
+            "@retry.txt",
+            "--project p".to_owned(),
+        ),
+    ]) {
+        for verb in ["copy", "push", "export", "pull"] {
+            let target = TestRegistry::start();
+            let to = match verb {
+                "export" => format!("--output out{n}"),
+                "pull" => format!("--store pulled{n}"),
+                _ => target.host().to_owned(),
+            };
+            let line = |source: &str| {
+                format!("{verb} {source} {to} {flags} --retries 0 --retry-list retry.txt")
+            };
+            from.fail(web(Effect::Status(500)));
+            env.run_line(&line(source)).exits(3);
+            from.heal();
+            let listed = format!("ls @retry.txt {flags} --json").replace(" --project p", "");
+            let listed = env.run_line(&listed).success().stdout;
+            let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+            assert_eq!(
+                listed["images"].as_array().unwrap().len(),
+                1,
+                "{verb}: {listed}"
+            );
+            let left = env.run_line(&line(again)).success();
+            assert_eq!(left.stdout.lines().count(), 1, "{verb}: {left:?}");
+            assert!(left.stdout.contains("team/web:1"), "{verb}: {left:?}");
+            if matches!(verb, "copy" | "push") {
+                let prefix = if flags.contains("--project") {
+                    "p/"
+                } else {
+                    ""
+                };
+                let expect = format!("{prefix}team/api:2 {prefix}team/web:1");
+                assert_eq!(names(target.store().path()), expect, "{verb} {source}");
+            }
+        }
+    }
 }
 
 /// A registry with two projects.
@@ -209,9 +326,8 @@ fn sections_of_a_list_that_is_a_source_are_chosen() {
     assert_eq!(names(target.store().path()), "library/app:2");
     let refused = copy("list.txt --section c").exits(2).stderr;
     assert!(refused.contains("has no section `c`"), "{refused}");
-    let refused = copy(&format!("{}/team --section a", from.host()))
-        .exits(2)
-        .stderr;
+    let line = format!("copy {}/team {} --section a", from.host(), target.host());
+    let refused = env.run_line(&line).exits(2).stderr;
     assert!(
         refused.contains("there is no list with a section `a`"),
         "{refused}"

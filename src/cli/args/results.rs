@@ -13,8 +13,10 @@ pub(crate) struct ResultsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a list of the images that are not done yet to this file, to run the command again with:
-    /// `hod pull @FILE`, `hod push ... --only @FILE`
+    /// Write a list of the images that are not done yet to this file, to run the command again with
+    ///
+    /// In the place of a list, an image or a registry that was read: `hod pull @FILE ...`, `hod copy
+    /// @FILE TARGET`; beside a store, bundle or layout: `hod push SRC TARGET --only @FILE`.
     ///
     /// It is written however the run ends. When nothing is left to do, it has only a comment.
     #[arg(long, value_name = "FILE")]

@@ -103,6 +103,7 @@ impl<'a> Reading<'a> {
                 self.registries(session, &[word.to_owned()]).await
             }
             Endpoint::Local { .. } | Endpoint::Path(_) => {
+                self.require_names(word)?;
                 let how = (self.platforms.clone(), self.referrers);
                 local(session, (word.to_owned(), self.only), how).await
             }
@@ -122,7 +123,10 @@ impl<'a> Reading<'a> {
         let named_by = Named::of(words)?;
         let origin = named_by.origin(words);
         let mut list = match named_by {
-            Named::Registry(place) => self.listed(session, (&place, words), &conf).await?,
+            Named::Registry(place) => {
+                self.require_names(&origin.word)?;
+                self.listed(session, (&place, words), &conf).await?
+            }
             Named::Images { paths, images } => {
                 if !self.only.only.is_empty() {
                     return Err(CommandError::OnlyOfRegistries);
@@ -177,6 +181,20 @@ impl<'a> Reading<'a> {
             source,
         });
         place.map(Some)
+    }
+
+    /// Refuses `--source` where no argument has names that may lack a registry.
+    fn require_names(&self, word: &Path) -> Result<(), CommandError> {
+        if self.names.registry.is_none() {
+            return Ok(());
+        }
+        if let Some(beside) = self.beside
+            && has_names(beside)?
+        {
+            return Ok(());
+        }
+        let word = word.to_owned();
+        Err(CommandError::SourceOfNothing { word })
     }
 
     /// The registries that an argument leads to; none for what is local.
@@ -269,6 +287,15 @@ impl<'a> Reading<'a> {
             purpose: Purpose::Pull,
         };
         settings::client(&own, session.jobs, &session.reporter(), purpose).await
+    }
+}
+
+/// Whether an argument is a list or an image, whose names may have no registry.
+fn has_names(word: &Path) -> Result<bool, CommandError> {
+    match endpoint(word)? {
+        Endpoint::Image(_) | Endpoint::Tags(_) => Ok(true),
+        Endpoint::Path(path) => Ok(settings::is_list(&path)? && !ops::is_receipt(&path)?),
+        Endpoint::Registry { .. } | Endpoint::Local { .. } => Ok(false),
     }
 }
 

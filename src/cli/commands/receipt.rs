@@ -79,6 +79,10 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
         let look = reading.look(session, &args.holder).await?;
         return Ok(Holder::Source(look));
     };
+    if look.names.registry.is_some() {
+        let word = args.holder.clone();
+        return Err(CommandError::SourceOfNothing { word });
+    }
     let list = settings::only_list(&look.only, session.reporter().as_ref()).await?;
     if list.is_none() {
         settings::require_no_section(&look.only)?;

@@ -93,6 +93,10 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
 /// directory that holds lists and is not a store or layout.
 pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
     let name = path.to_string_lossy();
+    // `@FILE` says that it is one.
+    if name.starts_with('@') {
+        return Ok(true);
+    }
     if fsx::is_stdin(path) || ARCHIVE_NAMES.iter().any(|end| name.ends_with(end)) {
         return Ok(false);
     }
