@@ -206,6 +206,11 @@ pub(crate) enum CommandError {
         word.display()
     )]
     SourceOfNothing { word: PathBuf },
+    #[error(
+        "`--rename`, `--project` and `--strip-host` say how the images of a list were renamed, and \
+         there is no `--only LIST`"
+    )]
+    RenameWithoutList,
     #[error("there is no list with a section `{section}`")]
     SectionWithoutList { section: String },
     #[error("`{word}` is a registry, and there are other arguments")]
@@ -294,6 +299,7 @@ impl CommandError {
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
             | Self::SourceOfNothing { .. }
+            | Self::RenameWithoutList
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. } => Exit::Usage,
             Self::Ops(_)
@@ -325,6 +331,7 @@ impl CommandError {
             | Self::CopyTarget(_)
             | Self::OnlyOfRegistries
             | Self::SourceOfNothing { .. }
+            | Self::RenameWithoutList
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. }
             | Self::GivenNoDirectory { .. }
@@ -389,6 +396,9 @@ impl CommandError {
                 "leave `--source` out: what is read there is named already; `--only LIST` chooses \
                  images of it"
                     .to_owned(),
+            ),
+            Self::RenameWithoutList => Some(
+                "name the list that was pushed or copied with these flags: `--only LIST`".to_owned(),
             ),
             Self::Arguments { tip, .. } => tip.clone(),
             Self::SectionWithoutList { .. } => {

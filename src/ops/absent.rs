@@ -1,7 +1,7 @@
 //! Images that were named and not found.
 
 use super::DamagedImage;
-use crate::list::{ListLine, TagPattern};
+use crate::list::{ListLine, RenameError, RenameRules, TagPattern};
 use crate::oci::{Digest, RepositoryName, Tag};
 use crate::transfer::Wanted;
 
@@ -44,6 +44,16 @@ impl Absent {
             repository: destination.repository,
             which: Which::One(destination.tag, wanted.pinned.clone()),
         }
+    }
+
+    pub(super) fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// Gives it the name that a push with these rules gives it.
+    pub(super) fn rename(&mut self, rules: &RenameRules) -> Result<(), RenameError> {
+        self.repository = rules.apply(&self.repository)?;
+        Ok(())
     }
 
     /// The name under which it is compared with images of other sources; a pattern has none.

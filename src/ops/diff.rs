@@ -12,7 +12,7 @@ use super::inventory::{Detail, Inventoried, Inventory};
 use super::{Context, DamagedImage, OpsError};
 use crate::bundle::{RECEIPT_LEN_MAX, Receipt};
 use crate::fsx;
-use crate::list::{ImageList, ListLine};
+use crate::list::{ImageList, ListLine, RenameRules};
 use crate::oci::{Digest, Tag, sum_len};
 
 /// Number of bytes of a file that are read to recognise a receipt.
@@ -31,14 +31,18 @@ pub struct DiffOptions {
 #[derive(Debug)]
 pub enum Compared {
     Receipt(PathBuf),
-    Images(Look),
+    Images {
+        look: Look,
+        /// What gives the images the names under which they are compared.
+        renames: Option<RenameRules>,
+    },
 }
 
 impl Compared {
     fn path(&self) -> &Path {
         match self {
             Self::Receipt(path) => path,
-            Self::Images(look) => look.input.word(),
+            Self::Images { look, .. } => look.input.word(),
         }
     }
 }
@@ -127,8 +131,11 @@ impl Side {
     async fn open(cx: &Context, compared: &Compared) -> Result<Self, OpsError> {
         match compared {
             Compared::Receipt(path) => Ok(Self::Receipt(Box::new(read_receipt(path)?))),
-            Compared::Images(look) => {
-                let inventory = Inventory::take(cx, look, Detail::Content).await?;
+            Compared::Images { look, renames } => {
+                let mut inventory = Inventory::take(cx, look, Detail::Content).await?;
+                if let Some(rules) = renames {
+                    inventory.rename(rules)?;
+                }
                 Ok(Self::Inventory(Box::new(inventory)))
             }
         }

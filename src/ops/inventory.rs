@@ -12,15 +12,17 @@ use futures_util::StreamExt as _;
 
 use super::absent::{Absent, stored_name};
 use super::batch::Batch;
+use super::catalog::{landed, require_apart};
 use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
 use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
 use crate::bridge;
 use crate::fsx::{self, FileRange};
+use crate::list::RenameRules;
 use crate::oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
-use crate::transfer::{Location, ReferrerMode, Resolved, Source, platform_of};
+use crate::transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -212,6 +214,27 @@ impl Inventory {
                 .map(|absent| format!("{}: {}", absent.image.image, absent.image.error))
                 .collect(),
         })
+    }
+
+    /// Gives the images the names that a push with these rules gives them.
+    pub(super) fn rename(&mut self, rules: &RenameRules) -> Result<(), OpsError> {
+        let names = self.images.iter().map(|image| &image.repository);
+        rules.require_used(names.chain(self.absent.iter().map(Absent::repository)))?;
+        let mut landings = Vec::with_capacity(self.images.len());
+        for image in &mut self.images {
+            let destination = Destination {
+                repository: image.repository.clone(),
+                tag: image.tag.clone(),
+            };
+            let known = (image.name.as_str(), Some(image.digest.clone()));
+            let (destination, landing) = landed(rules, known, destination)?;
+            image.repository = destination.repository;
+            landings.push(landing);
+        }
+        for absent in &mut self.absent {
+            absent.rename(rules)?;
+        }
+        require_apart(&landings)
     }
 
     /// The number of images that each part belongs to.

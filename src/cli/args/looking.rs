@@ -26,6 +26,10 @@ pub(crate) struct LookArgs {
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
 
+    /// How the images of lists were renamed on the way to what is looked at.
+    #[command(flatten)]
+    pub(crate) rename: RenameArgs,
+
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
@@ -85,12 +89,14 @@ impl From<ByArg> for ImageOrder {
 /// Prints what is wrong, one problem per line. A registry is asked for every config and layer of
 /// every image: whether it is there, in the right length. Exits with 4 if content is damaged or
 /// missing, with 5 if volumes of a bundle are missing or nothing could be read, and with 3 if a part
-/// of a registry could not be read and the rest is whole.
+/// of a registry could not be read and the rest is whole. The images of `--only` are looked for under
+/// the names that a push or a copy with the same `--rename`, `--project` and `--strip-host` gives them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   hod verify site.tar
   hod verify harbor.corp/offline --only images-list.txt
+  hod verify harbor.corp --only images-list.txt --project offline
   hod verify harbor.corp/offline --deep")]
 pub(crate) struct VerifyArgs {
     /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
@@ -121,7 +127,9 @@ pub(crate) struct VerifyArgs {
 /// One line per image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
 /// its layers that are not in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Images are compared by the names that a push without flags gives them, and
-/// those below the prefix of a registry without it. `--only` and `--platform` narrow both.
+/// those below the prefix of a registry without it. `--only` and `--platform` narrow both. With
+/// `--rename`, `--project` and `--strip-host`, the registry of the two (NEW, if there is none or two)
+/// was pushed to with these flags: the names of the other are changed by them before they are compared.
 /// Exits 0 whether or not they differ, unless `--exit-code` is given, and with 3 if an image cannot be
 /// read, or is named and in neither of the two.
 #[derive(Debug, Args)]
@@ -220,9 +228,6 @@ pub(crate) struct ReceiptArgs {
 
     #[command(flatten)]
     pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
     pub(crate) reading: BundleArgs,

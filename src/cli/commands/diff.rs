@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use super::input::Reading;
+use super::input::{self, Reading};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DiffArgs;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
+use crate::list::RenameRules;
 use crate::oci::{Digest, Registry};
 use crate::ops::{
     self, BlobCount, Change, Compared, DamagedImage, DiffOptions, DiffOutcome, DiffSide,
 };
+use crate::transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
-    let list = if args.list.is_empty() {
+    let renames = settings::rename_rules(&args.look.rename, None).if_any();
+    let mut list = if args.list.is_empty() {
         None
     } else {
         let reporter = session.reporter();
@@ -24,11 +27,24 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         Some(settings::read_lists(lists, &hub, reporter.as_ref()).await?)
     };
     let cx = session.remote(settings::retry_policy(&args.look.registry));
+    if let (Some(list), Some(rules)) = (&mut list, &renames) {
+        input::rename(list, rules)?;
+    }
     let mut reading = Reading::looking(&args.look, args.platforms.options());
-    reading.beside = Some(&args.new);
-    let old = compared(session, &reading, &args.old).await?;
-    reading.beside = Some(&args.old);
-    let new = compared(session, &reading, &args.new).await?;
+    let is_old_renamed = is_registry(&args.old)? && !is_registry(&args.new)?;
+    let mut sides = Vec::with_capacity(2);
+    for (word, beside, is_renamed) in [
+        (&args.old, &args.new, is_old_renamed),
+        (&args.new, &args.old, !is_old_renamed),
+    ] {
+        reading.beside = Some(beside);
+        // What was pushed to has its names already; a list finds it under these.
+        let is_sought = is_renamed && !args.look.only.only.is_empty();
+        reading.renames = renames.clone().filter(|_| is_sought);
+        let renames = renames.clone().filter(|_| !is_renamed);
+        sides.push(compared(session, &reading, (word, renames)).await?);
+    }
+    let [old, new] = sides.try_into().expect("one for each argument");
     let options = DiffOptions { old, new, list };
     let found = ops::diff(&cx, &options).await?;
     session.progress.finish();
@@ -62,12 +78,17 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
 async fn compared(
     session: &Session<'_>,
     reading: &Reading<'_>,
-    word: &Path,
+    (word, renames): (&Path, Option<RenameRules>),
 ) -> Result<Compared, CommandError> {
     if ops::is_receipt(word)? {
         return Ok(Compared::Receipt(word.to_owned()));
     }
-    Ok(Compared::Images(reading.look(session, word).await?))
+    let look = reading.look(session, word).await?;
+    Ok(Compared::Images { look, renames })
+}
+
+fn is_registry(word: &Path) -> Result<bool, CommandError> {
+    Ok(matches!(input::endpoint(word)?, Endpoint::Registry { .. }))
 }
 
 fn table(found: &DiffOutcome) -> Table<6> {

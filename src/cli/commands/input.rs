@@ -8,10 +8,11 @@ use super::{CommandError, Session, aliases, locked, settings};
 use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
 use crate::fsx;
-use crate::list::{Destination, ImageList, IndexChoice, ListLine};
+use crate::list::{Destination, ImageList, IndexChoice, ListLine, RenameRules};
 use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
 use crate::ops::{
-    self, Input, Look, PlatformOptions, Registries, RegistriesOrigin, SourceCheck, SourceKind,
+    self, Input, Look, OpsError, PlatformOptions, Registries, RegistriesOrigin, SourceCheck,
+    SourceKind,
 };
 use crate::registry::{Client, Purpose, RegistriesConf};
 use crate::transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
@@ -30,6 +31,8 @@ pub(super) struct Reading<'a> {
     pub(super) preflight: SourceCheck,
     /// Whom a login is for that does not say it.
     pub(super) login: LoginFor,
+    /// How the images of `--only` are renamed before they are looked for.
+    pub(super) renames: Option<RenameRules>,
     /// The other argument, if the verb reads two.
     pub(super) beside: Option<&'a Path>,
     /// One for all that is read.
@@ -61,6 +64,7 @@ impl<'a> Reading<'a> {
             foreign_layers: ForeignLayers::Leave,
             preflight,
             login: LoginFor::Source,
+            renames: None,
             beside: None,
             client: OnceCell::new(),
         }
@@ -74,7 +78,10 @@ impl<'a> Reading<'a> {
             SourceCheck::Look
         };
         let from = (&look.registry, &look.names, &look.only);
-        Self::new(from, (platforms, look.referrers.mode()), preflight)
+        Self {
+            renames: settings::rename_rules(&look.rename, None).if_any(),
+            ..Self::new(from, (platforms, look.referrers.mode()), preflight)
+        }
     }
 
     /// What one argument of such a verb names.
@@ -83,6 +90,9 @@ impl<'a> Reading<'a> {
         session: &Session<'_>,
         word: &Path,
     ) -> Result<Look, CommandError> {
+        if self.renames.is_some() && self.only.only.is_empty() {
+            return Err(CommandError::RenameWithoutList);
+        }
         Ok(Look {
             input: self.input(session, word).await?,
             referrers: self.referrers,
@@ -105,7 +115,13 @@ impl<'a> Reading<'a> {
             Endpoint::Local { .. } | Endpoint::Path(_) => {
                 self.require_names(word)?;
                 let how = (self.platforms.clone(), self.referrers);
-                local(session, (word.to_owned(), self.only), how).await
+                let mut input = local(session, (word.to_owned(), self.only), how).await?;
+                if let (Input::Local { list, .. }, Some(rules)) = (&mut input, &self.renames)
+                    && let Some(list) = list
+                {
+                    rename(list, rules)?;
+                }
+                Ok(input)
             }
         }
     }
@@ -236,6 +252,9 @@ impl<'a> Reading<'a> {
     ) -> Result<ImageList, CommandError> {
         let list = settings::only_list(self.only, session.reporter().as_ref()).await?;
         if let Some(mut list) = list {
+            if let Some(rules) = &self.renames {
+                rename(&mut list, rules)?;
+            }
             place_at(&mut list, (registry, prefix.as_ref()))?;
             return Ok(list);
         }
@@ -408,6 +427,26 @@ pub(super) fn stated(word: PathBuf) -> Result<(PathBuf, Stated), CommandError> {
 pub(super) fn place(text: &str) -> Result<Place, ReferenceError> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
     super::push::target(text)
+}
+
+/// Gives the images of a list the names that a push with these rules gives them.
+pub(super) fn rename(list: &mut ImageList, rules: &RenameRules) -> Result<(), CommandError> {
+    let stored = list
+        .lines
+        .iter()
+        .map(|line| line.stem().stored().repository);
+    let stored: Vec<RepositoryName> = stored.collect();
+    let renamed = rules.require_used(&stored);
+    renamed.map_err(OpsError::from)?;
+    for (entry, name) in list.lines.iter_mut().map(ListLine::stem_mut).zip(&stored) {
+        let repository = rules.apply(name).map_err(OpsError::from)?.with_library();
+        let tag = entry.stored().tag;
+        entry.reference.registry = None;
+        entry.reference.repository = repository.clone();
+        entry.reference.tag.clone_from(&tag);
+        entry.destination = Some(Destination { repository, tag });
+    }
+    Ok(())
 }
 
 /// Has all images of a list read at one registry, under the names that a push with that prefix gives

@@ -86,6 +86,10 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
     let list = settings::only_list(&look.only, session.reporter().as_ref()).await?;
     if list.is_none() {
         settings::require_no_section(&look.only)?;
+        let renames = settings::rename_rules(&look.rename, None);
+        if renames.if_any().is_some() {
+            return Err(CommandError::RenameWithoutList);
+        }
     }
     let purpose = ClientFor {
         reach: Reach {
@@ -102,7 +106,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
         registry,
         client,
         list,
-        renames: settings::rename_rules(&args.rename, prefix.clone()),
+        renames: settings::rename_rules(&look.rename, prefix.clone()),
         prefix,
         referrers: look.referrers.mode(),
     })))
