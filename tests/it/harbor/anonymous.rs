@@ -62,7 +62,7 @@ fn a_pull_that_may_read_nothing_is_refused_in_one_line() {
         for flags in ["", " --dry-run"] {
             let line = format!("pull list.txt --store pulled{flags}");
             let output = env.run_line(&line).exits(5);
-            check_refused(&output, (&host, "nothing was pulled"));
+            check_refused(&output, (&host, "nothing was changed"));
         }
         assert!(!exists(&env.path("pulled")), "nothing was made");
         let json = env.run_line("pull list.txt --store pulled --json").exits(5);
@@ -106,7 +106,7 @@ fn a_host_that_refuses_is_refused_beside_one_that_does_not() {
     let private = lines(&host, &[("private", 2)]);
     env.write("list.txt", format!("{}/a/b:1\n{private}", open.host()));
     let output = env.run_line("pull list.txt --store pulled").exits(5);
-    check_refused(&output, (&host, "nothing was pulled"));
+    check_refused(&output, (&host, "nothing was changed"));
     let hint = "`--no-preflight` pulls from the other registries";
     assert!(output.stderr.contains(hint), "{}", output.stderr);
     let _ = env
@@ -127,7 +127,7 @@ fn a_receipt_of_what_may_not_be_read_is_refused() {
     assert!(stderr.contains(&format!("hod login {host}")), "{stderr}");
     assert!(!exists(&env.path("have.json")));
     let line = format!("receipt {host}/public --list list.txt --output have.json");
-    let nothing = env.run_line(&line).success();
+    let nothing = env.run_line(&line).exits(3);
     assert!(nothing.stderr.contains("warning: "), "{}", nothing.stderr);
     let closed = "receipt 127.0.0.1:1 --list list.txt --output no.json";
     let output = env.run_line(closed).exits(5);
@@ -153,7 +153,7 @@ fn equal_refusals_are_one_reason_whatever_the_id_of_the_request() {
     let (env, host) = (TestEnv::new(), puppet.host());
     env.write("list.txt", lines(host, &[("p", N_IMAGES)]));
     let output = env.run_line("pull list.txt --store pulled").exits(5);
-    check_refused(&output, (host, "nothing was pulled"));
+    check_refused(&output, (host, "nothing was changed"));
     let line = "pull list.txt --store pulled --no-preflight --no-referrers";
     let stderr = env.run_line(line).exits(1).stderr;
     assert!(stderr.contains(", all for one reason\n"), "{stderr}");
