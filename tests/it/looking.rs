@@ -497,3 +497,79 @@ fn what_cannot_be_read_is_told_from_what_is_missing() {
         .exits(3);
     assert!(output.stdout.is_empty(), "{output:?}");
 }
+
+#[test]
+fn images_are_found_under_the_names_that_flags_of_a_push_gave_them() {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    let (etcd, api, spare) = (
+        ImageBuilder::oci(1).build(),
+        ImageBuilder::oci(2).build(),
+        ImageBuilder::oci(3).build(),
+    );
+    etcd.put_in(&store, "quay.io/coreos/etcd:3");
+    api.put_in(&store, "library/api:1");
+    drop(store);
+    env.write("list.txt", "quay.io/coreos/etcd:3\napi:1\n");
+    let digest = api.digest();
+    for flags in [
+        "--strip-host",
+        "--project offline",
+        "--strip-host --project offline",
+        "--rename quay.io/*=platform/* --rename library/api=team/api",
+    ] {
+        let registry = TestRegistry::start();
+        let host = registry.host();
+        for line in [
+            format!("push store {host}/mirror {flags}"),
+            format!("copy store store:copied {flags}"),
+        ] {
+            env.run_line(&line).success();
+        }
+        let place = format!("{host}/mirror");
+        for word in [place.as_str(), "copied"] {
+            for line in [
+                format!("ls {word} --only list.txt {flags}"),
+                format!("verify {word} --only list.txt {flags}"),
+                format!("why {digest} {word} --only list.txt {flags}"),
+                format!("receipt {word} --only list.txt {flags} --output have.json"),
+                format!("diff store {word} {flags} --exit-code"),
+                format!("diff store {word} --only list.txt {flags} --exit-code"),
+                format!("diff {place} store --only list.txt {flags} --exit-code"),
+                format!("diff {place} store {flags} --exit-code --list list.txt"),
+            ] {
+                env.run_line(&line).success();
+            }
+            // By their own names they are not there.
+            let line = format!("verify {word} --only list.txt");
+            env.run_line(&line).exits(4);
+            let line = format!("ls {word} {flags}");
+            let refused = env.run_line(&line).exits(2);
+            assert!(refused.stderr.contains("--only LIST"), "{refused:?}");
+        }
+        // Another image under a new name is a change, and names its line.
+        let stored = registry.store().images().unwrap().images;
+        let name = stored
+            .iter()
+            .find(|image| image.repository.as_str().ends_with("api"));
+        registry.add(&format!("{}:1", name.unwrap().repository), &spare);
+        let found = site_json(&env, &format!("diff store {place} {flags} --list list.txt"));
+        assert_eq!(found["images"].as_array().unwrap().len(), 1, "{found}");
+        assert_eq!(found["images"][0]["change"], "changed", "{found}");
+        assert_eq!(found["images"][0]["line"], "list.txt:2", "{found}");
+        hod::fsx::remove_file(&env.path("have.json")).unwrap();
+        crate::support::tree::remove_tree(&env.path("copied")).unwrap();
+    }
+    // A rule that is about no image is a slip.
+    for line in [
+        "ls store --only list.txt --rename quay.io/x=y/z",
+        "diff store store --rename quay.io/x=y/z",
+    ] {
+        env.run_line(line).exits(2);
+    }
+}
+
+fn site_json(env: &TestEnv, line: &str) -> Value {
+    let output = env.run_line(&format!("{line} --json")).success();
+    serde_json::from_str(&output.stdout).unwrap()
+}
