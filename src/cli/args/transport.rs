@@ -9,7 +9,7 @@ use crate::transfer::Transport;
 /// Why a path is not of the kind that is wanted.
 #[derive(Debug, thiserror::Error)]
 enum PathError {
-    #[error("this is {}, and {} is wanted here", found.in_words(), one_of(wanted))]
+    #[error("`{}:` is {}; expected {}", found.word(), found.in_words(), one_of(wanted))]
     OtherKind {
         found: Transport,
         wanted: &'static [Transport],

@@ -64,7 +64,7 @@ pub(in crate::ops) enum Undone {
 impl Undone {
     fn in_words(self) -> &'static str {
         match self {
-            Self::Pull => "nothing was pulled",
+            Self::Pull => "nothing was changed",
             Self::Look => "nothing was read",
             Self::Receipt => "no receipt was written",
         }

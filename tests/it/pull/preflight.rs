@@ -39,7 +39,7 @@ fn check(host: &str, (check, problem): (&str, &str)) -> Output {
     assert!(stderr.lines().count() < 12, "{stderr}");
     assert!(
         stderr.contains(&format!(
-            "error: `{host}` is not ready: 1 problem, and nothing was pulled"
+            "error: `{host}` is not ready: 1 problem, and nothing was changed"
         )),
         "{stderr}"
     );

@@ -9,6 +9,7 @@ use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
+use crate::oci::Registry;
 use crate::ops::{Catalog, CopyTarget, OpsError};
 use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
@@ -29,7 +30,7 @@ pub(super) async fn targets(
 ) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
     let mut ends: Vec<End> = Vec::new();
     for text in &args.targets {
-        let end = End::of(session, text)?;
+        let end = End::of(session, &args.source, text)?;
         for other in ends.iter().zip(&args.targets) {
             end.require_apart(text, (other.0, other.1))?;
         }
@@ -80,7 +81,16 @@ pub(super) fn has_registry(words: &[String]) -> bool {
 }
 
 impl End {
-    fn of(session: &Session<'_>, text: &str) -> Result<Self, CommandError> {
+    /// What `text` names, beside this source.
+    fn of(session: &Session<'_>, source: &str, text: &str) -> Result<Self, CommandError> {
+        // An image that is where the source is, is most likely another source.
+        let is_source = |registry: Option<&Registry>| match (registry, endpoint(Path::new(source)))
+        {
+            (Some(registry), Ok(Endpoint::Image(source))) => {
+                source.registry.as_ref() == Some(registry)
+            }
+            (registry, _) => registry.is_none(),
+        };
         let registry = || {
             let place = place(text).map_err(|source| CommandError::Target {
                 what: "target",
@@ -110,7 +120,7 @@ impl End {
                     image: None,
                 })
             }
-            Ok(Endpoint::Image(image)) if image.registry.is_none() => {
+            Ok(Endpoint::Image(image)) if is_source(image.registry.as_ref()) => {
                 let text = text.to_owned();
                 Err(TargetError::Image { text }.into())
             }
