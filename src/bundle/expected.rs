@@ -20,6 +20,7 @@ impl From<Fault> for BundleError {
             }
             Problem::Truncated(_) => MemberProblem::Truncated,
             Problem::Header(_) => MemberProblem::HeaderDamaged,
+            Problem::Trailing(_) => MemberProblem::Trailing,
             Problem::Extension(len) => MemberProblem::ExtendedHeader { len },
         };
         Self::member(&member, problem)
@@ -74,12 +75,7 @@ pub(super) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Resul
 /// Reads the end of the archive, after which nothing may come.
 pub(super) fn expect_end(input: &mut Input<'_>, volume: &Volume) -> Result<(), BundleError> {
     expect_volume_end(input, volume)?;
-    // Reads to the end of a compressed stream too, where its checksum is.
-    if input.peek(1)?.is_empty() {
-        return Ok(());
-    }
-    let last = volume.members().last().map_or("", |last| &last.path);
-    Err(BundleError::member(last, MemberProblem::Trailing))
+    Ok(input.finish()?)
 }
 
 /// Names the problem with `found`, which stands where `members[at]` should start, or the end. Only

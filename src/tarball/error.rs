@@ -16,7 +16,7 @@ pub enum ArchiveError {
     #[error(transparent)]
     File(#[from] fsx::Error),
     /// The bytes where a header is expected are not a header.
-    #[error("`{}` is no tar, or damaged: what is at byte {offset} is not a header", path.display())]
+    #[error("`{}` is not a tar, or is damaged: what is at byte {offset} is not a header", path.display())]
     BadHeader { path: PathBuf, offset: u64 },
     /// It ends before it says that it does.
     #[error("`{}` is cut off after {len} bytes, behind `{}`", path.display(), last.escape_debug())]
@@ -26,6 +26,9 @@ pub enum ArchiveError {
         /// The member that is cut off, or the last one that is whole.
         last: String,
     },
+    /// It goes on after it says that it ends.
+    #[error("`{}` is damaged: something follows the end of the tar, at byte {offset}", path.display())]
+    Trailing { path: PathBuf, offset: u64 },
     /// A compressed archive whose stream is damaged.
     #[error("`{}` cannot be decompressed", path.display())]
     Decompress { path: PathBuf, source: io::Error },
@@ -71,6 +74,7 @@ impl From<Fault> for ArchiveError {
                 last: fault.member,
             },
             Problem::Header(offset) => Self::BadHeader { path, offset },
+            Problem::Trailing(offset) => Self::Trailing { path, offset },
             Problem::Extension(len) => Self::TooLong {
                 path,
                 member: "a long name".to_owned(),
@@ -86,9 +90,10 @@ impl ArchiveError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::File(error) => error.class(),
-            Self::BadHeader { .. } | Self::Truncated { .. } | Self::Decompress { .. } => {
-                ErrorClass::Verify
-            }
+            Self::BadHeader { .. }
+            | Self::Truncated { .. }
+            | Self::Trailing { .. }
+            | Self::Decompress { .. } => ErrorClass::Verify,
             Self::UnsafePath { .. }
             | Self::Kind { .. }
             | Self::Duplicate { .. }
@@ -102,7 +107,10 @@ impl Hint for ArchiveError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Truncated { .. } | Self::Decompress { .. } => {
+            Self::BadHeader { .. }
+            | Self::Truncated { .. }
+            | Self::Trailing { .. }
+            | Self::Decompress { .. } => {
                 Some("copy the archive again, and compare its length or checksum".to_owned())
             }
             Self::UnsafePath { .. } | Self::Kind { .. } | Self::Duplicate { .. } => {

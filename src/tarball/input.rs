@@ -69,6 +69,8 @@ pub enum Problem {
     Header(u64),
     /// An extension of a header has more bytes than are read.
     Extension(u64),
+    /// Something follows the end, at this offset.
+    Trailing(u64),
 }
 
 /// A tar that is read in order; in a plain file, what is skipped is not read.
@@ -333,6 +335,23 @@ impl<'a> Input<'a> {
         }
         self.unread(found);
         Ok(false)
+    }
+
+    /// Reads from the end of a tar to that of what it is in, where a compressed stream has its
+    /// checksum. Nothing may follow but the zeros with which other tools fill up a tar.
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        let filling = (self.mode == Mode::Tolerant).then_some(0);
+        let mut buffer = vec![0; BUFFER_LEN];
+        loop {
+            let start = self.at;
+            let n = self.read_any(&mut buffer)?;
+            if n == 0 {
+                return Ok(());
+            }
+            if let Some(at) = buffer[..n].iter().position(|&byte| Some(byte) != filling) {
+                return Err(self.fault(Problem::Trailing(start + at as u64)));
+            }
+        }
     }
 
     fn unread(&mut self, mut bytes: Vec<u8>) {

@@ -53,15 +53,15 @@ impl Reader {
 
     /// Skips the rest of the current member and returns the next one; `None` at the end.
     ///
-    /// Bytes after the two empty blocks that end a tar are not read. A tar without them is
-    /// truncated.
+    /// The end is an empty block, without which a tar is truncated. From there on the file is read to
+    /// its own end, and has nothing else but zeros.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         while !self.is_over {
             self.input.skip(self.left + self.padding)?;
             (self.left, self.padding) = (0, 0);
             let start = self.input.at();
             let Some(raw) = self.input.next_header()? else {
-                self.is_over = true;
+                self.end(start)?;
                 break;
             };
             // A file or its padding cannot end behind all that can be counted.
@@ -111,6 +111,17 @@ impl Reader {
     /// The range of a plain tar's member in its file; `None` for a compressed tar.
     pub fn range(&self, offset: u64, len: u64) -> Option<FileRange> {
         self.input.range(offset, len)
+    }
+
+    /// Reads to the end of the file behind the empty block at `start`.
+    fn end(&mut self, start: u64) -> Result<(), ArchiveError> {
+        self.is_over = true;
+        let ended = self.input.finish();
+        Ok(ended.map_err(|fault| match fault.problem {
+            // Not an empty tar, but one whose first header is lost.
+            Problem::Trailing(_) if start == 0 => self.input.fault(Problem::Header(0)),
+            _ => fault,
+        })?)
     }
 
     /// The member that its headers describe; `None` for a directory.

@@ -1,6 +1,7 @@
 //! Formats of the neighbours: what hod exports comes back as it was, and what their tools write is
 //! read, whatever it is packed in.
 
+mod damaged;
 mod hostile;
 mod sources;
 

@@ -22,6 +22,10 @@ fn of_archives() {
             len: 700,
             last: member(),
         },
+        ArchiveError::Trailing {
+            path: path(),
+            offset: 1536,
+        },
         ArchiveError::Decompress {
             path: path(),
             source: io::ErrorKind::InvalidData.into(),
@@ -55,6 +59,7 @@ fn of_archives() {
             ArchiveError::File(_)
             | ArchiveError::BadHeader { .. }
             | ArchiveError::Truncated { .. }
+            | ArchiveError::Trailing { .. }
             | ArchiveError::Decompress { .. }
             | ArchiveError::UnsafePath { .. }
             | ArchiveError::Kind { .. }
