@@ -411,6 +411,8 @@ impl BundleError {
     /// does not help.
     pub fn is_content(&self) -> bool {
         match self {
+            // By its name it is a volume.
+            Self::InVolume { source, .. } if matches!(**source, Self::NotABundle { .. }) => true,
             Self::InVolume { source, .. }
             | Self::InBundle { source, .. }
             | Self::InStream { source, .. } => source.is_content(),

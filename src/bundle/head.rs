@@ -10,7 +10,7 @@ use super::json::{
 use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use super::volume::{HeadLens, Volume};
 use crate::oci::Digest;
-use crate::tarball::{BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
+use crate::tarball::{self, BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
 
 /// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]
@@ -222,11 +222,23 @@ fn check_offsets(
     Ok(())
 }
 
+/// The length of what the path of `hod/volume.json` is in: a pax header, the comment in it, the
+/// header.
+pub(super) const START_LEN: usize = 3 * BLOCK;
+/// How far a header is looked for in what does not start with one.
+const SEARCHED_LEN: usize = 128 * BLOCK;
+
+/// Whether a file that starts so is a bundle, even a damaged one.
+pub(super) fn names_bundle(start: &[u8]) -> bool {
+    let name = VOLUME_PATH.as_bytes();
+    let start = &start[..start.len().min(START_LEN)];
+    start.windows(name.len()).any(|window| window == name)
+}
+
 /// Reads `hod/volume.json`; `None` at the end of the input.
 fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
-    // A pax header, the comment in it, the header.
     input.enter(VOLUME_PATH);
-    let start = input.peek(3 * BLOCK)?;
+    let start = input.peek(SEARCHED_LEN)?;
     if start.is_empty() {
         return Ok(None);
     }
@@ -278,7 +290,6 @@ fn is_root_file_system(first: &str) -> bool {
 /// Tells any other file from a bundle, even a damaged one, by the path of its first member and its
 /// first bytes; returns what it is.
 fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
-    let name = VOLUME_PATH.as_bytes();
     match first {
         Some(VOLUME_PATH) => None,
         Some(path) if is_root_file_system(path) => Some(format!(
@@ -288,7 +299,8 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
             "its first member is `{}`, not `{VOLUME_PATH}`",
             path.escape_debug()
         )),
-        None if start.windows(name.len()).any(|window| window == name) => None,
+        None if names_bundle(start) => None,
+        None if tarball::has_header(start) => None,
         None if start.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
         None => Some("it does not start as a tar does".to_owned()),
     }

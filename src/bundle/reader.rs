@@ -62,16 +62,17 @@ impl Bundle {
             tarball::Compression::Zstd => BundleKind::Zstd,
             _ => BundleKind::Raw,
         };
-        let block = match input.peek(BLOCK) {
+        let blocks = match input.peek(head::START_LEN) {
             // A damaged stream may still be meant as a bundle, and opening it says more.
             Err(Fault {
                 problem: Problem::Decompress(_),
                 ..
             }) => return Ok(Some(kind)),
-            block => block?,
+            blocks => blocks?,
         };
         // One of the two is enough, so that a damaged bundle is still told from other files.
-        let is_tar = tarball::is_header(&block) || block.get(257..262) == Some(b"ustar");
+        let first = blocks.get(..BLOCK).unwrap_or_default();
+        let is_tar = tarball::is_header(first) || head::names_bundle(&blocks);
         Ok(is_tar.then_some(kind))
     }
 

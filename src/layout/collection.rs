@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::CollectionError;
-pub use name::NamedImage;
+pub use name::{NamedImage, has_archive_name};
 
 use crate::fsx::{self, File, FileRange};
 use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType, RepositoryName, Tag};

@@ -10,7 +10,9 @@ use super::{FileKind, OpsError};
 use crate::bridge;
 use crate::bundle::{Bundle, ReadOptions};
 use crate::fsx;
-use crate::transfer::{AtPath, ChosenImage, OpenError, Opened, Source, SourceKind, Stated};
+use crate::transfer::{
+    AtPath, ChosenImage, OpenError, Opened, Source, SourceKind, Stated, Transport,
+};
 
 pub(super) use wanted::{landed, require_apart};
 
@@ -26,10 +28,14 @@ pub struct Catalog {
 impl Catalog {
     /// Opens `path` as whatever it is, for a verb that reads each blob at most once: `-` is a bundle
     /// from stdin, raw or compressed, whose volumes come one after the other.
-    pub async fn open_once(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
+    pub(super) async fn open_once(
+        path: &Path,
+        stated: Option<Transport>,
+        reading: &ReadOptions,
+    ) -> Result<Self, OpsError> {
         if !fsx::is_stdin(path) {
             let (path, reading) = (path.to_owned(), reading.clone());
-            return bridge::run(move || Self::open(&path, &reading)).await;
+            return bridge::run(move || Self::open_stated(&path, stated, &reading)).await;
         }
         let opened = Opened::stdin(reading).await?;
         Ok(Self::of(Path::new(fsx::STDIN), opened))
@@ -37,9 +43,17 @@ impl Catalog {
 
     /// Opens `path` as whatever it is, but not stdin.
     pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, OpsError> {
+        Self::open_stated(path, None, reading)
+    }
+
+    fn open_stated(
+        path: &Path,
+        stated: Option<Transport>,
+        reading: &ReadOptions,
+    ) -> Result<Self, OpsError> {
         require_no_pipe(path)?;
         let at = path.to_owned();
-        Err(match AtPath::open(path, reading)? {
+        Err(match AtPath::open(path, stated, reading)? {
             AtPath::Source(opened) => return Ok(Self::of(path, opened)),
             AtPath::Nothing => OpsError::NoSource { path: at },
             AtPath::Unknown { compression: None } => OpsError::UnknownSource {
@@ -58,9 +72,10 @@ impl Catalog {
     /// Opens `path` if it is what another tool has put together.
     pub(super) fn open_collection(
         path: &Path,
+        stated: Option<Transport>,
         reading: &ReadOptions,
     ) -> Result<Option<Self>, OpsError> {
-        let opened = Opened::collection(path, reading)?;
+        let opened = Opened::collection(path, stated, reading)?;
         Ok(opened.map(|opened| Self::of(path, opened)))
     }
 

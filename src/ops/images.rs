@@ -46,6 +46,9 @@ pub struct ImagesOutcome {
     pub problems: Vec<String>,
     /// Images that cannot be read or were not found, and why.
     pub damaged: Vec<DamagedImage>,
+    /// How many of those are damaged for content that did not verify.
+    #[serde(skip)]
+    pub n_unverified: usize,
     /// The signature, if it is a signed bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
@@ -141,6 +144,7 @@ pub async fn images(
         signature: inventory.source.signed().and_then(SignatureFacts::of),
         delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
+        n_unverified: inventory.n_unverified,
         damaged: {
             let absent = inventory.absent.into_iter();
             absent

@@ -113,7 +113,7 @@ impl<'a> OpenInput<'a> {
         }
         let (source, images, catalog): (Arc<dyn Source>, _, _) = match input {
             Input::Local { path, stated, .. } => {
-                let catalog = Catalog::open_once(path, &cx.reading).await?;
+                let catalog = Catalog::open_once(path, stated.transport, &cx.reading).await?;
                 let catalog = catalog.taken_as(stated)?;
                 (catalog.shared_source(), Vec::new(), Some(catalog))
             }

@@ -45,6 +45,8 @@ pub(super) struct Inventory {
     /// Images that were named and not found.
     pub(super) absent: Vec<Absent>,
     pub(super) damaged: Vec<DamagedImage>,
+    /// How many of those are damaged for content that did not verify.
+    pub(super) n_unverified: usize,
     /// Problems of the source as a whole.
     pub(super) problems: Vec<String>,
 }
@@ -150,6 +152,7 @@ impl Inventory {
             manifests: HashMap::new(),
             absent: survey.absent,
             damaged: Vec::new(),
+            n_unverified: 0,
             problems: survey.problems,
         };
         let document = inventory.source.document();
@@ -159,7 +162,8 @@ impl Inventory {
             inventory.add(image, &base);
         }
         for report in batch.reports() {
-            if let ImageStatus::Failed { text, .. } = &report.status {
+            if let ImageStatus::Failed { text, error, .. } = &report.status {
+                inventory.n_unverified += usize::from(error.is_unverified());
                 inventory.damaged.push(DamagedImage {
                     image: report.image.clone(),
                     error: text.clone(),

@@ -19,6 +19,7 @@ use crate::fsx;
 use crate::report::Event;
 use crate::report::amount::{format_count, format_missing, format_volumes};
 use crate::store;
+use crate::transfer::Transport;
 
 /// What to verify, and how.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl fmt::Display for FoundVolumes {
 pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
     match &options.look.input {
         Input::Local { path, stated, .. } if is_whole(&options.look) => {
-            let found = verify_whole(cx, path.clone(), options.extent).await?;
+            let found = verify_whole(cx, (path.clone(), stated.transport), options.extent).await?;
             match stated.transport.filter(|stated| !found.kind.is(*stated)) {
                 Some(transport) => Err(OpsError::OtherKind {
                     path: path.clone(),
@@ -169,14 +170,14 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
 /// Verifies all that a local source has.
 async fn verify_whole(
     cx: &Context,
-    path: PathBuf,
+    (path, stated): (PathBuf, Option<Transport>),
     extent: Extent,
 ) -> Result<VerifyOutcome, OpsError> {
     if fsx::is_stdin(&path) {
         return Ok(verify_piped(cx).await?.judged(extent));
     }
     let (from, reading) = (path.clone(), cx.reading.clone());
-    let collection = bridge::run(move || Catalog::open_collection(&from, &reading)).await?;
+    let collection = bridge::run(move || Catalog::open_collection(&from, stated, &reading)).await?;
     if let Some(catalog) = collection
         && let Some(collection) = catalog.source().as_collection()
     {
@@ -188,7 +189,7 @@ async fn verify_whole(
         let found = verify_bundle(cx, path, kind.into()).await?;
         return Ok(found.judged(extent));
     }
-    let catalog = Catalog::open_once(&path, &cx.reading).await?;
+    let catalog = Catalog::open_once(&path, stated, &cx.reading).await?;
     match catalog.source().as_store() {
         Some(store) => verify_store(cx, (&catalog, store.clone())).await,
         None => images::verify_layouts(cx, &catalog).await,

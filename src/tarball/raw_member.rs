@@ -76,6 +76,18 @@ pub fn is_header(block: &[u8]) -> bool {
     header.cksum().is_ok_and(|expected| expected == actual)
 }
 
+/// Whether any of these blocks is a header or marked as one: they are of a tar, if a damaged one.
+pub fn has_header(blocks: &[u8]) -> bool {
+    blocks
+        .chunks(BLOCK)
+        .any(|block| is_header(block) || is_marked(block))
+}
+
+/// Whether a block has the magic of a header, be the rest of it as it may.
+fn is_marked(block: &[u8]) -> bool {
+    block.get(257..262) == Some(b"ustar")
+}
+
 impl Input<'_> {
     /// Reads the headers of the next member, behind which its content comes; `None` at the end of
     /// the tar, of whose two empty blocks the first was read.
@@ -87,9 +99,10 @@ impl Input<'_> {
             let mut block = [0; BLOCK];
             if self.fill(&mut block)? < BLOCK {
                 // No tar is that short.
-                return Err(match start {
-                    0 => self.fault(Problem::Header(0)),
-                    _ => self.truncated(),
+                return Err(if start == 0 && !is_marked(&block) {
+                    self.fault(Problem::Header(0))
+                } else {
+                    self.truncated()
                 });
             }
             if block == [0; BLOCK] {

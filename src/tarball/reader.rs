@@ -54,14 +54,18 @@ impl Reader {
     /// Skips the rest of the current member and returns the next one; `None` at the end.
     ///
     /// The end is an empty block, without which a tar is truncated. From there on the file is read to
-    /// its own end, and has nothing else but zeros.
+    /// its own end, and has nothing else but zeros. A tar of nothing is none.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         while !self.is_over {
             self.input.skip(self.left + self.padding)?;
             (self.left, self.padding) = (0, 0);
             let start = self.input.at();
             let Some(raw) = self.input.next_header()? else {
-                self.end(start)?;
+                if start == 0 {
+                    return Err(self.input.fault(Problem::Header(0)).into());
+                }
+                self.input.finish()?;
+                self.is_over = true;
                 break;
             };
             // A file or its padding cannot end behind all that can be counted.
@@ -111,17 +115,6 @@ impl Reader {
     /// The range of a plain tar's member in its file; `None` for a compressed tar.
     pub fn range(&self, offset: u64, len: u64) -> Option<FileRange> {
         self.input.range(offset, len)
-    }
-
-    /// Reads to the end of the file behind the empty block at `start`.
-    fn end(&mut self, start: u64) -> Result<(), ArchiveError> {
-        self.is_over = true;
-        let ended = self.input.finish();
-        Ok(ended.map_err(|fault| match fault.problem {
-            // Not an empty tar, but one whose first header is lost.
-            Problem::Trailing(_) if start == 0 => self.input.fault(Problem::Header(0)),
-            _ => fault,
-        })?)
     }
 
     /// The member that its headers describe; `None` for a directory.

@@ -95,6 +95,11 @@ impl Transport {
         matches!(self, Self::Store | Self::Dir | Self::Oci)
     }
 
+    /// Whether it is a tar, compressed or not.
+    pub fn is_tar(self) -> bool {
+        matches!(self, Self::Bundle | Self::OciArchive | Self::DockerArchive)
+    }
+
     /// What a file is to be that is new, if its name tells.
     pub fn of_new(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();

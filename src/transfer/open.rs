@@ -3,12 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{BundleSource, CollectionSource, LayoutsSource, Source, SourceKind, StreamedBundle};
+use super::{
+    BundleSource, CollectionSource, LayoutsSource, Source, SourceKind, StreamedBundle, Transport,
+};
 use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
 use crate::fsx;
 use crate::layout::{self, Collection, CollectionError, LayoutError};
 use crate::store::{Store, StoreError};
-use crate::tarball::ArchiveError;
+use crate::tarball::{self, ArchiveError};
+
+/// How far a header is looked for in a file that does not start with one.
+const SEARCHED_LEN: usize = 64 * 1024;
+
+/// A compression of which tars are read.
+const GZIP: &str = "gzip";
 
 /// A source that was opened, and what it was found to be.
 #[derive(Debug, Clone)]
@@ -60,8 +68,12 @@ impl Opened {
     ///
     /// It is signed by nobody, and so refused where only signed bundles are read: a bundle without
     /// its head is an archive of a registry tree.
-    pub fn collection(path: &Path, reading: &ReadOptions) -> Result<Option<Self>, OpenError> {
-        let Some(collection) = open_collection(path)? else {
+    pub fn collection(
+        path: &Path,
+        stated: Option<Transport>,
+        reading: &ReadOptions,
+    ) -> Result<Option<Self>, OpenError> {
+        let Some(collection) = open_collection(path, stated)? else {
             return Ok(None);
         };
         if reading.trust.is_required() {
@@ -73,12 +85,16 @@ impl Opened {
 }
 
 impl AtPath {
-    /// Opens what is at `path`.
-    pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, OpenError> {
+    /// Opens what is at `path`; what it is stated to be decides about a file that does not say.
+    pub fn open(
+        path: &Path,
+        stated: Option<Transport>,
+        reading: &ReadOptions,
+    ) -> Result<Self, OpenError> {
         let Some(stat) = fsx::try_stat(path)? else {
             return Ok(Self::Nothing);
         };
-        if let Some(opened) = Opened::collection(path, reading)? {
+        if let Some(opened) = Opened::collection(path, stated, reading)? {
             return Ok(Self::Source(opened));
         }
         let found = if stat.is_file {
@@ -125,7 +141,7 @@ fn compression(path: &Path) -> Result<Option<&'static str>, fsx::Error> {
     let mut start = [0; 6];
     let n = fsx::read_at(&file, path, &mut start, 0)?;
     let compressions = [
-        (&b"\x1f\x8b"[..], "gzip"),
+        (&b"\x1f\x8b"[..], GZIP),
         (b"\xfd7zXZ\0", "xz"),
         (b"BZh", "bzip2"),
         (b"\x04\x22\x4d\x18", "lz4"),
@@ -138,7 +154,10 @@ fn compression(path: &Path) -> Result<Option<&'static str>, fsx::Error> {
 }
 
 /// Opens what another tool has put together; `None` when that is not what it is.
-fn open_collection(path: &Path) -> Result<Option<Collection>, OpenError> {
+fn open_collection(
+    path: &Path,
+    stated: Option<Transport>,
+) -> Result<Option<Collection>, OpenError> {
     let Some(stat) = fsx::try_stat(path)? else {
         return Ok(None);
     };
@@ -147,12 +166,33 @@ fn open_collection(path: &Path) -> Result<Option<Collection>, OpenError> {
         let open = || Collection::open_dir(path).map_err(LayoutError::from);
         return Ok(if is_store { None } else { open()? });
     }
-    if !stat.is_file {
+    // What is empty is told by whoever asks for it.
+    if !stat.is_file || stat.len == 0 {
         return Ok(None);
     }
     match Collection::open_file(path) {
-        // No tar at all, or a bundle whose first header is damaged: others say more of it.
-        Err(CollectionError::Archive(ArchiveError::BadHeader { offset: 0, .. })) => Ok(None),
+        // A bundle says more of its damage.
+        Err(CollectionError::Archive(ArchiveError::BadHeader { offset: 0, .. }))
+            if Bundle::detect(path)?.is_some() || !is_damaged_tar(path, stated)? =>
+        {
+            Ok(None)
+        }
         result => Ok(result.map_err(LayoutError::from)?),
     }
+}
+
+/// Whether a file that does not start as a tar is meant as one: it is stated to be one, has the name
+/// of one, or a header further on.
+fn is_damaged_tar(path: &Path, stated: Option<Transport>) -> Result<bool, OpenError> {
+    // What is compressed in another way cannot be read for that reason.
+    if compression(path)?.is_some_and(|compression| compression != GZIP) {
+        return Ok(false);
+    }
+    if stated.is_some_and(Transport::is_tar) || layout::has_archive_name(path) {
+        return Ok(true);
+    }
+    let file = fsx::open(path)?;
+    let mut start = vec![0; SEARCHED_LEN];
+    let n = fsx::read_at(&file, path, &mut start, 0)?;
+    Ok(tarball::has_header(&start[..n]))
 }

@@ -50,10 +50,10 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     for damaged in &found.damaged {
         printer.warning(&format!("{}: {}", damaged.image, damaged.error));
     }
-    Ok(if found.damaged.is_empty() {
-        Exit::Done
-    } else {
-        Exit::SomeFailed
+    Ok(match found.damaged.len() {
+        0 => Exit::Done,
+        n if found.images.is_empty() && n == found.n_unverified => Exit::NotVerified,
+        _ => Exit::SomeFailed,
     })
 }
 

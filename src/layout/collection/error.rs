@@ -84,10 +84,14 @@ impl CollectionError {
         }
     }
 
-    /// Whether content is not what its digest says.
+    /// Whether content is not what its digest says, or garbled.
     pub fn is_content(&self) -> bool {
-        matches!(self, Self::Corrupt { .. })
-            || matches!(self, Self::Archive(error) if error.class() == ErrorClass::Verify)
+        match self {
+            Self::Archive(error) => error.class() == ErrorClass::Verify,
+            Self::Corrupt { .. } | Self::Json { .. } => true,
+            // Any other reason lies in how it was made.
+            _ => false,
+        }
     }
 }
 

@@ -70,6 +70,12 @@ impl NamedImage {
     }
 }
 
+/// Whether a file is called as archives of images are.
+pub fn has_archive_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
 /// The repository for images without a name: the name of the file without its extensions, with
 /// invalid characters replaced by dashes.
 pub(super) fn nameless(path: &Path) -> RepositoryName {

@@ -32,6 +32,7 @@ pub(super) fn read(
         manifests: HashMap::new(),
         absent: Vec::new(),
         damaged: Vec::new(),
+        n_unverified: 0,
         problems: Vec::new(),
         source,
     }

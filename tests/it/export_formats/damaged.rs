@@ -1,12 +1,14 @@
-//! Archives that are damaged where none of their files is: behind the end of the tar, and in what a
-//! compressed stream ends with.
+//! Archives that are damaged where none of their files is: at the start of the tar, behind its end,
+//! and in what a compressed stream ends with.
 
 use std::io::Write as _;
+use std::process::Stdio;
 
 use hod::fsx;
 
 use super::{plain_images, put};
-use crate::support::env::TestEnv;
+use crate::support::env::{TestEnv, finish};
+use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::tree::{assert_same, tree};
 
 /// An archive of each kind, by the transport that says what it is.
@@ -33,6 +35,11 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.include_checksum(true).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// What is neither text nor zeros.
+fn garbage(n: usize) -> Vec<u8> {
+    [0xa5, 0].into_iter().cycle().take(n).collect()
 }
 
 /// With a bit of the `n`th byte from the end flipped.
@@ -133,4 +140,131 @@ fn archives_may_be_padded_and_compressed_in_parts() {
             assert_eq!(output.code, Some(0), "{kind}: {case}: {}", output.stderr);
         }
     }
+}
+
+/// Passes when `word` does not verify, and is not said to be something else.
+#[track_caller]
+fn check_unverified(env: &TestEnv, word: &str, case: &str) {
+    for verb in ["verify", "ls"] {
+        let output = env.run_line(&format!("{verb} {word}"));
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert_eq!(output.code, Some(4), "{verb} {word}: {case}: {text}");
+        let is_other = text.contains("is not a hod bundle");
+        assert!(!is_other, "{verb} {word}: {case}: {text}");
+    }
+}
+
+#[test]
+fn an_archive_with_a_damaged_start_is_still_one() {
+    let env = TestEnv::in_memory();
+    let [oci, docker] = archives(&env);
+    env.run_line("pack store --output b.tar --no-tool")
+        .success();
+    let bundle = fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
+    for (kind, tar) in [oci, docker, ("bundle", bundle)] {
+        let garbled = |n: usize| [&garbage(n), &tar[n..]].concat();
+        let mut damages: Vec<(String, Vec<u8>)> = [0, 99, 100, 124, 150, 156, 257, 262, 300, 511]
+            .map(|at| (format!("bit of byte {at}"), flipped(&tar, tar.len() - at)))
+            .to_vec();
+        damages.extend([
+            ("first header".to_owned(), garbled(512)),
+            ("empty block".to_owned(), [&[0; 512], &tar[512..]].concat()),
+            ("three blocks".to_owned(), garbled(3 * 512)),
+        ]);
+        damages.extend([262, 511, 513, 5000].map(|n| (format!("cut at {n}"), tar[..n].to_vec())));
+        for (case, bytes) in damages {
+            // With and without a name that says what it is.
+            env.write("a.tar", &bytes);
+            env.write("image", &bytes);
+            for word in ["a.tar", "image"].map(str::to_owned) {
+                check_unverified(&env, &word, &case);
+                check_unverified(&env, &format!("{kind}:{word}"), &case);
+            }
+        }
+        // Of these nothing tells but what they are called.
+        for (case, bytes) in [
+            ("all of it", garbled(tar.len())),
+            ("zeros", vec![0; tar.len()]),
+            ("cut at 100", tar[..100].to_vec()),
+            ("nothing", Vec::new()),
+            ("gzip", gzip(&garbled(tar.len()))),
+            ("magic of gzip", [b"\x1f".as_slice(), &gzip(&tar)].concat()),
+        ] {
+            for name in ["a.tar", "a.tar.gz", "a.tgz", "a.tar.zst"] {
+                env.write(name, &bytes);
+                check_unverified(&env, name, case);
+            }
+            env.write("image", &bytes);
+            check_unverified(&env, &format!("{kind}:image"), case);
+        }
+    }
+}
+
+#[test]
+fn a_bundle_with_a_damaged_start_does_not_verify_from_a_pipe_or_as_a_volume() {
+    let env = TestEnv::in_memory();
+    for (seed, name) in [(1, "ns/a:1"), (2, "ns/b:1"), (3, "ns/c:1")] {
+        let large = layer(seed, 150_000, Compression::Uncompressed);
+        put(
+            &env,
+            &[(name, ImageBuilder::oci(seed).layer(&large).build())],
+        );
+    }
+    for line in [
+        "pack store --output b.tar --no-tool",
+        "pack store --output v.tar --no-tool --volume-size 250000",
+    ] {
+        env.run_line(line).success();
+    }
+    let garbled = |name: &str, n: usize| {
+        let mut bytes = fsx::read(&env.path(name), u64::MAX - 1).unwrap();
+        let n = n.min(bytes.len());
+        bytes[..n].copy_from_slice(&garbage(n));
+        env.write(name, bytes);
+    };
+    garbled("b.tar", 3 * 512);
+    let mut command = env.hod();
+    command
+        .args(["verify", "-"])
+        .stdin(Stdio::from(fsx::open(&env.path("b.tar")).unwrap()));
+    let piped = finish(&mut command).exits(4);
+    assert!(piped.stdout.contains("its header is damaged"), "{piped:?}");
+    for n in [1, 512, 3 * 512, usize::MAX] {
+        garbled("v.002.tar", n);
+        let output = env.run_line("verify v.001.tar").exits(4);
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(text.contains("v.002.tar"), "{n}: {text}");
+    }
+}
+
+#[test]
+fn a_source_of_which_nothing_verifies_is_no_partial_failure() {
+    let env = TestEnv::in_memory();
+    let images = plain_images();
+    let damage = |name: &str| {
+        let digest = images
+            .iter()
+            .find(|(image, _)| *image == name)
+            .unwrap()
+            .1
+            .digest();
+        let mut bytes = fsx::read(&env.path("a.tar"), u64::MAX - 1).unwrap();
+        let tar = tar::Archive::new(&bytes[..])
+            .entries()
+            .unwrap()
+            .map(Result::unwrap)
+            .find(|entry| entry.path().unwrap().ends_with(digest.hex()))
+            .unwrap()
+            .raw_file_position();
+        bytes[usize::try_from(tar).unwrap() + 20] ^= 1;
+        env.write("a.tar", bytes);
+    };
+    put(&env, &images[2..4]);
+    env.run_line("export store --format oci-archive --output a.tar")
+        .success();
+    damage("ns/two:1.0");
+    let output = env.run_line("ls a.tar").exits(3);
+    assert!(output.stdout.contains("three"), "{}", output.stdout);
+    damage("quay.io/ns/three:1");
+    env.run_line("ls a.tar").exits(4);
 }

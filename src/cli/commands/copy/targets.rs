@@ -182,6 +182,8 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
         }
         Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
         Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
+        // Something is there, and its kind cannot be told.
+        Err(error) if error.is_unverified() => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }
 }
