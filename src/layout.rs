@@ -25,7 +25,9 @@ mod oci;
 mod writer;
 
 pub use blob::BlobWriter;
-pub use collection::{Collection, CollectionError, CollectionKind, NamedImage, UnreadableImage};
+pub use collection::{
+    Collection, CollectionError, CollectionKind, NamedImage, UnreadableImage, has_archive_name,
+};
 pub use dir::DirLayout;
 pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};
 pub use error::{BadName, BadNameReason, LayoutError};

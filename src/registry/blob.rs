@@ -13,8 +13,8 @@ use super::endpoint::object_url;
 use super::evidence::{AskedBy, Facts, is_page};
 use super::root::page_of;
 use super::transport::{Answer, Call};
-use super::{Client, Evidence, RegistryError, Repo};
-use crate::oci::{Descriptor, Verifier};
+use super::{Client, Evidence, RegistryError, Repo, RequestLine};
+use crate::oci::{Descriptor, Digest, Verifier};
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
@@ -125,6 +125,20 @@ impl Client {
         let read =
             |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob, from).await };
         self.read_from((repo, None), |_| true, read).await
+    }
+
+    /// The error of a blob that was fetched, and whose bytes have the digest `actual`.
+    pub fn damaged_blob(&self, repo: &Repo, expected: &Digest, actual: &Digest) -> RegistryError {
+        let root = match self.root(&repo.registry) {
+            Ok(root) => root,
+            Err(error) => return error,
+        };
+        let url = object_url(&root, repo, "blobs", expected);
+        RegistryError::DigestMismatch {
+            request: Box::new(RequestLine::new(&Method::GET, &url)),
+            expected: expected.clone(),
+            actual: actual.clone(),
+        }
     }
 
     async fn fetch_blob_at(

@@ -302,6 +302,7 @@ impl TransferError {
     /// Whether content is not what its digest says.
     pub fn is_unverified(&self) -> bool {
         match self {
+            Self::Registry(error) => error.is_unverified(),
             Self::Bundle(error) => error.is_content(),
             Self::Stream(error) => error.is_content(),
             Self::Layout(error) => error.is_content(),

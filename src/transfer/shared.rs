@@ -447,6 +447,10 @@ impl Source for TargetSource {
         self.shared.inner.end().await
     }
 
+    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
+        self.shared.inner.damaged(location, digest, actual)
+    }
+
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
         self.shared.inner.host_state(error, began)
     }

@@ -305,6 +305,16 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         Ended::Well
     }
 
+    /// The error of a blob whose bytes have another digest, `actual`.
+    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
+        TransferError::DamagedSource {
+            paths: self.files_of(location, digest),
+            holder: self.caps().holder,
+            digest: digest.clone(),
+            actual: actual.clone(),
+        }
+    }
+
     /// Notes a failure to read a blob, and returns the state of the host that it is read from, for
     /// a move that has failed since `began`.
     fn host_state(&self, _: &TransferError, _began: Instant) -> HostState {
@@ -384,8 +394,8 @@ impl dyn Source {
         Err(last)
     }
 
-    /// Blames a local source, and the files that it has a blob in, for bytes that do not have the
-    /// blob's digest, in whatever words `error` says so; any other error stays as it is.
+    /// Blames the place that a blob comes from for bytes that do not have its digest, in whatever
+    /// words `error` says so; any other error stays as it is.
     pub fn blame(
         &self,
         location: &Location,
@@ -398,13 +408,8 @@ impl dyn Source {
             _ => None,
         };
         match actual {
-            Some(actual) if !self.is_remote() => TransferError::DamagedSource {
-                paths: self.files_of(location, digest),
-                holder: self.caps().holder,
-                digest: digest.clone(),
-                actual: actual.clone(),
-            },
-            _ => error,
+            Some(actual) => self.damaged(location, digest, actual),
+            None => error,
         }
     }
 }

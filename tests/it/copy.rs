@@ -1,5 +1,6 @@
 //! `hod copy`: from anywhere to one or several registries, in one go.
 
+mod garbled;
 mod layouts;
 mod targets;
 

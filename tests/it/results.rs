@@ -314,7 +314,11 @@ fn failures_have_classes() {
             "{} --no-preflight --report r.json",
             pull_line(&source, "one.txt")
         );
-        let code = if expect == "not-found" { 5 } else { 1 };
+        let code = match expect {
+            "not-found" => 5,
+            "verify" => 4,
+            _ => 1,
+        };
         let _ = env.run_line(&line).exits(code);
         let expect = ("failed".to_owned(), expect.to_owned());
         assert_eq!(outcomes(&json(&env, "r.json")), [expect]);

@@ -138,9 +138,9 @@ pub(super) fn print_failures(
 
 /// Determines the exit code of a batch.
 ///
-/// It is a refusal when nothing was done for any image, for a reason that is known beforehand. A
-/// damaged source takes precedence: running the command again does not repair it, while a registry
-/// may send the right bytes the next time.
+/// It is a refusal when nothing was done for any image, for a reason that is known beforehand, and
+/// so with content that did not verify. A damaged local source takes precedence: running the command
+/// again does not repair it, while a registry may send the right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     let is_damaged = |image: &ImageReport| match &image.status {
         ImageStatus::Failed { error, .. } => error.is_damaged_source(),
@@ -149,12 +149,20 @@ fn exit_of(outcome: &BatchOutcome) -> Exit {
     if outcome.source_damage.is_some() || outcome.images.iter().any(is_damaged) {
         return Exit::NotVerified;
     }
+    let is_unverified = |image: &&ImageReport| match &image.status {
+        ImageStatus::Failed { error, .. } => error.is_unverified(),
+        _ => false,
+    };
     let is_refusal = |image: &ImageReport| match &image.status {
         ImageStatus::Failed { error, .. } => error.is_refusal(),
         status => matches!(status, ImageStatus::NotTried),
     };
     let n_missed = outcome.n_failed() + outcome.n_not_tried();
+    let n_unverified = outcome.images.iter().filter(is_unverified).count();
     match n_missed {
+        _ if n_unverified > 0 && n_unverified + outcome.n_not_tried() == outcome.images.len() => {
+            Exit::NotVerified
+        }
         1.. if outcome.images.iter().all(is_refusal) => Exit::Refused,
         0 if outcome.n_waiting() == 0 => Exit::Done,
         _ if n_missed == outcome.images.len() => Exit::Failed,

@@ -112,8 +112,12 @@ impl<'a> Upload<'a> {
     /// Sends all that is missing; see [`Client::upload_blob`].
     pub(super) async fn run(mut self) -> Result<(), RegistryError> {
         let result = self.send_all().await;
-        if result.is_err() {
+        if let Err(error) = &result {
             self.lose_all();
+            if error.damaged_upload().is_some() {
+                // The registry has the start of something else.
+                self.forget().await;
+            }
         }
         result
     }

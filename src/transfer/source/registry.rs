@@ -210,6 +210,15 @@ impl Source for RegistrySource {
         )))
     }
 
+    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
+        match location {
+            Location::Repo(repo) => self.client.damaged_blob(repo, digest, actual).into(),
+            _ => TransferError::BlobAbsent {
+                digest: digest.clone(),
+            },
+        }
+    }
+
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
         match error {
             TransferError::Registry(error) => self.client.host_state(error, began),

@@ -16,7 +16,7 @@ use crate::support::tree::{assert_same, registry_tree, tree};
 const PLAIN: [&str; 5] = ["docker", "oci", "twice", "zero", "inline"];
 
 /// The words for a target of each kind, below a directory.
-fn targets(dir: &str) -> [(&'static str, String); 5] {
+pub(super) fn targets(dir: &str) -> [(&'static str, String); 5] {
     [
         ("store", format!("store:{dir}/store")),
         ("dir", format!("dir:{dir}/layouts")),

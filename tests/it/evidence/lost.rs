@@ -45,7 +45,7 @@ fn what_a_registry_lost_is_repaired_as_the_hint_says() {
     let blob = &image.blobs[0];
     fsx::write_file(&registry.store().blob_path(&blob.digest), b"").unwrap();
     let pull = format!("pull list.txt --store s --source {host} --retries 0");
-    env.run_line(&pull).exits(1);
+    env.run_line(&pull).exits(4);
     env.run_line(&format!("push store {host} --recheck"))
         .success();
     env.run_line(&pull).success();

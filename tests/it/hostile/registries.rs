@@ -206,7 +206,7 @@ fn a_manifest_that_is_not_what_its_digest_says_is_refused() {
     script.manifest(&digest(7), &bytes);
     let puppet = script.start();
     let line = format!("app@{}\n", digest(7));
-    let output = pull(&puppet, (&line, "--platform all")).exits(1);
+    let output = pull(&puppet, (&line, "--platform all")).exits(4);
     assert!(output.stderr.contains(&digest(7)), "{}", output.stderr);
 
     let mut script = Script::new();
@@ -281,7 +281,7 @@ fn an_endless_blob_is_broken_off() {
     let endless = Reply::ok(vec![7; 64 * 1024]).endless();
     script.set(&format!("/blobs/{}", blob.digest), endless);
     let puppet = script.start();
-    let _ = pull(&puppet, ("app:evil\n", "")).exits(1);
+    let _ = pull(&puppet, ("app:evil\n", "")).exits(4);
     // What fits into the buffers of both sides.
     assert!(
         puppet.n_sent() < 32 << 20,
