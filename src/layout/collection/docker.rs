@@ -5,7 +5,7 @@
 //! layer as it is stored. The digest of an uncompressed layer is the diff id in the configuration;
 //! it is verified when the layer is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ struct MadeDescriptor {
 pub(super) struct Images {
     pub(super) tops: Vec<TopManifest>,
     pub(super) unreadable: Vec<UnreadableImage>,
-    pub(super) manifests: Vec<Manifest>,
+    pub(super) manifests: BTreeMap<Digest, Manifest>,
     pub(super) blobs: HashMap<Digest, Place>,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn read(
         images: Images {
             tops: Vec::new(),
             unreadable: Vec::new(),
-            manifests: Vec::new(),
+            manifests: BTreeMap::new(),
             blobs: HashMap::new(),
         },
         packed: HashMap::new(),
@@ -148,7 +148,9 @@ impl<'a> Builder<'a> {
             .entry(config_digest)
             .or_insert(config_place);
         self.name(entry, &manifest);
-        self.images.manifests.push(manifest);
+        self.images
+            .manifests
+            .insert(manifest.digest().clone(), manifest);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ const SUFFIXES: [&str; 8] = [
 ];
 
 /// An image of a collection, by its tag or, when it has none, by its digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedImage {
     /// As a list that finds it has it.
     pub name: String,

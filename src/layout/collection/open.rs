@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::gather::{Gathered, gather};
 use super::index::{self, INDEX_LEN_MAX};
 use super::{
-    Blobs, Collection, CollectionError, CollectionKind, TopManifest, Volume, docker, tree,
+    Blobs, Collection, CollectionError, CollectionKind, TopManifest, UnreadableImage, Volume,
+    docker, tree,
 };
 use crate::fsx;
 use crate::oci::{Digest, Manifest, RepositoryName};
@@ -53,8 +54,7 @@ impl Collection {
         if let Some((member, index)) = layout {
             let (tops, unreadable) = index::read(&index, (path, &member))?;
             let mut collection = Self::of(&paths, CollectionKind::OciArchive, gathered)?;
-            collection.take(tops);
-            collection.unreadable = unreadable;
+            collection.take(tops, unreadable);
             return Ok(Some(collection));
         }
         let saved = gathered.heads.iter().find_map(|(dir, heads)| {
@@ -66,14 +66,9 @@ impl Collection {
         };
         let images = docker::read(&manifest, (path, &dir), gathered)?;
         gathered.blobs = images.blobs;
-        gathered.manifests = images
-            .manifests
-            .into_iter()
-            .map(|manifest| (manifest.digest().clone(), manifest))
-            .collect();
+        gathered.manifests = images.manifests;
         let mut collection = Self::of(&paths, CollectionKind::DockerArchive, gathered)?;
-        collection.take(images.tops);
-        collection.unreadable = images.unreadable;
+        collection.take(images.tops, images.unreadable);
         Ok(Some(collection))
     }
 
@@ -84,14 +79,14 @@ impl Collection {
             path: path.to_owned(),
             kind: CollectionKind::OciLayout,
             images: Vec::new(),
-            unreadable,
+            unreadable: Vec::new(),
             declared: HashMap::new(),
             held: BTreeMap::new(),
             corrupt: BTreeSet::new(),
             blobs: Blobs::Directory,
             notes: Vec::new(),
         };
-        collection.take(tops);
+        collection.take(tops, unreadable);
         Ok(collection)
     }
 
@@ -155,8 +150,14 @@ impl Collection {
         })
     }
 
-    /// Takes the images, and gives unnamed referrers the name of their image.
-    fn take(&mut self, mut tops: Vec<TopManifest>) {
+    /// Takes the images, each once however often it is listed, and gives unnamed referrers the name
+    /// of their image.
+    fn take(&mut self, mut tops: Vec<TopManifest>, mut unreadable: Vec<UnreadableImage>) {
+        let mut listed = HashSet::new();
+        tops.retain(|top| listed.insert(top.image.clone()));
+        let mut listed = HashSet::new();
+        unreadable.retain(|image| listed.insert(image.name.clone()));
+        self.unreadable = unreadable;
         for top in &tops {
             if let Some(media_type) = &top.media_type {
                 let digest = top.image.digest.clone();

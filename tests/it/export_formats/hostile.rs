@@ -1,5 +1,6 @@
 //! Archives that mean harm, or were harmed.
 
+use hod::layout::Collection;
 use hod::oci::Digest;
 use tar::{EntryType, Header};
 
@@ -195,4 +196,54 @@ fn links_in_circles_lead_nowhere() {
 
 fn tar_with_end(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar_of(files)
+}
+
+#[test]
+fn an_image_that_is_listed_again_and_again_is_one() {
+    #[track_caller]
+    fn check(env: &TestEnv, files: &[(&str, &[u8])], expect: (usize, usize)) {
+        for (file, bytes) in [
+            ("many.tar", tar_of(files)),
+            (
+                "many.tar.zst",
+                zstd::encode_all(&tar_of(files)[..], 1).unwrap(),
+            ),
+        ] {
+            let path = env.write(file, bytes);
+            let found = Collection::open_file(&path).unwrap().unwrap();
+            let n_manifests = found.made_manifests().count();
+            let count = (found.images().len(), found.unreadable().len());
+            assert_eq!(count, expect, "{file}");
+            assert!(n_manifests <= 1, "{file}: {n_manifests}");
+        }
+    }
+    let env = TestEnv::in_memory();
+    let config: (&str, &[u8]) = ("c.json", br#"{"rootfs":{"diff_ids":[]}}"#);
+    let tags = [
+        r#""a:1","b:1","-:-","#.repeat(100_000),
+        r#""a:1""#.to_owned(),
+    ]
+    .concat();
+    let one = format!(r#"{{"Config":"c.json","RepoTags":[{tags}],"Layers":[]}}"#);
+    let lists = format!("[{one}]");
+    check(&env, &[config, ("manifest.json", lists.as_bytes())], (2, 1));
+    let one = r#"{"Config":"c.json","RepoTags":["a:1"],"Layers":[]},"#;
+    let nameless = r#"{"Config":"c.json","RepoTags":null,"Layers":[]},"#;
+    let absent = r#"{"Config":"d.json","RepoTags":["d:1"],"Layers":[]}"#;
+    let lists = format!(
+        "[{}{}{absent},{absent}]",
+        one.repeat(10_000),
+        nameless.repeat(10_000)
+    );
+    check(&env, &[config, ("manifest.json", lists.as_bytes())], (2, 1));
+    let digest = Digest::of(b"x");
+    let entry = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"annotations":{{"org.opencontainers.image.ref.name":"a:1"}}}},"#
+    );
+    let index = format!(
+        r#"{{"manifests":[{}]}}"#,
+        entry.repeat(10_000).trim_end_matches(',')
+    );
+    let layout: (&str, &[u8]) = ("oci-layout", b"{}");
+    check(&env, &[layout, ("index.json", index.as_bytes())], (1, 0));
 }
