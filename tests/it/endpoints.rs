@@ -199,6 +199,26 @@ fn a_file_that_is_missing_is_not_a_registry() {
 }
 
 #[test]
+fn a_second_image_is_not_a_target() {
+    let (env, target) = (TestEnv::in_memory(), TestRegistry::start());
+    let host = target.host();
+    for words in [
+        ["app:1", "team/api:2", host],
+        ["h.corp/x:1", "h.corp/y:1", host],
+    ] {
+        let [first, second, _] = words;
+        let refused = env.run(["copy", first, second, host]).exits(2).stderr;
+        let expect = format!("`{second}` is an image, and not a target");
+        assert!(refused.contains(&expect), "{refused}");
+        assert!(
+            refused.contains("One source is copied at a time"),
+            "{refused}"
+        );
+    }
+    assert!(target.seen().is_empty());
+}
+
+#[test]
 fn a_registry_for_names_is_refused_where_there_are_none() {
     let env = made();
     let from = registry();
