@@ -39,7 +39,7 @@ fn check_refused(env: &TestEnv, bytes: &[u8], (what, expect): (&str, &str)) {
         ] {
             let output = env.run_line(&line.replace("EVIL", file));
             let text = format!("{}{}", output.stdout, output.stderr);
-            assert!(matches!(output.code, Some(1..=4)), "{what}: {output:?}");
+            assert!(matches!(output.code, Some(1..=5)), "{what}: {output:?}");
             assert!(text.contains(expect), "{what}: {text}");
         }
         assert_same(&tree(&env.work()), &before, what);
