@@ -270,9 +270,6 @@ async fn of_registry(cx: &Context, holder: &RegistryHolder) -> Result<ReceiptOut
         Some(prefix) => format!("{registry}/{prefix}"),
         None => registry.to_string(),
     };
-    if asked.is_empty() && found.absent.is_empty() && found.unread.is_empty() {
-        return Err(OpsError::NoImages { path: name.into() });
-    }
     let asked = (asked, check, holder.referrers);
     ask_all(cx, &holder.client, asked, (name, found)).await
 }

@@ -219,12 +219,17 @@ fn a_place_without_images_is_a_refusal() {
         // All of an empty store is whole.
         let lines = lines
             .iter()
-            .filter(|line| !is_store || !line.starts_with("verify"));
+            .filter(|line| !is_store || !line.starts_with("verify"))
+            // That of a registry is empty before a first delivery.
+            .filter(|line| is_store || !line.starts_with("receipt"));
         let lines: Vec<&str> = lines.map(String::as_str).collect();
         check(&env, &lines, 5);
     }
     let pull = format!("pull {host}/nosuch --store new");
     check(&env, &[&pull], 5);
+    let line = format!("receipt {host}/nosuch --output have.json");
+    let receipt = env.run_line(&line).success();
+    assert!(receipt.stderr.contains("warning: "), "{}", receipt.stderr);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn a_list_is_looked_for_where_a_push_would_put_it() {
         .run_line(&format!(
             "receipt {host} --list list.txt --strip-host --project offline --output have.json"
         ))
-        .exits(3);
+        .success();
     assert!(
         output.stderr.contains("team/absent:2: not found"),
         "{}",
@@ -178,7 +178,7 @@ fn a_list_is_looked_for_where_a_push_would_put_it() {
         .run_line(&format!(
             "receipt {host}/offline --list list.txt --strip-host --output prefix.json"
         ))
-        .exits(3);
+        .success();
     let prefixed = read(&env, "prefix.json");
     assert_eq!(holders(&prefixed, here.digest()), ["offline/coreos/etcd"]);
     assert_eq!(prefixed.of.name, format!("{host}/offline"));

@@ -201,8 +201,8 @@ pub(crate) struct WhyArgs {
 /// The receipt lists the digests of each repository; `hod pack --since` leaves them out of the next
 /// bundle. Without `--only`, a registry is asked for all its repositories and tags, which many show to
 /// administrators only; untagged images are not found. `--list` is another name of `--only`, which
-/// names images as a push of them would. Exits with 3 if some of them are missing or cannot be read;
-/// the receipt has the others.
+/// names images as a push of them would. Those that are missing are named in warnings; exits with 3 if
+/// some cannot be read, and the receipt has the others.
 #[derive(Debug, Args)]
 #[command(mut_arg("only", |only| only.visible_alias("list")), after_long_help = "\
 Examples:

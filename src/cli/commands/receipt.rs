@@ -39,6 +39,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     for image in &found.absent {
         printer.warning(&format!("{image}: not found"));
     }
+    if found.n_images == 0 && found.absent.is_empty() && found.unread.is_empty() {
+        printer.warning(&format!(
+            "there are no images in {}, as before a first delivery: the receipt is empty. If there \
+             should be some, check the name.",
+            args.holder.display()
+        ));
+    }
     let unread = found.unread.iter();
     let texts: Vec<String> = unread
         .map(|unread| format!("left out: {}", unread.error))
@@ -64,7 +71,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         },
         args.holder.display(),
     ));
-    Ok(if found.unread.is_empty() && found.absent.is_empty() {
+    Ok(if found.unread.is_empty() {
         Exit::Done
     } else {
         Exit::SomeFailed
