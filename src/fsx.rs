@@ -69,4 +69,4 @@ pub use sweep::{Leftover, is_scratch_name, sweep_older, sweep_scratch};
 pub use user::user_id;
 pub use verified::{Append, VerifiedReader, VerifiedWriter, WriteError};
 pub use walk::{WalkEntry, WalkKind, walk};
-pub use writable::{absolute, require_writable, require_writable_file};
+pub use writable::{absolute, nearest, require_writable, require_writable_file};

@@ -220,15 +220,15 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Export(ExportArgs { reading, .. })
         | Command::Push(PushArgs { reading, .. })
         | Command::Copy(CopyArgs { reading, .. })
-        | Command::Verify(VerifyArgs { reading, .. })
-        | Command::Ls(LsArgs { reading, .. })
         | Command::Serve(ServeArgs { reading, .. })
-        | Command::Diff(DiffArgs { reading, .. })
-        | Command::Why(WhyArgs { reading, .. })
-        | Command::Receipt(ReceiptArgs { reading, .. })
         | Command::Bundle(BundleVerbArgs {
             verb: BundleVerb::Merge(MergeArgs { reading, .. }),
         }) => settings::reading(reading),
+        Command::Verify(VerifyArgs { look, .. })
+        | Command::Ls(LsArgs { look, .. })
+        | Command::Diff(DiffArgs { look, .. })
+        | Command::Why(WhyArgs { look, .. }) => settings::reading(&look.reading),
+        Command::Receipt(ReceiptArgs { look, .. }) => settings::reading(&look.reading),
         // It reads a bundle only to refuse it.
         Command::Select(_) => settings::reading(&BundleArgs::default()),
         Command::Pull(_)

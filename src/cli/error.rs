@@ -121,7 +121,7 @@ pub(crate) enum CommandError {
     #[error("one tree is packed at a time; lists are packed with `--store`")]
     ManyTrees,
     /// The problems themselves are the result, and are printed on stdout.
-    #[error("{} {} not in `{}`; what was found is whole ({what})", format_count(*n_absent, "image"), if *n_absent == 1 { "is" } else { "are" }, path.display())]
+    #[error("{} of `{}` {} missing; what was found is whole ({what})", format_count(*n_absent, "image"), path.display(), if *n_absent == 1 { "is" } else { "are" })]
     ImagesAbsent {
         path: PathBuf,
         n_absent: usize,
@@ -212,6 +212,8 @@ pub(crate) enum CommandError {
          there is no `--only LIST`"
     )]
     RenameWithoutList,
+    #[error("`{}` is a receipt, whose images are not renamed", path.display())]
+    RenamedReceipt { path: PathBuf },
     #[error("there is no list with a section `{section}`")]
     SectionWithoutList { section: String },
     #[error("`{word}` is a registry, and there are other arguments")]
@@ -301,6 +303,7 @@ impl CommandError {
             | Self::OnlyOfRegistries
             | Self::SourceOfNothing { .. }
             | Self::RenameWithoutList
+            | Self::RenamedReceipt { .. }
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. } => Exit::Usage,
             Self::Ops(_)
@@ -333,6 +336,7 @@ impl CommandError {
             | Self::OnlyOfRegistries
             | Self::SourceOfNothing { .. }
             | Self::RenameWithoutList
+            | Self::RenamedReceipt { .. }
             | Self::SectionWithoutList { .. }
             | Self::RegistryAmongImages { .. }
             | Self::GivenNoDirectory { .. }

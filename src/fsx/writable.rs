@@ -1,12 +1,12 @@
 //! Whether this user may create something at a path, before anything is created.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::WRITE_TO;
-use super::{Error, IoKind, broken_link, dir_of, resolve, try_stat};
+use super::{Error, FileStat, broken_link, dir_of, resolve, try_stat};
 
 /// Fails if no entry can be created in the directory `path`, or if it does not exist and cannot be
 /// created.
@@ -18,13 +18,7 @@ pub fn require_writable(path: &Path) -> Result<(), Error> {
         let source = io::Error::other("it is a symbolic link to a path that does not exist");
         return Err(Error::new(WRITE_TO, &link, source));
     }
-    let mut near = path;
-    let found = loop {
-        match try_stat(near)? {
-            Some(found) => break found,
-            None => near = dir_of(near),
-        }
-    };
+    let (near, found) = nearest(path)?;
     if !found.is_dir {
         return Err(Error::new(
             WRITE_TO,
@@ -33,7 +27,8 @@ pub fn require_writable(path: &Path) -> Result<(), Error> {
         ));
     }
     let access = Access::WRITE_OK | Access::EXEC_OK;
-    match accessat(CWD, near, access, AtFlags::EACCESS) {
+    // The real user is the effective one, and flags take a call that old container runtimes refuse.
+    match accessat(CWD, near, access, AtFlags::empty()) {
         Ok(()) => Ok(()),
         Err(errno) => Err(Error::new(WRITE_TO, near, errno.into())),
     }
@@ -44,35 +39,36 @@ pub fn require_writable_file(path: &Path) -> Result<(), Error> {
     require_writable(dir_of(&resolve(path)?))
 }
 
-/// Where a path leads: links are followed as far as they exist, and the rest is as it is written,
-/// without `.` and `..`.
-#[expect(clippy::disallowed_methods, reason = "a home of links")]
-pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    let path = resolve(path)?;
-    let mut near = path.as_path();
-    let real = loop {
-        match std::fs::canonicalize(near) {
-            Ok(real) => break real,
-            Err(source) => {
-                let error = Error::new("follow", near, source);
-                if !matches!(error.kind(), IoKind::NotFound | IoKind::NotDirectory) {
-                    return Err(error);
-                }
-                near = dir_of(near);
-            }
-        }
-    };
-    let mut real = real;
-    for part in path.strip_prefix(near).unwrap_or(&path).components() {
-        match part {
-            std::path::Component::Normal(name) => real.push(name),
-            std::path::Component::ParentDir => {
-                real.pop();
-            }
-            _ => {}
+/// What exists at `path`, or else nearest above it.
+pub fn nearest(path: &Path) -> Result<(&Path, FileStat), Error> {
+    let mut near = path;
+    loop {
+        match try_stat(near)? {
+            Some(found) => return Ok((near, found)),
+            None => near = dir_of(near),
         }
     }
-    Ok(real)
+}
+
+/// Where a path leads: links are followed as far as that can be done, and the rest is as it is
+/// written, without `.` and `..`.
+#[expect(clippy::disallowed_methods, reason = "a home of links")]
+pub fn absolute(path: &Path) -> PathBuf {
+    let path = resolve(path).unwrap_or_else(|_| path.to_owned());
+    let above = path.ancestors().filter(|near| !near.as_os_str().is_empty());
+    let mut above = above.chain(std::iter::once(Path::new(".")));
+    let real = above.find_map(|near| Some((near, std::fs::canonicalize(near).ok()?)));
+    let (near, mut real) = real.unwrap_or((Path::new(""), PathBuf::new()));
+    for part in path.strip_prefix(near).unwrap_or(&path).components() {
+        match part {
+            Component::Normal(name) => real.push(name),
+            Component::ParentDir => {
+                real.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    real
 }
 
 #[cfg(test)]
@@ -80,7 +76,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::fsx;
+    use crate::fsx::{self, IoKind};
 
     #[test]
     fn what_cannot_be_created_is_known_before() {
@@ -118,15 +114,15 @@ mod tests {
         let at = |path: &str| root.path().join(path);
         fsx::create_dir_all(&at("dir")).unwrap();
         symlink("dir", at("link")).unwrap();
-        let new = absolute(&at("dir/new")).unwrap();
+        let new = absolute(&at("dir/new"));
         for path in [
             "link/new",
             "dir/./new",
             "dir/other/../new",
             "dir/../link/new/",
         ] {
-            assert_eq!(absolute(&at(path)).unwrap(), new, "{path}");
+            assert_eq!(absolute(&at(path)), new, "{path}");
         }
-        assert_ne!(absolute(&at("new")).unwrap(), new);
+        assert_ne!(absolute(&at("new")), new);
     }
 }

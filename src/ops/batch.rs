@@ -14,8 +14,8 @@ pub(super) use lacking::{Parts, parts};
 pub(super) use outcome::is_zero;
 pub use outcome::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage};
 pub(super) use room::{
-    existing_ancestor, require_file_len, require_links, require_other, require_same_filesystem,
-    require_space, require_space_of_all, require_writable,
+    existing_ancestor, require_file_len, require_links, require_other, require_reachable,
+    require_same_filesystem, require_space, require_space_of_all, require_writable,
 };
 pub use target::{Target, TargetName, WouldMove};
 

@@ -164,6 +164,9 @@ pub enum OpsError {
         n_wanted: usize,
         missing: Vec<String>,
     },
+    /// None of the images that were named, each with where it was looked for.
+    #[error("{} not found; nothing was done\n{}", format_count(missing.len(), "image"), indent(missing))]
+    NoneFound { missing: Vec<String> },
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
@@ -315,7 +318,8 @@ impl OpsError {
             | Self::NoSuchDigest { .. }
             | Self::NoSuchImage { .. }
             | Self::BaseMissing(_)
-            | Self::Missing { .. } => ErrorClass::NotFound,
+            | Self::Missing { .. }
+            | Self::NoneFound { .. } => ErrorClass::NotFound,
             Self::List(_)
             | Self::Rename(_)
             | Self::UnknownSource { .. }
@@ -362,6 +366,7 @@ impl OpsError {
         match self {
             Self::Output(_)
             | Self::Missing { .. }
+            | Self::NoneFound { .. }
             | Self::NoImages { .. }
             | Self::NoSuchImage { .. }
             | Self::BaseMissing(_)

@@ -93,7 +93,7 @@ pub async fn images(
     order: ImageOrder,
 ) -> Result<ImagesOutcome, OpsError> {
     let inventory = Inventory::take(cx, look, Detail::Platforms).await?;
-    inventory.require_found(look)?;
+    inventory.require_found()?;
     let users = inventory.users();
     let facts = |image: &Inventoried| {
         let mut facts = ImageFacts {

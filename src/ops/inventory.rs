@@ -205,18 +205,15 @@ impl Inventory {
     }
 
     /// Fails where images were named and none of them was found.
-    pub(super) fn require_found(&self, look: &Look) -> Result<(), OpsError> {
+    pub(super) fn require_found(&self) -> Result<(), OpsError> {
         if !self.images.is_empty() || self.absent.is_empty() || !self.damaged.is_empty() {
             return Ok(());
         }
-        Err(OpsError::Missing {
-            path: look.input.word().to_owned(),
-            n_wanted: self.absent.len(),
-            missing: self
-                .absent
-                .iter()
-                .map(|absent| format!("{}: {}", absent.image.image, absent.image.error))
-                .collect(),
+        let absent = self.absent.iter();
+        let missing =
+            absent.map(|absent| format!("{}: {}", absent.image.image, absent.image.error));
+        Err(OpsError::NoneFound {
+            missing: missing.collect(),
         })
     }
 

@@ -145,7 +145,7 @@ impl Hint for OutputError {
                 }
             ),
             Self::NoSpaceForAll { .. } => {
-                "Nothing was written. Free some space, or copy to one of them on another disk."
+                "Nothing was written. Free some space, or put one of them on another disk."
                     .to_owned()
             }
             Self::FileTooLong { .. } => {

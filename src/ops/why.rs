@@ -91,7 +91,7 @@ enum Role {
 pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsError> {
     let sought = Sought::parse(&options.digest)?;
     let inventory = Inventory::take(cx, &options.look, Detail::Content).await?;
-    inventory.require_found(&options.look)?;
+    inventory.require_found()?;
     let path = options.look.input.word().to_owned();
     let inventory = std::sync::Arc::new(inventory);
     let known = std::sync::Arc::clone(&inventory);

@@ -264,7 +264,7 @@ fn an_image_that_is_named_and_missing_is_found_missing() {
         let verified = env.run_line(&format!("verify {word} {only}")).exits(4);
         assert!(verified.stdout.contains("acme/none:1"), "{verified:?}");
         let receipt = format!("receipt {word} {only} --output have.json");
-        let receipt = env.run_line(&receipt).exits(3);
+        let receipt = env.run_line(&receipt).success();
         assert!(receipt.stderr.contains("none:1: not found"), "{receipt:?}");
     }
     for line in [

@@ -191,7 +191,7 @@ fn a_run_that_is_refused_reports_it() {
     assert_eq!(env.read("digests.txt"), "");
     // Without a list, all of the source is still to be done.
     let line = "export store --output list.txt/x --retry-list retry.txt";
-    let _ = env.run_line(line).exits(1);
+    let _ = env.run_line(line).exits(5);
     assert_eq!(
         env.read("retry.txt"),
         "# hod export: 3 of 3 images are still to be done\napp/a:1\napp/b:1\napp/c:1\n"

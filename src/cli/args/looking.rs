@@ -12,16 +12,19 @@ use crate::ops::ImageOrder;
 
 /// How the verbs that only look read what their arguments name.
 #[derive(Debug, Args)]
-pub(crate) struct LookArgs {
-    // Those without a heading come first.
+pub(crate) struct LookArgs<P: Args> {
+    // Those without a heading come first; the others are in the order of `hod copy`.
     #[command(flatten)]
     pub(crate) names: NameSourceArgs,
 
     #[command(flatten)]
-    pub(crate) preflight: SourceCheckArgs,
+    pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
     pub(crate) only: OnlyArgs,
+
+    #[command(flatten)]
+    pub(crate) platforms: P,
 
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
@@ -31,8 +34,15 @@ pub(crate) struct LookArgs {
     pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
+
+    #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
+
+/// No flags for platforms.
+#[derive(Debug, Args)]
+pub(crate) struct EveryPlatform {}
 
 /// List images with their platforms, digests and sizes
 ///
@@ -58,13 +68,7 @@ pub(crate) struct LsArgs {
     pub(crate) by: ByArg,
 
     #[command(flatten)]
-    pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) platforms: LookPlatformArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
 /// What images are sorted by.
@@ -113,13 +117,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) partial: bool,
 
     #[command(flatten)]
-    pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) platforms: LookPlatformArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
 /// Say what differs between two sources of images
@@ -158,13 +156,7 @@ pub(crate) struct DiffArgs {
     pub(crate) exit_code: bool,
 
     #[command(flatten)]
-    pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) platforms: LookPlatformArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
 /// Say what a digest is and which images need it
@@ -187,13 +179,7 @@ pub(crate) struct WhyArgs {
     pub(crate) source: PathBuf,
 
     #[command(flatten)]
-    pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) platforms: LookPlatformArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
 /// Write down what a registry, store or bundle has
@@ -227,8 +213,5 @@ pub(crate) struct ReceiptArgs {
     pub(crate) compact: bool,
 
     #[command(flatten)]
-    pub(crate) look: LookArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) look: LookArgs<EveryPlatform>,
 }

@@ -48,9 +48,6 @@ pub(crate) struct PullArgs {
     pub(crate) run: RunArgs,
 
     #[command(flatten)]
-    pub(crate) preflight: SourceCheckArgs,
-
-    #[command(flatten)]
     pub(crate) platforms: PullPlatformArgs,
 
     #[command(flatten)]
@@ -61,6 +58,9 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
@@ -247,7 +247,7 @@ pub(crate) struct PackArgs {
     pub(crate) written: OutputArgs,
 
     #[command(flatten)]
-    pub(crate) carry: CarryArgs,
+    pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
     pub(crate) platforms: PlatformArgs,
@@ -259,7 +259,7 @@ pub(crate) struct PackArgs {
     pub(crate) rename: RenameArgs,
 
     #[command(flatten)]
-    pub(crate) reading: BundleArgs,
+    pub(crate) carry: CarryArgs,
 
     #[command(flatten)]
     pub(crate) sign: SignArgs,
@@ -290,6 +290,9 @@ pub(crate) struct UnpackArgs {
     pub(crate) run: RunArgs,
 
     #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+
+    #[command(flatten)]
     pub(crate) only: OnlyArgs,
 
     #[command(flatten)]
@@ -300,9 +303,6 @@ pub(crate) struct UnpackArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
-
-    #[command(flatten)]
-    pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
     pub(crate) results: ResultsArgs,
@@ -346,9 +346,6 @@ pub(crate) struct ExportArgs {
     pub(crate) names: NameSourceArgs,
 
     #[command(flatten)]
-    pub(crate) preflight: SourceCheckArgs,
-
-    #[command(flatten)]
     pub(crate) reading: BundleArgs,
 
     #[command(flatten)]
@@ -362,6 +359,9 @@ pub(crate) struct ExportArgs {
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: SourceCheckArgs,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,

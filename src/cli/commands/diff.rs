@@ -30,8 +30,8 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     if let (Some(list), Some(rules)) = (&mut list, &renames) {
         input::rename(list, rules)?;
     }
-    let mut reading = Reading::looking(&args.look, args.platforms.options());
-    let is_old_renamed = is_registry(&args.old)? && !is_registry(&args.new)?;
+    let mut reading = Reading::looking(&args.look, args.look.platforms.options());
+    let is_old_renamed = has_final_names(&args.old)? && !has_final_names(&args.new)?;
     let mut sides = Vec::with_capacity(2);
     for (word, beside, is_renamed) in [
         (&args.old, &args.new, is_old_renamed),
@@ -81,14 +81,20 @@ async fn compared(
     (word, renames): (&Path, Option<RenameRules>),
 ) -> Result<Compared, CommandError> {
     if ops::is_receipt(word)? {
+        if renames.is_some() {
+            let path = word.to_owned();
+            return Err(CommandError::RenamedReceipt { path });
+        }
         return Ok(Compared::Receipt(word.to_owned()));
     }
     let look = reading.look(session, word).await?;
     Ok(Compared::Images { look, renames })
 }
 
-fn is_registry(word: &Path) -> Result<bool, CommandError> {
-    Ok(matches!(input::endpoint(word)?, Endpoint::Registry { .. }))
+/// Whether images have the names there that a push gave them.
+fn has_final_names(word: &Path) -> Result<bool, CommandError> {
+    let is_registry = matches!(input::endpoint(word)?, Endpoint::Registry { .. });
+    Ok(is_registry || ops::is_receipt(word)?)
 }
 
 fn table(found: &DiffOutcome) -> Table<6> {

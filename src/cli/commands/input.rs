@@ -71,7 +71,10 @@ impl<'a> Reading<'a> {
     }
 
     /// How a verb that only looks reads.
-    pub(super) fn looking(look: &'a LookArgs, platforms: PlatformOptions) -> Self {
+    pub(super) fn looking<P: clap::Args>(
+        look: &'a LookArgs<P>,
+        platforms: PlatformOptions,
+    ) -> Self {
         let preflight = if look.preflight.no_preflight {
             SourceCheck::Skip
         } else {

@@ -9,7 +9,7 @@ use crate::ops::{self, ImagesOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
-    let reading = Reading::looking(&args.look, args.platforms.options());
+    let reading = Reading::looking(&args.look, args.look.platforms.options());
     let look = reading.look(session, &args.source).await?;
     let found = ops::images(&cx, &look, args.by.into()).await?;
     session.progress.finish();

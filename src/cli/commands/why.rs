@@ -8,7 +8,7 @@ use crate::ops::{self, Use, WhyOptions, WhyOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &WhyArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
-    let reading = Reading::looking(&args.look, args.platforms.options());
+    let reading = Reading::looking(&args.look, args.look.platforms.options());
     let options = WhyOptions {
         digest: args.digest.clone(),
         look: reading.look(session, &args.source).await?,

@@ -11,7 +11,7 @@ pub(crate) enum TargetError {
     #[error("`{target}` is named twice")]
     Twice { target: String },
     /// What is written to one would be a foreign file to the other.
-    #[error("the targets `{other}` and `{target}` are not apart: one is inside the other")]
+    #[error("one of the targets `{other}` and `{target}` is inside the other")]
     Inside { target: String, other: String },
     /// Nothing, or something in which there are no images.
     #[error("`{text}` is not a registry, a store or a layout")]
@@ -30,7 +30,7 @@ impl Hint for TargetError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Twice { .. } => return None,
-            Self::Inside { .. } => "Choose two paths of which none is below the other.".to_owned(),
+            Self::Inside { .. } => "Choose paths of which neither is inside the other.".to_owned(),
             Self::Unclear { text } => {
                 let transports = TRANSPORTS.iter();
                 let words: Vec<String> = transports
@@ -43,8 +43,9 @@ impl Hint for TargetError {
                 )
             }
             Self::Image { .. } => {
-                "One source is copied at a time: write several images into a list, one \
-                                   a line, and copy that."
+                "A target is a registry and, if need be, a prefix, `HOST/PREFIX`: images keep their \
+                 names below it, and `--rename` gives them others. To copy several images, write \
+                 them into a list, one a line, and copy that."
                     .to_owned()
             }
             Self::Finished { .. } => "Choose another name, or remove it first.".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bridge;
 use crate::fsx::{self, IoKind, LinkMode};
 use crate::oci::sum_len;
 use crate::ops::{Fewer, OpsError, OutputError};
@@ -9,14 +10,17 @@ use crate::transfer::{Plan, PlannedBlob, Source};
 
 /// The nearest existing directory at or above `path`, in which `path` will be made.
 pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
-    let mut existing = path;
-    while fsx::try_stat(existing)?.is_none() {
-        existing = match existing.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => return Ok(Path::new(".")),
-        };
-    }
-    Ok(existing)
+    Ok(fsx::nearest(path)?.0)
+}
+
+/// Refuses an output that cannot even be looked at.
+pub(in crate::ops) async fn require_reachable(path: &Path) -> Result<(), OpsError> {
+    let path = path.to_owned();
+    bridge::run(move || {
+        let looked = fsx::resolve(&path).and_then(|real| fsx::try_stat(&real).map(drop));
+        require_writable(&path, looked)
+    })
+    .await
 }
 
 /// Refuses an output at `path`, for which `looked` says whether something can be created.
@@ -51,6 +55,9 @@ pub(in crate::ops) fn require_space(
 
 /// Refuses what fits on its disks one by one, but not together.
 pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsError> {
+    if needs.len() < 2 {
+        return Ok(());
+    }
     for (path, _) in needs {
         let near = existing_ancestor(path)?;
         let (mut paths, mut needed) = (Vec::new(), 0);

@@ -30,7 +30,8 @@ use crate::bundle::{Compression, Planned, PlannedFile, Signer};
 use crate::fsx::{self, Durability};
 use crate::oci::{Digest, sum_len};
 use crate::ops::batch::{
-    Batch, TargetName, require_file_len, require_other, require_space, require_writable,
+    Batch, TargetName, require_file_len, require_other, require_reachable, require_space,
+    require_writable,
 };
 use crate::ops::input::OpenInput;
 use crate::ops::since::Since;
@@ -189,8 +190,9 @@ impl CopyTarget for BundleTarget {
     async fn check(&self) -> Result<(), OpsError> {
         if fsx::is_stdout(&self.output) {
             fsx::stdout()?;
+            return Ok(());
         }
-        Ok(())
+        require_reachable(&self.output).await
     }
 
     /// Offsets are planned before the first byte, and some of what is planned is read.

@@ -9,7 +9,7 @@ mod format;
 mod oci;
 mod oci_archive;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -26,8 +26,8 @@ use crate::bridge;
 use crate::fsx::{self, LinkMode};
 use crate::list::RenameRules;
 use crate::ops::batch::{
-    Batch, TargetName, existing_ancestor, require_links, require_other, require_same_filesystem,
-    require_space, require_writable,
+    Batch, TargetName, existing_ancestor, require_links, require_other, require_reachable,
+    require_same_filesystem, require_space, require_writable,
 };
 use crate::ops::input::OpenInput;
 use crate::ops::{Context, Effect, Fewer, OpsError, OutputError, base};
@@ -63,12 +63,20 @@ impl CopyTarget for LayoutTarget {
         rules.if_any()
     }
 
+    async fn check(&self) -> Result<(), OpsError> {
+        require_reachable(&self.path).await
+    }
+
     async fn accept(&self, cx: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
         self.format.accept(input)?;
-        require_other(&self.path, input.input().path())?;
-        self.require_free(cx)?;
-        let (format, path) = (self.format, self.path.clone());
-        bridge::run(move || require_writable(&path, format.require_writable(&path))).await
+        let read = input.input().path().map(Path::to_owned);
+        let (format, path, cx) = (self.format, self.path.clone(), cx.clone());
+        let look = move || {
+            require_other(&path, read.as_deref())?;
+            require_free(&cx, format, &path)?;
+            require_writable(&path, format.require_writable(&path))
+        };
+        bridge::run(look).await
     }
 
     async fn prepare<'a>(
@@ -105,15 +113,6 @@ impl CopyTarget for LayoutTarget {
 }
 
 impl LayoutTarget {
-    /// Refuses a path where something is that the format does not add to.
-    fn require_free(&self, cx: &Context) -> Result<(), OpsError> {
-        if Store::detect(&self.path)? {
-            let path = self.path.clone();
-            return Err(OutputError::IsStore { path }.into());
-        }
-        self.format.require_free(cx, &self.path)
-    }
-
     /// How blobs are taken over; refuses links that were asked for and cannot be made.
     fn link(&self, input: &OpenInput<'_>, plan: &Plan) -> Result<LinkChoice, OpsError> {
         let source = input.source.as_ref();
@@ -155,4 +154,17 @@ impl LayoutTarget {
         require_space(&self.path, needed, fewer)?;
         Ok(needed)
     }
+}
+
+/// Refuses a path where something is that the format does not add to.
+fn require_free(
+    cx: &Context,
+    format: &'static dyn LayoutFormat,
+    path: &Path,
+) -> Result<(), OpsError> {
+    if Store::detect(path)? {
+        let path = path.to_owned();
+        return Err(OutputError::IsStore { path }.into());
+    }
+    format.require_free(cx, path)
 }

@@ -18,7 +18,7 @@ use crate::bridge;
 use crate::fsx::{Durability, LinkMode};
 use crate::layout;
 use crate::list::RenameRules;
-use crate::ops::batch::{Batch, TargetName, require_other, require_writable};
+use crate::ops::batch::{Batch, TargetName, require_other, require_reachable, require_writable};
 use crate::ops::catalog::require_store_path;
 use crate::ops::input::OpenInput;
 use crate::ops::platforms::{self, Mismatch};
@@ -95,6 +95,7 @@ impl CopyTarget for StoreTarget {
 
     /// A layout could not be read any more where there is a store, too.
     async fn check(&self) -> Result<(), OpsError> {
+        require_reachable(&self.path).await?;
         let path = self.path.clone();
         bridge::run(move || require_no_layout(path)).await
     }

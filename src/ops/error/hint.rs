@@ -128,7 +128,7 @@ impl Hint for OpsError {
                 "check the name: a prefix or repository that does not exist holds no images, either"
                     .to_owned(),
             ),
-            Self::Missing { .. } => {
+            Self::Missing { .. } | Self::NoneFound { .. } => {
                 Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
             }
             Self::Output(error) => error.hint(),

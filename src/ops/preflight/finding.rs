@@ -200,14 +200,10 @@ impl Hint for TargetsNotReady {
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = format_count(self.findings.len(), "problem");
-        let done = match self.target {
-            TargetName::Registry(_) => "pushed",
-            TargetName::Path(_) => "written",
-        };
         let target = &self.target;
         write!(
             f,
-            "`{target}` is not ready: {problems}, and nothing was {done}"
+            "`{target}` is not ready: {problems}, and nothing was changed"
         )?;
         write_table(f, &self.findings)
     }

@@ -216,3 +216,6 @@ impl<'a> Content<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

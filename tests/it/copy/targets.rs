@@ -4,7 +4,7 @@ use hod::fsx;
 
 use super::{large, source};
 use crate::support::disk::SmallDisk;
-use crate::support::env::TestEnv;
+use crate::support::env::{TestEnv, finish};
 use crate::support::registry::TestRegistry;
 use crate::support::tree::files;
 
@@ -241,4 +241,20 @@ fn one_target_in_other_words_is_not_a_second_one() {
     }
     assert_eq!(super::names(&env), ["dir", "link", "list.txt"]);
     assert_eq!(from.n_blob_gets(), 0);
+}
+
+#[test]
+fn targets_in_a_directory_that_is_gone_are_refused() {
+    let env = TestEnv::new();
+    let _ = env.store("store");
+    fsx::create_dir_all(&env.path("gone")).unwrap();
+    let mut shell = env.command("sh");
+    shell.current_dir(env.path("gone"));
+    shell.arg("-c").arg(format!(
+        "rmdir ../gone && exec {} copy {} oci:a dir:b",
+        env!("CARGO_BIN_EXE_hod"),
+        env.path("store").display(),
+    ));
+    let refused = finish(&mut shell);
+    assert_eq!(refused.code, Some(5), "{}", refused.stderr);
 }

@@ -306,6 +306,9 @@ fn of_the_verbs() {
         wrong_source("merge", SourceKind::Store),
         wrong_source("pack", SourceKind::Layouts),
         OpsError::NoImages { path: path() },
+        OpsError::NoneFound {
+            missing: vec!["a/b:1: not found".to_owned(), "a/c:2: not found".to_owned()],
+        },
         OpsError::Missing {
             path: path(),
             n_wanted: 3,
@@ -364,6 +367,7 @@ fn of_the_verbs() {
             | OpsError::WrongSource { .. }
             | OpsError::NoImages { .. }
             | OpsError::Missing { .. }
+            | OpsError::NoneFound { .. }
             | OpsError::Output(_)
             | OpsError::LoginRefused { .. }
             | OpsError::NotLoggedIn { .. }

@@ -49,7 +49,7 @@ fn nobody_is_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: the connection failed: Connection refused (os error 111)
 
@@ -64,7 +64,7 @@ fn the_server_fails() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: 503 Service Unavailable
 
@@ -81,7 +81,7 @@ fn the_other_side_does_not_speak_tls() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `hub.corp:5000` is not ready: 1 problem, and nothing was pushed
+    error: `hub.corp:5000` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT           PROBLEM
       TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, and the server answered in plain text: received corrupt message of type InvalidContentType
 
@@ -104,7 +104,7 @@ fn a_plain_registry_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /v2/ on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
 
@@ -115,7 +115,7 @@ fn a_plain_registry_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
@@ -136,7 +136,7 @@ fn a_plain_registry_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
@@ -157,7 +157,7 @@ fn harbor_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
@@ -179,7 +179,7 @@ fn harbor_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
@@ -201,7 +201,7 @@ fn nobody_has_logged_in() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
@@ -219,7 +219,7 @@ fn names_that_harbor_does_not_allow() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK  WHAT  PROBLEM
       name   a--b  is not a valid project name
       name   a__b  is not a valid project name
@@ -239,7 +239,7 @@ fn projects_that_are_not_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK    WHAT      PROBLEM
       project  platform  does not exist
       project  tools     does not exist
@@ -252,7 +252,7 @@ fn projects_that_are_not_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK    WHAT      PROBLEM
       project  platform  does not exist, and `robot$offline+ci` may not create it
       project  tools     does not exist, and `robot$offline+ci` may not create it
@@ -267,7 +267,7 @@ fn projects_that_are_not_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 3 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 3 problems, and nothing was changed
       CHECK       WHAT      PROBLEM
       project     platform  does not exist, and `dev` may not create it
       project     tools     does not exist, and `dev` may not create it
@@ -308,7 +308,7 @@ fn a_dry_run_says_which_projects_it_would_create() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK  WHAT      PROBLEM
       quota  platform  up to 6.5 KiB would be added, and 100 B of 100 B are free
       quota  tools     up to 6.5 KiB would be added, and 100 B of 100 B are free
@@ -335,7 +335,7 @@ fn no_right_to_push() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK       WHAT    PROBLEM
       push right  open    `guest` may not push into it
       push right  theirs  `guest` may not push into it
@@ -349,7 +349,7 @@ fn no_right_to_push() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK       WHAT    PROBLEM
       push right  open    `oidc` may not push into it
       push right  theirs  does not exist, or `oidc` may not push into it
@@ -368,7 +368,7 @@ fn harbor_is_read_only() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  takes nothing, since it is in read-only mode
 
@@ -382,7 +382,7 @@ fn harbor_is_read_only() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  takes nothing, since it is in read-only mode
 
@@ -405,7 +405,7 @@ fn a_project_is_a_proxy_cache() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK        WHAT     PROBLEM
       proxy cache  offline  is a cache of another registry
 
@@ -455,7 +455,7 @@ fn a_quota_is_too_small() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT     PROBLEM
       quota  offline  up to 2.0 MiB would be added, and 1.0 MiB of 1.0 MiB are free
 
@@ -500,7 +500,7 @@ fn tags_are_immutable() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT                   PROBLEM
       immutable  offline/deep/er/app:1  is immutable, and names another image
 
@@ -529,7 +529,7 @@ fn all_is_found_at_once() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 5 problems, and nothing was pushed
+    error: `harbor.corp:443` is not ready: 5 problems, and nothing was changed
       CHECK        WHAT      PROBLEM
       name         quay--io  is not a valid project name
       proxy cache  hub       is a cache of another registry

@@ -9,7 +9,6 @@ use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
-use crate::oci::Registry;
 use crate::ops::{Catalog, CopyTarget, OpsError};
 use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
@@ -30,7 +29,7 @@ pub(super) async fn targets(
 ) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
     let mut ends: Vec<End> = Vec::new();
     for text in &args.targets {
-        let end = End::of(session, &args.source, text)?;
+        let end = End::of(session, text)?;
         for other in ends.iter().zip(&args.targets) {
             end.require_apart(text, (other.0, other.1))?;
         }
@@ -81,16 +80,7 @@ pub(super) fn has_registry(words: &[String]) -> bool {
 }
 
 impl End {
-    /// What `text` names, beside this source.
-    fn of(session: &Session<'_>, source: &str, text: &str) -> Result<Self, CommandError> {
-        // An image that is where the source is, is most likely another source.
-        let is_source = |registry: Option<&Registry>| match (registry, endpoint(Path::new(source)))
-        {
-            (Some(registry), Ok(Endpoint::Image(source))) => {
-                source.registry.as_ref() == Some(registry)
-            }
-            (registry, _) => registry.is_none(),
-        };
+    fn of(session: &Session<'_>, text: &str) -> Result<Self, CommandError> {
         let registry = || {
             let place = place(text).map_err(|source| CommandError::Target {
                 what: "target",
@@ -120,11 +110,11 @@ impl End {
                     image: None,
                 })
             }
-            Ok(Endpoint::Image(image)) if is_source(image.registry.as_ref()) => {
+            Ok(Endpoint::Image(_)) => {
                 let text = text.to_owned();
                 Err(TargetError::Image { text }.into())
             }
-            Ok(Endpoint::Registry { .. } | Endpoint::Image(_) | Endpoint::Tags(_)) => registry(),
+            Ok(Endpoint::Registry { .. } | Endpoint::Tags(_)) => registry(),
             Err(CommandError::Endpoint(EndpointError::Unknown { .. })) => {
                 registry()?;
                 let text = text.to_owned();
@@ -139,10 +129,11 @@ impl End {
         let is_same = match (self, other) {
             (Self::Registry(place), Self::Registry(other)) => place == other,
             (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
-                let there = (fsx::try_stat(path)?, fsx::try_stat(other)?);
-                let is_one =
-                    matches!(there, (Some(one), Some(two)) if one.identity == two.identity);
-                let (path, other) = (fsx::absolute(path)?, fsx::absolute(other)?);
+                // One that cannot be looked at is refused with what is found at the others.
+                let identity = |path: &Path| Some(fsx::try_stat(path).ok()??.identity);
+                let there = identity(path);
+                let is_one = there.is_some() && there == identity(other);
+                let (path, other) = (fsx::absolute(path), fsx::absolute(other));
                 if path != other && (path.starts_with(&other) || other.starts_with(&path)) {
                     return Err(TargetError::Inside {
                         target: text.to_owned(),
