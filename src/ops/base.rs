@@ -330,18 +330,31 @@ fn holders(
 ) -> Result<BTreeSet<RepositoryName>, OpsError> {
     let mut names = BTreeSet::new();
     for held in base.iter().flat_map(|base| &base.held) {
-        let is_registry = document.origins[held.origin].kind == OriginKind::Registry;
+        let origin = &document.origins[held.origin];
         for name in &held.repositories {
-            // A receipt of a registry contains names there; other receipts contain names before any
-            // renaming.
-            names.insert(if is_registry {
-                name.clone()
-            } else {
-                renames.apply(name)?.with_library()
-            });
+            let renamed =
+                |name: &RepositoryName| renames.apply(name).map(|name| name.with_library());
+            if origin.kind != OriginKind::Registry {
+                names.insert(renamed(name)?);
+                continue;
+            }
+            // A receipt of a registry has the names there. At another registry, or below another
+            // prefix, the same images have those that this push gives them.
+            if let Some(name) = without_prefix(name, &origin.name) {
+                names.insert(renamed(&name)?);
+            }
+            names.insert(name.clone());
         }
     }
     Ok(names)
+}
+
+/// The name of a repository of `registry`, a host and perhaps a prefix, as it was before a push put
+/// it there.
+fn without_prefix(name: &RepositoryName, registry: &str) -> Option<RepositoryName> {
+    let (_, prefix) = registry.split_once('/')?;
+    let rest = name.as_str().strip_prefix(prefix)?.strip_prefix('/')?;
+    rest.parse().ok()
 }
 
 /// Whether a repository has a blob that is not known to be there or to be ours.

@@ -439,6 +439,31 @@ fn a_receipt_of_a_registry_makes_a_delta_for_it() {
 }
 
 #[test]
+fn a_delta_for_one_registry_suits_another_that_has_the_same_images() {
+    let env = packed();
+    let (here, there) = (TestRegistry::start(), TestRegistry::start());
+    let (from, to) = (
+        format!("{}/m3", here.host()),
+        format!("{}/prod", there.host()),
+    );
+    for line in [
+        format!("push 1 {from}"),
+        format!("push 1 {to}"),
+        format!("receipt {from} --output have"),
+        "pack 2 --output d.tar --since have".to_owned(),
+        format!("push d.tar {to}"),
+    ] {
+        let _ = env.run_line(&line).success();
+    }
+    let repository = "prod/acme/api".parse().unwrap();
+    let [_, second, _] = releases();
+    let tag = there
+        .store()
+        .resolve_tag(&repository, &"2".parse().unwrap());
+    assert_eq!(tag.unwrap().as_ref(), Some(second[0].1.digest()));
+}
+
+#[test]
 fn a_registry_of_docker_takes_a_delta() {
     if !programs::are_here(&[docker_registry::PROGRAM]) {
         return;
