@@ -71,9 +71,9 @@ the rest are done, 4 content did not verify, 5 refused before starting, 130
 interrupted.
 
 Results go to stdout, everything else to stderr. Running pull, push, unpack or
-select again is safe: it continues where the last run stopped. pack, export and
-keygen refuse to replace an existing file unless `--force` says so (keygen never
-replaces a key)."
+select again is safe: it continues where the last run stopped. pack and keygen
+refuse to replace an existing file unless `--force` says so (keygen never
+replaces a key); export and copy never replace one."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -238,7 +238,7 @@ pub(crate) enum CommandError {
     #[error("failed to start a thread")]
     Runtime(#[source] io::Error),
     /// The user asked for an end.
-    #[error("interrupted{}; what was finished is kept, and running the command again continues", progress.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
+    #[error("interrupted{}; run the command again to continue", progress.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
     Interrupted { progress: Option<String> },
 }
 

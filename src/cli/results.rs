@@ -110,7 +110,9 @@ impl Results {
             })?;
             output.write(&bytes)?;
         }
-        if let Some(output) = self.retry_list {
+        // Where a run ended before its images were known, an earlier list stays.
+        let is_known = run.found.is_ok() || run.list.is_some() || !run.names.is_empty();
+        if let Some(output) = self.retry_list.filter(|_| is_known) {
             output.write(retry_list(self.verb, run).as_bytes())?;
         }
         if let Some(output) = self.digest_file {
@@ -145,6 +147,9 @@ impl Output {
             })
     }
 }
+
+/// How every retry list starts.
+pub(super) const RETRY_LIST_START: &str = "# hod ";
 
 /// The images that are still to be done, as a list that the same verb takes.
 fn retry_list(verb: &str, run: &Run<'_>) -> String {
@@ -181,7 +186,7 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let n = lines.len() + names.len();
     let are = if n == 1 { "is" } else { "are" };
     let images = format_count(n_all, "image");
-    let mut text = format!("# hod {verb}: {n} of {images} {are} still to be done\n");
+    let mut text = format!("{RETRY_LIST_START}{verb}: {n} of {images} {are} still to be done\n");
     text.push_str(&list::write_lines(&lines));
     for name in names {
         text.push_str(&name);

@@ -221,7 +221,7 @@ error: 2 of 3 images are not in `store`; nothing was done
   team/app:2
   other/app:1
 
-hint: `hod ls` shows what is there; `hod pull` fetches what is missing.
+hint: Check the names and tags: `hod ls` shows what is there.
 "
     );
     assert!(registry.seen().is_empty());

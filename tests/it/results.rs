@@ -389,3 +389,42 @@ fn what_a_killed_run_left_of_its_results_is_removed() {
     assert!(exists(&env.path(".r.json.partial-direct")));
     assert!(exists(&env.path(".r.json.partial-linked")));
 }
+
+#[test]
+fn a_list_that_a_person_wrote_is_not_replaced_by_what_is_left_of_it() {
+    let env = TestEnv::in_memory();
+    let from = TestRegistry::start();
+    from.add("app/a:1", &image(1));
+    let list = "# ours\napp/a:1\napp/missing:1\n";
+    env.write("list.txt", list);
+    let pull = format!("pull list.txt --store store --source {}", from.host());
+    for flags in ["", "--dry-run"] {
+        let line = format!("{pull} {flags} --retry-list list.txt");
+        env.run_line(&line).exits(2);
+        assert_eq!(env.read("list.txt"), list);
+    }
+    // What is left of a run is, and so it is where the user says that it is such a list.
+    let _ = env
+        .run_line(&format!("{pull} --retry-list retry.txt"))
+        .exits(3);
+    let left = env.read("retry.txt");
+    let again = pull.replace("list.txt", "retry.txt");
+    let _ = env
+        .run_line(&format!("{again} --retry-list retry.txt"))
+        .exits(5);
+    assert_eq!(
+        env.read("retry.txt")
+            .replace("1 of 1 image", "1 of 2 images"),
+        left
+    );
+    // A run that ends before its images are known says nothing of them.
+    for line in [
+        format!("copy @retry.txt {}/BAD --retry-list retry.txt", from.host()),
+        format!("copy @none.txt {} --retry-list retry.txt", from.host()),
+        format!("push none.tar {} --retry-list retry.txt", from.host()),
+    ] {
+        let before = env.read("retry.txt");
+        env.run_line(&line).exits(2);
+        assert_eq!(env.read("retry.txt"), before, "{line}");
+    }
+}

@@ -126,8 +126,8 @@ pub(crate) struct VerifyArgs {
 /// its layers that are not in OLD; then the size of a delta for a target that has OLD. One of the
 /// two may be a receipt. Images are compared by the names that a push without flags gives them, and
 /// those below the prefix of a registry without it. `--only` and `--platform` narrow both. With
-/// `--rename`, `--project` and `--strip-host`, the registry of the two (NEW, if there is none or two)
-/// was pushed to with these flags: the names of the other are changed by them before they are compared.
+/// `--rename`, `--project` and `--strip-host`, the registry or receipt of the two (or NEW, if both are or
+/// none is) has the names that a push with these flags gave, and the other is compared under these names.
 /// Exits 0 whether or not they differ, unless `--exit-code` is given, and with 3 if an image cannot be
 /// read, or is named and in neither of the two.
 #[derive(Debug, Args)]

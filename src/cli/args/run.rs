@@ -20,7 +20,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FailFastArgs {
-    /// Stop at the first image that fails; with several targets, at each of them
+    /// Stop at the first image that fails
     #[arg(long)]
     fail_fast: bool,
 }

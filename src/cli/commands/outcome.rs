@@ -429,13 +429,15 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
         }
         Effect::Real if outcome.is_closed => "Nothing was written.",
         Effect::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
-            "What was finished is kept; running the command again does only what is missing."
+            "What was finished is kept; run the command again for the rest."
         }
         // The same again would end the same.
-        Effect::Real => "What was finished is kept.",
+        Effect::Real if outcome.images.iter().any(is_done) => "What was finished is kept.",
+        Effect::Real => "",
         Effect::DryRun => "This was a dry run: nothing was changed.",
     };
-    if effect == Effect::DryRun || exit_of(outcome) != Exit::Refused {
+    let is_refused = effect == Effect::Real && exit_of(outcome) == Exit::Refused;
+    if !is_refused && !kept.is_empty() {
         hints.push(kept.to_owned());
     }
     (!hints.is_empty()).then(|| hints.join("\n"))

@@ -44,7 +44,8 @@ impl Hint for TargetError {
             }
             Self::Image { .. } => {
                 "A target is a registry and, if need be, a prefix, `HOST/PREFIX`: images keep their \
-                 names below it, and `--rename` gives them others. To copy several images, write \
+                 names below it, also the registry in front of a name, unless `--strip-host` or \
+                 `--rename` says otherwise. To copy several images, write \
                  them into a list, one a line, and copy that."
                     .to_owned()
             }

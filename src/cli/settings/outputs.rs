@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
+use crate::cli::results::RETRY_LIST_START;
 use crate::fsx::{self, OutputKind};
 
 /// Refuses an output that is a directory, or has a name that no file can have.
@@ -38,11 +39,15 @@ pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
     }
 }
 
+/// The longest file that may be a list, in bytes.
+const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+
 /// Files that a run reads and writes besides its reports.
 #[derive(Debug, Default)]
 pub(crate) struct RunFiles<'a> {
     pub(crate) inputs: Vec<&'a Path>,
-    /// Lists, which a retry list may replace: a loop continues with the remaining images.
+    /// Lists, of which a retry list may replace an earlier one: a loop continues with the remaining
+    /// images.
     pub(crate) lists: &'a [PathBuf],
     pub(crate) outputs: Vec<&'a Path>,
 }
@@ -55,12 +60,15 @@ impl RunFiles<'_> {
         let others = [args.report.as_deref(), args.digest_file.as_deref()];
         let others: Vec<&Path> = others.into_iter().flatten().collect();
         require_others(&others, &[&inputs, self.lists].concat())?;
-        require_others(retry_list.as_slice(), &inputs)?;
+        let kept = self.lists.iter().filter(|list| !is_retry_list(list));
+        let kept: Vec<PathBuf> = kept.cloned().collect();
+        require_others(retry_list.as_slice(), &[inputs, kept].concat())?;
         let mut seen = Vec::new();
         let all = self.outputs.iter().copied().chain(others).chain(retry_list);
         for output in all.filter(|output| !fsx::is_stdout(output)) {
-            let path = fsx::resolve(output)?;
-            if fsx::try_stat(&path)?.is_some_and(|stat| !stat.is_file) {
+            // What cannot be looked at is refused where it is to be written.
+            let path = fsx::absolute(output);
+            if fsx::try_stat(&path).is_ok_and(|found| found.is_some_and(|stat| !stat.is_file)) {
                 continue;
             }
             if seen.contains(&path) {
@@ -72,6 +80,12 @@ impl RunFiles<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a list was written as the rest of a run, and not by a person.
+fn is_retry_list(path: &Path) -> bool {
+    let start = fsx::try_read(path, LIST_LEN_MAX);
+    matches!(start, Ok(Some(bytes)) if bytes.starts_with(RETRY_LIST_START.as_bytes()))
 }
 
 /// Refuses an output that is one of the input files, or is in one of the input directories.

@@ -125,11 +125,11 @@ impl Hint for OpsError {
                 Some("pull the images into a store first: `hod pull LIST --store DIR`".to_owned())
             }
             Self::NoImages { .. } => Some(
-                "check the name: a prefix or repository that does not exist holds no images, either"
+                "Check the name: a prefix or repository that does not exist holds no images."
                     .to_owned(),
             ),
             Self::Missing { .. } | Self::NoneFound { .. } => {
-                Some("`hod ls` shows what is there; `hod pull` fetches what is missing".to_owned())
+                Some("Check the names and tags: `hod ls` shows what is there.".to_owned())
             }
             Self::Output(error) => error.hint(),
             Self::Key(error) => error.hint(),

@@ -583,7 +583,7 @@ fn without_a_preflight_each_image_says_it_for_itself() {
 
     hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
           push into another with `--project`.
-          What was finished is kept; running the command again does only what is missing.
+          What was finished is kept; run the command again for the rest.
     ");
     let usage = site.push("--no-preflight --create-projects").exits(2);
     assert!(
