@@ -332,16 +332,16 @@ fn holders(
     for held in base.iter().flat_map(|base| &base.held) {
         let origin = &document.origins[held.origin];
         for name in &held.repositories {
-            let renamed =
+            let pushed_as =
                 |name: &RepositoryName| renames.apply(name).map(|name| name.with_library());
             if origin.kind != OriginKind::Registry {
-                names.insert(renamed(name)?);
+                names.insert(pushed_as(name)?);
                 continue;
             }
             // A receipt of a registry has the names there. At another registry, or below another
             // prefix, the same images have those that this push gives them.
             if let Some(name) = without_prefix(name, &origin.name) {
-                names.insert(renamed(&name)?);
+                names.insert(pushed_as(&name)?);
             }
             names.insert(name.clone());
         }

@@ -24,7 +24,8 @@ pub(crate) fn improve(error: &mut clap::Error, arguments: &[OsString]) {
             let Some(given) = word(error, ContextKind::InvalidSubcommand) else {
                 return;
             };
-            find(VERBS, verb.as_deref(), &given).map(str::to_owned)
+            let tip = fitting(VERBS, verb.as_deref(), &given).next();
+            tip.map(|tip| tip.text.to_owned())
         }
         ErrorKind::UnknownArgument => {
             let Some(given) = word(error, ContextKind::InvalidArg) else {
@@ -77,16 +78,40 @@ fn word(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-fn find(tips: &'static [Tip], verb: Option<&str>, word: &str) -> Option<&'static str> {
-    let is_after =
-        |tip: &&Tip| tip.after.is_empty() || verb.is_some_and(|v| tip.after.contains(&v));
-    let mut fitting = tips.iter().filter(is_after);
-    Some(fitting.find(|tip| tip.words.contains(&word))?.text)
+/// The tips for a word after a verb, the best first.
+fn fitting(
+    tips: &'static [Tip],
+    verb: Option<&str>,
+    word: &str,
+) -> impl Iterator<Item = &'static Tip> {
+    tips.iter().filter(move |tip| {
+        let is_after = tip.after.is_empty() || verb.is_some_and(|verb| tip.after.contains(&verb));
+        is_after && tip.words.contains(&word)
+    })
+}
+
+/// Whether the verb has the flag that a tip begins with, if it begins with one.
+fn has_flag(verb: Option<&str>, tip: &str) -> bool {
+    let Some(rest) = tip.strip_prefix("`--") else {
+        return true;
+    };
+    let flag = rest.split(['`', ' ', '=']).next().unwrap_or_default();
+    let mut command = super::Cli::command();
+    command.build();
+    let Some(verb) = verb.and_then(|verb| command.find_subcommand(verb)) else {
+        return true;
+    };
+    let mut verbs = std::iter::once(verb).chain(verb.get_subcommands());
+    verbs.any(|verb| verb.get_arguments().any(|arg| arg.get_long() == Some(flag)))
 }
 
 fn unknown_argument(verb: Option<&str>, given: &str) -> Option<String> {
-    if let Some(text) = find(FLAGS, verb, given) {
-        return Some(text.to_owned());
+    let fitting: Vec<&Tip> = fitting(FLAGS, verb, given).collect();
+    if let Some(tip) = fitting.iter().find(|tip| has_flag(verb, tip.text)) {
+        return Some(tip.text.to_owned());
+    }
+    if let (Some(verb), false) = (verb, fitting.is_empty()) {
+        return Some(format!("`hod {verb} --help` lists the flags that it has"));
     }
     let takes_output = verb.is_some_and(|verb| matches!(verb, "unpack" | "export" | "keygen"));
     (takes_output && !given.starts_with('-'))
@@ -177,8 +202,10 @@ mod tests {
             }
         }
         for tip in FLAGS {
+            let mut all = ["why", "copy", "pull", "pack"].iter();
             let verbs = if tip.after.is_empty() {
-                &["why"]
+                let has = all.find(|verb| has_flag(Some(verb), tip.text));
+                std::slice::from_ref(has.expect("a verb that has it"))
             } else {
                 tip.after
             };
@@ -237,9 +264,20 @@ mod tests {
             ("ls s --format json", "`--json` prints"),
             ("pull l --store s --format json", "`--json` prints"),
             ("pull l -s st", "`--store DIR`"),
-            ("push s h -s st", "the first argument is what is read"),
+            ("push s h -s st", "are arguments, without a flag"),
             ("push s h --all", "leave the flag out"),
-            ("pull l --store s --all", "`hod pull --platform all`"),
+            ("pull l --store s --all", "`--platform all`"),
+            ("copy s h --all", "leave the flag out"),
+            ("copy s h --dest-tls-verify=false", "`--insecure HOST`"),
+            ("copy s h --remove-signatures", "`--no-referrers`"),
+            // A flag that the verb does not have is not named.
+            (
+                "pack s -o f --dest-tls-verify=false",
+                "`hod pack --help` lists",
+            ),
+            ("serve s --override-os linux", "`hod serve --help` lists"),
+            ("ls s --digestfile f", "`hod ls --help` lists"),
+            ("bundle merge a b -o c --sign-by k", "`--sign KEY`"),
             ("select l --store s --tree t", "`--output DIR`"),
             ("push --tree t h", "the tree is the first argument"),
             ("ls s --tree", "`hod ls` has one form"),

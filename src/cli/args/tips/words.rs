@@ -113,6 +113,25 @@ pub(super) const FLAGS: &[Tip] = &[
         "without a list, all images are carried: leave the flag out",
     ),
     after(
+        &["copy"],
+        &[
+            "--all",
+            "-a",
+            "--multi-arch",
+            "--all-platforms",
+            "--all-arch",
+        ],
+        "every platform is copied unless `--platform` chooses some: leave the flag out",
+    ),
+    tip(
+        &["--remove-signatures"],
+        "`--no-referrers` leaves signatures and other referrers out",
+    ),
+    tip(
+        &["--preserve-digests"],
+        "digests are kept without a flag: leave it out",
+    ),
+    after(
         &["ls", "verify"],
         &["--all", "-a"],
         "all images are read anyway: leave the flag out",
@@ -291,7 +310,7 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["--src-authfile", "--dest-authfile"],
-        "the variable `REGISTRY_AUTH_FILE` names the file of logins",
+        "`--authfile FILE` names the file of logins, and so does the variable `REGISTRY_AUTH_FILE`",
     ),
     tip(
         &[
@@ -301,7 +320,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "--all-platforms",
             "--all-arch",
         ],
-        "`hod pull --platform all` carries every platform",
+        "`--platform all` carries every platform",
     ),
     tip(
         &[
@@ -312,12 +331,12 @@ pub(super) const FLAGS: &[Tip] = &[
             "--os",
             "--platforms",
         ],
-        "`hod pull --platform OS/ARCHITECTURE` chooses the platform",
+        "`--platform OS/ARCHITECTURE` chooses the platform",
     ),
     tip(
         &["-s", "--src", "-d", "--dest", "--scoped"],
-        "the first argument is what is read; `hod pull --source REGISTRY` names the registry to \
-         pull from",
+        "what is read and what is written are arguments, without a flag; `--source REGISTRY`, where a \
+         verb has it, is the registry of names that have none",
     ),
     tip(
         &["--retry-times", "--retry", "--max-retries"],
