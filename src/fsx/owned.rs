@@ -1,7 +1,7 @@
 //! Files and directories that must be the user's own: opened without following a symbolic link,
 //! and checked before anything in them is touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -78,6 +78,8 @@ pub fn require_real_dirs(root: &Path, path: &Path) -> Result<(), Error> {
 pub struct RealDirs {
     root: PathBuf,
     seen: HashMap<PathBuf, Seen>,
+    /// Those in which something can be created.
+    writable: HashSet<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,19 +95,38 @@ impl RealDirs {
         Self {
             root: root.to_owned(),
             seen: HashMap::new(),
+            writable: HashSet::new(),
         }
     }
 
     /// Fails as [`require_real_dirs`] does.
     pub fn require(&mut self, path: &Path) -> Result<(), Error> {
+        self.walk(path).map(drop)
+    }
+
+    /// Fails as [`RealDirs::require`] does, and if the directory of `path` does not exist and this
+    /// user cannot create it.
+    pub fn require_creatable(&mut self, path: &Path) -> Result<(), Error> {
+        match self.walk(path)? {
+            Some(dir) if !self.writable.contains(&dir) => {
+                super::require_writable(&dir)?;
+                self.writable.insert(dir);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at the directories of a path; returns the last that exists, unless all do.
+    fn walk(&mut self, path: &Path) -> Result<Option<PathBuf>, Error> {
         let Ok(relative) = path.strip_prefix(&self.root) else {
-            return Ok(());
+            return Ok(None);
         };
         let mut at = self.root.clone();
         for part in relative.parent().into_iter().flat_map(Path::iter) {
             at.push(part);
             match self.look(&at)? {
-                Seen::Missing => return Ok(()),
+                Seen::Missing => return Ok(at.parent().map(Path::to_owned)),
                 Seen::Real => {}
                 Seen::Other => {
                     // Opening it distinguishes the two cases.
@@ -114,7 +135,7 @@ impl RealDirs {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Creates a directory and its parents, none of which is a symbolic link; idempotent.

@@ -1,14 +1,15 @@
-//! Refusing to write through symbolic links, before anything is changed.
+//! Refusing to write through symbolic links, or where this user may not, before anything is changed.
 
 use std::path::Path;
 
-use super::OpsError;
+use super::{OpsError, OutputError};
 use crate::bridge;
-use crate::store::IndirectCheck;
+use crate::store::{IndirectCheck, StoreError};
 use crate::transfer::{OnFailure, Plan, publications};
 
 /// Fails if none of the planned images, or with [`OnFailure::Stop`] not all of them, can be written
-/// to the store at `path` because of symbolic links in it. Otherwise the affected images fail alone.
+/// to the store at `path` because of symbolic links in it, or of directories in which nothing can be
+/// created. Otherwise the affected images fail alone.
 pub(super) async fn require_real(
     path: &Path,
     plan: &Plan,
@@ -27,7 +28,10 @@ pub(super) async fn require_real(
         }
         match first {
             Some(error) if on_failure == OnFailure::Stop || n_refused == images.len() => {
-                Err(error.into())
+                Err(match error {
+                    StoreError::File(source) => OutputError::NotWritable { path, source }.into(),
+                    error => error.into(),
+                })
             }
             _ => Ok(()),
         }

@@ -1,4 +1,5 @@
-//! Symbolic links in a tree, through which nothing is written.
+//! Whether images can be written to a tree: nothing is written through symbolic links in it, nor where
+//! this user may create nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use super::layout::Tree;
 use super::{Publication, StoreError};
 use crate::fsx::RealDirs;
 
-/// Looks for symbolic links where images are to be written; looks at each directory once.
+/// Looks at the directories to which images are to be written, at each once.
 #[derive(Debug)]
 pub struct IndirectCheck {
     /// The store, which may be a link itself.
@@ -24,29 +25,31 @@ impl IndirectCheck {
     }
 
     /// Fails with [`StoreError::Indirect`] if one of the directories that the image has in the tree
-    /// is a symbolic link; changes nothing.
+    /// is a symbolic link, and with [`StoreError::File`] if one cannot be created; changes nothing.
     pub fn check(&mut self, image: &Publication) -> Result<(), StoreError> {
         let tree = Tree::below(&self.path);
         let repository = tree.repository(&image.repository);
         for digest in image.blobs.iter().chain(&image.manifests) {
-            self.require_real(&tree.blob(digest))?;
+            self.require(&tree.blob(digest))?;
         }
         for digest in &image.blobs {
-            self.require_real(&repository.layer(digest))?;
+            self.require(&repository.layer(digest))?;
         }
         for digest in &image.manifests {
-            self.require_real(&repository.revision(digest))?;
+            self.require(&repository.revision(digest))?;
         }
         if let Some(tag) = &image.tag {
             let tag = repository.tag(tag);
-            self.require_real(&tag.current())?;
-            self.require_real(&tag.past(&image.top))?;
+            self.require(&tag.current())?;
+            self.require(&tag.past(&image.top))?;
         }
         Ok(())
     }
 
-    /// Fails if a directory between the store and the file at `path` is a symbolic link.
-    fn require_real(&mut self, path: &Path) -> Result<(), StoreError> {
-        self.dirs.require(path).map_err(StoreError::indirect)
+    /// Fails if a directory between the store and the file at `path` is a symbolic link, or cannot be
+    /// created.
+    fn require(&mut self, path: &Path) -> Result<(), StoreError> {
+        let dirs = &mut self.dirs;
+        dirs.require_creatable(path).map_err(StoreError::indirect)
     }
 }

@@ -5,6 +5,7 @@ use hod::fsx;
 use super::{large, source};
 use crate::support::disk::SmallDisk;
 use crate::support::env::{TestEnv, finish};
+use crate::support::images::image;
 use crate::support::registry::TestRegistry;
 use crate::support::tree::files;
 
@@ -257,4 +258,37 @@ fn targets_in_a_directory_that_is_gone_are_refused() {
     ));
     let refused = finish(&mut shell);
     assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+}
+
+#[test]
+fn a_read_only_place_of_all_images_is_found_before_others_are_filled() {
+    let env = TestEnv::new();
+    let from = source(&env);
+    let _ = env.store("store");
+    for (end, inside) in [
+        ("store:store", "store/docker/registry/v2/repositories/kinds"),
+        ("dir:layouts", "layouts/kinds"),
+    ] {
+        let Some(disk) = SmallDisk::mount(&env, inside, "size=1M") else {
+            return;
+        };
+        disk.remount("ro");
+        let target = TestRegistry::start();
+        let copy = format!("copy list.txt --source {}", from.host());
+        for line in [
+            format!("{copy} {} {end}", target.host()),
+            format!("{copy} {end}"),
+        ] {
+            env.run_line(&line).exits(5);
+        }
+        assert!(target.store().repositories().unwrap().is_empty(), "{end}");
+        // Beside images that can be written, they fail alone.
+        from.add("elsewhere/one:1", &image(77));
+        env.write(
+            "more.txt",
+            format!("{}\nelsewhere/one:1\n", env.read("list.txt")),
+        );
+        let line = format!("copy more.txt --source {} {end}", from.host());
+        env.run_line(&line).exits(3);
+    }
 }

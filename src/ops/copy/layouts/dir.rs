@@ -1,15 +1,17 @@
 //! A directory of `dir:` layouts.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::LayoutFormat;
 use super::fill::{Filler, Looked};
+use crate::bridge;
 use crate::fsx;
 use crate::layout::{self, LayoutError};
-use crate::ops::batch::Batch;
+use crate::ops::batch::{Batch, require_writable};
 use crate::ops::copy::target::Feed;
 use crate::ops::{Context, OpsError, OutputError, platforms};
 use crate::transfer::{LayoutSink, Source};
@@ -38,10 +40,35 @@ impl LayoutFormat for DirLayouts {
         fsx::require_writable(path)
     }
 
-    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+    async fn look(
+        &self,
+        cx: &Context,
+        (source, path): (&dyn Source, &Path),
+        batch: &mut Batch,
+    ) -> Result<Box<dyn Filler>, OpsError> {
         platforms::warn_of_partial(cx, source, batch);
-        Box::new(DirFiller(None))
+        let places = batch.plan.images.iter();
+        let places = places.map(|image| path.join(image.wanted.destination.repository.as_str()));
+        let looked = require_places(path.to_owned(), places.collect());
+        looked.await?;
+        Ok(Box::new(DirFiller(None)))
     }
+}
+
+/// Refuses places of which none can be created. If some can, the others fail alone.
+async fn require_places(path: PathBuf, places: BTreeSet<PathBuf>) -> Result<(), OpsError> {
+    bridge::run(move || {
+        let mut looked = places
+            .iter()
+            .map(|place| fsx::require_writable(fsx::dir_of(place)));
+        match looked.next() {
+            Some(Err(first)) if looked.all(|looked| looked.is_err()) => {
+                require_writable(&path, Err(first))
+            }
+            _ => Ok(()),
+        }
+    })
+    .await
 }
 
 /// The layouts, when they are started.

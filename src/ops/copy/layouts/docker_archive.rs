@@ -52,8 +52,13 @@ impl LayoutFormat for DockerArchive {
         fsx::require_writable_file(path)
     }
 
-    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
-        Box::new(narrow(cx, source, batch).await)
+    async fn look(
+        &self,
+        cx: &Context,
+        (source, _): (&dyn Source, &Path),
+        batch: &mut Batch,
+    ) -> Result<Box<dyn Filler>, OpsError> {
+        Ok(Box::new(narrow(cx, source, batch).await))
     }
 }
 

@@ -31,9 +31,15 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
     /// Refuses a path where this user can create nothing, or not replace what is there.
     fn require_writable(&self, path: &Path) -> Result<(), fsx::Error>;
 
-    /// Takes out the images that it cannot hold, and says which tools cannot read the others.
+    /// Takes out the images that it cannot hold, and says which tools cannot read the others. Refuses
+    /// images of which none can be written.
     #[expect(private_interfaces, reason = "only copy calls it")]
-    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler>;
+    async fn look(
+        &self,
+        cx: &Context,
+        from_to: (&dyn Source, &Path),
+        batch: &mut Batch,
+    ) -> Result<Box<dyn Filler>, OpsError>;
 
     /// How many bytes it takes of a disk with these images, as copies; `mtime` is the time of every
     /// member of an archive.

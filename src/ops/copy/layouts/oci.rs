@@ -34,10 +34,15 @@ impl LayoutFormat for OciLayout {
         OciDirWriter::require_writable(path)
     }
 
-    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+    async fn look(
+        &self,
+        cx: &Context,
+        (source, _): (&dyn Source, &Path),
+        batch: &mut Batch,
+    ) -> Result<Box<dyn Filler>, OpsError> {
         platforms::warn_of_partial(cx, source, batch);
         tell_readers(cx, &batch.plan);
-        Box::new(OciFiller)
+        Ok(Box::new(OciFiller))
     }
 }
 

@@ -34,7 +34,12 @@ impl LayoutFormat for OciArchive {
         fsx::require_writable_file(path)
     }
 
-    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+    async fn look(
+        &self,
+        cx: &Context,
+        (source, _): (&dyn Source, &Path),
+        batch: &mut Batch,
+    ) -> Result<Box<dyn Filler>, OpsError> {
         platforms::warn_of_partial(cx, source, batch);
         oci::tell_readers(cx, &batch.plan);
         let has_referrers = |image: &Resolved| !image.referrers.is_empty();
@@ -44,7 +49,7 @@ impl LayoutFormat for OciArchive {
                  containerd fails: export with `--no-referrers`, or import with `--no-unpack`",
             );
         }
-        Box::new(OciArchiver)
+        Ok(Box::new(OciArchiver))
     }
 
     fn len(&self, plan: &Plan, mtime: u64) -> u64 {
