@@ -23,7 +23,7 @@ mod raw_member;
 mod reader;
 mod writer;
 
-pub use decoder::{Compression, decoder};
+pub use decoder::{Compression, WindowTooLarge, decoder};
 pub use entry_path::{EntryPath, EntryPathError};
 pub use error::ArchiveError;
 pub use header::{

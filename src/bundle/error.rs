@@ -8,7 +8,7 @@ use crate::hint::Hint;
 use crate::oci::{ContentMismatch, Digest, ManifestError};
 use crate::report::ErrorClass;
 use crate::report::amount::{format_bytes, format_missing};
-use crate::tarball::EntryPathError;
+use crate::tarball::{EntryPathError, WindowTooLarge};
 
 /// The description of a file that is compressed with gzip.
 pub(super) const GZIPPED: &str = "it is compressed with gzip";
@@ -66,6 +66,12 @@ pub enum BundleError {
         member: String,
         #[source]
         source: std::io::Error,
+    },
+    /// A compressed bundle that can only be decompressed with more memory than it gets.
+    #[error("bundle `{}` cannot be decompressed", path.display())]
+    Window {
+        path: PathBuf,
+        source: WindowTooLarge,
     },
     /// Some other file.
     #[error("`{}` is not a hod bundle: {found}", path.display())]
@@ -423,6 +429,7 @@ impl BundleError {
             | Self::Read { .. }
             | Self::NotABundle { .. }
             | Self::Compressed { .. }
+            | Self::Window { .. }
             | Self::Unsupported { .. }
             | Self::VolumeTooSmall { .. }
             | Self::NoSuchVolume { .. }
@@ -467,6 +474,7 @@ impl BundleError {
             | Self::Read { source, .. } => source.class(),
             Self::NotABundle { .. }
             | Self::Compressed { .. }
+            | Self::Window { .. }
             | Self::Unsupported { .. }
             | Self::VolumeTooSmall { .. }
             | Self::NoSuchVolume { .. }
@@ -505,6 +513,7 @@ impl Hint for BundleError {
             Self::InVolume { source, .. }
             | Self::InBundle { source, .. }
             | Self::InStream { source, .. } => return source.hint(),
+            Self::Window { source, .. } => return source.hint(),
             Self::Signature(error) => return error.hint(),
             Self::Sign(error) => return error.hint(),
             Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {

@@ -4,7 +4,9 @@ use super::error::{BundleError, MemberProblem};
 use super::hashing::BUFFER_LEN;
 use super::volume::{Content, Member, Volume};
 use crate::oci::{ContentMismatch, Digest, Verifier};
-use crate::tarball::{END, EntryPath, Fault, Input, MemberKind, Problem, RawMember};
+use crate::tarball::{
+    END, EntryPath, Fault, Input, MemberKind, Problem, RawMember, WindowTooLarge,
+};
 
 impl From<Fault> for BundleError {
     fn from(fault: Fault) -> Self {
@@ -12,6 +14,9 @@ impl From<Fault> for BundleError {
         let problem = match fault.problem {
             Problem::Read(source) => return Self::Read { path, source },
             Problem::Decompress(source) => {
+                if let Some(source) = WindowTooLarge::of(&source) {
+                    return Self::Window { path, source };
+                }
                 return Self::Decompress {
                     path,
                     member,

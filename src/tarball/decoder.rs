@@ -2,12 +2,21 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use crate::hint::Hint;
+use crate::report::amount::format_len;
+
 /// The first bytes of a gzip member.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The first bytes of a zstd frame without data, as `pzstd` begins a file: all but the lowest four bits
+/// of the first byte.
+const SKIPPABLE_MAGIC: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// The logarithm of the largest window of a layer, 128 MiB: what `zstd` itself takes without being told.
 const WINDOW_LOG_MAX: u32 = 27;
+
+/// The number of the error in zstd's interface.
+const WINDOW_TOO_LARGE: usize = 16;
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +34,20 @@ impl Compression {
     pub fn of(start: &[u8]) -> Self {
         if start.starts_with(&GZIP_MAGIC) {
             Self::Gzip
-        } else if start.starts_with(&ZSTD_MAGIC) {
+        } else if start.starts_with(&ZSTD_MAGIC) || is_skippable(start) {
             Self::Zstd
         } else {
             Self::None
         }
     }
+}
+
+/// Whether a stream starts with a skippable frame.
+fn is_skippable(start: &[u8]) -> bool {
+    let [first, rest @ ..] = start else {
+        return false;
+    };
+    first & 0xf0 == SKIPPABLE_MAGIC[0] && rest.starts_with(&SKIPPABLE_MAGIC[1..])
 }
 
 /// Decompresses `input`, if its first bytes say that it is compressed.
@@ -57,9 +74,55 @@ pub(super) fn decoder_of<'a>(
         Compression::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(input)?;
             decoder.window_log_max(window_log_max)?;
-            Box::new(decoder)
+            Box::new(Frames {
+                decoder,
+                window_log_max,
+            })
         }
     })
+}
+
+/// A zstd stream that can only be decompressed with more memory than it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its zstd window is too large: it may have {} at most", format_len(1 << self.log_max))]
+pub struct WindowTooLarge {
+    /// The logarithm of the largest window that is taken.
+    pub log_max: u32,
+}
+
+impl WindowTooLarge {
+    /// The reason of an error of a decoder, if it is this one.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl Hint for WindowTooLarge {
+    fn hint(&self) -> Option<String> {
+        let advice = "It was compressed with `zstd --long` or `--ultra`. Compress it again without \
+                      them: `zstd -dc --long=31 OLD.tar.zst | zstd -o NEW.tar.zst`.";
+        Some(advice.to_owned())
+    }
+}
+
+/// The frames of a zstd file as one stream.
+struct Frames<R: BufRead> {
+    decoder: zstd::Decoder<'static, R>,
+    window_log_max: u32,
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer).map_err(|error| {
+            // The crate has errors of zstd as their texts.
+            let code = 0_usize.wrapping_sub(WINDOW_TOO_LARGE);
+            if error.to_string() != zstd::zstd_safe::get_error_name(code) {
+                return error;
+            }
+            let log_max = self.window_log_max;
+            io::Error::new(io::ErrorKind::InvalidInput, WindowTooLarge { log_max })
+        })
+    }
 }
 
 /// The members of a gzip file as one stream. Zeros behind one are padding, as for `gzip` itself.
@@ -142,6 +205,42 @@ mod tests {
         check(&frame(b"one"), (Compression::Zstd, b"one"));
         let two = [frame(b"one"), frame(b"two")].concat();
         check(&two, (Compression::Zstd, b"onetwo"));
+        for first in 0x50..=0x5f {
+            let skippable = [first, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+            let parts = [&skippable, &frame(b"one")[..], &skippable, &frame(b"two")].concat();
+            check(&parts, (Compression::Zstd, b"onetwo"));
+        }
+        for plain in [b"\x4f\x2a\x4d\x18", b"\x60\x2a\x4d\x18"] {
+            check(plain, (Compression::None, plain));
+        }
+    }
+
+    /// A frame of `bytes`, which are few, that asks for a window of two to the power of `log`.
+    fn frame_with_window(log: u8, bytes: &[u8]) -> Vec<u8> {
+        let block = 1 | u32::try_from(bytes.len()).unwrap() << 3;
+        let head = [
+            &ZSTD_MAGIC[..],
+            &[0, (log - 10) << 3],
+            &block.to_le_bytes()[..3],
+        ];
+        [&head.concat(), bytes].concat()
+    }
+
+    #[test]
+    fn a_window_that_is_too_large_is_told_from_damage() {
+        let read = |stored: &[u8]| {
+            let mut bytes = Vec::new();
+            let (_, mut content) = decoder(stored).unwrap();
+            content.read_to_end(&mut bytes).map(|_| bytes)
+        };
+        assert_eq!(read(&frame_with_window(27, b"one")).unwrap(), b"one");
+        for log in [28, 31] {
+            let error = read(&frame_with_window(log, b"one")).unwrap_err();
+            let expected = WindowTooLarge { log_max: 27 };
+            assert_eq!(WindowTooLarge::of(&error), Some(expected), "{log}: {error}");
+        }
+        let garbled = [&ZSTD_MAGIC[..], &[0x5a; 40]].concat();
+        assert_eq!(WindowTooLarge::of(&read(&garbled).unwrap_err()), None);
     }
 
     #[test]

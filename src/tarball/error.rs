@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::EntryPathError;
 use super::input::{Fault, Mode, Problem};
+use super::{EntryPathError, WindowTooLarge};
 use crate::fsx;
 use crate::hint::Hint;
 use crate::report::ErrorClass;
@@ -90,6 +90,9 @@ impl ArchiveError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::File(error) => error.class(),
+            Self::Decompress { source, .. } if WindowTooLarge::of(source).is_some() => {
+                ErrorClass::Policy
+            }
             Self::BadHeader { .. }
             | Self::Truncated { .. }
             | Self::Trailing { .. }
@@ -105,6 +108,11 @@ impl ArchiveError {
 
 impl Hint for ArchiveError {
     fn hint(&self) -> Option<String> {
+        if let Self::Decompress { source, .. } = self
+            && let Some(error) = WindowTooLarge::of(source)
+        {
+            return error.hint();
+        }
         match self {
             Self::File(error) => error.hint(),
             Self::BadHeader { .. }

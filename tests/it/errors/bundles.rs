@@ -7,7 +7,7 @@ use hod::bundle::{
     BlobProblem, BundleError, ImageProblem, MemberProblem, SignError, SignatureError,
 };
 use hod::oci::{Digest, ManifestError};
-use hod::tarball::EntryPath;
+use hod::tarball::{EntryPath, WindowTooLarge};
 
 use super::{absent_file, digest, path, render};
 
@@ -59,6 +59,10 @@ fn of_one_file() -> Vec<BundleError> {
             path: path(),
             member: "hod/bundle.json".to_owned(),
             source: io::ErrorKind::UnexpectedEof.into(),
+        },
+        BundleError::Window {
+            path: path(),
+            source: WindowTooLarge { log_max: 24 },
         },
         BundleError::NotABundle {
             path: path(),
@@ -179,6 +183,7 @@ fn of_bundles() {
             | BundleError::FileChanged { .. }
             | BundleError::Read { .. }
             | BundleError::Decompress { .. }
+            | BundleError::Window { .. }
             | BundleError::NotABundle { .. }
             | BundleError::Empty { .. }
             | BundleError::Incomplete { .. }

@@ -4,7 +4,7 @@ use std::io;
 
 use hod::layout::{CollectionError, LayoutError};
 use hod::oci::{Digest, ManifestError};
-use hod::tarball::{ArchiveError, EntryPath};
+use hod::tarball::{ArchiveError, EntryPath, WindowTooLarge};
 
 use super::{absent_file, digest, path, render};
 
@@ -29,6 +29,10 @@ fn of_archives() {
         ArchiveError::Decompress {
             path: path(),
             source: io::ErrorKind::InvalidData.into(),
+        },
+        ArchiveError::Decompress {
+            path: path(),
+            source: io::Error::other(WindowTooLarge { log_max: 27 }),
         },
         ArchiveError::UnsafePath {
             path: path(),

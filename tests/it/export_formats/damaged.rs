@@ -23,14 +23,14 @@ fn archives(env: &TestEnv) -> [(&'static str, Vec<u8>); 2] {
     })
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// With a checksum, as the `zstd` program writes it.
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.include_checksum(true).unwrap();
     encoder.write_all(bytes).unwrap();
@@ -38,12 +38,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What is neither text nor zeros.
-fn garbage(n: usize) -> Vec<u8> {
+pub(super) fn garbage(n: usize) -> Vec<u8> {
     [0xa5, 0].into_iter().cycle().take(n).collect()
 }
 
 /// With a bit of the `n`th byte from the end flipped.
-fn flipped(bytes: &[u8], n: usize) -> Vec<u8> {
+pub(super) fn flipped(bytes: &[u8], n: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let at = bytes.len() - n;
     bytes[at] ^= 1;
@@ -267,4 +267,70 @@ fn a_source_of_which_nothing_verifies_is_no_partial_failure() {
     assert!(output.stdout.contains("three"), "{}", output.stdout);
     damage("quay.io/ns/three:1");
     env.run_line("ls a.tar").exits(4);
+}
+
+/// The codes of `verify` of a file, and of the same from a pipe, with what they say.
+fn verify_both_ways(env: &TestEnv, name: &str) -> [(Option<i32>, String); 2] {
+    let stdin = Stdio::from(fsx::open(&env.path(name)).unwrap());
+    let mut command = env.hod();
+    command.args(["verify", "-"]).stdin(stdin);
+    [
+        env.run_line(&format!("verify {name}")),
+        finish(&mut command),
+    ]
+    .map(|output| (output.code, format!("{}{}", output.stdout, output.stderr)))
+}
+
+/// A frame of the first bytes, with a window of two to the power of `log`, and one of the rest.
+fn zstd_with_window(log: u8, bytes: &[u8]) -> Vec<u8> {
+    let (first, rest) = bytes.split_at(1000);
+    let block = 1 | 1000_u32 << 3;
+    let head = [
+        b"\x28\xb5\x2f\xfd\0",
+        &[(log - 10) << 3][..],
+        &block.to_le_bytes()[..3],
+    ]
+    .concat();
+    [&head, first, &zstd(rest)].concat()
+}
+
+#[test]
+fn every_kind_of_zstd_is_read_or_said_to_need_too_much_memory() {
+    let env = TestEnv::in_memory();
+    let [(_, oci), (_, docker)] = archives(&env);
+    env.run_line("pack store --output b.tar --no-tool")
+        .success();
+    let bundle = fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
+    for (kind, tar, n_ways) in [
+        ("oci-archive", oci, 1),
+        ("docker-archive", docker, 1),
+        ("bundle", bundle, 2),
+    ] {
+        // As `pzstd` writes it: a skippable frame with the length of each frame behind it.
+        for first in [0x50, 0x5a, 0x5f] {
+            let skippable = [first, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+            let (head, rest) = tar.split_at(tar.len() / 2);
+            let frames = [&skippable, &zstd(head)[..], &skippable, &zstd(rest)];
+            env.write("a.tar.zst", frames.concat());
+            for (code, text) in &verify_both_ways(&env, "a.tar.zst")[..n_ways] {
+                assert_eq!(*code, Some(0), "{kind}: {first:x}: {text}");
+            }
+        }
+        env.write("a.tar.zst", zstd_with_window(23, &tar));
+        for (code, text) in &verify_both_ways(&env, "a.tar.zst")[..n_ways] {
+            assert_eq!(*code, Some(0), "{kind}: {text}");
+        }
+        let too_large = if kind == "bundle" { 25 } else { 28 };
+        for log in [too_large, 31] {
+            env.write("a.tar.zst", zstd_with_window(log, &tar));
+            for (code, text) in &verify_both_ways(&env, "a.tar.zst")[..n_ways] {
+                assert!(matches!(code, Some(1)), "{kind}: {log}: {code:?}: {text}");
+                assert!(
+                    text.contains("window is too large"),
+                    "{kind}: {log}: {text}"
+                );
+                assert!(text.contains("zstd -dc --long=31"), "{kind}: {log}: {text}");
+            }
+        }
+    }
 }
