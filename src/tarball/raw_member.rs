@@ -114,8 +114,12 @@ impl Input<'_> {
             lead.extend_from_slice(&block);
             let header = Header::from_byte_slice(&block);
             let kind = header.entry_type();
-            let len = header.entry_size();
-            let len = len.map_err(|_| self.fault(Problem::Header(start)))?;
+            let len = match header.entry_size() {
+                Ok(len) => len,
+                // A label leaves this empty.
+                Err(_) if is_label(kind) && extends(kind, self.mode) => 0,
+                Err(_) => return Err(self.fault(Problem::Header(start))),
+            };
             if !extends(kind, self.mode) {
                 let raw = extension.apply(header, (len, self.mode), lead);
                 self.enter(&raw.path);
@@ -142,7 +146,12 @@ fn extends(kind: EntryType, mode: Mode) -> bool {
     kind.is_gnu_longname()
         || kind.is_gnu_longlink()
         || kind.is_pax_local_extensions()
-        || kind.is_pax_global_extensions() && mode == Mode::Tolerant
+        || (kind.is_pax_global_extensions() || is_label(kind)) && mode == Mode::Tolerant
+}
+
+/// Whether a header is the label of a volume, as `tar --label` writes it before the first member.
+fn is_label(kind: EntryType) -> bool {
+    kind.as_byte() == b'V'
 }
 
 /// What extensions say of the next member.
@@ -158,7 +167,7 @@ impl Extension {
     /// Takes in the content of an extending member; `None` if it is malformed.
     fn add(&mut self, kind: EntryType, content: &[u8]) -> Option<()> {
         // In practice, global extensions contain comments only.
-        if kind.is_pax_global_extensions() {
+        if kind.is_pax_global_extensions() || is_label(kind) {
             return Some(());
         }
         if kind.is_pax_local_extensions() {

@@ -223,3 +223,18 @@ fn plain_images_are_pushed_from_every_kind_of_archive() {
         }
     }
 }
+
+#[test]
+fn a_label_in_front_of_an_archive_is_skipped() {
+    let env = TestEnv::in_memory();
+    put(&env, &plain_images());
+    let _ = env
+        .run_line("export store --format oci --output layout")
+        .success();
+    for (name, label) in [("a.tar", "july"), ("b.tar", "/july"), ("c.tar", "../july")] {
+        let line = format!("cf {name} --format gnu --label={label} -C layout .");
+        system(&env, "tar", &line);
+        assert_is_the_store(&env, name);
+        let _ = env.run_line(&format!("verify {name}")).success();
+    }
+}
