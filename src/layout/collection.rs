@@ -10,6 +10,7 @@ mod gather;
 mod index;
 mod name;
 mod open;
+mod packed;
 mod role;
 mod sequential;
 mod tree;

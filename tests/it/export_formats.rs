@@ -3,6 +3,7 @@
 
 mod damaged;
 mod hostile;
+mod packed_layers;
 mod sources;
 
 pub(crate) use sources::tar;

@@ -3,7 +3,8 @@
 //! The manifest that is made here depends on the archive alone, so that the same archive is the
 //! same image wherever it is read: Docker's schema 2, with the configuration byte for byte and each
 //! layer as it is stored. The digest of an uncompressed layer is the diff id in the configuration;
-//! it is verified when the layer is read.
+//! it is verified when the layer is read. A compressed layer has no digest there: it is unpacked and
+//! compared with its diff id before it is given one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
+use super::packed::{Allowance, Packed, UnpackFault};
 use super::{CollectionError, Place, TopManifest, UnreadableImage};
 use crate::fsx;
 use crate::oci::{
@@ -87,6 +89,7 @@ pub(super) fn read(
             blobs: HashMap::new(),
         },
         packed: HashMap::new(),
+        allowance: Allowance::default(),
     };
     for entry in entries {
         if let Err(error) = builder.add(&entry) {
@@ -102,8 +105,9 @@ struct Builder<'a> {
     member: String,
     gathered: &'a Gathered,
     images: Images,
-    /// What was hashed, by the path of the member.
-    packed: HashMap<Box<str>, Digest>,
+    /// What was unpacked, by the path of the member and the algorithm of its diff id.
+    packed: HashMap<(Box<str>, Algorithm), Packed>,
+    allowance: Allowance,
 }
 
 impl<'a> Builder<'a> {
@@ -127,7 +131,7 @@ impl<'a> Builder<'a> {
         if diff_ids.len() != layers.len() {
             let (n, n_ids) = (layers.len(), diff_ids.len());
             let config = &entry.config;
-            return Err(self.content(format!(
+            return Err(self.contradiction(format!(
                 "lists {n} layers of an image whose `{config}` has {n_ids}"
             )));
         }
@@ -213,15 +217,21 @@ impl<'a> Builder<'a> {
         diff_id: Digest,
     ) -> Result<(&'static str, u64, Digest), CollectionError> {
         let file = self.file(layer)?;
-        let (media_type, digest) = match self.packing(file)? {
-            Some((Compression::Zstd, digest)) => (LAYER_ZSTD, digest),
-            Some((_, digest)) => (LAYER_GZIP, digest),
+        let (media_type, digest) = match self.packed(file, diff_id.algorithm())? {
+            Some(packed) => {
+                self.check_unpacked(file, &packed, diff_id)?;
+                let media_type = match packed.compression {
+                    Compression::Zstd => LAYER_ZSTD,
+                    _ => LAYER_GZIP,
+                };
+                (media_type, packed.stored)
+            }
             None => (LAYER, diff_id),
         };
         let place = file.place.clone();
         let len = place.len;
         match self.images.blobs.get(&digest) {
-            Some(other) if other.len != len => Err(self.content(format!(
+            Some(other) if other.len != len => Err(self.contradiction(format!(
                 "lists `{layer}` and `{}` as one layer, and they differ",
                 other.member
             ))),
@@ -233,38 +243,72 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The compression of a layer, if it is compressed, and its digest then.
-    fn packing(
+    /// Compares what a layer unpacks to with what its image says.
+    fn check_unpacked(
+        &self,
+        file: &FileEntry,
+        packed: &Packed,
+        diff_id: Digest,
+    ) -> Result<(), CollectionError> {
+        let (path, member) = (self.path.clone(), file.place.member.to_string());
+        match &packed.unpacked {
+            Ok(unpacked) if *unpacked == diff_id => Ok(()),
+            Ok(unpacked) if unpacked.algorithm() != diff_id.algorithm() => {
+                Err(CollectionError::DiffIdAlgorithm {
+                    path,
+                    member,
+                    algorithm: diff_id.algorithm(),
+                })
+            }
+            Ok(unpacked) => Err(CollectionError::DiffId {
+                path,
+                member,
+                expected: diff_id,
+                actual: unpacked.clone(),
+            }),
+            Err(UnpackFault::Stream(source)) => Err(CollectionError::Unpack {
+                path,
+                member,
+                source: Arc::clone(source),
+            }),
+            Err(UnpackFault::TooLong) => Err(CollectionError::Bomb { path, member }),
+        }
+    }
+
+    /// What a layer is as stored and unpacked, if it is compressed. Each is unpacked once, whatever
+    /// number of images has it.
+    fn packed(
         &mut self,
         file: &FileEntry,
-    ) -> Result<Option<(Compression, Digest)>, CollectionError> {
+        algorithm: Algorithm,
+    ) -> Result<Option<Packed>, CollectionError> {
         if self.gathered.is_compressed {
             return Ok(file.packed.clone());
         }
         let place = &file.place;
+        let key = (place.member.clone(), algorithm);
+        if let Some(packed) = self.packed.get(&key) {
+            return Ok(Some(packed.clone()));
+        }
         let archive = fsx::open(&self.path)?;
         let mut start = [0; Compression::MAGIC_LEN];
         let n = fsx::read_at(&archive, &self.path, &mut start, place.offset)?;
         let n = n.min(usize::try_from(place.len).unwrap_or(n));
-        let compression = Compression::of(&start[..n]);
-        if compression == Compression::None {
+        if Compression::of(&start[..n]) == Compression::None {
             return Ok(None);
         }
-        if let Some(digest) = self.packed.get(&place.member) {
-            return Ok(Some((compression, digest.clone())));
-        }
         let (mut at, end) = (place.offset, place.offset + place.len);
-        // One that was cut off since it was looked through ends early; what reads the layer says
-        // so.
-        let (digest, _) = Digest::of_all(Algorithm::Sha256, |buffer| {
+        // One that was cut off since it was looked through ends early, and so does not unpack.
+        let read = |buffer: &mut [u8]| {
             let left = end - at;
             let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let n = fsx::read_at(&archive, &self.path, &mut buffer[..want], at)?;
             at += n as u64;
             Ok::<_, fsx::Error>(n)
-        })?;
-        self.packed.insert(place.member.clone(), digest.clone());
-        Ok(Some((compression, digest)))
+        };
+        let packed = self.allowance.unpack(algorithm, read)?;
+        self.packed.insert(key, packed.clone());
+        Ok(Some(packed))
     }
 
     fn config_bytes(&self, file: &FileEntry) -> Result<Vec<u8>, CollectionError> {
@@ -312,8 +356,8 @@ impl<'a> Builder<'a> {
         Err(absent())
     }
 
-    fn content(&self, problem: String) -> CollectionError {
-        CollectionError::Content {
+    fn contradiction(&self, problem: String) -> CollectionError {
+        CollectionError::Contradiction {
             path: self.path.clone(),
             member: self.member.clone(),
             problem,

@@ -1,12 +1,14 @@
 //! What can be wrong with the images that a neighbour's tool put together.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::fsx;
 use crate::hint::Hint;
-use crate::oci::{Digest, ManifestError, ReferenceError};
+use crate::oci::{Algorithm, Digest, ManifestError, ReferenceError};
 use crate::report::ErrorClass;
-use crate::tarball::ArchiveError;
+use crate::tarball::{ArchiveError, WindowTooLarge};
 
 /// An OCI layout or an archive that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,39 @@ pub enum CollectionError {
         member: String,
         /// "lists more than …".
         problem: String,
+    },
+    /// A list that does not agree with what it lists.
+    #[error("`{}` in `{}` {problem}", member.escape_debug(), path.display())]
+    Contradiction {
+        path: PathBuf,
+        member: String,
+        /// "lists 2 layers of an image …".
+        problem: String,
+    },
+    /// A compressed layer that unpacks to something else than its image says.
+    #[error("layer `{}` in `{}` unpacks to `{actual}`, and its image has `{expected}`", member.escape_debug(), path.display())]
+    DiffId {
+        path: PathBuf,
+        member: String,
+        expected: Digest,
+        actual: Digest,
+    },
+    /// A compressed layer whose stream is damaged.
+    #[error("layer `{}` in `{}` cannot be unpacked", member.escape_debug(), path.display())]
+    Unpack {
+        path: PathBuf,
+        member: String,
+        source: Arc<io::Error>,
+    },
+    /// A compressed layer that unpacks to more than any image has.
+    #[error("layer `{}` in `{}` is a decompression bomb and was not unpacked to its end", member.escape_debug(), path.display())]
+    Bomb { path: PathBuf, member: String },
+    /// A compressed layer in a compressed archive that is named by a digest of another kind.
+    #[error("layer `{}` in `{}` has a diff id by {}, which cannot be verified in a compressed archive", member.escape_debug(), path.display(), algorithm.as_str())]
+    DiffIdAlgorithm {
+        path: PathBuf,
+        member: String,
+        algorithm: Algorithm,
     },
     /// A name that is not a valid reference.
     #[error("`{}` in `{}` names an image `{}`", member.escape_debug(), path.display(), name.escape_debug())]
@@ -73,22 +108,34 @@ impl CollectionError {
         match self {
             Self::Archive(error) => error.class(),
             Self::File(error) => error.class(),
+            Self::Unpack { source, .. } if WindowTooLarge::of(source).is_some() => {
+                ErrorClass::Policy
+            }
             Self::Json { .. }
             | Self::Content { .. }
             | Self::Corrupt { .. }
+            | Self::Contradiction { .. }
+            | Self::DiffId { .. }
+            | Self::Unpack { .. }
             | Self::Manifest { .. }
+            | Self::Absent { .. }
             | Self::NotAFile { .. } => ErrorClass::Verify,
-            Self::Absent { .. } => ErrorClass::NotFound,
             Self::Name { .. } => ErrorClass::Usage,
-            Self::TooMuch { .. } => ErrorClass::Policy,
+            Self::TooMuch { .. } | Self::Bomb { .. } | Self::DiffIdAlgorithm { .. } => {
+                ErrorClass::Policy
+            }
         }
     }
 
-    /// Whether content is not what its digest says, or garbled.
+    /// Whether content is missing, garbled or not what its digest says.
     pub fn is_content(&self) -> bool {
         match self {
-            Self::Archive(error) => error.class() == ErrorClass::Verify,
-            Self::Corrupt { .. } | Self::Json { .. } => true,
+            Self::Archive(_) | Self::Unpack { .. } => self.class() == ErrorClass::Verify,
+            Self::Corrupt { .. }
+            | Self::Json { .. }
+            | Self::Contradiction { .. }
+            | Self::DiffId { .. }
+            | Self::Absent { .. } => true,
             // Any other reason lies in how it was made.
             _ => false,
         }
@@ -100,10 +147,16 @@ impl Hint for CollectionError {
         match self {
             Self::Archive(error) => error.hint(),
             Self::File(error) => error.hint(),
-            Self::Corrupt { .. } | Self::Absent { .. } => {
+            // The layer of an archive is not compressed by hand.
+            Self::Unpack { source, .. } if WindowTooLarge::of(source).is_some() => None,
+            Self::Corrupt { .. }
+            | Self::Contradiction { .. }
+            | Self::DiffId { .. }
+            | Self::Unpack { .. }
+            | Self::Absent { .. } => {
                 Some("make it again with the tool that made it, or copy it again".to_owned())
             }
-            Self::TooMuch { .. } => {
+            Self::TooMuch { .. } | Self::DiffIdAlgorithm { .. } => {
                 Some("decompress it with `gzip -d` or `zstd -d` and give the tar".to_owned())
             }
             _ => None,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::index::INDEX_LEN_MAX;
+use super::packed::{Allowance, Packed};
 use super::role::{Role, role, tree_above};
 use super::{CollectionError, Place, UnreadableImage};
 use crate::oci::{Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
@@ -59,8 +60,8 @@ pub(super) struct FileEntry {
     pub(super) place: Place,
     /// Of a compressed archive, the content of what may be a configuration.
     pub(super) content: Option<Vec<u8>>,
-    /// Of a compressed archive, the digest of what is itself compressed.
-    pub(super) packed: Option<(Compression, Digest)>,
+    /// Of a compressed archive, what is itself compressed; unpacked, by its sha256.
+    pub(super) packed: Option<Packed>,
 }
 
 /// Goes through archives that belong together; `None` if they are a bundle of ours.
@@ -69,6 +70,7 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Option<Gathered>, CollectionEr
         found: Gathered::default(),
         held_len: 0,
         paths_len: 0,
+        allowance: Allowance::default(),
     };
     for (volume, path) in paths.iter().enumerate() {
         let mut reader = Reader::open(path)?;
@@ -94,6 +96,7 @@ struct Gather {
     found: Gathered,
     held_len: u64,
     paths_len: usize,
+    allowance: Allowance,
 }
 
 /// A member and its archive.
@@ -269,10 +272,9 @@ impl Gather {
         };
         if at.is_compressed {
             let start = reader.peek(Compression::MAGIC_LEN)?;
-            let compression = Compression::of(&start);
-            if compression != Compression::None {
-                let digest = hash(reader)?;
-                entry.packed = Some((compression, digest));
+            if Compression::of(&start) != Compression::None {
+                let read = |buffer: &mut [u8]| reader.read_some(buffer);
+                entry.packed = Some(self.allowance.unpack(Algorithm::Sha256, read)?);
             } else if start.first() == Some(&b'{') && at.member.len <= MANIFEST_LEN_MAX {
                 let bytes = reader.read_whole(MANIFEST_LEN_MAX)?;
                 self.hold(at, bytes.len())?;
@@ -319,10 +321,4 @@ fn read_link(
     let text = String::from_utf8_lossy(&bytes);
     let digest = text.trim().parse();
     Ok(digest.map_err(|error| at.content(&format!("is not a link: {error}"))))
-}
-
-/// Hashes the content of a member.
-fn hash(reader: &mut Reader) -> Result<Digest, ArchiveError> {
-    let hashed = Digest::of_all(Algorithm::Sha256, |buffer| reader.read_some(buffer));
-    Ok(hashed?.0)
 }

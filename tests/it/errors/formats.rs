@@ -1,9 +1,10 @@
 //! What can be wrong with the archives and layouts of others, as a person reads it.
 
 use std::io;
+use std::sync::Arc;
 
 use hod::layout::{CollectionError, LayoutError};
-use hod::oci::{Digest, ManifestError};
+use hod::oci::{Algorithm, Digest, ManifestError};
 use hod::tarball::{ArchiveError, EntryPath, WindowTooLarge};
 
 use super::{absent_file, digest, path, render};
@@ -75,6 +76,33 @@ fn of_archives() {
     insta::assert_snapshot!(render(&errors));
 }
 
+/// What can be wrong with compressed layers.
+fn of_layers() -> [CollectionError; 4] {
+    let layer = || "ab12.tar.gz".to_owned();
+    [
+        CollectionError::DiffId {
+            path: path(),
+            member: layer(),
+            expected: digest(),
+            actual: Digest::of(b"x"),
+        },
+        CollectionError::Unpack {
+            path: path(),
+            member: layer(),
+            source: Arc::new(io::ErrorKind::UnexpectedEof.into()),
+        },
+        CollectionError::Bomb {
+            path: path(),
+            member: layer(),
+        },
+        CollectionError::DiffIdAlgorithm {
+            path: path(),
+            member: layer(),
+            algorithm: Algorithm::Sha512,
+        },
+    ]
+}
+
 #[test]
 fn of_what_other_tools_put_together() {
     let (member, name) = (|| "index.json".to_owned(), || "Quay/a".to_owned());
@@ -85,6 +113,11 @@ fn of_what_other_tools_put_together() {
             source: serde_json::from_str::<u8>("x").unwrap_err(),
         },
         CollectionError::Content {
+            path: path(),
+            member: member(),
+            problem: "is not a link: it is too long".to_owned(),
+        },
+        CollectionError::Contradiction {
             path: path(),
             member: member(),
             problem: "lists 1 layers of an image whose `c.json` has 0".to_owned(),
@@ -116,12 +149,18 @@ fn of_what_other_tools_put_together() {
             len_max: 32 << 20,
         },
     ];
+    let errors: Vec<CollectionError> = errors.into_iter().chain(of_layers()).collect();
     for error in &errors {
         match error {
             // Shown with archives, and with the store.
             CollectionError::Archive(_) | CollectionError::File(_) => unreachable!(),
             CollectionError::Json { .. }
             | CollectionError::Content { .. }
+            | CollectionError::Contradiction { .. }
+            | CollectionError::DiffId { .. }
+            | CollectionError::Unpack { .. }
+            | CollectionError::Bomb { .. }
+            | CollectionError::DiffIdAlgorithm { .. }
             | CollectionError::Name { .. }
             | CollectionError::Corrupt { .. }
             | CollectionError::Manifest { .. }

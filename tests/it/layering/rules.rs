@@ -72,7 +72,7 @@ const PATH_HOMES: [(&str, &[&str]); 36] = [
 /// Words that only some top-level modules may use.
 const WORD_HOMES: [(&str, &[&str]); 8] = [
     // Content with a known digest is verified by a `Verifier`.
-    ("DigestHasher", &["bundle", "oci", "store"]),
+    ("DigestHasher", &["bundle", "layout", "oci", "store"]),
     ("block_on", &["cli"]),
     ("eprint!", &["cli"]),
     ("eprintln!", &["cli"]),
