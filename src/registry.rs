@@ -40,6 +40,7 @@ mod inspect;
 mod limiter;
 mod manifest;
 mod mirrors;
+mod origin;
 mod outage;
 mod pages;
 mod pinned;
@@ -83,6 +84,7 @@ pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Sec
 pub use limiter::LimitOptions;
 pub use manifest::{HeadManifest, SubjectSupport};
 pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
+pub use origin::{BlobBody, BlobOrigin};
 pub use outage::HostState;
 pub use probe::Probe;
 pub use proof::LoginCheck;

@@ -50,8 +50,8 @@ pub use sink::{
 pub use sizes::SizeClaim;
 pub use source::{
     BlobContent, BlobHolder, BlobStream, BundleSource, BundlesSource, CollectionSource,
-    Destination, Found, Indexes, Keeping, LayoutsSource, Listed, Locate, Location, Looked, Pieces,
-    Placed, Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps, Wanted,
+    Destination, Found, Indexes, Keeping, LayoutsSource, Listed, Locate, Location, Looked, Origins,
+    Pieces, Placed, Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps, Wanted,
 };
 pub use timing::Timings;
 pub use unmatched::Unmatched;

@@ -56,18 +56,17 @@ impl Hint for RegistryError {
             Self::Length { request, .. } | Self::DigestMismatch { request, .. }
                 if Subject::of(request) == Subject::Blob =>
             {
-                let host = request.host();
+                let host = request.first().host();
                 Some(format!(
                     "`{host}`, or a proxy in front of it, has a damaged or truncated copy of this \
                      blob, of which nothing was kept: repair it with `hod push SOURCE {host} \
                      --recheck` from where the image is whole, or pull it from another registry"
                 ))
             }
-            Self::Length { .. } | Self::DigestMismatch { .. } => Some(
-                "the registry, or a proxy in front of it, serves damaged content; nothing of it \
-                 was kept"
-                    .to_owned(),
-            ),
+            Self::Length { request, .. } | Self::DigestMismatch { request, .. } => Some(format!(
+                "`{}`, or a proxy in front of it, serves damaged content; nothing of it was kept",
+                request.first().host()
+            )),
             Self::NotARegistry { request, .. } => Some(format!(
                 "check the address: name the host and port of the registry itself, not those of \
                  its web pages; a proxy or firewall may also answer in place of `{}`",

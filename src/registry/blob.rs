@@ -1,20 +1,20 @@
 //! Blobs: head and fetch.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Buf as _, Bytes};
-use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use reqwest::Method;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
+use reqwest::{Method, Url};
 
 use super::client::Target;
 use super::endpoint::object_url;
 use super::evidence::{AskedBy, Facts, is_page};
 use super::root::page_of;
 use super::transport::{Answer, Call};
-use super::{Client, Evidence, RegistryError, Repo, RequestLine};
-use crate::oci::{Descriptor, Digest, Verifier};
+use super::{BlobBody, BlobOrigin, Client, Evidence, Failure, RegistryError, Repo, RequestLine};
+use crate::oci::{Descriptor, Verifier};
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
@@ -30,7 +30,7 @@ impl Client {
         blob: &Descriptor,
     ) -> Result<Evidence, RegistryError> {
         let target = self.reading(repo);
-        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
+        let url = self.blob_url(repo, blob)?;
         let head = Call::new(Method::HEAD, url.clone());
         let get = Call::new(Method::GET, url);
         let what = format!("{repo} {}", blob.digest);
@@ -69,8 +69,7 @@ impl Client {
             return self.head_blob(repo, blob).await;
         };
         let target = &self.reading(repo);
-        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
-        let whole = &Call::new(Method::GET, url);
+        let whole = &Call::new(Method::GET, self.blob_url(repo, blob)?);
         let n_cut = &AtomicU32::new(0);
         let what = format!("{repo} {}", blob.digest);
         self.retry(&what, || async move {
@@ -112,33 +111,63 @@ impl Client {
     /// may [`Client::retry`].
     ///
     /// The stream fails unless it ends with the descriptor's length. The digest is **not** checked:
-    /// who writes the bytes hashes them. A stream that is dropped closes its connection. A registry
-    /// that cannot send a part, or sends another one, is asked for the whole, of which the start is
-    /// passed over.
+    /// who writes the bytes hashes them, and distrusts their origin if they are wrong. A stream that
+    /// is dropped closes its connection. A registry that cannot send a part, or sends another one, is
+    /// asked for the whole, of which the start is passed over.
+    ///
+    /// A place that sent wrong bytes of the blob before is asked again only if no other has it.
     pub async fn fetch_blob(
         &self,
         repo: &Repo,
         blob: &Descriptor,
         from: u64,
-    ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
-    {
+    ) -> Result<BlobBody, RegistryError> {
+        let has_passed_over = &AtomicBool::new(false);
+        let read_trusted = |client: Self, repo: Repo| async move {
+            if client.has_garbled(&repo, blob) {
+                has_passed_over.store(true, Ordering::Relaxed);
+                return Ok(None);
+            }
+            client.fetch_blob_at(&repo, blob, from).await.map(Some)
+        };
+        match self
+            .read_from((repo, None), Option::is_some, read_trusted)
+            .await
+        {
+            Ok(Some(body)) => return Ok(body),
+            Ok(None) => {}
+            Err(error)
+                if has_passed_over.load(Ordering::Relaxed)
+                    && error.failure() == Failure::Lasting => {}
+            Err(error) => return Err(error),
+        }
         let read =
             |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob, from).await };
         self.read_from((repo, None), |_| true, read).await
     }
 
-    /// The error of a blob that was fetched, and whose bytes have the digest `actual`.
-    pub fn damaged_blob(&self, repo: &Repo, expected: &Digest, actual: &Digest) -> RegistryError {
-        let root = match self.root(&repo.registry) {
-            Ok(root) => root,
-            Err(error) => return error,
+    /// Whether every place that a repository is read from sent wrong bytes of a blob before.
+    pub fn garbles(&self, repo: &Repo, blob: &Descriptor) -> bool {
+        let Some(conf) = self.registries_conf() else {
+            return self.has_garbled(repo, blob);
         };
-        let url = object_url(&root, repo, "blobs", expected);
-        RegistryError::DigestMismatch {
-            request: Box::new(RequestLine::new(&Method::GET, &url)),
-            expected: expected.clone(),
-            actual: actual.clone(),
-        }
+        let places = conf.places(repo, None).map(|found| found.places);
+        let places = places.unwrap_or_default();
+        !places.is_empty() && places.iter().all(|at| self.has_garbled(&at.repo, blob))
+    }
+
+    fn has_garbled(&self, repo: &Repo, blob: &Descriptor) -> bool {
+        let url = self.blob_url(repo, blob);
+        url.is_ok_and(|url| {
+            self.mirrors()
+                .garblers
+                .has(&RequestLine::new(&Method::GET, &url))
+        })
+    }
+
+    fn blob_url(&self, repo: &Repo, blob: &Descriptor) -> Result<Url, RegistryError> {
+        let root = self.root(&repo.registry)?;
+        Ok(object_url(&root, repo, "blobs", &blob.digest))
     }
 
     async fn fetch_blob_at(
@@ -146,22 +175,35 @@ impl Client {
         repo: &Repo,
         blob: &Descriptor,
         from: u64,
-    ) -> Result<impl Stream<Item = Result<Bytes, RegistryError>> + Send + use<>, RegistryError>
-    {
+    ) -> Result<BlobBody, RegistryError> {
         let target = self.reading(repo);
-        let url = object_url(&self.root(&repo.registry)?, repo, "blobs", &blob.digest);
-        let whole = Call::new(Method::GET, url);
+        let whole = Call::new(Method::GET, self.blob_url(repo, blob)?);
         // A part is asked for at the registry's own URL, which may redirect: where it leads to is
         // signed for a moment only.
         if from > 0 {
             let answer = self.send(&target, &part_of(&whole, from)).await?;
             if let Some(body) = self.part_body(&target, answer, (blob, from)).await? {
-                return Ok(stream(body, from));
+                return Ok(self.blob_body(body, from));
             }
         }
         let answer = self.send(&target, &whole).await?;
         let body = self.whole_body(&target, answer, blob).await?;
-        Ok(stream(body, from))
+        Ok(self.blob_body(body, from))
+    }
+
+    /// The bytes of a body from the byte `from` of its blob on.
+    pub(super) fn blob_body(&self, body: Body, from: u64) -> BlobBody {
+        let origin = BlobOrigin::new(&body.answer.line, &self.mirrors().garblers);
+        let here = origin.clone();
+        let stream = stream(body, from).inspect_err(move |error| {
+            if matches!(error, RegistryError::Length { .. }) {
+                here.distrust();
+            }
+        });
+        BlobBody {
+            origin,
+            stream: stream.boxed(),
+        }
     }
 
     /// The body of an answer to a request for a blob from `from` on; `None` where the answer is of
@@ -267,10 +309,7 @@ pub(super) struct Body {
 }
 
 /// The chunks of a body from the byte `from` of its blob on.
-pub(super) fn stream(
-    body: Body,
-    from: u64,
-) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
+fn stream(body: Body, from: u64) -> impl Stream<Item = Result<Bytes, RegistryError>> + Send {
     try_unfold(body, move |mut body| async move {
         loop {
             let Some(mut chunk) = body.answer.chunk().await? else {

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::origin::place_of;
 use super::{
     Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
     UsedProxy,
@@ -302,6 +303,16 @@ impl RegistryError {
             | Self::Stalled { request, .. }
             | Self::Redirects { request } => Some(request),
             Self::GaveUp { source, .. } => source.request(),
+            _ => None,
+        }
+    }
+
+    /// Identifies the place that sent other bytes than were asked for.
+    pub fn garbler(&self) -> Option<String> {
+        match self {
+            Self::Length { request, .. } | Self::DigestMismatch { request, .. } => {
+                Some(place_of(request))
+            }
             _ => None,
         }
     }

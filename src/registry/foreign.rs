@@ -12,15 +12,12 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use reqwest::{Method, Url};
 
-use super::blob::{part_of, stream};
+use super::blob::part_of;
 use super::endpoint::registry_of;
-use super::transport::{Answer, Call, REDIRECTS_MAX, Redirects};
-use super::{Client, RegistryError, Repo, SafeUrl};
+use super::transport::{Answer, Call, REDIRECTS_MAX, Redirects, SentLogin};
+use super::{BlobBody, Client, RegistryError, Repo, RequestLine, SafeUrl};
 use crate::oci::Descriptor;
 
 /// How many URLs of a layer are tried.
@@ -28,8 +25,12 @@ const URLS_MAX: usize = 5;
 /// How much of a URL that cannot be parsed is shown, in characters.
 const SHOWN_MAX: usize = 200;
 
-/// The bytes of a layer, from wherever they are.
-type LayerStream = BoxStream<'static, Result<Bytes, RegistryError>>;
+/// Where a layer may be.
+#[derive(Debug, Clone, Copy)]
+enum Place<'a> {
+    Registry(&'a Repo),
+    Url(&'a str),
+}
 
 impl Client {
     /// Fetches a foreign layer from the byte `from` on, as [`Client::fetch_blob`] does a blob.
@@ -38,25 +39,38 @@ impl Client {
         repo: &Repo,
         layer: &Descriptor,
         from: u64,
-    ) -> Result<LayerStream, RegistryError> {
-        let absent = match self.fetch_blob(repo, layer, from).await {
-            Ok(stream) => return Ok(stream.boxed()),
-            Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => error,
-            Err(error) => return Err(error),
-        };
-        let mut failed = Vec::new();
-        for text in layer.urls.iter().take(URLS_MAX) {
-            match self.fetch_from_url(repo, (text, layer, from)).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failed.push(error),
+    ) -> Result<BlobBody, RegistryError> {
+        let mut places = vec![Place::Registry(repo)];
+        let urls = layer.urls.iter().take(URLS_MAX);
+        places.extend(urls.map(|url| Place::Url(url)));
+        // Those that sent wrong bytes before come last.
+        let (distrusted, mut places): (Vec<_>, Vec<_>) = places
+            .into_iter()
+            .partition(|place| self.is_distrusted(place, layer));
+        places.extend(distrusted);
+        let (mut absent, mut failed) = (None, Vec::new());
+        for place in places {
+            match place {
+                Place::Registry(repo) => match self.fetch_blob(repo, layer, from).await {
+                    Ok(body) => return Ok(body),
+                    Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => {
+                        absent = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                },
+                Place::Url(text) => match self.fetch_from_url(repo, (text, layer, from)).await {
+                    Ok(body) => return Ok(body),
+                    Err(error) => failed.push(error),
+                },
             }
         }
         // One that may pass decides whether all is tried again.
         let passing = failed.iter().rposition(RegistryError::is_transient);
-        let source = match passing {
-            Some(n) => failed.remove(n),
-            None => failed.pop().unwrap_or(absent),
-        };
+        let source = passing
+            .map(|n| failed.remove(n))
+            .or_else(|| failed.pop())
+            .or(absent)
+            .expect("the registry is among the places");
         Err(RegistryError::ForeignLayer {
             digest: layer.digest.clone(),
             registry: repo.registry.clone(),
@@ -65,11 +79,22 @@ impl Client {
         })
     }
 
+    /// Whether a place sent wrong bytes of a layer before.
+    fn is_distrusted(&self, place: &Place<'_>, layer: &Descriptor) -> bool {
+        match place {
+            Place::Registry(repo) => self.garbles(repo, layer),
+            Place::Url(text) => text.parse().is_ok_and(|url| {
+                let request = RequestLine::new(&Method::GET, &url);
+                self.mirrors().garblers.has(&request)
+            }),
+        }
+    }
+
     async fn fetch_from_url(
         &self,
         repo: &Repo,
         (text, layer, from): (&str, &Descriptor, u64),
-    ) -> Result<LayerStream, RegistryError> {
+    ) -> Result<BlobBody, RegistryError> {
         let url = text.parse::<Url>().map_err(|_| RegistryError::ForeignUrl {
             url: text.chars().take(SHOWN_MAX).collect(),
             problem: "it is not a URL",
@@ -79,17 +104,18 @@ impl Client {
         if from > 0 {
             let answer = self.follow(part_of(&whole, from)).await?;
             if let Some(body) = self.part_body(&target, answer, (layer, from)).await? {
-                return Ok(stream(body, from).boxed());
+                return Ok(self.blob_body(body, from));
             }
         }
         let answer = self.follow(whole).await?;
         let body = self.whole_body(&target, answer, layer).await?;
-        Ok(stream(body, from).boxed())
+        Ok(self.blob_body(body, from))
     }
 
     /// Sends a call without any login, and follows where it leads as far as that is allowed.
     async fn follow(&self, mut call: Call) -> Result<Answer, RegistryError> {
         call.redirects = Redirects::Nowhere;
+        let mut line = Box::new(RequestLine::new(&call.method, &call.url));
         for _ in 0..=REDIRECTS_MAX {
             self.require_fetchable(&call.url).await?;
             let answer = self.transport().send(&call, None).await?;
@@ -98,13 +124,14 @@ impl Client {
                 _ => None,
             };
             match next {
-                None => return Ok(answer),
-                Some(next) => call.url = next,
+                None => return Ok(answer.to(line, SentLogin::No)),
+                Some(next) => {
+                    line = Box::new(line.redirected(&next));
+                    call.url = next;
+                }
             }
         }
-        Err(RegistryError::Redirects {
-            request: Box::new(super::RequestLine::new(&call.method, &call.url)),
-        })
+        Err(RegistryError::Redirects { request: line })
     }
 
     /// Refuses a URL that the author of an image should not have this machine fetch.

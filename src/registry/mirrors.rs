@@ -19,6 +19,7 @@ pub use conf::{Aliases, ConfFile, RegistriesConfError};
 
 use super::client::{Client, Patience};
 use super::endpoint::{Scheme, api_root};
+use super::origin::Garblers;
 use super::{ManifestRef, RegistryError, Repo, TlsFailure};
 use crate::oci::{Reference, Registry, RepositoryName};
 use crate::report::Event;
@@ -198,6 +199,8 @@ pub(super) struct MirrorState {
     served: Mutex<HashMap<Repo, Vec<Place>>>,
     /// Said already.
     noted: Mutex<HashSet<String>>,
+    /// The places, mirrors or not, that sent wrong bytes of a blob.
+    pub(super) garblers: Garblers,
     /// The scheme of each mirror that may lack TLS.
     schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }

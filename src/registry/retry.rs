@@ -181,6 +181,11 @@ impl Retries {
         self.began_at.unwrap_or_else(Instant::now)
     }
 
+    /// Notes that the wrong bytes of the next failure come from another place than any before.
+    pub fn other_place(&mut self) {
+        self.n_garbled = 0;
+    }
+
     /// Counts a failure after which `progress` bytes are kept, and decides.
     pub fn failed(&mut self, failure: Failure, progress: u64, host: HostState) -> Decision {
         let gained = progress.saturating_sub(self.progress);

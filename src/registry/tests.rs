@@ -39,8 +39,8 @@ pub(super) async fn fetch_all(
     repo: &Repo,
     blob: &Descriptor,
 ) -> Result<Vec<u8>, RegistryError> {
-    let stream = client.fetch_blob(repo, blob, 0).await?;
-    let chunks: Vec<Bytes> = stream.try_collect().await?;
+    let body = client.fetch_blob(repo, blob, 0).await?;
+    let chunks: Vec<Bytes> = body.stream.try_collect().await?;
     Ok(chunks.concat())
 }
 

@@ -1,5 +1,6 @@
 //! The attempts at one blob: what failed is tried again where that may help.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Source, TransferError};
@@ -13,6 +14,8 @@ pub struct Attempts<'a> {
     reporter: &'a Arc<dyn Reporter>,
     digest: &'a Digest,
     retries: Retries,
+    /// The places that sent wrong bytes.
+    garblers: HashSet<String>,
 }
 
 impl std::fmt::Debug for Attempts<'_> {
@@ -36,6 +39,7 @@ impl<'a> Attempts<'a> {
             reporter,
             digest,
             retries: Retries::new(policy),
+            garblers: HashSet::new(),
         }
     }
 
@@ -47,6 +51,12 @@ impl<'a> Attempts<'a> {
         failure: Failure,
         progress: u64,
     ) -> Result<(), TransferError> {
+        if let TransferError::Registry(error) = &error
+            && let Some(place) = error.garbler()
+            && self.garblers.insert(place)
+        {
+            self.retries.other_place();
+        }
         let host = self.source.host_state(&error, self.retries.began_at());
         let decision = self.retries.failed(failure, progress, host);
         let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {

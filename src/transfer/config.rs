@@ -89,6 +89,7 @@ async fn read(
     config: &Descriptor,
 ) -> Result<Vec<u8>, TransferError> {
     let content = source.open_blob(location, config).await?;
+    let origins = content.origins();
     let mut stream = content.into_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -99,6 +100,6 @@ async fn read(
     }
     match config.digest.check(&bytes) {
         Ok(()) => Ok(bytes),
-        Err(mismatch) => Err(source.blame(location, &config.digest, mismatch.into())),
+        Err(mismatch) => Err(source.blame((location, &config.digest), &origins, mismatch.into())),
     }
 }

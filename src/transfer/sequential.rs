@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BlobContent, Plan, Presence, TransferError};
+use super::{BlobContent, Origins, Plan, Presence, TransferError};
 use crate::bridge::{self, CHUNKS_MAX};
 use crate::bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
@@ -70,7 +70,7 @@ impl Turn {
                     let _held = &token;
                     chunks.poll_recv(cx)
                 });
-                Ok(BlobContent::Stream(Box::pin(stream)))
+                Ok(BlobContent::Stream(Box::pin(stream), Origins::default()))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Arc::new(TransferError::BlobAbsent {

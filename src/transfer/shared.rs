@@ -22,8 +22,8 @@ use super::sequential::Turn;
 use super::sink::Visibility;
 use super::{
     Batching, BlobContent, BlobStream, Content, Ended, Found, ImageOutcome, Listed, LocalReferrers,
-    Locate, Location, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source, SourceCaps,
-    TransferError, Wanted,
+    Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source,
+    SourceCaps, TransferError, Wanted,
 };
 use crate::bundle::{Bundle, BundleManifest, Signed};
 use crate::layout::Collection;
@@ -67,8 +67,10 @@ enum Start {
     Follow(mpsc::Receiver<Message>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Message {
+    /// It is open, and this is where the bytes come from.
+    Opened(Origins),
     Chunk(Bytes),
     End,
 }
@@ -206,12 +208,14 @@ struct Tap {
 
 /// Reads a blob for all `taps`, until none of them takes any more. Where reading fails they fetch
 /// the rest for themselves, and see what is wrong.
-async fn pump(mut stream: BlobStream, mut taps: Vec<Tap>) {
+async fn pump(content: BlobContent, mut taps: Vec<Tap>) {
+    hand_on(&mut taps, &Message::Opened(content.origins())).await;
+    let mut stream = content.into_stream();
     while let Some(item) = stream.next().await {
         let Ok(chunk) = item else {
             return;
         };
-        hand_on(&mut taps, &chunk).await;
+        hand_on(&mut taps, &Message::Chunk(chunk)).await;
         if taps.is_empty() {
             return;
         }
@@ -222,27 +226,22 @@ async fn pump(mut stream: BlobStream, mut taps: Vec<Tap>) {
     }
 }
 
-/// Sends a chunk to all, and drops those for which the others have waited too long, or that are
+/// Sends a message to all, and drops those for which the others have waited too long, or that are
 /// gone.
-async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
+async fn hand_on(taps: &mut Vec<Tap>, message: &Message) {
     if let [only] = taps.as_slice() {
         // No other waits for it.
-        if only
-            .sender
-            .send(Message::Chunk(chunk.clone()))
-            .await
-            .is_err()
-        {
+        if only.sender.send(message.clone()).await.is_err() {
             taps.clear();
         }
         return;
     }
     let sends = taps.drain(..).map(|tap| async move {
-        let send = tap.sender.send(Message::Chunk(chunk.clone()));
+        let send = tap.sender.send(message.clone());
         send.await.is_ok().then_some(tap)
     });
     let mut sends: FuturesUnordered<_> = sends.collect();
-    // Nobody waits for anybody before one of them has the chunk.
+    // Nobody waits for anybody before one of them has it.
     let mut first = None;
     while first.is_none() {
         match sends.next().await {
@@ -264,31 +263,31 @@ async fn hand_on(taps: &mut Vec<Tap>, chunk: &Bytes) {
 /// What a pump hands on; where it breaks off, the rest is opened at that byte.
 fn follow(
     inner: Arc<dyn Source>,
-    (first, receiver): (Option<Message>, mpsc::Receiver<Message>),
+    (receiver, origins): (mpsc::Receiver<Message>, Origins),
     (location, descriptor): (Location, Descriptor),
 ) -> BlobStream {
     enum Stage {
-        Following(Option<Message>, mpsc::Receiver<Message>),
+        Following(mpsc::Receiver<Message>),
         Alone(BlobStream),
     }
-    let start = (Stage::Following(first, receiver), 0_u64);
+    let start = (Stage::Following(receiver), 0_u64);
     let stream = futures_util::stream::unfold(start, move |(stage, done)| {
         let (inner, location) = (Arc::clone(&inner), location.clone());
-        let descriptor = descriptor.clone();
+        let (descriptor, origins) = (descriptor.clone(), origins.clone());
         async move {
             let mut alone = match stage {
-                Stage::Following(first, mut receiver) => match match first {
-                    Some(first) => Some(first),
-                    None => receiver.recv().await,
-                } {
+                Stage::Following(mut receiver) => match receiver.recv().await {
                     Some(Message::Chunk(chunk)) => {
                         let done = done + chunk.len() as u64;
-                        return Some((Ok(chunk), (Stage::Following(None, receiver), done)));
+                        return Some((Ok(chunk), (Stage::Following(receiver), done)));
                     }
-                    Some(Message::End) => return None,
+                    Some(Message::Opened(_) | Message::End) => return None,
                     None if done == descriptor.size => return None,
                     None => match inner.open_blob_from(&location, &descriptor, done).await {
-                        Ok(content) => content.into_stream(),
+                        Ok(content) => {
+                            origins.opened_at(done, &content.origins());
+                            content.into_stream()
+                        }
                         Err(error) => {
                             let failed: BlobStream = Box::pin(futures_util::stream::empty());
                             return Some((Err(error), (Stage::Alone(failed), done)));
@@ -315,11 +314,16 @@ struct TargetSource {
 impl TargetSource {
     fn follow(
         &self,
-        received: (Option<Message>, mpsc::Receiver<Message>),
+        (receiver, opened): (mpsc::Receiver<Message>, &Origins),
         (location, descriptor): (&Location, &Descriptor),
     ) -> BlobContent {
+        // What it opens itself is not what the others read.
+        let origins = Origins::default();
+        origins.opened_at(0, opened);
         let place = (location.clone(), descriptor.clone());
-        BlobContent::Stream(follow(Arc::clone(&self.shared.inner), received, place))
+        let inner = Arc::clone(&self.shared.inner);
+        let stream = follow(inner, (receiver, origins.clone()), place);
+        BlobContent::Stream(stream, origins)
     }
 }
 
@@ -366,22 +370,30 @@ impl Source for TargetSource {
                 if followers.is_empty() {
                     return Ok(content);
                 }
-                let (own, receiver) = mpsc::channel(CHUNKS_MAX);
+                let origins = content.origins();
+                let (own, mut receiver) = mpsc::channel(CHUNKS_MAX);
                 let senders = std::iter::once(own).chain(followers);
                 let taps = senders.map(|sender| Tap {
                     sender,
                     lag: Duration::ZERO,
                 });
                 // It ends when nobody takes what it reads.
-                tokio::spawn(pump(content.into_stream(), taps.collect()));
-                Ok(self.follow((None, receiver), (location, descriptor)))
+                tokio::spawn(pump(content, taps.collect()));
+                let _opened = receiver.recv().await;
+                Ok(self.follow((receiver, &origins), (location, descriptor)))
             }
             Start::Follow(mut receiver) => match receiver.recv().await {
-                Some(first) => Ok(self.follow((Some(first), receiver), (location, descriptor))),
+                Some(Message::Opened(origins)) => {
+                    Ok(self.follow((receiver, &origins), (location, descriptor)))
+                }
                 // The first to ask could not open it: this one finds out why for itself.
-                None => inner.open_blob_from(location, descriptor, 0).await,
+                _ => inner.open_blob_from(location, descriptor, 0).await,
             },
         }
+    }
+
+    fn garbles(&self, location: &Location, descriptor: &Descriptor) -> bool {
+        self.shared.inner.garbles(location, descriptor)
     }
 
     async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
@@ -445,10 +457,6 @@ impl Source for TargetSource {
 
     async fn end(&self) -> Ended {
         self.shared.inner.end().await
-    }
-
-    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
-        self.shared.inner.damaged(location, digest, actual)
     }
 
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {

@@ -6,6 +6,7 @@ mod bundles;
 mod collection;
 mod content;
 mod layouts;
+mod origins;
 mod pieces;
 mod registry;
 mod store;
@@ -23,6 +24,7 @@ pub use bundles::BundlesSource;
 pub use collection::CollectionSource;
 pub use content::{BlobContent, BlobStream};
 pub use layouts::LayoutsSource;
+pub use origins::Origins;
 pub use pieces::Pieces;
 pub use registry::{Looked, RegistrySource};
 pub use wanted::{Destination, Locate, Location, Wanted};
@@ -230,6 +232,11 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         from: u64,
     ) -> Result<BlobContent, TransferError>;
 
+    /// Whether wrong bytes of a blob came from a place before, so that others are asked first.
+    fn garbles(&self, _: &Location, _: &Descriptor) -> bool {
+        false
+    }
+
     /// What is about what in one repository of a local source.
     async fn referrers(&self, _: &RepositoryName) -> Result<LocalReferrers, TransferError> {
         Ok(LocalReferrers::default())
@@ -305,16 +312,6 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         Ended::Well
     }
 
-    /// The error of a blob whose bytes have another digest, `actual`.
-    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
-        TransferError::DamagedSource {
-            paths: self.files_of(location, digest),
-            holder: self.caps().holder,
-            digest: digest.clone(),
-            actual: actual.clone(),
-        }
-    }
-
     /// Notes a failure to read a blob, and returns the state of the host that it is read from, for
     /// a move that has failed since `began`.
     fn host_state(&self, _: &TransferError, _began: Instant) -> HostState {
@@ -387,7 +384,7 @@ impl dyn Source {
                     })
                     .await;
                 }
-                Ok(BlobContent::Stream(_)) => return Ok(()),
+                Ok(BlobContent::Stream(..)) => return Ok(()),
                 Err(error) => last = error,
             }
         }
@@ -398,8 +395,8 @@ impl dyn Source {
     /// words `error` says so; any other error stays as it is.
     pub fn blame(
         &self,
-        location: &Location,
-        digest: &Digest,
+        (location, digest): (&Location, &Digest),
+        origins: &Origins,
         error: TransferError,
     ) -> TransferError {
         let actual = match &error {
@@ -407,9 +404,19 @@ impl dyn Source {
             TransferError::Registry(error) => error.damaged_upload(),
             _ => None,
         };
-        match actual {
-            Some(actual) => self.damaged(location, digest, actual),
-            None => error,
+        let Some(actual) = actual else {
+            return error;
+        };
+        match origins.blame() {
+            Some(origin) => origin.mismatch(digest, actual).into(),
+            // They were kept by an earlier run.
+            None if self.is_remote() => error,
+            None => TransferError::DamagedSource {
+                paths: self.files_of(location, digest),
+                holder: self.caps().holder,
+                digest: digest.clone(),
+                actual: actual.clone(),
+            },
         }
     }
 }

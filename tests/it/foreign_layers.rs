@@ -119,6 +119,30 @@ fn a_url_that_may_be_reached_later_is_tried_again_whatever_the_next_one_says() {
 }
 
 #[test]
+fn a_url_that_sends_other_bytes_is_blamed_and_gives_way_to_the_next() {
+    let vendor = vendor();
+    let host = vendor.host();
+    let options = format!("--foreign-layers --plain-http {host}");
+    let urls = ["other", "base"].map(|name| format!("http://{host}/{name}"));
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    registry.add("win/app:1", &image(&urls));
+    let _ = pull(&env, &registry, &options).success();
+    assert!(has_base(&env.store("store"), "win/app"));
+    assert_eq!(vendor.seen(), ["GET /other", "GET /base"]);
+
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    registry.add("win/app:1", &image(&urls[..1]));
+    let output = pull(&env, &registry, &options).exits(4);
+    let said = output.stderr.split_whitespace().collect::<Vec<_>>();
+    let said = said.join(" ");
+    let request = format!("GET /other on {host}: expected `{}`", base().blob.digest);
+    assert!(said.contains(&request), "{said}");
+    let hint = format!("`{host}`, or a proxy in front of it, serves damaged content");
+    assert!(said.contains(&hint), "{said}");
+    assert_eq!(vendor.seen()[2..], ["GET /other", "GET /other"]);
+}
+
+#[test]
 fn a_registry_that_has_the_layer_is_believed_and_nobody_else_asked() {
     let (env, registry, vendor) = (TestEnv::new(), TestRegistry::start(), vendor());
     let url = format!("http://{}/base", vendor.host());

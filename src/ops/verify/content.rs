@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::oci::{Descriptor, Digest, Verifier};
 use crate::ops::Context;
 use crate::report::{Event, Reporter};
-use crate::transfer::{Attempts, BlobContent, Location, Source, TransferError};
+use crate::transfer::{Attempts, BlobContent, Location, Origins, Source, TransferError};
 
 /// Hashes a blob at a place of a source. What a registry sent before a line was cut is not fetched
 /// again.
@@ -17,10 +17,12 @@ pub(super) async fn hash(
     let digest = &blob.digest;
     let mut attempts = Attempts::new((source, digest), cx.retry, &cx.reporter);
     let mut hashed = Verifier::from(digest);
+    let origins = Origins::default();
     loop {
         let opened = source.open_blob_from(location, blob, hashed.len()).await;
         let result = match opened {
             Ok(content) => {
+                origins.opened_at(hashed.len(), &content.origins());
                 let (rest, result) = hash_rest(content, hashed, &cx.reporter).await;
                 hashed = rest;
                 result
@@ -29,7 +31,7 @@ pub(super) async fn hash(
         };
         let error = match result {
             Ok(()) => return Ok(()),
-            Err(error) => source.blame(location, digest, error),
+            Err(error) => source.blame((location, digest), &origins, error),
         };
         let failure = error.failure(source);
         attempts.failed(error, failure, hashed.len()).await?;

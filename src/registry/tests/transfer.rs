@@ -229,8 +229,8 @@ async fn a_blob_is_fetched_from_where_it_ended() {
     let (client, _) = client("{}");
     let right = blob(BYTES);
     let fetch = async |name: &str| {
-        let stream = client.fetch_blob(&server.repo(name), &right, 4).await?;
-        let chunks: Vec<Bytes> = futures_util::TryStreamExt::try_collect(stream).await?;
+        let body = client.fetch_blob(&server.repo(name), &right, 4).await?;
+        let chunks: Vec<Bytes> = futures_util::TryStreamExt::try_collect(body.stream).await?;
         Ok::<_, RegistryError>(chunks.concat())
     };
     for (name, n_requests) in [

@@ -65,14 +65,6 @@ impl Source for Remote {
         Ok(Vec::new())
     }
 
-    fn damaged(&self, _: &Location, digest: &Digest, actual: &Digest) -> TransferError {
-        TransferError::Content(ContentMismatch::Digest {
-            expected: digest.clone(),
-            actual: actual.clone(),
-            len: 0,
-        })
-    }
-
     async fn manifest(
         &self,
         _: &Location,

@@ -82,9 +82,10 @@ impl Source for Shared {
             counting.n_bytes.fetch_add(len, Ordering::Relaxed);
             Ok(chunk)
         });
-        Ok(BlobContent::Stream(Box::pin(futures_util::stream::iter(
-            items,
-        ))))
+        Ok(BlobContent::Stream(
+            Box::pin(futures_util::stream::iter(items)),
+            Origins::default(),
+        ))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::oci::Descriptor;
 use crate::registry::{Failure, Reopen, RetryPolicy, UploadStream};
 use crate::report::Reporter;
 use crate::transfer::attempt::Attempts;
-use crate::transfer::{BlobContent, BlobStream, Location, Source, TransferError};
+use crate::transfer::{BlobContent, BlobStream, Location, Origins, Source, TransferError};
 
 /// A connection that was lost after so many bytes is replaced here; any other is left to the engine,
 /// which begins the blob again.
@@ -21,18 +21,22 @@ const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
 /// the engine, too.
 const OUTAGE_MAX: Duration = Duration::from_secs(20);
 
-/// Opens a blob from the byte `from` on, wherever it can be had.
-pub(super) async fn open_from(
+/// Opens a blob from the byte `from` on, wherever it can be had; places that sent wrong bytes before
+/// are asked last.
+pub(super) async fn open_from<'a>(
     source: &dyn Source,
-    (locations, descriptor): (&[Location], &Descriptor),
+    (locations, descriptor): (&'a [Location], &Descriptor),
     from: u64,
-) -> Result<BlobContent, TransferError> {
+) -> Result<(BlobContent, &'a Location), TransferError> {
     let mut last = TransferError::BlobAbsent {
         digest: descriptor.digest.clone(),
     };
-    for location in locations {
+    let (last_ones, first_ones): (Vec<_>, Vec<_>) = locations
+        .iter()
+        .partition(|location| source.garbles(location, descriptor));
+    for location in first_ones.into_iter().chain(last_ones) {
         match source.open_blob_from(location, descriptor, from).await {
-            Ok(content) => return Ok(content),
+            Ok(content) => return Ok((content, location)),
             // Another repository may still have it; a tired server is left to the retries.
             Err(error) => match error.failure(source) {
                 Failure::Passing { .. } | Failure::Limited { .. } => return Err(error),
@@ -45,13 +49,19 @@ pub(super) async fn open_from(
 
 /// The bytes of a blob that is open at `from`, also beyond the end of a connection.
 pub(super) fn read_on(handover: &Handover<'_>, (content, from): (BlobContent, u64)) -> BlobContent {
-    let blob = Arc::new(Blob::new(handover));
-    BlobContent::Stream(blob.read_on(content.into_stream(), from))
+    let origins = content.origins();
+    let blob = Arc::new(Blob::new(handover, &origins));
+    BlobContent::Stream(blob.read_on(content.into_stream(), from), origins)
 }
 
-/// The blob as an upload reads it; `early` is open at its beginning.
-pub(super) fn reopen(handover: &Handover<'_>, early: Option<BlobContent>) -> Reopen {
-    let blob = Arc::new(Blob::new(handover));
+/// The blob as an upload reads it; `early` is open at its beginning. What is opened is noted in
+/// `origins`.
+pub(super) fn reopen(
+    handover: &Handover<'_>,
+    early: Option<BlobContent>,
+    origins: &Origins,
+) -> Reopen {
+    let blob = Arc::new(Blob::new(handover, origins));
     let early = Mutex::new(early);
     Box::new(move |from| {
         let blob = Arc::clone(&blob);
@@ -62,6 +72,7 @@ pub(super) fn reopen(handover: &Handover<'_>, early: Option<BlobContent>) -> Reo
                 Some(content) => content,
                 None => blob.open(from).await.map_err(std::io::Error::other)?,
             };
+            blob.origins.opened_at(from, &content.origins());
             let stream = blob.read_on(content.into_stream(), from);
             Ok(Box::pin(stream.map_err(std::io::Error::other)) as UploadStream)
         })
@@ -72,16 +83,18 @@ struct Blob {
     source: Arc<dyn Source>,
     locations: Vec<Location>,
     descriptor: Descriptor,
+    origins: Origins,
     reporter: Arc<dyn Reporter>,
     retry: RetryPolicy,
 }
 
 impl Blob {
-    fn new(handover: &Handover<'_>) -> Self {
+    fn new(handover: &Handover<'_>, origins: &Origins) -> Self {
         Self {
             source: Arc::clone(handover.source),
             locations: handover.blob.from.clone(),
             descriptor: handover.blob.descriptor.clone(),
+            origins: origins.clone(),
             reporter: Arc::clone(handover.reporter),
             retry: handover.retry,
         }
@@ -89,7 +102,8 @@ impl Blob {
 
     async fn open(&self, from: u64) -> Result<BlobContent, TransferError> {
         let place = (self.locations.as_slice(), &self.descriptor);
-        open_from(self.source.as_ref(), place, from).await
+        let (content, _) = open_from(self.source.as_ref(), place, from).await?;
+        Ok(content)
     }
 
     /// Opens it at `from` after a connection was lost for `error`, which had brought `gained` bytes.
@@ -113,7 +127,10 @@ impl Blob {
             }
             attempts.failed(error, failure, gained).await?;
             error = match self.open(from).await {
-                Ok(content) => return Ok(content.into_stream()),
+                Ok(content) => {
+                    self.origins.opened_at(from, &content.origins());
+                    return Ok(content.into_stream());
+                }
                 Err(error) => error,
             };
         }

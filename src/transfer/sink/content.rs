@@ -13,7 +13,7 @@ use crate::registry::{RetryPolicy, UploadBody};
 use crate::report::{Event, Reporter};
 use crate::store::PartialBlob;
 use crate::transfer::{
-    BlobContent, Location, Pieces, Plan, PlannedBlob, Presence, Source, TransferError,
+    BlobContent, Location, Origins, Pieces, Plan, PlannedBlob, Presence, Source, TransferError,
 };
 
 /// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
@@ -63,6 +63,10 @@ pub struct Content<'a> {
     once: bool,
     /// What was opened early.
     early: Option<BlobContent>,
+    /// Where the bytes of this attempt come from.
+    origins: Origins,
+    /// The place that was opened last.
+    location: Option<Location>,
     /// What a failed attempt left for the next.
     pub(in crate::transfer) partial: Option<Box<PartialBlob>>,
     /// How many bytes an earlier run left.
@@ -79,6 +83,8 @@ impl<'a> Content<'a> {
             once: given.is_some(),
             given,
             early: None,
+            origins: Origins::default(),
+            location: None,
             partial: None,
             kept: 0,
             progress: 0,
@@ -114,7 +120,11 @@ impl<'a> Content<'a> {
             let digest = blob.descriptor.digest.clone();
             return self.given.take().ok_or(TransferError::ReadOnce { digest });
         }
-        again::open_from(source.as_ref(), (&blob.from, &blob.descriptor), from).await
+        let place = (blob.from.as_slice(), &blob.descriptor);
+        let (content, location) = again::open_from(source.as_ref(), place, from).await?;
+        self.origins.opened_at(from, &content.origins());
+        self.location = Some(location.clone());
+        Ok(content)
     }
 
     /// Opens a blob that comes over a network while `other` is awaited, after which it is sent. What
@@ -138,10 +148,10 @@ impl<'a> Content<'a> {
                 let value = result?;
                 // The upload waits meanwhile.
                 let opened = tokio::time::timeout(EARLY_WAIT_MAX, opening).await;
-                self.early = opened.ok().and_then(Result::ok);
+                self.early = opened.ok().and_then(Result::ok).map(|(content, _)| content);
                 return Ok(value);
             }
-            opened = &mut opening => opened.ok(),
+            opened = &mut opening => opened.ok().map(|(content, _)| content),
         };
         let Ok(result) = tokio::time::timeout(EARLY_WAIT_MAX, &mut other).await else {
             drop(opened);
@@ -181,11 +191,15 @@ impl<'a> Content<'a> {
     pub(in crate::transfer) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
         if self.is_resumable() && self.handover.blob.presence == Presence::Source {
             let early = self.early.take();
-            return Ok(UploadBody::Again(again::reopen(&self.handover, early)));
+            return Ok(UploadBody::Again(again::reopen(
+                &self.handover,
+                early,
+                &self.origins,
+            )));
         }
         Ok(match self.open().await? {
             BlobContent::File(range) => UploadBody::File(range),
-            BlobContent::Stream(stream) => {
+            BlobContent::Stream(stream, _) => {
                 UploadBody::Stream(stream.map_err(std::io::Error::other).boxed())
             }
         })
@@ -204,8 +218,11 @@ impl<'a> Content<'a> {
 
     pub(in crate::transfer) fn blame(&self, error: TransferError) -> TransferError {
         let Handover { source, blob, .. } = self.handover;
-        match blob.from.first() {
-            Some(location) => source.blame(location, &blob.descriptor.digest, error),
+        match self.location.as_ref().or(blob.from.first()) {
+            Some(location) => {
+                let digest = &blob.descriptor.digest;
+                source.blame((location, digest), &self.origins, error)
+            }
             None => error,
         }
     }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
+use super::Origins;
 use crate::bridge;
 use crate::fsx::FileRange;
 use crate::oci::{Descriptor, sum_len};
@@ -17,8 +18,8 @@ pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, TransferError>> + 
 pub enum BlobContent {
     /// Part of an open file; `path` may be linked when the range is the whole file.
     File(FileRange),
-    /// Bytes that come once.
-    Stream(BlobStream),
+    /// Bytes that come once, and where from.
+    Stream(BlobStream, Origins),
 }
 
 impl BlobContent {
@@ -35,7 +36,15 @@ impl BlobContent {
                     })
                 }))
             }
-            Self::Stream(stream) => stream,
+            Self::Stream(stream, _) => stream,
+        }
+    }
+
+    /// Where the bytes come from, if it is a registry.
+    pub fn origins(&self) -> Origins {
+        match self {
+            Self::File(_) => Origins::default(),
+            Self::Stream(_, origins) => origins.clone(),
         }
     }
 }
@@ -44,7 +53,7 @@ impl std::fmt::Debug for BlobContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(range) => f.debug_tuple("File").field(range).finish(),
-            Self::Stream(_) => f.write_str("Stream"),
+            Self::Stream(..) => f.write_str("Stream"),
         }
     }
 }
@@ -101,5 +110,5 @@ pub(super) fn open_parts(
             source,
         })
     });
-    Ok(BlobContent::Stream(Box::pin(stream)))
+    Ok(BlobContent::Stream(Box::pin(stream), Origins::default()))
 }

@@ -51,7 +51,7 @@ impl BlobContent {
             Self::File(range) => {
                 bridge::run_stoppable(move |stop| work(Origin::File(range, stop))).await
             }
-            Self::Stream(stream) => {
+            Self::Stream(stream, _) => {
                 let rest = Bytes::new();
                 bridge::pipe_to_blocking(stream, move |chunks| {
                     work(Origin::Stream { chunks, rest })

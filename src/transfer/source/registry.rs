@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
 use super::{
-    BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Reach, ReadOrder, Source,
-    SourceCaps, Wanted,
+    BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Origins, Reach, ReadOrder,
+    Source, SourceCaps, Wanted,
 };
 use crate::bridge;
 use crate::oci::{Descriptor, Digest, Manifest};
@@ -195,28 +195,21 @@ impl Source for RegistrySource {
                 digest: descriptor.digest.clone(),
             });
         };
-        if descriptor.is_foreign() {
-            let stream = self
-                .client
-                .fetch_foreign_layer(repo, descriptor, from)
-                .await?;
-            return Ok(BlobContent::Stream(Box::pin(
-                stream.map(|item| item.map_err(TransferError::from)),
-            )));
-        }
-        let stream = self.client.fetch_blob(repo, descriptor, from).await?;
-        Ok(BlobContent::Stream(Box::pin(
-            stream.map(|item| item.map_err(TransferError::from)),
-        )))
+        let client = &self.client;
+        let body = if descriptor.is_foreign() {
+            client.fetch_foreign_layer(repo, descriptor, from).await?
+        } else {
+            client.fetch_blob(repo, descriptor, from).await?
+        };
+        let stream = body.stream.map_err(TransferError::from);
+        Ok(BlobContent::Stream(
+            Box::pin(stream),
+            Origins::of(body.origin),
+        ))
     }
 
-    fn damaged(&self, location: &Location, digest: &Digest, actual: &Digest) -> TransferError {
-        match location {
-            Location::Repo(repo) => self.client.damaged_blob(repo, digest, actual).into(),
-            _ => TransferError::BlobAbsent {
-                digest: digest.clone(),
-            },
-        }
+    fn garbles(&self, location: &Location, descriptor: &Descriptor) -> bool {
+        matches!(location, Location::Repo(repo) if self.client.garbles(repo, descriptor))
     }
 
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {

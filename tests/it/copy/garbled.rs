@@ -1,7 +1,11 @@
 //! Content that a registry garbles on the way: the right length, and other bytes.
 
+use std::fmt::Write as _;
+
+use hod::fsx;
+
 use super::{has, layouts};
-use crate::support::env::TestEnv;
+use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains, upload_path};
 use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
 use crate::support::registry::TestRegistry;
@@ -31,6 +35,48 @@ fn site() -> (TestEnv, TestRegistry, TestRegistry, Image) {
     from.add("ns/one:1", &one);
     env.write("one.txt", "ns/one:1\n");
     (env, from, to, one)
+}
+
+/// Has `env` read what `primary` has from these mirrors first.
+fn mirrored(env: &TestEnv, primary: &TestRegistry, mirrors: &[&TestRegistry]) {
+    let mut conf = format!("[[registry]]\nlocation = '{}'\n", primary.host());
+    for mirror in mirrors {
+        let host = mirror.host();
+        writeln!(conf, "[[registry.mirror]]\nlocation = '{host}/cache'").unwrap();
+    }
+    let path = env.home().join(".config/containers/registries.conf");
+    fsx::write_file(&path, conf.as_bytes()).unwrap();
+}
+
+fn garbles(layer: &str) -> Fault {
+    Fault::on("GET", path_contains(layer.to_owned())).does(Effect::FlipByte)
+}
+
+fn lacks(layer: &str) -> Fault {
+    Fault::on("GET", path_contains(layer.to_owned())).does(Effect::Status(404))
+}
+
+/// What is said, as one line.
+fn said(output: &Output) -> String {
+    let words = output.stderr.split_whitespace().collect::<Vec<_>>();
+    words.join(" ")
+}
+
+/// Asserts that the bytes of `layer` are blamed on `registry`, and on nobody else.
+#[track_caller]
+fn blames(output: &Output, (registry, name, layer): (&TestRegistry, &str, &str)) {
+    let (said, host) = (said(output), registry.host());
+    let request = format!("GET /v2/{name}/blobs/{layer} on {host}: expected `{layer}`");
+    let hint = format!("`{host}`, or a proxy in front of it, has a damaged");
+    let repair = format!("`hod push SOURCE {host} --recheck`");
+    for part in [&request, &hint, &repair] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(
+        said.matches("or a proxy in front of it").count(),
+        1,
+        "{said}"
+    );
 }
 
 fn layer_of(image: &Image) -> String {
@@ -149,4 +195,81 @@ fn beside_what_is_done_a_garbled_image_is_one_of_those_that_failed() {
     from.fail(Fault::on("GET", path_contains(layer_of(&other))).does(Effect::Status(403)));
     let line = format!("pull both.txt --source {} --store newest", from.host());
     env.run_line(&line).exits(1);
+}
+
+#[test]
+fn a_mirror_that_garbles_gives_way_to_the_next_and_to_the_registry() {
+    let (env, from, to, one) = site();
+    let layer = layer_of(&one);
+    let (first, second) = (TestRegistry::start(), TestRegistry::start());
+    for mirror in [&first, &second] {
+        mirror.add("cache/ns/one:1", &one);
+        mirror.fail(garbles(&layer));
+    }
+    mirrored(&env, &from, &[&first, &second]);
+    let all = [&first, &second, &from];
+    for line in lines(&from, &to) {
+        for place in all {
+            place.take_seen();
+        }
+        env.run_line(&line).success();
+        let counts = all.map(|place| place.count("GET", path_contains(layer.clone())));
+        assert_eq!(counts, [1, 1, 1], "{line}");
+    }
+    has(&to, "ns/one", &one);
+    assert_eq!(whole_images(&env.path("pulled")).len(), 1);
+}
+
+#[test]
+fn a_mirror_is_blamed_for_what_it_garbles_and_the_registry_is_not() {
+    let (env, from, to, one) = site();
+    let layer = layer_of(&one);
+    let mirror = TestRegistry::start();
+    mirror.add("cache/ns/one:1", &one);
+    mirror.fail(garbles(&layer));
+    from.fail(lacks(&layer));
+    mirrored(&env, &from, &[&mirror]);
+    for line in lines(&from, &to) {
+        mirror.take_seen();
+        let output = env.run_line(&line).exits(4);
+        blames(&output, (&mirror, "cache/ns/one", &layer));
+        let n = mirror.count("GET", path_contains(layer.clone()));
+        assert_eq!(n, 2, "{line}: once more, since nobody else has it");
+    }
+}
+
+#[test]
+fn of_two_places_of_a_blob_the_one_is_blamed_that_sent_it() {
+    let (env, from, to, one) = site();
+    let layer = layer_of(&one);
+    let other = TestRegistry::start();
+    other.add("ns/two:1", &one);
+    let both = format!("{}/ns/one:1\n{}/ns/two:1\n", from.host(), other.host());
+    env.write("both.txt", &both);
+    from.fail(lacks(&layer));
+    other.fail(garbles(&layer));
+    for line in [
+        format!("copy both.txt {}", to.host()),
+        "copy both.txt bundle:to.tar".to_owned(),
+        format!("copy both.txt {} store:store", to.host()),
+        "pull both.txt --store pulled".to_owned(),
+    ] {
+        let output = env.run_line(&line).exits(4);
+        blames(&output, (&other, "ns/two", &layer));
+    }
+    // The other way round, the place that has it is asked after one that garbles it.
+    from.heal();
+    other.heal();
+    from.fail(garbles(&layer));
+    for line in [
+        format!("copy both.txt {}", to.host()),
+        "pull both.txt --store pulled".to_owned(),
+    ] {
+        from.take_seen();
+        env.run_line(&line).success();
+    }
+    for (place, name) in [(&from, "ns/one"), (&other, "ns/two")] {
+        let host = place.host().replace(':', "_");
+        has(&to, &format!("{host}/{name}"), &one);
+    }
 }

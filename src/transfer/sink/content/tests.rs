@@ -79,7 +79,7 @@ impl Source for Slow {
             let _counted = counted;
             Ok(rest)
         });
-        Ok(BlobContent::Stream(Box::pin(stream)))
+        Ok(BlobContent::Stream(Box::pin(stream), Origins::default()))
     }
 }
 
