@@ -29,7 +29,7 @@ pub use attempt::Attempts;
 pub use chosen::ChosenImage;
 pub(crate) use config::{config_of, platform_of, read_config};
 pub use endpoint::{Endpoint, EndpointError, Stated, TRANSPORTS, Transport};
-pub use error::TransferError;
+pub use error::{TargetFailure, TransferError};
 pub use kind::SourceKind;
 pub use open::{AtPath, OpenError, Opened};
 pub use plan::{Plan, PlannedBlob, Presence};

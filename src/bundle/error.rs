@@ -412,59 +412,16 @@ impl BundleError {
             _ => false,
         }
     }
-
-    /// Whether the content of a bundle, or of a blob to be packed, is wrong, so that trying again
-    /// does not help.
-    pub fn is_content(&self) -> bool {
-        match self {
-            // By its name it is a volume.
-            Self::InVolume { source, .. } if matches!(**source, Self::NotABundle { .. }) => true,
-            Self::InVolume { source, .. }
-            | Self::InBundle { source, .. }
-            | Self::InStream { source, .. } => source.is_content(),
-            Self::Write { .. }
-            | Self::ReadBlob { .. }
-            | Self::ReadFile { .. }
-            | Self::FileChanged { .. }
-            | Self::Read { .. }
-            | Self::NotABundle { .. }
-            | Self::Compressed { .. }
-            | Self::Window { .. }
-            | Self::Unsupported { .. }
-            | Self::VolumeTooSmall { .. }
-            | Self::NoSuchVolume { .. }
-            | Self::OtherSibling { .. }
-            | Self::StreamedVolumes
-            | Self::VolumesMissing { .. }
-            | Self::OtherBundle { .. }
-            | Self::VolumeOrder { .. }
-            | Self::Sign(_)
-            | Self::VolumesEnd { .. }
-            | Self::Stopped
-            | Self::TooLarge => false,
-            Self::BlobDamaged { .. }
-            | Self::BlobLength { .. }
-            | Self::Decompress { .. }
-            | Self::Empty { .. }
-            | Self::Incomplete { .. }
-            | Self::Json { .. }
-            | Self::Id { .. }
-            | Self::Text { .. }
-            | Self::Path(_)
-            | Self::Member { .. }
-            | Self::Manifest { .. }
-            | Self::Blob { .. }
-            | Self::TooManyVolumes { .. }
-            | Self::Signature(_)
-            | Self::Image { .. } => true,
-        }
-    }
 }
 
 impl BundleError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
+            // By its name it is a volume.
+            Self::InVolume { source, .. } if matches!(**source, Self::NotABundle { .. }) => {
+                ErrorClass::Verify
+            }
             Self::InVolume { source, .. }
             | Self::InBundle { source, .. }
             | Self::InStream { source, .. } => source.class(),
@@ -589,7 +546,7 @@ impl Hint for BundleError {
             }
             Self::TooManyVolumes { .. } => "use larger volumes",
             Self::TooLarge => "split the list and pack several bundles",
-            _ if self.is_content() => {
+            _ if self.class() == ErrorClass::Verify => {
                 "the file is not as hod wrote it: copy it again from where it was made, and \
                  compare its checksum there and here"
             }

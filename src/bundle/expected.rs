@@ -4,6 +4,7 @@ use super::error::{BundleError, MemberProblem};
 use super::hashing::BUFFER_LEN;
 use super::volume::{Content, Member, Volume};
 use crate::oci::{ContentMismatch, Digest, Verifier};
+use crate::report::ErrorClass;
 use crate::tarball::{
     END, EntryPath, Fault, Input, MemberKind, Problem, RawMember, WindowTooLarge,
 };
@@ -72,7 +73,7 @@ pub(super) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Resul
     }
     match input.next_header().map_err(BundleError::from) {
         Ok(Some(found)) => Err(unexpected(members, members.len(), &found)),
-        Err(error) if !error.is_content() => Err(error),
+        Err(error) if error.class() != ErrorClass::Verify => Err(error),
         Ok(None) | Err(_) => Err(BundleError::member(last, MemberProblem::Trailing)),
     }
 }

@@ -13,6 +13,7 @@ use super::head::{self, Head, VolumeHead};
 use super::sign::Trust;
 use super::volume::{Content, Member};
 use crate::oci::Verifier;
+use crate::report::ErrorClass;
 use crate::tarball::{Input, Mode};
 
 /// Takes what a bundle holds, in the order in which it comes.
@@ -156,7 +157,7 @@ impl Pass<'_, '_> {
             BundleError::Image { .. } | BundleError::Manifest { .. } => false,
             // The input at this point is not a volume.
             BundleError::NotABundle { .. } => true,
-            error => error.is_content(),
+            error => error.class() == ErrorClass::Verify,
         };
         if count == 1 && matches!(error, BundleError::Member { .. }) {
             return BundleError::InBundle {

@@ -19,6 +19,7 @@ use super::volume::Content;
 use crate::bridge;
 use crate::fsx;
 use crate::oci::{Digest, DigestHasher};
+use crate::report::ErrorClass;
 
 /// The result of verifying a bundle.
 #[derive(Debug, Clone, Default)]
@@ -105,10 +106,12 @@ fn as_outcome(
     verified: Result<BundleVerifyOutcome, BundleError>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     match verified {
-        Err(error) if error.is_content() && !error.is_signature() => Ok(BundleVerifyOutcome {
-            problems: vec![text(&error)],
-            ..BundleVerifyOutcome::default()
-        }),
+        Err(error) if error.class() == ErrorClass::Verify && !error.is_signature() => {
+            Ok(BundleVerifyOutcome {
+                problems: vec![text(&error)],
+                ..BundleVerifyOutcome::default()
+            })
+        }
         result => result,
     }
 }
@@ -223,7 +226,7 @@ fn verify_raw(
         (outcome.n_blobs, outcome.len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
     }
     for error in errors {
-        if !error.is_content() {
+        if error.class() != ErrorClass::Verify {
             return Err(error);
         }
         let problem = text(&error);

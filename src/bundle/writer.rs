@@ -328,6 +328,7 @@ mod tests {
     };
     use super::*;
     use crate::oci::DigestHasher;
+    use crate::report::ErrorClass;
 
     const ZSTD: Compression = Compression::Zstd { level: 3 };
 
@@ -490,7 +491,7 @@ mod tests {
             .position(|(_, range)| range.len == 700_000);
         sample.blobs[last.unwrap()].1.offset += 1;
         let (written, bytes) = write_to_end(&sample);
-        assert!(written.unwrap_err().is_content());
+        assert_eq!(written.unwrap_err().class(), ErrorClass::Verify);
         let mut blobs = Blobs::default();
         let from = (Path::new("-"), &Trust::default());
         assert!(read_stream(&bytes[..], from, BlobCheck::Sink, &mut blobs).is_err());
@@ -536,7 +537,7 @@ mod tests {
                     text.starts_with(&format!("blob `{digest}` is damaged")),
                     "{text}"
                 );
-                assert!(error.is_content());
+                assert_eq!(error.class(), ErrorClass::Verify);
                 let names = fsx::read_dir_names(sample.dir.path()).unwrap();
                 assert_eq!(names, ["blobs"]);
             }

@@ -248,7 +248,7 @@ impl CommandError {
         match self {
             Self::Ops(error) if error.is_usage() => Exit::Usage,
             Self::Ops(error) if error.is_refusal() => Exit::Refused,
-            Self::Ops(error) if error.is_unverified() => Exit::NotVerified,
+            Self::Ops(error) if error.class() == ErrorClass::Verify => Exit::NotVerified,
             Self::Damaged { .. } | Self::ImagesAbsent { .. } => Exit::NotVerified,
             Self::Incomplete { .. } => Exit::Refused,
             Self::Interrupted { .. } => Exit::Interrupted,

@@ -140,23 +140,6 @@ impl From<fsx::WriteError> for LayoutError {
 }
 
 impl LayoutError {
-    /// Whether content is not what its digest says.
-    pub fn is_content(&self) -> bool {
-        match self {
-            Self::Collection(error) => error.is_content(),
-            // Any other reason lies in how the image was made.
-            Self::BadManifest { source, .. } => {
-                matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
-            }
-            Self::Corrupt { .. }
-            | Self::Content(_)
-            | Self::DiffIdMismatch { .. }
-            | Self::LayerRead { .. }
-            | Self::WrongLength { .. } => true,
-            _ => false,
-        }
-    }
-
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -422,14 +422,13 @@ impl OpsError {
         )
     }
 
-    /// Whether content is not what its digest says.
-    pub fn is_unverified(&self) -> bool {
+    /// Whether content on this machine is not what its digest says, or contradicts itself.
+    pub fn is_damaged_source(&self) -> bool {
         match self {
-            Self::Bundle(error) => error.is_content(),
-            Self::Layout(error) => error.is_content(),
-            Self::Transfer(error) => error.is_unverified(),
-            Self::Batch(failure) => failure.error.is_unverified(),
-            _ => false,
+            Self::Transfer(error) => error.is_damaged_source(),
+            Self::Batch(failure) => failure.error.is_damaged_source(),
+            Self::Registry(_) => false,
+            error => error.class() == ErrorClass::Verify,
         }
     }
 

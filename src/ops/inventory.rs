@@ -22,6 +22,7 @@ use crate::list::RenameRules;
 use crate::oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
+use crate::report::ErrorClass;
 use crate::transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
@@ -163,7 +164,7 @@ impl Inventory {
         }
         for report in batch.reports() {
             if let ImageStatus::Failed { text, error, .. } = &report.status {
-                inventory.n_unverified += usize::from(error.is_unverified());
+                inventory.n_unverified += usize::from(error.class() == ErrorClass::Verify);
                 inventory.damaged.push(DamagedImage {
                     image: report.image.clone(),
                     error: text.clone(),

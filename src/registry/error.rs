@@ -483,17 +483,6 @@ impl RegistryError {
         }
     }
 
-    /// Whether content came that is not what was asked for.
-    pub fn is_unverified(&self) -> bool {
-        match self {
-            Self::Length { .. } | Self::WrongClaim { .. } | Self::DigestMismatch { .. } => true,
-            Self::GaveUp { source, .. } | Self::ForeignLayer { source, .. } => {
-                source.is_unverified()
-            }
-            _ => false,
-        }
-    }
-
     /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
     ///
     /// [`Client::retry`]: super::Client::retry

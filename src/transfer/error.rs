@@ -1,5 +1,7 @@
 //! What can go wrong on the way.
 
+mod class;
+
 use std::sync::Arc;
 
 use super::{AbsentChild, BlobHolder, SizeClaim, Source, Unmatched};
@@ -186,10 +188,32 @@ pub enum TransferError {
     TargetFailed {
         text: String,
         class: ErrorClass,
+        meaning: TargetFailure,
         hint: Option<String>,
     },
     #[error("stopped, since another image failed")]
     Stopped,
+}
+
+/// What the failure of a target as a whole means for its images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetFailure {
+    /// Nothing was changed.
+    Refused,
+    /// What is on this machine is damaged.
+    Damage,
+    Other,
+}
+
+impl TargetFailure {
+    /// The meaning of an error that is a refusal, or is the damage of a local source.
+    pub fn of((is_refusal, is_damage): (bool, bool)) -> Self {
+        match (is_refusal, is_damage) {
+            (true, _) => Self::Refused,
+            (false, true) => Self::Damage,
+            (false, false) => Self::Other,
+        }
+    }
 }
 
 /// One of these files, of which it is not known which.
@@ -241,6 +265,7 @@ impl TransferError {
         Arc::try_unwrap(error).unwrap_or_else(|shared| Self::TargetFailed {
             text: shared.to_string(),
             class: shared.class(),
+            meaning: TargetFailure::of((shared.is_refusal(), shared.is_damaged_source())),
             hint: shared.hint(),
         })
     }
@@ -285,38 +310,6 @@ impl TransferError {
         }
     }
 
-    /// Whether nothing was done for the image: it is not found, its volumes are missing, or what is
-    /// at its output was left as it was.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            // An image that a local source lists but does not have is damage.
-            Self::ImageAbsent { registry, .. } => registry.is_some(),
-            Self::Unmatched(_) => true,
-            Self::Bundle(error) => error.is_refusal(),
-            Self::Stream(error) => error.is_refusal(),
-            Self::Layout(error) => error.is_refusal(),
-            _ => false,
-        }
-    }
-
-    /// Whether content is not what its digest says.
-    pub fn is_unverified(&self) -> bool {
-        match self {
-            Self::Registry(error) => error.is_unverified(),
-            Self::Bundle(error) => error.is_content(),
-            Self::Stream(error) => error.is_content(),
-            Self::Layout(error) => error.is_content(),
-            Self::Referrers { source, .. } => source.is_unverified(),
-            Self::Store(StoreError::Corrupt { .. })
-            | Self::Content(_)
-            | Self::DamagedSource { .. }
-            | Self::BlobLength { .. }
-            | Self::SizesDiffer { .. }
-            | Self::WrongSize { .. } => true,
-            _ => false,
-        }
-    }
-
     /// Whether a blob is longer or shorter than was said, and is not damaged.
     pub(super) fn is_wrong_length(&self) -> bool {
         matches!(
@@ -341,66 +334,6 @@ impl TransferError {
             Self::Bundle(error) => error.damaged_blob(),
             Self::Stream(error) => error.damaged_blob(),
             _ => None,
-        }
-    }
-
-    /// Whether content on this machine is not what its digest says, or contradicts itself.
-    pub fn is_damaged_source(&self) -> bool {
-        match self {
-            Self::Bundle(error) => error.is_content(),
-            Self::Stream(error) => error.is_content(),
-            Self::Layout(error) => error.is_content(),
-            Self::Referrers { source, .. } => source.is_damaged_source(),
-            Self::Store(StoreError::Corrupt { .. })
-            | Self::DamagedSource { .. }
-            | Self::SizesDiffer { .. } => true,
-            // Of a child in a registry's index it is not known which manifest says so.
-            Self::BlobLength { claim, .. } => *claim != SizeClaim::SomeManifest,
-            _ => false,
-        }
-    }
-
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Registry(error) => error.class(),
-            Self::PartialIndex { source, .. } => source.class(),
-            Self::Store(error) => error.class(),
-            Self::Bundle(error) => error.class(),
-            Self::Stream(error) => error.class(),
-            Self::Layout(error) => error.class(),
-            Self::File(error) => error.class(),
-            Self::Referrers { source, .. } => source.class(),
-            Self::Unmatched(Unmatched::TooMany { .. }) | Self::ReadOnce { .. } => ErrorClass::Usage,
-            Self::ImageAbsent { .. }
-            | Self::Unmatched(_)
-            | Self::ChildAbsent(_)
-            | Self::BlobAbsent { .. }
-            | Self::BaseLost { .. }
-            | Self::NotMounted { .. }
-            | Self::NoPlatform { .. }
-            | Self::OtherPlatform { .. } => ErrorClass::NotFound,
-            Self::Manifest(_)
-            | Self::BlobLength { .. }
-            | Self::SizesDiffer { .. }
-            | Self::WrongSize { .. }
-            | Self::DamagedSource { .. }
-            | Self::Content(_) => ErrorClass::Verify,
-            Self::TargetDamaged { .. } => ErrorClass::Server,
-            Self::BlobRead { .. } | Self::StreamRead { .. } => ErrorClass::File,
-            Self::PinnedIndex { .. }
-            | Self::Rewritten { .. }
-            | Self::ManifestAsBlob { .. }
-            | Self::TooDeep { .. }
-            | Self::TooMany { .. }
-            | Self::TooManyReferrers { .. }
-            | Self::ReferrersTag { .. }
-            | Self::NameTaken { .. }
-            | Self::NoDockerImage(_)
-            | Self::ReferrerDiffers { .. } => ErrorClass::Policy,
-            Self::Rewrite => ErrorClass::Internal,
-            Self::Stopped => ErrorClass::Stopped,
-            Self::TargetFailed { class, .. } => *class,
         }
     }
 

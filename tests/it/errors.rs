@@ -19,7 +19,9 @@ use hod::layout::NoDockerImage;
 use hod::oci::{ContentMismatch, Digest, ManifestError};
 use hod::report::ErrorClass;
 use hod::store::StoreError;
-use hod::transfer::{AbsentChild, BlobHolder, Holder, SizeClaim, TransferError, Unmatched, Wish};
+use hod::transfer::{
+    AbsentChild, BlobHolder, Holder, SizeClaim, TargetFailure, TransferError, Unmatched, Wish,
+};
 
 use crate::support::images::repository;
 
@@ -268,6 +270,7 @@ fn of_the_way() {
         TransferError::TargetFailed {
             text: "no space left".to_owned(),
             class: ErrorClass::Space,
+            meaning: TargetFailure::Other,
             hint: Some("make room".to_owned()),
         },
     ]

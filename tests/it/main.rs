@@ -69,6 +69,7 @@ mod terminal;
 mod tokens;
 mod trust;
 mod unpack;
+mod unverified;
 mod upload;
 mod volumes;
 mod weather;

@@ -17,6 +17,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use crate::list::ImageList;
 use crate::oci::Registry;
 use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
+use crate::report::ErrorClass;
 use crate::report::amount::format_volumes;
 
 /// The words for a verb in messages.
@@ -150,7 +151,7 @@ fn exit_of(outcome: &BatchOutcome) -> Exit {
         return Exit::NotVerified;
     }
     let is_unverified = |image: &&ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => error.is_unverified(),
+        ImageStatus::Failed { error, .. } => error.class() == ErrorClass::Verify,
         _ => false,
     };
     let is_refusal = |image: &ImageReport| match &image.status {

@@ -126,20 +126,6 @@ impl CollectionError {
             }
         }
     }
-
-    /// Whether content is missing, garbled or not what its digest says.
-    pub fn is_content(&self) -> bool {
-        match self {
-            Self::Archive(_) | Self::Unpack { .. } => self.class() == ErrorClass::Verify,
-            Self::Corrupt { .. }
-            | Self::Json { .. }
-            | Self::Contradiction { .. }
-            | Self::DiffId { .. }
-            | Self::Absent { .. } => true,
-            // Any other reason lies in how it was made.
-            _ => false,
-        }
-    }
 }
 
 impl Hint for CollectionError {

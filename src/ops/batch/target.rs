@@ -10,7 +10,7 @@ use super::{Batch, ImageStatus, error_chain};
 use crate::hint::Hint as _;
 use crate::oci::{Digest, Registry};
 use crate::ops::OpsError;
-use crate::transfer::TransferError;
+use crate::transfer::{TargetFailure, TransferError};
 
 /// The previous content of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -84,6 +84,7 @@ impl Batch {
         let failed = Arc::new(TransferError::TargetFailed {
             text: error_chain(error),
             class: error.class(),
+            meaning: TargetFailure::of((error.is_refusal(), error.is_damaged_source())),
             hint: error.hint(),
         });
         let at = self.positions.iter().copied();

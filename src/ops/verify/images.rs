@@ -114,7 +114,7 @@ fn add_failures(found: &mut VerifyOutcome, batch: &Batch) {
         let ImageStatus::Failed { text, error, .. } = &report.status else {
             continue;
         };
-        if is_content(error) {
+        if is_finding(error) {
             found.problems.push(format!("{}: {text}", report.image));
         } else {
             found.unread.push(DamagedImage {
@@ -225,7 +225,7 @@ impl State {
 
     fn failed(error: &TransferError) -> Self {
         let text = error_chain(error);
-        if is_content(error) {
+        if is_finding(error) {
             Self::Wrong(text)
         } else {
             Self::Unread(text)
@@ -233,12 +233,23 @@ impl State {
     }
 }
 
-/// Whether an error says that content is missing or wrong, and not only that it cannot be read now.
-fn is_content(error: &TransferError) -> bool {
-    !matches!(
-        error.class(),
-        ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server
-    )
+/// Whether an error says that content is missing or wrong, and not only that a registry cannot be
+/// read now.
+fn is_finding(error: &TransferError) -> bool {
+    match error.class() {
+        ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server => {
+            false
+        }
+        ErrorClass::NotFound
+        | ErrorClass::Verify
+        | ErrorClass::Policy
+        | ErrorClass::Space
+        | ErrorClass::Usage
+        | ErrorClass::File
+        | ErrorClass::Stopped
+        | ErrorClass::Interrupted
+        | ErrorClass::Internal => true,
+    }
 }
 
 impl VerifyOutcome {

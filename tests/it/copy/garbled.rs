@@ -143,6 +143,14 @@ fn several_targets_blame_the_one_source() {
     let said = format!("`{}`, or a proxy in front of it,", from.host());
     assert!(output.stderr.contains(&said), "{}", output.stderr);
     assert!(!output.stderr.contains("to upload"), "{}", output.stderr);
+    for targets in [
+        "bundle:a.tar",
+        "bundle:a.tar bundle:b.tar",
+        "oci-archive:a.tar store:store",
+    ] {
+        let line = format!("copy one.txt --source {} {targets}", from.host());
+        env.run_line(&line).exits(4);
+    }
 }
 
 #[test]

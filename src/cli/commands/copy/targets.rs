@@ -10,6 +10,7 @@ use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use crate::fsx::{self, LinkMode};
 use crate::ops::{Catalog, CopyTarget, OpsError};
+use crate::report::ErrorClass;
 use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
@@ -174,7 +175,7 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
         Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
         Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
         // Something is there, and its kind cannot be told.
-        Err(error) if error.is_unverified() => Err(unclear().into()),
+        Err(error) if error.class() == ErrorClass::Verify => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }
 }
