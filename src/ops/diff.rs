@@ -83,9 +83,22 @@ pub struct DiffSide {
     /// Images that cannot be read, so that they count as missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedImage>,
+    /// Number of those whose content does not verify.
+    #[serde(skip)]
+    pub n_unverified: usize,
     /// Images that were named and are in neither source, so that they are not compared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<DamagedImage>,
+}
+
+impl DiffSide {
+    /// Whether nothing of it could be compared, since none of its images verifies.
+    pub fn is_unverified(&self) -> bool {
+        let n_read = self.images.unwrap_or_default();
+        self.n_unverified > 0
+            && n_read == 0
+            && self.n_unverified == self.damaged.len() + self.absent.len()
+    }
 }
 
 /// An image that is not the same in both.
@@ -149,6 +162,7 @@ impl Side {
                 kind: inventory.kind.as_str(),
                 images: Some(inventory.images.len()),
                 damaged: inventory.damaged.clone(),
+                n_unverified: inventory.n_unverified,
                 absent: absent_in_both(inventory, other.images()),
             },
             Self::Receipt(_) => DiffSide {
@@ -156,6 +170,7 @@ impl Side {
                 kind: "a receipt",
                 images: None,
                 damaged: Vec::new(),
+                n_unverified: 0,
                 absent: Vec::new(),
             },
         }

@@ -101,3 +101,26 @@ fn whatever_does_not_verify_is_told_by_the_code() {
     fsx::write_file(&manifest.unwrap(), b"{").unwrap();
     check(&env, "dir:dir", "not a manifest");
 }
+
+#[test]
+fn verbs_that_look_agree_on_a_manifest_that_does_not_verify() {
+    let (env, one) = site();
+    image(30).put_in(&env.store("other"), "acme/api:1");
+    flip(&file_of(&env, "oci", one.top().digest().as_str()));
+    for line in [
+        "ls oci:oci",
+        "verify oci:oci",
+        "diff oci:oci store:other",
+        "diff store:other oci:oci",
+        "diff oci:oci oci:oci --exit-code",
+    ] {
+        env.run_line(line).exits(4);
+    }
+    // With others that are compared it is one of several.
+    let (env, one) = site();
+    image(30).put_in(&env.store("store"), "acme/web:1");
+    flip(&file_of(&env, "store", one.top().digest().as_str()));
+    for line in ["ls store:store", "diff store:store oci:oci"] {
+        env.run_line(line).exits(3);
+    }
+}

@@ -65,7 +65,9 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     for image in &not_compared {
         printer.warning(&format!("{}: {}", image.image, image.error));
     }
-    Ok(if !not_compared.is_empty() {
+    Ok(if sides.iter().any(|side| side.is_unverified()) {
+        Exit::NotVerified
+    } else if !not_compared.is_empty() {
         Exit::SomeFailed
     } else if args.exit_code && !found.is_same() {
         Exit::Failed
