@@ -23,8 +23,10 @@
 //!
 //! # Adding a transport
 //!
-//! 1. The word in front of the colon: a [`transfer::Transport`], and its line in
-//!    [`transfer::TRANSPORTS`].
+//! 1. The word in front of the colon: a [`transfer::Transport`], its line in
+//!    [`transfer::TRANSPORTS`], and what `src/transfer/endpoint.rs` asks of each: its name in a
+//!    sentence, whether it is one tar, takes more images later, or an image behind its path. What has
+//!    no path is more: an [`transfer::Endpoint`] of its own, as registries are.
 //! 2. To read it: `src/transfer/source/NAME.rs`, an implementation of [`transfer::Source`]. It says
 //!    in [`transfer::SourceCaps`] what it can do: in which order it is read, whether over a network,
 //!    whether blobs are files that can be linked. `src/transfer/open.rs` tells it by what is there,
@@ -35,8 +37,9 @@
 //!    and how it is filled. Its line in `src/cli/commands/copy/local.rs` makes a target of the word.
 //! 4. One line of the table in `tests/it/pairs.rs`, which copies from it and to it with every other.
 //!
-//! The verbs need not know of it: those that move images are given targets, and those that only
-//! look read any [`transfer::Source`].
+//! The verbs that move images are given targets, and need not know of it. Those that only look read
+//! any [`transfer::Source`]; `verify` of a whole store, bundle or layout, what a bundle says of its
+//! base, and removing from a tree are about one kind, and ask the source whether it is that.
 
 pub mod bridge;
 pub mod bundle;

@@ -28,7 +28,7 @@ pub use crate::oci::ReferrerMode;
 pub use attempt::Attempts;
 pub use chosen::ChosenImage;
 pub(crate) use config::{config_of, platform_of, read_config};
-pub use endpoint::{Endpoint, EndpointError, Stated, TRANSPORTS, Transport};
+pub use endpoint::{Endpoint, EndpointError, FILE_EXTENSIONS, Stated, TRANSPORTS, Transport};
 pub use error::{TargetFailure, TransferError};
 pub use kind::SourceKind;
 pub use open::{AtPath, OpenError, Opened};

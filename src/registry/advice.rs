@@ -59,8 +59,9 @@ impl Hint for RegistryError {
                 let host = request.first().host();
                 Some(format!(
                     "`{host}`, or a proxy in front of it, has a damaged or truncated copy of this \
-                     blob, of which nothing was kept: repair it with `hod push SOURCE {host} \
-                     --recheck` from where the image is whole, or pull it from another registry"
+                     blob, of which nothing was kept. Take the image from another registry; to \
+                     repair it there, delete the damaged content at `{host}`, and push the image \
+                     again with `hod push SOURCE {host} --recheck` from where it is whole."
                 ))
             }
             Self::Length { request, .. } | Self::DigestMismatch { request, .. } => Some(format!(

@@ -112,10 +112,10 @@ impl Transport {
     }
 }
 
-/// The endings of names that are files, whether they exist or not, and not hosts.
-const FILES: &[&str] = &[
-    "tar", "tgz", "txz", "zst", "gz", "xz", "bz2", "txt", "list", "lock", "csv", "yaml", "yml",
-    "json", "xml", "toml",
+/// How names end that are files, whether they exist or not, and not hosts.
+pub const FILE_EXTENSIONS: &[&str] = &[
+    "tar", "tgz", "txz", "tzst", "zst", "zstd", "gz", "xz", "bz2", "oci", "haul", "txt", "list",
+    "lock", "csv", "yaml", "yml", "json", "xml", "toml", "pem", "crt",
 ];
 
 /// The word in front of what is in a registry.
@@ -200,7 +200,7 @@ impl Endpoint {
             });
         }
         let path = Path::new(text);
-        let is_named = |extension| FILES.iter().any(|name| extension == *name);
+        let is_named = |extension| FILE_EXTENSIONS.iter().any(|name| extension == *name);
         let is_file = path.extension().is_some_and(is_named);
         let has_pattern = list::has_pattern(text);
         // No name begins with `@`: `@FILE` is a list.

@@ -172,6 +172,8 @@ fn a_file_that_is_missing_is_not_a_registry() {
         "x.tar",
         "x.tar.gz",
         "x.tgz",
+        "x.tar.zstd",
+        "x.haul",
         "./x",
         "../nosuch/x",
     ] {

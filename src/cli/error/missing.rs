@@ -7,18 +7,20 @@ use crate::bundle::volume_path;
 use crate::fsx;
 use crate::hint::Hint as _;
 use crate::oci::{Reference, Registry, RepositoryName};
-use crate::transfer::{EndpointError, Transport};
+use crate::transfer::{EndpointError, FILE_EXTENSIONS, Transport};
 
 /// Places of images that hod does not read.
 const DAEMONS: &[(&str, &str)] = &[
     ("docker-daemon", "docker save"),
     ("containers-storage", "podman save"),
 ];
-/// Extensions of file names that are most likely misspelt paths.
-const FILE_EXTENSIONS: &[&str] = &[
-    "txt", "list", "lock", "tar", "zst", "gz", "tgz", "json", "yaml", "yml", "xml", "pem", "crt",
-    "key", "pub",
-];
+/// More extensions of files: no images are in these, and hosts may end so.
+const KEY_EXTENSIONS: &[&str] = &["key", "pub"];
+
+/// How the names of files end.
+fn extensions() -> impl Iterator<Item = &'static str> {
+    FILE_EXTENSIONS.iter().chain(KEY_EXTENSIONS).copied()
+}
 
 /// The hint where a local source of images is expected.
 pub(super) fn source_hint(path: &Path) -> Option<String> {
@@ -162,7 +164,7 @@ fn is_port(text: &str) -> bool {
 /// Whether a text ends as the names of files do that hod reads or writes.
 pub(crate) fn names_file(text: &str) -> bool {
     let extension = Path::new(text).extension().and_then(|e| e.to_str());
-    extension.is_some_and(|extension| FILE_EXTENSIONS.contains(&extension))
+    extension.is_some_and(|extension| extensions().any(|known| known == extension))
 }
 
 /// Whether a text looks like the name of a file, perhaps a misspelt one: `site.tra`, `a.tar.bak`.
@@ -176,7 +178,7 @@ fn is_like_file(text: &str) -> bool {
     !text.contains([':', '/'])
         && words.any(|word| {
             let sorted = letters(word);
-            FILE_EXTENSIONS.iter().any(|known| letters(known) == sorted)
+            extensions().any(|known| letters(known) == sorted)
         })
 }
 
