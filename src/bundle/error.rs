@@ -431,7 +431,6 @@ impl BundleError {
             | Self::Read { source, .. } => source.class(),
             Self::NotABundle { .. }
             | Self::Compressed { .. }
-            | Self::Window { .. }
             | Self::Unsupported { .. }
             | Self::VolumeTooSmall { .. }
             | Self::NoSuchVolume { .. }
@@ -448,6 +447,8 @@ impl BundleError {
             Self::BlobDamaged { .. }
             | Self::BlobLength { .. }
             | Self::Decompress { .. }
+            // hod writes no such bundle: a bit may be flipped.
+            | Self::Window { .. }
             | Self::Empty { .. }
             | Self::Incomplete { .. }
             | Self::Json { .. }

@@ -140,6 +140,19 @@ impl From<fsx::WriteError> for LayoutError {
 }
 
 impl LayoutError {
+    /// Whether bytes are not what their digest says.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Collection(error) => error.is_damaged(),
+            // Any other reason lies in how the image was made.
+            Self::BadManifest { source, .. } => {
+                matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
+            }
+            Self::NotAFile { .. } => false,
+            _ => self.class() == ErrorClass::Verify,
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {

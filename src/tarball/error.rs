@@ -90,9 +90,7 @@ impl ArchiveError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::File(error) => error.class(),
-            Self::Decompress { source, .. } if WindowTooLarge::of(source).is_some() => {
-                ErrorClass::Policy
-            }
+            // A window that is too large may be a bit that is flipped.
             Self::BadHeader { .. }
             | Self::Truncated { .. }
             | Self::Trailing { .. }

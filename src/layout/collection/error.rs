@@ -103,14 +103,22 @@ pub enum CollectionError {
 }
 
 impl CollectionError {
+    /// Whether bytes are not what their digest says.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Archive(_) | Self::Unpack { .. } | Self::Corrupt { .. } | Self::DiffId { .. } => {
+                self.class() == ErrorClass::Verify
+            }
+            // What an entry names, and says of it, lies in how the whole was made.
+            _ => false,
+        }
+    }
+
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Archive(error) => error.class(),
             Self::File(error) => error.class(),
-            Self::Unpack { source, .. } if WindowTooLarge::of(source).is_some() => {
-                ErrorClass::Policy
-            }
             Self::Json { .. }
             | Self::Content { .. }
             | Self::Corrupt { .. }

@@ -2,6 +2,7 @@
 
 use super::{TargetFailure, TransferError};
 use crate::report::ErrorClass;
+use crate::store::StoreError;
 use crate::transfer::{SizeClaim, Unmatched};
 
 impl TransferError {
@@ -53,9 +54,10 @@ impl TransferError {
     /// trying again does not help.
     pub fn is_damaged_source(&self) -> bool {
         match self {
-            Self::Store(_) | Self::Bundle(_) | Self::Stream(_) | Self::Layout(_) => {
-                self.class() == ErrorClass::Verify
-            }
+            Self::Bundle(_) | Self::Stream(_) => self.class() == ErrorClass::Verify,
+            // What names nothing that can be read is one image less, beside others.
+            Self::Store(error) => matches!(error, StoreError::Corrupt { .. }),
+            Self::Layout(error) => error.is_damaged(),
             Self::Referrers { source, .. } => source.is_damaged_source(),
             Self::TargetFailed { meaning, .. } => *meaning == TargetFailure::Damage,
             Self::DamagedSource { .. } | Self::SizesDiffer { .. } => true,

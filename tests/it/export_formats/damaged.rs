@@ -320,16 +320,21 @@ fn every_kind_of_zstd_is_read_or_said_to_need_too_much_memory() {
         for (code, text) in &verify_both_ways(&env, "a.tar.zst")[..n_ways] {
             assert_eq!(*code, Some(0), "{kind}: {text}");
         }
+        // It may be a bit that is flipped, too.
         let too_large = if kind == "bundle" { 25 } else { 28 };
         for log in [too_large, 31] {
             env.write("a.tar.zst", zstd_with_window(log, &tar));
             for (code, text) in &verify_both_ways(&env, "a.tar.zst")[..n_ways] {
-                assert!(matches!(code, Some(1)), "{kind}: {log}: {code:?}: {text}");
+                assert_eq!(*code, Some(4), "{kind}: {log}: {text}");
                 assert!(
                     text.contains("window is too large"),
                     "{kind}: {log}: {text}"
                 );
-                assert!(text.contains("zstd -dc --long=31"), "{kind}: {log}: {text}");
+                // Of a bundle, it is advised to get it again.
+                assert!(
+                    kind == "bundle" || text.contains("zstd -dc --long=31"),
+                    "{kind}: {log}: {text}"
+                );
             }
         }
     }
