@@ -87,10 +87,9 @@ impl CopyTarget for LayoutTarget {
     ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
         let source = input.source.as_ref();
         base::require_whole(source, input.path(), &batch.plan)?;
-        let filler = self
-            .format
-            .look(cx, (source, &self.path), &mut batch)
-            .await?;
+        let places = self.format.require_places(&self.path, &batch.plan);
+        places.await?;
+        let filler = self.format.look(cx, source, &mut batch).await;
         let link = self.link(input, &batch.plan)?;
         let needed = self.require_room(input, (&batch.plan, link))?;
         let at = (None, Visibility::Growing);

@@ -14,7 +14,7 @@ use crate::layout::{self, LayoutError};
 use crate::ops::batch::{Batch, require_writable};
 use crate::ops::copy::target::Feed;
 use crate::ops::{Context, OpsError, OutputError, platforms};
-use crate::transfer::{LayoutSink, Source};
+use crate::transfer::{LayoutSink, Plan, Source};
 
 /// A `dir:` layout for each image, at `PATH/<repository>:<tag>`.
 #[derive(Debug)]
@@ -40,35 +40,32 @@ impl LayoutFormat for DirLayouts {
         fsx::require_writable(path)
     }
 
-    async fn look(
-        &self,
-        cx: &Context,
-        (source, path): (&dyn Source, &Path),
-        batch: &mut Batch,
-    ) -> Result<Box<dyn Filler>, OpsError> {
-        platforms::warn_of_partial(cx, source, batch);
-        let places = batch.plan.images.iter();
-        let places = places.map(|image| path.join(image.wanted.destination.repository.as_str()));
-        let looked = require_places(path.to_owned(), places.collect());
-        looked.await?;
-        Ok(Box::new(DirFiller(None)))
-    }
-}
-
-/// Refuses places of which none can be created. If some can, the others fail alone.
-async fn require_places(path: PathBuf, places: BTreeSet<PathBuf>) -> Result<(), OpsError> {
-    bridge::run(move || {
-        let mut looked = places
+    /// If only some can be created, the others fail alone.
+    async fn require_places(&self, path: &Path, plan: &Plan) -> Result<(), OpsError> {
+        let names = plan
+            .images
             .iter()
-            .map(|place| fsx::require_writable(fsx::dir_of(place)));
-        match looked.next() {
-            Some(Err(first)) if looked.all(|looked| looked.is_err()) => {
-                require_writable(&path, Err(first))
+            .map(|image| &image.wanted.destination.repository);
+        let places: BTreeSet<PathBuf> = names.map(|name| path.join(name.as_str())).collect();
+        let path = path.to_owned();
+        bridge::run(move || {
+            let mut looked = places
+                .iter()
+                .map(|place| fsx::require_writable(fsx::dir_of(place)));
+            match looked.next() {
+                Some(Err(first)) if looked.all(|looked| looked.is_err()) => {
+                    require_writable(&path, Err(first))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
-    })
-    .await
+        })
+        .await
+    }
+
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+        platforms::warn_of_partial(cx, source, batch);
+        Box::new(DirFiller(None))
+    }
 }
 
 /// The layouts, when they are started.

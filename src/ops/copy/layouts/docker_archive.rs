@@ -11,7 +11,7 @@ use super::LayoutFormat;
 use super::archive::{self, Archive, Archiver};
 use super::fill::{Filler, Looked};
 use crate::bridge;
-use crate::fsx::{self, Durability};
+use crate::fsx::Durability;
 use crate::layout::{DockerImage, NoDockerImage};
 use crate::oci::Digest;
 use crate::ops::batch::Batch;
@@ -48,17 +48,8 @@ impl LayoutFormat for DockerArchive {
         archive::require_no_file(cx, path)
     }
 
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
-        fsx::require_writable_file(path)
-    }
-
-    async fn look(
-        &self,
-        cx: &Context,
-        (source, _): (&dyn Source, &Path),
-        batch: &mut Batch,
-    ) -> Result<Box<dyn Filler>, OpsError> {
-        Ok(Box::new(narrow(cx, source, batch).await))
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
+        Box::new(narrow(cx, source, batch).await)
     }
 }
 

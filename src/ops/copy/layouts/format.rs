@@ -28,18 +28,20 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
     /// Refuses a path where something is that the format does not add to.
     fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError>;
 
-    /// Refuses a path where this user can create nothing, or not replace what is there.
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error>;
+    /// Refuses a path where this user can create nothing, or not replace what is there; as it stands,
+    /// that of a file.
+    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+        fsx::require_writable_file(path)
+    }
 
-    /// Takes out the images that it cannot hold, and says which tools cannot read the others. Refuses
-    /// images of which none can be written.
+    /// Refuses images of which none can be written, since none of their places can be created.
+    async fn require_places(&self, _: &Path, _: &Plan) -> Result<(), OpsError> {
+        Ok(())
+    }
+
+    /// Takes out the images that it cannot hold, and says which tools cannot read the others.
     #[expect(private_interfaces, reason = "only copy calls it")]
-    async fn look(
-        &self,
-        cx: &Context,
-        from_to: (&dyn Source, &Path),
-        batch: &mut Batch,
-    ) -> Result<Box<dyn Filler>, OpsError>;
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler>;
 
     /// How many bytes it takes of a disk with these images, as copies; `mtime` is the time of every
     /// member of an archive.

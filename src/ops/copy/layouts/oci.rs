@@ -34,15 +34,10 @@ impl LayoutFormat for OciLayout {
         OciDirWriter::require_writable(path)
     }
 
-    async fn look(
-        &self,
-        cx: &Context,
-        (source, _): (&dyn Source, &Path),
-        batch: &mut Batch,
-    ) -> Result<Box<dyn Filler>, OpsError> {
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
         platforms::warn_of_partial(cx, source, batch);
         tell_readers(cx, &batch.plan);
-        Ok(Box::new(OciFiller))
+        Box::new(OciFiller)
     }
 }
 

@@ -9,7 +9,7 @@ use super::archive::{self, Archive, Archiver};
 use super::fill::{Filler, Looked};
 use super::{LayoutFormat, oci};
 use crate::bridge;
-use crate::fsx::{self, Durability};
+use crate::fsx::Durability;
 use crate::layout::OciArchiveWriter;
 use crate::ops::batch::Batch;
 use crate::ops::{Context, OpsError, platforms};
@@ -30,16 +30,7 @@ impl LayoutFormat for OciArchive {
         archive::require_no_file(cx, path)
     }
 
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
-        fsx::require_writable_file(path)
-    }
-
-    async fn look(
-        &self,
-        cx: &Context,
-        (source, _): (&dyn Source, &Path),
-        batch: &mut Batch,
-    ) -> Result<Box<dyn Filler>, OpsError> {
+    async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler> {
         platforms::warn_of_partial(cx, source, batch);
         oci::tell_readers(cx, &batch.plan);
         let has_referrers = |image: &Resolved| !image.referrers.is_empty();
@@ -49,7 +40,7 @@ impl LayoutFormat for OciArchive {
                  containerd fails: export with `--no-referrers`, or import with `--no-unpack`",
             );
         }
-        Ok(Box::new(OciArchiver))
+        Box::new(OciArchiver)
     }
 
     fn len(&self, plan: &Plan, mtime: u64) -> u64 {
