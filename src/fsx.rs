@@ -56,9 +56,9 @@ pub use private::{
 };
 pub use range::{CHUNK_LEN, FileRange, read_chunks};
 pub use read::{
-    FileStat, broken_link, digest_of, dir_of, has_content, is_within, len_of, open, open_input,
-    read, read_at, read_dir_names, read_input, read_range, read_to_end, resolve, stat, try_open,
-    try_open_any, try_read, try_read_dir_names, try_stat,
+    FileStat, broken_link, digest_of, dir_of, has_content, is_within, len_of, nearest, open,
+    open_input, read, read_at, read_dir_names, read_input, read_range, read_to_end, resolve, stat,
+    try_open, try_open_any, try_read, try_read_dir_names, try_stat,
 };
 pub use scratch::{TempDir, memory_file};
 pub use space::{available, file_len_max, same_filesystem};
@@ -69,4 +69,4 @@ pub use sweep::{Leftover, is_scratch_name, sweep_older, sweep_scratch};
 pub use user::user_id;
 pub use verified::{Append, VerifiedReader, VerifiedWriter, WriteError};
 pub use walk::{WalkEntry, WalkKind, walk};
-pub use writable::{absolute, nearest, require_writable, require_writable_file};
+pub use writable::{absolute, require_writable, require_writable_file};

@@ -278,6 +278,17 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     Err(Error::new("follow", &path, source))
 }
 
+/// What exists at `path`, or else nearest above it.
+pub fn nearest(path: &Path) -> Result<(&Path, FileStat), Error> {
+    let mut near = path;
+    loop {
+        match try_stat(near)? {
+            Some(found) => return Ok((near, found)),
+            None => near = dir_of(near),
+        }
+    }
+}
+
 /// Whether `path`, or its nearest existing ancestor, is the directory `dir` or inside it,
 /// regardless of how the two are written.
 #[expect(clippy::disallowed_methods, reason = "the one home of links")]
@@ -285,14 +296,7 @@ pub fn is_within(path: &Path, dir: &Path) -> Result<bool, Error> {
     let Some(dir) = try_stat(dir)? else {
         return Ok(false);
     };
-    let mut existing = path;
-    while try_stat(existing)?.is_none() {
-        existing = match existing.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) => Path::new("."),
-            None => return Ok(false),
-        };
-    }
+    let (existing, _) = nearest(path)?;
     let real = std::fs::canonicalize(existing);
     let real = real.map_err(|source| Error::new("stat", existing, source))?;
     for above in real.ancestors() {

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::WRITE_TO;
-use super::{Error, FileStat, broken_link, dir_of, resolve, try_stat};
+use super::{Error, broken_link, dir_of, nearest, resolve};
 
 /// Fails if no entry can be created in the directory `path`, or if it does not exist and cannot be
 /// created.
@@ -37,17 +37,6 @@ pub fn require_writable(path: &Path) -> Result<(), Error> {
 /// Fails if the file `path` cannot be created, or replaced by another.
 pub fn require_writable_file(path: &Path) -> Result<(), Error> {
     require_writable(dir_of(&resolve(path)?))
-}
-
-/// What exists at `path`, or else nearest above it.
-pub fn nearest(path: &Path) -> Result<(&Path, FileStat), Error> {
-    let mut near = path;
-    loop {
-        match try_stat(near)? {
-            Some(found) => return Ok((near, found)),
-            None => near = dir_of(near),
-        }
-    }
 }
 
 /// Where a path leads: links are followed as far as that can be done, and the rest is as it is

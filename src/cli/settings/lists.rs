@@ -12,7 +12,7 @@ use crate::oci::Registry;
 use crate::report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
-const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// Number of bytes of a list that are examined before the rest is read.
 const HEAD_LEN: u64 = 512;
 /// How the names of archives end, which are never read as lists.

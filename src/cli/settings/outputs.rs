@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::lists::LIST_LEN_MAX;
 use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
 use crate::cli::results::RETRY_LIST_START;
@@ -38,9 +39,6 @@ pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
         }),
     }
 }
-
-/// The longest file that may be a list, in bytes.
-const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// Files that a run reads and writes besides its reports.
 #[derive(Debug, Default)]

@@ -31,8 +31,8 @@ pub(super) async fn targets(
     let mut ends: Vec<End> = Vec::new();
     for text in &args.targets {
         let end = End::of(session, text)?;
-        for other in ends.iter().zip(&args.targets) {
-            end.require_apart(text, (other.0, other.1))?;
+        for (other, name) in ends.iter().zip(&args.targets) {
+            end.require_apart(text, (other, name))?;
         }
         ends.push(end);
     }
