@@ -50,6 +50,18 @@ pub struct SourceCaps {
     pub indexes: Indexes,
 }
 
+#[cfg(test)]
+impl SourceCaps {
+    /// Those of the sources that tests make up.
+    pub(in crate::transfer) const FAR: Self = Self {
+        reach: Reach::Remote,
+        order: ReadOrder::Any,
+        keeping: Keeping::Inside,
+        holder: BlobHolder::Other,
+        indexes: Indexes::Whole,
+    };
+}
+
 /// Whether an index of a source may lack some of its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Indexes {

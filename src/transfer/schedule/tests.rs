@@ -13,8 +13,8 @@ use super::*;
 use crate::oci::{ContentMismatch, Descriptor, ForeignLayers, Manifest, PlatformChoice};
 use crate::report::Silent;
 use crate::transfer::{
-    BlobHolder, Destination, IndexMode, Indexes, Keeping, Listed, Locate, Location, Reach,
-    ReadOrder, ReferrerMode, Resolved, SourceCaps, Wanted, resolve,
+    Destination, IndexMode, Listed, Locate, Location, ReferrerMode, Resolved, SourceCaps, Wanted,
+    resolve,
 };
 
 /// A remote source of images with one blob each, of which it has none.
@@ -52,13 +52,7 @@ async fn resolved(size: u8) -> Resolved {
 #[async_trait]
 impl Source for Remote {
     fn caps(&self) -> SourceCaps {
-        SourceCaps {
-            reach: Reach::Remote,
-            order: ReadOrder::Any,
-            keeping: Keeping::Inside,
-            holder: BlobHolder::Other,
-            indexes: Indexes::Whole,
-        }
+        SourceCaps::FAR
     }
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {

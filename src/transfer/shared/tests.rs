@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
 use crate::oci::MediaType;
-use crate::transfer::{BlobHolder, Indexes, Keeping, Reach, ReadOrder};
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;
@@ -37,13 +36,7 @@ struct Shared(Arc<Counting>);
 #[async_trait]
 impl Source for Shared {
     fn caps(&self) -> SourceCaps {
-        SourceCaps {
-            reach: Reach::Remote,
-            order: ReadOrder::Any,
-            keeping: Keeping::Inside,
-            holder: BlobHolder::Other,
-            indexes: Indexes::Whole,
-        }
+        SourceCaps::FAR
     }
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {

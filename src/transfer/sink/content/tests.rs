@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::*;
 use crate::oci::{Descriptor, Digest, Manifest, MediaType};
 use crate::report::Silent;
-use crate::transfer::{BlobHolder, Indexes, Keeping, Listed, Reach, ReadOrder, SourceCaps};
+use crate::transfer::{Listed, SourceCaps};
 
 const BYTES: &[u8] = b"the blob";
 
@@ -39,13 +39,7 @@ impl Drop for Counted {
 #[async_trait]
 impl Source for Slow {
     fn caps(&self) -> SourceCaps {
-        SourceCaps {
-            reach: Reach::Remote,
-            order: ReadOrder::Any,
-            keeping: Keeping::Inside,
-            holder: BlobHolder::Other,
-            indexes: Indexes::Whole,
-        }
+        SourceCaps::FAR
     }
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {
