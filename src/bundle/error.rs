@@ -418,7 +418,7 @@ impl BundleError {
     /// What kind of failure it is, for programs.
     pub fn class(&self) -> ErrorClass {
         match self {
-            // By its name it is a volume.
+            // Its name says that it is a volume.
             Self::InVolume { source, .. } if matches!(**source, Self::NotABundle { .. }) => {
                 ErrorClass::Verify
             }

@@ -222,8 +222,8 @@ fn check_offsets(
     Ok(())
 }
 
-/// The length of what the path of `hod/volume.json` is in: a pax header, the comment in it, the
-/// header.
+/// The length of the blocks in front of `hod/volume.json`: a pax header, the comment in it, and the
+/// header of the member.
 pub(super) const START_LEN: usize = 3 * BLOCK;
 /// How far a header is looked for in what does not start with one.
 const SEARCHED_LEN: usize = 128 * BLOCK;

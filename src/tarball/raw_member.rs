@@ -76,14 +76,14 @@ pub fn is_header(block: &[u8]) -> bool {
     header.cksum().is_ok_and(|expected| expected == actual)
 }
 
-/// Whether any of these blocks is a header or marked as one: they are of a tar, if a damaged one.
+/// Whether any of these blocks is a header or marked as one: they are of a tar, which may be damaged.
 pub fn has_header(blocks: &[u8]) -> bool {
     blocks
         .chunks(BLOCK)
         .any(|block| is_header(block) || is_marked(block))
 }
 
-/// Whether a block has the magic of a header, be the rest of it as it may.
+/// Whether a block has the magic of a header; the rest of it may be damaged.
 fn is_marked(block: &[u8]) -> bool {
     block.get(257..262) == Some(b"ustar")
 }

@@ -54,7 +54,7 @@ impl Reader {
     /// Skips the rest of the current member and returns the next one; `None` at the end.
     ///
     /// The end is an empty block, without which a tar is truncated. From there on the file is read to
-    /// its own end, and has nothing else but zeros. A tar of nothing is none.
+    /// its own end, and has nothing else but zeros. A file without any member is not a tar.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         while !self.is_over {
             self.input.skip(self.left + self.padding)?;

@@ -166,7 +166,7 @@ fn open_collection(
         let open = || Collection::open_dir(path).map_err(LayoutError::from);
         return Ok(if is_store { None } else { open()? });
     }
-    // What is empty is told by whoever asks for it.
+    // Each caller has its own error for an empty file.
     if !stat.is_file || stat.len == 0 {
         return Ok(None);
     }

@@ -85,7 +85,7 @@ impl Again {
                         if left > 0 {
                             return Some((Ok(chunk), Some((live, left, verifier))));
                         }
-                        // Now, since nobody may ask for more than the bytes that are announced.
+                        // The reader stops at the announced length and does not ask again.
                         put(&slot, live);
                         Some((Ok(chunk), None))
                     }

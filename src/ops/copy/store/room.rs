@@ -24,8 +24,8 @@ pub(super) enum Sharing {
     Possible,
 }
 
-/// Refuses links that cannot be made, or when there is no space for copies; returns
-/// how many bytes these take, or at most take if the disk is not shared.
+/// Refuses links that cannot be made, and copies for which there is no space. Returns how many bytes
+/// the copies take; if the disk is not shared, the most that they may take.
 pub(super) async fn require(
     (target, sharing): (&StoreTarget, Sharing),
     input: &OpenInput<'_>,
