@@ -1,7 +1,9 @@
 CARGO ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATIC_TARGET := x86_64-unknown-linux-gnu
-DIST = $(TARGET_DIR)/$(STATIC_TARGET)/release/hod
+STATIC = $(TARGET_DIR)/$(STATIC_TARGET)/release/hod
+DIST = $(TARGET_DIR)/$(STATIC_TARGET)/dist/hod
+STATIC_BUILD = RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked --target $(STATIC_TARGET)
 # It is in every bundle.
 DIST_LEN_MAX := 25000000
 
@@ -14,12 +16,13 @@ help: ## list the targets
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
-demo: dist ## carry images from one embedded registry into others, and show it
-	HOD="$(DIST)" sh tests/demo.sh
+demo: ## build a static binary, carry images from one embedded registry into others, and show it
+	$(STATIC_BUILD) --release
+	HOD="$(STATIC)" sh tests/demo.sh
 
 test: ## run all tests; installs Debian's skopeo and docker-registry when they are missing
 	tests/setup
-	$(CARGO) test --locked
+	$(CARGO) test --locked --workspace
 
 test-registries: ## run the OCI conformance suite, and the tests with real registries on distribution v3; needs Go
 	tests/setup
@@ -32,7 +35,6 @@ bench: build ## measure beside skopeo, shell and tar
 	HOD="$(TARGET_DIR)/release/hod" tests/bench/run
 
 dist: ## build the static binary (static-pie, needs no libc at the site)
-	RUSTFLAGS='-C target-feature=+crt-static' \
-		$(CARGO) build --release --locked --target $(STATIC_TARGET)
+	$(STATIC_BUILD) --profile dist
 	@test "$$(stat -c %s "$(DIST)")" -le $(DIST_LEN_MAX) || { echo "$(DIST) has more than $(DIST_LEN_MAX) bytes" >&2; exit 1; }
 	@echo "$(DIST)"

@@ -10,6 +10,7 @@ pub mod exit;
 mod interrupt;
 mod results;
 mod settings;
+mod terminal;
 pub mod ui;
 
 pub use exit::Exit;
@@ -27,9 +28,7 @@ use error::CommandError;
 use interrupt::Interrupt;
 use ui::{OutputError, Printer, PrinterOptions, ResultFormat};
 
-use crate::bridge;
-use crate::bundle;
-use crate::redact::Secrets;
+use hod_report::redact::Secrets;
 
 /// Maximum time for threads that are writing to clean up.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
@@ -51,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     // It joins them itself.
     if !arguments.iter().any(|argument| argument == "merge") {
-        arguments = bundle::fold_volumes(arguments);
+        arguments = hod_bundle::fold_volumes(arguments);
     }
     ui::conceal(settings::secrets(&arguments));
     let cli = match Cli::try_parse_from(&arguments).and_then(Cli::checked) {
@@ -70,16 +69,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         tokio::select! {
             biased;
             result = commands::run(&cli, &printer, &interrupt) => result,
-            error = bridge::refusal() => Err(CommandError::Runtime(error)),
+            error = hod_bridge::refusal() => Err(CommandError::Runtime(error)),
         }
     });
-    if crate::terminal::restore() {
+    if crate::cli::terminal::restore() {
         // A thread waits for an answer that will not come.
         runtime.shutdown_background();
     } else {
         // Threads that are in the middle of a write see their channel close and clean up.
         runtime.shutdown_timeout(CLEAN_UP_MAX);
-        bridge::wait_until_idle(CLEAN_UP_MAX);
+        hod_bridge::wait_until_idle(CLEAN_UP_MAX);
     }
     match result {
         Ok(exit) => exit.code(),
@@ -168,7 +167,7 @@ fn without_secrets(error: &clap::Error, arguments: &[OsString]) -> String {
 
 /// Starts the runtime, and the thread that receives signals.
 fn start(printer: &Printer) -> io::Result<(Runtime, Interrupt)> {
-    bridge::require_threads(N_THREADS_MIN)?;
+    hod_bridge::require_threads(N_THREADS_MIN)?;
     let interrupt = Interrupt::watch(printer)?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(2).enable_all();

@@ -13,8 +13,7 @@ use super::open_volume::{OpenVolume, open_file};
 use super::sample::{Builder, Sample, noise};
 use super::volume::Member;
 use super::{Bundle, Compression, ReadOptions, SecretKey, Signer};
-use crate::fsx;
-use crate::tarball::{END_LEN, Input, Mode};
+use hod_tarball::{END_LEN, Input, Mode};
 
 const LAYER_LEN: usize = 9000;
 /// Too small for both layers of the sample.
@@ -126,7 +125,7 @@ fn flip(some: &dyn Fn(&Flipped<'_>)) {
         bundle: &bundle,
         volume,
         file: File::options().write(true).open(path).unwrap(),
-        good: fsx::read(path, u64::MAX / 2).unwrap(),
+        good: hod_fsx::read(path, u64::MAX / 2).unwrap(),
     });
 }
 

@@ -8,7 +8,7 @@ use super::format::{
     BaseBlob, BundleBlob, BundleImage, BundleManifest, Held, N_VOLUMES_MAX, Place,
 };
 use super::volume;
-use crate::oci::{Digest, MANIFEST_LEN_MAX, MediaTypeKind, sum_len};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, MediaTypeKind, sum_len};
 
 /// The longest name, version and the like, in bytes.
 const TEXT_LEN_MAX: usize = 255;
@@ -17,7 +17,7 @@ const TEXT_LEN_MAX: usize = 255;
 pub(super) fn image_key(image: &BundleImage) -> (&str, Option<&str>, &Digest) {
     (
         image.repository.as_str(),
-        image.tag.as_ref().map(crate::oci::Tag::as_str),
+        image.tag.as_ref().map(hod_oci::Tag::as_str),
         &image.digest,
     )
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::plan::{BundleFile, FileContent, PackPlan};
 use super::volume::blob_path;
-use crate::oci::Algorithm;
-use crate::tarball::EntryPath;
+use hod_oci::Algorithm;
+use hod_tarball::EntryPath;
 
 /// Lists the blobs and files of a plan by the algorithm of their digests, each where it lies in the
 /// tree; a blob in parts as the file that `cat` joins them to. Link files are left out: they only

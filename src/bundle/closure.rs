@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::error::{BundleError, ImageProblem};
 use super::format::{BundleImage, BundleManifest};
-use crate::oci::{Digest, Manifest, MediaType};
+use hod_oci::{Digest, Manifest, MediaType};
 
 /// The references in the manifests of a bundle, collected while they are read.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl<'a> Closure<'a> {
     /// Takes the manifest with this digest, which `bytes` must have.
     pub(super) fn add(&mut self, digest: &Digest, bytes: Vec<u8>) -> Result<(), BundleError> {
         let manifest = parse_manifest(digest, bytes, self.media_types.get(digest).copied())?;
-        let pair = |d: &crate::oci::Descriptor| (d.digest.clone(), d.size);
+        let pair = |d: &hod_oci::Descriptor| (d.digest.clone(), d.size);
         let references = References {
             media_type: manifest.media_type().clone(),
             children: manifest.children().iter().map(pair).collect(),

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use super::error::BundleError;
 use super::hashing::{BUFFER_LEN, Unread, read_through};
 use super::writer::WriteOptions;
-use crate::fsx::{Durability, FileRange, RangeCopier, SourceRange, TempFile};
-use crate::oci::{Algorithm, Digest, DigestHasher};
+use hod_fsx::{Durability, FileRange, RangeCopier, SourceRange, TempFile};
+use hod_oci::{Algorithm, Digest, DigestHasher};
 
 /// Number of bytes of a blob after which the kernel is told to start writing them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;

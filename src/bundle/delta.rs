@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{BundleManifest, Origin, OriginKind};
-use crate::oci::sum_len;
-use crate::report::amount::{format_count, format_len};
+use hod_oci::sum_len;
+use hod_report::amount::{format_count, format_len};
 
 /// Describes a delta: the configs and layers that the bundle requires, and who had them when it was
 /// packed.

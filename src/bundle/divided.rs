@@ -8,8 +8,7 @@ use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleVerifyOutcome, Compression, Place,
     ReadOptions, Trust, VerifyOptions, read_stream, verify, volume_path,
 };
-use crate::fsx;
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// Sizes of volumes that cut the sample's largest blob, of 700,000 bytes, and that do not.
 const SIZES: [u64; 5] = [120_000, 200_704, 355_000, 720_000, 900_000];
@@ -37,7 +36,7 @@ fn divide(mut sample: Sample, size: u64) -> Divided {
         let count = written.manifest.n_volumes;
         assert_eq!(path, volume_path(&sample.path("b.tar"), at, count));
         assert_eq!(
-            (fsx::stat(&path).unwrap().len, len),
+            (hod_fsx::stat(&path).unwrap().len, len),
             (len, lens[paths.len()])
         );
         paths.push(path);
@@ -62,7 +61,7 @@ fn bytes_of(bundle: &Bundle, digest: &Digest) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for range in bundle.open_blob(digest)? {
         let len = usize::try_from(range.len).unwrap();
-        bytes.extend(fsx::read_range(&range.file, &range.path, range.offset, len).unwrap());
+        bytes.extend(hod_fsx::read_range(&range.file, &range.path, range.offset, len).unwrap());
     }
     Some(bytes)
 }
@@ -71,17 +70,17 @@ impl Divided {
     fn joined(&self) -> Vec<u8> {
         let volumes = self.paths.iter();
         volumes
-            .flat_map(|path| fsx::read(path, u64::MAX / 2).unwrap())
+            .flat_map(|path| hod_fsx::read(path, u64::MAX / 2).unwrap())
             .collect()
     }
 
     /// Moves all volumes but those at `keep` into a directory of their own.
     fn hide(&self, keep: &[usize]) -> PathBuf {
         let away = self.sample.path("away");
-        fsx::create_dir_all(&away).unwrap();
+        hod_fsx::create_dir_all(&away).unwrap();
         for (at, path) in self.paths.iter().enumerate() {
             if !keep.contains(&at) {
-                fsx::rename(path, &away.join(path.file_name().unwrap())).unwrap();
+                hod_fsx::rename(path, &away.join(path.file_name().unwrap())).unwrap();
             }
         }
         away
@@ -146,7 +145,7 @@ fn joined_volumes_are_read_in_one_pass() {
         assert!(blobs.0.iter().all(|(digest, bytes)| digest.matches(bytes)));
         // Volumes that are missing at the end, or that come in another order.
         let count = divided.paths.len();
-        let first = fsx::read(&divided.paths[0], u64::MAX / 2).unwrap();
+        let first = hod_fsx::read(&divided.paths[0], u64::MAX / 2).unwrap();
         let error = |bytes: &[u8]| {
             let read = read_stream(
                 bytes,
@@ -159,9 +158,9 @@ fn joined_volumes_are_read_in_one_pass() {
         let missing = error(&first);
         let n_volumes = u32::try_from(count).unwrap();
         let rest: Vec<u32> = (2..=n_volumes).collect();
-        let rest = crate::report::amount::format_missing(&rest, n_volumes);
+        let rest = hod_report::amount::format_missing(&rest, n_volumes);
         assert_eq!(missing, format!("bundle `-` is not complete: {rest}"));
-        let last = fsx::read(divided.paths.last().unwrap(), u64::MAX / 2).unwrap();
+        let last = hod_fsx::read(divided.paths.last().unwrap(), u64::MAX / 2).unwrap();
         let order = format!("expected volume 1, found volume {count}");
         assert_eq!(error(&last), order);
         let order = "expected volume 2, found volume 1";
@@ -175,7 +174,7 @@ fn untarred_and_joined_by_cat_the_volumes_are_one_tree() {
         let divided = divide(large(), size);
         let mut files = std::collections::BTreeMap::new();
         for path in &divided.paths {
-            let bytes = fsx::read(path, u64::MAX / 2).unwrap();
+            let bytes = hod_fsx::read(path, u64::MAX / 2).unwrap();
             for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
                 let mut entry = entry.unwrap();
                 let path = entry.path().unwrap().to_str().unwrap().to_owned();
@@ -246,7 +245,7 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
             let hidden = (0..n).filter(|at| !keep.contains(at));
             let hidden: Vec<&PathBuf> = hidden.map(|at| &divided.paths[at]).collect();
             for path in &hidden {
-                fsx::rename(&away.join(path.file_name().unwrap()), &short(path)).unwrap();
+                hod_fsx::rename(&away.join(path.file_name().unwrap()), &short(path)).unwrap();
             }
             let options = ReadOptions {
                 trust: Trust::default(),
@@ -257,7 +256,7 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
                 .require_complete()
                 .unwrap();
             for path in hidden {
-                fsx::rename(&short(path), path).unwrap();
+                hod_fsx::rename(&short(path), path).unwrap();
             }
         }
     }
@@ -267,15 +266,15 @@ fn any_subset_of_the_volumes_gives_what_it_has_and_names_the_rest() {
 fn a_copy_that_is_too_short_is_one_problem_wherever_it_ends() {
     let divided = divide(large(), 355_000);
     let path = &divided.paths[1];
-    let whole = fsx::read(path, u64::MAX / 2).unwrap();
+    let whole = hod_fsx::read(path, u64::MAX / 2).unwrap();
     let head = whole.len() / 3;
     for len in [head, whole.len() / 2, whole.len() - 1025, whole.len() - 1] {
-        fsx::write_file(path, &whole[..len]).unwrap();
+        hod_fsx::write_file(path, &whole[..len]).unwrap();
         let expected = format!(
             "`{}` is truncated: expected {} bytes, found {}",
             path.display(),
-            crate::report::amount::format_bytes(whole.len() as u64),
-            crate::report::amount::format_bytes(len as u64),
+            hod_report::amount::format_bytes(whole.len() as u64),
+            hod_report::amount::format_bytes(len as u64),
         );
         assert_eq!(
             check(&divided.paths[0]).problems,
@@ -293,7 +292,7 @@ fn a_volume_of_another_bundle_is_told_by_name() {
     let mut other = large();
     other.plan.name = "other".to_owned();
     let other = divide(other, 355_000);
-    fsx::rename(&other.paths[1], &divided.paths[1]).unwrap();
+    hod_fsx::rename(&other.paths[1], &divided.paths[1]).unwrap();
     let error = Bundle::open(&divided.paths[0], &ReadOptions::default()).unwrap_err();
     let BundleError::InVolume { path, source } = error else {
         panic!("{error}");

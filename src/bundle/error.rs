@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::sign::{SignError, SignatureError};
-use crate::fsx::{self, IoKind};
-use crate::hint::Hint;
-use crate::oci::{ContentMismatch, Digest, ManifestError};
-use crate::report::ErrorClass;
-use crate::report::amount::{format_bytes, format_missing};
-use crate::tarball::{EntryPathError, WindowTooLarge};
+use hod_fsx::IoKind;
+use hod_oci::{ContentMismatch, Digest, ManifestError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_report::amount::{format_bytes, format_missing};
+use hod_tarball::{EntryPathError, WindowTooLarge};
 
 /// The description of a file that is compressed with gzip.
 pub(super) const GZIPPED: &str = "it is compressed with gzip";
@@ -23,14 +23,14 @@ pub enum BundleError {
     Write {
         path: PathBuf,
         #[source]
-        source: fsx::Error,
+        source: hod_fsx::Error,
     },
     /// A blob that is to be packed could not be read.
     #[error("cannot read blob `{digest}` to pack it")]
     ReadBlob {
         digest: Digest,
         #[source]
-        source: fsx::Error,
+        source: hod_fsx::Error,
     },
     /// A blob that is to be packed is not what its digest says.
     #[error("blob `{digest}` is damaged: its bytes have the digest `{actual}`")]
@@ -47,7 +47,7 @@ pub enum BundleError {
     ReadFile {
         path: PathBuf,
         #[source]
-        source: fsx::Error,
+        source: hod_fsx::Error,
     },
     /// A file to be carried has changed since packing began.
     #[error("`{}` changed while it was packed", path.display())]
@@ -57,7 +57,7 @@ pub enum BundleError {
     Read {
         path: PathBuf,
         #[source]
-        source: fsx::Error,
+        source: hod_fsx::Error,
     },
     /// The compressed stream is damaged.
     #[error("bundle `{}` is damaged: its zstd stream breaks off or is wrong in member `{member}`", path.display())]
@@ -499,7 +499,7 @@ impl Hint for BundleError {
             Self::NotABundle { found, .. } if found == GZIPPED => {
                 "Decompress it first, with `gunzip` or, in front of a pipe, with `gunzip -c`."
             }
-            Self::NotABundle { path, .. } if path.as_os_str() == fsx::STDIN => {
+            Self::NotABundle { path, .. } if path.as_os_str() == hod_fsx::STDIN => {
                 "From a pipe, hod reads bundles only. Write other archives, such as those of `docker \
                  save`, to a file and name that: `docker save IMAGE --output image.tar`, `hod push \
                  image.tar REGISTRY`."

@@ -3,11 +3,9 @@
 use super::error::{BundleError, MemberProblem};
 use super::hashing::BUFFER_LEN;
 use super::volume::{Content, Member, Volume};
-use crate::oci::{ContentMismatch, Digest, Verifier};
-use crate::report::ErrorClass;
-use crate::tarball::{
-    END, EntryPath, Fault, Input, MemberKind, Problem, RawMember, WindowTooLarge,
-};
+use hod_oci::{ContentMismatch, Digest, Verifier};
+use hod_report::ErrorClass;
+use hod_tarball::{END, EntryPath, Fault, Input, MemberKind, Problem, RawMember, WindowTooLarge};
 
 impl From<Fault> for BundleError {
     fn from(fault: Fault) -> Self {

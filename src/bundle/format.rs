@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::sign::KeyId;
-use crate::oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
-use crate::tarball::EntryPath;
+use hod_oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
+use hod_tarball::EntryPath;
 
 /// The most volumes that a bundle may have.
 pub(super) const N_VOLUMES_MAX: u32 = 9999;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::bridge;
-use crate::fsx::{self, FileRange};
-use crate::oci::{Algorithm, Digest, DigestHasher};
+use hod_fsx::FileRange;
+use hod_oci::{Algorithm, Digest, DigestHasher};
 
 /// The length of a buffer: it stays in the cache between being read, hashed and written.
 pub(super) const BUFFER_LEN: usize = 256 * 1024;
@@ -30,7 +29,7 @@ impl HashThread {
         let (chunks, to_do) = channel::<(Arc<Vec<u8>>, usize)>();
         let (give_back, done) = channel();
         let (report, digest) = channel();
-        bridge::spawn_scoped(scope, move || {
+        hod_bridge::spawn_scoped(scope, move || {
             let mut hasher = DigestHasher::new(algorithm);
             for (buffer, len) in to_do {
                 hasher.update(&buffer[..len]);
@@ -71,7 +70,7 @@ impl HashThread {
 /// Why bytes were not read through.
 #[derive(Debug)]
 pub(super) enum Unread {
-    Read(fsx::Error),
+    Read(hod_fsx::Error),
     /// The file ends after so many bytes.
     Ends(u64),
     /// The system makes no more threads.
@@ -94,7 +93,7 @@ pub(super) fn read_through<E>(
             return Ok(None);
         }
         let offset = range.offset + done;
-        let read = fsx::read_at(&range.file, &range.path, buffer, offset);
+        let read = hod_fsx::read_at(&range.file, &range.path, buffer, offset);
         match read.map_err(|error| unread(Unread::Read(error)))? {
             0 => Err(unread(Unread::Ends(done))),
             n => {

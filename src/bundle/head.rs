@@ -9,8 +9,8 @@ use super::json::{
 };
 use super::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use super::volume::{HeadLens, Volume};
-use crate::oci::Digest;
-use crate::tarball::{self, BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
+use hod_oci::Digest;
+use hod_tarball::{BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
 
 /// The head of a volume, checked: it is consistent and its members are at the listed offsets.
 #[derive(Debug)]
@@ -300,7 +300,7 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
             path.escape_debug()
         )),
         None if names_bundle(start) => None,
-        None if tarball::has_header(start) => None,
+        None if hod_tarball::has_header(start) => None,
         None if start.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
         None => Some("it does not start as a tar does".to_owned()),
     }

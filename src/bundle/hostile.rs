@@ -16,9 +16,8 @@ use super::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
     ReadOptions, StreamSink, Trust, VerifyOptions, read_stream, verify,
 };
-use crate::fsx;
-use crate::oci::Digest;
-use crate::tarball::{Comment, Entry, EntryKind, padded};
+use hod_oci::Digest;
+use hod_tarball::{Comment, Entry, EntryKind, padded};
 
 const README: &str = "README.txt";
 
@@ -152,7 +151,7 @@ impl Good {
     #[track_caller]
     fn refusals(&self, bytes: &[u8]) -> [String; 4] {
         let path = self.sample.path("evil.tar");
-        fsx::write_file(&path, bytes).unwrap();
+        hod_fsx::write_file(&path, bytes).unwrap();
         let in_place = Bundle::open(&path, &ReadOptions::default())
             .and_then(|bundle| bundle.check_all_but_blobs());
         // Content is not read in place until it is asked for.

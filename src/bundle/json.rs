@@ -77,7 +77,7 @@ use super::format::{
 };
 use super::sign::KeyId;
 use super::volume::{Content, Volume};
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// The format that is written, and the only one that is read.
 const FORMAT: u64 = 1;

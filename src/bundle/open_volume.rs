@@ -8,9 +8,9 @@ use super::format::BundleManifest;
 use super::head::VolumeHead;
 use super::sign::Trust;
 use super::volume::{Content, Member, Volume};
-use crate::fsx::FileRange;
-use crate::oci::Digest;
-use crate::tarball::{Input, Mode};
+use hod_fsx::FileRange;
+use hod_oci::Digest;
+use hod_tarball::{Input, Mode};
 
 /// How to read bundles.
 #[derive(Debug, Clone, Default)]

@@ -19,9 +19,9 @@ use super::sign::{SIGNATURE_LEN, Signer};
 use super::split;
 use super::volume::{Content, HeadLens, Volume};
 use super::writer::WriteOptions;
-use crate::fsx::{self, FileRange};
-use crate::oci::{Digest, sum_len};
-use crate::tarball::{ALIGNMENT, BLOCK_LEN, EntryPath};
+use hod_fsx::FileRange;
+use hod_oci::{Digest, sum_len};
+use hod_tarball::{ALIGNMENT, BLOCK_LEN, EntryPath};
 
 /// Maximum number of rounds until the lengths of the json files, which depend on each other (mostly
 /// by digits of offsets), are stable.
@@ -145,8 +145,8 @@ impl FileContent {
             Self::Bytes(_) => Ok(None),
             Self::Range(range, _) => Ok(Some(range.clone())),
             Self::Path { path, .. } => {
-                let opened = fsx::open(path).and_then(|file| {
-                    let len = fsx::len_of(&file, path)?;
+                let opened = hod_fsx::open(path).and_then(|file| {
+                    let len = hod_fsx::len_of(&file, path)?;
                     Ok((file, len))
                 });
                 let (file, len) = opened.map_err(|source| BundleError::ReadFile {
@@ -543,7 +543,7 @@ mod tests {
     use super::super::writer::Compression;
     use super::super::{BundleWriter, Knowledge, Putting};
     use super::*;
-    use crate::oci::MediaType;
+    use hod_oci::MediaType;
 
     /// A plan of `n` artifacts of two small blobs.
     fn plan(n: usize, name_len: usize) -> PackPlan {
@@ -614,7 +614,7 @@ mod tests {
             executable: false,
             is_everywhere: false,
         });
-        fsx::write_file(&path, text.as_bytes()).unwrap();
+        hod_fsx::write_file(&path, text.as_bytes()).unwrap();
         (sample, path)
     }
 
@@ -625,12 +625,12 @@ mod tests {
             for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
                 let (sample, path) = with_file(before);
                 sample.try_write("a.tar", compression, 2).unwrap();
-                fsx::write_file(&path, after.as_bytes()).unwrap();
+                hod_fsx::write_file(&path, after.as_bytes()).unwrap();
                 let error = sample.try_write("b.tar", compression, 2).unwrap_err();
                 let is_seen =
                     matches!(&error, BundleError::FileChanged { path: at } if *at == path);
                 assert!(is_seen, "{after}: {error}");
-                assert!(fsx::try_stat(&sample.path("b.tar")).unwrap().is_none());
+                assert!(hod_fsx::try_stat(&sample.path("b.tar")).unwrap().is_none());
             }
         }
     }
@@ -639,16 +639,16 @@ mod tests {
     #[test]
     fn a_file_that_is_none_any_more_is_named() {
         let dir_len = |sample: &Sample| {
-            fsx::create_dir_all(&sample.path("dir")).unwrap();
-            usize::try_from(fsx::stat(&sample.path("dir")).unwrap().len).unwrap()
+            hod_fsx::create_dir_all(&sample.path("dir")).unwrap();
+            usize::try_from(hod_fsx::stat(&sample.path("dir")).unwrap().len).unwrap()
         };
         let (other, _) = with_file("chart");
         for (len, becomes_dir) in [(5, false), (5, true), (dir_len(&other), true)] {
             for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
                 let (sample, path) = with_file(&"x".repeat(len));
-                fsx::remove_file(&path).unwrap();
+                hod_fsx::remove_file(&path).unwrap();
                 if becomes_dir {
-                    fsx::create_dir_all(&path).unwrap();
+                    hod_fsx::create_dir_all(&path).unwrap();
                 }
                 let error = sample.try_write("a.tar", compression, 2).unwrap_err();
                 let is_named = match &error {
@@ -704,7 +704,7 @@ mod tests {
                 )
             };
             write().unwrap();
-            fsx::write_file(&path, "y".repeat(1 << 20).as_bytes()).unwrap();
+            hod_fsx::write_file(&path, "y".repeat(1 << 20).as_bytes()).unwrap();
             write().unwrap_err();
             let heard = heard.0.lock().unwrap();
             let blobs = BTreeSet::from([sample.path("blobs")]);

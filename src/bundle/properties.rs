@@ -13,8 +13,7 @@ use super::{
     BlobCheck, Bundle, BundleError, BundleManifest, Compression, ReadOptions, VerifyOptions,
     read_stream, verify,
 };
-use crate::fsx;
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// Three volumes and one blob that is in all of them.
 fn cut() -> Written {
@@ -40,7 +39,7 @@ impl Written {
         let written = sample.try_write("b.tar", Compression::Raw, 2).unwrap();
         let paths: Vec<PathBuf> = written.files.into_iter().map(|(path, _)| path).collect();
         let bundle = Bundle::open(&paths[0], &ReadOptions::default()).unwrap();
-        let volumes = paths.iter().map(|path| fsx::read(path, u64::MAX / 2));
+        let volumes = paths.iter().map(|path| hod_fsx::read(path, u64::MAX / 2));
         Self {
             manifest: written.manifest,
             volumes: volumes.collect::<Result<_, _>>().unwrap(),
@@ -70,7 +69,7 @@ impl Written {
     /// verified, and in one pass.
     fn say(&self, volumes: &[Vec<u8>]) -> [String; 3] {
         for (path, bytes) in self.paths.iter().zip(volumes) {
-            fsx::write_file(path, bytes).unwrap();
+            hod_fsx::write_file(path, bytes).unwrap();
         }
         let open = Bundle::open(&self.paths[0], &ReadOptions::default());
         let placed = open.and_then(|bundle| {
@@ -179,7 +178,7 @@ fn every_flipped_bit_is_found_in_its_volume_and_member() {
     assert_eq!(written.paths.len(), 3);
     // Each volume separately: the others are not needed for this.
     let alone = written.sample.path("alone");
-    fsx::create_dir_all(&alone).unwrap();
+    hod_fsx::create_dir_all(&alone).unwrap();
     let mut n = 0;
     for ((path, good), layout) in written
         .paths
@@ -194,7 +193,7 @@ fn every_flipped_bit_is_found_in_its_volume_and_member() {
             for at in offsets_of(member) {
                 let mut bytes = good.clone();
                 bytes[usize::try_from(at).unwrap()] ^= 1 << (at % 8);
-                fsx::write_file(&path, &bytes).unwrap();
+                hod_fsx::write_file(&path, &bytes).unwrap();
                 let said = said_of(&path);
                 n += 1;
                 if is_head {
@@ -215,10 +214,10 @@ fn every_flipped_bit_is_found_in_its_volume_and_member() {
         for at in [end, end + 511, good.len() - 1] {
             let mut bytes = good.clone();
             bytes[at] ^= 1;
-            fsx::write_file(&path, &bytes).unwrap();
+            hod_fsx::write_file(&path, &bytes).unwrap();
             assert!(said_of(&path).contains(name), "{name} at {at}");
         }
-        fsx::remove_file(&path).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
     }
     assert!(n > 500, "{n}");
 }
@@ -241,7 +240,7 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                     continue;
                 }
                 let path = &written.paths[at];
-                fsx::write_file(path, &good[..len]).unwrap();
+                hod_fsx::write_file(path, &good[..len]).unwrap();
                 let open = Bundle::open(&written.paths[0], &ReadOptions::default());
                 assert!(open.is_err(), "{at} cut to {len}");
                 let mut joined = written.volumes[..at].concat();
@@ -266,7 +265,7 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                 );
             }
         }
-        fsx::write_file(&written.paths[at], good).unwrap();
+        hod_fsx::write_file(&written.paths[at], good).unwrap();
     }
 }
 
@@ -455,9 +454,9 @@ proptest! {
         let again = sample.try_write("c.tar", Compression::Raw, 3).unwrap();
         let mut joined = Vec::new();
         for ((path, len), (other, _)) in written.files.iter().zip(&again.files) {
-            let bytes = fsx::read(path, u64::MAX / 2).unwrap();
+            let bytes = hod_fsx::read(path, u64::MAX / 2).unwrap();
             prop_assert_eq!(bytes.len() as u64, *len);
-            prop_assert!(bytes == fsx::read(other, u64::MAX / 2).unwrap());
+            prop_assert!(bytes == hod_fsx::read(other, u64::MAX / 2).unwrap());
             joined.extend(bytes);
         }
         let last = &written.files.last().unwrap().0;
@@ -471,7 +470,7 @@ proptest! {
             let mut placed = Vec::new();
             for range in bundle.open_blob(&digest).unwrap() {
                 let len = usize::try_from(range.len).unwrap();
-                placed.extend(fsx::read_range(&range.file, &range.path, range.offset, len).unwrap());
+                placed.extend(hod_fsx::read_range(&range.file, &range.path, range.offset, len).unwrap());
             }
             prop_assert!(placed == bytes);
         }

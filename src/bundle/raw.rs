@@ -17,8 +17,8 @@ use super::replace::{Finished, replace};
 use super::siblings::volume_path;
 use super::volume::Content;
 use super::writer::WriteOptions;
-use crate::fsx::{self, FileRange, OutputFile, TempFile};
-use crate::oci::Digest;
+use hod_fsx::{FileRange, OutputFile, TempFile};
+use hod_oci::Digest;
 
 /// A volume that is being written.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ fn check_siblings(
 }
 
 fn exists(path: &Path, options: &WriteOptions) -> Result<bool, BundleError> {
-    let stat = fsx::try_stat(path).map_err(|source| options.write_error(source))?;
+    let stat = hod_fsx::try_stat(path).map_err(|source| options.write_error(source))?;
     Ok(stat.is_some())
 }
 
@@ -256,7 +256,7 @@ fn difference(
 }
 
 /// Writes what is known from the plan.
-fn write_the_rest(planned: &Planned, at: usize, output: &TempFile) -> Result<(), fsx::Error> {
+fn write_the_rest(planned: &Planned, at: usize, output: &TempFile) -> Result<(), hod_fsx::Error> {
     let mut gather = Gather {
         output,
         offset: 0,
@@ -280,7 +280,7 @@ struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), fsx::Error> {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         let end = self.offset + self.bytes.len() as u64;
         match usize::try_from(offset - end) {
             // The padding of a block lies between.
@@ -296,7 +296,7 @@ impl Gather<'_> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), fsx::Error> {
+    fn flush(&mut self) -> Result<(), hod_fsx::Error> {
         self.output.write_all_at(&self.bytes, self.offset)?;
         self.bytes.clear();
         Ok(())

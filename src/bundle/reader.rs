@@ -11,9 +11,9 @@ use super::open_volume::{OpenVolume, ReadOptions, open_file};
 use super::siblings;
 use super::sign::Signed;
 use super::volume::{Content, Member};
-use crate::fsx::{self, FileRange};
-use crate::oci::{Digest, Manifest};
-use crate::tarball::{self, BLOCK, EntryPath, Fault, Input, Mode, Problem};
+use hod_fsx::FileRange;
+use hod_oci::{Digest, Manifest};
+use hod_tarball::{BLOCK, EntryPath, Fault, Input, Mode, Problem};
 
 /// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +53,13 @@ impl Bundle {
     /// Looks whether there is a tar at `path`, and how it is stored; whether it is a bundle is for
     /// [`Bundle::open`] to say. `None` for anything else, a directory too.
     pub fn detect(path: &Path) -> Result<Option<BundleKind>, BundleError> {
-        let stat = fsx::try_stat(path).map_err(|source| read_error(path, source))?;
+        let stat = hod_fsx::try_stat(path).map_err(|source| read_error(path, source))?;
         if !stat.is_some_and(|stat| stat.is_file) {
             return Ok(None);
         }
         let mut input = Input::open(path, Mode::Strict)?;
         let kind = match input.compression() {
-            tarball::Compression::Zstd => BundleKind::Zstd,
+            hod_tarball::Compression::Zstd => BundleKind::Zstd,
             _ => BundleKind::Raw,
         };
         let blocks = match input.peek(head::START_LEN) {
@@ -72,7 +72,7 @@ impl Bundle {
         };
         // One of the two is enough, so that a damaged bundle is still told from other files.
         let first = blocks.get(..BLOCK).unwrap_or_default();
-        let is_tar = tarball::is_header(first) || head::names_bundle(&blocks);
+        let is_tar = hod_tarball::is_header(first) || head::names_bundle(&blocks);
         Ok(is_tar.then_some(kind))
     }
 
@@ -298,7 +298,7 @@ fn spots(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<S
     spots
 }
 
-fn read_error(path: &Path, source: fsx::Error) -> BundleError {
+fn read_error(path: &Path, source: hod_fsx::Error) -> BundleError {
     BundleError::Read {
         path: path.to_owned(),
         source,

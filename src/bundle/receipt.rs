@@ -22,9 +22,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::format::Origin;
-use crate::hint::Hint;
-use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::report::ErrorClass;
+use hod_oci::{Algorithm, Digest, RepositoryName};
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// The longest receipt that is read, unpacked, in bytes.
 pub const RECEIPT_LEN_MAX: u64 = 64 * 1024 * 1024;

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::siblings::{EXTENSION, OLD_INFIX, aside_path};
-use crate::fsx::{self, Durability, OutputFile};
+use hod_fsx::{Durability, OutputFile};
 
 /// A volume that is complete, and the path that it is to have.
 pub(super) struct Finished {
@@ -19,7 +19,10 @@ pub(super) struct Finished {
 /// Renames the volumes into place, in their order.
 ///
 /// On failure the previous volumes are in place again, and the new ones are removed.
-pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<(), fsx::Error> {
+pub(super) fn replace(
+    volumes: Vec<Finished>,
+    durability: Durability,
+) -> Result<(), hod_fsx::Error> {
     let mut left = Vec::new();
     let mut moved = Moved::default();
     if volumes.len() > 1 {
@@ -28,7 +31,7 @@ pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<
             moved.move_aside(&volume.path)?;
         }
         if let (Durability::Synced, Some(first)) = (durability, volumes.first()) {
-            fsx::sync_dir(fsx::dir_of(&first.path))?;
+            hod_fsx::sync_dir(hod_fsx::dir_of(&first.path))?;
         }
     }
     for Finished { path, file } in volumes.into_iter().rev() {
@@ -37,7 +40,7 @@ pub(super) fn replace(volumes: Vec<Finished>, durability: Durability) -> Result<
     }
     // Those that earlier runs left are obsolete, too.
     let mut old = moved.give_up().into_iter().chain(left);
-    old.try_for_each(|path| fsx::remove_file(&path))
+    old.try_for_each(|path| hod_fsx::remove_file(&path))
 }
 
 /// Volumes that were moved aside; moved back on drop.
@@ -50,13 +53,13 @@ struct Moved {
 }
 
 impl Moved {
-    fn move_aside(&mut self, path: &Path) -> Result<(), fsx::Error> {
-        if fsx::try_stat(path)?.is_none() {
+    fn move_aside(&mut self, path: &Path) -> Result<(), hod_fsx::Error> {
+        if hod_fsx::try_stat(path)?.is_none() {
             return Ok(());
         }
         for n in 1.. {
             let aside = aside_path(path, n);
-            if fsx::rename_new(path, &aside)? {
+            if hod_fsx::rename_new(path, &aside)? {
                 self.moved.push((path.to_owned(), aside));
                 break;
             }
@@ -78,16 +81,16 @@ impl Drop for Moved {
         }
         // The original error is being returned; a volume that cannot be moved back stays aside.
         for path in &self.replaced {
-            let _ = fsx::remove_file(path);
+            let _ = hod_fsx::remove_file(path);
         }
         for (path, aside) in &self.moved {
-            let _ = fsx::rename_new(aside, path);
+            let _ = hod_fsx::rename_new(aside, path);
         }
     }
 }
 
 /// The files that earlier runs moved aside from `path` and left.
-fn left_aside(path: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+fn left_aside(path: &Path) -> Result<Vec<PathBuf>, hod_fsx::Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
     let is_aside = |other: &str| {
@@ -97,8 +100,8 @@ fn left_aside(path: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
             .and_then(|rest| rest.strip_suffix(EXTENSION));
         number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let dir = fsx::dir_of(path);
-    let names = fsx::read_dir_names(dir)?.into_iter();
+    let dir = hod_fsx::dir_of(path);
+    let names = hod_fsx::read_dir_names(dir)?.into_iter();
     let aside = names.filter(|name| name.to_str().is_some_and(is_aside));
     Ok(aside.map(|name| path.with_file_name(name)).collect())
 }
@@ -120,9 +123,9 @@ mod tests {
     }
 
     fn contents(dir: &Path) -> Vec<(String, String)> {
-        let names = fsx::read_dir_names(dir).unwrap().into_iter();
+        let names = hod_fsx::read_dir_names(dir).unwrap().into_iter();
         let content = |name: &std::ffi::OsString| {
-            let bytes = fsx::read(&dir.join(name), 99).unwrap();
+            let bytes = hod_fsx::read(&dir.join(name), 99).unwrap();
             String::from_utf8(bytes).unwrap()
         };
         names
@@ -140,7 +143,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for content in ["first", "second"] {
             // Left by a killed run from an even earlier set.
-            fsx::write_file(&dir.path().join("b.002.old-7.tar"), b"x").unwrap();
+            hod_fsx::write_file(&dir.path().join("b.002.old-7.tar"), b"x").unwrap();
             replace(volumes(dir.path(), content), Durability::Synced).unwrap();
             assert_eq!(contents(dir.path()), set(content));
         }
@@ -151,7 +154,7 @@ mod tests {
             "old-1.tar",
         ];
         for name in foreign {
-            fsx::write_file(&dir.path().join(name), b"x").unwrap();
+            hod_fsx::write_file(&dir.path().join(name), b"x").unwrap();
         }
         replace(volumes(dir.path(), "third"), Durability::Deferred).unwrap();
         assert_eq!(contents(dir.path()).len(), 3 + foreign.len());
@@ -165,7 +168,7 @@ mod tests {
             let new = volumes(dir.path(), "second");
             // Its own temporary file is gone: it cannot be renamed.
             let broken = new.iter().find(|volume| volume.path.ends_with(blocked));
-            fsx::remove_file(broken.unwrap().file.shared().path()).unwrap();
+            hod_fsx::remove_file(broken.unwrap().file.shared().path()).unwrap();
             assert!(replace(new, Durability::Deferred).is_err());
             assert_eq!(contents(dir.path()), set("first"), "{blocked}");
         }

@@ -11,8 +11,8 @@ use super::{
     FileContent, NoKnowledge, PackBlob, PackPlan, Planned, Putting, StreamSink, WriteOptions,
     WriteOutcome,
 };
-use crate::fsx::{self, FileRange, TempFile};
-use crate::oci::{Digest, MediaType, Platform};
+use hod_fsx::{FileRange, TempFile};
+use hod_oci::{Digest, MediaType, Platform};
 
 /// Every blob is read, and no event is sent.
 pub(super) const READ_ALL: Putting<'_> = Putting {
@@ -115,8 +115,8 @@ impl Builder {
             offset += bytes.len() as u64;
         }
         let path = dir.path().join("blobs");
-        temp.persist(&path, fsx::Durability::Deferred).unwrap();
-        let file = Arc::new(fsx::open(&path).unwrap());
+        temp.persist(&path, hod_fsx::Durability::Deferred).unwrap();
+        let file = Arc::new(hod_fsx::open(&path).unwrap());
         let range = |(digest, offset, len)| {
             let range = FileRange {
                 file: Arc::clone(&file),
@@ -240,7 +240,7 @@ impl Sample {
             output: self.path(name),
             compression: how.0,
             jobs: how.1,
-            durability: fsx::Durability::Deferred,
+            durability: hod_fsx::Durability::Deferred,
             only_volume: None,
         }
     }
@@ -256,7 +256,7 @@ impl Sample {
                 len,
             } = self.open(&blob.digest);
             let len = usize::try_from(len).unwrap();
-            fsx::read_range(&file, &path, offset, len).unwrap()
+            hod_fsx::read_range(&file, &path, offset, len).unwrap()
         };
         let manifests = manifests.map(|blob| (blob.digest.clone(), bytes(blob).into()));
         Ok(self.plan.lay_out()?.with_manifests(manifests))
@@ -285,7 +285,7 @@ impl Sample {
     }
 
     pub(super) fn read(&self, name: &str) -> Vec<u8> {
-        fsx::read(&self.path(name), u64::MAX / 2).unwrap()
+        hod_fsx::read(&self.path(name), u64::MAX / 2).unwrap()
     }
 }
 

@@ -9,9 +9,9 @@ use super::hashing::read_through;
 use super::plan::Planned;
 use super::sequential;
 use super::writer::{Compression, WriteOptions};
-use crate::fsx::{FileRange, OutputFile};
-use crate::oci::Digest;
-use crate::tarball::ALIGNMENT;
+use hod_fsx::{FileRange, OutputFile};
+use hod_oci::Digest;
+use hod_tarball::ALIGNMENT;
 
 /// A temporary file next to the output, to which samples are written as they would be to a bundle.
 /// All methods block.
@@ -154,7 +154,7 @@ fn place(len: u64, offset: u64) -> Place {
 mod tests {
     use super::super::sample::{Builder, READ_ALL, noise};
     use super::*;
-    use crate::fsx::read_dir_names;
+    use hod_fsx::read_dir_names;
 
     #[test]
     fn some_is_copied_and_nothing_is_left() {

@@ -9,9 +9,9 @@ use super::hashing::read_through;
 use super::plan::Planned;
 use super::volume::Content;
 use super::writer::{Compression, WriteOptions};
-use crate::fsx::{self, FileRange, OutputFile};
-use crate::oci::Digest;
-use crate::tarball::{END_LEN, padded};
+use hod_fsx::{FileRange, OutputFile};
+use hod_oci::Digest;
+use hod_tarball::{END_LEN, padded};
 
 /// The highest level; those above need more memory than we have.
 const LEVEL_MAX: i32 = 19;
@@ -245,6 +245,6 @@ impl InOrder {
 }
 
 pub(super) fn io_error(options: &WriteOptions, source: io::Error) -> BundleError {
-    let source = fsx::Error::new("write", &options.output, source);
+    let source = hod_fsx::Error::new("write", &options.output, source);
     options.write_error(source)
 }

@@ -12,9 +12,8 @@ use super::error::BundleError;
 use super::head::{self, Head};
 use super::open_volume::{OpenVolume, ReadOptions, open_file};
 use super::sign::Trust;
-use crate::fsx;
-use crate::oci::Digest;
-use crate::tarball::{Input, Mode};
+use hod_oci::Digest;
+use hod_tarball::{Input, Mode};
 
 /// The fewest digits of a volume's number.
 const WIDTH_MIN: usize = 3;
@@ -81,14 +80,14 @@ pub fn stray_volumes(
     output: &Path,
     n_volumes: Option<u32>,
     inputs: &[PathBuf],
-) -> Result<Vec<PathBuf>, fsx::Error> {
+) -> Result<Vec<PathBuf>, hod_fsx::Error> {
     let count = n_volumes.unwrap_or_default();
     let own: BTreeSet<PathBuf> = (1..=count)
         .map(|index| volume_path(output, index, count))
         .collect();
     // As the names of volumes contain it.
     let first = volume_path(output, 1, 1);
-    let names = fsx::read_dir_names(fsx::dir_of(output))?;
+    let names = hod_fsx::read_dir_names(hod_fsx::dir_of(output))?;
     let paths = names.into_iter().map(|name| output.with_file_name(name));
     let is_named = |path: &PathBuf| stem_of(path) == stem_of(&first) && !own.contains(path);
     let strays: Vec<(PathBuf, Digest)> = paths
@@ -101,7 +100,7 @@ pub fn stray_volumes(
     if strays.is_empty() {
         return Ok(Vec::new());
     }
-    let identity = |path: &PathBuf| Some(fsx::try_stat(path).ok()??.identity);
+    let identity = |path: &PathBuf| Some(hod_fsx::try_stat(path).ok()??.identity);
     // A file that was just written may have replaced an input of the same name.
     let files: BTreeSet<(u64, u64)> = inputs.iter().filter_map(identity).collect();
     let ids: BTreeSet<Digest> = inputs
@@ -119,7 +118,7 @@ pub fn stray_volumes(
 /// volumes; `None` for a file that is not part of a bundle.
 fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     // Checked first, since opening a pipe may block forever.
-    if !fsx::stat(path).is_ok_and(|stat| stat.is_file) {
+    if !hod_fsx::stat(path).is_ok_and(|stat| stat.is_file) {
         return None;
     }
     let mut input = Input::of_range(open_file(path).ok()?, Mode::Strict);
@@ -141,7 +140,7 @@ pub(super) fn find(
     options: &ReadOptions,
     volumes: &mut [Option<OpenVolume>],
 ) -> Result<(), BundleError> {
-    let mut dirs = vec![fsx::dir_of(path).to_owned()];
+    let mut dirs = vec![hod_fsx::dir_of(path).to_owned()];
     dirs.extend(options.volume_dirs.iter().cloned());
     let count = head.manifest.n_volumes;
     let mut wrong = None;
@@ -155,7 +154,7 @@ pub(super) fn find(
                 let Some(candidate) = candidates.next() else {
                     break;
                 };
-                if fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
+                if hod_fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
                     let opened = open(head, (&candidate, Some(&options.trust)), volumes);
                     wrong = wrong.or(opened.err().map(|error| BundleError::InVolume {
                         source: Box::new(error),
@@ -171,14 +170,14 @@ pub(super) fn find(
             return Ok(());
         }
         // A directory that does not exist, such as an unmounted drive, has no volumes.
-        for name in fsx::read_dir_names(dir).unwrap_or_default() {
+        for name in hod_fsx::read_dir_names(dir).unwrap_or_default() {
             let candidate = dir.join(&name);
             let is_tar = name
                 .to_string_lossy()
                 .to_ascii_lowercase()
                 .ends_with(EXTENSION);
             let is_file =
-                || fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
+                || hod_fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
             if is_tar && is_file() && !tried.contains(&candidate) {
                 // Whatever else it is, it is not what is looked for.
                 let _ = open(head, (&candidate, None), volumes);

@@ -7,8 +7,8 @@
 use super::error::BundleError;
 use super::format::{BundleManifest, N_VOLUMES_MAX, Part, Place};
 use super::volume::Volume;
-use crate::oci::Digest;
-use crate::tarball::{ALIGNMENT, BLOCK_LEN, END_LEN, padded};
+use hod_oci::Digest;
+use hod_tarball::{ALIGNMENT, BLOCK_LEN, END_LEN, padded};
 
 /// Maximum length of the headers and padding before a blob or file.
 const LEAD_LEN: u64 = 2 * ALIGNMENT;

@@ -12,9 +12,9 @@ use super::format::{BundleBlob, BundleManifest};
 use super::head::{self, Head, VolumeHead};
 use super::sign::Trust;
 use super::volume::{Content, Member};
-use crate::oci::Verifier;
-use crate::report::ErrorClass;
-use crate::tarball::{Input, Mode};
+use hod_oci::Verifier;
+use hod_report::ErrorClass;
+use hod_tarball::{Input, Mode};
 
 /// Takes what a bundle holds, in the order in which it comes.
 pub trait StreamSink {

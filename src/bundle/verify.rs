@@ -16,10 +16,8 @@ use super::reader::{Bundle, BundleKind};
 use super::sign::Signed;
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::Content;
-use crate::bridge;
-use crate::fsx;
-use crate::oci::{Digest, DigestHasher};
-use crate::report::ErrorClass;
+use hod_oci::{Digest, DigestHasher};
+use hod_report::ErrorClass;
 
 /// The result of verifying a bundle.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +78,7 @@ pub fn verify(
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let verified = match Bundle::detect(path)? {
         Some(BundleKind::Zstd) => {
-            let file = fsx::open(path).map_err(|source| BundleError::Read {
+            let file = hod_fsx::open(path).map_err(|source| BundleError::Read {
                 path: path.to_owned(),
                 source,
             })?;
@@ -279,7 +277,7 @@ fn run_all(bundle: &Bundle, options: &VerifyOptions<'_>) -> Vec<BundleError> {
     std::thread::scope(|scope| {
         for _ in 1..options.jobs {
             // If the system cannot start more threads, the existing ones do the work.
-            if bridge::spawn_scoped(scope, work).is_err() {
+            if hod_bridge::spawn_scoped(scope, work).is_err() {
                 break;
             }
         }
@@ -299,7 +297,7 @@ fn check_joined(bundle: &Bundle, at: usize, buffer: &mut [u8]) -> Result<(), Bun
         while done < range.len {
             let left = range.len - done;
             let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-            let read = fsx::read_at(
+            let read = hod_fsx::read_at(
                 &range.file,
                 &range.path,
                 &mut buffer[..want],

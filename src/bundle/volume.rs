@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::{BundleError, ImageProblem, MemberProblem};
 use super::format::{BundleFileEntry, BundleManifest, Part, Place};
 use super::json::{BUNDLE_PATH, SIGNATURE_PATH, VOLUME_PATH};
-use crate::oci::Digest;
-use crate::tarball::{Comment, END_LEN, Entry, EntryKind, padded};
+use hod_oci::Digest;
+use hod_tarball::{Comment, END_LEN, Entry, EntryKind, padded};
 
 /// The storage of a registry, below the root of the archive.
 const TREE: &str = "docker/registry/v2";

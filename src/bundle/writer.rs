@@ -12,8 +12,8 @@ use super::plan::{FileContent, Planned};
 use super::raw::InPlace;
 use super::sequential::InOrder;
 use super::volume::{Content, Member, Volume};
-use crate::fsx::{self, Durability, FileRange};
-use crate::oci::{Digest, Verifier};
+use hod_fsx::{Durability, FileRange};
+use hod_oci::{Digest, Verifier};
 
 /// The container format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +64,14 @@ impl WriteOutcome {
 impl WriteOptions {
     /// The system cannot start more threads.
     pub(super) fn thread_error(&self, source: std::io::Error) -> BundleError {
-        self.write_error(fsx::Error::new("start a thread for", &self.output, source))
+        self.write_error(hod_fsx::Error::new(
+            "start a thread for",
+            &self.output,
+            source,
+        ))
     }
 
-    pub(super) fn write_error(&self, source: fsx::Error) -> BundleError {
+    pub(super) fn write_error(&self, source: hod_fsx::Error) -> BundleError {
         BundleError::Write {
             path: self.output.clone(),
             source,
@@ -315,7 +319,7 @@ impl Planned {
 
 #[cfg(test)]
 mod tests {
-    use crate::fsx::TempFile;
+    use hod_fsx::TempFile;
     use std::io::Read as _;
     use std::ops::ControlFlow;
     use std::path::Path;
@@ -327,8 +331,8 @@ mod tests {
         VerifyOptions, read_stream, verify,
     };
     use super::*;
-    use crate::oci::DigestHasher;
-    use crate::report::ErrorClass;
+    use hod_oci::DigestHasher;
+    use hod_report::ErrorClass;
 
     const ZSTD: Compression = Compression::Zstd { level: 3 };
 
@@ -538,7 +542,7 @@ mod tests {
                     "{text}"
                 );
                 assert_eq!(error.class(), ErrorClass::Verify);
-                let names = fsx::read_dir_names(sample.dir.path()).unwrap();
+                let names = hod_fsx::read_dir_names(sample.dir.path()).unwrap();
                 assert_eq!(names, ["blobs"]);
             }
         }
@@ -547,8 +551,8 @@ mod tests {
     /// The sample, with its blobs read from `file` from now on.
     fn reopened(mut sample: Sample, file: TempFile) -> Sample {
         let path = sample.path("blobs");
-        file.persist(&path, fsx::Durability::Deferred).unwrap();
-        let file = std::sync::Arc::new(fsx::open(&path).unwrap());
+        file.persist(&path, hod_fsx::Durability::Deferred).unwrap();
+        let file = std::sync::Arc::new(hod_fsx::open(&path).unwrap());
         for (_, range) in &mut sample.blobs {
             range.file = std::sync::Arc::clone(&file);
         }
@@ -636,7 +640,7 @@ mod tests {
         let mut sample = sample();
         let long = format!("{}/{}", "a".repeat(120), "b".repeat(110));
         sample.plan.images[0].repository = long.parse().unwrap();
-        let mut hasher = DigestHasher::new(crate::oci::Algorithm::Sha512);
+        let mut hasher = DigestHasher::new(hod_oci::Algorithm::Sha512);
         hasher.update(&noise(2, 5000));
         let digest = hasher.finish();
         let old = Digest::of(&noise(2, 5000));
@@ -696,7 +700,7 @@ mod tests {
                 panic!("a blob of one volume is whole");
             };
             let len = usize::try_from(range.len).unwrap();
-            let bytes = fsx::read_range(&range.file, &range.path, range.offset, len).unwrap();
+            let bytes = hod_fsx::read_range(&range.file, &range.path, range.offset, len).unwrap();
             assert!(blob.digest.matches(&bytes));
             let manifest = bundle.read_manifest(&blob.digest).unwrap();
             assert_eq!(manifest.is_some(), blob.is_manifest);

@@ -41,12 +41,10 @@ use super::interrupt::Interrupt;
 use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
-use crate::bridge;
-use crate::bundle::ReadOptions;
-use crate::fsx;
-use crate::ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
-use crate::registry::{Drain, RetryPolicy};
-use crate::report::Reporter;
+use hod_bundle::ReadOptions;
+use hod_ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
+use hod_registry::{Drain, RetryPolicy};
+use hod_report::Reporter;
 
 /// The state that every command works with.
 pub(super) struct Session<'a> {
@@ -84,7 +82,7 @@ impl Session<'_> {
     {
         tokio::select! {
             result = &mut work => return Ok(result?),
-            error = bridge::refusal() => return Err(CommandError::Runtime(error)),
+            error = hod_bridge::refusal() => return Err(CommandError::Runtime(error)),
             () = self.interrupt.request(1) => {}
         }
         if !self.drain.is_idle() {
@@ -301,8 +299,8 @@ pub(super) async fn run(
 /// Whether the result itself goes to stdout, where a document would be mixed with it.
 fn is_stdout_taken(command: &Command) -> bool {
     match command {
-        Command::Pack(args) => fsx::is_stdout(&args.output),
-        Command::Receipt(args) => fsx::is_stdout(&args.output),
+        Command::Pack(args) => hod_fsx::is_stdout(&args.output),
+        Command::Receipt(args) => hod_fsx::is_stdout(&args.output),
         _ => false,
     }
 }

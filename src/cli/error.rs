@@ -12,16 +12,15 @@ use std::path::PathBuf;
 
 use super::Exit;
 use super::ui::OutputError;
-use crate::bundle::{KeyError, SignError};
-use crate::fsx;
-use crate::hint::Hint;
-use crate::list::{ListError, Origin, TextError};
-use crate::oci::{ReferenceError, Registry};
-use crate::ops::{OpsError, SourceKind};
-use crate::registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
-use crate::report::ErrorClass;
-use crate::report::amount::format_count;
-use crate::transfer::EndpointError;
+use hod_bundle::{KeyError, SignError};
+use hod_list::{ListError, Origin, TextError};
+use hod_oci::{ReferenceError, Registry};
+use hod_ops::{OpsError, SourceKind};
+use hod_registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_report::amount::format_count;
+use hod_transfer::EndpointError;
 
 /// Advice about images that are not where they should be.
 const MISSING: &str =
@@ -35,7 +34,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Lists(#[from] ListError),
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     #[error(transparent)]
     Client(#[from] RegistryError),
     #[error(transparent)]
@@ -45,7 +44,7 @@ pub(crate) enum CommandError {
     Given {
         by: &'static str,
         path: PathBuf,
-        source: fsx::Error,
+        source: hod_fsx::Error,
     },
     #[error("`{}` (`{by}`) is not a directory", path.display())]
     GivenNoDirectory { by: &'static str, path: PathBuf },
@@ -55,7 +54,10 @@ pub(crate) enum CommandError {
         source: CertificatesError,
     },
     #[error("image list `{}` {}", path.display(), unusable(source))]
-    List { path: PathBuf, source: fsx::Error },
+    List {
+        path: PathBuf,
+        source: hod_fsx::Error,
+    },
     #[error("`{}` is {kind}, not an image list", path.display())]
     NotAList { path: PathBuf, kind: &'static str },
     #[error("`{}` has no `*.list` or `*.txt` files", path.display())]
@@ -102,7 +104,10 @@ pub(crate) enum CommandError {
     MergedName { path: PathBuf },
     /// A directory, or a name that no file can have.
     #[error("output `{}` cannot be written", path.display())]
-    OutputPath { path: PathBuf, source: fsx::Error },
+    OutputPath {
+        path: PathBuf,
+        source: hod_fsx::Error,
+    },
     #[error("output `{}` has the transport `{transport}:`, and an output is a path", path.display())]
     OutputTransport { path: PathBuf, transport: String },
     #[error("output `{}` is a stream, and this output requires a regular file", path.display())]
@@ -115,7 +120,10 @@ pub(crate) enum CommandError {
     ReportName { path: PathBuf },
     /// The work is finished, successfully or not.
     #[error("failed to write `{}`", path.display())]
-    Results { path: PathBuf, source: fsx::Error },
+    Results {
+        path: PathBuf,
+        source: hod_fsx::Error,
+    },
     #[error("failed to write report `{}`", path.display())]
     Rendering { path: PathBuf, source: io::Error },
     #[error("one tree is packed at a time; lists are packed with `--store`")]
@@ -454,7 +462,7 @@ impl CommandError {
             Self::BundleName { .. } => {
                 Some("the name says whether the bundle is compressed".to_owned())
             }
-            Self::Incomplete { path, .. } if fsx::is_stdin(path) => Some(
+            Self::Incomplete { path, .. } if hod_fsx::is_stdin(path) => Some(
                 "The volumes that came are as they were packed. Join all of them in order, as \
                  `cat NAME.*.tar` does, or verify only what came with `--partial`."
                     .to_owned(),
@@ -473,7 +481,7 @@ impl CommandError {
 }
 
 /// Describes the problem with a path in an argument.
-fn unusable(error: &fsx::Error) -> &'static str {
+fn unusable(error: &hod_fsx::Error) -> &'static str {
     if is_absent(error) {
         "not found"
     } else {
@@ -481,8 +489,8 @@ fn unusable(error: &fsx::Error) -> &'static str {
     }
 }
 
-fn is_absent(error: &fsx::Error) -> bool {
-    error.kind() == fsx::IoKind::NotFound
+fn is_absent(error: &hod_fsx::Error) -> bool {
+    error.kind() == hod_fsx::IoKind::NotFound
 }
 
 /// The description of a directory that contains `docker/registry/v2`.

@@ -127,7 +127,7 @@ impl Watcher {
     fn end(self) {
         let (said, heard) = mpsc::channel();
         let speaker = std::thread::Builder::new().spawn(move || {
-            crate::terminal::restore();
+            crate::cli::terminal::restore();
             self.printer.message("interrupted");
             // The receiver may be gone already.
             let _ = said.send(());

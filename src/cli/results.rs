@@ -15,12 +15,12 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::settings::RunFiles;
 use super::ui::format_count;
-use crate::fsx::ResultFile;
-use crate::list::{self, ImageList, ListLine};
-use crate::oci::Registry;
-use crate::ops::{BatchOutcome, ImageReport, ImageStatus};
 use document::Document;
 pub(super) use document::{Amounts, Failure};
+use hod_fsx::ResultFile;
+use hod_list::{ImageList, ListLine};
+use hod_oci::Registry;
+use hod_ops::{BatchOutcome, ImageReport, ImageStatus};
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let are = if n == 1 { "is" } else { "are" };
     let images = format_count(n_all, "image");
     let mut text = format!("{RETRY_LIST_START}{verb}: {n} of {images} {are} still to be done\n");
-    text.push_str(&list::write_lines(&lines));
+    text.push_str(&hod_list::write_lines(&lines));
     for name in names {
         text.push_str(&name);
         text.push('\n');

@@ -27,14 +27,13 @@ use std::time::Duration;
 
 use super::args::{RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
-use crate::bridge;
-use crate::list::{self, HostPart, RenameRules};
-use crate::oci::RepositoryName;
-use crate::registry::{
+use hod_list::{HostPart, RenameRules};
+use hod_oci::RepositoryName;
+use hod_registry::{
     Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, RetryPolicy,
     UploadOptions,
 };
-use crate::report::{Event, Reporter};
+use hod_report::{Event, Reporter};
 
 /// Minimum of concurrent requests to one host, even with few jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;
@@ -200,14 +199,14 @@ fn config_home() -> Option<PathBuf> {
 async fn apart<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
 ) -> Result<T, CommandError> {
-    bridge::run_apart(read)
+    hod_bridge::run_apart(read)
         .await
         .map_err(CommandError::Runtime)?
 }
 
 /// The text of a file that is one.
 fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
-    list::decode(bytes).map_err(|source| CommandError::NotText {
+    hod_list::decode(bytes).map_err(|source| CommandError::NotText {
         path: path.to_owned(),
         source,
     })

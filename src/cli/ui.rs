@@ -18,9 +18,9 @@ mod table;
 mod text;
 mod totals;
 
-pub use crate::report::amount::{format_count, format_duration, format_len, format_rate};
 pub use colour::{Colour, ColourChoice};
 pub use error::render_error;
+pub use hod_report::amount::{format_count, format_duration, format_len, format_rate};
 pub use printer::{OutputError, Printer, PrinterOptions, ResultFormat, Stdout, Verbosity};
 pub use progress::ProgressReporter;
 pub use table::{Align, Table};

@@ -89,7 +89,7 @@ fn step_len(len: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx::{self, Durability};
+    use crate::Durability;
 
     #[test]
     fn steps_are_of_whole_blocks_before_the_rest() {
@@ -109,8 +109,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..1_000_003u32).map(|n| (n % 251) as u8).collect();
         let path = root.path().join("source");
-        fsx::write_file(&path, &bytes).unwrap();
-        let file = fsx::open(&path).unwrap();
+        crate::write_file(&path, &bytes).unwrap();
+        let file = crate::open(&path).unwrap();
         let to = TempFile::create_in(root.path(), "x").unwrap();
         let mut copier = RangeCopier {
             by_kernel,
@@ -131,7 +131,7 @@ mod tests {
         }
         let end = root.path().join("end");
         to.persist(&end, Durability::Deferred).unwrap();
-        let written = fsx::read(&end, u64::MAX / 2).unwrap();
+        let written = crate::read(&end, u64::MAX / 2).unwrap();
         let start = usize::try_from(offset).unwrap();
         let end = bytes.len().min(start + usize::try_from(len).unwrap());
         assert_eq!(done, (end - start) as u64);
@@ -156,7 +156,7 @@ mod tests {
     fn what_the_kernel_cannot_copy_is_read_and_written() {
         let root = tempfile::tempdir().unwrap();
         let path = Path::new("/proc/self/status");
-        let file = fsx::open(path).unwrap();
+        let file = crate::open(path).unwrap();
         let to = TempFile::create_in(root.path(), "x").unwrap();
         let from = SourceRange {
             file: &file,
@@ -166,6 +166,6 @@ mod tests {
         };
         let n = RangeCopier::default().step(from, (&to, 0)).unwrap();
         assert_eq!(n, 5);
-        assert_eq!(fsx::read(to.path(), 9).unwrap(), b"Name:");
+        assert_eq!(crate::read(to.path(), 9).unwrap(), b"Name:");
     }
 }

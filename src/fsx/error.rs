@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::owned::NotOwn;
-use crate::hint::Hint;
-use crate::report::ErrorClass;
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// A failed file system operation.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum IoKind {
 
 impl Error {
     /// Wraps `source`, which `verb` on `path` caused.
-    pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
+    pub fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
         Self {
             verb,
             path: path.to_owned(),
@@ -66,12 +66,7 @@ impl Error {
     }
 
     /// Wraps `source`, which `verb` on `path` with the destination `to` caused.
-    pub(crate) fn with_destination(
-        verb: &'static str,
-        path: &Path,
-        to: &Path,
-        source: io::Error,
-    ) -> Self {
+    pub fn with_destination(verb: &'static str, path: &Path, to: &Path, source: io::Error) -> Self {
         Self {
             verb,
             path: path.to_owned(),

@@ -125,7 +125,6 @@ impl KeptFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     fn ours(path: &Path) -> KeptFile {
         match KeptFile::open(path).unwrap() {
@@ -151,7 +150,7 @@ mod tests {
         file.append(b"y").unwrap();
         let end = root.path().join("end");
         file.persist_with(&end, Durability::Synced, |_| ()).unwrap();
-        assert_eq!(fsx::read(&end, 9).unwrap(), b"hey");
+        assert_eq!(crate::read(&end, 9).unwrap(), b"hey");
         assert!(ours(&path).is_empty(), "a new file, not the renamed one");
     }
 

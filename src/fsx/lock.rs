@@ -148,7 +148,6 @@ impl Drop for DirLock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn a_lock_file_that_was_removed_locks_nothing() {
@@ -159,7 +158,7 @@ mod tests {
         assert!(busy.is_none());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| DirLock::acquire(&path, LockMode::Exclusive).unwrap());
-            fsx::remove_file(&path).unwrap();
+            crate::remove_file(&path).unwrap();
             let new = DirLock::try_acquire(&path, LockMode::Exclusive).unwrap();
             drop(held);
             drop(new);
@@ -176,6 +175,6 @@ mod tests {
         std::os::unix::fs::symlink(&target, &path).unwrap();
         let error = DirLock::try_acquire(&path, LockMode::Shared).unwrap_err();
         assert_eq!(error.kind(), IoKind::NotOwn);
-        assert!(fsx::try_stat(&target).unwrap().is_none());
+        assert!(crate::try_stat(&target).unwrap().is_none());
     }
 }

@@ -92,32 +92,34 @@ impl Drop for OutputParents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn only_empty_directories_of_this_run_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::create_dir_all(&path("there")).unwrap();
+        crate::create_dir_all(&path("there")).unwrap();
         let mut made = MadeDirs::default();
         for name in ["there/a/b", "there/a/c", "there"] {
             made.make(&path(name)).unwrap();
         }
         assert!(made.contains(&path("there/a")));
         assert!(!made.contains(&path("there")));
-        fsx::write_file(&path("there/a/c/file"), b"").unwrap();
+        crate::write_file(&path("there/a/c/file"), b"").unwrap();
         made.remove_empty().unwrap();
-        assert_eq!(fsx::read_dir_names(&path("there/a")).unwrap(), ["c"]);
+        assert_eq!(crate::read_dir_names(&path("there/a")).unwrap(), ["c"]);
     }
 
     #[test]
     fn an_output_that_came_to_nothing_leaves_no_directory() {
         let root = tempfile::tempdir().unwrap();
         let parents = OutputParents::create(&root.path().join("a/b/x.tar")).unwrap();
-        assert_eq!(fsx::read_dir_names(&root.path().join("a")).unwrap(), ["b"]);
+        assert_eq!(
+            crate::read_dir_names(&root.path().join("a")).unwrap(),
+            ["b"]
+        );
         drop(parents);
-        assert!(fsx::read_dir_names(root.path()).unwrap().is_empty());
-        fsx::write_file(&root.path().join("file"), b"").unwrap();
+        assert!(crate::read_dir_names(root.path()).unwrap().is_empty());
+        crate::write_file(&root.path().join("file"), b"").unwrap();
         assert!(OutputParents::create(&root.path().join("file/b/x.tar")).is_err());
     }
 }

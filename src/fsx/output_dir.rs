@@ -188,7 +188,6 @@ fn exchange(from: &Path, to: &Path) -> Result<Exchange, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     fn is_member(path: &Path) -> bool {
         matches!(path.to_str(), Some("f" | "stale"))
@@ -196,7 +195,7 @@ mod tests {
 
     fn build(destination: &Path, content: &[u8]) -> OutputDir {
         let output = OutputDir::create(destination, is_member).unwrap().unwrap();
-        fsx::write_file(&output.path().join("f"), content).unwrap();
+        crate::write_file(&output.path().join("f"), content).unwrap();
         output
     }
 
@@ -206,10 +205,10 @@ mod tests {
         let destination = root.path().join("a/b:1");
         let output = build(&destination, b"1");
         assert_eq!(output.path(), root.path().join("a/.b:1.partial"));
-        assert!(fsx::try_stat(&destination).unwrap().is_none());
+        assert!(crate::try_stat(&destination).unwrap().is_none());
         drop(output);
         let parent = root.path().join("a");
-        assert!(fsx::try_stat(&parent).unwrap().is_none());
+        assert!(crate::try_stat(&parent).unwrap().is_none());
         build(&destination, b"2")
             .commit(Durability::Synced)
             .unwrap();
@@ -218,12 +217,12 @@ mod tests {
                 .commit(Durability::Deferred)
                 .is_err()
         );
-        assert_eq!(fsx::read(&destination.join("f"), 9).unwrap(), b"2");
+        assert_eq!(crate::read(&destination.join("f"), 9).unwrap(), b"2");
         build(&destination, b"4")
             .replace(Durability::Synced)
             .unwrap();
-        assert_eq!(fsx::read(&destination.join("f"), 9).unwrap(), b"4");
-        assert_eq!(fsx::read_dir_names(&parent).unwrap(), ["b:1"]);
+        assert_eq!(crate::read(&destination.join("f"), 9).unwrap(), b"4");
+        assert_eq!(crate::read_dir_names(&parent).unwrap(), ["b:1"]);
     }
 
     #[test]
@@ -237,22 +236,22 @@ mod tests {
                 .is_none()
         );
         drop(output);
-        fsx::write_file(&root.path().join(".d.partial/stale"), b"x").unwrap();
+        crate::write_file(&root.path().join(".d.partial/stale"), b"x").unwrap();
         build(&destination, b"2")
             .commit(Durability::Deferred)
             .unwrap();
-        assert_eq!(fsx::read_dir_names(&destination).unwrap(), ["f"]);
+        assert_eq!(crate::read_dir_names(&destination).unwrap(), ["f"]);
     }
 
     #[test]
     fn a_planted_link_is_not_followed() {
         let root = tempfile::tempdir().unwrap();
         let precious = root.path().join("precious");
-        fsx::write_file(&precious.join("f"), b"1").unwrap();
+        crate::write_file(&precious.join("f"), b"1").unwrap();
         std::os::unix::fs::symlink(&precious, root.path().join(".d.partial")).unwrap();
         let error = OutputDir::create(&root.path().join("d"), is_member).unwrap_err();
-        assert_eq!(error.kind(), fsx::IoKind::NotOwn);
-        assert_eq!(fsx::read_dir_names(&precious).unwrap(), ["f"]);
+        assert_eq!(error.kind(), crate::IoKind::NotOwn);
+        assert_eq!(crate::read_dir_names(&precious).unwrap(), ["f"]);
     }
 
     #[test]
@@ -260,19 +259,19 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let destination = root.path().join("d");
         let foreign = root.path().join(".d.partial/notes");
-        fsx::write_file(&foreign, b"x").unwrap();
+        crate::write_file(&foreign, b"x").unwrap();
         let error = OutputDir::create(&destination, is_member).unwrap_err();
         assert_eq!(error.path(), foreign);
-        fsx::remove_file(&foreign).unwrap();
+        crate::remove_file(&foreign).unwrap();
         build(&destination, b"1")
             .commit(Durability::Deferred)
             .unwrap();
-        fsx::write_file(&destination.join("notes"), b"x").unwrap();
+        crate::write_file(&destination.join("notes"), b"x").unwrap();
         let error = build(&destination, b"2")
             .replace(Durability::Deferred)
             .unwrap_err();
         assert_eq!(error.path(), foreign);
-        assert_eq!(fsx::read(&foreign, 9).unwrap(), b"x");
-        assert_eq!(fsx::read(&destination.join("f"), 9).unwrap(), b"2");
+        assert_eq!(crate::read(&foreign, 9).unwrap(), b"x");
+        assert_eq!(crate::read(&destination.join("f"), 9).unwrap(), b"2");
     }
 }

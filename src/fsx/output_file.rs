@@ -228,12 +228,11 @@ mod tests {
         // One that was there is to be replaced.
         let third = OutputFile::create(&path).unwrap();
         third.commit().unwrap();
-        assert_eq!(crate::fsx::read_dir_names(dir.path()).unwrap().len(), 1);
+        assert_eq!(crate::read_dir_names(dir.path()).unwrap().len(), 1);
     }
 
     use super::*;
-    use crate::fsx;
-    use crate::hint::Hint as _;
+    use hod_report::Hint as _;
 
     #[test]
     fn only_what_a_dead_process_left_is_removed() {
@@ -245,19 +244,19 @@ mod tests {
             ".other.tar.partial-abcdef",
             "b.tar",
         ] {
-            fsx::write_file(&path(name), b"x").unwrap();
+            crate::write_file(&path(name), b"x").unwrap();
         }
         let mut first = OutputFile::create(&path("b.tar")).unwrap();
         first.write_all(b"1").unwrap();
         let mut second = OutputFile::create(&path("b.tar")).unwrap();
         second.write_all(b"2").unwrap();
-        assert_eq!(fsx::read_dir_names(root.path()).unwrap().len(), 5);
+        assert_eq!(crate::read_dir_names(root.path()).unwrap().len(), 5);
         first.commit().unwrap();
-        assert_eq!(fsx::read(&path("b.tar"), 9).unwrap(), b"1");
+        assert_eq!(crate::read(&path("b.tar"), 9).unwrap(), b"1");
         second.commit().unwrap();
-        assert_eq!(fsx::read(&path("b.tar"), 9).unwrap(), b"2");
+        assert_eq!(crate::read(&path("b.tar"), 9).unwrap(), b"2");
         assert_eq!(
-            fsx::read_dir_names(root.path()).unwrap(),
+            crate::read_dir_names(root.path()).unwrap(),
             [".b.tar.partial-notes", ".other.tar.partial-abcdef", "b.tar"]
         );
     }
@@ -283,14 +282,14 @@ mod tests {
             (b"PK\x03\x04\x14\x00", false),
             (b"\x7fELF\x02\x01\x01\x00", false),
         ] {
-            fsx::write_file(&path, content).unwrap();
+            crate::write_file(&path, content).unwrap();
             let created = ResultFile::create(&path).map(drop);
             assert_eq!(created.is_ok(), is_replaced, "{content:?}");
             if let Err(error) = created {
-                assert_eq!(error.kind(), fsx::IoKind::Exists);
+                assert_eq!(error.kind(), crate::IoKind::Exists);
                 assert!(error.hint().unwrap().contains("another name"));
             }
-            assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["result"]);
+            assert_eq!(crate::read_dir_names(root.path()).unwrap(), ["result"]);
         }
     }
 
@@ -298,17 +297,17 @@ mod tests {
     fn a_link_is_followed_and_stays() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::write_file(&path("dir/target"), b"old").unwrap();
+        crate::write_file(&path("dir/target"), b"old").unwrap();
         for (link, target) in [("to-file", "dir/target"), ("to-nothing", "dir/new")] {
             std::os::unix::fs::symlink(target, path(link)).unwrap();
             ResultFile::create(&path(link))
                 .unwrap()
                 .write(b"new")
                 .unwrap();
-            assert_eq!(fsx::read(&path(target), 9).unwrap(), b"new", "{target}");
-            assert_eq!(fsx::resolve(&path(link)).unwrap(), path(target));
+            assert_eq!(crate::read(&path(target), 9).unwrap(), b"new", "{target}");
+            assert_eq!(crate::resolve(&path(link)).unwrap(), path(target));
         }
-        assert_eq!(fsx::read_dir_names(&path("dir")).unwrap().len(), 2);
+        assert_eq!(crate::read_dir_names(&path("dir")).unwrap().len(), 2);
     }
 
     #[test]
@@ -333,8 +332,11 @@ mod tests {
                 assert_eq!(reader.join().unwrap(), "hello");
             });
         }
-        assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["link", "pipe"]);
-        assert!(!fsx::stat(&path).unwrap().is_file);
+        assert_eq!(
+            crate::read_dir_names(root.path()).unwrap(),
+            ["link", "pipe"]
+        );
+        assert!(!crate::stat(&path).unwrap().is_file);
     }
 
     #[test]
@@ -342,17 +344,17 @@ mod tests {
         use std::os::fd::AsRawFd as _;
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
-        fsx::write_file(&path, b"before ").unwrap();
-        let file = fsx::open(&path).unwrap();
-        let before = fsx::stat(&path).unwrap().identity;
+        crate::write_file(&path, b"before ").unwrap();
+        let file = crate::open(&path).unwrap();
+        let before = crate::stat(&path).unwrap().identity;
         for (name, text) in [("/dev/fd", "a "), ("/proc/self/fd", "b")] {
             let name = Path::new(name).join(file.as_raw_fd().to_string());
             assert!(is_stream(&name).unwrap(), "{}", name.display());
             let output = ResultFile::create(&name).unwrap();
             output.write(text.as_bytes()).unwrap();
         }
-        assert_eq!(fsx::read(&path, 99).unwrap(), b"before a b");
-        assert_eq!(fsx::stat(&path).unwrap().identity, before);
+        assert_eq!(crate::read(&path, 99).unwrap(), b"before a b");
+        assert_eq!(crate::stat(&path).unwrap().identity, before);
     }
 
     #[test]
@@ -360,11 +362,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for name in ["", "new/", "new/..", "/"] {
             let error = OutputKind::of(&root.path().join(name)).unwrap_err();
-            assert_eq!(error.kind(), fsx::IoKind::IsDirectory, "{name}");
+            assert_eq!(error.kind(), crate::IoKind::IsDirectory, "{name}");
         }
         let new = root.path().join("new/x.json");
         assert_eq!(OutputKind::of(&new).unwrap(), OutputKind::File(new.clone()));
         drop(OutputFile::create(&new).unwrap());
-        assert!(fsx::read_dir_names(root.path()).unwrap().is_empty());
+        assert!(crate::read_dir_names(root.path()).unwrap().is_empty());
     }
 }

@@ -246,7 +246,7 @@ fn metadata(file: &File, path: &Path) -> Result<std::fs::Metadata, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx::{self, IoKind};
+    use crate::IoKind;
 
     #[test]
     fn only_real_directories_are_used() {
@@ -258,7 +258,7 @@ mod tests {
         assert!(open_own_dir(&path("dir")).unwrap().is_some());
         std::os::unix::fs::symlink(path("dir"), path("link")).unwrap();
         std::os::unix::fs::symlink(path("none"), path("dangling")).unwrap();
-        fsx::write_file(&path("file"), b"x").unwrap();
+        crate::write_file(&path("file"), b"x").unwrap();
         for name in ["link", "dangling", "file"] {
             for result in [
                 open_own_dir(&path(name)).map(|_| ()),
@@ -269,14 +269,14 @@ mod tests {
                 assert_eq!(error.path(), path(name));
             }
         }
-        assert!(fsx::try_stat(&path("none")).unwrap().is_none());
+        assert!(crate::try_stat(&path("none")).unwrap().is_none());
     }
 
     #[test]
     fn links_below_a_root_are_refused() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::write_file(&path("tree/a/b/file"), b"x").unwrap();
+        crate::write_file(&path("tree/a/b/file"), b"x").unwrap();
         for (target, link) in [
             ("tree", "named"),
             ("a", "tree/link"),
@@ -298,16 +298,16 @@ mod tests {
     fn each_directory_is_looked_at_once() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::create_dir_all(&path("a/b")).unwrap();
+        crate::create_dir_all(&path("a/b")).unwrap();
         let mut dirs = RealDirs::below(root.path());
         for inner in ["a/b/file", "new/c/file"] {
             dirs.require(&path(inner)).unwrap();
         }
         // What was seen is believed, and nothing else.
-        fsx::rename(&path("a"), &path("moved")).unwrap();
+        crate::rename(&path("a"), &path("moved")).unwrap();
         std::os::unix::fs::symlink(path("moved"), path("a")).unwrap();
         dirs.require(&path("a/b/file")).unwrap();
-        fsx::create_dir_all(&path("moved/c")).unwrap();
+        crate::create_dir_all(&path("moved/c")).unwrap();
         std::os::unix::fs::symlink("c", path("moved/link")).unwrap();
         let error = dirs.require(&path("a/link/file")).unwrap_err();
         assert_eq!(error.kind(), IoKind::NotOwn);
@@ -318,7 +318,7 @@ mod tests {
         assert!(dirs.require(&path("new/c/file")).is_err());
         assert!(dirs.create_all(&path("new/c")).is_err());
         dirs.create_all(&path("other/c")).unwrap();
-        assert!(fsx::stat(&path("other/c")).unwrap().is_dir);
+        assert!(crate::stat(&path("other/c")).unwrap().is_dir);
     }
 
     #[test]
@@ -327,18 +327,18 @@ mod tests {
         let path = |name: &str| root.path().join(name);
         drop(open_own_file(&path("new"), 0o600).unwrap());
         drop(open_own_file(&path("new"), 0o600).unwrap());
-        fsx::write_file(&path("precious"), b"1").unwrap();
+        crate::write_file(&path("precious"), b"1").unwrap();
         std::os::unix::fs::symlink(path("precious"), path("link")).unwrap();
         std::os::unix::fs::symlink(path("none"), path("dangling")).unwrap();
-        fsx::create_dir_all(&path("dir")).unwrap();
+        crate::create_dir_all(&path("dir")).unwrap();
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let linked = fsx::LinkMode::Hard;
-        fsx::link_file(&path("precious"), &path("second"), linked, root.path()).unwrap();
+        let linked = crate::LinkMode::Hard;
+        crate::link_file(&path("precious"), &path("second"), linked, root.path()).unwrap();
         for name in ["link", "dangling", "dir", "pipe", "second"] {
             let error = open_own_file(&path(name), 0o600).unwrap_err();
             assert_eq!(error.kind(), IoKind::NotOwn, "{name}: {error:?}");
         }
-        assert!(fsx::try_stat(&path("none")).unwrap().is_none());
+        assert!(crate::try_stat(&path("none")).unwrap().is_none());
     }
 
     #[test]

@@ -170,20 +170,19 @@ pub fn try_stat_link(path: &Path) -> Result<Option<FileStat>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn nothing_is_reached_through_a_link() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::write_file(&path("tree/a/file"), b"1").unwrap();
-        fsx::write_file(&path("precious/file"), b"1").unwrap();
+        crate::write_file(&path("tree/a/file"), b"1").unwrap();
+        crate::write_file(&path("precious/file"), b"1").unwrap();
         std::os::unix::fs::symlink(path("precious"), path("tree/link")).unwrap();
         std::os::unix::fs::symlink(path("precious/file"), path("tree/a/leaf")).unwrap();
         std::os::unix::fs::symlink(path("tree"), path("alias")).unwrap();
         let dir = PinnedDir::open(&path("alias")).unwrap();
         let stat = |name: &str| dir.stat(Path::new(name)).unwrap();
-        let known = fsx::stat(&path("tree/a/file")).unwrap();
+        let known = crate::stat(&path("tree/a/file")).unwrap();
         assert_eq!(stat("a/file"), Some(known));
         assert_eq!(stat("link/file"), None);
         assert_eq!(stat("../precious/file"), None);
@@ -197,17 +196,17 @@ mod tests {
         }
         // Of a link, the link itself.
         dir.remove_file(Path::new("a/leaf")).unwrap();
-        assert_eq!(fsx::read(&path("precious/file"), 1).unwrap(), b"1");
+        assert_eq!(crate::read(&path("precious/file"), 1).unwrap(), b"1");
         dir.remove_dir_if_empty(Path::new("a")).unwrap();
         dir.remove_dir_if_empty(Path::new("link")).unwrap();
         dir.rename_new(Path::new("a/file"), Path::new("moved"))
             .unwrap();
-        fsx::write_file(&path("tree/other"), b"2").unwrap();
+        crate::write_file(&path("tree/other"), b"2").unwrap();
         let refused = dir.rename_new(Path::new("moved"), Path::new("other"));
-        assert_eq!(refused.unwrap_err().kind(), fsx::IoKind::Exists);
+        assert_eq!(refused.unwrap_err().kind(), crate::IoKind::Exists);
         dir.remove_dir_if_empty(Path::new("a")).unwrap();
         assert_eq!(
-            fsx::read_dir_names(&path("tree")).unwrap(),
+            crate::read_dir_names(&path("tree")).unwrap(),
             ["link", "moved", "other"]
         );
     }

@@ -76,23 +76,22 @@ pub fn write_new_pair(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn secrets_are_taken_away_from_others() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("config.json");
         make_private(&path).unwrap();
-        fsx::write_file(&path, b"{}").unwrap();
+        crate::write_file(&path, b"{}").unwrap();
         for mode in [0o644, 0o666, 0o620, 0o600, 0o400] {
             let permissions = std::fs::Permissions::from_mode(mode);
-            fsx::open(&path)
+            crate::open(&path)
                 .unwrap()
                 .set_permissions(permissions)
                 .unwrap();
             make_private(&path).unwrap();
             let expect = if mode == 0o400 { 0o400 } else { 0o600 };
-            assert_eq!(fsx::stat(&path).unwrap().mode & 0o777, expect, "{mode:o}");
+            assert_eq!(crate::stat(&path).unwrap().mode & 0o777, expect, "{mode:o}");
         }
     }
 
@@ -100,12 +99,12 @@ mod tests {
     fn a_pair_of_files_has_its_modes() {
         let root = tempfile::tempdir().unwrap();
         let (secret, open) = (root.path().join("k.key"), root.path().join("k.pub"));
-        fsx::write_file(&root.path().join(".hod-killed"), b"secret").unwrap();
+        crate::write_file(&root.path().join(".hod-killed"), b"secret").unwrap();
         write_new_pair((&secret, b"1"), (&open, b"2")).unwrap();
-        let mode = |path: &Path| fsx::stat(path).unwrap().mode & 0o777;
+        let mode = |path: &Path| crate::stat(path).unwrap().mode & 0o777;
         assert_eq!((mode(&secret), mode(&open)), (0o600, 0o644));
         assert_eq!(
-            fsx::read_dir_names(root.path()).unwrap(),
+            crate::read_dir_names(root.path()).unwrap(),
             ["k.key", "k.pub"]
         );
         assert!(write_new_pair((&secret, b"1"), (&open, b"2")).is_err());

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::Error;
-use crate::oci::{Algorithm, Digest};
+use hod_oci::{Algorithm, Digest};
 
 /// Metadata of a path; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -383,14 +383,13 @@ pub(super) fn names_in(dir: &File, path: &Path) -> Result<Vec<OsString>, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn content_is_that_of_a_file() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::write_file(&path("file"), b"hello").unwrap();
-        fsx::create_dir_all(&path("dir")).unwrap();
+        crate::write_file(&path("file"), b"hello").unwrap();
+        crate::create_dir_all(&path("dir")).unwrap();
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for (bytes, expect) in [
             (&b"hello"[..], true),

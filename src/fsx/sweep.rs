@@ -246,7 +246,6 @@ fn open_left(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx;
 
     #[test]
     fn names_of_scratch_are_known() {
@@ -275,19 +274,23 @@ mod tests {
             dir.join("notes.txt"),
             precious.join("sub/file"),
         ] {
-            fsx::write_file(&path, b"x").unwrap();
+            crate::write_file(&path, b"x").unwrap();
         }
         for link in [dir.join("link-aaaaaa"), dir.join("gone-aaaaaa/link")] {
             std::os::unix::fs::symlink(&precious, link).unwrap();
         }
         sweep_scratch(&dir).unwrap();
-        assert_eq!(fsx::read_dir_names(&dir).unwrap(), ["notes.txt"]);
-        assert!(fsx::try_stat(&precious.join("sub/file")).unwrap().is_some());
+        assert_eq!(crate::read_dir_names(&dir).unwrap(), ["notes.txt"]);
+        assert!(
+            crate::try_stat(&precious.join("sub/file"))
+                .unwrap()
+                .is_some()
+        );
         let linked = root.path().join("linked");
-        fsx::write_file(&precious.join("blob-aaaaaa"), b"x").unwrap();
+        crate::write_file(&precious.join("blob-aaaaaa"), b"x").unwrap();
         std::os::unix::fs::symlink(&precious, &linked).unwrap();
         assert!(sweep_scratch(&linked).is_err());
-        assert_eq!(fsx::read_dir_names(&precious).unwrap().len(), 2);
+        assert_eq!(crate::read_dir_names(&precious).unwrap().len(), 2);
         sweep_scratch(&root.path().join("none")).unwrap();
     }
 
@@ -296,17 +299,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("dir");
         let is_member = |path: &Path| !path.ends_with("notes.txt");
-        fsx::write_file(&dir.join("blobs/sha256/1"), b"x").unwrap();
-        fsx::write_file(&dir.join("blobs/notes.txt"), b"x").unwrap();
+        crate::write_file(&dir.join("blobs/sha256/1"), b"x").unwrap();
+        crate::write_file(&dir.join("blobs/notes.txt"), b"x").unwrap();
         let left = remove_built(&dir, is_member).unwrap();
         assert_eq!(left.as_deref(), Some(Path::new("blobs/notes.txt")));
         assert_eq!(
-            fsx::read_dir_names(&dir.join("blobs")).unwrap(),
+            crate::read_dir_names(&dir.join("blobs")).unwrap(),
             ["notes.txt"]
         );
-        fsx::remove_file(&dir.join("blobs/notes.txt")).unwrap();
+        crate::remove_file(&dir.join("blobs/notes.txt")).unwrap();
         assert_eq!(remove_built(&dir, is_member).unwrap(), None);
-        assert!(fsx::try_stat(&dir).unwrap().is_none());
+        assert!(crate::try_stat(&dir).unwrap().is_none());
         assert_eq!(remove_built(&dir, is_member).unwrap(), None);
     }
 
@@ -315,18 +318,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         for name in [".hod-dead00", ".hod-alive0", ".hod-two000", "precious"] {
-            fsx::write_file(&path(name), b"x").unwrap();
+            crate::write_file(&path(name), b"x").unwrap();
         }
-        fsx::create_dir_all(&path(".hod-dir000")).unwrap();
+        crate::create_dir_all(&path(".hod-dir000")).unwrap();
         std::os::unix::fs::symlink(path("precious"), path(".hod-link00")).unwrap();
-        let hard = fsx::LinkMode::Hard;
-        fsx::link_file(&path(".hod-two000"), &path("second"), hard, root.path()).unwrap();
-        let alive = fsx::open(&path(".hod-alive0")).unwrap();
+        let hard = crate::LinkMode::Hard;
+        crate::link_file(&path(".hod-two000"), &path("second"), hard, root.path()).unwrap();
+        let alive = crate::open(&path(".hod-alive0")).unwrap();
         let locked = super::super::lock::lock_now(&alive, root.path()).unwrap();
         assert_eq!(locked, super::super::lock::Locked::Yes);
         sweep_beside(root.path(), ".hod-", None).unwrap();
         assert_eq!(
-            fsx::read_dir_names(root.path()).unwrap(),
+            crate::read_dir_names(root.path()).unwrap(),
             [
                 ".hod-alive0",
                 ".hod-dir000",

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{Error, KeptFile, TempFile};
-use crate::oci::{ContentMismatch, Verifier};
+use hod_oci::{ContentMismatch, Verifier};
 
 /// What takes bytes at its end.
 pub trait Append {
@@ -150,8 +150,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fsx::{self, Durability, Keeping};
-    use crate::oci::{Descriptor, Digest};
+    use crate::{Durability, Keeping};
+    use hod_oci::{Descriptor, Digest};
 
     fn blob(bytes: &[u8]) -> Descriptor {
         Descriptor::new("x/y".into(), Digest::of(bytes), bytes.len() as u64)
@@ -286,7 +286,7 @@ mod tests {
         writer.write(b"hello").unwrap();
         let temp = writer.finish().unwrap();
         temp.persist(&path("a"), Durability::Deferred).unwrap();
-        assert_eq!(fsx::read(&path("a"), 9).unwrap(), b"hello");
+        assert_eq!(crate::read(&path("a"), 9).unwrap(), b"hello");
         let Keeping::Ours(file) = KeptFile::open(&path("b")).unwrap() else {
             panic!("nobody else has it");
         };
@@ -295,6 +295,6 @@ mod tests {
         let (file, result) = writer.into_parts();
         assert!(matches!(result, Err(ContentMismatch::Digest { .. })));
         file.remove().unwrap();
-        assert_eq!(fsx::try_stat(&path("b")).unwrap(), None);
+        assert_eq!(crate::try_stat(&path("b")).unwrap(), None);
     }
 }

@@ -65,14 +65,14 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::fsx::{self, IoKind};
+    use crate::IoKind;
 
     #[test]
     fn what_cannot_be_created_is_known_before() {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);
-        fsx::write_file(&at("file"), b"1").unwrap();
-        fsx::create_dir_all(&at("dir")).unwrap();
+        crate::write_file(&at("file"), b"1").unwrap();
+        crate::create_dir_all(&at("dir")).unwrap();
         symlink("nowhere", at("dangling")).unwrap();
         symlink("dir", at("link")).unwrap();
         for path in ["dir", "new", "new/deep/er", "link", "link/new"] {
@@ -94,14 +94,14 @@ mod tests {
         assert!(require_writable_file(&at("file/x")).is_err());
         // What root may not, either.
         assert!(require_writable(Path::new("/proc/self/nothing/x")).is_err());
-        assert_eq!(fsx::read_dir_names(root.path()).unwrap().len(), 4);
+        assert_eq!(crate::read_dir_names(root.path()).unwrap().len(), 4);
     }
 
     #[test]
     fn one_path_is_known_in_other_words() {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);
-        fsx::create_dir_all(&at("dir")).unwrap();
+        crate::create_dir_all(&at("dir")).unwrap();
         symlink("dir", at("link")).unwrap();
         let new = absolute(&at("dir/new"));
         for path in [

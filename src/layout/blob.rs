@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::LayoutError;
 use super::oci::ArchiveMember;
-use crate::fsx::{self, Append, Durability, TempFile, VerifiedWriter};
-use crate::oci::Verifier;
+use hod_fsx::{Append, Durability, TempFile, VerifiedWriter};
+use hod_oci::Verifier;
 
 /// A blob on its way into a layout; one that is not committed is not in it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) enum Place {
 }
 
 impl Append for Place {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         match self {
             Self::File(file, _) => file.write_all(bytes),
             Self::Member(member) => member.append(bytes),

@@ -22,8 +22,8 @@ use std::sync::Arc;
 pub use error::CollectionError;
 pub use name::{NamedImage, has_archive_name};
 
-use crate::fsx::{self, File, FileRange};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType, RepositoryName, Tag};
+use hod_fsx::{File, FileRange};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, MediaType, RepositoryName, Tag};
 
 /// Images that another tool has put together, found and named.
 #[derive(Debug)]
@@ -167,7 +167,7 @@ impl Collection {
         };
         let (path, member) = (self.path.clone(), self.member_of(digest));
         if range.len > MANIFEST_LEN_MAX {
-            let source = crate::oci::ManifestError::TooLong { len: range.len };
+            let source = hod_oci::ManifestError::TooLong { len: range.len };
             return Err(CollectionError::Manifest {
                 path,
                 member,
@@ -175,7 +175,7 @@ impl Collection {
             });
         }
         let len = usize::try_from(range.len).expect("a few MiB are addressable");
-        let bytes = fsx::read_range(&range.file, &range.path, range.offset, len)?;
+        let bytes = hod_fsx::read_range(&range.file, &range.path, range.offset, len)?;
         if !digest.matches(&bytes) {
             let digest = digest.clone();
             return Err(CollectionError::Corrupt {
@@ -202,13 +202,13 @@ impl Collection {
             Blobs::Directory => {
                 let path = self.blob_path(digest);
                 // Opening a pipe would wait for a writer.
-                let Some(stat) = fsx::try_stat(&path)? else {
+                let Some(stat) = hod_fsx::try_stat(&path)? else {
                     return Ok(None);
                 };
                 if !stat.is_file {
                     return Err(CollectionError::NotAFile { path });
                 }
-                let file = fsx::try_open(&path)?;
+                let file = hod_fsx::try_open(&path)?;
                 Ok(file.map(|file| FileRange {
                     file: Arc::new(file),
                     path,
@@ -233,7 +233,7 @@ impl Collection {
     pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, CollectionError> {
         match &self.blobs {
             Blobs::Directory => {
-                let stat = fsx::try_stat(&self.blob_path(digest))?;
+                let stat = hod_fsx::try_stat(&self.blob_path(digest))?;
                 Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
             }
             Blobs::InPlace { places, .. } | Blobs::Sequential { places, .. } => {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fsx::{self, FileRange};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
+use hod_fsx::FileRange;
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest};
 
 use super::LayoutError;
 use super::file_name;
@@ -24,7 +24,7 @@ impl DirLayout {
             });
         }
         let version = path.join(file_name::VERSION);
-        match fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
+        match hod_fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
             Some(text) if !file_name::is_known_version(&text) => Err(LayoutError::UnknownVersion {
                 path: version,
                 text: String::from_utf8_lossy(&text).trim_end().to_owned(),
@@ -46,7 +46,7 @@ impl DirLayout {
     /// elsewhere.
     pub fn top_manifest(&self) -> Result<Manifest, LayoutError> {
         let path = self.path.join(file_name::MANIFEST);
-        let bytes = fsx::read(&path, MANIFEST_LEN_MAX)?;
+        let bytes = hod_fsx::read(&path, MANIFEST_LEN_MAX)?;
         Manifest::parse(bytes.into(), None)
             .map_err(|source| LayoutError::BadManifest { path, source })
     }
@@ -54,7 +54,7 @@ impl DirLayout {
     /// Reads the manifest with this digest, the top one or a child; `None` when it is not found.
     pub fn read_manifest(&self, digest: &Digest) -> Result<Option<Manifest>, LayoutError> {
         for path in self.children(digest) {
-            let Some(bytes) = fsx::try_read(&path, MANIFEST_LEN_MAX)? else {
+            let Some(bytes) = hod_fsx::try_read(&path, MANIFEST_LEN_MAX)? else {
                 continue;
             };
             if !digest.matches(&bytes) {
@@ -64,7 +64,7 @@ impl DirLayout {
             return parse(bytes, digest, path).map(Some);
         }
         let path = self.path.join(file_name::MANIFEST);
-        let bytes = fsx::read(&path, MANIFEST_LEN_MAX)?;
+        let bytes = hod_fsx::read(&path, MANIFEST_LEN_MAX)?;
         if digest.matches(&bytes) {
             parse(bytes, digest, path).map(Some)
         } else {
@@ -76,7 +76,7 @@ impl DirLayout {
     /// an index are, or in that of the top.
     pub fn manifest_path(&self, digest: &Digest) -> PathBuf {
         let mut children = self.children(digest);
-        let is_there = |path: &PathBuf| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+        let is_there = |path: &PathBuf| hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
         children
             .find(is_there)
             .unwrap_or_else(|| self.path.join(file_name::MANIFEST))
@@ -93,13 +93,13 @@ impl DirLayout {
         for name in file_name::blob_names(digest) {
             let path = self.path.join(name);
             // Opening a pipe would wait for a writer.
-            let Some(stat) = fsx::try_stat(&path)? else {
+            let Some(stat) = hod_fsx::try_stat(&path)? else {
                 continue;
             };
             if !stat.is_file {
                 return Err(LayoutError::NotAFile { path });
             }
-            if let Some(file) = fsx::try_open(&path)? {
+            if let Some(file) = hod_fsx::try_open(&path)? {
                 return Ok(Some(FileRange {
                     file: Arc::new(file),
                     path,
@@ -119,6 +119,6 @@ fn parse(bytes: Vec<u8>, digest: &Digest, path: PathBuf) -> Result<Manifest, Lay
 
 /// Whether `path` is a directory with a manifest in it.
 pub(super) fn is_layout(path: &Path) -> Result<bool, LayoutError> {
-    let stat = fsx::try_stat(&path.join(file_name::MANIFEST))?;
+    let stat = hod_fsx::try_stat(&path.join(file_name::MANIFEST))?;
     Ok(stat.is_some_and(|stat| stat.is_file))
 }

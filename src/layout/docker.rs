@@ -14,12 +14,11 @@ use serde::Serialize;
 
 use super::LayoutError;
 use super::oci::full_name;
-use crate::fsx::{Durability, VerifiedReader};
-use crate::oci::{
-    self, ContentMismatch, Descriptor, Digest, Manifest, ManifestBody, RepositoryName, Tag,
-    Verifier,
+use hod_fsx::{Durability, VerifiedReader};
+use hod_oci::{
+    ContentMismatch, Descriptor, Digest, Manifest, ManifestBody, RepositoryName, Tag, Verifier,
 };
-use crate::tarball::{EntryPath, TarWriter, decoder};
+use hod_tarball::{EntryPath, TarWriter, decoder};
 
 /// The suffix of the media type of an encrypted layer.
 const ENCRYPTED: &str = "+encrypted";
@@ -93,7 +92,7 @@ impl DockerImage {
     ) -> Result<Self, NoDockerImage> {
         let config = Self::config_of(manifest)?.digest.clone();
         let tag = tag.ok_or(NoDockerImage::NoTag)?;
-        let diff_ids = oci::diff_ids(&config_bytes).map_err(|_| NoDockerImage::Config)?;
+        let diff_ids = hod_oci::diff_ids(&config_bytes).map_err(|_| NoDockerImage::Config)?;
         let layers: Vec<&Descriptor> = manifest.blobs().skip(1).collect();
         if diff_ids.len() != layers.len() {
             return Err(NoDockerImage::Config);

@@ -4,17 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::CollectionError;
-use crate::fsx;
-use crate::hint::Hint;
-use crate::oci::{ContentMismatch, Digest, ManifestError, ReferenceError};
-use crate::report::ErrorClass;
+use hod_oci::{ContentMismatch, Digest, ManifestError, ReferenceError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// A failed operation on a layout.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// The file system refused.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     /// An OCI layout or an archive.
     #[error(transparent)]
     Collection(Arc<CollectionError>),
@@ -130,11 +129,11 @@ impl From<CollectionError> for LayoutError {
     }
 }
 
-impl From<fsx::WriteError> for LayoutError {
-    fn from(error: fsx::WriteError) -> Self {
+impl From<hod_fsx::WriteError> for LayoutError {
+    fn from(error: hod_fsx::WriteError) -> Self {
         match error {
-            fsx::WriteError::File(error) => Self::File(error),
-            fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
+            hod_fsx::WriteError::File(error) => Self::File(error),
+            hod_fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
         }
     }
 }

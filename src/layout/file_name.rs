@@ -1,6 +1,6 @@
 //! The names of the files in a `dir:` layout, and the text of its version file.
 
-use crate::oci::{Algorithm, Digest};
+use hod_oci::{Algorithm, Digest};
 
 /// The top manifest.
 pub(super) const MANIFEST: &str = "manifest.json";

@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::fsx::{self, WalkKind};
-use crate::oci::{Reference, ReferenceError};
+use hod_fsx::WalkKind;
+use hod_oci::{Reference, ReferenceError};
 
 use super::dir::is_layout;
 use super::error::BadNameReason;
@@ -26,7 +26,7 @@ pub struct FoundLayout {
 /// directories and symbolic links are passed over. Every bad name is reported at once; none found
 /// is an empty list.
 pub fn find_layouts(root: &Path) -> Result<Vec<FoundLayout>, LayoutError> {
-    fsx::stat(root)?;
+    hod_fsx::stat(root)?;
     if is_layout(root)? {
         let name = root
             .file_name()
@@ -57,7 +57,7 @@ pub fn kind_of_one(path: &Path) -> Result<Option<&'static str>, LayoutError> {
         return Ok(Some("a `dir:` layout"));
     }
     for name in [oci::MARKER, oci::INDEX] {
-        if fsx::try_stat(&path.join(name))?.is_some_and(|stat| stat.is_file) {
+        if hod_fsx::try_stat(&path.join(name))?.is_some_and(|stat| stat.is_file) {
             return Ok(Some("an OCI layout"));
         }
     }
@@ -69,7 +69,7 @@ fn layouts_below(root: &Path) -> impl Iterator<Item = Result<PathBuf, LayoutErro
     // A layout contains no directories with further layouts. An error here occurs again, and is
     // reported, when the entry itself is examined.
     let enter = |path: &Path| !is_hidden(path) && !is_layout(path).unwrap_or(false);
-    fsx::walk(root, enter).filter_map(|entry| match entry {
+    hod_fsx::walk(root, enter).filter_map(|entry| match entry {
         Ok(entry) if entry.kind == WalkKind::Dir && !is_hidden(&entry.path) => {
             match is_layout(&entry.path) {
                 Ok(true) => Some(Ok(entry.path)),
@@ -139,7 +139,7 @@ mod tests {
     fn tree(paths: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for path in paths {
-            fsx::write_file(&root.path().join(path), b"{}").unwrap();
+            hod_fsx::write_file(&root.path().join(path), b"{}").unwrap();
         }
         root
     }

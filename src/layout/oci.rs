@@ -16,7 +16,7 @@ pub use directory::OciDirWriter;
 pub use entry::OciEntry;
 pub(super) use entry::full_name;
 
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 pub(super) const MARKER: &str = "oci-layout";
 const MARKER_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;

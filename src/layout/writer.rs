@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fsx::{self, Durability, LinkMode};
-use crate::oci::{Algorithm, Digest, Manifest, Verifier};
+use hod_fsx::{Durability, LinkMode};
+use hod_oci::{Algorithm, Digest, Manifest, Verifier};
 
 use super::blob::Place;
 use super::{BlobWriter, LayoutError, file_name};
@@ -14,7 +14,7 @@ use super::{BlobWriter, LayoutError, file_name};
 /// killed process are removed when the same layout is made again.
 #[derive(Debug)]
 pub struct DirWriter {
-    output: fsx::OutputDir,
+    output: hod_fsx::OutputDir,
     top: Option<Manifest>,
     children: Vec<Manifest>,
 }
@@ -43,7 +43,7 @@ impl DirWriter {
     /// an empty directory, and stays until [`DirWriter::commit`].
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
-        match fsx::OutputDir::create(destination, is_member)? {
+        match hod_fsx::OutputDir::create(destination, is_member)? {
             Some(output) => Ok(Self {
                 output,
                 top: None,
@@ -92,11 +92,11 @@ impl DirWriter {
     ) -> Result<(), LayoutError> {
         let path = self.output.path().join(name);
         if let Some(file) = file
-            && fsx::link_where_possible(file, &path, self.output.path())?
+            && hod_fsx::link_where_possible(file, &path, self.output.path())?
         {
             return Ok(());
         }
-        fsx::write_file(&path, manifest.bytes())?;
+        hod_fsx::write_file(&path, manifest.bytes())?;
         Ok(())
     }
 
@@ -113,21 +113,21 @@ impl DirWriter {
         digest: &Digest,
         mode: LinkMode,
     ) -> Result<bool, LayoutError> {
-        let is_new = fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
+        let is_new = hod_fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
         Ok(is_new)
     }
 
     /// Links the blob of another layout that is being built into this one.
     pub fn share_blob(&self, other: &Self, digest: &Digest) -> Result<(), LayoutError> {
         let source = other.blob_path(digest);
-        fsx::link_or_copy_file(&source, &self.blob_path(digest), self.output.path())?;
+        hod_fsx::link_or_copy_file(&source, &self.blob_path(digest), self.output.path())?;
         Ok(())
     }
 
     /// Starts a blob that should have a digest, and a length where a descriptor says one.
     pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
         let expected = expected.into();
-        let temp = fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?;
+        let temp = hod_fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?;
         let place = Place::File(temp, self.blob_path(expected.expected()));
         Ok(BlobWriter::new(place, expected))
     }
@@ -139,7 +139,7 @@ impl DirWriter {
     pub fn commit(self, durability: Durability) -> Result<Committed, LayoutError> {
         self.check_complete()?;
         let version = self.output.path().join(file_name::VERSION);
-        fsx::write_file(&version, self.version().as_bytes())?;
+        hod_fsx::write_file(&version, self.version().as_bytes())?;
         match look_at(self.output.destination())? {
             Destination::Free => {
                 self.output.commit(durability)?;
@@ -190,7 +190,7 @@ impl DirWriter {
             for blob in manifest.stored_blobs() {
                 let digest = blob.digest.clone();
                 let file = self.output.path().join(file_name::blob(&digest));
-                let Some(stat) = fsx::try_stat(&file)? else {
+                let Some(stat) = hod_fsx::try_stat(&file)? else {
                     return Err(LayoutError::Incomplete {
                         path: path(),
                         digest,
@@ -212,13 +212,13 @@ impl DirWriter {
     /// Whether the destination, which has the files `names`, holds the same: the manifests byte
     /// for byte, and of every blob the very inode, since equal lengths prove nothing.
     fn is_same_as(&self, names: &[String]) -> Result<bool, LayoutError> {
-        let own: Vec<_> = fsx::read_dir_names(self.output.path())?;
+        let own: Vec<_> = hod_fsx::read_dir_names(self.output.path())?;
         if own.len() != names.len() || !own.iter().zip(names).all(|(a, b)| **a == **b) {
             return Ok(false);
         }
         for name in names {
             let (new, old) = (self.output.path().join(name), self.destination().join(name));
-            let (new_stat, old_stat) = (fsx::stat(&new)?, fsx::stat(&old)?);
+            let (new_stat, old_stat) = (hod_fsx::stat(&new)?, hod_fsx::stat(&old)?);
             if new_stat.identity == old_stat.identity {
                 continue;
             }
@@ -226,7 +226,7 @@ impl DirWriter {
             let len_max = new_stat.len;
             if !is_text
                 || new_stat.len != old_stat.len
-                || fsx::read(&new, len_max)? != fsx::read(&old, len_max)?
+                || hod_fsx::read(&new, len_max)? != hod_fsx::read(&old, len_max)?
             {
                 return Ok(false);
             }
@@ -238,7 +238,7 @@ impl DirWriter {
 /// Whether a layout that is being built may have a file of this path.
 fn is_member(path: &Path) -> bool {
     let name = path.as_os_str();
-    name.to_str().is_some_and(file_name::is_layout_file) || fsx::is_scratch_name(name)
+    name.to_str().is_some_and(file_name::is_layout_file) || hod_fsx::is_scratch_name(name)
 }
 
 /// Looks at what is at `path`; an error if it is not ours to replace.
@@ -247,15 +247,15 @@ fn look_at(path: &Path) -> Result<Destination, LayoutError> {
         path: path.to_owned(),
         found,
     };
-    match fsx::try_stat(path)? {
+    match hod_fsx::try_stat(path)? {
         None => return Ok(Destination::Free),
         Some(stat) if !stat.is_dir => return Err(occupied(None)),
         Some(_) => {}
     }
     let mut names = Vec::new();
-    for name in fsx::try_read_dir_names(path)?.unwrap_or_default() {
+    for name in hod_fsx::try_read_dir_names(path)?.unwrap_or_default() {
         // A layout never contains directories.
-        let is_dir = fsx::try_stat(&path.join(&name))?.is_some_and(|stat| stat.is_dir);
+        let is_dir = hod_fsx::try_stat(&path.join(&name))?.is_some_and(|stat| stat.is_dir);
         match name.into_string() {
             Ok(name) if file_name::is_layout_file(&name) && !is_dir => names.push(name),
             Ok(name) => return Err(occupied(Some(name))),
@@ -266,7 +266,7 @@ fn look_at(path: &Path) -> Result<Destination, LayoutError> {
         return Ok(Destination::Free);
     }
     let version = path.join(file_name::VERSION);
-    match fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
+    match hod_fsx::try_read(&version, file_name::VERSION_LEN_MAX)? {
         Some(text) if file_name::is_known_version(&text) => Ok(Destination::Layout(names)),
         _ => Err(occupied(None)),
     }

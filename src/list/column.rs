@@ -4,7 +4,7 @@
 //! columns), so a bare word that is usually a tag, a platform or a registry is refused with both
 //! readings. A destination with a `/` or a `:` is always taken.
 
-use crate::oci::{Platform, PlatformChoice, Reference, ReferenceError, RepositoryName};
+use hod_oci::{Platform, PlatformChoice, Reference, ReferenceError, RepositoryName};
 
 use super::text::Bad;
 use super::{Destination, fix};

@@ -2,7 +2,7 @@
 
 use std::char::REPLACEMENT_CHARACTER;
 
-use crate::hint::Hint;
+use hod_report::Hint;
 
 /// Number of bytes at the start that show whether every other one is zero (UTF-16).
 const SAMPLE_LEN: usize = 256;

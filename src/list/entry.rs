@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::oci::{Digest, Reference, Registry, RepositoryName, Tag};
+use hod_oci::{Digest, Reference, Registry, RepositoryName, Tag};
 
 use super::LineOptions;
 

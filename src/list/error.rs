@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::text::Bad;
 use super::{COMMAND_LINE, ForeignFormat, Origin};
-use crate::hint::Hint;
+use hod_report::Hint;
 
 /// The most bad lines that a message shows; a wrong file has thousands.
 const SHOWN_MAX: usize = 50;

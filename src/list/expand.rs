@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::oci::{Digest, Registry, Tag};
+use hod_oci::{Digest, Registry, Tag};
 
 use super::text::Bad;
 use super::{BadLine, ImageList, ListEntry, ListError, ListLine, PatternLine, StoredAs};

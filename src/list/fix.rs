@@ -1,6 +1,6 @@
 //! What a bad reference was likely meant to be.
 
-use crate::oci::Reference;
+use hod_oci::Reference;
 
 /// Characters around a reference in the files that lists are made from.
 const WRAPPING: &[char] = &['"', '\'', '`', ',', ';', ' ', '\t', '\u{200b}', '\u{feff}'];

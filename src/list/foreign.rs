@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::oci::Reference;
+use hod_oci::Reference;
 
 /// The kind of a file that is not a list of one image a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::oci::{Registry, RepositoryName, Tag};
-use crate::redact;
+use hod_oci::{Registry, RepositoryName, Tag};
+use hod_report::redact;
 
 use super::expand::Claims;
 use super::foreign::ForeignFormat;

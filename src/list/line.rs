@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::oci::{Reference, RepositoryName, Tag};
+use hod_oci::{Reference, RepositoryName, Tag};
 
 use super::{ListEntry, TagPattern};
 

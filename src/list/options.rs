@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::oci::{Digest, ForeignLayers, PlatformChoice, ReferrerMode};
+use hod_oci::{Digest, ForeignLayers, PlatformChoice, ReferrerMode};
 
 use super::text::Bad;
 

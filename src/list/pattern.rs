@@ -91,7 +91,7 @@ mod tests {
         let source = ListSource { name: "l", text };
         let list = parse(&[source], &[]);
         list.map(|list| list.lines).map_err(|error| match error {
-            crate::list::ListError::Invalid { problems, .. } => {
+            crate::ListError::Invalid { problems, .. } => {
                 let problem = &problems[0];
                 match &problem.fix {
                     Some(fix) => format!("{}: {} -> {fix}", problem.text, problem.reason),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hint::Hint;
-use crate::oci::{Digest, ReferenceError, RepositoryName, Tag};
+use hod_oci::{Digest, ReferenceError, RepositoryName, Tag};
+use hod_report::Hint;
 
 use super::error::joined;
 

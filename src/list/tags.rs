@@ -11,7 +11,7 @@ use regex_lite::{Regex, RegexBuilder};
 pub use version::Version;
 
 use self::version::Age;
-use crate::oci::{ReferrerTag, Tag};
+use hod_oci::{ReferrerTag, Tag};
 
 /// The longest pattern, in bytes.
 const PATTERN_LEN_MAX: usize = 1000;

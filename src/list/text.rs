@@ -1,7 +1,7 @@
 //! One line of a list.
 
-use crate::oci::{Reference, ReferenceError};
-use crate::redact;
+use hod_oci::{Reference, ReferenceError};
+use hod_report::redact;
 
 use super::{Destination, LineOptions, TagPattern, column, fix, options, pattern, shape};
 

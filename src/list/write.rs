@@ -52,7 +52,7 @@ fn written(line: &ListLine) -> String {
 mod tests {
     use super::super::{ListSource, parse};
     use super::*;
-    use crate::oci::Digest;
+    use hod_oci::Digest;
 
     fn read(text: &str) -> Vec<ListLine> {
         let source = ListSource { name: "l", text };

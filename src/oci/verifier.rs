@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::oci::Algorithm;
+    use crate::Algorithm;
 
     fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
         let mut hasher = DigestHasher::new(algorithm);

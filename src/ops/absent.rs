@@ -1,9 +1,9 @@
 //! Images that were named and not found.
 
 use super::DamagedImage;
-use crate::list::{ListLine, RenameError, RenameRules, TagPattern};
-use crate::oci::{Digest, RepositoryName, Tag};
-use crate::transfer::Wanted;
+use hod_list::{ListLine, RenameError, RenameRules, TagPattern};
+use hod_oci::{Digest, RepositoryName, Tag};
+use hod_transfer::Wanted;
 
 /// An image that was named and not found, or several that a pattern stands for.
 #[derive(Debug, Clone)]

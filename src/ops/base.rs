@@ -14,14 +14,13 @@ use serde::Serialize;
 use super::batch::{Batch, PresentVolumes};
 use super::preflight::Look;
 use super::{Context, OpsError};
-use crate::bridge;
-use crate::bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
-use crate::hint::Hint;
-use crate::list::RenameRules;
-use crate::oci::{Descriptor, Digest, RepositoryName};
-use crate::report::amount::{format_count, format_len};
-use crate::store::{Holding, Store};
-use crate::transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
+use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
+use hod_list::RenameRules;
+use hod_oci::{Descriptor, Digest, RepositoryName};
+use hod_report::Hint;
+use hod_report::amount::{format_count, format_len};
+use hod_store::{Holding, Store};
+use hod_transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
 
 /// Number of blobs looked up at once.
 const ASK_AT_ONCE: usize = 16;
@@ -240,7 +239,7 @@ pub(super) async fn await_at_store(
     if wanted.is_empty() {
         return Ok(());
     }
-    let found = bridge::run(move || {
+    let found = hod_bridge::run(move || {
         let mut found = Vec::with_capacity(wanted.len());
         for (at, blob) in wanted {
             let is_there = match &store {

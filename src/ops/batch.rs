@@ -20,10 +20,10 @@ pub(super) use room::{
 pub use target::{Target, TargetName, WouldMove};
 
 use super::{Context, OpsError};
-use crate::oci::{Digest, Platform, sum_len};
-use crate::report::Event;
-use crate::report::amount::format_count;
-use crate::transfer::{
+use hod_oci::{Digest, Platform, sum_len};
+use hod_report::Event;
+use hod_report::amount::format_count;
+use hod_transfer::{
     Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
 };

@@ -2,9 +2,9 @@
 //! list takes precedence, with every verb.
 
 use super::platforms::PlatformOptions;
-use crate::list::{IndexChoice, LineOptions};
-use crate::oci::{Digest, ForeignLayers, PlatformChoice};
-use crate::transfer::{Destination, IndexMode, Locate, ReferrerMode, Wanted};
+use hod_list::{IndexChoice, LineOptions};
+use hod_oci::{Digest, ForeignLayers, PlatformChoice};
+use hod_transfer::{Destination, IndexMode, Locate, ReferrerMode, Wanted};
 
 /// The options on the command line, which apply to all images.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ impl ImageChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::{self, ListSource};
+    use hod_list::ListSource;
 
     fn line(options: &str) -> LineOptions {
         let text = format!("a/b:1 {options}");
@@ -89,7 +89,7 @@ mod tests {
             name: "list",
             text: &text,
         };
-        let list = list::parse(&[source], &[]).unwrap();
+        let list = hod_list::parse(&[source], &[]).unwrap();
         list.lines[0].stem().options.clone()
     }
 

@@ -7,12 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{FileKind, OpsError};
-use crate::bridge;
-use crate::bundle::{Bundle, ReadOptions};
-use crate::fsx;
-use crate::transfer::{
-    AtPath, ChosenImage, OpenError, Opened, Source, SourceKind, Stated, Transport,
-};
+use hod_bundle::{Bundle, ReadOptions};
+use hod_transfer::{AtPath, ChosenImage, OpenError, Opened, Source, SourceKind, Stated, Transport};
 
 pub(super) use wanted::{landed, require_apart};
 
@@ -33,12 +29,12 @@ impl Catalog {
         stated: Option<Transport>,
         reading: &ReadOptions,
     ) -> Result<Self, OpsError> {
-        if !fsx::is_stdin(path) {
+        if !hod_fsx::is_stdin(path) {
             let (path, reading) = (path.to_owned(), reading.clone());
-            return bridge::run(move || Self::open_stated(&path, stated, &reading)).await;
+            return hod_bridge::run(move || Self::open_stated(&path, stated, &reading)).await;
         }
         let opened = Opened::stdin(reading).await?;
-        Ok(Self::of(Path::new(fsx::STDIN), opened))
+        Ok(Self::of(Path::new(hod_fsx::STDIN), opened))
     }
 
     /// Opens `path` as whatever it is, but not stdin.
@@ -121,7 +117,7 @@ impl Catalog {
 
 /// Refuses stdin, for a verb that needs more than one look at a source.
 pub(super) fn require_no_pipe(path: &Path) -> Result<(), OpsError> {
-    if fsx::is_stdin(path) {
+    if hod_fsx::is_stdin(path) {
         return Err(OpsError::Piped);
     }
     Ok(())
@@ -129,11 +125,11 @@ pub(super) fn require_no_pipe(path: &Path) -> Result<(), OpsError> {
 
 /// Refuses what cannot be the directory of a store: stdin or stdout, and files.
 pub(super) fn require_store_path(path: &Path) -> Result<(), OpsError> {
-    let kind = if fsx::is_stdin(path) {
+    let kind = if hod_fsx::is_stdin(path) {
         FileKind::Pipe
-    } else if fsx::try_stat(path)?.is_none_or(|stat| stat.is_dir) {
+    } else if hod_fsx::try_stat(path)?.is_none_or(|stat| stat.is_dir) {
         return Ok(());
-    } else if fsx::try_stat(path)?.is_some_and(|stat| !stat.is_file) {
+    } else if hod_fsx::try_stat(path)?.is_some_and(|stat| !stat.is_file) {
         FileKind::Other
     } else if Bundle::detect(path)?.is_some() {
         FileKind::Bundle
@@ -158,7 +154,7 @@ impl From<OpenError> for OpsError {
 /// The names of the images at a path, each as a list that finds it there has it.
 pub async fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<String>, OpsError> {
     let (path, reading) = (source.to_owned(), reading.clone());
-    let catalog = bridge::run(move || Catalog::open(&path, &reading)).await?;
+    let catalog = hod_bridge::run(move || Catalog::open(&path, &reading)).await?;
     let found = catalog.images().await?;
     Ok(found.into_iter().map(|found| found.image.name).collect())
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bridge;
-use crate::bundle::ReadOptions;
-use crate::registry::RetryPolicy;
-use crate::report::{Event, Reporter};
+use hod_bundle::ReadOptions;
+use hod_registry::RetryPolicy;
+use hod_report::{Event, Reporter};
 
 /// How long to wait for a lock before a message is shown.
 const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ impl Context {
         open: impl FnOnce(&Path) -> T + Send + 'static,
     ) -> T {
         let path_again = path.to_owned();
-        let mut opened = std::pin::pin!(bridge::run(move || open(&path_again)));
+        let mut opened = std::pin::pin!(hod_bridge::run(move || open(&path_again)));
         tokio::select! {
             opened = &mut opened => return opened,
             () = tokio::time::sleep(LOCK_WAIT_SILENT) => {}

@@ -21,9 +21,8 @@ use futures_util::future::{join_all, try_join};
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
 use super::{BatchOutcome, Context, Effect, Input, OpsError};
-use crate::bridge;
-use crate::list::RenameRules;
-use crate::transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
+use hod_list::RenameRules;
+use hod_transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
 use self::refusals::Refusals;
 pub use bundle::{
@@ -139,7 +138,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     refusals.end()?;
     let spaces = prepared.iter().filter_map(|one| one.space());
     let spaces: Vec<(PathBuf, u64)> = spaces.map(|(path, len)| (path.to_owned(), len)).collect();
-    bridge::run(move || require_space_of_all(&spaces)).await?;
+    hod_bridge::run(move || require_space_of_all(&spaces)).await?;
     if options.effect == Effect::Real {
         fill(&input, &mut prepared).await?;
         if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {

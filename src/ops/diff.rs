@@ -10,10 +10,9 @@ use super::absent::Absent;
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
 use super::{Context, DamagedImage, OpsError};
-use crate::bundle::{RECEIPT_LEN_MAX, Receipt};
-use crate::fsx;
-use crate::list::{ImageList, ListLine, RenameRules};
-use crate::oci::{Digest, Tag, sum_len};
+use hod_bundle::{RECEIPT_LEN_MAX, Receipt};
+use hod_list::{ImageList, ListLine, RenameRules};
+use hod_oci::{Digest, Tag, sum_len};
 
 /// Number of bytes of a file that are read to recognise a receipt.
 const START_LEN: usize = 256;
@@ -214,18 +213,18 @@ fn absent_in_both(inventory: &Inventory, other: &[Inventoried]) -> Vec<DamagedIm
 
 /// Whether a file is a receipt, as its start says.
 pub fn is_receipt(path: &Path) -> Result<bool, OpsError> {
-    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+    if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(false);
     }
-    let file = fsx::open(path)?;
+    let file = hod_fsx::open(path)?;
     let mut start = [0; START_LEN];
-    let n = fsx::read_at(&file, path, &mut start, 0)?;
+    let n = hod_fsx::read_at(&file, path, &mut start, 0)?;
     Ok(Receipt::is_receipt(&start[..n]))
 }
 
 /// Reads a receipt.
 pub(super) fn read_receipt(path: &Path) -> Result<Receipt, OpsError> {
-    let bytes = fsx::read(path, RECEIPT_LEN_MAX)?;
+    let bytes = hod_fsx::read(path, RECEIPT_LEN_MAX)?;
     Receipt::parse(&bytes).map_err(|source| OpsError::Receipt {
         path: path.to_owned(),
         source,

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Context, OpsError};
-use crate::hint::Hint as _;
-use crate::oci::{Registry, RepositoryName};
-use crate::registry::{
+use hod_oci::{Registry, RepositoryName};
+use hod_registry::{
     Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind, RegistryError,
     RegistryKind, Repo, Route, Security, Wants,
 };
-use crate::report::amount::format_count;
+use hod_report::Hint as _;
+use hod_report::amount::format_count;
 
 /// Whom to examine.
 #[derive(Debug)]

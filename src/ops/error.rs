@@ -9,19 +9,18 @@ use super::batch::BatchFailure;
 use super::{
     BaseMissing, CarryError, NotReady, OutputError, SourceKind, SourcesNotReady, TargetsNotReady,
 };
-use crate::bundle::{BundleError, KeyError, ReceiptError};
-use crate::fsx;
-use crate::hint::{Hint, sentence};
-use crate::layout::LayoutError;
-use crate::list::{ListError, RenameError};
-use crate::oci::Registry;
-use crate::registry::{KeepError, RegistryError};
-use crate::report::ErrorClass;
-use crate::report::amount::format_count;
-use crate::server::ServerError;
-use crate::store::StoreError;
-use crate::template::TemplateError;
-use crate::transfer::{TransferError, Transport};
+use hod_bundle::{BundleError, KeyError, ReceiptError};
+use hod_layout::LayoutError;
+use hod_list::{ListError, RenameError};
+use hod_oci::Registry;
+use hod_registry::{KeepError, RegistryError};
+use hod_report::ErrorClass;
+use hod_report::amount::format_count;
+use hod_report::{Hint, sentence};
+use hod_server::ServerError;
+use hod_store::StoreError;
+use hod_template::TemplateError;
+use hod_transfer::{TransferError, Transport};
 
 /// Maximum number of lines shown.
 const LINES_MAX: usize = 20;
@@ -74,7 +73,7 @@ pub enum OpsError {
     #[error(transparent)]
     Rename(#[from] RenameError),
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     #[error(transparent)]
     Template(#[from] TemplateError),
     #[error(transparent)]
@@ -387,7 +386,7 @@ impl OpsError {
             Self::Layout(error) => error.is_refusal(),
             Self::Transfer(error) => error.is_refusal(),
             Self::Batch(failure) => failure.error.is_refusal(),
-            Self::File(error) => error.kind() == fsx::IoKind::CrossDevice,
+            Self::File(error) => error.kind() == hod_fsx::IoKind::CrossDevice,
             _ => false,
         }
     }

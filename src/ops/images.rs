@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
 use super::{Context, OpsError, SignatureFacts};
-use crate::bundle::{BundleManifest, Delta};
-use crate::oci::{Digest, sum_len};
+use hod_bundle::{BundleManifest, Delta};
+use hod_oci::{Digest, sum_len};
 
 /// One image of a source.
 #[derive(Debug, Clone, Serialize)]

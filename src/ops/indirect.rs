@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::{OpsError, OutputError};
-use crate::bridge;
-use crate::store::{IndirectCheck, StoreError};
-use crate::transfer::{OnFailure, Plan, publications};
+use hod_store::{IndirectCheck, StoreError};
+use hod_transfer::{OnFailure, Plan, publications};
 
 /// Fails if none of the planned images, or with [`OnFailure::Stop`] not all of them, can be written
 /// to the store at `path` because of symbolic links in it, or of directories in which nothing can be
@@ -17,7 +16,7 @@ pub(super) async fn require_real(
 ) -> Result<(), OpsError> {
     let images = publications(plan);
     let path = path.to_owned();
-    bridge::run(move || {
+    hod_bridge::run(move || {
         let mut check = IndirectCheck::new(&path);
         let (mut first, mut n_refused) = (None, 0);
         for image in &images {

@@ -17,9 +17,9 @@ use super::batch::Batch;
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::{Catalog, Context, OpsError, SourceKind};
-use crate::list::{Expanded, ImageList, ListEntry, RenameRules};
-use crate::store::Store;
-use crate::transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
+use hod_list::{Expanded, ImageList, ListEntry, RenameRules};
+use hod_store::Store;
+use hod_transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
 
 /// What a verb reads.
 #[derive(Debug)]

@@ -16,14 +16,13 @@ use super::catalog::{landed, require_apart};
 use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
 use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
-use crate::bridge;
-use crate::fsx::{self, FileRange};
-use crate::list::RenameRules;
-use crate::oci::{
+use hod_fsx::FileRange;
+use hod_list::RenameRules;
+use hod_oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
-use crate::report::ErrorClass;
-use crate::transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
+use hod_report::ErrorClass;
+use hod_transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
@@ -110,7 +109,7 @@ impl Inventory {
         let (kind, source) = (open.kind(), Arc::clone(&open.source));
         let document = source.document().filter(|_| is_whole(look)).cloned();
         let inventory = if let Some(document) = document {
-            bridge::run(move || document::read(kind, (source, &document))).await
+            hod_bridge::run(move || document::read(kind, (source, &document))).await
         } else {
             let survey = open.survey(cx, look.referrers).await?;
             if source.is_remote() {
@@ -347,5 +346,5 @@ fn is_readable_config(config: &Descriptor) -> bool {
 /// Reads a short range, or not.
 fn read_range(range: &FileRange) -> Option<Vec<u8>> {
     let len = usize::try_from(range.len).ok()?;
-    fsx::read_range(&range.file, &range.path, range.offset, len).ok()
+    hod_fsx::read_range(&range.file, &range.path, range.offset, len).ok()
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Context, OpsError};
-use crate::bridge;
-use crate::bundle::{KeyId, Password, SecretKey};
-use crate::fsx::{self, IoKind};
+use hod_bundle::{KeyId, Password, SecretKey};
+use hod_fsx::IoKind;
 
 /// The paths of a new pair of keys.
 #[derive(Debug)]
@@ -37,18 +36,18 @@ pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutco
     let secret_path = with_suffix(&options.output, ".key");
     let public_path = with_suffix(&options.output, ".pub");
     let paths = [secret_path.clone(), public_path.clone()];
-    bridge::run(move || require_new(&paths)).await?;
+    hod_bridge::run(move || require_new(&paths)).await?;
     if options.password.is_some() {
         cx.stage("sealing the secret key");
     }
     let password = options.password.clone();
     let is_sealed = password.is_some();
-    bridge::run(move || {
+    hod_bridge::run(move || {
         let (key, file) = SecretKey::generate(password.as_ref()).map_err(OpsError::Key)?;
         let public = key.public_key();
         let secret = (secret_path.as_path(), file.as_bytes());
         let open = public.to_file();
-        let written = fsx::write_new_pair(secret, (&public_path, open.as_bytes()));
+        let written = hod_fsx::write_new_pair(secret, (&public_path, open.as_bytes()));
         written.map_err(|error| match error.kind() {
             // Somebody was faster.
             IoKind::Exists => OpsError::KeyExists {
@@ -70,7 +69,7 @@ pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutco
 /// Refuses to replace keys.
 fn require_new(paths: &[PathBuf]) -> Result<(), OpsError> {
     for path in paths {
-        if fsx::try_stat(path)?.is_some() {
+        if hod_fsx::try_stat(path)?.is_some() {
             return Err(OpsError::KeyExists { path: path.clone() });
         }
     }

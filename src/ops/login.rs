@@ -1,8 +1,7 @@
 //! `login` and `logout`: the one file of logins that hod writes.
 
-use crate::bridge;
-use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Client, Kept, Login, LoginCheck, LoginFile};
+use hod_oci::{Registry, RepositoryName};
+use hod_registry::{Client, Kept, Login, LoginCheck, LoginFile};
 
 use super::{Context, OpsError};
 
@@ -43,7 +42,7 @@ pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome,
     }
     let (file, login) = (options.file.clone(), options.login.clone());
     let (registry, repository) = (registry.clone(), options.repository.clone());
-    let kept = bridge::run(move || file.keep(&registry, repository.as_ref(), &login)).await?;
+    let kept = hod_bridge::run(move || file.keep(&registry, repository.as_ref(), &login)).await?;
     Ok(LoginOutcome { check, kept })
 }
 
@@ -73,7 +72,7 @@ pub struct LogoutOutcome {
 /// Forgets logins, those too that a helper keeps for the file.
 pub async fn logout(options: &LogoutOptions) -> Result<LogoutOutcome, OpsError> {
     let (file, scope) = (options.file.clone(), options.scope.clone());
-    bridge::run(move || match scope {
+    hod_bridge::run(move || match scope {
         LogoutScope::All => {
             let n_forgotten = file.forget_all()?;
             Ok(LogoutOutcome { n_forgotten })

@@ -12,17 +12,16 @@ use super::copy::strays::warn_of_strays;
 use super::copy::{require_lens, require_others, tell_manifests, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Context, Fewer, OpsError, SourceKind};
-use crate::bridge;
-use crate::bundle::{
+use hod_bundle::{
     BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent, Held,
     KeyId, Origin, PackBlob, PackPlan, Planned, Signer, WriteOptions, WriteOutcome,
 };
-use crate::fsx::{self, Durability};
-use crate::oci::{Descriptor, Digest, MediaType, ReferrerTag, RepositoryName, Tag, sum_len};
-use crate::report::Event;
-use crate::store::Store;
-use crate::template::{self, BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
-use crate::transfer::{
+use hod_fsx::Durability;
+use hod_oci::{Descriptor, Digest, MediaType, ReferrerTag, RepositoryName, Tag, sum_len};
+use hod_report::Event;
+use hod_store::Store;
+use hod_template::{BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
+use hod_transfer::{
     BundleSink, BundlesSource, Location, OnFailure, PlannedBlob, Presence, Source as _, Transfer,
     TransferError,
 };
@@ -100,10 +99,10 @@ pub struct MergeOutcome {
 /// a file that differs, is refused unless one side is preferred. Every blob is hashed on the way.
 pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
     let (paths, reading) = (options.sources.clone(), cx.reading.clone());
-    let bundles: Arc<[Arc<Bundle>]> = bridge::run(move || {
+    let bundles: Arc<[Arc<Bundle>]> = hod_bridge::run(move || {
         let mut bundles = Vec::with_capacity(paths.len());
         for path in &paths {
-            if fsx::try_stat(path)?.is_none() {
+            if hod_fsx::try_stat(path)?.is_none() {
                 return Err(OpsError::NoSource { path: path.clone() });
             }
             if Store::detect(path)? {
@@ -127,7 +126,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     let inputs: Vec<PathBuf> = paths.map(Path::to_owned).collect();
     warn_of_signatures(cx, &bundles, options.signer.as_ref());
     let (from, merge_options, read) = (Arc::clone(&bundles), options.clone(), inputs.clone());
-    let planned = bridge::run(move || plan(&from, &merge_options, &read)).await?;
+    let planned = hod_bridge::run(move || plan(&from, &merge_options, &read)).await?;
     let manifest = planned.manifest();
     let (n_blobs, base_blobs) = (manifest.blobs.len(), manifest.base.len());
     let base_bytes = sum_len(manifest.base.iter().map(|blob| blob.size));
@@ -195,7 +194,7 @@ async fn write(
     (bundles, planned): (&Arc<[Arc<Bundle>]>, Planned),
 ) -> Result<WriteOutcome, OpsError> {
     let from = Arc::clone(bundles);
-    let (planned, blobs) = bridge::run(move || read_manifests(&from, planned)).await?;
+    let (planned, blobs) = hod_bridge::run(move || read_manifests(&from, planned)).await?;
     let write_options = WriteOptions {
         output: options.output.clone(),
         compression: Compression::Raw,
@@ -533,7 +532,7 @@ fn texts(
         is_everywhere: true,
     };
     let mut files = vec![file("images-list.txt", list, false)];
-    for text in template::render(&facts, &[])? {
+    for text in hod_template::render(&facts, &[])? {
         files.push(file(&text.name, text.text, text.executable));
     }
     Ok(files)

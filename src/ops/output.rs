@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::fsx::{self, LinkMode};
-use crate::hint::Hint;
-use crate::report::ErrorClass;
-use crate::report::amount::{format_bytes, format_len};
+use hod_fsx::LinkMode;
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_report::amount::{format_bytes, format_len};
 
 /// An output that was refused before anything was written.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,10 @@ pub enum OutputError {
     },
     /// Nothing can be created there.
     #[error("`{}` cannot be written to", path.display())]
-    NotWritable { path: PathBuf, source: fsx::Error },
+    NotWritable {
+        path: PathBuf,
+        source: hod_fsx::Error,
+    },
     #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
     NoSpace {
         path: PathBuf,

@@ -3,9 +3,9 @@
 
 use super::Context;
 use super::batch::Batch;
-use crate::oci::{ManifestBody, Platform, PlatformChoice};
-use crate::report::amount::format_count;
-use crate::transfer::{IndexMode, Resolved, Source, TransferError, platform_of};
+use hod_oci::{ManifestBody, Platform, PlatformChoice};
+use hod_report::amount::format_count;
+use hod_transfer::{IndexMode, Resolved, Source, TransferError, platform_of};
 
 /// Maximum number of images, and of children of each, named in a warning.
 const SHOWN_MAX: usize = 5;

@@ -23,9 +23,9 @@ use serde::Serialize;
 
 use super::batch::{Standing, Target, TargetName};
 use super::{Context, Effect};
-use crate::oci::{Digest, Manifest, Registry};
-use crate::registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
-use crate::transfer::{Destination, Plan, RegistrySink};
+use hod_oci::{Digest, Manifest, Registry};
+use hod_registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
+use hod_transfer::{Destination, Plan, RegistrySink};
 
 pub(super) use early::Early;
 pub use finding::{Check, Finding, NotReady, TargetsNotReady};

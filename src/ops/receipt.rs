@@ -15,15 +15,14 @@ use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
 use super::{Context, DamagedImage, OpsError, SourceCheck};
-use crate::bridge;
-use crate::bundle::{Origin, OriginKind, Receipt};
-use crate::hint::Hint;
-use crate::list::{ImageList, ListEntry, ListLine, RenameRules};
-use crate::oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
-use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
-use crate::report::amount::format_count;
-use crate::store::Holding;
-use crate::transfer::{Locate, ReferrerMode};
+use hod_bundle::{Origin, OriginKind, Receipt};
+use hod_list::{ImageList, ListEntry, ListLine, RenameRules};
+use hod_oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
+use hod_registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
+use hod_report::Hint;
+use hod_report::amount::format_count;
+use hod_store::Holding;
+use hod_transfer::{Locate, ReferrerMode};
 
 /// Number of repositories requested, or images read, at once.
 const ASK_AT_ONCE: usize = 16;
@@ -133,7 +132,7 @@ async fn of_local(cx: &Context, look: &Look, path: &Path) -> Result<ReceiptOutco
     let inventory = Inventory::take(cx, look, Detail::Content).await?;
     let origin = origin(&inventory, path);
     let lost = lost(&inventory).await?;
-    let found = bridge::run(move || take(&inventory, &lost)).await?;
+    let found = hod_bridge::run(move || take(&inventory, &lost)).await?;
     Ok(found.outcome(origin))
 }
 

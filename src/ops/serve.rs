@@ -9,14 +9,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::{Catalog, Context, OpsError, base};
-use crate::bridge;
-use crate::bundle::ReadOptions;
-use crate::fsx::{self, Durability};
-use crate::report::ErrorClass;
-use crate::server::{
-    self, Access, AccessLog, Content, Front, Hosts, Logins, ServedBundle, Serving, Tls,
-};
-use crate::store::{Store, StoreError};
+use hod_bundle::ReadOptions;
+use hod_fsx::Durability;
+use hod_report::ErrorClass;
+use hod_server::{Access, AccessLog, Content, Front, Hosts, Logins, ServedBundle, Serving, Tls};
+use hod_store::{Store, StoreError};
 
 /// More connections than any site's machines make, and few enough for the memory of a small one.
 const CONNECTIONS_MAX: usize = 8192;
@@ -71,7 +68,7 @@ pub async fn serve(
     super::catalog::require_no_pipe(&options.source)?;
     check_exposure(cx, options)?;
     let (tls_files, htpasswd) = (options.tls.clone(), options.htpasswd.clone());
-    let (tls, logins) = bridge::run(move || {
+    let (tls, logins) = hod_bridge::run(move || {
         let tls = tls_files.map(|(certificate, key)| Tls::open(&certificate, &key));
         let logins = htpasswd.map(|path| Logins::open(&path).map(Arc::new));
         Ok::<_, OpsError>((tls.transpose()?, logins.transpose()?))
@@ -95,7 +92,7 @@ pub async fn serve(
     };
     let serving = Serving {
         content,
-        options: server::ServeOptions {
+        options: hod_server::ServeOptions {
             access,
             durability: Durability::Synced,
             reporter: Arc::clone(&cx.reporter),
@@ -105,10 +102,10 @@ pub async fn serve(
             logins,
             hosts,
             log: options.access_log.clone(),
-            connections_max: connections_max(fsx::raise_open_files_max()),
+            connections_max: connections_max(hod_fsx::raise_open_files_max()),
         },
     };
-    server::serve(listener, serving, shutdown).await;
+    hod_server::serve(listener, serving, shutdown).await;
     Ok(())
 }
 
@@ -124,7 +121,7 @@ fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> 
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let is_file = fsx::try_stat(&options.source)?.is_some_and(|stat| stat.is_file);
+    let is_file = hod_fsx::try_stat(&options.source)?.is_some_and(|stat| stat.is_file);
     // A file is refused as read-only.
     if options.access != Access::ReadOnly && !is_file && options.exposure == Exposure::Refused {
         return Err(OpsError::Exposed { address, lacking });
@@ -165,7 +162,7 @@ enum Made {
 
 /// Opens what is at `path`; a directory is a store, or becomes one when it may be written to.
 fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, Made), OpsError> {
-    let stat = fsx::try_stat(path)?;
+    let stat = hod_fsx::try_stat(path)?;
     if stat.is_none() && access == Access::ReadOnly {
         return Err(OpsError::NoSource {
             path: path.to_owned(),

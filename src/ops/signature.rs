@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::bundle::{KeyId, Signed};
+use hod_bundle::{KeyId, Signed};
 
 /// The key that signed a bundle, and whether the signature was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

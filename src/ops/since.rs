@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use super::diff::{is_receipt, read_receipt};
 use super::platforms::PlatformOptions;
 use super::{Catalog, Context, Holder, Input, Look, OpsError, ReceiptOptions, receipt};
-use crate::bridge;
-use crate::bundle::{
+use hod_bundle::{
     BaseBlob, BundleManifest, Held, Origin, OriginKind, PackBlob, ReadOptions, Receipt,
 };
-use crate::oci::{Digest, ReferrerMode, RepositoryName};
+use hod_oci::{Digest, ReferrerMode, RepositoryName};
 
 /// Maximum number of repositories recorded for a blob and origin: a few are enough to find it
 /// again.
@@ -52,7 +51,7 @@ impl Since {
         let mut since = Self::default();
         for path in paths {
             let (from, reading) = (path.clone(), cx.reading.clone());
-            let had = bridge::run(move || read_file(&from, &reading)).await?;
+            let had = hod_bridge::run(move || read_file(&from, &reading)).await?;
             let had = if let Some(had) = had {
                 had
             } else {

@@ -13,13 +13,10 @@ use serde::Serialize;
 use super::input::{Input, Look, OpenInput, ambiguous_name};
 use super::inventory::is_whole;
 use super::{Catalog, Context, DamagedImage, OpsError, SignatureFacts, SourceKind};
-use crate::bridge;
-use crate::bundle::{self, Bundle, BundleVerifyOutcome, Delta};
-use crate::fsx;
-use crate::report::Event;
-use crate::report::amount::{format_count, format_missing, format_volumes};
-use crate::store;
-use crate::transfer::Transport;
+use hod_bundle::{Bundle, BundleVerifyOutcome, Delta};
+use hod_report::Event;
+use hod_report::amount::{format_count, format_missing, format_volumes};
+use hod_transfer::Transport;
 
 /// What to verify, and how.
 #[derive(Debug)]
@@ -173,11 +170,12 @@ async fn verify_whole(
     (path, stated): (PathBuf, Option<Transport>),
     extent: Extent,
 ) -> Result<VerifyOutcome, OpsError> {
-    if fsx::is_stdin(&path) {
+    if hod_fsx::is_stdin(&path) {
         return Ok(verify_piped(cx).await?.judged(extent));
     }
     let (from, reading) = (path.clone(), cx.reading.clone());
-    let collection = bridge::run(move || Catalog::open_collection(&from, stated, &reading)).await?;
+    let collection =
+        hod_bridge::run(move || Catalog::open_collection(&from, stated, &reading)).await?;
     if let Some(catalog) = collection
         && let Some(collection) = catalog.source().as_collection()
     {
@@ -185,7 +183,7 @@ async fn verify_whole(
     }
     // A damaged bundle cannot always be opened, and is to be verified all the same.
     let from = path.clone();
-    if let Some(kind) = bridge::run(move || Bundle::detect(&from)).await? {
+    if let Some(kind) = hod_bridge::run(move || Bundle::detect(&from)).await? {
         let found = verify_bundle(cx, path, kind.into()).await?;
         return Ok(found.judged(extent));
     }
@@ -199,11 +197,11 @@ async fn verify_whole(
 /// Two names that only a registry distinguishes, unlike Harbor for example, are not a problem here.
 async fn verify_store(
     cx: &Context,
-    (catalog, store): (&Catalog, store::Store),
+    (catalog, store): (&Catalog, hod_store::Store),
 ) -> Result<VerifyOutcome, OpsError> {
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
-    let found = bridge::run(move || {
-        store::verify(&store, jobs, &|len| {
+    let found = hod_bridge::run(move || {
+        hod_store::verify(&store, jobs, &|len| {
             reporter.event(Event::BytesMoved { len });
         })
     })
@@ -230,13 +228,13 @@ async fn verify_bundle(
 ) -> Result<VerifyOutcome, OpsError> {
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
     let reading = cx.reading.clone();
-    let found = bridge::run(move || {
-        let options = bundle::VerifyOptions {
+    let found = hod_bridge::run(move || {
+        let options = hod_bundle::VerifyOptions {
             read: &reading,
             jobs,
             on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
         };
-        bundle::verify(&path, &options)
+        hod_bundle::verify(&path, &options)
     })
     .await?;
     Ok(of_bundle(found, kind))
@@ -244,18 +242,18 @@ async fn verify_bundle(
 
 async fn verify_piped(cx: &Context) -> Result<VerifyOutcome, OpsError> {
     let reporter = Arc::clone(&cx.reporter);
-    let (stdin, reading) = (fsx::stdin()?, cx.reading.clone());
-    let found = bridge::run_apart(move || {
-        let options = bundle::VerifyOptions {
+    let (stdin, reading) = (hod_fsx::stdin()?, cx.reading.clone());
+    let found = hod_bridge::run_apart(move || {
+        let options = hod_bundle::VerifyOptions {
             read: &reading,
             jobs: 1,
             on_bytes: &|len| reporter.event(Event::BytesMoved { len }),
         };
-        bundle::verify_once(stdin, Path::new(fsx::STDIN), &options)
+        hod_bundle::verify_once(stdin, Path::new(hod_fsx::STDIN), &options)
     });
     let found = found.await.map_err(|source| {
-        let path = Path::new(fsx::STDIN);
-        fsx::Error::new("read", path, source)
+        let path = Path::new(hod_fsx::STDIN);
+        hod_fsx::Error::new("read", path, source)
     })?;
     Ok(of_bundle(found?, SourceKind::PipedBundle))
 }

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::input::Look;
 use super::inventory::{Detail, Group, Inventory};
 use super::{Context, OpsError};
-use crate::bridge;
-use crate::bundle::Place;
-use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
-use crate::transfer::config_of;
+use hod_bundle::Place;
+use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
+use hod_transfer::config_of;
 
 /// Minimum number of hex characters of a digest.
 const PREFIX_LEN_MIN: usize = 12;
@@ -95,7 +94,7 @@ pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsEr
     let path = options.look.input.word().to_owned();
     let inventory = std::sync::Arc::new(inventory);
     let known = std::sync::Arc::clone(&inventory);
-    let (digest, found) = bridge::run(move || {
+    let (digest, found) = hod_bridge::run(move || {
         let digest = sought.find(&known, &path)?;
         let found = uses(&known, &digest)?;
         Ok::<_, OpsError>((digest, found))

@@ -9,10 +9,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::OpsError;
-use crate::bridge;
-use crate::bundle::{PlannedFile, WriteOutcome};
-use crate::fsx::{self, Durability, OutputFile};
-use crate::oci::{Algorithm, Digest};
+use hod_bundle::{PlannedFile, WriteOutcome};
+use hod_fsx::{Durability, OutputFile};
+use hod_oci::{Algorithm, Digest};
 
 /// Whether outputs that exist may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +48,13 @@ pub(super) fn require_absent(
     (output, checksums): (&Path, Checksums),
     files: &[PlannedFile],
 ) -> Result<(), OpsError> {
-    if existing == Existing::Replace || fsx::is_stream(output)? {
+    if existing == Existing::Replace || hod_fsx::is_stream(output)? {
         return Ok(());
     }
     let list = (checksums == Checksums::Beside).then(|| checksum_path(output));
     let mut paths = Vec::new();
     for path in files.iter().map(|file| &file.path).chain(&list) {
-        if fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+        if hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
             paths.push(path.clone());
         }
     }
@@ -72,7 +71,7 @@ pub(super) async fn describe(
     (jobs, durability): (usize, Durability),
 ) -> Result<Vec<WrittenFile>, OpsError> {
     let path = output.to_owned();
-    if bridge::run(move || fsx::is_stream(&path)).await? {
+    if hod_bridge::run(move || hod_fsx::is_stream(&path)).await? {
         return Ok(Vec::new());
     }
     let mut files: Vec<WrittenFile> = written
@@ -89,7 +88,7 @@ pub(super) async fn describe(
     }
     let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
     let digests: Vec<Digest> = futures_util::stream::iter(paths)
-        .map(|path| bridge::run(move || hash(&path)))
+        .map(|path| hod_bridge::run(move || hash(&path)))
         .buffered(jobs.max(1))
         .try_collect()
         .await?;
@@ -103,10 +102,10 @@ pub(super) async fn describe(
     let write = move || {
         let mut file = OutputFile::create(&path)?;
         let written = file.write_all(&list);
-        written.map_err(|source| fsx::Error::new("write", &path, source))?;
+        written.map_err(|source| hod_fsx::Error::new("write", &path, source))?;
         file.commit_with(durability)
     };
-    bridge::run(write).await?;
+    hod_bridge::run(write).await?;
     Ok(files)
 }
 
@@ -119,9 +118,9 @@ pub fn checksum_path(output: &Path) -> PathBuf {
     output.with_file_name(format!("{}.sha256", stem.unwrap_or(&name)))
 }
 
-fn hash(path: &Path) -> Result<Digest, fsx::Error> {
-    let file = fsx::open(path)?;
-    Ok(fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?.0)
+fn hash(path: &Path) -> Result<Digest, hod_fsx::Error> {
+    let file = hod_fsx::open(path)?;
+    Ok(hod_fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?.0)
 }
 
 /// A line as `sha256sum` prints it, which marks names that it has to escape.

@@ -5,9 +5,9 @@ mod refusal;
 use super::endpoint::DOCKER_HUB_HOST;
 use super::harbor::database_down;
 use super::{LoginRefusal, RegistryError, Subject, TlsFailure};
-use crate::hint::Hint;
-use crate::oci::Registry;
-use crate::report::amount::format_eta;
+use hod_oci::Registry;
+use hod_report::Hint;
+use hod_report::amount::format_eta;
 
 /// Where Harbor's token service is.
 const HARBOR_TOKEN_PATH: &str = "/service/token";

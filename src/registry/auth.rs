@@ -18,7 +18,7 @@ use super::proof::Proof;
 use super::scopes::{Scopes, TokenBound};
 use super::token::Token;
 use super::{Login, Secret};
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// Maximum of scopes requested for one token. The token is sent with every request: nginx by
 /// default accepts header lines of 8 KiB, and some proxies 4 KiB.

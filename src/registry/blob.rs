@@ -14,7 +14,7 @@ use super::evidence::{AskedBy, Facts, is_page};
 use super::root::page_of;
 use super::transport::{Answer, Call};
 use super::{BlobBody, BlobOrigin, Client, Evidence, Failure, RegistryError, Repo, RequestLine};
-use crate::oci::{Descriptor, Verifier};
+use hod_oci::{Descriptor, Verifier};
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use crate::report::amount::format_eta;
+use hod_report::amount::format_eta;
 
 /// The number of requests that a registry allows within a window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

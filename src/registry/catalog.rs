@@ -10,8 +10,8 @@ use super::scopes::Scopes;
 use super::token::basic;
 use super::transport::Call;
 use super::{Client, RegistryError, RequestLine};
-use crate::oci::{Registry, RepositoryName};
-use crate::report::Event;
+use hod_oci::{Registry, RepositoryName};
+use hod_report::Event;
 
 /// The problem with an answer that does not list repositories.
 const NO_LIST: &str = "the answer is not a list of repositories";

@@ -11,8 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::pinned::ClientPair;
-use crate::fsx;
-use crate::hint::Hint;
+use hod_report::Hint;
 
 /// The longest file of certificates, in bytes.
 const PEM_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -21,7 +20,7 @@ const PEM_LEN_MAX: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CertificatesError {
     #[error(transparent)]
-    File(fsx::Error),
+    File(hod_fsx::Error),
     #[error("`{}` has no certificate in PEM form", path.display())]
     NoCertificate { path: PathBuf },
     #[error("client certificate `{}` has no key `{}` beside it", certificate.display(), key.display())]
@@ -64,7 +63,7 @@ pub struct CaFile {
 impl CaFile {
     /// Reads a PEM file of one or more certificates; blocks.
     pub fn load(path: &Path) -> Result<Self, CertificatesError> {
-        let bytes = fsx::read_input(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
+        let bytes = hod_fsx::read_input(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
         // Looked at here: later a bad one would be refused only as a part of the whole client.
         let is_good = |certificate: &CertificateDer<'_>| {
             x509_parser::parse_x509_certificate(certificate).is_ok()
@@ -109,7 +108,7 @@ impl HostCertificates {
     /// Reads the directory; blocks. One that does not exist or may not be read is treated as empty,
     /// as in containers. Of several pairs the first by name is used.
     pub(super) fn load(dir: &Path) -> Result<Self, CertificatesError> {
-        let names = fsx::try_read_dir_names(dir)
+        let names = hod_fsx::try_read_dir_names(dir)
             .ok()
             .flatten()
             .unwrap_or_default();
@@ -179,9 +178,9 @@ fn has(names: &[OsString], path: &Path) -> bool {
 }
 
 fn load_pair(certificate: &Path, key: &Path) -> Result<Vec<u8>, CertificatesError> {
-    let mut pem = fsx::read(certificate, PEM_LEN_MAX).map_err(CertificatesError::File)?;
+    let mut pem = hod_fsx::read(certificate, PEM_LEN_MAX).map_err(CertificatesError::File)?;
     pem.push(b'\n');
-    pem.extend(fsx::read(key, PEM_LEN_MAX).map_err(CertificatesError::File)?);
+    pem.extend(hod_fsx::read(key, PEM_LEN_MAX).map_err(CertificatesError::File)?);
     match Identity::from_pem(&pem) {
         Ok(_) => Ok(pem),
         Err(_) => Err(CertificatesError::Pair {
@@ -233,7 +232,7 @@ mod tests {
         fn check(files: &[(&str, &str)], expect: Result<(usize, bool), &str>) {
             let dir = tempfile::tempdir().unwrap();
             for (name, text) in files {
-                fsx::write_file(&dir.path().join(name), text.as_bytes()).unwrap();
+                hod_fsx::write_file(&dir.path().join(name), text.as_bytes()).unwrap();
             }
             let found = HostCertificates::load(dir.path());
             let found = found

@@ -1,7 +1,7 @@
 //! What kind of failure each of a registry's is.
 
 use super::{CredentialsError, ErrorBody, RegistryError, TlsFailure, Whom};
-use crate::report::ErrorClass;
+use hod_report::ErrorClass;
 
 impl RegistryError {
     /// What kind of failure it is, for programs.

@@ -23,8 +23,8 @@ use super::{
     Asked, Budget, Credentials, LimitOptions, Login, LoginState, Purpose, RegistriesConf,
     RegistryError, Repo, RetryPolicy, Subject, TrustOptions, Whom,
 };
-use crate::oci::{Registry, RepositoryName};
-use crate::report::Reporter;
+use hod_oci::{Registry, RepositoryName};
+use hod_report::Reporter;
 
 /// Maximum number of concurrent writing requests to a Harbor.
 const HARBOR_WRITES_MAX: usize = 5;
@@ -259,7 +259,7 @@ impl Client {
     /// Says how many manifests of a registry are about to be fetched: a registry that allows fewer
     /// is warned of as soon as it says so ([`Event::Warning`]).
     ///
-    /// [`Event::Warning`]: crate::report::Event::Warning
+    /// [`Event::Warning`]: hod_report::Event::Warning
     pub fn expect_pulls(&self, registry: &Registry, n: usize) -> Result<(), RegistryError> {
         let root = self.root(registry)?;
         self.transport().limiter().expect_pulls(&root, n);

@@ -26,8 +26,7 @@ use super::certificates::{CaFile, HostCertificates};
 use super::endpoint::registry_of;
 use super::proxies::ProxyOptions;
 use super::{CertificatesError, RegistryError, pinned};
-use crate::bridge;
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections cost round trips: as many are kept as are ever used at once.
@@ -182,7 +181,7 @@ impl Connections {
             .get_or_try_init(|| {
                 let (user_agent, trust) = (self.user_agent.clone(), Arc::clone(&self.trust));
                 // Reads the trust store and the resolver's configuration from disk.
-                bridge::run(move || build(&route, user_agent, &trust))
+                hod_bridge::run(move || build(&route, user_agent, &trust))
             })
             .await?;
         Ok(client.clone())

@@ -29,8 +29,7 @@ pub use keep::{KeepError, Kept, LoginFile};
 pub use keychain::HelperError;
 pub use secret::{Login, Secret};
 
-use crate::bridge;
-use crate::oci::{Registry, RepositoryName};
+use hod_oci::{Registry, RepositoryName};
 
 /// Docker Hub's name in Docker's files and for helpers.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -211,7 +210,7 @@ impl Credentials {
                 let cell = self.answers.of(helper, &server);
                 let answer = cell
                     .get_or_init(|| async {
-                        let answer = bridge::run(move || keychain::get(&name, &url)).await;
+                        let answer = hod_bridge::run(move || keychain::get(&name, &url)).await;
                         Ok(answer?.map(Arc::new))
                     })
                     .await;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use reqwest::Url;
 
 use super::Repo;
-use crate::oci::{Digest, Registry};
+use hod_oci::{Digest, Registry};
 
 /// The host of Docker Hub's API; `docker.io` itself is a web site.
 pub(super) const DOCKER_HUB_HOST: &str = "registry-1.docker.io";

@@ -14,8 +14,8 @@ use super::{
     Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
     UsedProxy,
 };
-use crate::oci::{Digest, ManifestError, Registry};
-use crate::report::without_ids;
+use hod_oci::{Digest, ManifestError, Registry};
+use hod_report::without_ids;
 
 pub use body::ErrorBody;
 use body::StatusText;
@@ -585,7 +585,7 @@ impl Transient for RegistryError {
 mod tests {
     use super::super::{LoginState, Purpose, Subject, Whom};
     use super::*;
-    use crate::hint::Hint as _;
+    use hod_report::Hint as _;
 
     fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {
         let url = format!("https://harbor.corp{path}").parse().unwrap();

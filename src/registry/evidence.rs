@@ -8,7 +8,7 @@
 use reqwest::header::CONTENT_TYPE;
 
 use super::transport::Answer;
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// The content that a registry has under a name, compared with the expected content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

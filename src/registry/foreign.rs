@@ -18,7 +18,7 @@ use super::blob::part_of;
 use super::endpoint::registry_of;
 use super::transport::{Answer, Call, REDIRECTS_MAX, Redirects, SentLogin};
 use super::{BlobBody, Client, RegistryError, Repo, RequestLine, SafeUrl};
-use crate::oci::Descriptor;
+use hod_oci::Descriptor;
 
 /// How many URLs of a layer are tried.
 const URLS_MAX: usize = 5;

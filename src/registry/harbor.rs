@@ -21,7 +21,7 @@ use super::client::Target;
 use super::endpoint::same_origin;
 use super::token::basic;
 use super::{Client, Repo, RequestLine};
-use crate::oci::{Registry, RepositoryName};
+use hod_oci::{Registry, RepositoryName};
 
 pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{

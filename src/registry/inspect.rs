@@ -12,8 +12,7 @@ use super::client::{Client, Target};
 use super::mirrors::Place;
 use super::transport::Call;
 use super::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
-use crate::bridge;
-use crate::oci::{Registry, RepositoryName};
+use hod_oci::{Registry, RepositoryName};
 
 /// The settings for a registry that are known without a request.
 #[derive(Debug, Clone)]
@@ -132,7 +131,7 @@ impl Client {
         let ca_files = trust.ca_files.iter();
         route.ca_files = ca_files.map(|file| file.path().to_owned()).collect();
         if let Some(dir) = certs_dir {
-            let own = bridge::run(move || HostCertificates::load(&dir)).await?;
+            let own = hod_bridge::run(move || HostCertificates::load(&dir)).await?;
             let own_files = own.ca_files.iter();
             route
                 .ca_files
@@ -167,7 +166,7 @@ impl Client {
                 by_digest: vec![shown(&repo)],
             });
         };
-        let latest = ManifestRef::Tag(crate::oci::Tag::latest());
+        let latest = ManifestRef::Tag(hod_oci::Tag::latest());
         let by_tag = conf.places(&repo, Some(&latest))?;
         let by_digest = conf.places(&repo, None)?;
         let texts = |places: &[Place]| places.iter().map(|place| shown(&place.repo)).collect();

@@ -21,8 +21,8 @@ use super::budget::Budget;
 use super::error::presentable;
 use super::retry::{RETRY_AFTER_MAX, by_chance, retry_after};
 use super::throttle::Throttle;
-use crate::report::amount::format_eta;
-use crate::report::{Event, Reporter};
+use hod_report::amount::format_eta;
+use hod_report::{Event, Reporter};
 
 /// Initial number of requests in a lane: a few more than the large blobs that fill it for minutes,
 /// so that the answers to small requests can widen it.

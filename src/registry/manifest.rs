@@ -13,7 +13,7 @@ use super::evidence::{AskedBy, Facts, is_page};
 use super::root::{not_a_registry, page_of};
 use super::transport::{Answer, Call};
 use super::{Client, Evidence, ManifestRef, RegistryError, Repo, RequestLine};
-use crate::oci::{
+use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
     ReferrerTag, Registry,
 };

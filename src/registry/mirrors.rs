@@ -21,8 +21,8 @@ use super::client::{Client, Patience};
 use super::endpoint::{Scheme, api_root};
 use super::origin::Garblers;
 use super::{ManifestRef, RegistryError, Repo, TlsFailure};
-use crate::oci::{Reference, Registry, RepositoryName};
-use crate::report::Event;
+use hod_oci::{Reference, Registry, RepositoryName};
+use hod_report::Event;
 
 /// The content of the user's `registries.conf`.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::{RegistryError, RequestLine};
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// The bytes of a blob, and where they come from.
 pub struct BlobBody {

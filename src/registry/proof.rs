@@ -19,7 +19,7 @@ use super::forgotten::{Forgotten, Memory};
 use super::token::{basic, read_token};
 use super::transport::{Answer, Call};
 use super::{ErrorBody, Login, LoginRefusal, RegistryError, RequestLine, SafeUrl};
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// The state of a login.
 #[derive(Debug, Default)]

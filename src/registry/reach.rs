@@ -9,7 +9,7 @@ use super::mirrors::Place;
 use super::root::Root;
 use super::transport::Call;
 use super::{Client, ManifestRef, RegistryError, Repo, RequestLine};
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// A registry that images may be read from, and some of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

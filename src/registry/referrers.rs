@@ -15,7 +15,7 @@ use super::endpoint::object_url;
 use super::pages::{next_link, next_page};
 use super::transport::Call;
 use super::{Client, ManifestRef, RegistryError, Repo};
-use crate::oci::{
+use hod_oci::{
     Digest, MANIFEST_LEN_MAX, Manifest, MediaType, MediaTypeKind, ReferrerTag, Registry, Tag,
 };
 

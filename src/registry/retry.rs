@@ -9,7 +9,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use super::Client;
 use super::client::Patience;
 use super::{HostState, RegistryError};
-use crate::report::Event;
+use hod_report::Event;
 
 /// The longest wait that a registry may ask for; beyond it the attempt is given up, since the
 /// person is better served by the message than by a program that seems to hang.
@@ -419,7 +419,7 @@ mod tests {
     fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
         let passing = Failure::Passing { retry_after: None };
         for policy in [POLICY, RetryPolicy::default()] {
-            let outages = crate::registry::outage::Outages::default();
+            let outages = crate::outage::Outages::default();
             outages.answered("h");
             let start = Instant::now();
             let mut waited = Duration::ZERO;

@@ -14,7 +14,7 @@ use super::endpoint::{object_url, same_origin};
 use super::evidence::is_page;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, RequestLine, SafeUrl};
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// Number of bytes of a body that are read to recognise it.
 const START_LEN_MAX: usize = 4096;

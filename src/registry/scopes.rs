@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::oci::RepositoryName;
+use hod_oci::RepositoryName;
 
 /// Limits for the scopes of one token.
 #[derive(Debug, Clone, Copy)]

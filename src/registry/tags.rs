@@ -9,8 +9,8 @@ use super::endpoint::object_url;
 use super::pages::{Listed, read_list};
 use super::transport::Call;
 use super::{Client, ManifestRef, RegistryError, Repo};
-use crate::oci::Tag;
-use crate::report::Event;
+use hod_oci::Tag;
+use hod_report::Event;
 
 /// Number of tags requested at once; registries may send fewer.
 const PAGE_TAGS: usize = 1000;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo, RetryPolicy};
-use crate::report::{Recorder, Reporter};
+use hod_report::{Recorder, Reporter};
 
 /// One request as it came.
 #[derive(Debug, Clone)]

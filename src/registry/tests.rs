@@ -16,7 +16,7 @@ use futures_util::TryStreamExt as _;
 
 use super::test_server::Reply;
 use super::*;
-use crate::oci::{Descriptor, MediaType};
+use hod_oci::{Descriptor, MediaType};
 
 pub(super) const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
 

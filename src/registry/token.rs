@@ -18,7 +18,7 @@ use super::harbor::is_for_nobody;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call, Redirects};
 use super::{RegistryError, RequestLine, SafeUrl};
-use crate::redact;
+use hod_report::redact;
 
 /// The longest answer of a token server, in bytes.
 const TOKEN_LEN_MAX: u64 = 1024 * 1024;

@@ -21,7 +21,7 @@ use super::outage::Outages;
 use super::retry::retry_after;
 use super::throttle::Throttle;
 use super::{RegistryError, RequestLine};
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// Maximum time for the answer to a write: the registry may have to hash gigabytes, or to wait for
 /// its quota database (Harbor: five minutes).

@@ -49,8 +49,8 @@ use super::root::page_of;
 use super::scopes::Scopes;
 use super::transport::{Answer, Call};
 use super::{Client, RegistryError, Repo, SafeUrl};
-use crate::fsx::FileRange;
-use crate::oci::{Descriptor, RepositoryName};
+use hod_fsx::FileRange;
+use hod_oci::{Descriptor, RepositoryName};
 use kept::{Kept, KeptSession};
 use parts::Limits;
 
@@ -271,8 +271,8 @@ impl Client {
     ///
     /// After each chunk the session is stored for the next run ([`UploadOptions::sessions`]).
     ///
-    /// [`Event::BytesMoved`]: crate::report::Event::BytesMoved
-    /// [`Event::BytesLost`]: crate::report::Event::BytesLost
+    /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
+    /// [`Event::BytesLost`]: hod_report::Event::BytesLost
     pub async fn upload_blob(
         &self,
         session: UploadSession,

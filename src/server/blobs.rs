@@ -7,8 +7,7 @@ use axum::http::header::{self, HeaderMap};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
-use crate::bridge;
-use crate::oci::{Digest, Manifest, RepositoryName};
+use hod_oci::{Digest, Manifest, RepositoryName};
 
 use super::Server;
 use super::conditions::{etag, is_range_current, unless_changed};
@@ -25,7 +24,7 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let (repository, digest) = name;
     let (content, wanted) = (server.content.clone(), digest.clone());
-    let found = bridge::run(move || content.open_blob(&repository, &wanted)).await?;
+    let found = hod_bridge::run(move || content.open_blob(&repository, &wanted)).await?;
     let Some(mut blob) = found else {
         return Err(unknown(&digest));
     };
@@ -95,7 +94,7 @@ pub(super) async fn delete(
     digest: Digest,
 ) -> Result<Response, ApiError> {
     let server = Arc::clone(server);
-    bridge::run(move || {
+    hod_bridge::run(move || {
         let store = server.store_to_delete_from()?;
         if !store.has_layer(&repository, &digest)? {
             return Err(unknown(&digest));

@@ -5,7 +5,7 @@ use axum::http::header::{self, HeaderMap};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 use super::error::{ApiError, Code};
 use super::reply::{DOCKER_CONTENT_DIGEST, ascii, empty};

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::bundle::{Bundle, BundleError};
-use crate::fsx::FileRange;
-use crate::oci::{ContentMismatch, Digest, Manifest, RepositoryName, Tag, Verifier};
-use crate::report::{Event, Reporter};
-use crate::store::Store;
+use hod_bundle::{Bundle, BundleError};
+use hod_fsx::FileRange;
+use hod_oci::{ContentMismatch, Digest, Manifest, RepositoryName, Tag, Verifier};
+use hod_report::{Event, Reporter};
+use hod_store::Store;
 
 use super::error::ApiError;
 use super::lane::Lane;
@@ -237,7 +237,7 @@ impl ServedBlob {
 
     /// Its length in bytes.
     pub(super) fn len(&self) -> u64 {
-        crate::oci::sum_len(self.pieces.iter().map(|piece| piece.len))
+        hod_oci::sum_len(self.pieces.iter().map(|piece| piece.len))
     }
 
     /// Cuts it down to `len` bytes from `start` on, which it must have.

@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::bundle::BundleError;
-use crate::store::StoreError;
+use hod_bundle::BundleError;
+use hod_store::StoreError;
 
 /// A code of the spec, or of distribution where the spec has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

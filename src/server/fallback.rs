@@ -8,11 +8,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::oci::{
+use hod_oci::{
     Digest, Manifest, ManifestBody, ReferrerEntry, ReferrerTag, ReferrerTagKind, RepositoryName,
     Tag, referrers_index, with_referrers,
 };
-use crate::store::Publication;
+use hod_store::Publication;
 
 use super::Server;
 use super::error::ApiError;

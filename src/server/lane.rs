@@ -13,8 +13,6 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 
-use crate::bridge;
-
 use super::error::ApiError;
 use super::reply::chunks;
 
@@ -40,7 +38,7 @@ impl Lane {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         let permit = Arc::clone(&self.0).acquire_owned().await;
-        bridge::run(move || {
+        hod_bridge::run(move || {
             let value = work();
             drop(permit);
             value

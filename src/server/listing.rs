@@ -7,8 +7,7 @@ use axum::http::header;
 use axum::response::Response;
 use serde_json::json;
 
-use crate::bridge;
-use crate::oci::RepositoryName;
+use hod_oci::RepositoryName;
 
 use super::Server;
 use super::error::{ApiError, Code};
@@ -21,7 +20,7 @@ pub(super) async fn tags(
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
     let (content, name) = (server.content.clone(), repository.clone());
-    let tags = bridge::run(move || {
+    let tags = hod_bridge::run(move || {
         let tags = content.tags(&name)?;
         if tags.is_empty() && content.revisions(&name)?.is_empty() {
             let message = format!("there is no repository `{name}`");
@@ -42,7 +41,7 @@ pub(super) async fn catalog(
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
     let content = server.content.clone();
-    let repositories = bridge::run(move || content.repositories()).await?;
+    let repositories = hod_bridge::run(move || content.repositories()).await?;
     let names = repositories
         .iter()
         .map(|name| name.as_str().to_owned())

@@ -12,9 +12,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::bridge;
-use crate::fsx;
-
 use super::ServerError;
 use super::error::{ApiError, Code};
 
@@ -42,7 +39,7 @@ pub struct Logins {
 impl Logins {
     /// Reads the file; blocks.
     pub fn open(path: &Path) -> Result<Self, ServerError> {
-        let bytes = fsx::read(path, FILE_LEN_MAX).map_err(ServerError::File)?;
+        let bytes = hod_fsx::read(path, FILE_LEN_MAX).map_err(ServerError::File)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut hashes = HashMap::new();
         for (n, line) in text.lines().enumerate() {
@@ -88,7 +85,7 @@ impl Logins {
         }
         let _turn = self.hashing.acquire().await;
         let (logins, name) = (Arc::clone(self), user.clone());
-        let is_right = bridge::run(move || logins.verify(&name, &password)).await;
+        let is_right = hod_bridge::run(move || logins.verify(&name, &password)).await;
         if !is_right {
             return Err(challenge("the user name or the password is wrong"));
         }

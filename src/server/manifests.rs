@@ -11,9 +11,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-use crate::bridge;
-use crate::oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
-use crate::store::{Publication, Store};
+use hod_oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
+use hod_store::{Publication, Store};
 
 use super::Server;
 use super::conditions::{etag, unless_changed};
@@ -35,7 +34,7 @@ pub(super) async fn get(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let content = server.content.clone();
-    let manifest = bridge::run(move || find(&content, &repository, &target)).await?;
+    let manifest = hod_bridge::run(move || find(&content, &repository, &target)).await?;
     let digest = manifest.digest();
     if let Some(response) = unless_changed(headers, digest)? {
         return Ok(response);
@@ -98,7 +97,7 @@ pub(super) async fn put(
     let location = format!("/v2/{repository}/manifests/{digest}");
     let subject = manifest.subject().map(|subject| subject.digest.clone());
     let server = Arc::clone(server);
-    bridge::run(move || publish(&server, &repository, &tags, &manifest)).await?;
+    hod_bridge::run(move || publish(&server, &repository, &tags, &manifest)).await?;
     let mut response = created(location, &digest);
     for tag in accepted {
         response.headers_mut().append(OCI_TAG, ascii(tag));
@@ -270,7 +269,7 @@ pub(super) async fn delete(
     target: Target,
 ) -> Result<Response, ApiError> {
     let server = Arc::clone(server);
-    bridge::run(move || {
+    hod_bridge::run(move || {
         let store = server.store_to_delete_from()?;
         let deleted = match &target {
             Target::Tag(tag) => store.delete_tag(&repository, tag)?,

@@ -10,8 +10,7 @@ use axum::http::header;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::bridge;
-use crate::oci::{
+use hod_oci::{
     Digest, MANIFEST_LEN_MAX, MediaType, ReferrerEntry, RepositoryName, referrers_index,
 };
 
@@ -78,7 +77,7 @@ pub(super) async fn list(
     let is_filtered = artifact_type.is_some();
     let server = Arc::clone(server);
     let filter = artifact_type.clone();
-    let (entries, next) = bridge::run(move || {
+    let (entries, next) = hod_bridge::run(move || {
         let about = server
             .subjects
             .about(&server.content, &repository, &subject)?;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 use super::error::{ApiError, Code};
 

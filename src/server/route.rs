@@ -5,7 +5,7 @@
 
 use axum::http::Method;
 
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 use super::Access;
 use super::error::{ApiError, Code};
@@ -113,7 +113,7 @@ impl Target {
 
 /// Parses a digest of a path or a query.
 pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
-    text.parse().map_err(|error: crate::oci::DigestError| {
+    text.parse().map_err(|error: hod_oci::DigestError| {
         ApiError::new(Code::DigestInvalid, error.to_string())
     })
 }
@@ -122,7 +122,7 @@ fn repository(components: &[&str]) -> Result<RepositoryName, ApiError> {
     components
         .join("/")
         .parse()
-        .map_err(|error: crate::oci::ReferenceError| {
+        .map_err(|error: hod_oci::ReferenceError| {
             ApiError::new(Code::NameInvalid, error.to_string())
         })
 }

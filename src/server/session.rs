@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::store::{Store, Upload};
+use hod_oci::{Algorithm, Digest, RepositoryName};
+use hod_store::{Store, Upload};
 
 use super::error::{ApiError, Code};
 

@@ -8,8 +8,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::fsx;
-
 use super::ServerError;
 
 /// The longest file of certificates, in bytes.
@@ -28,7 +26,7 @@ impl std::fmt::Debug for Tls {
 impl Tls {
     /// Reads a chain of certificates, the server's own first, and its key, both in PEM; blocks.
     pub fn open(certificate: &Path, key: &Path) -> Result<Self, ServerError> {
-        let chain = fsx::read(certificate, PEM_LEN_MAX).map_err(ServerError::File)?;
+        let chain = hod_fsx::read(certificate, PEM_LEN_MAX).map_err(ServerError::File)?;
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&chain)
             .collect::<Result<_, _>>()
             .unwrap_or_default();
@@ -36,7 +34,7 @@ impl Tls {
             let path = certificate.to_owned();
             return Err(ServerError::NoCertificate { path });
         }
-        let bytes = fsx::read(key, PEM_LEN_MAX).map_err(ServerError::File)?;
+        let bytes = hod_fsx::read(key, PEM_LEN_MAX).map_err(ServerError::File)?;
         // The cause is left out: it may quote the key.
         let Ok(private) = PrivateKeyDer::from_pem_slice(&bytes) else {
             let path = key.to_owned();

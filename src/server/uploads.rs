@@ -8,10 +8,9 @@ use axum::http::header::{self, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::bridge;
-use crate::fsx::Durability;
-use crate::oci::{ContentMismatch, Digest, RepositoryName};
-use crate::store::{Store, StoreError, Upload};
+use hod_fsx::Durability;
+use hod_oci::{ContentMismatch, Digest, RepositoryName};
+use hod_store::{Store, StoreError, Upload};
 
 use super::Server;
 use super::error::{ApiError, Code};
@@ -32,7 +31,7 @@ pub(super) async fn start(
     if let Some(digest) = parameters.get("mount") {
         let digest = parse_digest(digest)?;
         let from = match parameters.get("from") {
-            Some(from) => Some(from.parse().map_err(|error: crate::oci::ReferenceError| {
+            Some(from) => Some(from.parse().map_err(|error: hod_oci::ReferenceError| {
                 ApiError::new(Code::NameInvalid, error.to_string())
             })?),
             None => None,
@@ -179,7 +178,7 @@ async fn mount(
     digest: Digest,
 ) -> Result<bool, ApiError> {
     let store = server.store()?.clone();
-    bridge::run(move || {
+    hod_bridge::run(move || {
         if let Some(from) = from
             && !store.has_layer(&from, &digest)?
         {

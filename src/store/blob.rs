@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fsx::{
-    self, Durability, FileRange, LinkMode, TempDir, TempFile, TempName, VerifiedWriter,
-};
-use crate::oci::{Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, Verifier};
+use hod_fsx::{Durability, FileRange, LinkMode, TempDir, TempFile, TempName, VerifiedWriter};
+use hod_oci::{Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, Verifier};
 
 use super::stamp::{Soundness, Stamp};
 use super::{Store, StoreError, stamp};
@@ -30,7 +28,7 @@ impl Store {
 
     /// The length of a blob in bytes; `None` when it is not found.
     pub fn blob_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
-        let stat = fsx::try_stat(&self.blob_path(digest))?;
+        let stat = hod_fsx::try_stat(&self.blob_path(digest))?;
         Ok(stat.filter(|stat| stat.is_file).map(|stat| stat.len))
     }
 
@@ -58,7 +56,7 @@ impl Store {
     /// Whether a blob's file was changed after it was verified, and is to be hashed before anything
     /// relies on it.
     pub fn is_suspect(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let file = fsx::try_open(&self.blob_path(digest))?;
+        let file = hod_fsx::try_open(&self.blob_path(digest))?;
         Ok(file.is_some_and(|file| stamp::read(&file, digest) == Stamp::Broken))
     }
 
@@ -71,7 +69,7 @@ impl Store {
     /// Opens a blob; `None` when it is not found. Its bytes are verified where they arrive.
     pub fn open_unverified(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
         let path = self.blob_path(digest);
-        let opened = fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
+        let opened = hod_fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
         Ok(opened.map(|(file, stat)| FileRange {
             file: Arc::new(file),
             path,
@@ -83,7 +81,7 @@ impl Store {
     /// Opens a blob, and reads its stamp.
     fn open_stamped(&self, digest: &Digest) -> Result<Option<(FileRange, Stamp)>, StoreError> {
         let path = self.blob_path(digest);
-        let opened = fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
+        let opened = hod_fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
         Ok(opened.map(|(file, stat)| {
             let stamp = stamp::read_as_of(&file, digest, || stat.modified);
             let range = FileRange {
@@ -99,7 +97,7 @@ impl Store {
     /// Reads a blob of at most `len_max` bytes, verified; `None` when it is not found.
     pub fn read_blob(&self, digest: &Digest, len_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.blob_path(digest);
-        let Some(bytes) = fsx::try_read(&path, len_max)? else {
+        let Some(bytes) = hod_fsx::try_read(&path, len_max)? else {
             return Ok(None);
         };
         if !digest.matches(&bytes) {
@@ -161,9 +159,9 @@ impl Store {
         }
         if let Some(source) = find() {
             let path = self.blob_path(manifest.digest());
-            fsx::require_real_dirs(self.tree().root(), &path)?;
-            if fsx::try_stat(&path)?.is_none() {
-                fsx::link_where_possible(&source, &path, self.temp_path()?)?;
+            hod_fsx::require_real_dirs(self.tree().root(), &path)?;
+            if hod_fsx::try_stat(&path)?.is_none() {
+                hod_fsx::link_where_possible(&source, &path, self.temp_path()?)?;
             }
         }
         self.write_manifest(manifest)
@@ -171,7 +169,7 @@ impl Store {
 
     fn has_bytes_of(&self, manifest: &Manifest) -> Result<bool, StoreError> {
         let path = self.blob_path(manifest.digest());
-        Ok(fsx::has_content(&path, manifest.bytes())?)
+        Ok(hod_fsx::has_content(&path, manifest.bytes())?)
     }
 
     /// Puts the file at `source`, which must contain `digest`, into the store; not synced.
@@ -186,17 +184,17 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let temp_dir = self.temp_path()?;
         let path = self.blob_path(digest);
-        fsx::require_real_dirs(self.tree().root(), &path)?;
-        if fsx::link_file(source, &path, mode, temp_dir)? {
+        hod_fsx::require_real_dirs(self.tree().root(), &path)?;
+        if hod_fsx::link_file(source, &path, mode, temp_dir)? {
             return Ok(true);
         }
-        if self.keeps(digest, fsx::stat(source)?.len)? {
+        if self.keeps(digest, hod_fsx::stat(source)?.len)? {
             return Ok(false);
         }
         let aside = TempDir::create_in(temp_dir, "import-")?;
         let copy = aside.path().join("data");
-        fsx::link_file(source, &copy, mode, aside.path())?;
-        fsx::rename(&copy, &path)?;
+        hod_fsx::link_file(source, &copy, mode, aside.path())?;
+        hod_fsx::rename(&copy, &path)?;
         Ok(true)
     }
 }
@@ -290,20 +288,20 @@ fn put(
 pub(super) fn put_with(
     path: &Path,
     durability: Durability,
-    persist: impl FnOnce() -> Result<(), fsx::Error>,
+    persist: impl FnOnce() -> Result<(), hod_fsx::Error>,
 ) -> Result<(), StoreError> {
     let dirs: Vec<&Path> = path.ancestors().skip(1).take(4).collect();
     if let Some(root) = path.ancestors().nth(5) {
-        fsx::require_real_dirs(root, path)?;
+        hod_fsx::require_real_dirs(root, path)?;
     }
     if let Some(dir) = dirs.first() {
-        fsx::create_dir_all(dir)?;
+        hod_fsx::create_dir_all(dir)?;
     }
     persist()?;
     if durability == Durability::Synced {
         // `<hex>` is synced with the rename; `<hh>`, `<alg>` and `blobs` may be as new.
         for dir in dirs.into_iter().skip(1) {
-            fsx::sync_dir(dir)?;
+            hod_fsx::sync_dir(dir)?;
         }
     }
     Ok(())

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::fsx;
-use crate::hint::Hint;
-use crate::oci::{ContentMismatch, Digest, DigestError, ManifestError, RepositoryName};
-use crate::report::ErrorClass;
+use hod_oci::{ContentMismatch, Digest, DigestError, ManifestError, RepositoryName};
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// A failed operation on a store.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +38,11 @@ pub enum StoreError {
     NotPutBack {
         path: PathBuf,
         kept: PathBuf,
-        source: Box<fsx::Error>,
+        source: Box<hod_fsx::Error>,
     },
     /// The file system refused.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     /// A link file without a digest in it.
     #[error("link `{}` does not hold a digest", path.display())]
     BadLink { path: PathBuf, source: DigestError },
@@ -67,20 +66,20 @@ pub enum StoreError {
     },
 }
 
-impl From<fsx::WriteError> for StoreError {
-    fn from(error: fsx::WriteError) -> Self {
+impl From<hod_fsx::WriteError> for StoreError {
+    fn from(error: hod_fsx::WriteError) -> Self {
         match error {
-            fsx::WriteError::File(error) => Self::File(error),
-            fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
+            hod_fsx::WriteError::File(error) => Self::File(error),
+            hod_fsx::WriteError::Content(mismatch) => Self::Content(mismatch),
         }
     }
 }
 
 impl StoreError {
     /// The error of a directory that is to be real.
-    pub(super) fn indirect(error: fsx::Error) -> Self {
+    pub(super) fn indirect(error: hod_fsx::Error) -> Self {
         match error.kind() {
-            fsx::IoKind::NotOwn => Self::Indirect {
+            hod_fsx::IoKind::NotOwn => Self::Indirect {
                 path: error.path().to_owned(),
             },
             _ => error.into(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::oci::{Digest, Manifest, RepositoryName, Tag};
+use hod_oci::{Digest, Manifest, RepositoryName, Tag};
 
 use super::{Store, StoreError};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::Tree;
 use super::{Publication, StoreError};
-use crate::fsx::RealDirs;
+use hod_fsx::RealDirs;
 
 /// Looks at the directories to which images are to be written, at each once.
 #[derive(Debug)]

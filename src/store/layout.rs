@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fsx;
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 use super::{ORIGINALS_DIR, PARTIAL_DIR, STATE_DIR, StoreError, TEMP_DIR};
 
@@ -46,7 +45,7 @@ impl Tree {
     /// has `blobs/`, a developer's home may have `repositories/`).
     pub(super) fn look(path: &Path) -> Result<Option<PathKind>, StoreError> {
         let is_dir =
-            |path: &Path| Ok::<_, StoreError>(fsx::try_stat(path)?.is_some_and(|s| s.is_dir));
+            |path: &Path| Ok::<_, StoreError>(hod_fsx::try_stat(path)?.is_some_and(|s| s.is_dir));
         if is_dir(&path.join(TREE))? {
             Ok(Some(PathKind::Root))
         } else if is_dir(&path.join("blobs"))? && is_dir(&path.join("repositories"))? {
@@ -59,7 +58,7 @@ impl Tree {
     /// Fails if hod's own directory or one of the tree is a symbolic link, or leads through one below `path`, as far
     /// as that can be seen without looking at every blob and repository.
     pub(super) fn require_real(&self, path: &Path) -> Result<(), StoreError> {
-        let mut dirs = fsx::RealDirs::below(path);
+        let mut dirs = hod_fsx::RealDirs::below(path);
         for dir in self.main_dirs(path) {
             let inside = dir.join("-");
             dirs.require(&inside).map_err(StoreError::indirect)?;
@@ -69,10 +68,10 @@ impl Tree {
 
     /// Fails if this user can create nothing in hod's own directory or one of the tree, below
     /// `path`, as far as that can be seen without looking at every blob and repository.
-    pub(super) fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
-        fsx::require_writable(path)?;
+    pub(super) fn require_writable(&self, path: &Path) -> Result<(), hod_fsx::Error> {
+        hod_fsx::require_writable(path)?;
         let mut dirs = self.main_dirs(path).into_iter();
-        dirs.try_for_each(|dir| fsx::require_writable(&dir))
+        dirs.try_for_each(|dir| hod_fsx::require_writable(&dir))
     }
 
     /// The directories below `path` that every blob or image goes through, and whose number does

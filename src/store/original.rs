@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::fsx::{self, Durability, Leftover, TempFile};
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest};
+use hod_fsx::{Durability, Leftover, TempFile};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest};
 
 use super::partial::digest_of;
 use super::{ORIGINALS_DIR, STATE_DIR, Store, StoreError};
@@ -22,7 +22,7 @@ impl Store {
         }
         let path = self.original_path(manifest.digest());
         if let Some(dir) = path.parent() {
-            fsx::make_own_dir(dir)?;
+            hod_fsx::make_own_dir(dir)?;
         }
         let mut temp = TempFile::create_in(self.temp_path()?, "original-")?;
         temp.write_all(manifest.bytes())?;
@@ -35,7 +35,7 @@ impl Store {
         if let Ok(Some(manifest)) = self.read_manifest(digest) {
             return Some(manifest);
         }
-        let bytes = fsx::try_read(&self.original_path(digest), MANIFEST_LEN_MAX);
+        let bytes = hod_fsx::try_read(&self.original_path(digest), MANIFEST_LEN_MAX);
         let bytes = bytes.ok()??;
         if !digest.matches(&bytes) {
             return None;
@@ -58,7 +58,7 @@ pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
         Some(_) => Leftover::Useful,
         None => Leftover::Foreign,
     };
-    Ok(fsx::sweep_older(&dir, STALE_AFTER, judge)?)
+    Ok(hod_fsx::sweep_older(&dir, STALE_AFTER, judge)?)
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
             manifest.bytes()
         );
         assert_eq!(store.blob_len(digest).unwrap(), None, "it is not served");
-        fsx::write_file(&store.original_path(digest), b"{}").unwrap();
+        hod_fsx::write_file(&store.original_path(digest), b"{}").unwrap();
         assert!(store.find_manifest(digest).is_none());
     }
 }

@@ -8,9 +8,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bridge::Stop;
-use crate::fsx::{self, Durability, Keeping, KeptFile, Leftover, VerifiedWriter};
-use crate::oci::{ContentMismatch, Descriptor, Digest, Verifier};
+use hod_bridge::Stop;
+use hod_fsx::{Durability, Keeping, KeptFile, Leftover, VerifiedWriter};
+use hod_oci::{ContentMismatch, Descriptor, Digest, Verifier};
 
 use super::blob::put_with;
 use super::layout::Tree;
@@ -48,7 +48,7 @@ impl Store {
         self.temp_path()?;
         let path = self.partial_path(&blob.digest);
         if let Some(dir) = path.parent() {
-            fsx::make_own_dir(dir)?;
+            hod_fsx::make_own_dir(dir)?;
         }
         let mut file = match KeptFile::open(&path)? {
             Keeping::Ours(file) => file,
@@ -75,7 +75,7 @@ impl Store {
 
     /// The number of bytes of a blob that an earlier run left.
     pub fn partial_len(&self, digest: &Digest) -> Result<u64, StoreError> {
-        let stat = fsx::try_stat(&self.partial_path(digest))?;
+        let stat = hod_fsx::try_stat(&self.partial_path(digest))?;
         Ok(stat.map_or(0, |stat| stat.len))
     }
 
@@ -133,7 +133,7 @@ impl PartialBlob {
 /// Hashes what an earlier run left, unless `stop` is set.
 fn seen(file: &mut KeptFile, blob: &Descriptor, stop: &Stop) -> Result<Verifier, StoreError> {
     let mut verifier = Verifier::from(blob);
-    let mut buffer = vec![0; fsx::CHUNK_LEN];
+    let mut buffer = vec![0; hod_fsx::CHUNK_LEN];
     while verifier.len() < file.len() && !stop.is_set() {
         match file.read_at(&mut buffer, verifier.len())? {
             // It is shorter than it was.
@@ -150,12 +150,12 @@ pub(super) fn sweep(store: &std::path::Path, tree: &Tree) -> Result<(), StoreErr
     let judge = |name: &OsStr| match digest_of(name) {
         None => Leftover::Foreign,
         // A blob that came by another way is not resumed.
-        Some(digest) => match fsx::try_stat(&tree.blob(&digest)) {
+        Some(digest) => match hod_fsx::try_stat(&tree.blob(&digest)) {
             Ok(None) => Leftover::Useful,
             _ => Leftover::Useless,
         },
     };
-    Ok(fsx::sweep_older(&dir, STALE_AFTER, judge)?)
+    Ok(hod_fsx::sweep_older(&dir, STALE_AFTER, judge)?)
 }
 
 /// The digest that the name of a file in the state is made from.
@@ -166,7 +166,7 @@ pub(super) fn digest_of(name: &OsStr) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx::Durability::Deferred;
+    use hod_fsx::Durability::Deferred;
 
     struct Place {
         _root: tempfile::TempDir,
@@ -244,7 +244,7 @@ mod tests {
         let Place { store, .. } = &place();
         let blob = blob(b"hello");
         drop(ours(store, &blob));
-        fsx::write_file(&store.partial_path(&blob.digest), b"hello world").unwrap();
+        hod_fsx::write_file(&store.partial_path(&blob.digest), b"hello world").unwrap();
         assert!(ours(store, &blob).is_empty());
     }
 
@@ -267,10 +267,10 @@ mod tests {
         writer.write(b"here").unwrap();
         writer.commit(Deferred).unwrap();
         let stray = root.join(".hod/partial/notes");
-        fsx::write_file(&stray, b"").unwrap();
+        hod_fsx::write_file(&stray, b"").unwrap();
         drop(place.store);
         let store = Store::create(&root).unwrap();
-        let left = fsx::read_dir_names(&root.join(".hod/partial")).unwrap();
+        let left = hod_fsx::read_dir_names(&root.join(".hod/partial")).unwrap();
         assert_eq!(left.len(), 2, "{left:?}");
         assert!(
             left.iter().any(|name| name == "notes"),
@@ -285,26 +285,26 @@ mod tests {
         let blob = blob(b"hello");
         drop(ours(store, &blob));
         let path = store.partial_path(&blob.digest);
-        fsx::remove_file(&path).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
         let precious = store.path().join("precious");
-        fsx::write_file(&precious, b"precious").unwrap();
+        hod_fsx::write_file(&precious, b"precious").unwrap();
         let open = || store.partial_blob(&blob, &Stop::default());
         let refused = |what: &str| match open().unwrap_err() {
             StoreError::File(error) => {
-                assert_eq!(error.kind(), fsx::IoKind::NotOwn, "{what}");
+                assert_eq!(error.kind(), hod_fsx::IoKind::NotOwn, "{what}");
                 assert_eq!(error.path(), path, "{what}");
             }
             other => panic!("{what}: {other:?}"),
         };
         std::os::unix::fs::symlink(&precious, &path).unwrap();
         refused("a symbolic link");
-        fsx::remove_file(&path).unwrap();
-        let hard = fsx::LinkMode::Hard;
-        fsx::link_file(&precious, &path, hard, store.path()).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
+        let hard = hod_fsx::LinkMode::Hard;
+        hod_fsx::link_file(&precious, &path, hard, store.path()).unwrap();
         refused("a hardlink");
-        fsx::remove_file(&path).unwrap();
-        fsx::create_dir_all(&path).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
+        hod_fsx::create_dir_all(&path).unwrap();
         refused("a directory");
-        assert_eq!(fsx::read(&precious, 99).unwrap(), b"precious");
+        assert_eq!(hod_fsx::read(&precious, 99).unwrap(), b"precious");
     }
 }

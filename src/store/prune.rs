@@ -18,9 +18,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Publication, Store, StoreError, StoredImage, UnreadableTag};
-use crate::bridge::Stop;
-use crate::fsx::{self, PinnedDir, TempDir, WalkKind};
-use crate::oci::{Digest, Manifest, RepositoryName, Tag};
+use hod_bridge::Stop;
+use hod_fsx::{PinnedDir, TempDir, WalkKind};
+use hod_oci::{Digest, Manifest, RepositoryName, Tag};
 use proof::{Prover, Verdict};
 use removal::Planned;
 pub use removal::Removal;
@@ -183,14 +183,14 @@ impl Store {
         let dirs = |store: &Self| [store.tree().blobs(), store.tree().repositories()];
         for (ours, theirs) in dirs(self).into_iter().zip(dirs(origin)) {
             // Those of runs that were killed.
-            for name in fsx::read_dir_names(&ours)? {
+            for name in hod_fsx::read_dir_names(&ours)? {
                 if name.as_encoded_bytes().starts_with(PROBE.as_bytes()) {
-                    fsx::remove_dir_if_empty(&ours.join(name))?;
+                    hod_fsx::remove_dir_if_empty(&ours.join(name))?;
                 }
             }
             let probe = TempDir::create_in(&ours, PROBE)?;
             let name = probe.path().file_name().unwrap_or_default();
-            if fsx::try_stat_link(&theirs.join(name))?.is_some() {
+            if hod_fsx::try_stat_link(&theirs.join(name))?.is_some() {
                 return Err(StoreError::SameDirectory {
                     path: ours,
                     origin: origin.path().to_owned(),
@@ -305,7 +305,7 @@ fn list(root: &Path, kept: &Kept, dir: &PinnedDir) -> Result<Listing, StoreError
     let mut found = Vec::new();
     let mut left = Vec::new();
     let mut empty_dirs = BTreeSet::new();
-    for entry in fsx::walk(root, |_| true) {
+    for entry in hod_fsx::walk(root, |_| true) {
         let entry = entry?;
         let within = entry.path.strip_prefix(root).unwrap_or(&entry.path);
         if let Some(parent) = entry.path.parent() {
@@ -491,7 +491,7 @@ impl Survey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fsx::Durability;
+    use hod_fsx::Durability;
 
     /// Puts an image of one layer under `a:1`; returns the digests of its parts.
     fn fill(store: &Store, seed: &str) -> Publication {
@@ -540,7 +540,7 @@ mod tests {
         assert_eq!(surplus.lost(), []);
         assert_eq!(surplus.images()[0].to_string(), "a:gone");
         let blob = Digest::of(b"gone");
-        fsx::remove_file(&origin.blob_path(&blob)).unwrap();
+        hod_fsx::remove_file(&origin.blob_path(&blob)).unwrap();
         let error = surplus.remove(&stop).unwrap_err();
         assert!(matches!(error, StoreError::Changed { .. }), "{error}");
         assert_eq!(
@@ -563,7 +563,7 @@ mod tests {
         let (origin, tree) = (store("origin"), store("tree"));
         tree.require_apart(&origin).unwrap();
         for dir in [tree.tree().blobs(), tree.tree().repositories()] {
-            assert!(fsx::read_dir_names(&dir).unwrap().is_empty());
+            assert!(hod_fsx::read_dir_names(&dir).unwrap().is_empty());
         }
         let same = tree.require_apart(&Store::open(tree.path()).unwrap());
         let error = same.unwrap_err();

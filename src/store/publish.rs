@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::fsx::{self, Durability, IoKind, RealDirs, TempDir, TempFile};
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_fsx::{Durability, IoKind, RealDirs, TempDir, TempFile};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 use super::layout::{RepositoryDir, TagDir};
 use super::{Store, StoreError};
@@ -144,7 +144,7 @@ impl Store {
 
     fn sync(&self, durability: Durability) -> Result<(), StoreError> {
         match durability {
-            Durability::Synced => Ok(fsx::sync_filesystem(&self.tree().blobs())?),
+            Durability::Synced => Ok(hod_fsx::sync_filesystem(&self.tree().blobs())?),
             Durability::Deferred => Ok(()),
         }
     }
@@ -199,7 +199,7 @@ impl Batch<'_> {
     fn build(&mut self, wanted: &Wanted<'_>) -> Result<RepositoryDir, StoreError> {
         let dir = RepositoryDir::new(self.temp.path().join(self.new_name()));
         for dir in [dir.path(), &dir.layers(), &dir.manifests()] {
-            fsx::create_dir_all(dir)?;
+            hod_fsx::create_dir_all(dir)?;
         }
         for digest in &wanted.layers {
             build_link(&dir.layer(digest), digest)?;
@@ -218,7 +218,7 @@ impl Batch<'_> {
         for (tag, digest) in &wanted.tags {
             let dir = target.tag(tag);
             self.require_real(dir.path())?;
-            if fsx::try_stat(dir.path())?.is_none() {
+            if hod_fsx::try_stat(dir.path())?.is_none() {
                 let aside = TagDir::new(self.temp.path().join(self.new_name()));
                 build_tag(&aside, digest)?;
                 if rename_new(aside.path(), dir.path())? {
@@ -234,7 +234,7 @@ impl Batch<'_> {
     /// Replaces a link in a tree that others read, by rename; a correct one is left alone.
     fn put_link(&mut self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
         let bytes = digest.as_str().as_bytes();
-        if fsx::has_content(path, bytes)? {
+        if hod_fsx::has_content(path, bytes)? {
             return Ok(());
         }
         let mut temp = TempFile::create_in(self.temp.path(), "link-")?;
@@ -253,7 +253,8 @@ impl Batch<'_> {
 
 /// Whether a repository has anything in it yet; those below it do not count.
 fn stands(target: &RepositoryDir) -> Result<bool, StoreError> {
-    Ok(fsx::try_stat(&target.manifests())?.is_some() || fsx::try_stat(&target.layers())?.is_some())
+    Ok(hod_fsx::try_stat(&target.manifests())?.is_some()
+        || hod_fsx::try_stat(&target.layers())?.is_some())
 }
 
 /// Moves a repository that was built aside to where it belongs; false when there is one.
@@ -281,20 +282,20 @@ fn build_link(path: &Path, digest: &Digest) -> Result<(), StoreError> {
     // Nearly every link has its own directory, so the directory is created without trying to write
     // first.
     if let Some(dir) = path.parent() {
-        fsx::create_dir_all(dir)?;
+        hod_fsx::create_dir_all(dir)?;
     }
-    Ok(fsx::write_file(path, digest.as_str().as_bytes())?)
+    Ok(hod_fsx::write_file(path, digest.as_str().as_bytes())?)
 }
 
 /// Renames a directory, creating the new one's parent; false when there is one with something in
 /// it already.
 fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
-    let mut renamed = fsx::rename(from, to);
+    let mut renamed = hod_fsx::rename(from, to);
     if let (Err(error), Some(parent)) = (&renamed, to.parent())
         && error.kind() == IoKind::NotFound
     {
-        fsx::create_dir_all(parent)?;
-        renamed = fsx::rename(from, to);
+        hod_fsx::create_dir_all(parent)?;
+        renamed = hod_fsx::rename(from, to);
     }
     match renamed {
         Ok(()) => Ok(true),

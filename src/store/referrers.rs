@@ -1,7 +1,6 @@
 //! Referrers: which manifests of a repository are about others.
 
-use crate::fsx;
-use crate::oci::{Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName};
 
 use super::{Store, StoreError};
 
@@ -29,10 +28,10 @@ impl Store {
     /// Reads the subject of a manifest; `None` when it has none, or is not found.
     pub fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, StoreError> {
         let path = self.blob_path(digest);
-        if fsx::try_stat(&path)?.is_none_or(|stat| stat.len > MANIFEST_LEN_MAX) {
+        if hod_fsx::try_stat(&path)?.is_none_or(|stat| stat.len > MANIFEST_LEN_MAX) {
             return Ok(None);
         }
-        let bytes = fsx::try_read(&path, MANIFEST_LEN_MAX)?.unwrap_or_default();
+        let bytes = hod_fsx::try_read(&path, MANIFEST_LEN_MAX)?.unwrap_or_default();
         // Most manifests have none, and are not worth parsing. An escape may hide the word.
         let may_have =
             bytes.windows(FIELD.len()).any(|word| word == FIELD) || bytes.contains(&b'\\');

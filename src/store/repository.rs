@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::fsx::{self, TempDir, WalkKind};
-use crate::oci::{Digest, RepositoryName};
+use hod_fsx::{TempDir, WalkKind};
+use hod_oci::{Digest, RepositoryName};
 
 use super::{Store, StoreError};
 
@@ -17,7 +17,7 @@ impl Store {
     pub fn repositories(&self) -> Result<Vec<RepositoryName>, StoreError> {
         let root = self.tree().repositories();
         let mut names = Vec::new();
-        for entry in fsx::walk(&root, |path| !is_marker(path)) {
+        for entry in hod_fsx::walk(&root, |path| !is_marker(path)) {
             let entry = entry?;
             if entry.kind != WalkKind::Dir || !is_marker(&entry.path) {
                 continue;
@@ -90,8 +90,8 @@ impl Store {
     /// Removes a link, or a directory of links, at one stroke; returns whether it was there.
     pub(super) fn take_away(&self, path: &Path) -> Result<bool, StoreError> {
         let grave = TempDir::create_in(self.temp_path()?, "gone-")?;
-        match fsx::rename(path, &grave.path().join("gone")) {
-            Err(error) if error.kind() == fsx::IoKind::NotFound => Ok(false),
+        match hod_fsx::rename(path, &grave.path().join("gone")) {
+            Err(error) if error.kind() == hod_fsx::IoKind::NotFound => Ok(false),
             Err(error) => Err(error.into()),
             Ok(()) => Ok(true),
         }
@@ -111,15 +111,15 @@ fn file_name(path: &Path) -> &str {
 
 /// Whether a link exists, as a file that is not empty (a crash may leave an empty one).
 fn is_link(path: &Path) -> Result<bool, StoreError> {
-    Ok(fsx::try_stat(path)?.is_some_and(|stat| stat.is_file && stat.len > 0))
+    Ok(hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file && stat.len > 0))
 }
 
 /// The digests that have a `<alg>/<hex>/link` in `dir`, sorted.
 pub(super) fn linked(dir: &Path) -> Result<Vec<Digest>, StoreError> {
     let mut digests = Vec::new();
-    for algorithm in fsx::try_read_dir_names(dir)?.unwrap_or_default() {
+    for algorithm in hod_fsx::try_read_dir_names(dir)?.unwrap_or_default() {
         let dir = dir.join(&algorithm);
-        for hex in fsx::try_read_dir_names(&dir)?.unwrap_or_default() {
+        for hex in hod_fsx::try_read_dir_names(&dir)?.unwrap_or_default() {
             let text = format!("{}:{}", algorithm.to_string_lossy(), hex.to_string_lossy());
             let Ok(digest) = text.parse() else { continue };
             if is_link(&dir.join(hex).join("link"))? {
@@ -135,7 +135,7 @@ pub(super) fn linked(dir: &Path) -> Result<Vec<Digest>, StoreError> {
 ///
 /// Tolerates white space around it, which other tools leave and registries do not.
 pub(super) fn read_link(path: &Path) -> Result<Option<Digest>, StoreError> {
-    let Some(bytes) = fsx::try_read(path, LINK_LEN_MAX)? else {
+    let Some(bytes) = hod_fsx::try_read(path, LINK_LEN_MAX)? else {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&bytes);

@@ -23,8 +23,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::fsx::{self, File, FileRange};
-use crate::oci::Digest;
+use hod_fsx::{File, FileRange};
+use hod_oci::Digest;
 
 use super::{STATE_DIR, Store};
 
@@ -60,29 +60,29 @@ pub enum Soundness {
 
 /// Hashes an open file that is suspect, since it was changed after it was verified; other files are
 /// not read. Blocks for as long as hashing takes.
-pub fn examine(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
+pub fn examine(digest: &Digest, blob: &FileRange) -> Result<Soundness, hod_fsx::Error> {
     if read(&blob.file, digest) != Stamp::Broken {
         return Ok(Soundness::Sound);
     }
     let found = hash(digest, blob)?;
     if found != Soundness::Sound {
-        fsx::set_mark(&blob.file, NAME, DAMAGED);
+        hod_fsx::set_mark(&blob.file, NAME, DAMAGED);
     }
     Ok(found)
 }
 
 /// As [`examine`], for a file that another tool wrote: it is hashed unless it was verified and has
 /// not been written since.
-pub fn examine_foreign(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
+pub fn examine_foreign(digest: &Digest, blob: &FileRange) -> Result<Soundness, hod_fsx::Error> {
     match read(&blob.file, digest) {
         Stamp::Holds => Ok(Soundness::Sound),
         Stamp::Absent | Stamp::Broken => hash(digest, blob),
     }
 }
 
-fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
+fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, hod_fsx::Error> {
     let file = (&*blob.file, blob.path.as_path());
-    let (actual, _) = fsx::digest_of(file, digest.algorithm(), &|_| ())?;
+    let (actual, _) = hod_fsx::digest_of(file, digest.algorithm(), &|_| ())?;
     if actual == *digest {
         Ok(Soundness::Sound)
     } else {
@@ -92,7 +92,7 @@ fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, fsx::Error> {
 
 /// Reads the stamp of an open file.
 pub(super) fn read(file: &File, digest: &Digest) -> Stamp {
-    read_as_of(file, digest, || fsx::modified(file))
+    read_as_of(file, digest, || hod_fsx::modified(file))
 }
 
 /// The same of a file whose time of modification `modified` knows.
@@ -101,7 +101,7 @@ pub(super) fn read_as_of(
     digest: &Digest,
     modified: impl FnOnce() -> Option<SystemTime>,
 ) -> Stamp {
-    let Some(mark) = fsx::read_mark(file, NAME) else {
+    let Some(mark) = hod_fsx::read_mark(file, NAME) else {
         return Stamp::Absent;
     };
     let expected = modified().and_then(|modified| text(digest, modified));
@@ -133,8 +133,8 @@ impl Store {
 
 /// Stamps a file that was verified, is on the disk, and is not visible yet.
 pub(super) fn set_on_new(file: &File, digest: &Digest) {
-    if let Some(text) = fsx::set_back(file).and_then(|modified| text(digest, modified)) {
-        fsx::set_mark(file, NAME, &text);
+    if let Some(text) = hod_fsx::set_back(file).and_then(|modified| text(digest, modified)) {
+        hod_fsx::set_mark(file, NAME, &text);
     }
 }
 
@@ -145,25 +145,25 @@ pub(super) fn note_verified(root: &Path, file: &File, digest: &Digest) {
 
 fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Digest) {
     // Not the time of writing, which is old in a copy that keeps the times of the original.
-    let age = fsx::changed(file).and_then(|changed| now.duration_since(changed).ok());
+    let age = hod_fsx::changed(file).and_then(|changed| now.duration_since(changed).ok());
     if age.is_some_and(|age| age >= SETTLED_AFTER)
         && is_ours(root)
-        && let Some(text) = fsx::modified(file).and_then(|modified| text(digest, modified))
+        && let Some(text) = hod_fsx::modified(file).and_then(|modified| text(digest, modified))
     {
-        fsx::set_mark(file, NAME, &text);
+        hod_fsx::set_mark(file, NAME, &text);
     }
 }
 
 /// Stamps a file that was found to be damaged, so that it is not relied on.
 pub(super) fn note_damaged(root: &Path, file: &File) {
-    if is_ours(root) || fsx::read_mark(file, NAME).is_some() {
-        fsx::set_mark(file, NAME, DAMAGED);
+    if is_ours(root) || hod_fsx::read_mark(file, NAME).is_some() {
+        hod_fsx::set_mark(file, NAME, DAMAGED);
     }
 }
 
 /// Whether the store at `root` is one of ours, which may be stamped.
 fn is_ours(root: &Path) -> bool {
-    matches!(fsx::try_stat(&root.join(STATE_DIR)), Ok(Some(_)))
+    matches!(hod_fsx::try_stat(&root.join(STATE_DIR)), Ok(Some(_)))
 }
 
 fn text(digest: &Digest, modified: SystemTime) -> Option<String> {
@@ -178,8 +178,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::fsx::Durability;
-    use crate::store::Holding;
+    use crate::Holding;
+    use hod_fsx::Durability;
 
     fn put(store: &Store, bytes: &[u8], durability: Durability) -> Digest {
         let digest = Digest::of(bytes);
@@ -239,7 +239,7 @@ mod tests {
     fn what_was_changed_is_hashed_before_it_is_relied_on() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::create(root.path()).unwrap();
-        let blob = |digest: &Digest| crate::oci::Descriptor::new("x/y".into(), digest.clone(), 5);
+        let blob = |digest: &Digest| hod_oci::Descriptor::new("x/y".into(), digest.clone(), 5);
         let holding = |digest: &Digest| store.holding(&blob(digest)).unwrap();
         let stamped = put(&store, b"hello", Durability::Synced);
         assert_eq!(holding(&stamped), Holding::Sound);

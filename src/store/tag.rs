@@ -1,7 +1,6 @@
 //! Tags: names of manifests within a repository.
 
-use crate::fsx;
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 use super::repository::{linked, read_link};
 use super::{Store, StoreError};
@@ -11,11 +10,11 @@ impl Store {
     pub fn tags(&self, repository: &RepositoryName) -> Result<Vec<Tag>, StoreError> {
         let repository = self.tree().repository(repository);
         let mut tags = Vec::new();
-        for name in fsx::try_read_dir_names(&repository.tags())?.unwrap_or_default() {
+        for name in hod_fsx::try_read_dir_names(&repository.tags())?.unwrap_or_default() {
             let Some(tag) = name.to_str().and_then(|name| name.parse::<Tag>().ok()) else {
                 continue;
             };
-            if fsx::try_stat(&repository.tag(&tag).current())?.is_some() {
+            if hod_fsx::try_stat(&repository.tag(&tag).current())?.is_some() {
                 tags.push(tag);
             }
         }

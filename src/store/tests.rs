@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::fsx::{Durability, LinkMode, TempDir};
-use crate::oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName, Tag, Verifier};
+use hod_fsx::{Durability, LinkMode, TempDir};
+use hod_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName, Tag, Verifier};
 
 /// A store in a directory that goes with it.
 pub(super) struct Scratch {
@@ -103,9 +103,9 @@ fn put_blob(store: &Store, bytes: &[u8]) -> Digest {
 
 /// All files below `dir`, as paths relative to it.
 fn files(dir: &Path) -> Vec<String> {
-    fsx::walk(dir, |_| true)
+    hod_fsx::walk(dir, |_| true)
         .map(Result::unwrap)
-        .filter(|entry| entry.kind == fsx::WalkKind::File)
+        .filter(|entry| entry.kind == hod_fsx::WalkKind::File)
         .map(|entry| {
             let path = entry.path.strip_prefix(dir).unwrap();
             path.to_str().unwrap().to_owned()
@@ -114,7 +114,7 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 fn read(path: &Path) -> String {
-    String::from_utf8(fsx::read(path, 1 << 20).unwrap()).unwrap()
+    String::from_utf8(hod_fsx::read(path, 1 << 20).unwrap()).unwrap()
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn publishing_again_leaves_every_inode_and_a_moved_tag_gets_a_new_one() {
     scratch.publish(&image);
     let dir = scratch.tree("repositories/library/app");
     let inodes = || -> Vec<_> {
-        let identity = |path: &String| fsx::stat(&dir.join(path)).unwrap().identity;
+        let identity = |path: &String| hod_fsx::stat(&dir.join(path)).unwrap().identity;
         files(&dir).iter().map(identity).collect()
     };
     let before = inodes();
@@ -161,10 +161,10 @@ fn publishing_again_leaves_every_inode_and_a_moved_tag_gets_a_new_one() {
     assert_eq!(inodes(), before);
 
     let current = dir.join("_manifests/tags/1/current/link");
-    let old = fsx::stat(&current).unwrap().identity;
+    let old = hod_fsx::stat(&current).unwrap().identity;
     let first = std::mem::replace(&mut image, scratch.image("b"));
     scratch.publish(&image);
-    assert_ne!(fsx::stat(&current).unwrap().identity, old);
+    assert_ne!(hod_fsx::stat(&current).unwrap().identity, old);
     let store = &scratch.store;
     let history = store.tag_history(&image.repository, &tag("1")).unwrap();
     assert_eq!(history.len(), 2);
@@ -251,7 +251,7 @@ fn only_the_right_bytes_are_committed() {
 #[test]
 fn a_digest_of_another_algorithm_than_the_likely_one_is_computed_again() {
     let scratch = scratch();
-    let mut hasher = crate::oci::DigestHasher::new(Algorithm::Sha512);
+    let mut hasher = hod_oci::DigestHasher::new(Algorithm::Sha512);
     hasher.update(b"bytes");
     let digest = hasher.finish();
     let mut upload = scratch.store.upload(Algorithm::Sha256).unwrap();
@@ -270,10 +270,10 @@ fn imported_files_share_the_inode_and_remains_of_a_crash_are_replaced() {
     assert!(import(LinkMode::Hard));
     assert!(!import(LinkMode::Hard) && !import(LinkMode::Copy));
     let path = other.blob_path(&digest);
-    let identity = |path| fsx::stat(path).unwrap().identity;
+    let identity = |path| hod_fsx::stat(path).unwrap().identity;
     assert_eq!(identity(&path), identity(&source));
 
-    fsx::write_file(&path, b"la").unwrap();
+    hod_fsx::write_file(&path, b"la").unwrap();
     assert!(import(LinkMode::Hard));
     assert_eq!(identity(&path), identity(&source));
 }
@@ -287,11 +287,11 @@ fn trees_of_other_tools_can_be_read() {
     let line = format!("{}\n", image.top);
     let revision = format!("revisions/sha256/{}/link", image.top.hex());
     for link in [&revision, "tags/7.0/current/link"] {
-        fsx::write_file(&dir.join(link), line.as_bytes()).unwrap();
+        hod_fsx::write_file(&dir.join(link), line.as_bytes()).unwrap();
     }
-    fsx::write_file(&dir.join("tags/.DS_Store"), b"").unwrap();
-    fsx::create_dir_all(&scratch.tree("repositories/UPPER/_manifests")).unwrap();
-    fsx::create_dir_all(&scratch.tree("repositories/empty")).unwrap();
+    hod_fsx::write_file(&dir.join("tags/.DS_Store"), b"").unwrap();
+    hod_fsx::create_dir_all(&scratch.tree("repositories/UPPER/_manifests")).unwrap();
+    hod_fsx::create_dir_all(&scratch.tree("repositories/empty")).unwrap();
 
     let tree = scratch.store.path().join("docker/registry/v2");
     for path in [scratch.store.path(), &tree] {
@@ -333,7 +333,7 @@ fn damaged_manifests_are_not_read() {
     let image = scratch.image("a");
     let path = scratch.store.blob_path(&image.top);
     let whole = read(&path);
-    fsx::write_file(&path, whole.replace("size", "sizE").as_bytes()).unwrap();
+    hod_fsx::write_file(&path, whole.replace("size", "sizE").as_bytes()).unwrap();
     let error = scratch.store.read_manifest(&image.top).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     // Writing it again repairs it.
@@ -364,17 +364,17 @@ fn a_deleted_revision_takes_its_tags_along() {
 fn temporary_files_of_the_dead_are_swept_and_those_of_the_living_kept() {
     let scratch = scratch();
     let left = scratch.store.temp_dir().unwrap().join("blob-deAd00");
-    fsx::write_file(&left, b"half").unwrap();
+    hod_fsx::write_file(&left, b"half").unwrap();
     let second = Store::create(scratch.store.path()).unwrap();
-    assert!(fsx::try_stat(&left).unwrap().is_some());
+    assert!(hod_fsx::try_stat(&left).unwrap().is_some());
     let path = scratch.store.path().to_owned();
     let Scratch { store, dir } = scratch;
     drop((store, second));
     let foreign = path.join(".hod/tmp/notes");
-    fsx::write_file(&foreign, b"x").unwrap();
+    hod_fsx::write_file(&foreign, b"x").unwrap();
     let _third = Store::create(&path).unwrap();
-    assert!(fsx::try_stat(&left).unwrap().is_none());
-    assert!(fsx::try_stat(&foreign).unwrap().is_some());
+    assert!(hod_fsx::try_stat(&left).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&foreign).unwrap().is_some());
     drop(dir);
 }
 
@@ -389,12 +389,12 @@ fn a_state_that_is_a_link_is_refused_before_anything_is_touched() {
     ] {
         let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
         let (victim, store) = (root.path().join("victim"), root.path().join("store"));
-        fsx::write_file(&victim.join(file), b"precious").unwrap();
-        fsx::create_dir_all(&store).unwrap();
+        hod_fsx::write_file(&victim.join(file), b"precious").unwrap();
+        hod_fsx::create_dir_all(&store).unwrap();
         let link = if dir.is_empty() {
             store.join(".hod")
         } else {
-            fsx::create_dir_all(&store.join(".hod")).unwrap();
+            hod_fsx::create_dir_all(&store.join(".hod")).unwrap();
             store.join(".hod").join(dir)
         };
         std::os::unix::fs::symlink(&victim, &link).unwrap();
@@ -402,14 +402,14 @@ fn a_state_that_is_a_link_is_refused_before_anything_is_touched() {
             StoreError::Indirect { path } => assert_eq!(path, link),
             StoreError::File(error) => {
                 assert_eq!(dir, "lock");
-                assert_eq!(error.kind(), fsx::IoKind::NotOwn);
+                assert_eq!(error.kind(), hod_fsx::IoKind::NotOwn);
                 assert_eq!(error.path(), link);
             }
             other => panic!("{dir}: {other:?}"),
         }
-        assert_eq!(fsx::read(&victim.join(file), 9).unwrap(), b"precious");
-        assert_eq!(fsx::read_dir_names(&victim).unwrap().len(), 1, "{dir}");
-        assert!(fsx::try_stat(&store.join("docker")).unwrap().is_none());
+        assert_eq!(hod_fsx::read(&victim.join(file), 9).unwrap(), b"precious");
+        assert_eq!(hod_fsx::read_dir_names(&victim).unwrap().len(), 1, "{dir}");
+        assert!(hod_fsx::try_stat(&store.join("docker")).unwrap().is_none());
     }
 }
 
@@ -425,21 +425,21 @@ fn what_was_made_is_discarded_while_it_is_empty_and_nobody_has_it_open() {
     assert!(!made.discard().unwrap());
     drop(second);
     assert!(made_second.discard().unwrap());
-    assert!(fsx::try_stat(&path).unwrap().is_some());
+    assert!(hod_fsx::try_stat(&path).unwrap().is_some());
     let foreign = path.join("docker/notes");
-    fsx::write_file(&foreign, b"x").unwrap();
+    hod_fsx::write_file(&foreign, b"x").unwrap();
     assert!(made.discard().unwrap());
-    assert_eq!(fsx::read_dir_names(&path).unwrap(), ["docker"]);
+    assert_eq!(hod_fsx::read_dir_names(&path).unwrap(), ["docker"]);
     assert_eq!(
-        fsx::read_dir_names(&path.join("docker")).unwrap(),
+        hod_fsx::read_dir_names(&path.join("docker")).unwrap(),
         ["notes"]
     );
-    fsx::remove_file(&foreign).unwrap();
+    hod_fsx::remove_file(&foreign).unwrap();
 
     let path = root.path().join("b/store");
     let (store, mut made) = Store::create_new(&path).unwrap();
     drop(store);
     assert!(made.discard().unwrap());
-    assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["a"]);
+    assert_eq!(hod_fsx::read_dir_names(root.path()).unwrap(), ["a"]);
     assert!(made.discard().unwrap(), "a second time does nothing");
 }

@@ -1,7 +1,7 @@
 //! Blobs whose digest is only known when all of their bytes have come.
 
-use crate::fsx::{self, Durability, TempFile};
-use crate::oci::{Algorithm, ContentMismatch, Digest, DigestHasher};
+use hod_fsx::{Durability, TempFile};
+use hod_oci::{Algorithm, ContentMismatch, Digest, DigestHasher};
 
 use super::{Store, StoreError};
 
@@ -57,8 +57,8 @@ impl Upload {
             self.hasher.finish()
         } else {
             let path = self.temp.path();
-            let file = fsx::open(path)?;
-            fsx::digest_of((&file, path), expected.algorithm(), &|_| ())?.0
+            let file = hod_fsx::open(path)?;
+            hod_fsx::digest_of((&file, path), expected.algorithm(), &|_| ())?.0
         };
         if actual != *expected {
             let mismatch = ContentMismatch::Digest {

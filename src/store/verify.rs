@@ -15,9 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use problem::{LinkFault, Problem};
 
 use super::{Store, StoreError, stamp};
-use crate::bridge;
-use crate::fsx;
-use crate::oci::Digest;
+use hod_oci::Digest;
 use tree::BlobFile;
 
 /// The result of verifying a store.
@@ -98,7 +96,7 @@ fn hash_all<'a>(
     std::thread::scope(|scope| {
         // If the system cannot start more threads, the existing ones do the work.
         let workers: Vec<_> = (1..jobs.clamp(1, queue.len().max(1)))
-            .map_while(|_| bridge::spawn_scoped(scope, work).ok())
+            .map_while(|_| hod_bridge::spawn_scoped(scope, work).ok())
             .collect();
         let mut damage = work();
         for worker in workers {
@@ -114,8 +112,8 @@ fn check_blob(
     (digest, blob): (&Digest, &BlobFile),
     on_bytes: &dyn Fn(u64),
 ) -> Option<Problem> {
-    let hashed = fsx::open(&blob.path).and_then(|file| {
-        let (actual, _) = fsx::digest_of((&file, &blob.path), digest.algorithm(), on_bytes)?;
+    let hashed = hod_fsx::open(&blob.path).and_then(|file| {
+        let (actual, _) = hod_fsx::digest_of((&file, &blob.path), digest.algorithm(), on_bytes)?;
         Ok((file, actual))
     });
     match hashed {

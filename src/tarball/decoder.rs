@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::hint::Hint;
-use crate::report::amount::format_len;
+use hod_report::Hint;
+use hod_report::amount::format_len;
 
 /// The first bytes of a gzip member.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];

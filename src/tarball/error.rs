@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use super::input::{Fault, Mode, Problem};
 use super::{EntryPathError, WindowTooLarge};
-use crate::fsx;
-use crate::hint::Hint;
-use crate::report::ErrorClass;
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// An archive that cannot be read, or only in part.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file system refused.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     /// The bytes where a header is expected are not a header.
     #[error("`{}` is not a tar, or is damaged: what is at byte {offset} is not a header", path.display())]
     BadHeader { path: PathBuf, offset: u64 },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::decoder::{Compression, decoder_of};
 use super::header::LEAD_LEN_MAX;
-use crate::fsx::{self, File, FileRange};
+use hod_fsx::{File, FileRange};
 
 /// Buffer size for decompressing and skipping.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -60,7 +60,7 @@ pub struct Fault {
 #[derive(Debug)]
 pub enum Problem {
     /// The system refused.
-    Read(fsx::Error),
+    Read(hod_fsx::Error),
     /// The compressed stream is damaged.
     Decompress(io::Error),
     /// It ends too early, after so many bytes.
@@ -95,11 +95,11 @@ enum Source<'a> {
 impl<'a> Input<'a> {
     /// Opens the file at `path` and looks how it is compressed, if it is.
     pub fn open(path: &Path, mode: Mode) -> Result<Self, Fault> {
-        let opened = || -> Result<_, fsx::Error> {
-            let file = fsx::open(path)?;
-            let len = fsx::stat(path)?.len;
+        let opened = || -> Result<_, hod_fsx::Error> {
+            let file = hod_fsx::open(path)?;
+            let len = hod_fsx::stat(path)?.len;
             let mut start = [0; Compression::MAGIC_LEN];
-            let n = fsx::read_at(&file, path, &mut start, 0)?;
+            let n = hod_fsx::read_at(&file, path, &mut start, 0)?;
             Ok((file, len, mode.compression_of(&start[..n])))
         };
         let (file, len, compression) = opened().map_err(|error| unread(path, error))?;
@@ -138,7 +138,8 @@ impl<'a> Input<'a> {
             let stream = decoder_of(compression, whole, mode.window_log_max())?;
             Ok((compression, stream))
         };
-        let opened = opened().map_err(|error| unread(path, fsx::Error::new("read", path, error)));
+        let opened =
+            opened().map_err(|error| unread(path, hod_fsx::Error::new("read", path, error)));
         let (compression, stream) = opened?;
         let mut input = Self::new(Source::Stream(stream), path.to_owned(), mode);
         input.compression = compression;
@@ -237,7 +238,7 @@ impl<'a> Input<'a> {
             Source::File { file, end } => {
                 let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(buffer.len());
                 let want = left.min(buffer.len());
-                let read = fsx::read_at(file, &self.path, &mut buffer[..want], self.at);
+                let read = hod_fsx::read_at(file, &self.path, &mut buffer[..want], self.at);
                 read.map_err(Problem::Read)
             }
             Source::Stream(_) if !self.ahead.is_empty() => {
@@ -256,7 +257,7 @@ impl<'a> Input<'a> {
                             if is_packed && error.raw_os_error().is_none() {
                                 Problem::Decompress(error)
                             } else {
-                                Problem::Read(fsx::Error::new("read", &self.path, error))
+                                Problem::Read(hod_fsx::Error::new("read", &self.path, error))
                             }
                         });
                     }
@@ -363,7 +364,7 @@ impl<'a> Input<'a> {
     }
 }
 
-fn unread(path: &Path, error: fsx::Error) -> Fault {
+fn unread(path: &Path, error: hod_fsx::Error) -> Fault {
     Fault {
         path: path.to_owned(),
         member: String::new(),

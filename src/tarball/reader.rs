@@ -7,7 +7,7 @@ use super::header::padded;
 use super::input::{Input, Mode, Problem};
 use super::raw_member::{MemberKind, RawMember};
 use super::{ArchiveError, Compression, EntryPath, EntryPathError};
-use crate::fsx::FileRange;
+use hod_fsx::FileRange;
 
 /// The most members that are read of one archive.
 const MEMBERS_MAX: usize = 2_000_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::EntryPath;
 use super::header::{Comment, END_LEN, Entry, EntryKind, padded};
-use crate::fsx::{self, Durability, OutputFile};
+use hod_fsx::{Durability, OutputFile};
 
 /// A tar that appears at its destination when it is finished, and grows a member at a time.
 ///
@@ -23,7 +23,7 @@ pub struct TarWriter {
 impl TarWriter {
     /// Starts a tar that is to become `destination`, whose directory must exist; `mtime` is the
     /// time of all members, in seconds since 1970.
-    pub fn create(destination: &Path, mtime: u64) -> Result<Self, fsx::Error> {
+    pub fn create(destination: &Path, mtime: u64) -> Result<Self, hod_fsx::Error> {
         Ok(Self {
             output: OutputFile::create(destination)?,
             mtime,
@@ -33,7 +33,7 @@ impl TarWriter {
     }
 
     /// Makes room for a member of `len` bytes; returns the offset of its content.
-    fn reserve(&mut self, path: &EntryPath, len: u64) -> Result<u64, fsx::Error> {
+    fn reserve(&mut self, path: &EntryPath, len: u64) -> Result<u64, hod_fsx::Error> {
         self.append(&file(path, len, self.mtime).lead(self.at))?;
         let content = self.at;
         self.at += padded(len);
@@ -41,7 +41,7 @@ impl TarWriter {
     }
 
     /// Begins a member.
-    pub fn begin(&mut self, path: &EntryPath) -> Result<(), fsx::Error> {
+    pub fn begin(&mut self, path: &EntryPath) -> Result<(), hod_fsx::Error> {
         self.end()?;
         let start = self.at;
         // The length is filled in at the end; that of the headers does not depend on it.
@@ -51,31 +51,31 @@ impl TarWriter {
     }
 
     /// Appends to the member that was begun last.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         self.append(bytes)
     }
 
     /// Adds a whole member.
-    pub fn add(&mut self, path: &EntryPath, bytes: &[u8]) -> Result<(), fsx::Error> {
+    pub fn add(&mut self, path: &EntryPath, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         self.begin(path)?;
         self.write(bytes)
     }
 
     /// Ends the member that was begun last, and returns the length of the tar with it.
-    pub fn mark(&mut self) -> Result<u64, fsx::Error> {
+    pub fn mark(&mut self) -> Result<u64, hod_fsx::Error> {
         self.end()?;
         Ok(self.at)
     }
 
     /// Takes out all that was written since [`TarWriter::mark`] returned `mark`.
-    pub fn truncate(&mut self, mark: u64) -> Result<(), fsx::Error> {
+    pub fn truncate(&mut self, mark: u64) -> Result<(), hod_fsx::Error> {
         self.open = None;
         self.at = mark;
         self.output.shared().truncate(mark)
     }
 
     /// Publishes the tar; returns its length in bytes.
-    pub fn commit(mut self, durability: Durability) -> Result<u64, fsx::Error> {
+    pub fn commit(mut self, durability: Durability) -> Result<u64, hod_fsx::Error> {
         self.end()?;
         self.pad(END_LEN)?;
         self.output.commit_with(durability)?;
@@ -83,7 +83,7 @@ impl TarWriter {
     }
 
     /// Ends the member that is being written.
-    fn end(&mut self) -> Result<(), fsx::Error> {
+    fn end(&mut self) -> Result<(), hod_fsx::Error> {
         let Some((path, start, content)) = self.open.take() else {
             return Ok(());
         };
@@ -93,12 +93,12 @@ impl TarWriter {
         self.pad(padded(len) - len)
     }
 
-    fn pad(&mut self, len: u64) -> Result<(), fsx::Error> {
+    fn pad(&mut self, len: u64) -> Result<(), hod_fsx::Error> {
         let n = usize::try_from(len).expect("at most two blocks");
         self.append(&vec![0; n])
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         self.output.shared().write_all_at(bytes, self.at)?;
         self.at += bytes.len() as u64;
         Ok(())
@@ -129,21 +129,26 @@ impl PlannedTar {
         destination: &Path,
         members: &BTreeMap<EntryPath, u64>,
         mtime: u64,
-    ) -> Result<Self, fsx::Error> {
+    ) -> Result<Self, hod_fsx::Error> {
         let mut tar = TarWriter::create(destination, mtime)?;
         // Whatever is not written is zero: the padding.
         tar.output.shared().allocate(Self::len_of(members))?;
         let places = members.iter();
         let places = places.map(|(path, len)| Ok((path.clone(), tar.reserve(path, *len)?)));
         Ok(Self {
-            members: places.collect::<Result<_, fsx::Error>>()?,
+            members: places.collect::<Result<_, hod_fsx::Error>>()?,
             tar,
         })
     }
 
     /// Writes some of a planned member, which must stay within its length, `from` bytes behind
     /// its start.
-    pub fn write_at(&self, path: &EntryPath, bytes: &[u8], from: u64) -> Result<(), fsx::Error> {
+    pub fn write_at(
+        &self,
+        path: &EntryPath,
+        bytes: &[u8],
+        from: u64,
+    ) -> Result<(), hod_fsx::Error> {
         let start = self.members.get(path);
         let start = start.expect("only planned members are written");
         let output = self.tar.output.shared();
@@ -151,7 +156,7 @@ impl PlannedTar {
     }
 
     /// Publishes the tar; returns its length in bytes.
-    pub fn commit(self, durability: Durability) -> Result<u64, fsx::Error> {
+    pub fn commit(self, durability: Durability) -> Result<u64, hod_fsx::Error> {
         self.tar.commit(durability)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use crate::oci::Digest;
-use crate::report::amount::format_len;
+use hod_oci::Digest;
+use hod_report::amount::format_len;
 
 /// The description of a bundle, for templates.
 #[derive(Debug, Clone)]

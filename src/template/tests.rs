@@ -1,5 +1,5 @@
 use super::*;
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 fn facts(kind: BundleKind) -> Facts {
     Facts {

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Source, TransferError};
-use crate::oci::Digest;
-use crate::registry::{Decision, Failure, Retries, RetryPolicy};
-use crate::report::{Event, Reporter};
+use hod_oci::Digest;
+use hod_registry::{Decision, Failure, Retries, RetryPolicy};
+use hod_report::{Event, Reporter};
 
 /// The failed attempts at one blob.
 pub struct Attempts<'a> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Destination, Listed};
-use crate::oci::{Reference, ReferenceError, Tag};
+use hod_oci::{Reference, ReferenceError, Tag};
 
 /// An image by its tag, or by its whole name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl fmt::Display for ChosenImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use hod_oci::Digest;
 
     fn listed(name: &str) -> Listed {
         let (repository, tag) = name.rsplit_once(':').unwrap();

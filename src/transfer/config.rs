@@ -6,17 +6,16 @@ use futures_util::StreamExt as _;
 
 use super::attempt::Attempts;
 use super::{Location, Source, TransferError};
-use crate::bridge;
-use crate::oci::{Descriptor, ImageConfig, Manifest, ManifestBody, Platform};
-use crate::registry::RetryPolicy;
-use crate::report::Reporter;
+use hod_oci::{Descriptor, ImageConfig, Manifest, ManifestBody, Platform};
+use hod_registry::RetryPolicy;
+use hod_report::Reporter;
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
 /// Reads of a manifest's configuration what it is for; `None` where it is not an image's or does
 /// not say it, or where the source does not give it before what comes in front of it.
-pub(crate) async fn platform_of(
+pub async fn platform_of(
     source: &dyn Source,
     location: &Location,
     manifest: &Manifest,
@@ -29,7 +28,7 @@ pub(crate) async fn platform_of(
 
 /// Reads the configuration of a manifest; `None` where it is not an image's, or where the source
 /// does not give it before what comes in front of it.
-pub(crate) async fn config_of(
+pub async fn config_of(
     source: &dyn Source,
     location: &Location,
     manifest: &Manifest,
@@ -52,7 +51,7 @@ pub(crate) async fn config_of(
 }
 
 /// Reads a configuration, again where that may help; `None` when it is too long.
-pub(crate) async fn read_config(
+pub async fn read_config(
     source: &dyn Source,
     (location, config): (&Location, &Descriptor),
     (retry, reporter): (RetryPolicy, &Arc<dyn Reporter>),
@@ -80,7 +79,7 @@ async fn known(source: &dyn Source, config: &Descriptor) -> Option<Vec<u8>> {
     let (store, digest) = (registry.known.clone()?, config.digest.clone());
     // A store that cannot be read is ignored here; writing to it reports the error.
     let read = move || store.read_blob(&digest, CONFIG_LEN_MAX).ok().flatten();
-    bridge::run(read).await
+    hod_bridge::run(read).await
 }
 
 async fn read(

@@ -6,9 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use super::ChosenImage;
-use crate::hint::Hint;
-use crate::list;
-use crate::oci::{Reference, ReferenceError, Registry, RepositoryName};
+use hod_oci::{Reference, ReferenceError, Registry, RepositoryName};
+use hod_report::Hint;
 
 /// Where images come from or go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +190,7 @@ impl Endpoint {
                 let text = text.to_owned();
                 return Err(EndpointError::Slashes { text });
             };
-            if list::has_pattern(name) {
+            if hod_list::has_pattern(name) {
                 return Ok(Self::Tags(name.to_owned()));
             }
             return remote(name).map_err(|source| EndpointError::Docker {
@@ -202,7 +201,7 @@ impl Endpoint {
         let path = Path::new(text);
         let is_named = |extension| FILE_EXTENSIONS.iter().any(|name| extension == *name);
         let is_file = path.extension().is_some_and(is_named);
-        let has_pattern = list::has_pattern(text);
+        let has_pattern = hod_list::has_pattern(text);
         // No name begins with `@`: `@FILE` is a list.
         let is_path = text == "-" || text.starts_with(['/', '.', '@']) || (is_file && !has_pattern);
         if is_path || exists(path) {

@@ -5,14 +5,14 @@ mod class;
 use std::sync::Arc;
 
 use super::{AbsentChild, BlobHolder, SizeClaim, Source, Unmatched};
-use crate::bundle::BundleError;
-use crate::fsx::{self, IoKind};
-use crate::hint::Hint;
-use crate::layout::{CollectionError, LayoutError, NoDockerImage};
-use crate::oci::{ContentMismatch, Digest, ManifestError, Registry, Tag};
-use crate::registry::{Failure, RegistryError};
-use crate::report::ErrorClass;
-use crate::store::StoreError;
+use hod_bundle::BundleError;
+use hod_fsx::IoKind;
+use hod_layout::{CollectionError, LayoutError, NoDockerImage};
+use hod_oci::{ContentMismatch, Digest, ManifestError, Registry, Tag};
+use hod_registry::{Failure, RegistryError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_store::StoreError;
 
 /// An alternative where referrers fail.
 const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without its referrers";
@@ -32,7 +32,7 @@ pub enum TransferError {
     #[error(transparent)]
     Layout(LayoutError),
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error("image not found{}", on(registry.as_ref()))]
@@ -356,7 +356,7 @@ impl TransferError {
     }
 
     /// The error of the file system, where that is all it is.
-    pub fn file_error(&self) -> Option<&fsx::Error> {
+    pub fn file_error(&self) -> Option<&hod_fsx::Error> {
         match self {
             Self::File(error)
             | Self::Store(StoreError::File(error))

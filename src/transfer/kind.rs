@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{BlobHolder, Transport};
-use crate::bundle::BundleKind;
-use crate::layout::CollectionKind;
+use hod_bundle::BundleKind;
+use hod_layout::CollectionKind;
 
 /// What a path, or a word of the command line, was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

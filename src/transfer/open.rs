@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::{
     BundleSource, CollectionSource, LayoutsSource, Source, SourceKind, StreamedBundle, Transport,
 };
-use crate::bundle::{Bundle, BundleError, BundleKind, ReadOptions};
-use crate::fsx;
-use crate::layout::{self, Collection, CollectionError, LayoutError};
-use crate::store::{Store, StoreError};
-use crate::tarball::{self, ArchiveError};
+use hod_bundle::{Bundle, BundleError, BundleKind, ReadOptions};
+use hod_layout::{Collection, CollectionError, LayoutError};
+use hod_store::{Store, StoreError};
+use hod_tarball::ArchiveError;
 
 /// How far a header is looked for in a file that does not start with one.
 const SEARCHED_LEN: usize = 64 * 1024;
@@ -40,7 +39,7 @@ pub enum AtPath {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -59,8 +58,8 @@ impl Opened {
 
     /// Opens stdin, which is a bundle, raw or compressed, whose volumes come one after the other.
     pub async fn stdin(reading: &ReadOptions) -> Result<Self, OpenError> {
-        let path = Path::new(fsx::STDIN);
-        let bundle = StreamedBundle::start(fsx::stdin()?, path, &reading.trust).await?;
+        let path = Path::new(hod_fsx::STDIN);
+        let bundle = StreamedBundle::start(hod_fsx::stdin()?, path, &reading.trust).await?;
         Ok(Self::of(SourceKind::PipedBundle, bundle))
     }
 
@@ -91,7 +90,7 @@ impl AtPath {
         stated: Option<Transport>,
         reading: &ReadOptions,
     ) -> Result<Self, OpenError> {
-        let Some(stat) = fsx::try_stat(path)? else {
+        let Some(stat) = hod_fsx::try_stat(path)? else {
             return Ok(Self::Nothing);
         };
         if let Some(opened) = Opened::collection(path, stated, reading)? {
@@ -105,8 +104,8 @@ impl AtPath {
             bundle(path, reading)?
         } else if Store::detect(path)? {
             Some(Opened::of(SourceKind::Store, Store::open(path)?))
-        } else if layout::detect(path)? {
-            let layouts = layout::find_layouts(path)?;
+        } else if hod_layout::detect(path)? {
+            let layouts = hod_layout::find_layouts(path)?;
             let source = LayoutsSource(Arc::new(layouts));
             Some(Opened::of(SourceKind::Layouts, source))
         } else {
@@ -136,10 +135,10 @@ fn bundle(path: &Path, reading: &ReadOptions) -> Result<Option<Opened>, OpenErro
 }
 
 /// How a file is compressed, if its first bytes tell.
-fn compression(path: &Path) -> Result<Option<&'static str>, fsx::Error> {
-    let file = fsx::open(path)?;
+fn compression(path: &Path) -> Result<Option<&'static str>, hod_fsx::Error> {
+    let file = hod_fsx::open(path)?;
     let mut start = [0; 6];
-    let n = fsx::read_at(&file, path, &mut start, 0)?;
+    let n = hod_fsx::read_at(&file, path, &mut start, 0)?;
     let compressions = [
         (&b"\x1f\x8b"[..], GZIP),
         (b"\xfd7zXZ\0", "xz"),
@@ -158,7 +157,7 @@ fn open_collection(
     path: &Path,
     stated: Option<Transport>,
 ) -> Result<Option<Collection>, OpenError> {
-    let Some(stat) = fsx::try_stat(path)? else {
+    let Some(stat) = hod_fsx::try_stat(path)? else {
         return Ok(None);
     };
     if stat.is_dir {
@@ -188,11 +187,11 @@ fn is_damaged_tar(path: &Path, stated: Option<Transport>) -> Result<bool, OpenEr
     if compression(path)?.is_some_and(|compression| compression != GZIP) {
         return Ok(false);
     }
-    if stated.is_some_and(Transport::is_tar) || layout::has_archive_name(path) {
+    if stated.is_some_and(Transport::is_tar) || hod_layout::has_archive_name(path) {
         return Ok(true);
     }
-    let file = fsx::open(path)?;
+    let file = hod_fsx::open(path)?;
     let mut start = vec![0; SEARCHED_LEN];
-    let n = fsx::read_at(&file, path, &mut start, 0)?;
-    Ok(tarball::has_header(&start[..n]))
+    let n = hod_fsx::read_at(&file, path, &mut start, 0)?;
+    Ok(hod_tarball::has_header(&start[..n]))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Location, Resolved};
-use crate::oci::{Descriptor, Digest, RepositoryName, sum_len};
+use hod_oci::{Descriptor, Digest, RepositoryName, sum_len};
 
 /// The blobs and images to move, known before the first blob moves.
 #[derive(Debug)]

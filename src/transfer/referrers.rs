@@ -12,16 +12,16 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 pub use local::LocalReferrers;
-pub(crate) use local::layout_name;
+pub use local::layout_name;
 
 use super::resolve::{DEPTH_MAX, MANIFESTS_LEN_MAX, MANIFESTS_MAX, closure};
 use super::{Location, Resolved, Source, TransferError};
-use crate::oci::{
+use hod_oci::{
     Descriptor, Digest, Manifest, MediaType, ReferrerEntry, ReferrerTag, ReferrerTagKind,
     RepositoryName, Tag, referrers_index,
 };
-use crate::registry::{ManifestRef, ReferrerFinder, Repo};
-use crate::report::{Event, Reporter};
+use hod_registry::{ManifestRef, ReferrerFinder, Repo};
+use hod_report::{Event, Reporter};
 
 /// Number of concurrent look-ups for one image.
 const LOOKUPS_AT_ONCE: usize = 8;
@@ -118,7 +118,7 @@ pub(super) fn make_index(entries: Vec<ReferrerEntry>) -> Manifest {
 
 /// Joins what images of one repository have about the same manifest, so that a tag is put once
 /// and means one thing, wherever they came from. Returns what to tell the user.
-pub(crate) fn join(images: &mut [Resolved]) -> Vec<String> {
+pub fn join(images: &mut [Resolved]) -> Vec<String> {
     let mut known: BTreeMap<(RepositoryName, Tag), (usize, usize)> = BTreeMap::new();
     let mut notes = Vec::new();
     for at in 0..images.len() {

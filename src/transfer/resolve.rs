@@ -14,12 +14,12 @@ use self::some::Part;
 use self::walk::Walk;
 use super::referrers::{Finder, Referrer};
 use super::{Locate, Location, OnFailure, ReferrerMode, Source, TransferError, Wanted, sizes};
-use crate::oci::{
-    Descriptor, Digest, ForeignLayers, Manifest, ManifestBody, Platform, PlatformChoice,
-};
-use crate::report::{Event, Reporter};
 pub(super) use absent::role;
 pub use absent::{AbsentChild, Holder, Wish, is_about_another};
+use hod_oci::{
+    Descriptor, Digest, ForeignLayers, Manifest, ManifestBody, Platform, PlatformChoice,
+};
+use hod_report::{Event, Reporter};
 
 /// Maximum nesting of indexes.
 pub(super) const DEPTH_MAX: usize = 8;

@@ -11,9 +11,9 @@ use super::sink::{Batching, Content, Handover, Visibility};
 use super::{
     Attempts, BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
 };
-use crate::oci::Digest;
-use crate::registry::{Failure, RetryPolicy};
-use crate::report::{BlobRoute, Event, Reporter};
+use hod_oci::Digest;
+use hod_registry::{Failure, RetryPolicy};
+use hod_report::{BlobRoute, Event, Reporter};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
 /// small layers do not wait behind a few large layers.

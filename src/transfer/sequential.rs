@@ -13,14 +13,14 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{BlobContent, Origins, Plan, Presence, TransferError};
-use crate::bridge::{self, CHUNKS_MAX};
-use crate::bundle::{
+use hod_bridge::CHUNKS_MAX;
+use hod_bundle::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
 };
-use crate::fsx::{self, CHUNK_LEN};
-use crate::layout::Collection;
-use crate::oci::{Digest, Manifest};
-use crate::report::{Event, Reporter};
+use hod_fsx::CHUNK_LEN;
+use hod_layout::Collection;
+use hod_oci::{Digest, Manifest};
+use hod_report::{Event, Reporter};
 use std::ops::ControlFlow;
 
 /// Maximum number of blobs in progress after the reader.
@@ -112,7 +112,7 @@ pub(super) fn turns_of_collection(
 ) -> Vec<Turn> {
     let (turns, waiting) = wait_for(plan);
     let (collection, reporter) = (Arc::clone(collection), Arc::clone(reporter));
-    tokio::spawn(bridge::run(move || {
+    tokio::spawn(hod_bridge::run(move || {
         let mut pump = Pump::new(waiting);
         let read = collection.read_blobs(&mut |digest, content| {
             pump.hand(digest, content);
@@ -177,7 +177,7 @@ impl StreamedBundle {
 
     /// The same for a file, whose head is available at once: waits for it on this thread.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, BundleError> {
-        let file = fsx::open(path).map_err(|source| BundleError::Read {
+        let file = hod_fsx::open(path).map_err(|source| BundleError::Read {
             path: path.into(),
             source,
         })?;
@@ -203,7 +203,7 @@ fn lost(path: &Path) -> BundleError {
 fn no_thread(path: &Path, source: std::io::Error) -> BundleError {
     BundleError::Read {
         path: path.to_owned(),
-        source: fsx::Error::new("read", path, source),
+        source: hod_fsx::Error::new("read", path, source),
     }
 }
 
@@ -235,7 +235,7 @@ fn spawn_reader(
         // The receiver may be gone.
         let _ = end.send(Some(ended));
     };
-    bridge::spawn_apart(read).map_err(|source| no_thread(path, source))
+    hod_bridge::spawn_apart(read).map_err(|source| no_thread(path, source))
 }
 
 /// The sink of the one reader: first it keeps the manifests, then it hands out blobs.

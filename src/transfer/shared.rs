@@ -25,12 +25,12 @@ use super::{
     Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source,
     SourceCaps, TransferError, Wanted,
 };
-use crate::bundle::{Bundle, BundleManifest, Signed};
-use crate::layout::Collection;
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
-use crate::registry::HostState;
-use crate::report::{BlobRoute, Reporter};
-use crate::store::Store;
+use hod_bundle::{Bundle, BundleManifest, Signed};
+use hod_layout::Collection;
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
+use hod_registry::HostState;
+use hod_report::{BlobRoute, Reporter};
+use hod_store::Store;
 
 /// How long the first target that asks for a blob waits for the others.
 const JOIN_WAIT: Duration = Duration::from_secs(2);

@@ -24,7 +24,7 @@ pub use store::{ReferrerTags, StoreSink, StoreSinkOptions, Visibility, publicati
 pub use take_over::{LinkChoice, ManifestFiles};
 
 use super::{ImageOutcome, Plan, PlannedBlob, TransferError};
-use crate::report::BlobRoute;
+use hod_report::BlobRoute;
 
 /// How many images a sink publishes in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Placed, Resolved, Source, TransferError};
-use crate::oci::{Descriptor, Digest, Manifest};
+use hod_oci::{Descriptor, Digest, Manifest};
 
 /// Who says how long a blob is.
 #[derive(Debug, Clone, PartialEq, Eq)]

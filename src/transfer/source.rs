@@ -31,13 +31,12 @@ pub use wanted::{Destination, Locate, Location, Wanted};
 
 use super::sequential::Turn;
 use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
-use crate::bridge;
-use crate::bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
-use crate::layout::Collection;
-use crate::oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
-use crate::registry::HostState;
-use crate::report::Reporter;
-use crate::store::{Soundness, Store, examine};
+use hod_bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
+use hod_layout::Collection;
+use hod_oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
+use hod_registry::HostState;
+use hod_report::Reporter;
+use hod_store::{Soundness, Store, examine};
 
 /// What the sources of a kind can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub struct SourceCaps {
 #[cfg(test)]
 impl SourceCaps {
     /// Those of the sources that tests make up.
-    pub(in crate::transfer) const FAR: Self = Self {
+    pub(crate) const FAR: Self = Self {
         reach: Reach::Remote,
         order: ReadOrder::Any,
         keeping: Keeping::Inside,
@@ -385,7 +384,7 @@ impl dyn Source {
         for location in &blob.from {
             match self.open_blob(location, &blob.descriptor).await {
                 Ok(BlobContent::File(range)) => {
-                    return bridge::run(move || match examine(&digest, &range)? {
+                    return hod_bridge::run(move || match examine(&digest, &range)? {
                         Soundness::Sound => Ok(()),
                         Soundness::Damaged { actual } => Err(TransferError::DamagedSource {
                             paths: vec![range.path],

@@ -1,8 +1,8 @@
 //! Why a pattern for tags stands for no images.
 
-use crate::hint::Hint;
-use crate::oci::{Registry, Tag};
-use crate::report::amount::format_count;
+use hod_oci::{Registry, Tag};
+use hod_report::Hint;
+use hod_report::amount::format_count;
 
 /// A pattern that stands for no images.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,6 @@ mod garbled;
 mod layouts;
 mod targets;
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
 use crate::support::images::{
@@ -24,7 +22,7 @@ fn has(registry: &TestRegistry, name: &str, image: &Image) {
 
 /// What there is in the working directory.
 fn names(env: &TestEnv) -> Vec<std::ffi::OsString> {
-    let mut names = fsx::read_dir_names(&env.work()).unwrap();
+    let mut names = hod_fsx::read_dir_names(&env.work()).unwrap();
     names.sort();
     names
 }

@@ -1,8 +1,6 @@
 //! `hod copy` to a bundle: from anything that can be read in any order, with the bytes that `pull`
 //! and `pack` make.
 
-use hod::fsx;
-
 use crate::copy::{kinds, put_kinds, source};
 use crate::support::env::TestEnv;
 use crate::support::fault_proxy::FaultProxy;
@@ -23,7 +21,7 @@ fn large(env: &TestEnv) -> (TestRegistry, FaultProxy) {
 
 #[track_caller]
 fn names(env: &TestEnv, dir: &str) -> Vec<String> {
-    let names = fsx::read_dir_names(&env.path(dir)).unwrap();
+    let names = hod_fsx::read_dir_names(&env.path(dir)).unwrap();
     let mut names: Vec<String> = names
         .iter()
         .map(|name| name.to_string_lossy().into_owned())
@@ -41,7 +39,7 @@ fn a_list_becomes_the_bundle_that_pull_and_pack_make() {
     env.run_line(&pull).success();
     for name in ["site.tar", "site.tar.zst"] {
         for dir in ["packed", "copied"] {
-            fsx::create_dir_all(&env.path(dir)).unwrap();
+            hod_fsx::create_dir_all(&env.path(dir)).unwrap();
         }
         let pack = format!("pack store --output packed/{name}");
         env.run_line(&pack).success();
@@ -139,7 +137,7 @@ fn a_cut_line_is_resumed_and_a_line_that_stays_cut_leaves_nothing() {
         let host = proxy.host();
         format!("copy one.txt bundle:out/{name} --source {host} --index keep")
     };
-    fsx::create_dir_all(&env.path("out")).unwrap();
+    hod_fsx::create_dir_all(&env.path("out")).unwrap();
     env.run_line(&line("a.tar")).success();
     for name in ["b.tar", "b.tar.zst"] {
         proxy.fail(blobs().once_each().does(Effect::CutBody(1 << 20)));
@@ -165,7 +163,7 @@ fn a_cut_line_is_resumed_and_a_line_that_stays_cut_leaves_nothing() {
 fn a_killed_copy_leaves_what_the_next_one_removes() {
     let env = TestEnv::new();
     let (_registry, proxy) = large(&env);
-    fsx::create_dir_all(&env.path("out")).unwrap();
+    hod_fsx::create_dir_all(&env.path("out")).unwrap();
     let line = format!(
         "copy one.txt bundle:out/site.tar --source {} --index keep",
         proxy.host()

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv};
 use crate::support::images::image;
 use crate::support::random::Random;
@@ -35,7 +33,7 @@ impl Bit {
     fn flip(self, path: &Path, bytes: &[u8]) {
         let mut flipped = bytes.to_vec();
         flipped[self.at] ^= self.mask;
-        fsx::write_file(path, &flipped).unwrap();
+        hod_fsx::write_file(path, &flipped).unwrap();
     }
 }
 
@@ -121,7 +119,7 @@ fn any_flipped_bit_of_a_store_is_named() {
             names(&problems, path_text),
             "{path_text} {bit:?}: {problems}"
         );
-        fsx::write_file(&path, &bytes).unwrap();
+        hod_fsx::write_file(&path, &bytes).unwrap();
     }
     let output = zoo.env.run_line("verify store").success();
     assert_eq!(output.stdout, "");
@@ -136,7 +134,7 @@ fn a_missing_or_cut_file_of_a_store_is_named() {
     for path in files.into_iter().take(30) {
         let bytes = read(&path);
         let path_text = path.strip_prefix(&store).unwrap().to_str().unwrap();
-        fsx::remove_file(&path).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
         let output = zoo.env.run_line("verify store");
         if output.code == Some(0) {
             // Nobody reads a tag's past, and an index may be there with a part of its children.
@@ -153,12 +151,12 @@ fn a_missing_or_cut_file_of_a_store_is_named() {
         }
         if !bytes.is_empty() {
             let cut = random.below(bytes.len());
-            fsx::write_file(&path, &bytes[..cut]).unwrap();
+            hod_fsx::write_file(&path, &bytes[..cut]).unwrap();
             let output = zoo.env.run_line("verify store").exits(4);
             let is_named = names(&output.stdout, path_text);
             assert!(is_named, "{path_text} at {cut}: {}", output.stdout);
         }
-        fsx::write_file(&path, &bytes).unwrap();
+        hod_fsx::write_file(&path, &bytes).unwrap();
     }
     let _ = zoo.env.run_line("verify store").success();
 }
@@ -231,14 +229,14 @@ fn a_cut_or_prolonged_bundle_is_found() {
         let path = zoo.env.path(bundle);
         for _ in 0..20 {
             let cut = 512 + random.below(bytes.len() - 512);
-            fsx::write_file(&path, &bytes[..cut]).unwrap();
+            hod_fsx::write_file(&path, &bytes[..cut]).unwrap();
             let _ = zoo.env.run_line(&format!("verify {bundle}")).exits(4);
             let line = format!("unpack {bundle} --output cut");
             let _ = zoo.env.run_line(&line).exits(4);
             assert!(!exists(&zoo.env.path("cut")));
         }
         let longer = [&bytes[..], b"!"].concat();
-        fsx::write_file(&path, &longer).unwrap();
+        hod_fsx::write_file(&path, &longer).unwrap();
         let _ = zoo.env.run_line(&format!("verify {bundle}")).exits(4);
         let line = format!("unpack {bundle} --output cut");
         let _ = zoo.env.run_line(&line).exits(4);

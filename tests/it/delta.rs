@@ -1,7 +1,7 @@
 //! Bundles that count on what their target has: packed against receipts and earlier bundles,
 //! checked before anything is written.
 
-use hod::bundle::{Bundle, BundleManifest, OriginKind, ReadOptions};
+use hod_bundle::{Bundle, BundleManifest, OriginKind, ReadOptions};
 
 use crate::support::docker_registry::{self, DockerRegistry};
 use crate::support::env::{Output, TestEnv};

@@ -3,8 +3,6 @@
 use std::net::TcpStream;
 use std::path::Path;
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv, finish};
 
 fn demo(env: &TestEnv, hod: &str) -> Output {
@@ -15,7 +13,7 @@ fn demo(env: &TestEnv, hod: &str) -> Output {
 /// Nothing that the demo made is there: neither files nor servers.
 #[track_caller]
 fn expect_gone(env: &TestEnv, output: &Output) {
-    let left = fsx::read_dir_names(&env.tmp()).unwrap();
+    let left = hod_fsx::read_dir_names(&env.tmp()).unwrap();
     assert!(left.is_empty(), "{left:?}");
     let urls = output.stdout.lines();
     for host in urls.filter_map(|line| line.strip_prefix("http://")) {

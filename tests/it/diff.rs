@@ -32,7 +32,7 @@ fn two(env: &TestEnv) {
 }
 
 fn fsx_rename(env: &TestEnv, from: &str, to: &str) {
-    hod::fsx::rename(&env.path(from), &env.path(to)).unwrap();
+    hod_fsx::rename(&env.path(from), &env.path(to)).unwrap();
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `hod doctor`: what is set, what answers, and nothing secret.
 
-use hod::fsx;
 use serde_json::{Value, json};
 
 use crate::support::docker_registry::{self, DockerRegistry, Tls};
@@ -25,13 +24,13 @@ fn shown(env: &TestEnv, host: &str, output: &Output) -> String {
 /// A file of the user's own, so that the system's is not read.
 fn own_conf(env: &TestEnv, text: &str) {
     let path = env.home().join(".config/containers/registries.conf");
-    fsx::write_file(&path, text.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, text.as_bytes()).unwrap();
 }
 
 fn log_in(env: &TestEnv, host: &str, auth: &str) {
     let config = json!({"auths": {format!("{host}/team"): {"auth": auth}}});
     let path = env.home().join(".docker/config.json");
-    fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn a_login_that_is_taken_and_one_that_is_not() {
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["check"], "logged in");
     // Without a login it may be that reading is all that is wanted.
-    fsx::remove_file(&env.home().join(".docker/config.json")).unwrap();
+    hod_fsx::remove_file(&env.home().join(".docker/config.json")).unwrap();
     let output = env.run_line(&format!("doctor {host}")).success();
     insta::assert_snapshot!("anonymous", shown(&env, host, &output));
 }
@@ -119,11 +118,11 @@ fn whose_certificate_is_not_trusted() {
     let dir = env.home().join(".config/containers/certs.d").join(host);
     let own = authority.client();
     for (name, text) in [("me.cert", &own.certificate), ("me.key", &own.key)] {
-        fsx::write_file(&dir.join(name), text.as_bytes()).unwrap();
+        hod_fsx::write_file(&dir.join(name), text.as_bytes()).unwrap();
     }
     let output = env.run_line(&format!("doctor {host}")).exits(1);
     insta::assert_snapshot!("untrusted", shown(&env, host, &output));
-    fsx::write_file(&dir.join("ca.crt"), authority.certificate.as_bytes()).unwrap();
+    hod_fsx::write_file(&dir.join("ca.crt"), authority.certificate.as_bytes()).unwrap();
     let output = env.run_line(&format!("doctor {host}")).success();
     insta::assert_snapshot!("trusted", shown(&env, host, &output));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hod::store::Store;
+use hod_store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, path_contains};
@@ -99,7 +99,7 @@ fn a_target_names_the_one_image_that_it_gets() {
     let refused = env.run(["copy", "store", "oci:two:9.9"]).exits(2).stderr;
     let expect = "`two:9.9` names one image, and 3 are to be copied";
     assert!(refused.contains(expect), "{refused}");
-    assert!(!hod::fsx::try_stat(&env.path("two")).is_ok_and(|stat| stat.is_some()));
+    assert!(!hod_fsx::try_stat(&env.path("two")).is_ok_and(|stat| stat.is_some()));
 }
 
 #[test]

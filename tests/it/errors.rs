@@ -11,15 +11,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
 use hod::cli::ui::render_error;
-use hod::fsx;
-use hod::hint::Hint;
-use hod::layout::NoDockerImage;
-use hod::oci::{ContentMismatch, Digest, ManifestError};
-use hod::report::ErrorClass;
-use hod::store::StoreError;
-use hod::transfer::{
+use hod_bundle::{BundleError, KeyError, ReceiptError, SignError, SignatureError};
+use hod_layout::NoDockerImage;
+use hod_oci::{ContentMismatch, Digest, ManifestError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_store::StoreError;
+use hod_transfer::{
     AbsentChild, BlobHolder, Holder, SizeClaim, TargetFailure, TransferError, Unmatched, Wish,
 };
 
@@ -33,8 +32,8 @@ fn path() -> PathBuf {
     PathBuf::from("/data/store")
 }
 
-fn absent_file() -> fsx::Error {
-    fsx::open(&PathBuf::from("/nonexistent/file")).unwrap_err()
+fn absent_file() -> hod_fsx::Error {
+    hod_fsx::open(&PathBuf::from("/nonexistent/file")).unwrap_err()
 }
 
 /// Renders each error, with its hint, under its variant's name.

@@ -3,8 +3,7 @@
 
 use std::process::Stdio;
 
-use hod::fsx;
-use hod::store::Store;
+use hod_store::Store;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv, finish};
@@ -29,7 +28,7 @@ fn site() -> TestEnv {
     ] {
         env.run_line(line).success();
     }
-    fsx::remove_file(&env.path("cut.003.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("cut.003.tar")).unwrap();
     env.write("absent.txt", "acme/none:1\n");
     env.write("present.txt", "acme/api:1\n");
     env.write("file", "text");
@@ -43,7 +42,7 @@ fn piped(env: &TestEnv, line: &str, stdin: &str) -> Output {
     let mut command = env.hod();
     command
         .args(line.split_whitespace())
-        .stdin(Stdio::from(fsx::open(&env.path(stdin)).unwrap()));
+        .stdin(Stdio::from(hod_fsx::open(&env.path(stdin)).unwrap()));
     finish(&mut command)
 }
 

@@ -10,8 +10,7 @@ pub(crate) use sources::tar;
 
 use std::path::Path;
 
-use hod::fsx;
-use hod::oci::{Digest, MediaType};
+use hod_oci::{Digest, MediaType};
 
 use crate::support::docker_registry;
 use crate::support::env::{Output, TestEnv, finish};
@@ -112,7 +111,7 @@ fn archives_are_the_same_whatever_they_are_made_from_and_with() {
         let first = format!("{format}.tar");
         let line = format!("export store --format {format} --output {first}");
         let _ = env.run_line(&line).success();
-        let bytes = hod::fsx::read(&env.path(&first), u64::MAX - 1).unwrap();
+        let bytes = hod_fsx::read(&env.path(&first), u64::MAX - 1).unwrap();
         for (source, jobs) in [("site.tar", 1), ("site.tar.zst", 3), ("store", 7)] {
             if (source, format) == ("site.tar.zst", "docker-archive") {
                 continue;
@@ -120,9 +119,9 @@ fn archives_are_the_same_whatever_they_are_made_from_and_with() {
             let line =
                 format!("export {source} --format {format} --output again.tar --jobs {jobs}");
             let _ = env.run_line(&line).success();
-            let again = hod::fsx::read(&env.path("again.tar"), u64::MAX - 1).unwrap();
+            let again = hod_fsx::read(&env.path("again.tar"), u64::MAX - 1).unwrap();
             assert!(again == bytes, "{format} from {source}");
-            fsx::remove_file(&env.path("again.tar")).unwrap();
+            hod_fsx::remove_file(&env.path("again.tar")).unwrap();
         }
     }
 }
@@ -139,7 +138,7 @@ fn docker_archives_hold_configurations_and_layers() {
     let _ = env.run_line("unpack saved.tar --output again").success();
     let line = "export again --format docker-archive --output again.tar";
     let _ = env.run_line(line).success();
-    let read = |name: &str| hod::fsx::read(&env.path(name), u64::MAX - 1).unwrap();
+    let read = |name: &str| hod_fsx::read(&env.path(name), u64::MAX - 1).unwrap();
     assert!(read("saved.tar") == read("again.tar"));
     system(&env, "gzip", "-k saved.tar");
     let _ = env
@@ -221,7 +220,7 @@ fn layouts_share_blobs_and_are_added_to() {
     let image = plain_images().remove(0).1;
     let blob = &image.blobs[0].digest;
     let path = env.path(format!("layout/blobs/sha256/{}", blob.hex()));
-    assert!(hod::fsx::stat(&path).unwrap().n_links > 1);
+    assert!(hod_fsx::stat(&path).unwrap().n_links > 1);
     let _ = env.run_line("verify layout").success();
 }
 
@@ -295,10 +294,10 @@ fn a_damaged_layer_is_in_no_archive() {
     let (name, image) = plain_images().remove(0);
     let layer = image.top().blobs().nth(2).unwrap().digest.clone();
     let path = env.store("store").blob_path(&layer);
-    let mut bytes = hod::fsx::read(&path, u64::MAX - 1).unwrap();
+    let mut bytes = hod_fsx::read(&path, u64::MAX - 1).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    hod::fsx::write_file(&path, &bytes).unwrap();
+    hod_fsx::write_file(&path, &bytes).unwrap();
     for format in ["oci-archive", "docker-archive"] {
         let line = format!("export store --format {format} --output {format}.tar");
         let stderr = env.run_line(&line).exits(4).stderr;
@@ -346,7 +345,7 @@ fn skopeo_reads_what_hod_exports() {
                 let _ = skopeo::run(&env, &line).success();
             } else {
                 skopeo::copy(&env, "--all", (&from, &format!("dir:{dir}")));
-                let top = hod::fsx::read(&env.path(format!("{dir}/manifest.json")), 1 << 20);
+                let top = hod_fsx::read(&env.path(format!("{dir}/manifest.json")), 1 << 20);
                 assert_eq!(&Digest::of(&top.unwrap()), image.digest(), "{from}");
             }
             assert!(
@@ -394,7 +393,7 @@ fn hod_reads_what_skopeo_writes() {
 /// The one image of an OCI layout that skopeo wrote, which may have converted it.
 fn as_oci(env: &TestEnv, layout: &str) -> Image {
     let root = env.path(layout);
-    let collection = hod::layout::Collection::open_dir(&root).unwrap().unwrap();
+    let collection = hod_layout::Collection::open_dir(&root).unwrap().unwrap();
     let top = collection.images()[0].digest.clone();
     let manifest = collection.read_manifest(&top).unwrap().unwrap();
     let read = |digest: &Digest| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hod::fsx::{self, WalkKind};
-use hod::store::Store;
+use hod_fsx::WalkKind;
+use hod_store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::images::{Compression, Format, Image, ImageBuilder, index, layer};
@@ -61,10 +61,10 @@ fn product() -> Vec<(&'static str, Image)> {
 /// Every file of a store's tree, by its path below the store; without hod's own state.
 fn files(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for entry in fsx::walk(&store.join("docker"), |_| true) {
+    for entry in hod_fsx::walk(&store.join("docker"), |_| true) {
         let entry = entry.unwrap();
         if entry.kind == WalkKind::File {
-            let bytes = fsx::read(&entry.path, 1 << 20).unwrap();
+            let bytes = hod_fsx::read(&entry.path, 1 << 20).unwrap();
             files.insert(entry.path.strip_prefix(store).unwrap().to_owned(), bytes);
         }
     }
@@ -88,11 +88,11 @@ fn the_registry_is_as_it_is_made_here_and_whole() {
     }
     let (made, registry) = (files(&store), dir().join("registry"));
     if must_write() {
-        if fsx::try_stat(&registry).unwrap().is_some() {
+        if hod_fsx::try_stat(&registry).unwrap().is_some() {
             remove_tree(&registry).unwrap();
         }
         for (path, bytes) in &made {
-            fsx::write_file(&registry.join(path), bytes).unwrap();
+            hod_fsx::write_file(&registry.join(path), bytes).unwrap();
         }
     }
     let kept = files(&registry);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -245,7 +244,7 @@ fn how_a_run_goes_and_what_it_writes() {
             assert!(digests.contains(digest.as_str()), "{name}: {digests}");
         }
         for file in ["report.json", "retry.txt", "digests.txt"] {
-            fsx::remove_file(&site.env.path(file)).unwrap();
+            hod_fsx::remove_file(&site.env.path(file)).unwrap();
         }
         let verb = verb();
         let line = format!("{} --json", verb.line);

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hod::bundle::{Bundle, ReadOptions};
-use hod::fsx;
+use hod_bundle::{Bundle, ReadOptions};
 use serde_json::Value;
 
 use crate::support::disk::SmallDisk;
@@ -32,12 +31,12 @@ fn foreseen(env: &TestEnv, line: &str) -> Value {
 }
 
 fn len(path: &Path) -> u64 {
-    fsx::stat(path).unwrap().len
+    hod_fsx::stat(path).unwrap().len
 }
 
 /// The files in the working directory, hidden ones too.
 fn names(env: &TestEnv) -> Vec<PathBuf> {
-    let names = fsx::read_dir_names(&env.work()).unwrap();
+    let names = hod_fsx::read_dir_names(&env.work()).unwrap();
     let mut names: Vec<PathBuf> = names.into_iter().map(PathBuf::from).collect();
     names.sort();
     names

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hod::fsx;
-use hod::store::Store;
+use hod_store::Store;
 
 use crate::support::env::{Output, TestEnv};
 use crate::support::images::{Compression, Image, ImageBuilder, Layer, layer, repository};
@@ -169,7 +168,7 @@ fn a_login_never_goes_to_the_url() {
     );
     registry.add("win/app:1", &image(&[url]));
     let config = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, vendor.host());
-    fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes()).unwrap();
+    hod_fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes()).unwrap();
     let options = format!("--foreign-layers --plain-http {}", vendor.host());
     let _ = pull(&env, &registry, &options).success();
     let seen = vendor.seen();
@@ -282,7 +281,7 @@ fn an_image_whose_foreign_layer_the_store_lacks_is_not_removed() {
     let select = "select list.txt --store store --output tree";
     let _ = env.run_line(&format!("{select} --link copy")).success();
     let stored = env.store("store").blob_path(&base().blob.digest);
-    fsx::remove_file(&stored).unwrap();
+    hod_fsx::remove_file(&stored).unwrap();
     env.write("other.txt", "other:1\n");
     let other = select.replace("list.txt", "other.txt");
     let refused = env.run_line(&format!("{other} --replace")).exits(5);

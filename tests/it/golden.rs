@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hod::bundle::{
+use hod_bundle::{
     BaseBlob, Bundle, BundleFile, BundleImage, BundleManifest, FileContent, Held, Origin,
     OriginKind, PackBlob, PackPlan, Place, ReadOptions,
 };
-use hod::fsx::{self, FileRange};
-use hod::oci::{Digest, MediaType, Platform, RepositoryName};
+use hod_fsx::FileRange;
+use hod_oci::{Digest, MediaType, Platform, RepositoryName};
 
 use crate::support::env::TestEnv;
 use crate::support::tree::{read, whole_images};
@@ -290,9 +290,9 @@ impl Golden {
             .iter()
             .map(|(digest, (bytes, _))| {
                 let path = dir.join(digest.hex());
-                fsx::write_file(&path, bytes).unwrap();
+                hod_fsx::write_file(&path, bytes).unwrap();
                 let range = FileRange {
-                    file: Arc::new(fsx::open(&path).unwrap()),
+                    file: Arc::new(hod_fsx::open(&path).unwrap()),
                     path,
                     offset: 0,
                     len: bytes.len() as u64,
@@ -312,8 +312,8 @@ fn frozen_bundles_are_written_today_as_they_were() {
         let frozen = golden.files();
         if crate::fixtures::must_write() {
             for (path, from) in frozen.iter().zip(&written) {
-                if fsx::try_stat(path).unwrap().is_none() {
-                    fsx::write_file(path, &read(from)).unwrap();
+                if hod_fsx::try_stat(path).unwrap().is_none() {
+                    hod_fsx::write_file(path, &read(from)).unwrap();
                 }
             }
         }
@@ -371,7 +371,7 @@ fn meaning(manifest: &BundleManifest) -> String {
             Place::Everywhere => "everywhere".to_owned(),
             Place::Volume(volume) => format!("in {volume}"),
             Place::Parts(parts) => {
-                let part = |part: &hod::bundle::Part| {
+                let part = |part: &hod_bundle::Part| {
                     format!(
                         "{} of {} in {}",
                         short(&part.digest),
@@ -557,7 +557,7 @@ fn frozen_bundles_are_verified_listed_and_unpacked() {
     // Joined, in one pass.
     let mut unpack = env.hod();
     unpack.args(["unpack", "-", "--output", "joined.d"]);
-    unpack.stdin(fsx::open(&env.path("divided.tar")).unwrap());
+    unpack.stdin(hod_fsx::open(&env.path("divided.tar")).unwrap());
     let _ = crate::support::env::finish(&mut unpack).success();
     let _ = env.run_line("verify joined.d").success();
     // What the delta counts on is there, or it is not.

@@ -12,7 +12,6 @@ mod stand_in;
 mod tokens;
 
 use base64::Engine as _;
-use hod::fsx;
 
 use crate::support::env::{Output, TestEnv};
 use crate::support::harbor::{Harbor, Kind, Role};
@@ -55,7 +54,7 @@ impl Site {
         let host = self.harbor.host();
         let config = format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}"}}}}}}"#);
         let path = self.env.home().join(".docker/config.json");
-        fsx::write_file(&path, config.as_bytes()).unwrap();
+        hod_fsx::write_file(&path, config.as_bytes()).unwrap();
     }
 
     /// Puts an image into the store.

@@ -5,7 +5,7 @@ mod names;
 mod sizes;
 mod units;
 
-use hod::oci::{Digest, Manifest};
+use hod_oci::{Digest, Manifest};
 use serde_json::{Value, json};
 
 use crate::support::env::{Output, TestEnv};

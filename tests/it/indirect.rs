@@ -3,8 +3,6 @@
 
 use std::os::unix::fs::symlink;
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::image;
 use crate::support::registry::TestRegistry;
@@ -34,11 +32,11 @@ fn site() -> (TestEnv, TestRegistry) {
 /// Moves a directory of `out` elsewhere and puts a link in its place.
 fn divert(env: &TestEnv, dir: &str) {
     let (from, to) = (env.path("out").join(dir), env.path("elsewhere"));
-    if fsx::try_stat(&from).unwrap().is_none() {
-        fsx::create_dir_all(&to).unwrap();
-        fsx::create_dir_all(from.parent().unwrap()).unwrap();
+    if hod_fsx::try_stat(&from).unwrap().is_none() {
+        hod_fsx::create_dir_all(&to).unwrap();
+        hod_fsx::create_dir_all(from.parent().unwrap()).unwrap();
     } else {
-        fsx::rename(&from, &to).unwrap();
+        hod_fsx::rename(&from, &to).unwrap();
     }
     symlink(&to, &from).unwrap();
 }
@@ -171,8 +169,8 @@ fn only_the_image_behind_a_link_fails() {
         "four.txt",
         "acme/api:1\nacme/db:1\nacme/web:1\nacme/worker:1\n",
     );
-    fsx::create_dir_all(&env.path("elsewhere")).unwrap();
-    fsx::create_dir_all(&env.path("new").join(TREE).join("repositories/acme")).unwrap();
+    hod_fsx::create_dir_all(&env.path("elsewhere")).unwrap();
+    hod_fsx::create_dir_all(&env.path("new").join(TREE).join("repositories/acme")).unwrap();
     let web = env.path("new").join(TREE).join("repositories/acme/web");
     symlink(env.path("elsewhere"), web).unwrap();
     let line = format!(
@@ -194,14 +192,14 @@ fn only_the_image_behind_a_link_fails() {
 fn a_link_that_the_user_named_is_followed() {
     for line in [0, 1, 3, 4] {
         let (env, registry) = site();
-        fsx::create_dir_all(&env.path("disk")).unwrap();
-        fsx::rename(&env.path("out"), &env.path("disk/real")).unwrap();
+        hod_fsx::create_dir_all(&env.path("disk")).unwrap();
+        hod_fsx::rename(&env.path("out"), &env.path("disk/real")).unwrap();
         symlink("disk/real", env.path("out")).unwrap();
         env.run_line(&lines(&registry)[line]).success();
         assert_eq!(whole_images(&env.path("disk/real")).len(), 2);
     }
     let (env, _registry) = site();
-    fsx::create_dir_all(&env.path("disk")).unwrap();
+    hod_fsx::create_dir_all(&env.path("disk")).unwrap();
     symlink("disk", env.path("above")).unwrap();
     env.run_line("unpack all.tar --output above/new").success();
     assert_eq!(whole_images(&env.path("disk/new")).len(), 2);
@@ -210,8 +208,8 @@ fn a_link_that_the_user_named_is_followed() {
 #[test]
 fn layouts_are_not_written_through_a_link() {
     let (env, _registry) = site();
-    fsx::create_dir_all(&env.path("elsewhere")).unwrap();
-    fsx::create_dir_all(&env.path("layouts")).unwrap();
+    hod_fsx::create_dir_all(&env.path("elsewhere")).unwrap();
+    hod_fsx::create_dir_all(&env.path("layouts")).unwrap();
     symlink("../elsewhere", env.path("layouts/acme")).unwrap();
     let output = env.run_line("export store --output layouts").exits(1);
     assert!(output.stderr.contains("symbolic link"), "{}", output.stderr);

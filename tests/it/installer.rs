@@ -9,8 +9,6 @@ mod serving;
 use std::path::PathBuf;
 use std::process::Command;
 
-use hod::fsx;
-
 use crate::support::disk::SmallDisk;
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
@@ -44,7 +42,7 @@ impl Site {
             image.put_in(&store, &format!("app/{n}:1"));
         }
         drop(store);
-        fsx::create_dir_all(&env.path(at)).unwrap();
+        hod_fsx::create_dir_all(&env.path(at)).unwrap();
         let site = Self { env, at };
         let tool = static_hod().to_str().unwrap();
         let output = site.path(bundle);
@@ -53,7 +51,7 @@ impl Site {
         let _ = site.env.run(args).success();
         // Any of its files has it.
         let mut tar = site.env.command("tar");
-        let names = fsx::read_dir_names(&site.path("")).unwrap();
+        let names = hod_fsx::read_dir_names(&site.path("")).unwrap();
         tar.arg("-xf").arg(names.last().unwrap()).arg("install.sh");
         let _ = finish(tar.current_dir(site.env.path(at))).success();
         site
@@ -77,20 +75,20 @@ impl Site {
     /// Nothing was left where the tool ran.
     #[track_caller]
     fn check_tidy(&self) {
-        let left = fsx::read_dir_names(&self.env.tmp()).unwrap();
+        let left = hod_fsx::read_dir_names(&self.env.tmp()).unwrap();
         assert!(left.is_empty(), "{left:?}");
     }
 
     /// Changes a byte of a file in the middle of what `find` finds in it.
     fn damage(&self, name: &str, find: &[u8]) {
         let path = self.path(name);
-        let mut bytes = fsx::read(&path, u64::MAX - 1).unwrap();
+        let mut bytes = hod_fsx::read(&path, u64::MAX - 1).unwrap();
         let at = bytes
             .windows(find.len())
             .position(|part| part == find)
             .unwrap();
         bytes[at + find.len() / 2] ^= 1;
-        fsx::write_file(&path, &bytes).unwrap();
+        hod_fsx::write_file(&path, &bytes).unwrap();
     }
 }
 
@@ -152,18 +150,18 @@ fn what_is_damaged_or_missing_is_refused() {
     contains(&run().exits(4), "is not the hod that was packed");
     remove_tree(&site.path("hod")).unwrap();
     // A blob.
-    let whole = fsx::read(&site.path("site.tar"), u64::MAX - 1).unwrap();
+    let whole = hod_fsx::read(&site.path("site.tar"), u64::MAX - 1).unwrap();
     let blob = layer(10, 50_000, Compression::Uncompressed).blob.bytes;
     site.damage("site.tar", &blob[20_000..30_000]);
     contains(&run().exits(4), "install.sh ends with the exit code 4");
     assert_eq!(registry.send("HEAD", "/v2/app/0/manifests/1").status, 404);
     // The tool in the bundle.
-    fsx::write_file(&site.path("site.tar"), &whole).unwrap();
-    let tool = fsx::read(static_hod(), u64::MAX - 1).unwrap();
+    hod_fsx::write_file(&site.path("site.tar"), &whole).unwrap();
+    let tool = hod_fsx::read(static_hod(), u64::MAX - 1).unwrap();
     site.damage("site.tar", &tool[100_000..101_000]);
     contains(&run().exits(4), "is damaged: its sha256 is");
     // All of it.
-    fsx::remove_file(&site.path("site.tar")).unwrap();
+    hod_fsx::remove_file(&site.path("site.tar")).unwrap();
     contains(&run().exits(5), "neither site.tar nor site.001.tar is in");
     site.check_tidy();
 }
@@ -178,8 +176,8 @@ fn a_read_only_medium_and_noexec_directories_will_do() {
         return;
     };
     for name in ["site.tar", "install.sh"] {
-        let bytes = fsx::read(&site.path(name), u64::MAX - 1).unwrap();
-        fsx::write_file(&disk.path().join(name), &bytes).unwrap();
+        let bytes = hod_fsx::read(&site.path(name), u64::MAX - 1).unwrap();
+        hod_fsx::write_file(&disk.path().join(name), &bytes).unwrap();
     }
     disk.remount("ro");
     let registry = TestRegistry::start();
@@ -190,7 +188,7 @@ fn a_read_only_medium_and_noexec_directories_will_do() {
     let output = finish(command.args(["--registry", registry.host()])).success();
     contains(&output, "pushed 2 images: ");
     assert!(site.env.read("install.log").contains("pushed 2 images: "));
-    assert_eq!(fsx::read_dir_names(noexec.path()).unwrap().len(), 0);
+    assert_eq!(hod_fsx::read_dir_names(noexec.path()).unwrap().len(), 0);
 }
 
 #[test]

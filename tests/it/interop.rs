@@ -14,7 +14,7 @@ mod untar;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hod::fsx::{self, WalkKind};
+use hod_fsx::WalkKind;
 
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::env::TestEnv;
@@ -155,7 +155,7 @@ fn assert_is_layout(dir: &Path, image: &Image) {
 
 /// The name of a directory that is not there yet.
 fn fresh_dir(env: &TestEnv) -> String {
-    let n_used = fsx::read_dir_names(&env.work()).unwrap().len();
+    let n_used = hod_fsx::read_dir_names(&env.work()).unwrap().len();
     format!("copy-{n_used}")
 }
 
@@ -163,7 +163,7 @@ fn fresh_dir(env: &TestEnv) -> String {
 #[track_caller]
 fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for entry in fsx::walk(root, |_| true) {
+    for entry in hod_fsx::walk(root, |_| true) {
         let entry = entry.unwrap();
         assert_ne!(entry.kind, WalkKind::Special, "{}", entry.path.display());
         if entry.kind == WalkKind::File {
@@ -192,5 +192,5 @@ fn assert_same_files(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<Stri
 
 #[track_caller]
 fn read(path: &Path) -> Vec<u8> {
-    fsx::read(path, u64::MAX - 1).unwrap()
+    hod_fsx::read(path, u64::MAX - 1).unwrap()
 }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use crate::support::env::{TestEnv, finish};
 use crate::support::faults::{Effect, Fault, any_path, blob_path, upload_path};
@@ -75,7 +74,9 @@ impl Site {
         assert_same(&registry_tree(&path), &self.tree, store);
         assert_eq!(self.check_visible(&path), self.images.len());
         assert_eq!(
-            fsx::read_dir_names(&path.join(".hod/tmp")).unwrap().len(),
+            hod_fsx::read_dir_names(&path.join(".hod/tmp"))
+                .unwrap()
+                .len(),
             0
         );
         let _ = self.env.run_line(&format!("verify {store}")).success();
@@ -187,9 +188,9 @@ fn a_killed_unpack_of_a_compressed_bundle_goes_on() {
 fn a_killed_pack_leaves_the_old_bundle_and_the_next_one_cleans_up() {
     let site = Site::new();
     for name in ["b.tar", "b.tar.zst"] {
-        fsx::create_dir_all(&site.env.path(format!("whole-{name}"))).unwrap();
+        hod_fsx::create_dir_all(&site.env.path(format!("whole-{name}"))).unwrap();
         for round in 0..ROUNDS {
-            fsx::create_dir_all(&site.env.path(format!("{round}-{name}"))).unwrap();
+            hod_fsx::create_dir_all(&site.env.path(format!("{round}-{name}"))).unwrap();
         }
         let line = |dir: &str| format!("pack store --force --output {dir}-{name}/{name}");
         let time = site.time(&line("whole"));
@@ -200,7 +201,7 @@ fn a_killed_pack_leaves_the_old_bundle_and_the_next_one_cleans_up() {
             let bundle = dir.join(name);
             let has_old = round % 2 == 1;
             if has_old {
-                fsx::write_file(&bundle, b"old").unwrap();
+                hod_fsx::write_file(&bundle, b"old").unwrap();
             }
             for _ in 0..2 {
                 site.kill_within(&mut random, &line(&round.to_string()), time);
@@ -251,7 +252,7 @@ impl Site {
         let some = self.images.keys().filter(|name| name.starts_with("app/"));
         let some: Vec<&str> = some.take(4).map(String::as_str).collect();
         self.env.write("some.txt", some.join("\n"));
-        fsx::create_dir_all(&self.env.path(dir)).unwrap();
+        hod_fsx::create_dir_all(&self.env.path(dir)).unwrap();
         let flags = "--store store --no-tool --volume-size 240K";
         format!("pack some.txt {flags} --force --output {dir}/b.tar")
     }
@@ -317,7 +318,7 @@ fn a_killed_pack_leaves_the_old_volumes_or_the_new_ones() {
         let is_whole = |set: &Vec<Vec<u8>>| set.iter().all(|volume| there.contains(volume));
         assert!(sets.iter().any(is_whole), "{:?}", files(&path));
         // A reader finds them, by whichever volume it is given.
-        let by_old = fsx::read_dir_names(&path).unwrap().into_iter();
+        let by_old = hod_fsx::read_dir_names(&path).unwrap().into_iter();
         let mut by_old = by_old.filter(|name| name.to_string_lossy().contains("001."));
         let is_read = |name: std::ffi::OsString| {
             let line = format!("verify old/{}", name.to_string_lossy());
@@ -338,7 +339,7 @@ fn volumes_without_the_first_say_that_it_is_missing() {
     let site = Site::new();
     let line = site.pack_volumes("volumes");
     let _ = site.env.run_line(&line).success();
-    fsx::remove_file(&site.env.path("volumes/b.001.tar")).unwrap();
+    hod_fsx::remove_file(&site.env.path("volumes/b.001.tar")).unwrap();
     let unpack = "unpack volumes/b.002.tar --output out";
     let output = site.env.run_line(unpack).exits(5);
     let said = "volumes is missing: 1\n";
@@ -397,13 +398,13 @@ fn a_killed_copy_to_an_archive_leaves_none() {
             if is_done || exists(output) {
                 assert!(read(output) == read(&site.env.path("whole")), "{line}");
                 // The next run is to write it anew.
-                fsx::remove_file(output).unwrap();
+                hod_fsx::remove_file(output).unwrap();
             }
         });
-        let names = fsx::read_dir_names(&site.env.work()).unwrap();
+        let names = hod_fsx::read_dir_names(&site.env.work()).unwrap();
         let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains(".partial");
         assert!(!names.iter().any(is_left), "{names:?}");
-        fsx::remove_file(&site.env.path("whole")).unwrap();
+        hod_fsx::remove_file(&site.env.path("whole")).unwrap();
     }
 }
 
@@ -430,7 +431,7 @@ fn a_killed_push_goes_on() {
             let _ = site.env.run_line(&line).success();
             time.get_or_insert(start.elapsed());
             assert_eq!(site.check_visible(store), site.images.len(), "{source}");
-            let problems = hod::store::verify(registry.store(), 2, &|_| ())
+            let problems = hod_store::verify(registry.store(), 2, &|_| ())
                 .unwrap()
                 .problems;
             assert_eq!(problems, []);

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Compression, Image, ImageBuilder, layer};
 use crate::support::programs::{are_here, is_sweep};
@@ -93,15 +91,15 @@ impl Site {
     }
 
     fn clear(&self) {
-        for name in fsx::read_dir_names(&self.env.work()).unwrap() {
+        for name in hod_fsx::read_dir_names(&self.env.work()).unwrap() {
             let path = self.env.path(&name);
             if !is_output(&name.to_string_lossy()) {
                 continue;
             }
-            if fsx::stat(&path).unwrap().is_dir {
+            if hod_fsx::stat(&path).unwrap().is_dir {
                 remove_tree(&path).unwrap();
             } else {
-                fsx::remove_file(&path).unwrap();
+                hod_fsx::remove_file(&path).unwrap();
             }
         }
     }
@@ -182,7 +180,7 @@ fn check(at: usize, (line, made): Verb) {
     assert_eq!(run.0.code, Some(0), "{line}: {}", run.0.stderr);
     let expect = site.result(made, &run);
     let counts = counts(&site.env.read("calls.log"));
-    fsx::remove_file(&site.env.path("calls.log")).unwrap();
+    hod_fsx::remove_file(&site.env.path("calls.log")).unwrap();
     let inputs = site.inputs();
     let mut n_failed = 0;
     for (row, (call, errors)) in CALLS.into_iter().enumerate() {

@@ -80,8 +80,8 @@ fn one_platform_of_an_unchanged_index_costs_one_head_too() {
         // What is kept for that is no part of the tree, and may be damaged.
         let _ = env.run_line(&format!("verify {store}")).success();
         let originals = env.path(format!("{store}/.hod/originals"));
-        for name in hod::fsx::read_dir_names(&originals).unwrap() {
-            hod::fsx::write_file(&originals.join(name), b"{}").unwrap();
+        for name in hod_fsx::read_dir_names(&originals).unwrap() {
+            hod_fsx::write_file(&originals.join(name), b"{}").unwrap();
         }
         let third = env.run_line(&line).success();
         assert_eq!(third.stdout, first.stdout);

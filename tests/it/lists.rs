@@ -1,7 +1,5 @@
 //! Lists as people have them: what is read, what is refused, and what is said of it.
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::image;
 use crate::support::registry::TestRegistry;
@@ -66,7 +64,7 @@ fn files_longer_than_any_list_are_refused_for_what_they_are() {
         let env = TestEnv::new();
         env.write("list.txt", bytes);
         for list in ["list.txt", "-"] {
-            let stdin = fsx::open(&env.path("list.txt")).unwrap();
+            let stdin = hod_fsx::open(&env.path("list.txt")).unwrap();
             let mut hod = env.hod();
             hod.args(["pull", list, "--store", "store", "--source", "127.0.0.1:1"]);
             let output = finish(hod.stdin(stdin)).exits(2);

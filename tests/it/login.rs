@@ -6,7 +6,6 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hod::fsx;
 use serde_json::json;
 
 use crate::support::docker_registry::{self, DockerRegistry, Door, PASSWORD, USER};
@@ -81,7 +80,9 @@ fn pull_line(host: &str) -> String {
 
 fn config(env: &TestEnv) -> String {
     let path = env.home().join(".docker/config.json");
-    let bytes = fsx::try_read(&path, 1 << 20).unwrap().unwrap_or_default();
+    let bytes = hod_fsx::try_read(&path, 1 << 20)
+        .unwrap()
+        .unwrap_or_default();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -94,7 +95,7 @@ fn mode(path: &std::path::Path) -> u32 {
 #[expect(clippy::disallowed_methods, reason = "modes are set here alone")]
 fn helper(env: &TestEnv, name: &str, script: &str) -> String {
     let path = env.path(format!("bin/docker-credential-{name}"));
-    fsx::write_file(&path, format!("#!/bin/sh\n{script}").as_bytes()).unwrap();
+    hod_fsx::write_file(&path, format!("#!/bin/sh\n{script}").as_bytes()).unwrap();
     let permissions = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&path, permissions).unwrap();
     format!("{}:/usr/bin:/bin", env.path("bin").display())
@@ -222,7 +223,7 @@ fn a_helper_keeps_gives_and_forgets() {
     let host = registry.host();
     let path = helper(&env, "files", KEEPER);
     let config_path = env.home().join(".docker/config.json");
-    fsx::write_file(&config_path, br#"{"credsStore": "files", "other": [1.0]}"#).unwrap();
+    hod_fsx::write_file(&config_path, br#"{"credsStore": "files", "other": [1.0]}"#).unwrap();
     let path = [("PATH", path.as_str())];
     let line = format!("login {host} --username {USER} --password-stdin");
     let output = run(&env, &line, PASSWORD, &path).success();
@@ -234,7 +235,7 @@ fn a_helper_keeps_gives_and_forgets() {
     let text = config(&env);
     assert!(text.contains(&format!("\"{host}\": {{}}")), "{text}");
     assert!(text.contains("[1.0]") && !text.contains("auth\""), "{text}");
-    let kept = fsx::read(&env.home().join("kept"), 999).unwrap();
+    let kept = hod_fsx::read(&env.home().join("kept"), 999).unwrap();
     let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
     assert_eq!(
         kept,
@@ -246,15 +247,15 @@ fn a_helper_keeps_gives_and_forgets() {
         registry.add(name, &image(2));
     }
     env.write("list.txt", names.join("\n"));
-    fsx::remove_file(&env.home().join("calls")).unwrap();
+    hod_fsx::remove_file(&env.home().join("calls")).unwrap();
     let _ = run(&env, &pull_line(host), "", &path).success();
-    let calls = fsx::read(&env.home().join("calls"), 999).unwrap();
+    let calls = hod_fsx::read(&env.home().join("calls"), 999).unwrap();
     assert_eq!(calls, b"get\n");
-    let asked = fsx::read(&env.home().join("asked"), 999).unwrap();
+    let asked = hod_fsx::read(&env.home().join("asked"), 999).unwrap();
     assert_eq!(asked, host.as_bytes());
     let _ = run(&env, &format!("logout {host}"), "", &path).success();
     assert!(
-        fsx::try_read(&env.home().join("kept"), 9)
+        hod_fsx::try_read(&env.home().join("kept"), 9)
             .unwrap()
             .is_none()
     );
@@ -270,7 +271,7 @@ fn a_helper_that_fails_is_named_with_what_it_says() {
     env.write("list.txt", "team/app:1\n");
     let config_path = env.home().join(".docker/config.json");
     let config = json!({"credHelpers": {host: "broken"}});
-    fsx::write_file(&config_path, config.to_string().as_bytes()).unwrap();
+    hod_fsx::write_file(&config_path, config.to_string().as_bytes()).unwrap();
     let path = helper(&env, "broken", "echo 'the vault is sealed'; exit 1\n");
     let path = [("PATH", path.as_str())];
     let output = run(&env, &pull_line(host), "", &path).exits(5);
@@ -282,7 +283,7 @@ fn a_helper_that_fails_is_named_with_what_it_says() {
         output.stderr
     );
     // A store that is not on this machine only explains why there is no login.
-    fsx::write_file(&config_path, br#"{"credsStore": "desktop.exe"}"#).unwrap();
+    hod_fsx::write_file(&config_path, br#"{"credsStore": "desktop.exe"}"#).unwrap();
     let output = run(&env, &pull_line(host), "", &path).exits(5);
     assert!(
         output
@@ -304,7 +305,7 @@ fn what_is_given_for_this_run_counts_first() {
     let line = pull_line(host);
     let wrong = json!({"auths": {host: {"auth": encoded("wrong")}}}).to_string();
     let docker_config = env.home().join(".docker/config.json");
-    fsx::write_file(&docker_config, wrong.as_bytes()).unwrap();
+    hod_fsx::write_file(&docker_config, wrong.as_bytes()).unwrap();
     let right = ("HOD_PASSWORD", PASSWORD);
     let user = ("HOD_USERNAME", USER);
     let bad = ("HOD_PASSWORD", "wr0ng");
@@ -397,15 +398,15 @@ fn a_file_that_cannot_be_used_does_not_stop_who_does_not_need_it() {
     env.write("list.txt", "team/app:1\n");
     let path = env.home().join(".config/containers/auth.json");
     let docker = json!({"auths": {host: {"auth": encoded(PASSWORD)}}}).to_string();
-    fsx::write_file(&env.home().join(".docker/config.json"), docker.as_bytes()).unwrap();
+    hod_fsx::write_file(&env.home().join(".docker/config.json"), docker.as_bytes()).unwrap();
     let shown = path.display().to_string();
     let check = |text: Option<&str>, warns: bool| {
         let _ = remove_tree(&env.path("store"));
         if let Some(text) = text {
-            fsx::write_file(&path, text.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, text.as_bytes()).unwrap();
         } else {
-            fsx::remove_file(&path).unwrap();
-            fsx::create_dir_all(&path).unwrap();
+            hod_fsx::remove_file(&path).unwrap();
+            hod_fsx::create_dir_all(&path).unwrap();
         }
         let output = env.run_line(&pull_line(host)).success();
         let warning = format!("warning: logins in `{shown}` are ignored");
@@ -432,7 +433,7 @@ fn a_bad_entry_of_the_host_itself_is_named() {
     env.write("list.txt", "team/app:1\n");
     let path = env.home().join(".docker/config.json");
     let config = json!({"auths": {host: {"auth": "hunter2!"}}}).to_string();
-    fsx::write_file(&path, config.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.as_bytes()).unwrap();
     let output = env.run_line(&pull_line(host)).exits(5);
     let expect =
         format!("No login for `{host}`: `auth` of `{host}` in the credentials is not base64");
@@ -450,7 +451,7 @@ fn a_wrong_password_is_shown_once_in_a_run() {
         env.write("list.txt", names.join("\n"));
         let config = json!({"auths": {host: {"auth": encoded("wr0ng")}}});
         let path = env.home().join(".docker/config.json");
-        fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
+        hod_fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
         let output = env.run_line(&pull_line(host)).exits(5);
         assert!(
             output
@@ -589,18 +590,18 @@ fn what_a_killed_login_left_is_removed_by_the_next() {
     let _ = login(&env, registry.host()).success();
     let dir = env.home().join(".docker");
     let (killed, foreign) = (dir.join(".hod-aB3dE6"), dir.join(".hod-notes.txt"));
-    fsx::write_file(&killed, b"password").unwrap();
-    fsx::write_file(&foreign, b"precious").unwrap();
+    hod_fsx::write_file(&killed, b"password").unwrap();
+    hod_fsx::write_file(&foreign, b"precious").unwrap();
     let path = dir.join("config.json");
     let before = config(&env);
     let permissions = std::fs::Permissions::from_mode(0o644);
-    let file = fsx::open(&path).unwrap();
+    let file = hod_fsx::open(&path).unwrap();
     file.set_permissions(permissions).unwrap();
     // The same login: the file need not be written, and is its owner's alone all the same.
     let said = login(&env, registry.host()).success().stderr;
     assert!(said.contains("readable by you alone"), "{said}");
     assert_eq!(config(&env), before);
     assert_eq!(mode(&path) & 0o777, 0o600);
-    assert!(fsx::try_stat(&killed).unwrap().is_none());
-    assert!(fsx::try_stat(&foreign).unwrap().is_some());
+    assert!(hod_fsx::try_stat(&killed).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&foreign).unwrap().is_some());
 }

@@ -557,7 +557,7 @@ fn images_are_found_under_the_names_that_flags_of_a_push_gave_them() {
         assert_eq!(found["images"].as_array().unwrap().len(), 1, "{found}");
         assert_eq!(found["images"][0]["change"], "changed", "{found}");
         assert_eq!(found["images"][0]["line"], "list.txt:2", "{found}");
-        hod::fsx::remove_file(&env.path("have.json")).unwrap();
+        hod_fsx::remove_file(&env.path("have.json")).unwrap();
         crate::support::tree::remove_tree(&env.path("copied")).unwrap();
     }
     // A rule that is about no image is a slip.

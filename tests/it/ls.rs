@@ -1,7 +1,6 @@
 //! `hod ls`: every kind of source says the same, and a bundle from its own list alone.
 
-use hod::bundle::{Bundle, ReadOptions};
-use hod::fsx;
+use hod_bundle::{Bundle, ReadOptions};
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -184,7 +183,7 @@ fn a_bundle_is_listed_without_its_layers() {
     let ranges = bundle.open_blob(layer).unwrap();
     let start = usize::try_from(ranges[0].offset).unwrap();
     bytes[start..start + 100].fill(0);
-    fsx::write_file(&path, &bytes).unwrap();
+    hod_fsx::write_file(&path, &bytes).unwrap();
     let _ = env.run_line("verify site.tar").exits(4);
     assert_eq!(listed(&env, "site.tar"), before);
 }

@@ -25,13 +25,14 @@ mod foreign_layers;
 mod golden;
 mod harbor;
 mod hostile;
+mod house;
 mod identity;
 mod indirect;
 mod installer;
 mod interop;
 mod interrupt;
 mod kernel;
-mod layering;
+
 mod limits;
 mod line_options;
 mod lists;

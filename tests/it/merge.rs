@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hod::bundle::{Bundle, BundleFile, BundleManifest, FileContent, ReadOptions};
-use hod::fsx;
-use hod::oci::Digest;
+use hod_bundle::{Bundle, BundleFile, BundleManifest, FileContent, ReadOptions};
+use hod_oci::Digest;
 
 use crate::delta::{orders, packed};
 use crate::support::bundles::pack_again;
@@ -47,7 +46,7 @@ fn deltas_merged_in_any_order_are_the_whole() {
     let _ = env.run_line("unpack all.tar --output whole").success();
     let whole = registry_tree(&env.path("whole"));
     assert_same(&registry_tree(&env.path("merged")), &whole, "merged");
-    let whole = fsx::read(&env.path("all.tar"), 1 << 30).unwrap();
+    let whole = hod_fsx::read(&env.path("all.tar"), 1 << 30).unwrap();
     // All that is not said on the command line is as if it had been packed so.
     let line = "bundle merge --force 1.tar d2.tar d3.tar --output all.tar --name all";
     let _ = env.run_line(line).success();
@@ -56,7 +55,7 @@ fn deltas_merged_in_any_order_are_the_whole() {
         None,
         "as the last has none"
     );
-    assert!(fsx::read(&env.path("all.tar"), 1 << 30).unwrap() == whole);
+    assert!(hod_fsx::read(&env.path("all.tar"), 1 << 30).unwrap() == whole);
 }
 
 #[test]
@@ -190,12 +189,12 @@ fn a_layer_in_parts_is_whole_again() {
                 .any(|image| image.digest == *big.digest())
         );
     }
-    fsx::remove_file(&env.path("site.002.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("site.002.tar")).unwrap();
     let output = env
         .run_line("bundle merge --force other.tar site.001.tar --output no.tar")
         .exits(5);
     assert!(output.stderr.contains("is missing: 2"), "{}", output.stderr);
-    let names = fsx::read_dir_names(&env.work()).unwrap();
+    let names = hod_fsx::read_dir_names(&env.work()).unwrap();
     assert!(
         names
             .iter()

@@ -1,7 +1,5 @@
 //! `registries.conf`: mirrors that serve, lack, refuse and fail; blocked registries; short names.
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, any_path, blob_path, manifest_path};
 use crate::support::images::{Image, image, repository, tag};
@@ -38,7 +36,7 @@ impl Site {
 
     fn conf(&self, text: &str) {
         let path = self.env.home().join(".config/containers/registries.conf");
-        fsx::write_file(&path, text.as_bytes()).unwrap();
+        hod_fsx::write_file(&path, text.as_bytes()).unwrap();
     }
 
     fn pull(&self, flags: &str) -> Output {
@@ -165,13 +163,13 @@ fn a_mirror_has_a_login_of_its_own() {
     mirror.add("team/app:1", &app());
     let (host, theirs) = (primary.host(), mirror.host());
     env.write("list.txt", format!("{host}/team/app:1\n"));
-    fsx::write_file(
+    hod_fsx::write_file(
         &env.home().join(".config/containers/registries.conf"),
         format!("[[registry]]\nlocation='{host}'\n[[registry.mirror]]\nlocation='{theirs}'\n")
             .as_bytes(),
     )
     .unwrap();
-    fsx::write_file(
+    hod_fsx::write_file(
         &env.home().join(".config/containers/auth.json"),
         format!(r#"{{"auths": {{"{theirs}": {{"auth": "dTpw"}}}}}}"#).as_bytes(),
     )

@@ -58,13 +58,13 @@ fn everything_gets_through_nginx() {
     image.put_in(&store, "a/app:1");
     image.put_in(&store, "b/app:1");
     drop(store);
-    hod::fsx::create_dir_all(&env.path("registry")).unwrap();
+    hod_fsx::create_dir_all(&env.path("registry")).unwrap();
     let (_registry, nginx) = start(&env);
     let host = nginx.host();
     let login = format!(r#""username":"{USER}","password":"{PASSWORD}""#);
     let config = format!(r#"{{"auths":{{"{host}":{{{login}}}}}}}"#);
     let path = env.home().join(".docker/config.json");
-    hod::fsx::write_file(&path, config.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.as_bytes()).unwrap();
 
     let output = env.run_line(&format!("push store {host}")).success();
     let said = "was refused (413); continuing with at most 8.0 MiB per request";

@@ -6,8 +6,6 @@ use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
 use crate::support::registry::TestRegistry;
@@ -49,7 +47,7 @@ fn through(env: &TestEnv, line: &str, path: &Path) -> Vec<u8> {
         let output = env.run_line(line);
         if output.code != Some(0) && !reader.is_finished() {
             // So that the reader ends.
-            let _ = fsx::open_stream(path);
+            let _ = hod_fsx::open_stream(path);
         }
         let bytes = reader.join().unwrap();
         let _ = output.success();
@@ -111,9 +109,9 @@ fn a_bundle_is_written_through_a_pipe() {
             .run_line(&format!("pack store --output {name}"))
             .success();
         let path = env.path("pipes").join(name);
-        fsx::create_dir_all(&env.path("pipes")).unwrap();
+        hod_fsx::create_dir_all(&env.path("pipes")).unwrap();
         pipe(&path);
-        fsx::create_dir_all(&env.path("links")).unwrap();
+        hod_fsx::create_dir_all(&env.path("links")).unwrap();
         symlink(&path, env.path("links").join(name)).unwrap();
         for output in [format!("pipes/{name}"), format!("links/{name}")] {
             let bytes = through(&env, &format!("pack store --output {output}"), &path);
@@ -144,7 +142,7 @@ fn stdout_by_its_path_is_written_and_stays() {
     let text = env.read("file");
     assert!(text.starts_with("before\n{"), "{text}");
     assert!(text.ends_with("after\n"), "{text}");
-    let link = fsx::resolve(&env.path("out")).unwrap();
+    let link = hod_fsx::resolve(&env.path("out")).unwrap();
     assert_eq!(link, Path::new("/proc/self/fd/1"));
 }
 
@@ -158,7 +156,7 @@ fn a_device_is_never_replaced() {
         .output();
     let is_made = made.is_ok_and(|output| output.status.success());
     if !is_made {
-        assert_ne!(fsx::user_id(), 0, "root can make devices");
+        assert_ne!(hod_fsx::user_id(), 0, "root can make devices");
         return;
     }
     for line in ["receipt store --output full", "pack store --output full"] {
@@ -179,16 +177,16 @@ fn a_link_to_a_file_is_followed() {
     let _ = env.run_line("receipt store --output link").success();
     assert!(env.read("dir/receipt.json").contains("sha256:"));
     assert_eq!(
-        fsx::resolve(&env.path("link")).unwrap(),
+        hod_fsx::resolve(&env.path("link")).unwrap(),
         env.path("dir/receipt.json")
     );
-    assert_eq!(fsx::read_dir_names(&env.path("dir")).unwrap().len(), 1);
+    assert_eq!(hod_fsx::read_dir_names(&env.path("dir")).unwrap().len(), 1);
 }
 
 #[test]
 fn what_cannot_be_written_is_refused_before_any_work() {
     let env = site();
-    fsx::create_dir_all(&env.path("dir")).unwrap();
+    hod_fsx::create_dir_all(&env.path("dir")).unwrap();
     pipe(&env.path("pipe.tar"));
     let _ = env.run_line("pack store --output a.tar --name a").success();
     for line in [

@@ -2,8 +2,6 @@
 
 use std::process::{Command, Stdio};
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::tree::{exists, read};
@@ -67,12 +65,12 @@ fn volumes_can_be_piped_on_as_one_bundle() {
     let _ = env
         .run_line("pack store --output v.tar --volume-size 500K")
         .success();
-    let mut names = fsx::read_dir_names(&env.work()).unwrap();
+    let mut names = hod_fsx::read_dir_names(&env.work()).unwrap();
     let script = "$HOD pack v.001.tar --output - --name v >piped.tar";
     let _ = finish(&mut shell(&env, script)).success();
     names.push("piped.tar".into());
     names.sort();
-    let mut after = fsx::read_dir_names(&env.work()).unwrap();
+    let mut after = hod_fsx::read_dir_names(&env.work()).unwrap();
     after.sort();
     assert_eq!(after, names);
     let _ = env.run_line("pack store --output v.tar").success();
@@ -96,7 +94,7 @@ fn what_fails_in_the_middle_is_not_taken_for_a_bundle() {
     let path = store.blob_path(&large.blob.digest);
     let mut bytes = large.blob.bytes.to_vec();
     bytes[650_000] ^= 1;
-    fsx::remove_file(&path).unwrap();
+    hod_fsx::remove_file(&path).unwrap();
     env.write(&path, bytes);
     let _ = finish(&mut shell(&env, "$HOD pack store --output - >cut.tar")).exits(4);
     let _ = env.run_line("verify cut.tar").exits(4);

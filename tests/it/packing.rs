@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
 use crate::support::registry::TestRegistry;
@@ -62,7 +60,7 @@ fn a_disk_that_lost_a_bit_is_found_by_all_that_read() {
             .success();
         damage(&path, true);
         let output = env.run_line("pack --force store --output c.tar");
-        if !fsx::set_mark(&fsx::open(&path).unwrap(), "user.test", "") {
+        if !hod_fsx::set_mark(&hod_fsx::open(&path).unwrap(), "user.test", "") {
             // A file system that cannot remember: everything is read.
             let _ = output.exits(4);
             return;
@@ -97,7 +95,7 @@ fn reading_makes_no_difference_to_the_bundle() {
     .into_iter()
     .enumerate()
     {
-        fsx::create_dir_all(&env.path(n.to_string())).unwrap();
+        hod_fsx::create_dir_all(&env.path(n.to_string())).unwrap();
         let _ = env
             .run_line(&format!("{line} --output {n}/b.tar"))
             .success();
@@ -108,7 +106,7 @@ fn reading_makes_no_difference_to_the_bundle() {
 
 /// The volumes in a directory.
 fn volumes(env: &TestEnv, dir: &str) -> Vec<(String, Vec<u8>)> {
-    let names = fsx::read_dir_names(&env.path(dir)).unwrap();
+    let names = hod_fsx::read_dir_names(&env.path(dir)).unwrap();
     names
         .into_iter()
         .map(|name| name.into_string().unwrap())
@@ -135,7 +133,7 @@ fn with_large_layers() -> TestEnv {
 fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
     let env = with_large_layers();
     let line = "pack --force store --volume-size 256K --output";
-    fsx::create_dir_all(&env.path("a")).unwrap();
+    hod_fsx::create_dir_all(&env.path("a")).unwrap();
     let _ = env.run_line(&format!("{line} a/b.tar --jobs 1")).success();
     let expected = volumes(&env, "a");
     assert!(expected.len() > 4, "{}", expected.len());
@@ -148,7 +146,7 @@ fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
         .enumerate()
     {
         let dir = format!("a{n}");
-        fsx::create_dir_all(&env.path(&dir)).unwrap();
+        hod_fsx::create_dir_all(&env.path(&dir)).unwrap();
         let hod = env.hod().get_program().to_owned();
         let script = format!("umask {umask}; exec \"$0\" {line} {dir}/b.tar --jobs {jobs}");
         let mut shell = env.command("sh");
@@ -164,12 +162,12 @@ fn volumes_are_equal_at_any_number_of_jobs_and_under_any_circumstances() {
 #[test]
 fn a_lost_volume_is_made_again() {
     let env = with_large_layers();
-    fsx::create_dir_all(&env.path("a")).unwrap();
+    hod_fsx::create_dir_all(&env.path("a")).unwrap();
     let line = "pack --force store --volume-size 256K --output a/b.tar";
     let _ = env.run_line(line).success();
     let expected = volumes(&env, "a");
     for (n, (name, _)) in expected.iter().enumerate() {
-        fsx::remove_file(&env.path("a").join(name)).unwrap();
+        hod_fsx::remove_file(&env.path("a").join(name)).unwrap();
         let line = format!("{line} --only-volume {}", n + 1);
         let _ = env.run_line(&line).success();
         assert!(volumes(&env, "a") == expected, "{name}");
@@ -189,7 +187,7 @@ fn a_lost_volume_is_made_again() {
     hint: Give the `--volume-size` and the images with which the bundle was packed.
     ");
     // Of other content it would be no volume of that bundle.
-    fsx::remove_file(&env.path("a/b.002.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("a/b.002.tar")).unwrap();
     let before = volumes(&env, "a");
     for (flags, what) in [
         ("--bundle-version 2", "the name or version"),
@@ -287,7 +285,7 @@ fn files_that_no_earlier_bundle_left_are_not_named() {
     // By the day: whole bundles, and what is none at all.
     quiet("pack --force store --output acme.20250601.tar");
     env.write("acme.20250602.tar", "of another day");
-    fsx::create_dir_all(&env.path("acme.20250603.tar")).unwrap();
+    hod_fsx::create_dir_all(&env.path("acme.20250603.tar")).unwrap();
     quiet("pack --force store --output acme.tar");
     quiet("pack --force store --output acme.tar --volume-size 512K");
     // A volume under the name of another, which hod gave it not.
@@ -368,7 +366,7 @@ fn what_is_read_is_not_written_over() {
         .run_line("pack --force store --output v.tar --volume-size 500K")
         .success();
     let (from, to) = (env.path("a.tar"), env.path("link.tar"));
-    let _ = fsx::link_file(&from, &to, fsx::LinkMode::Hard, &env.work()).unwrap();
+    let _ = hod_fsx::link_file(&from, &to, hod_fsx::LinkMode::Hard, &env.work()).unwrap();
     for line in [
         "pack --force a.tar --output a.tar",
         "pack --force a.tar --output link.tar",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hod::store::Store;
+use hod_store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, path_contains};
@@ -280,7 +280,7 @@ fn a_local_source_is_asked_for_the_tags_that_it_has() {
     }
     let mut piped = env.hod();
     let target = TestRegistry::start();
-    let bundle = std::process::Stdio::from(hod::fsx::open(&env.path("s.tar")).unwrap());
+    let bundle = std::process::Stdio::from(hod_fsx::open(&env.path("s.tar")).unwrap());
     piped.args([
         "push",
         "-",

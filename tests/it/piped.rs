@@ -4,8 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use hod::bundle::{Bundle, Place, ReadOptions};
-use hod::fsx;
+use hod_bundle::{Bundle, Place, ReadOptions};
 
 use crate::support::env::{Output, TestEnv};
 use crate::support::images::{Compression, ImageBuilder, layer};
@@ -148,7 +147,7 @@ fn every_verb_that_reads_once_reads_from_a_pipe() {
         };
         assert_eq!(names(&out.success().stdout), names(&listed), "{name}");
     }
-    assert_eq!(fsx::read_dir_names(&env.tmp()).unwrap(), [""; 0]);
+    assert_eq!(hod_fsx::read_dir_names(&env.tmp()).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -226,7 +225,7 @@ fn missing_volumes_of_a_pipe_are_named() {
         let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(document["volumes"]["missing"], serde_json::json!(missing));
         // The files say the same of themselves.
-        fsx::create_dir_all(&env.path(format!("some{n_here}"))).unwrap();
+        hod_fsx::create_dir_all(&env.path(format!("some{n_here}"))).unwrap();
         for (at, volume) in site.volumes[..n_here].iter().enumerate() {
             env.write(format!("some{n_here}/v.{at:03}.tar"), volume);
         }
@@ -375,7 +374,7 @@ fn verbs_that_cannot_read_once_refuse_a_pipe() {
     let output = output.exits(2);
     let expect = "a bundle from stdin (`-`) is read once, and that is not enough here\n\nhint: ";
     assert!(output.stderr.contains(expect), "{}", output.stderr);
-    assert_eq!(fsx::read_dir_names(&env.work()).unwrap(), ["some.txt"]);
+    assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap(), ["some.txt"]);
     for line in [
         "unpack - --output out",
         "select some.txt --store - --output out",
@@ -458,10 +457,10 @@ fn memory_does_not_grow_with_what_comes() {
     let _ = env.run_line("pack store --output site.tar").success();
     let volumes = divide(&env.path("site.tar"), &env.path("v.tar"), 30_000_000);
     assert!(volumes.len() >= 4);
-    fsx::remove_file(&env.path("site.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("site.tar")).unwrap();
     let bytes = joined(&volumes);
     for path in volumes {
-        fsx::remove_file(&path).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
     }
     let registry = TestRegistry::start();
     for line in [

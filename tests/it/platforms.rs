@@ -4,8 +4,8 @@
 mod choice;
 mod partial;
 
-use hod::oci::Digest;
-use hod::store::Store;
+use hod_oci::Digest;
+use hod_store::Store;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv};

@@ -6,7 +6,6 @@ mod platforms;
 mod preflight;
 mod unchanged;
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -125,7 +124,7 @@ fn a_list_says_where_images_go() {
     );
     let mut command = env.hod();
     command.args(["pull", "-", "--store", "other", "--source", host]);
-    let file = fsx::open(&env.path("lists/b.list")).unwrap();
+    let file = hod_fsx::open(&env.path("lists/b.list")).unwrap();
     command.stdin(file);
     let output = crate::support::env::finish(&mut command).success();
     assert_eq!(output.stdout, moved);
@@ -150,7 +149,7 @@ error: image list `list.txt` has 3 invalid lines; nothing was done
 hint: Did you mean `team/app:1`?
 "
     );
-    assert!(registry.seen().is_empty() && fsx::try_stat(&env.path("store")).unwrap().is_none());
+    assert!(registry.seen().is_empty() && hod_fsx::try_stat(&env.path("store")).unwrap().is_none());
 }
 
 #[test]
@@ -177,7 +176,7 @@ fn a_batch_goes_on_past_a_failed_image_or_stops_at_it() {
     let expect =
         "error: pulled 0 of 2 images; stopped at the first failure; 1 not tried\n  a/missing:1: ";
     assert!(output.stderr.contains(expect), "{}", output.stderr);
-    assert!(fsx::try_stat(&other.path("store")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&other.path("store")).unwrap().is_none());
 }
 
 #[test]
@@ -193,7 +192,7 @@ fn a_dry_run_changes_nothing() {
     );
     // The configuration, which says what the image is for.
     assert_eq!(registry.count("GET", blob_path), 1);
-    assert!(fsx::try_stat(&env.path("store")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("store")).unwrap().is_none());
 }
 
 #[test]
@@ -256,7 +255,8 @@ fn logins_come_from_the_docker_configuration() {
                 registry.host(),
                 auth("ci", password)
             );
-            fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes()).unwrap();
+            hod_fsx::write_file(&env.home().join(".docker/config.json"), config.as_bytes())
+                .unwrap();
         };
         write("wrong-word");
         let refused = pull(&env, &registry, "").exits(5);

@@ -1,7 +1,6 @@
 //! `hod push`: what it asks for and in which order, names, and sources of every kind.
 
-use hod::fsx;
-use hod::oci::RepositoryName;
+use hod_oci::RepositoryName;
 
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, any_path, manifest_path, upload_path};
@@ -54,7 +53,7 @@ fn every_kind_of_source_gives_the_same_registry() {
         );
     }
     assert!(
-        fsx::read_dir_names(&env.tmp()).unwrap().is_empty(),
+        hod_fsx::read_dir_names(&env.tmp()).unwrap().is_empty(),
         "nothing is staged elsewhere"
     );
 }

@@ -9,8 +9,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use hod::fsx;
-
 use crate::fixtures;
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs;
@@ -122,8 +120,8 @@ impl Walk {
         let harbor = &walk.servers[1].host;
         let insecure = format!("[[registry]]\nlocation = \"{harbor}\"\ninsecure = true\n");
         let policy = "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}";
-        fsx::write_file(&containers.join("registries.conf"), insecure.as_bytes()).unwrap();
-        fsx::write_file(&containers.join("policy.json"), policy.as_bytes()).unwrap();
+        hod_fsx::write_file(&containers.join("registries.conf"), insecure.as_bytes()).unwrap();
+        hod_fsx::write_file(&containers.join("policy.json"), policy.as_bytes()).unwrap();
         walk
     }
 
@@ -190,7 +188,7 @@ impl Walk {
 #[test]
 fn every_command_of_the_readme_works() {
     let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = String::from_utf8(fsx::read(&readme, 1 << 20).unwrap()).unwrap();
+    let readme = String::from_utf8(hod_fsx::read(&readme, 1 << 20).unwrap()).unwrap();
     let blocks = blocks(&readme);
     let mut walk = Walk::new();
     for block in &blocks {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hod::bundle::Receipt;
-use hod::fsx;
-use hod::oci::{Digest, Manifest};
+use hod_bundle::Receipt;
+use hod_oci::{Digest, Manifest};
 
 use crate::harbor::Site;
 use crate::ls::three;
@@ -86,8 +85,8 @@ fn what_is_missing_or_cut_short_in_a_store_is_not_claimed() {
     let [image, ..] = three(&env);
     let store = env.store("store");
     let (gone, short) = (&image.blobs[0].digest, &image.blobs[2].digest);
-    fsx::remove_file(&store.blob_path(gone)).unwrap();
-    fsx::write_file(&store.blob_path(short), b"x").unwrap();
+    hod_fsx::remove_file(&store.blob_path(gone)).unwrap();
+    hod_fsx::write_file(&store.blob_path(short), b"x").unwrap();
     let output = env.run_line("receipt store --output have.json").exits(3);
     assert!(output.stderr.contains(short.as_str()), "{}", output.stderr);
     let receipt = read(&env, "have.json");
@@ -258,7 +257,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
     let said = "could be read; no receipt was written";
     assert!(nothing.stderr.contains(said), "{}", nothing.stderr);
     assert_eq!(
-        fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
+        hod_fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
         None
     );
     registry.fail(Fault::on("GET", path_contains("/_catalog")).does(Effect::Status(403)));
@@ -267,7 +266,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
         .exits(5);
     assert!(refused.stderr.contains("--only"), "{}", refused.stderr);
     assert_eq!(
-        fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
+        hod_fsx::try_stat(&env.path("no.json")).unwrap().map(|_| ()),
         None
     );
     let nowhere = env.run_line("receipt nowhere --output no.json").exits(2);

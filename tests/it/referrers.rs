@@ -5,7 +5,7 @@ mod interop;
 mod served;
 mod target;
 
-use hod::oci::{Digest, ReferrerTag};
+use hod_oci::{Digest, ReferrerTag};
 
 use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, path_contains};
@@ -144,7 +144,7 @@ fn all_that_is_about_an_image_goes_the_whole_way() {
         "verify layouts",
     ];
     for dir in ["c", "d"] {
-        hod::fsx::create_dir_all(&env.path(dir)).unwrap();
+        hod_fsx::create_dir_all(&env.path(dir)).unwrap();
     }
     for line in lines {
         let _ = env.run_line(line).success();
@@ -292,7 +292,7 @@ fn a_bundle_without_them_is_what_it_was() {
     let env = TestEnv::in_memory();
     env.write("list.txt", "app/plain:1\n");
     let _ = pull(&env, &source, "").success();
-    hod::fsx::create_dir_all(&env.path("bare")).unwrap();
+    hod_fsx::create_dir_all(&env.path("bare")).unwrap();
     let _ = env.run_line("pack store --output b.tar").success();
     let _ = env
         .run_line("pack store --output bare/b.tar --no-referrers")

@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use hod::oci::MediaType;
+use hod_oci::MediaType;
 use serde_json::json;
 
 use crate::support::env::{Output, TestEnv};

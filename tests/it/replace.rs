@@ -7,9 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use hod::fsx;
-use hod::oci::Digest;
-use hod::store::Store;
+use hod_oci::Digest;
+use hod_store::Store;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv, finish};
@@ -130,8 +129,8 @@ fn a_replaced_tree_is_what_a_new_one_would_be() {
         let again = json(&replace(&env, "list.txt", &format!("{flags} --json")).success());
         assert!(again.get("removed").is_none(), "{again}");
         let _ = env.run_line("verify tree").success();
-        let _ =
-            fsx::read_dir_names(&env.path("tree/.hod/tmp")).map(|left| assert!(left.is_empty()));
+        let _ = hod_fsx::read_dir_names(&env.path("tree/.hod/tmp"))
+            .map(|left| assert!(left.is_empty()));
     }
     assert_eq!(tree(&env.path("store")), before);
     let _ = env.run_line("verify store").success();
@@ -204,7 +203,7 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
     let cases: [Case; 8] = [
         (
             "a layer is gone",
-            |env| fsx::remove_file(&blob_path(env, "store", own(&build(1)))).unwrap(),
+            |env| hod_fsx::remove_file(&blob_path(env, "store", own(&build(1)))).unwrap(),
             5,
             "a/two:1 (`",
         ),
@@ -214,7 +213,7 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
                 let path = blob_path(env, "store", own(&build(1)));
                 let mut bytes = read(&path);
                 bytes[7] ^= 1;
-                fsx::write_file(&path, &bytes).unwrap();
+                hod_fsx::write_file(&path, &bytes).unwrap();
             },
             5,
             "is damaged there)",
@@ -223,7 +222,7 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
             "a layer is cut",
             |env| {
                 let path = blob_path(env, "store", own(&build(0)));
-                fsx::write_file(&path, b"short").unwrap();
+                hod_fsx::write_file(&path, b"short").unwrap();
             },
             5,
             "a/one:1 (`",
@@ -232,7 +231,7 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
             "a layer is a link to the tree's",
             |env| {
                 let path = blob_path(env, "store", own(&build(0)));
-                fsx::remove_file(&path).unwrap();
+                hod_fsx::remove_file(&path).unwrap();
                 symlink(blob_path(env, "tree", own(&build(0))), path).unwrap();
             },
             5,
@@ -242,7 +241,7 @@ fn nothing_is_removed_that_could_not_be_selected_again() {
             "a manifest is gone",
             |env| {
                 let path = blob_path(env, "store", build(1).digest());
-                fsx::remove_file(&path).unwrap();
+                hod_fsx::remove_file(&path).unwrap();
             },
             5,
             "a/two:1 (`",
@@ -372,7 +371,7 @@ fn a_tag_without_a_revision_link_is_found() {
     let revisions = "repositories/a/two/_manifests/revisions/sha256";
     let link = env.path("store").join(INNER).join(revisions);
     let digest = build(1).digest().clone();
-    fsx::remove_file(&link.join(digest.hex()).join("link")).unwrap();
+    hod_fsx::remove_file(&link.join(digest.hex()).join("link")).unwrap();
     env.write("two.txt", "a/two:1\n");
     let _ = env
         .run_line("select two.txt --store store --output found")
@@ -402,7 +401,7 @@ fn a_store_is_never_its_own_output() {
         (
             "its tree by a link",
             |env| {
-                fsx::create_dir_all(&env.path("tree")).unwrap();
+                hod_fsx::create_dir_all(&env.path("tree")).unwrap();
                 symlink("../store/docker", env.path("tree/docker")).unwrap();
             },
             "tree",
@@ -410,7 +409,8 @@ fn a_store_is_never_its_own_output() {
         (
             "its blobs by a link",
             |env| {
-                fsx::create_dir_all(&env.path("tree").join(INNER).join("repositories")).unwrap();
+                hod_fsx::create_dir_all(&env.path("tree").join(INNER).join("repositories"))
+                    .unwrap();
                 let blobs = env.path("store").join(INNER).join("blobs");
                 symlink(blobs, env.path("tree").join(INNER).join("blobs")).unwrap();
             },
@@ -425,7 +425,7 @@ fn a_store_is_never_its_own_output() {
                     env.path("store").join(INNER).join(below),
                     env.path("tree").join(INNER).join(below),
                 );
-                fsx::rename(&ours, &env.path("aside")).unwrap();
+                hod_fsx::rename(&ours, &env.path("aside")).unwrap();
                 symlink(theirs, &ours).unwrap();
             },
             "tree",
@@ -433,8 +433,8 @@ fn a_store_is_never_its_own_output() {
         (
             "around it",
             |env| {
-                fsx::create_dir_all(&env.path("tree")).unwrap();
-                fsx::rename(&env.path("store"), &env.path("tree/store")).unwrap();
+                hod_fsx::create_dir_all(&env.path("tree")).unwrap();
+                hod_fsx::rename(&env.path("store"), &env.path("tree/store")).unwrap();
                 symlink("tree/store", env.path("store")).unwrap();
             },
             "tree",

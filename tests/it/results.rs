@@ -2,7 +2,6 @@
 
 mod junit;
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -342,7 +341,7 @@ fn a_report_appears_whole_and_leaves_nothing_behind() {
     let (env, source) = three();
     let line = format!("{} {FILES}", pull_line(&source, "list.txt"));
     let _ = env.run_line(&line).success();
-    let mut names: Vec<String> = fsx::read_dir_names(&env.work())
+    let mut names: Vec<String> = hod_fsx::read_dir_names(&env.work())
         .unwrap()
         .into_iter()
         .map(|name| name.into_string().unwrap())
@@ -371,7 +370,7 @@ fn what_a_killed_run_left_of_its_results_is_removed() {
     for name in strangers {
         env.write(name, "precious");
     }
-    fsx::create_dir_all(&env.path(".r.json.partial-direct")).unwrap();
+    hod_fsx::create_dir_all(&env.path(".r.json.partial-direct")).unwrap();
     std::os::unix::fs::symlink("list.txt", env.path(".r.json.partial-linked")).unwrap();
     let line = pull_line(&source, "list.txt");
     env.run_line(&format!("{line} {FILES} --lock list.lock"))

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use hod::fsx;
-
 use crate::support::env::finish;
 use crate::support::faults::manifest_path;
 use crate::support::images::menagerie;
@@ -41,7 +39,7 @@ fn a_compressed_bundle_is_the_same_tar() {
         let line = format!("pack --force all.txt --store store --output {bundle}");
         let _ = zoo.env.run_line(&line).success();
         let mut untar = zoo.env.command("tar");
-        fsx::create_dir_all(&zoo.env.path(format!("{bundle}.d"))).unwrap();
+        hod_fsx::create_dir_all(&zoo.env.path(format!("{bundle}.d"))).unwrap();
         untar.args(["--extract", "--file", bundle, "--directory"]);
         let _ = finish(untar.arg(format!("{bundle}.d"))).success();
     }

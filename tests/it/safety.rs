@@ -5,8 +5,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use hod::fsx;
-
 use crate::support::env::TestEnv;
 use crate::support::fault_proxy::wait_until;
 use crate::support::images::{Compression, ImageBuilder, layer, menagerie};
@@ -123,7 +121,10 @@ fn a_report_in_a_refused_output_is_written() {
     let env = site();
     let line = "unpack bad.tar --output nd --report nd/r.json";
     let _ = env.run_line(line).exits(4);
-    assert_eq!(fsx::read_dir_names(&env.path("nd")).unwrap(), ["r.json"]);
+    assert_eq!(
+        hod_fsx::read_dir_names(&env.path("nd")).unwrap(),
+        ["r.json"]
+    );
     let report: serde_json::Value = serde_json::from_str(&env.read("nd/r.json")).unwrap();
     assert_eq!(report["verb"], "unpack");
 }
@@ -139,10 +140,10 @@ fn a_state_that_is_a_link_is_refused_by_name() {
     ] {
         let victim = env.path("victim");
         for path in ["tmp/blob-aaaaaa/f", "blob-aaaaaa/f", "file"] {
-            fsx::write_file(&victim.join(path), b"precious").unwrap();
+            hod_fsx::write_file(&victim.join(path), b"precious").unwrap();
         }
         let output = env.path("out");
-        fsx::create_dir_all(output.join(link).parent().unwrap()).unwrap();
+        hod_fsx::create_dir_all(output.join(link).parent().unwrap()).unwrap();
         symlink(&victim, output.join(link)).unwrap();
         for line in [
             "unpack good.tar --output out",
@@ -169,7 +170,7 @@ fn a_blob_that_is_a_directory_is_named() {
         .find(|path| path.ends_with("data"))
         .unwrap();
     let relative = blob.strip_prefix(env.path("store")).unwrap().to_owned();
-    fsx::create_dir_all(&env.path("out").join(&relative)).unwrap();
+    hod_fsx::create_dir_all(&env.path("out").join(&relative)).unwrap();
     let said = env.run_line("unpack good.tar --output out").exits(1).stderr;
     assert!(said.contains(relative.to_str().unwrap()), "{said}");
     assert!(
@@ -182,9 +183,9 @@ fn a_blob_that_is_a_directory_is_named() {
 #[test]
 fn an_export_does_not_build_in_a_directory_of_others() {
     let env = site();
-    if fsx::user_id() == 0 {
+    if hod_fsx::user_id() == 0 {
         let planted = env.path("sticky/.e.partial");
-        fsx::create_dir_all(&planted).unwrap();
+        hod_fsx::create_dir_all(&planted).unwrap();
         std::os::unix::fs::chown(&planted, Some(12_345), Some(12_345)).unwrap();
         let line = "export store --format oci --output sticky/e";
         let said = env.run_line(line).exits(1).stderr;
@@ -193,7 +194,7 @@ fn an_export_does_not_build_in_a_directory_of_others() {
             "{said}"
         );
         assert!(!exists(&env.path("sticky/e")));
-        fsx::remove_dir_if_empty(&planted).unwrap();
+        hod_fsx::remove_dir_if_empty(&planted).unwrap();
         let _ = env.run_line(line).success();
     }
     // As any user: what is in it is not hod's.
@@ -220,12 +221,12 @@ fn shell(env: &TestEnv, script: &str) -> crate::support::env::Output {
 #[test]
 fn a_file_beyond_the_limit_is_an_error_and_leaves_nothing() {
     let env = site();
-    let before = fsx::read_dir_names(&env.work()).unwrap();
+    let before = hod_fsx::read_dir_names(&env.work()).unwrap();
     for output in ["b.tar", "b.tar.zst"] {
         let script = format!("ulimit -f 100; exec $HOD pack store --output {output}");
         let said = shell(&env, &script).exits(1).stderr;
         assert!(said.contains("File too large"), "{said}");
-        assert_eq!(fsx::read_dir_names(&env.work()).unwrap(), before);
+        assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap(), before);
     }
 }
 
@@ -267,7 +268,7 @@ fn help_that_cannot_be_written_is_an_error() {
 fn an_export_copies_between_two_mounts_of_one_disk_and_a_select_says_how() {
     let env = site();
     env.write("list.txt", "app/large:1\n");
-    fsx::create_dir_all(&env.path("mounted")).unwrap();
+    hod_fsx::create_dir_all(&env.path("mounted")).unwrap();
     let mounted = |line: &str| {
         let mount = "mount --bind store store && mount --bind mounted mounted || exit 77";
         shell(&env, &format!("unshare -m bash -c '{mount}; $HOD {line}'"))

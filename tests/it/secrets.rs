@@ -1,7 +1,5 @@
 //! Secrets are never printed, and a wish for signatures is never dropped silently.
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::image;
 use crate::support::puppet::{Puppet, Reply};
@@ -60,8 +58,8 @@ const HIDDEN: [&str; 4] = ["Secret0", "YWxpY2U6aG9k", "hod-Secret", "UldRQUFFSXl
 
 #[track_caller]
 fn check_hidden(env: &TestEnv, output: &Output, what: &str) {
-    let report = fsx::try_read(&env.path("report.json"), 1 << 20).unwrap();
-    let junit = fsx::try_read(&env.path("report.xml"), 1 << 20).unwrap();
+    let report = hod_fsx::try_read(&env.path("report.json"), 1 << 20).unwrap();
+    let junit = hod_fsx::try_read(&env.path("report.xml"), 1 << 20).unwrap();
     let files = [report, junit].map(Option::unwrap_or_default);
     let files = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let said = [output.stdout.as_str(), &output.stderr, &files[0], &files[1]].concat();
@@ -155,7 +153,7 @@ fn no_content_of_a_file_is_shown() {
             check_hidden(&env, &output, &format!("{name} {value}"));
         }
     }
-    assert!(fsx::try_stat(&env.path("s.tar")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("s.tar")).unwrap().is_none());
 }
 
 /// A login where a file of secrets is expected, or a flag that takes none.
@@ -309,7 +307,7 @@ fn an_empty_key_turns_nothing_off() {
     }
     for output in ["u", "e", "r.json", "d.tar", "m.tar", "o", "s.tar"] {
         assert!(
-            fsx::try_stat(&env.path(output)).unwrap().is_none(),
+            hod_fsx::try_stat(&env.path(output)).unwrap().is_none(),
             "{output}"
         );
     }
@@ -410,7 +408,7 @@ fn what_was_sent_is_not_shown() {
                     all.push_str(&text);
                 }
                 for name in ["report.json", "report.xml", "r.json"] {
-                    let bytes = fsx::try_read(&env.path(name), 1 << 20).unwrap();
+                    let bytes = hod_fsx::try_read(&env.path(name), 1 << 20).unwrap();
                     all.push_str(&String::from_utf8_lossy(&bytes.unwrap_or_default()));
                 }
                 for secret in hidden {

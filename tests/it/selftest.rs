@@ -33,7 +33,7 @@ fn the_program_itself_can_be_run() {
     assert_eq!(finish(env.hod().arg("--help")), output);
     env.write("a/list", "text");
     assert_eq!(env.read("a/list"), "text");
-    assert_eq!(hod::fsx::read_dir_names(&env.tmp()).unwrap().len(), 0);
+    assert_eq!(hod_fsx::read_dir_names(&env.tmp()).unwrap().len(), 0);
 }
 
 #[test]

@@ -9,11 +9,11 @@ mod rules;
 
 use std::sync::Arc;
 
-use hod::fsx::{self, Durability};
-use hod::oci::Manifest;
-use hod::report::{Recorder, Silent};
-use hod::server::{Access, Front, ServeOptions, Serving};
-use hod::store::Store;
+use hod_fsx::Durability;
+use hod_oci::Manifest;
+use hod_report::{Recorder, Silent};
+use hod_server::{Access, Front, ServeOptions, Serving};
+use hod_store::Store;
 use serde_json::json;
 
 use crate::support::env::{TestEnv, finish};
@@ -233,7 +233,7 @@ fn tags_and_repositories_come_in_pages() {
     assert_eq!(catalog.json(), json!({"repositories": ["a", "b/app"]}));
 }
 
-/// Serves `store` with [`hod::server::serve`] while `work` runs, then stops it.
+/// Serves `store` with [`hod_server::serve`] while `work` runs, then stops it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test's server has a runtime of its own"
@@ -253,7 +253,7 @@ fn while_serving(store: Store, options: ServeOptions, work: impl FnOnce(&str)) {
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let shutdown = async move { stopped.await.unwrap() };
-            hod::server::serve(listener, serving, shutdown).await;
+            hod_server::serve(listener, serving, shutdown).await;
         });
     });
     work(&host);
@@ -303,7 +303,7 @@ fn damage_in_the_store_is_not_served_and_reported() {
     let store = env.store("store");
     let image = images::image(1);
     image.put_in(&store, "app:1");
-    fsx::write_file(&store.blob_path(image.digest()), b"damaged").unwrap();
+    hod_fsx::write_file(&store.blob_path(image.digest()), b"damaged").unwrap();
     let recorder = Arc::new(Recorder::default());
     let options = ServeOptions {
         access: Access::PushAndDelete,
@@ -367,7 +367,7 @@ fn skopeo_copies_in_and_out() {
         "sync --all --src docker --dest dir --src-tls-verify=false {host}/to/oci synced"
     ));
     assert!(
-        fsx::try_stat(&env.path("synced/oci:2/manifest.json"))
+        hod_fsx::try_stat(&env.path("synced/oci:2/manifest.json"))
             .unwrap()
             .is_some()
     );

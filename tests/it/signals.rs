@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv, finish};
@@ -22,7 +21,7 @@ fn wait_until_ready(child: &Child) {
     let path = format!("/proc/{}/status", child.id());
     let start = Instant::now();
     loop {
-        let status = fsx::read(path.as_ref(), 1 << 16).unwrap();
+        let status = hod_fsx::read(path.as_ref(), 1 << 16).unwrap();
         let status = String::from_utf8(status).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
@@ -127,7 +126,7 @@ fn an_interrupted_run_writes_its_results() {
         let begin = Instant::now();
         let tag = "docker/registry/v2/repositories/app/a/_manifests/tags/1/current";
         let tag = env.path(signal).join(tag);
-        while fsx::try_stat(&tag).unwrap().is_none() {
+        while hod_fsx::try_stat(&tag).unwrap().is_none() {
             assert!(begin.elapsed() < END_MAX, "the first image never comes");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -165,7 +164,8 @@ fn a_command_that_waits_for_a_lock_says_so_and_ends() {
         .run_line("pack store --output b.tar --no-tool")
         .success();
     env.write("list.txt", "app/a:1\n");
-    let _held = fsx::DirLock::acquire(&env.path("store/.hod/lock"), fsx::LockMode::Exclusive);
+    let _held =
+        hod_fsx::DirLock::acquire(&env.path("store/.hod/lock"), hod_fsx::LockMode::Exclusive);
     let source = TestRegistry::start();
     source.add("app/a:1", &image(1));
     let table = [

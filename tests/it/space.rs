@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hod::fsx;
-
 use crate::support::disk::SmallDisk;
 use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, blob_path};
@@ -87,7 +85,7 @@ fn check_left(env: &TestEnv, line: &str) {
             assert!(!name.contains(".partial"), "{line}: {name}");
         }
         let images = out.join("app");
-        let names = fsx::try_read_dir_names(&images)
+        let names = hod_fsx::try_read_dir_names(&images)
             .unwrap()
             .unwrap_or_default();
         if !names.is_empty() {
@@ -129,9 +127,9 @@ fn check_done(env: &TestEnv, line: &str) {
 
 fn remove_output(env: &TestEnv) {
     remove_tree(&env.path("disk/out")).unwrap();
-    for name in fsx::read_dir_names(&env.path("disk")).unwrap() {
+    for name in hod_fsx::read_dir_names(&env.path("disk")).unwrap() {
         if name.to_string_lossy().starts_with("out.") {
-            fsx::remove_file(&env.path("disk").join(name)).unwrap();
+            hod_fsx::remove_file(&env.path("disk").join(name)).unwrap();
         }
     }
 }
@@ -148,7 +146,11 @@ fn what_cannot_fit_is_refused_before_anything_is_written() {
         let text = &output.stderr;
         assert!(text.contains("not enough room"), "{line}: {text}");
         assert!(text.contains("hint:"), "{line}: {text}");
-        assert_eq!(fsx::read_dir_names(disk.path()).unwrap().len(), 0, "{line}");
+        assert_eq!(
+            hod_fsx::read_dir_names(disk.path()).unwrap().len(),
+            0,
+            "{line}"
+        );
         assert_eq!(output.stdout, "");
     }
     assert_eq!(registry.n_blob_gets(), 0);
@@ -163,7 +165,7 @@ fn a_pull_needs_room_only_for_what_is_missing() {
     let registry = registry(&env);
     let line = &writers(registry.host())[0];
     let _ = env.run_line(line).success();
-    assert!(fsx::available(disk.path()).unwrap() < LEN_MIN);
+    assert!(hod_fsx::available(disk.path()).unwrap() < LEN_MIN);
     let _ = env.run_line(line).success();
     check_done(&env, line);
 }
@@ -279,7 +281,7 @@ fn hardlinks_between_file_systems_are_refused_with_the_cost_of_copies() {
     let Some(disk) = SmallDisk::mount(&env, "disk", "size=8m") else {
         return;
     };
-    let available = fsx::available(disk.path()).unwrap();
+    let available = hod_fsx::available(disk.path()).unwrap();
     for line in [
         "select all.txt --store store --output disk/out",
         "select all.txt --store store --link hard --output disk/deep/out",
@@ -290,7 +292,11 @@ fn hardlinks_between_file_systems_are_refused_with_the_cost_of_copies() {
         assert!(text.contains("`--link copy`"), "{line}: {text}");
         assert!(text.contains("2.7 MiB"), "{line}: {text}");
         assert!(available > LEN_MIN && text.contains("free"), "{text}");
-        assert_eq!(fsx::read_dir_names(disk.path()).unwrap().len(), 0, "{line}");
+        assert_eq!(
+            hod_fsx::read_dir_names(disk.path()).unwrap().len(),
+            0,
+            "{line}"
+        );
     }
     let line = "select all.txt --store store --link reflink --output disk/out";
     let text = env.run_line(line).exits(5).stderr;
@@ -302,7 +308,7 @@ fn hardlinks_between_file_systems_are_refused_with_the_cost_of_copies() {
         text.contains("`--link copy`, which needs 2.7 MiB"),
         "{text}"
     );
-    assert_eq!(fsx::read_dir_names(disk.path()).unwrap().len(), 0);
+    assert_eq!(hod_fsx::read_dir_names(disk.path()).unwrap().len(), 0);
     for line in [
         "select all.txt --store store --link copy --output disk/out",
         "export store --link copy --output disk/out",

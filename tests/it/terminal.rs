@@ -1,7 +1,5 @@
 //! Text from outside reaches no terminal as it is: it moves no cursor, and begins no line.
 
-use hod::fsx;
-
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::{Format, ImageBuilder, index};
 
@@ -71,5 +69,5 @@ fn paths_are_escaped() {
             check(verb, &finish(&mut command));
         }
     }
-    assert!(fsx::try_stat(&dir).unwrap().is_some());
+    assert!(hod_fsx::try_stat(&dir).unwrap().is_some());
 }

@@ -19,7 +19,7 @@ const MIB: usize = 1024 * 1024;
 fn log_in(env: &TestEnv, host: &str, login: &str) {
     let config = format!(r#"{{"auths":{{"{host}":{{{login}}}}}}}"#);
     let path = env.home().join(".docker/config.json");
-    hod::fsx::write_file(&path, config.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.as_bytes()).unwrap();
 }
 
 fn password() -> String {
@@ -43,7 +43,7 @@ fn site() -> TestEnv {
     }
     image(600).put_in(&store, "c/three:1");
     env.write("all.txt", "a/one:1\nb/two:1\nc/three:1\n");
-    hod::fsx::create_dir_all(&env.path("registry")).unwrap();
+    hod_fsx::create_dir_all(&env.path("registry")).unwrap();
     env
 }
 
@@ -100,7 +100,7 @@ fn a_push_outlives_its_token() {
     let layer = layer(7, 9 * MIB / 2, Compression::Uncompressed);
     let image = ImageBuilder::oci(7).layer(&layer).build();
     image.put_in(&env.store("store"), "team/app:1");
-    hod::fsx::create_dir_all(&env.path("registry")).unwrap();
+    hod_fsx::create_dir_all(&env.path("registry")).unwrap();
     let tokens = Arc::new(TokenServer::start(TokenOptions {
         life: 2,
         ..with_login()

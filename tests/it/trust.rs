@@ -1,7 +1,5 @@
 //! Whom hod trusts, whom it shows a certificate, and through whom it goes.
 
-use hod::fsx;
-
 use crate::support::docker_registry::{self, DockerRegistry, Tls};
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::images::image;
@@ -14,7 +12,7 @@ use crate::support::tree::remove_tree;
 fn write_certs(env: &TestEnv, host: &str, files: &[(&str, &str)]) {
     let dir = env.home().join(".config/containers/certs.d").join(host);
     for (name, text) in files {
-        fsx::write_file(&dir.join(name), text.as_bytes()).unwrap();
+        hod_fsx::write_file(&dir.join(name), text.as_bytes()).unwrap();
     }
 }
 
@@ -157,7 +155,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     pair(&clients.client());
     let _ = env.run_line(&push).success();
     // Half a pair is a mistake to be told.
-    fsx::remove_file(
+    hod_fsx::remove_file(
         &env.home()
             .join(format!(".config/containers/certs.d/{host}/me.key")),
     )

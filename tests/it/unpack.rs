@@ -1,7 +1,6 @@
 //! `hod unpack`: what stays behind when a bundle is refused.
 
-use hod::bundle::{Bundle, ReadOptions};
-use hod::fsx;
+use hod_bundle::{Bundle, ReadOptions};
 
 use crate::support::env::TestEnv;
 use crate::support::images::{image, menagerie};
@@ -19,7 +18,7 @@ fn bundles() -> TestEnv {
         env.run_line(&format!("pack store --output {name}"))
             .success();
     }
-    let mut bytes = fsx::read(&env.path("good.tar"), u64::MAX - 1).unwrap();
+    let mut bytes = hod_fsx::read(&env.path("good.tar"), u64::MAX - 1).unwrap();
     let last = offset_of_last_blob(&env);
     let at = usize::try_from(last).unwrap();
     bytes[at] ^= 1;
@@ -48,7 +47,10 @@ fn a_refused_bundle_leaves_no_output() {
             .run_line(&format!("unpack {name} --output out"))
             .exits(4);
         assert!(output.stderr.contains("error: "), "{}", output.stderr);
-        assert!(fsx::try_stat(&env.path("out")).unwrap().is_none(), "{name}");
+        assert!(
+            hod_fsx::try_stat(&env.path("out")).unwrap().is_none(),
+            "{name}"
+        );
     }
 }
 
@@ -59,9 +61,12 @@ fn a_refused_bundle_leaves_other_peoples_files() {
     for name in ["bad.tar", "bad.tar.zst"] {
         env.run_line(&format!("unpack {name} --output out"))
             .exits(4);
-        assert_eq!(fsx::read_dir_names(&env.path("out")).unwrap(), ["docker"]);
         assert_eq!(
-            fsx::read_dir_names(&env.path("out/docker")).unwrap(),
+            hod_fsx::read_dir_names(&env.path("out")).unwrap(),
+            ["docker"]
+        );
+        assert_eq!(
+            hod_fsx::read_dir_names(&env.path("out/docker")).unwrap(),
             ["compose.yaml"]
         );
     }
@@ -91,7 +96,7 @@ fn a_refused_bundle_leaves_an_existing_store_as_it_was() {
 
 fn paths(env: &TestEnv, root: &str) -> Vec<std::path::PathBuf> {
     let root = env.path(root);
-    let entries = fsx::walk(&root, |_| true);
+    let entries = hod_fsx::walk(&root, |_| true);
     entries.map(|entry| entry.unwrap().path).collect()
 }
 
@@ -118,7 +123,7 @@ fn files_besides_images_are_named_and_left_in_the_bundle() {
         let expected = ["extra/charts/app.tgz", "extra/rpm.txt"];
         assert_eq!(document["left_files"], serde_json::json!(expected));
         let out = env.path(format!("{name}.d"));
-        assert!(fsx::try_stat(&out.join("extra")).unwrap().is_none());
+        assert!(hod_fsx::try_stat(&out.join("extra")).unwrap().is_none());
     }
 }
 

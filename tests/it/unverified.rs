@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -33,14 +32,14 @@ fn file_of(env: &TestEnv, place: &str, digest: &str) -> PathBuf {
 
 /// Puts a directory in the place of a file.
 fn replace_by_directory(path: &Path) {
-    fsx::remove_file(path).unwrap();
-    fsx::create_dir_all(path).unwrap();
+    hod_fsx::remove_file(path).unwrap();
+    hod_fsx::create_dir_all(path).unwrap();
 }
 
 fn flip(path: &Path) {
     let mut bytes = read(path);
     bytes[0] ^= 1;
-    fsx::write_file(path, &bytes).unwrap();
+    hod_fsx::write_file(path, &bytes).unwrap();
 }
 
 #[track_caller]
@@ -98,7 +97,7 @@ fn whatever_does_not_verify_is_told_by_the_code() {
     let manifest = files(&env.path("dir"))
         .into_iter()
         .find(|path| path.ends_with("manifest.json"));
-    fsx::write_file(&manifest.unwrap(), b"{").unwrap();
+    hod_fsx::write_file(&manifest.unwrap(), b"{").unwrap();
     check(&env, "dir:dir", "not a manifest");
 }
 

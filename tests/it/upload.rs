@@ -29,7 +29,7 @@ fn site(image: &Image) -> (TestEnv, PathBuf) {
     let env = TestEnv::in_memory();
     image.put_in(&env.store("store"), "team/app:1");
     let root = env.path("registry");
-    hod::fsx::create_dir_all(&root).unwrap();
+    hod_fsx::create_dir_all(&root).unwrap();
     (env, root)
 }
 

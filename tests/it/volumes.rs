@@ -5,9 +5,8 @@ mod dirs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hod::bundle::{Bundle, BundleBlob, ReadOptions};
-use hod::fsx;
-use hod::oci::Digest;
+use hod_bundle::{Bundle, BundleBlob, ReadOptions};
+use hod_oci::Digest;
 
 use crate::support::bundles::{leave_out, pack_again};
 use crate::support::env::TestEnv;
@@ -50,8 +49,8 @@ fn divided() -> TestEnv {
     });
     assert_eq!(n, N_VOLUMES as usize);
     for at in 1..=N_VOLUMES {
-        fsx::create_dir_all(&env.path(at.to_string())).unwrap();
-        fsx::rename(&env.path(format!("site.00{at}.tar")), &env.path(volume(at))).unwrap();
+        hod_fsx::create_dir_all(&env.path(at.to_string())).unwrap();
+        hod_fsx::rename(&env.path(format!("site.00{at}.tar")), &env.path(volume(at))).unwrap();
     }
     env
 }
@@ -212,8 +211,8 @@ fn a_layer_in_parts_is_asked_for_with_all_of_them() {
         plan.volume_size = Some(140_000);
     });
     assert!(n > 2);
-    fsx::create_dir_all(&env.path("alone")).unwrap();
-    fsx::rename(&env.path("site.001.tar"), &env.path("alone/site.001.tar")).unwrap();
+    hod_fsx::create_dir_all(&env.path("alone")).unwrap();
+    hod_fsx::rename(&env.path("site.001.tar"), &env.path("alone/site.001.tar")).unwrap();
     let registry = TestRegistry::start();
     let host = registry.host();
     let output = env.run_line(&format!("push alone/site.001.tar {host}"));
@@ -225,7 +224,7 @@ fn a_layer_in_parts_is_asked_for_with_all_of_them() {
       acme/big:1: waits for volumes 2 and 3
     next: volume 3
     ");
-    fsx::rename(&env.path("alone/site.001.tar"), &env.path("site.001.tar")).unwrap();
+    hod_fsx::rename(&env.path("alone/site.001.tar"), &env.path("site.001.tar")).unwrap();
     let _ = env.run_line(&format!("push site.001.tar {host}")).success();
     assert_eq!(whole_images(registry.store().path()).len(), 1);
 }
@@ -264,8 +263,8 @@ fn a_volume_of_a_delta_is_refused_without_its_base_and_waits_for_the_others_with
     assert!(n > 1);
     for at in 2..=n {
         let name = format!("site.00{at}.tar");
-        fsx::create_dir_all(&env.path("rest")).unwrap();
-        fsx::rename(&env.path(&name), &env.path(format!("rest/{name}"))).unwrap();
+        hod_fsx::create_dir_all(&env.path("rest")).unwrap();
+        hod_fsx::rename(&env.path(&name), &env.path(format!("rest/{name}"))).unwrap();
     }
     let registry = TestRegistry::start();
     let host = registry.host();
@@ -291,7 +290,7 @@ fn what_a_shell_makes_of_a_pattern_is_one_bundle() {
     let env = divided();
     for at in 1..=N_VOLUMES {
         let name = format!("site.00{at}.tar");
-        fsx::rename(&env.path(volume(at)), &env.path(&name)).unwrap();
+        hod_fsx::rename(&env.path(volume(at)), &env.path(&name)).unwrap();
     }
     let all = "site.001.tar site.002.tar site.003.tar site.004.tar";
     let registry = TestRegistry::start();
@@ -316,6 +315,6 @@ fn what_a_shell_makes_of_a_pattern_is_one_bundle() {
     let _ = env
         .run_line("pack store --output whole.001.tar --force")
         .success();
-    fsx::rename(&env.path("whole.001.tar"), &env.path("site.005.tar")).unwrap();
+    hod_fsx::rename(&env.path("whole.001.tar"), &env.path("site.005.tar")).unwrap();
     let _ = env.run_line(&format!("verify {all} site.005.tar")).exits(2);
 }

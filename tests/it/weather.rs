@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use crate::support::docker_registry::{DockerRegistry, PROGRAM};
 use crate::support::env::TestEnv;
@@ -246,7 +245,7 @@ fn a_pull_gets_through_and_little_comes_twice() {
         ));
         assert!(twice <= case.twice_max + SLACK, "{}: {twice}", case.name);
         let partial = site.env.path(format!("{store}/.hod/partial"));
-        let left = fsx::try_read_dir_names(&partial).unwrap();
+        let left = hod_fsx::try_read_dir_names(&partial).unwrap();
         assert_eq!(left.unwrap_or_default().len(), 0, "{}", case.name);
     });
 }
@@ -322,7 +321,7 @@ fn a_push_gets_through_and_little_goes_twice() {
         return;
     }
     let site = Site::new();
-    fsx::create_dir_all(&site.env.path("target")).unwrap();
+    hod_fsx::create_dir_all(&site.env.path("target")).unwrap();
     let target = DockerRegistry::serve(&site.env, "target");
     let (site, target) = (&site, &target);
     each(while_writing(site), |case| {
@@ -356,7 +355,7 @@ fn tokens_that_expire_in_the_middle_are_renewed() {
         return;
     }
     let site = Site::new();
-    fsx::create_dir_all(&site.env.path("target")).unwrap();
+    hod_fsx::create_dir_all(&site.env.path("target")).unwrap();
     let target = DockerRegistry::serve(&site.env, "target");
     let line = |verb: &str, host: &str| match verb {
         "pull" => format!("pull all.txt --store pulled --source {host} --platform all"),
@@ -453,12 +452,12 @@ impl Large {
     fn check(&self, store: &str) {
         let expected = BTreeMap::from([("library/big:1".to_owned(), self.image.digest().clone())]);
         assert_eq!(whole_images(&self.env.path(store)), expected);
-        assert!(fsx::try_stat(&self.partial(store)).unwrap().is_none());
+        assert!(hod_fsx::try_stat(&self.partial(store)).unwrap().is_none());
     }
 }
 
 fn file_len(path: &Path) -> u64 {
-    fsx::try_stat(path).unwrap().map_or(0, |stat| stat.len)
+    hod_fsx::try_stat(path).unwrap().map_or(0, |stat| stat.len)
 }
 
 #[test]
@@ -513,7 +512,7 @@ fn what_a_kill_left_is_hashed_again_and_thrown_away_when_it_is_wrong() {
         ("empty", Vec::new(), &[site.len()]),
     ];
     for (store, left, expect) in cases {
-        fsx::write_file(&site.partial(store), &left).unwrap();
+        hod_fsx::write_file(&site.partial(store), &left).unwrap();
         let _ = site.env.run_line(&site.line(store)).success();
         let gets = site.take_layer_gets();
         let lens: Vec<u64> = gets.iter().map(|request| request.len_down).collect();
@@ -534,7 +533,7 @@ fn a_registry_that_sends_wrong_bytes_for_good_is_given_up_and_nothing_of_them_st
     assert!(is_told, "{}", output.stderr);
     assert_eq!(site.take_layer_gets().len(), 2, "once more, and no more");
     assert!(whole_images(&site.env.path("store")).is_empty());
-    assert!(fsx::try_stat(&site.partial("store")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&site.partial("store")).unwrap().is_none());
 }
 
 #[test]

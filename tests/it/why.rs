@@ -1,6 +1,6 @@
 //! `hod why`: what a digest is, and which images need it.
 
-use hod::oci::Manifest;
+use hod_oci::Manifest;
 use serde_json::{Value, json};
 
 use crate::ls::three;
@@ -111,7 +111,7 @@ fn every_part_of_an_image_is_known_with_the_way_to_it() {
     signature.put_in(&store, &format!("acme/api:{tag}"));
     let _ = env.run_line("pack store --output site.tar").success();
     for source in ["store", "site.tar"] {
-        let ways = |digest: &hod::oci::Digest| -> Vec<Vec<String>> {
+        let ways = |digest: &hod_oci::Digest| -> Vec<Vec<String>> {
             let found = explain(&env, &format!("{digest} {source}"));
             assert_eq!(found["digest"], digest.as_str());
             let way = |using: &Value| {

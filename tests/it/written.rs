@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::{TestEnv, finish};
@@ -94,11 +93,11 @@ fn the_files_are_named_with_their_checksums_and_the_id_is_labelled() {
     let hex = json["files"][0]["sha256"].as_str().unwrap();
     let summed = finish(env.command("sha256sum").arg("json.001.tar")).success();
     assert_eq!(summed.stdout, format!("{hex}  json.001.tar\n"));
-    let bytes = fsx::stat(&env.path("json.001.tar")).unwrap().len;
+    let bytes = hod_fsx::stat(&env.path("json.001.tar")).unwrap().len;
     assert_eq!(json["files"][0]["bytes"], bytes);
     assert_eq!(json["signed_by"], key);
     // One volume is spoken of as one.
-    fsx::remove_file(&env.path("plain.002.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("plain.002.tar")).unwrap();
     let one = env.run_line(&format!("{pack} plain.tar --only-volume 2"));
     let one = one.success().stderr;
     assert!(

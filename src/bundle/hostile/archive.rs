@@ -10,7 +10,6 @@ use super::super::{
     BlobCheck, BundleBlob, BundleError, BundleManifest, StreamSink, Trust, read_stream,
 };
 use super::{README, at, check, entry, good, pax, stream};
-use crate::fsx;
 
 #[test]
 fn the_good_one_is_good() {
@@ -279,7 +278,7 @@ fn no_byte_of_a_bundle_can_change_unnoticed() {
     // kinds of places.
     for offset in (0..good.bytes.len() as u64).step_by(41) {
         let bit = 1 << (offset % 8);
-        fsx::write_file(&path, &good.change(offset, bit)).unwrap();
+        hod_fsx::write_file(&path, &good.change(offset, bit)).unwrap();
         match check(&path) {
             Ok(outcome) => assert_ne!(outcome.problems, [""; 0], "bit {bit} of byte {offset}"),
             Err(error) => assert!(!error.to_string().is_empty()),

@@ -5,8 +5,7 @@ use tar::Header;
 use super::super::sample::{Builder, index_of, noise};
 use super::super::volume::Member;
 use super::{at, check, good, honest};
-use crate::fsx;
-use crate::oci::{Digest, MediaType};
+use hod_oci::{Digest, MediaType};
 
 #[test]
 fn sizes_that_lie_are_refused() {
@@ -285,7 +284,7 @@ fn fields_of_later_versions_are_passed_over() {
     let text = "\"base\":[],\"x\":1";
     good.bytes = good.rewrite(|json| json.replace("\"base\":[]", text), str::to_owned);
     let path = good.sample.path("later.tar");
-    fsx::write_file(&path, &good.bytes).unwrap();
+    hod_fsx::write_file(&path, &good.bytes).unwrap();
     assert_eq!(check(&path).unwrap().problems, [""; 0]);
 }
 

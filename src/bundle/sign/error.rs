@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::key_id::KeyId;
-use crate::hint::Hint;
-use crate::oci::Digest;
+use hod_oci::Digest;
+use hod_report::Hint;
 
 /// Why a key cannot be used. Contains nothing of a secret key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

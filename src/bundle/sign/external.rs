@@ -15,7 +15,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::error::{KeyError, SignError};
 use super::public_key::PublicKey;
-use crate::program;
 
 /// The longest message of a helper that is shown, in characters.
 const MESSAGE_LEN_MAX: usize = 300;
@@ -72,10 +71,11 @@ impl SignHelper {
             program: self.program.clone(),
             message,
         };
-        let output = program::run(&self.program, &[verb], input).map_err(|error| match error {
-            program::Error::Absent { name } => SignError::HelperAbsent { program: name },
-            program::Error::Run { source, .. } => failed(source.to_string()),
-        })?;
+        let output =
+            hod_program::run(&self.program, &[verb], input).map_err(|error| match error {
+                hod_program::Error::Absent { name } => SignError::HelperAbsent { program: name },
+                hod_program::Error::Run { source, .. } => failed(source.to_string()),
+            })?;
         if output.is_success {
             return Ok(output.stdout);
         }
@@ -129,7 +129,7 @@ mod tests {
             Err(SignError::HelperAnswer { .. })
         ));
         // Fails, and says why.
-        let error = helper("/bin/ls").sign(b"x").unwrap_err();
+        let error = helper("/bin/cp").sign(b"x").unwrap_err();
         assert!(
             matches!(&error, SignError::HelperFailed { message, .. } if message.contains("sign")),
             "{error}"

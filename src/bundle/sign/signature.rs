@@ -8,7 +8,7 @@ use blake2::{Blake2b512, Digest as _};
 
 use super::error::SignatureError;
 use super::key_id::KeyId;
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// The length of every signature, in bytes: offsets are known before there is one.
 pub const SIGNATURE_LEN: u64 = 359;

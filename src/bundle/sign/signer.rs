@@ -8,7 +8,7 @@ use super::key_id::KeyId;
 use super::public_key::PublicKey;
 use super::secret_key::SecretKey;
 use super::signature::{SIGNATURE_LEN, Signature, hashed, second_message};
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// A secret key, or a helper that has one.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use super::error::SignatureError;
 use super::key_id::KeyId;
 use super::public_key::PublicKey;
 use super::signature::{Signature, hashed, second_message};
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// How far into `hod/bundle.json` its id is.
 const ID_WITHIN: usize = 128;
@@ -90,7 +90,7 @@ pub enum Signed {
 
 /// Checks that a signature belongs to the bundle it comes with, as far as that is possible without
 /// a key; the signature itself is not verified.
-pub(in crate::bundle) fn check_claim(
+pub(crate) fn check_claim(
     signature: &[u8],
     (listed, id): (Option<KeyId>, &Digest),
 ) -> Result<(), SignatureError> {

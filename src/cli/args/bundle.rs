@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::ops::{Checksums, Existing};
+use hod_ops::{Checksums, Existing};
 
 /// Arguments of every verb that reads a bundle.
 #[derive(Debug, Default, Args)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::ops::{CarriedFile, CarryOptions, OwnTool};
+use hod_ops::{CarriedFile, CarryOptions, OwnTool};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Installer")]

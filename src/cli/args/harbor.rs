@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use crate::registry::ProjectAccess;
+use hod_registry::ProjectAccess;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Preflight")]

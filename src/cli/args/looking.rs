@@ -8,7 +8,7 @@ use super::verbs::SourceCheckArgs;
 use super::{
     BundleArgs, LookPlatformArgs, NameSourceArgs, OnlyArgs, ReferrerArgs, RegistryArgs, RenameArgs,
 };
-use crate::ops::ImageOrder;
+use hod_ops::ImageOrder;
 
 /// How the verbs that only look read what their arguments name.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{BundleArgs, OutputArgs, SignArgs, transport::path_of, volume_size};
-use crate::transfer::Transport;
+use hod_transfer::Transport;
 
 /// Combine bundles
 #[derive(Debug, Args)]

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::oci::PlatformChoice;
-use crate::ops::{Mismatch, PlatformOptions};
-use crate::transfer::IndexMode;
+use hod_oci::PlatformChoice;
+use hod_ops::{Mismatch, PlatformOptions};
+use hod_transfer::IndexMode;
 
 /// What is pulled of a multi-platform image.
 #[derive(Debug, Args)]

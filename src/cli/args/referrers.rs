@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::transfer::ReferrerMode;
+use hod_transfer::ReferrerMode;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Referrers and layers")]

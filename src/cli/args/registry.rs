@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Registry options")]

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::ops::{Effect, Recheck};
-use crate::transfer::OnFailure;
+use hod_ops::{Effect, Recheck};
+use hod_transfer::OnFailure;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::fsx::LinkMode;
-use crate::list::RenameRule;
-use crate::oci::RepositoryName;
+use hod_fsx::LinkMode;
+use hod_list::RenameRule;
+use hod_oci::RepositoryName;
 
 /// Lists that a verb cannot do without.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-use crate::transfer::Transport;
+use hod_transfer::Transport;
 
 /// Why a path is not of the kind that is wanted.
 #[derive(Debug, thiserror::Error)]

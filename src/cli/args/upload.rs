@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::registry::CHUNK_LEN_DEFAULT;
+use hod_registry::CHUNK_LEN_DEFAULT;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry options")]

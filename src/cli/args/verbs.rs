@@ -11,8 +11,8 @@ use super::{
     RegistryArgs, RenameArgs, ResultsArgs, RunArgs, SignArgs, UploadArgs, transport::path_of,
     volume_size,
 };
-use crate::oci::ForeignLayers;
-use crate::transfer::Transport;
+use hod_oci::ForeignLayers;
+use hod_transfer::Transport;
 
 /// Pull images, or those of lists, from registries into a store
 ///

@@ -1,9 +1,9 @@
 //! The short names of the user's `registries.conf`.
 
 use super::Session;
-use crate::list::{Destination, ImageList, ListLine};
-use crate::registry::RegistriesConf;
-use crate::report::Event;
+use hod_list::{Destination, ImageList, ListLine};
+use hod_registry::RegistriesConf;
+use hod_report::Event;
 
 /// Replaces short names by the targets of the user's aliases, and says so; the images keep the names
 /// in the list.

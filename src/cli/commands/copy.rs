@@ -11,7 +11,7 @@ use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{CopyArgs, RegistryArgs};
 use crate::cli::results::Results;
-use crate::ops::{self, BatchOutcome, Context, CopyOptions, Input, SourceCheck};
+use hod_ops::{BatchOutcome, Context, CopyOptions, Input, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -52,7 +52,7 @@ pub(super) async fn carry(
             return outcome::finish(session, wording, Err(error), asked).await;
         }
     };
-    let found = session.interruptible(ops::copy(&cx, &options)).await;
+    let found = session.interruptible(hod_ops::copy(&cx, &options)).await;
     let found = found.and_then(require_possible);
     outcome::finish(session, wording, found, asked(&options, results)).await
 }

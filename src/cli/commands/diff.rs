@@ -6,12 +6,10 @@ use super::input::{self, Reading};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DiffArgs;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
-use crate::list::RenameRules;
-use crate::oci::{Digest, Registry};
-use crate::ops::{
-    self, BlobCount, Change, Compared, DamagedImage, DiffOptions, DiffOutcome, DiffSide,
-};
-use crate::transfer::Endpoint;
+use hod_list::RenameRules;
+use hod_oci::{Digest, Registry};
+use hod_ops::{BlobCount, Change, Compared, DamagedImage, DiffOptions, DiffOutcome, DiffSide};
+use hod_transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
     let renames = settings::rename_rules(&args.look.rename, None).if_any();
@@ -46,7 +44,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     }
     let [old, new] = sides.try_into().expect("one for each argument");
     let options = DiffOptions { old, new, list };
-    let found = ops::diff(&cx, &options).await?;
+    let found = hod_ops::diff(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
@@ -82,7 +80,7 @@ async fn compared(
     reading: &Reading<'_>,
     (word, renames): (&Path, Option<RenameRules>),
 ) -> Result<Compared, CommandError> {
-    if ops::is_receipt(word)? {
+    if hod_ops::is_receipt(word)? {
         if renames.is_some() {
             let path = word.to_owned();
             return Err(CommandError::RenamedReceipt { path });
@@ -96,7 +94,7 @@ async fn compared(
 /// Whether images have the names there that a push gave them.
 fn has_final_names(word: &Path) -> Result<bool, CommandError> {
     let is_registry = matches!(input::endpoint(word)?, Endpoint::Registry { .. });
-    Ok(is_registry || ops::is_receipt(word)?)
+    Ok(is_registry || hod_ops::is_receipt(word)?)
 }
 
 fn table(found: &DiffOutcome) -> Table<6> {

@@ -4,9 +4,9 @@ use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::DoctorArgs;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
-use crate::hint::sentence;
-use crate::ops::{self, DoctorOptions, ObservationStatus};
-use crate::registry::Purpose;
+use hod_ops::{DoctorOptions, ObservationStatus};
+use hod_registry::Purpose;
+use hod_report::sentence;
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = super::login::registry_name(&args.registry)?;
@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
         repository,
     };
     let cx = session.remote(settings::retry_policy(&args.reach));
-    let found = ops::doctor(&cx, &options).await?;
+    let found = hod_ops::doctor(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

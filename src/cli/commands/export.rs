@@ -9,8 +9,8 @@ use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::{ExportArgs, FormatArg, transport};
 use crate::cli::results::Results;
-use crate::ops::{CopyOptions, Input, SourceCheck};
-use crate::transfer::{ChosenImage, Endpoint, Transport};
+use hod_ops::{CopyOptions, Input, SourceCheck};
+use hod_transfer::{ChosenImage, Endpoint, Transport};
 
 pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let wording = Wording {

@@ -6,9 +6,9 @@ use super::input::Place;
 use super::{CommandError, Session, settings};
 use crate::cli::args::{PreflightArgs, RegistryArgs, UploadArgs};
 use crate::cli::settings::{ClientFor, Reach, Side};
-use crate::oci::Registry;
-use crate::ops::{CopyTarget, Preflight, Recheck, RegistryTarget};
-use crate::registry::{NewProject, Purpose, RegistriesConf};
+use hod_oci::Registry;
+use hod_ops::{CopyTarget, Preflight, Recheck, RegistryTarget};
+use hod_registry::{NewProject, Purpose, RegistriesConf};
 
 /// How registries are filled.
 pub(super) struct Filling<'a> {

@@ -7,15 +7,13 @@ use tokio::sync::OnceCell;
 use super::{CommandError, Session, aliases, locked, settings};
 use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
-use crate::fsx;
-use crate::list::{Destination, ImageList, IndexChoice, ListLine, RenameRules};
-use crate::oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
-use crate::ops::{
-    self, Input, Look, OpsError, PlatformOptions, Registries, RegistriesOrigin, SourceCheck,
-    SourceKind,
+use hod_list::{Destination, ImageList, IndexChoice, ListLine, RenameRules};
+use hod_oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
+use hod_ops::{
+    Input, Look, OpsError, PlatformOptions, Registries, RegistriesOrigin, SourceCheck, SourceKind,
 };
-use crate::registry::{Client, Purpose, RegistriesConf};
-use crate::transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
+use hod_registry::{Client, Purpose, RegistriesConf};
+use hod_transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
 
 /// A registry, and a prefix for all names there.
 pub(super) type Place = (Registry, Option<RepositoryName>);
@@ -234,7 +232,7 @@ impl<'a> Reading<'a> {
                 };
                 registries_in(session, inputs, &source).await
             }
-            Endpoint::Path(path) if settings::is_list(&path)? && !ops::is_receipt(&path)? => {
+            Endpoint::Path(path) if settings::is_list(&path)? && !hod_ops::is_receipt(&path)? => {
                 let inputs = ListInputs {
                     paths: &[path],
                     sections: &self.only.section,
@@ -264,7 +262,7 @@ impl<'a> Reading<'a> {
         settings::require_no_section(self.only)?;
         let reached = (vec![registry.clone()], words);
         let client = self.client(session, reached, conf.clone()).await?;
-        let list = ops::registry_list(&client, registry, prefix.as_ref());
+        let list = hod_ops::registry_list(&client, registry, prefix.as_ref());
         session.interruptible(list).await
     }
 
@@ -316,14 +314,14 @@ impl<'a> Reading<'a> {
 fn has_names(word: &Path) -> Result<bool, CommandError> {
     match endpoint(word)? {
         Endpoint::Image(_) | Endpoint::Tags(_) => Ok(true),
-        Endpoint::Path(path) => Ok(settings::is_list(&path)? && !ops::is_receipt(&path)?),
+        Endpoint::Path(path) => Ok(settings::is_list(&path)? && !hod_ops::is_receipt(&path)?),
         Endpoint::Registry { .. } | Endpoint::Local { .. } => Ok(false),
     }
 }
 
 /// The endpoint that an argument names.
 pub(super) fn endpoint(word: &Path) -> Result<Endpoint, CommandError> {
-    let exists = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+    let exists = |path: &Path| hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
     match word.to_str() {
         Some(text) => Ok(Endpoint::parse(text, exists)?),
         None => Ok(Endpoint::Path(word.to_owned())),

@@ -1,10 +1,10 @@
 //! `hod keygen`
 
 use super::{CommandError, Exit, Session, settings};
-use crate::bundle::Password;
 use crate::cli::args::KeygenArgs;
 use crate::cli::ui::ResultFormat;
-use crate::ops::{self, KeygenOptions};
+use hod_bundle::Password;
+use hod_ops::KeygenOptions;
 
 pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit, CommandError> {
     let password = if args.password_stdin {
@@ -16,7 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit
         output: args.output.clone(),
         password,
     };
-    let made = ops::keygen(&session.local(), &options).await?;
+    let made = hod_ops::keygen(&session.local(), &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

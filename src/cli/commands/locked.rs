@@ -1,10 +1,10 @@
 //! Options that contradict a lock, and registries that a lock cannot name.
 
 use super::CommandError;
-use crate::list::{ImageList, IndexChoice, LineOptions, ListEntry, ListLine};
-use crate::oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
-use crate::ops::PlatformOptions;
-use crate::transfer::IndexMode;
+use hod_list::{ImageList, IndexChoice, LineOptions, ListEntry, ListLine};
+use hod_oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
+use hod_ops::PlatformOptions;
+use hod_transfer::IndexMode;
 
 /// The options that say what is carried of every image.
 #[derive(Debug, Clone, Copy)]

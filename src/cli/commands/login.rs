@@ -3,13 +3,12 @@
 use std::io::IsTerminal as _;
 
 use super::{CommandError, Exit, Session, settings};
-use crate::bridge;
 use crate::cli::args::LoginArgs;
 use crate::cli::settings::{ClientFor, Reach, Side};
-use crate::oci::{Registry, RepositoryName};
-use crate::ops::{self, LoginOptions, OpsError};
-use crate::registry::{Kept, Login, Purpose, RegistriesConf};
-use crate::terminal::{self, Echo};
+use crate::cli::terminal::{self, Echo};
+use hod_oci::{Registry, RepositoryName};
+use hod_ops::{LoginOptions, OpsError};
+use hod_registry::{Kept, Login, Purpose, RegistriesConf};
 
 pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = registry_name(&args.registry)?;
@@ -46,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
         file,
     };
     let cx = session.remote(settings::retry_policy(&args.reach));
-    let outcome = ops::login(&cx, &options).await?;
+    let outcome = hod_ops::login(&cx, &options).await?;
     session.progress.finish();
     let user = options.login.username().unwrap_or("<token>");
     let path = options.file.path().display();
@@ -106,7 +105,7 @@ async fn given_login(
 }
 
 async fn ask(echo: Echo) -> Result<String, CommandError> {
-    let line = bridge::run(move || terminal::read_line(echo)).await;
+    let line = hod_bridge::run(move || terminal::read_line(echo)).await;
     line.map_err(CommandError::CredsRead)
 }
 

@@ -3,7 +3,7 @@
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::LogoutArgs;
 use crate::cli::ui::format_count;
-use crate::ops::{self, LogoutOptions, LogoutScope};
+use hod_ops::{LogoutOptions, LogoutScope};
 
 pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit, CommandError> {
     let file = settings::login_file(args.authfile.as_deref())?;
@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
         None => LogoutScope::All,
     };
     let options = LogoutOptions { file, scope };
-    let outcome = ops::logout(&options).await?;
+    let outcome = hod_ops::logout(&options).await?;
     session.progress.finish();
     let path = options.file.path().display();
     match &options.scope {

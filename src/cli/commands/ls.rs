@@ -4,14 +4,14 @@ use super::input::Reading;
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::{ByArg, LsArgs};
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
-use crate::oci::Digest;
-use crate::ops::{self, ImagesOutcome};
+use hod_oci::Digest;
+use hod_ops::ImagesOutcome;
 
 pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
     let reading = Reading::looking(&args.look, args.look.platforms.options());
     let look = reading.look(session, &args.source).await?;
-    let found = ops::images(&cx, &look, args.by.into()).await?;
+    let found = hod_ops::images(&cx, &look, args.by.into()).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

@@ -3,8 +3,8 @@
 use super::{CommandError, Exit, Session, settings, written};
 use crate::cli::args::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::fsx::Durability;
-use crate::ops::{self, MergeOptions, Prefer};
+use hod_fsx::Durability;
+use hod_ops::{MergeOptions, Prefer};
 
 pub(super) async fn run(
     session: &Session<'_>,
@@ -43,7 +43,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
         existing: args.written.existing(),
         checksums: args.written.checksums(),
     };
-    let merged = ops::merge(&session.local(), &options).await?;
+    let merged = hod_ops::merge(&session.local(), &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

@@ -14,11 +14,11 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::results::{Results, Run};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::list::ImageList;
-use crate::oci::Registry;
-use crate::ops::{self, BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
-use crate::report::ErrorClass;
-use crate::report::amount::format_volumes;
+use hod_list::ImageList;
+use hod_oci::Registry;
+use hod_ops::{BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
+use hod_report::ErrorClass;
+use hod_report::amount::format_volumes;
 
 /// The words for a verb in messages.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ pub(super) async fn write(
     let names = match asked.source.filter(|_| is_unknown) {
         // A source that cannot be read has no names, and the error says so already.
         Some(source) => {
-            let names = ops::image_names(source, &session.reading).await;
+            let names = hod_ops::image_names(source, &session.reading).await;
             names.unwrap_or_default()
         }
         None => Vec::new(),

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::outcome::{self, Asked, Wording};
 use super::{CommandError, Exit, Session, copy, input, locked, settings, written};
-use crate::bundle::Compression;
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::fsx::{self, Durability};
-use crate::oci::Registry;
-use crate::ops::{self, BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
-use crate::transfer::Stated;
+use hod_bundle::Compression;
+use hod_fsx::Durability;
+use hod_oci::Registry;
+use hod_ops::{BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
+use hod_transfer::Stated;
 
 const WORDING: Wording = Wording {
     verb: "pack",
@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         }
     };
     let cx = session.local();
-    let mut found = session.interruptible(ops::copy(&cx, &options)).await;
+    let mut found = session.interruptible(hod_ops::copy(&cx, &options)).await;
     let asked = copy::asked(&options, results);
     // A forecast is printed even where packing would be refused.
     if let Ok(outcome) = &mut found
@@ -79,7 +79,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
 
 /// Refuses options that conflict with a bundle on stdout.
 fn require_stdout(session: &Session<'_>, args: &PackArgs) -> Result<(), CommandError> {
-    if !fsx::is_stdout(&args.output) {
+    if !hod_fsx::is_stdout(&args.output) {
         return Ok(());
     }
     let is_json = session.printer.format() == ResultFormat::Json;
@@ -206,7 +206,7 @@ fn print(
     match printer.format() {
         ResultFormat::Json => session.document(packed)?,
         // The path of the bundle.
-        ResultFormat::Text if fsx::is_stream(&packed.path).unwrap_or(false) => {}
+        ResultFormat::Text if hod_fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {
             written::print(session, &packed.files, (&packed.id, packed.signed_by))?;
         }
@@ -245,7 +245,7 @@ fn left_out(base_blobs: usize, base_bytes: u64) -> String {
 }
 
 fn compression(output: &Path) -> Result<Compression, CommandError> {
-    let is_stream = fsx::is_stream(output).map_err(|source| CommandError::OutputPath {
+    let is_stream = hod_fsx::is_stream(output).map_err(|source| CommandError::OutputPath {
         path: output.to_owned(),
         source,
     })?;

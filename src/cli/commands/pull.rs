@@ -7,8 +7,8 @@ use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, locked, settings};
 use crate::cli::args::PullArgs;
 use crate::cli::results::Results;
-use crate::oci::{Platform, PlatformChoice};
-use crate::ops::{CopyOptions, Input, SourceCheck, StoreTarget};
+use hod_oci::{Platform, PlatformChoice};
+use hod_ops::{CopyOptions, Input, SourceCheck, StoreTarget};
 
 pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
     let wording = Wording {

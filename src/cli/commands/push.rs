@@ -8,9 +8,8 @@ use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::PushArgs;
 use crate::cli::results::Results;
-use crate::fsx;
-use crate::oci::{ReferenceError, Registry, RepositoryName};
-use crate::ops::{CopyOptions, SourceCheck};
+use hod_oci::{ReferenceError, Registry, RepositoryName};
+use hod_ops::{CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -64,11 +63,11 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
 
 /// Refuses a source and a target that were given the other way round.
 fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
-    let is_there = |path: &Path| fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
+    let is_there = |path: &Path| hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
     match args.source.to_str() {
         Some(text) if target(text).is_ok() => {
             let is_swapped = !is_there(&args.source) && is_there(Path::new(&args.target));
-            if is_swapped && !fsx::is_stdin(&args.source) {
+            if is_swapped && !hod_fsx::is_stdin(&args.source) {
                 return Err(CommandError::RegistryAsSource {
                     registry: text.to_owned(),
                     source_path: args.target.clone(),

@@ -5,11 +5,11 @@ use super::{CommandError, Exit, Session, outcome, settings};
 use crate::cli::args::ReceiptArgs;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
-use crate::fsx::{self, ResultFile};
-use crate::hint::sentence;
-use crate::ops::{self, Holder, PlatformOptions, ReceiptOptions, RegistryHolder};
-use crate::registry::{Purpose, RegistriesConf};
-use crate::transfer::Endpoint;
+use hod_fsx::ResultFile;
+use hod_ops::{Holder, PlatformOptions, ReceiptOptions, RegistryHolder};
+use hod_registry::{Purpose, RegistriesConf};
+use hod_report::sentence;
+use hod_transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
     settings::require_text_output(&args.output)?;
@@ -19,7 +19,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         holder: holder(session, args).await?,
     };
     let cx = session.remote(settings::retry_policy(&args.look.registry));
-    let found = ops::receipt(&cx, &options).await?;
+    let found = hod_ops::receipt(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     let bytes = if args.compact {
@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     } else {
         found.receipt.to_json()
     };
-    if fsx::is_stdout(&args.output) {
+    if hod_fsx::is_stdout(&args.output) {
         // It is the result, in whichever form was asked for.
         printer.raw(&bytes)?;
     } else {

@@ -4,9 +4,9 @@ use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, input, locked, settings};
 use crate::cli::args::SelectArgs;
 use crate::cli::results::Results;
-use crate::fsx::Durability;
-use crate::oci::Registry;
-use crate::ops::{CopyOptions, Input, Others, StoreTarget};
+use hod_fsx::Durability;
+use hod_oci::Registry;
+use hod_ops::{CopyOptions, Input, Others, StoreTarget};
 
 pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit, CommandError> {
     let wording = Wording {

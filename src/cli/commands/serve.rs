@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::ServeArgs;
 use crate::cli::ui::Printer;
-use crate::fsx::AppendFile;
-use crate::ops::{self, Exposure, ServeOptions};
-use crate::server::{Access, AccessLog};
+use hod_fsx::AppendFile;
+use hod_ops::{Exposure, ServeOptions};
+use hod_server::{Access, AccessLog};
 
 /// A file that must exist, by a path that must not be a secret.
 fn path(name: &'static str, given: Option<&PathBuf>) -> Result<Option<PathBuf>, CommandError> {
@@ -61,7 +61,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
         let _ = stopped.await;
     };
     let cx = session.local();
-    let serving = ops::serve(&cx, &options, on_ready, shutdown);
+    let serving = hod_ops::serve(&cx, &options, on_ready, shutdown);
     let interrupted = async {
         session.interrupt.request(1).await;
         if is_serving.get() {

@@ -4,8 +4,8 @@ use super::outcome::Wording;
 use super::{CommandError, Exit, Session, copy, input, settings};
 use crate::cli::args::UnpackArgs;
 use crate::cli::results::Results;
-use crate::ops::{CopyOptions, StoreTarget};
-use crate::transfer::{OnFailure, Visibility};
+use hod_ops::{CopyOptions, StoreTarget};
+use hod_transfer::{OnFailure, Visibility};
 
 pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit, CommandError> {
     let wording = Wording {

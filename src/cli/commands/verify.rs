@@ -4,7 +4,7 @@ use super::input::Reading;
 use super::{CommandError, Exit, Session, outcome, settings};
 use crate::cli::args::VerifyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
-use crate::ops::{self, Depth, Extent, VerifyOptions};
+use hod_ops::{Depth, Extent, VerifyOptions};
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
             Depth::Length
         },
     };
-    let found = ops::verify(&cx, &options).await?;
+    let found = hod_ops::verify(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

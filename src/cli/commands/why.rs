@@ -4,7 +4,7 @@ use super::input::Reading;
 use super::{CommandError, Exit, Session, settings};
 use crate::cli::args::WhyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::ops::{self, Use, WhyOptions, WhyOutcome};
+use hod_ops::{Use, WhyOptions, WhyOutcome};
 
 pub(super) async fn run(session: &Session<'_>, args: &WhyArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
@@ -13,7 +13,7 @@ pub(super) async fn run(session: &Session<'_>, args: &WhyArgs) -> Result<Exit, C
         digest: args.digest.clone(),
         look: reading.look(session, &args.source).await?,
     };
-    let found = ops::why(&cx, &options).await?;
+    let found = hod_ops::why(&cx, &options).await?;
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {

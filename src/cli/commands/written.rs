@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::Session;
-use crate::bundle::KeyId;
 use crate::cli::ui::OutputError;
-use crate::oci::Digest;
-use crate::ops::WrittenFile;
+use hod_bundle::KeyId;
+use hod_oci::Digest;
+use hod_ops::WrittenFile;
 
 /// Prints a line for each file, as `sha256sum` does where it was hashed; then the bundle's id, which
 /// is not the checksum of any file, and who signed it.

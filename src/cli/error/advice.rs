@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, STORE, is_absent, missing};
-use crate::fsx;
-use crate::hint::Hint as _;
-use crate::ops::SourceKind;
-use crate::transfer::BlobHolder;
+use hod_ops::SourceKind;
+use hod_report::Hint as _;
+use hod_transfer::BlobHolder;
 
 impl CommandError {
     /// The hint for errors about paths and names in arguments.
@@ -130,7 +129,7 @@ pub(super) fn where_damaged(kind: SourceKind) -> &'static str {
 
 /// The hint for a source of images in place of a list.
 fn instead_of_a_list(path: &Path, kind: &str) -> String {
-    let path = path.display().to_string().replace(fsx::STDIN, "-");
+    let path = path.display().to_string().replace(hod_fsx::STDIN, "-");
     match kind {
         STORE => format!(
             "`hod push {path} REGISTRY` pushes its images, `hod ls {path}` lists them, and `hod \

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use crate::bundle::volume_path;
-use crate::fsx;
-use crate::hint::Hint as _;
-use crate::oci::{Reference, Registry, RepositoryName};
-use crate::transfer::{EndpointError, FILE_EXTENSIONS, Transport};
+use hod_bundle::volume_path;
+use hod_oci::{Reference, Registry, RepositoryName};
+use hod_report::Hint as _;
+use hod_transfer::{EndpointError, FILE_EXTENSIONS, Transport};
 
 /// Places of images that hod does not read.
 const DAEMONS: &[(&str, &str)] = &[
@@ -59,7 +58,7 @@ pub(super) fn endpoint_hint(error: &EndpointError) -> Option<String> {
 /// The hint for a path that exists with the name of an image behind it.
 fn chosen_hint(text: &str) -> Option<String> {
     let (path, image) = text.split_once(':')?;
-    let is_there = !image.is_empty() && fsx::try_stat(Path::new(path)).ok()?.is_some();
+    let is_there = !image.is_empty() && hod_fsx::try_stat(Path::new(path)).ok()?.is_some();
     is_there
         .then(|| format!("`--only LIST` chooses images of `{path}`: name it without `:{image}`."))
 }
@@ -67,7 +66,7 @@ fn chosen_hint(text: &str) -> Option<String> {
 /// The hint for a bundle that does not exist, where volumes of that name do.
 fn volume_hint(path: &Path) -> Option<String> {
     let volume = volume_path(path, 1, 1);
-    let is_there = path.extension()? == "tar" && fsx::try_stat(&volume).ok()?.is_some();
+    let is_there = path.extension()? == "tar" && hod_fsx::try_stat(&volume).ok()?.is_some();
     is_there.then(|| {
         format!(
             "Name one of its volumes, such as `{}`: hod finds the others.",

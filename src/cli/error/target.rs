@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::hint::Hint;
-use crate::transfer::TRANSPORTS;
+use hod_report::Hint;
+use hod_transfer::TRANSPORTS;
 
 /// A target that is refused before anything is read.
 #[derive(Debug, thiserror::Error)]

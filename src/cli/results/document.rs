@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::Run;
 use crate::cli::error::CommandError;
 use crate::cli::ui::{Totals, visible_json};
-use crate::hint::{Hint as _, sentence};
-use crate::list::ListLine;
-use crate::oci::Digest;
-use crate::ops::{ImageReport, ImageStatus, TargetName};
-use crate::report::ErrorClass;
-use crate::report::amount::format_volumes;
+use hod_list::ListLine;
+use hod_oci::Digest;
+use hod_ops::{ImageReport, ImageStatus, TargetName};
+use hod_report::ErrorClass;
+use hod_report::amount::format_volumes;
+use hod_report::{Hint as _, sentence};
 
 /// The amounts of data that a run moved.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::cli) struct Amounts {
+pub(crate) struct Amounts {
     moved_bytes: u64,
     linked_bytes: u64,
     mounted_bytes: u64,
@@ -111,7 +111,7 @@ impl Status {
 
 /// An error for programs, and for those who read what programs show.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Failure {
+pub(crate) struct Failure {
     pub(super) class: ErrorClass,
     pub(super) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ pub(in crate::cli) struct Failure {
 }
 
 impl Failure {
-    pub(in crate::cli) fn of_run(error: &CommandError) -> Self {
+    pub(crate) fn of_run(error: &CommandError) -> Self {
         let mut message = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {

@@ -7,7 +7,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::document::{Document, Failure, ReportedImage, Status};
 use crate::cli::ui::concealed;
-use crate::oci::Reference;
+use hod_oci::Reference;
 
 type Xml = Writer<Vec<u8>>;
 
@@ -106,7 +106,7 @@ fn place(image: &ReportedImage) -> String {
 }
 
 fn properties(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
-    let text = |value: &Option<crate::oci::Digest>| value.as_ref().map(ToString::to_string);
+    let text = |value: &Option<hod_oci::Digest>| value.as_ref().map(ToString::to_string);
     let properties = [
         ("status", Some(image.status.as_str().to_owned())),
         ("destination", image.destination.clone()),
@@ -163,7 +163,7 @@ mod tests {
     use super::super::document::{Document, Failure, ReportedImage, Status};
     use super::*;
     use crate::cli::ui::Totals;
-    use crate::report::ErrorClass;
+    use hod_report::ErrorClass;
 
     #[test]
     fn whatever_a_text_holds_the_document_is_xml() {

@@ -9,12 +9,10 @@ use super::super::error::CommandError;
 use super::environment;
 use super::given::read_given;
 use super::path::path;
-use crate::bridge;
-use crate::fsx;
-use crate::oci::Registry;
-use crate::registry::{Credentials, Login, LoginFile};
-use crate::report::{Event, Reporter};
-use crate::terminal::{self, Echo};
+use crate::cli::terminal::{self, Echo};
+use hod_oci::Registry;
+use hod_registry::{Credentials, Login, LoginFile};
+use hod_report::{Event, Reporter};
 
 /// The longest file of credentials that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -77,7 +75,7 @@ pub(crate) fn stored_credentials(
     let mut credentials = Credentials::anonymous();
     match auth_file(flag)? {
         Some((_, path)) => {
-            if let Some(bytes) = fsx::try_read(&path, CONFIG_LEN_MAX)? {
+            if let Some(bytes) = hod_fsx::try_read(&path, CONFIG_LEN_MAX)? {
                 add(&mut credentials, &path, &bytes)?;
             }
         }
@@ -95,7 +93,7 @@ fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) -> Result<(
         warn(reporter, path, added);
     }
     for path in config_files()? {
-        let added = match fsx::try_read(&path, CONFIG_LEN_MAX) {
+        let added = match hod_fsx::try_read(&path, CONFIG_LEN_MAX) {
             Ok(Some(bytes)) => add(credentials, &path, &bytes),
             Ok(None) => Ok(()),
             Err(error) => Err(error.into()),
@@ -104,7 +102,7 @@ fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) -> Result<(
     }
     if let Some(home) = environment("HOME") {
         let path = Path::new(&home).join(".dockercfg");
-        let added = match fsx::try_read(&path, CONFIG_LEN_MAX) {
+        let added = match hod_fsx::try_read(&path, CONFIG_LEN_MAX) {
             Ok(Some(bytes)) => credentials
                 .add_dockercfg(path.display().to_string(), &bytes)
                 .map_err(|source| CommandError::Credentials {
@@ -164,8 +162,8 @@ pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError>
 fn config_files() -> Result<Vec<PathBuf>, CommandError> {
     let runtime = environment("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.map(|dir| dir.join("containers"));
-    let runtime =
-        runtime.unwrap_or_else(|| Path::new("/run/containers").join(fsx::user_id().to_string()));
+    let runtime = runtime
+        .unwrap_or_else(|| Path::new("/run/containers").join(hod_fsx::user_id().to_string()));
     let mut files = vec![runtime.join("auth.json")];
     files.extend(super::config_home().map(|dir| dir.join("containers/auth.json")));
     files.extend(docker_config()?);
@@ -309,7 +307,7 @@ pub(crate) async fn password_stdin() -> Result<String, CommandError> {
 
 /// A line that a person types on the terminal, where it is not shown.
 pub(crate) async fn ask_hidden() -> Result<String, CommandError> {
-    let line = bridge::run(|| terminal::read_line(Echo::Hidden)).await;
+    let line = hod_bridge::run(|| terminal::read_line(Echo::Hidden)).await;
     line.map_err(CommandError::CredsRead)
 }
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::cli::error::{CommandError, transport};
-use crate::fsx;
 
 /// Reads a file of at most `len_max` bytes that the flag or variable `by` names.
 pub(super) fn read_given(
@@ -11,22 +10,22 @@ pub(super) fn read_given(
     path: &Path,
     len_max: u64,
 ) -> Result<Vec<u8>, CommandError> {
-    fsx::read_input(path, len_max).map_err(|source| given(by, path, source))
+    hod_fsx::read_input(path, len_max).map_err(|source| given(by, path, source))
 }
 
 /// Refuses the path of the flag `by` if it does not exist; stdin is accepted.
 pub(crate) fn require_given(by: &'static str, path: &Path) -> Result<(), CommandError> {
-    if fsx::is_stdin(path) {
+    if hod_fsx::is_stdin(path) {
         return Ok(());
     }
-    fsx::stat(path)
+    hod_fsx::stat(path)
         .map(drop)
         .map_err(|source| given(by, path, source))
 }
 
 /// Refuses what the flag `by` names where that is not a directory.
 pub(crate) fn require_directory(by: &'static str, path: &Path) -> Result<(), CommandError> {
-    let stat = fsx::stat(path).map_err(|source| given(by, path, source))?;
+    let stat = hod_fsx::stat(path).map_err(|source| given(by, path, source))?;
     if stat.is_dir {
         return Ok(());
     }
@@ -47,7 +46,7 @@ pub(crate) fn require_path(output: &Path) -> Result<(), CommandError> {
     }
 }
 
-fn given(by: &'static str, path: &Path, source: fsx::Error) -> CommandError {
+fn given(by: &'static str, path: &Path, source: hod_fsx::Error) -> CommandError {
     CommandError::Given {
         by,
         path: path.to_owned(),

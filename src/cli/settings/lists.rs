@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use super::{apart, text};
 use crate::cli::args::{ListArgs, OnlyArgs};
 use crate::cli::error::{CommandError, STORE};
-use crate::fsx;
-use crate::list::{self, ImageList, ListSource};
-use crate::oci::Registry;
-use crate::report::{Event, Reporter};
+use hod_list::{ImageList, ListSource};
+use hod_oci::Registry;
+use hod_report::{Event, Reporter};
 
 /// The longest list that is read, in bytes.
 pub(super) const LIST_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -83,7 +82,7 @@ pub(crate) struct ListInputs<'a> {
 
 /// Refuses a source and lists to narrow it that are both `-`.
 pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), CommandError> {
-    if fsx::is_stdin(source) && only.only.iter().any(|path| fsx::is_stdin(path)) {
+    if hod_fsx::is_stdin(source) && only.only.iter().any(|path| hod_fsx::is_stdin(path)) {
         return Err(CommandError::StdinTwice { flag: "--only" });
     }
     Ok(())
@@ -97,10 +96,10 @@ pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
     if name.starts_with('@') {
         return Ok(true);
     }
-    if fsx::is_stdin(path) || ARCHIVE_NAMES.iter().any(|end| name.ends_with(end)) {
+    if hod_fsx::is_stdin(path) || ARCHIVE_NAMES.iter().any(|end| name.ends_with(end)) {
         return Ok(false);
     }
-    let Some(stat) = fsx::try_stat(path)? else {
+    let Some(stat) = hod_fsx::try_stat(path)? else {
         return Ok(false);
     };
     if stat.is_dir {
@@ -112,9 +111,9 @@ pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
         return Ok(true);
     }
     let mut head = Vec::new();
-    let file = fsx::open_input(path)?;
+    let file = hod_fsx::open_input(path)?;
     let read = file.take(HEAD_LEN).read_to_end(&mut head);
-    read.map_err(|source| fsx::Error::new("read", path, source))?;
+    read.map_err(|source| hod_fsx::Error::new("read", path, source))?;
     // UTF-16 has NULs, and a mark in front.
     let is_text =
         head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || !head.contains(&0);
@@ -141,14 +140,14 @@ pub(crate) async fn read_lists(
     let files = files.map(|(name, text)| ListSource { name, text });
     let images = inputs.images.join("\n");
     let images = ListSource {
-        name: list::COMMAND_LINE,
+        name: hod_list::COMMAND_LINE,
         text: &images,
     };
     let mut sources: Vec<ListSource<'_>> = files.collect();
     if !inputs.images.is_empty() {
         sources.push(images);
     }
-    Ok(list::parse_from(source, &sources, inputs.sections)?)
+    Ok(hod_list::parse_from(source, &sources, inputs.sections)?)
 }
 
 /// The lists to read.
@@ -176,7 +175,7 @@ fn list_texts(paths: &[PathBuf]) -> Result<FoundLists, CommandError> {
             continue;
         }
         let mut files = vec![path.clone()];
-        if fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
+        if hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
             let (lists, below) = lists_of(path)?;
             if lists.is_empty() {
                 return Err(no_lists(path, below)?);
@@ -189,9 +188,9 @@ fn list_texts(paths: &[PathBuf]) -> Result<FoundLists, CommandError> {
                 path: file.clone(),
                 source,
             };
-            let open = fsx::open_input(&file).map_err(unreadable)?;
+            let open = hod_fsx::open_input(&file).map_err(unreadable)?;
             let text = read_list(&file, open, |source| {
-                unreadable(fsx::Error::new("read", &file, source))
+                unreadable(hod_fsx::Error::new("read", &file, source))
             })?;
             found.texts.push((file.display().to_string(), text));
         }
@@ -209,7 +208,8 @@ fn read_list(
     let begin = input.by_ref().take(HEAD_LEN).read_to_end(&mut head);
     begin.map_err(&unreadable)?;
     require_text(path, &head)?;
-    let bytes = fsx::read_to_end(head.as_slice().chain(input), LIST_LEN_MAX).map_err(unreadable)?;
+    let bytes =
+        hod_fsx::read_to_end(head.as_slice().chain(input), LIST_LEN_MAX).map_err(unreadable)?;
     text(path, bytes)
 }
 
@@ -220,15 +220,15 @@ fn lists_of(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), CommandError> {
             .is_some_and(|extension| extension == "list" || extension == "txt")
     };
     let (mut lists, mut below) = (Vec::new(), Vec::new());
-    for name in fsx::read_dir_names(dir)? {
+    for name in hod_fsx::read_dir_names(dir)? {
         let path = dir.join(name);
-        let is_dir = fsx::try_stat(&path)?.is_some_and(|stat| stat.is_dir);
+        let is_dir = hod_fsx::try_stat(&path)?.is_some_and(|stat| stat.is_dir);
         if !is_dir {
             lists.extend(Some(path).filter(is_list));
             continue;
         }
         // One that may not be read is not asked for.
-        let names = fsx::try_read_dir_names(&path).ok().flatten();
+        let names = hod_fsx::try_read_dir_names(&path).ok().flatten();
         let has_lists = |names: Vec<_>| names.into_iter().map(PathBuf::from).any(|n| is_list(&n));
         if names.is_some_and(has_lists) {
             below.push(path);
@@ -239,7 +239,7 @@ fn lists_of(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), CommandError> {
 
 /// Why a directory has no lists.
 fn no_lists(path: &Path, below: Vec<PathBuf>) -> Result<CommandError, CommandError> {
-    let has = |name: &str| fsx::try_stat(&path.join(name)).map(|stat| stat.is_some());
+    let has = |name: &str| hod_fsx::try_stat(&path.join(name)).map(|stat| stat.is_some());
     let kind = if has("docker/registry/v2")? {
         STORE
     } else if has("index.json")? || has("manifest.json")? {

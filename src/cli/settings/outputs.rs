@@ -6,7 +6,7 @@ use super::lists::LIST_LEN_MAX;
 use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
 use crate::cli::results::RETRY_LIST_START;
-use crate::fsx::{self, OutputKind};
+use hod_fsx::OutputKind;
 
 /// Refuses an output that is a directory, or has a name that no file can have.
 pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
@@ -24,7 +24,7 @@ pub(crate) fn require_text_output(path: &Path) -> Result<(), CommandError> {
 
 /// Refuses to replace a file that is not a text, such as a bundle.
 fn require_text(path: &Path) -> Result<(), CommandError> {
-    fsx::require_text(path).map_err(|source| CommandError::OutputPath {
+    hod_fsx::require_text(path).map_err(|source| CommandError::OutputPath {
         path: path.to_owned(),
         source,
     })
@@ -63,10 +63,10 @@ impl RunFiles<'_> {
         require_others(retry_list.as_slice(), &[inputs, kept].concat())?;
         let mut seen = Vec::new();
         let all = self.outputs.iter().copied().chain(others).chain(retry_list);
-        for output in all.filter(|output| !fsx::is_stdout(output)) {
+        for output in all.filter(|output| !hod_fsx::is_stdout(output)) {
             // What cannot be looked at is refused where it is to be written.
-            let path = fsx::absolute(output);
-            if fsx::try_stat(&path).is_ok_and(|found| found.is_some_and(|stat| !stat.is_file)) {
+            let path = hod_fsx::absolute(output);
+            if hod_fsx::try_stat(&path).is_ok_and(|found| found.is_some_and(|stat| !stat.is_file)) {
                 continue;
             }
             if seen.contains(&path) {
@@ -82,18 +82,19 @@ impl RunFiles<'_> {
 
 /// Whether a list was written as the rest of a run, and not by a person.
 fn is_retry_list(path: &Path) -> bool {
-    let start = fsx::try_read(path, LIST_LEN_MAX);
+    let start = hod_fsx::try_read(path, LIST_LEN_MAX);
     matches!(start, Ok(Some(bytes)) if bytes.starts_with(RETRY_LIST_START.as_bytes()))
 }
 
 /// Refuses an output that is one of the input files, or is in one of the input directories.
 pub(crate) fn require_others(outputs: &[&Path], inputs: &[PathBuf]) -> Result<(), CommandError> {
-    let identity = |path: &Path| Ok::<_, fsx::Error>(fsx::try_stat(path)?.map(|s| s.identity));
+    let identity =
+        |path: &Path| Ok::<_, hod_fsx::Error>(hod_fsx::try_stat(path)?.map(|s| s.identity));
     let mut read = Vec::new();
-    for input in inputs.iter().filter(|input| !fsx::is_stdin(input)) {
-        let is_dir = fsx::try_stat(input)?.is_some_and(|stat| stat.is_dir);
+    for input in inputs.iter().filter(|input| !hod_fsx::is_stdin(input)) {
+        let is_dir = hod_fsx::try_stat(input)?.is_some_and(|stat| stat.is_dir);
         if is_dir {
-            for name in fsx::read_dir_names(input)? {
+            for name in hod_fsx::read_dir_names(input)? {
                 read.extend(identity(&input.join(name))?);
             }
         } else {
@@ -101,7 +102,7 @@ pub(crate) fn require_others(outputs: &[&Path], inputs: &[PathBuf]) -> Result<()
         }
     }
     for output in outputs {
-        let is_file = fsx::try_stat(output)?.is_some_and(|stat| stat.is_file);
+        let is_file = hod_fsx::try_stat(output)?.is_some_and(|stat| stat.is_file);
         if is_file && identity(output)?.is_some_and(|identity| read.contains(&identity)) {
             return Err(CommandError::OutputIsInput {
                 path: output.to_path_buf(),

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use super::super::error::CommandError;
 use super::raw_environment;
-use crate::fsx;
-use crate::redact::{self, Secrets};
+use hod_report::redact::{self, Secrets};
 
 /// Variables that name a file, or whose value is in messages.
 const VARIABLES: [&str; 6] = [
@@ -48,7 +47,8 @@ const LOGIN_FLAGS: [&str; 20] = [
 pub(crate) fn path(name: &'static str, value: &OsStr) -> Result<PathBuf, CommandError> {
     let path = PathBuf::from(value);
     let text = value.to_string_lossy();
-    let is_login = || redact::is_like_login(&text) && !matches!(fsx::try_stat(&path), Ok(Some(_)));
+    let is_login =
+        || redact::is_like_login(&text) && !matches!(hod_fsx::try_stat(&path), Ok(Some(_)));
     let content = redact::content_kind(&text).or_else(|| is_login().then_some("a login"));
     match content {
         Some(content) => Err(CommandError::NotAPath { name, content }),

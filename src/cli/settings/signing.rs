@@ -8,12 +8,10 @@ use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
 use super::given::{read_given, require_directory};
 use super::{ask_hidden, config_home, environment, password_stdin, required_text};
-use crate::bridge;
-use crate::bundle::{
+use hod_bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
 };
-use crate::fsx;
-use crate::report::{Event, Reporter};
+use hod_report::{Event, Reporter};
 
 /// The prefix of a helper's name, where otherwise a file is expected.
 const HELPER_PREFIX: &str = "helper:";
@@ -50,7 +48,7 @@ fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
     let own = config_home().map(|dir| dir.join("hod/trusted.d"));
     for dir in [PathBuf::from(SYSTEM_TRUSTED)].into_iter().chain(own) {
         for path in trusted_keys(&dir)? {
-            let bytes = fsx::read(&path, KEY_LEN_MAX)?;
+            let bytes = hod_fsx::read(&path, KEY_LEN_MAX)?;
             add(public_key(&path, bytes)?);
         }
     }
@@ -64,8 +62,8 @@ fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
         path: dir.to_owned(),
         problem,
     };
-    let Some(stat) = fsx::try_stat(dir)? else {
-        return match fsx::broken_link(dir)? {
+    let Some(stat) = hod_fsx::try_stat(dir)? else {
+        return match hod_fsx::broken_link(dir)? {
             None => Ok(Vec::new()),
             Some(path) => Err(CommandError::TrustedDir {
                 path,
@@ -76,7 +74,7 @@ fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
     if !stat.is_dir {
         return Err(no_keys("is not a directory"));
     }
-    let mut names = fsx::read_dir_names(dir)?;
+    let mut names = hod_fsx::read_dir_names(dir)?;
     names.retain(|name| {
         let name = name.as_encoded_bytes();
         !name.starts_with(b".") && !name.starts_with(b"README")
@@ -158,7 +156,7 @@ pub(crate) async fn signer(
     let key = key.map_err(|source| key_error(&path, source))?;
     // A key that is readable by others is only worth a warning: CI systems mount them so.
     let key_path = path.clone();
-    let stat = bridge::run(move || fsx::try_stat(&key_path)).await?;
+    let stat = hod_bridge::run(move || hod_fsx::try_stat(&key_path)).await?;
     if !is_sealed(&content) && stat.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(

@@ -8,8 +8,7 @@ use super::super::error::CommandError;
 use super::given::read_given;
 use super::path::path;
 use super::{config_home, environment};
-use crate::fsx;
-use crate::registry::{
+use hod_registry::{
     Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, ProxyVariable, RegistriesConf,
     TrustOptions,
 };
@@ -53,13 +52,13 @@ fn certs_d() -> BTreeMap<String, PathBuf> {
     let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     let mut found = BTreeMap::new();
     for dir in home.into_iter().chain(system) {
-        for name in fsx::try_read_dir_names(&dir)
+        for name in hod_fsx::try_read_dir_names(&dir)
             .ok()
             .flatten()
             .unwrap_or_default()
         {
             let path = dir.join(&name);
-            let is_dir = fsx::try_stat(&path)
+            let is_dir = hod_fsx::try_stat(&path)
                 .ok()
                 .flatten()
                 .is_some_and(|stat| stat.is_dir);
@@ -104,7 +103,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     let system = Path::new(SYSTEM_CONTAINERS);
     let own = user.as_ref().map(|dir| dir.join("registries.conf"));
     let own = match own {
-        Some(path) if fsx::try_stat(&path)?.is_some() => Some(path),
+        Some(path) if hod_fsx::try_stat(&path)?.is_some() => Some(path),
         _ => None,
     };
     let mut files: Vec<(PathBuf, Aliases)> = Vec::new();
@@ -132,7 +131,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
         let bytes = if n == 0 && has_named {
             Some(read_given(REGISTRIES_CONF, &path, CONF_LEN_MAX)?)
         } else {
-            fsx::try_read(&path, CONF_LEN_MAX)?
+            hod_fsx::try_read(&path, CONF_LEN_MAX)?
         };
         if let Some(bytes) = bytes {
             texts.push((
@@ -154,7 +153,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
 }
 
 fn drop_ins(dir: &Path, aliases: Aliases) -> Result<Vec<(PathBuf, Aliases)>, CommandError> {
-    let names = fsx::try_read_dir_names(dir)?.unwrap_or_default();
+    let names = hod_fsx::try_read_dir_names(dir)?.unwrap_or_default();
     let paths = names.into_iter().map(|name| dir.join(name));
     let paths = paths.filter(|path| path.extension().is_some_and(|e| e == "conf"));
     Ok(paths.map(|path| (path, aliases)).collect())

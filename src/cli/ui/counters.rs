@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::report::{BlobRoute, Event};
+use hod_report::{BlobRoute, Event};
 
 use super::text::visible_line;
 use super::totals::Totals;
-use crate::report::amount::{format_eta, format_len, format_part, format_rate};
+use hod_report::amount::{format_eta, format_len, format_part, format_rate};
 
 /// The longest time left that is shown.
 const ETA_MAX: Duration = Duration::from_hours(24);
@@ -189,7 +189,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use hod_oci::Digest;
 
     const GIB: u64 = 1 << 30;
 

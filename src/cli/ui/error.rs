@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::colour::{Colour, Label};
 use super::text::{hang, indented, visible, wrap};
-use crate::hint::sentence;
+use hod_report::sentence;
 
 /// Maximum width of a hint.
 const HINT_WIDTH: usize = 100;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::report::{Event, Reporter};
+use hod_report::{Event, Reporter};
 
 use super::colour::Label;
 use super::counters::{Counters, Meter};
@@ -17,7 +17,7 @@ use super::printer::{Printer, Verbosity};
 use super::repeats::{Repeats, brief, cause, common, with_short_digests};
 use super::screen::Motion;
 use super::totals::Totals;
-use crate::report::amount::format_duration;
+use hod_report::amount::format_duration;
 
 /// Interval of progress lines where there are no bars. A shorter run prints none.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
@@ -300,8 +300,8 @@ mod tests {
     use super::super::printer::PrinterOptions;
     use super::*;
     use crate::cli::ui::screen::Screen;
-    use crate::oci::Digest;
-    use crate::report::BlobRoute;
+    use hod_oci::Digest;
+    use hod_report::BlobRoute;
 
     fn options(verbosity: Verbosity) -> PrinterOptions {
         PrinterOptions {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::report::without_ids;
+use hod_report::without_ids;
 
 /// How long a cause is not repeated.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);

@@ -4,19 +4,19 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use crate::redact::{self, Secrets};
+use hod_report::redact::{self, Secrets};
 
 /// Secrets of this process that are never printed.
 static SECRETS: OnceLock<Secrets> = OnceLock::new();
 
 /// Keeps `secrets` from being shown, until the process ends.
-pub(in crate::cli) fn conceal(secrets: Secrets) {
+pub(crate) fn conceal(secrets: Secrets) {
     // There is one command line.
     let _ = SECRETS.set(secrets);
 }
 
 /// A text without secrets and logins.
-pub(in crate::cli) fn concealed(text: &str) -> Cow<'_, str> {
+pub(crate) fn concealed(text: &str) -> Cow<'_, str> {
     conceal_with(text, |text| match redact::without_sent(text) {
         Cow::Owned(shown) => Some(redact::without_likely_logins(&shown).unwrap_or(shown)),
         Cow::Borrowed(text) => redact::without_likely_logins(text),
@@ -87,7 +87,7 @@ pub(super) fn indented(text: &str) -> String {
 
 /// JSON with escapes in place of the control characters that it allows in strings, and only there;
 /// without secrets and logins.
-pub(in crate::cli) fn visible_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn visible_json(json: &str) -> Cow<'_, str> {
     let json = conceal_with(json, redact::json_without_secrets);
     let hidden = |c: char| (c.is_control() && c > '\u{7e}') || is_direction(c);
     if !json.contains(hidden) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::report::BlobRoute;
+use hod_report::BlobRoute;
 
-use crate::report::amount::{format_count, format_duration, format_len, format_rate};
+use hod_report::amount::{format_count, format_duration, format_len, format_rate};
 
 /// The sums of a run's events: lengths in bytes, each unique blob once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -16,11 +16,10 @@ use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
 use super::packed::{Allowance, Packed, UnpackFault};
 use super::{CollectionError, Place, TopManifest, UnreadableImage};
-use crate::fsx;
-use crate::oci::{
-    self, Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, MediaType, Reference, ReferenceError,
+use hod_oci::{
+    Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, MediaType, Reference, ReferenceError,
 };
-use crate::tarball::{ArchiveError, Compression, MemberKind};
+use hod_tarball::{ArchiveError, Compression, MemberKind};
 
 /// Maximum number of links followed in a row.
 const LINKS_MAX: usize = 8;
@@ -122,11 +121,12 @@ impl<'a> Builder<'a> {
                 digest,
             });
         }
-        let diff_ids = oci::diff_ids(&config_bytes).map_err(|source| CollectionError::Json {
-            path: self.path.clone(),
-            member: config_file.place.member.to_string(),
-            source,
-        })?;
+        let diff_ids =
+            hod_oci::diff_ids(&config_bytes).map_err(|source| CollectionError::Json {
+                path: self.path.clone(),
+                member: config_file.place.member.to_string(),
+                source,
+            })?;
         let layers = entry.layers.as_deref().unwrap_or_default();
         if diff_ids.len() != layers.len() {
             let (n, n_ids) = (layers.len(), diff_ids.len());
@@ -290,9 +290,9 @@ impl<'a> Builder<'a> {
         if let Some(packed) = self.packed.get(&key) {
             return Ok(Some(packed.clone()));
         }
-        let archive = fsx::open(&self.path)?;
+        let archive = hod_fsx::open(&self.path)?;
         let mut start = [0; Compression::MAGIC_LEN];
-        let n = fsx::read_at(&archive, &self.path, &mut start, place.offset)?;
+        let n = hod_fsx::read_at(&archive, &self.path, &mut start, place.offset)?;
         let n = n.min(usize::try_from(place.len).unwrap_or(n));
         if Compression::of(&start[..n]) == Compression::None {
             return Ok(None);
@@ -302,9 +302,9 @@ impl<'a> Builder<'a> {
         let read = |buffer: &mut [u8]| {
             let left = end - at;
             let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-            let n = fsx::read_at(&archive, &self.path, &mut buffer[..want], at)?;
+            let n = hod_fsx::read_at(&archive, &self.path, &mut buffer[..want], at)?;
             at += n as u64;
-            Ok::<_, fsx::Error>(n)
+            Ok::<_, hod_fsx::Error>(n)
         };
         let packed = self.allowance.unpack(algorithm, read)?;
         self.packed.insert(key, packed.clone());
@@ -326,9 +326,9 @@ impl<'a> Builder<'a> {
             }
             .into());
         }
-        let archive = fsx::open(&self.path)?;
+        let archive = hod_fsx::open(&self.path)?;
         let len = usize::try_from(len).expect("a few MiB are addressable");
-        Ok(fsx::read_range(&archive, &self.path, offset, len)?)
+        Ok(hod_fsx::read_range(&archive, &self.path, offset, len)?)
     }
 
     /// The file that `manifest.json` names, through links within the archive.

@@ -4,11 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::fsx;
-use crate::hint::Hint;
-use crate::oci::{Algorithm, Digest, ManifestError, ReferenceError};
-use crate::report::ErrorClass;
-use crate::tarball::{ArchiveError, WindowTooLarge};
+use hod_oci::{Algorithm, Digest, ManifestError, ReferenceError};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_tarball::{ArchiveError, WindowTooLarge};
 
 /// An OCI layout or an archive that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +15,7 @@ pub enum CollectionError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] hod_fsx::Error),
     /// An index or manifest file that cannot be read.
     #[error("`{}` in `{}` cannot be read", member.escape_debug(), path.display())]
     Json {

@@ -8,8 +8,8 @@ use super::index::INDEX_LEN_MAX;
 use super::packed::{Allowance, Packed};
 use super::role::{Role, role, tree_above};
 use super::{CollectionError, Place, UnreadableImage};
-use crate::oci::{Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
-use crate::tarball::{ArchiveError, Compression, Member, MemberKind, Reader};
+use hod_oci::{Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
+use hod_tarball::{ArchiveError, Compression, Member, MemberKind, Reader};
 
 /// The longest link of a registry that is read, in bytes.
 const LINK_LEN_MAX: u64 = 256;

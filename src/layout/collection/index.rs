@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::name::{NamedImage, nameless};
 use super::{CollectionError, TopManifest, UnreadableImage};
-use crate::oci::{Descriptor, Digest, RepositoryName, Tag};
+use hod_oci::{Descriptor, Digest, RepositoryName, Tag};
 
 /// The longest index that is read, in bytes; one of thousands of images has a few MiB.
 pub(super) const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -125,7 +125,7 @@ fn image(
     text: &str,
     entry: &Descriptor,
     (path, tag): (&Path, Option<&str>),
-) -> Result<NamedImage, crate::oci::ReferenceError> {
+) -> Result<NamedImage, hod_oci::ReferenceError> {
     let digest = entry.digest.clone();
     // A tag only, of an image that is named like its layout: `skopeo copy … oci:app:1.0`.
     let is_full = entry.annotations.contains_key(IMAGE_NAME) || text.contains([':', '/', '@']);

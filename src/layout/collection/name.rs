@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::oci::{Digest, Reference, ReferenceError, RepositoryName, Tag};
+use hod_oci::{Digest, Reference, ReferenceError, RepositoryName, Tag};
 
 /// A former name of Docker Hub that some tools still write.
 const OLD_DOCKER_HUB: &str = "index.docker.io/";

@@ -10,9 +10,8 @@ use super::{
     Blobs, Collection, CollectionError, CollectionKind, TopManifest, UnreadableImage, Volume,
     docker, tree,
 };
-use crate::fsx;
-use crate::oci::{Digest, Manifest, RepositoryName};
-use crate::report::amount::format_count;
+use hod_oci::{Digest, Manifest, RepositoryName};
+use hod_report::amount::format_count;
 
 /// The prefix of oc-mirror's archives, followed by six digits and `.tar`.
 const SEQUENCE: &str = "mirror_";
@@ -23,13 +22,13 @@ impl Collection {
     /// `None` when it is neither.
     pub fn open_dir(path: &Path) -> Result<Option<Self>, CollectionError> {
         let is_file = |name: &str| {
-            let stat = fsx::try_stat(&path.join(name))?;
+            let stat = hod_fsx::try_stat(&path.join(name))?;
             Ok::<_, CollectionError>(stat.is_some_and(|stat| stat.is_file))
         };
         if is_file("oci-layout")? && is_file(INDEX)? {
             return Self::open_layout(path).map(Some);
         }
-        let names = fsx::read_dir_names(path)?;
+        let names = hod_fsx::read_dir_names(path)?;
         let mut volumes = names.iter().filter_map(|name| name.to_str());
         match volumes.find(|name| sequence_number(name).is_some()) {
             Some(first) => Self::open_file(&path.join(first)),
@@ -73,7 +72,7 @@ impl Collection {
     }
 
     fn open_layout(path: &Path) -> Result<Self, CollectionError> {
-        let index = fsx::read(&path.join(INDEX), INDEX_LEN_MAX)?;
+        let index = hod_fsx::read(&path.join(INDEX), INDEX_LEN_MAX)?;
         let (tops, unreadable) = index::read(&index, (path, INDEX))?;
         let mut collection = Self {
             path: path.to_owned(),
@@ -128,7 +127,7 @@ impl Collection {
         } else {
             let volumes = paths.iter().map(|path| {
                 Ok(Volume {
-                    file: Arc::new(fsx::open(path)?),
+                    file: Arc::new(hod_fsx::open(path)?),
                     path: path.clone(),
                 })
             });
@@ -207,7 +206,7 @@ fn volumes_of(path: &Path) -> Result<Vec<PathBuf>, CollectionError> {
     if number_of(path).is_none() {
         return Ok(vec![path.to_owned()]);
     }
-    let names = fsx::read_dir_names(fsx::dir_of(path))?;
+    let names = hod_fsx::read_dir_names(hod_fsx::dir_of(path))?;
     let names = names.iter().filter_map(|name| name.to_str());
     let names = names.filter(|name| sequence_number(name).is_some());
     Ok(names.map(|name| path.with_file_name(name)).collect())

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::oci::{Algorithm, Digest, DigestHasher};
-use crate::tarball::{Compression, decoder};
+use hod_oci::{Algorithm, Digest, DigestHasher};
+use hod_tarball::{Compression, decoder};
 
 /// How many bytes all layers of an archive may unpack to, however short they are.
 const FREE_LEN: u64 = 64 * 1024 * 1024 * 1024;

@@ -1,6 +1,6 @@
 //! What the members of an archive are, by their paths.
 
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 /// The root of distribution's storage.
 const TREE: &str = "docker/registry/v2/";

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use super::{Blobs, Collection, CollectionError, Place};
-use crate::oci::Digest;
-use crate::tarball::Reader;
+use hod_oci::Digest;
+use hod_tarball::Reader;
 
 impl Collection {
     /// Hands every blob to `take` in the order in which they come, until it says to stop.

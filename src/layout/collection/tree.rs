@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Collection;
 use super::gather::Tree;
 use super::name::NamedImage;
-use crate::oci::{Digest, Manifest};
+use hod_oci::{Digest, Manifest};
 
 /// Lists the images, sorted, and how many tags name manifests that the archive does not have.
 ///

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use super::entry::{OldIndex, index};
 use super::{INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::fsx::{self, Durability};
-use crate::layout::blob::Place;
-use crate::layout::{BlobWriter, LayoutError};
-use crate::oci::{Descriptor, Digest, Manifest};
-use crate::tarball::{EntryPath, PlannedTar};
+use crate::blob::Place;
+use crate::{BlobWriter, LayoutError};
+use hod_fsx::Durability;
+use hod_oci::{Descriptor, Digest, Manifest};
+use hod_tarball::{EntryPath, PlannedTar};
 
 /// The content of an archive to be written.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct OciArchiveWriter {
 
 /// The place of a blob in an archive.
 #[derive(Debug)]
-pub(in crate::layout) struct ArchiveMember {
+pub(crate) struct ArchiveMember {
     writer: Arc<OciArchiveWriter>,
     path: EntryPath,
     digest: Digest,
@@ -112,14 +112,14 @@ impl OciArchiveWriter {
 }
 
 impl ArchiveMember {
-    pub(in crate::layout) fn append(&mut self, bytes: &[u8]) -> Result<(), fsx::Error> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         self.writer.tar.write_at(&self.path, bytes, self.at)?;
         self.at += bytes.len() as u64;
         Ok(())
     }
 
     /// Counts the blob as written.
-    pub(in crate::layout) fn keep(self) {
+    pub(crate) fn keep(self) {
         let missing = self.writer.missing.lock();
         missing
             .expect("no panic while exporting")

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{OldIndex, index};
 use super::{BLOBS, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::fsx::{self, Durability, LinkMode, WalkKind};
-use crate::layout::blob::Place;
-use crate::layout::{BlobWriter, LayoutError};
-use crate::oci::{Digest, Manifest, Verifier};
+use crate::blob::Place;
+use crate::{BlobWriter, LayoutError};
+use hod_fsx::{Durability, LinkMode, WalkKind};
+use hod_oci::{Digest, Manifest, Verifier};
 
 /// The longest index that is added to, in bytes.
 const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ const INDEX_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// behind.
 #[derive(Debug)]
 pub struct OciDirWriter {
-    output: fsx::OutputDir,
+    output: hod_fsx::OutputDir,
 }
 
 impl OciDirWriter {
@@ -30,13 +30,13 @@ impl OciDirWriter {
     }
 
     /// Fails if this user can create nothing at `destination`, or not replace what is there.
-    pub fn require_writable(destination: &Path) -> Result<(), fsx::Error> {
-        fsx::OutputDir::require_writable(destination)?;
+    pub fn require_writable(destination: &Path) -> Result<(), hod_fsx::Error> {
+        hod_fsx::OutputDir::require_writable(destination)?;
         let blobs = destination.join(BLOBS);
-        fsx::require_writable(&blobs)?;
-        let algorithms = fsx::try_read_dir_names(&blobs)?.unwrap_or_default();
+        hod_fsx::require_writable(&blobs)?;
+        let algorithms = hod_fsx::try_read_dir_names(&blobs)?.unwrap_or_default();
         let mut dirs = algorithms.iter().map(|name| blobs.join(name));
-        dirs.try_for_each(|dir| fsx::require_writable(&dir))
+        dirs.try_for_each(|dir| hod_fsx::require_writable(&dir))
     }
 
     /// Starts a layout at `destination`, whose parents are created.
@@ -44,7 +44,7 @@ impl OciDirWriter {
     /// An existing destination must be an OCI layout without foreign files, or an empty directory.
     pub fn create(destination: &Path) -> Result<Self, LayoutError> {
         look_at(destination)?;
-        match fsx::OutputDir::create(destination, is_member)? {
+        match hod_fsx::OutputDir::create(destination, is_member)? {
             Some(output) => Ok(Self { output }),
             None => Err(LayoutError::Busy {
                 path: destination.to_owned(),
@@ -60,7 +60,7 @@ impl OciDirWriter {
         digest: &Digest,
         mode: LinkMode,
     ) -> Result<(), LayoutError> {
-        fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
+        hod_fsx::link_file(source, &self.blob_path(digest), mode, self.output.path())?;
         Ok(())
     }
 
@@ -69,9 +69,9 @@ impl OciDirWriter {
         let expected = expected.into();
         let destination = self.blob_path(expected.expected());
         if let Some(dir) = destination.parent() {
-            fsx::create_dir_all(dir)?;
+            hod_fsx::create_dir_all(dir)?;
         }
-        let temp = fsx::TempFile::create_in(self.output.path(), "blob-")?;
+        let temp = hod_fsx::TempFile::create_in(self.output.path(), "blob-")?;
         Ok(BlobWriter::new(Place::File(temp, destination), expected))
     }
 
@@ -84,7 +84,7 @@ impl OciDirWriter {
     ) -> Result<(), LayoutError> {
         let path = self.blob_path(manifest.digest());
         if let Some(file) = file
-            && fsx::link_where_possible(file, &path, self.output.path())?
+            && hod_fsx::link_where_possible(file, &path, self.output.path())?
         {
             return Ok(());
         }
@@ -104,8 +104,8 @@ impl OciDirWriter {
             self.keep_blobs(&destination)?;
         }
         let index = index(images, &old.unwrap_or_default());
-        fsx::write_file(&self.output.path().join(INDEX), &index)?;
-        fsx::write_file(&self.output.path().join(MARKER), MARKER_TEXT)?;
+        hod_fsx::write_file(&self.output.path().join(INDEX), &index)?;
+        hod_fsx::write_file(&self.output.path().join(MARKER), MARKER_TEXT)?;
         if is_there {
             self.output.replace(durability)?;
         } else {
@@ -116,14 +116,14 @@ impl OciDirWriter {
 
     /// Links the blobs of the existing layout into the one that replaces it.
     fn keep_blobs(&self, old: &Path) -> Result<(), LayoutError> {
-        for entry in fsx::walk(&old.join(BLOBS), |_| true) {
+        for entry in hod_fsx::walk(&old.join(BLOBS), |_| true) {
             let entry = entry?;
             let Ok(relative) = entry.path.strip_prefix(old) else {
                 continue;
             };
             if entry.kind == WalkKind::File {
                 let new = self.output.path().join(relative);
-                fsx::link_or_copy_file(&entry.path, &new, self.output.path())?;
+                hod_fsx::link_or_copy_file(&entry.path, &new, self.output.path())?;
             }
         }
         Ok(())
@@ -142,7 +142,7 @@ fn is_member(path: &Path) -> bool {
     };
     match names[..] {
         [MARKER | INDEX | BLOBS] => true,
-        [name] => fsx::is_scratch_name(OsStr::new(name)),
+        [name] => hod_fsx::is_scratch_name(OsStr::new(name)),
         [BLOBS, algorithm] => is_word(algorithm, b"+._-"),
         [BLOBS, algorithm, encoded] => is_word(algorithm, b"+._-") && is_word(encoded, b"=_-"),
         _ => false,
@@ -167,12 +167,12 @@ fn look_at(path: &Path) -> Result<Option<OldIndex>, LayoutError> {
         format: "an OCI layout",
         found,
     };
-    match fsx::try_stat(path)? {
+    match hod_fsx::try_stat(path)? {
         None => return Ok(None),
         Some(stat) if !stat.is_dir => return Err(foreign(None)),
         Some(_) => {}
     }
-    let names = fsx::try_read_dir_names(path)?.unwrap_or_default();
+    let names = hod_fsx::try_read_dir_names(path)?.unwrap_or_default();
     if names.is_empty() {
         return Ok(None);
     }
@@ -180,14 +180,14 @@ fn look_at(path: &Path) -> Result<Option<OldIndex>, LayoutError> {
     if let Some(name) = names.iter().find(|name| known.iter().all(|k| name != k)) {
         return Err(foreign(Some(name.to_string_lossy().into_owned())));
     }
-    for entry in fsx::walk(path, |_| true) {
+    for entry in hod_fsx::walk(path, |_| true) {
         let entry = entry?;
         let member = entry.path.strip_prefix(path).unwrap_or(&entry.path);
         if !is_member(member) || entry.kind == WalkKind::Special {
             return Err(foreign(Some(member.to_string_lossy().into_owned())));
         }
     }
-    match fsx::try_read(&path.join(INDEX), INDEX_LEN_MAX)? {
+    match hod_fsx::try_read(&path.join(INDEX), INDEX_LEN_MAX)? {
         Some(bytes) if names.iter().any(|name| name == MARKER) => {
             OldIndex::parse(&bytes, path).map(Some)
         }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::layout::{CollectionError, LayoutError};
-use crate::oci::{Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
+use crate::{CollectionError, LayoutError};
+use hod_oci::{Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 /// An image of a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl OciEntry {
 }
 
 /// The name of a repository with its registry: what a store keeps has none if it is Docker Hub's.
-pub(in crate::layout) fn full_name(repository: &RepositoryName) -> String {
+pub(crate) fn full_name(repository: &RepositoryName) -> String {
     let reference: Option<Reference> = repository.as_str().parse().ok();
     match reference.and_then(|reference| reference.registry) {
         Some(_) => repository.to_string(),

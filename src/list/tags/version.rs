@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::oci::Tag;
+use hod_oci::Tag;
 
 /// A version: one to three numbers, with `v` in front or not, and perhaps a pre-release.
 ///

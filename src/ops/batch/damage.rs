@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Batch, BatchFailure, ImageStatus};
-use crate::oci::Digest;
-use crate::ops::Context;
-use crate::report::Event;
-use crate::transfer::{Plan, Source, TransferError};
+use crate::Context;
+use hod_oci::Digest;
+use hod_report::Event;
+use hod_transfer::{Plan, Source, TransferError};
 
 impl Batch {
     /// Takes the images that failed out of the plan, so that the others can be tried again, if the
     /// failures are those of single images of the source: content that is damaged, or that a
     /// registry does not give.
-    pub(in crate::ops) fn leave_failed(&mut self, source: &dyn Source) -> Result<(), BatchFailure> {
+    pub(crate) fn leave_failed(&mut self, source: &dyn Source) -> Result<(), BatchFailure> {
         let is_single = |error: &TransferError| {
             error.is_damaged_source()
                 || matches!(error, TransferError::BlobAbsent { .. })

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use super::{Batch, WouldMove};
-use crate::bridge;
-use crate::oci::sum_len;
-use crate::ops::OpsError;
-use crate::store::{Holding, Store, StoreError};
-use crate::transfer::{PlannedBlob, Source, Visibility};
+use crate::OpsError;
+use hod_oci::sum_len;
+use hod_store::{Holding, Store, StoreError};
+use hod_transfer::{PlannedBlob, Source, Visibility};
 
 /// Number of blobs of the source checked at once.
 const CHECKED_AT_ONCE: usize = 16;
 
 /// What becomes of the parts of blobs that earlier runs left in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) enum Parts {
+pub(crate) enum Parts {
     /// They are continued.
     Used,
     /// The blobs are written anew, in whole.
@@ -24,7 +23,7 @@ pub(in crate::ops) enum Parts {
 }
 
 /// What becomes of the parts in a store that is filled from `source`.
-pub(in crate::ops) fn parts(source: &dyn Source, visibility: Visibility) -> Parts {
+pub(crate) fn parts(source: &dyn Source, visibility: Visibility) -> Parts {
     if source.is_remote() && visibility == Visibility::Growing {
         Parts::Used
     } else {
@@ -36,14 +35,14 @@ impl Batch {
     /// Determines, for a dry run, which blobs `store` lacks, or has damaged; a store that does not
     /// exist yet is empty. Notes images that would fail since `source` cannot provide one of their
     /// blobs. Hashes files that were changed after they were verified.
-    pub(in crate::ops) async fn forecast(
+    pub(crate) async fn forecast(
         &mut self,
         source: &dyn Source,
         (store, visibility): (Option<Store>, Visibility),
     ) -> Result<WouldMove, OpsError> {
         let plan = Arc::clone(&self.plan);
         let parts = parts(source, visibility);
-        let lacking = bridge::run(move || {
+        let lacking = hod_bridge::run(move || {
             let blobs = plan.blobs.iter().enumerate();
             let lacking = blobs.filter_map(|(at, blob)| {
                 let lacks = lacks(store.as_ref(), blob, parts).transpose()?;

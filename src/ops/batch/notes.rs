@@ -1,9 +1,9 @@
 //! What is left behind, as notes.
 
 use super::super::Context;
-use crate::oci::sum_len;
-use crate::report::amount::{format_count, format_len};
-use crate::transfer::{Resolved, Source};
+use hod_oci::sum_len;
+use hod_report::amount::{format_count, format_len};
+use hod_transfer::{Resolved, Source};
 
 /// Says of an image's foreign layers that they are not carried, and how they can be.
 pub(super) fn foreign_note(source: &dyn Source, image: &Resolved) -> String {

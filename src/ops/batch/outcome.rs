@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Target, TargetName, WouldMove, error_chain};
-use crate::oci::{Digest, sum_len};
-use crate::ops::{PackForecast, PackOutcome, ProjectReport};
-use crate::transfer::{Resolved, TransferError, Wanted};
+use crate::{PackForecast, PackOutcome, ProjectReport};
+use hod_oci::{Digest, sum_len};
+use hod_transfer::{Resolved, TransferError, Wanted};
 
 /// The result for an image.
 #[derive(Debug, Clone, Serialize)]
@@ -136,7 +136,7 @@ pub struct PresentVolumes {
 
 impl BatchOutcome {
     /// The outcomes of several targets as one, with the target named with each image.
-    pub(in crate::ops) fn joined(outcomes: Vec<(TargetName, Self)>) -> Self {
+    pub(crate) fn joined(outcomes: Vec<(TargetName, Self)>) -> Self {
         let is_one = outcomes.len() == 1;
         let mut outcomes = outcomes.into_iter();
         let Some((target, mut joined)) = outcomes.next() else {
@@ -202,7 +202,7 @@ impl BatchOutcome {
 }
 
 impl ImageReport {
-    pub(in crate::ops) fn of(image: &Resolved, status: ImageStatus) -> Self {
+    pub(crate) fn of(image: &Resolved, status: ImageStatus) -> Self {
         Self {
             image: image.wanted.name.clone(),
             at: None,
@@ -240,18 +240,18 @@ impl ImageReport {
 
 impl ImageStatus {
     /// Whether the image was given up.
-    pub(in crate::ops) fn is_failed(&self) -> bool {
+    pub(crate) fn is_failed(&self) -> bool {
         matches!(self, Self::Failed { .. })
     }
 
-    pub(in crate::ops) fn failed(error: Arc<TransferError>) -> Self {
+    pub(crate) fn failed(error: Arc<TransferError>) -> Self {
         let text = error_chain(error.as_ref());
         Self::Failed { error, text }
     }
 }
 
 /// Whether a number is zero, and so left out.
-pub(in crate::ops) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+pub(crate) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
     *n == N::default()
 }
 

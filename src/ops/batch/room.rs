@@ -2,31 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bridge;
-use crate::fsx::{self, IoKind, LinkMode};
-use crate::oci::sum_len;
-use crate::ops::{Fewer, OpsError, OutputError};
-use crate::transfer::{Plan, PlannedBlob, Source};
+use crate::{Fewer, OpsError, OutputError};
+use hod_fsx::{IoKind, LinkMode};
+use hod_oci::sum_len;
+use hod_transfer::{Plan, PlannedBlob, Source};
 
 /// The nearest existing directory at or above `path`, in which `path` will be made.
-pub(in crate::ops) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
-    Ok(fsx::nearest(path)?.0)
+pub(crate) fn existing_ancestor(path: &Path) -> Result<&Path, OpsError> {
+    Ok(hod_fsx::nearest(path)?.0)
 }
 
 /// Refuses an output that cannot even be looked at.
-pub(in crate::ops) async fn require_reachable(path: &Path) -> Result<(), OpsError> {
+pub(crate) async fn require_reachable(path: &Path) -> Result<(), OpsError> {
     let path = path.to_owned();
-    bridge::run(move || {
-        let looked = fsx::resolve(&path).and_then(|real| fsx::try_stat(&real).map(drop));
+    hod_bridge::run(move || {
+        let looked = hod_fsx::resolve(&path).and_then(|real| hod_fsx::try_stat(&real).map(drop));
         require_writable(&path, looked)
     })
     .await
 }
 
 /// Refuses an output at `path`, for which `looked` says whether something can be created.
-pub(in crate::ops) fn require_writable(
+pub(crate) fn require_writable(
     path: &Path,
-    looked: Result<(), fsx::Error>,
+    looked: Result<(), hod_fsx::Error>,
 ) -> Result<(), OpsError> {
     looked.map_err(|source| {
         let path = path.to_owned();
@@ -35,12 +34,8 @@ pub(in crate::ops) fn require_writable(
 }
 
 /// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
-pub(in crate::ops) fn require_space(
-    path: &Path,
-    needed: u64,
-    fewer: Fewer,
-) -> Result<(), OpsError> {
-    let available = fsx::available(existing_ancestor(path)?)?;
+pub(crate) fn require_space(path: &Path, needed: u64, fewer: Fewer) -> Result<(), OpsError> {
+    let available = hod_fsx::available(existing_ancestor(path)?)?;
     if needed <= available {
         return Ok(());
     }
@@ -54,7 +49,7 @@ pub(in crate::ops) fn require_space(
 }
 
 /// Refuses what fits on its disks one by one, but not together.
-pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsError> {
+pub(crate) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsError> {
     if needs.len() < 2 {
         return Ok(());
     }
@@ -62,12 +57,12 @@ pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(
         let near = existing_ancestor(path)?;
         let (mut paths, mut needed) = (Vec::new(), 0);
         for (other, len) in needs {
-            if fsx::same_filesystem(near, existing_ancestor(other)?)? {
+            if hod_fsx::same_filesystem(near, existing_ancestor(other)?)? {
                 needed = sum_len([needed, *len]);
                 paths.push(other.clone());
             }
         }
-        let available = fsx::available(near)?;
+        let available = hod_fsx::available(near)?;
         if paths.len() > 1 && needed > available {
             return Err(OutputError::NoSpaceForAll {
                 paths,
@@ -81,8 +76,8 @@ pub(in crate::ops) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(
 }
 
 /// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
-pub(in crate::ops) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
-    match fsx::file_len_max(existing_ancestor(path)?)? {
+pub(crate) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
+    match hod_fsx::file_len_max(existing_ancestor(path)?)? {
         Some(max) if len > max => Err(OutputError::FileTooLong {
             path: path.to_owned(),
             len,
@@ -94,16 +89,16 @@ pub(in crate::ops) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsE
 }
 
 /// Refuses an output that is a file or directory which is read for it.
-pub(in crate::ops) fn require_other<'a>(
+pub(crate) fn require_other<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
 ) -> Result<(), OpsError> {
-    let Some(there) = fsx::try_stat(output)? else {
+    let Some(there) = hod_fsx::try_stat(output)? else {
         return Ok(());
     };
     for input in inputs {
         // One that is gone, or stdin, cannot be overwritten.
-        if fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
+        if hod_fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
             return Err(OpsError::OutputIsSource {
                 path: output.to_owned(),
             });
@@ -114,7 +109,7 @@ pub(in crate::ops) fn require_other<'a>(
 
 /// Refuses links of the first blob that is a file, where the system does not make one at `output`:
 /// across bind mounts, say, or where a file system has no reflinks.
-pub(in crate::ops) fn require_links(
+pub(crate) fn require_links(
     (source, plan): (&dyn Source, &Plan),
     output: &Path,
     mode: LinkMode,
@@ -127,14 +122,14 @@ pub(in crate::ops) fn require_links(
         return Ok(());
     };
     let near = existing_ancestor(output)?;
-    let kind = fsx::try_link(&file, near, mode)
+    let kind = hod_fsx::try_link(&file, near, mode)
         .err()
         .map(|error| error.kind());
     // Whatever else fails, fails again when it is done, and is told then.
     let Some(IoKind::CannotLink | IoKind::CrossDevice | IoKind::Unsupported) = kind else {
         return Ok(());
     };
-    let available = fsx::available(near)?;
+    let available = hod_fsx::available(near)?;
     Err(OutputError::CannotLink {
         path: output.to_owned(),
         mode,
@@ -145,16 +140,16 @@ pub(in crate::ops) fn require_links(
 }
 
 /// Refuses hardlinks between two file systems, with what copies would cost.
-pub(in crate::ops) fn require_same_filesystem(
+pub(crate) fn require_same_filesystem(
     source: &Path,
     output: &Path,
     needed: u64,
 ) -> Result<(), OpsError> {
     let near = existing_ancestor(output)?;
-    if fsx::same_filesystem(source, near)? {
+    if hod_fsx::same_filesystem(source, near)? {
         return Ok(());
     }
-    let available = fsx::available(near)?;
+    let available = hod_fsx::available(near)?;
     Err(OutputError::CrossDevice {
         path: output.to_owned(),
         needed,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Batch, ImageStatus, error_chain};
-use crate::hint::Hint as _;
-use crate::oci::{Digest, Registry};
-use crate::ops::OpsError;
-use crate::transfer::{TargetFailure, TransferError};
+use crate::OpsError;
+use hod_oci::{Digest, Registry};
+use hod_report::Hint as _;
+use hod_transfer::{TargetFailure, TransferError};
 
 /// The previous content of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ impl fmt::Display for TargetName {
 
 impl Batch {
     /// Notes what the destination of each image of the plan named before.
-    pub(in crate::ops) fn set_targets(&mut self, found: Vec<Option<(Target, Option<Digest>)>>) {
+    pub(crate) fn set_targets(&mut self, found: Vec<Option<(Target, Option<Digest>)>>) {
         for (&position, found) in self.positions.iter().zip(found) {
             if let Some((target, replaces)) = found {
                 let report = &mut self.reports[position];
@@ -61,7 +61,7 @@ impl Batch {
     }
 
     /// Notes that images of the plan are at their destination, unchanged.
-    pub(in crate::ops) fn mark_unchanged(&mut self, images: impl IntoIterator<Item = usize>) {
+    pub(crate) fn mark_unchanged(&mut self, images: impl IntoIterator<Item = usize>) {
         for image in images {
             let status = &mut self.reports[self.positions[image]].status;
             if matches!(status, ImageStatus::Done | ImageStatus::Planned) {
@@ -71,7 +71,7 @@ impl Batch {
     }
 
     /// Notes that images which arrived are not to be seen, since what was to hold them failed.
-    pub(in crate::ops) fn withdraw(&mut self) {
+    pub(crate) fn withdraw(&mut self) {
         for report in &mut self.reports {
             if matches!(report.status, ImageStatus::Done) {
                 report.status = ImageStatus::Planned;
@@ -80,7 +80,7 @@ impl Batch {
     }
 
     /// Notes that what is left to do cannot be done, for a reason that is not an image's.
-    pub(in crate::ops) fn fail_rest(&mut self, error: &OpsError) {
+    pub(crate) fn fail_rest(&mut self, error: &OpsError) {
         let failed = Arc::new(TransferError::TargetFailed {
             text: error_chain(error),
             class: error.class(),
@@ -97,7 +97,7 @@ impl Batch {
     }
 
     /// Notes that images fail for one reason, unless they have failed already.
-    pub(in crate::ops) fn mark_failed(&mut self, images: &[usize], error: TransferError) {
+    pub(crate) fn mark_failed(&mut self, images: &[usize], error: TransferError) {
         let error = Arc::new(error);
         for &image in images {
             let status = &mut self.reports[self.positions[image]].status;

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::OpsError;
-use crate::fsx;
-use crate::store::Store;
+use hod_store::Store;
 
 /// Number of directories above a path that may contain the tree: those of `docker/registry`.
 const ABOVE_MAX: usize = 2;
@@ -14,7 +13,7 @@ const BELOW_MAX: usize = 1000;
 /// Finds the directory that should have been named for `path`: one above it, where it is a part of
 /// a tree, or the only one below it that has a tree, as `/data/registry` of a Harbor.
 pub(super) fn tree_near(path: &Path) -> Result<Option<PathBuf>, OpsError> {
-    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
+    if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
         return Ok(None);
     }
     for above in path.ancestors().skip(1).take(ABOVE_MAX) {
@@ -30,7 +29,7 @@ pub(super) fn tree_near(path: &Path) -> Result<Option<PathBuf>, OpsError> {
         }
     }
     let mut found = None;
-    for name in fsx::read_dir_names(path)?.into_iter().take(BELOW_MAX) {
+    for name in hod_fsx::read_dir_names(path)?.into_iter().take(BELOW_MAX) {
         let below = path.join(name);
         if Store::detect(&below)? && found.replace(below).is_some() {
             return Ok(None);

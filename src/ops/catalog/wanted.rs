@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Catalog;
-use crate::bridge;
-use crate::list::{
-    self, Collision, Expanded, ImageList, IndexChoice, Landing, LineOptions, ListEntry, ListLine,
+use crate::OpsError;
+use crate::carry::Carry;
+use crate::platforms::PlatformOptions;
+use hod_list::{
+    Collision, Expanded, ImageList, IndexChoice, Landing, LineOptions, ListEntry, ListLine,
     RenameError, RenameRules,
 };
-use crate::oci::{Digest, ReferrerTag, Registry, RepositoryName, Tag};
-use crate::ops::OpsError;
-use crate::ops::carry::Carry;
-use crate::ops::platforms::PlatformOptions;
-use crate::transfer::{Destination, Listed, ReferrerMode, Sought, Wanted};
+use hod_oci::{Digest, ReferrerTag, Registry, RepositoryName, Tag};
+use hod_transfer::{Destination, Listed, ReferrerMode, Sought, Wanted};
 
 /// What verbs that carry nothing find in a source.
 #[derive(Debug, Default)]
@@ -106,7 +105,7 @@ impl Catalog {
         let (wanted, landings) = self.land(found, &RenameRules::default(), carry)?;
         Ok(Surveyed {
             wanted,
-            collisions: list::collisions(&landings),
+            collisions: hod_list::collisions(&landings),
             missing,
         })
     }
@@ -191,7 +190,7 @@ impl Catalog {
             }
         }
         let list = list.clone();
-        let expanded = bridge::run(move || {
+        let expanded = hod_bridge::run(move || {
             list.expand(&Registry::docker_hub(), |line| {
                 let mut repositories = repositories(&line.stem).into_iter();
                 let chosen = repositories.find_map(|repository| {
@@ -268,7 +267,7 @@ impl Catalog {
 }
 
 /// Where an image goes by the rules, and how that is compared with others.
-pub(in crate::ops) fn landed(
+pub(crate) fn landed(
     rules: &RenameRules,
     (name, digest): (&str, Option<Digest>),
     destination: Destination,
@@ -286,8 +285,8 @@ pub(in crate::ops) fn landed(
 }
 
 /// Refuses different images that would have one name.
-pub(in crate::ops) fn require_apart(landings: &[Landing]) -> Result<(), OpsError> {
-    let collisions = list::collisions(landings);
+pub(crate) fn require_apart(landings: &[Landing]) -> Result<(), OpsError> {
+    let collisions = hod_list::collisions(landings);
     if collisions.is_empty() {
         Ok(())
     } else {

@@ -8,7 +8,7 @@ mod outcome;
 mod plan;
 mod rehearsal;
 mod rest;
-pub(in crate::ops) mod strays;
+pub(crate) mod strays;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,25 +19,24 @@ use self::carried::Carried;
 pub use self::carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use self::elf::NotATool;
 use self::fill::Looked;
-pub(in crate::ops) use self::fill::tell_manifests;
+pub(crate) use self::fill::tell_manifests;
 pub use self::forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast};
 pub use self::outcome::PackOutcome;
-pub(in crate::ops) use self::plan::with_files;
+pub(crate) use self::plan::with_files;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
-use crate::bridge;
-use crate::bundle::{Compression, Planned, PlannedFile, Signer};
-use crate::fsx::{self, Durability};
-use crate::oci::{Digest, sum_len};
-use crate::ops::batch::{
+use crate::batch::{
     Batch, TargetName, require_file_len, require_other, require_reachable, require_space,
     require_writable,
 };
-use crate::ops::input::OpenInput;
-use crate::ops::since::Since;
-use crate::ops::written::{self, Checksums, Existing};
-use crate::ops::{Context, Effect, Fewer, OpsError, base, inventory, platforms};
-use crate::transfer::{Resolved, TransferError};
+use crate::input::OpenInput;
+use crate::since::Since;
+use crate::written::{self, Checksums, Existing};
+use crate::{Context, Effect, Fewer, OpsError, base, inventory, platforms};
+use hod_bundle::{Compression, Planned, PlannedFile, Signer};
+use hod_fsx::Durability;
+use hod_oci::{Digest, sum_len};
+use hod_transfer::{Resolved, TransferError};
 
 /// A bundle to write.
 ///
@@ -131,7 +130,7 @@ impl BundleTarget {
     async fn plan(&self, cx: &Context, batch: &Batch) -> Result<Planned, OpsError> {
         let since = Since::read(cx, &self.since).await?;
         let carry = self.carry.clone();
-        let carried = bridge::run(move || carried::gather(&carry)).await?;
+        let carried = hod_bridge::run(move || carried::gather(&carry)).await?;
         warn_of_tool(cx, &carried);
         plan::pack_plan(self, batch, (&since, &carried))
     }
@@ -142,7 +141,7 @@ impl BundleTarget {
         planned: &Planned,
         inputs: &[PathBuf],
     ) -> Result<(Vec<PlannedFile>, Output), OpsError> {
-        let output = if fsx::is_stream(&self.output)? {
+        let output = if hod_fsx::is_stream(&self.output)? {
             Output::Stream
         } else {
             Output::Files
@@ -159,7 +158,7 @@ impl BundleTarget {
     fn require_room(&self, files: &[PlannedFile], fewer: Fewer) -> Result<(), OpsError> {
         let output = (self.output.as_path(), self.checksums);
         written::require_absent(self.existing, output, files)?;
-        if fsx::is_stream(&self.output)? {
+        if hod_fsx::is_stream(&self.output)? {
             return Ok(());
         }
         // The length of a compressed bundle is not known beforehand.
@@ -188,8 +187,8 @@ impl CopyTarget for BundleTarget {
 
     /// Refuses a terminal.
     async fn check(&self) -> Result<(), OpsError> {
-        if fsx::is_stdout(&self.output) {
-            fsx::stdout()?;
+        if hod_fsx::is_stdout(&self.output) {
+            hod_fsx::stdout()?;
             return Ok(());
         }
         require_reachable(&self.output).await
@@ -201,11 +200,11 @@ impl CopyTarget for BundleTarget {
             return Err(input.refused("pack"));
         }
         let output = self.output.clone();
-        bridge::run(move || {
-            if fsx::is_stream(&output)? {
+        hod_bridge::run(move || {
+            if hod_fsx::is_stream(&output)? {
                 return Ok(());
             }
-            require_writable(&output, fsx::require_writable_file(&output))
+            require_writable(&output, hod_fsx::require_writable_file(&output))
         })
         .await
     }
@@ -231,7 +230,7 @@ impl CopyTarget for BundleTarget {
             let refusal = this.require_room(&files, fewer).err();
             Ok::<_, OpsError>(((planned, output), files, refusal))
         };
-        let ((planned, output), files, refusal) = bridge::run(look).await?;
+        let ((planned, output), files, refusal) = hod_bridge::run(look).await?;
         let made = (batch, planned, output);
         let mut looked = Looked::new((cx, self), made, (source, left_files, inputs));
         looked.needed = sum_len(files.iter().map(|file| file.len));
@@ -275,17 +274,14 @@ fn warn_of_tool(cx: &Context, carried: &Carried) {
 }
 
 /// Refuses when a file that is to be written is longer than any where `output` is.
-pub(in crate::ops) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), OpsError> {
+pub(crate) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), OpsError> {
     let longest = files.iter().map(|file| file.len).max();
     require_file_len(output, longest.unwrap_or(0))
 }
 
 /// Refuses to write a file that is also read: a bundle that is packed again would lose its content,
 /// and a delta is useless without the bundle it requires.
-pub(in crate::ops) fn require_others(
-    files: &[PlannedFile],
-    inputs: &[PathBuf],
-) -> Result<(), OpsError> {
+pub(crate) fn require_others(files: &[PlannedFile], inputs: &[PathBuf]) -> Result<(), OpsError> {
     files
         .iter()
         .try_for_each(|file| require_other(&file.path, inputs.iter().map(PathBuf::as_path)))

@@ -22,17 +22,16 @@ pub use oci_archive::OciArchive;
 use self::fill::{Looked, Ready};
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
-use crate::bridge;
-use crate::fsx::{self, LinkMode};
-use crate::list::RenameRules;
-use crate::ops::batch::{
+use crate::batch::{
     Batch, TargetName, existing_ancestor, require_links, require_other, require_reachable,
     require_same_filesystem, require_space, require_writable,
 };
-use crate::ops::input::OpenInput;
-use crate::ops::{Context, Effect, Fewer, OpsError, OutputError, base};
-use crate::store::Store;
-use crate::transfer::{ChosenImage, Keeping, LinkChoice, Plan, Visibility};
+use crate::input::OpenInput;
+use crate::{Context, Effect, Fewer, OpsError, OutputError, base};
+use hod_fsx::LinkMode;
+use hod_list::RenameRules;
+use hod_store::Store;
+use hod_transfer::{ChosenImage, Keeping, LinkChoice, Plan, Visibility};
 
 /// A layout or archive to copy to; only what no other tool could take for its own is replaced.
 #[derive(Debug)]
@@ -76,7 +75,7 @@ impl CopyTarget for LayoutTarget {
             require_free(&cx, format, &path)?;
             require_writable(&path, format.require_writable(&path))
         };
-        bridge::run(look).await
+        hod_bridge::run(look).await
     }
 
     async fn prepare<'a>(
@@ -130,7 +129,7 @@ impl LayoutTarget {
                 require_links((source, plan), &self.path, mode)?;
                 return Ok(LinkChoice::Only(mode));
             }
-            None if fsx::same_filesystem(input.path(), existing_ancestor(&self.path)?)? => {
+            None if hod_fsx::same_filesystem(input.path(), existing_ancestor(&self.path)?)? => {
                 return Ok(LinkChoice::HardOrCopy);
             }
             None => {}

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use crate::fsx;
-use crate::list::{self, IndexChoice, LineOptions, ListEntry, ListLine};
-use crate::oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
-use crate::ops::batch::Batch;
-use crate::ops::input::OpenInput;
-use crate::ops::{Context, OpsError};
-use crate::report::amount::format_count;
-use crate::transfer::{IndexMode, Location, Resolved};
+use crate::batch::Batch;
+use crate::input::OpenInput;
+use crate::{Context, OpsError};
+use hod_list::{IndexChoice, LineOptions, ListEntry, ListLine};
+use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
+use hod_report::amount::format_count;
+use hod_transfer::{IndexMode, Location, Resolved};
 
 /// Writes the images that were pulled as a list in which each line has its registry, its digest and
 /// all that decides what is carried of it.
@@ -30,8 +29,8 @@ pub(super) fn write(
             format_count(n_missing, "image")
         ));
     }
-    let text = list::write_lines(&locked);
-    Ok(fsx::ResultFile::create(path)?.write(text.as_bytes())?)
+    let text = hod_list::write_lines(&locked);
+    Ok(hod_fsx::ResultFile::create(path)?.write(text.as_bytes())?)
 }
 
 fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {

@@ -1,7 +1,7 @@
 //! What was found at the targets before anything is changed, all of which is told at once.
 
 use super::CopyTarget;
-use crate::ops::{OpsError, TargetsNotReady};
+use crate::{OpsError, TargetsNotReady};
 
 /// The targets of a copy, and why some of them are refused.
 #[derive(Debug)]

@@ -8,16 +8,16 @@ use futures_util::StreamExt as _;
 
 use super::CopyOptions;
 use super::target::{CopyTarget, Feed, Prepared};
-use crate::list::RenameRules;
-use crate::oci::{Registry, RepositoryName, sum_len};
-use crate::ops::base;
-use crate::ops::batch::{Batch, Standing, TargetName, WouldMove};
-use crate::ops::input::OpenInput;
-use crate::ops::preflight::{Early, Finding, Look, Present, require_no_proxy_cache, would_create};
-use crate::ops::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
-use crate::registry::{Client, RegistryError, Repo};
-use crate::report::amount::format_count;
-use crate::transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
+use crate::base;
+use crate::batch::{Batch, Standing, TargetName, WouldMove};
+use crate::input::OpenInput;
+use crate::preflight::{Early, Finding, Look, Present, require_no_proxy_cache, would_create};
+use crate::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
+use hod_list::RenameRules;
+use hod_oci::{Registry, RepositoryName, sum_len};
+use hod_registry::{Client, RegistryError, Repo};
+use hod_report::amount::format_count;
+use hod_transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
 
 /// How many destinations are asked at once what they have.
 const ASK_AT_ONCE: usize = 16;

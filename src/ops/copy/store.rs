@@ -9,22 +9,20 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use self::fill::Looked;
-pub(in crate::ops) use self::fill::files_besides;
+pub(crate) use self::fill::files_besides;
 use self::replace::Replacement;
 use self::room::Sharing;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
-use crate::bridge;
-use crate::fsx::{Durability, LinkMode};
-use crate::layout;
-use crate::list::RenameRules;
-use crate::ops::batch::{Batch, TargetName, require_other, require_reachable, require_writable};
-use crate::ops::catalog::require_store_path;
-use crate::ops::input::OpenInput;
-use crate::ops::platforms::{self, Mismatch};
-use crate::ops::{Context, Effect, Input, OpsError, OutputError, base, indirect};
-use crate::store::{Kept, Store};
-use crate::transfer::{OnFailure, Plan, Visibility, publications};
+use crate::batch::{Batch, TargetName, require_other, require_reachable, require_writable};
+use crate::catalog::require_store_path;
+use crate::input::OpenInput;
+use crate::platforms::{self, Mismatch};
+use crate::{Context, Effect, Input, OpsError, OutputError, base, indirect};
+use hod_fsx::{Durability, LinkMode};
+use hod_list::RenameRules;
+use hod_store::{Kept, Store};
+use hod_transfer::{OnFailure, Plan, Visibility, publications};
 
 /// A store to copy to; it is created if it does not exist.
 #[derive(Debug)]
@@ -97,7 +95,7 @@ impl CopyTarget for StoreTarget {
     async fn check(&self) -> Result<(), OpsError> {
         require_reachable(&self.path).await?;
         let path = self.path.clone();
-        bridge::run(move || require_no_layout(path)).await
+        hod_bridge::run(move || require_no_layout(path)).await
     }
 
     fn renames(&self, rules: &RenameRules) -> Option<RenameRules> {
@@ -106,18 +104,18 @@ impl CopyTarget for StoreTarget {
 
     async fn known(&self) -> Result<Option<Store>, OpsError> {
         let path = self.path.clone();
-        bridge::run(move || existing(&path)).await
+        hod_bridge::run(move || existing(&path)).await
     }
 
     /// Of what must be whole, all that is not a blob is looked at before anything is created.
     async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
         let path = self.path.clone();
-        bridge::run(move || require_writable(&path, Store::require_writable(&path))).await?;
+        hod_bridge::run(move || require_writable(&path, Store::require_writable(&path))).await?;
         if self.is_whole()
             && let Some(bundle) = input.source.as_bundle().cloned()
         {
             bundle.require_complete()?;
-            bridge::run(move || bundle.check_all_but_blobs()).await?;
+            hod_bridge::run(move || bundle.check_all_but_blobs()).await?;
         }
         Ok(())
     }
@@ -189,9 +187,11 @@ fn require_no_layout(path: PathBuf) -> Result<(), OpsError> {
     if Store::detect(&path)? {
         return Ok(());
     }
-    let kind = match layout::kind_of_one(&path)? {
+    let kind = match hod_layout::kind_of_one(&path)? {
         // What cannot be looked into, such as `lost+found` of a disk, holds nothing up.
-        None if matches!(layout::detect(&path), Ok(true)) => Some("a directory of `dir:` layouts"),
+        None if matches!(hod_layout::detect(&path), Ok(true)) => {
+            Some("a directory of `dir:` layouts")
+        }
         kind => kind,
     };
     match kind {

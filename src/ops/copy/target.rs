@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::CopyOptions;
-use crate::list::RenameRules;
-use crate::oci::Registry;
-use crate::ops::batch::{Batch, TargetName};
-use crate::ops::input::OpenInput;
-use crate::ops::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
-use crate::store::Store;
-use crate::transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
+use crate::batch::{Batch, TargetName};
+use crate::input::OpenInput;
+use crate::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
+use hod_list::RenameRules;
+use hod_oci::Registry;
+use hod_store::Store;
+use hod_transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
 
 /// Where images are copied to: one implementation for each kind of end.
 #[async_trait(?Send)]
@@ -78,7 +78,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
 
 /// A target that was looked at.
 #[async_trait(?Send)]
-pub(in crate::ops) trait Prepared: Send {
+pub(crate) trait Prepared: Send {
     /// What was found that stops the copy.
     fn not_ready(&mut self) -> Option<NotReady> {
         None
@@ -105,7 +105,7 @@ pub(in crate::ops) trait Prepared: Send {
 
 /// Where a target is filled from, alone or with others.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Feed<'a> {
+pub(crate) struct Feed<'a> {
     source: &'a Arc<dyn Source>,
     shared: Option<(&'a Arc<SharedFetch>, usize)>,
 }

@@ -3,18 +3,17 @@
 use std::path::Path;
 
 use super::OpsError;
-use crate::fsx;
-use crate::hint::Hint;
-use crate::ops::SourceKind;
-use crate::registry::RegistryError;
-use crate::transfer::BlobHolder;
+use crate::SourceKind;
+use hod_registry::RegistryError;
+use hod_report::Hint;
+use hod_transfer::BlobHolder;
 
 /// How many images are named where one is not found.
 const SHOWN_MAX: usize = 10;
 
 /// The hint where a verb cannot use a kind of source.
 fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
-    let path = if path == fsx::STDIN { "-" } else { path };
+    let path = if path == hod_fsx::STDIN { "-" } else { path };
     match (verb, kind.holder()) {
         ("merge", Some(BlobHolder::Store)) => {
             let file = Path::new(path).with_extension("tar");

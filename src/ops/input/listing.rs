@@ -2,17 +2,17 @@
 
 use futures_util::{Stream, StreamExt as _};
 
-use crate::list::{Destination, ImageList, LineOptions, ListEntry, ListLine, Origin};
-use crate::oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
-use crate::ops::OpsError;
-use crate::ops::preflight::{Undone, not_ready};
-use crate::registry::{Client, RegistryError, Repo};
+use crate::OpsError;
+use crate::preflight::{Undone, not_ready};
+use hod_list::{Destination, ImageList, LineOptions, ListEntry, ListLine, Origin};
+use hod_oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
+use hod_registry::{Client, RegistryError, Repo};
 
 /// How many repositories are asked at once for their tags.
 const ASK_AT_ONCE: usize = 16;
 
 /// Lists the repositories of a registry, or of what is below a prefix, with their tags.
-pub(in crate::ops) async fn tags<'a>(
+pub(crate) async fn tags<'a>(
     client: &'a Client,
     registry: &Registry,
     prefix: Option<&RepositoryName>,
@@ -37,11 +37,7 @@ pub(in crate::ops) async fn tags<'a>(
 
 /// Why the repositories of a registry cannot be listed: many registries show their catalog to
 /// administrators only.
-pub(in crate::ops) fn no_catalog(
-    registry: &Registry,
-    error: RegistryError,
-    undone: Undone,
-) -> OpsError {
+pub(crate) fn no_catalog(registry: &Registry, error: RegistryError, undone: Undone) -> OpsError {
     match error.status() {
         Some(400..=499) => OpsError::NoCatalog {
             registry: registry.clone(),

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use super::Registries;
-use crate::bridge;
-use crate::list::{Expanded, PatternLine, TagPattern, TagRule};
-use crate::oci::{Registry, Tag};
-use crate::ops::preflight::check_repositories;
-use crate::ops::{Context, OpsError};
-use crate::registry::{Client, Repo};
-use crate::transfer::{TransferError, Unmatched};
+use crate::preflight::check_repositories;
+use crate::{Context, OpsError};
+use hod_list::{Expanded, PatternLine, TagPattern, TagRule};
+use hod_oci::{Registry, Tag};
+use hod_registry::{Client, Repo};
+use hod_transfer::{TransferError, Unmatched};
 
 /// How many repositories are asked at once for their tags.
 const ASK_AT_ONCE: usize = 16;
@@ -50,7 +49,7 @@ pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, Op
     let tags: HashMap<_, _> = tags.buffer_unordered(ASK_AT_ONCE).collect().await;
     let (list, source) = (from.list.clone(), from.source.clone());
     // A hostile registry has as many tags as fit, and regular expressions take their time.
-    let expanded = bridge::run(move || {
+    let expanded = hod_bridge::run(move || {
         list.expand(&source, |line| match &tags[&repos(line, &source)] {
             Ok(tags) => choose(line, tags).map_err(|error| Arc::new(error.into())),
             Err(error) => Err(Arc::clone(error)),

@@ -5,18 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::patterns::{self, Images};
-use crate::bridge;
-use crate::list::{Expanded, ImageList, ListEntry, PatternLine, RenameRules};
-use crate::oci::{Digest, ForeignLayers, Registry, RepositoryName, Tag};
-use crate::ops::batch::resolve_images;
-use crate::ops::carry::Carry;
-use crate::ops::catalog::{landed, require_apart};
-use crate::ops::platforms::PlatformOptions;
-use crate::ops::preflight::{check_sources, require_access};
-use crate::ops::{Context, OpsError, SourceCheck, SourceKind};
-use crate::registry::{Client, ManifestRef, Repo};
-use crate::store::Store;
-use crate::transfer::{
+use crate::batch::resolve_images;
+use crate::carry::Carry;
+use crate::catalog::{landed, require_apart};
+use crate::platforms::PlatformOptions;
+use crate::preflight::{check_sources, require_access};
+use crate::{Context, OpsError, SourceCheck, SourceKind};
+use hod_list::{Expanded, ImageList, ListEntry, PatternLine, RenameRules};
+use hod_oci::{Digest, ForeignLayers, Registry, RepositoryName, Tag};
+use hod_registry::{Client, ManifestRef, Repo};
+use hod_store::Store;
+use hod_transfer::{
     Destination, Locate, OnFailure, ReferrerMode, Resolution, Source, TransferError, Wanted,
 };
 
@@ -100,7 +99,7 @@ impl Registries {
     }
 
     /// The same, with the tags that patterns stand for.
-    pub(in crate::ops) async fn survey(
+    pub(crate) async fn survey(
         &self,
         cx: &Context,
         referrers: ReferrerMode,
@@ -203,7 +202,7 @@ async fn expect_pulls(client: &Client, wanted: &[Wanted], known: Option<Store>) 
             images.push((repo.registry.clone(), image.destination.clone(), digest));
         }
     }
-    let counts = bridge::run(move || {
+    let counts = hod_bridge::run(move || {
         let mut counts: BTreeMap<Registry, usize> = BTreeMap::new();
         for (registry, destination, digest) in images {
             let is_known = known

@@ -1,26 +1,26 @@
 //! What verbs that only look find in an input.
 
 use super::{Input, OpenInput};
-use crate::list::Collision;
-use crate::ops::absent::Absent;
-use crate::ops::batch::{Batch, error_chain};
-use crate::ops::carry::Carry;
-use crate::ops::{Context, OpsError};
-use crate::transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
+use crate::absent::Absent;
+use crate::batch::{Batch, error_chain};
+use crate::carry::Carry;
+use crate::{Context, OpsError};
+use hod_list::Collision;
+use hod_transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
 
 /// The images of an input, resolved.
-pub(in crate::ops) struct Survey {
+pub(crate) struct Survey {
     /// Every image that was found, under the name that a push without flags gives it.
-    pub(in crate::ops) batch: Batch,
+    pub(crate) batch: Batch,
     /// Images that were named and not found.
-    pub(in crate::ops) absent: Vec<Absent>,
+    pub(crate) absent: Vec<Absent>,
     /// Different images under one name.
-    pub(in crate::ops) problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 impl OpenInput<'_> {
     /// Resolves every image. Those that cannot be read, or are missing, are a part of what is found.
-    pub(in crate::ops) async fn survey(
+    pub(crate) async fn survey(
         &self,
         cx: &Context,
         referrers: ReferrerMode,
@@ -85,6 +85,6 @@ fn is_absent(error: &TransferError) -> bool {
 }
 
 /// The message about different images with one name.
-pub(in crate::ops) fn ambiguous_name(collision: &Collision) -> String {
+pub(crate) fn ambiguous_name(collision: &Collision) -> String {
     format!("one name for different images: {collision}")
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::SourceKind;
 use super::{Group, Inventoried, Inventory, is_readable_config, platform_in};
-use crate::bundle::{Bundle, BundleImage, BundleManifest};
-use crate::oci::{Digest, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
-use crate::transfer::{Location, Source};
+use hod_bundle::{Bundle, BundleImage, BundleManifest};
+use hod_oci::{Digest, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
+use hod_transfer::{Location, Source};
 
 /// Takes stock of a bundle. Blocks, and reads nothing of it but, where an image does not say what
 /// it runs on, its configuration.

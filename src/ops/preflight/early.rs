@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 
-use crate::oci::Registry;
-use crate::registry::{Client, HeadManifest, ManifestRef, Probe, Repo};
-use crate::transfer::{Destination, Wanted};
+use hod_oci::Registry;
+use hod_registry::{Client, HeadManifest, ManifestRef, Probe, Repo};
+use hod_transfer::{Destination, Wanted};
 
 /// Number of destinations asked for at once.
 const ASK_AT_ONCE: usize = 16;
 
 /// The answers to requests that do not depend on what the source has.
 #[derive(Debug, Default)]
-pub(in crate::ops) struct Early {
+pub(crate) struct Early {
     /// To the first request, for this destination.
     pub(super) probe: Option<(Destination, Probe)>,
     /// What the others name, where the registry wants no login.
@@ -23,10 +23,7 @@ pub(in crate::ops) struct Early {
 impl Early {
     /// Asks for the destinations of `wanted`, as far as they have tags: one for a registry that wants
     /// a login, otherwise all. What cannot be answered now is asked for again later.
-    pub(in crate::ops) async fn ask(
-        (client, registry): (&Client, &Registry),
-        wanted: &[Wanted],
-    ) -> Self {
+    pub(crate) async fn ask((client, registry): (&Client, &Registry), wanted: &[Wanted]) -> Self {
         let repo = |destination: &Destination| Repo {
             registry: registry.clone(),
             name: destination.repository.clone(),

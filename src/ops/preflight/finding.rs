@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::super::OpsError;
 use super::super::batch::{TargetName, error_chain};
-use crate::hint::Hint;
-use crate::oci::Registry;
-use crate::registry::RegistryError;
-use crate::report::ErrorClass;
-use crate::report::amount::format_count;
+use hod_oci::Registry;
+use hod_registry::RegistryError;
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_report::amount::format_count;
 
 /// The kind of check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -114,7 +114,7 @@ impl Finding {
     }
 
     /// The finding that a registry cannot be used.
-    pub(in crate::ops) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
+    pub(crate) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
             _ if error.class() == ErrorClass::Auth && !error.is_tls() => Check::Login,
@@ -151,7 +151,7 @@ pub struct TargetsNotReady {
 
 impl TargetsNotReady {
     /// Of what was found at each of two or more.
-    pub(in crate::ops) fn of(refused: Vec<(TargetName, OpsError)>) -> Self {
+    pub(crate) fn of(refused: Vec<(TargetName, OpsError)>) -> Self {
         let targets = refused.into_iter().map(|(target, error)| match error {
             OpsError::NotReady(not_ready) => *not_ready,
             error => NotReady {

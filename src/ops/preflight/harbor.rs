@@ -11,10 +11,10 @@ use futures_util::StreamExt as _;
 
 use super::super::batch::error_chain;
 use super::{Check, Finding, Look, Present, ProjectReport, proxy_cache};
-use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Harbor, Project, ProjectKind, RegistryError, SystemInfo};
-use crate::transfer::{Destination, Plan, RegistrySink};
-pub(in crate::ops) use missing::would_create;
+use hod_oci::{Registry, RepositoryName};
+use hod_registry::{Harbor, Project, ProjectKind, RegistryError, SystemInfo};
+use hod_transfer::{Destination, Plan, RegistrySink};
+pub(crate) use missing::would_create;
 use quota::Needs;
 
 /// Number of concurrent requests.

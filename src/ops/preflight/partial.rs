@@ -2,8 +2,8 @@
 
 use super::super::batch::error_chain;
 use super::{Check, Finding, Look};
-use crate::ops::platforms::{self, lacking};
-use crate::transfer::{Plan, RegistrySink, Resolved};
+use crate::platforms::{self, lacking};
+use hod_transfer::{Plan, RegistrySink, Resolved};
 
 impl Look<'_> {
     /// Looks whether the target has what indexes of the plan lack; a finding where it is sure to

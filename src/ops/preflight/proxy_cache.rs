@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use super::super::batch::TargetName;
 use super::{Check, Finding, NotReady};
-use crate::oci::{Registry, RepositoryName};
-use crate::registry::{Client, Project, ProjectKind};
+use hod_oci::{Registry, RepositoryName};
+use hod_registry::{Client, Project, ProjectKind};
 
 /// Fails if a repository that seems to have its image is in a proxy cache of a Harbor.
 ///
 /// Projects that this login may not see do not prevent the push.
-pub(in crate::ops) async fn require_no_proxy_cache(
+pub(crate) async fn require_no_proxy_cache(
     (client, registry): (&Client, &Registry),
     repositories: impl Iterator<Item = &RepositoryName>,
 ) -> Result<(), NotReady> {

@@ -14,13 +14,13 @@ use tokio::sync::OnceCell;
 
 use super::super::Context;
 use super::finding::{Finding, write_table};
-use crate::hint::Hint;
-use crate::oci::{Registry, Tag};
-use crate::registry::{Client, ManifestRef, ReadPlace, RegistryError, Repo};
-use crate::report::ErrorClass;
-use crate::report::amount::format_count;
-use crate::store::Store;
-use crate::transfer::{Locate, ReferrerMode, Resolution, TransferError, Wanted};
+use hod_oci::{Registry, Tag};
+use hod_registry::{Client, ManifestRef, ReadPlace, RegistryError, Repo};
+use hod_report::ErrorClass;
+use hod_report::Hint;
+use hod_report::amount::format_count;
+use hod_store::Store;
+use hod_transfer::{Locate, ReferrerMode, Resolution, TransferError, Wanted};
 
 /// Number of registries asked at once.
 const ASK_AT_ONCE: usize = 16;
@@ -44,7 +44,7 @@ impl SourceCheck {
     }
 
     /// The work that is not done where the check fails; `None` without a check.
-    pub(in crate::ops) fn undone(self) -> Option<Undone> {
+    pub(crate) fn undone(self) -> Option<Undone> {
         match self {
             Self::Skip => None,
             Self::Run => Some(Undone::Pull),
@@ -55,7 +55,7 @@ impl SourceCheck {
 
 /// The work that was not done, since registries are not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) enum Undone {
+pub(crate) enum Undone {
     Pull,
     Look,
     Receipt,
@@ -144,7 +144,7 @@ struct Source {
 
 /// Asks every registry that the images of `wanted` come from, except for an image that `known` has
 /// already and that is requested by digest only.
-pub(in crate::ops) async fn check_sources(
+pub(crate) async fn check_sources(
     cx: &Context,
     client: &Client,
     (wanted, known): (&[Wanted], Option<&Store>),
@@ -165,7 +165,7 @@ pub(in crate::ops) async fn check_sources(
 }
 
 /// Asks every registry whose tags are to be listed, each group of repositories by any of them.
-pub(in crate::ops) async fn check_repositories(
+pub(crate) async fn check_repositories(
     cx: &Context,
     client: &Client,
     repositories: &[Vec<Repo>],
@@ -177,7 +177,7 @@ pub(in crate::ops) async fn check_repositories(
 }
 
 /// Asks the registries of which a receipt is to be made, with the images that it is to be asked for.
-pub(in crate::ops) async fn check_source<'a>(
+pub(crate) async fn check_source<'a>(
     cx: &Context,
     client: &Client,
     asked: impl Iterator<Item = (&'a [Repo], &'a ManifestRef)>,
@@ -186,7 +186,7 @@ pub(in crate::ops) async fn check_source<'a>(
 }
 
 /// The error of a registry that does not answer usably.
-pub(in crate::ops) fn not_ready(
+pub(crate) fn not_ready(
     registry: &Registry,
     error: &RegistryError,
     undone: Undone,
@@ -203,7 +203,7 @@ pub(in crate::ops) fn not_ready(
 ///
 /// This is known only after all manifests were requested: many registries issue a token to
 /// everyone, and private images may be mixed with public ones.
-pub(in crate::ops) fn require_access(
+pub(crate) fn require_access(
     resolutions: &[Resolution],
     undone: Undone,
 ) -> Result<(), SourcesNotReady> {

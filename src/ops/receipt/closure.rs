@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::oci::{Digest, Manifest, MediaTypeKind};
-use crate::registry::{Client, ManifestRef, ReferrerFinder, RegistryError, Repo};
+use hod_oci::{Digest, Manifest, MediaTypeKind};
+use hod_registry::{Client, ManifestRef, ReferrerFinder, RegistryError, Repo};
 
 /// Maximum nesting of indexes, and of referrers of referrers.
 const DEPTH_MAX: usize = 8;

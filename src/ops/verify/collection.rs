@@ -9,14 +9,13 @@ use futures_util::StreamExt as _;
 
 use super::content::hash;
 use super::{VerifyOutcome, ambiguous_name};
-use crate::bridge;
-use crate::layout::{Collection, LayoutError};
-use crate::oci::Digest;
-use crate::ops::batch::{Batch, error_chain};
-use crate::ops::{Catalog, Context, ImageStatus, OpsError};
-use crate::report::{Event, Reporter};
-use crate::transfer::BlobHolder;
-use crate::transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
+use crate::batch::{Batch, error_chain};
+use crate::{Catalog, Context, ImageStatus, OpsError};
+use hod_layout::{Collection, LayoutError};
+use hod_oci::Digest;
+use hod_report::{Event, Reporter};
+use hod_transfer::BlobHolder;
+use hod_transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
 
 pub(super) async fn verify(
     cx: &Context,
@@ -36,7 +35,7 @@ pub(super) async fn verify(
     let results = if collection.is_sequential() {
         let (collection, plan) = (Arc::clone(collection), Arc::clone(&batch.plan));
         let reporter = Arc::clone(&cx.reporter);
-        bridge::run(move || hash_in_order(&collection, &plan, &reporter)).await?
+        hod_bridge::run(move || hash_in_order(&collection, &plan, &reporter)).await?
     } else {
         hash_in_place(cx, catalog.source(), &batch.plan).await
     };

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::oci::{Descriptor, Digest, Verifier};
-use crate::ops::Context;
-use crate::report::{Event, Reporter};
-use crate::transfer::{Attempts, BlobContent, Location, Origins, Source, TransferError};
+use crate::Context;
+use hod_oci::{Descriptor, Digest, Verifier};
+use hod_report::{Event, Reporter};
+use hod_transfer::{Attempts, BlobContent, Location, Origins, Source, TransferError};
 
 /// Hashes a blob at a place of a source. What a registry sent before a line was cut is not fetched
 /// again.

@@ -8,14 +8,14 @@ use futures_util::StreamExt as _;
 
 use super::content::{hash, hash_once};
 use super::{Depth, Extent, OpenInput, VerifyOptions, VerifyOutcome, ambiguous_name};
-use crate::bundle::BundleManifest;
-use crate::oci::{Descriptor, Digest, PlatformChoice};
-use crate::ops::batch::{Batch, error_chain};
-use crate::ops::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SignatureFacts};
-use crate::registry::{Client, Evidence};
-use crate::report::ErrorClass;
-use crate::report::amount::format_count;
-use crate::transfer::{
+use crate::batch::{Batch, error_chain};
+use crate::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SignatureFacts};
+use hod_bundle::BundleManifest;
+use hod_oci::{Descriptor, Digest, PlatformChoice};
+use hod_registry::{Client, Evidence};
+use hod_report::ErrorClass;
+use hod_report::amount::format_count;
+use hod_transfer::{
     Ended, Location, OnFailure, Plan, PlannedBlob, Presence, Source, TransferError,
 };
 

@@ -3,7 +3,7 @@
 use super::super::error::ErrorBody;
 use super::super::harbor::harbor_hint;
 use super::super::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// Advice about the refusal of `request`.
 pub(super) fn hint(

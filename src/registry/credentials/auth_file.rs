@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{CredentialsError, Login, Secret};
-use crate::oci::{Registry, RepositoryName};
+use hod_oci::{Registry, RepositoryName};
 
 /// Standard base64, whose padding people who write these files by hand forget.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(

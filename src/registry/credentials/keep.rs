@@ -13,10 +13,10 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::auth_file::{AuthFile, BASE64, normalise};
 use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, keychain, server_name};
-use crate::fsx::{self, DirLock};
-use crate::hint::Hint;
-use crate::oci::{Registry, RepositoryName};
-use crate::report::ErrorClass;
+use hod_fsx::DirLock;
+use hod_oci::{Registry, RepositoryName};
+use hod_report::ErrorClass;
+use hod_report::Hint;
 
 /// The longest file of credentials, in bytes.
 const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -39,7 +39,7 @@ pub enum Kept {
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     #[error(transparent)]
-    File(fsx::Error),
+    File(hod_fsx::Error),
     #[error("credentials in `{}` cannot be read", path.display())]
     Credentials {
         path: PathBuf,
@@ -162,7 +162,7 @@ impl LoginFile {
     }
 
     fn is_there(&self) -> Result<bool, KeepError> {
-        let stat = fsx::try_stat(&self.path).map_err(KeepError::File)?;
+        let stat = hod_fsx::try_stat(&self.path).map_err(KeepError::File)?;
         Ok(stat.is_some())
     }
 
@@ -173,13 +173,13 @@ impl LoginFile {
         change: impl FnOnce(&AuthFile, &mut Entries) -> Result<T, KeepError>,
     ) -> Result<T, KeepError> {
         // A link stays one: some people keep such files elsewhere.
-        let path = fsx::resolve(&self.path).map_err(KeepError::File)?;
-        let dir = fsx::dir_of(&path);
-        fsx::create_private_dir_all(dir).map_err(KeepError::File)?;
+        let path = hod_fsx::resolve(&self.path).map_err(KeepError::File)?;
+        let dir = hod_fsx::dir_of(&path);
+        hod_fsx::create_private_dir_all(dir).map_err(KeepError::File)?;
         let _lock = DirLock::of_dir(dir).map_err(KeepError::File)?;
         // A login that was killed may have left passwords.
-        fsx::sweep_private(dir).map_err(KeepError::File)?;
-        let bytes = fsx::try_read(&path, FILE_LEN_MAX).map_err(KeepError::File)?;
+        hod_fsx::sweep_private(dir).map_err(KeepError::File)?;
+        let bytes = hod_fsx::try_read(&path, FILE_LEN_MAX).map_err(KeepError::File)?;
         let before = bytes.filter(|bytes| !bytes.trim_ascii().is_empty());
         let before = before.unwrap_or_else(|| b"{}".to_vec());
         let wrong = |source| KeepError::Credentials {
@@ -191,10 +191,10 @@ impl LoginFile {
         let keys_before = shown(&entries);
         let value = change(&file, &mut entries)?;
         let kept = if shown(&entries) == keys_before {
-            fsx::make_private(&path)
+            hod_fsx::make_private(&path)
         } else {
             document.insert("auths".to_owned(), Node::Auths(entries));
-            fsx::write_private(&path, &pretty(&document), fsx::Durability::Synced)
+            hod_fsx::write_private(&path, &pretty(&document), hod_fsx::Durability::Synced)
         };
         kept.map_err(KeepError::File)?;
         Ok(value)

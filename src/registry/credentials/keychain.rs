@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::super::error::presentable;
 use super::{Login, Secret};
-use crate::program;
 
 /// The user's name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
@@ -81,27 +80,27 @@ pub(super) fn erase(helper: &str, server: &str) -> Result<bool, HelperError> {
     }
 }
 
-fn run(helper: &str, verb: &str, input: &[u8]) -> Result<program::Output, HelperError> {
+fn run(helper: &str, verb: &str, input: &[u8]) -> Result<hod_program::Output, HelperError> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if helper.is_empty() || !helper.bytes().all(is_name) {
         return Err(HelperError::Name {
             helper: presentable(helper).unwrap_or_default(),
         });
     }
-    program::run(&format!("docker-credential-{helper}"), &[verb], input).map_err(
-        |error| match error {
-            program::Error::Absent { .. } => HelperError::Absent {
+    hod_program::run(&format!("docker-credential-{helper}"), &[verb], input).map_err(|error| {
+        match error {
+            hod_program::Error::Absent { .. } => HelperError::Absent {
                 helper: helper.to_owned(),
             },
-            program::Error::Run { source, .. } => HelperError::Failed {
+            hod_program::Error::Run { source, .. } => HelperError::Failed {
                 helper: helper.to_owned(),
                 message: source.to_string(),
             },
-        },
-    )
+        }
+    })
 }
 
-fn read_answer(helper: &str, output: &program::Output) -> Result<Option<Login>, HelperError> {
+fn read_answer(helper: &str, output: &hod_program::Output) -> Result<Option<Login>, HelperError> {
     if !output.is_success {
         return if is_not_found(output) {
             Ok(None)
@@ -120,12 +119,12 @@ fn read_answer(helper: &str, output: &program::Output) -> Result<Option<Login>, 
     })
 }
 
-fn is_not_found(output: &program::Output) -> bool {
+fn is_not_found(output: &hod_program::Output) -> bool {
     let said = String::from_utf8_lossy(&output.stdout);
     NOT_FOUND.contains(&said.trim())
 }
 
-fn failed(helper: &str, output: &program::Output) -> HelperError {
+fn failed(helper: &str, output: &hod_program::Output) -> HelperError {
     let say = |bytes: &[u8]| presentable(&String::from_utf8_lossy(bytes));
     let message = say(&output.stdout).or_else(|| say(&output.stderr));
     HelperError::Failed {
@@ -142,7 +141,7 @@ mod tests {
     fn answers_are_logins_or_none_or_failures() {
         #[track_caller]
         fn check(is_success: bool, stdout: &str, expect: Result<Option<Login>, &str>) {
-            let output = program::Output {
+            let output = hod_program::Output {
                 is_success,
                 stdout: stdout.into(),
                 stderr: b"on stderr".to_vec(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::redact;
+use hod_report::redact;
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ impl Secret {
     }
 
     /// The text, for the request it is sent in; from then on it is hidden in messages.
-    pub(in crate::registry) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         redact::hide_sent(&self.0);
         &self.0
     }

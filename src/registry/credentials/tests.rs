@@ -209,7 +209,7 @@ fn what_else_is_in_the_file_stays() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/dir/config.json");
     let file = LoginFile::new(path.clone());
-    let read = || String::from_utf8(crate::fsx::read(&path, 9999).unwrap()).unwrap();
+    let read = || String::from_utf8(hod_fsx::read(&path, 9999).unwrap()).unwrap();
     let registry: Registry = "harbor.corp:8443".parse().unwrap();
     let login = Login::password("robot$ci", "hunter2");
     assert_eq!(file.keep(&registry, None, &login).unwrap(), Kept::InFile);
@@ -222,7 +222,7 @@ fn what_else_is_in_the_file_stays() {
     );
     let before = "{\"HttpHeaders\": {\"X\":  1.50},\n \"auths\": {\"https://harbor.corp:8443\": \
                   {\"auth\": \"eDp5\", \"email\": \"x\"}, \"other.corp\": {\"auth\":  \"eDp5\"}}}";
-    crate::fsx::write_file(&path, before.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, before.as_bytes()).unwrap();
     file.keep(&registry, None, &login).unwrap();
     let text = read();
     assert!(text.contains("\"HttpHeaders\": {\"X\":  1.50}"), "{text}");
@@ -256,15 +256,15 @@ fn a_file_that_cannot_be_read_is_not_written() {
     let file = LoginFile::new(path.clone());
     let registry: Registry = "a.b".parse().unwrap();
     for text in ["{", "[]", r#"{"auths": "hunter2"}"#] {
-        crate::fsx::write_file(&path, text.as_bytes()).unwrap();
+        hod_fsx::write_file(&path, text.as_bytes()).unwrap();
         let error = file.keep(&registry, None, &Login::password("u", "p"));
         assert!(
             matches!(error, Err(KeepError::Credentials { .. })),
             "{text}"
         );
-        assert_eq!(crate::fsx::read(&path, 99).unwrap(), text.as_bytes());
+        assert_eq!(hod_fsx::read(&path, 99).unwrap(), text.as_bytes());
     }
-    crate::fsx::write_file(&path, b"").unwrap();
+    hod_fsx::write_file(&path, b"").unwrap();
     file.keep(&registry, None, &Login::password("u", "p"))
         .unwrap();
 }

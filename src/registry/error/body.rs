@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::presentable;
 use super::quoted::{element, presentable_text};
-use crate::oci::Digest;
-use crate::registry::harbor::{Doubt, HarborAnswer};
+use crate::harbor::{Doubt, HarborAnswer};
+use hod_oci::Digest;
 
 /// Maximum number of errors of one answer that are shown.
 const ERRORS_SHOWN_MAX: usize = 4;
@@ -24,12 +24,12 @@ pub struct ErrorBody {
     /// The message of the first error.
     pub message: Option<String>,
     /// Rare details; boxed to keep errors small.
-    pub(in crate::registry) details: Option<Box<Details>>,
+    pub(crate) details: Option<Box<Details>>,
 }
 
 /// Details that only some answers have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::registry) struct Details {
+pub(crate) struct Details {
     /// Whether the body says that the server expects TLS.
     wants_tls: bool,
     /// Whether the body says that the server expects a client certificate.
@@ -39,11 +39,11 @@ pub(in crate::registry) struct Details {
     /// The title of the web page that was sent.
     page: Option<String>,
     /// The digests of what a manifest names and its repository lacks.
-    pub(in crate::registry) missing: Vec<Digest>,
+    pub(crate) missing: Vec<Digest>,
     /// Whether the refused manifest has layers that stay at other URLs.
-    pub(in crate::registry) has_foreign_layers: bool,
+    pub(crate) has_foreign_layers: bool,
     /// Details from a Harbor; `None` at any other registry.
-    pub(in crate::registry) harbor: Option<HarborAnswer>,
+    pub(crate) harbor: Option<HarborAnswer>,
 }
 
 /// One error of an answer.
@@ -57,26 +57,26 @@ struct Said {
 
 impl ErrorBody {
     /// Whether the body says that the server expects TLS.
-    pub(in crate::registry) fn wants_tls(&self) -> bool {
+    pub(crate) fn wants_tls(&self) -> bool {
         self.details
             .as_ref()
             .is_some_and(|details| details.wants_tls)
     }
 
     /// Whether the body says that the server expects a client certificate.
-    pub(in crate::registry) fn wants_certificate(&self) -> bool {
+    pub(crate) fn wants_certificate(&self) -> bool {
         self.details
             .as_ref()
             .is_some_and(|details| details.wants_certificate)
     }
 
     /// Details from a Harbor.
-    pub(in crate::registry) fn harbor(&self) -> Option<&HarborAnswer> {
+    pub(crate) fn harbor(&self) -> Option<&HarborAnswer> {
         self.details.as_ref()?.harbor.as_ref()
     }
 
     /// Whether it is the answer of a Harbor whose database is down.
-    pub(in crate::registry) fn is_database_down(&self) -> bool {
+    pub(crate) fn is_database_down(&self) -> bool {
         self.harbor()
             .is_some_and(|harbor| harbor.doubt == Doubt::DatabaseDown)
     }
@@ -87,21 +87,21 @@ impl ErrorBody {
     }
 
     /// Whether a web page was sent.
-    pub(in crate::registry) fn is_page(&self) -> bool {
+    pub(crate) fn is_page(&self) -> bool {
         self.details
             .as_ref()
             .is_some_and(|details| details.page.is_some())
     }
 
     /// Whether the refused manifest has layers that stay at other URLs.
-    pub(in crate::registry) fn has_foreign_layers(&self) -> bool {
+    pub(crate) fn has_foreign_layers(&self) -> bool {
         self.details
             .as_ref()
             .is_some_and(|details| details.has_foreign_layers)
     }
 
     /// Whether any of the codes is `code`, or the first message has `text` in it.
-    pub(in crate::registry) fn says(&self, text: &str) -> bool {
+    pub(crate) fn says(&self, text: &str) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
         let more = self.details.as_ref().map(|details| &*details.more);
         let is_in = |said: &str| said.to_ascii_lowercase().contains(text);
@@ -109,7 +109,7 @@ impl ErrorBody {
     }
 
     /// Reads a body of any kind; one field of an odd type does not hide the others.
-    pub(in crate::registry) fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let lower = text.to_ascii_lowercase();
         let wants_tls = lower.contains("http request to an https server")
@@ -188,7 +188,7 @@ impl fmt::Display for StatusText<'_> {
 }
 
 /// A refusal as the registry words it: `401 UNAUTHORIZED: ...`.
-pub(in crate::registry) fn in_words(status: u16, body: &ErrorBody) -> String {
+pub(crate) fn in_words(status: u16, body: &ErrorBody) -> String {
     format!("{status} {}", StatusText { status, body })
 }
 

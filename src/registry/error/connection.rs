@@ -69,7 +69,7 @@ impl ConnectionError {
     }
 
     /// Whether no connection came about.
-    pub(in crate::registry) fn is_connect(&self) -> bool {
+    pub(crate) fn is_connect(&self) -> bool {
         self.inner.is_connect()
     }
 
@@ -101,7 +101,7 @@ impl fmt::Display for ConnectionError {
 
 impl RegistryError {
     /// Takes over what reqwest says about a request that `proxy` was to pass on, if any.
-    pub(in crate::registry) fn transport(
+    pub(crate) fn transport(
         request: Box<RequestLine>,
         error: reqwest::Error,
         proxy: Option<UsedProxy>,

@@ -1,6 +1,6 @@
 //! What the other side says, as it may be shown: one line, not too long, without secrets.
 
-use crate::redact;
+use hod_report::redact;
 
 /// How much of a message is shown, in characters.
 const MESSAGE_LEN_MAX: usize = 300;
@@ -19,7 +19,7 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// A text from outside as it may be shown: one line, not too long; `None` for an empty one.
-pub(in crate::registry) fn presentable(text: &str) -> Option<String> {
+pub(crate) fn presentable(text: &str) -> Option<String> {
     shortened(text, MESSAGE_LEN_MAX)
 }
 
@@ -96,7 +96,7 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// The content of the first `<name>` element of an XML or HTML document.
-pub(in crate::registry) fn element(text: &str, name: &str) -> Option<String> {
+pub(crate) fn element(text: &str, name: &str) -> Option<String> {
     let text = head(text);
     // Of the same length, since only ASCII changes.
     let lower = text.to_ascii_lowercase();

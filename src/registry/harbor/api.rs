@@ -17,7 +17,7 @@ use super::super::token::basic;
 use super::super::transport::{Answer, Call};
 use super::super::{Client, RegistryError};
 use super::{Harbor, Project};
-use crate::oci::Tag;
+use hod_oci::Tag;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -308,8 +308,8 @@ impl Harbor {
     /// The repositories of the project that `prefix` is, where this login may list them.
     pub async fn repositories(
         &self,
-        prefix: &crate::oci::RepositoryName,
-    ) -> Result<Vec<crate::oci::RepositoryName>, RegistryError> {
+        prefix: &hod_oci::RepositoryName,
+    ) -> Result<Vec<hod_oci::RepositoryName>, RegistryError> {
         let registry = &self.registry;
         self.client.list_repositories(registry, Some(prefix)).await
     }
@@ -328,7 +328,7 @@ impl Harbor {
     /// when this login may not see it.
     pub async fn is_immutable(
         &self,
-        (project, repository): (&Project, &crate::oci::RepositoryName),
+        (project, repository): (&Project, &hod_oci::RepositoryName),
         tag: &Tag,
     ) -> Result<Option<bool>, RegistryError> {
         let rest = repository

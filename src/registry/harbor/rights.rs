@@ -38,7 +38,7 @@ impl Rights {
 }
 
 /// Whether the token is anonymous.
-pub(in crate::registry) fn is_for_nobody(authorization: &[u8]) -> bool {
+pub(crate) fn is_for_nobody(authorization: &[u8]) -> bool {
     let is_unnamed = |claims: Claims| claims.sub.is_none_or(|name| name.is_empty());
     Claims::parse(authorization).is_some_and(is_unnamed)
 }

@@ -4,7 +4,7 @@
 )]
 
 use super::*;
-use crate::report::Recorder;
+use hod_report::Recorder;
 
 fn limiter(at_once: usize) -> (Arc<Limiter>, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());

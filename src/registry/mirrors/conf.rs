@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::oci::Reference;
+use hod_oci::Reference;
 
 /// One file, in the order in which they are read.
 #[derive(Debug, Clone, Copy)]
@@ -270,8 +270,8 @@ fn location(text: &str, file: &str) -> Result<String, RegistriesConfError> {
     let text = text.trim_end_matches('/');
     // With something behind it, it is a reference; the host may have no dot.
     let (host, path) = text.split_once('/').unwrap_or((text, "x"));
-    let is_good = host.parse::<crate::oci::Registry>().is_ok()
-        && path.parse::<crate::oci::RepositoryName>().is_ok();
+    let is_good = host.parse::<hod_oci::Registry>().is_ok()
+        && path.parse::<hod_oci::RepositoryName>().is_ok();
     if text.is_empty() || is_good {
         Ok(text.to_owned())
     } else {

@@ -18,7 +18,7 @@ fn places(conf: &RegistriesConf, reference: &str) -> String {
     let at = match (reference.digest, reference.tag) {
         (Some(digest), _) => ManifestRef::Digest(digest),
         (None, Some(tag)) => ManifestRef::Tag(tag),
-        (None, None) => ManifestRef::Tag(crate::oci::Tag::latest()),
+        (None, None) => ManifestRef::Tag(hod_oci::Tag::latest()),
     };
     match conf.places(&Repo { registry, name }, Some(&at)) {
         Ok(found) => {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::super::test_server::{Reply, Request, TestServer, client, start_plain};
 use super::super::*;
 use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
-use crate::hint::Hint as _;
+use hod_report::Hint as _;
 
 /// A registry whose token server is itself.
 fn with_tokens(request: &Request, port: u16, serve: impl Fn(&Request) -> Reply) -> Reply {

@@ -11,8 +11,8 @@ use super::super::test_server::{
 };
 use super::super::*;
 use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
-use crate::hint::Hint as _;
-use crate::oci::{Descriptor, Manifest, MediaType};
+use hod_oci::{Descriptor, Manifest, MediaType};
+use hod_report::Hint as _;
 
 #[tokio::test]
 async fn transient_failures_pass_or_are_given_up() {

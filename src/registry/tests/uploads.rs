@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::test_server::{Reply, TestServer, client};
 use super::super::*;
 use super::blob;
-use crate::hint::Hint as _;
+use hod_report::Hint as _;
 
 const CHUNK_LEN: u64 = 4;
 

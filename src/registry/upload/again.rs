@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::UploadStream;
 use super::verifier::PartVerifier;
-use crate::oci::Verifier;
+use hod_oci::Verifier;
 
 /// Opens a blob at a byte.
 pub type Reopen =

@@ -10,9 +10,8 @@ use futures_util::StreamExt as _;
 use super::again::{Again, ends};
 use super::verifier::{PartVerifier, PartsVerifier};
 use super::{UploadBody, UploadStream};
-use crate::bridge;
-use crate::fsx::{FileRange, read_chunks};
-use crate::oci::Descriptor;
+use hod_fsx::{FileRange, read_chunks};
+use hod_oci::Descriptor;
 
 /// Maximum number of bytes of a stream held in memory so that they can be sent again. Several
 /// streams are active at once, and the allocator keeps as much again.
@@ -123,7 +122,7 @@ impl Data {
                     let mut skipped = range.clone();
                     skipped.offset += before.len();
                     skipped.len = offset - before.len();
-                    before = bridge::run_stoppable(move |stop| {
+                    before = hod_bridge::run_stoppable(move |stop| {
                         let mut taken = Ok(());
                         let read = read_chunks(&skipped, |chunk| {
                             taken = before.update(&chunk);
@@ -263,7 +262,7 @@ mod tests {
     }
 
     fn data_of(body: UploadBody, bytes: &[u8]) -> Data {
-        let digest = crate::oci::Digest::of(bytes);
+        let digest = hod_oci::Digest::of(bytes);
         let blob = Descriptor::new("x/y".into(), digest, bytes.len() as u64);
         Data::new(body, &blob).unwrap()
     }
@@ -325,9 +324,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         for (bytes, is_right) in [(b"0123456789", true), (b"01x3456789", false)] {
-            crate::fsx::write_file(&path, bytes).unwrap();
+            hod_fsx::write_file(&path, bytes).unwrap();
             let range = FileRange {
-                file: std::sync::Arc::new(crate::fsx::open(&path).unwrap()),
+                file: std::sync::Arc::new(hod_fsx::open(&path).unwrap()),
                 path: path.clone(),
                 offset: 0,
                 len: 10,

@@ -18,11 +18,10 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use crate::bridge;
-use crate::fsx::{self, DirLock, LockMode};
-use crate::oci::{Descriptor, Digest};
-use crate::registry::Repo;
-use crate::report::{Event, Reporter};
+use crate::Repo;
+use hod_fsx::{DirLock, LockMode};
+use hod_oci::{Descriptor, Digest};
+use hod_report::{Event, Reporter};
 
 /// For how long a session is believed to be there, in seconds. Registries keep them for a week,
 /// proxies with state for a day.
@@ -88,7 +87,7 @@ impl Kept {
         reporter: &Arc<dyn Reporter>,
     ) -> Option<KeptSession> {
         let slot = self.slot(repo, blob, reporter).await?;
-        let result = bridge::run(move || {
+        let result = hod_bridge::run(move || {
             let session = slot.read();
             (slot, session)
         });
@@ -116,7 +115,7 @@ impl Kept {
     ) -> Option<Arc<Slot>> {
         let dir = self.dir.clone();
         let sweep = async || {
-            let swept = bridge::run(move || sweep(&dir, now())).await;
+            let swept = hod_bridge::run(move || sweep(&dir, now())).await;
             if let Err(error) = swept {
                 self.warn::<()>(&error, reporter);
             }
@@ -124,7 +123,7 @@ impl Kept {
         self.swept.get_or_init(sweep).await;
         let (dir, repo) = (self.dir.clone(), repo.clone());
         let blob = (blob.digest.clone(), blob.size);
-        match bridge::run(move || Slot::acquire(&dir, repo, blob)).await {
+        match hod_bridge::run(move || Slot::acquire(&dir, repo, blob)).await {
             Ok(slot) => slot.map(Arc::new),
             Err(error) => self.warn(&error, reporter),
         }
@@ -149,19 +148,19 @@ impl Kept {
             saved_at: now(),
         };
         let slot = Arc::clone(slot);
-        if let Err(error) = bridge::run(move || slot.write(&record)).await {
+        if let Err(error) = hod_bridge::run(move || slot.write(&record)).await {
             self.warn::<()>(&error, reporter);
         }
     }
 
     /// Forgets a session that has ended.
     pub(super) async fn forget(&self, slot: Arc<Slot>, reporter: &Arc<dyn Reporter>) {
-        if let Err(error) = bridge::run(move || slot.remove()).await {
+        if let Err(error) = hod_bridge::run(move || slot.remove()).await {
             self.warn::<()>(&error, reporter);
         }
     }
 
-    fn warn<T>(&self, error: &fsx::Error, reporter: &Arc<dyn Reporter>) -> Option<T> {
+    fn warn<T>(&self, error: &hod_fsx::Error, reporter: &Arc<dyn Reporter>) -> Option<T> {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             let text = format!("uploads cannot be continued by the next run: {error}");
             reporter.event(Event::Warning { text: &text });
@@ -175,9 +174,9 @@ impl Slot {
         dir: &std::path::Path,
         repo: Repo,
         blob: (Digest, u64),
-    ) -> Result<Option<Self>, fsx::Error> {
-        fsx::create_private_dir_all(dir)?;
-        fsx::make_own_dir(dir)?;
+    ) -> Result<Option<Self>, hod_fsx::Error> {
+        hod_fsx::create_private_dir_all(dir)?;
+        hod_fsx::make_own_dir(dir)?;
         let name = Digest::of(format!("{repo}@{}", blob.0).as_bytes());
         let path = dir.join(format!("{}.json", &name.hex()[..32]));
         let lock = DirLock::try_acquire(&path.with_extension("lock"), LockMode::Exclusive)?;
@@ -190,9 +189,9 @@ impl Slot {
     }
 
     /// The stored session, if it belongs to this upload and is valid.
-    fn read(&self) -> Result<Option<(Url, Record)>, fsx::Error> {
-        let is_file = fsx::try_stat(&self.path)?.is_some_and(|stat| stat.is_file);
-        let bytes = is_file.then(|| fsx::try_read(&self.path, RECORD_LEN_MAX));
+    fn read(&self) -> Result<Option<(Url, Record)>, hod_fsx::Error> {
+        let is_file = hod_fsx::try_stat(&self.path)?.is_some_and(|stat| stat.is_file);
+        let bytes = is_file.then(|| hod_fsx::try_read(&self.path, RECORD_LEN_MAX));
         let Some(bytes) = bytes.transpose()?.flatten() else {
             return Ok(None);
         };
@@ -214,33 +213,33 @@ impl Slot {
             }))
     }
 
-    fn write(&self, record: &Record) -> Result<(), fsx::Error> {
+    fn write(&self, record: &Record) -> Result<(), hod_fsx::Error> {
         let bytes = serde_json::to_vec(record).expect("texts and numbers can be written as JSON");
-        fsx::write_private(&self.path, &bytes, fsx::Durability::Deferred)
+        hod_fsx::write_private(&self.path, &bytes, hod_fsx::Durability::Deferred)
     }
 
-    fn remove(&self) -> Result<(), fsx::Error> {
-        fsx::remove_file(&self.path)?;
-        fsx::remove_file(&self.path.with_extension("lock"))
+    fn remove(&self) -> Result<(), hod_fsx::Error> {
+        hod_fsx::remove_file(&self.path)?;
+        hod_fsx::remove_file(&self.path.with_extension("lock"))
     }
 }
 
 /// Removes what is too old, or no record at all.
-fn sweep(dir: &std::path::Path, now: u64) -> Result<(), fsx::Error> {
-    if fsx::open_own_dir(dir)?.is_none() {
+fn sweep(dir: &std::path::Path, now: u64) -> Result<(), hod_fsx::Error> {
+    if hod_fsx::open_own_dir(dir)?.is_none() {
         return Ok(());
     }
-    fsx::sweep_private(dir)?;
-    for name in fsx::read_dir_names(dir)? {
+    hod_fsx::sweep_private(dir)?;
+    for name in hod_fsx::read_dir_names(dir)? {
         let path = dir.join(&name);
         // A file with another name is not ours.
         if !name.to_str().is_some_and(is_record_name) {
             continue;
         }
-        let Some(stat) = fsx::try_stat(&path)?.filter(|stat| stat.is_file) else {
+        let Some(stat) = hod_fsx::try_stat(&path)?.filter(|stat| stat.is_file) else {
             continue;
         };
-        let record: Option<Record> = match fsx::try_read(&path, RECORD_LEN_MAX) {
+        let record: Option<Record> = match hod_fsx::try_read(&path, RECORD_LEN_MAX) {
             Ok(Some(bytes)) => serde_json::from_slice(&bytes).ok(),
             Ok(None) => continue,
             Err(_) if stat.len > RECORD_LEN_MAX => None,
@@ -251,8 +250,8 @@ fn sweep(dir: &std::path::Path, now: u64) -> Result<(), fsx::Error> {
         }
         let lock = path.with_extension("lock");
         if let Some(_lock) = DirLock::try_acquire(&lock, LockMode::Exclusive)? {
-            fsx::remove_file(&path)?;
-            fsx::remove_file(&lock)?;
+            hod_fsx::remove_file(&path)?;
+            hod_fsx::remove_file(&lock)?;
         }
     }
     Ok(())
@@ -283,7 +282,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::report::Recorder;
+    use hod_report::Recorder;
 
     fn repo(name: &str) -> Repo {
         Repo {
@@ -297,7 +296,7 @@ mod tests {
     }
 
     fn names(dir: &std::path::Path) -> Vec<String> {
-        let names = fsx::read_dir_names(dir).unwrap();
+        let names = hod_fsx::read_dir_names(dir).unwrap();
         names
             .into_iter()
             .map(|name| name.into_string().unwrap())
@@ -356,11 +355,11 @@ mod tests {
             kept.save(&slot, (&url, 64, 0), &reporter).await;
             slot.path.clone()
         };
-        let good = String::from_utf8(fsx::read(&path, 10_000).unwrap()).unwrap();
+        let good = String::from_utf8(hod_fsx::read(&path, 10_000).unwrap()).unwrap();
         let saved_at = format!(r#""saved_at":{}"#, now());
         assert!(good.contains(&saved_at), "{good}");
         let is_found = async |text: &str| {
-            fsx::write_file(&path, text.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, text.as_bytes()).unwrap();
             let kept = Kept::new(dir.clone());
             kept.find(&app, &layer, &reporter).await.is_some()
         };
@@ -381,18 +380,18 @@ mod tests {
             assert!(!is_found(&good.replacen(what, with, 1)).await, "{with}");
         }
         let huge = " ".repeat(100_000);
-        fsx::write_file(&dir.join("0a".repeat(16) + ".json"), huge.as_bytes()).unwrap();
-        fsx::write_file(&dir.join(".hod-killed"), b"{").unwrap();
-        fsx::write_file(&dir.join("notes.json"), b"precious").unwrap();
-        fsx::write_file(&path, good.replace(&saved_at, &old).as_bytes()).unwrap();
+        hod_fsx::write_file(&dir.join("0a".repeat(16) + ".json"), huge.as_bytes()).unwrap();
+        hod_fsx::write_file(&dir.join(".hod-killed"), b"{").unwrap();
+        hod_fsx::write_file(&dir.join("notes.json"), b"precious").unwrap();
+        hod_fsx::write_file(&path, good.replace(&saved_at, &old).as_bytes()).unwrap();
         sweep(&dir, now()).unwrap();
         assert_eq!(names(&dir), ["notes.json"]);
         let linked = dir.join("linked");
         std::os::unix::fs::symlink(&dir, &linked).unwrap();
         assert!(sweep(&linked, now()).is_err());
-        fsx::remove_file(&linked).unwrap();
-        fsx::remove_file(&dir.join("notes.json")).unwrap();
-        fsx::write_file(&path, good.as_bytes()).unwrap();
+        hod_fsx::remove_file(&linked).unwrap();
+        hod_fsx::remove_file(&dir.join("notes.json")).unwrap();
+        hod_fsx::write_file(&path, good.as_bytes()).unwrap();
         sweep(&dir, now()).unwrap();
         assert_eq!(names(&dir).len(), 1);
         sweep(&dir.join("none"), now()).unwrap();
@@ -402,7 +401,7 @@ mod tests {
     async fn a_directory_that_cannot_be_made_is_said_once() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
-        fsx::write_file(&file, b"").unwrap();
+        hod_fsx::write_file(&file, b"").unwrap();
         let kept = Kept::new(file.join("uploads"));
         let recorder = Arc::new(Recorder::default());
         let reporter: Arc<dyn Reporter> = Arc::clone(&recorder) as _;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::oci::{Registry, RepositoryName};
+use hod_oci::{Registry, RepositoryName};
 
 /// The smallest chunk that is tried after a 413: proxies that take less are set up for web forms,
 /// and the requests become too many.

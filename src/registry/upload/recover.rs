@@ -9,14 +9,12 @@ use super::UploadStart;
 use super::parts::{Why, received, smaller};
 use super::run::{Recovered, Step, Upload};
 use super::verdict::{Phase, Verdict, verdict};
-use crate::registry::client::Target;
-use crate::registry::endpoint::{same_origin, upload_url};
-use crate::registry::transport::Call;
-use crate::registry::{
-    Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide,
-};
-use crate::report::Event;
-use crate::report::amount::format_len;
+use crate::client::Target;
+use crate::endpoint::{same_origin, upload_url};
+use crate::transport::Call;
+use crate::{Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide};
+use hod_report::Event;
+use hod_report::amount::format_len;
 
 impl Upload<'_> {
     /// Decides what to do about a failure, and does it.

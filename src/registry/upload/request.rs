@@ -12,10 +12,10 @@ use super::parts::content_range;
 use super::run::{Step, Upload};
 use super::verdict::Phase;
 use super::watch::{Watch, watched};
-use crate::registry::client::{LoginRounds, Target};
-use crate::registry::endpoint::same_origin;
-use crate::registry::transport::{Answer, SentLogin, with_login};
-use crate::registry::{Client, RegistryError, RequestLine};
+use crate::client::{LoginRounds, Target};
+use crate::endpoint::same_origin;
+use crate::transport::{Answer, SentLogin, with_login};
+use crate::{Client, RegistryError, RequestLine};
 
 /// Maximum number of redirects of one part.
 const REDIRECTS_MAX: usize = 5;

@@ -11,12 +11,12 @@ use super::kept::Slot;
 use super::parts::{Limits, received};
 use super::verdict::Phase;
 use super::{UploadBody, UploadOptions, UploadSession};
-use crate::oci::Descriptor;
-use crate::registry::client::Target;
-use crate::registry::endpoint::with_digest;
-use crate::registry::evidence::Facts;
-use crate::registry::{Client, Evidence, RegistryError, Repo, RequestLine};
-use crate::report::Event;
+use crate::client::Target;
+use crate::endpoint::with_digest;
+use crate::evidence::Facts;
+use crate::{Client, Evidence, RegistryError, Repo, RequestLine};
+use hod_oci::Descriptor;
+use hod_report::Event;
 
 /// The longest chunk of a stream that a registry may insist on: it is held in memory.
 const HELD_CHUNK_LEN_MAX: u64 = 64 * 1024 * 1024;

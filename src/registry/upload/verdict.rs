@@ -1,7 +1,7 @@
 //! Which failure of an upload means what.
 
 use super::parts::Why;
-use crate::registry::RegistryError;
+use crate::RegistryError;
 
 /// The kind of request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{Asked, ErrorBody, LoginState, Purpose, RequestLine, Subject, Whom};
+    use crate::{Asked, ErrorBody, LoginState, Purpose, RequestLine, Subject, Whom};
 
     #[test]
     fn failures_are_told_apart() {

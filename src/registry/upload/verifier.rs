@@ -8,8 +8,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::oci::{ContentMismatch, Descriptor, Verifier};
-use crate::registry::RegistryError;
+use crate::RegistryError;
+use hod_oci::{ContentMismatch, Descriptor, Verifier};
 
 /// Verifies a blob that is sent in parts, some of them perhaps several times.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ fn damaged(mismatch: ContentMismatch) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use hod_oci::Digest;
 
     fn verifier(right: &[u8]) -> PartsVerifier {
         let digest = Digest::of(right);

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::UploadStream;
 use super::data::Part;
-use crate::bridge::stream_file_seen;
-use crate::fsx::CHUNK_LEN;
-use crate::registry::throttle::Throttle;
-use crate::registry::transport::COMMIT_TIMEOUT;
-use crate::report::{Event, Reporter};
+use crate::throttle::Throttle;
+use crate::transport::COMMIT_TIMEOUT;
+use hod_bridge::stream_file_seen;
+use hod_fsx::CHUNK_LEN;
+use hod_report::{Event, Reporter};
 
 /// Tracks the progress of a request and its deadline.
 pub(super) struct Watch {

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use super::WhyLost;
 use super::removal::Planned;
-use crate::fsx::{self, FileStat};
-use crate::oci::{Digest, IndexEntry, Manifest, ReferrerEntry, referrers_index};
-use crate::store::{Store, StoreError, stamp};
+use crate::{Store, StoreError, stamp};
+use hod_fsx::FileStat;
+use hod_oci::{Digest, IndexEntry, Manifest, ReferrerEntry, referrers_index};
 
 /// The evidence about a blob that is to be removed.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ impl Copy {
     }
 
     /// Whether the file is still there as it was.
-    pub(super) fn stands(&self) -> Result<bool, fsx::Error> {
-        let stat = fsx::try_stat_link(&self.path)?;
+    pub(super) fn stands(&self) -> Result<bool, hod_fsx::Error> {
+        let stat = hod_fsx::try_stat_link(&self.path)?;
         Ok(stat.is_some_and(|stat| {
             stat.is_file
                 && (stat.identity, stat.len, stat.modified)
@@ -74,10 +74,10 @@ impl<'a> Prover<'a> {
     /// was verified, now or earlier.
     pub(super) fn prove(&self, digest: &Digest, of: &Planned) -> Result<Verdict, StoreError> {
         let path = self.origin.blob_path(digest);
-        let Some(copy) = fsx::try_stat_link(&path)?.filter(|stat| stat.is_file) else {
+        let Some(copy) = hod_fsx::try_stat_link(&path)?.filter(|stat| stat.is_file) else {
             return Ok(Verdict::Lost(WhyLost::Absent));
         };
-        let parent = fsx::try_stat(fsx::dir_of(&path))?;
+        let parent = hod_fsx::try_stat(hod_fsx::dir_of(&path))?;
         if parent.is_some_and(|parent| parent.identity == of.parent) {
             return Err(StoreError::SameDirectory {
                 path: of.path.clone(),
@@ -93,7 +93,7 @@ impl<'a> Prover<'a> {
         let is_known = copy.len == of.len && self.origin.is_verified(digest, &opened);
         if !is_known {
             let file = (&*opened.file, opened.path.as_path());
-            let (actual, _) = fsx::digest_of(file, digest.algorithm(), &|_| ())?;
+            let (actual, _) = hod_fsx::digest_of(file, digest.algorithm(), &|_| ())?;
             if actual != *digest {
                 stamp::note_damaged(self.origin.path(), &opened.file);
                 return Ok(Verdict::Lost(WhyLost::Damaged));
@@ -101,7 +101,7 @@ impl<'a> Prover<'a> {
             self.origin.note_verified(digest, &opened);
         }
         // As it is after it was read.
-        match fsx::try_stat_link(&path)? {
+        match hod_fsx::try_stat_link(&path)? {
             Some(now) if now == copy => Ok(Verdict::Copied(Copy::new(path, &copy))),
             _ => Err(StoreError::Changed { path }),
         }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::Surplus;
 use super::proof::Copy;
 use super::shape::{TreeDir, TreeFile};
-use crate::bridge::Stop;
-use crate::fsx::{self, IoKind, PinnedDir, TempDir};
-use crate::oci::{Digest, ReferrerTag, RepositoryName, Tag};
-use crate::store::StoreError;
+use crate::StoreError;
+use hod_bridge::Stop;
+use hod_fsx::{IoKind, PinnedDir, TempDir};
+use hod_oci::{Digest, ReferrerTag, RepositoryName, Tag};
 
 /// Prefix of the directories that files are moved to before they are removed.
 const ASIDE: &str = "gone-";
@@ -230,7 +230,7 @@ impl<'a> Aside<'a> {
     }
 
     /// Returns where it is now.
-    fn take(&self, from: &Path, name: &str) -> Result<PathBuf, fsx::Error> {
+    fn take(&self, from: &Path, name: &str) -> Result<PathBuf, hod_fsx::Error> {
         let data = self.within.join(name);
         self.dir.rename_new(from, &data)?;
         Ok(data)
@@ -267,14 +267,15 @@ impl<'a> Aside<'a> {
 
 /// Puts back the blobs that a killed removal had set aside: the origin's copy may be gone by now,
 /// and then they are the last one. Blobs that have other names are not put back.
-pub(in crate::store) fn restore(
+pub(crate) fn restore(
     path: &Path,
     temp_dir: &Path,
     place: impl Fn(&Digest) -> PathBuf,
 ) -> Result<(), StoreError> {
     let dir = PinnedDir::open(path)?;
-    for aside in fsx::own_dir_names(temp_dir)? {
-        if !fsx::is_scratch_name(&aside) || !aside.as_encoded_bytes().starts_with(ASIDE.as_bytes())
+    for aside in hod_fsx::own_dir_names(temp_dir)? {
+        if !hod_fsx::is_scratch_name(&aside)
+            || !aside.as_encoded_bytes().starts_with(ASIDE.as_bytes())
         {
             continue;
         }
@@ -283,7 +284,7 @@ pub(in crate::store) fn restore(
         if !dir.stat(&within(&aside))?.is_some_and(|stat| stat.is_dir) {
             continue;
         }
-        for name in fsx::own_dir_names(&aside)? {
+        for name in hod_fsx::own_dir_names(&aside)? {
             let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
             let Some(digest) = digest else {
                 continue;
@@ -294,7 +295,7 @@ pub(in crate::store) fn restore(
             if stat.is_some_and(|stat| stat.is_file && stat.n_links == 1)
                 && dir.stat(&within_to)?.is_none()
             {
-                fsx::create_dir_all(fsx::dir_of(&to))?;
+                hod_fsx::create_dir_all(hod_fsx::dir_of(&to))?;
                 dir.rename_new(&from, &within_to)?;
             }
         }
@@ -338,7 +339,7 @@ fn remove_tag(
 fn remove_parts<'p>(
     (dir, top): (&PinnedDir, &Path),
     parts: impl Iterator<Item = &'p Path>,
-) -> Result<bool, fsx::Error> {
+) -> Result<bool, hod_fsx::Error> {
     for part in parts {
         let part = top.join(part);
         dir.remove_file(&part)?;
@@ -396,21 +397,21 @@ mod tests {
     fn what_cannot_be_put_back_is_kept() {
         let root = TempDir::create_in(&std::env::temp_dir(), "hod-store-").unwrap();
         let path = |name: &str| root.path().join(name);
-        fsx::write_file(&path("tree/data"), b"last copy").unwrap();
-        fsx::create_dir_all(&path("tmp")).unwrap();
+        hod_fsx::write_file(&path("tree/data"), b"last copy").unwrap();
+        hod_fsx::create_dir_all(&path("tmp")).unwrap();
         let dir = PinnedDir::open(root.path()).unwrap();
         let mut aside = Aside::new(&dir, &path("tmp")).unwrap();
         let within = Path::new("tree/data");
         let data = aside.take(within, "data").unwrap();
-        fsx::write_file(&path("tree/data"), b"other").unwrap();
+        hod_fsx::write_file(&path("tree/data"), b"other").unwrap();
         let error = aside.put_back(&data, within).unwrap_err();
         drop(aside);
         let StoreError::NotPutBack { kept, .. } = &error else {
             panic!("{error}");
         };
-        fsx::sweep_scratch(&path("tmp")).unwrap();
-        assert_eq!(fsx::read(kept, 9).unwrap(), b"last copy");
+        hod_fsx::sweep_scratch(&path("tmp")).unwrap();
+        assert_eq!(hod_fsx::read(kept, 9).unwrap(), b"last copy");
         assert!(error.to_string().contains(&kept.display().to_string()));
-        assert_eq!(fsx::read(&path("tree/data"), 9).unwrap(), b"other");
+        assert_eq!(hod_fsx::read(&path("tree/data"), 9).unwrap(), b"other");
     }
 }

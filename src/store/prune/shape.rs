@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::oci::{Digest, RepositoryName, Tag};
-use crate::store::UnreadableTag;
+use crate::UnreadableTag;
+use hod_oci::{Digest, RepositoryName, Tag};
 
 /// A file of a finished tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fsx;
-use crate::oci::{
+use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, MediaTypeKind, ReferrerTag, RepositoryName,
 };
 
@@ -159,7 +158,7 @@ impl Check<'_> {
             });
             return None;
         }
-        let bytes = match fsx::read(&blob.path, MANIFEST_LEN_MAX) {
+        let bytes = match hod_fsx::read(&blob.path, MANIFEST_LEN_MAX) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.report(Problem::unreadable(&blob.path, &error));

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fsx;
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 /// One thing that is wrong; shown as one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -112,7 +111,7 @@ pub enum LinkFault {
 }
 
 impl Problem {
-    pub(super) fn unreadable(path: &Path, error: &fsx::Error) -> Self {
+    pub(super) fn unreadable(path: &Path, error: &hod_fsx::Error) -> Self {
         let reason = match std::error::Error::source(error) {
             Some(source) => source.to_string(),
             None => error.to_string(),

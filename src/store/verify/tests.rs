@@ -1,8 +1,7 @@
 //! Whatever is done to a tree is found and named.
 
 use super::*;
-use crate::fsx;
-use crate::store::tests::{Scratch, name, scratch, tag};
+use crate::tests::{Scratch, name, scratch, tag};
 
 /// The kinds of problems found, with two threads and with one.
 fn kinds(scratch: &Scratch) -> Vec<&'static str> {
@@ -16,7 +15,7 @@ fn run(scratch: &Scratch, jobs: usize) -> VerifyOutcome {
 }
 
 /// A store with the image `library/app:1`, whose files are at the returned paths.
-fn with_image() -> (Scratch, crate::store::Publication) {
+fn with_image() -> (Scratch, crate::Publication) {
     let scratch = scratch();
     let image = scratch.image("a");
     scratch.publish(&image);
@@ -56,18 +55,18 @@ fn any_flipped_bit_of_a_blob_is_named() {
     let (scratch, image) = with_image();
     for digest in image.blobs.iter().chain([&image.top]) {
         let path = scratch.store.blob_path(digest);
-        let bytes = fsx::read(&path, 1 << 20).unwrap();
+        let bytes = hod_fsx::read(&path, 1 << 20).unwrap();
         for at in (0..bytes.len()).step_by(11) {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1 << (at % 8);
-            fsx::write_file(&path, &bytes).unwrap();
+            hod_fsx::write_file(&path, &bytes).unwrap();
             let problems = run(&scratch, 2).problems;
             assert!(
                 matches!(&problems[..], [Problem::DamagedBlob { digest: named, .. }] if named == digest),
                 "{problems:?}"
             );
         }
-        fsx::write_file(&path, &bytes).unwrap();
+        hod_fsx::write_file(&path, &bytes).unwrap();
     }
     assert!(kinds(&scratch).is_empty());
 }
@@ -77,7 +76,7 @@ fn every_missing_file_is_found() {
     #[track_caller]
     fn check(path: &str, expect: &[&str]) {
         let (scratch, _) = with_image();
-        fsx::remove_file(&scratch.tree(path)).unwrap();
+        hod_fsx::remove_file(&scratch.tree(path)).unwrap();
         assert_eq!(kinds(&scratch), expect);
     }
     let (_scratch, image) = with_image();
@@ -111,7 +110,7 @@ fn links_must_be_exact() {
             if expect == LinkFault::OtherDigest && link.starts_with("tags") {
                 continue;
             }
-            fsx::write_file(&path, bytes.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, bytes.as_bytes()).unwrap();
             let problems = run(&scratch, 2).problems;
             let fault = expect;
             assert_eq!(
@@ -121,7 +120,7 @@ fn links_must_be_exact() {
                     fault
                 }]
             );
-            fsx::write_file(&path, image.top.as_str().as_bytes()).unwrap();
+            hod_fsx::write_file(&path, image.top.as_str().as_bytes()).unwrap();
         }
     }
     check("", LinkFault::Empty);
@@ -136,7 +135,7 @@ fn what_is_out_of_place_is_found() {
     #[track_caller]
     fn check(path: &str, expect: &[&str], n_notes: usize) {
         let (scratch, _) = with_image();
-        fsx::write_file(&scratch.tree(path), b"").unwrap();
+        hod_fsx::write_file(&scratch.tree(path), b"").unwrap();
         assert_eq!(kinds(&scratch), expect);
         assert_eq!(run(&scratch, 1).notes.len(), n_notes);
     }
@@ -179,7 +178,7 @@ fn a_sparse_index_is_noted_and_an_empty_one_is_a_problem() {
     // The child's bytes are present, but its link was lost.
     assert_eq!(kinds(&scratch), ["missing-revision-link"]);
     // They belong to another repository: this one was not given it.
-    let elsewhere = crate::store::Publication {
+    let elsewhere = crate::Publication {
         repository: name("elsewhere"),
         ..other
     };
@@ -211,11 +210,11 @@ fn a_manifest_that_lies_or_is_none_is_found() {
     // The index is written without its child, and claims that the child has 7 bytes.
     let child = image.top.clone();
     let path = scratch.store.blob_path(&child);
-    let bytes = fsx::read(&path, 1 << 20).unwrap();
-    fsx::remove_file(&path).unwrap();
+    let bytes = hod_fsx::read(&path, 1 << 20).unwrap();
+    hod_fsx::remove_file(&path).unwrap();
     image.top = scratch.index(&[&child]);
     image.manifests.push(image.top.clone());
-    fsx::write_file(&path, &bytes).unwrap();
+    hod_fsx::write_file(&path, &bytes).unwrap();
     scratch.publish(&image);
     assert_eq!(kinds(&scratch), ["wrong-size"]);
 }

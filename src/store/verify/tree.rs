@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::fsx::{self, WalkEntry, WalkKind};
-use crate::oci::{Digest, RepositoryName, Tag};
+use hod_fsx::{WalkEntry, WalkKind};
+use hod_oci::{Digest, RepositoryName, Tag};
 
 use super::{Findings, LinkFault, Problem, StoreError};
 
@@ -69,7 +69,7 @@ pub(super) fn scan_blobs(
 ) -> Result<BTreeMap<Digest, BlobFile>, StoreError> {
     let mut blobs = BTreeMap::new();
     let mut strays = Strays::default();
-    for entry in fsx::walk(root, |_| true) {
+    for entry in hod_fsx::walk(root, |_| true) {
         let WalkEntry { path, kind } = entry?;
         let components = components_below(root, &path);
         let digest = match components[..] {
@@ -80,7 +80,7 @@ pub(super) fn scan_blobs(
         };
         match (kind, digest) {
             (WalkKind::File, Some(digest)) => {
-                let len = fsx::stat(&path)?.len;
+                let len = hod_fsx::stat(&path)?.len;
                 blobs.insert(digest, BlobFile { path, len });
             }
             (WalkKind::Dir, None) => {}
@@ -108,7 +108,7 @@ pub(super) fn scan_repositories(
         findings,
     };
     // Unfinished uploads belong to the registry alone.
-    for entry in fsx::walk(root, |path| path.file_name() != Some("_uploads".as_ref())) {
+    for entry in hod_fsx::walk(root, |path| path.file_name() != Some("_uploads".as_ref())) {
         let entry = entry?;
         let components = components_below(root, &entry.path);
         scan.visit(&entry, &components);
@@ -274,10 +274,10 @@ impl Scan<'_> {
 }
 
 /// The start of a link file: enough to tell whether it is right.
-fn link_bytes(path: &Path) -> Result<Vec<u8>, fsx::Error> {
-    let file = fsx::open(path)?;
+fn link_bytes(path: &Path) -> Result<Vec<u8>, hod_fsx::Error> {
+    let file = hod_fsx::open(path)?;
     let mut buffer = vec![0; LINK_LEN_MAX];
-    let n = fsx::read_at(&file, path, &mut buffer, 0)?;
+    let n = hod_fsx::read_at(&file, path, &mut buffer, 0)?;
     buffer.truncate(n);
     Ok(buffer)
 }

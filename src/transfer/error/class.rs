@@ -1,9 +1,9 @@
 //! What kind of failure each of a transfer's is.
 
 use super::{TargetFailure, TransferError};
-use crate::report::ErrorClass;
-use crate::store::StoreError;
-use crate::transfer::{SizeClaim, Unmatched};
+use crate::{SizeClaim, Unmatched};
+use hod_report::ErrorClass;
+use hod_store::StoreError;
 
 impl TransferError {
     /// What kind of failure it is, for programs.

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::bundle::BundleImage;
-use crate::layout::{Collection, DirLayout, FoundLayout};
-use crate::oci::{Digest, Manifest, ReferrerTag, ReferrerTagKind, RepositoryName, Tag};
-use crate::store::Store;
-use crate::transfer::{Location, TransferError};
+use crate::{Location, TransferError};
+use hod_bundle::BundleImage;
+use hod_layout::{Collection, DirLayout, FoundLayout};
+use hod_oci::{Digest, Manifest, ReferrerTag, ReferrerTagKind, RepositoryName, Tag};
+use hod_store::Store;
 
 /// The referrers in one repository of a store, a bundle or a directory of layouts.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(super) struct Unreadable {
 }
 
 /// The stored name and the tag of a layout.
-pub(crate) fn layout_name(reference: &crate::oci::Reference) -> (RepositoryName, Option<Tag>) {
+pub fn layout_name(reference: &hod_oci::Reference) -> (RepositoryName, Option<Tag>) {
     let repository = reference
         .stored_name()
         .expect("a parsed reference has a name that can be stored");
@@ -58,7 +58,7 @@ pub(crate) fn layout_name(reference: &crate::oci::Reference) -> (RepositoryName,
 
 impl LocalReferrers {
     /// What there is in a repository of a store. Blocks.
-    pub(in crate::transfer) fn of_store(
+    pub(crate) fn of_store(
         store: &Store,
         repository: &RepositoryName,
     ) -> Result<Self, TransferError> {
@@ -91,7 +91,7 @@ impl LocalReferrers {
     }
 
     /// What there is in a repository of a bundle that lists `images`. Blocks as `read` does.
-    pub(in crate::transfer) fn of_images(
+    pub(crate) fn of_images(
         images: &[BundleImage],
         repository: &RepositoryName,
         read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
@@ -109,10 +109,7 @@ impl LocalReferrers {
     }
 
     /// What there is in a repository of what another tool has put together. Blocks.
-    pub(in crate::transfer) fn of_collection(
-        collection: &Collection,
-        repository: &RepositoryName,
-    ) -> Self {
+    pub(crate) fn of_collection(collection: &Collection, repository: &RepositoryName) -> Self {
         let mut found = Self::default();
         let images = collection.images().iter();
         for image in images.filter(|image| image.repository == *repository) {
@@ -124,10 +121,7 @@ impl LocalReferrers {
     }
 
     /// What there is in a repository of a directory of `dir:` layouts. Blocks.
-    pub(in crate::transfer) fn of_layouts(
-        layouts: &[FoundLayout],
-        repository: &RepositoryName,
-    ) -> Self {
+    pub(crate) fn of_layouts(layouts: &[FoundLayout], repository: &RepositoryName) -> Self {
         let mut found = Self::default();
         for (at, layout) in layouts.iter().enumerate() {
             let (name, tag) = layout_name(&layout.reference);

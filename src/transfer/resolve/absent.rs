@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::super::{Location, Source};
-use crate::hint::Hint;
-use crate::oci::{Descriptor, Digest, Manifest, Platform};
+use hod_oci::{Descriptor, Digest, Manifest, Platform};
+use hod_report::Hint;
 
 /// The annotation by which `BuildKit` says what an attestation in an index is.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -142,7 +142,7 @@ pub(super) fn stated(child: &Descriptor) -> Option<&Platform> {
 }
 
 /// The role of a child of `index`, in words: "linux/arm64", "attestation of linux/arm64".
-pub(in crate::transfer) fn role(index: &Manifest, child: &Descriptor) -> String {
+pub(crate) fn role(index: &Manifest, child: &Descriptor) -> String {
     if is_about_another(child) {
         let about = reference(child);
         let mut siblings = index.children().iter();

@@ -7,7 +7,7 @@ use super::super::{TransferError, config};
 use super::absent::{Wish, is_about_another, role, stated};
 use super::walk::{Collected, Found, Walk, too_deep};
 use super::{DEPTH_MAX, SHOWN_MAX, no_platform};
-use crate::oci::{Descriptor, Manifest, MediaTypeKind, Platform};
+use hod_oci::{Descriptor, Manifest, MediaTypeKind, Platform};
 
 /// A child and the platform that it is for.
 #[derive(Clone)]

@@ -11,9 +11,7 @@ use super::super::{TransferError, config};
 use super::absent::{Wish, is_about_another, reference, stated};
 use super::walk::{Collected, Found, Walk, check_depth};
 use super::{IndexMode, ReferrerMode, no_platform};
-use crate::oci::{
-    Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform, PlatformChoice,
-};
+use hod_oci::{Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform, PlatformChoice};
 
 /// The requested part of an index.
 pub(super) struct Part<'a> {

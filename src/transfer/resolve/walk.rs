@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::super::{Indexes, Location, SizeClaim, Source, TransferError, Wanted};
 use super::absent::{self, AbsentChild, Holder, Wish};
 use super::{DEPTH_MAX, IndexMode, MANIFESTS_LEN_MAX, MANIFESTS_MAX, ReferrerMode};
-use crate::oci::{Descriptor, Digest, Manifest, Platform, PlatformChoice};
+use hod_oci::{Descriptor, Digest, Manifest, Platform, PlatformChoice};
 
 /// Number of children of one index read at once.
 const CHILDREN_AT_ONCE: usize = 8;

@@ -10,12 +10,12 @@ use std::sync::Mutex as Lock;
 use async_trait::async_trait;
 
 use super::*;
-use crate::oci::{ContentMismatch, Descriptor, ForeignLayers, Manifest, PlatformChoice};
-use crate::report::Silent;
-use crate::transfer::{
+use crate::{
     Destination, IndexMode, Listed, Locate, Location, ReferrerMode, Resolved, SourceCaps, Wanted,
     resolve,
 };
+use hod_oci::{ContentMismatch, Descriptor, ForeignLayers, Manifest, PlatformChoice};
+use hod_report::Silent;
 
 /// A remote source of images with one blob each, of which it has none.
 #[derive(Debug)]

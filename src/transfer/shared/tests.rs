@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
-use crate::oci::MediaType;
+use hod_oci::MediaType;
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;
@@ -89,7 +89,7 @@ fn plan() -> Arc<Plan> {
         descriptor,
         from: vec![Location::Pool],
         images: Vec::new(),
-        presence: crate::transfer::Presence::Source,
+        presence: crate::Presence::Source,
     });
     Arc::new(plan)
 }

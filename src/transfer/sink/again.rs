@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Handover;
-use crate::oci::Descriptor;
-use crate::registry::{Failure, Reopen, RetryPolicy, UploadStream};
-use crate::report::Reporter;
-use crate::transfer::attempt::Attempts;
-use crate::transfer::{BlobContent, BlobStream, Location, Origins, Source, TransferError};
+use crate::attempt::Attempts;
+use crate::{BlobContent, BlobStream, Location, Origins, Source, TransferError};
+use hod_oci::Descriptor;
+use hod_registry::{Failure, Reopen, RetryPolicy, UploadStream};
+use hod_report::Reporter;
 
 /// A connection that was lost after so many bytes is replaced here; any other is left to the engine,
 /// which begins the blob again.

@@ -12,14 +12,13 @@ use async_trait::async_trait;
 pub use sample::{Sample, SampleSink};
 
 use super::{Batching, Content, Sink, Visibility};
-use crate::bridge::{self, Stop};
-use crate::bundle::{
+use crate::{BlobContent, ImageOutcome, Plan, SizeClaim, TransferError};
+use hod_bridge::Stop;
+use hod_bundle::{
     BundleError, BundleWriter, Incoming, Knowledge, Planned, Putting, WriteOptions, WriteOutcome,
 };
-use crate::fsx;
-use crate::oci::{ContentMismatch, Digest};
-use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::{BlobContent, ImageOutcome, Plan, SizeClaim, TransferError};
+use hod_oci::{ContentMismatch, Digest};
+use hod_report::{BlobRoute, Event, Reporter};
 
 /// Takes the configs and layers of a bundle; all else follows from its plan.
 ///
@@ -69,7 +68,7 @@ impl BundleSink {
         let path = options.output.clone();
         let is_stream = {
             let path = path.clone();
-            bridge::run(move || fsx::is_stream(&path)).await
+            hod_bridge::run(move || hod_fsx::is_stream(&path)).await
         };
         let wrap = |source| BundleError::Write {
             path: path.clone(),
@@ -83,7 +82,7 @@ impl BundleSink {
         let create = move || match output {
             Output::Files => BundleWriter::create(planned, options),
             Output::Stream => {
-                let stream = fsx::open_stream(&options.output).map_err(|source| {
+                let stream = hod_fsx::open_stream(&options.output).map_err(|source| {
                     let path = options.output.clone();
                     BundleError::Write { path, source }
                 })?;
@@ -91,10 +90,10 @@ impl BundleSink {
             }
         };
         let writer = match output {
-            Output::Files => bridge::run(create).await?,
+            Output::Files => hod_bridge::run(create).await?,
             Output::Stream => {
-                let created = bridge::run_apart(create).await;
-                created.map_err(|source| wrap(fsx::Error::new("write", &path, source)))??
+                let created = hod_bridge::run_apart(create).await;
+                created.map_err(|source| wrap(hod_fsx::Error::new("write", &path, source)))??
             }
         };
         let order = writer.order();
@@ -115,7 +114,7 @@ impl BundleSink {
     pub async fn put_files(&self) -> Result<(), BundleError> {
         let inner = Arc::clone(&self.inner);
         let put = move |stop: Stop| inner.with_writer(&stop, BundleWriter::put_files);
-        bridge::run_stoppable(put).await
+        hod_bridge::run_stoppable(put).await
     }
 
     /// Ends the bundle, when all blobs and files are there.
@@ -127,9 +126,9 @@ impl BundleSink {
             inner.putting(&stop, |putting| writer.finish(putting))
         };
         match self.inner.output {
-            Output::Files => bridge::run_stoppable(finish).await,
+            Output::Files => hod_bridge::run_stoppable(finish).await,
             Output::Stream => {
-                let finished = bridge::run_apart(move || finish(Stop::default())).await;
+                let finished = hod_bridge::run_apart(move || finish(Stop::default())).await;
                 finished.map_err(no_thread)?
             }
         }
@@ -141,7 +140,11 @@ impl BundleSink {
     }
 
     /// Copies a blob from a file.
-    async fn put_file(&self, digest: &Digest, range: fsx::FileRange) -> Result<(), BundleError> {
+    async fn put_file(
+        &self,
+        digest: &Digest,
+        range: hod_fsx::FileRange,
+    ) -> Result<(), BundleError> {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
         let put = move |stop: Stop| {
             inner.with_writer(&stop, |writer, putting| {
@@ -149,9 +152,9 @@ impl BundleSink {
             })
         };
         match self.inner.output {
-            Output::Files => bridge::run_stoppable(put).await,
+            Output::Files => hod_bridge::run_stoppable(put).await,
             Output::Stream => {
-                let done = bridge::run_apart(move || put(Stop::default())).await;
+                let done = hod_bridge::run_apart(move || put(Stop::default())).await;
                 done.map_err(no_thread)?
             }
         }
@@ -164,7 +167,7 @@ impl BundleSink {
         (content, begun): (BlobContent, Option<Incoming>),
     ) -> (Option<Incoming>, Result<(), Cause>) {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
-        let put = move |chunks: bridge::Chunks<TransferError>| {
+        let put = move |chunks: hod_bridge::Chunks<TransferError>| {
             let mut blob = begun;
             // The chunks end when the work is to end.
             let written = inner.with_writer(&Stop::default(), |writer, putting| {
@@ -196,8 +199,8 @@ impl BundleSink {
         };
         let stream = content.into_stream();
         match self.inner.output {
-            Output::Files => bridge::pipe_to_blocking(stream, put).await,
-            Output::Stream => match bridge::pipe_to_apart(stream, put).await {
+            Output::Files => hod_bridge::pipe_to_blocking(stream, put).await,
+            Output::Stream => match hod_bridge::pipe_to_apart(stream, put).await {
                 Ok(done) => done,
                 Err(source) => (None, Err(Cause::Bundle(no_thread(source)))),
             },
@@ -335,8 +338,8 @@ impl Inner {
 }
 
 fn no_thread(source: io::Error) -> BundleError {
-    let path = PathBuf::from(fsx::STDOUT);
-    let source = fsx::Error::new("start a thread for", &path, source);
+    let path = PathBuf::from(hod_fsx::STDOUT);
+    let source = hod_fsx::Error::new("start a thread for", &path, source);
     BundleError::Write { path, source }
 }
 
@@ -354,15 +357,15 @@ impl std::fmt::Debug for ReadAll {
 }
 
 impl Knowledge for ReadAll {
-    fn is_verified(&self, _: &Digest, _: &fsx::FileRange) -> bool {
+    fn is_verified(&self, _: &Digest, _: &hod_fsx::FileRange) -> bool {
         false
     }
 
-    fn note_verified(&self, digest: &Digest, blob: &fsx::FileRange) {
+    fn note_verified(&self, digest: &Digest, blob: &hod_fsx::FileRange) {
         self.0.note_verified(digest, blob);
     }
 
-    fn note_damaged(&self, blob: &fsx::FileRange) {
+    fn note_damaged(&self, blob: &hod_fsx::FileRange) {
         self.0.note_damaged(blob);
     }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::again;
-use crate::oci::RepositoryName;
-use crate::registry::{RetryPolicy, UploadBody};
-use crate::report::{Event, Reporter};
-use crate::store::PartialBlob;
-use crate::transfer::{
+use crate::{
     BlobContent, Location, Origins, Pieces, Plan, PlannedBlob, Presence, Source, TransferError,
 };
+use hod_oci::RepositoryName;
+use hod_registry::{RetryPolicy, UploadBody};
+use hod_report::{Event, Reporter};
+use hod_store::PartialBlob;
 
 /// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
 /// one round trip does not show.
@@ -25,12 +25,12 @@ const EARLY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// One blob on its way: where it is, who waits for it, and whom to tell.
 #[derive(Clone, Copy)]
 pub struct Handover<'a> {
-    pub(in crate::transfer) source: &'a Arc<dyn Source>,
-    pub(in crate::transfer) plan: &'a Plan,
-    pub(in crate::transfer) blob: &'a PlannedBlob,
-    pub(in crate::transfer) reporter: &'a Arc<dyn Reporter>,
+    pub(crate) source: &'a Arc<dyn Source>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) blob: &'a PlannedBlob,
+    pub(crate) reporter: &'a Arc<dyn Reporter>,
     /// How what failed is tried again.
-    pub(in crate::transfer) retry: RetryPolicy,
+    pub(crate) retry: RetryPolicy,
 }
 
 impl std::fmt::Debug for Handover<'_> {
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Handover<'_> {
 
 impl<'a> Handover<'a> {
     /// The images that need the blob in a repository, by position in the plan.
-    pub(in crate::transfer) fn images_in(
+    pub(crate) fn images_in(
         &self,
         repository: &'a RepositoryName,
     ) -> impl Iterator<Item = usize> + use<'a> {
@@ -58,7 +58,7 @@ impl<'a> Handover<'a> {
 /// A blob's content, opened when a sink asks for it.
 #[derive(Debug)]
 pub struct Content<'a> {
-    pub(in crate::transfer) handover: Handover<'a>,
+    pub(crate) handover: Handover<'a>,
     given: Option<BlobContent>,
     once: bool,
     /// What was opened early.
@@ -68,16 +68,16 @@ pub struct Content<'a> {
     /// The place that was opened last.
     location: Option<Location>,
     /// What a failed attempt left for the next.
-    pub(in crate::transfer) partial: Option<Box<PartialBlob>>,
+    pub(crate) partial: Option<Box<PartialBlob>>,
     /// How many bytes an earlier run left.
-    pub(in crate::transfer) kept: u64,
+    pub(crate) kept: u64,
     /// How many bytes are at the sink to stay, whatever becomes of the attempt that is under way.
-    pub(in crate::transfer) progress: u64,
+    pub(crate) progress: u64,
 }
 
 impl<'a> Content<'a> {
     /// The content of a blob: `given`, which comes once, or else opened anew in each attempt.
-    pub(in crate::transfer) fn new(handover: Handover<'a>, given: Option<BlobContent>) -> Self {
+    pub(crate) fn new(handover: Handover<'a>, given: Option<BlobContent>) -> Self {
         Self {
             handover,
             once: given.is_some(),
@@ -92,13 +92,13 @@ impl<'a> Content<'a> {
     }
 
     /// Whether it comes over a network and can be opened in the middle.
-    pub(in crate::transfer) fn is_resumable(&self) -> bool {
+    pub(crate) fn is_resumable(&self) -> bool {
         !self.once && self.handover.source.is_remote()
     }
 
     /// Opens the content; a second time too, unless the source can be read only once. A connection
     /// that is lost in the middle is replaced.
-    pub(in crate::transfer) async fn open(&mut self) -> Result<BlobContent, TransferError> {
+    pub(crate) async fn open(&mut self) -> Result<BlobContent, TransferError> {
         let content = self.open_from(0).await?;
         if !self.is_resumable() {
             return Ok(content);
@@ -107,10 +107,7 @@ impl<'a> Content<'a> {
     }
 
     /// Opens the content from the byte `from` on.
-    pub(in crate::transfer) async fn open_from(
-        &mut self,
-        from: u64,
-    ) -> Result<BlobContent, TransferError> {
+    pub(crate) async fn open_from(&mut self, from: u64) -> Result<BlobContent, TransferError> {
         let Handover { source, blob, .. } = self.handover;
         if blob.presence != Presence::Source {
             let digest = blob.descriptor.digest.clone();
@@ -129,7 +126,7 @@ impl<'a> Content<'a> {
 
     /// Opens a blob that comes over a network while `other` is awaited, after which it is sent. What
     /// failed to open is opened again then, and reported.
-    pub(in crate::transfer) async fn open_during<T, E>(
+    pub(crate) async fn open_during<T, E>(
         &mut self,
         other: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
@@ -163,13 +160,13 @@ impl<'a> Content<'a> {
     }
 
     /// Closes what was opened early.
-    pub(in crate::transfer) fn close_early(&mut self) {
+    pub(crate) fn close_early(&mut self) {
         self.early = None;
     }
 
     /// Opens the content as [`Content::open`] does, and hands it to `work` piece by piece. If that
     /// fails, what was moved is lost.
-    pub(in crate::transfer) async fn pour<T: Send + 'static>(
+    pub(crate) async fn pour<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Pieces) -> Result<T, TransferError> + Send + 'static,
     ) -> Result<T, TransferError> {
@@ -188,7 +185,7 @@ impl<'a> Content<'a> {
     }
 
     /// How an upload reads it: without holding any of it where it can be opened in the middle.
-    pub(in crate::transfer) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
+    pub(crate) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
         if self.is_resumable() && self.handover.blob.presence == Presence::Source {
             let early = self.early.take();
             return Ok(UploadBody::Again(again::reopen(
@@ -206,7 +203,7 @@ impl<'a> Content<'a> {
     }
 
     /// The path of a file that is the blob and nothing else.
-    pub(in crate::transfer) fn file(&self) -> Option<PathBuf> {
+    pub(crate) fn file(&self) -> Option<PathBuf> {
         let Handover { source, blob, .. } = self.handover;
         let location: &Location = blob.from.first()?;
         if self.once {
@@ -216,7 +213,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    pub(in crate::transfer) fn blame(&self, error: TransferError) -> TransferError {
+    pub(crate) fn blame(&self, error: TransferError) -> TransferError {
         let Handover { source, blob, .. } = self.handover;
         match self.location.as_ref().or(blob.from.first()) {
             Some(location) => {
@@ -227,7 +224,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    pub(in crate::transfer) fn lost(&self, len: u64) {
+    pub(crate) fn lost(&self, len: u64) {
         if len > 0 {
             self.handover.reporter.event(Event::BytesLost { len });
         }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 
 use super::{Content, Sink, Visibility};
-use crate::fsx::Durability;
-use crate::layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
-use crate::oci::Digest;
-use crate::report::BlobRoute;
-use crate::transfer::{ImageOutcome, Plan, TransferError};
+use crate::{ImageOutcome, Plan, TransferError};
+use hod_fsx::Durability;
+use hod_layout::{DockerImage, DockerLayer, DockerWriter, LayoutError};
+use hod_oci::Digest;
+use hod_report::BlobRoute;
 
 /// Writes one archive, which appears when [`DockerSink::finish`] is called.
 #[derive(Debug)]

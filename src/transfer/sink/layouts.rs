@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::{Content, LinkChoice, ManifestFiles, Sink};
-use crate::bridge;
-use crate::fsx::{self, Durability, MadeDirs};
-use crate::layout::{DirWriter, LayoutError};
-use crate::oci::{Descriptor, Digest, Manifest};
-use crate::report::BlobRoute;
-use crate::transfer::{ImageOutcome, Location, Plan, Referrer, Resolved, Source, TransferError};
+use crate::{ImageOutcome, Location, Plan, Referrer, Resolved, Source, TransferError};
+use hod_fsx::{Durability, MadeDirs};
+use hod_layout::{DirWriter, LayoutError};
+use hod_oci::{Descriptor, Digest, Manifest};
+use hod_report::BlobRoute;
 
 /// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
 #[derive(Debug)]
@@ -122,7 +121,7 @@ impl Sink for LayoutSink {
             BlobRoute::Moved
         };
         // Layouts of one output share their blobs, whatever the source could do.
-        bridge::run(move || share(&writers, &digest)).await?;
+        hod_bridge::run(move || share(&writers, &digest)).await?;
         Ok(route)
     }
 
@@ -137,7 +136,7 @@ impl Sink for LayoutSink {
                 layouts.filter_map(take).collect()
             };
             let files = self.manifests.clone();
-            let result = bridge::run(move || {
+            let result = hod_bridge::run(move || {
                 layouts
                     .into_iter()
                     .try_for_each(|(writer, layout)| finish(writer, &layout, &files))
@@ -185,7 +184,7 @@ impl LayoutSink {
                 }
                 None => {
                     let path = self.output.join(&layout.name);
-                    fsx::require_real_dirs(&self.output, &path)?;
+                    hod_fsx::require_real_dirs(&self.output, &path)?;
                     let mut parents = self.parents.lock().expect("no panic while exporting");
                     parents.0.make(path.parent().unwrap_or(&self.output))?;
                     let writer = Arc::new(DirWriter::create(&path)?);

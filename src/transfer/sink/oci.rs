@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::{Content, LinkChoice, ManifestFiles, Sink, Visibility};
-use crate::bridge;
-use crate::fsx::Durability;
-use crate::layout::{
+use crate::{ImageOutcome, Location, Plan, Resolved, Source, TransferError};
+use hod_fsx::Durability;
+use hod_layout::{
     BlobWriter, LayoutError, OciArchivePlan, OciArchiveWriter, OciDirWriter, OciEntry,
 };
-use crate::oci::{Descriptor, Manifest};
-use crate::report::BlobRoute;
-use crate::transfer::{ImageOutcome, Location, Plan, Resolved, Source, TransferError};
+use hod_oci::{Descriptor, Manifest};
+use hod_report::BlobRoute;
 
 /// Puts all images into one layout, which appears when [`OciSink::finish`] is called.
 #[derive(Debug)]
@@ -159,7 +158,7 @@ impl OciSink {
                 let file = files.find(locations, &manifest);
                 writer.add_manifest(&manifest, file.as_deref())
             };
-            bridge::run(move || placed_manifests(&plan.images[at]).try_for_each(add)).await?;
+            hod_bridge::run(move || placed_manifests(&plan.images[at]).try_for_each(add)).await?;
         }
         Ok(())
     }

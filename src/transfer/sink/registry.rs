@@ -13,14 +13,14 @@ use super::{Content, Handover, Sink};
 use referrers::ReferrersThere;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::oci::{Descriptor, Digest, Registry, RepositoryName};
-use crate::registry::{
-    Client, Evidence, HeadManifest, ManifestRef, RegistryError, Repo, UploadSession, UploadStart,
-};
-use crate::report::{BlobRoute, Reporter};
-use crate::transfer::{
+use crate::{
     Destination, ImageOutcome, Location, Plan, PlannedBlob, Presence, Source, TransferError,
 };
+use hod_oci::{Descriptor, Digest, Registry, RepositoryName};
+use hod_registry::{
+    Client, Evidence, HeadManifest, ManifestRef, RegistryError, Repo, UploadSession, UploadStart,
+};
+use hod_report::{BlobRoute, Reporter};
 
 /// Blobs of this length or more are asked for after they were sent: for smaller ones that would
 /// cost about as much time as sending them.

@@ -12,14 +12,11 @@ pub use publications::publications;
 use publications::write_images;
 
 use super::{Batching, Content, LinkChoice, ManifestFiles, Sink};
-use crate::bridge;
-use crate::fsx::{self, Durability, FileRange, LinkMode};
-use crate::oci::Digest;
-use crate::report::BlobRoute;
-use crate::store::{self, Holding, Soundness, StagedBlob, Store};
-use crate::transfer::{
-    BlobHolder, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError,
-};
+use crate::{BlobHolder, ImageOutcome, Plan, PlannedBlob, SizeClaim, Source, TransferError};
+use hod_fsx::{Durability, FileRange, LinkMode};
+use hod_oci::Digest;
+use hod_report::BlobRoute;
+use hod_store::{Holding, Soundness, StagedBlob, Store};
 
 /// Takes images into a store.
 #[derive(Debug)]
@@ -65,7 +62,7 @@ pub enum Visibility {
 impl Sink for StoreSink {
     async fn has(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
         let (store, wanted) = (self.store.clone(), blob.descriptor.clone());
-        let holding = bridge::run(move || store.holding(&wanted)).await?;
+        let holding = hod_bridge::run(move || store.holding(&wanted)).await?;
         if let Holding::Damaged { .. } = holding {
             let digest = blob.descriptor.digest.clone();
             self.damaged().insert(digest);
@@ -90,7 +87,7 @@ impl Sink for StoreSink {
         }
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
         let (options, files) = (self.options, self.manifests.clone());
-        bridge::run(move || {
+        hod_bridge::run(move || {
             let to = (&store, &files);
             if images.len() > 1 && write_images(to, &plan, &images, options).is_ok() {
                 return images.into_iter().map(|at| (at, Ok(()))).collect();
@@ -169,12 +166,12 @@ impl StoreSink {
         let store = self.store.clone();
         let descriptor = content.handover.blob.descriptor.clone();
         let holder = content.handover.source.caps().holder;
-        let is_new = bridge::run(move || {
+        let is_new = hod_bridge::run(move || {
             let digest = &descriptor.digest;
             let absent = || TransferError::BlobAbsent {
                 digest: digest.clone(),
             };
-            let stat = fsx::try_stat(&path)?.ok_or_else(absent)?;
+            let stat = hod_fsx::try_stat(&path)?.ok_or_else(absent)?;
             if stat.len != descriptor.size {
                 return Err(TransferError::BlobLength {
                     digest: digest.clone(),
@@ -201,7 +198,7 @@ impl StoreSink {
         let staged = std::mem::take(&mut *self.staged.lock().expect("no panic while staging"));
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
         let (options, files) = (self.options, self.manifests.clone());
-        bridge::run(move || {
+        hod_bridge::run(move || {
             for blob in staged {
                 blob.publish(options.durability)?;
             }
@@ -220,14 +217,14 @@ pub(super) fn require_sound(
     holder: BlobHolder,
 ) -> Result<(), TransferError> {
     let range = FileRange {
-        file: Arc::new(fsx::open(path)?),
+        file: Arc::new(hod_fsx::open(path)?),
         path: path.to_owned(),
         offset: 0,
         len: 0,
     };
     let found = match holder {
-        BlobHolder::Other => store::examine_foreign(digest, &range)?,
-        BlobHolder::Store | BlobHolder::Bundle => store::examine(digest, &range)?,
+        BlobHolder::Other => hod_store::examine_foreign(digest, &range)?,
+        BlobHolder::Store | BlobHolder::Bundle => hod_store::examine(digest, &range)?,
     };
     match found {
         Soundness::Sound => Ok(()),

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::Content;
 use super::store::require_sound;
-use crate::bridge;
-use crate::fsx::{self, IoKind, LinkMode};
-use crate::layout::LayoutError;
-use crate::oci::Manifest;
-use crate::transfer::{Location, Source, TransferError};
+use crate::{Location, Source, TransferError};
+use hod_fsx::{IoKind, LinkMode};
+use hod_layout::LayoutError;
+use hod_oci::Manifest;
 
 /// How blobs that are files are taken over into a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ impl LinkChoice {
         content.open().await?;
         let digest = content.handover.blob.descriptor.digest.clone();
         let holder = content.handover.source.caps().holder;
-        bridge::run(move || {
+        hod_bridge::run(move || {
             require_sound(&digest, &source, holder)?;
             match link(&source, mode) {
                 Ok(()) => Ok(true),
@@ -75,8 +74,8 @@ impl ManifestFiles {
         let mut files = locations.iter().filter_map(at);
         // One that cannot be read, or has other bytes, is no use; the manifest is at hand.
         let file =
-            files.find(|path| fsx::has_content(path, manifest.bytes()).is_ok_and(|is| is))?;
+            files.find(|path| hod_fsx::has_content(path, manifest.bytes()).is_ok_and(|is| is))?;
         // A link of a link would lead elsewhere.
-        fsx::resolve(&file).ok()
+        hod_fsx::resolve(&file).ok()
     }
 }

@@ -10,10 +10,9 @@ use super::{
     BlobContent, BlobHolder, Indexes, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
     SourceCaps,
 };
-use crate::bridge;
-use crate::bundle::{Bundle, BundleManifest, Signed};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
-use crate::transfer::{LocalReferrers, TransferError};
+use crate::{LocalReferrers, TransferError};
+use hod_bundle::{Bundle, BundleManifest, Signed};
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName};
 
 /// A bundle in one or more volumes.
 #[derive(Debug, Clone)]
@@ -54,7 +53,7 @@ impl Source for BundleSource {
         descriptor: &Descriptor,
     ) -> Result<Option<Manifest>, TransferError> {
         let (bundle, digest) = (Arc::clone(&self.0), descriptor.digest.clone());
-        Ok(bridge::run(move || bundle.read_manifest(&digest)).await?)
+        Ok(hod_bridge::run(move || bundle.read_manifest(&digest)).await?)
     }
 
     async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
@@ -88,7 +87,7 @@ impl Source for BundleSource {
             let read = |digest: &Digest| Ok(bundle.read_manifest(digest)?);
             LocalReferrers::of_images(&bundle.manifest().images, &repository, read)
         };
-        Ok(bridge::run(load).await)
+        Ok(hod_bridge::run(load).await)
     }
 
     fn files_of(&self, _: &Location, digest: &Digest) -> Vec<PathBuf> {

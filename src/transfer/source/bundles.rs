@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{BlobContent, BundleSource, Listed, Location, Source, SourceCaps, bundle};
-use crate::bundle::Bundle;
-use crate::oci::{Descriptor, Digest, Manifest};
-use crate::transfer::TransferError;
+use crate::TransferError;
+use hod_bundle::Bundle;
+use hod_oci::{Descriptor, Digest, Manifest};
 
 /// Bundles of which each blob is read from the first that carries it.
 #[derive(Debug, Clone)]

@@ -10,12 +10,11 @@ use super::{
     BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
     Source, SourceCaps,
 };
-use crate::bridge;
-use crate::layout::{Collection, CollectionKind, LayoutError, NamedImage};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
-use crate::report::Reporter;
-use crate::transfer::sequential::{self, Turn};
-use crate::transfer::{Destination, LocalReferrers, Plan, TransferError};
+use crate::sequential::{self, Turn};
+use crate::{Destination, LocalReferrers, Plan, TransferError};
+use hod_layout::{Collection, CollectionKind, LayoutError, NamedImage};
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName};
+use hod_report::Reporter;
 
 /// An OCI layout, or an archive of one kind or another.
 #[derive(Debug, Clone)]
@@ -77,13 +76,13 @@ impl Source for CollectionSource {
         descriptor: &Descriptor,
     ) -> Result<Option<Manifest>, TransferError> {
         let (collection, digest) = (Arc::clone(&self.0), descriptor.digest.clone());
-        Ok(bridge::run(move || collection.read_manifest(&digest)).await?)
+        Ok(hod_bridge::run(move || collection.read_manifest(&digest)).await?)
     }
 
     async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
         let collection = Arc::clone(&self.0);
         let len = move |(_, digest)| Ok(collection.blob_len(&digest)?);
-        bridge::run(move || blobs.into_iter().map(len).collect()).await
+        hod_bridge::run(move || blobs.into_iter().map(len).collect()).await
     }
 
     async fn open_blob_from(
@@ -93,7 +92,7 @@ impl Source for CollectionSource {
         from: u64,
     ) -> Result<BlobContent, TransferError> {
         let (collection, digest) = (Arc::clone(&self.0), descriptor.digest.clone());
-        let range = bridge::run(move || collection.open_blob(&digest)).await?;
+        let range = hod_bridge::run(move || collection.open_blob(&digest)).await?;
         open_range(range, descriptor, from)
     }
 
@@ -102,7 +101,7 @@ impl Source for CollectionSource {
         repository: &RepositoryName,
     ) -> Result<LocalReferrers, TransferError> {
         let (collection, repository) = (Arc::clone(&self.0), repository.clone());
-        Ok(bridge::run(move || LocalReferrers::of_collection(&collection, &repository)).await)
+        Ok(hod_bridge::run(move || LocalReferrers::of_collection(&collection, &repository)).await)
     }
 
     fn blob_file(&self, _: &Location, digest: &Digest) -> Option<PathBuf> {

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use super::Origins;
-use crate::bridge;
-use crate::fsx::FileRange;
-use crate::oci::{Descriptor, sum_len};
-use crate::transfer::{SizeClaim, TransferError};
+use crate::{SizeClaim, TransferError};
+use hod_fsx::FileRange;
+use hod_oci::{Descriptor, sum_len};
 
 /// A stream of a blob's bytes.
 pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, TransferError>> + Send>>;
@@ -28,7 +27,7 @@ impl BlobContent {
         match self {
             Self::File(range) => {
                 let path = range.path.clone();
-                let stream = bridge::stream_file(range);
+                let stream = hod_bridge::stream_file(range);
                 Box::pin(stream.map(move |item| {
                     item.map_err(|source| TransferError::BlobRead {
                         path: path.clone(),
@@ -104,7 +103,7 @@ pub(super) fn open_parts(
     }
     // Of each file, for an error.
     let digest = descriptor.digest.clone();
-    let stream = bridge::stream_files(parts).map(move |item| {
+    let stream = hod_bridge::stream_files(parts).map(move |item| {
         item.map_err(|source| TransferError::StreamRead {
             digest: digest.clone(),
             source,

@@ -10,10 +10,9 @@ use super::{
     BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Placed, Reach, ReadOrder,
     Source, SourceCaps, Wanted,
 };
-use crate::bridge;
-use crate::layout::{DirLayout, FoundLayout, LayoutError};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
-use crate::transfer::{Destination, LocalReferrers, TransferError, layout_name};
+use crate::{Destination, LocalReferrers, TransferError, layout_name};
+use hod_layout::{DirLayout, FoundLayout, LayoutError};
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 
 /// The layouts that were found in a directory.
 #[derive(Debug, Clone)]
@@ -36,7 +35,7 @@ impl LayoutsSource {
         let Some(path) = self.path(location) else {
             return Ok(None);
         };
-        bridge::run(move || read(DirLayout::open(&path)?))
+        hod_bridge::run(move || read(DirLayout::open(&path)?))
             .await
             .map(Some)
     }
@@ -56,7 +55,7 @@ impl Source for LayoutsSource {
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {
         let layouts = Arc::clone(&self.0);
-        Ok(bridge::run(move || {
+        Ok(hod_bridge::run(move || {
             let listed = layouts.iter().enumerate().map(|(at, layout)| {
                 let top = DirLayout::open(&layout.path).and_then(|layout| layout.top_manifest());
                 let (repository, tag) = layout_name(&layout.reference);
@@ -109,7 +108,7 @@ impl Source for LayoutsSource {
             }
             None => Ok(None),
         };
-        bridge::run(move || blobs.into_iter().map(len).collect()).await
+        hod_bridge::run(move || blobs.into_iter().map(len).collect()).await
     }
 
     async fn open_blob_from(
@@ -128,7 +127,7 @@ impl Source for LayoutsSource {
         repository: &RepositoryName,
     ) -> Result<LocalReferrers, TransferError> {
         let (layouts, repository) = (Arc::clone(&self.0), repository.clone());
-        Ok(bridge::run(move || LocalReferrers::of_layouts(&layouts, &repository)).await)
+        Ok(hod_bridge::run(move || LocalReferrers::of_layouts(&layouts, &repository)).await)
     }
 
     async fn reread(

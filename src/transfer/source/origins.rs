@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::registry::BlobOrigin;
+use hod_registry::BlobOrigin;
 
 /// The answers that the bytes of a blob come from, in their order; none for bytes of a local source.
 ///

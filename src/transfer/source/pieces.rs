@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::BlobContent;
-use crate::bridge::{self, Chunks, Stop};
-use crate::fsx::{CHUNK_LEN, FileRange};
-use crate::transfer::TransferError;
+use crate::TransferError;
+use hod_bridge::{Chunks, Stop};
+use hod_fsx::{CHUNK_LEN, FileRange};
 
 /// The bytes of a blob, piece by piece; somebody hears of each that was taken.
 ///
@@ -49,11 +49,11 @@ impl BlobContent {
         };
         match self {
             Self::File(range) => {
-                bridge::run_stoppable(move |stop| work(Origin::File(range, stop))).await
+                hod_bridge::run_stoppable(move |stop| work(Origin::File(range, stop))).await
             }
             Self::Stream(stream, _) => {
                 let rest = Bytes::new();
-                bridge::pipe_to_blocking(stream, move |chunks| {
+                hod_bridge::pipe_to_blocking(stream, move |chunks| {
                     work(Origin::Stream { chunks, rest })
                 })
                 .await

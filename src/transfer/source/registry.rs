@@ -12,11 +12,10 @@ use super::{
     BlobContent, BlobHolder, Indexes, Keeping, Listed, Locate, Location, Origins, Reach, ReadOrder,
     Source, SourceCaps, Wanted,
 };
-use crate::bridge;
-use crate::oci::{Descriptor, Digest, Manifest};
-use crate::registry::{Client, HostState, ManifestRef, RegistryError, Repo};
-use crate::store::Store;
-use crate::transfer::{Destination, TransferError};
+use crate::{Destination, TransferError};
+use hod_oci::{Descriptor, Digest, Manifest};
+use hod_registry::{Client, HostState, ManifestRef, RegistryError, Repo};
+use hod_store::Store;
 
 /// Registries as a source, and what is at hand already of what they have.
 #[derive(Debug, Clone)]
@@ -47,7 +46,7 @@ impl RegistrySource {
     /// A manifest that is at hand.
     async fn known(&self, digest: &Digest) -> Option<Manifest> {
         let (store, digest) = (self.known.clone()?, digest.clone());
-        bridge::run(move || store.find_manifest(&digest)).await
+        hod_bridge::run(move || store.find_manifest(&digest)).await
     }
 
     /// Whether something by the image's name is at hand, so that asking for its digest first may
@@ -58,11 +57,11 @@ impl RegistrySource {
         };
         let repository = destination.repository.clone();
         // A store that cannot be read is no help, and is complained of where it is written.
-        bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
+        hod_bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
     }
 
     /// Fetches a manifest, or takes it from what was read before.
-    pub(in crate::transfer) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         repo: &Repo,
         at: &ManifestRef,

@@ -10,12 +10,11 @@ use super::{
     BlobContent, BlobHolder, Found, Indexes, Keeping, Listed, Locate, Location, Placed, Reach,
     ReadOrder, Sought, Source, SourceCaps,
 };
-use crate::bridge;
-use crate::bundle::Knowledge;
-use crate::fsx::FileRange;
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
-use crate::store::Store;
-use crate::transfer::{Destination, LocalReferrers, TransferError};
+use crate::{Destination, LocalReferrers, TransferError};
+use hod_bundle::Knowledge;
+use hod_fsx::FileRange;
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
+use hod_store::Store;
 
 fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> {
     let Sought {
@@ -36,17 +35,20 @@ fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> 
     Ok(digest.map(|digest| (Locate::stored(repository, &digest), Some(digest))))
 }
 
-impl Knowledge for Store {
+/// What a store knows of its blobs from runs before.
+struct StoreKnowledge(Store);
+
+impl Knowledge for StoreKnowledge {
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
-        Self::is_verified(self, digest, blob)
+        self.0.is_verified(digest, blob)
     }
 
     fn note_verified(&self, digest: &Digest, blob: &FileRange) {
-        Self::note_verified(self, digest, blob);
+        self.0.note_verified(digest, blob);
     }
 
     fn note_damaged(&self, blob: &FileRange) {
-        Self::note_damaged(self, blob);
+        self.0.note_damaged(blob);
     }
 }
 
@@ -64,7 +66,7 @@ impl Source for Store {
 
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {
         let store = self.clone();
-        let listed = bridge::run(move || store.images()).await?;
+        let listed = hod_bridge::run(move || store.images()).await?;
         let images = listed.images.into_iter();
         let images = images.map(|image| Listed::stored(image.repository, image.tag, image.digest));
         let unreadable = listed.unreadable.into_iter().map(|tag| {
@@ -81,7 +83,7 @@ impl Source for Store {
     /// Asks for each image, which costs less than listing all.
     async fn find(&self, images: Vec<Vec<Sought>>) -> Result<Vec<Vec<Found>>, TransferError> {
         let store = self.clone();
-        bridge::run(move || {
+        hod_bridge::run(move || {
             let first = |names: Vec<Sought>| {
                 let mut found = names.iter().map(|sought| find(&store, sought));
                 let found = found.find(|found| !matches!(found, Ok(None)));
@@ -95,7 +97,7 @@ impl Source for Store {
     async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
         let store = self.clone();
         let len = move |(_, digest)| Ok(store.blob_len(&digest)?);
-        bridge::run(move || blobs.into_iter().map(len).collect()).await
+        hod_bridge::run(move || blobs.into_iter().map(len).collect()).await
     }
 
     async fn manifest(
@@ -104,7 +106,7 @@ impl Source for Store {
         descriptor: &Descriptor,
     ) -> Result<Option<Manifest>, TransferError> {
         let (store, digest) = (self.clone(), descriptor.digest.clone());
-        Ok(bridge::run(move || store.read_manifest(&digest)).await?)
+        Ok(hod_bridge::run(move || store.read_manifest(&digest)).await?)
     }
 
     async fn open_blob_from(
@@ -114,7 +116,7 @@ impl Source for Store {
         from: u64,
     ) -> Result<BlobContent, TransferError> {
         let (store, digest) = (self.clone(), descriptor.digest.clone());
-        let range = bridge::run(move || store.open_unverified(&digest)).await?;
+        let range = hod_bridge::run(move || store.open_unverified(&digest)).await?;
         open_range(range, descriptor, from)
     }
 
@@ -123,7 +125,7 @@ impl Source for Store {
         repository: &RepositoryName,
     ) -> Result<LocalReferrers, TransferError> {
         let (store, repository) = (self.clone(), repository.clone());
-        bridge::run(move || LocalReferrers::of_store(&store, &repository)).await
+        hod_bridge::run(move || LocalReferrers::of_store(&store, &repository)).await
     }
 
     async fn reread(
@@ -132,7 +134,7 @@ impl Source for Store {
         _: &Location,
     ) -> Result<(), TransferError> {
         let (store, repository, tag) = (self.clone(), repository.clone(), tag.clone());
-        bridge::run(move || store.resolve_tag(&repository, &tag)).await?;
+        hod_bridge::run(move || store.resolve_tag(&repository, &tag)).await?;
         Ok(())
     }
 
@@ -141,7 +143,7 @@ impl Source for Store {
     }
 
     fn knowledge(&self) -> Arc<dyn Knowledge> {
-        Arc::new(self.clone())
+        Arc::new(StoreKnowledge(self.clone()))
     }
 
     fn as_store(&self) -> Option<&Store> {

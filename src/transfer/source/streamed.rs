@@ -10,11 +10,11 @@ use super::{
     BlobContent, BlobHolder, Indexes, Keeping, Listed, Location, Placed, Reach, ReadOrder, Source,
     SourceCaps,
 };
-use crate::bundle::{BundleManifest, Signed};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
-use crate::report::Reporter;
-use crate::transfer::sequential::{self, Turn};
-use crate::transfer::{Ended, LocalReferrers, Plan, StreamedBundle, TransferError};
+use crate::sequential::{self, Turn};
+use crate::{Ended, LocalReferrers, Plan, StreamedBundle, TransferError};
+use hod_bundle::{BundleManifest, Signed};
+use hod_oci::{Descriptor, Digest, Manifest, RepositoryName};
+use hod_report::Reporter;
 
 #[async_trait]
 impl Source for StreamedBundle {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::oci::{Digest, ForeignLayers, PlatformChoice, RepositoryName, Tag};
-use crate::registry::{ManifestRef, Repo};
-use crate::transfer::{IndexMode, ReferrerMode, TransferError};
+use crate::{IndexMode, ReferrerMode, TransferError};
+use hod_oci::{Digest, ForeignLayers, PlatformChoice, RepositoryName, Tag};
+use hod_registry::{ManifestRef, Repo};
 
 /// How to find an image's top manifest in a source.
 #[derive(Debug, Clone)]

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use hod::fsx;
-
 use super::{has, layouts};
 use crate::support::env::{Output, TestEnv};
 use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains, upload_path};
@@ -45,7 +43,7 @@ fn mirrored(env: &TestEnv, primary: &TestRegistry, mirrors: &[&TestRegistry]) {
         writeln!(conf, "[[registry.mirror]]\nlocation = '{host}/cache'").unwrap();
     }
     let path = env.home().join(".config/containers/registries.conf");
-    fsx::write_file(&path, conf.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, conf.as_bytes()).unwrap();
 }
 
 fn garbles(layer: &str) -> Fault {

@@ -1,7 +1,6 @@
 //! Layouts, archives and stores as targets, from every kind of source.
 
-use hod::fsx;
-use hod::oci::{Digest, MediaType};
+use hod_oci::{Digest, MediaType};
 
 use super::{kinds, names, put_kinds, source};
 use crate::support::env::TestEnv;
@@ -53,7 +52,7 @@ fn sources(env: &TestEnv) -> (TestRegistry, Vec<String>) {
 }
 
 fn read(env: &TestEnv, path: &str) -> Vec<u8> {
-    fsx::read(&env.path(path), u64::MAX - 1).unwrap()
+    hod_fsx::read(&env.path(path), u64::MAX - 1).unwrap()
 }
 
 /// Passes when `path` has all kinds of images with their digests.
@@ -276,7 +275,7 @@ fn manifests_are_hardlinked_like_blobs() {
     ] {
         env.run_line(line).success();
     }
-    let inode = |path: std::path::PathBuf| fsx::stat(&path).unwrap().identity;
+    let inode = |path: std::path::PathBuf| hod_fsx::stat(&path).unwrap().identity;
     let (tree, linked) = (env.store("tree"), env.store("linked"));
     let from_layouts = env.store("from-layouts");
     for (name, image) in &all {

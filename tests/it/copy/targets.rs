@@ -1,7 +1,5 @@
 //! What is found at the targets of a copy before anything is changed at any of them.
 
-use hod::fsx;
-
 use super::{large, source};
 use crate::support::disk::SmallDisk;
 use crate::support::env::{TestEnv, finish};
@@ -71,9 +69,9 @@ fn all_that_was_found_at_any_target_is_told_at_once() {
     for store in ["one", "two"] {
         let _ = env.store(store);
         // Nothing is written through a link.
-        fsx::create_dir_all(&env.path("elsewhere")).unwrap();
+        hod_fsx::create_dir_all(&env.path("elsewhere")).unwrap();
         let repositories = env.path(store).join("docker/registry/v2/repositories");
-        fsx::create_dir_all(&repositories).unwrap();
+        hod_fsx::create_dir_all(&repositories).unwrap();
         std::os::unix::fs::symlink(env.path("elsewhere"), repositories.join("kinds")).unwrap();
     }
     let line = format!(
@@ -226,7 +224,7 @@ fn an_output_that_exists_is_told_with_what_is_found_at_the_others() {
 fn one_target_in_other_words_is_not_a_second_one() {
     let env = TestEnv::new();
     let from = source(&env);
-    fsx::create_dir_all(&env.path("dir")).unwrap();
+    hod_fsx::create_dir_all(&env.path("dir")).unwrap();
     std::os::unix::fs::symlink("dir", env.path("link")).unwrap();
     for ends in [
         "oci:new oci:./new",
@@ -248,7 +246,7 @@ fn one_target_in_other_words_is_not_a_second_one() {
 fn targets_in_a_directory_that_is_gone_are_refused() {
     let env = TestEnv::new();
     let _ = env.store("store");
-    fsx::create_dir_all(&env.path("gone")).unwrap();
+    hod_fsx::create_dir_all(&env.path("gone")).unwrap();
     let mut shell = env.command("sh");
     shell.current_dir(env.path("gone"));
     shell.arg("-c").arg(format!(

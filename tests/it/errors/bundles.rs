@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use hod::bundle::{
+use hod_bundle::{
     BlobProblem, BundleError, ImageProblem, MemberProblem, SignError, SignatureError,
 };
-use hod::oci::{Digest, ManifestError};
-use hod::tarball::{EntryPath, WindowTooLarge};
+use hod_oci::{Digest, ManifestError};
+use hod_tarball::{EntryPath, WindowTooLarge};
 
 use super::{absent_file, digest, path, render};
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use hod::layout::{CollectionError, LayoutError};
-use hod::oci::{Algorithm, Digest, ManifestError};
-use hod::tarball::{ArchiveError, EntryPath, WindowTooLarge};
+use hod_layout::{CollectionError, LayoutError};
+use hod_oci::{Algorithm, Digest, ManifestError};
+use hod_tarball::{ArchiveError, EntryPath, WindowTooLarge};
 
 use super::{absent_file, digest, path, render};
 
@@ -126,7 +126,7 @@ fn of_what_other_tools_put_together() {
             path: path(),
             member: member(),
             name: name(),
-            source: name().parse::<hod::oci::Reference>().unwrap_err(),
+            source: name().parse::<hod_oci::Reference>().unwrap_err(),
         },
         CollectionError::Corrupt {
             path: path(),

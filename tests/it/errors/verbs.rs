@@ -4,16 +4,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod::bundle::{KeyError, Origin, OriginKind, ReceiptError};
-use hod::fsx::LinkMode;
-use hod::oci::Digest;
-use hod::ops::{
+use hod_bundle::{KeyError, Origin, OriginKind, ReceiptError};
+use hod_fsx::LinkMode;
+use hod_oci::Digest;
+use hod_ops::{
     BaseMissing, CarryError, Fewer, FileKind, HeldBy, MissingBlob, NotATool, OpsError, OutputError,
     SourceKind,
 };
-use hod::registry::RegistryError;
-use hod::store::StoreError;
-use hod::transfer::{TransferError, Transport};
+use hod_registry::RegistryError;
+use hod_store::StoreError;
+use hod_transfer::{TransferError, Transport};
 
 use super::{absent_file, digest, path, render};
 
@@ -414,7 +414,7 @@ fn of_what_is_carried() {
         },
         CarryError::Path {
             path: path(),
-            source: "../a".parse::<hod::bundle::EntryPath>().unwrap_err(),
+            source: "../a".parse::<hod_bundle::EntryPath>().unwrap_err(),
         },
         CarryError::Name { path: path() },
         CarryError::Reserved {

@@ -1,7 +1,5 @@
 //! Targets that answer success and have nothing.
 
-use hod::fsx;
-
 use crate::support::docker_registry::{self, DockerRegistry};
 use crate::support::env::{Output, TestEnv, finish};
 use crate::support::faults::{Effect, Fault, blob_path, manifest_path};
@@ -136,7 +134,7 @@ fn login(env: &TestEnv, host: &str) -> Output {
     let mut command = env.hod();
     command
         .args(["login", host, "--username", "alice", "--password-stdin"])
-        .stdin(fsx::open(&input).unwrap());
+        .stdin(hod_fsx::open(&input).unwrap());
     finish(&mut command)
 }
 
@@ -231,7 +229,7 @@ fn what_says_that_it_is_a_registry_is_not_tested() {
 fn replace_blob(registry: &TestRegistry, image: &Image, bytes: &[u8]) {
     let digest = &image.blobs[0].digest;
     let path = registry.store().blob_path(digest);
-    fsx::write_file(&path, bytes).unwrap();
+    hod_fsx::write_file(&path, bytes).unwrap();
 }
 
 #[test]
@@ -248,7 +246,7 @@ fn a_blob_of_another_length_is_sent_again() {
     env.run_line(&push).success();
     let digest = &one.blobs[0].digest;
     let path = registry.store().blob_path(digest);
-    let there = fsx::read(&path, u64::MAX - 1).unwrap();
+    let there = hod_fsx::read(&path, u64::MAX - 1).unwrap();
     assert!(digest.matches(&there));
 }
 
@@ -283,7 +281,7 @@ fn what_the_registry_keeps_damaged_fails_its_images_by_name() {
     sound.put_in(&store, "e/f:1");
     drop(store);
     env.write("one.txt", "a/b:1\n");
-    fsx::create_dir_all(&env.path("registry")).unwrap();
+    hod_fsx::create_dir_all(&env.path("registry")).unwrap();
     let registry = DockerRegistry::serve(&env, "registry");
     let host = registry.host();
     let push = format!("push store {host}");
@@ -291,8 +289,8 @@ fn what_the_registry_keeps_damaged_fails_its_images_by_name() {
     let blob = &damaged.blobs[0];
     // Its memory would hide what is on its disk.
     drop(registry);
-    let at = hod::store::Store::open(&env.path("registry")).unwrap();
-    fsx::write_file(&at.blob_path(&blob.digest), b"").unwrap();
+    let at = hod_store::Store::open(&env.path("registry")).unwrap();
+    hod_fsx::write_file(&at.blob_path(&blob.digest), b"").unwrap();
     let registry = DockerRegistry::serve(&env, "registry");
     let host = registry.host();
     let push = format!("push store {host}");

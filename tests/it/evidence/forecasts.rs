@@ -1,7 +1,6 @@
 //! A dry run finds what the real run finds: how much is missing, and what cannot be had.
 
-use hod::fsx;
-use hod::store::Store;
+use hod_store::Store;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -56,11 +55,11 @@ fn prepare(env: &TestEnv, state: State) {
         State::Damaged => {
             let mut bytes = own.bytes.to_vec();
             bytes[9] ^= 1;
-            fsx::write_file(&path, &bytes).unwrap();
+            hod_fsx::write_file(&path, &bytes).unwrap();
             let range = name.open_unverified(&own.digest).unwrap().unwrap();
             name.note_damaged(&range);
         }
-        State::Cut => fsx::write_file(&path, b"short").unwrap(),
+        State::Cut => hod_fsx::write_file(&path, b"short").unwrap(),
         _ => {}
     }
 }
@@ -117,12 +116,12 @@ fn a_dry_run_of_a_selection_finds_what_the_store_lacks() {
         let own = two.blobs.last().unwrap();
         let path = full.blob_path(&own.digest);
         match harm {
-            "gone" => fsx::remove_file(&path).unwrap(),
-            "cut" => fsx::write_file(&path, b"short").unwrap(),
+            "gone" => hod_fsx::remove_file(&path).unwrap(),
+            "cut" => hod_fsx::write_file(&path, b"short").unwrap(),
             _ => {
                 let mut bytes = own.bytes.to_vec();
                 bytes[9] ^= 1;
-                fsx::write_file(&path, &bytes).unwrap();
+                hod_fsx::write_file(&path, &bytes).unwrap();
                 full.note_damaged(&full.open_unverified(&own.digest).unwrap().unwrap());
             }
         }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use super::sources::{damage, layer_of};
 use crate::support::env::TestEnv;
@@ -45,8 +44,8 @@ const KINDS: [(&str, &str, &[&str]); 5] = [
 fn cut(root: &Path, content: &[u8]) {
     let found = files(root).into_iter().find(|path| read(path) == content);
     let path = found.expect("a file has it");
-    fsx::remove_file(&path).unwrap();
-    fsx::write_file(&path, &content[..content.len() / 2]).unwrap();
+    hod_fsx::remove_file(&path).unwrap();
+    hod_fsx::write_file(&path, &content[..content.len() / 2]).unwrap();
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! A registry whose storage lost bytes: the blob is damaged there, and the manifest is right.
 
-use hod::fsx;
-
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, blob_path};
 use crate::support::images::{Compression, ImageBuilder, image, layer};
@@ -20,7 +18,7 @@ fn lost_bytes_are_not_blamed_on_the_manifest() {
         env.write("list.txt", "a/good:1\na/bad:1\n");
         let blob = bad.blobs.iter().max_by_key(|blob| blob.bytes.len());
         let digest = &blob.unwrap().digest;
-        fsx::write_file(&registry.store().blob_path(digest), &lost).unwrap();
+        hod_fsx::write_file(&registry.store().blob_path(digest), &lost).unwrap();
         let host = registry.host();
         let line = format!("pull list.txt --store s --source {host} --retries 0");
         let output = env.run_line(&line).exits(3);
@@ -43,7 +41,7 @@ fn what_a_registry_lost_is_repaired_as_the_hint_says() {
     let host = registry.host();
     env.run_line(&format!("push store {host}")).success();
     let blob = &image.blobs[0];
-    fsx::write_file(&registry.store().blob_path(&blob.digest), b"").unwrap();
+    hod_fsx::write_file(&registry.store().blob_path(&blob.digest), b"").unwrap();
     let pull = format!("pull list.txt --store s --source {host} --retries 0");
     env.run_line(&pull).exits(4);
     env.run_line(&format!("push store {host} --recheck"))

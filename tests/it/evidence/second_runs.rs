@@ -1,6 +1,5 @@
 //! The second run finds what the first found, whatever a HEAD says.
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::TestEnv;
@@ -142,14 +141,14 @@ fn a_dry_run_finds_what_the_real_run_finds() {
     type Harm = fn(&TestEnv, &Blob);
     let harms: [(&str, Harm); 3] = [
         ("gone", |env, blob| {
-            fsx::remove_file(&blob_path(env, blob)).unwrap();
+            hod_fsx::remove_file(&blob_path(env, blob)).unwrap();
         }),
         ("directory", |env, blob| {
-            fsx::remove_file(&blob_path(env, blob)).unwrap();
-            fsx::create_dir_all(&blob_path(env, blob)).unwrap();
+            hod_fsx::remove_file(&blob_path(env, blob)).unwrap();
+            hod_fsx::create_dir_all(&blob_path(env, blob)).unwrap();
         }),
         ("cut", |env, blob| {
-            fsx::write_file(&blob_path(env, blob), b"x").unwrap();
+            hod_fsx::write_file(&blob_path(env, blob), b"x").unwrap();
         }),
     ];
     for (name, harm) in harms {
@@ -181,7 +180,7 @@ fn a_dry_run_finds_what_the_real_run_finds() {
 }
 
 fn blob_path(env: &TestEnv, blob: &Blob) -> std::path::PathBuf {
-    let store = hod::store::Store::open(&env.path("store")).unwrap();
+    let store = hod_store::Store::open(&env.path("store")).unwrap();
     store.blob_path(&blob.digest)
 }
 
@@ -218,9 +217,9 @@ fn a_target_that_lost_something_is_mended() {
     let child = multi.manifests[0].digest();
     let at = registry.store();
     let whole = [&lost.digest, &cut.digest, child];
-    fsx::remove_file(&at.blob_path(&lost.digest)).unwrap();
-    fsx::write_file(&at.blob_path(&cut.digest), b"").unwrap();
-    fsx::remove_file(&at.blob_path(child)).unwrap();
+    hod_fsx::remove_file(&at.blob_path(&lost.digest)).unwrap();
+    hod_fsx::write_file(&at.blob_path(&cut.digest), b"").unwrap();
+    hod_fsx::remove_file(&at.blob_path(child)).unwrap();
     // One HEAD an image does not tell.
     let blind = env.run_line(&push).success();
     assert!(blind.stderr.contains("(2 unchanged)"), "{}", blind.stderr);
@@ -233,7 +232,7 @@ fn a_target_that_lost_something_is_mended() {
     let mended = env.run_line(&format!("{push} --recheck")).success();
     assert!(!mended.stderr.contains("unchanged"), "{}", mended.stderr);
     for digest in whole {
-        let bytes = fsx::read(&at.blob_path(digest), u64::MAX - 1).unwrap();
+        let bytes = hod_fsx::read(&at.blob_path(digest), u64::MAX - 1).unwrap();
         assert!(digest.matches(&bytes));
     }
     let _ = registry.take_seen();

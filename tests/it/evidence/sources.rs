@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hod::fsx;
-
 use crate::support::env::{TestEnv, finish};
 use crate::support::faults::manifest_path;
 use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
@@ -13,7 +11,7 @@ use crate::support::tree::{files, read};
 /// Flips a bit in the middle of `content` wherever a file has it; returns the files.
 pub(super) fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
     let needle = &content[..content.len().min(200)];
-    let is_file = fsx::stat(root).unwrap().is_file;
+    let is_file = hod_fsx::stat(root).unwrap().is_file;
     let candidates = if is_file {
         vec![root.to_owned()]
     } else {
@@ -25,8 +23,8 @@ pub(super) fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
         let found = bytes.windows(needle.len()).position(|w| w == needle);
         let Some(at) = found else { continue };
         bytes[at + needle.len() / 2] ^= 1;
-        fsx::remove_file(&path).unwrap();
-        fsx::write_file(&path, &bytes).unwrap();
+        hod_fsx::remove_file(&path).unwrap();
+        hod_fsx::write_file(&path, &bytes).unwrap();
         damaged.push(path);
     }
     damaged
@@ -105,7 +103,7 @@ fn every_kind_of_damaged_source_is_named_and_not_sent_twice() {
         let mut command = env.hod();
         command.args(["push", source, registry.host(), "--retries", "3"]);
         if source == "-" {
-            command.stdin(fsx::open(&env.path("b.tar")).unwrap());
+            command.stdin(hod_fsx::open(&env.path("b.tar")).unwrap());
         }
         let output = finish(&mut command).exits(4);
         let stderr = &output.stderr;
@@ -194,8 +192,8 @@ fn every_verb_names_the_damaged_file_of_its_source() {
             let stderr = env.run_line(&format!("verify {source}")).exits(4).stderr;
             assert_eq!(stderr.contains("opy the bundle"), is_bundle, "{stderr}");
             for (path, bytes) in whole {
-                fsx::remove_file(&path).unwrap();
-                fsx::write_file(&path, &bytes).unwrap();
+                hod_fsx::remove_file(&path).unwrap();
+                hod_fsx::write_file(&path, &bytes).unwrap();
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use hod::store::Store;
+use hod_store::Store;
 
 use crate::support::env::TestEnv;
 use crate::support::images::{Blob, Image, image};

@@ -4,8 +4,6 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use hod::fsx;
-
 use super::{plain_images, put};
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::{Compression, ImageBuilder, layer};
@@ -17,8 +15,8 @@ fn archives(env: &TestEnv) -> [(&'static str, Vec<u8>); 2] {
     ["oci-archive", "docker-archive"].map(|kind| {
         let line = format!("export store --format {kind} --output whole.tar");
         env.run_line(&line).success();
-        let bytes = fsx::read(&env.path("whole.tar"), u64::MAX - 1).unwrap();
-        fsx::remove_file(&env.path("whole.tar")).unwrap();
+        let bytes = hod_fsx::read(&env.path("whole.tar"), u64::MAX - 1).unwrap();
+        hod_fsx::remove_file(&env.path("whole.tar")).unwrap();
         (kind, bytes)
     })
 }
@@ -160,7 +158,7 @@ fn an_archive_with_a_damaged_start_is_still_one() {
     let [oci, docker] = archives(&env);
     env.run_line("pack store --output b.tar --no-tool")
         .success();
-    let bundle = fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
+    let bundle = hod_fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
     for (kind, tar) in [oci, docker, ("bundle", bundle)] {
         let garbled = |n: usize| [&garbage(n), &tar[n..]].concat();
         let mut damages: Vec<(String, Vec<u8>)> = [0, 99, 100, 124, 150, 156, 257, 262, 300, 511]
@@ -217,7 +215,7 @@ fn a_bundle_with_a_damaged_start_does_not_verify_from_a_pipe_or_as_a_volume() {
         env.run_line(line).success();
     }
     let garbled = |name: &str, n: usize| {
-        let mut bytes = fsx::read(&env.path(name), u64::MAX - 1).unwrap();
+        let mut bytes = hod_fsx::read(&env.path(name), u64::MAX - 1).unwrap();
         let n = n.min(bytes.len());
         bytes[..n].copy_from_slice(&garbage(n));
         env.write(name, bytes);
@@ -226,7 +224,7 @@ fn a_bundle_with_a_damaged_start_does_not_verify_from_a_pipe_or_as_a_volume() {
     let mut command = env.hod();
     command
         .args(["verify", "-"])
-        .stdin(Stdio::from(fsx::open(&env.path("b.tar")).unwrap()));
+        .stdin(Stdio::from(hod_fsx::open(&env.path("b.tar")).unwrap()));
     let piped = finish(&mut command).exits(4);
     assert!(piped.stdout.contains("its header is damaged"), "{piped:?}");
     for n in [1, 512, 3 * 512, usize::MAX] {
@@ -248,7 +246,7 @@ fn a_source_of_which_nothing_verifies_is_no_partial_failure() {
             .unwrap()
             .1
             .digest();
-        let mut bytes = fsx::read(&env.path("a.tar"), u64::MAX - 1).unwrap();
+        let mut bytes = hod_fsx::read(&env.path("a.tar"), u64::MAX - 1).unwrap();
         let tar = tar::Archive::new(&bytes[..])
             .entries()
             .unwrap()
@@ -271,7 +269,7 @@ fn a_source_of_which_nothing_verifies_is_no_partial_failure() {
 
 /// The codes of `verify` of a file, and of the same from a pipe, with what they say.
 fn verify_both_ways(env: &TestEnv, name: &str) -> [(Option<i32>, String); 2] {
-    let stdin = Stdio::from(fsx::open(&env.path(name)).unwrap());
+    let stdin = Stdio::from(hod_fsx::open(&env.path(name)).unwrap());
     let mut command = env.hod();
     command.args(["verify", "-"]).stdin(stdin);
     [
@@ -300,7 +298,7 @@ fn every_kind_of_zstd_is_read_or_said_to_need_too_much_memory() {
     let [(_, oci), (_, docker)] = archives(&env);
     env.run_line("pack store --output b.tar --no-tool")
         .success();
-    let bundle = fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
+    let bundle = hod_fsx::read(&env.path("b.tar"), u64::MAX - 1).unwrap();
     for (kind, tar, n_ways) in [
         ("oci-archive", oci, 1),
         ("docker-archive", docker, 1),

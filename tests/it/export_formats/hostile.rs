@@ -1,7 +1,7 @@
 //! Archives that mean harm, or were harmed.
 
-use hod::layout::Collection;
-use hod::oci::Digest;
+use hod_layout::Collection;
+use hod_oci::Digest;
 use tar::{EntryType, Header};
 
 use super::sources::tar as tar_of;
@@ -43,7 +43,7 @@ fn check_refused(env: &TestEnv, bytes: &[u8], (what, expect): (&str, &str)) {
             assert!(text.contains(expect), "{what}: {text}");
         }
         assert_same(&tree(&env.work()), &before, what);
-        hod::fsx::remove_file(&env.path(file)).unwrap();
+        hod_fsx::remove_file(&env.path(file)).unwrap();
     }
 }
 
@@ -52,7 +52,7 @@ fn good(env: &TestEnv) -> Vec<u8> {
     put(env, &plain_images());
     let line = "export store --format oci-archive --output good.tar";
     let _ = env.run_line(line).success();
-    let mut bytes = hod::fsx::read(&env.path("good.tar"), u64::MAX - 1).unwrap();
+    let mut bytes = hod_fsx::read(&env.path("good.tar"), u64::MAX - 1).unwrap();
     bytes.truncate(bytes.len() - 1024);
     bytes
 }

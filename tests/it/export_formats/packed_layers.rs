@@ -1,7 +1,7 @@
 //! `docker save` archives whose layers are compressed, as `crane pull` writes them: only the diff ids
 //! in the configuration say what the layers are.
 
-use hod::oci::{Algorithm, Digest};
+use hod_oci::{Algorithm, Digest};
 use serde_json::json;
 
 use super::damaged::{flipped, garbage, gzip, zstd};
@@ -93,7 +93,7 @@ fn check_damaged(env: &TestEnv, (case, tar): (&str, &[u8]), name: &str) {
         let after = format!("{:?}", tree(&env.work()));
         let has_image = after.contains("_manifests") || after.contains("new.tar");
         assert!(!has_image, "{case}: {after}");
-        hod::fsx::remove_file(&env.path(file)).unwrap();
+        hod_fsx::remove_file(&env.path(file)).unwrap();
     }
     let answer = registry.send("GET", "/v2/ns/app/manifests/1");
     assert_eq!(answer.status, 404, "{case}");

@@ -1,6 +1,6 @@
 //! Archives as other tools write them, of which none is needed to make one.
 
-use hod::oci::Digest;
+use hod_oci::Digest;
 use serde_json::json;
 
 use super::{assert_is_the_store, plain_images, put, put_zoo, system};
@@ -44,7 +44,7 @@ fn a_registry_in_several_archives_is_one() {
         &format!("cf mirror_000001.tar -C store {repositories}"),
     );
     let blobs = "docker/registry/v2/blobs/sha256";
-    let mut dirs = hod::fsx::read_dir_names(&env.path(format!("store/{blobs}"))).unwrap();
+    let mut dirs = hod_fsx::read_dir_names(&env.path(format!("store/{blobs}"))).unwrap();
     let second = dirs.split_off(dirs.len() / 2);
     for (number, dirs) in [(2, dirs), (3, second)] {
         let dirs: Vec<String> = dirs
@@ -58,10 +58,10 @@ fn a_registry_in_several_archives_is_one() {
     env.write("carried/note", "");
     for number in 1..=3 {
         let name = format!("mirror_00000{number}.tar");
-        hod::fsx::rename(&env.path(&name), &env.path(format!("carried/{name}"))).unwrap();
+        hod_fsx::rename(&env.path(&name), &env.path(format!("carried/{name}"))).unwrap();
     }
     assert_is_the_store(&env, "carried");
-    hod::fsx::remove_file(&env.path("carried/mirror_000002.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("carried/mirror_000002.tar")).unwrap();
     let output = env.run_line("ls carried");
     assert!(
         output.stderr.contains("archive number 2 of those beside"),
@@ -155,7 +155,7 @@ fn docker_save_of_old_is_read_with_its_links() {
     );
     let store = env.store("of-linked.tar");
     let layer = store.blob_path(&Digest::of(b"first layer"));
-    assert_eq!(hod::fsx::read(&layer, 99).unwrap(), b"first layer");
+    assert_eq!(hod_fsx::read(&layer, 99).unwrap(), b"first layer");
 }
 
 #[test]

@@ -2,8 +2,7 @@
 //!
 //! Their key is `test-only.key`, beside them: anybody can sign with it, and nobody may trust it.
 
-use hod::bundle::{PackPlan, SecretKey, Signer};
-use hod::fsx;
+use hod_bundle::{PackPlan, SecretKey, Signer};
 
 use super::{Golden, dir, joined, plain};
 use crate::signatures::minisign;
@@ -90,7 +89,7 @@ fn frozen_signatures_are_verified_wherever_bundles_are_read() {
         env.write("joined.tar", joined(&golden.files()));
         let mut unpack = env.hod();
         unpack.args(["unpack", "-", "--output", "out", &trusting()]);
-        unpack.stdin(fsx::open(&env.path("joined.tar")).unwrap());
+        unpack.stdin(hod_fsx::open(&env.path("joined.tar")).unwrap());
         let _ = finish(&mut unpack).success();
         let _ = env.run_line("verify out").success();
         remove_tree(&env.path("out")).unwrap();

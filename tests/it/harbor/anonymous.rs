@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hod::fsx;
 use serde_json::Value;
 
 use super::Site;
@@ -24,7 +23,7 @@ fn site() -> Site {
         }
     }
     site.push("").success();
-    fsx::remove_file(&site.env.home().join(".docker/config.json")).unwrap();
+    hod_fsx::remove_file(&site.env.home().join(".docker/config.json")).unwrap();
     site
 }
 

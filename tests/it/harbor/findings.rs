@@ -37,7 +37,7 @@ fn store() -> TestEnv {
 fn log_in(env: &TestEnv, host: &str) {
     let config = format!(r#"{{"auths":{{"{host}":{{"auth":"dTp3cm9uZw=="}}}}}}"#);
     let path = env.home().join(".docker/config.json");
-    hod::fsx::write_file(&path, config.as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.as_bytes()).unwrap();
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn harbor_does_not_take_the_login() {
 fn nobody_has_logged_in() {
     let site = Site::new();
     site.add("offline/app:1", &app());
-    hod::fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
+    hod_fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
     assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout

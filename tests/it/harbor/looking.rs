@@ -102,7 +102,7 @@ fn doctor_says_what_push_would_say() {
 #[test]
 fn doctor_uses_the_logins_of_the_environment_and_names_them() {
     let site = Site::new();
-    hod::fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
+    hod_fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
     let host = site.harbor.host();
     for side in ["HOD_TARGET", "HOD_SOURCE"] {
         let variables = [

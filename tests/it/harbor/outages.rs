@@ -93,10 +93,10 @@ fn a_pull_without_a_login_is_told_of_the_database() {
     let mut state = site.harbor.state();
     state.projects.get_mut("offline").unwrap().public = true;
     drop(state);
-    hod::fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
+    hod_fsx::write_file(&site.env.home().join(".docker/config.json"), b"{}").unwrap();
     let list = site.env.path("list.txt");
     let host = site.harbor.host();
-    hod::fsx::write_file(&list, format!("{host}/offline/app:1\n").as_bytes()).unwrap();
+    hod_fsx::write_file(&list, format!("{host}/offline/app:1\n").as_bytes()).unwrap();
     // Three answers, and then it is back.
     site.harbor.state().n_without_database = 3;
     site.env.run_line("pull list.txt --store s").success();

@@ -1,6 +1,6 @@
 //! What comes through, and by which requests.
 
-use hod::oci::RepositoryName;
+use hod_oci::RepositoryName;
 
 use super::{Site, app};
 use crate::support::faults::{manifest_path, upload_path};

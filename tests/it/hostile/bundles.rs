@@ -1,6 +1,5 @@
 //! Archives with members that no bundle has.
 
-use hod::fsx;
 use tar::{EntryType, Header};
 
 use crate::support::env::TestEnv;
@@ -340,7 +339,7 @@ fn other_files_are_no_bundles() {
                 );
             }
             assert_same(&tree(&env.work()), &before, what);
-            fsx::remove_file(&env.path(file)).unwrap();
+            hod_fsx::remove_file(&env.path(file)).unwrap();
         }
     }
 }

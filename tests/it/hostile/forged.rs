@@ -1,6 +1,6 @@
 //! Bundles whose every checksum is right, and whose list means harm.
 
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use super::bundles::{check_refused, cut, site};
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hod::fsx;
-use hod::oci::{Digest, MediaType};
+use hod_oci::{Digest, MediaType};
 use serde_json::{Value, json};
 
 use crate::support::env::{Output, TestEnv};
@@ -126,7 +125,7 @@ fn pull(puppet: &Puppet, (lines, rest): (&str, &str)) -> Output {
         let _ = env.run_line("verify store").success();
         assert_eq!(files(&env.path("store/.hod/tmp")).len(), 0);
     }
-    assert_eq!(fsx::read_dir_names(&env.tmp()).unwrap().len(), 0);
+    assert_eq!(hod_fsx::read_dir_names(&env.tmp()).unwrap().len(), 0);
     output
 }
 

@@ -150,7 +150,7 @@ fn an_image_that_contradicts_itself_or_its_index_fails() {
     json["layers"].as_array_mut().unwrap().push(second);
     let bytes = json.to_string().into_bytes();
     let twice = Image {
-        manifests: vec![hod::oci::Manifest::parse(bytes.into(), None).unwrap()],
+        manifests: vec![hod_oci::Manifest::parse(bytes.into(), None).unwrap()],
         blobs: one.blobs.clone(),
     };
     write_layout(&env, "twice", &[("d/twice:1", &twice)]);

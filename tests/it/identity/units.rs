@@ -1,8 +1,6 @@
 //! An error belongs to its unit of work: what cannot be read, named or written for one image fails
 //! that image, by name, and the others are carried.
 
-use hod::fsx;
-
 use super::{says, write_layout, write_tar};
 use crate::support::env::TestEnv;
 use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
@@ -19,7 +17,7 @@ fn with_link(content: &str) -> TestEnv {
         image(seed).put_in(&store, name);
     }
     let link = "store/docker/registry/v2/repositories/a/b/_manifests/tags/1/current/link";
-    fsx::remove_file(&env.path(link)).unwrap();
+    hod_fsx::remove_file(&env.path(link)).unwrap();
     env.write(link, content);
     env
 }

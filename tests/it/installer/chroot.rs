@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use hod::fsx;
-
 use super::{Site, contains};
 use crate::support::env::finish;
 use crate::support::programs;
@@ -26,7 +24,7 @@ fn machine(site: &Site) -> Option<()> {
     if !programs::are_here(&["busybox"]) {
         return None;
     }
-    if fsx::user_id() != 0 {
+    if hod_fsx::user_id() != 0 {
         assert!(
             !programs::is_ci(),
             "this test needs root, and cannot be left out here"
@@ -62,7 +60,7 @@ fn a_bare_chroot_with_busybox_is_enough() {
         let output = finish(&mut command).success();
         contains(&output, expected);
         assert!(site.log().contains(expected));
-        assert_eq!(fsx::read_dir_names(&site.path("tmp")).unwrap().len(), 0);
+        assert_eq!(hod_fsx::read_dir_names(&site.path("tmp")).unwrap().len(), 0);
     }
     assert_eq!(registry.send("HEAD", "/v2/app/1/manifests/1").status, 200);
 }
@@ -70,7 +68,7 @@ fn a_bare_chroot_with_busybox_is_enough() {
 #[test]
 fn what_a_machine_lacks_is_named() {
     let site = Site::new("site");
-    fsx::create_dir_all(&site.env.path("bin")).unwrap();
+    hod_fsx::create_dir_all(&site.env.path("bin")).unwrap();
     let run = |applets: &str| {
         let script =
             format!("rm -f *; for name in {applets}; do ln -s \"$(command -v $name)\" .; done");
@@ -86,7 +84,7 @@ fn what_a_machine_lacks_is_named() {
     let some = "uname tar mkdir rm chmod";
     contains(&run(some).exits(5), "there is no sha256sum here");
     site.check_tidy();
-    fsx::create_dir_all(&site.env.path("bin-of-another")).unwrap();
+    hod_fsx::create_dir_all(&site.env.path("bin-of-another")).unwrap();
     let foreign = site
         .env
         .write("bin-of-another/uname", "#!/bin/sh\necho mips64\n");

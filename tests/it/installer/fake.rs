@@ -138,7 +138,7 @@ fn a_login_on_stdin_reaches_each_push_and_nothing_else() {
         command
             .env("HOD", &hod)
             .args(["--registry", "r", "--creds-stdin"]);
-        let login = hod::fsx::open(&site.env.path("login")).unwrap();
+        let login = hod_fsx::open(&site.env.path("login")).unwrap();
         let output = finish(command.stdin(Stdio::from(login))).success();
         let line = "push: robot$x:a b\\n%s'\"\n";
         assert_eq!(site.env.read("got"), line.repeat(2), "{shell:?}");
@@ -175,7 +175,7 @@ fn an_interrupt_is_hods_and_the_installer_waits_for_it() {
             assert!(start.elapsed() < Duration::from_secs(20));
             std::thread::sleep(Duration::from_millis(5));
         }
-        hod::fsx::remove_file(&site.env.path("started")).unwrap();
+        hod_fsx::remove_file(&site.env.path("started")).unwrap();
         let group = format!("-{}", child.id());
         let _ = finish(site.env.command("kill").args(["-INT", "--", &group])).success();
         let output = child.wait_with_output().unwrap();

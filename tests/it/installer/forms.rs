@@ -1,7 +1,5 @@
 //! Bundles of other forms than one tar: in volumes, and compressed.
 
-use hod::fsx;
-
 use super::{SHELLS, Site, contains};
 use crate::support::env::finish;
 use crate::support::programs;
@@ -10,13 +8,13 @@ use crate::support::static_hod::static_hod;
 
 /// A site with a bundle in two volumes: the tool is in the first, and no volume has all images.
 fn divided() -> Site {
-    let tool_len = fsx::stat(static_hod()).unwrap().len;
+    let tool_len = hod_fsx::stat(static_hod()).unwrap().len;
     let volume_size = (tool_len + 130_000).to_string();
     let site = Site::packed(
         "with blanks",
         ("site.tar", &["--volume-size", &volume_size]),
     );
-    let names = fsx::read_dir_names(&site.path("")).unwrap();
+    let names = hod_fsx::read_dir_names(&site.path("")).unwrap();
     assert_eq!(names, ["install.sh", "site.001.tar", "site.002.tar"]);
     site
 }
@@ -41,8 +39,8 @@ fn volumes_are_found_in_all_directories_whichever_is_named() {
     };
     fill(SHELLS[0], &[]);
     let move_to = |dir: &str, name: &str| {
-        fsx::create_dir_all(&site.env.path(dir)).unwrap();
-        fsx::rename(&site.path(name), &site.env.path(dir).join(name)).unwrap();
+        hod_fsx::create_dir_all(&site.env.path(dir)).unwrap();
+        hod_fsx::rename(&site.path(name), &site.env.path(dir).join(name)).unwrap();
     };
     move_to("medium 1", "site.001.tar");
     move_to("medium 2", "site.002.tar");

@@ -1,7 +1,5 @@
 //! What `hod pack` puts beside images.
 
-use hod::fsx;
-
 use super::{Site, contains};
 use crate::support::env::{TestEnv, finish};
 use crate::support::images::ImageBuilder;
@@ -25,7 +23,7 @@ fn member(env: &TestEnv, bundle: &str, path: &str) -> String {
 fn files_keep_their_place_bytes_and_permission() {
     let env = store();
     for file in ["charts/b/c.tgz", "charts/a.tgz", "tool.sh"] {
-        fsx::create_dir_all(env.path(file).parent().unwrap()).unwrap();
+        hod_fsx::create_dir_all(env.path(file).parent().unwrap()).unwrap();
         env.write(file, file);
     }
     let _ = finish(env.command("chmod").args(["755", "tool.sh"])).success();
@@ -66,7 +64,7 @@ fn files_keep_their_place_bytes_and_permission() {
         .iter()
         .find(|file| file["path"] == "bin/tool.sh")
         .unwrap();
-    assert_eq!(file["digest"], hod::oci::Digest::of(b"tool.sh").as_str());
+    assert_eq!(file["digest"], hod_oci::Digest::of(b"tool.sh").as_str());
     assert_eq!(file["executable"], true);
     let _ = env.run_line("verify a.tar").success();
 }
@@ -75,7 +73,7 @@ fn files_keep_their_place_bytes_and_permission() {
 fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
     let env = store();
     env.write("f", "f");
-    fsx::create_dir_all(&env.path("empty")).unwrap();
+    hod_fsx::create_dir_all(&env.path("empty")).unwrap();
     let dynamic = env!("CARGO_BIN_EXE_hod");
     for (flags, expected) in [
         ("--file f=../f", "climbs out"),
@@ -105,7 +103,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
 #[test]
 fn templates_and_settings_fill_the_texts() {
     let env = store();
-    fsx::create_dir_all(&env.path("t/docs")).unwrap();
+    hod_fsx::create_dir_all(&env.path("t/docs")).unwrap();
     env.write("t/README.txt", "{{ title }} for {{ set.site }}\n");
     env.write("t/docs/more.txt", "{{ n_images }}\n");
     let line = "pack store --no-tool --template-dir t --name p --bundle-version 2 --output a.tar";
@@ -145,15 +143,15 @@ fn a_dynamic_hod_is_not_carried_and_a_static_one_is() {
     assert!(!pack("b.tar").stderr.contains("warning"));
     let mut tar = env.command("tar");
     let _ = finish(tar.args(["-xf", "b.tar", "hod/bin"])).success();
-    let carried = fsx::read(&env.path("hod/bin/hod-linux-amd64"), u64::MAX - 1).unwrap();
-    assert!(carried == fsx::read(static_hod(), u64::MAX - 1).unwrap());
+    let carried = hod_fsx::read(&env.path("hod/bin/hod-linux-amd64"), u64::MAX - 1).unwrap();
+    assert!(carried == hod_fsx::read(static_hod(), u64::MAX - 1).unwrap());
     // The same from a tool that is given.
     let tool = format!("--tool {}", static_hod().display());
-    fsx::create_dir_all(&env.path("c")).unwrap();
+    hod_fsx::create_dir_all(&env.path("c")).unwrap();
     let _ = env
         .run_line(&format!("pack store --name n {tool} --output c/b.tar"))
         .success();
-    let read = |path: &str| fsx::read(&env.path(path), u64::MAX - 1).unwrap();
+    let read = |path: &str| hod_fsx::read(&env.path(path), u64::MAX - 1).unwrap();
     assert!(read("b.tar") == read("c/b.tar"));
 }
 

@@ -4,8 +4,6 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Stdio};
 
-use hod::fsx;
-
 use super::{SHELLS, Site};
 use crate::support::env::finish;
 use crate::support::programs;
@@ -134,5 +132,5 @@ fn with_a_data_directory_it_accepts_pushes_when_asked_and_keeps_them() {
     );
     let output = output.exits(2);
     assert!(output.stderr.contains("--data goes with --serve"));
-    assert!(fsx::try_stat(&site.env.path("d")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&site.env.path("d")).unwrap().is_none());
 }

@@ -1,7 +1,5 @@
 //! Trees that `hod` did not write: of `docker-registry`, and of the scripts that people have.
 
-use hod::fsx;
-
 use super::{
     Named, assert_same_files, files, for_amd64, pull, push_with_skopeo, skopeo_zoo, source_of,
     write_list,
@@ -51,7 +49,7 @@ fn a_tree_of_docker_registry_is_as_good_as_our_own() {
     assert_lists(&env, "theirs/docker/registry/v2", &zoo);
     env.run_line("verify theirs").success();
     for (from, to) in [("theirs", "of-theirs"), ("store", "of-ours")] {
-        fsx::create_dir_all(&env.path(to)).unwrap();
+        hod_fsx::create_dir_all(&env.path(to)).unwrap();
         for line in [
             format!("select list.txt --store {from} --output {to}/tree"),
             format!("pack list.txt --store {from} --output {to}/site.tar"),
@@ -83,7 +81,7 @@ fn a_tree_of_a_script_is_listed_selected_from_and_packed() {
     let source = source_of(&images);
     for (name, _) in &images {
         let from = format!("docker://{}/{name}", source.host());
-        fsx::create_dir_all(&env.path("layouts")).unwrap();
+        hod_fsx::create_dir_all(&env.path("layouts")).unwrap();
         skopeo::copy(&env, "", (&from, &format!("dir:layouts/{name}")));
     }
     let mut sh = env.command("sh");

@@ -94,7 +94,7 @@ fn log_in(env: &TestEnv, host: &str, password: &str) -> String {
     let auth = BASE64.encode(format!("{USER}:{password}"));
     let config = json!({"auths": {host: {"auth": auth}}});
     let path = env.home().join(".docker/config.json");
-    hod::fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
     auth
 }
 

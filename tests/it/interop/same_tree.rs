@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hod::fsx::{self, WalkKind};
+use hod_fsx::WalkKind;
 
 use super::{assert_same_files, files, pull, push_with_skopeo, skopeo_zoo, source_of, zoo};
 use crate::support::docker_registry::{self, DockerRegistry};
@@ -28,7 +28,7 @@ fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
 /// All of the tree's directories, but for those that finished uploads leave behind.
 fn dirs(root: &Path) -> Vec<String> {
     let root = root.join(TREE);
-    let entries = fsx::walk(&root, |_| true).map(Result::unwrap);
+    let entries = hod_fsx::walk(&root, |_| true).map(Result::unwrap);
     let dirs = entries.filter(|entry| entry.kind == WalkKind::Dir);
     dirs.map(|dir| dir.path.strip_prefix(&root).unwrap().to_owned())
         .filter(|dir| !dir.ends_with("_uploads"))

@@ -1,7 +1,6 @@
 //! `docker-registry` serves our trees, and skopeo copies every image out of them.
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use super::{assert_copies, assert_served, pull, read, source_of, zoo};
 use crate::support::docker_registry::{self, DockerRegistry};
@@ -56,7 +55,7 @@ fn serve_untarred(bundle: &str) {
     pull(&env, &zoo, source_of(&zoo).host());
     env.run_line(&format!("pack list.txt --store store --output {bundle}"))
         .success();
-    fsx::create_dir_all(&env.path("untarred")).unwrap();
+    hod_fsx::create_dir_all(&env.path("untarred")).unwrap();
     let mut tar = env.command("tar");
     let output = finish(tar.args(["-x", "-C", "untarred", "-f", bundle])).success();
     assert_eq!(output.stderr, "", "tar has something to say");
@@ -111,7 +110,7 @@ fn docker_registry_serves_what_was_pulled_for_two_of_three_platforms() {
     assert_eq!(output.stdout, said);
     for (child, is_carried) in children.iter().zip([true, true, false]) {
         let path = env.path(format!("copied/{}.manifest.json", child.digest().hex()));
-        let copied = fsx::try_read(&path, u64::MAX - 1).unwrap();
+        let copied = hod_fsx::try_read(&path, u64::MAX - 1).unwrap();
         assert_eq!(copied.is_some(), is_carried, "{}", path.display());
         let by_digest = registry.get(&format!("/v2/zoo/three/manifests/{}", child.digest()));
         assert_eq!(by_digest.status, if is_carried { 200 } else { 404 });

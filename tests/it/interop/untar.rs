@@ -1,7 +1,5 @@
 //! Any tar can untar a bundle.
 
-use hod::fsx;
-
 use super::{assert_same_files, files, put, zoo};
 use crate::support::env::{TestEnv, finish};
 use crate::support::programs;
@@ -13,13 +11,13 @@ fn untar(program: &[&str]) {
     put(&env, &zoo);
     env.run_line("pack list.txt --store store --output site.tar")
         .success();
-    fsx::create_dir_all(&env.path("untarred")).unwrap();
+    hod_fsx::create_dir_all(&env.path("untarred")).unwrap();
     let mut command = env.command(program[0]);
     command.args(&program[1..]);
     command.args(["-x", "-f", "site.tar", "-C", "untarred"]);
     let output = finish(&mut command).success();
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
-    let mut names: Vec<_> = fsx::read_dir_names(&env.path("untarred")).unwrap();
+    let mut names: Vec<_> = hod_fsx::read_dir_names(&env.path("untarred")).unwrap();
     names.sort();
     assert_eq!(
         names,

@@ -1,6 +1,6 @@
 //! Registries that say whatever they like.
 
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use super::Site;
 use crate::support::env::TestEnv;

@@ -2,8 +2,7 @@
 
 use std::process::Stdio;
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use super::Site;
 use crate::support::env::finish;
@@ -18,11 +17,11 @@ fn layers(site: &Site) -> [Digest; 3] {
 
 fn damage(site: &Site, digest: &Digest, change: impl FnOnce(&mut Vec<u8>)) {
     let path = site.registry.store().blob_path(digest);
-    let mut bytes = fsx::read(&path, 1 << 20).unwrap();
+    let mut bytes = hod_fsx::read(&path, 1 << 20).unwrap();
     change(&mut bytes);
     // In place of a file that may be shared.
-    fsx::remove_file(&path).unwrap();
-    fsx::write_file(&path, &bytes).unwrap();
+    hod_fsx::remove_file(&path).unwrap();
+    hod_fsx::write_file(&path, &bytes).unwrap();
 }
 
 #[test]
@@ -36,7 +35,7 @@ fn damage_at_a_registry_is_found() {
         let site = Site::new();
         let [_, _, own] = layers(&site);
         match what {
-            "missing" => fsx::remove_file(&site.registry.store().blob_path(&own)).unwrap(),
+            "missing" => hod_fsx::remove_file(&site.registry.store().blob_path(&own)).unwrap(),
             "cut short" => damage(&site, &own, |bytes| bytes.truncate(10)),
             "longer" => damage(&site, &own, |bytes| bytes.push(0)),
             _ => damage(&site, &own, |bytes| bytes[100] ^= 1),
@@ -147,24 +146,24 @@ fn a_list_narrows_what_is_verified_of_a_local_source() {
     let mut piped = env.hod();
     piped
         .args(["verify", "-", "--only", "web.txt"])
-        .stdin(Stdio::from(fsx::open(&env.path("all.tar")).unwrap()));
+        .stdin(Stdio::from(hod_fsx::open(&env.path("all.tar")).unwrap()));
     let _ = finish(&mut piped).success();
     // A layer of the one image only.
     let own = &layers(&site)[2];
     let path = env.store("store").blob_path(own);
-    let bytes = fsx::read(&path, 1 << 20).unwrap();
+    let bytes = hod_fsx::read(&path, 1 << 20).unwrap();
     let offset = |bundle: &[u8]| {
         let mut windows = bundle.windows(bytes.len());
         windows.position(|window| window == bytes).unwrap()
     };
-    let mut bundle = fsx::read(&env.path("all.tar"), 1 << 24).unwrap();
+    let mut bundle = hod_fsx::read(&env.path("all.tar"), 1 << 24).unwrap();
     let at = offset(&bundle);
     bundle[at + 50] ^= 1;
     env.write("all.tar", &bundle);
-    fsx::remove_file(&path).unwrap();
+    hod_fsx::remove_file(&path).unwrap();
     let mut damaged = bytes;
     damaged[50] ^= 1;
-    fsx::write_file(&path, &damaged).unwrap();
+    hod_fsx::write_file(&path, &damaged).unwrap();
     for word in ["store", "all.tar"] {
         let _ = env.run_line(&format!("verify {word}")).exits(4);
         let _ = env
@@ -180,7 +179,7 @@ fn a_list_narrows_what_is_verified_of_a_local_source() {
     let mut piped = env.hod();
     piped
         .args(["verify", "-", "--only", "api.txt"])
-        .stdin(Stdio::from(fsx::open(&env.path("all.tar")).unwrap()));
+        .stdin(Stdio::from(hod_fsx::open(&env.path("all.tar")).unwrap()));
     let _ = finish(&mut piped).exits(4);
 }
 

@@ -1,6 +1,5 @@
 //! A way out for every source whose index has less than it lists, and for every verb.
 
-use hod::fsx;
 use serde_json::{Value, json};
 
 use super::{built, stored};
@@ -226,7 +225,7 @@ fn a_harbor_is_not_even_asked() {
     let (env, harbor) = (sources(&saved()), Harbor::start());
     let config = json!({"auths": {harbor.host(): {"auth": "YWRtaW46SGFyYm9yMTIzNDU="}}});
     let path = env.home().join(".docker/config.json");
-    fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
     for source in SOURCES {
         let push = format!("push {source} {} --create-projects", harbor.host());
         for flags in ["", "--dry-run"] {

@@ -1,7 +1,6 @@
 //! The lock: whatever an image was pulled with, the lock alone gives the same again.
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 
 use crate::support::env::TestEnv;
 use crate::support::images::{Compression, Format, ImageBuilder, image, index, layer};
@@ -185,7 +184,7 @@ fn check_refused(env: &TestEnv, option: &str, line: &str) {
         "{}",
         output.stderr
     );
-    assert!(fsx::try_stat(&env.path("b")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("b")).unwrap().is_none());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What becomes of an index: one platform, several, all; rewritten or kept; pinned.
 
-use hod::oci::{Digest, MediaType};
+use hod_oci::{Digest, MediaType};
 
 use super::pull;
 use crate::support::env::TestEnv;

@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use hod::fsx;
 use serde_json::Value;
 
 use crate::support::env::{Output, TestEnv};
@@ -90,7 +89,7 @@ fn a_host_without_tls_is_named() {
     let dir = env
         .home()
         .join(format!(".config/containers/certs.d/{host}"));
-    fsx::write_file(&dir.join("note.txt"), b"x").unwrap();
+    hod_fsx::write_file(&dir.join("note.txt"), b"x").unwrap();
     env.write("list.txt", hundred(host));
     let output = env.run_line("pull list.txt --store store").exits(5);
     assert!(output.stderr.contains("\n  TLS "), "{}", output.stderr);
@@ -193,7 +192,7 @@ fn a_mirror_that_answers_is_enough() {
             "[[registry]]\nlocation = 'hub.invalid'\n[[registry.mirror]]\nlocation = '{location}'\n"
         );
         let path = env.home().join(".config/containers/registries.conf");
-        fsx::write_file(&path, text.as_bytes()).unwrap();
+        hod_fsx::write_file(&path, text.as_bytes()).unwrap();
     };
     env.write("list.txt", "hub.invalid/a/b:1\n");
     conf(mirror.host());

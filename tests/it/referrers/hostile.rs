@@ -1,6 +1,6 @@
 //! Registries and trees whose referrers go in circles, do not end, or are not what they seem.
 
-use hod::oci::MediaType;
+use hod_oci::MediaType;
 use serde_json::{Value, json};
 
 use super::pull;
@@ -91,7 +91,7 @@ fn a_flood_is_given_up() {
     // By the index under the tag.
     let index =
         json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": entries});
-    let manifest = hod::oci::Manifest::parse(index.to_string().into_bytes().into(), None).unwrap();
+    let manifest = hod_oci::Manifest::parse(index.to_string().into_bytes().into(), None).unwrap();
     let index = Image {
         manifests: vec![manifest],
         blobs: Vec::new(),

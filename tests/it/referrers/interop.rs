@@ -54,7 +54,7 @@ fn docker_registry_takes_them_and_gives_them_back() {
     }
     let source = TestRegistry::start();
     let (env, signed) = pulled(&source);
-    hod::fsx::create_dir_all(&env.path("real")).unwrap();
+    hod_fsx::create_dir_all(&env.path("real")).unwrap();
     let registry = DockerRegistry::serve(&env, "real");
     let host = registry.host().to_owned();
     let _ = env.run_line(&format!("push store {host}")).success();

@@ -96,7 +96,7 @@ fn the_tag_for_registries_without_the_api_follows() {
     }
     assert_eq!(listed(), these(&[&sbom, &seal]));
     // A client that keeps the tag itself, and knows of one alone.
-    let own = hod::oci::referrers_index(vec![hod::oci::ReferrerEntry::of(sbom.top())]);
+    let own = hod_oci::referrers_index(vec![hod_oci::ReferrerEntry::of(sbom.top())]);
     let answer = registry.send_with("PUT", &path, (&[], &own));
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(listed(), these(&[&sbom, &seal]));
@@ -122,7 +122,7 @@ fn the_tag_for_registries_without_the_api_follows() {
     assert_eq!(listed(), None);
     // The indexes that it was are gone with it.
     let revisions = registry.store().revisions(&"app".parse().unwrap()).unwrap();
-    let own = |digest: &hod::oci::Digest| digest == subject.digest();
+    let own = |digest: &hod_oci::Digest| digest == subject.digest();
     assert!(revisions.iter().all(own), "{revisions:?}");
 }
 

@@ -193,7 +193,7 @@ fn what_stands_in_the_wrong_place_is_recognised() {
 fn an_archive_on_stdin_is_to_be_written_to_a_file() {
     let env = site();
     let mut hod = env.hod();
-    let saved = hod::fsx::open(&env.path("saved.tar")).unwrap();
+    let saved = hod_fsx::open(&env.path("saved.tar")).unwrap();
     hod.args(["push", "-", "127.0.0.1:1"]).stdin(saved);
     let output = finish(&mut hod).exits(1);
     assert_says(

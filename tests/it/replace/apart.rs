@@ -11,7 +11,7 @@ fn a_removed_name_leaves_the_file_and_its_other_names() {
     let _ = env.run_line(&second).success();
     // Damaged everywhere, since it is one file: nothing good is lost with a name of it.
     let path = blob_path(&env, "store", own(&build(0)));
-    let n_links = |path: &Path| fsx::stat(path).unwrap().n_links;
+    let n_links = |path: &Path| hod_fsx::stat(path).unwrap().n_links;
     assert_eq!(n_links(&path), 3);
     let (before, second) = (tree(&env.path("store")), tree(&env.path("second")));
     let _ = replace(&env, "three.txt", "").success();
@@ -36,9 +36,9 @@ fn what_hod_did_not_write_stays_and_is_named() {
     ];
     let inner = env.path("tree").join(INNER);
     for file in &files {
-        fsx::write_file(&inner.join(file), b"precious").unwrap();
+        hod_fsx::write_file(&inner.join(file), b"precious").unwrap();
     }
-    fsx::create_dir_all(&env.path("elsewhere/current")).unwrap();
+    hod_fsx::create_dir_all(&env.path("elsewhere/current")).unwrap();
     env.write("elsewhere/current/link", "precious");
     let tag = inner.join("repositories/a/two/_manifests/notes");
     symlink(env.path("elsewhere"), &tag).unwrap();
@@ -69,7 +69,7 @@ fn what_hod_did_not_write_stays_and_is_named() {
 fn nothing_is_removed_when_an_image_fails() {
     let env = site();
     let _ = replace(&env, "some.txt", "").success();
-    fsx::write_file(&blob_path(&env, "store", own(&build(2))), b"short").unwrap();
+    hod_fsx::write_file(&blob_path(&env, "store", own(&build(2))), b"short").unwrap();
     env.write("list.txt", "a/one:1\nb/three:1\n");
     let before = whole_images(&env.path("tree"));
     let dry = replace(&env, "list.txt", "--dry-run --json");
@@ -96,7 +96,7 @@ fn a_tag_that_cannot_be_read_stays_and_is_named() {
     let _ = replace(&env, "some.txt", "").success();
     let tag = env.path("tree").join(INNER);
     let link = tag.join("repositories/a/two/_manifests/tags/1/current/link");
-    fsx::write_file(&link, b"").unwrap();
+    hod_fsx::write_file(&link, b"").unwrap();
     for rest in ["--dry-run --json", "--json"] {
         let output = replace(&env, "three.txt", rest).success();
         assert!(
@@ -255,7 +255,7 @@ fn a_killed_replacement_goes_on() {
             let _ = env.run_line("verify tree").success();
             let _ = env.run_line(line).success();
             assert_same(&registry_tree(&env.path("tree")), &end, &inject);
-            let left = fsx::read_dir_names(&env.path("tree/.hod/tmp")).unwrap();
+            let left = hod_fsx::read_dir_names(&env.path("tree/.hod/tmp")).unwrap();
             assert!(left.is_empty(), "{inject}: {left:?}");
             if !killed {
                 break;
@@ -310,7 +310,7 @@ fn a_blob_that_was_set_aside_is_put_back() {
             continue;
         };
         n_aside += 1;
-        fsx::remove_file(&blob_path(&env, "store", &aside)).unwrap();
+        hod_fsx::remove_file(&blob_path(&env, "store", &aside)).unwrap();
         let next = format!("select three.txt --store store --output tree {next}");
         let _ = env.run_line(&next);
         assert_eq!(blobs("tree").get(&aside), before.get(&aside), "{next} {n}");

@@ -1,7 +1,6 @@
 //! `hod serve BUNDLE`: a registry straight from the file.
 
-use hod::bundle::{Bundle, ReadOptions, Receipt};
-use hod::fsx;
+use hod_bundle::{Bundle, ReadOptions, Receipt};
 use serde_json::json;
 
 use crate::support::bundles;
@@ -144,7 +143,7 @@ fn what_is_not_there_is_said_by_code_and_nothing_is_written() {
     here.put_in(&store, "team/app:1");
     other.put_in(&store, "team/other:1");
     let _ = env.run_line("pack store --output site.tar").success();
-    let before = fsx::stat(&env.path("site.tar")).unwrap();
+    let before = hod_fsx::stat(&env.path("site.tar")).unwrap();
     let served = Served::start(&env, "site.tar");
     let check = |target: String, expect: &str| {
         let answer = served.send("GET", &target);
@@ -182,7 +181,7 @@ fn what_is_not_there_is_said_by_code_and_nothing_is_written() {
             "{method} {target}"
         );
     }
-    let after = fsx::stat(&env.path("site.tar")).unwrap();
+    let after = hod_fsx::stat(&env.path("site.tar")).unwrap();
     assert_eq!((after.identity, after.len), (before.identity, before.len));
 }
 
@@ -257,14 +256,14 @@ fn skopeo_copies_out_of_it() {
 }
 
 /// Changes one byte in the middle of a blob of a bundle.
-fn damage(env: &TestEnv, bundle: &str, digest: &hod::oci::Digest) {
+fn damage(env: &TestEnv, bundle: &str, digest: &hod_oci::Digest) {
     let path = env.path(bundle);
     let opened = Bundle::open(&path, &ReadOptions::default()).unwrap();
     let range = &opened.open_blob(digest).unwrap()[0];
     let mut bytes = tree::read(&path);
     let at = usize::try_from(range.offset + range.len / 2).unwrap();
     bytes[at] ^= 1;
-    fsx::write_file(&path, &bytes).unwrap();
+    hod_fsx::write_file(&path, &bytes).unwrap();
 }
 
 #[test]
@@ -334,7 +333,7 @@ fn volumes_are_served_as_one_and_cut_blobs_are_whole() {
         let part = served.range(&target, &format!("bytes={from}-{}", to - 1));
         assert!(part.status == 206 && part.body == blob.bytes[from..to]);
     }
-    fsx::remove_file(&env.path("site.003.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("site.003.tar")).unwrap();
     let refused = env.run_line("serve site.001.tar --listen 127.0.0.1:0");
     assert_ne!(refused.code, Some(0));
     assert!(

@@ -3,8 +3,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use hod::fsx;
-
 use crate::support::env::TestEnv;
 use crate::support::http;
 use crate::support::images;
@@ -113,7 +111,7 @@ fn it_can_be_encrypted() {
     let served = Served::with(&env, "store", "--tls-cert server.crt --tls-key server.key");
     let host = served.host.replace("127.0.0.1", "localhost");
     let trusted = format!(".config/containers/certs.d/{host}/ca.crt");
-    fsx::write_file(&env.home().join(trusted), authority.certificate.as_bytes()).unwrap();
+    hod_fsx::write_file(&env.home().join(trusted), authority.certificate.as_bytes()).unwrap();
     env.write("list.txt", format!("{host}/app:1\n"));
     let _ = env.run_line("pull list.txt --store pulled").success();
     let _ = env.run_line("verify pulled").success();

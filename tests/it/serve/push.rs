@@ -1,7 +1,6 @@
 //! Pushing to the distribution API, well and badly.
 
-use hod::fsx;
-use hod::oci::{Algorithm, Descriptor, DigestHasher, Manifest};
+use hod_oci::{Algorithm, Descriptor, DigestHasher, Manifest};
 use serde_json::json;
 
 use super::{OCTETS, push, push_blob, put_manifest, start_upload};
@@ -15,7 +14,7 @@ use crate::support::tree::remove_tree;
 fn assert_no_leftovers(registry: &TestRegistry) {
     let temp_dir = registry.store().temp_dir().unwrap();
     assert_eq!(
-        fsx::read_dir_names(&temp_dir).unwrap(),
+        hod_fsx::read_dir_names(&temp_dir).unwrap(),
         Vec::<std::ffi::OsString>::new()
     );
 }

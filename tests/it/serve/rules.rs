@@ -1,6 +1,6 @@
 //! Rules of HTTP and of the specification that clients depend on less often.
 
-use hod::oci::Manifest;
+use hod_oci::Manifest;
 use serde_json::{Value, json};
 
 use super::{OCTETS, push, push_blob, put_manifest, start_upload};

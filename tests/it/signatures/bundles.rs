@@ -1,8 +1,7 @@
 //! Signed bundles: read where their key is trusted, and refused before a byte of them is used where
 //! anything is wrong with who signed.
 
-use hod::bundle::SIGNATURE_LEN;
-use hod::fsx;
+use hod_bundle::SIGNATURE_LEN;
 
 use super::keys::run_with_input;
 use super::minisign;
@@ -43,7 +42,7 @@ fn site() -> TestEnv {
 }
 
 pub(super) fn bytes(env: &TestEnv, name: &str) -> Vec<u8> {
-    fsx::read(&env.path(name), u64::MAX - 1).unwrap()
+    hod_fsx::read(&env.path(name), u64::MAX - 1).unwrap()
 }
 
 /// The ranges of the contents of a bundle's first members, with their paths.
@@ -131,7 +130,10 @@ fn no_verb_uses_a_bundle_that_is_not_signed_by_a_trusted_key() {
             let output = env.run_line(&format!("{line} --verify-key other.pub"));
             refused(output, because);
             for made in ["out", "out.tar"] {
-                assert!(fsx::try_stat(&env.path(made)).unwrap().is_none(), "{line}");
+                assert!(
+                    hod_fsx::try_stat(&env.path(made)).unwrap().is_none(),
+                    "{line}"
+                );
             }
         }
         env.write("list.txt", "kinds/docker:1\n");
@@ -162,16 +164,16 @@ fn keys_are_trusted_by_variable_and_by_directory() {
         refused(verify(Some(given), "unsigned.tar"), "is not signed");
     }
     let trusted = env.home().join(".config/hod/trusted.d");
-    fsx::create_dir_all(&trusted).unwrap();
-    fsx::write_file(&trusted.join("notes.txt"), b"not a key").unwrap();
+    hod_fsx::create_dir_all(&trusted).unwrap();
+    hod_fsx::write_file(&trusted.join("notes.txt"), b"not a key").unwrap();
     let output = verify(None, "unsigned.tar").exits(2);
     assert!(output.stderr.contains("trusted.d"), "{}", output.stderr);
-    fsx::write_file(&trusted.join("site.pub"), env.read("hod.pub").as_bytes()).unwrap();
+    hod_fsx::write_file(&trusted.join("site.pub"), env.read("hod.pub").as_bytes()).unwrap();
     verify(None, "signed.tar").success();
     refused(verify(None, "unsigned.tar"), "is not signed");
     refused(verify(None, "other.tar"), "is signed by key");
     // A key that cannot be read turns nothing off.
-    fsx::write_file(&trusted.join("site.pub"), b"slip\n").unwrap();
+    hod_fsx::write_file(&trusted.join("site.pub"), b"slip\n").unwrap();
     let output = verify(None, "unsigned.tar").exits(2);
     assert!(output.stderr.contains("site.pub"), "{}", output.stderr);
     // What has nothing to do with bundles is not stopped by it.
@@ -218,7 +220,7 @@ fn keys_of_the_machine_are_trusted_by_all_its_users() {
     // Nobody turns it off: other keys are trusted besides.
     let line = "unpack unsigned.tar --output out --verify-key other.pub";
     refused(on_machine("hod.pub", line), "is not signed");
-    assert!(fsx::try_stat(&env.path("out")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("out")).unwrap().is_none());
     let line = "verify signed.tar --verify-key other.pub";
     on_machine("hod.pub", line).success();
     // A key that cannot be read turns nothing off either.
@@ -282,7 +284,7 @@ fn a_signature_is_that_of_one_bundle() {
         env.run_line(&format!("{line} --verify-key hod.pub")),
         "is not signed",
     );
-    assert!(fsx::try_stat(&env.path("out")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("out")).unwrap().is_none());
 }
 
 #[test]
@@ -324,7 +326,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
     run_with_input(&env, line, "correct horse\n").success();
     env.run_line("verify b.tar --verify-key sealed.pub")
         .success();
-    fsx::remove_file(&env.path("b.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("b.tar")).unwrap();
     for (output, because) in [
         (
             run_with_input(&env, line, "wrong\n"),
@@ -357,7 +359,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
     ] {
         let output = output.exits(2);
         assert!(output.stderr.contains(because), "{}", output.stderr);
-        assert!(fsx::try_stat(&env.path("b.tar")).unwrap().is_none());
+        assert!(hod_fsx::try_stat(&env.path("b.tar")).unwrap().is_none());
     }
 }
 
@@ -416,15 +418,15 @@ fn a_helper_signs_a_bundle_that_minisign_checks() {
     env.write("key.pem", "broken");
     let output = finish(&mut pack).exits(1);
     assert!(output.stderr.contains("`hod-sign-openssl` failed"));
-    fsx::remove_file(&env.path("c.tar")).unwrap();
+    hod_fsx::remove_file(&env.path("c.tar")).unwrap();
     finish(&mut pack).exits(1);
-    assert!(fsx::try_stat(&env.path("c.tar")).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&env.path("c.tar")).unwrap().is_none());
 }
 
 #[test]
 fn what_is_untarred_can_be_checked_with_sha256sum() {
     let env = site();
-    fsx::create_dir_all(&env.path("untarred")).unwrap();
+    hod_fsx::create_dir_all(&env.path("untarred")).unwrap();
     let mut untar = env.command("tar");
     untar.args(["-x", "-f", "signed.tar", "-C", "untarred"]);
     finish(&mut untar).success();
@@ -440,7 +442,7 @@ fn what_is_untarred_can_be_checked_with_sha256sum() {
     }
     // Every blob that is there is on the list.
     let root = env.path("untarred/docker/registry/v2/blobs");
-    let data = fsx::walk(&root, |_| true)
+    let data = hod_fsx::walk(&root, |_| true)
         .map(|entry| entry.unwrap().path)
         .filter(|path| path.ends_with("data"));
     let n_listed = said.lines().filter(|l| l.ends_with("/data: OK")).count();
@@ -448,7 +450,7 @@ fn what_is_untarred_can_be_checked_with_sha256sum() {
     env.write("untarred/README.txt", "another");
     assert!(check().exits(1).stdout.contains("README.txt: FAILED"));
     assert!(
-        fsx::try_stat(&env.path("untarred/SHA512SUMS"))
+        hod_fsx::try_stat(&env.path("untarred/SHA512SUMS"))
             .unwrap()
             .is_none()
     );

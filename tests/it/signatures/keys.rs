@@ -5,14 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use hod::bundle::{Password, PublicKey, SecretKey};
-use hod::fsx;
+use hod_bundle::{Password, PublicKey, SecretKey};
 
 use crate::support::env::{Output, TestEnv};
 
 /// The mode of a file, without its kind.
 fn mode(path: &Path) -> u32 {
-    fsx::open(path).unwrap().metadata().unwrap().mode() & 0o777
+    hod_fsx::open(path).unwrap().metadata().unwrap().mode() & 0o777
 }
 
 /// Runs `hod` with `line` split at spaces and `input` on stdin.
@@ -53,7 +52,7 @@ fn a_pair_of_keys_is_made_here() {
     );
     assert_eq!(mode(&env.path("hod.key")), 0o600);
     assert_eq!(mode(&env.path("hod.pub")), 0o644);
-    assert_eq!(fsx::read_dir_names(&env.work()).unwrap().len(), 2);
+    assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap().len(), 2);
 }
 
 #[test]
@@ -94,7 +93,7 @@ fn no_key_is_ever_replaced() {
         hint: Choose another name with `--output NAME`.
         "));
         assert_eq!(env.read(name), "precious");
-        assert_eq!(fsx::read_dir_names(&env.work()).unwrap().len(), 1);
+        assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap().len(), 1);
     }
 }
 
@@ -105,5 +104,5 @@ fn where_keys_cannot_be_written_none_are() {
     assert!(output.stderr.contains("no/such/dir"), "{}", output.stderr);
     let output = run_with_input(&env, "keygen --password-stdin", "\n").exits(2);
     assert!(output.stderr.contains("no password"), "{}", output.stderr);
-    assert_eq!(fsx::read_dir_names(&env.work()).unwrap().len(), 0);
+    assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap().len(), 0);
 }

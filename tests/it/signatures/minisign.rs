@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use hod::bundle::{Password, PublicKey, SecretKey, SignHelper, Signer, Trust};
-use hod::oci::Digest;
+use hod_bundle::{Password, PublicKey, SecretKey, SignHelper, Signer, Trust};
+use hod_oci::Digest;
 
 use super::keys::run_with_input;
 use crate::support::env::{TestEnv, finish};

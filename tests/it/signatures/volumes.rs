@@ -1,8 +1,6 @@
 //! Signed bundles in volumes: each volume is known by itself, and one that does not belong is refused
 //! before anything is used.
 
-use hod::fsx;
-
 use super::bundles::{SIGNED_HEAD, bytes, range, refused};
 use super::minisign;
 use crate::support::env::{Output, TestEnv, finish};
@@ -33,11 +31,11 @@ fn site() -> TestEnv {
         ("other", "--sign other.key"),
         ("unsigned", ""),
     ] {
-        fsx::create_dir_all(&env.path(dir)).unwrap();
+        hod_fsx::create_dir_all(&env.path(dir)).unwrap();
         env.run_line(&format!("{PACK} {dir}/site.tar {sign}"))
             .success();
         assert_eq!(
-            fsx::read_dir_names(&env.path(dir)).unwrap(),
+            hod_fsx::read_dir_names(&env.path(dir)).unwrap(),
             (1..=N_VOLUMES)
                 .map(|at| name(at).into())
                 .collect::<Vec<std::ffi::OsString>>()
@@ -55,7 +53,7 @@ fn mix(env: &TestEnv, index: usize, bytes_of_it: &[u8]) {
     for at in 1..=N_VOLUMES {
         let good = bytes(env, &format!("signed/{}", name(at)));
         let bytes = if at == index { bytes_of_it } else { &good };
-        fsx::create_dir_all(&env.path("mixed")).unwrap();
+        hod_fsx::create_dir_all(&env.path("mixed")).unwrap();
         env.write(format!("mixed/{}", name(at)), bytes);
     }
 }
@@ -94,7 +92,7 @@ fn every_volume_is_verified_alone_and_with_the_others() {
     let registry = TestRegistry::start();
     for at in 1..=N_VOLUMES {
         let dir = format!("alone-{at}");
-        fsx::create_dir_all(&env.path(&dir)).unwrap();
+        hod_fsx::create_dir_all(&env.path(&dir)).unwrap();
         let alone = format!("{dir}/{}", name(at));
         env.write(&alone, bytes(&env, &format!("signed/{}", name(at))));
         for (volume, n_missing) in [(alone, N_VOLUMES - 1), (format!("signed/{}", name(at)), 0)] {
@@ -235,7 +233,7 @@ fn a_lost_volume_of_a_signed_bundle_is_made_again() {
     let signed = |at| bytes(&env, &format!("signed/{}", name(at)));
     let expected: Vec<Vec<u8>> = (1..=N_VOLUMES).map(signed).collect();
     for at in 1..=N_VOLUMES {
-        fsx::remove_file(&env.path("signed").join(name(at))).unwrap();
+        hod_fsx::remove_file(&env.path("signed").join(name(at))).unwrap();
         let line = format!("{PACK} signed/site.tar --only-volume {at}");
         // By another key, or by none, it would be of another bundle.
         for sign in ["", "--sign other.key"] {

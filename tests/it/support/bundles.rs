@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use hod::bundle::{
+use hod_bundle::{
     BaseBlob, Bundle, BundleWriter, Compression, Held, NoKnowledge, Origin, OriginKind, PackBlob,
     PackPlan, Putting, ReadOptions, WriteOptions, WriteOutcome,
 };
-use hod::fsx::{self, Durability, FileRange};
-use hod::oci::Digest;
+use hod_fsx::{Durability, FileRange};
+use hod_oci::Digest;
 
 use super::env::TestEnv;
 
@@ -21,7 +21,7 @@ pub(crate) fn write(
     let bytes = |blob: &PackBlob| {
         let range = open(&blob.digest);
         let len = usize::try_from(range.len).unwrap();
-        fsx::read_range(&range.file, &range.path, range.offset, len).unwrap()
+        hod_fsx::read_range(&range.file, &range.path, range.offset, len).unwrap()
     };
     let manifests = plan.blobs.iter().filter(|blob| blob.is_manifest);
     let manifests = manifests.map(|blob| (blob.digest.clone(), bytes(blob).into()));

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hod::fsx;
-
 use super::env::{TestEnv, finish};
 use super::programs::{is_ci, note};
 
@@ -21,7 +19,7 @@ impl<'a> SmallDisk<'a> {
     #[track_caller]
     pub(crate) fn mount(env: &'a TestEnv, name: &str, options: &str) -> Option<Self> {
         let path = env.path(name);
-        fsx::create_dir_all(&path).unwrap();
+        hod_fsx::create_dir_all(&path).unwrap();
         let mut mount = env.command("mount");
         mount.args(["-t", "tmpfs", "-o", options, "hod-test"]);
         let output = finish(mount.arg(&path));
@@ -50,16 +48,16 @@ impl<'a> SmallDisk<'a> {
     #[track_caller]
     pub(crate) fn fill(&self) {
         let filler = vec![1; 64 * 1024];
-        let mut temp = fsx::TempFile::create_in(&self.path, "filler-").unwrap();
+        let mut temp = hod_fsx::TempFile::create_in(&self.path, "filler-").unwrap();
         while temp.write_all(&filler).is_ok() {}
         let path = self.path.join("filler");
-        temp.persist(&path, fsx::Durability::Deferred).unwrap();
-        assert_eq!(fsx::available(&self.path).unwrap(), 0);
+        temp.persist(&path, hod_fsx::Durability::Deferred).unwrap();
+        assert_eq!(hod_fsx::available(&self.path).unwrap(), 0);
     }
 
     #[track_caller]
     pub(crate) fn free(&self) {
-        fsx::remove_file(&self.path.join("filler")).unwrap();
+        hod_fsx::remove_file(&self.path.join("filler")).unwrap();
     }
 }
 

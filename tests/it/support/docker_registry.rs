@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 
-use hod::fsx;
 use serde_json::{Value, json};
 
 use super::env::{Output, TestEnv, finish};
@@ -81,7 +80,7 @@ impl DockerRegistry {
         let mut config = config(&env.path(root));
         if door == Door::Login {
             let path = dir.path().join("htpasswd");
-            fsx::write_file(&path, HTPASSWD.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, HTPASSWD.as_bytes()).unwrap();
             config["auth"] = json!({"htpasswd": {"realm": "tests", "path": path}});
         }
         Self::start(env, dir, &config)
@@ -92,7 +91,7 @@ impl DockerRegistry {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
-            fsx::write_file(&path, text.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, text.as_bytes()).unwrap();
             path
         };
         let mut config = config(&env.path(root));
@@ -114,7 +113,7 @@ impl DockerRegistry {
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let certificate = dir.path().join("tokens.pem");
-        fsx::write_file(&certificate, server.certificate().as_bytes()).unwrap();
+        hod_fsx::write_file(&certificate, server.certificate().as_bytes()).unwrap();
         let mut config = config(&env.path(root));
         config["auth"] = json!({"token": {
             "realm": server.realm(),
@@ -274,6 +273,6 @@ fn config(root: &Path) -> Value {
 /// Writes the configuration as JSON, which is YAML too.
 fn write_config(dir: &Path, config: &Value) -> PathBuf {
     let path = dir.join("config.yml");
-    fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
+    hod_fsx::write_file(&path, config.to_string().as_bytes()).unwrap();
     path
 }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hod::fsx;
-use hod::store::Store;
+use hod_store::Store;
 
 /// A file system in memory that most machines have; containers often have a tiny one.
 const MEMORY: &str = "/dev/shm";
@@ -34,7 +33,7 @@ impl TestEnv {
     /// The same in memory where there is room, for tests with many writes: a sync of a disk waits
     /// for whatever else the machine is doing.
     pub(crate) fn in_memory() -> Self {
-        let has_room = fsx::available(Path::new(MEMORY)).is_ok_and(|len| len > ROOM_MIN);
+        let has_room = hod_fsx::available(Path::new(MEMORY)).is_ok_and(|len| len > ROOM_MIN);
         if has_room {
             Self::below(Path::new(MEMORY))
         } else {
@@ -48,7 +47,7 @@ impl TestEnv {
             .tempdir_in(dir)
             .unwrap();
         for dir in ["home/.config", "tmp", "work"] {
-            fsx::create_dir_all(&root.path().join(dir)).unwrap();
+            hod_fsx::create_dir_all(&root.path().join(dir)).unwrap();
         }
         Self { root }
     }
@@ -76,13 +75,13 @@ impl TestEnv {
     /// Writes a file below the working directory and returns its path.
     pub(crate) fn write(&self, relative: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(relative);
-        fsx::write_file(&path, bytes.as_ref()).unwrap();
+        hod_fsx::write_file(&path, bytes.as_ref()).unwrap();
         path
     }
 
     /// Reads a text file below the working directory.
     pub(crate) fn read(&self, relative: impl AsRef<Path>) -> String {
-        let bytes = fsx::read(&self.path(relative), u64::MAX - 1).unwrap();
+        let bytes = hod_fsx::read(&self.path(relative), u64::MAX - 1).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -152,7 +151,7 @@ pub(crate) fn finish(command: &mut Command) -> Output {
 pub(crate) fn has_program(name: &str) -> bool {
     ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         .iter()
-        .any(|dir| fsx::try_stat(&Path::new(dir).join(name)).is_ok_and(|stat| stat.is_some()))
+        .any(|dir| hod_fsx::try_stat(&Path::new(dir).join(name)).is_ok_and(|stat| stat.is_some()))
 }
 
 impl Output {

@@ -18,11 +18,11 @@ use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
-use hod::fsx::Durability;
-use hod::oci::Descriptor;
-use hod::report::Silent;
-use hod::server::{Access, ServeOptions};
-use hod::store::Store;
+use hod_fsx::Durability;
+use hod_oci::Descriptor;
+use hod_report::Silent;
+use hod_server::{Access, ServeOptions};
+use hod_store::Store;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -276,7 +276,7 @@ impl Harbor {
             durability: Durability::Deferred,
             reporter: Arc::new(Silent),
         };
-        let router = hod::server::router(store.clone(), options).layer(
+        let router = hod_server::router(store.clone(), options).layer(
             axum::middleware::from_fn_with_state(Arc::clone(&shared), handle),
         );
         let (stop, stopped) = oneshot::channel();

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hod::fsx::Durability;
-use hod::oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
-use hod::store::{Publication, Store};
+use hod_fsx::Durability;
+use hod_oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
+use hod_store::{Publication, Store};
 use serde_json::{Value, json};
 
 /// A blob and what it hashes to.

@@ -1,6 +1,6 @@
 //! Indexes whose entries say what a test wants, some of them of manifests that are not there.
 
-use hod::oci::{Manifest, MediaType};
+use hod_oci::{Manifest, MediaType};
 use serde_json::{Value, json};
 
 use super::images::{Blob, Compression, Image, ImageBuilder, layer, noise};

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use hod::fsx;
-
 use super::env::TestEnv;
 
 pub(crate) const PROGRAM: &str = "nginx";
@@ -61,7 +59,7 @@ impl Nginx {
                  server {{ listen {other}; {second} }}\n}}\n"
             );
             let path = dir.path().join("nginx.conf");
-            fsx::write_file(&path, config.as_bytes()).unwrap();
+            hod_fsx::write_file(&path, config.as_bytes()).unwrap();
             let mut command = env.command(PROGRAM);
             command.arg("-p").arg(dir.path()).arg("-c").arg(&path);
             let command = command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -111,7 +109,7 @@ impl Nginx {
 
     fn text(&self, name: &str) -> String {
         let path: PathBuf = self.dir.path().join(name);
-        let bytes = fsx::read(&path, u64::MAX - 1).unwrap();
+        let bytes = hod_fsx::read(&path, u64::MAX - 1).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 }

@@ -1,6 +1,6 @@
 //! Signatures, attestations and SBOMs of every kind, as bytes.
 
-use hod::oci::{Digest, Manifest, MediaType, ReferrerTag};
+use hod_oci::{Digest, Manifest, MediaType, ReferrerTag};
 use serde_json::json;
 
 use super::faults::{Effect, Fault, path_contains};

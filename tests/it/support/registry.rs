@@ -15,10 +15,10 @@ use axum::serve::ListenerExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::StreamExt as _;
-use hod::fsx::Durability;
-use hod::report::Silent;
-use hod::server::{Access, ServeOptions};
-use hod::store::Store;
+use hod_fsx::Durability;
+use hod_report::Silent;
+use hod_server::{Access, ServeOptions};
+use hod_store::Store;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -114,7 +114,7 @@ impl TestRegistry {
             durability: Durability::Deferred,
             reporter: Arc::new(Silent),
         };
-        let router = hod::server::router(store.clone(), serve_options).layer(
+        let router = hod_server::router(store.clone(), serve_options).layer(
             axum::middleware::from_fn_with_state(Arc::clone(&shared), handle),
         );
         let (stop, stopped) = oneshot::channel();

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use hod::fsx;
-
 use super::env::finish;
 
 static STATIC_HOD: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(link);
@@ -27,13 +25,13 @@ fn link() -> (tempfile::TempDir, PathBuf) {
         let name = name.to_string_lossy();
         name.starts_with("libhod-") && name.ends_with(".rlib")
     };
-    let names = fsx::read_dir_names(&deps).unwrap();
+    let names = hod_fsx::read_dir_names(&deps).unwrap();
     let libraries = names
         .iter()
         .filter(|name| is_ours(name))
         .map(|name| deps.join(name));
     // Others are left from builds with other flags.
-    let newest = libraries.max_by_key(|path| fsx::stat(path).unwrap().modified);
+    let newest = libraries.max_by_key(|path| hod_fsx::stat(path).unwrap().modified);
     let mut library = std::ffi::OsString::from("hod=");
     library.push(newest.expect("the tests are linked with it"));
     let mut dependencies = std::ffi::OsString::from("dependency=");

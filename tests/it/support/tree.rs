@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use hod::fsx;
-use hod::oci::Digest;
+use hod_oci::Digest;
 use serde_json::Value;
 
 /// Where a store's registry tree is.
@@ -50,7 +49,7 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
 /// nothing leaves as it is.
 #[track_caller]
 pub(crate) fn inodes(root: &Path) -> BTreeMap<PathBuf, (u64, u64)> {
-    let identity = |path: &Path| fsx::stat(path).unwrap().identity;
+    let identity = |path: &Path| hod_fsx::stat(path).unwrap().identity;
     files(root)
         .into_iter()
         .map(|path| {
@@ -178,13 +177,13 @@ fn read_link(path: &Path) -> Digest {
 /// The bytes of a file.
 #[track_caller]
 pub(crate) fn read(path: &Path) -> Vec<u8> {
-    fsx::read(path, u64::MAX - 1).unwrap()
+    hod_fsx::read(path, u64::MAX - 1).unwrap()
 }
 
 /// Whether something is at `path`.
 #[track_caller]
 pub(crate) fn exists(path: &Path) -> bool {
-    fsx::try_stat(path).unwrap().is_some()
+    hod_fsx::try_stat(path).unwrap().is_some()
 }
 
 /// Paths below `root`, sorted, and whether each is a file; anything else is an error.

@@ -4,11 +4,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hod::bundle::{
+use hod_bundle::{
     Bundle, BundleFile, Compression, FileContent, PackBlob, PackPlan, ReadOptions, WriteOptions,
 };
-use hod::fsx::{self, Durability, FileRange};
-use hod::oci::Digest;
+use hod_fsx::{Durability, FileRange};
+use hod_oci::Digest;
 
 use super::bundles::{whole, write};
 
@@ -16,7 +16,7 @@ use super::bundles::{whole, write};
 pub(crate) fn plan_of(path: &Path) -> PackPlan {
     let bundle = Bundle::open(path, &ReadOptions::default()).unwrap();
     let manifest = bundle.manifest();
-    let mut archive = tar::Archive::new(fsx::open(path).unwrap());
+    let mut archive = tar::Archive::new(hod_fsx::open(path).unwrap());
     let mut files = Vec::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -34,7 +34,7 @@ pub(crate) fn plan_of(path: &Path) -> PackPlan {
             is_everywhere: file.volume.is_none(),
         });
     }
-    let blob = |blob: &hod::bundle::BundleBlob| PackBlob {
+    let blob = |blob: &hod_bundle::BundleBlob| PackBlob {
         digest: blob.digest.clone(),
         size: blob.size,
         is_manifest: blob.is_manifest,
@@ -88,6 +88,6 @@ pub(crate) fn divide(from: &Path, output: &Path, size: u64) -> Vec<PathBuf> {
 pub(crate) fn joined(volumes: &[PathBuf]) -> Vec<u8> {
     let volumes = volumes.iter();
     volumes
-        .flat_map(|path| fsx::read(path, u64::MAX - 1).unwrap())
+        .flat_map(|path| hod_fsx::read(path, u64::MAX - 1).unwrap())
         .collect()
 }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hod::fsx;
-
 use crate::support::docker_registry::{self, DockerRegistry};
 use crate::support::env::{Output, TestEnv};
 use crate::support::programs::are_here;
@@ -54,7 +52,9 @@ fn sessions(env: &TestEnv) -> PathBuf {
 
 /// The files that tell of sessions.
 fn kept(dir: &Path) -> Vec<PathBuf> {
-    let names = fsx::try_read_dir_names(dir).unwrap().unwrap_or_default();
+    let names = hod_fsx::try_read_dir_names(dir)
+        .unwrap()
+        .unwrap_or_default();
     let paths = names.into_iter().map(|name| dir.join(name));
     paths
         .filter(|path| {
@@ -217,7 +217,7 @@ fn without_a_place_for_sessions_all_else_works() {
     let mut command = env.hod();
     command.args(line.split_whitespace()).env_remove("HOME");
     crate::support::env::finish(&mut command).success();
-    assert!(fsx::try_stat(&sessions(&env)).unwrap().is_none());
+    assert!(hod_fsx::try_stat(&sessions(&env)).unwrap().is_none());
 
     // One that cannot be written to is said, once.
     let (env, _) = site(&image);

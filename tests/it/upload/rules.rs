@@ -71,7 +71,7 @@ fn a_large_blob_goes_in_chunks_and_a_small_one_in_one_request() {
 
 fn fsx_empty(root: &std::path::Path) {
     remove_tree(root).unwrap();
-    hod::fsx::create_dir_all(root).unwrap();
+    hod_fsx::create_dir_all(root).unwrap();
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Volumes that lie in several directories, on several media say, which `--volume-dir` names.
 
-use hod::fsx;
-
 use super::{divided, images, volume};
 use crate::support::env::TestEnv;
 use crate::support::registry::TestRegistry;
@@ -12,14 +10,14 @@ use crate::support::tree::{assert_same, exists, registry_tree, whole_images};
 fn spread() -> TestEnv {
     let env = divided();
     let away = |at: u32, to: &str| {
-        fsx::create_dir_all(env.path(to).parent().unwrap()).unwrap();
-        fsx::rename(&env.path(volume(at)), &env.path(to)).unwrap();
+        hod_fsx::create_dir_all(env.path(to).parent().unwrap()).unwrap();
+        hod_fsx::rename(&env.path(volume(at)), &env.path(to)).unwrap();
     };
     away(1, "here/site.001.tar");
     away(2, "here/site.002.tar");
     away(3, "second/site.003.tar");
     away(4, "third/SITE~1.TAR");
-    fsx::create_dir_all(&env.path("empty")).unwrap();
+    hod_fsx::create_dir_all(&env.path("empty")).unwrap();
     env
 }
 
@@ -126,20 +124,20 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     assert_eq!(json["volumes"]["missing"], serde_json::json!([3]));
     // Damage goes first, whether volumes are missing or not.
     let volume = env.path("here/site.002.tar");
-    let whole = fsx::read(&volume, u64::MAX / 2).unwrap();
-    fsx::write_file(&volume, &whole[..whole.len() / 2]).unwrap();
+    let whole = hod_fsx::read(&volume, u64::MAX / 2).unwrap();
+    hod_fsx::write_file(&volume, &whole[..whole.len() / 2]).unwrap();
     for line in [line.clone(), format!("{line} --partial")] {
         let output = env.run_line(&line).exits(4);
         assert!(output.stdout.contains("is truncated: expected "));
     }
-    fsx::write_file(&volume, b"").unwrap();
+    hod_fsx::write_file(&volume, b"").unwrap();
     let output = env.run_line(&line).exits(4);
     assert!(
         output.stderr.contains("is empty: the copy is incomplete"),
         "{}",
         output.stderr
     );
-    fsx::write_file(&volume, &whole).unwrap();
+    hod_fsx::write_file(&volume, &whole).unwrap();
     let output = env.run_line(&format!("push here/site.001.tar {host} {dirs}"));
     insta::assert_snapshot!(output.snapshot(&[(host, "HOST")]), @"
     exit code: 3
@@ -171,7 +169,7 @@ fn what_else_lies_in_them_is_passed_over() {
     let _ = env.run_line(line).success();
     assert!(exists(&env.path("empty/site.003.tar")));
     env.write("second/notes.tar", "no bundle");
-    fsx::create_dir_all(&env.path("third/site.003.tar")).unwrap();
+    hod_fsx::create_dir_all(&env.path("third/site.003.tar")).unwrap();
     let line = format!("unpack here/site.001.tar --output out {DIRS}");
     let _ = env.run_line(&line).success();
     assert_eq!(whole_images(&env.path("out")).len(), images().len());

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::super::{CommandError, pack, settings};
-use crate::fsx::{self, LinkMode};
-use crate::ops::{
+use hod_fsx::LinkMode;
+use hod_ops::{
     CopyTarget, DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArchive, OciLayout,
     StoreTarget,
 };
-use crate::transfer::{ChosenImage, Transport};
+use hod_transfer::{ChosenImage, Transport};
 
 /// A file or directory as a target.
 struct Local {
@@ -66,7 +66,7 @@ impl Local {
     }
 
     fn require_no_stream(&self) -> Result<(), CommandError> {
-        if fsx::is_stdout(&self.path) {
+        if hod_fsx::is_stdout(&self.path) {
             let path = self.path.clone();
             return Err(CommandError::OutputStream { path });
         }

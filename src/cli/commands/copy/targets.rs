@@ -8,10 +8,10 @@ use super::super::{CommandError, Session};
 use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
-use crate::fsx::{self, LinkMode};
-use crate::ops::{Catalog, CopyTarget, OpsError};
-use crate::report::ErrorClass;
-use crate::transfer::{ChosenImage, Endpoint, EndpointError, Transport};
+use hod_fsx::LinkMode;
+use hod_ops::{Catalog, CopyTarget, OpsError};
+use hod_report::ErrorClass;
+use hod_transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
 enum End {
@@ -131,10 +131,10 @@ impl End {
             (Self::Registry(place), Self::Registry(other)) => place == other,
             (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
                 // One that cannot be looked at is refused with what is found at the others.
-                let identity = |path: &Path| Some(fsx::try_stat(path).ok()??.identity);
+                let identity = |path: &Path| Some(hod_fsx::try_stat(path).ok()??.identity);
                 let there = identity(path);
                 let is_one = there.is_some() && there == identity(other);
-                let (path, other) = (fsx::absolute(path), fsx::absolute(other));
+                let (path, other) = (hod_fsx::absolute(path), hod_fsx::absolute(other));
                 if path != other && (path.starts_with(&other) || other.starts_with(&path)) {
                     return Err(TargetError::Inside {
                         target: text.to_owned(),
@@ -159,7 +159,7 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
     let unclear = || TargetError::Unclear {
         text: path.display().to_string(),
     };
-    if fsx::is_stdout(path) {
+    if hod_fsx::is_stdout(path) {
         let path = path.to_owned();
         return Err(CommandError::OutputStream { path });
     }

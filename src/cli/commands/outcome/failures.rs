@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::hint::{Hint as _, sentence};
-use crate::ops::{BatchOutcome, ImageStatus};
-use crate::report::amount::format_count;
+use hod_ops::{BatchOutcome, ImageStatus};
+use hod_report::amount::format_count;
+use hod_report::{Hint as _, sentence};
 
 /// Maximum number of further images named that failed for the same reason as the first.
 const OTHERS_SHOWN_MAX: usize = 5;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{CommandError, Session, left_out};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use crate::ops::{PackForecast, TargetNeeds};
-use crate::report::amount::format_duration;
+use hod_ops::{PackForecast, TargetNeeds};
+use hod_report::amount::format_duration;
 
 /// Maximum number of projects named.
 const PROJECTS_MAX: usize = 5;

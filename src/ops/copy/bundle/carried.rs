@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::elf::{self, NotATool};
-use crate::bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
-use crate::fsx::{self, WalkKind};
-use crate::hint::Hint;
-use crate::oci::{Algorithm, Digest};
-use crate::template::{self, FileFacts, Template, ToolFacts};
+use hod_bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
+use hod_fsx::WalkKind;
+use hod_oci::{Algorithm, Digest};
+use hod_report::Hint;
+use hod_template::{FileFacts, Template, ToolFacts};
 
 /// The longest template, in bytes, and how many there may be.
 const TEMPLATE_LEN_MAX: u64 = 1 << 20;
@@ -134,7 +134,7 @@ struct Found {
 }
 
 /// Finds and hashes all that is to be carried; blocking.
-pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::ops::OpsError> {
+pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::OpsError> {
     let mut carried = Carried {
         set: options.set.clone(),
         ..Carried::default()
@@ -146,7 +146,7 @@ pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::ops::OpsE
     if let Some(dir) = &options.template_dir {
         carried.gather_templates(dir)?;
     }
-    let unused = template::unused_settings(options.set.keys(), &carried.templates);
+    let unused = hod_template::unused_settings(options.set.keys(), &carried.templates);
     if let Some((unused, known)) = unused
         && let Some(key) = unused.first()
     {
@@ -157,7 +157,7 @@ pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::ops::OpsE
 }
 
 impl Carried {
-    fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), crate::ops::OpsError> {
+    fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), crate::OpsError> {
         let mut arches: BTreeMap<&'static str, PathBuf> = BTreeMap::new();
         for path in &options.tools {
             let arch = elf::tool_arch(path)?.map_err(|problem| CarryError::Tool {
@@ -189,9 +189,9 @@ impl Carried {
         Ok(())
     }
 
-    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), crate::ops::OpsError> {
+    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), crate::OpsError> {
         let source = &file.source;
-        let stat = fsx::try_stat(source)?;
+        let stat = hod_fsx::try_stat(source)?;
         let nothing = || CarryError::Nothing {
             path: source.clone(),
         };
@@ -204,7 +204,7 @@ impl Carried {
             return self.add_file(source, destination);
         }
         let mut n_files = 0;
-        for entry in fsx::walk(source, |_| true) {
+        for entry in hod_fsx::walk(source, |_| true) {
             let entry = entry?;
             let special = || CarryError::Special {
                 path: entry.path.clone(),
@@ -226,7 +226,7 @@ impl Carried {
         Ok(())
     }
 
-    fn add_file(&mut self, source: &Path, destination: String) -> Result<(), crate::ops::OpsError> {
+    fn add_file(&mut self, source: &Path, destination: String) -> Result<(), crate::OpsError> {
         let found = self.add(source, destination, Kind::File)?;
         let facts = FileFacts {
             path: found.path.to_string(),
@@ -242,7 +242,7 @@ impl Carried {
         source: &Path,
         destination: String,
         kind: Kind,
-    ) -> Result<&Found, crate::ops::OpsError> {
+    ) -> Result<&Found, crate::OpsError> {
         let path: EntryPath = destination.parse().map_err(|error| CarryError::Path {
             path: source.to_owned(),
             source: error,
@@ -258,7 +258,7 @@ impl Carried {
             source: source.to_owned(),
             len,
             digest,
-            executable: kind == Kind::Tool || fsx::stat(source)?.is_executable(),
+            executable: kind == Kind::Tool || hod_fsx::stat(source)?.is_executable(),
         };
         match self.found.entry(destination) {
             std::collections::btree_map::Entry::Vacant(place) => Ok(place.insert(found)),
@@ -270,14 +270,14 @@ impl Carried {
         }
     }
 
-    fn gather_templates(&mut self, dir: &Path) -> Result<(), crate::ops::OpsError> {
-        if fsx::try_stat(dir)?.is_none_or(|stat| !stat.is_dir) {
+    fn gather_templates(&mut self, dir: &Path) -> Result<(), crate::OpsError> {
+        if hod_fsx::try_stat(dir)?.is_none_or(|stat| !stat.is_dir) {
             return Err(CarryError::Nothing {
                 path: dir.to_owned(),
             }
             .into());
         }
-        for entry in fsx::walk(dir, |_| true) {
+        for entry in hod_fsx::walk(dir, |_| true) {
             let entry = entry?;
             let path = || entry.path.clone();
             match entry.kind {
@@ -290,11 +290,11 @@ impl Carried {
                 return Err(CarryError::ManyTemplates { path }.into());
             }
             let name = text_of(entry.path.strip_prefix(dir).ok(), &entry.path)?.to_owned();
-            let text = String::from_utf8(fsx::read(&entry.path, TEMPLATE_LEN_MAX)?);
+            let text = String::from_utf8(hod_fsx::read(&entry.path, TEMPLATE_LEN_MAX)?);
             self.templates.push(Template {
                 name,
                 text: text.map_err(|_| CarryError::NotText { path: path() })?,
-                executable: fsx::stat(&entry.path)?.is_executable(),
+                executable: hod_fsx::stat(&entry.path)?.is_executable(),
             });
         }
         Ok(())
@@ -303,17 +303,17 @@ impl Carried {
     /// All files of the bundle: what was found, and the texts that `facts` give.
     pub(super) fn files(
         &self,
-        facts: &template::Facts,
+        facts: &hod_template::Facts,
         own: &[(&str, String)],
-    ) -> Result<Vec<BundleFile>, crate::ops::OpsError> {
+    ) -> Result<Vec<BundleFile>, crate::OpsError> {
         let mut files = Vec::new();
         let mut taken: BTreeSet<String> = self.found.keys().cloned().collect();
-        let own = own.iter().map(|(name, text)| template::Rendered {
+        let own = own.iter().map(|(name, text)| hod_template::Rendered {
             name: (*name).to_owned(),
             text: text.clone(),
             executable: false,
         });
-        let rendered = template::render(facts, &self.templates)?;
+        let rendered = hod_template::render(facts, &self.templates)?;
         for text in own.chain(rendered) {
             let source = PathBuf::from(&text.name);
             let reserved = text.name.starts_with("hod/") || text.name.starts_with("docker/");
@@ -373,8 +373,8 @@ fn text_of<'p>(path: Option<&'p Path>, whole: &Path) -> Result<&'p str, CarryErr
 }
 
 /// The length and digest of a file.
-fn hash(path: &Path) -> Result<(u64, Digest), fsx::Error> {
-    let file = fsx::open(path)?;
-    let (digest, len) = fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?;
+fn hash(path: &Path) -> Result<(u64, Digest), hod_fsx::Error> {
+    let file = hod_fsx::open(path)?;
+    let (digest, len) = hod_fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?;
     Ok((len, digest))
 }

@@ -1,6 +1,5 @@
 //! What a program needs to run, as its ELF headers say it.
 
-use crate::fsx;
 use std::path::Path;
 
 /// Maximum number of bytes read of the headers and of each table.
@@ -21,14 +20,14 @@ pub enum NotATool {
 }
 
 /// Returns the architecture, as Go names it, that the static Linux program at `path` is for.
-pub(super) fn tool_arch(path: &Path) -> Result<Result<&'static str, NotATool>, fsx::Error> {
-    let file = fsx::open(path)?;
-    let read = |offset: u64, len: u64| -> Result<Vec<u8>, fsx::Error> {
+pub(super) fn tool_arch(path: &Path) -> Result<Result<&'static str, NotATool>, hod_fsx::Error> {
+    let file = hod_fsx::open(path)?;
+    let read = |offset: u64, len: u64| -> Result<Vec<u8>, hod_fsx::Error> {
         let mut bytes = vec![0; usize::try_from(len.min(TABLE_LEN_MAX)).unwrap_or_default()];
         let mut done = 0;
         while done < bytes.len() {
             let at = offset.saturating_add(done as u64);
-            match fsx::read_at(&file, path, &mut bytes[done..], at)? {
+            match hod_fsx::read_at(&file, path, &mut bytes[done..], at)? {
                 0 => break,
                 n => done += n,
             }
@@ -39,9 +38,9 @@ pub(super) fn tool_arch(path: &Path) -> Result<Result<&'static str, NotATool>, f
     look(&read)
 }
 
-type Read<'a> = dyn Fn(u64, u64) -> Result<Vec<u8>, fsx::Error> + 'a;
+type Read<'a> = dyn Fn(u64, u64) -> Result<Vec<u8>, hod_fsx::Error> + 'a;
 
-fn look(read: &Read<'_>) -> Result<Result<&'static str, NotATool>, fsx::Error> {
+fn look(read: &Read<'_>) -> Result<Result<&'static str, NotATool>, hod_fsx::Error> {
     let head = read(0, 64)?;
     let Some(class) = Class::of(&head) else {
         return Ok(Err(NotATool::NotLinux));

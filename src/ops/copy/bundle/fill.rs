@@ -9,13 +9,13 @@ use futures_util::future::try_join;
 
 use super::outcome::PackOutcome;
 use super::{BundleTarget, Output, PackForecast, Reading, strays};
-use crate::bundle::{BundleManifest, Compression, Knowledge, Planned, WriteOptions, WriteOutcome};
-use crate::oci::{Digest, sum_len};
-use crate::ops::batch::Batch;
-use crate::ops::copy::target::{Feed, Prepared};
-use crate::ops::{BatchOutcome, Context, OpsError, written};
-use crate::report::{BlobRoute, Event, Reporter};
-use crate::transfer::{BundleSink, ReadAll, Source};
+use crate::batch::Batch;
+use crate::copy::target::{Feed, Prepared};
+use crate::{BatchOutcome, Context, OpsError, written};
+use hod_bundle::{BundleManifest, Compression, Knowledge, Planned, WriteOptions, WriteOutcome};
+use hod_oci::{Digest, sum_len};
+use hod_report::{BlobRoute, Event, Reporter};
+use hod_transfer::{BundleSink, ReadAll, Source};
 
 /// A bundle of which every byte is planned.
 pub(super) struct Looked<'a> {
@@ -199,7 +199,7 @@ impl Prepared for Looked<'_> {
 }
 
 /// Tells of every manifest that it was packed; the engine tells of the other blobs.
-pub(in crate::ops) fn tell_manifests(reporter: &dyn Reporter, packed: &BundleManifest) {
+pub(crate) fn tell_manifests(reporter: &dyn Reporter, packed: &BundleManifest) {
     for blob in packed.blobs.iter().filter(|blob| blob.is_manifest) {
         reporter.event(Event::BlobDone {
             digest: &blob.digest,

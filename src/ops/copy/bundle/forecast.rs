@@ -9,13 +9,11 @@ use serde::Serialize;
 
 use super::Output;
 use super::fill::Looked;
-use crate::bridge;
-use crate::bundle::{BaseBlob, BundleManifest, PlannedFile};
-use crate::fsx;
-use crate::oci::{Digest, sum_len};
-use crate::ops::OpsError;
-use crate::ops::batch::{existing_ancestor, is_zero};
-use crate::transfer::Source;
+use crate::OpsError;
+use crate::batch::{existing_ancestor, is_zero};
+use hod_bundle::{BaseBlob, BundleManifest, PlannedFile};
+use hod_oci::{Digest, sum_len};
+use hod_transfer::Source;
 
 /// The expected result of packing. Nothing was written.
 #[derive(Debug, Serialize)]
@@ -113,9 +111,9 @@ impl Looked<'_> {
             let path = self.target.output.clone();
             let free = move || {
                 let near = existing_ancestor(&path)?;
-                Ok::<_, OpsError>(fsx::available(near)?)
+                Ok::<_, OpsError>(hod_fsx::available(near)?)
             };
-            forecast.free_bytes = Some(bridge::run(free).await?);
+            forecast.free_bytes = Some(hod_bridge::run(free).await?);
             if forecast.refusal.is_none() && !source.is_remote() {
                 let time = self.rehearse(source, &Arc::new(planned)).await?;
                 forecast.seconds = Some(time.as_secs_f64());

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::bundle::KeyId;
-use crate::oci::Digest;
-use crate::ops::batch::is_zero;
-use crate::ops::written::WrittenFile;
+use crate::batch::is_zero;
+use crate::written::WrittenFile;
+use hod_bundle::KeyId;
+use hod_oci::Digest;
 
 /// A written bundle.
 #[derive(Debug, Clone, Serialize)]

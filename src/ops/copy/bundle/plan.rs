@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::BundleTarget;
 use super::carried::Carried;
-use crate::bundle::{
-    self, BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
+use crate::OpsError;
+use crate::batch::Batch;
+use crate::since::Since;
+use hod_bundle::{
+    BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
 };
-use crate::oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
-use crate::ops::OpsError;
-use crate::ops::batch::Batch;
-use crate::ops::since::Since;
-use crate::template::{BundleKind, Facts, ImageFacts};
-use crate::transfer::{Referrer, Resolved};
+use hod_oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
+use hod_template::{BundleKind, Facts, ImageFacts};
+use hod_transfer::{Referrer, Resolved};
 
 /// The name of a bundle that has none, and goes to a stream.
 const UNNAMED: &str = "bundle";
@@ -131,7 +131,7 @@ pub(super) fn pack_plan(
 /// `sha256sum -c` and the like read.
 ///
 /// The number of volumes depends on their content, which includes the texts that state it.
-pub(in crate::ops) fn with_files(
+pub(crate) fn with_files(
     plan: &PackPlan,
     kind: BundleKind,
     files: impl Fn(BundleKind) -> Result<Vec<BundleFile>, OpsError>,
@@ -139,7 +139,7 @@ pub(in crate::ops) fn with_files(
     let fill = |kind| {
         let mut plan = plan.clone();
         plan.files.extend(files(kind)?);
-        let sums = bundle::checksum_files(&plan);
+        let sums = hod_bundle::checksum_files(&plan);
         plan.files.extend(sums);
         plan.lay_out().map_err(|error| match error {
             BundleError::Text { field } if matches!(field, "name" | "version") => {

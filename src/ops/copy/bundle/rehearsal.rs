@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fill::Looked;
-use crate::bridge;
-use crate::bundle::{CopyItem, Planned, Sampler};
-use crate::oci::{Digest, sum_len};
-use crate::ops::OpsError;
-use crate::transfer::{PlannedBlob, Sample, SampleSink, Source};
+use crate::OpsError;
+use hod_bundle::{CopyItem, Planned, Sampler};
+use hod_oci::{Digest, sum_len};
+use hod_transfer::{PlannedBlob, Sample, SampleSink, Source};
 
 /// Size of the first sample of a large blob; it doubles up to a maximum, so that a slow disk is
 /// recognised soon and a fast one gets more than its cache absorbs in an instant.
@@ -37,7 +36,7 @@ impl Looked<'_> {
         let (small, large): (Vec<Item>, Vec<Item>) =
             items.partition(|(_, len)| *len <= SMALL_LEN_MAX);
         let options = self.write_options();
-        let sampler = bridge::run(move || Sampler::create(options)).await?;
+        let sampler = hod_bridge::run(move || Sampler::create(options)).await?;
         let rehearsal = Rehearsal {
             looked: self,
             source,
@@ -99,7 +98,7 @@ impl Rehearsal<'_> {
     /// Copies the first bytes of some items: blobs as the engine moves them.
     async fn copy(&self, items: &[Item], lens: Vec<u64>) -> Result<(), OpsError> {
         let (to, reserved) = (Arc::clone(&self.sampler), lens.clone());
-        let offsets = bridge::run(move || to.reserve(reserved)).await?;
+        let offsets = hod_bridge::run(move || to.reserve(reserved)).await?;
         let (mut samples, mut files) = (HashMap::new(), Vec::new());
         for ((item, _), (len, offset)) in items.iter().zip(lens.into_iter().zip(offsets)) {
             match item {
@@ -125,7 +124,7 @@ impl Rehearsal<'_> {
             }
             to.sync()
         };
-        Ok(bridge::run(rest).await?)
+        Ok(hod_bridge::run(rest).await?)
     }
 
     fn blobs(&self, samples: &HashMap<Digest, Sample>) -> Vec<PlannedBlob> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::BundleTarget;
-use crate::ops::Context;
-use crate::ops::copy::files_besides;
-use crate::report::amount::format_count;
-use crate::transfer::Source;
+use crate::Context;
+use crate::copy::files_besides;
+use hod_report::amount::format_count;
+use hod_transfer::Source;
 
 /// Maximum number of files named that are not packed.
 const NAMES_SHOWN_MAX: usize = 5;

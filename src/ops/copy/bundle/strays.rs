@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::BundleTarget;
-use crate::bridge;
-use crate::bundle;
-use crate::ops::Context;
-use crate::transfer::Source;
+use crate::Context;
+use hod_transfer::Source;
 
 /// Maximum number of files named.
 const SHOWN_MAX: usize = 10;
@@ -31,15 +29,15 @@ pub(super) fn inputs(
 ///
 /// Readers of the bundle ignore them because of their id, but people copy them along. They are
 /// neither removed nor is their removal advised: hod does not know who owns them.
-pub(in crate::ops) async fn warn_of_strays(
+pub(crate) async fn warn_of_strays(
     cx: &Context,
     (output, n_volumes): (&Path, Option<u32>),
     inputs: &[PathBuf],
 ) {
     // The bundle is written already, so errors here are ignored.
     let (output, inputs) = (output.to_owned(), inputs.to_owned());
-    let find = move || bundle::stray_volumes(&output, n_volumes, &inputs);
-    let strays = bridge::run(find).await.unwrap_or_default();
+    let find = move || hod_bundle::stray_volumes(&output, n_volumes, &inputs);
+    let strays = hod_bridge::run(find).await.unwrap_or_default();
     if strays.is_empty() {
         return;
     }

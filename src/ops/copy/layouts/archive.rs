@@ -6,12 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::fill::{Filler, Looked};
-use crate::bridge;
-use crate::fsx;
-use crate::layout::LayoutError;
-use crate::ops::copy::target::Feed;
-use crate::ops::{Catalog, Context, OpsError, OutputError};
-use crate::transfer::{OnFailure, Sink};
+use crate::copy::target::Feed;
+use crate::{Catalog, Context, OpsError, OutputError};
+use hod_layout::LayoutError;
+use hod_transfer::{OnFailure, Sink};
 
 /// An archive that is being written.
 pub(super) struct Archive {
@@ -43,7 +41,7 @@ impl<A: Archiver> Filler for A {
             let (source, sink) = feed.ends(archive.sink);
             looked.batch.run(looked.cx, source, sink).await;
             if looked.batch.n_failed() == n_refused {
-                bridge::run(archive.finish).await?;
+                hod_bridge::run(archive.finish).await?;
                 looked.batch.announce(looked.cx);
                 return Ok(());
             }
@@ -61,7 +59,7 @@ impl<A: Archiver> Filler for A {
 
 /// Refuses a path where a file is.
 pub(super) fn require_no_file(cx: &Context, path: &Path) -> Result<(), OpsError> {
-    if !fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
+    if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(());
     }
     let there = Catalog::open(path, &cx.reading).ok();

@@ -8,13 +8,11 @@ use async_trait::async_trait;
 
 use super::LayoutFormat;
 use super::fill::{Filler, Looked};
-use crate::bridge;
-use crate::fsx;
-use crate::layout::{self, LayoutError};
-use crate::ops::batch::{Batch, require_writable};
-use crate::ops::copy::target::Feed;
-use crate::ops::{Context, OpsError, OutputError, platforms};
-use crate::transfer::{LayoutSink, Plan, Source};
+use crate::batch::{Batch, require_writable};
+use crate::copy::target::Feed;
+use crate::{Context, OpsError, OutputError, platforms};
+use hod_layout::LayoutError;
+use hod_transfer::{LayoutSink, Plan, Source};
 
 /// A `dir:` layout for each image, at `PATH/<repository>:<tag>`.
 #[derive(Debug)]
@@ -25,10 +23,10 @@ pub struct DirLayouts;
 impl LayoutFormat for DirLayouts {
     fn require_free(&self, _: &Context, path: &Path) -> Result<(), OpsError> {
         let path = path.to_owned();
-        if fsx::try_stat(&path)?.is_some_and(|stat| !stat.is_dir) {
+        if hod_fsx::try_stat(&path)?.is_some_and(|stat| !stat.is_dir) {
             return Err(LayoutError::Occupied { path, found: None }.into());
         }
-        if let Some(kind) = layout::kind_of_one(&path)? {
+        if let Some(kind) = hod_layout::kind_of_one(&path)? {
             let wanted = "a directory of `dir:` layouts";
             return Err(OutputError::IsLayout { path, kind, wanted }.into());
         }
@@ -36,8 +34,8 @@ impl LayoutFormat for DirLayouts {
     }
 
     /// An image whose own place cannot be written to fails alone.
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
-        fsx::require_writable(path)
+    fn require_writable(&self, path: &Path) -> Result<(), hod_fsx::Error> {
+        hod_fsx::require_writable(path)
     }
 
     /// If only some can be created, the others fail alone.
@@ -48,10 +46,10 @@ impl LayoutFormat for DirLayouts {
             .map(|image| &image.wanted.destination.repository);
         let places: BTreeSet<PathBuf> = names.map(|name| path.join(name.as_str())).collect();
         let path = path.to_owned();
-        bridge::run(move || {
+        hod_bridge::run(move || {
             let mut looked = places
                 .iter()
-                .map(|place| fsx::require_writable(fsx::dir_of(place)));
+                .map(|place| hod_fsx::require_writable(hod_fsx::dir_of(place)));
             match looked.next() {
                 Some(Err(first)) if looked.all(|looked| looked.is_err()) => {
                     require_writable(&path, Err(first))

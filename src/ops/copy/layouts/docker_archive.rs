@@ -10,15 +10,14 @@ use futures_util::StreamExt as _;
 use super::LayoutFormat;
 use super::archive::{self, Archive, Archiver};
 use super::fill::{Filler, Looked};
-use crate::bridge;
-use crate::fsx::Durability;
-use crate::layout::{DockerImage, NoDockerImage};
-use crate::oci::Digest;
-use crate::ops::batch::Batch;
-use crate::ops::input::OpenInput;
-use crate::ops::{Context, OpsError};
-use crate::report::amount::format_count;
-use crate::transfer::{DockerSink, Plan, Resolved, Source, TransferError, read_config};
+use crate::batch::Batch;
+use crate::input::OpenInput;
+use crate::{Context, OpsError};
+use hod_fsx::Durability;
+use hod_layout::{DockerImage, NoDockerImage};
+use hod_oci::Digest;
+use hod_report::amount::format_count;
+use hod_transfer::{DockerSink, Plan, Resolved, Source, TransferError, read_config};
 
 /// How many configurations are read at once.
 const READ_AT_ONCE: usize = 16;
@@ -58,7 +57,7 @@ impl Archiver for Configs {
     async fn start(&self, looked: &Looked<'_>) -> Result<Archive, OpsError> {
         let (path, mtime) = (looked.target.path.clone(), looked.target.mtime);
         let images = self.images(&looked.batch.plan)?;
-        let create = bridge::run(move || DockerSink::create(&path, images, mtime));
+        let create = hod_bridge::run(move || DockerSink::create(&path, images, mtime));
         let sink = Arc::new(create.await?);
         Ok(Archive {
             sink: sink.clone(),

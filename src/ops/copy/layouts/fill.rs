@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::LayoutTarget;
-use crate::ops::batch::{Batch, WouldMove};
-use crate::ops::copy::CopyOptions;
-use crate::ops::copy::target::{Feed, Prepared};
-use crate::ops::{BatchOutcome, Context, OpsError};
-use crate::transfer::{LinkChoice, Source};
+use crate::batch::{Batch, WouldMove};
+use crate::copy::CopyOptions;
+use crate::copy::target::{Feed, Prepared};
+use crate::{BatchOutcome, Context, OpsError};
+use hod_transfer::{LinkChoice, Source};
 
 /// A layout or archive that was looked at.
 pub(super) struct Looked<'a> {

@@ -5,11 +5,10 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::fill::Filler;
-use crate::fsx;
-use crate::ops::batch::Batch;
-use crate::ops::input::OpenInput;
-use crate::ops::{Context, OpsError};
-use crate::transfer::{Plan, Source};
+use crate::batch::Batch;
+use crate::input::OpenInput;
+use crate::{Context, OpsError};
+use hod_transfer::{Plan, Source};
 
 /// A format of images for other tools.
 #[async_trait(?Send)]
@@ -30,8 +29,8 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
 
     /// Refuses a path where this user can create nothing, or not replace what is there; as it stands,
     /// that of a file.
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
-        fsx::require_writable_file(path)
+    fn require_writable(&self, path: &Path) -> Result<(), hod_fsx::Error> {
+        hod_fsx::require_writable_file(path)
     }
 
     /// Refuses images of which none can be written, since none of their places can be created.

@@ -7,14 +7,13 @@ use async_trait::async_trait;
 
 use super::LayoutFormat;
 use super::fill::{Filler, Looked};
-use crate::bridge;
-use crate::fsx::{self, Durability};
-use crate::layout::OciDirWriter;
-use crate::ops::batch::Batch;
-use crate::ops::copy::target::Feed;
-use crate::ops::{Context, OpsError, platforms};
-use crate::report::amount::format_count;
-use crate::transfer::{OciSink, OnFailure, Plan, Resolved, Source};
+use crate::batch::Batch;
+use crate::copy::target::Feed;
+use crate::{Context, OpsError, platforms};
+use hod_fsx::Durability;
+use hod_layout::OciDirWriter;
+use hod_report::amount::format_count;
+use hod_transfer::{OciSink, OnFailure, Plan, Resolved, Source};
 
 /// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
@@ -30,7 +29,7 @@ impl LayoutFormat for OciLayout {
         Ok(OciDirWriter::check(path)?)
     }
 
-    fn require_writable(&self, path: &Path) -> Result<(), fsx::Error> {
+    fn require_writable(&self, path: &Path) -> Result<(), hod_fsx::Error> {
         OciDirWriter::require_writable(path)
     }
 
@@ -63,7 +62,7 @@ struct OciFiller;
 impl Filler for OciFiller {
     async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
         let path = looked.target.path.clone();
-        let writer = bridge::run(move || OciDirWriter::create(&path)).await?;
+        let writer = hod_bridge::run(move || OciDirWriter::create(&path)).await?;
         let sink = OciSink::directory(writer, looked.link, feed.origin());
         let sink = Arc::new(sink);
         let (source, ends_in) = feed.ends(sink.clone());
@@ -72,7 +71,7 @@ impl Filler for OciFiller {
             looked.batch.withdraw();
             return Ok(());
         }
-        bridge::run(move || sink.finish(Durability::Synced)).await?;
+        hod_bridge::run(move || sink.finish(Durability::Synced)).await?;
         looked.batch.announce(looked.cx);
         Ok(())
     }

@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use super::archive::{self, Archive, Archiver};
 use super::fill::{Filler, Looked};
 use super::{LayoutFormat, oci};
-use crate::bridge;
-use crate::fsx::Durability;
-use crate::layout::OciArchiveWriter;
-use crate::ops::batch::Batch;
-use crate::ops::{Context, OpsError, platforms};
-use crate::transfer::{OciSink, Plan, Resolved, Source};
+use crate::batch::Batch;
+use crate::{Context, OpsError, platforms};
+use hod_fsx::Durability;
+use hod_layout::OciArchiveWriter;
+use hod_transfer::{OciSink, Plan, Resolved, Source};
 
 /// One OCI layout with all images as a tar, which is new.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl Archiver for OciArchiver {
     async fn start(&self, looked: &Looked<'_>) -> Result<Archive, OpsError> {
         let path = looked.target.path.clone();
         let plan = OciSink::archive_plan(&looked.batch.plan, looked.target.mtime);
-        let create = bridge::run(move || OciArchiveWriter::create(&path, &plan));
+        let create = hod_bridge::run(move || OciArchiveWriter::create(&path, &plan));
         let sink = Arc::new(OciSink::archive(create.await?));
         Ok(Archive {
             sink: sink.clone(),

@@ -8,17 +8,14 @@ use async_trait::async_trait;
 
 use super::replace::Replacement;
 use super::{Others, StoreTarget};
-use crate::bridge;
-use crate::fsx::LinkMode;
-use crate::ops::batch::{Batch, WouldMove};
-use crate::ops::copy::CopyOptions;
-use crate::ops::copy::target::{CopyTarget as _, Feed, Prepared};
-use crate::ops::{BatchOutcome, Context, OpsError, platforms};
-use crate::report::amount::format_count;
-use crate::store::{Made, Store};
-use crate::transfer::{
-    Ended, Plan, ReferrerTags, Source, StoreSink, StoreSinkOptions, TransferError,
-};
+use crate::batch::{Batch, WouldMove};
+use crate::copy::CopyOptions;
+use crate::copy::target::{CopyTarget as _, Feed, Prepared};
+use crate::{BatchOutcome, Context, OpsError, platforms};
+use hod_fsx::LinkMode;
+use hod_report::amount::format_count;
+use hod_store::{Made, Store};
+use hod_transfer::{Ended, Plan, ReferrerTags, Source, StoreSink, StoreSinkOptions, TransferError};
 
 /// Number of attempts to remove the files that a refused input left, and the delay between them.
 const DISCARD_TRIES: u32 = 100;
@@ -209,7 +206,7 @@ impl Prepared for Looked<'_> {
 
 /// The user's files in a bundle, which have no place in a store; hod itself and generated texts are
 /// left out.
-pub(in crate::ops) fn files_besides(source: &dyn Source) -> Vec<String> {
+pub(crate) fn files_besides(source: &dyn Source) -> Vec<String> {
     let files = source.document().into_iter().flat_map(|doc| &doc.files);
     files
         .filter(|file| file.volume.is_some() && !file.path.as_str().starts_with("hod/"))
@@ -220,7 +217,7 @@ pub(in crate::ops) fn files_besides(source: &dyn Source) -> Vec<String> {
 /// Keeps the indexes of which only a part is carried, so that the next run need not fetch them.
 async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
     let (store, plan) = (store.clone(), Arc::clone(plan));
-    let result = bridge::run(move || {
+    let result = hod_bridge::run(move || {
         let originals = plan
             .images
             .iter()
@@ -246,7 +243,7 @@ async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
 async fn discard(cx: &Context, mut made: Made) {
     for _ in 0..DISCARD_TRIES {
         let discarded;
-        (made, discarded) = bridge::run(move || {
+        (made, discarded) = hod_bridge::run(move || {
             let discarded = made.discard();
             (made, discarded)
         })

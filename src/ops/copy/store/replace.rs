@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::{StoreTarget, existing};
-use crate::bridge;
-use crate::fsx::{self, DirLock};
-use crate::ops::batch::{Batch, error_chain};
-use crate::ops::input::OpenInput;
-use crate::ops::{BatchOutcome, Context, Effect, OpsError, RemovedImage};
-use crate::report::amount::{format_count, format_len};
-use crate::store::{Kept, Store, Surplus};
-use crate::transfer::{Plan, publications};
+use crate::batch::{Batch, error_chain};
+use crate::input::OpenInput;
+use crate::{BatchOutcome, Context, Effect, OpsError, RemovedImage};
+use hod_fsx::DirLock;
+use hod_report::amount::{format_count, format_len};
+use hod_store::{Kept, Store, Surplus};
+use hod_transfer::{Plan, publications};
 
 /// Maximum number of files named in a line.
 const SHOWN_MAX: usize = 5;
@@ -78,8 +77,8 @@ impl<'a> Replacement<'a> {
         self.cx.stage("comparing the tree with the store");
         let kept = Kept::of(&publications(plan));
         let (tree, origin) = (tree.clone(), self.origin.store.clone());
-        let survey = move |stop: bridge::Stop| tree.surplus(&kept, &origin, &stop);
-        let surplus = bridge::run_stoppable(survey).await?;
+        let survey = move |stop: hod_bridge::Stop| tree.surplus(&kept, &origin, &stop);
+        let surplus = hod_bridge::run_stoppable(survey).await?;
         if !surplus.lost().is_empty() {
             return Err(OpsError::WouldLose {
                 path: self.target.path.clone(),
@@ -105,7 +104,7 @@ impl<'a> Replacement<'a> {
             return Ok(());
         }
         self.cx.stage("removing what is not selected");
-        let removal = bridge::run_stoppable(move |stop| surplus.remove(&stop)).await;
+        let removal = hod_bridge::run_stoppable(move |stop| surplus.remove(&stop)).await;
         let removal = removal.map_err(|source| OpsError::NotRemoved {
             path: self.target.path.clone(),
             source,
@@ -213,7 +212,7 @@ fn require_apart(store: &Path, output: &Path) -> Result<(), OpsError> {
         path: output.to_owned(),
     };
     for (inner, outer) in [(store, output), (output, store)] {
-        if fsx::is_within(inner, outer)? {
+        if hod_fsx::is_within(inner, outer)? {
             return Err(refused());
         }
     }

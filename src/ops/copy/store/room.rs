@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use super::{StoreTarget, existing};
-use crate::bridge;
-use crate::fsx::LinkMode;
-use crate::oci::{Digest, sum_len};
-use crate::ops::batch::{Parts, parts};
-use crate::ops::batch::{require_links, require_same_filesystem, require_space};
-use crate::ops::copy::target::CopyTarget as _;
-use crate::ops::input::OpenInput;
-use crate::ops::{Fewer, OpsError};
-use crate::store::Store;
-use crate::transfer::{Keeping, Plan, Presence, Resolved};
+use crate::batch::{Parts, parts};
+use crate::batch::{require_links, require_same_filesystem, require_space};
+use crate::copy::target::CopyTarget as _;
+use crate::input::OpenInput;
+use crate::{Fewer, OpsError};
+use hod_fsx::LinkMode;
+use hod_oci::{Digest, sum_len};
+use hod_store::Store;
+use hod_transfer::{Keeping, Plan, Presence, Resolved};
 
 /// What a file takes of a disk at least, as its data or as a link file of the store.
 const BLOCK_LEN: u64 = 4096;
@@ -42,7 +41,7 @@ pub(super) async fn require(
             require_links((source.as_ref(), &plan), &to, mode)?;
             Ok(0)
         };
-        return bridge::run(look).await;
+        return hod_bridge::run(look).await;
     }
     let fewer = match (target.is_whole(), input.input().list()) {
         (true, _) => Fewer::Never,
@@ -51,7 +50,7 @@ pub(super) async fn require(
     };
     let parts = parts(input.source.as_ref(), target.visibility);
     let (path, plan) = (target.path.clone(), Arc::clone(plan));
-    bridge::run(move || {
+    hod_bridge::run(move || {
         // Where all of it fits, what is there already need not be looked for.
         let all = taken_by(&plan, (None, parts))?;
         if sharing == Sharing::None && require_space(&to, all, fewer).is_ok() {

@@ -6,8 +6,8 @@ use futures_util::StreamExt as _;
 
 use super::super::{Check, Finding, Look, Present};
 use super::{ASK_AT_ONCE, HarborState, project_name};
-use crate::oci::{Digest, ReferrerTagKind, RepositoryName, Tag};
-use crate::transfer::{Destination, Plan, RegistrySink, Resolved};
+use hod_oci::{Digest, ReferrerTagKind, RepositoryName, Tag};
+use hod_transfer::{Destination, Plan, RegistrySink, Resolved};
 
 /// The kind of tag that would change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::super::super::batch::error_chain;
 use super::super::{Check, Finding, Look, ProjectReport};
 use super::quota::{Needs, over_quota};
 use super::{HarborState, Presence};
-use crate::registry::{Created, Creator, Harbor, NewProject, Project, ProjectAccess};
-use crate::report::amount::format_len;
+use hod_registry::{Created, Creator, Harbor, NewProject, Project, ProjectAccess};
+use hod_report::amount::format_len;
 
 impl Look<'_> {
     /// Decides how to treat the projects that are not known to exist; changes nothing.
@@ -65,7 +65,7 @@ impl Look<'_> {
     }
 
     /// Creates the missing projects; to be called when there are no findings.
-    pub(in crate::ops) async fn create_projects(&mut self) {
+    pub(crate) async fn create_projects(&mut self) {
         let (Some(mut state), Some(new)) = (self.harbor.take(), self.create) else {
             return;
         };
@@ -89,7 +89,7 @@ impl Look<'_> {
                 }
                 Ok(Created::Before) => *presence = Presence::There,
                 Err(error) => {
-                    use crate::hint::Hint as _;
+                    use hod_report::Hint as _;
                     let problem = format!(
                         "does not exist, and creating it failed: {}",
                         error_chain(&error)
@@ -168,7 +168,7 @@ fn project_word(n: usize) -> &'static str {
 }
 
 /// The note that projects would be created, for a dry run.
-pub(in crate::ops) fn would_create(projects: &[ProjectReport], new: NewProject) -> String {
+pub(crate) fn would_create(projects: &[ProjectReport], new: NewProject) -> String {
     let names: Vec<String> = projects
         .iter()
         .map(|report| format!("`{}`", report.project))

@@ -7,10 +7,10 @@ use futures_util::StreamExt as _;
 use super::super::super::batch::error_chain;
 use super::super::{Check, Finding, Look};
 use super::{ASK_AT_ONCE, project_name};
-use crate::oci::RepositoryName;
-use crate::registry::{Harbor, Project};
-use crate::report::amount::format_len;
-use crate::transfer::{Plan, PlannedBlob, RegistrySink};
+use hod_oci::RepositoryName;
+use hod_registry::{Harbor, Project};
+use hod_report::amount::format_len;
+use hod_transfer::{Plan, PlannedBlob, RegistrySink};
 
 /// In how many other repositories of a project a blob is looked for.
 const OTHERS_MAX: usize = 30;
@@ -141,7 +141,7 @@ impl Look<'_> {
             .collect()
             .await;
         let there = found.iter().filter(|(_, is_there)| *is_there);
-        let len = crate::oci::sum_len(there.map(|(blob, _)| blob.descriptor.size));
+        let len = hod_oci::sum_len(there.map(|(blob, _)| blob.descriptor.size));
         let absent = found.into_iter().filter(|(_, is_there)| !is_there);
         (len, absent.map(|(blob, _)| blob).collect())
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::bridge;
-use crate::bundle::{Knowledge, Putting, Sampler};
-use crate::oci::Digest;
-use crate::report::BlobRoute;
-use crate::transfer::sink::{Content, Sink};
-use crate::transfer::{BlobContent, ImageOutcome, Plan, TransferError};
+use crate::sink::{Content, Sink};
+use crate::{BlobContent, ImageOutcome, Plan, TransferError};
+use hod_bundle::{Knowledge, Putting, Sampler};
+use hod_oci::Digest;
+use hod_report::BlobRoute;
 
 /// How many bytes of a blob are written, and to which offset.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +43,14 @@ impl Sink for SampleSink {
         {
             let (sampler, knowledge) = (Arc::clone(&self.sampler), Arc::clone(&self.knowledge));
             range.len = range.len.min(sample.len);
-            let put = move |stop: bridge::Stop| {
+            let put = move |stop: hod_bridge::Stop| {
                 let putting = Putting {
                     knowledge: knowledge.as_ref(),
                     on_bytes: &|_| stop.flow(),
                 };
                 sampler.put(&digest, (&range, sample.offset), &putting)
             };
-            bridge::run_stoppable(put).await?;
+            hod_bridge::run_stoppable(put).await?;
         }
         Ok(BlobRoute::Moved)
     }

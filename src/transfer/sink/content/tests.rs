@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::*;
-use crate::oci::{Descriptor, Digest, Manifest, MediaType};
-use crate::report::Silent;
-use crate::transfer::{Listed, SourceCaps};
+use crate::{Listed, SourceCaps};
+use hod_oci::{Descriptor, Digest, Manifest, MediaType};
+use hod_report::Silent;
 
 const BYTES: &[u8] = b"the blob";
 

@@ -9,13 +9,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::{Content, RegistrySink};
-use crate::oci::{Descriptor, Digest, Manifest};
-use crate::registry::{
-    Evidence, Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart,
-};
-use crate::transfer::resolve::role;
-use crate::transfer::sink::Handover;
-use crate::transfer::{Plan, Resolved, TransferError};
+use crate::resolve::role;
+use crate::sink::Handover;
+use crate::{Plan, Resolved, TransferError};
+use hod_oci::{Descriptor, Digest, Manifest};
+use hod_registry::{Evidence, Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart};
 
 /// A manifest, where it goes, and what stands ready for it.
 #[derive(Clone, Copy)]

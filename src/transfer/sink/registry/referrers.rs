@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use super::RegistrySink;
-use crate::oci::{
+use crate::referrers::make_index;
+use crate::{Referrer, Resolved, TransferError};
+use hod_oci::{
     Digest, Manifest, ManifestBody, ReferrerTagKind, RepositoryName, Tag, with_referrers,
 };
-use crate::registry::{Client, Evidence, ManifestRef, ReferrerFinder, Repo, SubjectSupport};
-use crate::transfer::referrers::make_index;
-use crate::transfer::{Referrer, Resolved, TransferError};
+use hod_registry::{Client, Evidence, ManifestRef, ReferrerFinder, Repo, SubjectSupport};
 
 /// How often an index of referrers is made anew that somebody else changed meanwhile.
 const ATTEMPTS_MAX: usize = 4;

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::bridge;
-use crate::fsx::Durability;
-use crate::oci::ContentMismatch;
-use crate::report::{BlobRoute, Event};
-use crate::store::{Partial, PartialBlob, Store, StoreError};
-use crate::transfer::TransferError;
-use crate::transfer::sink::Content;
+use crate::TransferError;
+use crate::sink::Content;
+use hod_fsx::Durability;
+use hod_oci::ContentMismatch;
+use hod_report::{BlobRoute, Event};
+use hod_store::{Partial, PartialBlob, Store, StoreError};
 
 /// Smaller blobs are fetched again, which costs less than looking whether something is there.
 const KEPT_LEN_MIN: u64 = 1024 * 1024;
@@ -48,7 +47,7 @@ pub(super) async fn put(
         fetch(content, partial).await?
     };
     let len = partial.len();
-    match bridge::run(move || partial.commit(durability)).await {
+    match hod_bridge::run(move || partial.commit(durability)).await {
         Ok(()) => Ok(Some(BlobRoute::Moved)),
         Err(error) => {
             if let StoreError::Content(ContentMismatch::Digest { .. }) = error {
@@ -72,7 +71,8 @@ async fn open(store: &Store, content: &mut Content<'_>) -> Result<Partial, Trans
     let mut last_seen: Option<(u64, Instant)> = None;
     loop {
         let (store, blob) = (store.clone(), descriptor.clone());
-        let opened = bridge::run_stoppable(move |stop| store.partial_blob(&blob, &stop)).await?;
+        let opened =
+            hod_bridge::run_stoppable(move |stop| store.partial_blob(&blob, &stop)).await?;
         let len = match opened {
             Partial::Busy { len } => len,
             Partial::Ours(partial) => {

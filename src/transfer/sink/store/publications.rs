@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{ManifestFiles, ReferrerTags, StoreSinkOptions};
-use crate::oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
-use crate::store::{Publication, Store};
-use crate::transfer::referrers::make_index;
-use crate::transfer::{Plan, Referrer, Resolved, TransferError};
+use crate::referrers::make_index;
+use crate::{Plan, Referrer, Resolved, TransferError};
+use hod_oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
+use hod_store::{Publication, Store};
 
 /// What a store gets of the images of a plan with [`ReferrerTags::Carried`].
 pub fn publications(plan: &Plan) -> Vec<Publication> {

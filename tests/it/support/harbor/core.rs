@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use hod::oci::Digest;
+use hod_oci::Digest;
 use serde_json::{Value, json};
 
 use super::{Account, HarborState, Shared, answer as plain, error};

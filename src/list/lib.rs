@@ -46,7 +46,7 @@ pub use tags::{
 };
 pub use write::write_lines;
 
-use crate::oci::Registry;
+use hod_oci::Registry;
 
 /// The name of the images that are on the command line in place of a list.
 pub const COMMAND_LINE: &str = "the command line";
@@ -100,7 +100,7 @@ pub fn parse_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint::Hint as _;
+    use hod_report::Hint as _;
 
     fn source(text: &str) -> ListSource<'_> {
         ListSource {

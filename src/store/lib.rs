@@ -46,7 +46,7 @@ pub use stamp::{Soundness, examine, examine_foreign};
 pub use upload::Upload;
 pub use verify::{LinkFault, Problem, VerifyOutcome, verify};
 
-use crate::fsx::{self, DirLock, LockMode, MadeDirs};
+use hod_fsx::{DirLock, LockMode, MadeDirs};
 use layout::{PathKind, Tree};
 
 /// The directory of hod's own state, next to the tree.
@@ -94,7 +94,7 @@ impl Made {
     pub fn discard(&mut self) -> Result<bool, StoreError> {
         let state = self.lock_path.parent().unwrap_or(&self.lock_path);
         let has_none = self.outer.is_empty() && self.inner.is_empty();
-        if has_none || fsx::open_own_dir(state)?.is_none() {
+        if has_none || hod_fsx::open_own_dir(state)?.is_none() {
             return Ok(true);
         }
         let Some(_alone) = DirLock::try_acquire(&self.lock_path, LockMode::Exclusive)? else {
@@ -104,7 +104,7 @@ impl Made {
         if self.outer.contains(state) {
             // The lock file is removed last: a process that waited for it sees that it is gone and
             // starts again.
-            fsx::remove_file(&self.lock_path)?;
+            hod_fsx::remove_file(&self.lock_path)?;
         }
         self.outer.remove_empty()?;
         Ok(true)
@@ -172,7 +172,8 @@ impl Store {
             ]
         };
         for (ours, theirs) in dirs(self).iter().zip(&dirs(other)) {
-            if let (Some(ours), Some(theirs)) = (fsx::try_stat(ours)?, fsx::try_stat(theirs)?)
+            if let (Some(ours), Some(theirs)) =
+                (hod_fsx::try_stat(ours)?, hod_fsx::try_stat(theirs)?)
                 && ours.identity == theirs.identity
             {
                 return Ok(true);
@@ -183,7 +184,7 @@ impl Store {
 
     /// Fails if this user cannot write to the store at `path`, or cannot create it there; changes
     /// nothing. A single blob or repository may have an owner of its own all the same.
-    pub fn require_writable(path: &Path) -> Result<(), fsx::Error> {
+    pub fn require_writable(path: &Path) -> Result<(), hod_fsx::Error> {
         Tree::below(path).require_writable(path)
     }
 
@@ -219,7 +220,7 @@ impl Store {
         let lock = lock_state(&state, sharing, made)?;
         if let HeldLock::Alone(lock) = &lock {
             prune::restore(path, &state.join(TEMP_DIR), |digest| tree.blob(digest))?;
-            fsx::sweep_scratch(&state.join(TEMP_DIR))?;
+            hod_fsx::sweep_scratch(&state.join(TEMP_DIR))?;
             partial::sweep(path, &tree)?;
             original::sweep(path)?;
             if sharing == Sharing::WithOthers {
@@ -305,9 +306,9 @@ impl HeldLock {
 fn lock_state(state: &Path, sharing: Sharing, made: &mut Made) -> Result<HeldLock, StoreError> {
     loop {
         made.outer.make(state)?;
-        fsx::open_own_dir(state)?;
+        hod_fsx::open_own_dir(state)?;
         for dir in [TEMP_DIR, PARTIAL_DIR, ORIGINALS_DIR] {
-            fsx::open_own_dir(&state.join(dir))?;
+            hod_fsx::open_own_dir(&state.join(dir))?;
         }
         let lock = match DirLock::try_acquire(&made.lock_path, LockMode::Exclusive) {
             Ok(Some(lock)) => Ok(HeldLock::Alone(lock)),
@@ -320,7 +321,7 @@ fn lock_state(state: &Path, sharing: Sharing, made: &mut Made) -> Result<HeldLoc
         };
         match lock {
             // A run that came to nothing has just removed the directory.
-            Err(error) if error.kind() == fsx::IoKind::NotFound => {}
+            Err(error) if error.kind() == hod_fsx::IoKind::NotFound => {}
             lock => return Ok(lock?),
         }
     }

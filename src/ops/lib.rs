@@ -31,7 +31,6 @@ mod verify;
 mod why;
 mod written;
 
-pub use crate::transfer::SourceKind;
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
     BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target,
@@ -50,6 +49,7 @@ pub use diff::{
 };
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
+pub use hod_transfer::SourceKind;
 pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use input::{Input, Look, Registries, RegistriesOrigin, registry_list};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::fsx::{FileRange, read_chunks};
+use hod_fsx::{FileRange, read_chunks};
 
 /// Number of chunks buffered between the two sides.
 pub const CHUNKS_MAX: usize = 4;
@@ -188,7 +188,7 @@ async fn feed<E>(
     }
 }
 
-/// Streams a range of a file in chunks of [`crate::fsx::CHUNK_LEN`]; a file that ends early is an error.
+/// Streams a range of a file in chunks of [`hod_fsx::CHUNK_LEN`]; a file that ends early is an error.
 pub fn stream_file(range: FileRange) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream_file_seen(range, |_| Ok(()))
 }

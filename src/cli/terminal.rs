@@ -6,8 +6,6 @@ use std::sync::{Mutex, MutexGuard};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
-use crate::fsx;
-
 const TERMINAL: &str = "/dev/tty";
 /// The longest answer, in bytes: tokens are long.
 const LINE_LEN_MAX: u64 = 64 * 1024;
@@ -17,7 +15,7 @@ static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Whether what a person types is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Echo {
+pub(crate) enum Echo {
     Shown,
     Hidden,
 }
@@ -25,8 +23,8 @@ pub enum Echo {
 /// Waits for a line from the terminal, and returns it without its end; blocks.
 ///
 /// Code that ends the process meanwhile must call [`restore`].
-pub fn read_line(echo: Echo) -> io::Result<String> {
-    let terminal = fsx::open(Path::new(TERMINAL)).map_err(io::Error::other)?;
+pub(crate) fn read_line(echo: Echo) -> io::Result<String> {
+    let terminal = hod_fsx::open(Path::new(TERMINAL)).map_err(io::Error::other)?;
     let before = tcgetattr(&terminal)?;
     let mut during = before.clone();
     if echo == Echo::Hidden {
@@ -47,11 +45,11 @@ pub fn read_line(echo: Echo) -> io::Result<String> {
 }
 
 /// Takes back what an unanswered question did to the terminal; whether there was one.
-pub fn restore() -> bool {
+pub(crate) fn restore() -> bool {
     let Some(before) = asking().take() else {
         return false;
     };
-    if let Ok(terminal) = fsx::open(Path::new(TERMINAL)) {
+    if let Ok(terminal) = hod_fsx::open(Path::new(TERMINAL)) {
         // If the terminal cannot be restored, there is nothing else to do.
         let _ = tcsetattr(&terminal, SetArg::TCSADRAIN, &before);
     }

@@ -39,10 +39,10 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use tokio::net::TcpListener;
 
-use crate::fsx::{self, Durability};
-use crate::hint::Hint;
-use crate::report::{Event, Reporter};
-use crate::store::Store;
+use hod_fsx::Durability;
+use hod_report::Hint;
+use hod_report::{Event, Reporter};
+use hod_store::Store;
 
 pub use self::access_log::AccessLog;
 pub use self::content::{Content, ServedBundle};
@@ -93,7 +93,7 @@ impl fmt::Debug for ServeOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(transparent)]
-    File(fsx::Error),
+    File(hod_fsx::Error),
     #[error("`{}` has no certificate in PEM form", path.display())]
     NoCertificate { path: PathBuf },
     #[error("`{}` has no private key in PEM form", path.display())]

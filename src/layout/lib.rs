@@ -11,7 +11,7 @@
 //!     signature-1               left where they are, and not read
 //! ```
 //!
-//! Names come from the file system and bytes from anybody: paths are made from [`crate::oci`]'s
+//! Names come from the file system and bytes from anybody: paths are made from [`hod_oci`]'s
 //! types only, and manifests are checked against the digest they are asked for by.
 
 mod blob;
@@ -40,8 +40,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::fsx::{self, Durability, LinkMode};
-    use crate::oci::{ContentMismatch, Digest, Manifest};
+    use hod_fsx::{Durability, LinkMode};
+    use hod_oci::{ContentMismatch, Digest, Manifest};
 
     fn image(config: &[u8], layer: &[u8]) -> Manifest {
         let (config_digest, layer_digest) = (Digest::of(config), Digest::of(layer));
@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(layout.open_blob(&Digest::of(b"1")).unwrap().unwrap().len, 1);
         assert_eq!(layout.open_blob(&Digest::of(b"")).unwrap().unwrap().len, 0);
         assert!(layout.open_blob(&Digest::of(b"2")).unwrap().is_none());
-        let version = fsx::read(&path.join("version"), 99).unwrap();
+        let version = hod_fsx::read(&path.join("version"), 99).unwrap();
         assert_eq!(version, b"Directory Transport Version: 1.1\n");
-        assert_eq!(fsx::read_dir_names(&path).unwrap().len(), 7);
+        assert_eq!(hod_fsx::read_dir_names(&path).unwrap().len(), 7);
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("app:1");
         let source = root.path().join("source");
-        fsx::write_file(&source, b"layer").unwrap();
+        hod_fsx::write_file(&source, b"layer").unwrap();
         let link = |mode| {
             let mut writer = DirWriter::create(&path).unwrap();
             put_blob(&writer, b"");
@@ -136,7 +136,7 @@ mod tests {
         };
         assert_eq!(write(&path, b"{}", b"old"), Committed::Created);
         assert_eq!(link(LinkMode::Hard), Committed::Replaced);
-        assert_eq!(fsx::stat(&source).unwrap().n_links, 2);
+        assert_eq!(hod_fsx::stat(&source).unwrap().n_links, 2);
         let relink = || {
             let mut writer = DirWriter::create(&path).unwrap();
             for (name, bytes) in [
@@ -144,7 +144,7 @@ mod tests {
                 (Digest::of(b"layer"), b"layer"),
             ] {
                 let old = path.join(name.hex());
-                assert_eq!(fsx::read(&old, 9).unwrap(), bytes);
+                assert_eq!(hod_fsx::read(&old, 9).unwrap(), bytes);
                 writer.link_blob(&old, &name, LinkMode::Hard).unwrap();
             }
             writer
@@ -152,13 +152,13 @@ mod tests {
                 .unwrap();
             writer.commit(Durability::Deferred).unwrap()
         };
-        let before = fsx::stat(&path.join("manifest.json")).unwrap();
+        let before = hod_fsx::stat(&path.join("manifest.json")).unwrap();
         assert_eq!(relink(), Committed::Unchanged);
-        assert_eq!(fsx::stat(&path.join("manifest.json")).unwrap(), before);
+        assert_eq!(hod_fsx::stat(&path.join("manifest.json")).unwrap(), before);
         assert_eq!(link(LinkMode::Copy), Committed::Replaced);
-        assert_eq!(fsx::stat(&source).unwrap().n_links, 1);
+        assert_eq!(hod_fsx::stat(&source).unwrap().n_links, 1);
         assert_eq!(
-            fsx::read_dir_names(root.path()).unwrap(),
+            hod_fsx::read_dir_names(root.path()).unwrap(),
             ["app:1", "source"]
         );
     }
@@ -170,11 +170,11 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let path = root.path().join("app:1");
             write(&path, b"{}", b"1");
-            fsx::write_file(&path.join(file), b"precious").unwrap();
+            hod_fsx::write_file(&path.join(file), b"precious").unwrap();
             let error = DirWriter::create(&path).unwrap_err().to_string();
             assert!(error.ends_with(expect), "{error}");
-            assert_eq!(fsx::read(&path.join(file), 99).unwrap(), b"precious");
-            assert_eq!(fsx::read_dir_names(root.path()).unwrap(), ["app:1"]);
+            assert_eq!(hod_fsx::read(&path.join(file), 99).unwrap(), b"precious");
+            assert_eq!(hod_fsx::read_dir_names(root.path()).unwrap(), ["app:1"]);
         }
         check(
             "notes.txt",
@@ -196,7 +196,7 @@ mod tests {
             fill(&mut writer);
             let error = writer.commit(Durability::Deferred).unwrap_err().to_string();
             assert!(error.ends_with(expect), "{error}");
-            assert!(fsx::read_dir_names(root.path()).unwrap().is_empty());
+            assert!(hod_fsx::read_dir_names(root.path()).unwrap().is_empty());
         }
         let one = image(b"{}", b"1");
         let config = Digest::of(b"{}");
@@ -216,11 +216,11 @@ mod tests {
         check(
             |writer| {
                 let source = writer.destination().with_file_name("short");
-                fsx::write_file(&source, b"").unwrap();
+                hod_fsx::write_file(&source, b"").unwrap();
                 put_blob(writer, b"{}");
                 writer.link_blob(&source, &layer, LinkMode::Copy).unwrap();
                 writer.add_manifest_top(&one, None).unwrap();
-                fsx::remove_file(&source).unwrap();
+                hod_fsx::remove_file(&source).unwrap();
             },
             &format!("has 0 of the 1 bytes of `{layer}`"),
         );
@@ -258,16 +258,16 @@ mod tests {
         write(&path, b"{}", b"1");
         let open = || DirLayout::open(&path);
         let file = path.join(format!("{}.manifest.json", child.digest().hex()));
-        fsx::write_file(&file, b"{}").unwrap();
+        hod_fsx::write_file(&file, b"{}").unwrap();
         let error = open().unwrap().read_manifest(child.digest()).unwrap_err();
         assert!(matches!(error, LayoutError::Corrupt { .. }), "{error}");
         let blob = path.join(Digest::of(b"dir").hex());
-        fsx::create_dir_all(&blob).unwrap();
+        hod_fsx::create_dir_all(&blob).unwrap();
         let error = open().unwrap().open_blob(&Digest::of(b"dir")).unwrap_err();
         assert!(matches!(error, LayoutError::NotAFile { .. }), "{error}");
-        fsx::remove_file(&path.join("version")).unwrap();
+        hod_fsx::remove_file(&path.join("version")).unwrap();
         open().unwrap();
-        fsx::write_file(&path.join("version"), b"Directory Transport Version: 9.9\n").unwrap();
+        hod_fsx::write_file(&path.join("version"), b"Directory Transport Version: 9.9\n").unwrap();
         let error = open().unwrap_err().to_string();
         assert!(
             error.ends_with(
@@ -275,8 +275,8 @@ mod tests {
             ),
             "{error}"
         );
-        fsx::write_file(&path.join("version"), b"Directory Transport Version: 1.1").unwrap();
-        fsx::write_file(&path.join("manifest.json"), b"[{}]").unwrap();
+        hod_fsx::write_file(&path.join("version"), b"Directory Transport Version: 1.1").unwrap();
+        hod_fsx::write_file(&path.join("manifest.json"), b"[{}]").unwrap();
         assert!(matches!(
             open().unwrap().top_manifest(),
             Err(LayoutError::BadManifest { .. })
@@ -303,12 +303,12 @@ mod tests {
         writer.add_manifest_top(&top, None).unwrap();
         writer.commit(Durability::Deferred).unwrap();
         assert_eq!(
-            fsx::read(&path.join("version"), 99).unwrap(),
+            hod_fsx::read(&path.join("version"), 99).unwrap(),
             b"Directory Transport Version: 1.2\n"
         );
         let layout = DirLayout::open(&path).unwrap();
         assert!(layout.open_blob(&digest).unwrap().is_some());
-        fsx::rename(&path.join(format!("sha512-{hex}")), &path.join(hex)).unwrap();
+        hod_fsx::rename(&path.join(format!("sha512-{hex}")), &path.join(hex)).unwrap();
         assert!(layout.open_blob(&digest).unwrap().is_some());
     }
 }

@@ -12,18 +12,18 @@ use std::collections::BTreeSet;
 
 use minijinja::{Environment, UndefinedBehavior};
 
-use crate::hint::Hint;
+use hod_report::Hint;
 
 /// One of hod's own templates: its name, which is the path in the bundle, and its text.
 const BUILT_IN: [(&str, &str); 5] = [
-    ("MIRRORS.txt", include_str!("../templates/MIRRORS.txt")),
-    ("README.txt", include_str!("../templates/README.txt")),
+    ("MIRRORS.txt", include_str!("../../templates/MIRRORS.txt")),
+    ("README.txt", include_str!("../../templates/README.txt")),
     (
         "hod-serve.service",
-        include_str!("../templates/hod-serve.service"),
+        include_str!("../../templates/hod-serve.service"),
     ),
-    ("hosts.toml", include_str!("../templates/hosts.toml")),
-    ("install.sh", include_str!("../templates/install.sh")),
+    ("hosts.toml", include_str!("../../templates/hosts.toml")),
+    ("install.sh", include_str!("../../templates/install.sh")),
 ];
 /// The one of them that is run.
 const INSTALLER: &str = "install.sh";

@@ -24,17 +24,17 @@ mod source;
 mod timing;
 mod unmatched;
 
-pub use crate::oci::ReferrerMode;
 pub use attempt::Attempts;
 pub use chosen::ChosenImage;
-pub(crate) use config::{config_of, platform_of, read_config};
+pub use config::{config_of, platform_of, read_config};
 pub use endpoint::{Endpoint, EndpointError, FILE_EXTENSIONS, Stated, TRANSPORTS, Transport};
 pub use error::{TargetFailure, TransferError};
+pub use hod_oci::ReferrerMode;
 pub use kind::SourceKind;
 pub use open::{AtPath, OpenError, Opened};
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrers::{LocalReferrers, Referrer};
-pub(crate) use referrers::{join as join_referrers, layout_name};
+pub use referrers::{join as join_referrers, layout_name};
 pub use resolve::{
     AbsentChild, Holder, IndexMode, Resolution, Resolved, Wish, is_about_another, resolve,
     resolve_all,

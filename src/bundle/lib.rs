@@ -153,7 +153,6 @@ mod properties;
 #[cfg(test)]
 mod sample;
 
-pub use crate::tarball::{EntryPath, EntryPathError};
 pub use checksums::checksum_files;
 pub use copy::{Knowledge, NoKnowledge, Putting};
 pub use delta::Delta;
@@ -162,6 +161,7 @@ pub use format::{
     BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
     Part, Place,
 };
+pub use hod_tarball::{EntryPath, EntryPathError};
 pub use open_volume::ReadOptions;
 pub use plan::{BundleFile, CopyItem, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
 pub use reader::{Bundle, BundleKind};

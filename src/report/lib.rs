@@ -2,15 +2,18 @@
 
 pub mod amount;
 mod class;
+mod hint;
 mod reason;
+pub mod redact;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 pub use class::ErrorClass;
+pub use hint::{Hint, sentence};
 pub use reason::without_ids;
 
-use crate::oci::Digest;
+use hod_oci::Digest;
 
 /// How a blob was transferred to its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,6 @@ pub enum BlobRoute {
 
 /// One thing that happened.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// A stage of the work begins, for people: "resolving 143 images".
     Stage { text: &'a str },

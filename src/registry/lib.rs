@@ -98,7 +98,7 @@ pub use upload::{
     UploadStream,
 };
 
-use crate::oci::{Digest, Registry, RepositoryName, Tag};
+use hod_oci::{Digest, Registry, RepositoryName, Tag};
 
 /// One repository of one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
