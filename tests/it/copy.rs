@@ -4,12 +4,12 @@ mod garbled;
 mod layouts;
 mod targets;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::faults::{Effect, Fault, manifest_path, upload_path};
-use crate::support::images::{
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::faults::{Effect, Fault, manifest_path, upload_path};
+use hod_testkit::images::{
     Compression, Image, ImageBuilder, image, layer, menagerie, repository, tag,
 };
-use crate::support::registry::{Auth, RegistryOptions, Seen, TestRegistry};
+use hod_testkit::registry::{Auth, RegistryOptions, Seen, TestRegistry};
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, image: &Image) {

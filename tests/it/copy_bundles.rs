@@ -2,12 +2,12 @@
 //! and `pack` make.
 
 use crate::copy::{kinds, put_kinds, source};
-use crate::support::env::TestEnv;
-use crate::support::fault_proxy::FaultProxy;
-use crate::support::faults::{Effect, Fault};
-use crate::support::images::{Compression, ImageBuilder, layer, repository, tag};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, read};
+use hod_testkit::env::TestEnv;
+use hod_testkit::fault_proxy::FaultProxy;
+use hod_testkit::faults::{Effect, Fault};
+use hod_testkit::images::{Compression, ImageBuilder, layer, repository, tag};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, read};
 
 /// A registry with one image, whose layer is long enough to be cut, behind a proxy.
 fn large(env: &TestEnv) -> (TestRegistry, FaultProxy) {

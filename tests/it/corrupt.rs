@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::image;
-use crate::support::random::Random;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::image;
+use hod_testkit::random::Random;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{
     assert_same, exists, files, read, registry_files, registry_tree, tree, whole_images,
 };
-use crate::support::zoo::Zoo;
+use hod_testkit::zoo::Zoo;
 
 /// A bit of a file.
 #[derive(Debug, Clone, Copy)]
@@ -287,7 +287,7 @@ fn a_damaged_bundle_is_not_unpacked() {
 
 /// The first layer of the menagerie's `oci`, which others share.
 fn damage_a_layer(store: &Path) -> String {
-    let images = crate::support::images::menagerie();
+    let images = hod_testkit::images::menagerie();
     let (_, oci) = images.iter().find(|(kind, _)| *kind == "oci").unwrap();
     let hex = oci.top().blobs().nth(1).unwrap().digest.hex().to_owned();
     let mut files = registry_files(store).into_iter();

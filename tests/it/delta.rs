@@ -3,13 +3,13 @@
 
 use hod_bundle::{Bundle, BundleManifest, OriginKind, ReadOptions};
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::programs;
-use crate::support::registry::{Seen, TestRegistry};
-use crate::support::tree::{assert_same, exists, registry_tree, tree, whole_images};
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::programs;
+use hod_testkit::registry::{Seen, TestRegistry};
+use hod_testkit::tree::{assert_same, exists, registry_tree, tree, whole_images};
 
 /// An image of these layers, which others may have too.
 fn of_layers(seed: u64, layers: &[u64]) -> Image {

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::path::Path;
 
-use crate::support::env::{Output, TestEnv, finish};
+use hod_testkit::env::{Output, TestEnv, finish};
 
 fn demo(env: &TestEnv, hod: &str) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo.sh");

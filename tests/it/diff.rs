@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::ls::three;
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, ImageBuilder, layer};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, ImageBuilder, layer};
 
 fn differ(env: &TestEnv, line: &str) -> Value {
     let output = env.run_line(&format!("diff {line} --json")).success();

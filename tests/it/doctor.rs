@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::docker_registry::{self, DockerRegistry, Tls};
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::image;
-use crate::support::pki::Authority;
-use crate::support::programs;
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::docker_registry::{self, DockerRegistry, Tls};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::image;
+use hod_testkit::pki::Authority;
+use hod_testkit::programs;
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 /// The output with what differs from run to run under one name each.
 fn shown(env: &TestEnv, host: &str, output: &Output) -> String {

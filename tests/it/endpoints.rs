@@ -4,11 +4,11 @@ use std::path::Path;
 
 use hod_store::Store;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::image;
-use crate::support::registry::{RegistryOptions, TestRegistry};
-use crate::support::tree::{exists, tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::image;
+use hod_testkit::registry::{RegistryOptions, TestRegistry};
+use hod_testkit::tree::{exists, tree};
 
 /// The names of all images of a store, a blank between them.
 fn names(path: &Path) -> String {

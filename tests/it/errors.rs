@@ -22,7 +22,7 @@ use hod_transfer::{
     AbsentChild, BlobHolder, Holder, SizeClaim, TargetFailure, TransferError, Unmatched, Wish,
 };
 
-use crate::support::images::repository;
+use hod_testkit::images::repository;
 
 fn digest() -> Digest {
     Digest::of(b"")

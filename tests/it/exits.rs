@@ -6,10 +6,10 @@ use std::process::Stdio;
 use hod_store::Store;
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{Tree, exists, read, remove_tree, tree};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{Tree, exists, read, remove_tree, tree};
 
 /// A store, a bundle of it, a second one in volumes of which the last are missing, a list of an
 /// image that is nowhere, and things where outputs would be.

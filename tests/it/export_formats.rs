@@ -12,12 +12,12 @@ use std::path::Path;
 
 use hod_oci::{Digest, MediaType};
 
-use crate::support::docker_registry;
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Compression, Format, Image, ImageBuilder, index, layer, menagerie};
-use crate::support::programs;
-use crate::support::skopeo;
-use crate::support::tree::{assert_same, registry_tree, tree};
+use hod_testkit::docker_registry;
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Compression, Format, Image, ImageBuilder, index, layer, menagerie};
+use hod_testkit::programs;
+use hod_testkit::skopeo;
+use hod_testkit::tree::{assert_same, registry_tree, tree};
 
 /// Images that every format holds: one platform, every compression, a layer in common.
 fn plain_images() -> Vec<(&'static str, Image)> {
@@ -167,7 +167,7 @@ fn what_a_docker_archive_cannot_hold_is_refused_by_name() {
     let env = TestEnv::new();
     let one = plain_images().remove(0).1;
     let both = index(Format::Oci, &[one.clone(), plain_images().remove(2).1]);
-    let artifact = crate::support::images::artifact(9);
+    let artifact = hod_testkit::images::artifact(9);
     put(
         &env,
         &[
@@ -398,7 +398,7 @@ fn as_oci(env: &TestEnv, layout: &str) -> Image {
     let manifest = collection.read_manifest(&top).unwrap().unwrap();
     let read = |digest: &Digest| {
         let path = collection.blob_file(digest).unwrap();
-        crate::support::images::Blob::new(crate::support::tree::read(Path::new(&path)))
+        hod_testkit::images::Blob::new(hod_testkit::tree::read(Path::new(&path)))
     };
     let blobs = manifest.blobs().map(|blob| read(&blob.digest)).collect();
     Image {

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use hod_oci::Digest;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{
     Effect, Fault, any_path, blob_path, manifest_path, path_contains, upload_path,
 };
-use crate::support::images::menagerie;
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
-use crate::support::tree::{exists, whole_images};
-use crate::support::zoo::Zoo;
+use hod_testkit::images::menagerie;
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::tree::{exists, whole_images};
+use hod_testkit::zoo::Zoo;
 
 /// What passes when it is tried again.
 fn passing() -> Vec<Effect> {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use hod_fsx::WalkKind;
 use hod_store::Store;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Format, Image, ImageBuilder, index, layer};
-use crate::support::tree::remove_tree;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Format, Image, ImageBuilder, index, layer};
+use hod_testkit::tree::remove_tree;
 
 /// Where the fixtures are.
 pub(crate) fn dir() -> PathBuf {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Format, ImageBuilder, image, index};
-use crate::support::referrers::about;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::exists;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Format, ImageBuilder, image, index};
+use hod_testkit::referrers::about;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::exists;
 
 /// Where a verb puts what it moves.
 const OUT: &str = "out";

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use hod_bundle::{Bundle, ReadOptions};
 use serde_json::Value;
 
-use crate::support::disk::SmallDisk;
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::tree::exists;
+use hod_testkit::disk::SmallDisk;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::tree::exists;
 
 /// Three images of 700 kB, two of which share a layer, in two projects and none.
 fn site() -> TestEnv {

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hod_store::Store;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Compression, Image, ImageBuilder, Layer, layer, repository};
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Compression, Image, ImageBuilder, Layer, layer, repository};
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::registry::TestRegistry;
 
 fn base() -> Layer {
     layer(900, 4_000, Compression::Gzip)

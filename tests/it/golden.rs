@@ -16,9 +16,9 @@ use hod_bundle::{
 use hod_fsx::FileRange;
 use hod_oci::{Digest, MediaType, Platform, RepositoryName};
 
-use crate::support::env::TestEnv;
-use crate::support::tree::{read, whole_images};
-use crate::support::volumes::{joined, pack};
+use hod_testkit::env::TestEnv;
+use hod_testkit::tree::{read, whole_images};
+use hod_testkit::volumes::{joined, pack};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -558,7 +558,7 @@ fn frozen_bundles_are_verified_listed_and_unpacked() {
     let mut unpack = env.hod();
     unpack.args(["unpack", "-", "--output", "joined.d"]);
     unpack.stdin(hod_fsx::open(&env.path("divided.tar")).unwrap());
-    let _ = crate::support::env::finish(&mut unpack).success();
+    let _ = hod_testkit::env::finish(&mut unpack).success();
     let _ = env.run_line("verify joined.d").success();
     // What the delta counts on is there, or it is not.
     let delta = at("delta.tar");

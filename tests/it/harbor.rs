@@ -13,9 +13,9 @@ mod tokens;
 
 use base64::Engine as _;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::harbor::{Harbor, Kind, Role};
-use crate::support::images::{Image, image};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::harbor::{Harbor, Kind, Role};
+use hod_testkit::images::{Image, image};
 
 /// A place with a Harbor, logins for it, and a store `store` of a few images.
 pub(crate) struct Site {

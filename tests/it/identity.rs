@@ -8,8 +8,8 @@ mod units;
 use hod_oci::{Digest, Manifest};
 use serde_json::{Value, json};
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Blob, Image, ImageBuilder, Layer};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Blob, Image, ImageBuilder, Layer};
 
 /// Writes an OCI layout of these images, each with a name, to the directory `path`.
 fn write_layout(env: &TestEnv, path: &str, images: &[(&str, &Image)]) {

@@ -3,10 +3,10 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::image;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{Tree, tree, whole_images};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{Tree, tree, whole_images};
 
 const TREE: &str = "docker/registry/v2";
 
@@ -231,7 +231,7 @@ fn a_copy_by_hardlinks_says_what_to_do() {
         assert!(output.stderr.contains("`cp -al`"), "{}", output.stderr);
     }
     // What it says helps both.
-    crate::support::tree::remove_tree(&env.path("copy/.hod")).unwrap();
+    hod_testkit::tree::remove_tree(&env.path("copy/.hod")).unwrap();
     for dir in ["copy", "out"] {
         let line = format!("select all.txt --store store --output {dir} --add");
         env.run_line(&line).success();

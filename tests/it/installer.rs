@@ -9,13 +9,13 @@ mod serving;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::disk::SmallDisk;
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::static_hod::static_hod;
-use crate::support::tree::remove_tree;
+use hod_testkit::disk::SmallDisk;
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::static_hod::static_hod;
+use hod_testkit::tree::remove_tree;
 
 /// The shells that it must run under.
 const SHELLS: [&[&str]; 3] = [&["busybox", "sh"], &["dash"], &["bash", "--posix"]];

@@ -16,11 +16,11 @@ use std::path::Path;
 
 use hod_fsx::WalkKind;
 
-use crate::support::docker_registry::DockerRegistry;
-use crate::support::env::TestEnv;
-use crate::support::images::{Blob, Image, image, menagerie};
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::DockerRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Blob, Image, image, menagerie};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
 
 /// An image and the `repository:tag` that it has everywhere.
 type Named = (String, Image);

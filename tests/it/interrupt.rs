@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use hod_oci::Digest;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::faults::{Effect, Fault, any_path, blob_path, upload_path};
-use crate::support::images::{Compression, ImageBuilder, index, layer, menagerie};
-use crate::support::random::Random;
-use crate::support::registry::{RegistryOptions, TestRegistry};
-use crate::support::tree::{
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::faults::{Effect, Fault, any_path, blob_path, upload_path};
+use hod_testkit::images::{Compression, ImageBuilder, index, layer, menagerie};
+use hod_testkit::random::Random;
+use hod_testkit::registry::{RegistryOptions, TestRegistry};
+use hod_testkit::tree::{
     Tree, assert_same, exists, files, read, registry_tree, remove_tree, tree, whole_images,
 };
 
@@ -44,7 +44,7 @@ impl Site {
                 builder.layer(&shared).layer(&own).build()
             };
             let both = [of("amd64", 2000 + n), of("arm64", 3000 + n)];
-            let image = index(crate::support::images::Format::Oci, &both);
+            let image = index(hod_testkit::images::Format::Oci, &both);
             // Two tags a repository, and one image in many repositories.
             image.put_in(&store, &format!("app/{}:{n}", n / 2));
         }

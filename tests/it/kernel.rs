@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::programs::{are_here, is_sweep};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{Tree, exists, registry_tree, remove_tree, tree};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::programs::{are_here, is_sweep};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{Tree, exists, registry_tree, remove_tree, tree};
 
 /// The calls, and what may come of them. Not `read` and `write`: threads wake each other by them, and
 /// what wakes nobody cannot be told from a thread that is slow.

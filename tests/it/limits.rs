@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, any_path, blob_path, manifest_path};
-use crate::support::images::{Compression, image};
-use crate::support::images::{Format, ImageBuilder, Layer, index, layer};
-use crate::support::registry::{Auth, RegistryOptions, Seen, TestRegistry};
-use crate::support::tree::whole_images;
-use crate::support::zoo::Zoo;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, any_path, blob_path, manifest_path};
+use hod_testkit::images::{Compression, image};
+use hod_testkit::images::{Format, ImageBuilder, Layer, index, layer};
+use hod_testkit::registry::{Auth, RegistryOptions, Seen, TestRegistry};
+use hod_testkit::tree::whole_images;
+use hod_testkit::zoo::Zoo;
 
 /// What was asked, but for what is about images, of which `referrers` has the tests.
 fn lines(seen: &[Seen]) -> Vec<String> {

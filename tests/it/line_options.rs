@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::indexes::IndexBuilder;
-use crate::support::referrers::about;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, files};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::indexes::IndexBuilder;
+use hod_testkit::referrers::about;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, files};
 
 /// The digests of the blobs below a directory, however it is laid out.
 fn blobs(env: &TestEnv, dir: &str) -> BTreeSet<String> {

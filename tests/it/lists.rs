@@ -1,8 +1,8 @@
 //! Lists as people have them: what is read, what is refused, and what is said of it.
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::image;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::registry::TestRegistry;
 
 /// Pulls the list and returns what the store then has, a line each.
 fn pulled(bytes: &[u8]) -> String {

@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use crate::support::docker_registry::{self, DockerRegistry, Door, PASSWORD, USER};
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::image;
-use crate::support::programs;
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
-use crate::support::skopeo;
-use crate::support::tree::remove_tree;
+use hod_testkit::docker_registry::{self, DockerRegistry, Door, PASSWORD, USER};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::programs;
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::skopeo;
+use hod_testkit::tree::remove_tree;
 
 /// A registry that lets [`USER`] in.
 fn locked(auth: fn(String, String) -> Auth) -> TestRegistry {

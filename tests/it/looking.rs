@@ -6,11 +6,11 @@ mod verifying;
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
-use crate::support::images::{Compression, Format, Image, ImageBuilder, index, layer};
-use crate::support::referrers::about;
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
+use hod_testkit::images::{Compression, Format, Image, ImageBuilder, index, layer};
+use hod_testkit::referrers::about;
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 /// `acme/api:1`, for one platform, and `acme/web:1`, for two; they share a layer.
 pub(crate) struct Site {
@@ -558,7 +558,7 @@ fn images_are_found_under_the_names_that_flags_of_a_push_gave_them() {
         assert_eq!(found["images"][0]["change"], "changed", "{found}");
         assert_eq!(found["images"][0]["line"], "list.txt:2", "{found}");
         hod_fsx::remove_file(&env.path("have.json")).unwrap();
-        crate::support::tree::remove_tree(&env.path("copied")).unwrap();
+        hod_testkit::tree::remove_tree(&env.path("copied")).unwrap();
     }
     // A rule that is about no image is a slip.
     for line in [

@@ -3,11 +3,11 @@
 use hod_bundle::{Bundle, ReadOptions};
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, index, layer};
-use crate::support::referrers::{about, cosign_tag, signatures};
-use crate::support::tree;
-use crate::support::zoo::Zoo;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, index, layer};
+use hod_testkit::referrers::{about, cosign_tag, signatures};
+use hod_testkit::tree;
+use hod_testkit::zoo::Zoo;
 
 fn listed(env: &TestEnv, line: &str) -> Value {
     let output = env.run_line(&format!("ls {line} --json")).success();
@@ -146,7 +146,7 @@ fn what_is_about_images_belongs_to_them() {
             .layer(&layer(9, 500, Compression::Gzip))
             .build()
     });
-    let image = index(crate::support::images::Format::Oci, &platforms);
+    let image = index(hod_testkit::images::Format::Oci, &platforms);
     image.put_in(&store, "acme/api:1");
     let sbom = about(platforms[0].top(), "x/sbom", 2);
     sbom.put_in(&store, "acme/api");

@@ -65,7 +65,6 @@ mod serve;
 mod signals;
 mod signatures;
 mod space;
-mod support;
 mod terminal;
 mod tokens;
 mod trust;

@@ -6,10 +6,10 @@ use hod_bundle::{Bundle, BundleFile, BundleManifest, FileContent, ReadOptions};
 use hod_oci::Digest;
 
 use crate::delta::{orders, packed};
-use crate::support::bundles::pack_again;
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
-use crate::support::tree::{assert_same, exists, registry_tree, whole_images};
+use hod_testkit::bundles::pack_again;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, image, layer};
+use hod_testkit::tree::{assert_same, exists, registry_tree, whole_images};
 
 fn manifest(env: &TestEnv, name: &str) -> BundleManifest {
     let bundle = Bundle::open(&env.path(name), &ReadOptions::default()).unwrap();

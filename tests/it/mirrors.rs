@@ -1,9 +1,9 @@
 //! `registries.conf`: mirrors that serve, lack, refuse and fail; blocked registries; short names.
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, any_path, blob_path, manifest_path};
-use crate::support::images::{Image, image, repository, tag};
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, any_path, blob_path, manifest_path};
+use hod_testkit::images::{Image, image, repository, tag};
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 struct Site {
     env: TestEnv,
@@ -219,7 +219,7 @@ fn a_short_name_of_the_users_own_is_resolved_and_told() {
     command.env("CONTAINERS_REGISTRIES_CONF", &conf);
     command.args(["pull", "list.txt", "--store", "store", "--platform", "all"]);
     command.args(["--lock", "list.lock"]);
-    let output = crate::support::env::finish(&mut command).success();
+    let output = hod_testkit::env::finish(&mut command).success();
     assert!(
         output.stderr.contains("`app` is `") && output.stderr.contains("my.conf"),
         "{}",
@@ -252,7 +252,7 @@ fn a_file_that_cannot_be_read_stops_before_anything_is_asked() {
     let mut command = site.env.hod();
     command.env("CONTAINERS_REGISTRIES_CONF", "/nonexistent.conf");
     command.args(["pull", "list.txt", "--store", "store"]);
-    let output = crate::support::env::finish(&mut command).exits(2);
+    let output = hod_testkit::env::finish(&mut command).exits(2);
     assert!(
         output.stderr.contains("/nonexistent.conf"),
         "{}",

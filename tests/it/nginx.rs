@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::docker_registry::{self, DockerRegistry, Door, PASSWORD, USER};
-use crate::support::env::TestEnv;
-use crate::support::faults::{blob_path, upload_path};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::nginx::{self, Nginx};
-use crate::support::programs::are_here;
-use crate::support::tree::whole_images;
+use hod_testkit::docker_registry::{self, DockerRegistry, Door, PASSWORD, USER};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{blob_path, upload_path};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::nginx::{self, Nginx};
+use hod_testkit::programs::are_here;
+use hod_testkit::tree::whole_images;
 
 const MIB: usize = 1024 * 1024;
 

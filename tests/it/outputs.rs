@@ -6,10 +6,10 @@ use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{assert_same, exists, read, tree};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{assert_same, exists, read, tree};
 
 fn site() -> TestEnv {
     let env = TestEnv::in_memory();

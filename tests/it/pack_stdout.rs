@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::tree::{exists, read};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::tree::{exists, read};
 
 fn site() -> TestEnv {
     let env = TestEnv::in_memory();

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, read};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, read};
 
 /// The length of the layer that is not read when it need not be.
 const LEN: usize = 700_000;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Compression, Format, Image, ImageBuilder, image, index, layer};
-use crate::support::referrers::about;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Compression, Format, Image, ImageBuilder, image, index, layer};
+use hod_testkit::referrers::about;
+use hod_testkit::registry::TestRegistry;
 
 /// The kinds of ends; a name that is not `registry` is a transport too.
 const KINDS: [&str; 7] = [

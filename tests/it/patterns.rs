@@ -4,11 +4,11 @@ use std::path::Path;
 
 use hod_store::Store;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::{Image, image, repository, tag};
-use crate::support::referrers::{cosign_tag, signatures};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::{Image, image, repository, tag};
+use hod_testkit::referrers::{cosign_tag, signatures};
+use hod_testkit::registry::TestRegistry;
 
 const TAGS: [&str; 8] = [
     "1.9.0",
@@ -289,7 +289,7 @@ fn a_local_source_is_asked_for_the_tags_that_it_has() {
         "list.txt",
         "--no-referrers",
     ]);
-    crate::support::env::finish(piped.stdin(bundle)).success();
+    hod_testkit::env::finish(piped.stdin(bundle)).success();
     assert_eq!(names(target.store().path()), expect, "from a pipe");
     env.write("list.txt", "app/web:>=1.2 <2\napp/web:>=9\nno/such:*");
     let refused = env

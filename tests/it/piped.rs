@@ -6,12 +6,12 @@ use std::process::{Child, Stdio};
 
 use hod_bundle::{Bundle, Place, ReadOptions};
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{Tree, assert_same, exists, read, registry_tree, tree, whole_images};
-use crate::support::volumes::{divide, joined};
-use crate::support::zoo::Zoo;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{Tree, assert_same, exists, read, registry_tree, tree, whole_images};
+use hod_testkit::volumes::{divide, joined};
+use hod_testkit::zoo::Zoo;
 
 /// Small enough for the largest layer to be cut.
 const VOLUME_SIZE: u64 = 320_000;

@@ -8,10 +8,10 @@ use hod_oci::Digest;
 use hod_store::Store;
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Image, ImageBuilder, repository, tag};
-use crate::support::indexes::IndexBuilder;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Image, ImageBuilder, repository, tag};
+use hod_testkit::indexes::IndexBuilder;
+use hod_testkit::registry::TestRegistry;
 
 /// What `BuildKit` makes for three platforms, without those children of which `is_missing` says so.
 fn built(seed: u64, is_missing: impl Fn(usize) -> bool) -> (Image, Vec<Digest>) {

@@ -8,13 +8,13 @@ mod unchanged;
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path};
-use crate::support::images::{Compression, ImageBuilder, image, layer, menagerie, repository, tag};
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer, menagerie, repository, tag};
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 /// Pulls with the registry as the source of unqualified names.
-fn pull(env: &TestEnv, registry: &TestRegistry, rest: &str) -> crate::support::env::Output {
+fn pull(env: &TestEnv, registry: &TestRegistry, rest: &str) -> hod_testkit::env::Output {
     env.run_line(&format!(
         "pull list.txt --store store --source {} {rest}",
         registry.host()
@@ -126,7 +126,7 @@ fn a_list_says_where_images_go() {
     command.args(["pull", "-", "--store", "other", "--source", host]);
     let file = hod_fsx::open(&env.path("lists/b.list")).unwrap();
     command.stdin(file);
-    let output = crate::support::env::finish(&mut command).success();
+    let output = hod_testkit::env::finish(&mut command).success();
     assert_eq!(output.stdout, moved);
 }
 

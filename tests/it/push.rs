@@ -2,10 +2,10 @@
 
 use hod_oci::RepositoryName;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, any_path, manifest_path, upload_path};
-use crate::support::images::{Image, image, menagerie, repository, tag};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, any_path, manifest_path, upload_path};
+use hod_testkit::images::{Image, image, menagerie, repository, tag};
+use hod_testkit::registry::TestRegistry;
 
 #[track_caller]
 fn has(registry: &TestRegistry, name: &str, at: &str, image: &Image) {

@@ -10,8 +10,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::fixtures;
-use crate::support::env::{TestEnv, finish};
-use crate::support::programs;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::programs;
 
 const VERBS: [&str; 19] = [
     "bundle",

@@ -7,15 +7,15 @@ use hod_oci::{Digest, Manifest};
 
 use crate::harbor::Site;
 use crate::ls::three;
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::harbor::{Kind, Refusal};
-use crate::support::images::{Image, artifact, image, menagerie};
-use crate::support::programs;
-use crate::support::referrers::{about, cosign_tag, signatures, without_api};
-use crate::support::registry::TestRegistry;
-use crate::support::zoo::Zoo;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::harbor::{Kind, Refusal};
+use hod_testkit::images::{Image, artifact, image, menagerie};
+use hod_testkit::programs;
+use hod_testkit::referrers::{about, cosign_tag, signatures, without_api};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::zoo::Zoo;
 
 fn read(env: &TestEnv, name: &str) -> Receipt {
     Receipt::parse(env.read(name).as_bytes()).unwrap()

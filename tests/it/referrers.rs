@@ -7,14 +7,14 @@ mod target;
 
 use hod_oci::{Digest, ReferrerTag};
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::{Format, Image, ImageBuilder, image, index, repository, tag};
-use crate::support::referrers::{
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::{Format, Image, ImageBuilder, image, index, repository, tag};
+use hod_testkit::referrers::{
     about, cosign_tag, forget_api, index_tag, path_is_signature, signatures, without_api,
 };
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{assert_same, exists, read, registry_tree, whole_images};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{assert_same, exists, read, registry_tree, whole_images};
 
 /// An index of two platforms with everything about it that there can be.
 struct Signed {

@@ -5,11 +5,11 @@ mod arguments;
 use hod_oci::MediaType;
 use serde_json::json;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, manifest_path};
-use crate::support::images::{Image, image};
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, manifest_path};
+use hod_testkit::images::{Image, image};
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::registry::TestRegistry;
 
 /// The text on one line, as it was before it was wrapped.
 fn flat(output: &Output) -> String {

@@ -11,14 +11,14 @@ use hod_oci::Digest;
 use hod_store::Store;
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{
     Compression, Format, Image, ImageBuilder, image, index, layer, menagerie,
 };
-use crate::support::programs::are_here;
-use crate::support::random::Random;
-use crate::support::referrers::{about, cosign_tag, signatures};
-use crate::support::tree::{
+use hod_testkit::programs::are_here;
+use hod_testkit::random::Random;
+use hod_testkit::referrers::{about, cosign_tag, signatures};
+use hod_testkit::tree::{
     Tree, assert_same, exists, files, read, registry_tree, tree, visible_images, whole_images,
 };
 

@@ -4,11 +4,11 @@ mod junit;
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
-use crate::support::images::{Format, ImageBuilder, image, index};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::exists;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
+use hod_testkit::images::{Format, ImageBuilder, image, index};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::exists;
 use junit::Suite;
 
 /// All three files.

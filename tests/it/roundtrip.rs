@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::support::env::finish;
-use crate::support::faults::manifest_path;
-use crate::support::images::menagerie;
-use crate::support::random::Random;
-use crate::support::registry::{Seen, TestRegistry};
-use crate::support::tree::{assert_same, files, inodes, read, registry_tree, tree, whole_images};
-use crate::support::zoo::Zoo;
+use hod_testkit::env::finish;
+use hod_testkit::faults::manifest_path;
+use hod_testkit::images::menagerie;
+use hod_testkit::random::Random;
+use hod_testkit::registry::{Seen, TestRegistry};
+use hod_testkit::tree::{assert_same, files, inodes, read, registry_tree, tree, whole_images};
+use hod_testkit::zoo::Zoo;
 
 #[test]
 fn what_is_packed_is_unpacked() {

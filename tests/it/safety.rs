@@ -5,11 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::env::TestEnv;
-use crate::support::fault_proxy::wait_until;
-use crate::support::images::{Compression, ImageBuilder, layer, menagerie};
-use crate::support::registry::{RegistryOptions, TestRegistry};
-use crate::support::tree::{exists, read, whole_images};
+use hod_testkit::env::TestEnv;
+use hod_testkit::fault_proxy::wait_until;
+use hod_testkit::images::{Compression, ImageBuilder, layer, menagerie};
+use hod_testkit::registry::{RegistryOptions, TestRegistry};
+use hod_testkit::tree::{exists, read, whole_images};
 
 /// A store with images, a bundle of it that is more than a pipe holds, and a truncated one.
 fn site() -> TestEnv {
@@ -73,7 +73,7 @@ fn a_failing_unpack_leaves_what_another_run_pulled() {
         });
         assert_eq!(whole_images(&env.path("out")), images);
         let _ = env.run_line("verify out").success();
-        crate::support::tree::remove_tree(&env.path("out")).unwrap();
+        hod_testkit::tree::remove_tree(&env.path("out")).unwrap();
     }
 }
 
@@ -155,9 +155,9 @@ fn a_state_that_is_a_link_is_refused_by_name() {
             assert!(said.contains("symbolic link"), "{said}");
             assert!(said.contains("hint: "), "{said}");
         }
-        let left = crate::support::tree::files(&victim).len();
+        let left = hod_testkit::tree::files(&victim).len();
         assert_eq!(left, 3, "{link} {dir}");
-        crate::support::tree::remove_tree(&output).unwrap();
+        hod_testkit::tree::remove_tree(&output).unwrap();
     }
 }
 
@@ -165,7 +165,7 @@ fn a_state_that_is_a_link_is_refused_by_name() {
 fn a_blob_that_is_a_directory_is_named() {
     let env = site();
     env.write("list.txt", "app/large:1\n");
-    let blob = crate::support::tree::registry_files(&env.path("store"))
+    let blob = hod_testkit::tree::registry_files(&env.path("store"))
         .into_iter()
         .find(|path| path.ends_with("data"))
         .unwrap();
@@ -212,10 +212,10 @@ fn an_export_does_not_build_in_a_directory_of_others() {
 }
 
 /// Runs a script in which `$HOD` is the program.
-fn shell(env: &TestEnv, script: &str) -> crate::support::env::Output {
+fn shell(env: &TestEnv, script: &str) -> hod_testkit::env::Output {
     let mut shell = env.command("bash");
     let shell = shell.args(["-c", script]);
-    crate::support::env::finish(shell.env("HOD", env!("CARGO_BIN_EXE_hod")))
+    hod_testkit::env::finish(shell.env("HOD", env!("CARGO_BIN_EXE_hod")))
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn an_export_copies_between_two_mounts_of_one_disk_and_a_select_says_how() {
     if probe.code != Some(0) {
         // Only root may mount, and not in every container.
         let what = "no mounts here: exports between them are not tested";
-        crate::support::programs::note(what);
+        hod_testkit::programs::note(what);
         return;
     }
     for format in ["dir", "oci"] {

@@ -1,8 +1,8 @@
 //! Secrets are never printed, and a wish for signatures is never dropped silently.
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::image;
-use crate::support::puppet::{Puppet, Reply};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::puppet::{Puppet, Reply};
 
 /// What must not be seen.
 const SECRET: &str = "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA0Secret0";

@@ -1,13 +1,13 @@
 //! Tests of the tests' own tools: a fault that does not strike proves nothing.
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::faults::{
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::faults::{
     Effect, Fault, any_path, blob_path, manifest_path, path_contains, upload_path,
 };
-use crate::support::http;
-use crate::support::images::{self, Blob, ImageBuilder, menagerie};
-use crate::support::programs::{Look, look};
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::http;
+use hod_testkit::images::{self, Blob, ImageBuilder, menagerie};
+use hod_testkit::programs::{Look, look};
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 #[test]
 fn the_program_finds_nothing_of_the_users_own() {

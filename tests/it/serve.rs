@@ -16,11 +16,11 @@ use hod_server::{Access, Front, ServeOptions, Serving};
 use hod_store::Store;
 use serde_json::json;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::http;
-use crate::support::images::{self, Blob, Image, menagerie, repository, tag};
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::http;
+use hod_testkit::images::{self, Blob, Image, menagerie, repository, tag};
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::image;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::image;
+use hod_testkit::registry::TestRegistry;
 
 /// Far more than an end takes; whoever waits for longer waits for good.
 const END_MAX: Duration = Duration::from_secs(30);

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::support::disk::SmallDisk;
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, blob_path};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::registry::{RegistryOptions, TestRegistry};
-use crate::support::tree::{exists, files, registry_tree, remove_tree, tree, whole_images};
+use hod_testkit::disk::SmallDisk;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, blob_path};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::registry::{RegistryOptions, TestRegistry};
+use hod_testkit::tree::{exists, files, registry_tree, remove_tree, tree, whole_images};
 
 const N_IMAGES: u64 = 4;
 /// Of all images.

@@ -1,7 +1,7 @@
 //! Text from outside reaches no terminal as it is: it moves no cursor, and begins no line.
 
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Format, ImageBuilder, index};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Format, ImageBuilder, index};
 
 /// A text that would change its colour, end its line and set the title of the window.
 const EVIL: &str = "x\u{1b}[31m\nFAKE \u{9b}2J\u{202e}\u{1b}]0;pwn\u{7}";

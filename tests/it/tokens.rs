@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use crate::support::docker_registry::{self, DockerRegistry, PASSWORD, USER};
-use crate::support::env::TestEnv;
-use crate::support::faults::upload_path;
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::programs::are_here;
-use crate::support::relay::{Deed, Relay};
-use crate::support::token_server::{Asked, TokenOptions, TokenServer};
-use crate::support::tree::whole_images;
+use hod_testkit::docker_registry::{self, DockerRegistry, PASSWORD, USER};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::upload_path;
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::programs::are_here;
+use hod_testkit::relay::{Deed, Relay};
+use hod_testkit::token_server::{Asked, TokenOptions, TokenServer};
+use hod_testkit::tree::whole_images;
 
 const MIB: usize = 1024 * 1024;
 

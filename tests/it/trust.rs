@@ -1,13 +1,13 @@
 //! Whom hod trusts, whom it shows a certificate, and through whom it goes.
 
-use crate::support::docker_registry::{self, DockerRegistry, Tls};
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::image;
-use crate::support::pki::Authority;
-use crate::support::programs;
-use crate::support::proxy::{Kind, Proxy};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::remove_tree;
+use hod_testkit::docker_registry::{self, DockerRegistry, Tls};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::pki::Authority;
+use hod_testkit::programs;
+use hod_testkit::proxy::{Kind, Proxy};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::remove_tree;
 
 fn write_certs(env: &TestEnv, host: &str, files: &[(&str, &str)]) {
     let dir = env.home().join(".config/containers/certs.d").join(host);
@@ -88,7 +88,7 @@ fn a_self_signed_certificate_is_trusted_for_itself() {
     let host = registry.host();
     image(1).put_in(&env.store("mine"), "team/app:1");
     let push = format!("push mine {host} --retries 0");
-    let named = |name: &str, pair: &crate::support::pki::Pair| {
+    let named = |name: &str, pair: &hod_testkit::pki::Pair| {
         let file = env.write(name, &pair.certificate);
         format!("{push} --ca {}", file.display())
     };
@@ -138,7 +138,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     assert!(output.stderr.contains("client.cert"), "{}", output.stderr);
     // One that the server does not know.
     let stranger = servers.client();
-    let pair = |pair: &crate::support::pki::Pair| {
+    let pair = |pair: &hod_testkit::pki::Pair| {
         write_certs(
             &env,
             host,

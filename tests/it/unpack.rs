@@ -2,9 +2,9 @@
 
 use hod_bundle::{Bundle, ReadOptions};
 
-use crate::support::env::TestEnv;
-use crate::support::images::{image, menagerie};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{image, menagerie};
+use hod_testkit::registry::TestRegistry;
 
 /// A bundle of two images, and the same with one byte of its last blob flipped.
 fn bundles() -> TestEnv {

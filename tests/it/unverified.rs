@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Image, image};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{files, read};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Image, image};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{files, read};
 
 /// A store, an OCI layout and a `dir:` layout of one image.
 fn site() -> (TestEnv, Image) {

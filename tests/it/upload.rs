@@ -6,9 +6,9 @@ mod rules;
 
 use std::path::PathBuf;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::relay::{Passed, Relay};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::relay::{Passed, Relay};
 
 pub(crate) const MIB: usize = 1024 * 1024;
 

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hod_bundle::{Bundle, BundleBlob, ReadOptions};
 use hod_oci::Digest;
 
-use crate::support::bundles::{leave_out, pack_again};
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, whole_images};
+use hod_testkit::bundles::{leave_out, pack_again};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, whole_images};
 
 /// How many volumes there are.
 const N_VOLUMES: u32 = 4;

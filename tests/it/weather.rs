@@ -6,13 +6,13 @@ use std::process::{Child, Stdio};
 
 use hod_oci::Digest;
 
-use crate::support::docker_registry::{DockerRegistry, PROGRAM};
-use crate::support::env::TestEnv;
-use crate::support::fault_proxy::{FaultProxy, Passed};
-use crate::support::faults::{Effect, Fault, any_path, blob_path, manifest_path, upload_path};
-use crate::support::images::{Compression, Image, ImageBuilder, Layer, layer};
-use crate::support::programs::{are_here, note};
-use crate::support::tree::whole_images;
+use hod_testkit::docker_registry::{DockerRegistry, PROGRAM};
+use hod_testkit::env::TestEnv;
+use hod_testkit::fault_proxy::{FaultProxy, Passed};
+use hod_testkit::faults::{Effect, Fault, any_path, blob_path, manifest_path, upload_path};
+use hod_testkit::images::{Compression, Image, ImageBuilder, Layer, layer};
+use hod_testkit::programs::{are_here, note};
+use hod_testkit::tree::whole_images;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -470,12 +470,12 @@ fn after_a_kill_only_the_rest_is_fetched() {
     let mut child = site.start("store");
     site.proxy.wait_for_stalls(1);
     let partial = site.partial("store");
-    crate::support::fault_proxy::wait_until(|| file_len(&partial) == 5 * MIB);
+    hod_testkit::fault_proxy::wait_until(|| file_len(&partial) == 5 * MIB);
     child.kill().unwrap();
     child.wait().unwrap();
     let is_layer = site.is_layer();
     let has_ended = || site.proxy.passed().iter().any(|seen| is_layer(&seen.path));
-    crate::support::fault_proxy::wait_until(has_ended);
+    hod_testkit::fault_proxy::wait_until(has_ended);
     site.proxy.heal();
     let _ = site.take_layer_gets();
     assert_eq!(file_len(&partial), 5 * MIB);

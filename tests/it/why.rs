@@ -4,9 +4,9 @@ use hod_oci::Manifest;
 use serde_json::{Value, json};
 
 use crate::ls::three;
-use crate::support::env::TestEnv;
-use crate::support::images::{Blob, Compression, Format, Image, ImageBuilder, index, layer};
-use crate::support::referrers::{cosign_tag, signatures};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Blob, Compression, Format, Image, ImageBuilder, index, layer};
+use hod_testkit::referrers::{cosign_tag, signatures};
 
 fn explain(env: &TestEnv, line: &str) -> Value {
     let output = env.run_line(&format!("why {line} --json")).success();

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::tree::{exists, tree};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::tree::{exists, tree};
 
 fn with_images() -> TestEnv {
     let env = TestEnv::in_memory();

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{has, layouts};
-use crate::support::env::{Output, TestEnv};
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains, upload_path};
-use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::whole_images;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path, path_contains, upload_path};
+use hod_testkit::images::{Compression, Image, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::whole_images;
 
 /// The lines that carry what is named in `one.txt` from a registry to each kind of target.
 fn lines(from: &TestRegistry, to: &TestRegistry) -> Vec<String> {

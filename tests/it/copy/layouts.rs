@@ -3,13 +3,13 @@
 use hod_oci::{Digest, MediaType};
 
 use super::{kinds, names, put_kinds, source};
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault};
-use crate::support::images::{Image, image, repository, tag};
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
-use crate::support::tree::{assert_same, registry_tree, tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault};
+use hod_testkit::images::{Image, image, repository, tag};
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
+use hod_testkit::tree::{assert_same, registry_tree, tree};
 
 /// The images that a `docker save` archive holds.
 const PLAIN: [&str; 5] = ["docker", "oci", "twice", "zero", "inline"];

@@ -1,11 +1,11 @@
 //! What is found at the targets of a copy before anything is changed at any of them.
 
 use super::{large, source};
-use crate::support::disk::SmallDisk;
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::image;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::files;
+use hod_testkit::disk::SmallDisk;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::image;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::files;
 
 #[test]
 fn a_finding_at_one_target_of_any_kind_changes_nothing_at_the_others() {

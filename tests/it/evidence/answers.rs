@@ -1,12 +1,12 @@
 //! Targets that answer success and have nothing.
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path};
-use crate::support::images::{Image, image};
-use crate::support::programs;
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::registry::TestRegistry;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path};
+use hod_testkit::images::{Image, image};
+use hod_testkit::programs;
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::registry::TestRegistry;
 
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Access denied</title></head></html>";
 

@@ -3,10 +3,10 @@
 use hod_store::Store;
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::tree;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::tree;
 
 fn images() -> [Image; 2] {
     let shared = layer(50, 4_000, Compression::Uncompressed);

@@ -5,10 +5,10 @@ use std::path::Path;
 use hod_oci::Digest;
 
 use super::sources::{damage, layer_of};
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{files, read};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{files, read};
 
 /// The kinds of sources, how each is made, and the verbs that read it.
 const KINDS: [(&str, &str, &[&str]); 5] = [

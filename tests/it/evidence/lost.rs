@@ -1,9 +1,9 @@
 //! A registry whose storage lost bytes: the blob is damaged there, and the manifest is right.
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
 
 #[test]
 fn lost_bytes_are_not_blamed_on_the_manifest() {

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, manifest_path};
-use crate::support::images::{Blob, Image, ImageBuilder, image, index};
-use crate::support::referrers::{about, cosign_tag, signatures};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, manifest_path};
+use hod_testkit::images::{Blob, Image, ImageBuilder, image, index};
+use hod_testkit::referrers::{about, cosign_tag, signatures};
+use hod_testkit::registry::TestRegistry;
 
 /// How registries answer the HEAD of a manifest that a GET gives.
 const HEADS: [u16; 5] = [400, 403, 404, 405, 412];
@@ -189,15 +189,15 @@ fn two_platforms() -> Image {
     let child = |seed: u64, architecture: &str| {
         ImageBuilder::oci(seed)
             .platform("linux", architecture)
-            .layer(&crate::support::images::layer(
+            .layer(&hod_testkit::images::layer(
                 seed,
                 3000,
-                crate::support::images::Compression::Gzip,
+                hod_testkit::images::Compression::Gzip,
             ))
             .build()
     };
     index(
-        crate::support::images::Format::Oci,
+        hod_testkit::images::Format::Oci,
         &[child(770, "amd64"), child(771, "arm64")],
     )
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::faults::manifest_path;
-use crate::support::images::{Compression, Image, ImageBuilder, image, layer};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{files, read};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::faults::manifest_path;
+use hod_testkit::images::{Compression, Image, ImageBuilder, image, layer};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{files, read};
 
 /// Flips a bit in the middle of `content` wherever a file has it; returns the files.
 pub(super) fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
@@ -31,7 +31,7 @@ pub(super) fn damage(root: &Path, content: &[u8]) -> Vec<PathBuf> {
 }
 
 /// The largest blob of an image, which is a layer.
-pub(super) fn layer_of(image: &Image) -> &crate::support::images::Blob {
+pub(super) fn layer_of(image: &Image) -> &hod_testkit::images::Blob {
     image
         .blobs
         .iter()

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use hod_store::Store;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Blob, Image, image};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::read;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Blob, Image, image};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::read;
 
 /// Changes a byte of a blob where it is, as a text editor or a bad disk driver would.
 #[expect(clippy::disallowed_methods, reason = "a file is written in place")]

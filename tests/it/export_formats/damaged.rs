@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use super::{plain_images, put};
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::tree::{assert_same, tree};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::tree::{assert_same, tree};
 
 /// An archive of each kind, by the transport that says what it is.
 fn archives(env: &TestEnv) -> [(&'static str, Vec<u8>); 2] {

@@ -6,8 +6,8 @@ use tar::{EntryType, Header};
 
 use super::sources::tar as tar_of;
 use super::{plain_images, put};
-use crate::support::env::TestEnv;
-use crate::support::tree::{assert_same, tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::tree::{assert_same, tree};
 
 /// One more member of an archive.
 fn member(path: &str, kind: EntryType, change: impl FnOnce(&mut Header)) -> Vec<u8> {

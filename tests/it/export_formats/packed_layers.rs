@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::damaged::{flipped, garbage, gzip, zstd};
 use super::sources::tar;
-use crate::support::env::TestEnv;
-use crate::support::images::noise;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::tree;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::noise;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::tree;
 
 /// An image of an archive: its name, and for each layer the member and the diff id.
 struct Saved<'a> {

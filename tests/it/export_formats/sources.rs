@@ -4,8 +4,8 @@ use hod_oci::Digest;
 use serde_json::json;
 
 use super::{assert_is_the_store, plain_images, put, put_zoo, system};
-use crate::support::env::TestEnv;
-use crate::support::tree::{assert_same, registry_tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::tree::{assert_same, registry_tree};
 
 /// A tar of these files, in this order.
 pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -188,7 +188,7 @@ fn compressed_layers_stay_compressed() {
 fn a_large_compressed_archive_takes_little_memory() {
     let env = TestEnv::new();
     // Layers of noise that are larger together than the limit below.
-    let big = crate::support::images::noise(7, 60 << 20);
+    let big = hod_testkit::images::noise(7, 60 << 20);
     let files = saved(&[&big, &big[1..]]);
     let bytes = tar(&refs(&files));
     env.write("big.tar.zst", zstd::encode_all(&bytes[..], 1).unwrap());
@@ -209,7 +209,7 @@ fn plain_images_are_pushed_from_every_kind_of_archive() {
     system(&env, "zstd", "-q oci.tar");
     system(&env, "tar", "cf tree.tar -C store docker");
     for source in ["oci.tar", "oci.tar.zst", "tree.tar"] {
-        let registry = crate::support::registry::TestRegistry::start();
+        let registry = hod_testkit::registry::TestRegistry::start();
         let line = format!("push {source} {}", registry.host());
         let _ = env.run_line(&line).success();
         for (name, image) in plain_images() {

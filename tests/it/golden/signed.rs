@@ -6,9 +6,9 @@ use hod_bundle::{PackPlan, SecretKey, Signer};
 
 use super::{Golden, dir, joined, plain};
 use crate::signatures::minisign;
-use crate::support::env::{TestEnv, finish};
-use crate::support::programs::are_here;
-use crate::support::tree::{exists, read, remove_tree};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::programs::are_here;
+use hod_testkit::tree::{exists, read, remove_tree};
 
 /// Makes three volumes of the plain bundle.
 const VOLUME_SIZE: u64 = 69_632;

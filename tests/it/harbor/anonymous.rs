@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 
 use super::Site;
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::image;
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::tree::exists;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::image;
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::tree::exists;
 
 const N_IMAGES: usize = 12;
 
@@ -99,7 +99,7 @@ fn a_public_image_is_pulled_beside_private_ones() {
 
 #[test]
 fn a_host_that_refuses_is_refused_beside_one_that_does_not() {
-    let (site, open) = (site(), crate::support::registry::TestRegistry::start());
+    let (site, open) = (site(), hod_testkit::registry::TestRegistry::start());
     open.add("a/b:1", &image(1));
     let (env, host) = (&site.env, site.harbor.host().to_owned());
     let private = lines(&host, &[("private", 2)]);

@@ -3,11 +3,11 @@
 use insta::assert_snapshot;
 
 use super::{Site, app, shown};
-use crate::support::env::{Output, TestEnv};
-use crate::support::harbor::{Kind, Role};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::harbor::{Kind, Role};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
 
 /// What a refused push says, having changed nothing at the Harbor.
 #[track_caller]

@@ -1,10 +1,10 @@
 //! What `doctor`, `pull` and the first look say of a Harbor, and of what stands in front of it.
 
 use super::{Site, app};
-use crate::support::env::{Output, TestEnv};
-use crate::support::harbor::{Kind, Refusal, Role};
-use crate::support::images::image;
-use crate::support::puppet::{Puppet, Reply};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::harbor::{Kind, Refusal, Role};
+use hod_testkit::images::image;
+use hod_testkit::puppet::{Puppet, Reply};
 
 fn words(output: &Output) -> String {
     let all = format!("{} {}", output.stdout, output.stderr);

@@ -1,9 +1,9 @@
 //! Names at a Harbor: tags that must not change, long names, and pulling back what was pushed.
 
 use super::{Site, app};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
-use crate::support::referrers;
-use crate::support::tree::whole_images;
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::referrers;
+use hod_testkit::tree::whole_images;
 
 #[track_caller]
 fn says(text: &str, all: &[&str]) {

@@ -2,11 +2,11 @@
 
 use super::push::n_tokens;
 use super::{Site, app};
-use crate::support::faults::{manifest_path, upload_path};
-use crate::support::harbor::{Begins, Role};
-use crate::support::images::image;
-use crate::support::registry::Seen;
-use crate::support::tree::whole_images;
+use hod_testkit::faults::{manifest_path, upload_path};
+use hod_testkit::harbor::{Begins, Role};
+use hod_testkit::images::image;
+use hod_testkit::registry::Seen;
+use hod_testkit::tree::whole_images;
 
 /// Pushes three images, and stops the database for `n` requests when the first blob is sent.
 #[track_caller]

@@ -1,8 +1,8 @@
 //! Projects that are missing: what is promised, and when they are created.
 
 use super::{Site, app};
-use crate::support::harbor::{Kind, Proxy, Role};
-use crate::support::images::image;
+use hod_testkit::harbor::{Kind, Proxy, Role};
+use hod_testkit::images::image;
 
 /// Nothing at all was changed.
 #[track_caller]

@@ -3,12 +3,12 @@
 use hod_oci::RepositoryName;
 
 use super::{Site, app};
-use crate::support::faults::{manifest_path, upload_path};
-use crate::support::harbor::{Kind, Proxy, PullPolicy, Refusal, Role};
-use crate::support::images::{image, menagerie, repository, tag};
-use crate::support::referrers::{cosign_tag, signatures};
-use crate::support::registry::{Seen, TestRegistry};
-use crate::support::tree::whole_images;
+use hod_testkit::faults::{manifest_path, upload_path};
+use hod_testkit::harbor::{Kind, Proxy, PullPolicy, Refusal, Role};
+use hod_testkit::images::{image, menagerie, repository, tag};
+use hod_testkit::referrers::{cosign_tag, signatures};
+use hod_testkit::registry::{Seen, TestRegistry};
+use hod_testkit::tree::whole_images;
 
 pub(super) fn lines(seen: &[Seen]) -> Vec<String> {
     let line = |seen: &Seen| format!("{} {} {}", seen.method, seen.path, seen.status);
@@ -365,8 +365,8 @@ fn what_harbor_forgets_is_brought_again() {
 
 #[test]
 fn a_plain_registry_that_lost_a_blob_gets_it_again() {
-    use crate::support::env::TestEnv;
-    use crate::support::faults::{Effect, Fault};
+    use hod_testkit::env::TestEnv;
+    use hod_testkit::faults::{Effect, Fault};
     let (env, registry) = (TestEnv::new(), TestRegistry::start());
     app().put_in(&env.store("store"), "team/app:1");
     let digest = &app().blobs[1].digest;
@@ -396,8 +396,8 @@ fn a_plain_registry_that_lost_a_blob_gets_it_again() {
 
 #[test]
 fn nothing_of_harbor_is_sent_to_another_registry() {
-    use crate::support::env::TestEnv;
-    use crate::support::registry::{Auth, RegistryOptions};
+    use hod_testkit::env::TestEnv;
+    use hod_testkit::registry::{Auth, RegistryOptions};
     let logins = [Auth::Open, Auth::Bearer { login: None }];
     for auth in logins {
         let registry = TestRegistry::with(RegistryOptions {

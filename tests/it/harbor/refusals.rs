@@ -4,10 +4,10 @@
 use insta::assert_snapshot;
 
 use super::{Site, app};
-use crate::support::env::Output;
+use hod_testkit::env::Output;
 
-use crate::support::harbor::{ProjectState, Proxy, Refusal, Role};
-use crate::support::images::{Compression, ImageBuilder, image, layer};
+use hod_testkit::harbor::{ProjectState, Proxy, Refusal, Role};
+use hod_testkit::images::{Compression, ImageBuilder, image, layer};
 
 /// A site with one image to push into `offline`, and what is wrong with the project.
 fn site(change: impl FnOnce(&mut ProjectState)) -> Site {

@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::{Site, app};
-use crate::support::faults::upload_path;
-use crate::support::harbor::{Harbor, Kind, PullPolicy, Role};
-use crate::support::http::{Answer, send};
-use crate::support::images::{image, menagerie};
+use hod_testkit::faults::upload_path;
+use hod_testkit::harbor::{Harbor, Kind, PullPolicy, Role};
+use hod_testkit::http::{Answer, send};
+use hod_testkit::images::{image, menagerie};
 
 const ADMIN: (&str, &str) = ("Authorization", "Basic YWRtaW46SGFyYm9yMTIzNDU=");
 const MEDIA_TYPE: (&str, &str) = ("Content-Type", "application/vnd.oci.image.index.v1+json");
@@ -25,7 +25,7 @@ fn the_stand_in_is_a_harbor() {
     let harbor = Harbor::start();
     harbor.add_account(Kind::User, "dev", "pw");
     let send = |method: &str, target: &str, headers: &[(&str, &str)]| {
-        crate::support::http::send(harbor.host(), method, target, (headers, b""))
+        hod_testkit::http::send(harbor.host(), method, target, (headers, b""))
     };
     let host = harbor.host();
     let open = send("GET", "/v2/", &[]);
@@ -203,7 +203,7 @@ fn who_may_create_projects() {
     for (n, (kind, status, limit)) in cases.into_iter().enumerate() {
         let name = format!("login{n}");
         harbor.add_account(kind, &name, "pw");
-        let login = crate::support::registry::basic(&name, "pw");
+        let login = hod_testkit::registry::basic(&name, "pw");
         let login = ("Authorization", login.as_str());
         let ask = |method: &str, target: &str, body: &str| {
             send(harbor.host(), method, target, (&[login], body.as_bytes()))

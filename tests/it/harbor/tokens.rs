@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::push::n_tokens;
 use super::{Site, app};
-use crate::support::images::image;
-use crate::support::registry::Seen;
-use crate::support::tree::whole_images;
+use hod_testkit::images::image;
+use hod_testkit::registry::Seen;
+use hod_testkit::tree::whole_images;
 
 /// How often each scope was asked for.
 fn scopes(seen: &[Seen]) -> BTreeMap<String, usize> {

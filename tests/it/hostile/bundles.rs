@@ -2,9 +2,9 @@
 
 use tar::{EntryType, Header};
 
-use crate::support::env::TestEnv;
-use crate::support::images::{image, menagerie};
-use crate::support::tree::{assert_same, exists, read, tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{image, menagerie};
+use hod_testkit::tree::{assert_same, exists, read, tree};
 
 /// A member of a tar, with its headers, content and padding.
 #[derive(Debug, Clone)]
@@ -307,7 +307,7 @@ fn members_that_are_not_as_they_should_be_are_refused_by_name() {
 #[test]
 fn other_files_are_no_bundles() {
     let (env, _) = site();
-    let random = crate::support::images::noise(1, 5000);
+    let random = hod_testkit::images::noise(1, 5000);
     let bomb = zstd::encode_all(&vec![0; 64 << 20][..], 1).unwrap();
     let cases: [(&str, &[u8]); 6] = [
         ("empty", b""),

@@ -1,8 +1,8 @@
 //! Lists that nobody wrote by hand.
 
-use crate::support::env::TestEnv;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::tree;
+use hod_testkit::env::TestEnv;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::tree;
 
 /// Checks that the list is refused as unreadable, with `name` said, and nothing is touched.
 #[track_caller]

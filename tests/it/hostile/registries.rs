@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use hod_oci::{Digest, MediaType};
 use serde_json::{Value, json};
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::{Image, image};
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::tree::{exists, files, whole_images};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::{Image, image};
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::tree::{exists, files, whole_images};
 
 /// However a registry behaves, nobody waits longer for the answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -526,7 +526,7 @@ fn uploads_go_where_the_registry_may_send_them_and_nowhere_else() {
     let store = env.store("store");
     image(1).put_in(&store, "app/good:1");
     drop(store);
-    let before = crate::support::tree::tree(&env.work());
+    let before = hod_testkit::tree::tree(&env.work());
     for location in [
         "file:///etc/passwd",
         "../../../../evil",
@@ -549,5 +549,5 @@ fn uploads_go_where_the_registry_may_send_them_and_nowhere_else() {
         assert!(start.elapsed() < PATIENCE);
         assert!(output.stderr.contains("app/good"), "{}", output.stderr);
     }
-    assert_eq!(crate::support::tree::tree(&env.work()), before);
+    assert_eq!(hod_testkit::tree::tree(&env.work()), before);
 }

@@ -1,10 +1,10 @@
 //! One name for different images is refused before anything moves; one image of two names is one.
 
 use super::{says, write_layout, write_tar};
-use crate::support::env::TestEnv;
-use crate::support::images::{Image, ImageBuilder, image};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{assert_same, tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Image, ImageBuilder, image};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{assert_same, tree};
 
 /// How two images come to one name.
 const SPELLINGS: [(&str, &str); 3] = [
@@ -29,11 +29,8 @@ fn write_saved(env: &TestEnv, (first, second): (&str, &str)) {
         );
     };
     for (at, seed) in [(1, 10), (2, 20)] {
-        let layer = crate::support::images::layer(
-            seed,
-            700,
-            crate::support::images::Compression::Uncompressed,
-        );
+        let layer =
+            hod_testkit::images::layer(seed, 700, hod_testkit::images::Compression::Uncompressed);
         file(at, &ImageBuilder::docker(seed).layer(&layer).build());
     }
     let list = serde_json::json!([

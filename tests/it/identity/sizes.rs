@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{blob_of, lying, says, write_layout, write_tar};
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, Layer, layer};
-use crate::support::random::Random;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, whole_images};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, Layer, layer};
+use hod_testkit::random::Random;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, whole_images};
 
 /// The layer, an image that says its size, and others that say others.
 fn images() -> (Layer, Vec<(&'static str, Image)>) {

@@ -2,12 +2,12 @@
 //! that image, by name, and the others are carried.
 
 use super::{says, write_layout, write_tar};
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
-use crate::support::images::{Blob, Compression, ImageBuilder, image, layer};
-use crate::support::indexes::IndexBuilder;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::exists;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
+use hod_testkit::images::{Blob, Compression, ImageBuilder, image, layer};
+use hod_testkit::indexes::IndexBuilder;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::exists;
 
 /// A store of three images in two repositories, with one tag's link as a crash leaves it.
 fn with_link(content: &str) -> TestEnv {
@@ -101,7 +101,7 @@ fn a_layer_that_a_docker_archive_cannot_hold_fails_its_image_alone() {
         layer(5, 500, Compression::Gzip),
         layer(6, 500, Compression::Gzip),
     );
-    let lying = crate::support::images::Layer {
+    let lying = hod_testkit::images::Layer {
         diff_id: two.diff_id.clone(),
         ..one.clone()
     };

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use super::{Site, contains};
-use crate::support::env::finish;
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::finish;
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
 
 /// All that the installer may use, where the tool is still in the bundle.
 const APPLETS: [&str; 8] = [

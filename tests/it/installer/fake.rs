@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::{SHELLS, Site, contains};
-use crate::support::env::finish;
-use crate::support::programs;
+use hod_testkit::env::finish;
+use hod_testkit::programs;
 
 /// Writes a program for `HOD`.
 fn fake(site: &Site, script: &str) -> std::path::PathBuf {
@@ -171,7 +171,7 @@ fn an_interrupt_is_hods_and_the_installer_waits_for_it() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.process_group(0).spawn().unwrap();
         let start = Instant::now();
-        while !crate::support::tree::exists(&site.env.path("started")) {
+        while !hod_testkit::tree::exists(&site.env.path("started")) {
             assert!(start.elapsed() < Duration::from_secs(20));
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,10 +1,10 @@
 //! Bundles of other forms than one tar: in volumes, and compressed.
 
 use super::{SHELLS, Site, contains};
-use crate::support::env::finish;
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::static_hod::static_hod;
+use hod_testkit::env::finish;
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::static_hod::static_hod;
 
 /// A site with a bundle in two volumes: the tool is in the first, and no volume has all images.
 fn divided() -> Site {

@@ -1,9 +1,9 @@
 //! What `hod pack` puts beside images.
 
 use super::{Site, contains};
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::ImageBuilder;
-use crate::support::static_hod::static_hod;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::ImageBuilder;
+use hod_testkit::static_hod::static_hod;
 
 fn store() -> TestEnv {
     let env = TestEnv::in_memory();
@@ -93,10 +93,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
             .run_line(&format!("pack store --output out.tar {flags}"))
             .exits(2);
         contains(&output, expected);
-        assert!(
-            !crate::support::tree::exists(&env.path("out.tar")),
-            "{flags}"
-        );
+        assert!(!hod_testkit::tree::exists(&env.path("out.tar")), "{flags}");
     }
 }
 

@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Stdio};
 
 use super::{SHELLS, Site};
-use crate::support::env::finish;
-use crate::support::programs;
-use crate::support::tree::whole_images;
+use hod_testkit::env::finish;
+use hod_testkit::programs;
+use hod_testkit::tree::whole_images;
 
 /// The installer while it serves; it is ended with this.
 struct Serving<'a> {

@@ -4,10 +4,10 @@ use super::{
     Named, assert_same_files, files, for_amd64, pull, push_with_skopeo, skopeo_zoo, source_of,
     write_list,
 };
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{TestEnv, finish};
-use crate::support::programs;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::programs;
+use hod_testkit::skopeo;
 
 const PROGRAMS: [&str; 2] = [docker_registry::PROGRAM, skopeo::PROGRAM];
 

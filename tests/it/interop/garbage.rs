@@ -1,9 +1,9 @@
 //! `docker-registry garbage-collect` finds nothing to delete in our trees.
 
 use super::{pull, source_of, write_list, zoo};
-use crate::support::docker_registry::{self, DockerRegistry, garbage_collect};
-use crate::support::env::TestEnv;
-use crate::support::programs;
+use hod_testkit::docker_registry::{self, DockerRegistry, garbage_collect};
+use hod_testkit::env::TestEnv;
+use hod_testkit::programs;
 
 /// Passes when the collection would delete nothing, and went through all repositories.
 #[track_caller]

@@ -2,11 +2,11 @@
 //! `hod push` takes.
 
 use super::{Named, assert_is_layout, for_amd64, put, skopeo_zoo, source_of, zoo};
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::TestEnv;
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
 
 const PROGRAMS: [&str; 2] = [docker_registry::PROGRAM, skopeo::PROGRAM];
 

@@ -12,11 +12,11 @@ use super::{
     Named, assert_copies, assert_is_layout, pull, push_with_skopeo, put, skopeo_zoo, source_of,
     write_list, zoo,
 };
-use crate::support::docker_registry::{self, DockerRegistry, Door, Logged, PASSWORD, USER};
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::image;
-use crate::support::programs;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::{self, DockerRegistry, Door, Logged, PASSWORD, USER};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::image;
+use hod_testkit::programs;
+use hod_testkit::skopeo;
 
 const PROGRAMS: [&str; 2] = [docker_registry::PROGRAM, skopeo::PROGRAM];
 

@@ -7,12 +7,12 @@ use std::path::Path;
 use hod_fsx::WalkKind;
 
 use super::{assert_same_files, files, pull, push_with_skopeo, skopeo_zoo, source_of, zoo};
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::TestEnv;
-use crate::support::images::{image, menagerie};
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{image, menagerie};
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
 
 const TREE: &str = "docker/registry/v2";
 

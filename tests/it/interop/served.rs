@@ -3,12 +3,12 @@
 use hod_oci::Digest;
 
 use super::{assert_copies, assert_served, pull, read, source_of, zoo};
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, Format, ImageBuilder, index, layer, menagerie};
-use crate::support::programs;
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, Format, ImageBuilder, index, layer, menagerie};
+use hod_testkit::programs;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
 
 const PROGRAMS: [&str; 2] = [docker_registry::PROGRAM, skopeo::PROGRAM];
 

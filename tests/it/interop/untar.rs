@@ -1,8 +1,8 @@
 //! Any tar can untar a bundle.
 
 use super::{assert_same_files, files, put, zoo};
-use crate::support::env::{TestEnv, finish};
-use crate::support::programs;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::programs;
 
 /// Untars a bundle with this program, and has `hod` say that the tree is whole and the same.
 #[track_caller]

@@ -3,9 +3,9 @@
 use hod_oci::Digest;
 
 use super::Site;
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
-use crate::support::puppet::{Puppet, Reply};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path, manifest_path, path_contains};
+use hod_testkit::puppet::{Puppet, Reply};
 
 /// Runs every verb, and checks that it ends in an orderly way and lets no control characters through.
 #[track_caller]

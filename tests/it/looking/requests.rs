@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Site;
-use crate::support::registry::TestRegistry;
+use hod_testkit::registry::TestRegistry;
 
 /// How often each path was asked for with each method.
 fn counts(registry: &TestRegistry) -> BTreeMap<(String, String), usize> {

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use hod_oci::Digest;
 
 use super::Site;
-use crate::support::env::finish;
-use crate::support::faults::{Effect, Fault, blob_path, path_contains};
+use hod_testkit::env::finish;
+use hod_testkit::faults::{Effect, Fault, blob_path, path_contains};
 
 /// The two layers of `acme/api:1` and its config: one that only this image has, and the shared one.
 fn layers(site: &Site) -> [Digest; 3] {
@@ -66,7 +66,7 @@ fn damage_at_a_registry_is_found() {
 #[test]
 fn every_part_of_an_image_is_verified() {
     let site = Site::new();
-    let sbom = crate::support::referrers::about(site.api.top(), "x/sbom", 2);
+    let sbom = hod_testkit::referrers::about(site.api.top(), "x/sbom", 2);
     site.registry.add("p/acme/api", &sbom);
     let place = site.place();
     let _ = site.env.run_line(&format!("verify {place}")).success();

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::stored;
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Image, ImageBuilder, layer};
-use crate::support::indexes::IndexBuilder;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Image, ImageBuilder, layer};
+use hod_testkit::indexes::IndexBuilder;
+use hod_testkit::registry::TestRegistry;
 
 /// A registry with the image as `a/multi:1`, a list of it, and the command that pulls it.
 fn served(image: &Image) -> (TestEnv, TestRegistry, String) {

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{built, stored};
 use crate::export_formats::tar;
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault};
-use crate::support::harbor::Harbor;
-use crate::support::images::{Image, repository, tag};
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault};
+use hod_testkit::harbor::Harbor;
+use hod_testkit::images::{Image, repository, tag};
+use hod_testkit::registry::TestRegistry;
 
 const SOURCES: [&str; 6] = ["store", "b.tar", "b.tar.zst", "layouts", "oci", "saved.tar"];
 

@@ -2,12 +2,12 @@
 
 use hod_oci::Digest;
 
-use crate::support::env::TestEnv;
-use crate::support::images::{Compression, Format, ImageBuilder, image, index, layer};
-use crate::support::indexes::IndexBuilder;
-use crate::support::referrers;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{assert_same, registry_tree};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{Compression, Format, ImageBuilder, image, index, layer};
+use hod_testkit::indexes::IndexBuilder;
+use hod_testkit::referrers;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{assert_same, registry_tree};
 
 /// What lists have: names with and without a registry, tags, digests, destinations, platforms; and
 /// names that a second column cannot have.

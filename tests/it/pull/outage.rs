@@ -1,10 +1,10 @@
 //! A registry that is down for a while in the middle of a pull.
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, blob_path};
-use crate::support::images::image;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::whole_images;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, blob_path};
+use hod_testkit::images::image;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::whole_images;
 
 #[test]
 fn a_registry_that_answered_is_waited_for() {

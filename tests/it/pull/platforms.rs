@@ -3,11 +3,11 @@
 use hod_oci::{Digest, MediaType};
 
 use super::pull;
-use crate::support::env::TestEnv;
-use crate::support::images::{
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{
     Compression, Format, Image, ImageBuilder, index, layer, repository, tag,
 };
-use crate::support::registry::TestRegistry;
+use hod_testkit::registry::TestRegistry;
 
 fn platform_image(seed: u64, architecture: &str) -> Image {
     ImageBuilder::oci(seed)

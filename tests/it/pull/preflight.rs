@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::env::{Output, TestEnv};
-use crate::support::images::image;
-use crate::support::puppet::{Puppet, Reply};
-use crate::support::registry::{Auth, RegistryOptions, TestRegistry};
-use crate::support::tree::exists;
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::images::image;
+use hod_testkit::puppet::{Puppet, Reply};
+use hod_testkit::registry::{Auth, RegistryOptions, TestRegistry};
+use hod_testkit::tree::exists;
 
 /// A hundred images of several projects at `host`.
 fn hundred(host: &str) -> String {

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::programs::are_here;
-use crate::support::registry::TestRegistry;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::programs::are_here;
+use hod_testkit::registry::TestRegistry;
 
 /// How often each path is looked at or opened by a run of `line`.
 fn looks(env: &TestEnv, line: &str) -> BTreeMap<String, usize> {

@@ -4,12 +4,12 @@ use hod_oci::MediaType;
 use serde_json::{Value, json};
 
 use super::pull;
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, path_contains};
-use crate::support::images::{Image, image};
-use crate::support::referrers::{about, artifact, cosign_tag, index_tag, signatures};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::whole_images;
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, path_contains};
+use hod_testkit::images::{Image, image};
+use hod_testkit::referrers::{about, artifact, cosign_tag, index_tag, signatures};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::whole_images;
 
 /// A registry with one image, and a list of it.
 fn one() -> (TestEnv, TestRegistry, Image) {
@@ -45,7 +45,7 @@ fn circles_of_tags_end() {
         let _ = env.run_line(line).success();
     }
     // A circle that nothing leads into is not lost with a whole store.
-    let (lost, image_alone) = (env.store("lost"), crate::support::images::image(300));
+    let (lost, image_alone) = (env.store("lost"), hod_testkit::images::image(300));
     x.put_in(&lost, &format!("b/b:{}", cosign_tag(y.digest(), "sig")));
     y.put_in(&lost, &format!("b/b:{}", cosign_tag(x.digest(), "sig")));
     let tag = cosign_tag(image_alone.digest(), "sig");
@@ -160,7 +160,7 @@ fn what_is_gone_or_does_not_say_so_is_told_and_left_out() {
     );
     let revisions = env
         .store("store")
-        .revisions(&crate::support::images::repository("app/a"));
+        .revisions(&hod_testkit::images::repository("app/a"));
     assert_eq!(
         revisions.unwrap().len(),
         3,

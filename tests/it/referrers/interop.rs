@@ -1,13 +1,13 @@
 //! The real `registry:2`, which has no referrers API, and skopeo, which knows tags.
 
 use super::{Signed, pulled};
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::TestEnv;
-use crate::support::programs;
-use crate::support::referrers::{cosign_tag, index_tag};
-use crate::support::registry::TestRegistry;
-use crate::support::skopeo;
-use crate::support::tree::{assert_same, read, registry_tree, whole_images};
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::programs;
+use hod_testkit::referrers::{cosign_tag, index_tag};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::skopeo;
+use hod_testkit::tree::{assert_same, read, registry_tree, whole_images};
 
 const PROGRAMS: [&str; 2] = [docker_registry::PROGRAM, skopeo::PROGRAM];
 
@@ -82,7 +82,7 @@ fn a_tree_of_a_registry_with_an_api_has_them_without_any_tag() {
     let run = |args: [&str; 3]| {
         let mut command = env.hod();
         command.arg(args[0]).arg(&tree).args(&args[1..]);
-        crate::support::env::finish(&mut command).success()
+        hod_testkit::env::finish(&mut command).success()
     };
     let _ = run(["push", target.host(), "--jobs=2"]);
     signed.assert_at(&target, "app/signed", true);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::{Image, image};
-use crate::support::programs;
-use crate::support::referrers::{about, index_tag};
-use crate::support::registry::TestRegistry;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::{Image, image};
+use hod_testkit::programs;
+use hod_testkit::referrers::{about, index_tag};
+use hod_testkit::registry::TestRegistry;
 
 #[test]
 fn the_api_lists_what_says_it_is_about_a_digest() {

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, upload_path};
-use crate::support::images::{image, repository, tag};
-use crate::support::referrers::{
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, upload_path};
+use hod_testkit::images::{image, repository, tag};
+use hod_testkit::referrers::{
     about, cosign_tag, index_tag, path_is_signature, signatures, without_api,
 };
-use crate::support::registry::TestRegistry;
+use hod_testkit::registry::TestRegistry;
 
 /// A store with an image, and the image.
-fn stored() -> (TestEnv, crate::support::images::Image) {
+fn stored() -> (TestEnv, hod_testkit::images::Image) {
     let (env, image) = (TestEnv::in_memory(), image(100));
     image.put_in(&env.store("store"), "app/a:1");
     (env, image)
@@ -110,7 +110,7 @@ fn an_index_of_referrers_keeps_what_others_put_there() {
 fn a_tag_that_names_somebodys_image_is_left_alone() {
     let (env, image) = stored();
     let target = without_api();
-    let other = crate::support::images::image(900);
+    let other = hod_testkit::images::image(900);
     let tag = index_tag(image.digest());
     target.add(&format!("app/a:{tag}"), &other);
     about(image.top(), "x/ours", 140).put_in(&env.store("store"), "app/a");

@@ -1,8 +1,8 @@
 //! What is told of arguments that cannot be used: by the flag or variable, with what to do instead.
 
 use super::assert_says;
-use crate::support::env::{TestEnv, finish};
-use crate::support::images::image;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::images::image;
 
 /// A store, a bundle of it, a `docker save` archive and a list, which are all there is.
 fn site() -> TestEnv {

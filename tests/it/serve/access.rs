@@ -1,10 +1,10 @@
 //! What clients of `hod serve` may do: pull, unless the person who starts it allows more.
 
-use crate::support::env::TestEnv;
-use crate::support::http;
-use crate::support::images;
-use crate::support::served::Served;
-use crate::support::tree::exists;
+use hod_testkit::env::TestEnv;
+use hod_testkit::http;
+use hod_testkit::images;
+use hod_testkit::served::Served;
+use hod_testkit::tree::exists;
 
 #[test]
 fn pushes_and_deletes_are_accepted_only_when_asked_for() {

@@ -3,15 +3,15 @@
 use hod_bundle::{Bundle, ReadOptions, Receipt};
 use serde_json::json;
 
-use crate::support::bundles;
-use crate::support::env::TestEnv;
-use crate::support::images::{self, Compression, Image, ImageBuilder, menagerie};
-use crate::support::programs;
-use crate::support::referrers::{about, cosign_tag, signatures};
-use crate::support::served::Served;
-use crate::support::skopeo;
-use crate::support::tree::{self, assert_same, registry_tree};
-use crate::support::zoo::Zoo;
+use hod_testkit::bundles;
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{self, Compression, Image, ImageBuilder, menagerie};
+use hod_testkit::programs;
+use hod_testkit::referrers::{about, cosign_tag, signatures};
+use hod_testkit::served::Served;
+use hod_testkit::skopeo;
+use hod_testkit::tree::{self, assert_same, registry_tree};
+use hod_testkit::zoo::Zoo;
 
 /// A bundle with one of everything, as `zoo/<kind>:1`.
 fn packed() -> Zoo {

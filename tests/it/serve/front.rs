@@ -3,12 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::support::env::TestEnv;
-use crate::support::http;
-use crate::support::images;
-use crate::support::pki;
-use crate::support::served::Served;
-use crate::support::tree::exists;
+use hod_testkit::env::TestEnv;
+use hod_testkit::http;
+use hod_testkit::images;
+use hod_testkit::pki;
+use hod_testkit::served::Served;
+use hod_testkit::tree::exists;
 
 /// Users `alice` with the password `secret` (cost 4) and `bob` with `other`.
 const HTPASSWD: &str = "# users\n\

@@ -4,10 +4,10 @@ use hod_oci::{Algorithm, Descriptor, DigestHasher, Manifest};
 use serde_json::json;
 
 use super::{OCTETS, push, push_blob, put_manifest, start_upload};
-use crate::support::http;
-use crate::support::images::{self, Blob, menagerie, repository, tag};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::remove_tree;
+use hod_testkit::http;
+use hod_testkit::images::{self, Blob, menagerie, repository, tag};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::remove_tree;
 
 /// Nothing is left of uploads in the store's temporary directory.
 #[track_caller]

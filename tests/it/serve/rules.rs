@@ -4,10 +4,10 @@ use hod_oci::Manifest;
 use serde_json::{Value, json};
 
 use super::{OCTETS, push, push_blob, put_manifest, start_upload};
-use crate::support::env::TestEnv;
-use crate::support::images::{self, Format, repository, tag};
-use crate::support::referrers::{about, index_tag};
-use crate::support::registry::{RegistryOptions, TestRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::images::{self, Format, repository, tag};
+use hod_testkit::referrers::{about, index_tag};
+use hod_testkit::registry::{RegistryOptions, TestRegistry};
 
 #[test]
 fn conditional_requests_are_evaluated() {

@@ -5,11 +5,11 @@ use hod_bundle::SIGNATURE_LEN;
 
 use super::keys::run_with_input;
 use super::minisign;
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::menagerie;
-use crate::support::programs::{are_here, is_ci, note};
-use crate::support::registry::TestRegistry;
-use crate::support::tree::remove_tree;
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::menagerie;
+use hod_testkit::programs::{are_here, is_ci, note};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::remove_tree;
 
 /// What the head of a bundle has, in order.
 pub(super) const SIGNED_HEAD: [&str; 3] = [

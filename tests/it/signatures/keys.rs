@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use hod_bundle::{Password, PublicKey, SecretKey};
 
-use crate::support::env::{Output, TestEnv};
+use hod_testkit::env::{Output, TestEnv};
 
 /// The mode of a file, without its kind.
 fn mode(path: &Path) -> u32 {

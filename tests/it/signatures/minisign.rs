@@ -7,8 +7,8 @@ use hod_bundle::{Password, PublicKey, SecretKey, SignHelper, Signer, Trust};
 use hod_oci::Digest;
 
 use super::keys::run_with_input;
-use crate::support::env::{TestEnv, finish};
-use crate::support::programs::are_here;
+use hod_testkit::env::{TestEnv, finish};
+use hod_testkit::programs::are_here;
 
 /// Runs minisign with `line` split at spaces and `input` where it asks.
 pub(crate) fn run(env: &TestEnv, line: &str, input: &str) -> (bool, String) {

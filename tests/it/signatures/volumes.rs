@@ -3,11 +3,11 @@
 
 use super::bundles::{SIGNED_HEAD, bytes, range, refused};
 use super::minisign;
-use crate::support::env::{Output, TestEnv, finish};
-use crate::support::images::{Compression, ImageBuilder, layer};
-use crate::support::programs::are_here;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{exists, remove_tree};
+use hod_testkit::env::{Output, TestEnv, finish};
+use hod_testkit::images::{Compression, ImageBuilder, layer};
+use hod_testkit::programs::are_here;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{exists, remove_tree};
 
 const PACK: &str = "pack store --no-tool --volume-size 160K --name site --output";
 const N_VOLUMES: usize = 3;

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::programs::{are_here, other_registry};
-use crate::support::registry::TestRegistry;
-use crate::support::relay::{Deed, Passed, Relay};
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::programs::{are_here, other_registry};
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::relay::{Deed, Passed, Relay};
 
 use super::{MIB, blobs_len, large, layer_len, of, push, sent_len, site};
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::{Output, TestEnv};
-use crate::support::programs::are_here;
-use crate::support::relay::{Deed, Passed, Relay};
-use crate::support::tree::remove_tree;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::{Output, TestEnv};
+use hod_testkit::programs::are_here;
+use hod_testkit::relay::{Deed, Passed, Relay};
+use hod_testkit::tree::remove_tree;
 
 use super::{MIB, blobs_len, large, of, push, sent_len, site};
 
@@ -204,7 +204,7 @@ fn a_session_that_the_registry_forgot_is_begun_again() {
 }
 
 /// What the second run has to send: all but the config, which is there.
-fn layer_of(image: &crate::support::images::Image) -> u64 {
+fn layer_of(image: &hod_testkit::images::Image) -> u64 {
     super::layer_len(image)
 }
 
@@ -212,21 +212,21 @@ fn layer_of(image: &crate::support::images::Image) -> u64 {
 fn without_a_place_for_sessions_all_else_works() {
     let image = large(44, 9 * MIB / 2);
     let (env, _) = site(&image);
-    let registry = crate::support::registry::TestRegistry::start();
+    let registry = hod_testkit::registry::TestRegistry::start();
     let line = format!("push store {} --chunk-size 1MiB", registry.host());
     let mut command = env.hod();
     command.args(line.split_whitespace()).env_remove("HOME");
-    crate::support::env::finish(&mut command).success();
+    hod_testkit::env::finish(&mut command).success();
     assert!(hod_fsx::try_stat(&sessions(&env)).unwrap().is_none());
 
     // One that cannot be written to is said, once.
     let (env, _) = site(&image);
-    let registry = crate::support::registry::TestRegistry::start();
+    let registry = hod_testkit::registry::TestRegistry::start();
     let line = format!("push store {} --chunk-size 1MiB", registry.host());
     let mut command = env.hod();
     command.args(line.split_whitespace());
     command.env("XDG_STATE_HOME", "/proc/nowhere");
-    let output = crate::support::env::finish(&mut command).success();
+    let output = hod_testkit::env::finish(&mut command).success();
     let said = "uploads cannot be continued by the next run";
     assert_eq!(output.stderr.matches(said).count(), 1, "{}", output.stderr);
 }

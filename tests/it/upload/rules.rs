@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::docker_registry::{self, DockerRegistry};
-use crate::support::env::TestEnv;
-use crate::support::faults::{Effect, Fault, any_path, upload_path};
-use crate::support::images::{image, repository, tag};
-use crate::support::programs::are_here;
-use crate::support::registry::TestRegistry;
-use crate::support::relay::{Deed, Relay};
-use crate::support::tree::remove_tree;
+use hod_testkit::docker_registry::{self, DockerRegistry};
+use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, any_path, upload_path};
+use hod_testkit::images::{image, repository, tag};
+use hod_testkit::programs::are_here;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::relay::{Deed, Relay};
+use hod_testkit::tree::remove_tree;
 
 use super::{MIB, blobs_len, is_upload, large, layer_len, of, push, sent_len, site};
 

@@ -1,9 +1,9 @@
 //! Volumes that lie in several directories, on several media say, which `--volume-dir` names.
 
 use super::{divided, images, volume};
-use crate::support::env::TestEnv;
-use crate::support::registry::TestRegistry;
-use crate::support::tree::{assert_same, exists, registry_tree, whole_images};
+use hod_testkit::env::TestEnv;
+use hod_testkit::registry::TestRegistry;
+use hod_testkit::tree::{assert_same, exists, registry_tree, whole_images};
 
 /// The volumes in three directories: one beside the first, and two under names that a medium gave
 /// them.
