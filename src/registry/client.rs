@@ -7,19 +7,19 @@ use std::time::Instant;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
-use super::auth::Auth;
-use super::challenge::Challenged;
-use super::endpoint::{Scheme, api_root, same_origin};
-use super::error::{ERROR_LEN_MAX, ErrorBody, presentable};
-use super::harbor::HarborAnswer;
-use super::limiter::Limiter;
-use super::manifest::HonestHeads;
-use super::mirrors::MirrorState;
-use super::safe_url::authority;
-use super::scopes::Scopes;
-use super::transport::{Answer, Call, SentLogin, Transport};
-use super::upload::Uploads;
-use super::{
+use crate::api::manifest::HonestHeads;
+use crate::api::upload::Uploads;
+use crate::error::{ERROR_LEN_MAX, ErrorBody, presentable};
+use crate::harbor::HarborAnswer;
+use crate::login::auth::Auth;
+use crate::login::challenge::Challenged;
+use crate::login::scopes::Scopes;
+use crate::route::mirrors::MirrorState;
+use crate::safe_url::authority;
+use crate::wire::endpoint::{Scheme, api_root, same_origin};
+use crate::wire::limiter::Limiter;
+use crate::wire::transport::{Answer, Call, SentLogin, Transport};
+use crate::{
     Asked, Budget, Credentials, LimitOptions, Login, LoginState, Purpose, RegistriesConf,
     RegistryError, Repo, RetryPolicy, Subject, TrustOptions, Whom,
 };
@@ -76,7 +76,7 @@ pub struct Client {
 
 /// How long to wait for a registry that cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     Full,
     /// No host has answered yet, so a wrong name is likelier than an outage.
     Brief,
@@ -86,7 +86,7 @@ pub(super) enum Patience {
 
 /// The rights requested with a token where a call only reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     #[default]
     Read,
     /// Those to write as well, since that is what comes next.
@@ -113,15 +113,15 @@ impl std::fmt::Debug for Client {
 
 /// The part of a registry that a call concerns, for choosing the login.
 #[derive(Debug, Clone)]
-pub(super) struct Target<'a> {
-    pub(super) registry: &'a Registry,
-    pub(super) repository: Option<&'a RepositoryName>,
-    pub(super) scopes: Scopes,
+pub(crate) struct Target<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) repository: Option<&'a RepositoryName>,
+    pub(crate) scopes: Scopes,
 }
 
 impl<'a> Target<'a> {
     /// The registry as a whole.
-    pub(super) fn root(registry: &'a Registry) -> Self {
+    pub(crate) fn root(registry: &'a Registry) -> Self {
         Self {
             registry,
             repository: None,
@@ -130,7 +130,7 @@ impl<'a> Target<'a> {
     }
 
     /// To read and write a repository.
-    pub(super) fn push(repo: &'a Repo) -> Self {
+    pub(crate) fn push(repo: &'a Repo) -> Self {
         Self {
             registry: &repo.registry,
             repository: Some(&repo.name),
@@ -177,14 +177,14 @@ impl Client {
     }
 
     /// The same client with other uploads.
-    pub(super) fn sharing(&self, uploads: Uploads) -> Self {
+    pub(crate) fn sharing(&self, uploads: Uploads) -> Self {
         Self {
             uploads: Arc::new(uploads),
             ..self.clone()
         }
     }
 
-    pub(super) fn with_patience(&self, patience: Patience) -> Self {
+    pub(crate) fn with_patience(&self, patience: Patience) -> Self {
         Self {
             patience,
             ..self.clone()
@@ -192,38 +192,38 @@ impl Client {
     }
 
     /// Counts a question that is asked so many times in a run at most.
-    pub(super) fn may_ask_for_similar(&self, n_max: usize) -> bool {
+    pub(crate) fn may_ask_for_similar(&self, n_max: usize) -> bool {
         self.inner.n_similar_asked.fetch_add(1, Ordering::Relaxed) < n_max
     }
 
-    pub(super) fn uploads(&self) -> &Uploads {
+    pub(crate) fn uploads(&self) -> &Uploads {
         &self.uploads
     }
 
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         self.patience
     }
 
-    pub(super) fn honest_heads(&self) -> &HonestHeads {
+    pub(crate) fn honest_heads(&self) -> &HonestHeads {
         &self.inner.honest_heads
     }
 
     /// Whether what is looked up is to be written.
-    pub(super) fn is_for_push(&self) -> bool {
+    pub(crate) fn is_for_push(&self) -> bool {
         self.access == Access::Write
     }
 
-    pub(super) fn mirrors(&self) -> &MirrorState {
+    pub(crate) fn mirrors(&self) -> &MirrorState {
         &self.inner.mirrors
     }
 
     /// The files that say where to read from, whether they say anything or not.
-    pub(super) fn registries_conf_files(&self) -> Vec<String> {
+    pub(crate) fn registries_conf_files(&self) -> Vec<String> {
         self.inner.options.registries_conf.files().to_vec()
     }
 
     /// The rules for where to read from, if there are any.
-    pub(super) fn registries_conf(&self) -> Option<&RegistriesConf> {
+    pub(crate) fn registries_conf(&self) -> Option<&RegistriesConf> {
         let conf = &self.inner.options.registries_conf;
         (self.access == Access::Read && !conf.is_empty()).then_some(conf)
     }
@@ -272,7 +272,7 @@ impl Client {
     }
 
     /// To read a repository.
-    pub(super) fn reading<'a>(&self, repo: &'a Repo) -> Target<'a> {
+    pub(crate) fn reading<'a>(&self, repo: &'a Repo) -> Target<'a> {
         let mut target = Target::push(repo);
         if self.access == Access::Read {
             target.scopes = Scopes::pull(&repo.name);
@@ -280,7 +280,7 @@ impl Client {
         target
     }
 
-    pub(super) fn reporter(&self) -> &Arc<dyn Reporter> {
+    pub(crate) fn reporter(&self) -> &Arc<dyn Reporter> {
         &self.inner.options.reporter
     }
 
@@ -289,16 +289,16 @@ impl Client {
         self.inner.options.retry
     }
 
-    pub(super) fn transport(&self) -> &Transport {
+    pub(crate) fn transport(&self) -> &Transport {
         &self.inner.transport
     }
 
-    pub(super) fn auth(&self) -> &Auth {
+    pub(crate) fn auth(&self) -> &Auth {
         &self.inner.auth
     }
 
     /// The root of the API: https, except where the user or the loopback address says otherwise.
-    pub(super) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
+    pub(crate) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
         let options = &self.inner.options;
         let is_local = registry.is_loopback() && !options.trust.implies_tls(registry);
         let is_plain = is_local || options.plain_http.contains(registry);
@@ -313,22 +313,22 @@ impl Client {
         })
     }
 
-    pub(super) fn plain_http(&self) -> &[Registry] {
+    pub(crate) fn plain_http(&self) -> &[Registry] {
         &self.inner.options.plain_http
     }
 
-    pub(super) fn credentials(&self) -> &Credentials {
+    pub(crate) fn credentials(&self) -> &Credentials {
         &self.inner.options.credentials
     }
 
     /// The login for a call's target, once [`Self::prepare_login`] has looked it up.
-    pub(super) fn login(&self, target: &Target<'_>) -> Option<Arc<Login>> {
+    pub(crate) fn login(&self, target: &Target<'_>) -> Option<Arc<Login>> {
         let credentials = self.credentials();
         credentials.lookup(target.registry, target.repository)
     }
 
     /// Looks up the login for a call's target; runs each credential helper once.
-    pub(super) async fn prepare_login(&self, target: &Target<'_>) -> Result<(), RegistryError> {
+    pub(crate) async fn prepare_login(&self, target: &Target<'_>) -> Result<(), RegistryError> {
         let found = self
             .credentials()
             .find(target.registry, target.repository)
@@ -343,7 +343,7 @@ impl Client {
     ///
     /// There is no ping first: the first call to a registry is sent as it is, and its 401 says how
     /// to log in. A token that is refused is fetched anew once, with the scopes then required.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         target: &Target<'_>,
         call: &Call,
@@ -413,7 +413,7 @@ impl Client {
     }
 
     /// Learns from a 401, and returns whether sending again may help.
-    pub(super) async fn heed(
+    pub(crate) async fn heed(
         &self,
         target: &mut Target<'_>,
         rounds: &mut LoginRounds,
@@ -460,14 +460,14 @@ impl Client {
     }
 
     /// Learns from an answer other than a 401: later calls authenticate in the same way at once.
-    pub(super) fn settle(&self, target: &Target<'_>, rounds: &LoginRounds) {
+    pub(crate) fn settle(&self, target: &Target<'_>, rounds: &LoginRounds) {
         if rounds.has_narrowed {
             self.auth().of(target.registry).narrow_all();
         }
     }
 
     async fn can_login(&self, target: &Target<'_>) -> Result<bool, RegistryError> {
-        use super::challenge::Challenge;
+        use crate::login::challenge::Challenge;
         match self.auth().of(target.registry).challenge() {
             None => Ok(false),
             Some(Challenge::Basic) => {
@@ -489,7 +489,7 @@ impl Client {
     }
 
     /// The error that an answer means, with what its body says.
-    pub(super) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
+    pub(crate) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
         let request = answer.line.clone();
         let root = self.root(target.registry);
         let root = root.as_ref().map(authority).unwrap_or_default();
@@ -565,9 +565,9 @@ const REFUSALS_MAX: usize = 3;
 
 /// What was already tried to get a call past its 401.
 #[derive(Debug)]
-pub(super) struct LoginRounds {
+pub(crate) struct LoginRounds {
     /// When the call was last sent.
-    pub(super) sent_at: Instant,
+    pub(crate) sent_at: Instant,
     has_learned: bool,
     refused_at: Option<Instant>,
     n_refused: usize,

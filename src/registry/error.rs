@@ -1,6 +1,9 @@
 //! What goes wrong with a registry, and what to do about it.
 
+pub(crate) mod advice;
+pub(crate) mod asked;
 mod body;
+mod class;
 mod connection;
 mod quoted;
 
@@ -9,8 +12,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::origin::place_of;
-use super::{
+use crate::route::origin::place_of;
+use crate::{
     Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
     UsedProxy,
 };
@@ -19,12 +22,12 @@ use hod_report::without_ids;
 
 pub use body::ErrorBody;
 use body::StatusText;
-pub(super) use body::in_words;
+pub(crate) use body::in_words;
 pub use connection::{ConnectionError, TlsFailure};
-pub(super) use quoted::{element, presentable};
+pub(crate) use quoted::{element, presentable};
 
 /// Maximum number of bytes read of an error's body.
-pub(super) const ERROR_LEN_MAX: u64 = 64 * 1024;
+pub(crate) const ERROR_LEN_MAX: u64 = 64 * 1024;
 
 /// Why a request to a registry failed.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +235,7 @@ pub enum RegistryError {
     /// A layer that the registry lacks, and its URLs too.
     #[error(
         "foreign layer `{digest}` is not on `{registry}`{}",
-        super::foreign::elsewhere(tried)
+        crate::api::foreign::elsewhere(tried)
     )]
     ForeignLayer {
         digest: Digest,
@@ -286,14 +289,14 @@ fn no_token(said: Option<&str>) -> String {
 
 impl RegistryError {
     /// Notes that the refused manifest has layers that stay at other URLs.
-    pub(super) fn note_foreign_layers(&mut self) {
+    pub(crate) fn note_foreign_layers(&mut self) {
         if let Self::Status { body, .. } = self {
             body.details.get_or_insert_default().has_foreign_layers = true;
         }
     }
 
     /// The request that failed, where it was one.
-    pub(super) fn request(&self) -> Option<&RequestLine> {
+    pub(crate) fn request(&self) -> Option<&RequestLine> {
         match self {
             Self::Status { request, .. }
             | Self::Transport { request, .. }
@@ -342,7 +345,7 @@ impl RegistryError {
     }
 
     /// The host whose answer, or silence, it is.
-    pub(super) fn host(&self) -> Option<&str> {
+    pub(crate) fn host(&self) -> Option<&str> {
         match self {
             Self::Status { request, .. }
             | Self::Transport { request, .. }
@@ -354,7 +357,7 @@ impl RegistryError {
     }
 
     /// Whether it looks as if the host were down as a whole, and not this one thing failed.
-    pub(super) fn is_outage(&self) -> bool {
+    pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::Status { status, body, .. } => {
                 matches!(status, 502..=504) || body.is_database_down()
@@ -447,7 +450,7 @@ impl RegistryError {
 
     /// Whether what was put was refused as not found, and not for a session that the registry has
     /// forgotten.
-    pub(super) fn is_final_not_found(&self) -> bool {
+    pub(crate) fn is_final_not_found(&self) -> bool {
         let is_put = matches!(self, Self::Status { request, .. } if request.is_put());
         let is_lost = matches!(
             self.code(),
@@ -463,7 +466,7 @@ impl RegistryError {
     }
 
     /// Whether the received bytes are not the requested manifest.
-    pub(super) fn is_not_a_manifest(&self) -> bool {
+    pub(crate) fn is_not_a_manifest(&self) -> bool {
         matches!(
             self,
             Self::Manifest { .. } | Self::DigestMismatch { .. } | Self::NotARegistry { .. }
@@ -485,7 +488,7 @@ impl RegistryError {
 
     /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
     ///
-    /// [`Client::retry`]: super::Client::retry
+    /// [`Client::retry`]: crate::Client::retry
     pub fn is_transient(&self) -> bool {
         self.failure() != Failure::Lasting
     }
@@ -583,8 +586,8 @@ impl Transient for RegistryError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LoginState, Purpose, Subject, Whom};
     use super::*;
+    use crate::{LoginState, Purpose, Subject, Whom};
     use hod_report::Hint as _;
 
     fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {

@@ -16,23 +16,23 @@ mod rights;
 
 use std::time::Instant;
 
-use super::challenge::Challenge;
-use super::client::Target;
-use super::endpoint::same_origin;
-use super::token::basic;
-use super::{Client, Repo, RequestLine};
+use crate::client::Target;
+use crate::login::challenge::Challenge;
+use crate::login::token::basic;
+use crate::wire::endpoint::same_origin;
+use crate::{Client, Repo, RequestLine};
 use hod_oci::{Registry, RepositoryName};
 
-pub(super) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
+pub(crate) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{
     Created, Creation, NewProject, ProjectAccess, ProjectKind, StorageQuota, SystemInfo,
 };
 pub use creator::Creator;
 pub use rights::Rights;
-pub(super) use rights::is_for_nobody;
+pub(crate) use rights::is_for_nobody;
 
 /// The service that a Harbor names in its challenge.
-pub(super) const HARBOR_SERVICE: &str = "harbor-registry";
+pub(crate) const HARBOR_SERVICE: &str = "harbor-registry";
 /// Maximum number of concurrent uploads to a Harbor: its database fails under more (facts D9).
 const UPLOADS_AT_ONCE_MAX: usize = 4;
 
@@ -107,7 +107,7 @@ impl Client {
 
     /// Determines what a refusal by Harbor may mean beyond its `message`. Each project is looked up
     /// once.
-    pub(super) async fn doubt(
+    pub(crate) async fn doubt(
         &self,
         target: &Target<'_>,
         (status, challenge, message): (u16, Option<&Challenge>, Option<&str>),

@@ -1,102 +1,69 @@
 //! The client of the OCI distribution API (distribution-spec 1.1; Docker's token authentication).
 //!
 //! ```text
-//! client       Client: one per run; sends, logs in, retries
-//!   endpoint   where a registry is, and where its answers point to
-//!   transport  deadlines, redirects         connections  certificates  pinned  proxies
-//!   auth       challenges, scopes, tokens   credentials   who to log in as   proof   if it is taken
-//!   mirrors    where it is really read from (registries.conf)
-//!   manifest   blob   upload   tags   catalog  the calls of the API
-//!   evidence   what an answer proves: the one judge of "the registry has it"
-//!   inspect    what `hod doctor` shows
-//!   limiter    how much at once, and when not at all     throttle   budget
-//!   retry      how often and how soon again    outage  error   asked   advice   safe_url
-//!   harbor     what Harbor offers and says besides      probe   reach   the first look
+//! wire     HTTP: connections, TLS, proxies, redirects; limits, pauses and outages of hosts
+//! login    who logs in (credentials), what the registry requires (challenges), tokens
+//! route    where images are read from: the registry or its mirrors (registries.conf)
+//! api      the calls of the distribution API: manifests, blobs, uploads, tags, referrers
+//! harbor   what Harbor offers and says besides
+//! client   Client: one per run; holds all of these
+//! error    why a request failed, and what to do about it
 //! ```
 //!
 //! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
 //! sends is hostile until checked: bodies are bounded, digests compared, URLs never carry a login
 //! to another origin, and no secret reaches an error or a log.
 
-mod advice;
-mod asked;
-mod auth;
-mod blob;
-mod budget;
-mod catalog;
-mod certificates;
-mod challenge;
-mod class;
+mod api;
 mod client;
-mod connections;
-mod credentials;
-mod endpoint;
 mod error;
-mod evidence;
-mod foreign;
-mod forgotten;
 mod harbor;
-mod inspect;
-mod limiter;
-mod manifest;
-mod mirrors;
-mod origin;
-mod outage;
-mod pages;
-mod pinned;
-mod probe;
-mod proof;
-mod proxies;
-mod reach;
-mod referrers;
+mod login;
 mod retry;
-mod root;
+mod route;
 mod safe_url;
-mod scopes;
-mod tags;
 #[cfg(test)]
 mod test_server;
 #[cfg(test)]
 mod tests;
-mod throttle;
-mod token;
-mod transport;
-mod upload;
+mod wire;
 
 use std::fmt;
 
-pub use asked::{Asked, LoginState, Purpose, Subject, Whom};
-pub use budget::Budget;
-pub use certificates::{CaFile, CertificatesError};
-pub use client::{Client, ClientOptions};
-pub use connections::TrustOptions;
-pub use credentials::{
-    Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
-    LoginOrigin, Secret,
+pub use api::inspect::{
+    CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants,
 };
+pub use api::manifest::{HeadManifest, SubjectSupport};
+pub use api::probe::Probe;
+pub use api::reach::ReadPlace;
+pub use api::referrers::ReferrerFinder;
+pub use api::upload::{
+    CHUNK_LEN_DEFAULT, Drain, Reopen, UploadBody, UploadOptions, UploadSession, UploadStart,
+    UploadStream,
+};
+pub use client::{Client, ClientOptions};
+pub use error::asked::{Asked, LoginState, Purpose, Subject, Whom};
 pub use error::{ConnectionError, ErrorBody, LoginRefusal, RegistryError, TlsFailure};
-pub use evidence::Evidence;
 pub use harbor::{
     Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, ProjectKind, Rights,
     StorageQuota, SystemInfo,
 };
-pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
-pub use limiter::LimitOptions;
-pub use manifest::{HeadManifest, SubjectSupport};
-pub use mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
-pub use origin::{BlobBody, BlobOrigin};
-pub use outage::HostState;
-pub use probe::Probe;
-pub use proof::LoginCheck;
-pub use proxies::{ProxyOptions, ProxyVariable, UsedProxy};
-pub use reach::ReadPlace;
-pub use referrers::ReferrerFinder;
-pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
-pub use safe_url::{RequestLine, SafeUrl};
-pub use upload::{
-    CHUNK_LEN_DEFAULT, Drain, Reopen, UploadBody, UploadOptions, UploadSession, UploadStart,
-    UploadStream,
+pub use login::credentials::{
+    Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
+    LoginOrigin, Secret,
 };
+pub use login::proof::LoginCheck;
+pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
+pub use route::mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
+pub use route::origin::{BlobBody, BlobOrigin};
+pub use safe_url::{RequestLine, SafeUrl};
+pub use wire::budget::Budget;
+pub use wire::certificates::{CaFile, CertificatesError};
+pub use wire::connections::TrustOptions;
+pub use wire::evidence::Evidence;
+pub use wire::limiter::LimitOptions;
+pub use wire::outage::HostState;
+pub use wire::proxies::{ProxyOptions, ProxyVariable, UsedProxy};
 
 use hod_oci::{Digest, Registry, RepositoryName, Tag};
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use super::Client;
-use super::client::Patience;
-use super::{HostState, RegistryError};
+use crate::Client;
+use crate::client::Patience;
+use crate::{HostState, RegistryError};
 use hod_report::Event;
 
 /// The longest wait that a registry may ask for; beyond it the attempt is given up, since the
 /// person is better served by the message than by a program that seems to hang.
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// As much more of a blob than at the last failure makes a failure the first one again.
 const PROGRESS_LEN_MIN: u64 = 1024 * 1024;
 /// After this time any progress suffices, so that a slow transfer which makes progress continues.
@@ -283,7 +283,7 @@ impl Client {
 }
 
 /// `delay` and up to a quarter more or less.
-pub(super) fn by_chance(delay: Duration) -> Duration {
+pub(crate) fn by_chance(delay: Duration) -> Duration {
     delay.saturating_mul(chance()) / 1000
 }
 
@@ -309,7 +309,7 @@ fn chain(error: &dyn Error) -> String {
 ///
 /// A date is compared with the clock of the server that sent it, since its clock or ours may be
 /// wrong.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let date = text(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
     let now = date.unwrap_or_else(SystemTime::now);
@@ -419,7 +419,7 @@ mod tests {
     fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
         let passing = Failure::Passing { retry_after: None };
         for policy in [POLICY, RetryPolicy::default()] {
-            let outages = crate::outage::Outages::default();
+            let outages = crate::wire::outage::Outages::default();
             outages.answered("h");
             let start = Instant::now();
             let mut waited = Duration::ZERO;

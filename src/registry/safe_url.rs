@@ -10,7 +10,7 @@ pub struct SafeUrl(String);
 
 impl SafeUrl {
     /// Keeps what may be shown of `url`.
-    pub(super) fn new(url: &Url) -> Self {
+    pub(crate) fn new(url: &Url) -> Self {
         Self(format!(
             "{}://{}{}",
             url.scheme(),
@@ -53,7 +53,7 @@ enum Errand {
 }
 
 impl RequestLine {
-    pub(super) fn new(method: &Method, url: &Url) -> Self {
+    pub(crate) fn new(method: &Method, url: &Url) -> Self {
         Self {
             method: method.clone(),
             path: url.path().to_owned(),
@@ -63,13 +63,13 @@ impl RequestLine {
     }
 
     /// The request to a token server.
-    pub(super) fn for_token(mut self) -> Self {
+    pub(crate) fn for_token(mut self) -> Self {
         self.errand = Errand::Token;
         self
     }
 
     /// The same request at `url`, to which it was redirected.
-    pub(super) fn redirected(&self, url: &Url) -> Self {
+    pub(crate) fn redirected(&self, url: &Url) -> Self {
         Self {
             errand: Errand::Redirected(Box::new(self.first().clone())),
             ..Self::new(&self.method, url)
@@ -77,7 +77,7 @@ impl RequestLine {
     }
 
     /// The request before any redirect.
-    pub(super) fn first(&self) -> &Self {
+    pub(crate) fn first(&self) -> &Self {
         match &self.errand {
             Errand::Redirected(first) => first,
             Errand::Direct | Errand::Token => self,
@@ -85,13 +85,13 @@ impl RequestLine {
     }
 
     /// The host that redirected the request to another host.
-    pub(super) fn redirected_by(&self) -> Option<&str> {
+    pub(crate) fn redirected_by(&self) -> Option<&str> {
         let first = &self.first().host;
         (*first != self.host).then_some(first)
     }
 
     /// Whether a token was asked for.
-    pub(super) fn is_for_token(&self) -> bool {
+    pub(crate) fn is_for_token(&self) -> bool {
         self.first().errand == Errand::Token
     }
 
@@ -106,7 +106,7 @@ impl RequestLine {
     }
 
     /// The repository of a request of the distribution API.
-    pub(super) fn repository(&self) -> Option<&str> {
+    pub(crate) fn repository(&self) -> Option<&str> {
         let path = self.first().path.strip_prefix("/v2/")?;
         ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
             .iter()
@@ -115,12 +115,12 @@ impl RequestLine {
     }
 
     /// Whether the request writes to the registry.
-    pub(super) fn is_put(&self) -> bool {
+    pub(crate) fn is_put(&self) -> bool {
         self.method == Method::PUT
     }
 
     /// Whether the request asks only, and changes nothing.
-    pub(super) fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
     }
 }
@@ -136,7 +136,7 @@ impl fmt::Display for RequestLine {
 }
 
 /// The host of `url`, with its port unless that is the scheme's own.
-pub(super) fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),

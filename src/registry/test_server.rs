@@ -7,21 +7,21 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo, RetryPolicy};
+use crate::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo, RetryPolicy};
 use hod_report::{Recorder, Reporter};
 
 /// One request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// `GET /v2/ HTTP/1.1` without the version.
-    pub(super) line: String,
+    pub(crate) line: String,
     head: String,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
     /// A header's value.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -31,7 +31,7 @@ impl Request {
 
 /// The answer of the server: status line and headers verbatim, then the body.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<String>,
     body: Vec<u8>,
@@ -40,7 +40,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(status: u16) -> Self {
+    pub(crate) fn new(status: u16) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -49,30 +49,30 @@ impl Reply {
         }
     }
 
-    pub(super) fn header(mut self, header: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, header: impl Into<String>) -> Self {
         self.headers.push(header.into());
         self
     }
 
-    pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub(super) fn cut_at(mut self, len: usize) -> Self {
+    pub(crate) fn cut_at(mut self, len: usize) -> Self {
         self.cut_at = Some(len);
         self
     }
 }
 
 /// Answers on `127.0.0.1`; ends with the runtime of the test.
-pub(super) struct TestServer {
-    pub(super) port: u16,
+pub(crate) struct TestServer {
+    pub(crate) port: u16,
     log: Arc<Mutex<Vec<Request>>>,
 }
 
 impl TestServer {
-    pub(super) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -88,20 +88,20 @@ impl TestServer {
         Self { port, log }
     }
 
-    pub(super) fn log(&self) -> Vec<Request> {
+    pub(crate) fn log(&self) -> Vec<Request> {
         self.log.lock().unwrap().clone()
     }
 
     /// The requests as `GET /v2/`, in order.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.log().into_iter().map(|request| request.line).collect()
     }
 
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn repo(&self, name: &str) -> Repo {
+    pub(crate) fn repo(&self, name: &str) -> Repo {
         Repo {
             registry: self.host().parse().unwrap(),
             name: name.parse().unwrap(),
@@ -110,7 +110,7 @@ impl TestServer {
 }
 
 /// Answers any first bytes in plain text, as web servers answer TLS on their plain port.
-pub(super) async fn start_plain() -> String {
+pub(crate) async fn start_plain() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -123,7 +123,7 @@ pub(super) async fn start_plain() -> String {
 }
 
 /// Refuses every request after its headers, but reads the body so that the client gets the answer.
-pub(super) async fn start_refusing(status: u16) -> String {
+pub(crate) async fn start_refusing(status: u16) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -140,7 +140,7 @@ pub(super) async fn start_refusing(status: u16) -> String {
 }
 
 /// Takes connections, and nothing of what comes over them.
-pub(super) async fn start_silent() -> String {
+pub(crate) async fn start_silent() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -153,17 +153,17 @@ pub(super) async fn start_silent() -> String {
 }
 
 /// A client that tries three times without delay, and its reports.
-pub(super) fn client(config: &str) -> (Client, Arc<Recorder>) {
+pub(crate) fn client(config: &str) -> (Client, Arc<Recorder>) {
     client_with(config, LimitOptions::default(), Duration::ZERO)
 }
 
 /// The same, waiting for a host that is down for longer than its attempts take.
-pub(super) fn waiting_client(config: &str) -> (Client, Arc<Recorder>) {
+pub(crate) fn waiting_client(config: &str) -> (Client, Arc<Recorder>) {
     client_with(config, LimitOptions::default(), Duration::from_mins(1))
 }
 
 /// The same without logins, and without patience.
-pub(super) fn impatient_client() -> (Client, Arc<Recorder>) {
+pub(crate) fn impatient_client() -> (Client, Arc<Recorder>) {
     let limits = LimitOptions {
         stall_timeout: Duration::from_millis(200),
         ..LimitOptions::default()
@@ -175,7 +175,7 @@ fn client_with(config: &str, limits: LimitOptions, outage: Duration) -> (Client,
     let recorder = Arc::new(Recorder::default());
     let client = Client::new(ClientOptions {
         credentials: Credentials::parse_docker_config(config.as_bytes()).unwrap(),
-        trust: super::TrustOptions::default(),
+        trust: crate::TrustOptions::default(),
         registries_conf: RegistriesConf::default(),
         plain_http: Vec::new(),
         retry: RetryPolicy {
@@ -187,7 +187,7 @@ fn client_with(config: &str, limits: LimitOptions, outage: Duration) -> (Client,
         limits,
         reporter: Arc::clone(&recorder) as Arc<dyn Reporter>,
         user_agent: "hod/test".to_owned(),
-        purpose: super::Purpose::Pull,
+        purpose: crate::Purpose::Pull,
     })
     .unwrap();
     (client, recorder)

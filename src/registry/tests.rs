@@ -14,27 +14,27 @@ mod uploads;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
-use super::test_server::Reply;
-use super::*;
+use crate::test_server::Reply;
+use crate::*;
 use hod_oci::{Descriptor, MediaType};
 
-pub(super) const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+pub(crate) const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
 
-pub(super) fn tag() -> ManifestRef {
+pub(crate) fn tag() -> ManifestRef {
     ManifestRef::Tag("1.0".parse().unwrap())
 }
 
-pub(super) fn manifest_reply() -> Reply {
+pub(crate) fn manifest_reply() -> Reply {
     Reply::new(200)
         .header(format!("Content-Type: {}", MediaType::OCI_MANIFEST))
         .body(MANIFEST)
 }
 
-pub(super) fn blob(bytes: &[u8]) -> Descriptor {
+pub(crate) fn blob(bytes: &[u8]) -> Descriptor {
     Descriptor::new("x/y".into(), Digest::of(bytes), bytes.len() as u64)
 }
 
-pub(super) async fn fetch_all(
+pub(crate) async fn fetch_all(
     client: &Client,
     repo: &Repo,
     blob: &Descriptor,
@@ -44,7 +44,7 @@ pub(super) async fn fetch_all(
     Ok(chunks.concat())
 }
 
-pub(super) async fn session(client: &Client, repo: &Repo) -> UploadSession {
+pub(crate) async fn session(client: &Client, repo: &Repo) -> UploadSession {
     match client.start_upload(repo, &blob(b""), None).await.unwrap() {
         UploadStart::Session(session) => session,
         UploadStart::Mounted => panic!("nothing was to be mounted"),

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use super::super::{RequestLine, UsedProxy};
 use super::{RegistryError, presentable};
+use crate::{RequestLine, UsedProxy};
 
 /// Why an encrypted connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

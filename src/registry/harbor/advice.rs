@@ -1,10 +1,10 @@
 //! Harbor's refusals (facts D5): its codes are not those of the specification, and its words say
 //! what is wrong, but not what to do.
 
-use super::super::advice::is_cut_short;
-use super::super::client::Access;
-use super::super::error::ErrorBody;
-use super::super::{LoginState, RequestLine};
+use crate::client::Access;
+use crate::error::ErrorBody;
+use crate::error::advice::is_cut_short;
+use crate::{LoginState, RequestLine};
 
 /// Details that only a Harbor gives with a refusal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::super::client::Target;
-use super::super::endpoint::same_origin;
-use super::super::token::basic;
-use super::super::transport::{Answer, Call};
-use super::super::{Client, RegistryError};
 use super::{Harbor, Project};
+use crate::client::Target;
+use crate::login::token::basic;
+use crate::wire::endpoint::same_origin;
+use crate::wire::transport::{Answer, Call};
+use crate::{Client, RegistryError};
 use hod_oci::Tag;
 
 /// The longest answer that is read, in bytes.

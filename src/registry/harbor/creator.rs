@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::super::RegistryError;
-use super::super::endpoint::same_origin;
-use super::super::transport::Call;
 use super::api::{Creation, url};
 use super::{Harbor, Project};
+use crate::RegistryError;
+use crate::wire::endpoint::same_origin;
+use crate::wire::transport::Call;
 
 /// Whether a login may create projects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::super::RegistryError;
-use super::super::client::Target;
 use super::{Harbor, Project};
+use crate::RegistryError;
+use crate::client::Target;
 
 /// The actions allowed in each project, as far as tokens tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

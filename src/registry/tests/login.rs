@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::super::test_server::{Reply, Request, TestServer, client, start_plain};
-use super::super::*;
 use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
+use crate::test_server::{Reply, Request, TestServer, client, start_plain};
+use crate::*;
 use hod_report::Hint as _;
 
 /// A registry whose token server is itself.
@@ -251,7 +251,7 @@ async fn a_plain_answer_to_tls_says_so() {
     let (client, _) = client("{}");
     let transport = client.transport();
     let url = format!("https://{host}/v2/").parse().unwrap();
-    let call = transport::Call::new(reqwest::Method::GET, url);
+    let call = wire::transport::Call::new(reqwest::Method::GET, url);
     let error = transport.send(&call, None).await.unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::test_server::{Reply, TestServer, client, waiting_client};
 use super::{manifest_reply, tag};
+use crate::test_server::{Reply, TestServer, client, waiting_client};
 
 /// A server that answers once, then is down for `n` requests.
 async fn down_for(n: usize) -> TestServer {

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::test_server::{Reply, Request, TestServer, client};
-use super::super::*;
 use super::{manifest_reply, tag};
+use crate::test_server::{Reply, Request, TestServer, client};
+use crate::*;
 use hod_report::Hint as _;
 
 const CHALLENGE: &str = r#"WWW-Authenticate: Bearer realm="/token",service="s""#;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::super::test_server::{
+use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
+use crate::test_server::{
     Reply, TestServer, client, impatient_client, start_refusing, start_silent,
 };
-use super::super::*;
-use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
+use crate::*;
 use hod_oci::{Descriptor, Manifest, MediaType};
 use hod_report::Hint as _;
 

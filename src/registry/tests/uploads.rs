@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::super::test_server::{Reply, TestServer, client};
-use super::super::*;
 use super::blob;
+use crate::test_server::{Reply, TestServer, client};
+use crate::*;
 use hod_report::Hint as _;
 
 const CHUNK_LEN: u64 = 4;

@@ -1,0 +1,13 @@
+//! The calls of the distribution API.
+
+pub(crate) mod blob;
+pub(crate) mod catalog;
+pub(crate) mod foreign;
+pub(crate) mod inspect;
+pub(crate) mod manifest;
+pub(crate) mod pages;
+pub(crate) mod probe;
+pub(crate) mod reach;
+pub(crate) mod referrers;
+pub(crate) mod tags;
+pub(crate) mod upload;

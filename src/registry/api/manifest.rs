@@ -1,0 +1,359 @@
+//! Manifests: head, fetch and put.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+
+use crate::client::Target;
+use crate::login::root::{not_a_registry, page_of};
+use crate::wire::endpoint::object_url;
+use crate::wire::evidence::{AskedBy, Facts, is_page};
+use crate::wire::transport::{Answer, Call};
+use crate::{Client, Evidence, ManifestRef, RegistryError, Repo, RequestLine};
+use hod_oci::{
+    Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
+    ReferrerTag, Registry,
+};
+
+/// The properties of a manifest according to the headers of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadManifest {
+    /// `None` where the registry does not say, as it need not.
+    pub digest: Option<Digest>,
+    pub media_type: MediaType,
+    pub len: Option<u64>,
+}
+
+impl HeadManifest {
+    pub(crate) fn of(answer: &Answer) -> Self {
+        Self {
+            digest: answer.digest(),
+            media_type: content_type(answer).unwrap_or_else(|| MediaType::new("")),
+            len: answer.content_length(),
+        }
+    }
+
+    /// Compares the content of a tag with a manifest.
+    pub fn evidence(&self, manifest: &Manifest) -> Evidence {
+        let facts = Facts {
+            status: 200,
+            len: self.len,
+            digest: self.digest.clone(),
+            is_page: false,
+        };
+        let len = manifest.bytes().len() as u64;
+        facts.judge(AskedBy::Tag, (manifest.digest(), len))
+    }
+}
+
+impl From<&Manifest> for HeadManifest {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            digest: Some(manifest.digest().clone()),
+            media_type: manifest.media_type().clone(),
+            len: Some(manifest.bytes().len() as u64),
+        }
+    }
+}
+
+/// Registries whose HEAD finds nothing only where a GET finds nothing, as was seen in this run.
+#[derive(Debug, Default)]
+pub(crate) struct HonestHeads(Mutex<HashSet<Registry>>);
+
+impl HonestHeads {
+    fn contains(&self, registry: &Registry) -> bool {
+        let heads = self.0.lock().expect("no panic while looking up");
+        heads.contains(registry)
+    }
+
+    fn insert(&self, registry: &Registry) {
+        let mut heads = self.0.lock().expect("no panic while looking up");
+        heads.insert(registry.clone());
+    }
+}
+
+/// Whether a registry that took a manifest made its subject lead to it (`OCI-Subject`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectSupport {
+    Indexed,
+    /// It says nothing about referrers, as expected without a subject.
+    Unsaid,
+}
+
+impl Client {
+    /// Asks whether a manifest exists, and for its properties; `None` when it is not found.
+    ///
+    /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not
+    /// final: Nexus answers 404 for content that it proxies, and others do not allow HEAD. A GET
+    /// follows, so that a second run finds what the first one found.
+    pub async fn head_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
+        let read = |client: Self, repo: Repo| async move {
+            client.head_manifest_at(&repo, reference).await
+        };
+        self.read_from((repo, Some(reference)), Option::is_some, read)
+            .await
+    }
+
+    pub(crate) async fn head_manifest_at(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
+        let target = self.reading(repo);
+        let call = self.manifest_call(Method::HEAD, repo, reference)?;
+        let what = format!("{repo} {reference}");
+        let head = self.retry(&what, || async {
+            let answer = self.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                200 if is_page(&answer) => Err(page_of(answer).await),
+                200 => Ok(Some(HeadManifest::of(&answer))),
+                404 => Ok(None),
+                _ => Err(self.refusal(&target, answer).await),
+            }
+        });
+        match head.await {
+            Ok(None) => self.confirm_absence(repo, reference).await,
+            // Any server answers 200; the bytes tell whether they are a manifest.
+            Ok(Some(HeadManifest { digest: None, .. })) => {
+                let found = match self.fetch_manifest_at(repo, reference).await {
+                    // Then a PUT replaces it.
+                    Err(error) if self.is_for_push() && error.is_not_a_manifest() => None,
+                    result => result?,
+                };
+                Ok(found.as_ref().map(HeadManifest::from))
+            }
+            // A GET may succeed, or give the reason in its body: 400 is the answer of TLS to plain
+            // HTTP, 412 that of Harbor for an image whose pulls a policy prevents.
+            Err(error)
+                if matches!(error.status(), Some(400 | 403 | 405 | 412))
+                    || matches!(error, RegistryError::NotARegistry { .. }) =>
+            {
+                let manifest = self.fetch_manifest_at(repo, reference).await?;
+                Ok(manifest.as_ref().map(HeadManifest::from))
+            }
+            result => result,
+        }
+    }
+
+    /// Confirms with a GET that there is no manifest where a HEAD found none.
+    ///
+    /// Before writing, once for a registry is enough: an existing manifest that was overlooked is
+    /// written again, which changes nothing. The same holds for the tags of referrers, of which
+    /// there are several for each image, most of them absent.
+    pub(crate) async fn confirm_absence(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<HeadManifest>, RegistryError> {
+        let heads = self.honest_heads();
+        let is_enough = self.is_for_push() || is_of_referrers(reference);
+        if is_enough && heads.contains(&repo.registry) {
+            return Ok(None);
+        }
+        let manifest = match self.fetch_manifest_at(repo, reference).await {
+            // Then a PUT decides.
+            Err(error) if self.is_for_push() && !error.is_hidden_by_policy() => return Ok(None),
+            result => result?,
+        };
+        if manifest.is_none() {
+            heads.insert(&repo.registry);
+        }
+        Ok(manifest.as_ref().map(HeadManifest::from))
+    }
+
+    /// Fetches a manifest, byte for byte; `None` when it is not found.
+    ///
+    /// Its digest must be the requested one and the one that the registry names.
+    pub async fn fetch_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let read = |client: Self, repo: Repo| async move {
+            client.fetch_manifest_at(&repo, reference).await
+        };
+        self.read_from((repo, Some(reference)), Option::is_some, read)
+            .await
+    }
+
+    pub(crate) async fn fetch_manifest_at(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let target = self.reading(repo);
+        let call = self.manifest_call(Method::GET, repo, reference)?;
+        let what = format!("{repo} {reference}");
+        self.retry(&what, || async {
+            let answer = self.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                200 => read_manifest(answer, reference).await.map(Some),
+                404 => {
+                    self.note_absence(&repo.registry, answer).await;
+                    Ok(None)
+                }
+                _ => Err(self.refusal(&target, answer).await),
+            }
+        })
+        .await
+    }
+
+    /// Puts a manifest under a tag or its digest; everything it refers to must be there already.
+    pub async fn put_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+        manifest: &Manifest,
+    ) -> Result<SubjectSupport, RegistryError> {
+        let what = format!("{repo} {reference}");
+        self.retry(&what, || self.try_put_manifest(repo, reference, manifest))
+            .await
+    }
+
+    /// As [`Client::put_manifest`], in one attempt.
+    ///
+    /// Success is proved: by a 201 with the manifest's digest, or by a GET whose bytes have it.
+    pub async fn try_put_manifest(
+        &self,
+        repo: &Repo,
+        reference: &ManifestRef,
+        manifest: &Manifest,
+    ) -> Result<SubjectSupport, RegistryError> {
+        let target = Target::push(repo);
+        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
+        let mut call = Call::new(Method::PUT, url);
+        call.body = manifest.bytes().clone();
+        let content_type = HeaderValue::try_from(manifest.media_type().as_str());
+        let call = match content_type {
+            Ok(content_type) => call.header(CONTENT_TYPE, content_type),
+            // Neither is one with control characters any registry's manifest media type.
+            Err(_) => {
+                return Err(RegistryError::Protocol {
+                    request: Box::new(RequestLine::new(&call.method, &call.url)),
+                    problem: "the manifest's media type cannot be sent",
+                });
+            }
+        };
+        let answer = self.send(&target, &call).await?;
+        if !answer.status().is_success() {
+            let mut error = self.refusal(&target, answer).await;
+            if manifest.blobs().any(Descriptor::is_foreign) {
+                error.note_foreign_layers();
+            }
+            return Err(error);
+        }
+        let support = if answer.header("oci-subject").is_some() {
+            SubjectSupport::Indexed
+        } else {
+            SubjectSupport::Unsaid
+        };
+        if Facts::of(&answer).is_stored(manifest.digest()) {
+            return Ok(support);
+        }
+        let (request, status) = (answer.line.clone(), answer.status().as_u16());
+        drop(answer);
+        // The answer alone proves nothing, so the manifest is fetched and compared.
+        let there = self.fetch_manifest_at(repo, reference).await?;
+        if there.is_some_and(|there| there.digest() == manifest.digest()) {
+            return Ok(support);
+        }
+        Err(RegistryError::NotStored {
+            request,
+            status,
+            digest: manifest.digest().clone(),
+        })
+    }
+
+    pub(crate) fn manifest_call(
+        &self,
+        method: Method,
+        repo: &Repo,
+        reference: &ManifestRef,
+    ) -> Result<Call, RegistryError> {
+        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
+        // On one line: not every server looks at further ones.
+        let accept = HeaderValue::try_from(MediaType::MANIFESTS.join(", "))
+            .expect("media types are legal in a header");
+        Ok(Call::new(method, url).header(ACCEPT, accept))
+    }
+}
+
+/// Whether a tag is one that leads to referrers by its form.
+fn is_of_referrers(reference: &ManifestRef) -> bool {
+    match reference {
+        ManifestRef::Tag(tag) => ReferrerTag::parse(tag).is_some(),
+        ManifestRef::Digest(_) => false,
+    }
+}
+
+fn content_type(answer: &Answer) -> Option<MediaType> {
+    answer.header(CONTENT_TYPE).map(MediaType::new)
+}
+
+async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
+    let (request, status) = (answer.line.clone(), answer.status().as_u16());
+    let (declared, named) = (content_type(&answer), answer.digest());
+    let is_page = is_page(&answer);
+    let bytes = match answer.read(MANIFEST_LEN_MAX).await {
+        Err(RegistryError::AnswerTooLong { .. }) if is_page => {
+            return Err(not_a_registry(request, status, &[]));
+        }
+        result => result?,
+    };
+    // Some registries send manifests under any media type, so the bytes decide first.
+    let read = read_checked(&bytes, (reference, named.as_ref()), (&declared, &request));
+    read.map_err(|error| {
+        if is_page && error.is_not_a_manifest() {
+            not_a_registry(request, status, &bytes)
+        } else {
+            error
+        }
+    })
+}
+
+fn read_checked(
+    bytes: &Bytes,
+    (reference, named): (&ManifestRef, Option<&Digest>),
+    (declared, request): (&Option<MediaType>, &RequestLine),
+) -> Result<Manifest, RegistryError> {
+    let wrong = |source| RegistryError::Manifest {
+        request: Box::new(request.clone()),
+        source,
+    };
+    // Its digest is not that of its bytes, so that it must be refused by name before it is hashed.
+    if declared
+        .as_ref()
+        .is_some_and(|m| m.kind() == MediaTypeKind::Schema1)
+    {
+        return Err(wrong(ManifestError::Schema1));
+    }
+    let digest = match reference {
+        ManifestRef::Digest(expected) => check(bytes, expected, request)?,
+        ManifestRef::Tag(_) => Digest::of(bytes),
+    };
+    if let Some(named) = named {
+        check(bytes, named, request)?;
+    }
+    Manifest::parse_as(bytes.clone(), digest, declared.as_ref()).map_err(wrong)
+}
+
+/// Returns `expected` when it is the digest of `bytes`.
+fn check(bytes: &[u8], expected: &Digest, request: &RequestLine) -> Result<Digest, RegistryError> {
+    let found = expected.algorithm().digest(bytes);
+    if found == *expected {
+        Ok(found)
+    } else {
+        Err(RegistryError::DigestMismatch {
+            request: Box::new(request.clone()),
+            expected: expected.clone(),
+            actual: found,
+        })
+    }
+}

@@ -1,0 +1,291 @@
+//! Uploads: a session, or a mount in its place, and the blob in one PUT or in chunks
+//! (distribution-spec, "Pushing blobs").
+//!
+//! ```text
+//! upload       what to upload, where to, and how a session begins
+//!   run        one upload, step by step     request   one of its requests
+//!   recover    what it does about failures, and how it goes on
+//!   verdict    which failure means what
+//!   parts      how large the parts are, what the ranges say, what each registry was found to take
+//!   data       the bytes, of which a part may be needed again
+//!   again      those that can be opened at any byte
+//!   verifier   whether the bytes are what their digest says
+//!   watch      how far a request is, and until when it has to move on
+//!   kept       sessions that outlive the program     drain   a stop between two chunks
+//! ```
+//!
+//! A session is only ever spoken to at the newest `Location` it gave: distribution 2.8, which every
+//! Harbor has inside, ends a session that is spoken to at an older one.
+
+mod again;
+mod data;
+mod drain;
+mod kept;
+mod parts;
+mod recover;
+mod request;
+mod run;
+mod verdict;
+mod verifier;
+mod watch;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+
+pub use again::Reopen;
+pub use drain::Drain;
+
+use crate::client::Target;
+use crate::login::root::page_of;
+use crate::login::scopes::Scopes;
+use crate::wire::endpoint::upload_url;
+use crate::wire::evidence::{Facts, is_page};
+use crate::wire::transport::{Answer, Call};
+use crate::{Client, RegistryError, Repo, SafeUrl};
+use hod_fsx::FileRange;
+use hod_oci::{Descriptor, RepositoryName};
+use kept::{Kept, KeptSession};
+use parts::Limits;
+
+/// Options for uploading blobs.
+#[derive(Debug, Clone)]
+pub struct UploadOptions {
+    /// The length of a chunk in bytes; a blob that is not longer is sent in one request. 0 sends
+    /// every blob in one request.
+    pub chunk_len: u64,
+    /// The directory for sessions that the next run may continue; `None` keeps none.
+    pub sessions: Option<PathBuf>,
+    /// By whom a stop is announced.
+    pub drain: Drain,
+}
+
+/// Below the 100 MB that proxies and CDNs allow by default where they limit at all, and done within
+/// their 60 seconds at 10 Mbit/s and more; large enough that what lies between two chunks, one round
+/// trip, does not show.
+pub const CHUNK_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            chunk_len: CHUNK_LEN_DEFAULT,
+            sessions: None,
+            drain: Drain::default(),
+        }
+    }
+}
+
+/// The state that all uploads of a client share.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    options: UploadOptions,
+    limits: Limits,
+    kept: Option<Kept>,
+}
+
+impl Uploads {
+    pub(crate) fn new(options: UploadOptions) -> Self {
+        Self {
+            kept: options.sessions.clone().map(Kept::new),
+            limits: Limits::default(),
+            options,
+        }
+    }
+}
+
+/// The result of starting an upload.
+#[derive(Debug)]
+pub enum UploadStart {
+    /// The registry took the blob over from the other repository: nothing is left to do.
+    Mounted,
+    /// The registry waits for the bytes.
+    Session(UploadSession),
+}
+
+/// The URL at which a registry expects the bytes of a blob. It is not shown, since anyone who knows
+/// it may upload there.
+pub struct UploadSession {
+    repo: Repo,
+    location: Url,
+    /// The least length of all chunks but the last, in bytes (`OCI-Chunk-Min-Length`).
+    chunk_len_min: u64,
+    /// Set for a session of an earlier run, which may have come to an end since.
+    kept: Option<Box<KeptSession>>,
+}
+
+impl fmt::Debug for UploadSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadSession")
+            .field("repo", &self.repo)
+            .field("location", &SafeUrl::new(&self.location))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes of a blob to upload.
+pub enum UploadBody {
+    /// A part of a file, read while it is sent.
+    File(FileRange),
+    Bytes(Bytes),
+    /// Bytes that can be read again from any of them on.
+    Again(Reopen),
+    /// Bytes that come once. They go in chunks of which each is held in memory until the registry
+    /// has it.
+    Stream(UploadStream),
+}
+
+/// A stream of bytes to upload.
+pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, io::Error>> + Send>>;
+
+impl fmt::Debug for UploadBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(range) => f.debug_tuple("File").field(range).finish(),
+            Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Self::Again(_) => f.debug_tuple("Again").finish_non_exhaustive(),
+            Self::Stream(_) => f.debug_tuple("Stream").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl Client {
+    /// The same client, uploading as `options` say.
+    #[must_use]
+    pub fn with_uploads(&self, options: UploadOptions) -> Self {
+        self.sharing(Uploads::new(options))
+    }
+
+    /// Begins an upload, continues one that an earlier run began, or mounts the blob from `from`.
+    ///
+    /// A registry that does not mount answers with a session, or with a refusal, after which the
+    /// upload is begun without the mount: Harbor answers 401 where the source may not be read. A
+    /// failed mount never fails the upload.
+    pub async fn start_upload(
+        &self,
+        repo: &Repo,
+        blob: &Descriptor,
+        from: Option<&RepositoryName>,
+    ) -> Result<UploadStart, RegistryError> {
+        let url = upload_url(&self.root(&repo.registry)?, repo);
+        if let Some(from) = from.filter(|from| self.may_mount(repo, from)) {
+            let mut target = Target::push(repo);
+            target.scopes.merge(&Scopes::pull(from));
+            let mut url = url.clone();
+            url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
+            match self.post_upload(repo, (&target, Some(blob)), url).await {
+                Ok(start) => return Ok(start),
+                Err(error) => {
+                    // A feature that failed once is not tried again for each blob.
+                    let limits = &self.uploads().limits;
+                    match error.status() {
+                        Some(405 | 500..=599) => limits.stop_mounting(&repo.registry),
+                        Some(401 | 403) => limits.stop_mounting_from(&repo.registry, from),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        if let Some(session) = self.kept_session(repo, blob).await {
+            return Ok(UploadStart::Session(session));
+        }
+        let target = Target::push(repo);
+        self.post_upload(repo, (&target, None), url).await
+    }
+
+    /// Whether a mount may work: Harbor refuses a source that is in no project, as 400.
+    fn may_mount(&self, repo: &Repo, from: &RepositoryName) -> bool {
+        let is_in_project = from.as_str().contains('/');
+        self.uploads().limits.may_mount(&repo.registry, from)
+            && (is_in_project || !self.auth().of(&repo.registry).is_harbor())
+    }
+
+    /// A session that an earlier run left between two chunks.
+    async fn kept_session(&self, repo: &Repo, blob: &Descriptor) -> Option<UploadSession> {
+        let uploads = self.uploads();
+        let chunk_len = uploads.options.chunk_len;
+        if chunk_len == 0 || blob.size <= chunk_len.min(uploads.limits.of(&repo.registry)) {
+            return None;
+        }
+        let kept = uploads.kept.as_ref()?;
+        let session = kept.find(repo, blob, self.reporter()).await?;
+        Some(UploadSession {
+            repo: repo.clone(),
+            location: session.location.clone(),
+            chunk_len_min: session.chunk_len_min,
+            kept: Some(Box::new(session)),
+        })
+    }
+
+    /// Begins an upload, or asks for `mounted` to be taken over.
+    async fn post_upload(
+        &self,
+        repo: &Repo,
+        (target, mounted): (&Target<'_>, Option<&Descriptor>),
+        url: Url,
+    ) -> Result<UploadStart, RegistryError> {
+        let call =
+            Call::new(Method::POST, url).header(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        self.retry(call.url.path(), || async {
+            let answer = self.send(target, &call).await?;
+            let is_mounted = |blob: &Descriptor| Facts::of(&answer).is_created(&blob.digest);
+            match answer.status() {
+                _ if mounted.is_some_and(is_mounted) => Ok(UploadStart::Mounted),
+                StatusCode::ACCEPTED => match answer.location() {
+                    Some(location) => Ok(UploadStart::Session(UploadSession {
+                        repo: repo.clone(),
+                        location,
+                        chunk_len_min: chunk_len_min(&answer),
+                        kept: None,
+                    })),
+                    None => Err(RegistryError::Protocol {
+                        request: answer.line,
+                        problem: "the answer does not say where to upload to",
+                    }),
+                },
+                status if status.is_success() && is_page(&answer) => Err(page_of(answer).await),
+                status if status.is_success() => Err(RegistryError::Protocol {
+                    request: answer.line,
+                    problem: "the answer to the start of an upload is neither 201 nor 202",
+                }),
+                _ => Err(self.refusal(target, answer).await),
+            }
+        })
+        .await
+    }
+
+    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and the
+    /// proxies before it, accept them.
+    ///
+    /// Continues after transient failures, from the last chunk or from the start, as often as the
+    /// client tries anything; then it fails with [`RegistryError::GaveUp`]. Digest and length are
+    /// checked here: the registry never gets the last bytes of damaged data, for which
+    /// [`RegistryError::damaged_upload`] is true. Reports the bytes as they are handed to the
+    /// network ([`Event::BytesMoved`]), and subtracts those that were in vain
+    /// ([`Event::BytesLost`]). The login is sent only to the registry's own origin.
+    ///
+    /// After each chunk the session is stored for the next run ([`UploadOptions::sessions`]).
+    ///
+    /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
+    /// [`Event::BytesLost`]: hod_report::Event::BytesLost
+    pub async fn upload_blob(
+        &self,
+        session: UploadSession,
+        blob: &Descriptor,
+        body: UploadBody,
+    ) -> Result<(), RegistryError> {
+        Box::pin(run::Upload::new(self, session, (blob, body))?.run()).await
+    }
+}
+
+fn chunk_len_min(answer: &Answer) -> u64 {
+    let header = answer.header("oci-chunk-min-length");
+    header
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,584 @@
+//! What to do about a refusal: decided by what was asked for, of whom, for what, and the answer.
+
+use crate::error::ErrorBody;
+use crate::harbor::harbor_hint;
+use crate::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
+use hod_oci::Registry;
+
+/// Advice about the refusal of `request`.
+pub(super) fn hint(
+    request: &RequestLine,
+    (status, body): (u16, &ErrorBody),
+    asked: &Asked,
+) -> Option<String> {
+    let host = request.host();
+    if body.wants_tls() {
+        return Some(wants_tls(host));
+    }
+    if body.wants_certificate() {
+        return super::tls_hint(host, TlsFailure::ClientCertificate);
+    }
+    if status == 407 {
+        return Some(
+            "the proxy requires a login: put it into the proxy's URL, \
+             `HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT`"
+                .to_owned(),
+        );
+    }
+    match &asked.whom {
+        Whom::TokenServer { of } => Some(token_server(
+            (host, request.path(), of),
+            status,
+            &asked.login,
+        )),
+        Whom::Elsewhere { by } => Some(elsewhere((host, by), status, asked)),
+        Whom::Registry => harbor_hint(request, (status, body), &asked.login)
+            .or_else(|| registry(request, (status, body), asked)),
+    }
+}
+
+pub(super) fn wants_tls(host: &str) -> String {
+    let is_loopback = host
+        .parse::<Registry>()
+        .is_ok_and(|registry| registry.is_loopback());
+    if is_loopback {
+        format!(
+            "`{host}` speaks TLS, but plain HTTP is used for addresses of this machine: pass its CA \
+             with `--ca FILE`, or `--insecure {host}`"
+        )
+    } else {
+        format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
+    }
+}
+
+fn token_server(
+    (host, path, registry): (&str, &str, &str),
+    status: u16,
+    login: &LoginState,
+) -> String {
+    match status {
+        401 | 403 => match login {
+            LoginState::As(user) => format!(
+                "the token server of `{registry}` refuses `{user}`: check the password and the \
+                 rights of `{user}` with `hod login {registry}`"
+            ),
+            LoginState::AsToken => format!(
+                "the token in the credentials has expired or was revoked: log in again with \
+                 `hod login {registry}`"
+            ),
+            LoginState::Anonymous | LoginState::NotSent => {
+                format!("no login for `{registry}` is known: log in (`hod login {registry}`)")
+            }
+            LoginState::Unusable(reason) => unusable(registry, reason),
+        },
+        429 => limited(host),
+        500..=599 => {
+            format!("the token server of `{registry}` at `{host}` is failing: see its log")
+        }
+        _ => format!(
+            "`{registry}` sends clients to `{host}{path}` for tokens, where there is no usable \
+             token server: correct the realm in the registry's configuration (at a Harbor, its \
+             external URL)"
+        ),
+    }
+}
+
+/// Another host refuses, to which the registry sent the request. No login was sent there.
+fn elsewhere((host, by): (&str, &str), status: u16, asked: &Asked) -> String {
+    match (asked.subject, status) {
+        (_, 429) => limited(host),
+        (_, 500..=599) => format!(
+            "`{by}` sent the request on to `{host}`, which is failing: see the log of `{host}`"
+        ),
+        (Subject::Upload, 413) => format!(
+            "`{by}` sent the upload on to `{host}`, where a proxy limits the size of requests: \
+             raise its limit (nginx: `client_max_body_size 0`)"
+        ),
+        (Subject::Upload, _) => format!(
+            "`{by}` sent the upload on to `{host}`: check that this address is right (the external \
+             URL of `{by}`, or the `X-Forwarded-*` headers of a proxy in front of it) and that its \
+             storage can be written"
+        ),
+        (Subject::Blob, 404 | 410) => format!(
+            "the storage at `{host}`, to which `{by}` redirects, does not have this content: \
+             {}",
+            push_again(by)
+        ),
+        (Subject::Blob, 400 | 401 | 403) => format!(
+            "`{by}` redirects to the storage at `{host}`, which refused twice; no login is sent \
+             there. Signed URLs are refused when clocks differ or a proxy changes the request: \
+             check the clocks of `{by}` and `{host}`, and the proxies in between"
+        ),
+        (_, 401 | 403) => format!(
+            "`{by}` redirects to `{host}`, which requires a login of its own; that of `{by}` is \
+             not sent there: use `{host}` itself as the registry, with `hod login {host}`"
+        ),
+        _ => format!(
+            "`{by}` redirects to `{host}`: check that `{by}` is a registry, and that its \
+             redirects are right"
+        ),
+    }
+}
+
+fn registry(
+    request: &RequestLine,
+    (status, body): (u16, &ErrorBody),
+    asked: &Asked,
+) -> Option<String> {
+    let host = request.host();
+    let place = match project(request.first().path()) {
+        Some(project) => format!("`{project}`"),
+        None => "what is asked for".to_owned(),
+    };
+    let purpose = asked.purpose;
+    Some(match (status, asked.subject) {
+        (401, Subject::Root | Subject::Other) => unknown(host, &asked.login),
+        (401, _) => unauthorized(host, &place, asked),
+        (403, _) => forbidden(host, &place, asked),
+        (404, Subject::Root) => format!("check that `{host}` is a registry"),
+        (404, Subject::Blob) => format!(
+            "`{host}` has the manifest of the image, but not this content: {}",
+            push_again(host)
+        ),
+        (404, Subject::Listing) => format!(
+            "check the name of the repository; some registries do not offer this list: see the \
+             documentation of `{host}`"
+        ),
+        (404, _) if !request.is_read() => {
+            format!("check that {place} exists on `{host}` and that `{host}` is a registry")
+        }
+        (404, Subject::Manifest) => "check the name and the tag".to_owned(),
+        (405, _) if !request.is_read() => format!(
+            "`{host}` does not accept pushes: it is read-only or a cache of another registry"
+        ),
+        (412, _) if purpose == Purpose::Pull => format!(
+            "a policy of `{host}` does not allow to pull this image: see its settings, or carry \
+             another version"
+        ),
+        (412, _) => "a rule of the registry forbids it, such as an immutable tag".to_owned(),
+        (413, _) if is_quota(body) => {
+            format!("the storage quota at `{host}` is used up: raise it, or delete what is unused")
+        }
+        (413, _) if !request.is_read() => format!(
+            "a proxy in front of `{host}` limits the size of requests: raise its limit (nginx: \
+             `client_max_body_size 0`)"
+        ),
+        (429, _) => limited(host),
+        (400 | 500, Subject::Manifest) if body.has_foreign_layers() && !request.is_read() => {
+            format!(
+                "the manifest has foreign layers, whose URLs `{host}` may not allow: a distribution \
+                 registry accepts those that match `validation.manifests.urls.allow` in its \
+                 configuration, or all with `validation.disabled: true`"
+            )
+        }
+        (502..=504, _) if purpose == Purpose::Look => format!(
+            "a proxy answers in place of `{host}`, which is down, starting or overloaded: look at \
+             it and at the log of the proxy, then run the command again"
+        ),
+        (500..=599, _) if purpose == Purpose::Look => {
+            format!("`{host}` is failing: see its log, then run the command again")
+        }
+        (500..=599, _) => format!("`{host}` is failing: see its log"),
+        _ => return None,
+    })
+}
+
+/// A 401 that is not about a repository.
+fn unknown(host: &str, login: &LoginState) -> String {
+    match login {
+        LoginState::As(user) => format!(
+            "the password of `{user}` is wrong, or `{user}` has no rights here: check it with \
+             `hod login {host}`"
+        ),
+        LoginState::AsToken => format!(
+            "the token in the credentials has expired or was revoked: log in again \
+             (`hod login {host}`)"
+        ),
+        LoginState::Anonymous => {
+            format!("no login for `{host}` is known: log in (`hod login {host}`)")
+        }
+        LoginState::NotSent => not_sent(host),
+        LoginState::Unusable(reason) => unusable(host, reason),
+    }
+}
+
+fn unauthorized(host: &str, place: &str, asked: &Asked) -> String {
+    match &asked.login {
+        LoginState::As(user) => format!(
+            "either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
+             not {} there: registries answer alike",
+            verb(asked.purpose)
+        ),
+        LoginState::AsToken => format!(
+            "either the token in the credentials has expired, or {place} does not exist, or the \
+             token may not be used there: registries answer alike"
+        ),
+        LoginState::Anonymous => format!(
+            "no login for `{host}` is known: log in (`hod login {host}`); registries answer the \
+             same for what does not exist"
+        ),
+        LoginState::NotSent => not_sent(host),
+        LoginState::Unusable(reason) => unusable(host, reason),
+    }
+}
+
+fn forbidden(host: &str, place: &str, asked: &Asked) -> String {
+    match (&asked.login, asked.purpose) {
+        (LoginState::As(user), Purpose::Push) => format!(
+            "`{host}` accepts the login of `{user}`, but refuses this: check the role of `{user}` \
+             in {place}, its quota, and whether the registry is read-only"
+        ),
+        (LoginState::As(user), _) => format!(
+            "`{host}` accepts the login of `{user}`, but refuses this: check that `{user}` may \
+             read {place}"
+        ),
+        (LoginState::AsToken, _) => format!(
+            "`{host}` accepts the token, but refuses this: check what the token may do in {place}"
+        ),
+        (LoginState::Anonymous, _) => format!(
+            "`{host}` refuses this without a login: log in with `hod login {host}`, or check \
+             whether a proxy or firewall in between blocks the request"
+        ),
+        (LoginState::NotSent, _) => format!(
+            "`{host}` refuses without asking for a login: check whether a proxy or firewall in \
+             between blocks the request"
+        ),
+        (LoginState::Unusable(reason), _) => unusable(host, reason),
+    }
+}
+
+fn verb(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Pull => "pull",
+        Purpose::Push => "push",
+        Purpose::Look => "read",
+    }
+}
+
+fn not_sent(host: &str) -> String {
+    format!(
+        "`{host}` refuses without saying how to log in, so the login was not sent: check that \
+         `{host}` is a registry, and the proxies in front of it; `hod doctor {host}` shows what it \
+         answers"
+    )
+}
+
+fn unusable(host: &str, reason: &str) -> String {
+    format!("no login for `{host}`: {reason}")
+}
+
+fn limited(host: &str) -> String {
+    format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
+}
+
+/// How to restore content that a registry lost.
+fn push_again(host: &str) -> String {
+    format!(
+        "push the image again from where it is complete, with `hod push SOURCE {host} \
+         --recheck`, which asks for every blob, or pull it from another registry"
+    )
+}
+
+/// Whether a 413 concerns a quota rather than the size of the request.
+fn is_quota(body: &ErrorBody) -> bool {
+    body.code.as_deref() == Some("DENIED") || body.says("quota")
+}
+
+/// The first component of the repository in a path of the API, which Harbor calls the project.
+fn project(path: &str) -> Option<&str> {
+    let project = path.strip_prefix("/v2/")?.split('/').next()?;
+    (!project.is_empty()).then_some(project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Purpose::{Look, Pull, Push};
+
+    /// Who answers, for the table.
+    fn whom(name: &str) -> (&'static str, Whom) {
+        match name {
+            "registry" => ("hub.corp", Whom::Registry),
+            "token" => (
+                "auth.corp",
+                Whom::TokenServer {
+                    of: "hub.corp".to_owned(),
+                },
+            ),
+            "storage" => (
+                "s3.corp",
+                Whom::Elsewhere {
+                    by: "hub.corp".to_owned(),
+                },
+            ),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn path(subject: Subject) -> (&'static str, &'static str) {
+        match subject {
+            Subject::Root => ("GET", "/v2/"),
+            Subject::Manifest => ("GET", "/v2/proj/app/manifests/1"),
+            Subject::Blob => ("GET", "/v2/proj/app/blobs/sha256:aa"),
+            Subject::Upload => ("POST", "/v2/proj/app/blobs/uploads/"),
+            Subject::Listing => ("GET", "/v2/proj/app/tags/list"),
+            Subject::Token => ("GET", "/token"),
+            Subject::Other => ("GET", "/api/x"),
+        }
+    }
+
+    #[track_caller]
+    fn told(
+        (subject, name, purpose): (Subject, &str, Purpose),
+        (status, body): (u16, &str),
+        login: LoginState,
+    ) -> String {
+        let (host, whom) = whom(name);
+        let (mut method, path) = path(subject);
+        if subject == Subject::Manifest && purpose == Push {
+            method = "PUT";
+        }
+        let url = format!("https://{host}{path}").parse().unwrap();
+        let line = RequestLine::new(&method.parse().unwrap(), &url);
+        let asked = Asked {
+            subject,
+            whom,
+            purpose,
+            login,
+        };
+        hint(&line, (status, &ErrorBody::parse(body.as_bytes())), &asked).unwrap_or_default()
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn a_hint_fits_what_was_asked_of_whom() {
+        use Subject::{Blob, Listing, Manifest, Root, Token, Upload};
+        let user = || LoginState::As("ci".to_owned());
+        let table: &[(Subject, &str, Purpose, u16, &str, &str)] = &[
+            (
+                Root,
+                "registry",
+                Pull,
+                404,
+                "",
+                "check that `hub.corp` is a registry",
+            ),
+            (
+                Manifest,
+                "registry",
+                Pull,
+                404,
+                "",
+                "check the name and the tag",
+            ),
+            (
+                Manifest,
+                "storage",
+                Pull,
+                404,
+                "",
+                "`hub.corp` redirects to `s3.corp`",
+            ),
+            (
+                Manifest,
+                "storage",
+                Pull,
+                401,
+                "",
+                "requires a login of its own",
+            ),
+            (
+                Manifest,
+                "registry",
+                Push,
+                404,
+                "",
+                "check that `proj` exists on `hub.corp`",
+            ),
+            (
+                Manifest,
+                "registry",
+                Push,
+                405,
+                "",
+                "does not accept pushes",
+            ),
+            (Manifest, "registry", Push, 412, "", "an immutable tag"),
+            (
+                Manifest,
+                "registry",
+                Pull,
+                412,
+                "",
+                "does not allow to pull",
+            ),
+            (
+                Blob,
+                "registry",
+                Pull,
+                404,
+                "",
+                "has the manifest of the image, but not this content",
+            ),
+            (Blob, "storage", Pull, 404, "", "does not have this content"),
+            (Blob, "storage", Pull, 403, "", "Signed URLs are refused"),
+            (
+                Blob,
+                "storage",
+                Pull,
+                503,
+                "",
+                "`s3.corp`, which is failing",
+            ),
+            (Blob, "registry", Pull, 502, "", "`hub.corp` is failing"),
+            (
+                Blob,
+                "registry",
+                Pull,
+                429,
+                "",
+                "limits the number of requests",
+            ),
+            (
+                Upload,
+                "registry",
+                Push,
+                404,
+                "",
+                "check that `proj` exists on `hub.corp`",
+            ),
+            (Upload, "registry", Push, 413, "", "client_max_body_size"),
+            (
+                Upload,
+                "registry",
+                Push,
+                413,
+                r#"{"errors":[{"code":"DENIED","message":"quota exceeded"}]}"#,
+                "the storage quota at `hub.corp` is used up",
+            ),
+            (Upload, "storage", Push, 413, "", "client_max_body_size"),
+            (
+                Upload,
+                "storage",
+                Push,
+                404,
+                "",
+                "`hub.corp` sent the upload on to `s3.corp`",
+            ),
+            (
+                Upload,
+                "storage",
+                Push,
+                403,
+                "",
+                "`hub.corp` sent the upload on to `s3.corp`",
+            ),
+            (Upload, "registry", Push, 401, "", "`ci` may not push there"),
+            (
+                Manifest,
+                "registry",
+                Pull,
+                401,
+                "",
+                "`ci` may not pull there",
+            ),
+            (Manifest, "registry", Pull, 403, "", "`ci` may read `proj`"),
+            (
+                Upload,
+                "registry",
+                Push,
+                403,
+                "",
+                "check the role of `ci` in `proj`",
+            ),
+            (
+                Root,
+                "registry",
+                Look,
+                401,
+                "",
+                "the password of `ci` is wrong",
+            ),
+            (Listing, "registry", Look, 404, "", "do not offer this list"),
+            (Token, "token", Pull, 404, "", "correct the realm"),
+            (Token, "token", Push, 405, "", "no usable token server"),
+            (
+                Token,
+                "token",
+                Pull,
+                401,
+                "",
+                "the token server of `hub.corp` refuses `ci`",
+            ),
+            (
+                Token,
+                "token",
+                Pull,
+                502,
+                "",
+                "the token server of `hub.corp` at `auth.corp` is failing",
+            ),
+            (
+                Blob,
+                "registry",
+                Pull,
+                407,
+                "",
+                "the proxy requires a login",
+            ),
+        ];
+        for &(subject, whom, purpose, status, body, expect) in table {
+            let text = told((subject, whom, purpose), (status, body), user());
+            assert!(text.contains(expect), "{subject:?} {whom} {status}: {text}");
+        }
+    }
+
+    #[test]
+    fn no_hint_of_a_pull_is_a_pushs() {
+        use Subject::{Blob, Listing, Manifest, Root, Token};
+        let logins = [
+            LoginState::Anonymous,
+            LoginState::NotSent,
+            LoginState::As("ci".to_owned()),
+            LoginState::AsToken,
+            LoginState::Unusable("broken".into()),
+        ];
+        for subject in [Root, Manifest, Blob, Listing, Token] {
+            for whom in ["registry", "token", "storage"] {
+                for login in &logins {
+                    for status in 400..600 {
+                        let text = told((subject, whom, Pull), (status, ""), login.clone());
+                        for word in [
+                            "--create-projects",
+                            "--project",
+                            "client_max",
+                            "quota",
+                            "read-only",
+                        ] {
+                            assert!(!text.contains(word), "{status} {word}: {text}");
+                        }
+                        // The hint does not mention a login that was not sent.
+                        let is_known = matches!(login, LoginState::As(_)) && whom != "storage";
+                        assert!(is_known || !text.contains("`ci`"), "{status}: {text}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_layers_are_refused_by_their_urls() {
+        let mut body = ErrorBody::parse(b"");
+        body.details.get_or_insert_default().has_foreign_layers = true;
+        let url = "https://hub.corp/v2/a/b/manifests/1".parse().unwrap();
+        let line = RequestLine::new(&reqwest::Method::PUT, &url);
+        let asked = Asked {
+            subject: Subject::Manifest,
+            whom: Whom::Registry,
+            purpose: Push,
+            login: LoginState::Anonymous,
+        };
+        let text = hint(&line, (500, &body), &asked).unwrap();
+        assert!(text.contains("validation.manifests.urls.allow"), "{text}");
+    }
+}

@@ -1,0 +1,165 @@
+//! What a token is to allow (distribution's token specification, scopes).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hod_oci::RepositoryName;
+
+/// Limits for the scopes of one token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenBound {
+    pub(crate) n_scopes: usize,
+    /// Maximum length of the token in bytes.
+    pub(crate) len: usize,
+}
+
+/// Length of a token without scopes: Harbor's, with a signature of 4096 bits.
+const TOKEN_LEN_MIN: usize = 1100;
+/// Length of a resource in a token, besides its name.
+const CLAIM_LEN: usize = 60;
+
+/// The scopes of a token: for each resource (`repository:app`), the actions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Scopes(BTreeMap<String, BTreeSet<String>>);
+
+impl Scopes {
+    /// To read a repository.
+    pub(crate) fn pull(repository: &RepositoryName) -> Self {
+        Self::parse(&format!("repository:{repository}:pull"))
+    }
+
+    /// To list the repositories.
+    pub(crate) fn catalog() -> Self {
+        Self::parse("registry:catalog:*")
+    }
+
+    /// To read and write a repository.
+    pub(crate) fn push(repository: &RepositoryName) -> Self {
+        Self::parse(&format!("repository:{repository}:pull,push"))
+    }
+
+    /// Parses scopes separated by blanks; a resource may itself have colons (a port).
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut scopes = Self::default();
+        for scope in text.split_ascii_whitespace() {
+            if let Some((resource, actions)) = scope.rsplit_once(':') {
+                let actions = actions.split(',').map(str::to_owned);
+                scopes
+                    .0
+                    .entry(resource.to_owned())
+                    .or_default()
+                    .extend(actions);
+            }
+        }
+        scopes
+    }
+
+    /// Adds what `other` allows.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (resource, actions) in &other.0 {
+            self.0
+                .entry(resource.clone())
+                .or_default()
+                .extend(actions.iter().cloned());
+        }
+    }
+
+    /// Whether everything that `other` allows is allowed.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(resource, actions)| {
+            self.0
+                .get(resource)
+                .is_some_and(|own| actions.is_subset(own))
+        })
+    }
+
+    /// Whether one token can be requested for all of it.
+    pub(crate) fn fits(&self, bound: TokenBound) -> bool {
+        let claims = self.0.keys().map(|resource| resource.len() + CLAIM_LEN);
+        let claims: usize = claims.sum();
+        // In base64.
+        let len = TOKEN_LEN_MIN + claims * 4 / 3;
+        self.0.len() <= bound.n_scopes && len <= bound.len
+    }
+
+    /// Those with which something is written.
+    pub(crate) fn writing(&self) -> Self {
+        let writes = |actions: &BTreeSet<String>| actions.contains("push");
+        let own = self.0.iter().filter(|(_, actions)| writes(actions));
+        Self(
+            own.map(|(resource, actions)| (resource.clone(), actions.clone()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn shares_a_resource_with(&self, other: &Self) -> bool {
+        other.0.keys().any(|resource| self.0.contains_key(resource))
+    }
+
+    /// The same for Harbor, whose registry asks per project, the first component of a name, and
+    /// whose tokens allow there all that the user may do: one scope of each project is enough.
+    pub(crate) fn one_per_project(&self) -> Self {
+        let mut projects: BTreeMap<&str, (&String, BTreeSet<String>)> = BTreeMap::new();
+        for (resource, actions) in &self.0 {
+            let (_, all) = projects
+                .entry(project(resource))
+                .or_insert_with(|| (resource, BTreeSet::new()));
+            all.extend(actions.iter().cloned());
+        }
+        let chosen = projects.into_values();
+        Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
+    }
+
+    /// The scopes that a token of Harbor covers: the projects, with any action.
+    pub(crate) fn projects(&self) -> Self {
+        let projects = self.0.keys().map(|resource| project(resource).to_owned());
+        Self(projects.map(|project| (project, BTreeSet::new())).collect())
+    }
+
+    /// Whether nothing is allowed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The resources: `repository:app`.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// Each scope as it is asked for, `repository:app:pull,push`.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(resource, actions)| {
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            format!("{resource}:{}", actions.join(","))
+        })
+    }
+}
+
+/// `repository:project` of `repository:project/any/thing`.
+fn project(resource: &str) -> &str {
+    resource
+        .split_once('/')
+        .map_or(resource, |(project, _)| project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_serves_smaller_needs() {
+        #[track_caller]
+        fn check(has: &str, needs: &str, expect: bool) {
+            assert_eq!(Scopes::parse(has).covers(&Scopes::parse(needs)), expect);
+        }
+        check("repository:a:pull,push", "repository:a:pull", true);
+        check("repository:a:pull", "repository:a:pull,push", false);
+        check(
+            "repository:a:pull repository:b:pull",
+            "repository:b:pull",
+            true,
+        );
+        check("repository:a:pull", "repository:b:pull", false);
+        check("repository:a:pull", "", true);
+        check("", "repository:a:pull", false);
+    }
+}

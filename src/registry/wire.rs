@@ -1,0 +1,13 @@
+//! HTTP: connections, TLS, proxies, limits. Knows nothing of logins or of the registry API.
+
+pub(crate) mod budget;
+pub(crate) mod certificates;
+pub(crate) mod connections;
+pub(crate) mod endpoint;
+pub(crate) mod evidence;
+pub(crate) mod limiter;
+pub(crate) mod outage;
+pub(crate) mod pinned;
+pub(crate) mod proxies;
+pub(crate) mod throttle;
+pub(crate) mod transport;

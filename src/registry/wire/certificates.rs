@@ -1,0 +1,302 @@
+//! Certificates from files: CAs that the user names, and what a `certs.d` has for a host.
+//!
+//! The layout is that of Docker and containers: in `certs.d/host[:port]`, each `*.crt` is a CA
+//! besides those of the system, and `X.cert` with `X.key` is what the client shows of itself.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use reqwest::{Certificate, Identity};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::wire::pinned::ClientPair;
+use hod_report::Hint;
+
+/// The longest file of certificates, in bytes.
+const PEM_LEN_MAX: u64 = 4 * 1024 * 1024;
+
+/// Why certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificatesError {
+    #[error(transparent)]
+    File(hod_fsx::Error),
+    #[error("`{}` has no certificate in PEM form", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("client certificate `{}` has no key `{}` beside it", certificate.display(), key.display())]
+    NoKey { certificate: PathBuf, key: PathBuf },
+    #[error("key `{}` has no client certificate `{}` beside it", key.display(), certificate.display())]
+    NoClientCertificate { key: PathBuf, certificate: PathBuf },
+    /// The cause is left out: it may quote the key.
+    #[error("`{}` and `{}` are no client certificate and key in PEM form", certificate.display(), key.display())]
+    Pair { certificate: PathBuf, key: PathBuf },
+    #[error("the certificates to trust cannot be used")]
+    Trust { source: rustls::Error },
+}
+
+impl Hint for CertificatesError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::NoCertificate { .. } => Some(
+                "a PEM file has lines `-----BEGIN CERTIFICATE-----`; make one of a DER file with \
+                 `openssl x509 -inform der -in FILE`"
+                    .to_owned(),
+            ),
+            Self::NoKey { .. } => Some(
+                "a CA's certificate must be named `*.crt`; `*.cert` is for the client's own, with \
+                 its key in `*.key`"
+                    .to_owned(),
+            ),
+            Self::NoClientCertificate { .. } | Self::Pair { .. } | Self::Trust { .. } => None,
+        }
+    }
+}
+
+/// A file of CAs.
+#[derive(Debug, Clone)]
+pub struct CaFile {
+    path: PathBuf,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl CaFile {
+    /// Reads a PEM file of one or more certificates; blocks.
+    pub fn load(path: &Path) -> Result<Self, CertificatesError> {
+        let bytes = hod_fsx::read_input(path, PEM_LEN_MAX).map_err(CertificatesError::File)?;
+        // Looked at here: later a bad one would be refused only as a part of the whole client.
+        let is_good = |certificate: &CertificateDer<'_>| {
+            x509_parser::parse_x509_certificate(certificate).is_ok()
+                && Certificate::from_der(certificate).is_ok()
+        };
+        let certificates: Result<Vec<CertificateDer<'static>>, _> =
+            CertificateDer::pem_slice_iter(&bytes).collect();
+        let certificates = certificates.unwrap_or_default();
+        let are_good = certificates.iter().all(is_good);
+        if certificates.is_empty() || !are_good {
+            return Err(CertificatesError::NoCertificate {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            certificates,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+}
+
+/// The certificates for a host in a `certs.d`.
+#[derive(Debug, Default)]
+pub(crate) struct HostCertificates {
+    pub(crate) ca_files: Vec<CaFile>,
+    /// The paths of the client's certificate and its key.
+    pub(crate) pair: Option<(PathBuf, PathBuf)>,
+    /// The PEM of both.
+    pair_pem: Vec<u8>,
+}
+
+impl HostCertificates {
+    /// Reads the directory; blocks. One that does not exist or may not be read is treated as empty,
+    /// as in containers. Of several pairs the first by name is used.
+    pub(crate) fn load(dir: &Path) -> Result<Self, CertificatesError> {
+        let names = hod_fsx::try_read_dir_names(dir)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let mut found = Self::default();
+        for name in &names {
+            let path = dir.join(name);
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            match extension {
+                Some("crt") => found.ca_files.push(CaFile::load(&path)?),
+                Some("cert") => {
+                    let key = path.with_extension("key");
+                    if !has(&names, &key) {
+                        return Err(CertificatesError::NoKey {
+                            certificate: path,
+                            key,
+                        });
+                    }
+                    if found.pair.is_none() {
+                        found.pair_pem = load_pair(&path, &key)?;
+                        found.pair = Some((path, key));
+                    }
+                }
+                Some("key") => {
+                    let certificate = path.with_extension("cert");
+                    if !has(&names, &certificate) {
+                        return Err(CertificatesError::NoClientCertificate {
+                            key: path,
+                            certificate,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.ca_files.iter().flat_map(CaFile::certificates)
+    }
+
+    /// The client's certificate, for a connection that verifies the server.
+    pub(crate) fn client_pair(&self) -> Result<Option<ClientPair>, CertificatesError> {
+        let Some((certificate, key)) = &self.pair else {
+            return Ok(None);
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.pair_pem).collect();
+        match (chain, PrivateKeyDer::from_pem_slice(&self.pair_pem)) {
+            (Ok(chain), Ok(key)) => Ok(Some(ClientPair { chain, key })),
+            _ => Err(CertificatesError::Pair {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }),
+        }
+    }
+
+    /// The same for a connection that does not.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        Identity::from_pem(&self.pair_pem).ok()
+    }
+}
+
+fn has(names: &[OsString], path: &Path) -> bool {
+    names
+        .iter()
+        .any(|name| Some(name.as_os_str()) == path.file_name())
+}
+
+fn load_pair(certificate: &Path, key: &Path) -> Result<Vec<u8>, CertificatesError> {
+    let mut pem = hod_fsx::read(certificate, PEM_LEN_MAX).map_err(CertificatesError::File)?;
+    pem.push(b'\n');
+    pem.extend(hod_fsx::read(key, PEM_LEN_MAX).map_err(CertificatesError::File)?);
+    match Identity::from_pem(&pem) {
+        Ok(_) => Ok(pem),
+        Err(_) => Err(CertificatesError::Pair {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }),
+    }
+}
+
+/// A summary of a server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerCertificate {
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
+    /// `2027-01-31`, in UTC.
+    pub(crate) expires: String,
+}
+
+impl ServerCertificate {
+    /// Reads the certificate that a server showed; `None` for one that cannot be read.
+    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        let expires = certificate.validity().not_after.to_datetime();
+        Some(Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            expires: format!(
+                "{:04}-{:02}-{:02}",
+                expires.year(),
+                u8::from(expires.month()),
+                expires.day()
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn self_signed() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["a.b".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_directory_has_authorities_and_a_pair() {
+        #[track_caller]
+        fn check(files: &[(&str, &str)], expect: Result<(usize, bool), &str>) {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                hod_fsx::write_file(&dir.path().join(name), text.as_bytes()).unwrap();
+            }
+            let found = HostCertificates::load(dir.path());
+            let found = found
+                .map(|found| {
+                    let pair = found.client_pair().unwrap();
+                    (found.authorities().count(), pair.is_some())
+                })
+                .map_err(|error| {
+                    error
+                        .to_string()
+                        .replace(&format!("{}/", dir.path().display()), "")
+                });
+            assert_eq!(found, expect.map_err(str::to_owned));
+        }
+        let (pem, key) = self_signed();
+        let two = format!("{pem}{pem}");
+        check(&[], Ok((0, false)));
+        check(
+            &[("ca.crt", &two), ("b.crt", &pem), ("readme", "x")],
+            Ok((3, false)),
+        );
+        check(&[("c.cert", &pem), ("c.key", &key)], Ok((0, true)));
+        check(
+            &[("b.cert", &pem), ("c.key", &key), ("c.cert", &pem)],
+            Err("client certificate `b.cert` has no key `b.key` beside it"),
+        );
+        check(
+            &[("c.key", &key)],
+            Err("key `c.key` has no client certificate `c.cert` beside it"),
+        );
+        check(
+            &[("ca.crt", "x")],
+            Err("`ca.crt` has no certificate in PEM form"),
+        );
+        check(
+            &[("ca.crt", &key)],
+            Err("`ca.crt` has no certificate in PEM form"),
+        );
+        check(
+            &[("c.cert", &pem), ("c.key", &pem)],
+            Err("`c.cert` and `c.key` are no client certificate and key in PEM form"),
+        );
+        let absent = HostCertificates::load(Path::new("/nonexistent")).unwrap();
+        assert!(absent.ca_files.is_empty());
+    }
+
+    #[test]
+    fn a_certificate_says_who_made_it() {
+        let mut params = rcgen::CertificateParams::new(["a.b".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Corp CA");
+        params.not_after = rcgen::date_time_ymd(2031, 2, 3);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        assert_eq!(
+            ServerCertificate::parse(made.der()),
+            Some(ServerCertificate {
+                subject: "CN=Corp CA".to_owned(),
+                issuer: "CN=Corp CA".to_owned(),
+                expires: "2031-02-03".to_owned(),
+            })
+        );
+        assert_eq!(ServerCertificate::parse(b"x"), None);
+    }
+}

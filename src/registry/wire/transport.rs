@@ -1,0 +1,399 @@
+//! Deadlines and redirects: one request and its answer; [`crate::wire::connections`] has the clients.
+//!
+//! Deadlines concern progress, not the whole request: a blob may take hours. reqwest's own read
+//! timeout is not suitable, since it also ends a long upload that makes progress.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
+use reqwest::{Method, Response, StatusCode, Url};
+use tokio::time::timeout;
+
+use crate::retry::retry_after;
+use crate::wire::certificates::ServerCertificate;
+use crate::wire::connections::{Connections, TrustOptions};
+use crate::wire::endpoint::{resolve, same_origin};
+use crate::wire::limiter::{Limiter, Permit};
+use crate::wire::outage::Outages;
+use crate::wire::throttle::Throttle;
+use crate::{RegistryError, RequestLine};
+use hod_oci::Digest;
+
+/// Maximum time for the answer to a write: the registry may have to hash gigabytes, or to wait for
+/// its quota database (Harbor: five minutes).
+pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
+pub(crate) const REDIRECTS_MAX: usize = 10;
+
+/// One request, which can be sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    /// All headers but `Authorization`, which is not the call's to decide.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The registry for whose sake another host is asked, as it is for a token: what is trusted
+    /// for the one is trusted for the other.
+    pub(crate) behalf: Option<Url>,
+    pub(crate) redirects: Redirects,
+}
+
+/// Where a call may be redirected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirects {
+    Anywhere,
+    /// To the same scheme, host and port, since the body is a secret.
+    WithinOrigin,
+    /// Nowhere: the caller looks at each place first.
+    Nowhere,
+}
+
+impl Call {
+    /// A request without headers and body.
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            behalf: None,
+            redirects: Redirects::Anywhere,
+        }
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+}
+
+/// The answer to a request; its body is still to be read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Of the request that was answered, which is the last after redirects.
+    pub(crate) line: Box<RequestLine>,
+    /// The URL that the answer came from.
+    pub(crate) url: Url,
+    method: Method,
+    response: Response,
+    limiter: Arc<Limiter>,
+    /// Held while there may be a body to come.
+    permit: Permit,
+    sent_login: SentLogin,
+}
+
+/// Whether the request that was answered carried a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SentLogin {
+    Yes,
+    No,
+}
+
+impl SentLogin {
+    pub(crate) fn of(authorization: Option<&HeaderValue>) -> Self {
+        authorization.map_or(Self::No, |_| Self::Yes)
+    }
+}
+
+impl Answer {
+    /// Adds what is known about the request besides its URL.
+    pub(crate) fn to(mut self, line: Box<RequestLine>, sent_login: SentLogin) -> Self {
+        self.line = line;
+        self.sent_login = sent_login;
+        self
+    }
+
+    pub(crate) fn sent_login(&self) -> SentLogin {
+        self.sent_login
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Who answered.
+    pub(crate) fn remote_address(&self) -> Option<std::net::SocketAddr> {
+        self.response.remote_addr()
+    }
+
+    /// The certificate of the server, over TLS.
+    pub(crate) fn certificate(&self) -> Option<ServerCertificate> {
+        let info = self.response.extensions().get::<reqwest::tls::TlsInfo>()?;
+        ServerCertificate::parse(info.peer_certificate()?)
+    }
+
+    /// A header's text, if it is one.
+    pub(crate) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.headers().get(name)?.to_str().ok()
+    }
+
+    /// `Content-Length` as sent, to a HEAD as well.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.trim().parse().ok()
+    }
+
+    /// `Docker-Content-Digest`; one that cannot be parsed tells nothing, like one that is absent.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.header("docker-content-digest")?.trim().parse().ok()
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers())
+    }
+
+    /// The URL that the answer points to; `None` when it is missing or unusable.
+    pub(crate) fn location(&self) -> Option<Url> {
+        resolve(&self.url, self.header(LOCATION)?)
+    }
+
+    /// The next piece of the body, or `None` after the last.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let stall_timeout = self.limiter.stall_timeout();
+        match timeout(stall_timeout, self.response.chunk()).await {
+            Ok(Ok(chunk)) => {
+                if let Some(chunk) = &chunk {
+                    self.limiter.throttle().pass(chunk.len()).await;
+                }
+                Ok(chunk)
+            }
+            Ok(Err(error)) => Err(RegistryError::transport(self.line.clone(), error, None)),
+            Err(_) => {
+                self.permit.timed_out();
+                Err(RegistryError::Stalled {
+                    request: self.line.clone(),
+                    after: stall_timeout,
+                })
+            }
+        }
+    }
+
+    /// Reads the whole body, unless it has more than `len_max` bytes or takes more than twice the
+    /// time that is waited for progress.
+    pub(crate) async fn read(mut self, len_max: u64) -> Result<Bytes, RegistryError> {
+        let after = self.limiter.stall_timeout() * 2;
+        let mut body = BytesMut::new();
+        match timeout(after, self.read_into(&mut body, len_max)).await {
+            Ok(result) => result.map(|()| body.freeze()),
+            Err(_) => Err(RegistryError::TooSlow {
+                request: self.line,
+                after,
+                len: body.len(),
+            }),
+        }
+    }
+
+    async fn read_into(&mut self, body: &mut BytesMut, len_max: u64) -> Result<(), RegistryError> {
+        while let Some(chunk) = self.chunk().await? {
+            if (body.len() + chunk.len()) as u64 > len_max {
+                return Err(RegistryError::AnswerTooLong {
+                    request: self.line.clone(),
+                    len_max,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+}
+
+/// Sends requests.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    connections: Connections,
+    limiter: Arc<Limiter>,
+    outages: Outages,
+}
+
+impl Transport {
+    pub(crate) fn new(user_agent: HeaderValue, trust: TrustOptions, limiter: Limiter) -> Self {
+        Self {
+            connections: Connections::new(user_agent, trust),
+            limiter: Arc::new(limiter),
+            outages: Outages::default(),
+        }
+    }
+
+    /// Which hosts are down.
+    pub(crate) fn outages(&self) -> &Outages {
+        &self.outages
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    /// Holds up bytes that are sent, when there is a limit.
+    pub(crate) fn throttle(&self) -> Arc<Throttle> {
+        Arc::clone(self.limiter.throttle())
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.limiter.stall_timeout()
+    }
+
+    /// Waits until a request may be sent to where `url` is; to be called before each
+    /// [`Transport::request`], and given to [`Transport::answer`].
+    ///
+    /// Nothing may be held that another request to the same host waits for.
+    pub(crate) async fn admit(&self, method: &Method, url: &Url) -> Result<Permit, RegistryError> {
+        let admitted = self.limiter.admit(method, url).await;
+        admitted.map_err(|closed| RegistryError::Closed {
+            host: closed.host,
+            until: closed.until,
+            wait: closed.wait,
+            source: None,
+        })
+    }
+
+    /// Takes the headers of an answer, and the limits of the host in them.
+    pub(crate) fn answer(
+        &self,
+        (method, url): (&Method, Url),
+        response: Response,
+        mut permit: Permit,
+    ) -> Answer {
+        let status = response.status();
+        self.limiter.heard(&permit, status, response.headers());
+        let line = Box::new(RequestLine::new(method, &url));
+        // A token server may answer all the while, and so may the limits of a proxy.
+        let is_useful = !matches!(status.as_u16(), 401 | 408 | 429 | 500..);
+        if is_useful && url.path().starts_with("/v2/") {
+            self.outages.answered(line.host());
+        }
+        // Of other answers the body is short, or is not read at all. Above all, who is refused
+        // may have to ask the same host for a token before it reads on.
+        if !status.is_success() || *method != Method::GET {
+            permit.release();
+        }
+        Answer {
+            line,
+            url,
+            method: method.clone(),
+            response,
+            limiter: Arc::clone(&self.limiter),
+            permit,
+            sent_login: SentLogin::No,
+        }
+    }
+
+    /// Sends `call` and returns the answer, of any status but a redirect that can be followed.
+    ///
+    /// `authorization` is for the origin of the call: a redirect to another scheme, host or port
+    /// loses it, and does not get it back by returning. A body follows only where the status says
+    /// that it should (307, 308).
+    pub(crate) async fn send(
+        &self,
+        call: &Call,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryError> {
+        let mut authorization = authorization.cloned();
+        let mut url = call.url.clone();
+        let mut line = Box::new(RequestLine::new(&call.method, &url));
+        if call.behalf.is_some() {
+            line = Box::new(line.for_token());
+        }
+        let mut redirects = 0;
+        loop {
+            // A POST begins an upload; what takes long is a PUT that puts together what was sent.
+            let answer_timeout = if line.is_read() || call.method == Method::POST {
+                self.stall_timeout()
+            } else {
+                COMMIT_TIMEOUT
+            };
+            let permit = self.admit(&call.method, &url).await?;
+            let behalf = call.behalf.as_ref().unwrap_or(&call.url);
+            let client = self.connections.client(&url, behalf).await?;
+            let request = client.request(call.method.clone(), url.clone());
+            let request = request.headers(with_login(&call.headers, authorization.as_ref()));
+            let response =
+                match timeout(answer_timeout, request.body(call.body.clone()).send()).await {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(error)) => {
+                        if error.is_timeout() {
+                            permit.timed_out();
+                        }
+                        return Err(self.failed(&url, line, error));
+                    }
+                    Err(_) => {
+                        permit.timed_out();
+                        return Err(RegistryError::Stalled {
+                            request: line,
+                            after: answer_timeout,
+                        });
+                    }
+                };
+            let answer = self
+                .answer((&call.method, url.clone()), response, permit)
+                .to(line.clone(), SentLogin::of(authorization.as_ref()));
+            let next = match answer.status().as_u16() {
+                301..=303 if answer.line.is_read() => answer.location(),
+                307 | 308 => answer.location(),
+                _ => None,
+            };
+            let is_allowed = |next: &Url| match call.redirects {
+                Redirects::Anywhere => true,
+                Redirects::WithinOrigin => same_origin(&url, next),
+                Redirects::Nowhere => false,
+            };
+            let Some(next) = next.filter(is_allowed) else {
+                return Ok(answer);
+            };
+            redirects += 1;
+            if redirects > REDIRECTS_MAX {
+                return Err(RegistryError::Redirects {
+                    request: answer.line,
+                });
+            }
+            authorization = authorization.filter(|_| same_origin(&url, &next));
+            line = Box::new(line.redirected(&next));
+            url = next;
+        }
+    }
+
+    /// The error of a request to which no answer came.
+    pub(crate) fn failed(
+        &self,
+        url: &Url,
+        line: Box<RequestLine>,
+        error: reqwest::Error,
+    ) -> RegistryError {
+        let proxy = self.connections.trust().proxies.proxy_of(url);
+        RegistryError::transport(line, error, proxy)
+    }
+
+    /// Begins a request, without headers.
+    pub(crate) async fn request(
+        &self,
+        method: &Method,
+        url: &Url,
+    ) -> Result<reqwest::RequestBuilder, RegistryError> {
+        let client = self.connections.client(url, url).await?;
+        Ok(client.request(method.clone(), url.clone()))
+    }
+}
+
+/// `headers`, with `authorization` among them.
+pub(crate) fn with_login(headers: &HeaderMap, authorization: Option<&HeaderValue>) -> HeaderMap {
+    let mut headers = headers.clone();
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
+    headers
+}
