@@ -43,8 +43,9 @@ use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
 use hod_bundle::ReadOptions;
 use hod_ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
-use hod_registry::{Drain, RetryPolicy};
+use hod_registry::Drain;
 use hod_report::Reporter;
+use hod_retry::RetryPolicy;
 
 /// The state that every command works with.
 pub(super) struct Session<'a> {

@@ -30,10 +30,10 @@ use super::error::CommandError;
 use hod_list::{HostPart, RenameRules};
 use hod_oci::RepositoryName;
 use hod_registry::{
-    Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, RetryPolicy,
-    UploadOptions,
+    Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, UploadOptions,
 };
 use hod_report::{Event, Reporter};
+use hod_retry::RetryPolicy;
 
 /// Minimum of concurrent requests to one host, even with few jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;

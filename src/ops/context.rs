@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hod_bundle::ReadOptions;
-use hod_registry::RetryPolicy;
 use hod_report::{Event, Reporter};
+use hod_retry::RetryPolicy;
 
 /// How long to wait for a lock before a message is shown.
 const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);

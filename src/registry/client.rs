@@ -21,13 +21,17 @@ use crate::wire::limiter::Limiter;
 use crate::wire::transport::{Answer, Call, SentLogin, Transport};
 use crate::{
     Asked, Budget, Credentials, LimitOptions, Login, LoginState, Purpose, RegistriesConf,
-    RegistryError, Repo, RetryPolicy, Subject, TrustOptions, Whom,
+    RegistryError, Repo, Subject, TrustOptions, Whom,
 };
 use hod_oci::{Registry, RepositoryName};
 use hod_report::Reporter;
+use hod_retry::{Failed, Failure, HostState, Retries, RetryPolicy};
 
 /// Maximum number of concurrent writing requests to a Harbor.
 const HARBOR_WRITES_MAX: usize = 5;
+
+/// Number of attempts for a host that has not been reached yet.
+const BRIEF_ATTEMPTS: u32 = 2;
 
 /// As long a token may be what a web server refuses to take in a header.
 const LONG_TOKEN_LEN: usize = 2048;
@@ -200,10 +204,6 @@ impl Client {
         &self.uploads
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        self.patience
-    }
-
     pub(crate) fn honest_heads(&self) -> &HonestHeads {
         &self.inner.honest_heads
     }
@@ -295,6 +295,83 @@ impl Client {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.inner.auth
+    }
+
+    /// Runs `operation` until it succeeds, fails permanently, or has failed too often.
+    // Not `AsyncFnMut`: its futures cannot be shown to be `Send` where this one is spawned.
+    pub(crate) async fn retry<T, F>(
+        &self,
+        what: &str,
+        mut operation: impl FnMut() -> F,
+    ) -> Result<T, RegistryError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        let mut retries = self.retries();
+        loop {
+            match operation().await {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    let failure = error.failure();
+                    self.wait(&mut retries, what, error, failure).await?;
+                }
+            }
+        }
+    }
+
+    /// Starts to count the failures of an operation.
+    pub fn retries(&self) -> Retries {
+        let retries = Retries::new(self.retry_policy());
+        match self.patience {
+            Patience::Full => retries,
+            Patience::Brief => retries.at_most_if_unreachable(BRIEF_ATTEMPTS),
+            Patience::Mirror => retries.at_most_if_unreachable(1),
+        }
+    }
+
+    /// Waits until an operation that failed may be tried again, and returns the error; fails with it
+    /// if there is to be no other attempt.
+    pub async fn wait(
+        &self,
+        retries: &mut Retries,
+        what: &str,
+        error: RegistryError,
+        failure: Failure,
+    ) -> Result<RegistryError, RegistryError> {
+        let mut host = self.host_state(&error, retries.began_at());
+        if self.patience != Patience::Full && error.is_unreachable() {
+            host = HostState::Unreachable;
+        }
+        let failed = Failed {
+            what,
+            error: &error,
+            failure,
+            progress: 0,
+            host,
+        };
+        if retries.wait(&failed, self.reporter().as_ref()).await {
+            return Ok(error);
+        }
+        let is_transient = !matches!(failure, Failure::Lasting | Failure::Garbled);
+        Err(if is_transient && retries.n_all() > 1 {
+            error.gave_up(retries.n_all())
+        } else {
+            error
+        })
+    }
+
+    /// Notes a failure, and returns the state of its host for an operation that has failed since
+    /// `began`.
+    pub fn host_state(&self, error: &RegistryError, began: Instant) -> HostState {
+        let Some(host) = error.host() else {
+            return HostState::Usual;
+        };
+        let outages = self.transport().outages();
+        let now = Instant::now();
+        if error.is_outage() {
+            outages.failed(host, now);
+        }
+        outages.state(host, (began, now), self.retry_policy().outage)
     }
 
     /// The root of the API: https, except where the user or the loopback address says otherwise.

@@ -13,12 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::route::origin::place_of;
-use crate::{
-    Asked, CertificatesError, Failure, HelperError, LoginState, RequestLine, SafeUrl, Transient,
-    UsedProxy,
-};
+use crate::{Asked, CertificatesError, HelperError, LoginState, RequestLine, SafeUrl, UsedProxy};
 use hod_oci::{Digest, ManifestError, Registry};
 use hod_report::without_ids;
+use hod_retry::Failure;
 
 pub use body::ErrorBody;
 use body::StatusText;
@@ -559,16 +557,9 @@ impl RegistryError {
     }
 }
 
-impl Transient for RegistryError {
-    fn registry_error(&self) -> Option<&RegistryError> {
-        Some(self)
-    }
-
-    fn failure(&self) -> Failure {
-        self.failure()
-    }
-
-    fn is_unreachable(&self) -> bool {
+impl RegistryError {
+    /// Whether no connection to the host came about, so that another place should be tried.
+    pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Transport { source, .. } => source.is_connect() || source.is_timeout(),
             Self::UnknownHost { .. } | Self::Lookup { .. } => true,
@@ -576,7 +567,8 @@ impl Transient for RegistryError {
         }
     }
 
-    fn gave_up(self, attempts: u32) -> Self {
+    /// Returns the error to fail with after the last of several `attempts` failed with this one.
+    pub(crate) fn gave_up(self, attempts: u32) -> Self {
         Self::GaveUp {
             attempts,
             source: Box::new(self),

@@ -19,7 +19,6 @@ mod client;
 mod error;
 mod harbor;
 mod login;
-mod retry;
 mod route;
 mod safe_url;
 #[cfg(test)]
@@ -53,7 +52,6 @@ pub use login::credentials::{
     LoginOrigin, Secret,
 };
 pub use login::proof::LoginCheck;
-pub use retry::{Attempts, Decision, Failure, Retries, RetryPolicy, Transient, decide};
 pub use route::mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use route::origin::{BlobBody, BlobOrigin};
 pub use safe_url::{RequestLine, SafeUrl};
@@ -62,7 +60,6 @@ pub use wire::certificates::{CaFile, CertificatesError};
 pub use wire::connections::TrustOptions;
 pub use wire::evidence::Evidence;
 pub use wire::limiter::LimitOptions;
-pub use wire::outage::HostState;
 pub use wire::proxies::{ProxyOptions, ProxyVariable, UsedProxy};
 
 use hod_oci::{Digest, Registry, RepositoryName, Tag};

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo, RetryPolicy};
+use crate::{Client, ClientOptions, Credentials, LimitOptions, RegistriesConf, Repo};
 use hod_report::{Recorder, Reporter};
+use hod_retry::RetryPolicy;
 
 /// One request as it came.
 #[derive(Debug, Clone)]

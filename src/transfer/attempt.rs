@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Source, TransferError};
 use hod_oci::Digest;
-use hod_registry::{Decision, Failure, Retries, RetryPolicy};
-use hod_report::{Event, Reporter};
+use hod_report::Reporter;
+use hod_retry::{Failed, Failure, Retries, RetryPolicy};
 
 /// The failed attempts at one blob.
 pub struct Attempts<'a> {
@@ -57,22 +57,17 @@ impl<'a> Attempts<'a> {
         {
             self.retries.other_place();
         }
-        let host = self.source.host_state(&error, self.retries.began_at());
-        let decision = self.retries.failed(failure, progress, host);
-        let (Decision::After(delay) | Decision::WhenHostAllows(delay)) = decision else {
-            return Err(error);
+        let failed = Failed {
+            what: &format!("blob {}", self.digest.short()),
+            error: &error,
+            failure,
+            progress,
+            host: self.source.host_state(&error, self.retries.began_at()),
         };
-        let (what, text) = (format!("blob {}", self.digest.short()), error.to_string());
-        self.reporter.event(Event::Retry {
-            what: &what,
-            attempt: self.retries.n_all(),
-            delay,
-            error: &text,
-        });
-        // A paused host is waited for by whoever asks it.
-        if matches!(decision, Decision::After(_)) {
-            tokio::time::sleep(delay).await;
+        if self.retries.wait(&failed, self.reporter.as_ref()).await {
+            Ok(())
+        } else {
+            Err(error)
         }
-        Ok(())
     }
 }

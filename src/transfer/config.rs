@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use super::attempt::Attempts;
 use super::{Location, Source, TransferError};
 use hod_oci::{Descriptor, ImageConfig, Manifest, ManifestBody, Platform};
-use hod_registry::RetryPolicy;
 use hod_report::Reporter;
+use hod_retry::RetryPolicy;
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;

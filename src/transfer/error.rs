@@ -9,9 +9,10 @@ use hod_bundle::BundleError;
 use hod_fsx::IoKind;
 use hod_layout::{CollectionError, LayoutError, NoDockerImage};
 use hod_oci::{ContentMismatch, Digest, ManifestError, Registry, Tag};
-use hod_registry::{Failure, RegistryError};
+use hod_registry::RegistryError;
 use hod_report::ErrorClass;
 use hod_report::Hint;
+use hod_retry::Failure;
 use hod_store::StoreError;
 
 /// An alternative where referrers fail.

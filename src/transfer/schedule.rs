@@ -12,8 +12,8 @@ use super::{
     Attempts, BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
 };
 use hod_oci::Digest;
-use hod_registry::{Failure, RetryPolicy};
 use hod_report::{BlobRoute, Event, Reporter};
+use hod_retry::{Failure, RetryPolicy};
 
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
 /// small layers do not wait behind a few large layers.

@@ -28,8 +28,8 @@ use super::{
 use hod_bundle::{Bundle, BundleManifest, Signed};
 use hod_layout::Collection;
 use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
-use hod_registry::HostState;
 use hod_report::{BlobRoute, Reporter};
+use hod_retry::HostState;
 use hod_store::Store;
 
 /// How long the first target that asks for a blob waits for the others.

@@ -34,8 +34,8 @@ use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
 use hod_bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
 use hod_layout::Collection;
 use hod_oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
-use hod_registry::HostState;
 use hod_report::Reporter;
+use hod_retry::HostState;
 use hod_store::{Soundness, Store, examine};
 
 /// What the sources of a kind can do.

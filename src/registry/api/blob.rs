@@ -13,8 +13,9 @@ use crate::login::root::page_of;
 use crate::wire::endpoint::object_url;
 use crate::wire::evidence::{AskedBy, Facts, is_page};
 use crate::wire::transport::{Answer, Call};
-use crate::{BlobBody, BlobOrigin, Client, Evidence, Failure, RegistryError, Repo, RequestLine};
+use crate::{BlobBody, BlobOrigin, Client, Evidence, RegistryError, Repo, RequestLine};
 use hod_oci::{Descriptor, Verifier};
+use hod_retry::Failure;
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;

@@ -16,13 +16,13 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::RetryPolicy;
 use crate::error::presentable;
-use crate::retry::{RETRY_AFTER_MAX, by_chance, retry_after};
 use crate::wire::budget::Budget;
+use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
 use hod_report::amount::format_eta;
 use hod_report::{Event, Reporter};
+use hod_retry::{RETRY_AFTER_MAX, RetryPolicy, with_jitter};
 
 /// Initial number of requests in a lane: a few more than the large blobs that fill it for minutes,
 /// so that the answers to small requests can widen it.
@@ -305,7 +305,7 @@ impl Limiter {
         let spent = state.budget.filter(is_spent);
         let wait = wait
             .or_else(|| spent.and_then(|budget| budget.window))
-            .unwrap_or_else(|| by_chance(self.retry.delay(n, None)));
+            .unwrap_or_else(|| with_jitter(self.retry.delay(n)));
         let slot = if permit.is_pull && wait > RETRY_AFTER_MAX {
             &mut state.pull_pause
         } else {
@@ -432,7 +432,7 @@ impl Host {
             let pause = lock(&self.state).pause.filter(|pause| pause.until > now);
             let Some(pause) = pause else { return Ok(()) };
             let spread = (pause.until - now).min(SPREAD_MAX) / 4;
-            tokio::time::sleep_until(pause.until + by_chance(spread)).await;
+            tokio::time::sleep_until(pause.until + with_jitter(spread)).await;
         }
     }
 }

@@ -13,15 +13,15 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
 
-use crate::retry::retry_after;
 use crate::wire::certificates::ServerCertificate;
 use crate::wire::connections::{Connections, TrustOptions};
 use crate::wire::endpoint::{resolve, same_origin};
 use crate::wire::limiter::{Limiter, Permit};
-use crate::wire::outage::Outages;
+use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
 use crate::{RegistryError, RequestLine};
 use hod_oci::Digest;
+use hod_retry::Outages;
 
 /// Maximum time for the answer to a write: the registry may have to hash gigabytes, or to wait for
 /// its quota database (Harbor: five minutes).

@@ -9,8 +9,9 @@ use super::Handover;
 use crate::attempt::Attempts;
 use crate::{BlobContent, BlobStream, Location, Origins, Source, TransferError};
 use hod_oci::Descriptor;
-use hod_registry::{Failure, Reopen, RetryPolicy, UploadStream};
+use hod_registry::{Reopen, UploadStream};
 use hod_report::Reporter;
+use hod_retry::{Failure, RetryPolicy};
 
 /// A connection that was lost after so many bytes is replaced here; any other is left to the engine,
 /// which begins the blob again.

@@ -12,8 +12,9 @@ use crate::{
     BlobContent, Location, Origins, Pieces, Plan, PlannedBlob, Presence, Source, TransferError,
 };
 use hod_oci::RepositoryName;
-use hod_registry::{RetryPolicy, UploadBody};
+use hod_registry::UploadBody;
 use hod_report::{Event, Reporter};
+use hod_retry::RetryPolicy;
 use hod_store::PartialBlob;
 
 /// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{Destination, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{Client, HostState, ManifestRef, RegistryError, Repo};
+use hod_registry::{Client, ManifestRef, RegistryError, Repo};
+use hod_retry::HostState;
 use hod_store::Store;
 
 /// Registries as a source, and what is at hand already of what they have.

@@ -1,7 +1,5 @@
 //! Recovery of an upload after failures.
 
-use std::time::Instant;
-
 use reqwest::header::RANGE;
 use reqwest::{Method, Url};
 
@@ -12,9 +10,10 @@ use super::verdict::{Phase, Verdict, verdict};
 use crate::client::Target;
 use crate::wire::endpoint::{same_origin, upload_url};
 use crate::wire::transport::Call;
-use crate::{Attempts, Decision, Evidence, Failure, RegistryError, Transient as _, decide};
+use crate::{Evidence, RegistryError};
 use hod_report::Event;
 use hod_report::amount::format_len;
+use hod_retry::{Decision, Failure, HostState};
 
 impl Upload<'_> {
     /// Decides what to do about a failure, and does it.
@@ -42,7 +41,7 @@ impl Upload<'_> {
                 }
             }
             Verdict::Ask => {
-                if self.n_failed > 0 {
+                if self.retries.n_all() > 0 {
                     // Smaller parts are confirmed more often, which helps on a bad line.
                     let len = smaller(step.len, Why::TooLarge);
                     self.chunk_len_max = self.chunk_len_max.min(len.unwrap_or(u64::MAX));
@@ -101,34 +100,16 @@ impl Upload<'_> {
 
     /// Waits, or gives up after failures without progress; returns the error for the time after.
     async fn pause(&mut self, error: RegistryError) -> Result<RegistryError, RegistryError> {
-        self.n_failed += 1;
-        if self.n_failed == 1 {
-            self.failed_at = Instant::now();
-        }
-        let attempts = Attempts {
-            n_failures: self.n_failed,
-            n_garbled: 0,
-            chance: 1000,
-            host: self.client.host_state(&error, self.failed_at),
-        };
-        let retry_after = error.retry_after();
-        let failure = Failure::Passing { retry_after };
-        let Decision::After(delay) = decide(&self.client.retry_policy(), failure, &attempts) else {
-            return Err(if self.n_failed > 1 {
-                error.gave_up(self.n_failed)
-            } else {
-                error
-            });
-        };
         let what = format!("blob {}", self.blob.digest.short());
-        self.client.reporter().event(Event::Retry {
-            what: &what,
-            attempt: self.n_failed,
-            delay,
-            error: &error.to_string(),
-        });
-        tokio::time::sleep(delay).await;
-        Ok(error)
+        let failure = match error.failure() {
+            Failure::Limited { wait } => Failure::Limited { wait },
+            // A session may be lost, or a replica may not know of it yet.
+            _ => Failure::Passing {
+                retry_after: error.retry_after(),
+            },
+        };
+        let retries = &mut self.retries;
+        self.client.wait(retries, &what, error, failure).await
     }
 
     /// Looks whether the blob arrived although the answer did not, and begins again otherwise.
@@ -151,9 +132,9 @@ impl Upload<'_> {
         }
         // Restarts because of a size are few, and no failures.
         if error.status() != Some(413) {
-            self.n_restarted += 1;
-            if self.n_restarted >= self.client.retry_policy().attempts {
-                return Err(error.gave_up(self.n_restarted));
+            let failure = Failure::Passing { retry_after: None };
+            if self.restarts.failed(failure, 0, HostState::Usual) == Decision::GiveUp {
+                return Err(error.gave_up(self.restarts.n_all()));
             }
         }
         self.begin().await?;

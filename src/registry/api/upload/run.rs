@@ -1,7 +1,6 @@
 //! One upload, step by step, and its reaction to failures.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use reqwest::header::RANGE;
 use reqwest::{Method, StatusCode, Url};
@@ -17,6 +16,7 @@ use crate::wire::evidence::Facts;
 use crate::{Client, Evidence, RegistryError, Repo, RequestLine};
 use hod_oci::Descriptor;
 use hod_report::Event;
+use hod_retry::Retries;
 
 /// The longest chunk of a stream that a registry may insist on: it is held in memory.
 const HELD_CHUNK_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -45,11 +45,10 @@ pub(super) struct Upload<'a> {
     pub(super) is_doubtful: bool,
     /// Whether it was begun again for that reason.
     pub(super) has_doubted: bool,
-    /// Failures since the last progress.
-    pub(super) n_failed: u32,
-    /// When the failures in a row began.
-    pub(super) failed_at: Instant,
-    pub(super) n_restarted: u32,
+    /// The failures since the last request that succeeded.
+    pub(super) retries: Retries,
+    /// The times that all of it was begun again.
+    pub(super) restarts: Retries,
     /// The number of times that the whole blob was sent and then refused as not found.
     pub(super) n_refused: u32,
 }
@@ -102,9 +101,8 @@ impl<'a> Upload<'a> {
             is_doubtful: kept.is_some(),
             has_doubted: false,
             slot: kept.map(|kept| kept.slot),
-            n_failed: 0,
-            failed_at: Instant::now(),
-            n_restarted: 0,
+            retries: client.retries(),
+            restarts: client.retries(),
             n_refused: 0,
         })
     }
@@ -130,7 +128,7 @@ impl<'a> Upload<'a> {
             let step = self.next_step();
             match self.take(step).await {
                 Ok(()) if matches!(step.phase, Phase::Whole | Phase::Close) => break,
-                Ok(()) => self.n_failed = 0,
+                Ok(()) => self.retries.succeeded(),
                 Err(error) => {
                     let recovered = self.recover(step, error).await?;
                     self.is_doubtful = true;

@@ -6,14 +6,15 @@
 //! done the others may not know yet (facts D9).
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{Content, RegistrySink};
 use crate::resolve::role;
 use crate::sink::Handover;
 use crate::{Plan, Resolved, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{Evidence, Failure, ManifestRef, RegistryError, Repo, Transient, UploadStart};
+use hod_registry::{Evidence, ManifestRef, RegistryError, Repo, UploadStart};
+use hod_retry::Failure;
 
 /// A manifest, where it goes, and what stands ready for it.
 #[derive(Clone, Copy)]
@@ -36,10 +37,7 @@ impl Put<'_> {
     }
 
     /// The error with its reason, where an index is refused for the children that it lacks.
-    fn explain(&self, error: TransferError) -> TransferError {
-        let TransferError::Registry(source) = error else {
-            return error;
-        };
+    fn explain(&self, source: RegistryError) -> TransferError {
         let lacking: Vec<String> = self
             .lacking()
             .map(|child| format!("{} (`{}`)", role(self.manifest, child), child.digest))
@@ -176,34 +174,39 @@ impl RegistrySink {
     /// Puts a manifest, and brings again what the registry lacks for it.
     async fn put(&self, put: Put<'_>) -> Result<(), TransferError> {
         let what = format!("{} {}", put.repo, put.name);
-        let lost: Mutex<Option<Vec<Digest>>> = Mutex::default();
-        let put_again = || async {
-            let missing = lost.lock().expect("no panic while locking").take();
-            if let Some(missing) = missing {
-                self.bring_again(put, &missing).await?;
-            }
-            let result = self
-                .client
-                .try_put_manifest(put.repo, put.name, put.manifest)
-                .await;
-            result.map_err(|error| {
-                let missing = self.remedy(put, &error);
-                let failure = match error.failure() {
-                    // What is brought again may be enough.
-                    Failure::Lasting if missing.is_some() => Failure::Passing { retry_after: None },
-                    failure => failure,
-                };
-                *lost.lock().expect("no panic while locking") = missing;
-                Refused {
-                    error: error.into(),
-                    failure,
+        let mut retries = self.client.retries();
+        let mut lost: Option<Vec<Digest>> = None;
+        loop {
+            let brought = match lost.take() {
+                Some(missing) => self.bring_again(put, &missing).await,
+                None => Ok(()),
+            };
+            let (error, failure) = match brought {
+                Ok(()) => {
+                    let client = &self.client;
+                    let done = client.try_put_manifest(put.repo, put.name, put.manifest);
+                    let Err(error) = done.await else {
+                        return Ok(());
+                    };
+                    lost = self.remedy(put, &error);
+                    let failure = match error.failure() {
+                        // What is brought again may be enough.
+                        Failure::Lasting if lost.is_some() => {
+                            Failure::Passing { retry_after: None }
+                        }
+                        failure => failure,
+                    };
+                    (error, failure)
                 }
-            })
-        };
-        let result = self.client.retry(&what, put_again).await;
-        result
-            .map(|_| ())
-            .map_err(|refused| put.explain(refused.error))
+                Err(TransferError::Registry(error)) => {
+                    let failure = error.failure();
+                    (error, failure)
+                }
+                Err(error) => return Err(error),
+            };
+            let again = self.client.wait(&mut retries, &what, error, failure).await;
+            again.map_err(|error| put.explain(error))?;
+        }
     }
 
     /// What to bring again before another attempt: these, or with no name whatever is not there.
@@ -230,7 +233,7 @@ impl RegistrySink {
     }
 
     /// Brings `missing` again, whatever the registry says of it; with none named, asks for each.
-    async fn bring_again(&self, put: Put<'_>, missing: &[Digest]) -> Result<(), Refused> {
+    async fn bring_again(&self, put: Put<'_>, missing: &[Digest]) -> Result<(), TransferError> {
         let own = put.manifest.children();
         for child in put.children {
             let is_own = own.iter().any(|own| own.digest == *child.digest());
@@ -259,7 +262,7 @@ impl RegistrySink {
         Ok(())
     }
 
-    async fn upload_again(&self, put: Put<'_>, digest: &Digest) -> Result<(), Refused> {
+    async fn upload_again(&self, put: Put<'_>, digest: &Digest) -> Result<(), TransferError> {
         let mut planned = put.plan.blobs.iter();
         let planned = planned.find(|blob| blob.descriptor.digest == *digest);
         let (Some(blob), Some((source, reporter))) = (planned, &self.origin) else {
@@ -279,52 +282,7 @@ impl RegistrySink {
             .await?
         {
             UploadStart::Mounted => Ok(()),
-            UploadStart::Session(session) => Ok(self.upload(session, &mut content).await?),
+            UploadStart::Session(session) => self.upload(session, &mut content).await,
         }
-    }
-}
-
-/// A failed attempt, and what kind of failure it is.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-struct Refused {
-    error: TransferError,
-    failure: Failure,
-}
-
-impl From<TransferError> for Refused {
-    fn from(error: TransferError) -> Self {
-        let failure = match &error {
-            TransferError::Registry(error) => error.failure(),
-            _ => Failure::Lasting,
-        };
-        Self { error, failure }
-    }
-}
-
-impl From<RegistryError> for Refused {
-    fn from(error: RegistryError) -> Self {
-        TransferError::from(error).into()
-    }
-}
-
-impl Transient for Refused {
-    fn registry_error(&self) -> Option<&RegistryError> {
-        match &self.error {
-            TransferError::Registry(error) => Some(error),
-            _ => None,
-        }
-    }
-
-    fn failure(&self) -> Failure {
-        self.failure
-    }
-
-    fn gave_up(self, attempts: u32) -> Self {
-        let error = match self.error {
-            TransferError::Registry(error) => error.gave_up(attempts).into(),
-            error => error,
-        };
-        Self { error, ..self }
     }
 }

@@ -16,15 +16,17 @@ pub enum HostState {
     Usual,
     /// It answered earlier in this run, and has not answered any request for a while.
     Down,
+    /// It cannot be reached, and its name may be wrong.
+    Unreachable,
 }
 
 /// When each host that answered in this run stopped answering, if it did.
 #[derive(Debug, Default)]
-pub(crate) struct Outages(Mutex<HashMap<String, Option<Instant>>>);
+pub struct Outages(Mutex<HashMap<String, Option<Instant>>>);
 
 impl Outages {
     /// Notes that a host did something useful.
-    pub(crate) fn answered(&self, host: &str) {
+    pub fn answered(&self, host: &str) {
         let mut hosts = self.lock();
         match hosts.get_mut(host) {
             Some(down_since) => *down_since = None,
@@ -35,7 +37,7 @@ impl Outages {
     }
 
     /// Notes a failure at `now` that looks as if the host were down.
-    pub(crate) fn failed(&self, host: &str, now: Instant) {
+    pub fn failed(&self, host: &str, now: Instant) {
         if let Some(down_since) = self.lock().get_mut(host) {
             down_since.get_or_insert(now);
         }
@@ -43,7 +45,7 @@ impl Outages {
 
     /// The state of a host for an operation that has failed since `began`; an outage longer than
     /// `longest` is not waited for.
-    pub(crate) fn state(
+    pub fn state(
         &self,
         host: &str,
         (began, now): (Instant, Instant),
