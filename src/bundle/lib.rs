@@ -1,6 +1,6 @@
 //! The bundle, format 1: one tar, or several, that carry images over an air gap.
 //!
-//! This page, with those of `json.rs` and `src/tarball/header.rs`, describes every byte, so that another reader
+//! This page, with those of `format/json.rs` and `src/tarball/header.rs`, describes every byte, so that another reader
 //! or writer can be written from it. `fixtures/bundles/v1` has bundles for testing one.
 //!
 //! # Volumes
@@ -115,63 +115,35 @@
 //! Nothing here knows a store: blobs are
 //! put into a [`BundleWriter`], and go to a [`StreamSink`] or are read in place.
 
-mod check;
-mod checksums;
-mod closure;
-mod copy;
-mod delta;
 mod error;
-mod expected;
 mod format;
 mod hashing;
-mod head;
-mod json;
-mod open_volume;
-mod plan;
-mod raw;
-mod reader;
+mod read;
 mod receipt;
-mod replace;
-mod sampler;
-mod sequential;
-mod siblings;
 mod sign;
-mod split;
-mod stream;
-mod verify;
-mod volume;
-mod writer;
+mod write;
 
 #[cfg(test)]
-mod bits;
-#[cfg(test)]
-mod divided;
-#[cfg(test)]
-mod hostile;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod sample;
+mod tests;
 
-pub use checksums::checksum_files;
-pub use copy::{Knowledge, NoKnowledge, Putting};
-pub use delta::Delta;
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
+pub use format::volume_name::volume_path;
 pub use format::{
-    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
-    Part, Place,
+    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Delta, Held, Origin,
+    OriginKind, Part, Place,
 };
 pub use hod_tarball::{EntryPath, EntryPathError};
-pub use open_volume::ReadOptions;
-pub use plan::{BundleFile, CopyItem, FileContent, PackBlob, PackPlan, Planned, PlannedFile};
-pub use reader::{Bundle, BundleKind};
+pub use read::{
+    BlobCheck, Bundle, BundleKind, BundleVerifyOutcome, Partial, ReadOptions, StreamSink,
+    VerifyOptions, fold_volumes, read_stream, stale_volumes, verify, verify_once,
+};
 pub use receipt::{RECEIPT_LEN_MAX, Receipt, ReceiptError};
-pub use sampler::Sampler;
-pub use siblings::{fold_volumes, stray_volumes, volume_path};
 pub use sign::{
     KEY_LEN_MAX, KeyError, KeyId, Password, PublicKey, SIGNATURE_LEN, SecretKey, SignError,
     SignHelper, SignatureError, Signed, Signer, Trust,
 };
-pub use stream::{BlobCheck, StreamSink, read_stream};
-pub use verify::{BundleVerifyOutcome, Partial, VerifyOptions, verify, verify_once};
-pub use writer::{BundleWriter, Compression, Incoming, WriteOptions, WriteOutcome};
+pub use write::{
+    BundleFile, BundleWriter, Compression, CopyContext, CopyItem, FileContent, IncomingBlob,
+    NoCache, PackBlob, PackPlan, Planned, PlannedFile, Sampler, VerificationCache, WriteOptions,
+    WriteOutcome, checksum_files,
+};

@@ -204,7 +204,12 @@ async fn write(
     };
     let source = BundlesSource::new(bundles);
     let reporter = Arc::clone(&cx.reporter);
-    let sink = BundleSink::create((planned, write_options), source.knowledge(), reporter).await?;
+    let sink = BundleSink::create(
+        (planned, write_options),
+        source.verification_cache(),
+        reporter,
+    )
+    .await?;
     let sink = Arc::new(sink);
     let transfer = Transfer {
         source: Arc::new(source),

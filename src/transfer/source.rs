@@ -31,7 +31,7 @@ pub use wanted::{Destination, Locate, Location, Wanted};
 
 use super::sequential::Turn;
 use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
-use hod_bundle::{Bundle, BundleManifest, Knowledge, NoKnowledge, Signed};
+use hod_bundle::{Bundle, BundleManifest, NoCache, Signed, VerificationCache};
 use hod_layout::Collection;
 use hod_oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
 use hod_report::Reporter;
@@ -282,8 +282,8 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Which of its blobs were verified before, so that they need not be read to be packed.
-    fn knowledge(&self) -> Arc<dyn Knowledge> {
-        Arc::new(NoKnowledge)
+    fn verification_cache(&self) -> Arc<dyn VerificationCache> {
+        Arc::new(NoCache)
     }
 
     /// Whether it has a config or layer, as far as that is known without looking: a bundle may

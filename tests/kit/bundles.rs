@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use hod_bundle::{
-    BaseBlob, Bundle, BundleWriter, Compression, Held, NoKnowledge, Origin, OriginKind, PackBlob,
-    PackPlan, Putting, ReadOptions, WriteOptions, WriteOutcome,
+    BaseBlob, Bundle, BundleWriter, Compression, CopyContext, Held, NoCache, Origin, OriginKind,
+    PackBlob, PackPlan, ReadOptions, WriteOptions, WriteOutcome,
 };
 use hod_fsx::{Durability, FileRange};
 use hod_oci::Digest;
@@ -26,8 +26,8 @@ pub fn write(
     let manifests = plan.blobs.iter().filter(|blob| blob.is_manifest);
     let manifests = manifests.map(|blob| (blob.digest.clone(), bytes(blob).into()));
     let planned = plan.lay_out().unwrap().with_manifests(manifests);
-    let putting = Putting {
-        knowledge: &NoKnowledge,
+    let context = CopyContext {
+        cache: &NoCache,
         on_bytes: &|_| ControlFlow::Continue(()),
     };
     let writer = BundleWriter::create(planned, options).unwrap();
@@ -39,11 +39,11 @@ pub fn write(
         .filter(|blob| !blob.is_manifest)
     {
         writer
-            .put(&blob.digest, &open(&blob.digest), &putting)
+            .put(&blob.digest, &open(&blob.digest), &context)
             .unwrap();
     }
-    writer.put_files(&putting).unwrap();
-    writer.finish(&putting).unwrap()
+    writer.put_files(&context).unwrap();
+    writer.finish(&context).unwrap()
 }
 
 /// A blob that a bundle has in one piece.

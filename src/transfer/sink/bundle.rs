@@ -15,7 +15,8 @@ use super::{Batching, Content, Sink, Visibility};
 use crate::{BlobContent, ImageOutcome, Plan, SizeClaim, TransferError};
 use hod_bridge::Stop;
 use hod_bundle::{
-    BundleError, BundleWriter, Incoming, Knowledge, Planned, Putting, WriteOptions, WriteOutcome,
+    BundleError, BundleWriter, CopyContext, IncomingBlob, Planned, VerificationCache, WriteOptions,
+    WriteOutcome,
 };
 use hod_oci::{ContentMismatch, Digest};
 use hod_report::{BlobRoute, Event, Reporter};
@@ -35,10 +36,10 @@ struct Inner {
     /// Until it is finished.
     writer: RwLock<Option<BundleWriter>>,
     output: Output,
-    knowledge: Arc<dyn Knowledge>,
+    cache: Arc<dyn VerificationCache>,
     reporter: Arc<dyn Reporter>,
     /// Blobs of which a part has come, and that are resumed.
-    begun: Mutex<HashMap<Digest, Incoming>>,
+    begun: Mutex<HashMap<Digest, IncomingBlob>>,
     failure: Mutex<Option<BundleError>>,
 }
 
@@ -59,10 +60,10 @@ impl std::fmt::Debug for Inner {
 }
 
 impl BundleSink {
-    /// Begins the bundle that was laid out. What is known of the source's blobs is `knowledge`.
+    /// Begins the bundle that was laid out. What is known of the source's blobs is `cache`.
     pub async fn create(
         (planned, options): (Planned, WriteOptions),
-        knowledge: Arc<dyn Knowledge>,
+        cache: Arc<dyn VerificationCache>,
         reporter: Arc<dyn Reporter>,
     ) -> Result<Self, BundleError> {
         let path = options.output.clone();
@@ -102,7 +103,7 @@ impl BundleSink {
             inner: Arc::new(Inner {
                 writer: RwLock::new(Some(writer)),
                 output,
-                knowledge,
+                cache,
                 reporter,
                 begun: Mutex::default(),
                 failure: Mutex::default(),
@@ -123,7 +124,7 @@ impl BundleSink {
         let finish = move |stop: Stop| {
             let writer = inner.writer.write().expect("no panic with the lock").take();
             let writer = writer.ok_or(BundleError::Stopped)?;
-            inner.putting(&stop, |putting| writer.finish(putting))
+            inner.context(&stop, |context| writer.finish(context))
         };
         match self.inner.output {
             Output::Files => hod_bridge::run_stoppable(finish).await,
@@ -147,8 +148,8 @@ impl BundleSink {
     ) -> Result<(), BundleError> {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
         let put = move |stop: Stop| {
-            inner.with_writer(&stop, |writer, putting| {
-                writer.put(&digest, &range, putting)
+            inner.with_writer(&stop, |writer, context| {
+                writer.put(&digest, &range, context)
             })
         };
         match self.inner.output {
@@ -164,20 +165,20 @@ impl BundleSink {
     async fn put_stream(
         &self,
         digest: &Digest,
-        (content, begun): (BlobContent, Option<Incoming>),
-    ) -> (Option<Incoming>, Result<(), Cause>) {
+        (content, begun): (BlobContent, Option<IncomingBlob>),
+    ) -> (Option<IncomingBlob>, Result<(), Cause>) {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
         let put = move |chunks: hod_bridge::Chunks<TransferError>| {
             let mut blob = begun;
             // The chunks end when the work is to end.
-            let written = inner.with_writer(&Stop::default(), |writer, putting| {
+            let written = inner.with_writer(&Stop::default(), |writer, context| {
                 let blob = match &mut blob {
                     Some(begun) => begun,
-                    none => none.insert(writer.begin(&digest, putting)?),
+                    none => none.insert(writer.begin(&digest, context)?),
                 };
                 for chunk in chunks {
                     match chunk {
-                        Ok(bytes) => writer.write(blob, &bytes, putting)?,
+                        Ok(bytes) => writer.write(blob, &bytes, context)?,
                         Err(error) => return Ok(Some(error)),
                     }
                     if blob.is_too_long() {
@@ -260,7 +261,7 @@ impl Sink for BundleSink {
             return Ok(BlobRoute::Moved);
         }
         let begun = lock(&self.inner.begun).remove(&digest);
-        let before = begun.as_ref().map_or(0, Incoming::done);
+        let before = begun.as_ref().map_or(0, IncomingBlob::done);
         let opened = match content.open_from(before).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -279,7 +280,7 @@ impl Sink for BundleSink {
             return Ok(BlobRoute::Moved);
         };
         let kept = came.filter(|_| content.is_resumable());
-        content.progress = kept.as_ref().map_or(0, Incoming::done);
+        content.progress = kept.as_ref().map_or(0, IncomingBlob::done);
         lock(&self.inner.begun).extend(kept.map(|kept| (digest, kept)));
         Err(match cause {
             Cause::Source(error) => error,
@@ -312,13 +313,13 @@ impl Inner {
     }
 
     /// Has `work` done until `stop` is set.
-    fn putting<T>(
+    fn context<T>(
         &self,
         stop: &Stop,
-        work: impl FnOnce(&Putting<'_>) -> Result<T, BundleError>,
+        work: impl FnOnce(&CopyContext<'_>) -> Result<T, BundleError>,
     ) -> Result<T, BundleError> {
-        work(&Putting {
-            knowledge: self.knowledge.as_ref(),
+        work(&CopyContext {
+            cache: self.cache.as_ref(),
             on_bytes: &|len| {
                 self.reporter.event(Event::BytesMoved { len });
                 stop.flow()
@@ -329,11 +330,11 @@ impl Inner {
     fn with_writer<T>(
         &self,
         stop: &Stop,
-        work: impl FnOnce(&BundleWriter, &Putting<'_>) -> Result<T, BundleError>,
+        work: impl FnOnce(&BundleWriter, &CopyContext<'_>) -> Result<T, BundleError>,
     ) -> Result<T, BundleError> {
         let writer = self.writer.read().expect("no panic with the lock");
         let writer = writer.as_ref().ok_or(BundleError::Stopped)?;
-        self.putting(stop, |putting| work(writer, putting))
+        self.context(stop, |context| work(writer, context))
     }
 }
 
@@ -348,7 +349,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Every blob is read, and what is learned is kept.
-pub struct ReadAll(pub Arc<dyn Knowledge>);
+pub struct ReadAll(pub Arc<dyn VerificationCache>);
 
 impl std::fmt::Debug for ReadAll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -356,7 +357,7 @@ impl std::fmt::Debug for ReadAll {
     }
 }
 
-impl Knowledge for ReadAll {
+impl VerificationCache for ReadAll {
     fn is_verified(&self, _: &Digest, _: &hod_fsx::FileRange) -> bool {
         false
     }

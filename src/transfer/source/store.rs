@@ -11,7 +11,7 @@ use super::{
     ReadOrder, Sought, Source, SourceCaps,
 };
 use crate::{Destination, LocalReferrers, TransferError};
-use hod_bundle::Knowledge;
+use hod_bundle::VerificationCache;
 use hod_fsx::FileRange;
 use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 use hod_store::Store;
@@ -36,9 +36,9 @@ fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> 
 }
 
 /// What a store knows of its blobs from runs before.
-struct StoreKnowledge(Store);
+struct StoreCache(Store);
 
-impl Knowledge for StoreKnowledge {
+impl VerificationCache for StoreCache {
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool {
         self.0.is_verified(digest, blob)
     }
@@ -142,8 +142,8 @@ impl Source for Store {
         Some(self.blob_path(digest))
     }
 
-    fn knowledge(&self) -> Arc<dyn Knowledge> {
-        Arc::new(StoreKnowledge(self.clone()))
+    fn verification_cache(&self) -> Arc<dyn VerificationCache> {
+        Arc::new(StoreCache(self.clone()))
     }
 
     fn as_store(&self) -> Option<&Store> {

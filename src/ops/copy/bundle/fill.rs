@@ -12,7 +12,9 @@ use super::{BundleTarget, Output, PackForecast, Reading, strays};
 use crate::batch::Batch;
 use crate::copy::target::{Feed, Prepared};
 use crate::{BatchOutcome, Context, OpsError, written};
-use hod_bundle::{BundleManifest, Compression, Knowledge, Planned, WriteOptions, WriteOutcome};
+use hod_bundle::{
+    BundleManifest, Compression, Planned, VerificationCache, WriteOptions, WriteOutcome,
+};
 use hod_oci::{Digest, sum_len};
 use hod_report::{BlobRoute, Event, Reporter};
 use hod_transfer::{BundleSink, ReadAll, Source};
@@ -27,7 +29,7 @@ pub(super) struct Looked<'a> {
     pub(super) output: Output,
     /// Until it is written.
     pub(super) planned: Option<Planned>,
-    pub(super) knowledge: Arc<dyn Knowledge>,
+    pub(super) cache: Arc<dyn VerificationCache>,
     /// What the bundle says, and how it is packed.
     pub(super) facts: Facts,
     pub(super) forecast: Option<PackForecast>,
@@ -69,7 +71,7 @@ impl<'a> Looked<'a> {
         };
         let carried: HashSet<&Digest> = manifest.blobs.iter().map(|blob| &blob.digest).collect();
         batch.keep_blobs(|digest| carried.contains(digest));
-        let knowledge = source.knowledge();
+        let cache = source.verification_cache();
         Self {
             cx,
             target,
@@ -77,9 +79,9 @@ impl<'a> Looked<'a> {
             needed: 0,
             output,
             planned: Some(planned),
-            knowledge: match target.reading {
-                Reading::Unverified => knowledge,
-                Reading::All => Arc::new(ReadAll(knowledge)),
+            cache: match target.reading {
+                Reading::Unverified => cache,
+                Reading::All => Arc::new(ReadAll(cache)),
             },
             facts,
             forecast: None,
@@ -154,8 +156,8 @@ impl Prepared for Looked<'_> {
             return Ok(());
         };
         let bundle = (planned, self.write_options());
-        let (knowledge, reporter) = (Arc::clone(&self.knowledge), Arc::clone(&self.cx.reporter));
-        let sink = BundleSink::create(bundle, knowledge, reporter).await?;
+        let (cache, reporter) = (Arc::clone(&self.cache), Arc::clone(&self.cx.reporter));
+        let sink = BundleSink::create(bundle, cache, reporter).await?;
         self.sink = Some(Arc::new(sink));
         Ok(())
     }

@@ -112,7 +112,7 @@ impl Rehearsal<'_> {
         let sink = SampleSink {
             sampler: Arc::clone(&self.sampler),
             samples,
-            knowledge: Arc::clone(&self.looked.knowledge),
+            cache: Arc::clone(&self.looked.cache),
         };
         let ends = (Arc::clone(self.source), Arc::new(sink) as _);
         let moved = self.looked.batch.move_blobs(self.looked.cx, ends, blobs);

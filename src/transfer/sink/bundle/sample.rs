@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::sink::{Content, Sink};
 use crate::{BlobContent, ImageOutcome, Plan, TransferError};
-use hod_bundle::{Knowledge, Putting, Sampler};
+use hod_bundle::{CopyContext, Sampler, VerificationCache};
 use hod_oci::Digest;
 use hod_report::BlobRoute;
 
@@ -22,7 +22,7 @@ pub struct Sample {
 pub struct SampleSink {
     pub sampler: Arc<Sampler>,
     pub samples: HashMap<Digest, Sample>,
-    pub knowledge: Arc<dyn Knowledge>,
+    pub cache: Arc<dyn VerificationCache>,
 }
 
 impl std::fmt::Debug for SampleSink {
@@ -41,14 +41,14 @@ impl Sink for SampleSink {
         if let (Some(&sample), BlobContent::File(mut range)) =
             (self.samples.get(&digest), content.open().await?)
         {
-            let (sampler, knowledge) = (Arc::clone(&self.sampler), Arc::clone(&self.knowledge));
+            let (sampler, cache) = (Arc::clone(&self.sampler), Arc::clone(&self.cache));
             range.len = range.len.min(sample.len);
             let put = move |stop: hod_bridge::Stop| {
-                let putting = Putting {
-                    knowledge: knowledge.as_ref(),
+                let context = CopyContext {
+                    cache: cache.as_ref(),
                     on_bytes: &|_| stop.flow(),
                 };
-                sampler.put(&digest, (&range, sample.offset), &putting)
+                sampler.put(&digest, (&range, sample.offset), &context)
             };
             hod_bridge::run_stoppable(put).await?;
         }

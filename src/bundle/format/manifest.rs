@@ -1,0 +1,229 @@
+//! The description of a bundle, as types; as bytes: see [`crate::format::json`].
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sign::KeyId;
+use hod_oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
+use hod_tarball::EntryPath;
+
+/// The most volumes that a bundle may have.
+pub(crate) const N_VOLUMES_MAX: u32 = 9999;
+
+/// An image in a bundle.
+///
+/// A referrer, such as a signature, is listed as an image of its own, under the tag that leads to
+/// it: cosign's, or that of an index of manifests with a `subject` ([`ReferrerTag`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleImage {
+    pub repository: RepositoryName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
+    /// Of the top manifest: an image's or an index.
+    pub digest: Digest,
+    /// Of the top manifest.
+    pub media_type: MediaType,
+    /// Every manifest of the image that is carried, children first, the top last.
+    pub manifests: Vec<Digest>,
+    /// Its platforms as far as they are known; informational.
+    #[serde(default)]
+    pub platforms: Vec<Platform>,
+    /// Every config and layer of the image, each once; what is not carried is in the base.
+    pub blobs: Vec<Digest>,
+}
+
+/// A blob that a bundle carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleBlob {
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether an image has it as a manifest, not as a config or layer.
+    pub is_manifest: bool,
+    pub place: Place,
+}
+
+/// The volumes that contain a blob, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In every one, at the same offset: so it is with manifests.
+    Everywhere,
+    Volume(u32),
+    /// In several, one after the other: a blob that is larger than a volume.
+    Parts(Vec<Part>),
+}
+
+/// A piece of a blob that is larger than a volume; all pieces joined are the blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub volume: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    pub digest: Digest,
+}
+
+/// A config or layer that images need and that the bundle does not carry: the target must have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseBlob {
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Where the blob was when the bundle was packed, in the order of the origins.
+    pub held: Vec<Held>,
+}
+
+/// A place that had a blob of the base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// A position in [`BundleManifest::origins`].
+    pub origin: usize,
+    /// As the origin names them, sorted.
+    pub repositories: Vec<RepositoryName>,
+}
+
+/// Something that was known to have blobs when a bundle was packed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub kind: OriginKind,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Of a bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Digest>,
+}
+
+impl Origin {
+    /// The name, and the version where there is one.
+    pub fn title(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// What an [`Origin`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    Bundle,
+    Store,
+    Registry,
+}
+
+/// A file other than a blob, as the bundle lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleFileEntry {
+    pub path: EntryPath,
+    /// Its length in bytes.
+    pub size: u64,
+    pub digest: Digest,
+    pub executable: bool,
+    /// The volume it is in, counted from 1; `None` for one that is in every volume.
+    pub volume: Option<u32>,
+}
+
+/// The description of a bundle: `hod/bundle.json`.
+#[derive(Debug, Clone)]
+pub struct BundleManifest {
+    /// The digest of `hod/bundle.json` with zeros in place of this digest: it names every byte of
+    /// the bundle.
+    pub id: Digest,
+    pub name: String,
+    pub version: Option<String>,
+    /// The version of hod that wrote it.
+    pub tool_version: String,
+    /// The time of every member, in seconds since 1970.
+    pub created: u64,
+    /// The number of volumes.
+    pub n_volumes: u32,
+    /// The key that signed it, as the bundle says; a claim until the signature is verified.
+    pub signed_by: Option<KeyId>,
+    /// Sorted by repository, tag and digest.
+    pub images: Vec<BundleImage>,
+    /// Manifests first, then the others, each sorted by digest.
+    pub blobs: Vec<BundleBlob>,
+    /// Sorted by path.
+    pub files: Vec<BundleFileEntry>,
+    /// Who had what is in the base, in the order in which they were named.
+    pub origins: Vec<Origin>,
+    /// Blobs that the target must have already, sorted by digest.
+    pub base: Vec<BaseBlob>,
+}
+
+impl BundleManifest {
+    /// The number of images that are not referrers of another, judged by their tags.
+    pub fn n_images(&self) -> usize {
+        let members: HashSet<(&RepositoryName, &Digest)> = self
+            .images
+            .iter()
+            .flat_map(|image| {
+                image
+                    .manifests
+                    .iter()
+                    .map(|digest| (&image.repository, digest))
+            })
+            .collect();
+        let is_referrer = |image: &&BundleImage| {
+            let subject = image.tag.as_ref().and_then(ReferrerTag::parse);
+            let subject = subject.and_then(|form| form.subject());
+            subject.is_some_and(|subject| members.contains(&(&image.repository, &subject)))
+        };
+        self.images.len() - self.images.iter().filter(is_referrer).count()
+    }
+
+    /// Whether it contains a config or layer, in any volume.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob(digest, false).is_some()
+    }
+
+    /// The length in bytes of a config or layer, carried or left to the target.
+    pub fn blob_len(&self, digest: &Digest) -> Option<u64> {
+        // A layer may be named as one and be another image's manifest.
+        let carried = self.blob(digest, false).or_else(|| self.blob(digest, true));
+        carried.map(|blob| blob.size).or_else(|| {
+            let base = self.base.binary_search_by(|blob| blob.digest.cmp(digest));
+            base.ok().map(|at| self.base[at].size)
+        })
+    }
+
+    fn blob(&self, digest: &Digest, is_manifest: bool) -> Option<&BundleBlob> {
+        let order =
+            |blob: &BundleBlob| (!blob.is_manifest, &blob.digest).cmp(&(!is_manifest, digest));
+        self.blobs
+            .binary_search_by(order)
+            .ok()
+            .map(|at| &self.blobs[at])
+    }
+}
+
+impl BundleBlob {
+    /// The volumes that have the blob or a part of it; empty for one that is in all.
+    pub fn volumes(&self) -> Vec<u32> {
+        match &self.place {
+            Place::Everywhere => Vec::new(),
+            Place::Volume(volume) => vec![*volume],
+            Place::Parts(parts) => parts.iter().map(|part| part.volume).collect(),
+        }
+    }
+
+    /// Its parts; none for one that is whole.
+    pub fn parts(&self) -> &[Part] {
+        match &self.place {
+            Place::Parts(parts) => parts,
+            Place::Everywhere | Place::Volume(_) => &[],
+        }
+    }
+}
+
+impl BundleImage {
+    /// The image as people name it: `repository:tag`, or `repository@digest` without a tag.
+    pub fn name(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{}:{tag}", self.repository),
+            None => format!("{}@{}", self.repository, self.digest),
+        }
+    }
+}

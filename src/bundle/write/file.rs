@@ -1,0 +1,113 @@
+//! Files that a bundle carries besides the blobs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::options::WriteOptions;
+use crate::error::BundleError;
+use crate::hashing::{Unread, read_through};
+use hod_fsx::FileRange;
+use hod_oci::Digest;
+use hod_tarball::EntryPath;
+
+/// A file, other than a blob, that goes into a bundle.
+#[derive(Debug, Clone)]
+pub struct BundleFile {
+    pub path: EntryPath,
+    pub content: FileContent,
+    pub executable: bool,
+    /// Whether every volume has it, as small texts for people should be, or one.
+    pub is_everywhere: bool,
+}
+
+/// The content of a [`BundleFile`].
+#[derive(Debug, Clone)]
+pub enum FileContent {
+    Bytes(Vec<u8>),
+    /// Part of an open bundle, which must have this digest.
+    Range(FileRange, Digest),
+    /// A file that is opened when its turn comes, since a process can have few open at a time.
+    Path {
+        path: PathBuf,
+        /// Its length and digest when it was looked at; another file is refused.
+        len: u64,
+        digest: Digest,
+    },
+}
+
+impl FileContent {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Range(range, _) => range.len,
+            Self::Path { len, .. } => *len,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Digest::of(bytes),
+            Self::Range(_, digest) | Self::Path { digest, .. } => digest.clone(),
+        }
+    }
+
+    /// Reads what is not in memory, and hands it to `take`; refuses a file that has changed since
+    /// it was looked at.
+    pub(crate) fn read(
+        &self,
+        options: &WriteOptions,
+        take: impl FnMut(&[u8]) -> Result<(), BundleError>,
+    ) -> Result<(), BundleError> {
+        let (Some(range), digest) = (self.open()?, self.digest()) else {
+            return Ok(());
+        };
+        let changed = || BundleError::FileChanged {
+            path: range.path.clone(),
+        };
+        if range.len != self.len() {
+            return Err(changed());
+        }
+        let unread = |unread| match unread {
+            Unread::Read(source) => BundleError::ReadFile {
+                path: range.path.clone(),
+                source,
+            },
+            Unread::Ends(_) => changed(),
+            Unread::Thread(source) => options.thread_error(source),
+        };
+        match read_through(&range, Some(digest.algorithm()), unread, take)? {
+            Some(actual) if actual != digest => Err(changed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens what is not in memory. A file is as long as it is now.
+    pub(crate) fn open(&self) -> Result<Option<FileRange>, BundleError> {
+        match self {
+            Self::Bytes(_) => Ok(None),
+            Self::Range(range, _) => Ok(Some(range.clone())),
+            Self::Path { path, .. } => {
+                let opened = hod_fsx::open(path).and_then(|file| {
+                    let len = hod_fsx::len_of(&file, path)?;
+                    Ok((file, len))
+                });
+                let (file, len) = opened.map_err(|source| BundleError::ReadFile {
+                    path: path.clone(),
+                    source,
+                })?;
+                Ok(Some(FileRange {
+                    file: Arc::new(file),
+                    path: path.clone(),
+                    offset: 0,
+                    len,
+                }))
+            }
+        }
+    }
+}
