@@ -6,7 +6,7 @@
 
 use hod_oci::{Platform, PlatformChoice, Reference, ReferenceError, RepositoryName};
 
-use super::text::Bad;
+use super::problem::LineProblem;
 use super::{Destination, fix};
 
 const SYSTEMS: &[&str] = &["linux", "windows", "darwin", "freebsd", "netbsd", "openbsd"];
@@ -23,7 +23,7 @@ const TAG_WORDS: &[&str] = &[
 const SHORT_ID_LEN: usize = 12;
 
 /// Parses the second column of the line of `reference`.
-pub(super) fn destination(column: &str, reference: &Reference) -> Result<Destination, Bad> {
+pub(super) fn destination(column: &str, reference: &Reference) -> Result<Destination, LineProblem> {
     refuse_other_readings(column, reference)?;
     parse(column)
 }
@@ -84,7 +84,7 @@ fn is_like_tag(word: &str) -> bool {
         || bytes.iter().any(u8::is_ascii_uppercase)
 }
 
-fn refuse_other_readings(column: &str, reference: &Reference) -> Result<(), Bad> {
+fn refuse_other_readings(column: &str, reference: &Reference) -> Result<(), LineProblem> {
     let Some((other, fix)) = other_reading(column, reference) else {
         return Ok(());
     };
@@ -95,9 +95,9 @@ fn refuse_other_readings(column: &str, reference: &Reference) -> Result<(), Bad>
     } else {
         format!("looks like {other}, not like a destination")
     };
-    Err(Bad {
+    Err(LineProblem {
         fix,
-        ..Bad::new(column, reason)
+        ..LineProblem::new(column, reason)
     })
 }
 
@@ -135,12 +135,12 @@ fn other_reading(column: &str, reference: &Reference) -> Option<(String, Option<
 }
 
 /// Parses a destination, even if it resembles something else.
-pub(super) fn parse(column: &str) -> Result<Destination, Bad> {
+pub(super) fn parse(column: &str) -> Result<Destination, LineProblem> {
     if column.contains('@') {
         let (name, _) = column.split_once('@').unwrap_or_default();
-        return Err(Bad {
+        return Err(LineProblem {
             fix: parse(name).is_ok().then(|| name.to_owned()),
-            ..Bad::new(column, "a digest cannot be chosen where an image goes")
+            ..LineProblem::new(column, "a digest cannot be chosen where an image goes")
         });
     }
     let (name, tag) = match column.rsplit_once(':') {
@@ -151,17 +151,17 @@ pub(super) fn parse(column: &str) -> Result<Destination, Bad> {
         && host.contains(':')
     {
         let rest = &column[column.len() - rest.len() - tag.map_or(0, |tag| tag.len() + 1)..];
-        return Err(Bad {
+        return Err(LineProblem {
             fix: parse(rest).is_ok().then(|| rest.to_owned()),
-            ..Bad::new(
+            ..LineProblem::new(
                 column,
                 "where an image goes is a name without a registry's port",
             )
         });
     }
-    let bad = |error: ReferenceError| Bad {
+    let bad = |error: ReferenceError| LineProblem {
         fix: fix::reference(column),
-        ..Bad::new(column, error.to_string())
+        ..LineProblem::new(column, error.to_string())
     };
     Ok(Destination {
         repository: name.parse::<RepositoryName>().map_err(bad)?,
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    fn read(column: &str) -> Result<Destination, Bad> {
+    fn read(column: &str) -> Result<Destination, LineProblem> {
         destination(column, &"redis".parse().unwrap())
     }
 

@@ -6,6 +6,9 @@ use hod_oci::{Digest, Reference, Registry, RepositoryName, Tag};
 
 use super::LineOptions;
 
+/// The name of the images that are on the command line in place of a list.
+pub const COMMAND_LINE: &str = "the command line";
+
 /// One image to carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListEntry {

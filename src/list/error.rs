@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::text::Bad;
+use super::problem::LineProblem;
 use super::{COMMAND_LINE, ForeignFormat, Origin};
 use hod_report::Hint;
 
@@ -58,7 +58,7 @@ pub struct BadLine {
 }
 
 impl BadLine {
-    pub(super) fn new(origin: Origin, bad: Bad) -> Self {
+    pub(super) fn new(origin: Origin, bad: LineProblem) -> Self {
         Self {
             file: origin.file,
             line: origin.line,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hod_oci::{Digest, Registry, Tag};
 
-use super::text::Bad;
+use super::problem::LineProblem;
 use super::{BadLine, ImageList, ListEntry, ListError, ListLine, PatternLine, StoredAs};
 
 /// The images of a list by the names that they go to, each once.
@@ -105,7 +105,7 @@ impl ImageList {
                 return;
             };
             if let Err(reason) = claims.compare(first, &entry) {
-                let bad = Bad::new(&entry.reference.to_string(), reason);
+                let bad = LineProblem::new(&entry.reference.to_string(), reason);
                 problems.push(BadLine::new(entry.origin, bad));
             }
         };

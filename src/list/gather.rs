@@ -7,7 +7,8 @@ use hod_report::redact;
 
 use super::expand::Claims;
 use super::foreign::ForeignFormat;
-use super::text::{Bad, ImageLine, Line, parse_line};
+use super::problem::LineProblem;
+use super::text::{ImageLine, Line, parse_line};
 use super::{BadLine, ImageList, ListEntry, ListError, ListLine, ListSource, Origin, PatternLine};
 
 /// Collects the lines of lists.
@@ -72,7 +73,7 @@ impl<'a> Gatherer<'a> {
         name.to_owned()
     }
 
-    fn add_problem(&mut self, origin: Origin, bad: Bad) {
+    fn add_problem(&mut self, origin: Origin, bad: LineProblem) {
         self.problems.push(BadLine::new(origin, bad));
     }
 
@@ -106,7 +107,7 @@ impl<'a> Gatherer<'a> {
         }
         if let Some(at) = self.claims.claim(&entry, self.lines.len()) {
             if let Err(reason) = self.claims.compare(self.lines[at].stem(), &entry) {
-                self.add_problem(entry.origin, Bad::new(&written, reason));
+                self.add_problem(entry.origin, LineProblem::new(&written, reason));
             }
             return;
         }
@@ -138,7 +139,7 @@ impl<'a> Gatherer<'a> {
                 (&other.registry, &other.repository) != (&first.registry, &first.repository)
             })
         };
-        let shared: Vec<(Origin, Bad)> = lines
+        let shared: Vec<(Origin, LineProblem)> = lines
             .values()
             .filter(|entries| is_shared(entries))
             .flatten()
@@ -148,7 +149,7 @@ impl<'a> Gatherer<'a> {
                     "stands behind different images, so that it may not be where they go; if it \
                      is, write `library/{word}`"
                 );
-                (entry.origin.clone(), Bad::new(&word, reason))
+                (entry.origin.clone(), LineProblem::new(&word, reason))
             })
             .collect();
         for (origin, bad) in shared {

@@ -24,9 +24,11 @@ mod expand;
 mod fix;
 mod foreign;
 mod gather;
+mod image_list;
 mod line;
 mod options;
 mod pattern;
+mod problem;
 mod rename;
 mod shape;
 mod tags;
@@ -34,10 +36,11 @@ mod text;
 mod write;
 
 pub use decode::{TextError, decode};
-pub use entry::{Destination, ListEntry, Origin, StoredAs};
+pub use entry::{COMMAND_LINE, Destination, ListEntry, Origin, StoredAs};
 pub use error::{BadLine, ListError};
 pub use expand::Expanded;
 pub use foreign::ForeignFormat;
+pub use image_list::{ImageList, ListSource};
 pub use line::{ListLine, PatternLine};
 pub use options::{IndexChoice, LineOptions};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
@@ -48,30 +51,10 @@ pub use write::write_lines;
 
 use hod_oci::Registry;
 
-/// The name of the images that are on the command line in place of a list.
-pub const COMMAND_LINE: &str = "the command line";
-
 /// Whether a text, like a line of a list, has a pattern in the place of a tag.
 pub fn has_pattern(text: &str) -> bool {
     let first = text.split_whitespace().next();
     first.is_some_and(|first| pattern::split(first).is_some())
-}
-
-/// The text of one list.
-#[derive(Debug, Clone, Copy)]
-pub struct ListSource<'a> {
-    /// The file's name, for messages.
-    pub name: &'a str,
-    pub text: &'a str,
-}
-
-/// The content of lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageList {
-    /// In the order of the lists, each image and each pattern once; never empty.
-    pub lines: Vec<ListLine>,
-    /// Warnings for the user, a sentence each.
-    pub warnings: Vec<String>,
 }
 
 /// Parses lists, with Docker Hub for names without a registry; see [`parse_from`].

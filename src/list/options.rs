@@ -4,7 +4,7 @@ use std::fmt;
 
 use hod_oci::{Digest, ForeignLayers, PlatformChoice, ReferrerMode};
 
-use super::text::Bad;
+use super::problem::LineProblem;
 
 /// The options in a line for carrying its image; the user's flags apply where it has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,12 +38,16 @@ impl LineOptions {
     }
 
     /// Takes a column `key=value`; `columns` are it and all that follow it.
-    pub(super) fn set(&mut self, (key, value): (&str, &str), columns: &[&str]) -> Result<(), Bad> {
+    pub(super) fn set(
+        &mut self,
+        (key, value): (&str, &str),
+        columns: &[&str],
+    ) -> Result<(), LineProblem> {
         let column = columns[0];
-        let twice = || Bad::new(column, format!("`{key}=` is given twice"));
+        let twice = || LineProblem::new(column, format!("`{key}=` is given twice"));
         let unknown = |known: &str| {
             let reason = format!("`{key}={value}` is unknown; {known} are known");
-            Bad::new(column, reason)
+            LineProblem::new(column, reason)
         };
         let is_yes = || match value {
             "yes" => Ok(true),
@@ -63,7 +67,8 @@ impl LineOptions {
                     None if value == "rewrite" => IndexChoice::Rewrite(None),
                     Some(("rewrite", digest)) => {
                         let digest = digest.parse::<Digest>();
-                        let digest = digest.map_err(|error| Bad::new(column, error.to_string()))?;
+                        let digest =
+                            digest.map_err(|error| LineProblem::new(column, error.to_string()))?;
                         IndexChoice::Rewrite(Some(digest))
                     }
                     _ => return Err(unknown("`keep`, `rewrite` and `rewrite@DIGEST`")),
@@ -88,9 +93,9 @@ impl LineOptions {
                 });
                 Ok(())
             }
-            _ => Err(Bad {
+            _ => Err(LineProblem {
                 fix: is_like_platform(key, value).then(|| format!("platform={value}")),
-                ..Bad::new(
+                ..LineProblem::new(
                     column,
                     format!(
                         "`{key}=` is unknown; `platform=`, `index=`, `referrers=`, \
@@ -128,7 +133,7 @@ impl fmt::Display for LineOptions {
 }
 
 /// Reads the value of `platform=`; distinguishes a value with blanks in it from a wrong one.
-pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, Bad> {
+pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice, LineProblem> {
     let error = match value.parse::<PlatformChoice>() {
         Ok(platforms) => return Ok(platforms),
         Err(error) => error,
@@ -138,9 +143,9 @@ pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice,
     let all = all.trim_start_matches("--");
     let is_split = columns.len() > 1 && (value.ends_with(',') || columns[1].starts_with(','));
     if is_split && is_like_platform("platform", &all["platform=".len()..]) {
-        return Err(Bad {
+        return Err(LineProblem {
             fix: Some(all.to_owned()),
-            ..Bad::new(column, "no blanks are allowed between platforms")
+            ..LineProblem::new(column, "no blanks are allowed between platforms")
         });
     }
     let fixed = value.to_lowercase().replace('，', ",");
@@ -151,9 +156,9 @@ pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice,
         Some(meant) if !value.contains([',', '，']) => Some(format!("platform={meant}")),
         _ => is_like_platform("platform", fixed).then(|| format!("platform={fixed}")),
     };
-    Err(Bad {
+    Err(LineProblem {
         fix,
-        ..Bad::new(column, error.to_string())
+        ..LineProblem::new(column, error.to_string())
     })
 }
 

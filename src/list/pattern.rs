@@ -2,8 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use super::problem::LineProblem;
 use super::tags::{PatternError, TagRegex, TagRule, TagVersions};
-use super::text::Bad;
 
 /// What a pattern begins with; no tag and no port does.
 const MARKS: &[char] = &['*', '~', '<', '>', '=', '!', '^'];
@@ -19,15 +19,19 @@ pub(super) fn split(column: &str) -> Option<(&str, &str)> {
 
 /// Parses the pattern of a line; `text` is the end of its first column and `rest` are the others.
 /// Returns how many of these belong to it.
-pub(super) fn rule(first: &str, text: &str, rest: &[&str]) -> Result<(TagRule, usize), Bad> {
-    let bad = |text: &str, error: &PatternError| Bad::new(text, error.to_string());
+pub(super) fn rule(
+    first: &str,
+    text: &str,
+    rest: &[&str],
+) -> Result<(TagRule, usize), LineProblem> {
+    let bad = |text: &str, error: &PatternError| LineProblem::new(text, error.to_string());
     if text == "*" {
         return Ok((TagRule::Any, 0));
     }
     if text.starts_with('*') {
-        return Err(Bad {
+        return Err(LineProblem {
             fix: meant(first),
-            ..Bad::new(
+            ..LineProblem::new(
                 first,
                 "only `*` alone is a pattern; others are regular expressions",
             )
@@ -60,13 +64,13 @@ pub(super) fn limit(
     column: &str,
     value: &str,
     rule: Option<&TagRule>,
-) -> Result<NonZeroUsize, Bad> {
+) -> Result<NonZeroUsize, LineProblem> {
     if rule.is_none() {
         let reason = "`limit=` belongs to a pattern of tags, and this line names one image";
-        return Err(Bad::new(column, reason));
+        return Err(LineProblem::new(column, reason));
     }
     let limit = value.parse();
-    limit.map_err(|_| Bad::new(column, "`limit=` takes a number from 1"))
+    limit.map_err(|_| LineProblem::new(column, "`limit=` takes a number from 1"))
 }
 
 /// The pattern that a tag with `*` in it, as shells have it, was likely meant to be.
@@ -77,8 +81,7 @@ pub(super) fn meant(column: &str) -> Option<String> {
         return None;
     }
     let regex = tag.replace('.', "\\.").replace('*', ".*");
-    let fix = format!("{name}:~{regex}");
-    super::text::is_image(&fix).then_some(fix)
+    Some(format!("{name}:~{regex}"))
 }
 
 #[cfg(test)]

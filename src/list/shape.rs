@@ -1,6 +1,6 @@
 //! Lines as other tools and other people write them.
 
-use super::text::{Bad, ImageLine};
+use super::problem::LineProblem;
 
 /// The first words of the headings of tables.
 const HEADINGS: &[&str] = &["image", "images", "name", "repository", "source"];
@@ -24,15 +24,15 @@ const OPTIONS: &[&str] = &["platform", "index", "referrers", "foreign-layers"];
 const SEPARATORS: &[&str] = &["=>", "->", "→", "|", "=", ",", "，", ";"];
 
 /// Recognises a line that is not meant to name an image, even if it could be parsed as one.
-pub(super) fn known(code: &str) -> Option<Bad> {
+pub(super) fn known(code: &str) -> Option<LineProblem> {
     if code.contains("<none>") {
         let reason = "has `<none>`, where `docker images` knows no name or tag; write it, or \
                       delete the line";
-        return Some(Bad::new(code, reason));
+        return Some(LineProblem::new(code, reason));
     }
     if is_heading(code) {
         let reason = "is the heading of a table, not an image; delete the line";
-        return Some(Bad::new(code, reason));
+        return Some(LineProblem::new(code, reason));
     }
     comment(code)
 }
@@ -49,7 +49,7 @@ fn is_heading(code: &str) -> bool {
         && (is_upper || !rest.is_empty())
 }
 
-fn comment(code: &str) -> Option<Bad> {
+fn comment(code: &str) -> Option<LineProblem> {
     let mut at_start = true;
     for (at, _) in code.char_indices() {
         let mark = ["//", "＃"]
@@ -59,9 +59,9 @@ fn comment(code: &str) -> Option<Bad> {
             && at_start
         {
             let (before, after) = (&code[..at], &code[at + mark.len()..]);
-            return Some(Bad {
+            return Some(LineProblem {
                 fix: Some(format!("{before}#{after}")),
-                ..Bad::new(&code[at..], "comments start with `#`")
+                ..LineProblem::new(&code[at..], "comments start with `#`")
             });
         }
         at_start = code[at..].starts_with(char::is_whitespace);
@@ -70,7 +70,10 @@ fn comment(code: &str) -> Option<Bad> {
 }
 
 /// Recognises two columns that something else than a blank separates; `parse` reads columns.
-pub(super) fn separated(code: &str, parse: impl Fn(&str) -> Result<ImageLine, Bad>) -> Option<Bad> {
+pub(super) fn separated<T>(
+    code: &str,
+    parse: impl Fn(&str) -> Result<T, LineProblem>,
+) -> Option<LineProblem> {
     let trim = |text: &str| {
         text.trim_matches(|c: char| c.is_whitespace() || c == '|')
             .to_owned()
@@ -80,7 +83,7 @@ pub(super) fn separated(code: &str, parse: impl Fn(&str) -> Result<ImageLine, Ba
     let (left, right) = inner.split_once(separator)?;
     let (left, right) = (trim(left), trim(right));
     if *separator == "=" && OPTIONS.contains(&left.as_str()) {
-        return Some(Bad::new(
+        return Some(LineProblem::new(
             code,
             "the image is missing; options follow its reference on the same line",
         ));
@@ -97,8 +100,8 @@ pub(super) fn separated(code: &str, parse: impl Fn(&str) -> Result<ImageLine, Ba
         Err(bad) => Some(bad.fix?),
     };
     let reason = format!("columns are separated by blanks, not by `{separator}`");
-    Some(Bad {
+    Some(LineProblem {
         fix,
-        ..Bad::new(code, reason)
+        ..LineProblem::new(code, reason)
     })
 }

@@ -3,6 +3,7 @@
 use hod_oci::{Reference, ReferenceError};
 use hod_report::redact;
 
+use super::problem::LineProblem;
 use super::{Destination, LineOptions, TagPattern, column, fix, options, pattern, shape};
 
 /// The kind of a line.
@@ -27,26 +28,8 @@ pub(super) struct ImageLine {
     pub(super) options: LineOptions,
 }
 
-/// The problem with a line.
-#[derive(Debug)]
-pub(super) struct Bad {
-    pub(super) text: String,
-    pub(super) reason: String,
-    pub(super) fix: Option<String>,
-}
-
-impl Bad {
-    pub(super) fn new(text: &str, reason: impl Into<String>) -> Self {
-        Self {
-            text: text.to_owned(),
-            reason: reason.into(),
-            fix: None,
-        }
-    }
-}
-
 /// Parses one line, without its line break.
-pub(super) fn parse_line(line: &str) -> Result<Line<'_>, Bad> {
+pub(super) fn parse_line(line: &str) -> Result<Line<'_>, LineProblem> {
     let line = line.trim();
     if let Some(comment) = line.strip_prefix('#') {
         return Ok(parse_comment(line, comment));
@@ -63,7 +46,7 @@ pub(super) fn parse_line(line: &str) -> Result<Line<'_>, Bad> {
     }
     if let Some(masked) = redact::without_logins(code) {
         let reason = "has a login in it; log in with `hod login` instead";
-        return Err(Bad::new(&masked, reason));
+        return Err(LineProblem::new(&masked, reason));
     }
     if let Some(bad) = shape::known(code) {
         return Err(bad);
@@ -75,7 +58,7 @@ pub(super) fn parse_line(line: &str) -> Result<Line<'_>, Bad> {
 }
 
 /// Adds what was likely meant.
-fn explain(code: &str, mut bad: Bad) -> Bad {
+fn explain(code: &str, mut bad: LineProblem) -> LineProblem {
     if bad.fix.is_some() {
         return bad;
     }
@@ -104,17 +87,20 @@ fn parse_comment<'a>(line: &'a str, comment: &'a str) -> Line<'a> {
     }
 }
 
-fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
+fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
     let columns: Vec<&str> = code.split_whitespace().collect();
     let (mut options, columns) = leading_platform(&columns)?;
     let (first, rest) = columns.split_first().unwrap_or((&"", &[]));
     if matches!(*first, "-" | "image:" | "-image:") {
         let reason = "a line starts with the image's reference, without YAML";
-        return Err(Bad::new(code, reason));
+        return Err(LineProblem::new(code, reason));
     }
     let (name, rule, rest) = match pattern::split(first) {
         Some((name, text)) => {
-            let (rule, n) = pattern::rule(first, text, rest)?;
+            let (rule, n) = pattern::rule(first, text, rest).map_err(|mut bad| {
+                bad.fix = bad.fix.filter(|fix| is_image(fix));
+                bad
+            })?;
             (name, Some(rule), &rest[n..])
         }
         None => (*first, None, rest),
@@ -124,16 +110,16 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
         .map_err(|error: ReferenceError| bad_name(first, &error))?;
     if rule.is_some() && (reference.tag.is_some() || reference.digest.is_some()) {
         let reason = "has a tag or digest and a pattern for tags; write one of them";
-        return Err(Bad::new(first, reason));
+        return Err(LineProblem::new(first, reason));
     }
     if name.contains('/')
         && let Some(platform) = column::platform_of(name)
     {
-        return Err(Bad {
+        return Err(LineProblem {
             fix: rest
                 .first()
                 .map(|image| format!("{image} platform={platform}")),
-            ..Bad::new(first, "is a platform; a line starts with the image")
+            ..LineProblem::new(first, "is a platform; a line starts with the image")
         });
     }
     let mut destination = None;
@@ -141,11 +127,11 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
     for (n, column) in rest.iter().enumerate() {
         match column.trim_start_matches("--").split_once('=') {
             Some(("as", _)) if destination.is_some() => {
-                return Err(Bad::new(column, "a destination is given twice"));
+                return Err(LineProblem::new(column, "a destination is given twice"));
             }
             Some(("as", value)) => destination = Some(column::parse(value)?),
             Some(("limit", _)) if limit.is_some() => {
-                return Err(Bad::new(column, "`limit=` is given twice"));
+                return Err(LineProblem::new(column, "`limit=` is given twice"));
             }
             Some(("limit", value)) => limit = Some(pattern::limit(column, value, rule.as_ref())?),
             Some(option) => options.set(option, &rest[n..])?,
@@ -156,16 +142,16 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
                     Some((key, _)) => format!("unexpected column after `{key}=`"),
                     None => "unexpected third column".to_owned(),
                 };
-                return Err(Bad::new(column, reason));
+                return Err(LineProblem::new(column, reason));
             }
         }
     }
     if rule.is_some()
         && let Some(to) = destination.as_ref().filter(|to| to.tag.is_some())
     {
-        return Err(Bad {
+        return Err(LineProblem {
             fix: Some(to.repository.to_string()),
-            ..Bad::new(
+            ..LineProblem::new(
                 &to.to_string(),
                 "a pattern keeps its tags, so it goes to a repository",
             )
@@ -180,20 +166,22 @@ fn parse_columns(code: &str) -> Result<ImageLine, Bad> {
 }
 
 /// What is wrong with a reference, or with a pattern in it that is none of ours.
-fn bad_name(first: &str, error: &ReferenceError) -> Bad {
-    Bad {
-        fix: pattern::meant(first),
-        ..Bad::new(first, error.to_string())
+fn bad_name(first: &str, error: &ReferenceError) -> LineProblem {
+    LineProblem {
+        fix: pattern::meant(first).filter(|fix| is_image(fix)),
+        ..LineProblem::new(first, error.to_string())
     }
 }
 
 /// Whether a line with these columns is one.
-pub(super) fn is_image(code: &str) -> bool {
+fn is_image(code: &str) -> bool {
     parse_columns(code).is_ok()
 }
 
 /// Takes `--platform=X` or `--platform X` off the front, where scripts around `docker pull` have it.
-fn leading_platform<'c, 'a>(columns: &'c [&'a str]) -> Result<(LineOptions, &'c [&'a str]), Bad> {
+fn leading_platform<'c, 'a>(
+    columns: &'c [&'a str],
+) -> Result<(LineOptions, &'c [&'a str]), LineProblem> {
     let none = LineOptions::default();
     let [flag, rest @ ..] = columns else {
         return Ok((none, columns));
@@ -213,7 +201,7 @@ fn leading_platform<'c, 'a>(columns: &'c [&'a str]) -> Result<(LineOptions, &'c 
         _ => {
             let reason = "is an unknown option; only `--platform=` is known, and the second column \
                           says where an image goes";
-            Err(Bad::new(flag, reason))
+            Err(LineProblem::new(flag, reason))
         }
     }
 }
