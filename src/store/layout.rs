@@ -4,7 +4,14 @@ use std::path::{Path, PathBuf};
 
 use hod_oci::{Digest, RepositoryName, Tag};
 
-use super::{ORIGINALS_DIR, PARTIAL_DIR, STATE_DIR, StoreError, TEMP_DIR};
+use super::StoreError;
+
+/// The directory of hod's own state, next to the tree.
+pub(super) const STATE_DIR: &str = ".hod";
+/// The directories in it.
+pub(super) const TEMP_DIR: &str = "tmp";
+pub(super) const PARTIAL_DIR: &str = "partial";
+pub(super) const ORIGINALS_DIR: &str = "originals";
 
 /// The path of the tree below a registry's `rootdirectory`.
 const TREE: &str = "docker/registry/v2";

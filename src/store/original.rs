@@ -8,8 +8,9 @@ use std::time::Duration;
 use hod_fsx::{Durability, Leftover, TempFile};
 use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest};
 
+use super::layout::{ORIGINALS_DIR, STATE_DIR};
 use super::partial::digest_of;
-use super::{ORIGINALS_DIR, STATE_DIR, Store, StoreError};
+use super::{Store, StoreError};
 
 /// After how long an original is fetched anew.
 const STALE_AFTER: Duration = Duration::from_hours(90 * 24);

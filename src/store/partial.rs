@@ -13,8 +13,8 @@ use hod_fsx::{Durability, Keeping, KeptFile, Leftover, VerifiedWriter};
 use hod_oci::{ContentMismatch, Descriptor, Digest, Verifier};
 
 use super::blob::put_with;
-use super::layout::Tree;
-use super::{PARTIAL_DIR, STATE_DIR, Store, StoreError, stamp};
+use super::layout::{PARTIAL_DIR, STATE_DIR, Tree};
+use super::{Store, StoreError, stamp};
 
 /// Age at which an abandoned partial blob is removed.
 const STALE_AFTER: Duration = Duration::from_hours(7 * 24);

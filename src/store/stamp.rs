@@ -26,7 +26,8 @@ use std::time::{Duration, SystemTime};
 use hod_fsx::{File, FileRange};
 use hod_oci::Digest;
 
-use super::{STATE_DIR, Store};
+use super::Store;
+use super::layout::STATE_DIR;
 
 /// The name of the attribute.
 const NAME: &str = "user.hod.verified";

@@ -16,6 +16,7 @@ pub use problem::{LinkFault, Problem};
 
 use super::{Store, StoreError, stamp};
 use hod_oci::Digest;
+use problem::Findings;
 use tree::BlobFile;
 
 /// The result of verifying a store.
@@ -30,13 +31,6 @@ pub struct VerifyOutcome {
     pub problems: Vec<Problem>,
     /// Unusual but harmless findings.
     pub notes: Vec<String>,
-}
-
-/// The findings of the parts of a verification, in any order.
-#[derive(Debug, Default)]
-struct Findings {
-    problems: Vec<Problem>,
-    notes: Vec<String>,
 }
 
 /// Verifies all of a store with `jobs` threads, and calls `on_bytes` for each piece hashed.

@@ -1,13 +1,10 @@
 //! Whether a store has what a tree has.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
-use std::time::SystemTime;
 
-use super::WhyLost;
-use super::removal::Planned;
+use super::lost::WhyLost;
+use super::planned::{Copy, Planned};
 use crate::{Store, StoreError, stamp};
-use hod_fsx::FileStat;
 use hod_oci::{Digest, IndexEntry, Manifest, ReferrerEntry, referrers_index};
 
 /// The evidence about a blob that is to be removed.
@@ -18,36 +15,6 @@ pub(super) enum Verdict {
     /// It is an index that can be made again.
     Derived,
     Lost(WhyLost),
-}
-
-/// The file that the origin has of a blob.
-#[derive(Debug)]
-pub(super) struct Copy {
-    pub(super) path: PathBuf,
-    identity: (u64, u64),
-    len: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Copy {
-    fn new(path: PathBuf, stat: &FileStat) -> Self {
-        Self {
-            path,
-            identity: stat.identity,
-            len: stat.len,
-            modified: stat.modified,
-        }
-    }
-
-    /// Whether the file is still there as it was.
-    pub(super) fn stands(&self) -> Result<bool, hod_fsx::Error> {
-        let stat = hod_fsx::try_stat_link(&self.path)?;
-        Ok(stat.is_some_and(|stat| {
-            stat.is_file
-                && (stat.identity, stat.len, stat.modified)
-                    == (self.identity, self.len, self.modified)
-        }))
-    }
 }
 
 /// Compares a tree with the store that it was selected from.

@@ -1,100 +1,20 @@
 //! The removal itself, file by file.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::Surplus;
-use super::proof::Copy;
-use super::shape::{TreeDir, TreeFile};
+use super::planned::open_tree;
+use super::shape::TreeDir;
+use super::surplus::Surplus;
 use crate::StoreError;
 use hod_bridge::Stop;
 use hod_fsx::{IoKind, PinnedDir, TempDir};
-use hod_oci::{Digest, ReferrerTag, RepositoryName, Tag};
+use hod_oci::{Digest, RepositoryName};
 
 /// Prefix of the directories that files are moved to before they are removed.
 const ASIDE: &str = "gone-";
 /// Prefix of the names under which files are kept that could not be put back.
 const KEPT: &str = "kept.";
-
-/// A file that is to be removed, as it was found.
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) file: TreeFile,
-    pub(super) path: PathBuf,
-    pub(super) identity: (u64, u64),
-    pub(super) len: u64,
-    /// The identity of the directory that it is in.
-    pub(super) parent: (u64, u64),
-    /// Of a blob: what the origin has, unless it can make it again.
-    pub(super) copy: Option<Copy>,
-}
-
-impl Planned {
-    /// Looks at a file; `None` when it is gone, or is not a regular file that is reached without a
-    /// link.
-    pub(super) fn new(
-        file: TreeFile,
-        path: &Path,
-        dir: &PinnedDir,
-    ) -> Result<Option<Self>, StoreError> {
-        let within = path.strip_prefix(dir.path()).unwrap_or(path);
-        let (stat, parent) = (dir.stat(within)?, dir.stat_parent(within)?);
-        let (Some(stat), Some(parent)) = (stat.filter(|stat| stat.is_file), parent) else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            file,
-            path: path.to_owned(),
-            identity: stat.identity,
-            len: stat.len,
-            parent: parent.identity,
-            copy: None,
-        }))
-    }
-
-    pub(super) fn blob(&self) -> Option<&Digest> {
-        match &self.file {
-            TreeFile::Blob(digest) => Some(digest),
-            _ => None,
-        }
-    }
-
-    /// The directory of a tag whose present link it is.
-    fn tag_dir(&self) -> Option<&Path> {
-        match &self.file {
-            TreeFile::Current(..) => self.path.parent()?.parent(),
-            _ => None,
-        }
-    }
-
-    /// The position in the order of removal: referencing files go first, so that everything visible
-    /// is complete at any time. Tags of images come before those of referrers, and an index before
-    /// its children.
-    pub(super) fn rank(&self, order: &HashMap<Digest, usize>) -> (Step, TreeFile) {
-        let step = match &self.file {
-            TreeFile::Current(name, tag) | TreeFile::Past(name, tag, _) => {
-                let is_referrer = ReferrerTag::parse(tag).is_some();
-                Step::Tag(is_referrer, name.clone(), tag.clone())
-            }
-            TreeFile::Revision(_, digest) => {
-                Step::Revision(order.get(digest).copied().unwrap_or(usize::MAX))
-            }
-            TreeFile::Layer(..) => Step::Layer,
-            TreeFile::Blob(_) => Step::Blob,
-        };
-        (step, self.file.clone())
-    }
-}
-
-/// A step of the removal.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    /// All files of a tag; first its current link.
-    Tag(bool, RepositoryName, Tag),
-    Revision(usize),
-    Layer,
-    Blob,
-}
 
 /// The result of removing a surplus.
 #[derive(Debug, Default)]
@@ -107,24 +27,6 @@ pub struct Removal {
     pub left: Vec<PathBuf>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
-}
-
-/// Opens the directory of a store so that its tree is reached without following a link.
-pub(super) fn open_tree(path: &Path, tree: &Path) -> Result<PinnedDir, StoreError> {
-    let dir = PinnedDir::open(path)?;
-    let within = tree.strip_prefix(path).unwrap_or(tree);
-    let inner = [within.join("blobs"), within.join("repositories")];
-    for within in within.ancestors().chain(inner.iter().map(PathBuf::as_path)) {
-        if within.as_os_str().is_empty() {
-            continue;
-        }
-        if !dir.stat(within)?.is_some_and(|stat| stat.is_dir) {
-            return Err(StoreError::Indirect {
-                path: path.join(within),
-            });
-        }
-    }
-    Ok(dir)
 }
 
 impl Surplus {

@@ -6,8 +6,8 @@ use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, MediaTypeKind, ReferrerTag, RepositoryName,
 };
 
+use super::problem::{Findings, Problem};
 use super::tree::{BlobFile, RepositoryLinks};
-use super::{Findings, Problem};
 
 /// Checks all repositories and returns the number of images.
 ///

@@ -145,3 +145,10 @@ impl Problem {
         }
     }
 }
+
+/// The findings of the parts of a verification, in any order.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    pub(super) notes: Vec<String>,
+}

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use hod_fsx::{WalkEntry, WalkKind};
 use hod_oci::{Digest, RepositoryName, Tag};
 
-use super::{Findings, LinkFault, Problem, StoreError};
+use super::problem::{Findings, LinkFault, Problem};
+use crate::StoreError;
 
 /// The most that is read of a link file, in bytes; a sha512 digest has 135.
 const LINK_LEN_MAX: usize = 256;
