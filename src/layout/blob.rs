@@ -1,11 +1,12 @@
 //! A blob on its way into a layout, a directory or an archive.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::LayoutError;
-use super::oci::ArchiveMember;
+use super::oci::{ArchiveMember, OciArchiveWriter};
 use hod_fsx::{Append, Durability, TempFile, VerifiedWriter};
-use hod_oci::Verifier;
+use hod_oci::{Descriptor, Verifier};
 
 /// A blob on its way into a layout; one that is not committed is not in it.
 #[derive(Debug)]
@@ -32,6 +33,12 @@ impl Append for Place {
 impl BlobWriter {
     pub(super) fn new(place: Place, expected: impl Into<Verifier>) -> Self {
         Self(VerifiedWriter::new(place, expected))
+    }
+
+    /// Begins a blob that the plan of the archive has, of the length that it has there.
+    pub fn in_archive(archive: &Arc<OciArchiveWriter>, blob: &Descriptor) -> Self {
+        let member = ArchiveMember::new(archive, &blob.digest);
+        Self::new(Place::Member(member), blob)
     }
 
     /// Appends `bytes`.

@@ -9,11 +9,11 @@ use axum::response::Response;
 
 use hod_oci::{Digest, Manifest, RepositoryName};
 
-use super::Server;
 use super::conditions::{etag, is_range_current, unless_changed};
 use super::error::{ApiError, Code};
 use super::range::{Asked, parse_range};
 use super::reply::{DOCKER_CONTENT_DIGEST, accepted, ascii, empty, header_text};
+use super::state::Server;
 
 /// `GET` or `HEAD …/blobs/<digest>`, all of it or one range.
 pub(super) async fn get(

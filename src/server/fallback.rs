@@ -6,7 +6,7 @@
 //! deletion.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use hod_oci::{
     Digest, Manifest, ManifestBody, ReferrerEntry, ReferrerTag, ReferrerTagKind, RepositoryName,
@@ -14,12 +14,8 @@ use hod_oci::{
 };
 use hod_store::Publication;
 
-use super::Server;
 use super::error::ApiError;
-
-/// Lets one request at a time rewrite such tags, so that none undoes what another did.
-#[derive(Debug, Default)]
-pub(super) struct Fallback(Mutex<()>);
+use super::state::Server;
 
 /// Rewrites the index of the referrers of `subject` after a referrer was pushed or deleted; makes it
 /// with the first, and removes it with the last. Blocks.
@@ -31,8 +27,7 @@ pub(super) fn update(
     subject: &Digest,
 ) -> Result<(), ApiError> {
     let _alone = server
-        .fallback
-        .0
+        .fallback_tags
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let store = server.store()?;

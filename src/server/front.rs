@@ -22,11 +22,12 @@ use tokio::task::JoinSet;
 use super::access_log::{AccessLog, Record};
 use super::bodies::{Answered, Received};
 use super::connections::{Activity, Connection, Connections, Watched};
+use super::dispatch::respond;
 use super::error::ApiError;
 use super::logins::Logins;
 use super::origin::{Hosts, check_host, check_origin};
+use super::state::Server;
 use super::tls::Tls;
-use super::{Server, respond};
 
 /// Maximum time that requests may continue after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);

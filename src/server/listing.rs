@@ -9,9 +9,9 @@ use serde_json::json;
 
 use hod_oci::RepositoryName;
 
-use super::Server;
 use super::error::{ApiError, Code};
 use super::reply::{Parameters, ascii, json as reply_json};
+use super::state::Server;
 
 /// `GET …/tags/list?n=&last=`, in the order of the bytes.
 pub(super) async fn tags(

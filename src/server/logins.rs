@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use super::ServerError;
 use super::error::{ApiError, Code};
+use super::startup_error::ServerError;
 
 /// The longest htpasswd file, in bytes.
 const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;

@@ -14,7 +14,6 @@ use serde_json::json;
 use hod_oci::{Descriptor, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
 use hod_store::{Publication, Store};
 
-use super::Server;
 use super::conditions::{etag, unless_changed};
 use super::content::Content;
 use super::error::{ApiError, Code};
@@ -24,6 +23,7 @@ use super::reply::{
     content_length, created, empty, header_text,
 };
 use super::route::Target;
+use super::state::Server;
 
 /// `GET` or `HEAD …/manifests/<reference>`: the bytes that were pushed, regardless of `Accept`,
 /// since converting would change the digest.

@@ -1,9 +1,8 @@
 //! Referrers (distribution-spec 1.1, "Listing Referrers"): found by reading the manifests of a
 //! repository, since the tree has no list of them.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header;
@@ -14,56 +13,15 @@ use hod_oci::{
     Digest, MANIFEST_LEN_MAX, MediaType, ReferrerEntry, RepositoryName, referrers_index,
 };
 
-use super::Server;
 use super::content::Content;
 use super::error::ApiError;
 use super::reply::{OCI_FILTERS_APPLIED, Parameters, ascii, empty};
+use super::state::Server;
 
 /// Maximum number of referrers in one answer, and maximum length in bytes, which is also what a
 /// client reads of a manifest.
 const PAGE_ENTRIES_MAX: usize = 1000;
 const PAGE_LEN_MAX: usize = 3 * 1024 * 1024;
-/// Maximum number of manifests remembered; some 200 bytes each.
-const KNOWN_MAX: usize = 100_000;
-
-/// The subject of each manifest that was looked at: a manifest never changes, so that it is read
-/// once and not for every request.
-#[derive(Debug, Default)]
-pub(super) struct Subjects(Mutex<HashMap<Digest, Option<Digest>>>);
-
-impl Subjects {
-    pub(super) fn about(
-        &self,
-        content: &Content,
-        repository: &RepositoryName,
-        subject: &Digest,
-    ) -> Result<Vec<Digest>, ApiError> {
-        let mut about = Vec::new();
-        for digest in content.revisions(repository)? {
-            let known = self.known().get(&digest).cloned();
-            let found = if let Some(found) = known {
-                found
-            } else {
-                let found = content.subject_of(&digest)?;
-                let mut known = self.known();
-                if known.len() >= KNOWN_MAX {
-                    known.clear();
-                }
-                known.insert(digest.clone(), found.clone());
-                found
-            };
-            if found.as_ref() == Some(subject) {
-                about.push(digest);
-            }
-        }
-        Ok(about)
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Option<Digest>>> {
-        self.0.lock().expect("no panic while looking up")
-    }
-}
-
 /// `GET …/referrers/<digest>?artifactType=&last=`: an index, empty if the digest has no referrers,
 /// whether it exists or not.
 pub(super) async fn list(

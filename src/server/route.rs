@@ -7,8 +7,8 @@ use axum::http::Method;
 
 use hod_oci::{Digest, RepositoryName, Tag};
 
-use super::Access;
 use super::error::{ApiError, Code};
+use super::options::Access;
 
 /// An endpoint with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::ServerError;
+use super::startup_error::ServerError;
 
 /// The longest file of certificates, in bytes.
 const PEM_LEN_MAX: u64 = 4 * 1024 * 1024;

@@ -12,7 +12,6 @@ use hod_fsx::Durability;
 use hod_oci::{ContentMismatch, Digest, RepositoryName};
 use hod_store::{Store, StoreError, Upload};
 
-use super::Server;
 use super::error::{ApiError, Code};
 use super::range::{ChunkRange, parse_chunk_range};
 use super::reply::{
@@ -20,6 +19,7 @@ use super::reply::{
 };
 use super::route::parse_digest;
 use super::session::{Session, Turn};
+use super::state::Server;
 
 /// `POST …/blobs/uploads/`: mounts, takes the whole blob, or opens a session.
 pub(super) async fn start(

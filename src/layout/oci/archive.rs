@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::entry::{OldIndex, index};
 use super::{INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::blob::Place;
-use crate::{BlobWriter, LayoutError};
+use crate::LayoutError;
 use hod_fsx::Durability;
 use hod_oci::{Descriptor, Digest, Manifest};
 use hod_tarball::{EntryPath, PlannedTar};
@@ -88,17 +87,6 @@ impl OciArchiveWriter {
         })
     }
 
-    /// Starts a blob of the plan, of the length that it has there.
-    pub fn blob_writer(self: &Arc<Self>, blob: &Descriptor) -> BlobWriter {
-        let member = ArchiveMember {
-            writer: Arc::clone(self),
-            path: entry_path(&blob_member(&blob.digest)),
-            digest: blob.digest.clone(),
-            at: 0,
-        };
-        BlobWriter::new(Place::Member(member), blob)
-    }
-
     /// Publishes the archive, if it is complete.
     pub fn commit(self, durability: Durability) -> Result<(), LayoutError> {
         let missing = self.missing.into_inner().expect("no panic while exporting");
@@ -112,6 +100,15 @@ impl OciArchiveWriter {
 }
 
 impl ArchiveMember {
+    pub(crate) fn new(archive: &Arc<OciArchiveWriter>, digest: &Digest) -> Self {
+        Self {
+            writer: Arc::clone(archive),
+            path: entry_path(&blob_member(digest)),
+            digest: digest.clone(),
+            at: 0,
+        }
+    }
+
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         self.writer.tar.write_at(&self.path, bytes, self.at)?;
         self.at += bytes.len() as u64;

@@ -139,7 +139,7 @@ impl OciSink {
             }
             Target::Archive(writer) => {
                 let writer = shared(writer)?;
-                Box::new(move || Ok(writer.blob_writer(&blob)))
+                Box::new(move || Ok(hod_layout::BlobWriter::in_archive(&writer, &blob)))
             }
         })
     }
