@@ -68,7 +68,7 @@ pub async fn read_config(
             Ok(bytes) => return Ok(Some(bytes)),
             Err(error) => error,
         };
-        let failure = error.failure(source);
+        let failure = error.failure(source.caps().reach);
         attempts.failed(error, failure, 0).await?;
     }
 }

@@ -4,7 +4,9 @@ mod class;
 
 use std::sync::Arc;
 
-use super::{AbsentChild, BlobHolder, SizeClaim, Source, Unmatched};
+use super::absent::AbsentChild;
+use super::caps::{BlobHolder, Reach};
+use super::{SizeClaim, Unmatched};
 use hod_bundle::BundleError;
 use hod_fsx::IoKind;
 use hod_layout::{CollectionError, LayoutError, NoDockerImage};
@@ -272,12 +274,14 @@ impl TransferError {
     }
 
     /// What kind of failure it is, as far as trying again goes.
-    pub fn failure(&self, source: &dyn Source) -> Failure {
+    pub fn failure(&self, reach: Reach) -> Failure {
         match self {
             Self::Registry(error) => error.failure(),
-            Self::Referrers { source: error, .. } => error.failure(source),
+            Self::Referrers { source: error, .. } => error.failure(reach),
             // Damage in a local source is permanent.
-            Self::Content(ContentMismatch::Digest { .. }) if source.is_remote() => Failure::Garbled,
+            Self::Content(ContentMismatch::Digest { .. }) if reach == Reach::Remote => {
+                Failure::Garbled
+            }
             _ => Failure::Lasting,
         }
     }

@@ -5,53 +5,77 @@
 //! largest first with a lane reserved for small ones, each digest once; an image is published when
 //! all of it has arrived ([`Transfer::run`]). One image's failure does not stop the others.
 
+mod absent;
+mod again;
 mod attempt;
+mod blob_content;
+mod caps;
 mod chosen;
 mod config;
+mod content;
 mod endpoint;
 mod error;
+mod handover;
 mod kind;
+mod listed;
 mod open;
+mod origins;
+mod outcome;
+mod pieces;
 mod plan;
+mod referrer;
 mod referrers;
+mod registry_source;
 mod resolve;
+mod resolved;
 mod schedule;
 mod sequential;
 mod shared;
 mod sink;
+mod sinks;
+mod size_claim;
 mod sizes;
 mod source;
+mod sources;
 mod timing;
 mod unmatched;
+mod walk;
+mod wanted;
 
+pub use absent::{AbsentChild, Holder, Wish, is_about_another};
 pub use attempt::Attempts;
+pub use blob_content::{BlobContent, BlobStream};
+pub use caps::{BlobHolder, Indexes, Keeping, Reach, ReadOrder, SourceCaps};
 pub use chosen::ChosenImage;
 pub use config::{config_of, platform_of, read_config};
+pub use content::Content;
 pub use endpoint::{Endpoint, EndpointError, FILE_EXTENSIONS, Stated, TRANSPORTS, Transport};
 pub use error::{TargetFailure, TransferError};
+pub use handover::Handover;
 pub use hod_oci::ReferrerMode;
 pub use kind::SourceKind;
+pub use listed::{Found, Listed, Placed, Sought};
 pub use open::{AtPath, OpenError, Opened};
+pub use origins::Origins;
+pub use outcome::{ImageOutcome, OnFailure};
+pub use pieces::Pieces;
 pub use plan::{Plan, PlannedBlob, Presence};
-pub use referrers::{LocalReferrers, Referrer};
-pub use referrers::{join as join_referrers, layout_name};
-pub use resolve::{
-    AbsentChild, Holder, IndexMode, Resolution, Resolved, Wish, is_about_another, resolve,
-    resolve_all,
-};
-pub use schedule::{ImageOutcome, OnFailure, Transfer};
+pub use referrer::Referrer;
+pub use referrers::{LocalReferrers, join as join_referrers, layout_name};
+pub use registry_source::{Looked, RegistrySource};
+pub use resolve::{Resolution, resolve, resolve_all};
+pub use resolved::Resolved;
+pub use schedule::Transfer;
 pub use sequential::{Ended, StreamedBundle, Turn};
 pub use shared::SharedFetch;
-pub use sink::{
-    Batching, BundleSink, Content, DockerSink, Handover, LayoutSink, LinkChoice, ManifestFiles,
-    OciSink, ReadAll, ReferrerTags, RegistrySink, Sample, SampleSink, Sink, StoreSink,
-    StoreSinkOptions, Visibility, publications,
+pub use sink::{Batching, Sink, Visibility};
+pub use sinks::{
+    BundleSink, DockerSink, LayoutSink, LinkChoice, ManifestFiles, OciSink, ReadAll, ReferrerTags,
+    RegistrySink, Sample, SampleSink, StoreSink, StoreSinkOptions, publications,
 };
-pub use sizes::SizeClaim;
-pub use source::{
-    BlobContent, BlobHolder, BlobStream, BundleSource, BundlesSource, CollectionSource,
-    Destination, Found, Indexes, Keeping, LayoutsSource, Listed, Locate, Location, Looked, Origins,
-    Pieces, Placed, Reach, ReadOrder, RegistrySource, Sought, Source, SourceCaps, Wanted,
-};
+pub use size_claim::SizeClaim;
+pub use source::Source;
+pub use sources::{BundleSource, BundlesSource, CollectionSource, LayoutsSource};
 pub use timing::Timings;
 pub use unmatched::Unmatched;
+pub use wanted::{Destination, IndexMode, Locate, Location, Wanted};

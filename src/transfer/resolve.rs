@@ -1,9 +1,8 @@
 //! From a wanted image to its manifests and blobs, with the choice of platforms applied.
 
-mod absent;
+mod no_platform;
 mod one;
 mod some;
-mod walk;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,129 +10,13 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use self::some::Part;
-use self::walk::Walk;
-use super::referrers::{Finder, Referrer};
-use super::{Locate, Location, OnFailure, ReferrerMode, Source, TransferError, Wanted, sizes};
-pub(super) use absent::role;
-pub use absent::{AbsentChild, Holder, Wish, is_about_another};
-use hod_oci::{
-    Descriptor, Digest, ForeignLayers, Manifest, ManifestBody, Platform, PlatformChoice,
+use super::referrers::Finder;
+use super::walk::Walk;
+use super::{
+    IndexMode, Locate, OnFailure, ReferrerMode, Resolved, Source, TransferError, Wanted, sizes,
 };
+use hod_oci::{Descriptor, ForeignLayers, Manifest, ManifestBody, PlatformChoice};
 use hod_report::{Event, Reporter};
-
-/// Maximum nesting of indexes.
-pub(super) const DEPTH_MAX: usize = 8;
-/// Maximum number of manifests of one image, all of which are held in memory.
-pub(super) const MANIFESTS_MAX: usize = 1000;
-/// Maximum number of bytes of these together.
-pub(super) const MANIFESTS_LEN_MAX: u64 = 32 * 1024 * 1024;
-
-/// Maximum number of platforms named when the requested one is missing.
-const SHOWN_MAX: usize = 20;
-
-/// How to treat an index if only some of its platforms are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexMode {
-    /// One platform: its manifest takes the index's place. Several: as [`IndexMode::Rewrite`].
-    Fitting,
-    /// The index is written anew with the carried children only, and has a new digest.
-    Rewrite,
-    /// The index keeps its bytes and names children that are not carried.
-    Keep,
-}
-
-/// An image of which everything is known.
-#[derive(Debug, Clone)]
-pub struct Resolved {
-    pub wanted: Wanted,
-    pub location: Location,
-    /// Every manifest to carry, once, children before parents; the last one is the image's.
-    pub manifests: Vec<Manifest>,
-    /// Every blob to carry, once.
-    pub blobs: Vec<Descriptor>,
-    /// Foreign layers that are not carried.
-    pub foreign: Vec<Descriptor>,
-    /// Children that a kept index names and that are not carried.
-    pub absent: Vec<Descriptor>,
-    /// Its platform according to the index that it was chosen from, or to its configuration, if
-    /// that was read.
-    pub platform: Option<Platform>,
-    /// The digest of the index that was rewritten or replaced by one of its manifests.
-    pub original: Option<Digest>,
-    /// The manifest of that digest.
-    pub original_manifest: Option<Manifest>,
-    /// Referrers of the image or its parts that are carried with it.
-    pub referrers: Vec<Referrer>,
-    /// Whether the original, which is left behind, has referrers, which are left behind with it.
-    pub leaves_referrers: bool,
-    /// Whether its destination has all of it already, so that only its referrers are to be put.
-    pub is_in_place: bool,
-    /// The number of attestations in its index that were left out, since referrers are not wanted.
-    pub n_left_referrers: usize,
-    /// Warnings for the user.
-    pub warnings: Vec<String>,
-}
-
-impl Resolved {
-    /// The manifest that the destination names.
-    pub fn top(&self) -> &Manifest {
-        self.manifests
-            .last()
-            .expect("an image has at least its own manifest")
-    }
-
-    /// Every manifest to carry but the indexes of referrers, which each place has its own of.
-    pub fn all_manifests(&self) -> impl Iterator<Item = &Manifest> {
-        let referrers = self
-            .referrers
-            .iter()
-            .flat_map(|referrer| &referrer.manifests);
-        self.manifests.iter().chain(referrers)
-    }
-
-    /// Every blob to carry, with where it may be; those of referrers may be the image's too.
-    pub fn all_blobs(&self) -> impl Iterator<Item = (&Descriptor, &[Location])> {
-        let own = std::slice::from_ref(&self.location);
-        let blobs = self.blobs.iter().map(move |blob| (blob, own));
-        blobs.chain(self.referrers.iter().flat_map(|referrer| {
-            let locations = &referrer.locations[..];
-            referrer.blobs.iter().map(move |blob| (blob, locations))
-        }))
-    }
-
-    /// The children that its indexes list and that are not carried, each with its role.
-    pub fn absent_children(&self) -> Vec<(String, &Digest)> {
-        let of = |child: &Descriptor| {
-            let lists = |index: &&Manifest| index.children().contains(child);
-            let index = self.manifests.iter().find(lists);
-            index.map_or_else(|| "manifest".to_owned(), |index| absent::role(index, child))
-        };
-        let absent = self.absent.iter();
-        absent.map(|child| (of(child), &child.digest)).collect()
-    }
-
-    /// The number of referrers carried with it.
-    pub fn n_referrers(&self) -> usize {
-        self.referrers.iter().map(Referrer::n_referrers).sum()
-    }
-
-    /// The platforms that the carried children of an index say they are for, or its own.
-    pub fn platforms(&self) -> Vec<Platform> {
-        let carried: BTreeSet<&Digest> = self.manifests.iter().map(Manifest::digest).collect();
-        let mut platforms: Vec<Platform> = self
-            .manifests
-            .iter()
-            .flat_map(Manifest::children)
-            .filter(|child| carried.contains(&child.digest))
-            .filter_map(|child| child.platform.clone())
-            .chain(self.platform.clone())
-            .filter(|platform| platform.os != "unknown" && platform.is_printable())
-            .collect();
-        platforms.sort();
-        platforms.dedup();
-        platforms
-    }
-}
 
 /// The result of resolving an image.
 #[derive(Debug)]
@@ -196,17 +79,6 @@ async fn resolve_with(
     }
     sizes::check(source, &resolved).await?;
     Ok(resolved)
-}
-
-/// Collects a manifest and all below it, itself last; the second are children that are not there.
-pub(super) async fn closure(
-    source: &dyn Source,
-    location: &Location,
-    top: Manifest,
-) -> Result<(Vec<Manifest>, Vec<Descriptor>), TransferError> {
-    let cx = Walk::new(source, location);
-    let collected = cx.all(top).await?;
-    Ok((collected.manifests, collected.absent))
 }
 
 /// Resolves one image without its referrers.
@@ -333,24 +205,5 @@ fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
             })
         }
         _ => Ok(()),
-    }
-}
-
-fn no_platform(wanted: &[Platform], offered: &BTreeSet<Platform>) -> TransferError {
-    let list = |platforms: &mut dyn ExactSizeIterator<Item = &Platform>| {
-        let n = platforms.len();
-        let mut texts: Vec<String> = platforms.take(SHOWN_MAX).map(ToString::to_string).collect();
-        if n > texts.len() {
-            texts.push(format!("and {} more", n - texts.len()));
-        }
-        if texts.is_empty() {
-            "no platforms at all".to_owned()
-        } else {
-            texts.join(", ")
-        }
-    };
-    TransferError::NoPlatform {
-        wanted: list(&mut wanted.iter()),
-        offered: list(&mut offered.iter()),
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
-use super::sink::{Batching, Content, Handover, Visibility};
 use super::{
-    Attempts, BlobContent, Plan, PlannedBlob, Presence, Sink, Source, Timings, TransferError, sizes,
+    Attempts, Batching, BlobContent, Content, Handover, ImageOutcome, OnFailure, Plan, PlannedBlob,
+    Presence, Sink, Source, Timings, TransferError, Visibility, sizes,
 };
 use hod_oci::Digest;
 use hod_report::{BlobRoute, Event, Reporter};
@@ -18,23 +18,6 @@ use hod_retry::{Failure, RetryPolicy};
 /// Blobs up to this many bytes go through a lane of their own, so that many configurations and
 /// small layers do not wait behind a few large layers.
 const SMALL_LEN_MAX: u64 = 1024 * 1024;
-
-/// What the batch does when an image fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    GoOn,
-    Stop,
-}
-
-impl OnFailure {
-    /// That of a verb which is to stop at the first failure, or is not.
-    pub fn of(is_to_stop: bool) -> Self {
-        if is_to_stop { Self::Stop } else { Self::GoOn }
-    }
-}
-
-/// What became of the image at the same position of the plan.
-pub type ImageOutcome = Result<(), Arc<TransferError>>;
 
 /// One run of the engine.
 #[derive(Clone)]
@@ -284,7 +267,7 @@ impl Transfer {
                 Err(error) => content.blame(error),
             };
             let failure = if may_retry {
-                error.failure(self.source.as_ref())
+                error.failure(self.source.caps().reach)
             } else {
                 Failure::Lasting
             };

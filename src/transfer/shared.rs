@@ -18,12 +18,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::sequential::Turn;
-use super::sink::Visibility;
 use super::{
     Batching, BlobContent, BlobStream, Content, Ended, Found, ImageOutcome, Listed, LocalReferrers,
     Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source,
-    SourceCaps, TransferError, Wanted,
+    SourceCaps, TransferError, Turn, Visibility, Wanted,
 };
 use hod_bundle::{Bundle, BundleManifest, Signed};
 use hod_layout::Collection;

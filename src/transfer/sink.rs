@@ -1,29 +1,11 @@
-//! Sinks: where images go. A blob is put once, and an image published when all of it is there.
-
-mod again;
-mod bundle;
-mod content;
-mod docker;
-mod layouts;
-mod oci;
-mod registry;
-mod store;
-mod take_over;
+//! Sinks: where images go. A blob is put once, and an image published when all of it is there. The
+//! adapters are in `sinks`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use bundle::{BundleSink, ReadAll, Sample, SampleSink};
-pub use content::{Content, Handover};
-pub use docker::DockerSink;
-pub use layouts::LayoutSink;
-pub use oci::OciSink;
-pub use registry::RegistrySink;
-pub use store::{ReferrerTags, StoreSink, StoreSinkOptions, Visibility, publications};
-pub use take_over::{LinkChoice, ManifestFiles};
-
-use super::{ImageOutcome, Plan, PlannedBlob, TransferError};
+use super::{Content, ImageOutcome, Plan, PlannedBlob, TransferError};
 use hod_report::BlobRoute;
 
 /// How many images a sink publishes in one go.
@@ -33,6 +15,15 @@ pub enum Batching {
     Together,
     /// Each by itself, as soon as it is ready.
     Apart,
+}
+
+/// When what arrived can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Each blob at once, each image when it is complete: a later run continues.
+    Growing,
+    /// Nothing before [`StoreSink::reveal`]: all or nothing.
+    AllOrNothing,
 }
 
 /// Where images go.

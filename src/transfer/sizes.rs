@@ -6,31 +6,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 use std::sync::Arc;
 
-use super::{Placed, Resolved, Source, TransferError};
+use super::{Placed, Resolved, SizeClaim, Source, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest};
-
-/// Who says how long a blob is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SizeClaim {
-    Manifest(Digest),
-    /// The `index.json` of an OCI layout.
-    LayoutIndex,
-    /// A manifest that is not known where the bytes are read.
-    SomeManifest,
-}
-
-impl fmt::Display for SizeClaim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Manifest(digest) => write!(f, "manifest `{digest}`"),
-            Self::LayoutIndex => f.write_str("`index.json`"),
-            Self::SomeManifest => f.write_str("its manifest"),
-        }
-    }
-}
 
 /// The statement of one manifest about a blob.
 #[derive(Clone, Copy)]

@@ -1,17 +1,5 @@
-//! Sources: where manifests and blobs come from, with one adapter per file. The engine uses the
-//! trait only.
-
-mod bundle;
-mod bundles;
-mod collection;
-mod content;
-mod layouts;
-mod origins;
-mod pieces;
-mod registry;
-mod store;
-mod streamed;
-mod wanted;
+//! Sources: where manifests and blobs come from. The engine uses the trait only; the adapters are in
+//! `sources`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,159 +7,18 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-pub use bundle::BundleSource;
-pub use bundles::BundlesSource;
-pub use collection::CollectionSource;
-pub use content::{BlobContent, BlobStream};
-pub use layouts::LayoutsSource;
-pub use origins::Origins;
-pub use pieces::Pieces;
-pub use registry::{Looked, RegistrySource};
-pub use wanted::{Destination, Locate, Location, Wanted};
-
+use super::caps::{Reach, ReadOrder};
 use super::sequential::Turn;
-use super::{Ended, LocalReferrers, Plan, PlannedBlob, SizeClaim, TransferError};
+use super::{
+    BlobContent, Ended, Found, Listed, LocalReferrers, Locate, Location, Origins, Placed, Plan,
+    PlannedBlob, RegistrySource, SizeClaim, Sought, SourceCaps, TransferError, Wanted,
+};
 use hod_bundle::{Bundle, BundleManifest, NoCache, Signed, VerificationCache};
 use hod_layout::Collection;
 use hod_oci::{ContentMismatch, Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
 use hod_report::Reporter;
 use hod_retry::HostState;
 use hod_store::{Soundness, Store, examine};
-
-/// What the sources of a kind can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceCaps {
-    pub reach: Reach,
-    pub order: ReadOrder,
-    pub keeping: Keeping,
-    /// What has the blobs, and so what to do about one that is damaged.
-    pub holder: BlobHolder,
-    pub indexes: Indexes,
-}
-
-#[cfg(test)]
-impl SourceCaps {
-    /// Those of the sources that tests make up.
-    pub(crate) const FAR: Self = Self {
-        reach: Reach::Remote,
-        order: ReadOrder::Any,
-        keeping: Keeping::Inside,
-        holder: BlobHolder::Other,
-        indexes: Indexes::Whole,
-    };
-}
-
-/// Whether an index of a source may lack some of its children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Indexes {
-    Whole,
-    /// It may have been stored with a part of its children only.
-    Partial,
-}
-
-/// The kind of place that holds a blob; decides the advice when it is damaged there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlobHolder {
-    /// A store, which has a file for each blob and is filled by pulling.
-    Store,
-    /// A bundle.
-    Bundle,
-    /// A layout or an archive of another tool, say.
-    Other,
-}
-
-/// How a source keeps blobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
-    /// Each in a file of its own, which can be linked.
-    Files,
-    /// Within larger files, or elsewhere.
-    Inside,
-}
-
-/// How a source is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    Local,
-    /// Over a network, where one attempt says little.
-    Remote,
-}
-
-/// In which order blobs are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadOrder {
-    /// Any, each as often as it is wanted.
-    Any,
-    /// From front to back: a blob is had only when its turn comes.
-    Given,
-}
-
-/// An image that a source lists.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// As a list that finds it there has it.
-    pub name: String,
-    pub locate: Locate,
-    /// Where it goes before renaming.
-    pub destination: Destination,
-    /// `None` for one that cannot be read.
-    pub digest: Option<Digest>,
-}
-
-impl Listed {
-    /// An image that is found by its digest in a repository.
-    pub fn stored(repository: RepositoryName, tag: Option<Tag>, digest: Digest) -> Self {
-        let name = match &tag {
-            Some(tag) => format!("{repository}:{tag}"),
-            None => format!("{repository}@{digest}"),
-        };
-        let locate = Locate::stored(&repository, &digest);
-        Self {
-            name,
-            locate,
-            destination: Destination { repository, tag },
-            digest: Some(digest),
-        }
-    }
-
-    /// An image that is listed and cannot be read.
-    pub fn unreadable(
-        name: String,
-        destination: Destination,
-        error: impl Into<TransferError>,
-    ) -> Self {
-        Self {
-            name,
-            locate: Locate::unreadable(error),
-            destination,
-            digest: None,
-        }
-    }
-}
-
-/// What an image is looked for by: its digest if that is given, else its tag.
-#[derive(Debug, Clone)]
-pub struct Sought {
-    pub repository: RepositoryName,
-    pub tag: Option<Tag>,
-    pub digest: Option<Digest>,
-}
-
-impl Sought {
-    fn is(&self, image: &Listed) -> bool {
-        image.destination.repository == self.repository
-            && match &self.digest {
-                Some(digest) => image.digest.as_ref() == Some(digest),
-                None => image.destination.tag == self.tag,
-            }
-    }
-}
-
-/// An image that was found by a name; without a digest where it cannot be read.
-pub type Found = (Locate, Option<Digest>);
-
-/// A blob at a place in a source.
-pub type Placed = (Location, Digest);
 
 /// Where images come from.
 #[async_trait]

@@ -33,7 +33,7 @@ pub(super) async fn hash(
             Ok(()) => return Ok(()),
             Err(error) => source.blame((location, digest), &origins, error),
         };
-        let failure = error.failure(source);
+        let failure = error.failure(source.caps().reach);
         attempts.failed(error, failure, hashed.len()).await?;
     }
 }

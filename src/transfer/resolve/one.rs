@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::{TransferError, config};
-use super::absent::{Wish, is_about_another, role, stated};
-use super::walk::{Collected, Found, Walk, too_deep};
-use super::{DEPTH_MAX, SHOWN_MAX, no_platform};
+use super::no_platform::{SHOWN_MAX, no_platform};
+use crate::absent::{Wish, is_about_another, role, stated};
+use crate::walk::{Collected, DEPTH_MAX, Found, Walk, too_deep};
+use crate::{TransferError, config};
 use hod_oci::{Descriptor, Manifest, MediaTypeKind, Platform};
 
 /// A child and the platform that it is for.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::super::{TransferError, config};
-use super::absent::{Wish, is_about_another, reference, stated};
-use super::walk::{Collected, Found, Walk, check_depth};
-use super::{IndexMode, ReferrerMode, no_platform};
+use super::no_platform::no_platform;
+use crate::absent::{Wish, is_about_another, reference, stated};
+use crate::walk::{Collected, Found, Walk, check_depth};
+use crate::{IndexMode, ReferrerMode, TransferError, config};
 use hod_oci::{Descriptor, Digest, IndexEntry, Manifest, MediaTypeKind, Platform, PlatformChoice};
 
 /// The requested part of an index.

@@ -1,0 +1,69 @@
+//! What a source can do.
+
+/// What the sources of a kind can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceCaps {
+    pub reach: Reach,
+    pub order: ReadOrder,
+    pub keeping: Keeping,
+    /// What has the blobs, and so what to do about one that is damaged.
+    pub holder: BlobHolder,
+    pub indexes: Indexes,
+}
+
+#[cfg(test)]
+impl SourceCaps {
+    /// Those of the sources that tests make up.
+    pub(crate) const FAR: Self = Self {
+        reach: Reach::Remote,
+        order: ReadOrder::Any,
+        keeping: Keeping::Inside,
+        holder: BlobHolder::Other,
+        indexes: Indexes::Whole,
+    };
+}
+
+/// Whether an index of a source may lack some of its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexes {
+    Whole,
+    /// It may have been stored with a part of its children only.
+    Partial,
+}
+
+/// The kind of place that holds a blob; decides the advice when it is damaged there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobHolder {
+    /// A store, which has a file for each blob and is filled by pulling.
+    Store,
+    /// A bundle.
+    Bundle,
+    /// A layout or an archive of another tool, say.
+    Other,
+}
+
+/// How a source keeps blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// Each in a file of its own, which can be linked.
+    Files,
+    /// Within larger files, or elsewhere.
+    Inside,
+}
+
+/// How a source is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Local,
+    /// Over a network, where one attempt says little.
+    Remote,
+}
+
+/// In which order blobs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadOrder {
+    /// Any, each as often as it is wanted.
+    Any,
+    /// From front to back: a blob is had only when its turn comes.
+    Given,
+}

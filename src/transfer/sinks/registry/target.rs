@@ -1,0 +1,334 @@
+//! The registry that images are sent to: what it has, and blobs on their way to it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{Content, Destination, Handover, Location, PlannedBlob, Source, TransferError};
+use hod_oci::{Descriptor, Digest, Registry, RepositoryName, Tag};
+use hod_registry::{
+    Client, Evidence, HeadManifest, ManifestRef, ReferrerFinder, RegistryError, Repo,
+    UploadSession, UploadStart,
+};
+use hod_report::{BlobRoute, Reporter};
+
+/// Blobs of this length or more are asked for after they were sent: for smaller ones that would
+/// cost about as much time as sending them.
+const CONFIRMED_LEN_MIN: u64 = 64 * 1024;
+/// Number of repositories into which one blob is mounted at once.
+pub(super) const MOUNTS_AT_ONCE: usize = 4;
+
+/// Sends images to a registry. Each blob is uploaded once and mounted elsewhere.
+pub struct RegistrySink {
+    pub(super) client: Client,
+    pub(super) registry: Registry,
+    /// Manifests of one repository are put one after another, and none twice: Harbor's database
+    /// trips over itself otherwise (facts D9). What is locked are the digests put already.
+    pub(super) repositories:
+        Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<HashSet<Digest>>>>>,
+    /// The uploads that the registry may be given at once, where there is a limit.
+    pub(super) uploads: Option<Semaphore>,
+    /// Where blobs are had again that the registry has lost; and whom to tell.
+    pub(super) origin: Option<(Arc<dyn Source>, Arc<dyn Reporter>)>,
+    pub(super) referrers: ReferrersThere,
+    /// Destinations that have their image already, and of which every part is asked for.
+    pub(super) rechecked: BTreeSet<Destination>,
+    /// Images of the plan for which something was sent.
+    pub(super) sent: Mutex<HashSet<usize>>,
+    /// Repositories of no image of the plan that were seen to have a blob.
+    pub(super) elsewhere: Mutex<HashMap<Digest, RepositoryName>>,
+}
+
+/// What is known of the referrers at the target.
+#[derive(Debug)]
+pub(super) struct ReferrersThere {
+    pub(super) finder: ReferrerFinder,
+    /// What this run put already.
+    pub(super) put: Mutex<HashSet<(RepositoryName, Tag)>>,
+}
+
+impl ReferrersThere {
+    fn new(client: Client) -> Self {
+        Self {
+            finder: ReferrerFinder::new(client),
+            put: Mutex::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RegistrySink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistrySink")
+            .field("client", &self.client)
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RegistrySink {
+    /// Sends to `registry`; what is known of its limits by now is heeded.
+    pub fn new(client: Client, registry: Registry) -> Self {
+        let uploads = client.uploads_at_once_max(&registry).map(Semaphore::new);
+        Self {
+            referrers: ReferrersThere::new(client.clone()),
+            client,
+            registry,
+            repositories: Mutex::new(HashMap::new()),
+            uploads,
+            origin: None,
+            rechecked: BTreeSet::new(),
+            sent: Mutex::default(),
+            elsewhere: Mutex::default(),
+        }
+    }
+
+    /// Asks for every part of the images at these destinations, which have them already, and sends
+    /// what is missing or differs.
+    #[must_use]
+    pub fn rechecking(mut self, destinations: BTreeSet<Destination>) -> Self {
+        self.rechecked = destinations;
+        self
+    }
+
+    /// Whether the image at a destination is there, and asked for in all its parts.
+    pub fn rechecks(&self, destination: &Destination) -> bool {
+        self.rechecked.contains(destination)
+    }
+
+    /// Whether anything was sent for the image at a position of the plan.
+    pub fn has_sent(&self, image: usize) -> bool {
+        let sent = self.sent.lock().expect("no panic while noting");
+        sent.contains(&image)
+    }
+
+    /// Has a blob mounted from `repository`, which was seen to have it, in place of sending it.
+    pub fn note_elsewhere(&self, blob: &Digest, repository: &RepositoryName) {
+        let mut elsewhere = self.elsewhere.lock().expect("no panic while noting");
+        elsewhere.insert(blob.clone(), repository.clone());
+    }
+
+    pub(super) fn elsewhere(&self, blob: &Digest) -> Option<RepositoryName> {
+        let elsewhere = self.elsewhere.lock().expect("no panic while noting");
+        elsewhere.get(blob).cloned()
+    }
+
+    /// The repository of this very registry that a blob comes from.
+    pub(super) fn own(&self, blob: &PlannedBlob) -> Option<RepositoryName> {
+        blob.from.iter().find_map(|location| match location {
+            Location::Repo(repo) if repo.registry == self.registry => Some(repo.name.clone()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn note_sent(&self, images: impl IntoIterator<Item = usize>) {
+        let mut sent = self.sent.lock().expect("no panic while noting");
+        sent.extend(images);
+    }
+
+    /// Takes blobs from `source` again that the registry turns out to have lost when it is given
+    /// their manifest.
+    #[must_use]
+    pub fn healing_from(mut self, source: Arc<dyn Source>, reporter: Arc<dyn Reporter>) -> Self {
+        self.origin = Some((source, reporter));
+        self
+    }
+
+    /// The registry that it sends to.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Has a blob that the repository `first` has mounted into `others`; where one of them does not
+    /// take it, an upload is begun.
+    pub(super) async fn spread(
+        &self,
+        handover: Handover<'_>,
+        (first, others): (&RepositoryName, &[&RepositoryName]),
+    ) -> Result<Vec<UploadStart>, TransferError> {
+        let blob = &handover.blob.descriptor;
+        let places = others.iter().map(|name| {
+            let images: Vec<usize> = handover.images_in(name).collect();
+            (self.repo(name), images)
+        });
+        let places: Vec<(Repo, Vec<usize>)> = places.collect();
+        let starts = futures_util::stream::iter(places)
+            .map(|(repo, images)| async move {
+                let is_rechecked = images.iter().any(|&at| {
+                    let destination = &handover.plan.images[at].wanted.destination;
+                    self.rechecks(destination)
+                });
+                if is_rechecked && self.ask(&repo.name, blob).await? == Evidence::Present {
+                    return Ok::<_, TransferError>(None);
+                }
+                self.note_sent(images);
+                let start = self.client.start_upload(&repo, blob, Some(first));
+                Ok(Some(start.await?))
+            })
+            .buffered(MOUNTS_AT_ONCE);
+        let starts: Vec<Option<UploadStart>> = starts.try_collect().await?;
+        Ok(starts.into_iter().flatten().collect())
+    }
+
+    /// Whether the registry may be given another upload now.
+    pub(super) fn may_upload(&self) -> bool {
+        let uploads = self.uploads.as_ref();
+        uploads.is_none_or(|uploads| uploads.available_permits() > 0)
+    }
+
+    /// Waits until the registry may be given another upload, with no connection held open.
+    pub(super) async fn upload_slot(
+        &self,
+        content: &mut Content<'_>,
+    ) -> Option<SemaphorePermit<'_>> {
+        let uploads = self.uploads.as_ref()?;
+        if let Ok(slot) = uploads.try_acquire() {
+            return Some(slot);
+        }
+        content.close_early();
+        // The limit is never closed.
+        uploads.acquire().await.ok()
+    }
+
+    pub(super) fn repo(&self, name: &RepositoryName) -> Repo {
+        Repo {
+            registry: self.registry.clone(),
+            name: name.clone(),
+        }
+    }
+
+    /// Asks with one HEAD what the destination names now.
+    pub async fn current(
+        &self,
+        image: &Destination,
+        top: &Digest,
+    ) -> Result<Option<HeadManifest>, TransferError> {
+        let at = image.manifest_ref(top);
+        let head = self
+            .client
+            .head_manifest(&self.repo(&image.repository), &at)
+            .await?;
+        Ok(head)
+    }
+
+    /// Whether a repository has a manifest.
+    pub async fn has_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, TransferError> {
+        let at = ManifestRef::Digest(digest.clone());
+        let head = self
+            .client
+            .head_manifest(&self.repo(repository), &at)
+            .await?;
+        Ok(head.is_some())
+    }
+
+    /// Whether a repository has a blob.
+    pub async fn has_blob(
+        &self,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+    ) -> Result<bool, TransferError> {
+        Ok(self.ask(repository, blob).await? == Evidence::Present)
+    }
+
+    /// Asks what a repository has of a blob; of those that are rechecked, by reading.
+    pub(super) async fn ask(
+        &self,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+    ) -> Result<Evidence, RegistryError> {
+        let repo = self.repo(repository);
+        let mut rechecked = self.rechecked.iter();
+        if rechecked.any(|destination| destination.repository == *repository) {
+            self.client.probe_blob(&repo, blob).await
+        } else {
+            self.client.head_blob(&repo, blob).await
+        }
+    }
+
+    /// Fails where the registry still shows something else after a blob was sent.
+    ///
+    /// A registry may keep damaged content under the digest and throw away what it is sent, since
+    /// it has the digest already: distribution does so for all repositories alike, and notes the
+    /// length of what it was sent. So blobs are read again that were seen to be damaged or are
+    /// rechecked, and those asked for again whose upload took longer than that.
+    pub(super) async fn require_arrival(
+        &self,
+        repo: &Repo,
+        blob: &Descriptor,
+        seen: Evidence,
+    ) -> Result<(), TransferError> {
+        if seen == Evidence::Absent && blob.size < CONFIRMED_LEN_MIN {
+            return Ok(());
+        }
+        let now = match seen {
+            Evidence::Differs { .. } => self.client.probe_blob(repo, blob).await?,
+            _ => self.ask(&repo.name, blob).await?,
+        };
+        match now {
+            Evidence::Differs { len } => Err(TransferError::TargetDamaged {
+                repository: repo.to_string(),
+                digest: blob.digest.clone(),
+                expected: blob.size,
+                actual: len,
+            }),
+            // Another replica may not know of it yet; the manifest's PUT will tell.
+            Evidence::Present | Evidence::Absent | Evidence::Unknown => Ok(()),
+        }
+    }
+
+    /// Mounts a blob, which the registry was seen to have in the repositories `there`, into `names`.
+    pub(super) async fn mount(
+        &self,
+        blob: &Descriptor,
+        there: &[RepositoryName],
+        names: &[&RepositoryName],
+    ) -> Result<BlobRoute, TransferError> {
+        let mut route = BlobRoute::Present;
+        for name in names.iter().filter(|name| !there.contains(name)) {
+            let repo = self.repo(name);
+            let from = there.first();
+            match self.client.start_upload(&repo, blob, from).await? {
+                UploadStart::Mounted => route = BlobRoute::Mounted,
+                // There is nothing to upload; the registry forgets the session by itself.
+                UploadStart::Session(_) => {
+                    return Err(TransferError::NotMounted {
+                        digest: blob.digest.clone(),
+                        repository: repo.to_string(),
+                        from: from.map(|from| self.repo(from).to_string()),
+                    });
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    /// Uploads; the client reports the bytes, and tries again where that may help.
+    pub(super) async fn upload(
+        &self,
+        session: UploadSession,
+        content: &mut Content<'_>,
+    ) -> Result<(), TransferError> {
+        let _slot = self.upload_slot(content).await;
+        let blob = content.handover.blob;
+        let body = content.upload_body().await?;
+        let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
+        let Err(error) = uploaded.await else {
+            return Ok(());
+        };
+        Err(match error {
+            // What failed to read has its own words for it.
+            RegistryError::UploadSource { request, source } => {
+                match source.downcast::<TransferError>() {
+                    Ok(error) => error,
+                    Err(source) => RegistryError::UploadSource { request, source }.into(),
+                }
+            }
+            error => error.into(),
+        })
+    }
+}

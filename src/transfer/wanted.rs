@@ -1,0 +1,108 @@
+//! What is to be carried: how an image is found in its source, and where it goes.
+
+use std::sync::Arc;
+
+use super::{ReferrerMode, TransferError};
+use hod_oci::{Digest, ForeignLayers, PlatformChoice, RepositoryName, Tag};
+use hod_registry::{ManifestRef, Repo};
+
+/// How to find an image's top manifest in a source.
+#[derive(Debug, Clone)]
+pub enum Locate {
+    /// In one of these repositories, tried in order, under this tag or digest.
+    Remote { repos: Vec<Repo>, at: ManifestRef },
+    /// By its digest in a store or bundle, which has it in this repository.
+    Stored {
+        repository: RepositoryName,
+        digest: Digest,
+        /// How many bytes the index of an OCI layout says that it has.
+        len: Option<u64>,
+    },
+    /// By its place among the layouts of a directory of layouts.
+    Layout(usize),
+    /// Nowhere: what the source has under its name cannot be read.
+    Unreadable(Arc<TransferError>),
+}
+
+impl Locate {
+    /// By its digest in a repository of a store or bundle.
+    pub fn stored(repository: &RepositoryName, digest: &Digest) -> Self {
+        Self::Stored {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            len: None,
+        }
+    }
+
+    /// An image of a source that is listed and cannot be read.
+    pub fn unreadable(error: impl Into<TransferError>) -> Self {
+        Self::Unreadable(Arc::new(error.into()))
+    }
+}
+
+/// Where the blobs of an image are within its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    Repo(Repo),
+    /// Anywhere: the source is one pool of blobs.
+    Pool,
+    Layout(usize),
+}
+
+/// Where an image is to go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    pub repository: RepositoryName,
+    /// `None` for an image that is carried by its digest alone.
+    pub tag: Option<Tag>,
+}
+
+impl Destination {
+    /// What names the image there, whose digest is `top`.
+    pub fn manifest_ref(&self, top: &Digest) -> ManifestRef {
+        match &self.tag {
+            Some(tag) => ManifestRef::Tag(tag.clone()),
+            None => ManifestRef::Digest(top.clone()),
+        }
+    }
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tag {
+            Some(tag) => write!(f, "{}:{tag}", self.repository),
+            None => write!(f, "{}", self.repository),
+        }
+    }
+}
+
+/// How to treat an index if only some of its platforms are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexMode {
+    /// One platform: its manifest takes the index's place. Several: as [`IndexMode::Rewrite`].
+    Fitting,
+    /// The index is written anew with the carried children only, and has a new digest.
+    Rewrite,
+    /// The index keeps its bytes and names children that are not carried.
+    Keep,
+}
+
+/// One image that is to be carried.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The image as the user wrote it, for messages.
+    pub name: String,
+    pub locate: Locate,
+    pub platforms: PlatformChoice,
+    pub index_mode: IndexMode,
+    /// The digest that the user pinned, which must stay servable.
+    pub pinned: Option<Digest>,
+    /// The digest that the index must have which takes the place of the pinned one.
+    pub rewritten: Option<Digest>,
+    /// Whether what is about it is carried with it.
+    pub referrers: ReferrerMode,
+    /// Whether foreign layers are carried: fetched from a registry, and taken from a local source where
+    /// it has them.
+    pub foreign_layers: ForeignLayers,
+    pub destination: Destination,
+}
