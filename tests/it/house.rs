@@ -1,6 +1,8 @@
 //! Holds the house in shape where neither Cargo nor a lint does: the size and names of files, and
 //! what only some files may do.
 
+mod circles;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,0 +1,188 @@
+//! No two modules of a crate require each other, be it by way of others: each stands below those
+//! that use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::visit::{self, Visit};
+use syn::{UseTree, Visibility};
+
+use super::{check, code};
+
+/// Crates with circles.
+const CIRCULAR: [&str; 4] = ["cli", "fsx", "ops", "registry"];
+
+type Path = Vec<String>;
+
+/// What the code of a module names.
+#[derive(Default)]
+struct Module {
+    /// Imported names, and what each stands for.
+    names: BTreeMap<String, Path>,
+    /// Paths in the code. A name that is re-exported counts only if the code has it too.
+    paths: BTreeSet<Path>,
+}
+
+impl Module {
+    fn of(file: &syn::File) -> Self {
+        let mut module = Self::default();
+        module.visit_file(file);
+        module
+    }
+
+    fn import(&mut self, tree: &UseTree, prefix: &[String], is_exported: bool) {
+        let mut add = |name: &syn::Ident, alias: &syn::Ident| {
+            let mut path = prefix.to_vec();
+            path.extend((name != "self").then(|| name.to_string()));
+            let alias = match alias.to_string() {
+                alias if alias == "self" => path.last().cloned().unwrap_or_default(),
+                alias => alias,
+            };
+            self.names.insert(alias, path.clone());
+            self.paths.extend((!is_exported).then_some(path));
+        };
+        match tree {
+            UseTree::Name(name) => add(&name.ident, &name.ident),
+            UseTree::Rename(name) => add(&name.ident, &name.rename),
+            UseTree::Glob(_) => drop(self.paths.insert(prefix.to_vec())),
+            UseTree::Path(path) => {
+                let prefix = [prefix, &[path.ident.to_string()]].concat();
+                self.import(&path.tree, &prefix, is_exported);
+            }
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.import(tree, prefix, is_exported);
+                }
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Module {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        if item.attrs.is_empty() {
+            let is_exported = !matches!(item.vis, Visibility::Inherited);
+            self.import(&item.tree, &[], is_exported);
+        }
+    }
+
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments = path.segments.iter();
+        let segments = segments.map(|segment| segment.ident.to_string());
+        self.paths.insert(segments.collect());
+        visit::visit_path(self, path);
+    }
+}
+
+/// The modules of a crate by their paths within it.
+struct Modules(BTreeMap<Path, Module>);
+
+impl Modules {
+    /// Returns the module that has what `path` names within the module `at`; `None` outside of the
+    /// crate.
+    fn home(&self, at: &[String], path: &[String]) -> Option<Path> {
+        let (first, rest) = path.split_first()?;
+        let below = [at, std::slice::from_ref(first)].concat();
+        match first.as_str() {
+            "crate" => self.home_below(&[], rest),
+            "self" => self.home_below(at, rest),
+            "super" if rest.first().is_some_and(|next| next == "super") => {
+                self.home(at.split_last()?.1, rest)
+            }
+            "super" => self.home_below(at.split_last()?.1, rest),
+            // A single word is rather a variable than a module.
+            _ if self.0.contains_key(&below) && !rest.is_empty() => self.home_below(&below, rest),
+            _ => {
+                let name = self.0.get(at)?.names.get(first)?;
+                let is_other = name.first() != Some(first);
+                let path = [name, rest].concat();
+                (is_other || self.0.contains_key(&below)).then(|| self.home(at, &path))?
+            }
+        }
+    }
+
+    fn home_below(&self, at: &[String], path: &[String]) -> Option<Path> {
+        if let Some((first, rest)) = path.split_first() {
+            let below = [at, std::slice::from_ref(first)].concat();
+            if self.0.contains_key(&below) {
+                return self.home_below(&below, rest);
+            }
+            if self.0.get(at)?.names.contains_key(first) {
+                return self.home(at, path).or_else(|| Some(at.to_vec()));
+            }
+        }
+        Some(at.to_vec())
+    }
+
+    /// Returns each use of one module by another that is part of a circle.
+    fn circles(&self) -> Vec<String> {
+        let used = |(at, module): (&Path, &Module)| {
+            let homes = module.paths.iter().filter_map(|path| self.home(at, path));
+            (at.clone(), homes.filter(|home| home != at).collect())
+        };
+        let used: BTreeMap<Path, BTreeSet<Path>> = self.0.iter().map(used).collect();
+        let reached = |from| {
+            let (mut seen, mut queue) = (BTreeSet::new(), vec![from]);
+            while let Some(at) = queue.pop() {
+                queue.extend(used[at].iter().filter(|next| seen.insert(*next)));
+            }
+            (from, seen)
+        };
+        let reached: BTreeMap<&Path, BTreeSet<&Path>> = used.keys().map(reached).collect();
+        let pairs = used
+            .iter()
+            .flat_map(|(at, used)| used.iter().map(move |to| (at, to)));
+        let circular = pairs.filter(|(at, to)| reached[to].contains(at));
+        circular
+            .map(|(at, to)| format!("`{}` uses `{}`", at.join("::"), to.join("::")))
+            .collect()
+    }
+}
+
+#[test]
+fn no_two_modules_require_each_other() {
+    let modules = |texts: &[(&str, &str)]| {
+        let module = |(path, text): &(&str, &str)| {
+            let path = path.split_whitespace().map(str::to_owned).collect();
+            (path, Module::of(&syn::parse_str(text).unwrap()))
+        };
+        Modules(texts.iter().map(module).collect())
+    };
+    let above = ("", "mod a; mod b; pub use a::A; pub use b::B;");
+    let circular = modules(&[
+        above,
+        ("a", "use super::B; struct A(B);"),
+        ("b", "fn b() { crate::A; }"),
+    ]);
+    assert_eq!(circular.circles(), ["`a` uses `b`", "`b` uses `a`"]);
+    let plain = modules(&[
+        above,
+        ("a", "use crate::b::B; struct A(B);"),
+        ("b", "use std::fmt; pub struct B;"),
+    ]);
+    assert_eq!(plain.circles(), [""; 0]);
+
+    let mut crates: BTreeMap<String, BTreeMap<Path, Module>> = BTreeMap::new();
+    for source in code() {
+        let path = source.path.trim_end_matches(".rs");
+        let Some((name, path)) = path
+            .strip_prefix("src/")
+            .and_then(|path| path.split_once('/'))
+        else {
+            continue;
+        };
+        let path = path
+            .split('/')
+            .filter(|part| *part != "lib")
+            .map(str::to_owned);
+        let modules = crates.entry(name.to_owned()).or_default();
+        modules.insert(path.collect(), Module::of(&source.parsed()));
+    }
+    crates.retain(|name, _| !CIRCULAR.contains(&name.as_str()));
+    let circles = crates.into_iter().flat_map(|(name, modules)| {
+        let circles = Modules(modules).circles().into_iter();
+        circles.map(move |circle| format!("{name}: {circle}"))
+    });
+    check(&circles.collect::<Vec<_>>());
+}
