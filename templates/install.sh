@@ -1,7 +1,7 @@
 #!/bin/sh
-# Fills a registry from the bundle that this script comes out of. `sh install.sh --help` says how.
-# Needs a POSIX shell, `tar` and `sha256sum`; busybox will do. Changes nothing but the registry, its
-# log, and the directory that `--data` names.
+# Pushes the images of the bundle that contains this script into a registry; see `sh install.sh --help`.
+# Requires a POSIX shell, `tar` and `sha256sum`; those of busybox will do. Changes nothing but the
+# registry, its own log, and the directory of `--data`.
 set -u
 
 title={{ title|sh }}
@@ -13,55 +13,55 @@ usage() {
 usage: sh install.sh --registry HOST[/PREFIX] [OPTION]... [-- OPTION OF hod push...]
        sh install.sh --serve [ADDRESS:PORT] [OPTION]... [-- OPTION OF hod serve...]
 
-Checks the bundle, then pushes its images into a registry. Running it again is safe: what is there
-already is not sent again.
+Verifies the bundle, then pushes its images into a registry. You can run it again: images that the
+registry already has are not sent again.
 
-Where to (each also from the variable in parentheses):
+Target (the variable in parentheses sets the same):
   --registry HOST[/PREFIX]  the registry, and a prefix for all names (HOD_INSTALL_REGISTRY)
-  --project NAME            put everything into this project (HOD_INSTALL_PROJECT)
+  --project NAME            put all images into this project (HOD_INSTALL_PROJECT)
   --create-projects[=public]
-                            create missing projects at a Harbor
+                            create missing projects in Harbor
                             (HOD_INSTALL_CREATE_PROJECTS=private, or =public)
-  --rename 'FROM/*=TO/*'    rename what matches; may be given several times
+  --rename 'FROM/*=TO/*'    rename matching images; may be given several times
                             (HOD_INSTALL_RENAME, separated by spaces)
   --strip-host              remove the registry from names: quay.io/a/b becomes a/b
                             (HOD_INSTALL_STRIP_HOST=1)
 
-How to reach it:
-  --creds-stdin             take the login from the first line of stdin, user:password
-                            (or set HOD_TARGET_USERNAME and HOD_TARGET_PASSWORD, or use a login that
-                            docker, podman or `hod login` keeps)
-  --ca FILE                 trust this CA, PEM (HOD_INSTALL_CA)
-  --insecure                do not verify the registry's certificate (HOD_INSTALL_INSECURE=1)
-  --plain-http              speak HTTP with the registry (HOD_INSTALL_PLAIN_HTTP=1)
+Connection:
+  --creds-stdin             read the login, user:password, from the first line of stdin
+                            (or set HOD_TARGET_USERNAME and HOD_TARGET_PASSWORD; an existing login of
+                            docker or podman is used too)
+  --ca FILE                 trust this CA certificate, in PEM (HOD_INSTALL_CA)
+  --insecure                do not verify the certificate of the registry (HOD_INSTALL_INSECURE=1)
+  --plain-http              use HTTP, without TLS (HOD_INSTALL_PLAIN_HTTP=1)
 
-What to do:
-  --dry-run                 say what would be pushed, and change nothing (HOD_INSTALL_DRY_RUN=1)
-  --skip-verify             do not read the whole bundle first; every byte is verified again while
-                            it is pushed (HOD_INSTALL_SKIP_VERIFY=1)
-  --verify-key FILE         accept the bundle only if it is signed with this key, which must have come
-                            another way than the bundle (HOD_INSTALL_VERIFY_KEY)
-  --serve [ADDRESS:PORT]    be the registry of a site that has none, until Ctrl-C: read-only, straight
-                            from the bundle; 127.0.0.1:5000 by default (HOD_INSTALL_SERVE)
-  --data DIR                with --serve: unpack into DIR first and serve that; with `-- --writable`
-                            it accepts pushes too (HOD_INSTALL_DATA)
+Action:
+  --dry-run                 show what would be pushed, and change nothing (HOD_INSTALL_DRY_RUN=1)
+  --skip-verify             do not verify the whole bundle first; every byte is still verified while it
+                            is pushed (HOD_INSTALL_SKIP_VERIFY=1)
+  --verify-key FILE         accept the bundle only if it is signed with this key; get the key through
+                            another channel than the bundle (HOD_INSTALL_VERIFY_KEY)
+  --serve [ADDRESS:PORT]    serve the bundle as a read-only registry until Ctrl-C, if the site has no
+                            registry; the default is 127.0.0.1:5000 (HOD_INSTALL_SERVE)
+  --data DIR                with --serve: unpack into DIR first and serve DIR; `-- --writable` accepts
+                            pushes too (HOD_INSTALL_DATA)
 
-Where things are:
-  --bundle FILE             the bundle, or any of its volumes (HOD_INSTALL_BUNDLE); by default beside
-                            this script, or here
-  --volume-dir DIR          where more of its volumes are; may be given several times
+Files:
+  --bundle FILE             the bundle, or any of its volumes (HOD_INSTALL_BUNDLE); by default it is
+                            looked for beside this script and in the current directory
+  --volume-dir DIR          directory with further volumes; may be given several times
                             (HOD_INSTALL_VOLUME_DIR)
-  --log FILE                write what is said to this file too (HOD_INSTALL_LOG); by default
-                            install.log beside this script, here, or in the home directory
+  --log FILE                also write the output to this file (HOD_INSTALL_LOG); by default
+                            install.log beside this script, or in the current or home directory
 
-HOD=FILE runs this hod in place of the one that the bundle carries.
+HOD=FILE runs this hod instead of the one in the bundle.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 some images failed and the rest are done, 4 content did not
-verify, 5 refused before starting, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage error, 3 some images failed, the rest are done, 4 content did
+not verify, 5 refused before anything was changed, 130 interrupted.
 USAGE
 }
 
-# Prints the digest of the carried hod for an architecture, or fails when there is none.
+# Prints the digest of the bundle's hod for an architecture, or fails if it has none.
 tool_digest() {
     case $1 in
 {%- for tool in tools %}
@@ -70,7 +70,7 @@ tool_digest() {
         *) return 1 ;;
     esac
 }
-carried={{ arches|sh }}
+tool_arches={{ arches|sh }}
 
 log=''
 scratch=''
@@ -82,7 +82,7 @@ say() {
     fi
 }
 
-# Says what is wrong, what to do about it, and ends with an exit code: fail CODE WHAT [HINT].
+# Prints an error and a hint, and exits: fail CODE MESSAGE [HINT].
 fail() {
     say "error: $2" >&2
     if [ -n "${3:-}" ]; then
@@ -102,15 +102,14 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Whether a program is there. Some busyboxes say so of all that they could be, in a root that has them
-# under no name.
+# Succeeds if a program exists and runs. Some busyboxes report applets as present that have no file.
 has() {
     command -v "$1" >/dev/null 2>&1 || return 1
     "$1" --help </dev/null >/dev/null 2>&1
     [ $? -lt 126 ]
 }
 
-# Sets `quoted` to a word that eval reads as $1.
+# Sets `quoted` to $1, quoted for eval.
 quote() {
     quoted=''
     rest=$1
@@ -126,7 +125,7 @@ quote() {
     quoted="'$quoted$rest'"
 }
 
-# Options of hod, quoted: for every reading of the bundle, and for the push.
+# Quoted options of hod: for all commands that read the bundle, for the push, and those after `--`.
 reading=''
 pushing=''
 further=''
@@ -194,7 +193,7 @@ while [ $# -gt 0 ]; do
     esac
     case $word in
         --registry | --project | --rename | --ca | --verify-key | --data | --bundle | --volume-dir | --log)
-            [ $# -gt 0 ] || fail 2 "\`$word\` needs a value" 'sh install.sh --help'
+            [ $# -gt 0 ] || fail 2 "\`$word\` requires a value" 'For all options, run: sh install.sh --help'
             value=$1
             shift
             ;;
@@ -237,7 +236,7 @@ while [ $# -gt 0 ]; do
 "
             ;;
         --log) log_file=$value ;;
-        *) fail 2 "there is no option \`$word\`" 'sh install.sh --help' ;;
+        *) fail 2 "unknown option \`$word\`" 'For all options, run: sh install.sh --help' ;;
     esac
 done
 
@@ -246,7 +245,7 @@ if [ -z "$registry" ] && [ -z "$serve" ]; then
     exit 2
 fi
 if [ -n "$data" ] && [ -z "$serve" ]; then
-    fail 2 '--data goes with --serve' 'sh install.sh --help'
+    fail 2 "\`--data\` requires \`--serve\`" 'For all options, run: sh install.sh --help'
 fi
 if [ -z "$volume_dirs" ] && [ -n "${HOD_INSTALL_VOLUME_DIR:-}" ]; then
     add_reading --volume-dir "$HOD_INSTALL_VOLUME_DIR"
@@ -270,20 +269,20 @@ if is_on "$create_projects"; then
     case $create_projects in
         public | private) pushing="$pushing --create-projects=$create_projects" ;;
         1 | yes | true) pushing="$pushing --create-projects" ;;
-        *) fail 2 "projects are created \`private\` or \`public\`, not \`$create_projects\`" ;;
+        *) fail 2 "\`--create-projects\` takes \`private\` or \`public\`, not \`$create_projects\`" ;;
     esac
 fi
 [ -z "$creds_stdin" ] || pushing="$pushing --creds-stdin"
 pushing="$pushing$further"
 
-# ---- The log: what is said from here on is in it too.
+# ---- The log, which gets all output from here on.
 
 can_append() {
     [ ! -d "$1" ] && (: >>"$1") 2>/dev/null
 }
 
 if [ -n "$log_file" ]; then
-    can_append "$log_file" || fail 1 "cannot write the log \`$log_file\`" 'name another file with --log'
+    can_append "$log_file" || fail 1 "cannot write the log \`$log_file\`" 'Choose another file with --log.'
     log=$log_file
 else
     for dir in "$here" "$PWD" "${HOME:-/root}"; do
@@ -297,12 +296,12 @@ say "$title: install.sh of hod $tool_version$(has date && date '+, %Y-%m-%d %H:%
 if [ -n "$log" ]; then
     say "This output is also written to $log"
 else
-    say 'There is no place for a log; name one with --log FILE'
+    say 'No log is written: no directory for it is writable; choose a file with --log'
 fi
 
 # ---- The bundle.
 
-# Sets `bundle` to the bundle, or to the first of its volumes, in a directory.
+# Sets `bundle` to the bundle, or to its first volume, in directory $1.
 find_bundle() {
     for file in "$1/$stem.tar" "$1/$stem.tar.zst" "$1/$stem".[0-9][0-9][0-9]*.tar; do
         if [ -f "$file" ]; then
@@ -314,7 +313,7 @@ find_bundle() {
 }
 
 if [ -n "$bundle" ]; then
-    [ -f "$bundle" ] || fail 5 "there is no bundle \`$bundle\`"
+    [ -f "$bundle" ] || fail 5 "bundle \`$bundle\` not found"
 elif ! find_bundle "$here" && ! find_bundle "$PWD"; then
     while IFS= read -r dir; do
         if [ -n "$dir" ] && find_bundle "$dir"; then
@@ -327,8 +326,8 @@ fi
 if [ -z "$bundle" ]; then
     searched=${here:-/}
     [ "$searched" = "$PWD" ] || searched="$searched or $PWD"
-    fail 5 "neither $stem.tar nor $stem.001.tar is in $searched" \
-        'name the bundle, or any of its volumes, with --bundle FILE'
+    fail 5 "$stem.tar or $stem.001.tar not found in $searched" \
+        'Name the bundle, or any of its volumes, with --bundle FILE.'
 fi
 
 # ---- The tool.
@@ -341,13 +340,13 @@ digest_of() {
     elif has shasum; then
         sum=$(shasum -a 256 <"$1")
     else
-        fail 5 'there is no sha256sum here, so that the carried hod cannot be checked' \
-            'to run a hod that you trust without the check: HOD=FILE sh install.sh ...'
+        fail 5 'sha256sum not found; it is required to verify the hod in the bundle' \
+            'To run a hod that you trust instead: HOD=FILE sh install.sh ...'
     fi
     sum=${sum%% *}
 }
 
-# Sets `scratch` to a new directory of ours in which programs can be run.
+# Sets `scratch` to a new private directory in which programs can run.
 make_scratch() {
     refused=''
     for dir in "${TMPDIR:-/tmp}" /tmp /var/tmp "${HOME:-/root}" "$PWD" "$here" /dev/shm /run; do
@@ -369,11 +368,11 @@ make_scratch() {
         rm -rf -- "$scratch"
         scratch=''
     done
-    fail 1 "there is no directory to run the carried hod from${refused:+; no program can run in:$refused (full, or mounted noexec)}" \
-        'set TMPDIR to a directory with some room on a file system that is not mounted noexec'
+    fail 1 "no directory found from which hod can run${refused:+; unusable (full, or mounted noexec):$refused}" \
+        'Set TMPDIR to a directory with 30 MB free, on a file system that is not mounted noexec.'
 }
 
-# Prints a member of the archive that has the tool.
+# Prints member $2 of the bundle or volume $1.
 extract() {
     case $bundle in
         *.zst)
@@ -387,7 +386,7 @@ extract() {
     esac
 }
 
-# Sets `tool_volume` to the volume that carries the tools: the first.
+# Sets `tool_volume` to the first volume, which contains the tools.
 find_tool_volume() {
     tool_volume=$bundle
     name=${bundle##*/}
@@ -420,7 +419,7 @@ $volume_dirs
 DIRS
 }
 
-# Sets `hod` to the carried program for this machine, checked.
+# Sets `hod` to the bundle's program for this machine, after verifying it.
 find_tool() {
     machine=$(uname -m)
     case $machine in
@@ -432,50 +431,50 @@ find_tool() {
         *) arch=$machine ;;
     esac
     expected=$(tool_digest "$arch") || fail 5 \
-        "the bundle carries no hod for $machine${carried:+, only for $carried}" \
-        "bring a hod for this machine, and run: HOD=FILE sh install.sh ..."
+        "the bundle contains no hod for $machine${tool_arches:+, only for $tool_arches}" \
+        'Bring a hod for this machine, and run: HOD=FILE sh install.sh ...'
     member=hod/bin/hod-linux-$arch
     hod=$here/$member
     if [ -f "$hod" ]; then
         digest_of "$hod"
-        [ "$sum" = "$expected" ] || fail 4 "$hod is not the hod that was packed: its sha256 is $sum, not $expected" \
-            'remove it: this script takes the one in the bundle then'
+        [ "$sum" = "$expected" ] || fail 4 "$hod is not the hod of this bundle: expected sha256 $expected, found $sum" \
+            'Remove the file, and run this script again: it then uses the hod in the bundle.'
         if "$hod" --version >/dev/null 2>&1; then
             return 0
         fi
-        # On a file system that is mounted noexec, or that knows no such permission.
+        # The file system may be mounted noexec, or may not support execute permissions.
         make_scratch
         cat <"$hod" >"$scratch/hod" || fail 1 "cannot copy hod to $scratch"
     else
-        has tar || fail 5 'there is no tar here to take hod out of the bundle with' \
-            "unpack $member elsewhere, and run: HOD=$member sh install.sh ..."
+        has tar || fail 5 'tar not found; it is required to extract hod from the bundle' \
+            "Extract $member on another machine, and run: HOD=$member sh install.sh ..."
         find_tool_volume
         make_scratch
         extract "$tool_volume" "$member" >"$scratch/hod" || fail 5 \
-            "cannot take $member out of $tool_volume" \
-            'the first volume is needed for that, and room for 30 MB in TMPDIR; a .zst needs zstd too'
+            "failed to extract $member from $tool_volume" \
+            'This requires the first volume and 30 MB free in TMPDIR, and for a .zst also zstd.'
         digest_of "$scratch/hod"
-        [ "$sum" = "$expected" ] || fail 4 "$member in $tool_volume is damaged: its sha256 is $sum, not $expected" \
-            'copy the bundle again from where it was made'
+        [ "$sum" = "$expected" ] || fail 4 "$member in $tool_volume is damaged: expected sha256 $expected, found $sum" \
+            'Copy the bundle again from its source.'
     fi
     hod=$scratch/hod
     chmod 700 "$hod"
-    said=$("$hod" --version 2>&1) || fail 1 "the carried hod does not run here: $said"
+    said=$("$hod" --version 2>&1) || fail 1 "the hod of the bundle does not run on this machine: $said"
 }
 
 if [ -n "${HOD:-}" ]; then
     hod=$HOD
-    command -v "$hod" >/dev/null 2>&1 || fail 5 "there is no program \`$hod\`, which HOD names"
+    command -v "$hod" >/dev/null 2>&1 || fail 5 "program \`$hod\`, named by HOD, not found"
 else
     find_tool
 fi
 
-# ---- The work.
+# ---- Verify, push or serve.
 
-# The first line of stdin, which every run of hod that asks for a login gets.
+# The first line of stdin, passed to each run of hod that requires the login.
 creds=''
 if [ -n "$creds_stdin" ]; then
-    IFS= read -r creds || [ -n "$creds" ] || fail 2 'there is no login on stdin, which --creds-stdin asks for'
+    IFS= read -r creds || [ -n "$creds" ] || fail 2 "\`--creds-stdin\` requires a login on stdin, but stdin is empty"
 fi
 
 give_creds() {
@@ -488,7 +487,8 @@ give_creds() {
 
 exec 3>&1
 
-# Copies to the terminal and the log. It is hod that an interrupt ends; this waits for its last words.
+# Copies stdin to the terminal and the log. Ignores interrupts, so that the last output of an interrupted
+# hod is kept.
 copy_to_log() {
     trap '' HUP INT TERM
     if has tee; then
@@ -511,8 +511,8 @@ run() {
         trap 'exit 130' INT
         return 0
     fi
-    # A pipeline's status is that of its last command, so that hod's goes another way. On Ctrl-C every
-    # shell in between waits for hod, which finishes what it should not leave.
+    # The status of a pipeline is that of its last command, so the status of hod is passed through
+    # descriptor 4. On Ctrl-C, every shell in between waits for hod to clean up.
     status=$(
         trap : INT HUP TERM
         {
@@ -525,13 +525,13 @@ run() {
     )
 }
 
-# The same, and ends with its exit code if that is not 0.
+# Runs hod, and ends with its exit code if it fails.
 must_run() {
     run "$@"
     [ "$status" = 0 ] || end
 }
 
-# Whether the command that was run last was told 401 by the registry, as the log has it.
+# Succeeds if the log shows that the registry answered 401 to the last command.
 wants_login() {
     [ -f "$log" ] || return 1
     found=1
@@ -544,17 +544,18 @@ wants_login() {
     return "$found"
 }
 
-# Ends with the exit code of the command that was run last.
+# Exits with the exit code of the last command.
 end() {
     case $status in
         '' | *[!0-9]*) status=1 ;;
     esac
     say "
-install.sh ends with the exit code $status of this command${log:+; the log is $log}"
+install.sh ends with exit code $status${log:+; the log is $log}"
     if [ -n "$registry" ] && [ -z "$creds_stdin" ] && wants_login; then
-        say "No login was given, and the registry requires one: run install.sh again with --creds-stdin and
-the line USER:PASSWORD on stdin, from a file: sh install.sh ... --creds-stdin <login.txt
-(\`hod login\`, where it is advised above, requires a hod that is installed.)"
+        say "
+hint: The registry requires a login. Write USER:PASSWORD into login.txt (mode 600), and run:
+      sh install.sh ... --creds-stdin <login.txt
+      (This replaces \`hod login\`, which requires an installed hod.)"
     fi
     exit "$status"
 }
@@ -566,15 +567,15 @@ registry_word=$quoted
 
 if [ -n "$serve" ]; then
 {%- if n_base %}
-    [ -n "$data" ] || fail 5 'this bundle is a delta: it requires an earlier one and cannot be served alone' \
-        'unpack the earlier bundle and this one into a directory, --data DIR'
+    [ -n "$data" ] || fail 5 'this bundle is a delta: it requires an earlier bundle and cannot be served alone' \
+        'Install the earlier bundle with --data DIR first, then this one with the same directory.'
 {%- endif %}
     quote "$serve"
     listen="--listen $quoted"
     creds_stdin=''
     is_on "$skip_verify" || eval "must_run verify $bundle_word $reading"
     if is_on "$dry_run"; then
-        say "Nothing was served: it was a dry run"
+        say "Dry run: nothing was served"
         exit 0
     fi
     if [ -n "$data" ]; then
@@ -587,19 +588,19 @@ if [ -n "$serve" ]; then
     exit 0
 fi
 
-# What would stop the push is found before the whole bundle is read.
+# The dry run finds problems before the whole bundle is read.
 if is_on "$dry_run"; then
     eval "must_run push $bundle_word $registry_word --dry-run $reading $pushing"
 elif ! is_on "$skip_verify"; then
 {%- if kind == "volumes" %}
     eval "run push $bundle_word $registry_word --dry-run $reading $pushing"
-    # Some images wait for volumes that are not here yet, most likely: the others are pushed all the
-    # same, and what becomes of each is said at the end.
+    # Exit code 3 usually means that some images wait for other volumes: the others are pushed, and the
+    # result of each is printed at the end.
     case $status in
         0) ;;
         3)
             say "
-install.sh goes on with what can be pushed by what is here"
+install.sh continues with the images that can be pushed"
             ;;
         *) end ;;
     esac
@@ -620,4 +621,4 @@ Dry run: nothing was changed"
 fi
 eval "must_run push $bundle_word $registry_word $reading $pushing"
 say "
-$title is in $registry"
+Done: $title is in $registry"

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Carries the images of fixtures/images-list.txt all the way: out of one registry, through a bundle,
-# into another. Both registries are hod's own, on this machine; nothing else is needed, and nothing
-# is left behind. `make demo` runs it; HOD names the program.
+# Carries the images of fixtures/images-list.txt from one registry through a bundle into another.
+# `hod serve` is both registries, on this machine. The script requires nothing else, and leaves nothing
+# behind. `make demo` runs it; HOD names the program.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 hod=${HOD:-$root/target/release/hod}
 if ! command -v "$hod" >/dev/null; then
-    echo "tests/demo.sh: there is no program \`$hod\`; build it with \`make build\`" >&2
+    echo "tests/demo.sh: program \`$hod\` not found; build it with \`make build\`" >&2
     exit 1
 fi
 case "$hod" in
@@ -38,7 +38,7 @@ trap 'exit 143' TERM
 cd "$work"
 ln -s "$root/fixtures" fixtures
 
-# All goes to one stream, so that it stays in order.
+# stdout and stderr are one stream, so that the output stays in order.
 exec 2>&1
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
@@ -52,25 +52,25 @@ fail() {
     exit 1
 }
 
-# Says what comes next.
+# Prints the heading of a step.
 say() {
     printf '\n%s%s%s\n' "$bold" "$1" "$plain"
 }
 
-# Runs hod, and shows the command as it would be typed.
+# Prints a hod command and runs it.
 run() {
     printf '$ hod %s\n' "$*"
     "$hod" "$@"
 }
 
-# Starts a server and sets `address` to where it listens.
+# Starts a server and sets `address` to its address.
 serve() {
     printf '$ hod serve %s &\n' "$*"
     rm -f ready
     mkfifo ready
     "$hod" serve "$@" >ready 2>serve.log &
     servers="$servers $!"
-    # The first line of a server says where it listens; one that dies says nothing.
+    # The first line that a server prints is its URL; a server that fails prints none.
     read -r url <ready || fail "$(cat serve.log)"
     echo "$url"
     address=${url#http://}
@@ -78,61 +78,61 @@ serve() {
 
 started=$(date +%s)
 
-say '1. A registry with the images of a small product.'
+say '1. Start a registry with the images of a small product.'
 serve fixtures/registry --listen 127.0.0.1:0
 source=$address
 
-say '2. A list says what to carry.'
+say '2. A list names the images to carry.'
 echo '$ cat fixtures/images-list.txt'
 cat fixtures/images-list.txt
 
-say '3. Pull it into a store. What images share is fetched once.'
+say '3. Pull them into a store. Blobs that images share are fetched once.'
 run pull fixtures/images-list.txt --store store --source "$source" --platform linux/amd64
 
-say '4. What is in the store?'
+say '4. List the images in the store.'
 run ls store
 
-say '5. One site needs the core only. Its blobs are hardlinks: they cost no space.'
+say '5. One site requires only the core. Select it: hardlinks take no extra space.'
 run select fixtures/images-list.txt --section core --store store --output site-a
 
-say '6. Pack it into one file, which is what goes over the air gap.'
+say '6. Pack it into a bundle: one file, to carry across the air gap.'
 run pack site-a --output site-a.tar
 echo '$ ls -l site-a.tar'
 ls -l site-a.tar
 
-say '7. At the site: has it arrived whole?'
+say '7. At the site, verify the bundle.'
 run verify site-a.tar
 
-say '8. The registry of the site, with nothing in it yet.'
+say '8. Start the registry of the site, which is empty.'
 serve harbor --writable --listen 127.0.0.1:0
 harbor=$address
 
-say '9. Push the bundle, which is not unpacked for that.'
+say '9. Push the bundle. It is not unpacked.'
 run push site-a.tar "$harbor"
 
-say '10. Push it again: nothing is uploaded twice.'
+say '10. Push it again. Nothing is uploaded twice.'
 run push site-a.tar "$harbor" 2>again.txt || fail "$(cat again.txt)"
 cat again.txt
-grep -q '^pushed 4 images (4 unchanged)' again.txt || fail 'something was pushed twice'
+grep -q '^pushed 4 images (4 unchanged)' again.txt || fail 'the second push uploaded something'
 
-say '11. Pull from the registry of the site, and compare with what was packed.'
+say '11. Pull from the registry of the site, and compare the images with the selection.'
 echo '$ tar -xf site-a.tar images-list.txt'
 tar -xf site-a.tar images-list.txt
 run pull images-list.txt --store back --source "$harbor" --platform all
 run verify back
-echo '$ hod ls site-a >left; hod ls back >arrived; cmp left arrived'
-"$hod" --quiet ls site-a >left
-"$hod" --quiet ls back >arrived
-cmp left arrived || fail 'what arrived is not what left'
+echo '$ hod ls site-a >sent; hod ls back >received; cmp sent received'
+"$hod" --quiet ls site-a >sent
+"$hod" --quiet ls back >received
+cmp sent received || fail 'the images differ'
 
-say '12. The same for two smaller media. The bundle carries the tool and an installer.'
+say '12. Pack it into two smaller volumes. The bundle also contains hod and an installer.'
 size=$(($(wc -c <site-a.tar) - 65536))
 run pack site-a --output cd.tar --volume-size "$size"
 echo '$ ls -l cd.*.tar'
 ls -l cd.*.tar
-[ -e cd.002.tar ] && [ ! -e cd.003.tar ] || fail 'two volumes were to be made'
+[ -e cd.002.tar ] && [ ! -e cd.003.tar ] || fail 'expected two volumes'
 
-say '13. At another site there is a registry, and nothing else: no hod, no images.'
+say '13. Install it at another site, which has a registry but no hod.'
 serve site-b --writable --listen 127.0.0.1:0
 site=$address
 mkdir media
@@ -140,16 +140,16 @@ mv cd.001.tar cd.002.tar media
 echo '$ tar -xf media/cd.001.tar -C media install.sh'
 tar -xf media/cd.001.tar -C media install.sh
 if ! tar -tf media/cd.001.tar | grep -q '^hod/bin/'; then
-    echo 'This hod is not static, so the bundle does not contain it; the demo uses it in its place.'
+    echo 'This hod is not static, so the bundle does not contain it; HOD names it for the installer.'
     HOD=$hod
     export HOD
 fi
 echo "$ sh media/install.sh --registry $site"
 sh media/install.sh --registry "$site"
 
-say '14. What the installer brought is what was packed.'
+say '14. Pull from that registry, and compare the images again.'
 run pull images-list.txt --store installed --source "$site" --platform all
 "$hod" --quiet ls installed >installed.txt
-cmp left installed.txt || fail 'what was installed is not what left'
+cmp sent installed.txt || fail 'the installed images differ'
 
-say "Every digest arrived unchanged, in $(($(date +%s) - started)) s. All of it is removed again."
+say "All digests are unchanged. The demo took $(($(date +%s) - started)) s; its files are removed."

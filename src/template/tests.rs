@@ -45,7 +45,7 @@ fn the_readme_has_commands_that_fit_the_kind() {
     let plain = text(&facts(BundleKind::One), "README.txt");
     assert!(
         plain.starts_with(
-            "site-a 3.1.1\n============\n中文说明见下文“安装说明”。\n\nThis bundle carries"
+            "site-a 3.1.1\n============\n中文说明见下文“安装说明”。\n\nThis bundle contains"
         ),
         "{plain}"
     );
@@ -150,7 +150,7 @@ fn a_bundle_that_is_not_whole_is_not_served() {
     let mut facts = facts(BundleKind::One);
     facts.n_base = 3;
     let delta = text(&facts, "install.sh");
-    let refusal = "requires an earlier one and cannot be served alone";
+    let refusal = "requires an earlier bundle and cannot be served alone";
     assert!(delta.contains(refusal) && !whole.contains(refusal));
 }
 
@@ -162,12 +162,41 @@ fn the_readme_of_a_delta_says_what_it_requires() {
     facts.base = vec!["acme 1.0".to_owned(), "acme 1.1".to_owned()];
     let delta = text(&facts, "README.txt");
     for said in [
-        "It is a delta: it requires 3 blobs that it\ndoes not contain, of acme 1.0, acme 1.1: install that first.",
-        "Alone it is not a complete registry",
+        "It is a delta: it requires 3 blobs that it\ndoes not contain. Install acme 1.0, acme 1.1 first.",
+        "a delta is not a complete registry",
         "这是增量包：有 3 个数据块不在包内，需要先安装 acme 1.0、acme 1.1。",
     ] {
         assert!(delta.contains(said), "{delta}");
         assert!(!whole.contains(said), "{whole}");
+    }
+}
+
+/// The commands and flags of the English part and of the Chinese part of README.txt.
+#[test]
+fn both_languages_have_the_same_commands_and_flags() {
+    fn commands(text: &str) -> Vec<&str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+        let mut commands: Vec<&str> = lines.filter(|line| !line.starts_with(' ')).collect();
+        commands.sort_unstable();
+        commands
+    }
+    fn flags(text: &str) -> std::collections::BTreeSet<&str> {
+        let words = text.split(|c: char| c != '-' && !c.is_ascii_alphanumeric());
+        words.filter(|word| word.starts_with("--")).collect()
+    }
+    for kind in [BundleKind::One, BundleKind::Volumes, BundleKind::Compressed] {
+        for n_base in [0, 3] {
+            let mut facts = facts(kind);
+            facts.n_base = n_base;
+            let text = text(&facts, "README.txt");
+            let (text, _) = text.split_once("\nImages\n------\n").unwrap();
+            let (english, chinese) = text.split_once("\n安装说明\n--------\n").unwrap();
+            assert_eq!(commands(english), commands(chinese));
+            let mut english = flags(english);
+            // The rules below headings.
+            english.retain(|flag| flag.trim_matches('-') != "");
+            assert_eq!(english, flags(chinese));
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn the_demo_carries_images_all_the_way() {
         ("pulled 4 images: transferred ", 2),
         ("verified `back`: 4 images", 1),
         ("$ sh media/install.sh --registry ", 1),
-        ("Every digest arrived unchanged", 1),
+        ("All digests are unchanged", 1),
     ] {
         let n_lines = output.stdout.lines().filter(|l| l.starts_with(expected));
         assert_eq!(n_lines.count(), n, "{expected}\n{}", output.stdout);

@@ -147,22 +147,22 @@ fn what_is_damaged_or_missing_is_refused() {
     // The tool lies beside the script, and is another.
     site.env
         .write("site/hod/bin/hod-linux-amd64", "#!/bin/sh\n");
-    contains(&run().exits(4), "is not the hod that was packed");
+    contains(&run().exits(4), "is not the hod of this bundle");
     remove_tree(&site.path("hod")).unwrap();
     // A blob.
     let whole = hod_fsx::read(&site.path("site.tar"), u64::MAX - 1).unwrap();
     let blob = layer(10, 50_000, Compression::Uncompressed).blob.bytes;
     site.damage("site.tar", &blob[20_000..30_000]);
-    contains(&run().exits(4), "install.sh ends with the exit code 4");
+    contains(&run().exits(4), "install.sh ends with exit code 4");
     assert_eq!(registry.send("HEAD", "/v2/app/0/manifests/1").status, 404);
     // The tool in the bundle.
     hod_fsx::write_file(&site.path("site.tar"), &whole).unwrap();
     let tool = hod_fsx::read(static_hod(), u64::MAX - 1).unwrap();
     site.damage("site.tar", &tool[100_000..101_000]);
-    contains(&run().exits(4), "is damaged: its sha256 is");
+    contains(&run().exits(4), "is damaged: expected sha256");
     // All of it.
     hod_fsx::remove_file(&site.path("site.tar")).unwrap();
-    contains(&run().exits(5), "neither site.tar nor site.001.tar is in");
+    contains(&run().exits(5), "site.tar or site.001.tar not found in");
     site.check_tidy();
 }
 

@@ -80,9 +80,9 @@ fn what_a_machine_lacks_is_named() {
         command.env("PATH", site.env.path("bin"));
         finish(command.args(["--registry", "127.0.0.1:1"]))
     };
-    contains(&run("uname").exits(5), "there is no tar here");
+    contains(&run("uname").exits(5), "tar not found");
     let some = "uname tar mkdir rm chmod";
-    contains(&run(some).exits(5), "there is no sha256sum here");
+    contains(&run(some).exits(5), "sha256sum not found");
     site.check_tidy();
     hod_fsx::create_dir_all(&site.env.path("bin-of-another")).unwrap();
     let foreign = site
@@ -92,5 +92,5 @@ fn what_a_machine_lacks_is_named() {
     let mut command = site.install(&["/usr/bin/dash"]);
     command.env("PATH", foreign.parent().unwrap());
     let output = finish(command.args(["--registry", "127.0.0.1:1"])).exits(5);
-    contains(&output, "carries no hod for mips64, only for amd64");
+    contains(&output, "contains no hod for mips64, only for amd64");
 }

@@ -66,13 +66,13 @@ fn volumes_are_found_in_all_directories_whichever_is_named() {
         finish(command.args(args))
     };
     let output = run(["--bundle", &volume(&second, 2)]).exits(5);
-    contains(&output, "the first volume is needed for that");
+    contains(&output, "This requires the first volume");
     // What is there is pushed, and the rest when it comes.
     let output = run(["--bundle", &volume(&first, 1)]).exits(3);
     contains(&output, "waits for volume 2");
     contains(
         &output,
-        "install.sh goes on with what can be pushed by what is here",
+        "install.sh continues with the images that can be pushed",
     );
     contains(&output, "\nnext: volume 2\n");
     let is_there = |n: u32| {

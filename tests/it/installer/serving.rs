@@ -131,6 +131,6 @@ fn with_a_data_directory_it_accepts_pushes_when_asked_and_keeps_them() {
             .args(["--data", "d", "--registry", "r"]),
     );
     let output = output.exits(2);
-    assert!(output.stderr.contains("--data goes with --serve"));
+    assert!(output.stderr.contains("`--data` requires `--serve`"));
     assert!(hod_fsx::try_stat(&site.env.path("d")).unwrap().is_none());
 }
