@@ -46,11 +46,11 @@ use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
 /// Number of large blobs moved at once by default.
 const JOBS_DEFAULT: u8 = 6;
 
-/// Carry container images from registries, over an air gap, into a registry
+/// Carry container images from registries, across an air gap, into a registry
 ///
-/// Give it a list of images; it pulls them, packs them into a bundle, and pushes every one into the
-/// registry at the other end. Every byte is verified, and nothing is downloaded, stored, carried or
-/// uploaded twice. Digests stay the same, except where only some platforms of an image are carried.
+/// Give it a list of images: it pulls them, packs them into a bundle, and pushes every image into the
+/// registry on the other side. Every byte is verified, and nothing is downloaded, stored, carried or
+/// uploaded twice. Digests stay the same unless you carry only some platforms of an image.
 #[derive(Debug, Parser)]
 #[command(
     name = "hod",
@@ -61,19 +61,18 @@ const JOBS_DEFAULT: u8 = 6;
     after_long_help = "\
 How the data flows:
 
-  hod pull   images-list.txt --store store       registries -> store
-  hod pack   images-list.txt --store store --output site.tar
-                                              store -> one file, for the air gap
-  hod push   site.tar harbor.corp             the file -> registry, as it is
+  hod pull images-list.txt --store store      from registries into a store
+  hod pack images-list.txt --store store --output site.tar
+                                              from the store into one file
+  hod push site.tar harbor.corp               from the file into a registry
 
-Exit codes: 0 done, 1 failed, 2 usage (flags or lists), 3 some images failed and
-the rest are done, 4 content did not verify, 5 refused before starting, 130
-interrupted.
+Exit codes: 0 done, 1 failed, 2 usage error (flags or lists), 3 some images
+failed, the rest are done, 4 content did not verify, 5 refused before anything
+was changed, 130 interrupted.
 
-Results go to stdout, everything else to stderr. Running pull, push, unpack or
-select again is safe: it continues where the last run stopped. pack and keygen
-refuse to replace an existing file unless `--force` says so (keygen never
-replaces a key); export and copy never replace one."
+Results go to stdout, everything else to stderr. You can run pull, push, copy,
+unpack and select again: they continue where the last run stopped. pack replaces
+an existing file only with `--force`; keygen, export and copy never do."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -98,7 +97,7 @@ struct GlobalArgs {
     #[arg(long, global = true, value_enum, default_value_t = ColourArg::Auto, value_name = "WHEN")]
     color: ColourArg,
 
-    /// How many large blobs to move, or to hash, at once [default: 6]
+    /// Number of large blobs to move or hash at once [default: 6]
     #[arg(long, short, global = true, value_name = "N",
           value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: Option<u8>,
@@ -168,7 +167,7 @@ impl Cli {
         if is_idle && self.global.jobs.is_some() {
             return Err(Self::command().error(
                 ErrorKind::ArgumentConflict,
-                "`--jobs` has no effect here: this verb moves and hashes no blobs",
+                "`--jobs` has no effect here: this verb does not move or hash blobs",
             ));
         }
         Ok(self)

@@ -1,4 +1,4 @@
-//! The flags about bundles: whose are read, and who signs.
+//! The flags for bundles: trusted keys, volumes, signing, outputs.
 
 use std::path::PathBuf;
 
@@ -10,17 +10,18 @@ use hod_ops::{Checksums, Existing};
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Reading bundles")]
 pub(crate) struct BundleArgs {
-    /// Read only bundles that this public key signed: a file, or the key itself; may be given
-    /// several times
+    /// Accept only bundles that are signed with this public key: a file, or the key itself; may be
+    /// given several times
     ///
-    /// Also from `HOD_VERIFY_KEY`, and from the files `*.pub` in `/etc/hod/trusted.d` and
-    /// `~/.config/hod/trusted.d`; one of all these must have signed. Without any, the signatures
-    /// of bundles are not verified.
+    /// Keys also come from `HOD_VERIFY_KEY` and from `*.pub` in `/etc/hod/trusted.d` and
+    /// `~/.config/hod/trusted.d`. The bundle must be signed with one of them. Without any key,
+    /// signatures are not verified.
     #[arg(long, value_name = "FILE|KEY")]
     pub(crate) verify_key: Vec<String>,
 
-    /// Look for the other volumes of a bundle in this directory too, besides the directory of the
-    /// volume that is named; may be given several times
+    /// Also look for volumes of the bundle in this directory; may be given several times
+    ///
+    /// The directory of the named volume is always searched.
     #[arg(long, value_name = "DIR")]
     pub(crate) volume_dir: Vec<PathBuf>,
 }
@@ -29,14 +30,16 @@ pub(crate) struct BundleArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SignArgs {
-    /// Sign the bundle with this secret key, of `hod keygen` or `minisign -G`; or with the program
-    /// `hod-sign-NAME`
+    /// Sign the bundle with this secret key, made with `hod keygen` or `minisign -G`; or with the
+    /// program `hod-sign-NAME`
     ///
-    /// Also from `HOD_SIGN_KEY`, or the key itself from `HOD_SIGN_KEY_DATA`.
+    /// The variable `HOD_SIGN_KEY` sets the same; `HOD_SIGN_KEY_DATA` contains the key itself.
     #[arg(long, value_name = "FILE|helper:NAME")]
     pub(crate) sign: Option<String>,
 
-    /// Take the password of the secret key from stdin; also from `HOD_SIGN_PASSWORD`
+    /// Read the password of the secret key from stdin
+    ///
+    /// Without it, the password comes from `HOD_SIGN_PASSWORD`.
     #[arg(long)]
     pub(crate) sign_password_stdin: bool,
 }
@@ -48,10 +51,9 @@ pub(crate) struct OutputArgs {
     #[arg(long)]
     force: bool,
 
-    /// Hash the files that were written, print their checksums, and write `NAME.sha256` beside them,
-    /// for `sha256sum -c`
+    /// Print the checksums of the written files, and write them to `NAME.sha256` for `sha256sum -c`
     ///
-    /// This reads all of them, which takes longer than writing them.
+    /// This reads all files again, which takes longer than writing them.
     #[arg(long)]
     pub(crate) checksums: bool,
 }
@@ -74,11 +76,11 @@ impl OutputArgs {
     }
 }
 
-/// Make a pair of keys, to sign bundles with and to verify them
+/// Create a key pair to sign and verify bundles
 ///
-/// Writes `hod.key`, for `hod pack --sign`, and `hod.pub`, for `--verify-key` at the other end, in
-/// minisign's format; prints the public key. Anyone who has `hod.key` can sign: without a password it
-/// is protected by its file permissions only.
+/// Writes `hod.key` for `hod pack --sign` and `hod.pub` for `--verify-key`, in the format of minisign,
+/// and prints the public key. Anyone who can read `hod.key` can sign: without a password, only its
+/// file permissions protect it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

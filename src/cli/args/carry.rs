@@ -10,16 +10,15 @@ use hod_ops::{CarriedFile, CarryOptions, OwnTool};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Installer")]
 pub(crate) struct CarryArgs {
-    /// Add this file or directory to the bundle, at this path; may be given several times
+    /// Add this file or directory to the bundle at this path; may be given several times
     ///
-    /// With a slash at its end, DST is the directory to put it in. Files stay executable.
+    /// If DST ends with a slash, it is the directory to put SRC into. Executable files stay executable.
     #[arg(long, value_name = "SRC=DST")]
     file: Vec<FileArg>,
 
-    /// Carry this hod for the site's machines: a static one, for any architecture; may be given
-    /// several times
+    /// Add this static hod to the bundle, for any architecture; may be given several times
     ///
-    /// By default the running hod is added if it is static, as `make dist` builds it.
+    /// By default, the running hod is added if it is static, as built by `make dist`.
     #[arg(long, value_name = "FILE")]
     pub(crate) tool: Vec<PathBuf>,
 
@@ -27,10 +26,10 @@ pub(crate) struct CarryArgs {
     #[arg(long)]
     no_tool: bool,
 
-    /// Take templates from this directory: a file with the name of one of hod's, such as README.txt or
-    /// install.sh, replaces it; all others are added
+    /// Use the templates in this directory: they replace built-in ones of the same name, such as
+    /// README.txt or install.sh; others are added
     ///
-    /// They are Jinja templates, with the variables `name`, `version`, `title`, `stem`,
+    /// These are Jinja templates with the variables `name`, `version`, `title`, `stem`,
     /// `kind` (one, volumes, compressed), `tool_version`, `n_images`, `n_blobs`, `size`, `images`
     /// (name, digest, size), `tools` (arch, sha256), `files` (path, sha256, size) and `set`.
     #[arg(long, value_name = "DIR")]
@@ -38,7 +37,7 @@ pub(crate) struct CarryArgs {
 
     /// Set the variable `set.KEY` of templates; may be given several times
     ///
-    /// In hod's own templates, `registry` and `project` set where install.sh pushes to by default.
+    /// In the built-in templates, `registry` and `project` are the default target of install.sh.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
 }

@@ -11,26 +11,25 @@ use super::{
 /// What names without a registry mean.
 #[derive(Debug, Args)]
 pub(crate) struct NameSourceArgs {
-    /// The registry for names that have none, and a prefix for them; by default docker.io
+    /// The registry, and a prefix, for image names without a registry; by default docker.io
     ///
-    /// The prefix is not part of the names that images are carried under: with
-    /// `--source harbor.corp/offline`, what `hod push ... harbor.corp/offline` pushed is read by the
-    /// same list, except images that were renamed or whose line names a registry.
+    /// The prefix is not part of the resulting names: with `--source harbor.corp/offline`, a list reads
+    /// the images that `hod push ... harbor.corp/offline` pushed, except images that were renamed or
+    /// whose line names a registry.
     #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
     pub(crate) registry: Option<String>,
 
-    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
+    /// Ignore registries.conf: use no mirrors, block nothing, expand no short names
     #[arg(long)]
     pub(crate) no_registries_conf: bool,
 }
 
-/// Copy images from anywhere to anywhere, directly
+/// Copy images directly from any source to any targets
 ///
-/// Nothing is stored on the way: what comes from a registry is streamed, and each blob is fetched
-/// once, however many targets lack it. Every target is checked before anything is changed at any of
-/// them; then all are filled at once, and one that is slow or fails does not hold up the others.
-/// Digests are kept, unless `--platform` or `--index` says otherwise, or the format is
-/// `docker-archive`, which has no manifests.
+/// Blobs from a registry are streamed, not stored, and each is fetched once for all targets. Every
+/// target is checked before any target is changed; then all are filled at once, and a slow or failing
+/// target does not delay the others. Digests stay the same, except with `--platform`, `--index` or the
+/// format `docker-archive`, which has no manifests.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -46,31 +45,31 @@ Examples:
   hod copy dir:layouts store:store")]
 pub(crate) struct CopyArgs {
     /// A list, a directory of lists, an image, a registry (`HOST[/PREFIX]`), a store, bundle or
-    /// layout; or `-` for a bundle from stdin
+    /// layout; `-` for a bundle on stdin
     ///
-    /// An image that is named with its registry keeps that in its name at the target, as in a list
+    /// An image that names its registry keeps it in its name at the target, as in a list
     /// (`quay.io/coreos/etcd`); `--strip-host` removes it. The images of `HOST[/PREFIX]` keep their
     /// path without the host.
     ///
-    /// A transport in front says which it is: `docker://`, `store:`, `bundle:`, `dir:`, `oci:`,
-    /// `oci-archive:`, `docker-archive:`. `oci:PATH:IMAGE` chooses one image of a layout, by its tag
-    /// or its whole name; `oci-archive:` and `docker-archive:` do, too. In the place of an image's tag,
-    /// `*`, `~REGEX` or a range of versions stands for several tags, and `limit=N` for the newest N of
-    /// them: 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
+    /// A transport states the kind: `docker://`, `store:`, `bundle:`, `dir:`, `oci:`, `oci-archive:`,
+    /// `docker-archive:`. `oci:PATH:IMAGE` selects one image of a layout, by its tag or its whole name;
+    /// so do `oci-archive:` and `docker-archive:`. In place of a tag, `*`, `~REGEX` or a range of
+    /// versions selects several tags, and `limit=N` only the newest N of them:
+    /// 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
 
-    /// One or more of a registry, with an optional prefix for all names (`HOST[/PREFIX]`),
+    /// One or more targets: a registry, with an optional prefix for all names (`HOST[/PREFIX]`),
     /// `store:DIR`, `bundle:FILE`, `dir:DIR`, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`
     ///
-    /// A store, a directory of layouts or an OCI layout that exists is added to, and needs no
-    /// transport in front. Bundles and archives are new files; a new `.tar` or `.tar.zst` without a
-    /// transport is a bundle, as `hod pack` makes one without further flags.
+    /// Images are added to an existing store, directory of layouts or OCI layout, which requires no
+    /// transport. Bundles and archives must be new files; a new `.tar` or `.tar.zst` without a transport
+    /// is a bundle, like that of `hod pack` without further flags.
     #[arg(required = true, value_name = "DST")]
     pub(crate) targets: Vec<String>,
 
-    /// How blobs are placed in stores and layouts, from a source that has them as files; by default
-    /// copies in stores, and in layouts hardlinks where possible
+    /// How to place blobs in stores and layouts, from a source that has them as files; by default
+    /// copies in stores, and hardlinks where possible in layouts
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) link: Option<LinkArg>,
 

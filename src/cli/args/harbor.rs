@@ -9,16 +9,16 @@ use hod_registry::ProjectAccess;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Preflight")]
 pub(crate) struct PreflightArgs {
-    /// Create the projects that are missing at a Harbor, `private` unless `=public` is given
+    /// Create missing projects in Harbor; they are `private` unless `=public` is given
     #[arg(long, value_enum, value_name = "ACCESS", num_args = 0..=1, require_equals = true,
           default_missing_value = "private")]
     pub(crate) create_projects: Option<AccessArg>,
 
-    /// The quota of projects that are created, such as `200GiB`; only administrators may choose
+    /// The quota of created projects, such as `200GiB`; only administrators can set it
     #[arg(long, value_name = "SIZE", requires = "create_projects")]
     pub(crate) project_quota: Option<QuotaArg>,
 
-    /// Push without first checking for what would stop the push
+    /// Skip the checks for problems before the run
     #[arg(long, conflicts_with = "create_projects")]
     pub(crate) no_preflight: bool,
 }
@@ -71,7 +71,7 @@ impl FromStr for QuotaArg {
         // Harbor keeps it as a signed number.
         match len {
             Some(len) if len > 0 && i64::try_from(len).is_ok() => Ok(Self(len)),
-            _ => Err("write it as in `200GiB` or `1TiB`".to_owned()),
+            _ => Err("expected a size such as `200GiB` or `1TiB`".to_owned()),
         }
     }
 }

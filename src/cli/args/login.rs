@@ -4,11 +4,11 @@ use clap::Args;
 
 use super::RegistryArgs;
 
-/// Log in to a registry: check the password, then store it
+/// Log in to a registry: verify the password, then store it
 ///
-/// It is stored where Docker keeps it, `~/.docker/config.json`, which skopeo and podman read too, or
-/// by the helper that this file names. The password comes from stdin, from `HOD_PASSWORD`, or is
-/// asked for; it is never an argument.
+/// The login is stored in `~/.docker/config.json`, where Docker, skopeo and podman find it, or by the
+/// credential helper that this file names. The password comes from stdin, from `HOD_PASSWORD` or from a
+/// prompt, never from an argument.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -21,15 +21,15 @@ pub(crate) struct LoginArgs {
     #[arg(value_name = "REGISTRY[/REPOSITORY]")]
     pub(crate) registry: String,
 
-    /// The user
+    /// The user name
     #[arg(long, short, value_name = "USER")]
     pub(crate) username: Option<String>,
 
-    /// Take the password from stdin
+    /// Read the password from stdin
     #[arg(long, conflicts_with = "creds_stdin")]
     pub(crate) password_stdin: bool,
 
-    /// Only print who is logged in
+    /// Print the user who is logged in, and change nothing
     #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
     pub(crate) get_login: bool,
 
@@ -43,7 +43,7 @@ pub(crate) struct LoginArgs {
 hod logout [OPTIONS] <REGISTRY[/REPOSITORY]>
        hod logout [OPTIONS] --all")]
 pub(crate) struct LogoutArgs {
-    /// The registry, or the project or repository in it that was logged in to
+    /// The registry, or the project or repository of the login
     #[arg(value_name = "REGISTRY[/REPOSITORY]", required_unless_present = "all")]
     pub(crate) registry: Option<String>,
 
@@ -51,27 +51,27 @@ pub(crate) struct LogoutArgs {
     #[arg(long, conflicts_with = "registry")]
     pub(crate) all: bool,
 
-    /// The file, in place of `REGISTRY_AUTH_FILE` and of Docker's `config.json`
+    /// Use this file instead of `REGISTRY_AUTH_FILE` or Docker's `config.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<std::path::PathBuf>,
 }
 
-/// Show how a registry would be reached, then try it
+/// Show how hod would reach a registry, then try it
 ///
-/// Which login, certificates, mirrors and proxy would be used and which file says so, without the
-/// secrets; then whether it answers, what it is, and whether it takes the login. Exits 1 if it
-/// cannot be used.
+/// Prints the login (without secrets), certificates, mirrors and proxy that would be used and the file
+/// that configures each; then whether the registry answers, what it is, and whether it accepts the
+/// login. Exits with 1 if the registry cannot be used.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   hod doctor harbor.corp
   hod doctor harbor.corp/offline/nginx --json")]
 pub(crate) struct DoctorArgs {
-    /// The registry, and what is pulled from or pushed to in it: a project, a prefix or a repository
+    /// The registry, with an optional project, prefix or repository to check for pulls and pushes
     #[arg(value_name = "REGISTRY[/NAME]")]
     pub(crate) registry: String,
 
-    /// Ignore registries.conf: no mirrors, nothing blocked, no short names
+    /// Ignore registries.conf: use no mirrors, block nothing, expand no short names
     #[arg(long)]
     pub(crate) no_registries_conf: bool,
 

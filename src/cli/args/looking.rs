@@ -1,4 +1,4 @@
-//! The flags of the verbs that only look: ls, verify, diff, why, receipt.
+//! The flags of the verbs that only read: ls, verify, diff, why, receipt.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use hod_ops::ImageOrder;
 
-/// How the verbs that only look read what their arguments name.
+/// The flags with which these verbs read their sources.
 #[derive(Debug, Args)]
 pub(crate) struct LookArgs<P: Args> {
     // Those without a heading come first; the others are in the order of `hod copy`.
@@ -29,7 +29,7 @@ pub(crate) struct LookArgs<P: Args> {
     #[command(flatten)]
     pub(crate) referrers: ReferrerArgs,
 
-    /// How the images of lists were renamed on the way to what is looked at.
+    /// How the images of lists were renamed when they were pushed or copied to the source.
     #[command(flatten)]
     pub(crate) rename: RenameArgs,
 
@@ -46,10 +46,10 @@ pub(crate) struct EveryPlatform {}
 
 /// List images with their platforms, digests and sizes
 ///
-/// OWN is the size of blobs that no other image here has: what leaving the image out would save.
-/// SHARED is the size of blobs that others have too; BASE, in a delta, the size of those that the
-/// target must have. Of a bundle, only its index is read; of a registry, only manifests, and the
-/// configuration of each image that does not state its platform otherwise.
+/// OWN is the size of the blobs that only this image has: leaving the image out saves this much. SHARED
+/// is the size of blobs that other images have too; BASE, in a delta, the size of blobs that the target
+/// must have. hod reads only the index of a bundle, and from a registry only manifests, and the configs
+/// of images whose manifests do not state the platform.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -59,11 +59,11 @@ Examples:
   hod ls images-list.txt --source registry.corp")]
 pub(crate) struct LsArgs {
     /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
-    /// bundle from stdin
+    /// bundle on stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
-    /// What to sort by
+    /// Sort by this column
     #[arg(long, value_enum, default_value_t = ByArg::Name, value_name = "WHAT")]
     pub(crate) by: ByArg,
 
@@ -90,11 +90,11 @@ impl From<ByArg> for ImageOrder {
 
 /// Hash everything again, and check that every image is complete
 ///
-/// Prints what is wrong, one problem per line. A registry is asked for every config and layer of
-/// every image: whether it is there, in the right length. Exits with 4 if content is damaged or
-/// missing, with 5 if volumes of a bundle are missing or nothing could be read, and with 3 if a part
-/// of a registry could not be read and the rest is whole. The images of `--only` are looked for under
-/// the names that a push or a copy with the same `--rename`, `--project` and `--strip-host` gives them.
+/// Prints one problem per line. At a registry, checks that every config and layer of every image exists
+/// with the right length. Exits with 4 if content is damaged or missing, with 5 if volumes of a bundle
+/// are missing or nothing could be read, and with 3 if parts of a registry could not be read and the
+/// rest is complete. With `--only`, images are looked up under the names that a push or a copy with the
+/// same `--rename`, `--project` and `--strip-host` gives them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -104,15 +104,16 @@ Examples:
   hod verify harbor.corp/offline --deep")]
 pub(crate) struct VerifyArgs {
     /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
-    /// bundle from stdin
+    /// bundle on stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
-    /// Fetch and hash every config and layer of a registry too; all others are always hashed
+    /// Fetch and hash every config and layer of a registry too; those of other sources are always
+    /// hashed
     #[arg(long)]
     pub(crate) deep: bool,
 
-    /// Verify the volumes that are found, and accept that others are missing
+    /// Verify the volumes that are present, even if others are missing
     #[arg(long)]
     pub(crate) partial: bool,
 
@@ -120,16 +121,16 @@ pub(crate) struct VerifyArgs {
     pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
-/// Say what differs between two sources of images
+/// Show the differences between two sources of images
 ///
-/// One line per image: added (`+`), removed (`-`) or with another digest (`~`), with the bytes of
-/// its layers that are not in OLD; then the size of a delta for a target that has OLD. One of the
-/// two may be a receipt. Images are compared by the names that a push without flags gives them, and
-/// those below the prefix of a registry without it. `--only` and `--platform` narrow both. With
-/// `--rename`, `--project` and `--strip-host`, the registry or receipt of the two (or NEW, if both are or
-/// none is) has the names that a push with these flags gave, and the other is compared under these names.
-/// Exits 0 whether or not they differ, unless `--exit-code` is given, and with 3 if an image cannot be
-/// read, or is named and in neither of the two.
+/// Prints one line per image that was added (`+`), removed (`-`) or has another digest (`~`), with the
+/// bytes of its layers that are not in OLD; then the size of a delta for a target that has OLD. One of
+/// the two can be a receipt. Images are compared by the names that a push without flags gives them, in a
+/// registry without the prefix. `--only` and `--platform` limit both sides. Pass `--rename`, `--project`
+/// and `--strip-host` if one side was pushed with these flags: a registry or receipt (or NEW, if both
+/// sides or neither is one); the other side is then renamed in the same way. Exits with 0 even if they
+/// differ, unless `--exit-code` is given, and with 3 if an image cannot be read or a listed image is on
+/// neither side.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -139,19 +140,19 @@ Examples:
   hod diff harbor-a.corp/offline harbor-b.corp/mirror")]
 pub(crate) struct DiffArgs {
     /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image, a list or a receipt; `-`
-    /// for a bundle from stdin
+    /// for a bundle on stdin
     #[arg(value_name = "OLD")]
     pub(crate) old: PathBuf,
 
-    /// The same
+    /// The source to compare with OLD, of any of the same kinds
     #[arg(value_name = "NEW")]
     pub(crate) new: PathBuf,
 
-    /// Name the line of this list that each image comes from; may be given several times
+    /// Print the line of this list that names each image; may be given several times
     #[arg(long, value_name = "LIST")]
     pub(crate) list: Vec<PathBuf>,
 
-    /// Exit 1 when they differ
+    /// Exit with 1 if the sources differ
     #[arg(long)]
     pub(crate) exit_code: bool,
 
@@ -159,22 +160,22 @@ pub(crate) struct DiffArgs {
     pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
-/// Say what a digest is and which images need it
+/// Show what a digest is and which images require it
 ///
-/// For a layer, also shows the command that created it, if the image's configuration records it.
-/// Exits 5 if the digest is not found.
+/// For a layer, also shows the command that created it, if the image config records it. Exits with 5 if
+/// the digest is not found.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   hod why sha256:5f70bf18a086 site.tar
   hod why 5f70bf18a086 harbor.corp/offline")]
 pub(crate) struct WhyArgs {
-    /// The digest, or the first 12 or more of its hex characters
+    /// The digest, or at least its first 12 hex characters
     #[arg(value_name = "DIGEST")]
     pub(crate) digest: String,
 
     /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
-    /// bundle from stdin
+    /// bundle on stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
@@ -182,13 +183,13 @@ pub(crate) struct WhyArgs {
     pub(crate) look: LookArgs<LookPlatformArgs>,
 }
 
-/// Write down what a registry, store or bundle has
+/// Write a receipt: a list of what a registry, store or bundle has
 ///
 /// The receipt lists the digests of each repository; `hod pack --since` leaves them out of the next
-/// bundle. Without `--only`, a registry is asked for all its repositories and tags, which many show to
-/// administrators only; untagged images are not found. `--list` is another name of `--only`, which
-/// names images as a push of them would. Those that are missing are named in warnings; exits with 3 if
-/// some cannot be read, and the receipt has the others.
+/// bundle. Without `--only`, hod asks a registry for all its repositories and tags, which many
+/// registries show only to administrators; it does not find untagged images. `--list` is another name
+/// of `--only`. Images are looked up under the names that a push gives them; hod warns of missing ones.
+/// Exits with 3 if some images cannot be read; the receipt lists the others.
 #[derive(Debug, Args)]
 #[command(mut_arg("only", |only| only.visible_alias("list")), after_long_help = "\
 Examples:
@@ -196,19 +197,19 @@ Examples:
   hod receipt store --output have.json
   hod receipt harbor.corp --only images-list.txt --compact --output -
 
-With `--compact` the receipt is text for a mail or a form: line breaks in it do
-not matter, and a mistyped character is found.")]
+With `--compact` the receipt is text for an e-mail or a form: line breaks do not
+matter, and a mistyped character is detected.")]
 pub(crate) struct ReceiptArgs {
-    /// A registry and a prefix for all names, as for `hod push`; or a store, tree, bundle, layouts, an
-    /// image or a list
+    /// A registry, with a prefix as for `hod push`; or a store, tree, bundle, layouts, an image or a
+    /// list
     #[arg(value_name = "REGISTRY[/PREFIX]|SRC")]
     pub(crate) holder: PathBuf,
 
-    /// The file to write, `-` for stdout; it appears when it is complete
+    /// The file to write, or `-` for stdout; the file appears when it is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// Write it as lines of base64, with each digest cut to 96 bits
+    /// Write lines of base64, with each digest cut to 96 bits
     #[arg(long)]
     pub(crate) compact: bool,
 

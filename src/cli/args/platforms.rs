@@ -6,24 +6,24 @@ use hod_oci::PlatformChoice;
 use hod_ops::{Mismatch, PlatformOptions};
 use hod_transfer::IndexMode;
 
-/// What is pulled of a multi-platform image.
+/// The platforms that a pull carries.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Platforms")]
 pub(crate) struct PullPlatformArgs {
     /// The platforms to carry: one, several, or `all`; by default Linux on this machine's
     /// architecture
     ///
-    /// With one, the tag names that platform's manifest. With several, it names an index of them.
-    /// With `all`, the index and all that it lists keep their bytes. `windows/amd64:10.0.20348`
-    /// chooses by the version of the operating system.
+    /// With one platform, the tag names its manifest. With several, the tag names an index of them.
+    /// With `all`, the index and everything in it stay unchanged. `platform=` in a line of the list takes
+    /// precedence. `windows/amd64:10.0.20348` also selects the version of the operating system.
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
     platform: Option<PlatformChoice>,
 
-    /// What to do with an index when not all that it lists is carried
+    /// What to do with an index if only some of its manifests are carried
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 
-    /// Fail an image that is not for every platform asked for, instead of carrying it with a warning
+    /// Fail images that do not exist for every requested platform, instead of warning
     #[arg(long)]
     strict_platform: bool,
 }
@@ -34,44 +34,42 @@ impl PullPlatformArgs {
     }
 }
 
-/// What a local source has, narrowed to platforms.
+/// The platforms to carry of what a source has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Platforms")]
 pub(crate) struct PlatformArgs {
-    /// The platforms to carry: one, several, or `all`; by default those in the list's line, or all
-    /// that the source has
+    /// The platforms to carry: one, several, or `all`; by default everything that the source has
     ///
-    /// With one, the tag names that platform's manifest. With several, it names an index of them.
-    /// With `all`, an index keeps its bytes, and an image fails that lacks a part of its index. A
-    /// line's own `platform=` takes precedence. `windows/amd64:10.0.20348` chooses by the version of
-    /// the operating system.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
-    platform: Option<PlatformChoice>,
-
-    /// What to do with an index when not all that it lists is carried; by default it is kept,
-    /// unless platforms are chosen
-    #[arg(long, value_enum, value_name = "MODE")]
-    index: Option<IndexArg>,
-
-    /// Fail an image that is not for every platform asked for, instead of carrying it with a warning
-    #[arg(long, requires = "platform")]
-    strict_platform: bool,
-}
-
-/// The platforms that are looked at.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Platforms")]
-pub(crate) struct LookPlatformArgs {
-    /// Only these platforms of each image: one, several, or `all`; by default those in the list's
-    /// line, or all
-    ///
-    /// Each image is then what `hod copy` with the same flags would carry: with one platform, that
-    /// platform's manifest; with several, an index of them. `windows/amd64:10.0.20348` chooses by the
+    /// With one platform, the tag names its manifest. With several, the tag names an index of them.
+    /// With `all`, the index stays unchanged, and an image that lacks a part of its index fails.
+    /// `platform=` in a line of the list takes precedence. `windows/amd64:10.0.20348` also selects the
     /// version of the operating system.
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
     platform: Option<PlatformChoice>,
 
-    /// What an index counts as when not all that it lists is looked at
+    /// What to do with an index if only some of its manifests are carried; by default it is kept,
+    /// unless `--platform` is given
+    #[arg(long, value_enum, value_name = "MODE")]
+    index: Option<IndexArg>,
+
+    /// Fail images that do not exist for every requested platform, instead of warning
+    #[arg(long, requires = "platform")]
+    strict_platform: bool,
+}
+
+/// The platforms to read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platforms")]
+pub(crate) struct LookPlatformArgs {
+    /// The platforms to read: one, several, or `all`; by default everything that the source has
+    ///
+    /// hod reads what `hod copy` with the same flags would carry: with one platform, its manifest; with
+    /// several, an index of them. `platform=` in a line of the list takes precedence.
+    /// `windows/amd64:10.0.20348` also selects the version of the operating system.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...|all", value_parser = parse)]
+    platform: Option<PlatformChoice>,
+
+    /// What to do with an index if only some of its manifests are read
     #[arg(long, value_enum, value_name = "MODE")]
     index: Option<IndexArg>,
 }
@@ -85,9 +83,9 @@ impl LookPlatformArgs {
 /// What becomes of an index of which not every platform is carried.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum IndexArg {
-    /// A new index of what is carried; its digest is new, and both are printed
+    /// Write a new index of the carried manifests; both digests are printed
     Rewrite,
-    /// The index as it is; most registries refuse it, since its other manifests are missing
+    /// Keep the index unchanged; most registries refuse it, because other manifests are missing
     Keep,
 }
 

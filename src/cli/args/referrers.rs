@@ -9,8 +9,8 @@ use hod_transfer::ReferrerMode;
 pub(crate) struct ReferrerArgs {
     /// Leave out the referrers of images: signatures, attestations, SBOMs
     ///
-    /// By default each image is carried with its referrers: manifests with a `subject`, those that
-    /// cosign tags, and their own referrers. An image fails if they cannot be listed.
+    /// By default each image is carried with its referrers (manifests with a `subject`, and cosign's
+    /// tags) and their own referrers. An image fails if its referrers cannot be listed.
     #[arg(long)]
     no_referrers: bool,
 }

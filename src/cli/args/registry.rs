@@ -9,26 +9,26 @@ use hod_oci::Registry;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct RegistryArgs {
-    /// Take logins from this file and no other: containers' `auth.json` or Docker's `config.json`
+    /// Read logins only from this file: an `auth.json` of podman or a `config.json` of Docker
     ///
-    /// Without it, from the file that `REGISTRY_AUTH_FILE` names, and no other; if that is not set, from the
-    /// first file of containers or Docker that has a login for the registry.
+    /// By default, only from the file that `REGISTRY_AUTH_FILE` names; if that is not set, from the first
+    /// file of podman or Docker that has a login for the registry.
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 
-    /// Take the login from the first line of stdin, `user:password`
+    /// Read the login, `user:password`, from the first line of stdin
     ///
-    /// It takes precedence over the variables `HOD_SOURCE_USERNAME` and `HOD_SOURCE_PASSWORD` (for what is
-    /// read), `HOD_TARGET_USERNAME` and `HOD_TARGET_PASSWORD` (for what is written), then
-    /// `HOD_USERNAME` and `HOD_PASSWORD`, and these before all files.
+    /// Without it, the login comes from the variables `HOD_SOURCE_USERNAME` and `HOD_SOURCE_PASSWORD`
+    /// (for pulls) or `HOD_TARGET_USERNAME` and `HOD_TARGET_PASSWORD` (for pushes), then from
+    /// `HOD_USERNAME` and `HOD_PASSWORD`, then from files.
     #[arg(long)]
     pub(crate) creds_stdin: bool,
 
-    /// Trust the CAs of this PEM file, besides the system's and those in `certs.d`; may be given
-    /// several times
+    /// Also trust the CA certificates in this PEM file; may be given several times
     ///
-    /// For one host, as Docker and containers have it: `ca.crt`, `client.cert` and `client.key` in
-    /// `certs.d/HOST[:PORT]` below `~/.config/containers`, `/etc/containers` or `/etc/docker`.
+    /// hod also trusts those of the system, and for one host `ca.crt` (with `client.cert` and
+    /// `client.key`) in `certs.d/HOST[:PORT]` below `~/.config/containers`, `/etc/containers` or
+    /// `/etc/docker`.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
 
@@ -38,25 +38,25 @@ pub(crate) struct RegistryArgs {
 
     /// Use plain HTTP for this registry; may be given several times
     ///
-    /// HTTPS is used for every registry except those on this machine (localhost, 127.0.0.0/8), and
-    /// for those too if they are `--insecure` or have certificates in a `certs.d`.
+    /// By default hod uses HTTPS, except for registries on this machine (localhost, 127.0.0.0/8) without
+    /// `--insecure` and without certificates in a `certs.d`.
     #[arg(long, value_name = "HOST[:PORT]", value_parser = parse_host)]
     pub(crate) plain_http: Vec<Registry>,
 
-    /// How often to retry after a transient failure [default: 5]
+    /// Number of retries after a transient failure [default: 5]
     ///
-    /// By default a registry that answered earlier in the run and is down now is waited for up to
-    /// 3 minutes; with this option it is not.
+    /// Without this option, hod also waits up to 3 minutes for a registry that answered earlier in the
+    /// run and is down now.
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 
-    /// Limit the bytes per second, of both directions together: `500K`, `10M`, `1G`
+    /// Limit the bytes per second, in both directions together: `500K`, `10M`, `1G`
     ///
-    /// K, M and G are powers of 1024. By default there is no limit.
+    /// K, M and G are powers of 1024. There is no limit by default.
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) max_rate: Option<u64>,
 
-    /// Give up a connection after this many seconds without progress, and retry
+    /// Close a connection after this many seconds without progress, and retry
     ///
     /// A transfer that makes progress may take as long as it needs.
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
@@ -64,7 +64,7 @@ pub(crate) struct RegistryArgs {
     pub(crate) stall_timeout: u64,
 }
 
-/// Reads a registry's host; says how to write it where it is something else.
+/// Parses the host of a registry; an error shows how to write it.
 pub(super) fn parse_host(text: &str) -> Result<Registry, String> {
     let error = match text.parse::<Registry>() {
         Ok(registry) => return Ok(registry),
@@ -78,7 +78,7 @@ pub(super) fn parse_host(text: &str) -> Result<Registry, String> {
     })
 }
 
-/// Reads `500K`, `10M`, `1.5G` or plain bytes; a `B`, `iB` or `/s` after it is fine.
+/// Parses `500K`, `10M`, `1.5G` or plain bytes, with an optional `B`, `iB` or `/s`.
 fn parse_rate(text: &str) -> Result<u64, String> {
     let expected = || "expected a number of bytes a second, such as 500K, 10M or 1G".to_owned();
     let lower = text.trim().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Flags for results that machines read.
+//! Flags for machine-readable results.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,24 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results for machines")]
 pub(crate) struct ResultsArgs {
-    /// Write the outcome of each image to this file: JSON (`.json`) or JUnit's XML (`.xml`)
+    /// Write the result of each image to this file, as JSON (`.json`) or JUnit XML (`.xml`)
     ///
-    /// It is also written when the run fails or is interrupted.
+    /// The file is also written if the run fails or is interrupted.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a list of the images that are not done yet to this file, to run the command again with
+    /// Write a list of the images that are not done to this file, to retry them
     ///
-    /// In the place of a list, an image or a registry that was read: `hod pull @FILE ...`, `hod copy
-    /// @FILE TARGET`; beside a store, bundle or layout: `hod push SRC TARGET --only @FILE`.
+    /// To retry, pass it in place of the list, image or registry: `hod pull @FILE ...`, `hod copy @FILE
+    /// TARGET`; or, if the source is a store, bundle or layout: `hod push SRC TARGET --only @FILE`.
     ///
-    /// It is written however the run ends. When nothing is left to do, it has only a comment.
+    /// The file is always written. If everything is done, it contains only a comment.
     #[arg(long, value_name = "FILE")]
     pub(crate) retry_list: Option<PathBuf>,
 
-    /// Write `repository:tag digest` for each image that was carried to this file
+    /// Write `repository:tag digest` for each carried image to this file
     ///
-    /// If the run was for one image, the file has only its digest, as with skopeo.
+    /// For a run with one image, the file contains only its digest, as with skopeo.
     #[arg(long, value_name = "FILE")]
     pub(crate) digest_file: Option<PathBuf>,
 }

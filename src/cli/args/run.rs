@@ -1,4 +1,4 @@
-//! The flags that say how a run goes.
+//! The flags for dry runs, failures and rechecks.
 
 use clap::Args;
 
@@ -7,10 +7,10 @@ use hod_transfer::OnFailure;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Say what would be done, and change nothing
+    /// Show what would be done, and change nothing
     ///
-    /// How much would be moved; where a registry is the target, also of each image whether it is
-    /// new, replaces another or is unchanged.
+    /// Prints how much would be moved and, if the target is a registry, whether each image is new,
+    /// replaces another or is unchanged.
     #[arg(long)]
     dry_run: bool,
 
@@ -43,11 +43,10 @@ impl RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RecheckArgs {
-    /// Ask the registry for every part of images whose tag is unchanged, and send what is missing
-    /// or has another length
+    /// Check every part of unchanged images at the registry too, and send what is missing or has
+    /// another length
     ///
-    /// Repairs a registry whose storage has lost blobs. Without it an unchanged image costs one
-    /// request.
+    /// Repairs a registry whose storage lost blobs. Without it, an unchanged image costs one request.
     #[arg(long)]
     recheck: bool,
 }

@@ -8,17 +8,16 @@ use hod_fsx::LinkMode;
 use hod_list::RenameRule;
 use hod_oci::RepositoryName;
 
-/// Lists that a verb cannot do without.
+/// Required lists.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Lists of images: files, directories (their `*.list` and `*.txt` files, not those in
     /// subdirectories), or `-` for stdin
     ///
     /// One image per line, `[registry/]repository[:tag][@digest]`, with an optional second column for
-    /// the name it is carried under, and `platform=linux/amd64,linux/arm64`. In the place of the tag,
-    /// `*`, `~REGEX` or a range of versions stands for several, and `limit=N` for the newest of them.
-    /// `#` starts a comment, and a line `##name` opens a section. A lock of `hod pull --lock` is a
-    /// list too.
+    /// its new name, and `platform=linux/amd64,linux/arm64`. In place of a tag, `*`, `~REGEX` or a range
+    /// of versions selects several tags, and `limit=N` only the newest N of them. `#` starts a comment,
+    /// a line `##name` starts a section. A lock of `hod pull --lock` is a list too.
     #[arg(required = true, value_name = "LIST")]
     pub(crate) lists: Vec<PathBuf>,
 
@@ -27,20 +26,20 @@ pub(crate) struct ListArgs {
     pub(crate) section: Vec<String>,
 }
 
-/// What a verb reads at registries.
+/// The images that a verb reads from registries.
 #[derive(Debug, Args)]
 pub(crate) struct ImagesArgs {
     /// Lists or images: files, directories (their `*.list` and `*.txt` files, not those in
     /// subdirectories), `-` for a list on stdin, images with a tag or digest; or one registry
-    /// (`HOST[/PREFIX]`), for all that it has
+    /// (`HOST[/PREFIX]`), for everything in it
     ///
-    /// An image is written as in a line of a list: `[registry/]repository[:tag][@digest]`. In the
-    /// place of the tag, `*`, `~REGEX` or a range of versions stands for several tags, and `limit=N`
-    /// for the newest N of them: 'nginx:~1\.2[0-9]', 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
+    /// An image is written as in a list: `[registry/]repository[:tag][@digest]`. In place of a tag, `*`,
+    /// `~REGEX` or a range of versions selects several tags, and `limit=N` only the newest N of them:
+    /// 'nginx:~1\.2[0-9]', 'quay.io/coreos/etcd:>=3.4 <3.6 limit=2'.
     ///
-    /// A list has one image per line, with an optional second column for the name it is carried
-    /// under, and `platform=linux/amd64,linux/arm64`. `#` starts a comment, and a line `##name` opens
-    /// a section. A lock of `--lock` is a list too.
+    /// A list has one image per line, with an optional second column for its new name, and
+    /// `platform=linux/amd64,linux/arm64`. `#` starts a comment, a line `##name` starts a section. A
+    /// lock of `--lock` is a list too.
     #[arg(required = true, value_name = "LIST|IMAGE|REGISTRY")]
     pub(crate) lists: Vec<PathBuf>,
 
@@ -59,7 +58,7 @@ impl ImagesArgs {
     }
 }
 
-/// Lists that narrow what a source has.
+/// Lists that select images of a source.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choosing images")]
 pub(crate) struct OnlyArgs {
@@ -68,8 +67,8 @@ pub(crate) struct OnlyArgs {
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Vec<PathBuf>,
 
-    /// Only the images of this section of the lists, or of the source if that is a list; may be given
-    /// several times
+    /// Only the images of this section of the lists, which includes a source that is a list; may be
+    /// given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) section: Vec<String>,
 }
@@ -77,22 +76,22 @@ pub(crate) struct OnlyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Names")]
 pub(crate) struct RenameArgs {
-    /// Remove the registry from stored names: `quay.io/coreos/etcd` becomes `coreos/etcd`
+    /// Remove the registry from names: `quay.io/coreos/etcd` becomes `coreos/etcd`
     #[arg(long)]
     pub(crate) strip_host: bool,
 
-    /// Put everything into this project: `library/nginx` becomes `P/nginx`, `coreos/etcd` becomes
+    /// Put all images into this project: `library/nginx` becomes `P/nginx`, `coreos/etcd` becomes
     /// `P/coreos/etcd`
     #[arg(long, value_name = "P", value_parser = parse_project)]
     pub(crate) project: Option<RepositoryName>,
 
-    /// Rename what matches, `*` standing for any rest; the first match wins; may be given several
-    /// times
+    /// Rename matching images; `*` matches any rest, and the first matching rule applies; may be given
+    /// several times
     #[arg(long, value_name = "'quay.io/*=platform/*'")]
     pub(crate) rename: Vec<RenameRule>,
 }
 
-/// Reads the name of a project; says how to write it where it cannot be one.
+/// Parses the name of a project; an error shows how to write it.
 fn parse_project(text: &str) -> Result<RepositoryName, String> {
     let error = match text.parse() {
         Ok(name) => return Ok(name),
@@ -116,14 +115,14 @@ fn parse_project(text: &str) -> Result<RepositoryName, String> {
     })
 }
 
-/// How to take over a blob that is a file.
+/// How to place a blob that is a file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LinkArg {
-    /// Hardlink: uses no space; same file system only
+    /// Hardlinks: use no space, on the same file system only
     Hard,
-    /// A copy that shares its blocks: needs XFS, Btrfs or the like
+    /// Copies that share blocks: use no space, on XFS, Btrfs and the like
     Reflink,
-    /// A full, verified copy
+    /// Full copies, verified
     Copy,
 }
 

@@ -7,10 +7,10 @@ use hod_registry::CHUNK_LEN_DEFAULT;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct UploadArgs {
-    /// Upload larger blobs in chunks of this size, `16MiB`; 0 sends each in one request
+    /// Upload larger blobs in chunks of this size, such as `16MiB`; 0 sends each blob in one request
     ///
-    /// A push that was stopped resumes after the last chunk that the registry has. If a proxy in
-    /// between accepts only smaller requests (413), hod sends smaller chunks by itself.
+    /// An interrupted push resumes after the last chunk that the registry has. If a proxy accepts only
+    /// smaller requests (413), hod reduces the chunk size.
     #[arg(long, value_name = "SIZE", value_parser = parse_chunk_len,
           default_value_t = ChunkLen(CHUNK_LEN_DEFAULT))]
     pub(crate) chunk_size: ChunkLen,
@@ -48,7 +48,7 @@ fn parse_chunk_len(text: &str) -> Result<ChunkLen, String> {
     let len = number.checked_mul(factor).ok_or_else(expected)?;
     match len {
         1..CHUNK_LEN_MIN => Err(format!(
-            "chunks of less than {} KiB are too many requests",
+            "a chunk is at least {} KiB",
             CHUNK_LEN_MIN / 1024
         )),
         len => Ok(ChunkLen(len)),

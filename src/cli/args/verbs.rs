@@ -14,10 +14,10 @@ use super::{
 use hod_oci::ForeignLayers;
 use hod_transfer::Transport;
 
-/// Pull images, or those of lists, from registries into a store
+/// Pull images from registries into a store
 ///
-/// The store is a registry's own storage tree (`docker/registry/v2`), so that `registry:2` can
-/// serve it. Every unique blob is fetched once and hashed on the way; a second run downloads nothing.
+/// The store is a registry's storage tree (`docker/registry/v2`), which `registry:2` can serve. Every
+/// unique blob is fetched once and verified; a second run downloads nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -37,10 +37,11 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(crate) names: NameSourceArgs,
 
-    /// Write a list to this file that pulls exactly the same images again, without any options
+    /// Write a lock to this file: a list that pulls exactly the same images again, without options
     ///
-    /// Each line has the image's registry and digest, its name in the store, and what the options
-    /// decided: `platform=`, `index=`, `referrers=`, `foreign-layers=`. An option that contradicts it is an error.
+    /// Each line has the registry and digest of the image, its name in the store, and the choices made by
+    /// options: `platform=`, `index=`, `referrers=`, `foreign-layers=`. When the lock is read, an option
+    /// that contradicts it is an error.
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
 
@@ -69,24 +70,24 @@ pub(crate) struct PullArgs {
     pub(crate) results: ResultsArgs,
 }
 
-/// Whether registries are asked first whether they can be read.
+/// Whether registries are checked before the run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct SourceCheckArgs {
-    /// Do not first ask each registry whether it can be reached and accepts the login
+    /// Skip the checks for problems before the run
     #[arg(long)]
     pub(crate) no_preflight: bool,
 }
 
-/// Whether foreign layers are pulled.
+/// Whether foreign layers are carried.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Referrers and layers")]
 pub(crate) struct ForeignLayersArgs {
     /// Also fetch foreign layers, such as Windows base layers
     ///
-    /// The registry is asked first, then the URLs in the manifest: over HTTPS, unless the host is
-    /// named by `--plain-http`, without any login; addresses of this machine are refused unless a flag
-    /// names them.
+    /// They are fetched from the registry or, if it lacks them, from the URLs in the manifest: over HTTPS
+    /// (HTTP for hosts of `--plain-http`) and without a login. URLs on this machine are refused unless a
+    /// flag names the host.
     #[arg(long)]
     foreign_layers: bool,
 }
@@ -101,7 +102,7 @@ impl ForeignLayersArgs {
     }
 }
 
-/// Select images of a store into a tree of their own, by hardlink
+/// Select images of a store into a new tree, by hardlink
 ///
 /// The tree is a registry's storage tree with only the selected images; hardlinks take no extra space.
 #[derive(Debug, Args)]
@@ -114,27 +115,27 @@ pub(crate) struct SelectArgs {
     #[command(flatten)]
     pub(crate) list: ListArgs,
 
-    /// The store to select from: hod's, or any registry's storage directory; or a bundle or layouts
+    /// The store to select from, or the storage directory of a registry, a bundle, or layouts
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
 
-    /// The tree to select into; one that has other images is refused without `--add` or `--replace`
+    /// The tree to select into; if it has other images, `--add` or `--replace` is required
     #[arg(long, short, value_name = "DIR", value_parser = path_of(&[Transport::Store]))]
     pub(crate) output: PathBuf,
 
-    /// Keep the images that the tree has, and add the selected ones
+    /// Keep the images in the tree, and add the selected ones
     #[arg(long)]
     pub(crate) add: bool,
 
-    /// Remove the images that are not selected from the tree, once all selected ones are in it
+    /// Remove all other images from the tree, once all selected ones are in it
     ///
     /// An image is removed only if the store has all of it, so that it can be selected again;
-    /// otherwise nothing is changed. Files that hod does not know stay. No other program may write
-    /// to the tree meanwhile.
+    /// otherwise nothing is changed. Unknown files stay. No other program may write to the tree
+    /// during the run.
     #[arg(long, conflicts_with = "add")]
     pub(crate) replace: bool,
 
-    /// How blobs are placed in the output; hod never switches to another mode by itself
+    /// How to place blobs in the output; hod never falls back to another mode
     #[arg(long, value_enum, default_value_t = LinkArg::Hard, value_name = "MODE")]
     pub(crate) link: LinkArg,
 
@@ -168,12 +169,11 @@ Examples:
   hod pack site-a --output site-a.tar --volume-size dvd --dry-run
   hod pack site-a --output - | ssh site hod push - harbor.corp
 
-A file named `.tar.zst` is the same tar as one zstd stream. Layers are
-compressed already, so it is hardly smaller, and it can only be read from front
-to back."
+A `.tar.zst` is the same tar, compressed with zstd. Layers are compressed
+already, so it is hardly smaller, and it can be read only from start to end."
 )]
 pub(crate) struct PackArgs {
-    /// Lists of images to pack from the store, or, without --store, the tree to pack whole
+    /// Lists of images to pack from `--store`; or the tree, bundle or layouts to pack completely
     #[arg(required = true, value_name = "LIST|TREE")]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -185,58 +185,57 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "NAME", requires = "store")]
     pub(crate) section: Vec<String>,
 
-    /// The file to write, `.tar` or `.tar.zst`; it appears when it is complete; or `-` for stdout,
-    /// in one pass
+    /// The file to write, ending in `.tar` or `.tar.zst`, or `-` for stdout; the file appears when it
+    /// is complete
     #[arg(long, short, value_name = "FILE", value_parser = path_of(&[Transport::Bundle]))]
     pub(crate) output: PathBuf,
 
-    /// Say how large the bundle would be, in which volumes, how long packing would take and how much
-    /// space the target requires, and pack nothing
+    /// Show the size of the bundle, its volumes, the time to pack it and the space that the target
+    /// requires, and pack nothing
     ///
     /// To estimate the time, hod writes a small temporary file beside the output for a second or two.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Leave out what the target has: receipts (`hod receipt`), earlier bundles (any volume of
-    /// each) or stores; may be given several times
+    /// Pack a delta without the blobs of these receipts (`hod receipt`), earlier bundles (any one of
+    /// their volumes) or stores; may be given several times
     ///
-    /// Before anything is written, push and unpack check that the target has all that was left
-    /// out.
+    /// Before push and unpack write anything, they check that the target has all of these blobs.
     #[arg(long, value_name = "RECEIPT|BUNDLE,...", value_delimiter = ',',
           value_parser = path_of(&[Transport::Bundle, Transport::Store]))]
     pub(crate) since: Vec<PathBuf>,
 
     /// Divide the bundle into volumes of at most this size, `NAME.001.tar` and so on
     ///
-    /// `4G` is 4 GiB, `25GB` 25,000,000,000 bytes; or what a medium holds: fat32, cd, dvd, dvd-dl,
-    /// bd, bd-dl. A layer that is larger is cut into parts.
+    /// `4G` is 4 GiB, `25GB` is 25,000,000,000 bytes; or the capacity of a medium: fat32, cd, dvd,
+    /// dvd-dl, bd, bd-dl. A layer that is larger is cut into parts.
     #[arg(long, value_name = "SIZE", value_parser = volume_size::parse)]
     pub(crate) volume_size: Option<u64>,
 
-    /// Write only this volume again, byte for byte, for example because it was lost
+    /// Write only this volume, byte for byte as before, for example to replace a lost one
     #[arg(long, value_name = "N", requires = "volume_size",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) only_volume: Option<u32>,
 
-    /// The name of the bundle; by default the file's
+    /// The name of the bundle; by default it is derived from the file name
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// The version of what is in the bundle
+    /// The version of the bundle
     #[arg(long, value_name = "VERSION")]
     pub(crate) bundle_version: Option<String>,
 
-    /// Wait until the file is on the disk: for drives that are unplugged right afterwards
+    /// Wait until the file is on the disk: use it if you unplug the drive right afterwards
     ///
-    /// Without it, the last part of the file may not be on the disk yet when hod exits, as with `cp` and
+    /// Without it, the end of the file may not be on the disk yet when hod exits, as with `cp` and
     /// `tar`.
     #[arg(long)]
     pub(crate) fsync: bool,
 
     /// Read and hash every blob, including those already verified
     ///
-    /// Without it a blob that was verified when it came into the store, and was not written since,
-    /// is copied unread. Every reader of the bundle verifies it in any case.
+    /// Without it, the kernel copies blobs that hod verified when they entered the store and that did not
+    /// change since. Every reader of the bundle verifies them anyway.
     #[arg(long)]
     pub(crate) rehash: bool,
 
@@ -270,19 +269,18 @@ pub(crate) struct PackArgs {
 
 /// Unpack a bundle into a store, verifying every byte
 ///
-/// A bundle that is damaged or hostile leaves the output as it was.
+/// A damaged or hostile bundle leaves the output unchanged.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   hod unpack site.tar --output store
   ssh host cat site.tar | hod unpack - --output store")]
 pub(crate) struct UnpackArgs {
-    /// The bundle, or `-` for one from stdin, its volumes one after the other; or another source of
-    /// images: a store, or layouts
+    /// The bundle, or `-` for one on stdin (volumes one after the other); or a store or layouts
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
 
-    /// The store to unpack into; added to when it exists
+    /// The store to unpack into; created if it does not exist
     #[arg(long, short, value_name = "DIR", value_parser = path_of(&[Transport::Store]))]
     pub(crate) output: PathBuf,
 
@@ -310,9 +308,9 @@ pub(crate) struct UnpackArgs {
 
 /// Export images for skopeo, containerd, Docker and others
 ///
-/// As `dir:` layouts, one per image, at `OUTPUT/<repository>:<tag>`, as `skopeo sync --scoped` names
-/// them; or all images in one OCI layout, one archive of it, or one archive for `docker load`.
-/// Layouts in directories share their blobs by hardlink, with the source too where that is possible.
+/// Writes one `dir:` layout per image at `OUTPUT/<repository>:<tag>`, like `skopeo sync --scoped`; or one
+/// OCI layout with all images, one archive of it, or one archive for `docker load`. Layouts in
+/// directories share blobs through hardlinks, also with the source where possible.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -322,20 +320,20 @@ Examples:
   skopeo sync --all --preserve-digests --scoped \\
     --src dir --dest docker layouts harbor.corp/offline")]
 pub(crate) struct ExportArgs {
-    /// A store, bundle or layout, `-` for a bundle from stdin; or a registry, a list or an image
+    /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
+    /// bundle on stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
-    /// The directory to put the layouts into, or the archive to write
+    /// The directory for the layouts, or the archive to write
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: PathBuf,
 
-    /// What to export as; by default what a transport in front of the output says (`oci:PATH`), or
-    /// `dir`
+    /// The format to write; by default that of the output's transport (`oci:PATH`), or `dir`
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<FormatArg>,
 
-    /// How blobs are placed in the output; by default as hardlinks where possible, otherwise as copies
+    /// How to place blobs in the output; by default hardlinks where possible, otherwise copies
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) link: Option<LinkArg>,
 
@@ -372,10 +370,10 @@ pub(crate) struct ExportArgs {
 
 /// Push images into a registry
 ///
-/// The source may be anything that has images: a bundle is not unpacked, and what comes from another
-/// registry is not stored. An image that the registry already has costs one request. Problems (a wrong
-/// login; at a Harbor also missing projects or rights, quotas, names, read-only mode, proxy caches,
-/// immutable tags) are looked for before anything moves, and reported all at once.
+/// The source can be anything that has images; a bundle is not unpacked, and images from another registry
+/// are not stored. An image that the registry already has costs one request. Before anything is changed,
+/// hod looks for problems (a wrong login; in Harbor also missing projects or rights, quotas, names,
+/// read-only mode, proxy caches and immutable tags) and reports all of them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -385,11 +383,12 @@ Examples:
   cat site.*.tar | hod push - harbor.corp
   hod push site.tar harbor.corp --rename 'quay.io/*=platform/*' --strip-host")]
 pub(crate) struct PushArgs {
-    /// A store, bundle or layout, `-` for a bundle from stdin; or a registry, a list or an image
+    /// A store, tree, bundle, layouts, a registry `HOST[/PREFIX]`, an image or a list; `-` for a
+    /// bundle on stdin
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
 
-    /// The registry, and a prefix for all names
+    /// The registry, with an optional prefix for all names
     #[arg(value_name = "REGISTRY[/PREFIX]")]
     pub(crate) target: String,
 
@@ -430,11 +429,11 @@ pub(crate) struct PushArgs {
     pub(crate) results: ResultsArgs,
 }
 
-/// Serve a store, or a bundle as it is, as a registry
+/// Serve a store or a bundle as a registry
 ///
-/// A registry for Docker, containerd, skopeo and hod itself. It is read-only unless `--writable` is
-/// given; a bundle is served as it is, without unpacking, and is always read-only. On Ctrl-C it stops
-/// accepting connections, and ends when its requests have, after 10 seconds at the latest.
+/// The registry works with Docker, containerd, skopeo and hod itself. It is read-only unless `--writable`
+/// is given; a bundle is served without unpacking it, and is always read-only. On Ctrl-C, hod stops
+/// accepting connections and exits when running requests are finished, after 10 seconds at the latest.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -442,12 +441,12 @@ Examples:
   hod serve registry-data --writable --listen :5000 \\
       --tls-cert registry.crt --tls-key registry.key --htpasswd users")]
 pub(crate) struct ServeArgs {
-    /// The store to serve, or a bundle, in any of its volumes
+    /// The store to serve, or a bundle (any one of its volumes)
     #[arg(value_name = "STORE|BUNDLE", value_parser = path_of(&[Transport::Store, Transport::Bundle]))]
     pub(crate) source: PathBuf,
 
-    /// The address to listen on; `:PORT` means all addresses of this machine, `PORT` alone means
-    /// 127.0.0.1, port 0 any free one
+    /// The address to listen on; `:PORT` means all addresses of this machine, `PORT` means 127.0.0.1,
+    /// and port 0 any free port
     #[arg(long, value_name = "[ADDRESS]:PORT", default_value = "127.0.0.1:5000",
           value_parser = parse_listen)]
     pub(crate) listen: SocketAddr,
@@ -455,27 +454,27 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 
-    /// Serve HTTPS with this certificate, followed by those of its issuers, in PEM
+    /// Serve HTTPS with this certificate (PEM, followed by the certificates of its issuers)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
 
-    /// The private key of the certificate, in PEM
+    /// The private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Require a login listed in this file (made with `htpasswd -B`); it is read once, at the start
+    /// Require a login from this file (made with `htpasswd -B`), which is read once at the start
     #[arg(long, value_name = "FILE")]
     pub(crate) htpasswd: Option<PathBuf>,
 
-    /// Let other machines push without encryption or passwords
+    /// Accept pushes from other machines without encryption or passwords
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// Answer to this name too, where only this machine can connect; may be given several times
+    /// Also answer to this host name, if only this machine can connect; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
 
-    /// Log each request, in the "combined" format, to stderr, or append to a file
+    /// Log each request in the "combined" format to stderr, or append it to this file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
           default_missing_value = "-")]
     pub(crate) access_log: Option<PathBuf>,
@@ -494,16 +493,16 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// What images are exported as.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FormatArg {
-    /// One `dir:` layout per image, as skopeo writes them
+    /// One `dir:` layout per image, as written by skopeo
     Dir,
-    /// One OCI layout with all images, added to when it exists
+    /// One OCI layout with all images; images are added to an existing one
     Oci,
     /// One archive of an OCI layout with all images
     OciArchive,
-    /// One archive for `docker load`, of images for one platform
+    /// One archive for `docker load`, with images for one platform
     DockerArchive,
 }
 
@@ -518,14 +517,14 @@ impl From<FormatArg> for Transport {
     }
 }
 
-/// What clients of a server may do.
+/// What clients of the server are allowed to do.
 #[derive(Debug, Args)]
 pub(crate) struct AccessArgs {
-    /// Accept pushes; a store that does not exist is created
+    /// Accept pushes; the store is created if it does not exist
     #[arg(long)]
     pub(crate) writable: bool,
 
-    /// Accept deletes of tags, manifests and blobs too
+    /// Accept deletes of tags, manifests and blobs
     #[arg(long, requires = "writable")]
     pub(crate) allow_delete: bool,
 
@@ -534,7 +533,7 @@ pub(crate) struct AccessArgs {
     pub(crate) read_only: bool,
 }
 
-/// Reads `ADDRESS:PORT`, `localhost:PORT`, `:PORT` or `PORT`.
+/// Parses `ADDRESS:PORT`, `localhost:PORT`, `:PORT` or `PORT`.
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let port = |text: &str| text.parse::<u16>().ok();
     if let Ok(address) = text.parse() {

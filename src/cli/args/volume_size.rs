@@ -1,4 +1,4 @@
-//! How large a volume may be.
+//! Parses the size of a volume.
 
 /// The block size of a tar; a volume consists of whole blocks.
 const BLOCK_LEN: u64 = 512;
@@ -54,13 +54,13 @@ fn parse_len(text: &str) -> Result<u64, String> {
     let (Some((_, factor)), false) = (factor, digits.is_empty()) else {
         let media: Vec<&str> = MEDIA.iter().map(|(name, _)| *name).collect();
         return Err(format!(
-            "not a size such as `4G` or `25GB`, nor one of {}",
+            "expected a size such as `4G` or `25GB`, or one of {}",
             media.join(", ")
         ));
     };
     let len = digits.parse::<u64>().ok();
     len.and_then(|len| len.checked_mul(*factor))
-        .ok_or_else(|| "more bytes than there are".to_owned())
+        .ok_or_else(|| "the size is too large".to_owned())
 }
 
 #[cfg(test)]
@@ -92,11 +92,11 @@ mod tests {
             assert!(error.contains(expect), "{text}: {error}");
         }
         for text in ["", "G", "4 G", "4X", "-1", "1.5G", "floppy"] {
-            check(text, "not a size");
+            check(text, "expected a size");
         }
         check("0", "at least 512 bytes");
         check("511", "at least 512 bytes");
-        check("99999999999T", "more bytes than there are");
-        check("99999999999999999999", "more bytes than there are");
+        check("99999999999T", "the size is too large");
+        check("99999999999999999999", "the size is too large");
     }
 }
