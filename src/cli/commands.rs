@@ -88,8 +88,8 @@ impl Session<'_> {
         }
         if !self.drain.is_idle() {
             self.printer.message(
-                "interrupted; waiting for the chunks that are being uploaded, so that the next run \
-                 can resume after them; interrupt again to stop at once",
+                "interrupted: finishing the current upload chunks, so that the next run can resume \
+                 after them; interrupt again to stop at once",
             );
             tokio::select! {
                 result = work => return Ok(result?),

@@ -186,7 +186,7 @@ fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let n = lines.len() + names.len();
     let are = if n == 1 { "is" } else { "are" };
     let images = format_count(n_all, "image");
-    let mut text = format!("{RETRY_LIST_START}{verb}: {n} of {images} {are} still to be done\n");
+    let mut text = format!("{RETRY_LIST_START}{verb}: {n} of {images} {are} not done\n");
     text.push_str(&hod_list::write_lines(&lines));
     for name in names {
         text.push_str(&name);

@@ -57,7 +57,7 @@ impl<'a> Gatherer<'a> {
                 Ok(Line::Blank) => {}
                 Ok(Line::Section(name)) => section = Some(self.open_section(name)),
                 Ok(Line::Heading(text)) => self.warnings.push(format!(
-                    "{origin}: `{}` is taken for a comment, since a section's name is one word",
+                    "{origin}: `{}` is a comment: the name of a section is one word",
                     super::error::visible(redact::without_logins(text).as_deref().unwrap_or(text))
                 )),
                 Ok(Line::Image(image)) => self.add_image(*image, section.clone(), origin),

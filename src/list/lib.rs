@@ -197,9 +197,7 @@ mod tests {
         assert_eq!(list.lines[0].stem().section.as_deref(), Some("a"));
         assert_eq!(
             list.warnings,
-            [
-                "lists/a.txt:2: `## two words` is taken for a comment, since a section's name is one word"
-            ]
+            ["lists/a.txt:2: `## two words` is a comment: the name of a section is one word"]
         );
     }
 

@@ -185,7 +185,7 @@ pub(super) async fn await_at_registry(
     }
     let target = sink.registry().to_string();
     cx.stage(&format!(
-        "asking {target} for {} that are not here",
+        "checking {} of the base at {target}",
         format_count(lacking.len(), "blob")
     ));
     let base = base_of(document);

@@ -138,7 +138,7 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
 
 fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     match found {
-        None if files.is_empty() => "none; no login file exists".to_owned(),
+        None if files.is_empty() => "none: no login file found".to_owned(),
         None => none_in("none", files),
         Some(found) => {
             let who = match found.login.username() {
@@ -167,7 +167,7 @@ fn add_route(findings: &mut Observations, route: &Route) {
         Security::Unverified => findings.add(
             "address",
             ObservationStatus::Warning,
-            format!("{url}, whose certificate is not verified"),
+            format!("{url}, without verifying its certificate"),
         ),
         Security::Plain => findings.add(
             "address",
@@ -177,13 +177,13 @@ fn add_route(findings: &mut Observations, route: &Route) {
     }
     if route.security != Security::Plain {
         let shown = |path: &PathBuf| format!("`{}`", path.display());
-        let mut text = "those of the system".to_owned();
+        let mut text = "system".to_owned();
         for path in &route.ca_files {
             text = format!("{text}, {}", shown(path));
         }
         match (&route.certs_dir, route.ca_files.is_empty()) {
             (Some(dir), true) => text = format!("{text}; none in {}", shown(dir)),
-            (None, _) => text += "; no `certs.d` has the host",
+            (None, _) => text += "; none for this host in a `certs.d`",
             _ => {}
         }
         findings.add("authorities", ObservationStatus::Set, text);
@@ -235,7 +235,7 @@ async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Opt
                 && let Some(shown) = client.shown_certificate(registry).await
             {
                 let text = format!(
-                    "`{}`, issued by `{}`, good until {}",
+                    "`{}`, issued by `{}`, valid until {}",
                     shown.subject, shown.issuer, shown.expires
                 );
                 findings.add("server", ObservationStatus::Warning, text);
@@ -247,7 +247,10 @@ async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Opt
     let address = address.unwrap_or_else(|| "it answers".to_owned());
     findings.add("connection", ObservationStatus::Ok, address);
     if let Some(shown) = &greeting.certificate {
-        let text = format!("issued by `{}`, good until {}", shown.issuer, shown.expires);
+        let text = format!(
+            "issued by `{}`, valid until {}",
+            shown.issuer, shown.expires
+        );
         findings.add("server", ObservationStatus::Ok, text);
     }
     add_greeting(findings, &greeting);
@@ -284,7 +287,7 @@ async fn add_repository(
         }
         // It may be a prefix, or the first push is yet to come.
         Err(error) if error.status() == Some(404) => {
-            let text = format!("`{name}` has no images itself; a push creates it");
+            let text = format!("`{name}` has no images; a push creates it");
             findings.add("repository", ObservationStatus::Set, text);
         }
         Err(error) => findings.fail("repository", &error),
@@ -313,7 +316,7 @@ async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> boo
             if info.and_then(|info| info.read_only) == Some(true) {
                 findings.refuse_push(
                     "read-only",
-                    "Harbor is in read-only mode, and takes nothing",
+                    "Harbor is in read-only mode and accepts no pushes",
                 );
             }
         }
@@ -362,19 +365,16 @@ async fn add_project(
             return false;
         }
         _ if kind == ProjectKind::ProxyCache => {
-            let text = format!(
-                "`{shown}` is a cache of another registry: it can be pulled from, and nothing can \
-                 be pushed into it"
-            );
+            let text = format!("`{shown}` is a proxy cache: it accepts pulls, but no pushes");
             findings.refuse_push("project", text);
         }
         (_, Some(true)) => {
             findings.pushable.get_or_insert(true);
-            let text = format!("`{shown}` exists, and `{user}` may push into it");
+            let text = format!("`{shown}` exists, and `{user}` can push to it");
             findings.add("project", ObservationStatus::Ok, text);
         }
         (Some(true), Some(false)) => {
-            let text = format!("`{shown}` exists, and `{user}` may not push into it");
+            let text = format!("`{shown}` exists, but `{user}` cannot push to it");
             findings.refuse_push("project", text);
         }
         (Some(true), None) => {
@@ -382,11 +382,11 @@ async fn add_project(
             findings.add("project", ObservationStatus::Ok, text);
         }
         (None, Some(false)) => {
-            let text = format!("`{shown}` does not exist, or `{user}` may not push into it");
+            let text = format!("`{shown}` does not exist, or `{user}` cannot push to it");
             findings.refuse_push("project", text);
         }
         (None, None) => {
-            let text = format!("`{user}` may not see whether `{shown}` exists");
+            let text = format!("`{user}` is not allowed to check whether `{shown}` exists");
             findings.add("project", ObservationStatus::Warning, text);
         }
     }
@@ -397,14 +397,14 @@ fn add_greeting(findings: &mut Observations, greeting: &Greeting) {
     let status = greeting.status;
     let text = match &greeting.wants {
         Wants::Nothing if status == 200 => "no login required".to_owned(),
-        Wants::Nothing => format!("{status}, without saying how to log in"),
-        Wants::Password => "asks for user and password".to_owned(),
+        Wants::Nothing => format!("{status}, without a login challenge"),
+        Wants::Password => "requires a user and password".to_owned(),
         Wants::Token { realm, service } => {
             let service = service
                 .as_ref()
                 .map(|service| format!(", service `{service}`"));
             format!(
-                "asks for a token from `{realm}`{}",
+                "requires a token from `{realm}`{}",
                 service.unwrap_or_default()
             )
         }
@@ -429,7 +429,7 @@ async fn add_login(
         if greeting.wants == Wants::Nothing {
             return true;
         }
-        let text = "none: what is public can be read, and nothing written";
+        let text = "not logged in: only public images can be pulled, and nothing can be pushed";
         findings.add("logged in", ObservationStatus::Warning, text);
         if let Some(finding) = findings.found.last_mut() {
             finding.hint = Some(format!("log in with `hod login {registry}`"));
@@ -440,7 +440,7 @@ async fn add_login(
         findings.add(
             "logged in",
             ObservationStatus::Set,
-            "with a token, which is not tried here",
+            "with a token, which `hod doctor` does not test",
         );
         return true;
     }

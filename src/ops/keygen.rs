@@ -38,7 +38,7 @@ pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutco
     let paths = [secret_path.clone(), public_path.clone()];
     hod_bridge::run(move || require_new(&paths)).await?;
     if options.password.is_some() {
-        cx.stage("sealing the secret key");
+        cx.stage("encrypting the secret key");
     }
     let password = options.password.clone();
     let is_sealed = password.is_some();

@@ -23,15 +23,15 @@ pub struct LoginOutcome {
     pub kept: Kept,
 }
 
-/// Keeps a login after the registry has taken it; refused, it is not kept.
+/// Verifies a login at the registry, then stores it; a refused login is not stored.
 pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
     let registry = &options.registry;
-    cx.stage(&format!("asking {registry} whether it takes the login"));
+    cx.stage(&format!("verifying the login at {registry}"));
     let check = options.client.check_login(registry, &options.login).await?;
     match &check {
         LoginCheck::Accepted => {}
         LoginCheck::NotNeeded => cx.warn(&format!(
-            "`{registry}` does not ask for logins, so this one could not be checked"
+            "`{registry}` requires no login, so this one was stored without verification"
         )),
         LoginCheck::Refused(said) => {
             return Err(OpsError::LoginRefused {

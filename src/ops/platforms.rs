@@ -143,8 +143,8 @@ pub(super) fn warn_of(cx: &Context, partial: &[&Resolved], advice: &str) {
         texts.push(format!("and {} more", partial.len() - texts.len()));
     }
     cx.warn(&format!(
-        "{} an index that lists manifests which are not carried: {}. Harbor refuses such an index, \
-         and so do most registries; {advice}",
+        "{} an index with manifests that are not carried: {}. Harbor and most other registries refuse \
+         such an index; {advice}",
         match partial.len() {
             1 => "1 image has".to_owned(),
             n => format!("{} have", format_count(n, "image")),

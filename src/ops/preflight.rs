@@ -147,7 +147,7 @@ impl<'a> Look<'a> {
         let Some(first) = plan.images.first() else {
             return look;
         };
-        cx.stage(&format!("looking at {registry}"));
+        cx.stage(&format!("checking {registry}"));
         let destination = &first.wanted.destination;
         let repo = Repo {
             registry: registry.clone(),
@@ -219,7 +219,7 @@ impl<'a> Look<'a> {
             };
             let user = self.client.username(&repo).unwrap_or_default();
             self.cx.note(&format!(
-                "`{user}` may not see everything at `{}`; not checked: {}",
+                "`{user}` is not allowed to make all checks at `{}`; not checked: {}",
                 self.registry,
                 self.unseen.join(", ")
             ));

@@ -323,7 +323,7 @@ async fn ask_all(
         let asked = asked.map(|asked| (asked.repos.as_slice(), &asked.at));
         check_source(cx, client, asked).await?;
     }
-    cx.stage(&format!("asking {name} what it has"));
+    cx.stage(&format!("listing the content of {name}"));
     let finder = &ReferrerFinder::new(client.clone());
     let finder = (referrers == ReferrerMode::Carry).then_some(finder);
     let mut answers = futures_util::stream::iter(&asked)
@@ -365,10 +365,10 @@ async fn ask_all(
         });
     }
     if found.n_images == 0 && !found.absent.is_empty() {
-        // As it is before the first delivery, or where the prefix is misspelt.
+        // This is normal before the first delivery, or the prefix is misspelled.
         cx.warn(&format!(
-            "none of the {} was found at `{name}`, so that the next bundle will carry all of them; \
-             `hod ls` shows what is there",
+            "none of the {} found at `{name}`: the next bundle will contain all of them; `hod ls` \
+             shows what the registry has",
             format_count(found.absent.len(), "image"),
         ));
     }
@@ -389,7 +389,7 @@ async fn claim_blobs(
     found: &mut Found,
 ) {
     let n = format_count(named.len(), "blob");
-    cx.stage(&format!("asking {name} for {n}"));
+    cx.stage(&format!("checking {n} at {name}"));
     let mut answers = futures_util::stream::iter(named)
         .map(|((repo, digest), named)| async move {
             let blob = Descriptor::new(MediaType::new(""), digest, named.len);
@@ -497,7 +497,7 @@ async fn listed(
     let mut asked = Vec::with_capacity(list.lines.len());
     for line in list.patterns() {
         let repo = place(&line.stem)?;
-        cx.stage(&format!("asking {registry} for the tags of {}", repo.name));
+        cx.stage(&format!("listing the tags of {repo}"));
         let tags = match client.list_tags(&repo).await {
             Err(error) if error.status() == Some(404) => Vec::new(),
             Err(error) => {
@@ -539,7 +539,7 @@ async fn tagged(
     found: &mut Found,
 ) -> Result<Vec<Asked>, OpsError> {
     let (registry, client) = (&holder.registry, &holder.client);
-    cx.stage(&format!("asking {registry} for its repositories"));
+    cx.stage(&format!("listing the repositories of {registry}"));
     let prefix = holder.prefix.as_ref();
     let listed = tags(client, registry, prefix).await;
     let listed = listed.map_err(|error| no_catalog(registry, error, Undone::Receipt))?;

@@ -127,7 +127,7 @@ fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> 
         return Err(OpsError::Exposed { address, lacking });
     }
     cx.warn(&format!(
-        "{address} can be reached from other machines, without {lacking}"
+        "other machines can reach {address} without {lacking}"
     ));
     Ok(())
 }

@@ -66,7 +66,7 @@ pub(super) async fn get(
                 .insert(header::CONTENT_RANGE, ascii(range));
         }
         Asked::Unsatisfiable => {
-            let error = ApiError::new(Code::RangeInvalid, format!("the blob has {total} bytes"));
+            let error = ApiError::new(Code::RangeInvalid, format!("the blob is {total} bytes"));
             let range = ascii(format_args!("bytes */{total}"));
             return Err(error.with_header(header::CONTENT_RANGE, range));
         }
@@ -103,7 +103,7 @@ pub(super) async fn delete(
             let manifest = store.read_manifest(&revision)?;
             let mut blobs = manifest.iter().flat_map(Manifest::blobs);
             if blobs.any(|blob| blob.digest == digest) {
-                let message = format!("manifest `{revision}` needs the blob: delete that first");
+                let message = format!("manifest `{revision}` requires the blob: delete it first");
                 return Err(ApiError::new(Code::BlobUsed, message));
             }
         }
@@ -117,6 +117,6 @@ pub(super) async fn delete(
 fn unknown(digest: &Digest) -> ApiError {
     ApiError::new(
         Code::BlobUnknown,
-        format!("blob `{digest}` is not in this repository"),
+        format!("blob `{digest}` not found in this repository"),
     )
 }

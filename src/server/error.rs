@@ -204,7 +204,7 @@ impl ApiError {
         let told = if is_full {
             Self::new(Code::NoSpace, "no space left on the registry's disk")
         } else {
-            let message = "the registry's storage failed; its log says how";
+            let message = "the storage of the registry failed; see its log";
             Self::new(Code::Unknown, message)
         };
         Self {

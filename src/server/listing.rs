@@ -23,7 +23,7 @@ pub(super) async fn tags(
     let tags = hod_bridge::run(move || {
         let tags = content.tags(&name)?;
         if tags.is_empty() && content.revisions(&name)?.is_empty() {
-            let message = format!("there is no repository `{name}`");
+            let message = format!("repository `{name}` not found");
             return Err(ApiError::new(Code::NameUnknown, message));
         }
         Ok(tags)

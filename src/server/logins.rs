@@ -87,7 +87,7 @@ impl Logins {
         let (logins, name) = (Arc::clone(self), user.clone());
         let is_right = hod_bridge::run(move || logins.verify(&name, &password)).await;
         if !is_right {
-            return Err(challenge("the user name or the password is wrong"));
+            return Err(challenge("wrong user name or password"));
         }
         let mut known = self.known();
         if known.len() >= KNOWN_MAX {

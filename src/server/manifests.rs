@@ -158,15 +158,16 @@ fn parse(bytes: Bytes, target: &Target, headers: &HeaderMap) -> Result<Manifest,
             Manifest::parse_as(bytes, digest.clone(), None)
         }
         Target::Digest(digest) => {
-            let message = format!("the bytes do not have the digest `{digest}`");
+            let message = format!("the content does not have digest `{digest}`");
             return Err(ApiError::new(Code::DigestInvalid, message));
         }
     };
     let manifest = parsed.map_err(|error| invalid(error.to_string()))?;
-    let media_type = content_type(&manifest).map_err(|_| invalid("bad media type".to_owned()))?;
+    let media_type =
+        content_type(&manifest).map_err(|_| invalid("invalid media type".to_owned()))?;
     match header_text(headers, header::CONTENT_TYPE) {
         Some(declared) if !is_media_type(declared, &media_type) => Err(invalid(format!(
-            "Content-Type is `{declared}`, and the manifest is `{}`",
+            "Content-Type is `{declared}`, but the media type of the manifest is `{}`",
             manifest.media_type()
         ))),
         _ => Ok(manifest),
@@ -249,7 +250,7 @@ fn check_references(
         check(child, len);
     }
     if !wrong.is_empty() {
-        let message = "the manifest gives a size that the blob does not have";
+        let message = "a size in the manifest is not the size of the blob";
         return Err(ApiError::each(Code::SizeInvalid, message, wrong));
     }
     if absent.is_empty() || n_blobs_absent == 0 && n_children_present > 0 {
@@ -257,7 +258,7 @@ fn check_references(
     }
     Err(ApiError::each(
         Code::ManifestBlobUnknown,
-        "the manifest refers to what is not in this repository",
+        "the manifest refers to blobs or manifests that are not in this repository",
         absent,
     ))
 }
@@ -301,7 +302,7 @@ fn unknown(repository: &RepositoryName, target: &Target) -> ApiError {
     };
     ApiError::new(
         Code::ManifestUnknown,
-        format!("there is no manifest `{name}` in `{repository}`"),
+        format!("manifest `{name}` not found in `{repository}`"),
     )
 }
 

@@ -70,7 +70,7 @@ pub(super) fn check_origin(
     if is_ours {
         return Ok(());
     }
-    let message = "the request comes from a page of another origin";
+    let message = "the request comes from a web page of another origin";
     Err(ApiError::new(Code::Denied, message))
 }
 

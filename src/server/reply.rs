@@ -126,7 +126,7 @@ pub(super) fn chunks(body: Body) -> impl Stream<Item = Result<Bytes, ApiError>> 
             Ok(None) => return None,
             Ok(Some(Ok(bytes))) => Ok(bytes),
             Ok(Some(Err(error))) => Err(cut(&error.to_string())),
-            Err(_) => Err(cut("nothing came for two minutes")),
+            Err(_) => Err(cut("no data for two minutes")),
         };
         Some((item, stream))
     })

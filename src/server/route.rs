@@ -128,7 +128,7 @@ fn repository(components: &[&str]) -> Result<RepositoryName, ApiError> {
 }
 
 fn no_such_endpoint() -> ApiError {
-    ApiError::new(Code::NotFound, "there is no such endpoint")
+    ApiError::new(Code::NotFound, "endpoint not found")
 }
 
 /// Decodes `%3A` and the like; `None` for a bad escape or what is not UTF-8.

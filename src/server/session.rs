@@ -119,7 +119,7 @@ impl Session {
         let Ok(mut turn) = tokio::time::timeout(TURN_WAIT_MAX, lock).await else {
             return Err(ApiError::new(
                 Code::UploadBusy,
-                "another request of this upload is still going on",
+                "another request of this upload is still running",
             ));
         };
         if turn.ended {
@@ -169,10 +169,7 @@ impl Arrived {
 }
 
 fn unknown() -> ApiError {
-    ApiError::new(
-        Code::BlobUploadUnknown,
-        "there is no such upload, or it has ended",
-    )
+    ApiError::new(Code::BlobUploadUnknown, "upload not found, or it has ended")
 }
 
 /// Ends the session that was idle for longest among those without bytes, which its client has most
@@ -186,7 +183,7 @@ fn make_room(sessions: &mut HashMap<String, Arc<Session>>) -> Result<(), ApiErro
         may_go.then(|| (is_empty, idle, session.id.clone()))
     });
     let Some((.., id)) = idle.max() else {
-        let message = format!("{SESSIONS_MAX} uploads are open already");
+        let message = format!("{SESSIONS_MAX} uploads are already open");
         return Err(ApiError::new(Code::TooManyRequests, message)
             .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
     };

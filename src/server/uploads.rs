@@ -81,7 +81,7 @@ pub(super) async fn append(
         server.sessions.end(session, &mut turn);
         return Err(ApiError::new(
             Code::SizeInvalid,
-            "the chunk is not as long as its Content-Range says; the upload has ended",
+            "the length of the chunk is not that of Content-Range; the upload has ended",
         ));
     }
     Ok(progress(StatusCode::ACCEPTED, session, len))
@@ -204,7 +204,7 @@ fn commit(
         Ok(()) => Ok(store.link_blob(repository, digest)?),
         Err(StoreError::Content(ContentMismatch::Digest { actual, .. })) => Err(ApiError::new(
             Code::DigestInvalid,
-            format!("the bytes have the digest `{actual}`, not `{digest}`"),
+            format!("expected digest `{digest}`, found `{actual}`"),
         )),
         Err(error) => Err(error.into()),
     }
@@ -230,7 +230,7 @@ fn chunk_range(
         let error = ApiError::new(
             Code::RangeInvalid,
             format!(
-                "{len} bytes have arrived, and the chunk starts at {}",
+                "expected a chunk that starts at {len}, found {}",
                 range.start
             ),
         );
@@ -242,7 +242,7 @@ fn chunk_range(
         Some(length) if length != range.len => Err(ApiError::new(
             Code::SizeInvalid,
             format!(
-                "Content-Length is {length}, and Content-Range has {} bytes",
+                "Content-Length is {length}, but Content-Range has {} bytes",
                 range.len
             ),
         )),

@@ -52,7 +52,7 @@ pub fn join(images: &mut [Resolved]) -> Vec<String> {
                 ReferrerTagKind::Cosign => {
                     if referrer.top().digest() != other.top().digest() {
                         notes.push(format!(
-                            "{}:{}: of two, that of {} is carried",
+                            "{}:{}: two signatures found; using that of {}",
                             key.0, key.1, images[first].wanted.name
                         ));
                     }
@@ -259,7 +259,7 @@ impl<'a> Finder<'a> {
             .map(|(tag, at)| async move {
                 let manifest = remote_source.fetch(repo, &at).await?;
                 if manifest.is_none() {
-                    let text = format!("{repo}: `{at}` is listed as about `{subject}` and is gone");
+                    let text = format!("{repo}: referrer `{at}` of `{subject}` not found");
                     self.reporter.event(Event::Warning { text: &text });
                 }
                 Ok::<_, TransferError>(manifest.map(|manifest| Found {
@@ -281,7 +281,8 @@ impl<'a> Finder<'a> {
             let digest = other.manifest.digest();
             if !about.iter().any(|found| found.manifest.digest() == digest) {
                 let text = format!(
-                    "{repo}: left out: `{digest}` is listed as about `{subject}` and does not say so"
+                    "{repo}: left out `{digest}`: it is listed as a referrer of `{subject}`, but its \
+                     subject is another"
                 );
                 self.reporter.event(Event::Warning { text: &text });
             }

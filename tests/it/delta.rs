@@ -169,7 +169,7 @@ fn what_the_target_has_is_left_out_and_counted_on() {
     assert!(
         output
             .stderr
-            .contains("left out, which the target must have")
+            .contains("left out: the target must have them")
     );
 }
 

@@ -143,9 +143,9 @@ fn people_are_told_in_words() {
         "3 images would be packed: ",
         "unique blobs in ",
         " volumes, ",
-        " saved by sharing; it takes about ",
+        " saved by sharing; packing takes about ",
         " free on the disk of `b.tar`",
-        "the target needs ",
+        "the target requires ",
         "(by project: app 688.9 KiB, library 688.9 KiB, web ",
     ] {
         assert!(text.contains(part), "{part}: {text}");

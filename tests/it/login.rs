@@ -133,7 +133,7 @@ fn skopeo_and_hod_read_each_others_logins() {
     let who = skopeo::run(&env, &format!("login --get-login {host}")).success();
     assert_eq!(who.stdout.trim(), USER);
     let out = env.run_line(&format!("logout {host}")).success();
-    assert!(!out.stderr.contains("still logged in"), "{}", out.stderr);
+    assert!(!out.stderr.contains("another login"), "{}", out.stderr);
     let _ = skopeo::run(&env, &inspect).exits(1);
     let _ = env.run_line(&pull_line(host)).exits(5);
 
@@ -148,7 +148,11 @@ fn skopeo_and_hod_read_each_others_logins() {
     assert!(out.stderr.contains("has no login for"), "{}", out.stderr);
     let _ = login(&env, host).success();
     let out = env.run_line(&format!("logout {host}")).success();
-    assert!(out.stderr.contains("still logged in to"), "{}", out.stderr);
+    assert!(
+        out.stderr.contains("there is another login for"),
+        "{}",
+        out.stderr
+    );
     let _ = skopeo::run(&env, &format!("logout {host}")).success();
     let none = env.run_line(&format!("login --get-login {host}")).exits(1);
     assert!(none.stderr.contains("has no login for"), "{}", none.stderr);
@@ -183,7 +187,11 @@ fn a_login_is_checked_before_it_is_kept() {
         env.write("list.txt", "team/app:1\n");
         let _ = env.run_line(&pull_line(host)).success();
         let all = env.run_line("logout --all").success();
-        assert!(all.stderr.contains("forgot 1 login of"), "{}", all.stderr);
+        assert!(
+            all.stderr.contains("removed 1 login from"),
+            "{}",
+            all.stderr
+        );
         assert!(!config(&env).contains(&encoded(PASSWORD)));
     }
 }
@@ -193,7 +201,7 @@ fn an_open_registry_cannot_check() {
     let (env, registry) = (TestEnv::new(), TestRegistry::start());
     let output = login(&env, registry.host()).success();
     assert!(
-        output.stderr.contains("does not ask for logins"),
+        output.stderr.contains("requires no login"),
         "{}",
         output.stderr
     );
@@ -579,7 +587,7 @@ fn a_person_is_asked_on_a_terminal() {
     let line = format!("{} --creds-stdin", pull_line(host));
     let output = on_a_terminal(&env, &line, &format!("{USER}:{PASSWORD}\n")).success();
     let said = &output.stdout;
-    assert!(said.contains("USER:PASSWORD (it is not shown):"), "{said}");
+    assert!(said.contains("USER:PASSWORD (not shown):"), "{said}");
     assert!(said.trim_end().ends_with("\necho"), "{said}");
 }
 
@@ -599,7 +607,7 @@ fn what_a_killed_login_left_is_removed_by_the_next() {
     file.set_permissions(permissions).unwrap();
     // The same login: the file need not be written, and is its owner's alone all the same.
     let said = login(&env, registry.host()).success().stderr;
-    assert!(said.contains("readable by you alone"), "{said}");
+    assert!(said.contains("readable only by you"), "{said}");
     assert_eq!(config(&env), before);
     assert_eq!(mode(&path) & 0o777, 0o600);
     assert!(hod_fsx::try_stat(&killed).unwrap().is_none());

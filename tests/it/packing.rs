@@ -232,7 +232,7 @@ fn more_files_are_carried_than_can_be_open() {
 #[test]
 fn volumes_of_an_earlier_bundle_are_named() {
     let env = with_large_layers();
-    let said = "left by an earlier bundle";
+    let said = "of an earlier bundle, not of this one";
     let pack = "pack --force store --output a/b.tar";
     env.write("a/b.c.004.tar", "of another name");
     let output = env
@@ -277,7 +277,7 @@ fn volumes_of_an_earlier_bundle_are_named() {
 #[test]
 fn files_that_no_earlier_bundle_left_are_not_named() {
     let env = with_large_layers();
-    let said = "left by an earlier bundle";
+    let said = "of an earlier bundle, not of this one";
     let quiet = |line: &str| {
         let output = env.run_line(line).success();
         assert!(!output.stderr.contains(said), "{line}: {}", output.stderr);

@@ -86,7 +86,7 @@ fn some_fail_and_the_rest_is_done_later() {
     assert_eq!(
         env.read("retry.txt"),
         format!(
-            "# hod pull: 2 of 3 images are still to be done\n\
+            "# hod pull: 2 of 3 images are not done\n\
              ##site\napp/b:1@{pin} moved/b:2 platform=linux/amd64,linux/arm64\n\
              ##more\napp/c:latest\n"
         )
@@ -107,7 +107,7 @@ fn some_fail_and_the_rest_is_done_later() {
     assert_eq!(source.count("GET", path_contains("/app/a/")), 0);
     assert_eq!(
         env.read("retry.txt"),
-        "# hod pull: 0 of 2 images are still to be done\n"
+        "# hod pull: 0 of 2 images are not done\n"
     );
     let expect = format!("moved/b:2 {pin}\napp/c:latest {}\n", amd.digest());
     assert_eq!(env.read("digests.txt"), expect);
@@ -132,7 +132,7 @@ fn a_push_goes_on_with_its_retry_list() {
     assert_eq!(report["images"][1]["destination"], "x/app/b:1");
     assert_eq!(
         env.read("retry.txt"),
-        "# hod push: 1 of 3 images is still to be done\napp/b:1\n"
+        "# hod push: 1 of 3 images is not done\napp/b:1\n"
     );
     target.heal();
     for only in ["@retry.txt", "retry.txt"] {
@@ -185,7 +185,7 @@ fn a_run_that_is_refused_reports_it() {
     assert_eq!(suite.cases[0].kind, "not-found");
     assert_eq!(
         env.read("retry.txt"),
-        "# hod push: 2 of 2 images are still to be done\napp/a:1\napp/missing:1\n"
+        "# hod push: 2 of 2 images are not done\napp/a:1\napp/missing:1\n"
     );
     assert_eq!(env.read("digests.txt"), "");
     // Without a list, all of the source is still to be done.
@@ -193,7 +193,7 @@ fn a_run_that_is_refused_reports_it() {
     let _ = env.run_line(line).exits(5);
     assert_eq!(
         env.read("retry.txt"),
-        "# hod export: 3 of 3 images are still to be done\napp/a:1\napp/b:1\napp/c:1\n"
+        "# hod export: 3 of 3 images are not done\napp/a:1\napp/b:1\napp/c:1\n"
     );
     // And a list that cannot be read names nothing.
     env.write("bad.txt", "A/B:1\n");

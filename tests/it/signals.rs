@@ -144,7 +144,7 @@ fn an_interrupted_run_writes_its_results() {
         assert_eq!(report["images"][1]["status"], "not-done");
         assert_eq!(
             env.read("retry.txt"),
-            "# hod pull: 1 of 2 images is still to be done\napp/b:1\n"
+            "# hod pull: 1 of 2 images is not done\napp/b:1\n"
         );
         assert_eq!(env.read("d.txt"), "");
         source.heal();
@@ -152,7 +152,7 @@ fn an_interrupted_run_writes_its_results() {
     let _ = env.run_line(&line("INT")).success();
     assert_eq!(
         env.read("retry.txt"),
-        "# hod pull: 0 of 2 images are still to be done\n"
+        "# hod pull: 0 of 2 images are not done\n"
     );
 }
 

@@ -486,7 +486,7 @@ fn after_a_kill_only_the_rest_is_fetched() {
     assert_eq!(gets[0].status, 206);
     assert_eq!(gets[0].len_down, site.len() - 5 * MIB);
     assert!(
-        output.stderr.contains("5.0 MiB kept from before"),
+        output.stderr.contains("5.0 MiB resumed"),
         "{}",
         output.stderr
     );

@@ -87,7 +87,7 @@ fn the_history_says_what_made_a_layer() {
     let digest = &layers[1].blob.digest;
     let text = env.run_line(&format!("why {digest} site.tar")).success();
     assert!(
-        text.stdout.contains("made by RUN make   install\n"),
+        text.stdout.contains("created by RUN make   install\n"),
         "{}",
         text.stdout
     );

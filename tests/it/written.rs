@@ -167,7 +167,7 @@ fn a_tree_with_other_images_is_added_to_only_when_asked() {
     assert_eq!(tree(&env.path("tree")), first);
     let added = select("b.txt", "--add").success().stderr;
     assert!(
-        added.contains("`tree` now has 3 images, 2 of them from before"),
+        added.contains("`tree` now has 3 images, 2 of them from earlier runs"),
         "{added}"
     );
     assert_eq!(names(), "a/one:1 a/two:1 b/three:1");

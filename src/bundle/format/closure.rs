@@ -115,7 +115,7 @@ impl<'a> Closure<'a> {
         }
         if n_absent > 0 && problems.is_empty() {
             findings.notes.push(format!(
-                "image `{}` carries {} of the {n_children} manifests of its index",
+                "image `{}` has {} of the {n_children} manifests of its index",
                 image.name(),
                 n_children - n_absent,
             ));

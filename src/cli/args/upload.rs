@@ -47,10 +47,7 @@ fn parse_chunk_len(text: &str) -> Result<ChunkLen, String> {
     let number: u64 = digits.parse().map_err(|_| expected())?;
     let len = number.checked_mul(factor).ok_or_else(expected)?;
     match len {
-        1..CHUNK_LEN_MIN => Err(format!(
-            "a chunk is at least {} KiB",
-            CHUNK_LEN_MIN / 1024
-        )),
+        1..CHUNK_LEN_MIN => Err(format!("a chunk is at least {} KiB", CHUNK_LEN_MIN / 1024)),
         len => Ok(ChunkLen(len)),
     }
 }

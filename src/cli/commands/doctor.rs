@@ -59,7 +59,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     }
     let registry = &found.registry;
     if !found.usable {
-        printer.message(&format!("`{registry}` is not usable with these settings"));
+        printer.message(&format!("`{registry}` cannot be used with these settings"));
         return Ok(Exit::Failed);
     }
     printer.message(&match found.pushable {

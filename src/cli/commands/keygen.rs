@@ -24,12 +24,12 @@ pub(super) async fn run(session: &Session<'_>, args: &KeygenArgs) -> Result<Exit
         ResultFormat::Text => printer.result(&made.public_key_text)?,
     }
     let sealed = if made.is_sealed {
-        "sealed with the password"
+        "encrypted with the password"
     } else {
         "not encrypted: anyone who can read it can sign"
     };
     printer.message(&format!(
-        "made key `{}`: `{}` is the secret key, {sealed}; `{}` is for those who verify",
+        "created key `{}`: the secret key is `{}`, {sealed}; the public key is `{}`",
         made.key_id,
         made.secret_key.display(),
         made.public_key.display(),

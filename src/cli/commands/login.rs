@@ -51,12 +51,12 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
     let path = options.file.path().display();
     session.printer.message(&match outcome.kept {
         Kept::InFile => format!(
-            "logged in to `{}` as `{user}`; the password is in `{path}`, readable by you alone and \
-             not encrypted",
+            "logged in to `{}` as `{user}`; the password is in `{path}`, not encrypted, readable only \
+             by you",
             args.registry
         ),
         Kept::InHelper(helper) => format!(
-            "logged in to `{}` as `{user}`; the password is kept by `docker-credential-{helper}`",
+            "logged in to `{}` as `{user}`; `docker-credential-{helper}` stores the password",
             args.registry
         ),
     });
@@ -82,7 +82,9 @@ async fn given_login(
     let username = match given {
         Some((by, username)) => settings::require_user(by, username)?,
         None if is_person => {
-            session.printer.message(&format!("user for `{registry}`:"));
+            session
+                .printer
+                .message(&format!("user name for `{registry}`:"));
             ask(Echo::Shown).await?
         }
         None => return Err(CommandError::NobodyToAsk { what: "user" }),
@@ -93,7 +95,7 @@ async fn given_login(
         password
     } else if is_person {
         let printer = session.printer;
-        printer.message(&format!("password of `{username}` (it is not shown):"));
+        printer.message(&format!("password of `{username}` (not shown):"));
         ask(Echo::Hidden).await?
     } else {
         return Err(CommandError::NobodyToAsk { what: "password" });

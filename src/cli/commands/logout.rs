@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
     let path = options.file.path().display();
     match &options.scope {
         LogoutScope::All => session.printer.message(&format!(
-            "forgot {} of `{path}`",
+            "removed {} from `{path}`",
             format_count(outcome.n_forgotten, "login")
         )),
         LogoutScope::One {
@@ -33,15 +33,15 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
             let name = args.registry.as_deref().unwrap_or_default();
             session
                 .printer
-                .message(&format!("removed the login for `{name}` in `{path}`"));
+                .message(&format!("removed the login for `{name}` from `{path}`"));
             let rest = settings::stored_credentials(
                 args.authfile.as_deref(),
                 session.reporter().as_ref(),
             )?;
             if let Some(origin) = rest.origin(registry, repository.as_ref()) {
-                session
-                    .printer
-                    .warning(&format!("`{name}` is still logged in to, by {origin}"));
+                session.printer.warning(&format!(
+                    "there is another login for `{name}`, from {origin}"
+                ));
             }
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     }
     printer.message(&said);
     for number in found.volumes.iter().flat_map(|volumes| &volumes.missing) {
-        printer.note(&format!("volume {number} is not here"));
+        printer.note(&format!("volume {number} not found"));
     }
     if let Some(signature) = &found.signature {
         printer.message(&format!("`{}` {signature}", args.source.display()));

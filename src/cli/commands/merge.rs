@@ -55,7 +55,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
     let base = if merged.base_blobs > 0 {
         let n = format_count(merged.base_blobs, "blob");
         let len = format_len(merged.base_bytes);
-        format!("; {n} ({len}) are in none of them, and the target must have them")
+        format!("; the target must have {n} ({len}) that none of them contains")
     } else {
         String::new()
     };

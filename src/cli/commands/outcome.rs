@@ -299,10 +299,10 @@ fn of_target(image: &ImageReport, effect: Effect) -> String {
         (Some(Target::New), _) if is_planned => " (new)".to_owned(),
         (Some(Target::Unchanged), _) if is_planned => match image.status {
             ImageStatus::Unchanged => " (unchanged)".to_owned(),
-            _ => " (unchanged, and not complete)".to_owned(),
+            _ => " (unchanged, incomplete)".to_owned(),
         },
         (Some(Target::Unreadable), _) if is_planned => {
-            " (cannot be read because of policy)".to_owned()
+            " (cannot be read because of a policy)".to_owned()
         }
         _ => String::new(),
     }
@@ -337,7 +337,7 @@ impl fmt::Display for BatchFailed<'_> {
             _ => parts.push(format!("{n_failed} failed")),
         }
         if n_waiting > 0 {
-            parts.push(format!("{n_waiting} to come with other volumes"));
+            parts.push(format!("{n_waiting} waiting for other volumes"));
         }
         let separator = if n_not_tried > 0 {
             parts.push(format!("{n_not_tried} not tried"));
@@ -349,7 +349,7 @@ impl fmt::Display for BatchFailed<'_> {
         let groups = failures::groups(self.outcome);
         // When nothing came through for one reason, which images that were says nothing.
         if let ([group], true) = (groups.as_slice(), n_failed == n_all && n_all > 1) {
-            return write!(f, ", all for one reason\n  {}", group.text);
+            return write!(f, ", all for the same reason\n  {}", group.text);
         }
         for group in groups {
             write!(f, "\n  {group}")?;
@@ -407,8 +407,8 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
         [] => None,
         [_] => Some(named),
         _ => Some(format!(
-            "{named} together, in one directory or with `--volume-dir`: they contain the parts of \
-             one layer"
+            "{named} together, in one directory or with `--volume-dir`: they contain parts of the \
+             same layer"
         )),
     }
 }
@@ -425,15 +425,15 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
     let is_done = |image: &ImageReport| matches!(image.status, ImageStatus::Done);
     let kept = match effect {
         Effect::Real if outcome.is_closed && outcome.images.iter().any(is_done) => {
-            "What was written has the other images. To have all in it, remove it, and run the \
-             command again when they can be had."
+            "The output has the other images. For a complete one, remove it, and run the command \
+             again when all images are available."
         }
         Effect::Real if outcome.is_closed => "Nothing was written.",
         Effect::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
-            "What was finished is kept; run the command again for the rest."
+            "Finished images are kept; run the command again for the rest."
         }
-        // The same again would end the same.
-        Effect::Real if outcome.images.iter().any(is_done) => "What was finished is kept.",
+        // Running the command again would fail in the same way.
+        Effect::Real if outcome.images.iter().any(is_done) => "Finished images are kept.",
         Effect::Real => "",
         Effect::DryRun => "This was a dry run: nothing was changed.",
     };

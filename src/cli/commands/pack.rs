@@ -221,7 +221,7 @@ fn print(
     }
     let gain = if packed.bytes < packed.tar_bytes {
         let percent = 100 - packed.bytes.saturating_mul(100) / packed.tar_bytes;
-        format!("; compressing saved {percent} %, since layers are compressed already")
+        format!("; compression saved {percent} %, because layers are compressed already")
     } else {
         String::new()
     };
@@ -241,7 +241,7 @@ fn left_out(base_blobs: usize, base_bytes: u64) -> String {
         return String::new();
     }
     let (n, len) = (format_count(base_blobs, "blob"), format_len(base_bytes));
-    format!("; {n} ({len}) left out, which the target must have")
+    format!("; {n} ({len}) left out: the target must have them")
 }
 
 fn compression(output: &Path) -> Result<Compression, CommandError> {

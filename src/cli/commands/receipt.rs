@@ -41,8 +41,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     }
     if found.n_images == 0 && found.absent.is_empty() && found.unread.is_empty() {
         printer.warning(&format!(
-            "there are no images in {}, as before a first delivery: the receipt is empty. If there \
-             should be some, check the name.",
+            "no images found in {}: the receipt is empty. This is normal before the first delivery; \
+             otherwise, check the name.",
             args.holder.display()
         ));
     }
@@ -57,7 +57,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     }
     if let Some(hint) = &found.hint {
         printer.note(&format!(
-            "{} `hod pack --since` takes an earlier bundle in place of a receipt, too.",
+            "{} `hod pack --since` also takes an earlier bundle instead of a receipt.",
             sentence(hint)
         ));
     }

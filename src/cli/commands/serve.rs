@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
         is_serving.set(true);
         announced = session.printer.result(url);
         session.printer.message(&format!(
-            "serving `{}` at {url}; Ctrl-C ends it",
+            "serving `{}` at {url}; stop it with Ctrl-C",
             args.source.display()
         ));
     };
@@ -66,7 +66,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ServeArgs) -> Result<Exit,
         session.interrupt.request(1).await;
         if is_serving.get() {
             session.printer.message(
-                "stopping as soon as the current requests have ended; interrupt again to stop at once",
+                "stopping when the current requests are finished; interrupt again to stop at once",
             );
             let _ = stop.send(());
             session.interrupt.request(2).await;

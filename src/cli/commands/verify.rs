@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     }
     let checked = match found.unhashed_bytes {
         Some(len) => format!(
-            "{} found in the right lengths and not hashed",
+            "{} found with the right length, not hashed",
             format_len(len)
         ),
         None => format!("{} hashed", format_len(found.bytes)),

@@ -45,13 +45,13 @@ fn lines(found: &WhyOutcome) -> Vec<String> {
         lines.push(format!("  {noun} {}", numbers.join(", ")));
     }
     if found.is_base {
-        lines.push("  not in the bundle, which requires it at the target".to_owned());
+        lines.push("  not in the bundle: the target must have it".to_owned());
     }
     if let Some(diff_id) = &found.diff_id {
         lines.push(format!("  diff id {diff_id}"));
     }
     if let Some(created_by) = &found.created_by {
-        lines.push(format!("  made by {}", created_by.replace('\n', " ")));
+        lines.push(format!("  created by {}", created_by.replace('\n', " ")));
     }
     let mut images: Vec<&str> = found
         .uses

@@ -252,7 +252,7 @@ pub(crate) fn require_user(by: &'static str, username: String) -> Result<String,
 pub(crate) async fn creds_stdin(reporter: &dyn Reporter) -> Result<Login, CommandError> {
     let line = if std::io::stdin().is_terminal() {
         reporter.event(Event::Note {
-            text: "type USER:PASSWORD (it is not shown):",
+            text: "USER:PASSWORD (not shown):",
         });
         ask_hidden().await?
     } else {

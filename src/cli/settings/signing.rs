@@ -143,10 +143,7 @@ pub(crate) async fn signer(
     let password = match password(args, lists).await? {
         None if is_sealed(&content) && std::io::stdin().is_terminal() => {
             reporter.event(Event::Note {
-                text: &format!(
-                    "type the password of secret key `{}` (it is not shown)",
-                    path.display()
-                ),
+                text: &format!("password of secret key `{}` (not shown):", path.display()),
             });
             Some(Password::new(ask_hidden().await?))
         }
@@ -160,7 +157,7 @@ pub(crate) async fn signer(
     if !is_sealed(&content) && stat.is_some_and(|stat| stat.is_shared()) {
         reporter.event(Event::Warning {
             text: &format!(
-                "secret key `{}` can be read by other users, and is not encrypted with a password",
+                "secret key `{}` is not encrypted, and other users can read it",
                 path.display()
             ),
         });

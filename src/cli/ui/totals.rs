@@ -62,7 +62,7 @@ impl Totals {
             });
             if self.kept_len > 0 {
                 let kept = format_len(self.kept_len);
-                parts.push(format!("{kept} kept from before"));
+                parts.push(format!("{kept} resumed"));
             }
         }
         if self.replaced_blobs > 0 {
@@ -180,7 +180,7 @@ mod tests {
         };
         assert_eq!(
             totals.summary("written", 0),
-            "written 200.0 MiB in 2 blobs (20 MiB/s), 100.0 MiB kept from before, 10.0 s"
+            "written 200.0 MiB in 2 blobs (20 MiB/s), 100.0 MiB resumed, 10.0 s"
         );
     }
 

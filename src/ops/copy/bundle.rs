@@ -267,8 +267,8 @@ fn refuse_manifests_as_blobs(cx: &Context, batch: &mut Batch) {
 fn warn_of_tool(cx: &Context, carried: &Carried) {
     if let Some(problem) = carried.left {
         cx.warn(&format!(
-            "hod is not included, because {problem}: build a static one (`make dist`), or pack with \
-             `hod pack --tool FILE` or `--no-tool`"
+            "did not add this hod to the bundle: {problem}. Build a static one (`make dist`), or pass \
+             `--tool FILE` or `--no-tool` to `hod pack`"
         ));
     }
 }

@@ -249,7 +249,7 @@ async fn compare(
     (look, mut batch, sink): (&mut Option<Look<'_>>, Batch, RegistrySink),
 ) -> Result<Compared, OpsError> {
     let (source, registry) = (input.source.as_ref(), &target.registry);
-    cx.stage(&format!("asking {registry} what it has"));
+    cx.stage(&format!("comparing with {registry}"));
     let answers = ask(&sink, &batch, (look.as_ref(), target.recheck)).await;
     if let (Some(look), Some(error)) = (look.as_mut(), refused(&answers)) {
         look.findings.push(Finding::of_error(registry, error));
@@ -348,7 +348,7 @@ async fn rehearse(
 ) -> WouldMove {
     let plan = Arc::clone(&batch.plan);
     let n_blobs = format_count(plan.blobs.len(), "blob");
-    cx.stage(&format!("asking {} for {n_blobs}", sink.registry()));
+    cx.stage(&format!("checking {n_blobs} at {}", sink.registry()));
     let plan = &plan;
     let answers: Vec<Result<bool, TransferError>> = futures_util::stream::iter(&plan.blobs)
         .enumerate()

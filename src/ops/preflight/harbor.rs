@@ -183,10 +183,10 @@ impl Look<'_> {
                 Finding::new(
                     Check::ReadOnly,
                     self.registry.as_str(),
-                    "takes nothing, since it is in read-only mode",
+                    "is in read-only mode and accepts no pushes",
                 )
                 .fix(
-                    "Harbor is read-only during maintenance; an administrator ends it \
+                    "wait until the maintenance ends, or ask an administrator to end read-only mode \
                      (Configuration, System Settings)",
                 ),
             );
@@ -224,8 +224,8 @@ impl Look<'_> {
             }
             *presence = Presence::Closed;
             let mut problem = match self.client.username(project.repo()) {
-                Some(user) => format!("`{user}` may not push into it"),
-                None => "pushing into it requires a login".to_owned(),
+                Some(user) => format!("`{user}` cannot push to it"),
+                None => "pushing to it requires a login".to_owned(),
             };
             if is_unknown {
                 problem = format!("does not exist, or {problem}");
@@ -234,9 +234,9 @@ impl Look<'_> {
                            permissions to pull and push repositories"
                 .to_owned();
             if is_unknown && self.create.is_some() {
-                problem += "; it could not be created, since Harbor's API cannot be reached";
+                problem += "; it was not created, because Harbor's API cannot be reached";
                 fix = format!(
-                    "have the proxy in front of `{}` let `/api/` through, or create the project on \
+                    "configure the proxy in front of `{}` to pass `/api/`, or create the project on \
                      Harbor's web pages; if it exists, {fix}",
                     self.registry
                 );
@@ -281,13 +281,13 @@ impl Look<'_> {
 fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Project, Finding> {
     let Some(project) = Project::of(registry, repository) else {
         return Err(
-            Finding::new(Check::Name, repository.as_str(), "names no project")
-                .fix("at a Harbor every image is in a project: pass `--project NAME`"),
+            Finding::new(Check::Name, repository.as_str(), "has no project")
+                .fix("in Harbor, every image is in a project: pass `--project NAME`"),
         );
     };
     let len = repository.as_str().len();
     if len > REPOSITORY_LEN_MAX {
-        let problem = format!("has {len} characters; Harbor's registry takes {REPOSITORY_LEN_MAX}");
+        let problem = format!("has {len} characters; Harbor allows {REPOSITORY_LEN_MAX}");
         return Err(Finding::new(Check::Name, repository.as_str(), problem)
             .fix("choose a shorter name with `--project`, `--rename` or `--strip-host`"));
     }
@@ -296,8 +296,8 @@ fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Projec
     }
     let problem = "is not a valid project name";
     Err(Finding::new(Check::Name, project.name, problem).fix(
-        "Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` \
-         or `-`: choose another with `--project` or `--rename`",
+        "a project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose \
+         another name with `--project` or `--rename`",
     ))
 }
 

@@ -25,15 +25,15 @@ impl Look<'_> {
                 .first()
                 .map_or_else(|| "OS/ARCH".to_owned(), ToString::to_string);
             let problem = format!(
-                "Harbor refuses an index that lists manifests which are not carried: {}",
+                "Harbor refuses an index with manifests that are not carried: {}",
                 lacking(image)
             );
             self.findings.push(
                 Finding::new(Check::Index, image.wanted.destination.to_string(), problem).fix(
                     format!(
-                        "`--index rewrite` pushes an index of what is carried, and `--platform \
-                         {one}` one platform in its place; to push all of it, pull again with \
-                         `--platform all`, or save it with `docker save --platform`"
+                        "push an index of the carried manifests with `--index rewrite`, or one \
+                         platform with `--platform {one}`; for all platforms, pull again with \
+                         `--platform all`, or save the image with `docker save --platform`"
                     ),
                 ),
             );
@@ -55,7 +55,7 @@ impl Look<'_> {
                 Ok(false) => return false,
                 Err(error) => {
                     self.unseen.push(format!(
-                        "whether it has all that the index of {destination} lists ({})",
+                        "whether it has all manifests of the index of {destination} ({})",
                         error_chain(&error)
                     ));
                     return true;

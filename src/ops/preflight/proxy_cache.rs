@@ -40,6 +40,6 @@ pub(crate) async fn require_no_proxy_cache(
 
 /// The finding that a project is a proxy cache.
 pub(super) fn finding(project: &str) -> Finding {
-    Finding::new(Check::ProxyCache, project, "is a cache of another registry")
-        .fix("nothing can be pushed into a proxy cache: choose another project with `--project`")
+    Finding::new(Check::ProxyCache, project, "is a proxy cache")
+        .fix("a proxy cache accepts no pushes: choose another project with `--project`")
 }

@@ -120,10 +120,8 @@ impl Hint for SourcesNotReady {
         let mut hints: Vec<String> = super::finding::fixes(&self.findings).collect();
         if self.registries.len() < self.n_sources {
             let others = match self.undone {
-                Undone::Pull => "`--no-preflight` pulls from the other registries all the same",
-                Undone::Look | Undone::Receipt => {
-                    "`--no-preflight` reads the other registries all the same"
-                }
+                Undone::Pull => "`--no-preflight` pulls from the other registries",
+                Undone::Look | Undone::Receipt => "`--no-preflight` reads the other registries",
             };
             hints.push(others.to_owned());
         }
@@ -294,7 +292,7 @@ async fn check<'a>(
     }
     let n_sources = chains.values().collect::<HashSet<_>>().len();
     let names: Vec<&str> = sources.keys().map(Registry::as_str).collect();
-    cx.stage(&format!("asking {}", names.join(", ")));
+    cx.stage(&format!("checking {}", names.join(", ")));
     let broken: Vec<Option<&Registry>> = futures_util::stream::iter(&chains)
         .map(|(chain, registry)| {
             let sources = &sources;

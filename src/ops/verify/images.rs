@@ -178,7 +178,7 @@ async fn check_copies(
     let asked = source.as_registry().filter(|_| depth == Depth::Length);
     if let Some(registry) = asked {
         let n = format_count(copies.len(), "blob");
-        cx.stage(&format!("asking for {n}"));
+        cx.stage(&format!("checking {n}"));
         found.unhashed_bytes = Some(0);
         let mut states = futures_util::stream::iter(copies)
             .map(|copy| async move { (copy.blob, ask(&registry.client, &copy).await) })

@@ -48,23 +48,23 @@ pub(super) fn check(
         .filter(|(digest, _)| !check.needed.contains(*digest))
         .map(|(_, blob)| blob.len)
         .collect();
-    let mut note = |n: usize, text: &str| {
+    let mut note = |n: usize, noun: &str, text: &str| {
         if n > 0 {
-            findings.notes.push(format!("{text}: {n}"));
+            let count = format_count(n, noun);
+            findings.notes.push(format!("{count} {text}"));
         }
     };
     note(
         n_dangling,
-        "layer links without data, as garbage collection leaves them",
+        "layer link",
+        "without data, as after garbage collection",
     );
-    note(
-        n_without_history,
-        "tags without a history, which costs nothing but the history",
-    );
-    let len: u64 = unneeded.iter().sum();
+    note(n_without_history, "tag", "without history");
+    let len = format_len(unneeded.iter().sum());
     note(
         unneeded.len(),
-        &format!("blobs that belong to no image, of {len} bytes together"),
+        "blob",
+        &format!("({len}) not used by any image"),
     );
     n_images
 }
@@ -154,7 +154,7 @@ impl Check<'_> {
         if blob.len > MANIFEST_LEN_MAX {
             self.report(Problem::BadManifest {
                 digest: digest.clone(),
-                reason: format!("it has {} bytes", blob.len),
+                reason: format!("it is {} bytes", blob.len),
             });
             return None;
         }
@@ -210,7 +210,9 @@ impl Check<'_> {
             });
         } else if n_absent > 0 {
             let (digest, n) = (index.digest(), n_absent + n_present);
-            let note = format!("index `{digest}` of `{name}` is sparse: {n_present} of {n} here");
+            let note = format!(
+                "index `{digest}` of `{name}` is sparse: {n_present} of {n} manifests found"
+            );
             self.findings.notes.push(note);
         }
     }

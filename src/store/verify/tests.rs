@@ -186,7 +186,7 @@ fn a_sparse_index_is_noted_and_an_empty_one_is_a_problem() {
     let outcome = run(&scratch, 2);
     assert_eq!((outcome.problems, outcome.n_images), (vec![], 2));
     assert_eq!(outcome.notes.len(), 1);
-    assert!(outcome.notes[0].ends_with("is sparse: 1 of 3 here"));
+    assert!(outcome.notes[0].ends_with("is sparse: 1 of 3 manifests found"));
 
     image.repository = name("hollow");
     image.top = scratch.index(&[&gone]);

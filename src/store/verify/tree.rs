@@ -57,7 +57,7 @@ impl Strays {
     fn note(self, findings: &mut Findings) {
         if self.n_files > 0 {
             let (n, first) = (self.n_files, self.first.display());
-            let note = format!("files that no registry makes: {n}, the first is `{first}`");
+            let note = format!("{n} files of no registry, the first is `{first}`");
             findings.notes.push(note);
         }
     }

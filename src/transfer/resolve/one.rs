@@ -162,12 +162,12 @@ fn several(platform: &Platform, best: &[&Offer], chosen: &Offer) -> Option<Strin
     let advice = if differ {
         let other = best.iter().map(|offer| &offer.platform);
         let other = other.max().unwrap_or(&chosen.platform);
-        format!("; `--platform {other}` chooses another")
+        format!("; `--platform {other}` selects another")
     } else {
-        "; a digest in the list, `NAME@sha256:…`, chooses another".to_owned()
+        "; a digest in the list, `NAME@sha256:…`, selects another".to_owned()
     };
     Some(format!(
-        "the index has {} manifests for {platform}: {}; {} (`{}`) is taken{advice}",
+        "the index has {} manifests for {platform}: {}; using {} (`{}`){advice}",
         best.len(),
         shown.join(", "),
         role(&chosen.index, &chosen.child),

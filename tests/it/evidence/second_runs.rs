@@ -82,7 +82,7 @@ fn what_a_policy_hides_can_be_pushed_again() {
         .find(|line| line.starts_with(says))
         .unwrap();
     assert!(
-        of_image.ends_with("(cannot be read because of policy)"),
+        of_image.ends_with("(cannot be read because of a policy)"),
         "{of_image}"
     );
     let json = env.run_line(&format!("{line} --dry-run --json")).success();

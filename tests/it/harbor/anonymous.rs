@@ -72,7 +72,7 @@ fn a_pull_that_may_read_nothing_is_refused_in_one_line() {
     env.write("list.txt", lines(&host, &[("private", N_IMAGES)]));
     let skipped = env.run_line("pull list.txt --store pulled --no-preflight");
     let stderr = &skipped.exits(1).stderr;
-    assert!(stderr.contains(", all for one reason\n"), "{stderr}");
+    assert!(stderr.contains(", all for the same reason\n"), "{stderr}");
 }
 
 #[test]
@@ -155,6 +155,6 @@ fn equal_refusals_are_one_reason_whatever_the_id_of_the_request() {
     check_refused(&output, (host, "nothing was changed"));
     let line = "pull list.txt --store pulled --no-preflight --no-referrers";
     let stderr = env.run_line(line).exits(1).stderr;
-    assert!(stderr.contains(", all for one reason\n"), "{stderr}");
+    assert!(stderr.contains(", all for the same reason\n"), "{stderr}");
     assert!(stderr.matches("failed: ").count() <= 3, "{stderr}");
 }

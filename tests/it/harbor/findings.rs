@@ -271,7 +271,7 @@ fn projects_that_are_not_there() {
       CHECK       WHAT      PROBLEM
       project     platform  does not exist, and `dev` may not create it
       project     tools     does not exist, and `dev` may not create it
-      push right  offline   `dev` may not push into it
+      push right  offline   `dev` cannot push to it
 
     hint: At this Harbor only administrators create projects: ask one to create it, or to allow everyone
           to (Configuration, Project Creation)
@@ -337,8 +337,8 @@ fn no_right_to_push() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK       WHAT    PROBLEM
-      push right  open    `guest` may not push into it
-      push right  theirs  `guest` may not push into it
+      push right  open    `guest` cannot push to it
+      push right  theirs  `guest` cannot push to it
 
     hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories.
@@ -351,8 +351,8 @@ fn no_right_to_push() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK       WHAT    PROBLEM
-      push right  open    `oidc` may not push into it
-      push right  theirs  does not exist, or `oidc` may not push into it
+      push right  open    `oidc` cannot push to it
+      push right  theirs  does not exist, or `oidc` cannot push to it
 
     hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories.
@@ -370,7 +370,7 @@ fn harbor_is_read_only() {
     --- stderr
     error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
-      read-only  harbor.corp:443  takes nothing, since it is in read-only mode
+      read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
     hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
           Settings).
@@ -384,7 +384,7 @@ fn harbor_is_read_only() {
     --- stderr
     error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT             PROBLEM
-      read-only  harbor.corp:443  takes nothing, since it is in read-only mode
+      read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
     hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
           Settings).
@@ -407,7 +407,7 @@ fn a_project_is_a_proxy_cache() {
     --- stderr
     error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK        WHAT     PROBLEM
-      proxy cache  offline  is a cache of another registry
+      proxy cache  offline  is a proxy cache
 
     hint: Nothing can be pushed into a proxy cache: choose another project with `--project`.
     ");
@@ -430,10 +430,7 @@ fn what_a_proxy_cache_shows_is_not_pushed() {
         drop(state);
         let output = site.push(flags).exits(5);
         let stderr = &output.stderr;
-        assert!(
-            stderr.contains("is a cache of another registry"),
-            "{stderr}"
-        );
+        assert!(stderr.contains("is a proxy cache"), "{stderr}");
         assert_eq!(output.stdout, "");
     }
 }
@@ -532,9 +529,9 @@ fn all_is_found_at_once() {
     error: `harbor.corp:443` is not ready: 5 problems, and nothing was changed
       CHECK        WHAT      PROBLEM
       name         quay--io  is not a valid project name
-      proxy cache  hub       is a cache of another registry
+      proxy cache  hub       is a proxy cache
       project      absent    does not exist
-      push right   closed    `robot$offline+ci` may not push into it
+      push right   closed    `robot$offline+ci` cannot push to it
       quota        small     up to 6.5 KiB would be added, and 10 B of 10 B are free
 
     hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
@@ -578,12 +575,12 @@ fn without_a_preflight_each_image_says_it_for_itself() {
     exit code: 1
     --- stdout
     --- stderr
-    error: pushed 0 of 2 images; 2 failed, all for one reason
+    error: pushed 0 of 2 images; 2 failed, all for the same reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
     hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
           push into another with `--project`.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
     let usage = site.push("--no-preflight --create-projects").exits(2);
     assert!(

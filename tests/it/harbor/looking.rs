@@ -26,13 +26,13 @@ fn doctor_takes_what_push_and_login_take() {
         (
             "/offline",
             0,
-            "`offline` exists, and `robot$offline+ci` may push into it",
+            "`offline` exists, and `robot$offline+ci` can push to it",
         ),
         ("/offline/app", 0, "`offline/app` can be read: 1 tag"),
         ("/offline/none", 0, "`offline/none` has no images itself"),
-        ("/offline/deep/er", 0, "may push into it"),
-        ("/theirs", 0, "`robot$offline+ci` may not push into it"),
-        ("/hub", 0, "`hub` is a cache of another registry"),
+        ("/offline/deep/er", 0, "can push to it"),
+        ("/theirs", 0, "`robot$offline+ci` cannot push to it"),
+        ("/hub", 0, "`hub` is a proxy cache"),
         ("/absent", 1, "`absent` does not exist"),
         ("/absent/app", 1, "`absent` does not exist"),
     ];

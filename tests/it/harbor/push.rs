@@ -72,7 +72,7 @@ fn a_project_that_lets_nobody_pull_is_pushed_to_again() {
         site.push("").success();
         site.push("").success();
         let dry = site.push("--dry-run").success();
-        let says = "cannot be read because of policy";
+        let says = "cannot be read because of a policy";
         assert!(dry.stdout.contains(says), "{}", dry.stdout);
         // Another image under the tag goes the same way.
         site.add("offline/app:1", &image(631));
@@ -142,7 +142,7 @@ fn a_quota_is_given_to_new_projects() {
             .push("--create-projects --project-quota 5GiB")
             .success();
         assert_eq!(site.harbor.state().projects["new"].limit, limit);
-        let told = "`robot$sync` may not see whether project `new` has the quota of 5.0 GiB";
+        let told = "`robot$sync` cannot check that project `new` has the quota of 5.0 GiB";
         assert!(output.stderr.contains(told), "{}", output.stderr);
     }
 }
@@ -282,7 +282,7 @@ fn what_the_api_hides_is_not_held_against_the_push() {
     assert!(
         output
             .stderr
-            .contains("`robot$ci` may not see everything at `127.0.0.1:")
+            .contains("`robot$ci` is not allowed to make all checks at `127.0.0.1:")
             && output.stderr.contains("the quota of `p`"),
         "{}",
         output.stderr

@@ -55,7 +55,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
           Quotas) or delete what the project no longer needs.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
     // With the blob.
     let site = site(|project| project.limit = Some(1 << 20));
@@ -72,7 +72,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
           Quotas) or delete what the project no longer needs.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
     // With the manifest.
     let blobs_len = app().blobs_len();
@@ -86,7 +86,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
           Quotas) or delete what the project no longer needs.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -112,7 +112,7 @@ fn the_project_is_a_proxy_cache() {
 
     hint: `offline` is a proxy cache, into which nothing can be pushed: push into another project with
           `--project`.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -129,7 +129,7 @@ fn harbor_is_in_read_only_mode() {
 
     hint: `harbor.corp:443` is in read-only mode, as during maintenance: an administrator ends it
           (Configuration, System Settings).
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -154,7 +154,7 @@ fn the_tag_is_immutable() {
 
     hint: An immutability rule of project `offline` keeps this tag as it is: push under another tag, or
           change the rule (the project's Policy, Tag Immutability).
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -178,7 +178,7 @@ fn a_policy_keeps_an_image_from_being_pulled() {
 
     hint: A policy of project `offline` lets nobody pull this image (its vulnerabilities, or a missing
           signature): see the project's Configuration in Harbor, or carry another version.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -195,7 +195,7 @@ fn what_is_written_is_being_collected() {
 
     hint: Harbor's garbage collection has marked what is to be written: run the command again later, in
           two hours at the latest.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -209,7 +209,7 @@ fn a_name_has_no_project() {
       nginx:1: GET /v2/nginx/manifests/1 on harbor.corp:443: 400 BAD_REQUEST: bad request: invalid repository name: nginx (request req-[ID])
 
     hint: At a Harbor every image is in a project, and `nginx` names none: write it as `PROJECT/nginx`.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -243,7 +243,7 @@ fn a_manifest_is_none_for_harbor() {
 
     hint: Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave the image
           out of the list.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -259,7 +259,7 @@ fn harbor_does_not_do_this() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 UNSUPPORTED: the operation is unsupported (request req-[ID])
 
     hint: Harbor does not offer this, such as deleting a tag: do it on its web pages.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -279,7 +279,7 @@ fn the_storage_has_lost_what_harbor_takes_for_present() {
 
     hint: Harbor's storage has lost parts of the image that Harbor takes for present, as after a garbage
           collection: if it stays so, delete `offline/app` in Harbor and push again.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -299,7 +299,7 @@ fn replicas_do_not_know_of_each_other() {
 
     hint: Harbor misses a part of the image that was there a moment ago: see whether its replicas share
           one storage and one Redis.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -318,7 +318,7 @@ fn a_proxy_cache_is_limited() {
 
     hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits how much may be
           asked: wait, and run the command again.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -334,11 +334,11 @@ fn harbor_fails() {
     exit code: 1
     --- stdout
     --- stderr
-    error: pushed 0 of 2 images; 2 failed, all for one reason
+    error: pushed 0 of 2 images; 2 failed, all for the same reason
       POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
     hint: Harbor says why only in the log of its `core` service, under the id of the request.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -357,7 +357,7 @@ fn the_core_log_has_the_reason() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
     hint: Harbor says why only in the log of its `core` service, under the id of the request.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -374,12 +374,12 @@ fn a_401_is_one_of_three() {
     exit code: 1
     --- stdout
     --- stderr
-    error: pushed 0 of 2 images; 2 failed, all for one reason
+    error: pushed 0 of 2 images; 2 failed, all for the same reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
     hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
           push into another with `--project`.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
     let seen = site.harbor.take_seen();
     let n_asked = seen
@@ -394,12 +394,12 @@ fn a_401_is_one_of_three() {
     exit code: 1
     --- stdout
     --- stderr
-    error: pushed 0 of 2 images; 2 failed, all for one reason
+    error: pushed 0 of 2 images; 2 failed, all for the same reason
       POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
 
     hint: Project `absent` exists, and `robot$offline+ci` has no right to do this in it: give it the
           role Developer or, to a robot, the permission to push and pull repositories.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
     // No login.
     let site = two(Site::new());
@@ -409,7 +409,7 @@ fn a_401_is_one_of_three() {
     exit code: 1
     --- stdout
     --- stderr
-    error: pushed 0 of 2 images; 2 failed, all for one reason
+    error: pushed 0 of 2 images; 2 failed, all for the same reason
       `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
     hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
@@ -417,7 +417,7 @@ fn a_401_is_one_of_three() {
           have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
           this while its database is down; nothing more was tried with it, so as not to lock the user
           out.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -434,7 +434,7 @@ fn a_session_cookie_comes_from_somewhere() {
 
     hint: `harbor.corp:443` takes this for a browser's session: something on the way adds a `sid`
           cookie, which hod never sends; have the proxy in front no longer do that.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }
 
@@ -455,6 +455,6 @@ fn some_fail_for_one_reason() {
 
     hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
           push into another with `--project`.
-          What was finished is kept; run the command again for the rest.
+          Finished images are kept; run the command again for the rest.
     ");
 }

@@ -49,7 +49,11 @@ fn a_login_is_advised_where_the_registry_asked_for_one() {
         command.env("CODE", code.to_string());
         let output = finish(command.args(["--registry", "r.corp", "--skip-verify"])).exits(code);
         let all = format!("{}{}", output.stdout, output.stderr);
-        assert_eq!(all.contains("The registry requires a login"), is_advised, "{all}");
+        assert_eq!(
+            all.contains("The registry requires a login"),
+            is_advised,
+            "{all}"
+        );
     };
     for code in [1, 3, 5] {
         check("error: `r.corp` answered 401 Unauthorized", code, true);

@@ -129,7 +129,7 @@ fn a_dynamic_hod_is_not_carried_and_a_static_one_is() {
     let output = env.run_line("pack store --output a.tar").success();
     contains(
         &output,
-        "hod is not included, because it is dynamically linked",
+        "did not add this hod to the bundle: it is dynamically linked",
     );
     contains(&output, "make dist");
     assert!(member(&env, "a.tar", "README.txt").contains("contains no hod"));

@@ -148,13 +148,10 @@ fn what_is_gone_or_does_not_say_so_is_told_and_left_out() {
         ]),
     );
     let output = pull(&env, &source, "").success();
-    let gone = format!(
-        "`{gone}` is listed as about `{}` and is gone",
-        image.digest()
-    );
+    let gone = format!("referrer `{gone}` of `{}` not found", image.digest());
     assert!(output.stderr.contains(&gone), "{}", output.stderr);
     assert!(
-        output.stderr.contains("and does not say so"),
+        output.stderr.contains("but its subject is another"),
         "{}",
         output.stderr
     );

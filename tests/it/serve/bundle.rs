@@ -344,7 +344,7 @@ fn volumes_are_served_as_one_and_cut_blobs_are_whole() {
     // What is there can be looked at all the same.
     let listed = env.run_line("ls site.001.tar").success();
     assert!(
-        listed.stderr.contains("volume 3 is not here"),
+        listed.stderr.contains("volume 3 not found"),
         "{}",
         listed.stderr
     );

@@ -368,19 +368,19 @@ fn a_secret_key_that_others_may_read_is_told_of() {
     let env = site();
     let pack = "pack --force store --output b.tar --sign";
     let quiet = env.run_line(&format!("{pack} hod.key")).success();
-    assert!(!quiet.stderr.contains("can be read by other"));
+    assert!(!quiet.stderr.contains("other users can read it"));
     env.write("copied.key", env.read("hod.key"));
     let told = env.run_line(&format!("{pack} copied.key")).success();
     assert!(
         told.stderr
-            .contains("`copied.key` can be read by other users")
+            .contains("`copied.key` is not encrypted, and other users can read it")
     );
     let sealed = "keygen --output sealed --password-stdin";
     run_with_input(&env, sealed, "x\n").success();
     env.write("copied.key", env.read("sealed.key"));
     let line = format!("{pack} copied.key --sign-password-stdin");
     let quiet = run_with_input(&env, &line, "x\n").success();
-    assert!(!quiet.stderr.contains("can be read by others"));
+    assert!(!quiet.stderr.contains("other users can read it"));
 }
 
 #[test]
@@ -468,9 +468,7 @@ fn what_is_not_packed_again_is_named() {
         let output = env.run_line(line).success();
         let stderr = output.stderr.replace("\n         ", " ");
         let is_signature = stderr.contains("`full.tar` is signed, and the new bundle is not");
-        let is_file = stderr.contains(
-            "1 file that `full.tar` carries besides images is not packed: docs/notes.txt",
-        );
+        let is_file = stderr.contains("did not pack 1 extra file of `full.tar`: docs/notes.txt");
         (is_signature, is_file, output.stdout)
     };
     let pack = "pack full.tar --force --no-tool --output again.tar";

@@ -45,8 +45,8 @@ fn a_pair_of_keys_is_made_here() {
     assert_eq!(
         made.stderr,
         format!(
-            "made key `{}`: `hod.key` is the secret key, not encrypted: anyone who can read it \
-             can sign; `hod.pub` is for those who verify\n",
+            "created key `{}`: the secret key is `hod.key`, not encrypted: anyone who can read it \
+             can sign; the public key is `hod.pub`\n",
             public.id()
         )
     );

@@ -91,7 +91,7 @@ fn a_push_that_is_killed_between_chunks_goes_on_there() {
     let said = "goes on after 2.0 MiB of 4.5 MiB";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     // What the first run sent is not counted as moved again.
-    let said = "2.0 MiB kept from before";
+    let said = "2.0 MiB resumed";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     let second = relay.take_passed();
     assert_eq!(of(&second, "GET").len(), 1);

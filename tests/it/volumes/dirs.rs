@@ -103,7 +103,7 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     let present = "3 of 4 volumes found; volume 3 is missing; 3 of 5 images complete here";
     for (line, said) in [
         ("verify --partial", format!("\nnote: {present}\n")),
-        ("ls", "\nnote: volume 3 is not here\n".to_owned()),
+        ("ls", "\nnote: volume 3 not found\n".to_owned()),
     ] {
         let line = format!("{line} here/site.002.tar {dirs}");
         let output = env.run_line(&line).success();

@@ -327,10 +327,7 @@ fn images_that_are_not_complete_are_refused() {
         format!("image `a:1` of the bundle has the index `{empty}` and none of its images");
     assert_eq!(verified, expect);
     let notes = check(&good.sample.path("good.tar")).unwrap().notes;
-    assert_eq!(
-        notes,
-        ["image `b:1` carries 1 of the 2 manifests of its index"]
-    );
+    assert_eq!(notes, ["image `b:1` has 1 of the 2 manifests of its index"]);
 
     // A top manifest under another media type than its own.
     let good = self::good();

@@ -100,7 +100,7 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
     if n_hidden > 0 {
         hints.truncate(HINTS_MAX);
         hints.push(format!(
-            "{} left out; `--json` and `--report` have all of them.",
+            "{} not shown; `--json` and `--report` contain all of them.",
             format_count(n_hidden, "more hint")
         ));
     }

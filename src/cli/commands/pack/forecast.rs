@@ -49,12 +49,12 @@ fn summary(forecast: &PackForecast, output: &Path) -> String {
     );
     let time = forecast.seconds.map(|seconds| {
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        format!("it takes about {}", format_duration(time))
+        format!("packing takes about {}", format_duration(time))
     });
     let free = forecast.free_bytes;
     let free = free.map(|free| {
         let disk = output.display();
-        format!("{} free on the disk of `{disk}`", format_len(free))
+        format!("{} free at `{disk}`", format_len(free))
     });
     let parts: Vec<String> = [Some(what), time, free].into_iter().flatten().collect();
     parts.join("; ")
@@ -74,7 +74,7 @@ fn target(needs: &TargetNeeds) -> String {
         format!(" (by project: {})", projects.join(", "))
     };
     format!(
-        "the target needs {} for the bundle (pushed without unpacking) and {} in its \
+        "the target requires {} for the bundle (pushed without unpacking) and {} in its \
          registry{by_project}; the largest blob is {}",
         format_len(needs.bundle_bytes),
         format_len(needs.registry_bytes),

@@ -31,9 +31,8 @@ pub(super) fn warn_of_rest(
     let left = files_besides(source);
     if !left.is_empty() {
         cx.warn(&format!(
-            "{} that `{path}` carries besides images {} not packed: {}. Carry {} with `--file`",
-            format_count(left.len(), "file"),
-            if left.len() == 1 { "is" } else { "are" },
+            "did not pack {} of `{path}`: {}. Add {} with `--file`",
+            format_count(left.len(), "extra file"),
             shown(&left),
             if left.len() == 1 { "it" } else { "them" },
         ));

@@ -47,12 +47,12 @@ pub(crate) async fn warn_of_strays(
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let (are, left) = match strays.len() {
-        1 => ("is named like a volume", "is not: it was left"),
-        _ => ("are named like volumes", "are not: they were left"),
+    let are = match strays.len() {
+        1 => "is a volume",
+        _ => "are volumes",
     };
     cx.warn(&format!(
-        "{}{more} {are} of this bundle and {left} by an earlier bundle",
+        "{}{more} {are} of an earlier bundle, not of this one",
         shown.join(", "),
     ));
 }

@@ -108,14 +108,14 @@ async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs
     });
     if n_left > 0 {
         cx.note(&format!(
-            "{} left behind: a `docker save` archive has no place for signatures and the like",
+            "left out {}: a `docker save` archive cannot contain signatures and other referrers",
             format_count(n_left, "referrer")
         ));
     }
     if !batch.plan.is_empty() {
         cx.note(
-            "a `docker save` archive holds configurations and unpacked layers, and no manifests: \
-             images have other digests when they come out of it",
+            "a `docker save` archive contains no manifests: images have other digests when they \
+             are loaded",
         );
     }
     configs
@@ -126,10 +126,10 @@ fn change(image: &Resolved) -> String {
     let digest = image.top().digest();
     let left = match image.n_referrers() {
         0 => String::new(),
-        1 => "; its referrer is left behind".to_owned(),
-        n => format!("; its {n} referrers are left behind"),
+        1 => "; its referrer is left out".to_owned(),
+        n => format!("; its {n} referrers are left out"),
     };
-    format!("the archive has no manifest, so `{digest}` is not kept{left}")
+    format!("the archive contains no manifests, so digest `{digest}` is lost{left}")
 }
 
 /// The configuration of an image that such an archive can hold, as far as its manifest tells.

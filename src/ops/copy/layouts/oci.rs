@@ -46,8 +46,8 @@ pub(super) fn tell_readers(cx: &Context, plan: &Plan) {
     let n_docker = plan.images.iter().filter(is_docker).count();
     if n_docker > 0 {
         cx.note(&format!(
-            "{} manifests in Docker's format, which are kept as they are. containerd reads them \
-             from an OCI layout, skopeo does not; both read `dir:` layouts",
+            "{} manifests in Docker's format, which stay unchanged. containerd reads them from an \
+             OCI layout, skopeo does not; both read `dir:` layouts",
             match n_docker {
                 1 => "1 image has".to_owned(),
                 n => format!("{} have", format_count(n, "image")),

@@ -35,8 +35,8 @@ impl LayoutFormat for OciArchive {
         let has_referrers = |image: &Resolved| !image.referrers.is_empty();
         if batch.plan.images.iter().any(has_referrers) {
             cx.note(
-                "the archive has signatures or other referrers, at which `ctr images import` of \
-                 containerd fails: export with `--no-referrers`, or import with `--no-unpack`",
+                "the archive contains signatures or other referrers; containerd's `ctr images \
+                 import` fails on them: export with `--no-referrers`, or import with `--no-unpack`",
             );
         }
         Box::new(OciArchiver)

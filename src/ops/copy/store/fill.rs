@@ -133,14 +133,9 @@ impl<'a> Looked<'a> {
             return;
         }
         self.cx.note(&format!(
-            "{} that the bundle carries besides images {} left in it: `tar -xf BUNDLE PATH` takes \
-             one out, and its `README.txt` lists them",
-            format_count(self.left_files.len(), "file"),
-            if self.left_files.len() == 1 {
-                "was"
-            } else {
-                "were"
-            },
+            "did not unpack {} of the bundle: `tar -xf BUNDLE PATH` extracts one; `README.txt` in \
+             the bundle lists them",
+            format_count(self.left_files.len(), "extra file"),
         ));
     }
 
@@ -152,7 +147,7 @@ impl<'a> Looked<'a> {
         let n_all = format_count(store.images()?.images.len(), "image");
         let path = self.target.path.display();
         self.cx.note(&format!(
-            "`{path}` now has {n_all}, {} of them from before",
+            "`{path}` now has {n_all}, {} of them from earlier runs",
             self.n_others
         ));
         Ok(())

@@ -103,7 +103,7 @@ impl<'a> Replacement<'a> {
         if self.effect == Effect::DryRun {
             return Ok(());
         }
-        self.cx.stage("removing what is not selected");
+        self.cx.stage("removing other images");
         let removal = hod_bridge::run_stoppable(move |stop| surplus.remove(&stop)).await;
         let removal = removal.map_err(|source| OpsError::NotRemoved {
             path: self.target.path.clone(),
@@ -113,7 +113,7 @@ impl<'a> Replacement<'a> {
         self.left_files = left.map(|path| path.display().to_string()).collect();
         if removal.n_blobs > 0 {
             self.cx.note(&format!(
-                "removed {} ({}) that no selected image uses from `{}`",
+                "removed {} ({}) from `{}` that no selected image uses",
                 format_count(removal.n_blobs, "blob"),
                 format_len(removal.len),
                 self.target.path.display()
@@ -178,14 +178,14 @@ impl<'a> Replacement<'a> {
         for tag in surplus.unreadable() {
             let cause = error_chain(&tag.error);
             self.cx
-                .warn(&format!("tag `{tag}` in `{path}` stays: {cause}"));
+                .warn(&format!("left tag `{tag}` in `{path}`: {cause}"));
         }
         let left = surplus.left().iter();
         let mut left: Vec<String> = left.map(|path| path.display().to_string()).collect();
         if !left.is_empty() {
             let n_files = format_count(left.len(), "file");
             self.cx.warn(&format!(
-                "{n_files} in `{path}` that `select` did not write stay: {}",
+                "left {n_files} in `{path}` that `select` did not write: {}",
                 some(&left)
             ));
         }

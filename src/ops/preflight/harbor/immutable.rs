@@ -121,13 +121,13 @@ async fn changed_signatures<'p>(
 fn immutable(tag: String, names: Names) -> Finding {
     let (problem, fix) = match names {
         Names::Image => (
-            "is immutable, and names another image",
-            "push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), \
-             or change the project's rule (Policy, Tag Immutability)",
+            "is immutable and names another image",
+            "push under another tag (with a second column in a list for `--only`: `NAME:1 NAME:1b`), \
+             or change the rule of the project (Policy, Tag Immutability)",
         ),
         Names::Signature => (
-            "is immutable, and names other signatures",
-            "leave signatures out with `--no-referrers`, or exclude `sha256-*` from the project's \
+            "is immutable and names other signatures",
+            "leave out signatures with `--no-referrers`, or exclude `sha256-*` from the project's \
              rule (Policy, Tag Immutability)",
         ),
     };

@@ -30,7 +30,7 @@ impl Look<'_> {
                 if *presence == Presence::Missing {
                     let missing = Finding::new(Check::Project, &project.name, "does not exist");
                     self.find(missing.fix(
-                        "create missing projects with `--create-projects`, or push into another \
+                        "create missing projects with `--create-projects`, or push to another \
                          project with `--project`",
                     ));
                 }
@@ -43,7 +43,7 @@ impl Look<'_> {
             if let Some(limit) = new.storage_limit.filter(|&limit| len > limit) {
                 self.find(
                     over_quota(&project.name, len, (limit, limit))
-                        .fix("give new projects more with `--project-quota`"),
+                        .fix("set a larger quota for new projects with `--project-quota`"),
                 );
             }
             let creator = match state.harbor.creator(project, creation).await {
@@ -59,7 +59,7 @@ impl Look<'_> {
             *presence = Presence::WouldBeCreated;
             if creator == Creator::Unknown && self.effect == Effect::DryRun {
                 let name = &project.name;
-                self.unseen.push(format!("whether it may create `{name}`"));
+                self.unseen.push(format!("whether it can create `{name}`"));
             }
         }
     }
@@ -91,7 +91,7 @@ impl Look<'_> {
                 Err(error) => {
                     use hod_report::Hint as _;
                     let problem = format!(
-                        "does not exist, and creating it failed: {}",
+                        "does not exist, and could not be created: {}",
                         error_chain(&error)
                     );
                     let finding = Finding::new(Check::Project, &project.name, problem);
@@ -119,8 +119,8 @@ impl Look<'_> {
         let Ok(Some(quota)) = harbor.quota(project).await else {
             let user = self.client.username(project.repo()).unwrap_or_default();
             return self.cx.warn(&format!(
-                "`{user}` may not see whether project `{}` has the quota of {}: Harbor lets only \
-                 system administrators choose, and robots with the permission to create projects",
+                "`{user}` cannot check that project `{}` has the quota of {}: Harbor allows only \
+                 administrators, and robots that can create projects, to set it",
                 project.name,
                 format_len(wanted)
             ));
@@ -130,7 +130,7 @@ impl Look<'_> {
                 format!("a quota of {}", format_len(limit))
             });
             self.cx.warn(&format!(
-                "project `{}` has {limit}, not {}: Harbor lets only system administrators choose",
+                "project `{}` has {limit}, not {}: Harbor allows only administrators to set it",
                 project.name,
                 format_len(wanted)
             ));
@@ -147,12 +147,12 @@ fn not_allowed(project: &str, user: &str, creator: Creator) -> Option<Finding> {
              Harbor's web pages, or log in as a user or a system robot"
         ),
         Creator::NotAdmin => {
-            "at this Harbor only administrators create projects: ask one to create it, or to allow \
-             everyone to (Configuration, Project Creation)"
+            "only administrators can create projects in this Harbor: ask one to create it, or to \
+             allow everyone to create projects (Configuration, Project Creation)"
                 .to_owned()
         }
     };
-    let problem = format!("does not exist, and `{user}` may not create it");
+    let problem = format!("does not exist, and `{user}` cannot create it");
     Some(Finding::new(Check::Project, project, problem).fix(fix))
 }
 

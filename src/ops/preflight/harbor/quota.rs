@@ -200,20 +200,20 @@ enum Counted {
 
 impl Counted {
     fn fix(self) -> String {
-        let raise = "raise the quota (Administration, Project Quotas) or delete what the project \
-                     no longer needs";
+        let raise = "raise the quota (Administration, Project Quotas), or delete content that the \
+                     project no longer requires";
         let rest = match self {
             Self::Project => return raise.to_owned(),
             Self::Destinations => {
-                "this login may not list the project's repositories: content that only other \
-                 repositories of the project have is counted as new"
+                "this login cannot list the repositories of the project: content that only other \
+                 repositories have is counted as new"
             }
             Self::Part => {
-                "the project has too many repositories to look into all: content that only the \
-                 others have is counted as new"
+                "the project has too many repositories to check all: content that only unchecked \
+                 ones have is counted as new"
             }
         };
-        format!("{raise}; {rest}, and `--no-preflight` goes ahead without this check")
+        format!("{raise}; {rest}, and `--no-preflight` skips this check")
     }
 }
 
@@ -222,7 +222,7 @@ pub(super) fn over_quota(project: &str, len: u64, (free, limit): (u64, u64)) -> 
         Check::Quota,
         project,
         format!(
-            "up to {} would be added, and {} of {} are free",
+            "requires up to {}, but only {} of {} are free",
             format_len(len),
             format_len(free),
             format_len(limit)

@@ -95,7 +95,7 @@ async fn open(store: &Store, content: &mut Content<'_>) -> Result<Partial, Trans
                 last_seen = Some((len, Instant::now()));
                 reporter.event(Event::Note {
                     text: &format!(
-                        "blob {} is being fetched by another run, which is waited for",
+                        "waiting for another run that fetches blob {}",
                         descriptor.digest.short()
                     ),
                 });
